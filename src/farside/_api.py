@@ -1,0 +1,167 @@
+"""The entry points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ._iterable import RemoteIterable, SubinterpreterIterable, SubprocessIterable
+from ._options import BUFFER_BYTES, SHUTDOWN_SECONDS, check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from multiprocessing.context import BaseContext
+
+T = TypeVar("T")
+
+
+def iterate_in_subprocess(
+    fn: Callable[[], Iterable[T]],
+    *,
+    buffer_size: int | None = None,
+    initializer: Callable[[], object] | Sequence[Callable[[], object]] | None = None,
+    mp_context: str | BaseContext | None = None,
+    timeout: float | None = None,
+    daemon: bool = False,
+    buffer_bytes: int = BUFFER_BYTES,
+    shutdown_timeout: float = SHUTDOWN_SECONDS,
+) -> SubprocessIterable[T]:
+    """Run an iterable in a subprocess.
+
+    Args:
+        fn: makes the iterable. It is called once, in the worker, after the initializers; each
+            pass calls ``iter()`` on what it returned.
+        buffer_size: how many finished items may wait for the parent; one more may be in the
+            making. None: at least 3, and more while what waits is below ``buffer_bytes``.
+        initializer: called in the worker first: a function, or several.
+        mp_context: start method, as a name or a multiprocessing context. Default:
+            ``"forkserver"`` where it exists, else ``"spawn"``.
+        timeout: seconds without an item, or without the end of the initialization, after which
+            the worker is ended and `WorkerTimeoutError` raised. None: no limit.
+        daemon: whether the process is a daemonic one, in the sense of multiprocessing.
+        buffer_bytes: byte budget of the automatic buffer. Default: 256 KiB.
+        shutdown_timeout: seconds that ``close()`` may take. Default: 4.
+
+    Returns:
+        An iterable that can be iterated again and again. The worker stands by.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong.
+        NotPicklableError: ``fn`` or an initializer cannot be sent to the worker.
+        WorkerInitializationError: an initializer or ``fn`` failed (also of the original type).
+        WorkerDiedError: the worker ended while it was being initialized.
+        WorkerTimeoutError: its initialization took too long.
+        BackendUnavailableError: no such process can be started here.
+
+    Example:
+        >>> from functools import partial
+        >>> from farside import iterate_in_subprocess
+        >>> with iterate_in_subprocess(partial(range, 3)) as numbers:
+        ...     sum(numbers)
+        3
+    """
+    return SubprocessIterable(
+        check(
+            fn,
+            backend="subprocess",
+            buffer_size=buffer_size,
+            initializer=initializer,
+            mp_context=mp_context,
+            timeout=timeout,
+            daemon=daemon,
+            buffer_bytes=buffer_bytes,
+            shutdown_timeout=shutdown_timeout,
+        )
+    )
+
+
+def iterate_in_subinterpreter(
+    fn: Callable[[], Iterable[T]],
+    *,
+    buffer_size: int | None = None,
+    initializer: Callable[[], object] | Sequence[Callable[[], object]] | None = None,
+    timeout: float | None = None,
+    fallback: str | None = "subprocess",
+    buffer_bytes: int = BUFFER_BYTES,
+    shutdown_timeout: float = SHUTDOWN_SECONDS,
+) -> SubinterpreterIterable[T]:
+    """Run an iterable in a PEP 734 subinterpreter of this process.
+
+    It has a GIL of its own, and starts faster and costs less memory than a process. It cannot be
+    killed, and a crash in it ends the whole process.
+
+    Args:
+        fn: makes the iterable; see `iterate_in_subprocess`.
+        buffer_size: see `iterate_in_subprocess`.
+        initializer: see `iterate_in_subprocess`.
+        timeout: see `iterate_in_subprocess`.
+        fallback: backend that takes over, with a `BackendFallbackWarning`, where a
+            subinterpreter cannot be had: this Python has none, or an extension module (such as
+            NumPy's) refuses to load in one. None: raise instead.
+        buffer_bytes: see `iterate_in_subprocess`.
+        shutdown_timeout: see `iterate_in_subprocess`.
+
+    Returns:
+        An iterable that can be iterated again and again. The worker stands by.
+
+    Raises:
+        BackendUnavailableError: a subinterpreter cannot be had, and ``fallback`` is None.
+        TypeError, ValueError, NotPicklableError, WorkerInitializationError, WorkerDiedError,
+            WorkerTimeoutError: see `iterate_in_subprocess`.
+
+    Example:
+        >>> import warnings
+        >>> from functools import partial
+        >>> from farside import BackendFallbackWarning, iterate_in_subinterpreter
+        >>> warnings.simplefilter("ignore", BackendFallbackWarning)  # on Python before 3.13
+        >>> with iterate_in_subinterpreter(partial(range, 3)) as numbers:
+        ...     sum(numbers)
+        3
+    """
+    return SubinterpreterIterable(
+        check(
+            fn,
+            backend="subinterpreter",
+            buffer_size=buffer_size,
+            initializer=initializer,
+            timeout=timeout,
+            fallback=fallback,
+            buffer_bytes=buffer_bytes,
+            shutdown_timeout=shutdown_timeout,
+        )
+    )
+
+
+def iterate_in_worker(
+    fn: Callable[[], Iterable[T]], *, backend: str = "auto", **options: Any
+) -> RemoteIterable[T]:
+    """Run an iterable in the best worker that can be had here.
+
+    Args:
+        fn: makes the iterable; see `iterate_in_subprocess`.
+        backend: ``"subprocess"``, ``"subinterpreter"``, or ``"auto"``: a subinterpreter from
+            Python 3.14 on, unless an extension module refuses to load in one (a subprocess then
+            takes over, with a `BackendFallbackWarning`), and a subprocess on older Pythons.
+            What was taken, and why, is in `RemoteIterable.backend` and
+            `RemoteIterable.backend_reason`.
+        **options: ``buffer_size``, ``initializer``, ``mp_context``, ``timeout``, ``daemon``,
+            ``fallback`` (default: ``"subprocess"`` if `backend` is ``"subinterpreter"``),
+            ``buffer_bytes``, ``shutdown_timeout``; see the other entry points. What only a
+            subprocess knows is kept for the case that one takes over.
+
+    Returns:
+        An iterable that can be iterated again and again. The worker stands by.
+
+    Raises:
+        TypeError: there is no option of that name.
+        Exception: see `iterate_in_subprocess` and `iterate_in_subinterpreter`.
+
+    Example:
+        >>> from functools import partial
+        >>> from farside import iterate_in_worker
+        >>> with iterate_in_worker(partial(range, 3)) as numbers:
+        ...     sum(numbers)
+        3
+    """
+    if backend == "subinterpreter":
+        options.setdefault("fallback", "subprocess")
+    return RemoteIterable(check(fn, backend=backend, **options))

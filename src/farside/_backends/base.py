@@ -1,0 +1,101 @@
+"""What a backend must offer: five verbs for a worker, two for the backend."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    from .._options import Options
+    from .._transport.channel import ParentChannel
+
+
+class Availability(NamedTuple):
+    """Whether a backend can be used here.
+
+    Example:
+        >>> Availability(usable=False, reason="needs Python 3.13").usable
+        False
+    """
+
+    usable: bool
+    """Whether a worker of this kind can be started."""
+    reason: str
+    """Why not, and what would help; or what it runs on."""
+
+
+class ExitStatus(NamedTuple):
+    """How a worker ended."""
+
+    text: str
+    """For people, such as "killed by SIGKILL (exit code -9)"."""
+    code: int | None = None
+    signal_name: str | None = None
+
+
+class Worker(ABC):
+    """One worker, as the parent holds it.
+
+    Attributes:
+        channel: the parent's side of its channel. Closing it tells the worker to end.
+    """
+
+    channel: ParentChannel
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What to call it, such as ``"pid 4711"``."""
+
+    @abstractmethod
+    def wait(self, timeout: float) -> bool:
+        """Wait for its end, `timeout` seconds at most; tell whether it has ended."""
+
+    @abstractmethod
+    def terminate(self) -> bool:
+        """Tell it to end, by force that it may answer; False when this kind knows none."""
+
+    @abstractmethod
+    def kill(self) -> bool:
+        """End it, by force that it cannot answer; False when this kind knows none."""
+
+    @abstractmethod
+    def exit_status(self) -> ExitStatus:
+        """Tell how it ended. Only asked after its end, or when its channel has closed."""
+
+    def stop(self, timeout: float) -> bool:
+        """End it within about `timeout` seconds: wait, terminate and wait, kill and wait.
+
+        Whoever calls has told it to end, by a command or by closing the channel.
+
+        Returns:
+            Whether it has ended.
+        """
+        deadline = time.monotonic() + timeout
+        if self.wait(timeout / 2):
+            return True
+        if self.terminate() and self.wait(timeout / 4):
+            return True
+        self.kill()
+        return self.wait(max(timeout / 4, deadline - time.monotonic()))
+
+
+class Backend(ABC):
+    """One kind of isolation."""
+
+    name: ClassVar[str]
+
+    @staticmethod
+    @abstractmethod
+    def availability() -> Availability:
+        """Tell whether workers of this kind can be started in this process, cheaply."""
+
+    @abstractmethod
+    def start(self, options: Options) -> Worker:
+        """Start a worker and give it its job; does not wait for its initialization.
+
+        Raises:
+            BackendUnavailableError: it cannot be had right now.
+            NotPicklableError: the user's callables cannot be sent.
+        """

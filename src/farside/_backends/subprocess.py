@@ -1,0 +1,199 @@
+"""Workers that are processes, started by multiprocessing."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import select
+import signal
+import sys
+from itertools import count
+from multiprocessing import reduction
+from typing import TYPE_CHECKING, Any
+
+from .._transport import codec
+from .._transport.descriptors import Descriptor, bequeathed
+from .._transport.pipes import open_channel
+from .._worker.job import JOB, Job
+from .._worker.process import main
+from ..errors import BackendUnavailableError, ChannelClosedError
+from . import lifetime, surroundings
+from .base import Availability, Backend, ExitStatus, Worker
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+    from .._options import Options
+    from .._transport.pipes import PipeParentChannel, WorkerEnds
+
+_REAP_SECONDS = 1.0
+"""How long the exit code may lag behind the end of the process: a fork server reports it."""
+
+_numbers = count(1)
+
+
+class SubprocessBackend(Backend):
+    """Starts processes by ``spawn``, ``forkserver`` or ``fork``."""
+
+    name = "subprocess"
+
+    @staticmethod
+    def availability() -> Availability:
+        if sys.platform == "win32":
+            return Availability(usable=False, reason="Windows is not supported yet")
+        methods = ", ".join(multiprocessing.get_all_start_methods())
+        return Availability(usable=True, reason=f"start methods: {methods}")
+
+    def start(self, options: Options) -> ProcessWorker:
+        context = _context(options.mp_context)
+        forks = context.get_start_method() == "fork"
+        _check(forks=forks)
+        pack = surroundings.inherit if forks else surroundings.pack
+        job = pack(options)
+        channel, ends = open_channel()
+        try:
+            process = _start_process(context, ends, job if forks else None, daemon=options.daemon)
+        except BaseException:
+            channel.close()
+            raise
+        finally:
+            for end in ends:
+                end.close()
+        worker = ProcessWorker(process, channel)
+        if not forks:
+            # A worker that is gone already is no error here: receiving tells, with its status.
+            with contextlib.suppress(ChannelClosedError):
+                channel.send(JOB, 0, codec.dumps(tuple(job)))
+        return worker
+
+
+class ProcessWorker(Worker):
+    """A worker that is a process."""
+
+    def __init__(self, process: BaseProcess, channel: PipeParentChannel) -> None:
+        self.channel = channel
+        self._process = process
+        self._pid = process.pid
+        self._owner = os.getpid()
+        self._ended = False
+        self._exit_code: int | None = None
+        self._handle = _open_pidfd(process)
+        channel.watch(self._sentinel())
+        lifetime.track(self)
+
+    @property
+    def label(self) -> str:
+        return f"pid {self._pid}"
+
+    def wait(self, timeout: float) -> bool:
+        if self._ended or os.getpid() != self._owner:
+            return True  # a forked child has no workers
+        poll = select.poll()
+        poll.register(self._sentinel(), select.POLLIN)
+        if not poll.poll(max(0.0, timeout) * 1000):
+            return False
+        self._process.join(_REAP_SECONDS)
+        self._exit_code = self._process.exitcode
+        if self._exit_code is None:  # pragma: no cover  only a fork server that hangs
+            return False
+        self._ended = True
+        lifetime.forget(self)
+        if self._handle is not None:
+            self._handle.close()
+        self._process.close()
+        return True
+
+    def terminate(self) -> bool:
+        if not self.wait(0):
+            self._process.terminate()
+        return True
+
+    def kill(self) -> bool:
+        if not self.wait(0):
+            self._process.kill()
+        return True
+
+    def exit_status(self) -> ExitStatus:
+        if not self.wait(_REAP_SECONDS):
+            self.kill()
+            self.wait(_REAP_SECONDS)
+            return ExitStatus("it closed its end of the channel without ending, and was killed")
+        code = self._exit_code
+        if code is None or code >= 0:
+            return ExitStatus(f"it ended with exit code {code}", code)
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:  # a real-time signal
+            name = f"signal {-code}"
+        return ExitStatus(f"it was killed by {name} (exit code {code})", code, name)
+
+    def _sentinel(self) -> int:
+        # A pidfd tells of this process alone. The sentinel of multiprocessing is a pipe, which a
+        # child of the worker may hold open.
+        return self._process.sentinel if self._handle is None else self._handle.fileno()
+
+
+class _Passed:
+    """The worker's ends of the pipes, on their way through multiprocessing."""
+
+    def __init__(self, ends: WorkerEnds) -> None:
+        self._ends = ends
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple, ([reduction.DupFd(end.fileno()) for end in self._ends],)
+
+
+def _start_process(
+    context: Any,  # contexts share no public type
+    ends: WorkerEnds,
+    job: Job | None,
+    *,
+    daemon: bool,
+) -> BaseProcess:
+    given = _Passed(ends) if job is None else [end.fileno() for end in ends]
+    process: BaseProcess = context.Process(
+        target=main, args=(given, job), name=f"farside-worker-{next(_numbers)}", daemon=daemon
+    )
+    with bequeathed(ends):
+        process.start()
+    return process
+
+
+def _context(given: Any) -> Any:
+    if given is None:
+        methods = multiprocessing.get_all_start_methods()
+        given = "forkserver" if "forkserver" in methods else "spawn"
+    return multiprocessing.get_context(given) if isinstance(given, str) else given
+
+
+def _check(*, forks: bool) -> None:
+    if multiprocessing.current_process().daemon:
+        reason = (
+            "this process is a daemonic multiprocessing process, which may not have children; "
+            "start it with daemon=False"
+        )
+        raise BackendUnavailableError(
+            f"the subprocess backend cannot be used: {reason}", backend="subprocess", reason=reason
+        )
+    interpreters = sys.modules.get("concurrent.interpreters") or sys.modules.get(
+        "interpreters_backport.interpreters"
+    )
+    if forks and interpreters is not None and len(interpreters.list_all()) > 1:
+        reason = (
+            "a forked child crashes at once while any subinterpreter lives in the parent; close "
+            "the subinterpreters first, or use mp_context='forkserver' or 'spawn'"
+        )
+        raise BackendUnavailableError(
+            f"mp_context='fork' cannot be used: {reason}", backend="subprocess", reason=reason
+        )
+
+
+def _open_pidfd(process: BaseProcess) -> Descriptor | None:
+    if not hasattr(os, "pidfd_open"):  # pragma: no cover  not Linux
+        return None
+    assert process.pid is not None
+    try:
+        return Descriptor(os.pidfd_open(process.pid))
+    except OSError:  # it has ended, and was reaped by the fork server
+        return None

@@ -1,0 +1,121 @@
+"""What the parent packs for a worker: the user's callables, and the state that they expect."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import pickletools
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from .._transport import codec
+from .._worker.job import Job, Surroundings
+from ..errors import NotPicklableError
+
+if TYPE_CHECKING:
+    from .._options import Options
+
+_CURE = "define it at the top level of a module that the worker can import, or install cloudpickle"
+
+
+def pack(options: Options, *, load_main: bool = False) -> Job:
+    """Make the job of a worker that shares nothing with this process.
+
+    Args:
+        options: what the user asked for.
+        load_main: whether the worker is to load the main module itself, if the job refers to
+            it. (multiprocessing does so for the processes that it starts.)
+
+    Raises:
+        NotPicklableError: ``fn`` or an initializer cannot be pickled.
+    """
+    name, path = main_module()
+    call = _pack_call(options, main_importable=bool(name or path))
+    if not (load_main and _refers_to_main(call)):
+        name = path = None
+    surroundings = Surroundings(
+        [str(each) for each in sys.argv], _filters(), sys.getrecursionlimit(), name, path
+    )
+    return Job(call, surroundings, options.buffer_size, options.buffer_bytes)
+
+
+def inherit(options: Options) -> Job:
+    """Make the job of a worker that is a copy of this process."""
+    return Job((options.fn, options.initializers), None, options.buffer_size, options.buffer_bytes)
+
+
+def main_module() -> tuple[str | None, str | None]:
+    """Find how a worker can import the main module: by name, by path, or (None, None) not at all.
+
+    The rules are those of multiprocessing: an interactive session, ``python -c``, standard input
+    and a package's ``__main__`` cannot be imported again.
+    """
+    main = sys.modules.get("__main__")
+    name = getattr(getattr(main, "__spec__", None), "name", None)
+    if name is not None:
+        return (None if name == "__main__" or name.endswith(".__main__") else name), None
+    path = getattr(main, "__file__", None)
+    if path is None or not os.path.isfile(path):  # "<stdin>" is no path
+        return None, None
+    return None, os.path.abspath(path)
+
+
+def _pack_call(options: Options, *, main_importable: bool) -> bytes:
+    call = (options.fn, options.initializers)
+    try:
+        data = pickle.dumps(call, 5)
+        problem: BaseException | None = None
+    except Exception as error:  # __reduce__ is user code
+        data, problem = b"", error
+    if problem is None and (main_importable or not _refers_to_main(data)):
+        return data
+    try:
+        by_value = codec.dumps_by_value(call)
+    except Exception as error:
+        by_value, problem = None, error
+    if by_value is not None:
+        return by_value
+    if problem is None:
+        raise NotPicklableError(
+            f"{_culprit(options, by_value=False)} refers to __main__, which a worker cannot import "
+            f"here (an interactive session, -c, standard input, or python -m package); {_CURE}"
+        )
+    raise NotPicklableError(
+        f"{_culprit(options, by_value=True)} cannot be sent to a worker, it does not pickle "
+        f"({type(problem).__name__}: {problem}); {_CURE}"
+    ) from problem
+
+
+def _culprit(options: Options, *, by_value: bool) -> str:
+    """Name the argument that cannot be sent."""
+    named: list[tuple[str, Any]] = [("fn", options.fn)]
+    named += [(f"initializer[{i}]", each) for i, each in enumerate(options.initializers)]
+    for name, value in named:
+        try:
+            data = pickle.dumps(value, 5)
+        except Exception:
+            return f"{name}={value!r}"
+        if not by_value and _refers_to_main(data):
+            return f"{name}={value!r}"
+    return f"fn={options.fn!r}"
+
+
+def _refers_to_main(data: bytes) -> bool:
+    if b"__main__" not in data:
+        return False
+    # Names of modules are short strings, or part of a GLOBAL; a longer text that happens to
+    # hold the word is none.
+    return any(
+        isinstance(arg, str) and arg.split(" ")[0] == "__main__"
+        for _, arg, _ in pickletools.genops(data)
+    )
+
+
+def _filters() -> list[Any] | None:
+    filters = list(warnings.filters)
+    try:
+        pickle.dumps(filters)
+    except Exception:  # a category that no worker can import
+        return None
+    return filters

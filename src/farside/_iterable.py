@@ -1,0 +1,213 @@
+"""RemoteIterable: what the user iterates on."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from ._backends import registry
+from ._passes import enter_iteration_mode, iterate_results
+from ._protocol.tables import ParentState
+from ._session import Session
+from .errors import (
+    BackendFallbackWarning,
+    BackendUnavailableError,
+    FarsideError,
+    WorkerAbandonedWarning,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from ._options import Options
+    from ._passes import Pass
+
+T = TypeVar("T")
+
+_STATES = {
+    ParentState.INITIALIZATION: "initialization",
+    ParentState.STAND_BY: "stand by",
+    ParentState.STARTING: "iteration",
+    ParentState.ITERATION: "iteration",
+    ParentState.STOPPING: "stopping",
+    ParentState.DONE: "closed",
+}
+
+
+class RemoteIterable(Generic[T]):
+    """An iterable that lives in a worker.
+
+    Every ``iter()`` begins a fresh pass over the same worker. One pass is open at a time: a newer
+    one supersedes it, and its iterator then raises `PassSupersededError`. Leaving a loop stops the
+    worker; the next pass finds it ready. Threads may share it, if they agree on who iterates.
+
+    The worker ends with `close`, at the end of a ``with`` block, when the iterable is dropped,
+    after a failure, and with the process.
+
+    Example:
+        >>> from functools import partial
+        >>> from farside import iterate_in_subprocess
+        >>> with iterate_in_subprocess(partial(range, 3)) as numbers:
+        ...     list(numbers), list(numbers)
+        ([0, 1, 2], [0, 1, 2])
+    """
+
+    def __init__(self, options: Options) -> None:
+        """Start a worker and wait until it stands by. Users call the entry points instead."""
+        self._options = options
+        self._session: Session | None = None
+        choice = registry.choose(options.backend, options.fallback)
+        self._reason = choice.reason
+        if options.backend not in {choice.name, "auto"}:
+            self._warn(choice.name, choice.reason)
+        self._session = self._open(choice.name)
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend that runs the worker: ``"subprocess"`` or ``"subinterpreter"``."""
+        return self._current.backend
+
+    @property
+    def backend_reason(self) -> str:
+        """Why this backend was taken."""
+        return self._reason
+
+    @property
+    def state(self) -> str:
+        """Where the worker is.
+
+        ``"initialization"``, ``"stand by"``, ``"iteration"``, ``"stopping"`` (a loop was left, and
+        the worker has not confirmed it) or ``"closed"``.
+        """
+        return _STATES[self._current.state]
+
+    def __iter__(self) -> Iterator[T]:
+        """Begin a pass.
+
+        The worker begins at once, and works ahead as far as ``buffer_size`` allows.
+
+        Returns:
+            An iterator over what the remote iterable yields. Closing or dropping it stops the
+            pass.
+
+        Raises:
+            IterableClosedError: the iterable is closed; after a failure, that is its cause.
+        """
+        session = self._current
+        results = iterate_results(session, enter_iteration_mode(session), self._take_over)
+        next(results)  # from here on, dropping it stops the pass
+        return results
+
+    def close(self) -> None:
+        """End the worker and wait for it, ``shutdown_timeout`` seconds at most.
+
+        The worker is asked first; a process is sent SIGTERM and then SIGKILL if it does not
+        end. A subinterpreter that is blocked in C code cannot be ended: it is left behind with
+        a `WorkerAbandonedWarning`. Closing twice is fine.
+        """
+        self._end(kill=False)
+
+    def terminate(self) -> None:
+        """End the worker without asking it first, and wait for it.
+
+        A process is killed. A subinterpreter cannot be; for it this is `close`.
+        """
+        self._end(kill=True)
+
+    def __enter__(self) -> RemoteIterable[T]:
+        """Return self."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def __del__(self) -> None:
+        session = getattr(self, "_session", None)
+        if session is not None:
+            session.abandon()
+
+    def __repr__(self) -> str:
+        """Show backend, worker and state."""
+        session = self._current
+        return (
+            f"<{type(self).__name__} backend={session.backend!r} "
+            f"worker={session.worker.label!r} state={self.state!r}>"
+        )
+
+    @property
+    def _current(self) -> Session:
+        assert self._session is not None  # only while it is being made
+        return self._session
+
+    def _end(self, *, kill: bool) -> None:
+        session = self._current
+        if not session.close(kill=kill):
+            warnings.warn(
+                f"the {session.name} did not end within "
+                f"shutdown_timeout={self._options.shutdown_timeout} seconds and is left behind: "
+                "its code is blocked in a call that Python cannot interrupt",
+                WorkerAbandonedWarning,
+                stacklevel=3,
+            )
+
+    def _open(self, backend: str) -> Session:
+        """Start a worker of a backend, or of the fallback if it turns out not to do."""
+        worker = registry.load(backend)().start(self._options)
+        session = Session(worker, backend, self._options)
+        try:
+            session.await_initialization()
+        except FarsideError as error:
+            session.close()
+            if session.refused is None:
+                raise
+            return self._open_fallback(session, error)
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    def _open_fallback(self, refused: Session, error: FarsideError) -> Session:
+        module = refused.refused
+        self._reason = f"the extension module {module} does not support loading in subinterpreters"
+        fallback = "subprocess" if self._options.backend == "auto" else self._options.fallback
+        if fallback is None:
+            raise BackendUnavailableError(
+                f"the subinterpreter backend cannot run this fn: {self._reason}; use "
+                "iterate_in_subprocess, or leave fallback='subprocess'",
+                backend=refused.backend,
+                reason=self._reason,
+            ) from error
+        self._warn(fallback, self._reason)
+        return self._open(fallback)
+
+    def _take_over(self, failed: Session) -> tuple[Session, Pass] | None:
+        """Go on with the fallback, if no item was taken that the user would get again."""
+        if failed.refused is None or failed.delivered or failed is not self._session:
+            return None
+        assert failed.failure is not None
+        failed.close()
+        self._session = self._open_fallback(failed, failed.failure)
+        return self._session, enter_iteration_mode(self._session)
+
+    def _warn(self, backend: str, reason: str) -> None:
+        warnings.warn(
+            f"a {backend} runs the iterable, since {reason}", BackendFallbackWarning, stacklevel=5
+        )
+
+
+class SubprocessIterable(RemoteIterable[T]):
+    """What `iterate_in_subprocess` returns."""
+
+
+class SubinterpreterIterable(RemoteIterable[T]):
+    """What `iterate_in_subinterpreter` returns.
+
+    Its `backend` is ``"subprocess"`` when the fallback has taken over.
+    """

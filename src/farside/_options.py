@@ -1,0 +1,160 @@
+"""What the user asked for: every default and every check, once."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ._backends import registry
+
+BUFFER_BYTES = 256 * 1024
+"""Default of ``buffer_bytes``. Four times what a Linux pipe holds: enough to keep both sides
+busy with small items, and little beside a Python process."""
+
+SHUTDOWN_SECONDS = 4.0
+"""Default of ``shutdown_timeout``: half of it for an orderly end, a quarter after SIGTERM."""
+
+START_METHODS = ("forkserver", "spawn", "fork")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Checked options of one iterable; `check` makes them."""
+
+    fn: Callable[[], Iterable[Any]]
+    backend: str
+    fallback: str | None
+    buffer_size: int | None
+    buffer_bytes: int
+    initializers: tuple[Callable[[], object], ...]
+    mp_context: Any
+    timeout: float | None
+    shutdown_timeout: float
+    daemon: bool
+
+
+def check(  # as many as there are options
+    fn: Any,
+    *,
+    backend: Any,
+    fallback: Any = None,
+    buffer_size: Any = None,
+    buffer_bytes: Any = BUFFER_BYTES,
+    initializer: Any = None,
+    mp_context: Any = None,
+    timeout: Any = None,
+    shutdown_timeout: Any = SHUTDOWN_SECONDS,
+    daemon: Any = False,
+) -> Options:
+    """Check what the user gave.
+
+    Raises:
+        TypeError: a value is of the wrong type.
+        ValueError: a value is of the right type and out of range.
+        Both name the argument, the value and the cure.
+    """
+    return Options(
+        fn=_fn(fn),
+        backend=_name("backend", backend, ("auto", *registry.NAMES)),
+        fallback=_fallback(fallback, backend),
+        buffer_size=None if buffer_size is None else _count("buffer_size", buffer_size, "items"),
+        buffer_bytes=_count("buffer_bytes", buffer_bytes, "bytes"),
+        initializers=_initializers(initializer),
+        mp_context=_mp_context(mp_context),
+        timeout=None if timeout is None else _seconds("timeout", timeout, "None for no limit"),
+        shutdown_timeout=_seconds("shutdown_timeout", shutdown_timeout, "a few seconds"),
+        daemon=_flag("daemon", daemon),
+    )
+
+
+def _fn(value: Any) -> Callable[[], Iterable[Any]]:
+    if callable(value):
+        fn: Callable[[], Iterable[Any]] = value  # what it returns shows in the worker
+        return fn
+    raise TypeError(
+        f"fn={value!r} is not callable; pass a function without arguments that returns the "
+        "iterable, such as functools.partial(range, 10)"
+    )
+
+
+def _count(name: str, value: Any, unit: str) -> int:
+    cure = f"pass a whole number of {unit}, 1 or more"
+    if name == "buffer_size":
+        cure += ", or None for automatic"
+    if isinstance(value, bool) or not hasattr(type(value), "__index__"):
+        raise TypeError(f"{name}={value!r} is not a whole number; {cure}")
+    number = operator.index(value)
+    if number < 1:
+        raise ValueError(f"{name}={value!r} is below 1; {cure}")
+    return number
+
+
+def _seconds(name: str, value: Any, instead: str) -> float:
+    cure = f"pass seconds, more than 0, or {instead}"
+    if isinstance(value, (bool, str)) or not hasattr(type(value), "__float__"):
+        raise TypeError(f"{name}={value!r} is not a number; {cure}")
+    number = float(value)
+    if not (number > 0 and math.isfinite(number)):
+        raise ValueError(f"{name}={value!r} is not a finite number above 0; {cure}")
+    return number
+
+
+def _initializers(value: Any) -> tuple[Callable[[], object], ...]:
+    if value is None:
+        return ()
+    if callable(value):
+        return (value,)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        for index, each in enumerate(value):
+            if not callable(each):
+                raise TypeError(
+                    f"initializer[{index}]={each!r} is not callable; "
+                    "pass functions without arguments"
+                )
+        return tuple(value)
+    raise TypeError(
+        f"initializer={value!r} is neither callable nor a sequence; "
+        "pass a function without arguments, or a list of them"
+    )
+
+
+def _mp_context(value: Any) -> Any:
+    cure = f"pass one of {', '.join(map(repr, START_METHODS))}, a multiprocessing context, or None"
+    if isinstance(value, str):
+        if value not in START_METHODS:
+            raise ValueError(f"mp_context={value!r} is no start method; {cure}")
+        import multiprocessing  # only a subprocess needs it
+
+        here = multiprocessing.get_all_start_methods()
+        if value not in here:  # pragma: no cover  Linux has all
+            raise ValueError(f"mp_context={value!r} does not exist here, only {here}; {cure}")
+    elif value is not None and not (
+        callable(getattr(value, "Process", None))
+        and callable(getattr(value, "get_start_method", None))
+    ):
+        raise TypeError(f"mp_context={value!r} is no multiprocessing context; {cure}")
+    return value
+
+
+def _fallback(value: Any, backend: str) -> str | None:
+    if value is None:
+        return None
+    return _name("fallback", value, tuple(n for n in registry.NAMES if n != backend), "or None")
+
+
+def _name(name: str, value: Any, known: tuple[str, ...], also: str = "") -> str:
+    cure = f"pass one of {', '.join(map(repr, known))} {also}".rstrip()
+    if not isinstance(value, str):
+        raise TypeError(f"{name}={value!r} is not a name; {cure}")
+    if value not in known:
+        raise ValueError(f"{name}={value!r} is not known; {cure}")
+    return value
+
+
+def _flag(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise TypeError(f"{name}={value!r} is not a bool; pass True or False")

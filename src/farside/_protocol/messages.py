@@ -1,0 +1,61 @@
+"""What parent and worker say to each other.
+
+Every value below is unique across all enumerations of this package, so that a number read from
+the channel can mean one thing only, and a transition table can mix them as keys.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Cmd(IntEnum):
+    """A command: the parent says it, the worker obeys.
+
+    Example:
+        >>> Cmd.START_ITERATION.name
+        'START_ITERATION'
+    """
+
+    ABORT = 1
+    """End the worker, whatever it does."""
+
+    START_ITERATION = 2
+    """Make an iterator of the iterable and send what it yields. Carries the epoch of the pass."""
+
+    STOP_ITERATION = 3
+    """Leave the pass and go back to Stand By."""
+
+
+class Status(IntEnum):
+    """A status: the worker says it, the parent listens.
+
+    Example:
+        >>> Status.ITERATOR_SUCCESS.name
+        'ITERATOR_SUCCESS'
+    """
+
+    UNEXPECTED_CMD_RECEIVED = 16
+    """A command that the worker's state does not allow, or no command at all. The worker ends."""
+
+    INITIALIZATION_FAILED = 17
+    """An initializer or ``fn`` failed. Carries the failure. The worker ends."""
+
+    INITIALIZATION_SUCCEEDED = 18
+    """The iterable exists; the worker stands by."""
+
+    ITERATION_STARTED = 19
+    """The pass of this epoch has begun: what follows belongs to it."""
+
+    ITERATION_FINISHED = 20
+    """The pass is over, by its own end or by STOP_ITERATION; the worker stands by."""
+
+    ITERATOR_SUCCESS = 21
+    """One item. Carries it."""
+
+    ITERATOR_FAILED = 22
+    """``iter()``, ``next()`` or pickling an item failed. Carries the failure. The worker ends."""
+
+
+EXHAUSTED = b"exhausted"
+"""Body of ITERATION_FINISHED when the iterable is an iterator that an earlier pass had used up."""

@@ -1,0 +1,286 @@
+"""One worker, from its start to its end: the parent's I/O loop.
+
+The protocol's tables decide, through `ParentMachine`; this module carries out what they say.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from . import _failures
+from ._passes import Pass
+from ._protocol.messages import EXHAUSTED
+from ._protocol.parent import ParentMachine
+from ._protocol.tables import ParentAction, ParentEvent, ParentState
+from ._transport.channel import REVOKED
+from ._transport.credit import Ledger
+from .errors import (
+    ChannelClosedError,
+    FarsideError,
+    IterableClosedError,
+    ProtocolError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._backends.base import Worker
+    from ._options import Options
+    from ._transport.frames import Frame
+
+_FAREWELL_SECONDS = 0.25
+"""How long to wait, after a failure, for a worker that is ending by itself."""
+
+
+class Session:
+    """One worker and what the parent knows of it.
+
+    Any thread may call any method: the machine and the commands belong to whoever has the turn
+    (`_turn`), and one thread at a time receives.
+
+    Attributes:
+        worker: the worker.
+        backend: name of its backend.
+        failure: what ended the worker before its time, or None.
+        refused: the extension module that refused to load in the subinterpreter, or None.
+        delivered: whether any item of any pass was taken.
+    """
+
+    def __init__(self, worker: Worker, backend: str, options: Options) -> None:
+        self.worker = worker
+        self.backend = backend
+        self.failure: FarsideError | None = None
+        self.refused: str | None = None
+        self.delivered = False
+        self._options = options
+        self._machine = ParentMachine()
+        self._frames: deque[Frame] = deque()  # received, not yet handled
+        self._in_step = True
+        self._pass = Pass(0, self._ledger())
+        # Reentrant, since a signal handler may close the iterable in the middle of anything.
+        self._lock = threading.RLock()  # never held while waiting for the worker
+        self._reading = threading.RLock()
+        self._busy = False  # somebody has the turn
+        self._left: deque[int] = deque()  # epochs of passes that were left
+        self._owner = os.getpid()
+
+    @property
+    def state(self) -> ParentState:
+        """Where the parent's machine is."""
+        return self._machine.state
+
+    @property
+    def name(self) -> str:
+        """What to call the worker in messages."""
+        return f"{self.backend} worker ({self.worker.label})"
+
+    @property
+    def _foreign_to(self) -> int | None:
+        """The process that the worker belongs to, if this one is a forked child of it."""
+        return None if os.getpid() == self._owner else self._owner
+
+    # Passes ---------------------------------------------------------------------------------
+
+    def await_initialization(self) -> None:
+        """Wait until the worker stands by.
+
+        Raises:
+            FarsideError: it failed, died, or took too long.
+        """
+        while self.state is ParentState.INITIALIZATION:
+            self.receive(self._pass)
+        if self.failure is not None:
+            raise self.failure
+
+    def start_pass(self) -> Pass:
+        """Begin a pass; one that is still open is superseded.
+
+        Raises:
+            IterableClosedError: there is no worker any more.
+        """
+        with self._turn():
+            if self.state is ParentState.DONE or self._foreign_to:
+                raise _failures.closed(self._foreign_to) from self.failure
+            before = self._pass
+            self._act(ParentAction.START)
+            self._pass = Pass(self._machine.epoch, self._ledger())
+            before.cancel(_failures.superseded(before.epoch, self._pass.epoch))
+            return self._pass
+
+    def stop_pass(self, epoch: int) -> None:
+        """Leave a pass, if it is the present one and not over. Never waits.
+
+        It may be called from a finalizer, in the middle of anything that this or another thread
+        does here; so it leaves a note, which whoever has the turn reads in the end.
+        """
+        self._left.append(epoch)
+        self._read_notes()
+
+    def receive(self, wanted: Pass) -> None:
+        """Wait until something arrives. What it was is in `wanted` and in `state` afterwards."""
+        with self._reading:
+            if wanted.inbox or wanted.over:
+                return  # another thread has received it
+            if wanted.ledger.owes():
+                self.grant(wanted)
+            try:
+                if self._frames or self.worker.channel.receive(self._frames, self._options.timeout):
+                    with self._turn():
+                        self._handle_frames()
+                else:
+                    self._time_out()
+            except ChannelClosedError:
+                self._lose()
+            except ProtocolError as error:
+                self.fail(error)
+        if self.failure is not None:
+            # The worker is ending by itself. An iterable that nobody closes after a failure
+            # should not leave a process behind, and it takes only some milliseconds.
+            self.worker.channel.close()
+            self.worker.wait(_FAREWELL_SECONDS)
+
+    def grant(self, this: Pass) -> None:
+        """Tell the worker what was taken of a pass."""
+        this.ledger.told()
+        self.worker.channel.grant(this.epoch, this.ledger.total)
+
+    # The end --------------------------------------------------------------------------------
+
+    def fail(self, error: FarsideError) -> None:
+        """End the worker, since something went wrong on this side."""
+        with self._turn():
+            self._give_up(error)
+        self.close(kill=True)
+
+    def close(self, *, kill: bool = False) -> bool:
+        """End the worker and wait for it; tell whether it has ended.
+
+        Args:
+            kill: do not give it time for an orderly end.
+        """
+        if self._foreign_to:
+            return True
+        with self._turn():
+            self._hang_up()
+            self._pass.cancel(_failures.closed(self._foreign_to))
+        # A worker that is blocked in sending an item wakes up. If another thread waits for
+        # frames, that one takes the item instead.
+        if self._reading.acquire(blocking=False):
+            try:
+                self.worker.channel.stop_receiving()
+            finally:
+                self._reading.release()
+        if kill:
+            self.worker.kill()
+        ended = self.worker.stop(self._options.shutdown_timeout)
+        self.worker.channel.close()
+        return ended
+
+    def abandon(self) -> None:
+        """Tell the worker to end, without waiting: for finalizers.
+
+        Nobody else uses the session any more. The worker ends by itself; until then it is on
+        record.
+        """
+        self._hang_up()
+        self.worker.channel.close()
+
+    # Inside ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        with self._lock:
+            outer, self._busy = self._busy, True
+            try:
+                yield
+            finally:
+                self._busy = outer
+        self._read_notes()
+
+    def _read_notes(self) -> None:
+        # Whoever is busy, be it further up in this thread, reads them when it has finished.
+        while self._left and not self._busy and self._lock.acquire(blocking=False):
+            self._busy = True
+            try:
+                while self._left:
+                    self._stop(self._left.popleft())
+            finally:
+                self._busy = False
+                self._lock.release()
+
+    def _stop(self, epoch: int) -> None:
+        if epoch == self._machine.epoch and self._machine.allows(ParentAction.STOP):
+            self._act(ParentAction.STOP)
+            self._pass.cancel(IterableClosedError("the iterator was closed"))
+            # Sent after the command: a worker that waits for credit looks for it now.
+            self.worker.channel.grant(epoch, REVOKED)
+
+    def _act(self, action: ParentAction) -> None:
+        for cmd, epoch in self._machine.act(action):
+            try:
+                self.worker.channel.send(cmd, epoch)
+            except ChannelClosedError:
+                return  # the worker is gone: receiving tells how
+
+    def _handle_frames(self) -> None:
+        if not self._in_step:
+            raise ProtocolError("handling a frame was interrupted, the pass is out of step")
+        self._in_step = False  # if KeyboardInterrupt strikes here, a frame may be half handled
+        while self._frames:
+            self._handle(self._frames.popleft())
+        self._in_step = True
+
+    def _handle(self, frame: Frame) -> None:
+        if self.state is ParentState.DONE:
+            return  # closed meanwhile
+        event = self._machine.receive(frame.kind, frame.epoch)
+        this = self._pass
+        if event is ParentEvent.ITEM:
+            this.received += 1
+            this.inbox.append(frame.body)
+        elif event is ParentEvent.PASS_FINISHED:
+            this.used_up = frame.body == EXHAUSTED
+            this.finish(None)
+        elif event in {ParentEvent.PASS_FAILED, ParentEvent.INITIALIZATION_FAILED}:
+            failure = _failures.read(frame.body)
+            self.refused = failure.refused_module
+            self._give_up(_failures.to_exception(failure, self.name))
+        elif event is ParentEvent.REFUSED:
+            self._give_up(ProtocolError(f"the {self.name} refused a command"))
+
+    def _lose(self) -> None:
+        """The channel has closed: find out why."""
+        if self._foreign_to:
+            self._pass.cancel(_failures.closed(self._foreign_to))
+            return
+        state = self.state
+        if state is ParentState.DONE:
+            return
+        status = self.worker.exit_status()
+        with self._turn():
+            if self.state is not ParentState.DONE:
+                self._machine.lost()
+                self._give_up(_failures.died(self.name, status, self._pass.last_index, state.name))
+
+    def _time_out(self) -> None:
+        seconds = self._options.timeout
+        assert seconds is not None
+        self.fail(_failures.timed_out(self.name, seconds, self._pass.last_index, self.state.name))
+
+    def _give_up(self, error: FarsideError) -> None:
+        """The worker has ended or must; what has arrived can still be taken."""
+        if self.failure is None:
+            self.failure = error
+        self._pass.finish(error)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if not self._foreign_to and self.state is not ParentState.DONE:
+            self._act(ParentAction.CLOSE)
+
+    def _ledger(self) -> Ledger:
+        return Ledger(self._options.buffer_size, self._options.buffer_bytes)

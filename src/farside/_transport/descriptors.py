@@ -1,0 +1,92 @@
+"""Who owns which file descriptor.
+
+The end of a stream is how either side learns that the other is gone, so an end of a pipe must
+be held by one side alone. Descriptors are close-on-exec (`os.pipe` sees to that), which is
+enough for spawned children. A forked child inherits all of them, so it closes them before
+anything else runs in it, whoever forked: the ``fork`` start method, `os.fork`, another thread.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import contextmanager
+from weakref import WeakSet
+
+from ..errors import ChannelClosedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+# Reentrant, since a Descriptor may be collected, and so closed, while this thread holds it.
+_lock = threading.RLock()
+_live: WeakSet[Descriptor] = WeakSet()
+_bequest = threading.local()
+
+
+class Descriptor:
+    """One file descriptor with one owner; closed with it, or when the owner says so."""
+
+    __slots__ = ("__weakref__", "_fd")
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        with _lock:
+            _live.add(self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called, here or because the process was forked."""
+        return self._fd < 0
+
+    def fileno(self) -> int:
+        """Return the number.
+
+        Raises:
+            ChannelClosedError: it is closed.
+        """
+        if self._fd < 0:
+            raise ChannelClosedError("this end of the channel is closed")
+        return self._fd
+
+    def close(self) -> None:
+        """Close it, once."""
+        with _lock:
+            fd, self._fd = self._fd, -1
+            if fd >= 0:
+                os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def pipe() -> tuple[Descriptor, Descriptor]:
+    """Make a pipe: the end to read from and the end to write to."""
+    with _lock:  # a fork in another thread waits until both ends are on record
+        read, write = os.pipe()
+        return Descriptor(read), Descriptor(write)
+
+
+@contextmanager
+def bequeathed(heirlooms: Sequence[Descriptor]) -> Iterator[None]:
+    """Let a child that this thread forks meanwhile keep some descriptors."""
+    _bequest.heirlooms = heirlooms
+    try:
+        yield
+    finally:
+        _bequest.heirlooms = ()
+
+
+def _close_in_child() -> None:
+    kept = {id(descriptor) for descriptor in getattr(_bequest, "heirlooms", ())}
+    for descriptor in list(_live):
+        if id(descriptor) not in kept:
+            descriptor.close()
+    _lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_close_in_child
+    )

@@ -1,0 +1,236 @@
+"""The channel over OS pipes, the same for every backend.
+
+Three pipes: commands down, credit down, frames up. The parent's ends do not block: it waits with
+`poll`, so it can wait for frames, for the worker's end and for a deadline at once. The worker's
+ends block: each of its threads waits for one thing only. Nobody polls in a loop.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+import time
+from collections import namedtuple
+from contextlib import nullcontext
+
+from ..errors import ChannelClosedError, ProtocolError
+from . import sigpipe
+from .channel import REVOKED, ParentChannel, WorkerChannel
+from .codec import size
+from .descriptors import pipe
+from .frames import Decoder, header
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Sequence
+    from typing import NamedTuple
+
+    from .codec import Part
+    from .descriptors import Descriptor
+    from .frames import Frame
+
+    class WorkerEnds(NamedTuple):
+        """The worker's ends of the pipes."""
+
+        commands: Descriptor
+        credit: Descriptor
+        frames: Descriptor
+
+else:
+    WorkerEnds = namedtuple("WorkerEnds", ["commands", "credit", "frames"])
+
+_GRANT = struct.Struct("<QQ")
+_GRANTS_AT_ONCE = 256 * _GRANT.size  # whole records: each is written at once, below PIPE_BUF
+_IOV_MAX = 1000  # POSIX promises 16, Linux and macOS have 1024
+
+
+def open_channel() -> tuple[PipeParentChannel, WorkerEnds]:
+    """Open a channel.
+
+    Returns:
+        The parent's side, and the ends that the backend hands to the worker and then closes.
+
+    Raises:
+        OSError: no file descriptors are left.
+    """
+    commands, send_commands = pipe()
+    credit, send_credit = pipe()
+    receive_frames, frames = pipe()
+    parent = PipeParentChannel(send_commands, send_credit, receive_frames)
+    return parent, WorkerEnds(commands, credit, frames)
+
+
+class PipeParentChannel(ParentChannel):
+    """The parent's side of the pipes."""
+
+    def __init__(self, commands: Descriptor, credit: Descriptor, frames: Descriptor) -> None:
+        for end in (commands, credit, frames):
+            os.set_blocking(end.fileno(), False)
+        self._commands = commands
+        self._credit = credit
+        self._frames = frames
+        self._decoder = Decoder()
+        self._poll = select.poll()
+        self._poll.register(frames.fileno(), select.POLLIN)
+        self._peer_ended = False
+        self._in_step = True
+        self._guarded = sigpipe.kills()
+
+    def watch(self, sentinel: int) -> None:
+        self._poll.register(sentinel, select.POLLIN)
+
+    def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> None:
+        self._guarded = sigpipe.kills()
+        with sigpipe.held() if self._guarded else nullcontext():
+            _write_frame(self._commands, kind, epoch, parts)
+
+    def grant(self, epoch: int, total: int) -> None:
+        # This never fills the pipe: a worker reads all grants when a pass begins, and in a pass
+        # it gets no more than a few before it has to read them to go on (see credit.Ledger).
+        try:
+            with sigpipe.held() if self._guarded else nullcontext():
+                os.write(self._credit.fileno(), _GRANT.pack(epoch, total))
+        except (BrokenPipeError, ChannelClosedError):
+            pass  # the worker is gone: receiving tells
+
+    def receive(self, into: deque[Frame], timeout: float | None) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        before = len(into)
+        while True:
+            self._read(into)
+            if len(into) > before:
+                return True
+            if self._peer_ended:
+                # Its process has ended, and what it wrote has been read. Something that it left
+                # behind may hold the stream open: there is no end to wait for.
+                raise ChannelClosedError("the worker has ended")
+            if not self._wait(deadline):
+                return False
+
+    def _read(self, into: deque[Frame]) -> None:
+        """Read what is there, without waiting."""
+        fd = self._frames.fileno()
+        if not self._in_step:
+            raise ProtocolError("receiving a frame was interrupted, the stream is out of step")
+        self._in_step = False
+        before = len(into)
+        try:
+            while len(into) == before:
+                count = os.readv(fd, [self._decoder.buffer()])
+                if not count:
+                    break
+                self._decoder.filled(count, into)
+        except BlockingIOError:
+            self._in_step = True
+            return
+        # Whatever else was raised between reading and decoding (KeyboardInterrupt can be) leaves
+        # the stream out of step; then no later frame is trusted.
+        self._in_step = True
+        if len(into) == before:
+            cut = " in the middle of a frame" if self._decoder.partial else ""
+            raise ChannelClosedError(f"the worker's stream has ended{cut}")
+
+    def _wait(self, deadline: float | None) -> bool:
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            return False
+        frames = self._frames.fileno()
+        # Rounded up: poll takes whole milliseconds, and 0.4 must not become a spin at 0.
+        for fd, _ in self._poll.poll(None if left is None else int(left * 1000) + 1):
+            if fd != frames:
+                self._peer_ended = True
+        return True
+
+    def stop_receiving(self) -> None:
+        self._frames.close()
+
+    def close(self) -> None:
+        self._commands.close()
+        self._credit.close()
+        self._frames.close()
+
+
+class PipeWorkerChannel(WorkerChannel):
+    """The worker's side of the pipes.
+
+    It knows their ends by number and closes none: a subprocess closes them by ending, and for a
+    subinterpreter the backend does.
+    """
+
+    def __init__(self, commands: int, credit: int, frames: int) -> None:
+        self._commands = commands
+        self._credit = credit
+        self._frames = frames
+        self._decoder = Decoder()
+        self._revoked = 0  # the latest pass whose credit was revoked
+        os.set_blocking(credit, False)
+
+    def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> None:
+        _write_frame(self._frames, kind, epoch, parts)
+
+    def receive(self, into: deque[Frame]) -> None:
+        before = len(into)
+        while len(into) == before:
+            count = os.readv(self._commands, [self._decoder.buffer()])
+            if not count:
+                raise ChannelClosedError("the parent is gone")
+            self._decoder.filled(count, into)
+
+    def credit(self, epoch: int, *, wait: bool) -> int:
+        total = 0
+        while True:
+            try:
+                data = os.read(self._credit, _GRANTS_AT_ONCE)
+            except BlockingIOError:
+                if self._revoked >= epoch:
+                    return REVOKED
+                if total or not wait:
+                    return total
+                _wait_for(self._credit, select.POLLIN)
+                continue
+            if not data:
+                return REVOKED  # the parent is gone; the listener hears it too
+            for of, granted in _GRANT.iter_unpack(data):
+                if granted == REVOKED:
+                    self._revoked = max(self._revoked, of)
+                elif of == epoch:
+                    total = max(total, granted)
+
+
+def _write_frame(end: Descriptor | int, kind: int, epoch: int, parts: Sequence[Part]) -> None:
+    """Write a whole frame, waiting for room as long as the other side is there."""
+    fd = end if isinstance(end, int) else end.fileno()
+    length = size(parts)
+    queue: list[Part] = [header(kind, epoch, length), *parts]
+    try:
+        while queue:
+            try:
+                count = os.writev(fd, queue[:_IOV_MAX])
+            except BlockingIOError:
+                _wait_for(fd, select.POLLOUT)
+                continue
+            _drop(queue, count)
+    except BrokenPipeError:
+        raise ChannelClosedError("the other end of the channel is closed") from None
+
+
+def _drop(queue: list[Part], count: int) -> None:
+    """Take `count` written bytes off the front."""
+    done = 0
+    for part in queue:
+        length = size([part])
+        if count < length:
+            break
+        count -= length
+        done += 1
+    del queue[:done]
+    if count:
+        queue[0] = memoryview(queue[0])[count:]
+
+
+def _wait_for(fd: int, event: int) -> None:
+    poll = select.poll()
+    poll.register(fd, event)
+    poll.poll()

@@ -1,0 +1,6 @@
+"""What runs inside a worker. It imports as little as it can: that is start-up time.
+
+`process` and `interpreter` (the entry points, one for each backend), `serve` (what they share),
+`execute` (execute_iterable: the protocol), `listener` (hears commands while user code runs),
+`job` (what the worker is given), `failure` (exceptions as data).
+"""

@@ -1,0 +1,154 @@
+"""Exceptions as data: all that the parent needs to raise them again, in types that always cross.
+
+Nothing here may raise, whatever the exception does in its ``__str__`` or ``__reduce__``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import namedtuple
+
+from .._transport import codec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+    from typing import Any, NamedTuple
+
+    class Failure(NamedTuple):
+        """What went wrong in a worker."""
+
+        stage: str
+        item_index: int | None
+        type_name: str
+        message: str
+        traceback: str
+        exception: bytes | None
+        refused_module: str | None
+
+else:
+    Failure = namedtuple(
+        "Failure",
+        ["stage", "item_index", "type_name", "message", "traceback", "exception", "refused_module"],
+    )
+
+_TEXT_LIMIT = 100_000
+"""Characters of a message or traceback; the exception itself crosses whole where it pickles."""
+
+_REFUSAL = re.compile(r"module ['\"]?([\w.]+)['\"]? does not support loading in subinterpreters")
+
+_HERE = os.path.dirname(os.path.dirname(__file__))  # pathlib costs start-up time
+
+
+def describe(error: BaseException, stage: str, index: int | None) -> Failure:
+    """Turn an exception into data.
+
+    Args:
+        error: what user code raised.
+        stage: ``"load"``, ``"initializer"``, ``"fn"``, ``"iter"``, ``"next"`` or ``"pickle"``.
+        index: index of the item in the making, or None.
+    """
+    cls = type(error)
+    name = _safe(lambda: f"{cls.__module__}.{cls.__qualname__}", "unknown type")
+    name = name.removeprefix("builtins.")
+    message = _message(error)
+    traceback = _safe(lambda: _format(error), f"{name}: {message}\n")
+    return Failure(stage, index, name, message, traceback, freeze(error), _refused(error))
+
+
+def freeze(error: BaseException) -> bytes | None:
+    """Pickle an exception so that loading it does not depend on its constructor.
+
+    Python pickles an exception as a call of its class with ``args``, which fails, far from its
+    cause, when the constructor takes other arguments. So the class and the whole state are
+    pickled instead, unless the class says itself how to pickle it.
+    """
+    by_state = _try_dumps(lambda: (type(error), error.args, state_of(error)))
+    itself = None
+    if by_state is None or _pickles_itself(type(error)):
+        itself = _try_dumps(lambda: error)
+    return itself or by_state
+
+
+def _try_dumps(form: Callable[[], Any]) -> bytes | None:
+    try:
+        return b"".join(codec.dumps(form()))
+    except BaseException:  # user code: __reduce__ may raise anything
+        return None
+
+
+def state_of(error: BaseException) -> dict[str, Any]:
+    """Return all attributes of an exception, those that C code or ``__slots__`` keep too."""
+    state = {}
+    for cls in type(error).__mro__:
+        for name, slot in vars(cls).items():
+            if type(slot).__name__ in _SLOTS and not name.startswith("__") and name != "args":
+                value = getattr(error, name, None)
+                if value is not None:
+                    state[name] = value
+    return {**state, **vars(error)}
+
+
+_SLOTS = {"member_descriptor", "getset_descriptor"}
+
+
+def _pickles_itself(cls: type) -> bool:
+    ways = {"__reduce__", "__reduce_ex__", "__getstate__", "__getnewargs__", "__getnewargs_ex__"}
+    own = [base for base in cls.__mro__ if base.__module__ != "builtins"]
+    return not own or any(ways & vars(base).keys() for base in own)
+
+
+def _refused(error: BaseException) -> str | None:
+    """Name the extension module that refused to load in a subinterpreter, if that is the cause."""
+    for each in _chain(error):
+        if isinstance(each, ImportError):
+            found = _REFUSAL.search(_message(each))
+            if found:
+                return found[1]
+    return None
+
+
+def _message(error: BaseException) -> str:
+    return _safe(lambda: str(error), "<str() of the exception failed>")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            waiting += [each.__context__, each.__cause__]
+
+
+def _format(error: BaseException) -> str:
+    import traceback  # only when something fails: it costs start-up time
+
+    lines = traceback.format_exception(type(error), error, _of_user(error.__traceback__))
+    return "".join(lines)
+
+
+def _of_user(tb: TracebackType | None) -> TracebackType | None:
+    """Skip farside's own frames at the top, unless there is nothing else."""
+    start = tb
+    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_HERE):
+        tb = tb.tb_next
+    return tb or start
+
+
+def _safe(text: Callable[[], str], otherwise: str) -> str:
+    try:
+        result = text()
+        if type(result) is not str:
+            return otherwise
+        if len(result) > _TEXT_LIMIT:
+            half = _TEXT_LIMIT // 2
+            cut = len(result) - 2 * half
+            result = f"{result[:half]}\n… {cut} characters left out …\n{result[-half:]}"
+        return result.encode("utf-8", "backslashreplace").decode()
+    except BaseException:  # user code: __str__ may raise anything
+        return otherwise

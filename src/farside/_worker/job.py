@@ -1,0 +1,97 @@
+"""What a worker is given: the user's callables, and the surroundings that they expect.
+
+It is the first frame that goes down the channel (the ``fork`` start method hands it over as it
+is). The callables inside are pickled a second time, since the surroundings must be there before
+they can be loaded.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import namedtuple
+
+from .._transport.codec import loads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import ModuleType
+    from typing import Any, NamedTuple, TypeAlias
+
+    Call: TypeAlias = tuple[Callable[[], Iterable[Any]], tuple[Callable[[], object], ...]]
+
+    class Surroundings(NamedTuple):
+        """What a new interpreter lacks of the parent's state."""
+
+        argv: list[str]
+        warning_filters: list[Any] | None
+        recursion_limit: int
+        main_name: str | None
+        main_path: str | None
+
+    class Job(NamedTuple):
+        """What a worker has to do."""
+
+        call: bytes | Call
+        surroundings: Surroundings | None
+        buffer_size: int | None
+        buffer_bytes: int
+
+else:
+    Surroundings = namedtuple(
+        "Surroundings",
+        ["argv", "warning_filters", "recursion_limit", "main_name", "main_path"],
+    )
+    Job = namedtuple("Job", ["call", "surroundings", "buffer_size", "buffer_bytes"])
+
+JOB = 0
+"""Kind of the frame that carries the job: neither a command nor a status."""
+
+# The module object that __main__ was before must outlive its replacement: code of it still runs.
+_replaced: list[ModuleType] = []
+
+
+def load_call(job: Job) -> Call:
+    """Set the surroundings up and load the user's callables.
+
+    Raises:
+        BaseException: whatever loading them raises.
+    """
+    if job.surroundings is not None:
+        _surround(job.surroundings)
+    if isinstance(job.call, bytes):
+        call: Call = loads(job.call)
+        return call
+    return job.call
+
+
+def _surround(given: Surroundings) -> None:
+    sys.argv[:] = given.argv
+    sys.setrecursionlimit(given.recursion_limit)
+    if given.warning_filters is not None:
+        import warnings  # mostly loaded already; if not, not needed either
+
+        warnings.resetwarnings()  # tells the C half that the filters change
+        warnings.filters[:] = given.warning_filters  # type: ignore[index]
+    if given.main_name is not None or given.main_path is not None:
+        _load_main(given.main_name, given.main_path)
+
+
+def _load_main(name: str | None, path: str | None) -> None:
+    """Run the parent's main module under the name ``__mp_main__``, as multiprocessing does.
+
+    So code below ``if __name__ == "__main__":`` does not run, and classes defined there pickle
+    under a name that the parent knows as well.
+    """
+    import runpy  # only where it is needed: it costs start-up time
+    from types import ModuleType
+
+    if name is not None:
+        content = runpy.run_module(name, run_name="__mp_main__", alter_sys=True)
+    else:
+        assert path is not None
+        content = runpy.run_path(path, run_name="__mp_main__")
+    module = ModuleType("__mp_main__")
+    module.__dict__.update(content)
+    _replaced.append(sys.modules["__main__"])
+    sys.modules["__main__"] = sys.modules["__mp_main__"] = module

@@ -1,0 +1,115 @@
+"""Hears commands while user code runs, in a thread of its own.
+
+When the worker has to end (ABORT, or the parent is gone) and user code goes on, SystemExit is
+raised in that code. Python can do so only between two bytecodes: a call that blocks in C is not
+interrupted. A subprocess then ends itself as soon as the parent is gone.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from queue import SimpleQueue
+
+from .._protocol.messages import Cmd
+from ..errors import ChannelClosedError, ProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from .._transport.channel import WorkerChannel
+    from .._transport.frames import Frame
+
+    Commands: TypeAlias = "SimpleQueue[tuple[int, int] | None]"
+
+_PATIENCE = (0.05, 0.2, 0.2)
+"""Seconds before each SystemExit. The first leaves an orderly end its time; the others are for
+code that swallows the exception, and leave ``finally`` blocks a moment. There are only so many,
+since a subinterpreter whose threads still run Python code when the process exits crashes it."""
+
+_GRACE = 0.4
+"""Further seconds before a subprocess whose parent is gone ends itself. All in all it is below
+one second."""
+
+
+class CommandListener:
+    """Receives commands and queues them for the thread that runs the iterable.
+
+    Args:
+        channel: where commands come from.
+        received: frames that came with the job.
+        last_resort: ends the process; None where that is not the worker's to end.
+
+    Attributes:
+        commands: pairs of kind and epoch; None says that the parent is gone.
+    """
+
+    def __init__(
+        self,
+        channel: WorkerChannel,
+        received: deque[Frame],
+        last_resort: Callable[[], object] | None,
+    ) -> None:
+        self.commands: Commands = SimpleQueue()
+        self._channel = channel
+        self._frames = received
+        self._last_resort = last_resort
+        self._worker_thread = threading.get_ident()
+        self._done = threading.Event()
+        # Subinterpreters have no daemon threads; there, closing the channel ends this one.
+        self._thread = threading.Thread(
+            target=self._run, name="farside-listener", daemon=last_resort is not None
+        )
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+
+    def done(self) -> None:
+        """Say that the worker's own code has ended: nothing is left to interrupt."""
+        self._done.set()
+
+    def _run(self) -> None:
+        lost = self._listen()
+        for seconds in _PATIENCE:
+            if self._done.wait(seconds):
+                break
+            raise_in_thread(self._worker_thread, SystemExit)
+        if self._last_resort is not None:
+            if not lost:
+                self._await_loss()
+            time.sleep(_GRACE)  # the process ends meanwhile, and this thread with it; or else:
+            self._last_resort()
+
+    def _listen(self) -> bool:
+        """Queue commands until ABORT or the end; tell whether it was the end."""
+        try:
+            while True:
+                while self._frames:
+                    frame = self._frames.popleft()
+                    self.commands.put((frame.kind, frame.epoch))
+                    if frame.kind == Cmd.ABORT:
+                        return False
+                self._channel.receive(self._frames)
+        except (ChannelClosedError, ProtocolError):
+            self.commands.put(None)
+            return True
+
+    def _await_loss(self) -> None:
+        try:
+            while True:
+                self._channel.receive(self._frames)
+        except (ChannelClosedError, ProtocolError):
+            pass
+
+
+def raise_in_thread(ident: int, exception: type[BaseException]) -> None:
+    """Raise an exception in another thread of this interpreter, at its next bytecode."""
+    try:
+        import ctypes  # needed at the end only, if ever
+    except ImportError:  # pragma: no cover  a Python built without libffi
+        return
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(exception))

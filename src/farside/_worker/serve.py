@@ -1,0 +1,48 @@
+"""A worker from its first frame to its end; the same for every backend."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from .._transport.codec import loads
+from ..errors import ChannelClosedError
+from .execute import execute_iterable
+from .job import JOB, Job
+from .listener import CommandListener
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._transport.channel import WorkerChannel
+    from .._transport.frames import Frame
+
+
+def serve(
+    channel: WorkerChannel,
+    job: Job | None = None,
+    *,
+    last_resort: Callable[[], object] | None = None,
+) -> None:
+    """Be a worker.
+
+    Args:
+        channel: the way to the parent.
+        job: what to do; None: it comes as the first frame.
+        last_resort: what ends the process when the parent is gone and user code does not end.
+    """
+    frames: deque[Frame] = deque()
+    if job is None:
+        try:
+            channel.receive(frames)
+        except ChannelClosedError:
+            return
+        first = frames.popleft()
+        assert first.kind == JOB
+        job = Job(*loads(first.body))
+    listener = CommandListener(channel, frames, last_resort)
+    listener.start()
+    try:
+        execute_iterable(channel, listener.commands, job)
+    finally:
+        listener.done()

@@ -1,0 +1,182 @@
+"""Every exception and warning of farside.
+
+.. code-block:: text
+
+    RuntimeError
+    └── FarsideError
+        ├── BackendUnavailableError        no worker of this kind can be had here
+        ├── NotPicklableError              fn or an item cannot be sent (also TypeError)
+        ├── WorkerFailedError              the user's code failed in the worker
+        │   ├── WorkerInitializationError  … in an initializer or in fn
+        │   └── WorkerIterationError       … in iter() or next()
+        ├── WorkerDiedError                the worker ended without a word
+        ├── WorkerTimeoutError             no item in time (also TimeoutError)
+        ├── IterableClosedError            the iterable was closed, or had failed before
+        ├── PassSupersededError            a newer pass over the same iterable has begun
+        ├── ProtocolError                  a frame that may not come now, or no frame at all
+        └── ChannelClosedError             the other end is gone (never leaves farside)
+    Exception
+    └── RemoteTraceback                    the worker's traceback, as ``__cause__``
+    RuntimeWarning
+    └── FarsideWarning
+        ├── BackendFallbackWarning         another backend took over
+        ├── ExhaustedIteratorWarning       a pass over an iterator that an earlier pass has used up
+        └── WorkerAbandonedWarning         a worker could not be ended and was left behind
+
+A failure of the user's code is raised as a class that is both the farside class and the original
+type, wherever that can be built, so ``except ValueError`` and ``except WorkerIterationError`` both
+catch it; its ``__cause__`` is the original exception.
+"""
+
+from __future__ import annotations
+
+
+class FarsideError(RuntimeError):
+    """Base of all that farside raises of its own.
+
+    Example:
+        >>> issubclass(WorkerTimeoutError, TimeoutError), issubclass(FarsideError, RuntimeError)
+        (True, True)
+    """
+
+
+class BackendUnavailableError(FarsideError):
+    """A worker of the wanted kind cannot be had; the message says why and what helps.
+
+    Attributes:
+        backend: name of the backend.
+        reason: why it cannot be used.
+    """
+
+    def __init__(self, message: str, *, backend: str = "", reason: str = "") -> None:
+        super().__init__(message)
+        self.backend = backend
+        self.reason = reason
+
+
+class NotPicklableError(FarsideError, TypeError):
+    """Something cannot cross between parent and worker.
+
+    Attributes:
+        item_index: index of the item in its pass, from 0; None when it is not about an item.
+    """
+
+    def __init__(self, message: str, *, item_index: int | None = None) -> None:
+        super().__init__(message)
+        self.item_index = item_index
+
+
+class WorkerFailedError(FarsideError):
+    """The user's code failed in the worker.
+
+    Attributes:
+        stage: ``"initializer"``, ``"fn"``, ``"iter"`` or ``"next"``.
+        item_index: index of the item that was being made, from 0; None before the first pass.
+        original_type: module and name of what the worker raised.
+        remote_traceback: the worker's traceback, as text.
+    """
+
+    stage: str = ""
+    item_index: int | None = None
+    original_type: str = ""
+    remote_traceback: str = ""
+
+
+class WorkerInitializationError(WorkerFailedError):
+    """An initializer or ``fn`` failed in the worker."""
+
+
+class WorkerIterationError(WorkerFailedError):
+    """``iter()`` or ``next()`` failed in the worker."""
+
+
+class WorkerDiedError(FarsideError):
+    """The worker ended without a word: killed, crashed, or ended by ``os._exit``.
+
+    Attributes:
+        exit_code: the process's exit code, negative for a signal; None where there is none.
+        signal_name: name of the signal that ended it, such as ``"SIGKILL"``, or None.
+        last_index: index of the last item received in the pass, from 0; None if there is none.
+        state: the parent's state when the worker died.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        exit_code: int | None = None,
+        signal_name: str | None = None,
+        last_index: int | None = None,
+        state: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.signal_name = signal_name
+        self.last_index = last_index
+        self.state = state
+
+
+class WorkerTimeoutError(FarsideError, TimeoutError):
+    """No item, or no end of the initialization, came in time; the worker was ended.
+
+    Attributes:
+        seconds: the limit that passed.
+        last_index: index of the last item received in the pass, from 0; None if there is none.
+        state: the parent's state when the time was up.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        seconds: float | None = None,
+        last_index: int | None = None,
+        state: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+        self.last_index = last_index
+        self.state = state
+
+
+class IterableClosedError(FarsideError):
+    """The iterable was closed by its user, or by an earlier failure (then its ``__cause__``)."""
+
+
+class PassSupersededError(FarsideError):
+    """A newer pass over the same iterable has begun; this iterator is over."""
+
+
+class ProtocolError(FarsideError):
+    """A frame that the tables do not allow now, or bytes that are no frame."""
+
+
+class ChannelClosedError(FarsideError):
+    """The other end of a channel is gone. Inside farside only: users get WorkerDiedError."""
+
+
+class RemoteTraceback(Exception):  # noqa: N818  named as in concurrent.futures and multiprocessing
+    """The worker's traceback, shown where Python shows a cause."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text}"""'
+
+
+class FarsideWarning(RuntimeWarning):
+    """Base of all warnings of farside."""
+
+
+class BackendFallbackWarning(FarsideWarning):
+    """The wanted backend cannot be used; another took over."""
+
+
+class ExhaustedIteratorWarning(FarsideWarning):
+    """``fn`` returned a one-shot iterator that an earlier pass has used up: this pass is empty."""
+
+
+class WorkerAbandonedWarning(FarsideWarning):
+    """A worker could not be ended in time and was left behind."""
