@@ -63,8 +63,14 @@ class Pass:
             self.over = True
 
     def cancel(self, error: Exception) -> None:
-        """Let nothing more arrive, and drop what was not taken."""
-        self.finish(error)
+        """Let nothing more arrive, and drop what was not taken.
+
+        A pass that has finished is not over for its user before the last item was taken: it too
+        must not end as if all had been.
+        """
+        if self.error is None:
+            self.error = error
+        self.over = True
         self.inbox.clear()
 
 
@@ -118,7 +124,10 @@ def iterate_results(
             drain(session, this)
             while inbox or not this.over:
                 while inbox:
-                    body = inbox.popleft()
+                    try:
+                        body = inbox.popleft()
+                    except IndexError:  # another thread has cancelled the pass since
+                        break
                     item = _load(session, body, ledger.total)
                     if ledger.took(len(body)):
                         session.grant(this)

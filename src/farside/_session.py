@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from . import _failures
@@ -18,6 +17,7 @@ from ._protocol.parent import ParentMachine
 from ._protocol.tables import ParentAction, ParentEvent, ParentState
 from ._transport.channel import REVOKED
 from ._transport.credit import Ledger
+from ._turn import Turn
 from .errors import (
     ChannelClosedError,
     FarsideError,
@@ -26,8 +26,6 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ._backends.base import Worker
     from ._options import Options
     from ._transport.frames import Frame
@@ -61,11 +59,8 @@ class Session:
         self._frames: deque[Frame] = deque()  # received, not yet handled
         self._in_step = True
         self._pass = Pass(0, self._ledger())
-        # Reentrant, since a signal handler may close the iterable in the middle of anything.
-        self._lock = threading.RLock()  # never held while waiting for the worker
+        self._turn = Turn(self._stop)  # never held while waiting for the worker
         self._reading = threading.RLock()
-        self._busy = False  # somebody has the turn
-        self._left: deque[int] = deque()  # epochs of passes that were left
         self._owner = os.getpid()
 
     @property
@@ -102,7 +97,7 @@ class Session:
         Raises:
             IterableClosedError: there is no worker any more.
         """
-        with self._turn():
+        with self._turn:
             if self.state is ParentState.DONE or self._foreign_to:
                 raise _failures.closed(self._foreign_to) from self.failure
             before = self._pass
@@ -115,10 +110,9 @@ class Session:
         """Leave a pass, if it is the present one and not over. Never waits.
 
         It may be called from a finalizer, in the middle of anything that this or another thread
-        does here; so it leaves a note, which whoever has the turn reads in the end.
+        does here.
         """
-        self._left.append(epoch)
-        self._read_notes()
+        self._turn.note(epoch)
 
     def receive(self, wanted: Pass) -> None:
         """Wait until something arrives. What it was is in `wanted` and in `state` afterwards."""
@@ -129,7 +123,7 @@ class Session:
                 self.grant(wanted)
             try:
                 if self._frames or self.worker.channel.receive(self._frames, self._options.timeout):
-                    with self._turn():
+                    with self._turn:
                         self._handle_frames()
                 else:
                     self._time_out()
@@ -152,7 +146,7 @@ class Session:
 
     def fail(self, error: FarsideError) -> None:
         """End the worker, since something went wrong on this side."""
-        with self._turn():
+        with self._turn:
             self._give_up(error)
         self.close(kill=True)
 
@@ -164,7 +158,7 @@ class Session:
         """
         if self._foreign_to:
             return True
-        with self._turn():
+        with self._turn:
             self._hang_up()
             self._pass.cancel(_failures.closed(self._foreign_to))
         # A worker that is blocked in sending an item wakes up. If another thread waits for
@@ -190,27 +184,6 @@ class Session:
         self.worker.channel.close()
 
     # Inside ---------------------------------------------------------------------------------
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        with self._lock:
-            outer, self._busy = self._busy, True
-            try:
-                yield
-            finally:
-                self._busy = outer
-        self._read_notes()
-
-    def _read_notes(self) -> None:
-        # Whoever is busy, be it further up in this thread, reads them when it has finished.
-        while self._left and not self._busy and self._lock.acquire(blocking=False):
-            self._busy = True
-            try:
-                while self._left:
-                    self._stop(self._left.popleft())
-            finally:
-                self._busy = False
-                self._lock.release()
 
     def _stop(self, epoch: int) -> None:
         if epoch == self._machine.epoch and self._machine.allows(ParentAction.STOP):
@@ -261,7 +234,7 @@ class Session:
         if state is ParentState.DONE:
             return
         status = self.worker.exit_status()
-        with self._turn():
+        with self._turn:
             if self.state is not ParentState.DONE:
                 self._machine.lost()
                 self._give_up(_failures.died(self.name, status, self._pass.last_index, state.name))

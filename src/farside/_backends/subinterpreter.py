@@ -52,9 +52,8 @@ class SubinterpreterBackend(Backend):
 class SubinterpreterWorker(Worker):
     """A worker that is a subinterpreter.
 
-    The interpreter is made, used and closed by one thread, its host, which so is its main thread
-    too. The host is a daemon: a thread that is blocked in C cannot be joined, and must not keep
-    the process from exiting.
+    The interpreter is made, used and closed by one thread, its host. The host is a daemon: a
+    thread that is blocked in C cannot be joined, and must not keep the process from exiting.
     """
 
     def __init__(self, channel: PipeParentChannel, ends: WorkerEnds) -> None:

@@ -1,0 +1,112 @@
+"""Fixtures for all tests, and the guard against everything that a test leaves behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+import time
+from multiprocessing import forkserver, resource_tracker
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from farside._backends import lifetime
+from tests.kinds import KINDS, SUBINTERPRETERS, SUBPROCESSES, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PATIENCE_S = 5.0
+"""How long what a test used may take to be gone. It polls: passing tests do not wait so long."""
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each kind of worker that can be started here."""
+    chosen: Kind = request.param
+    return chosen
+
+
+@pytest.fixture(params=SUBPROCESSES, ids=lambda kind: kind.name)
+def subprocess_kind(request: pytest.FixtureRequest) -> Kind:
+    """Each start method."""
+    chosen: Kind = request.param
+    return chosen
+
+
+@pytest.fixture(params=SUBINTERPRETERS, ids=lambda kind: kind.name)
+def subinterpreter_kind(request: pytest.FixtureRequest) -> Kind:
+    """The subinterpreter, where it exists."""
+    chosen: Kind = request.param
+    return chosen
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _helpers_of_multiprocessing() -> None:
+    """Start what multiprocessing keeps for ever, so that no test is blamed for it."""
+    resource_tracker.ensure_running()
+    forkserver.ensure_running()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind(_helpers_of_multiprocessing: None) -> Iterator[None]:
+    """Fail a test that leaves a process, thread, descriptor or interpreter behind."""
+    before = _inventory()
+    yield
+    deadline = time.monotonic() + _PATIENCE_S
+    while left := _left_since(before):
+        if time.monotonic() > deadline:
+            pytest.fail(f"left behind: {', '.join(sorted(left))}")
+        time.sleep(0.01)
+
+
+def _left_since(before: set[str]) -> set[str]:
+    lifetime.sweep()
+    left = _inventory() - before
+    if left:
+        gc.collect()
+        lifetime.sweep()
+        left = _inventory() - before
+    return left
+
+
+def _inventory() -> set[str]:
+    found = {f"thread {thread.name}" for thread in threading.enumerate()}
+    found |= {f"process {pid} ({what})" for pid, what in _descendants().items()}
+    found |= {f"worker {worker.label}" for worker in lifetime._live}
+    found |= {f"shared memory {name}" for name in _shared_memory()}
+    for name in ("concurrent.interpreters", "interpreters_backport.interpreters"):
+        if name in sys.modules:
+            found |= {f"interpreter {each.id}" for each in sys.modules[name].list_all()}
+            found.discard("interpreter 0")  # the main one
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            found.add(f"descriptor {fd} → {os.readlink(f'/proc/self/fd/{fd}')}")
+        except OSError:  # the one that listed the folder
+            continue
+    return found
+
+
+def _shared_memory() -> set[str]:
+    folder = Path("/dev/shm")  # noqa: S108  looked at, not written to
+    return {entry.name for entry in folder.iterdir() if entry.name.startswith(("psm_", "farside"))}
+
+
+def _descendants() -> dict[int, str]:
+    parents: dict[int, tuple[int, str]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                name, _, rest = Path(f"/proc/{entry}/stat").read_text().rpartition(")")
+            except OSError:  # it has just ended
+                continue
+            parents[int(entry)] = (int(rest.split()[1]), name.partition("(")[2])
+    found: dict[int, str] = {}
+    fresh = {os.getpid()}
+    while fresh:
+        fresh = {pid for pid, (parent, _) in parents.items() if parent in fresh}
+        found.update({pid: parents[pid][1] for pid in fresh})
+    return found

@@ -1,0 +1,51 @@
+"""The kinds of workers that this Python can start: each runs the same contract suite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from farside import available_backends, iterate_in_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from farside import RemoteIterable
+
+T = TypeVar("T")
+
+
+class Kind(NamedTuple):
+    """A backend and, for a subprocess, its start method."""
+
+    name: str
+    backend: str
+    options: dict[str, Any]
+
+    def start(self, fn: Callable[[], Iterable[T]], **options: Any) -> RemoteIterable[T]:
+        """Start a worker of this kind, and of no other."""
+        return iterate_in_worker(
+            fn, backend=self.backend, **{"fallback": None, **self.options, **options}
+        )
+
+    @property
+    def is_process(self) -> bool:
+        return self.backend == "subprocess"
+
+
+def take(iterable: Iterable[T]) -> tuple[list[T], Exception | None]:
+    """Iterate as far as it goes: what was got, and what was raised."""
+    got: list[T] = []
+    try:
+        for item in iterable:
+            got.append(item)  # noqa: PERF402  extend would lose what came before an error
+    except Exception as error:
+        return got, error
+    return got, None
+
+
+SUBPROCESSES = [
+    Kind(method, "subprocess", {"mp_context": method}) for method in ("spawn", "forkserver", "fork")
+]
+HAS_SUBINTERPRETERS = available_backends()["subinterpreter"].usable
+SUBINTERPRETERS = [Kind("subinterpreter", "subinterpreter", {})] if HAS_SUBINTERPRETERS else []
+KINDS = [*SUBPROCESSES, *SUBINTERPRETERS]

@@ -1,0 +1,1 @@
+"""Tests of the protocol core. No process, no thread, no clock, no file."""
