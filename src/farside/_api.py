@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ._iterable import RemoteIterable, SubinterpreterIterable, SubprocessIterable
 from ._options import BUFFER_BYTES, SHUTDOWN_SECONDS, check
@@ -132,27 +132,40 @@ def iterate_in_subinterpreter(
 
 
 def iterate_in_worker(
-    fn: Callable[[], Iterable[T]], *, backend: str = "auto", **options: Any
+    fn: Callable[[], Iterable[T]],
+    *,
+    backend: str = "auto",
+    buffer_size: int | None = None,
+    initializer: Callable[[], object] | Sequence[Callable[[], object]] | None = None,
+    mp_context: str | BaseContext | None = None,
+    timeout: float | None = None,
+    daemon: bool = False,
+    fallback: str | None = "subprocess",
+    buffer_bytes: int = BUFFER_BYTES,
+    shutdown_timeout: float = SHUTDOWN_SECONDS,
 ) -> RemoteIterable[T]:
     """Run an iterable in the best worker that can be had here.
 
     Args:
         fn: makes the iterable; see `iterate_in_subprocess`.
         backend: ``"subprocess"``, ``"subinterpreter"``, or ``"auto"``: a subinterpreter from
-            Python 3.14 on, unless an extension module refuses to load in one (a subprocess then
-            takes over, with a `BackendFallbackWarning`), and a subprocess on older Pythons.
-            What was taken, and why, is in `RemoteIterable.backend` and
-            `RemoteIterable.backend_reason`.
-        **options: ``buffer_size``, ``initializer``, ``mp_context``, ``timeout``, ``daemon``,
-            ``fallback`` (default: ``"subprocess"`` if `backend` is ``"subinterpreter"``),
-            ``buffer_bytes``, ``shutdown_timeout``; see the other entry points. What only a
-            subprocess knows is kept for the case that one takes over.
+            Python 3.14 on, and a subprocess on older Pythons. What was taken, and why, is in
+            `RemoteIterable.backend` and `RemoteIterable.backend_reason`.
+        buffer_size: see `iterate_in_subprocess`.
+        initializer: see `iterate_in_subprocess`.
+        mp_context: see `iterate_in_subprocess`. A subinterpreter has no use for it; it is kept
+            for the case that a subprocess takes over.
+        timeout: see `iterate_in_subprocess`.
+        daemon: see `iterate_in_subprocess`, and `mp_context`.
+        fallback: see `iterate_in_subinterpreter`. ``"auto"`` uses it when an extension module
+            refuses to load in the subinterpreter.
+        buffer_bytes: see `iterate_in_subprocess`.
+        shutdown_timeout: see `iterate_in_subprocess`.
 
     Returns:
         An iterable that can be iterated again and again. The worker stands by.
 
     Raises:
-        TypeError: there is no option of that name.
         Exception: see `iterate_in_subprocess` and `iterate_in_subinterpreter`.
 
     Example:
@@ -162,6 +175,17 @@ def iterate_in_worker(
         ...     sum(numbers)
         3
     """
-    if backend == "subinterpreter":
-        options.setdefault("fallback", "subprocess")
-    return RemoteIterable(check(fn, backend=backend, **options))
+    return RemoteIterable(
+        check(
+            fn,
+            backend=backend,
+            buffer_size=buffer_size,
+            initializer=initializer,
+            mp_context=mp_context,
+            timeout=timeout,
+            daemon=daemon,
+            fallback=fallback,
+            buffer_bytes=buffer_bytes,
+            shutdown_timeout=shutdown_timeout,
+        )
+    )

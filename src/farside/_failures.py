@@ -161,6 +161,8 @@ def _failed_error(
         vars(error).update(fields)
     elif hasattr(error, "add_note"):  # Python 3.11+
         error.add_note(where)
+        if failure.refused_module:
+            error.add_note("use iterate_in_subprocess for what imports this module")
     return error
 
 

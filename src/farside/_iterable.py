@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ._backends import registry
 from ._passes import enter_iteration_mode, iterate_results
 from ._protocol.tables import ParentState
 from ._session import Session
+from ._warn import warn
 from .errors import (
     BackendFallbackWarning,
     BackendUnavailableError,
@@ -60,7 +60,7 @@ class RemoteIterable(Generic[T]):
         choice = registry.choose(options.backend, options.fallback)
         self._reason = choice.reason
         if options.backend not in {choice.name, "auto"}:
-            self._warn(choice.name, choice.reason)
+            _warn_of_fallback(choice.name, choice.reason)
         self._session = self._open(choice.name)
 
     @property
@@ -149,12 +149,11 @@ class RemoteIterable(Generic[T]):
     def _end(self, *, kill: bool) -> None:
         session = self._current
         if not session.close(kill=kill):
-            warnings.warn(
+            warn(
                 f"the {session.name} did not end within "
                 f"shutdown_timeout={self._options.shutdown_timeout} seconds and is left behind: "
                 "its code is blocked in a call that Python cannot interrupt",
                 WorkerAbandonedWarning,
-                stacklevel=3,
             )
 
     def _open(self, backend: str) -> Session:
@@ -176,7 +175,7 @@ class RemoteIterable(Generic[T]):
     def _open_fallback(self, refused: Session, error: FarsideError) -> Session:
         module = refused.refused
         self._reason = f"the extension module {module} does not support loading in subinterpreters"
-        fallback = "subprocess" if self._options.backend == "auto" else self._options.fallback
+        fallback = self._options.fallback
         if fallback is None:
             raise BackendUnavailableError(
                 f"the subinterpreter backend cannot run this fn: {self._reason}; use "
@@ -184,7 +183,7 @@ class RemoteIterable(Generic[T]):
                 backend=refused.backend,
                 reason=self._reason,
             ) from error
-        self._warn(fallback, self._reason)
+        _warn_of_fallback(fallback, self._reason)
         return self._open(fallback)
 
     def _take_over(self, failed: Session) -> tuple[Session, Pass] | None:
@@ -196,10 +195,9 @@ class RemoteIterable(Generic[T]):
         self._session = self._open_fallback(failed, failed.failure)
         return self._session, enter_iteration_mode(self._session)
 
-    def _warn(self, backend: str, reason: str) -> None:
-        warnings.warn(
-            f"a {backend} runs the iterable, since {reason}", BackendFallbackWarning, stacklevel=5
-        )
+
+def _warn_of_fallback(backend: str, reason: str) -> None:
+    warn(f"a {backend} runs the iterable, since {reason}", BackendFallbackWarning)
 
 
 class SubprocessIterable(RemoteIterable[T]):

@@ -140,9 +140,10 @@ def _mp_context(value: Any) -> Any:
 
 
 def _fallback(value: Any, backend: str) -> str | None:
-    if value is None:
+    if value is None or _name("fallback", value, registry.NAMES, "or None") == backend:
         return None
-    return _name("fallback", value, tuple(n for n in registry.NAMES if n != backend), "or None")
+    fallback: str = value
+    return fallback
 
 
 def _name(name: str, value: Any, known: tuple[str, ...], also: str = "") -> str:

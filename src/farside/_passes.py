@@ -6,12 +6,12 @@ The helpers bear the names of the protocol's description: `enter_iteration_mode`
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ._protocol.tables import ParentState
 from ._transport import codec
+from ._warn import warn
 from .errors import ExhaustedIteratorWarning, NotPicklableError
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def iterate_results(
                 raise this.error
             session, this = other
         if this.used_up:
-            warnings.warn(_USED_UP, ExhaustedIteratorWarning, stacklevel=2)
+            warn(_USED_UP, ExhaustedIteratorWarning)
     finally:
         session.stop_pass(this.epoch)
 

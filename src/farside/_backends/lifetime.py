@@ -7,7 +7,6 @@ the process exits, each is told to end and waited for. A forked child has none o
 from __future__ import annotations
 
 import atexit
-import faulthandler
 import os
 import sys
 import time
@@ -29,6 +28,10 @@ def track(worker: Worker) -> None:
     """Put a worker on record, and take off those that have ended."""
     sweep()
     _live.add(worker)
+    # The latest to register is called first: before multiprocessing, whose own function, there
+    # since it was imported, would wait for processes that nobody has told to end.
+    atexit.unregister(close_all)
+    atexit.register(close_all)
 
 
 def forget(worker: Worker) -> None:
@@ -56,9 +59,10 @@ def close_all() -> None:
     for worker in workers:
         worker.stop(max(0.1, deadline - time.monotonic()))
     if _live and sys.__stderr__ is not None:
+        import faulthandler  # a subinterpreter, which may have workers too, cannot import it
+
         faulthandler.dump_traceback_later(LAST_RESORT_SECONDS, exit=True, file=sys.__stderr__)
 
 
-atexit.register(close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_live.clear)

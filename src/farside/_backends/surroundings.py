@@ -10,8 +10,9 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from .._transport import codec
+from .._worker import job as worker_job
 from .._worker.job import Job, Surroundings
-from ..errors import NotPicklableError
+from ..errors import BackendUnavailableError, NotPicklableError
 
 if TYPE_CHECKING:
     from .._options import Options
@@ -30,6 +31,7 @@ def pack(options: Options, *, load_main: bool = False) -> Job:
     Raises:
         NotPicklableError: ``fn`` or an initializer cannot be pickled.
     """
+    _refuse_unguarded_main()
     name, path = main_module()
     call = _pack_call(options, main_importable=bool(name or path))
     if not (load_main and _refers_to_main(call)):
@@ -42,7 +44,20 @@ def pack(options: Options, *, load_main: bool = False) -> Job:
 
 def inherit(options: Options) -> Job:
     """Make the job of a worker that is a copy of this process."""
+    _refuse_unguarded_main()
     return Job((options.fn, options.initializers), None, options.buffer_size, options.buffer_bytes)
+
+
+def _refuse_unguarded_main() -> None:
+    """Raise if a worker, in importing the main script, starts a worker that would do the same."""
+    multiprocessing = sys.modules.get("multiprocessing.process")  # its workers have imported it
+    process = multiprocessing.current_process() if multiprocessing else None
+    if worker_job.importing_main or getattr(process, "_inheriting", False):
+        reason = (
+            "a worker that imports the main script must not start workers itself; move what "
+            "starts them below if __name__ == '__main__':"
+        )
+        raise BackendUnavailableError(f"no worker can be started here: {reason}", reason=reason)
 
 
 def main_module() -> tuple[str | None, str | None]:

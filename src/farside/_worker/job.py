@@ -47,6 +47,9 @@ else:
 JOB = 0
 """Kind of the frame that carries the job: neither a command nor a status."""
 
+importing_main = False
+"""Whether this interpreter is a worker that is just importing the main module."""
+
 # The module object that __main__ was before must outlive its replacement: code of it still runs.
 _replaced: list[ModuleType] = []
 
@@ -86,11 +89,16 @@ def _load_main(name: str | None, path: str | None) -> None:
     import runpy  # only where it is needed: it costs start-up time
     from types import ModuleType
 
-    if name is not None:
-        content = runpy.run_module(name, run_name="__mp_main__", alter_sys=True)
-    else:
-        assert path is not None
-        content = runpy.run_path(path, run_name="__mp_main__")
+    global importing_main  # noqa: PLW0603  there is one main module in an interpreter
+    importing_main = True
+    try:
+        if name is not None:
+            content = runpy.run_module(name, run_name="__mp_main__", alter_sys=True)
+        else:
+            assert path is not None
+            content = runpy.run_path(path, run_name="__mp_main__")
+    finally:
+        importing_main = False
     module = ModuleType("__mp_main__")
     module.__dict__.update(content)
     _replaced.append(sys.modules["__main__"])
