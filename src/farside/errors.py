@@ -158,12 +158,8 @@ class ChannelClosedError(FarsideError):
 class RemoteTraceback(Exception):  # noqa: N818  named as in concurrent.futures and multiprocessing
     """The worker's traceback, shown where Python shows a cause."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
-
     def __str__(self) -> str:
-        return f'\n"""\n{self.text}"""'
+        return f'\n"""\n{self.args[0]}"""'
 
 
 class FarsideWarning(RuntimeWarning):

@@ -38,11 +38,11 @@ class Command(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What comes up. The index is that of an item in its pass."""
+    """What comes up. The number is that of an item in its pass, from 0."""
 
     status: Status
     epoch: int
-    index: int
+    number: int
 
 
 class Phase(IntEnum):
@@ -73,7 +73,7 @@ class Rules(NamedTuple):
     endless: bool = False
     """The iterable neither ends nor fails."""
     numbered: bool = False
-    """Items carry their index; the number of states is then infinite."""
+    """Items carry their number; the number of states is then infinite."""
     listener: bool = True
     """Commands are heard while the worker is blocked in pushing."""
     revokes_superseded: bool = True
@@ -96,7 +96,7 @@ class Pair:
         "down",
         "heard",
         "hung_up",
-        "index",
+        "number",
         "parent",
         "phase",
         "pushing",
@@ -120,7 +120,7 @@ class Pair:
         self.up: tuple[Report, ...] = ()
         self.credit = 0
         self.revoked = 0  # the latest pass whose credit was revoked
-        self.index = 0
+        self.number = 0
 
     def freeze(self) -> Frozen:
         """Return the whole state as a key."""
@@ -162,7 +162,7 @@ class Pair:
             pair.credit,
             pair.revoked,
         ) = frozen
-        pair.index = 0
+        pair.number = 0
         return pair
 
     @property
@@ -180,9 +180,7 @@ class Pair:
         """Whether nothing is left to do until the parent acts."""
         idle = self.worker.state is WorkerState.STAND_BY and not self.pushing
         ready = self.parent.state is ParentState.STAND_BY and not self.sending
-        return self.finished or (
-            idle and ready and not (self.down or self.heard or self.up)
-        )
+        return self.finished or (idle and ready and not (self.down or self.heard or self.up))
 
     def moves(self) -> list[Move]:
         """Return what may happen next."""
@@ -327,7 +325,7 @@ class Pair:
         if self.worker.state is WorkerState.ITERATION:
             self.phase = Phase.ITER
             self.credit = 1 if self.rules.credit is None else self.rules.credit
-            self.index = 0
+            self.number = 0
 
     def initialize(self) -> None:
         """Finish the initialization."""
@@ -355,7 +353,7 @@ class Pair:
         if self.rules.credit is not None:
             self.credit -= 1
         if self.rules.numbered:
-            self.index += 1
+            self.number += 1
         self.phase = Phase.BETWEEN
         return report
 
@@ -393,7 +391,7 @@ class Pair:
         elif status is Status.UNEXPECTED_CMD_RECEIVED:
             raise ViolationError(f"a command was refused in {self.freeze()}")
         else:
-            report = Report(status, self.worker.epoch, self.index)
+            report = Report(status, self.worker.epoch, self.number)
             self.pushing = (report,)
         if self.ended:
             self._end()

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 MakeBody: TypeAlias = Callable[[bytes], bytes | bytearray]
 
+ATOMS = st.none() | st.booleans() | st.integers() | st.text() | st.binary()
 ORDINARY = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text() | st.binary() | st.floats(allow_nan=False),
+    ATOMS | st.floats(allow_nan=False),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=20,
 )
@@ -196,9 +197,9 @@ def test_by_value_is_none_without_cloudpickle(monkeypatch: pytest.MonkeyPatch) -
     assert dumps_by_value(1) is None
 
 
-@pytest.mark.parametrize("body", [b"B", b"B" * 24, b"B" + bytes(23), b"\x80\x05", b"", b"?"])
-def test_a_damaged_body_raises_an_exception(body: bytes) -> None:
-    with pytest.raises(Exception, match=""):  # which one is the unpickler's business
+@pytest.mark.parametrize("body", [b"", b"\x80\x05", b"?", pickle.dumps("cut short", 5)[:-3]])
+def test_a_damaged_body_raises_what_the_unpickler_raises(body: bytes) -> None:
+    with pytest.raises((EOFError, pickle.UnpicklingError)):
         loads(body)
 
 
@@ -206,7 +207,7 @@ PARTS: "list[tuple[list[Part], int]]" = [
     ([], 0),
     ([b""], 0),
     ([b"abc", memoryview(b"de")], 5),
-    ([memoryview(bytearray(16)).cast("d")], 16),
+    ([memoryview(bytearray(16)).cast("i")], 16),
 ]
 
 

@@ -1,0 +1,96 @@
+"""Sphinx configuration: `sphinx-build -W -n --keep-going -b html docs OUT`."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as installed_version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from docutils import nodes
+    from sphinx.addnodes import pending_xref
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
+
+project = "farside"
+author = "The farside authors"
+release = installed_version("farside")
+version = release
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinxcontrib.mermaid",
+]
+
+# News fragments are towncrier's.
+exclude_patterns = ["_build", "changelog.d"]
+
+html_theme = "furo"
+html_title = f"farside {release}"
+
+myst_enable_extensions = ["deflist"]
+# So the same fences are drawn here and by code hosts.
+myst_fence_as_directive = ["mermaid"]
+
+default_role = "py:obj"  # what `name` means in a docstring
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+# Names in annotations that have no page.
+nitpick_ignore_regex = [
+    ("py:(class|obj)", r"(.+\.)?T"),
+    ("py:class", r"((collections\.abc|multiprocessing|types|typing)\..+|BaseContext)"),
+]
+
+
+def resolve_name(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
+) -> nodes.Node | None:
+    """Find what a docstring calls by its bare name, in whatever module that is documented.
+
+    A name in small letters that is not found is that of an argument or a module. On the page about
+    the protocol, annotations name private classes, which have no page.
+    """
+    if node.get("refdomain") != "py":
+        return None
+    target = node["reftarget"]
+    domain: Any = env.domains["py"]
+    found = [name for name in domain.objects if name.endswith(f".{target}")]
+    if found:
+        best = min(found, key=lambda name: ("._" in name, len(name)))
+        link: nodes.Node | None = domain.resolve_xref(
+            env, node["refdoc"], app.builder, "obj", best, node, content
+        )
+        return link
+    small = node["reftype"] == "obj" and target.islower()
+    private = node["reftype"] == "class" and node["refdoc"] == "explain/protocol"
+    return content if small or private else None
+
+
+_prose: dict[str, list[str]] = {}
+
+
+def keep_prose(
+    _app: Sphinx, what: str, name: str, _obj: object, _options: object, lines: list[str]
+) -> None:
+    """Keep the text of an attribute: Napoleon takes what comes before a colon for a type."""
+    if what in {"attribute", "property"}:
+        _prose[name] = lines.copy()
+
+
+def restore_prose(
+    _app: Sphinx, _what: str, name: str, _obj: object, _options: object, lines: list[str]
+) -> None:
+    """Undo what Napoleon did to the text of an attribute."""
+    lines[:] = _prose.pop(name, lines)
+
+
+def setup(app: Sphinx) -> None:
+    """Register what is defined here."""
+    app.connect("missing-reference", resolve_name)
+    app.connect("autodoc-process-docstring", keep_prose, priority=400)
+    app.connect("autodoc-process-docstring", restore_prose, priority=600)

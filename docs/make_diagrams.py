@@ -1,0 +1,141 @@
+"""Draw the state diagrams of worker and parent from the transition tables.
+
+    python docs/make_diagrams.py            writes them into docs/explain/protocol.md
+    python docs/make_diagrams.py --check    tells whether they are up to date
+
+A label reads "what happens / what comes of it". Transitions between the same two states share an
+arrow, and what every state has in common is drawn once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+DOCS = Path(__file__).resolve().parent
+if __name__ == "__main__":  # the tables of this checkout, whatever is installed
+    sys.path.insert(0, str(DOCS.parent / "src"))
+
+from farside._protocol import tables  # noqa: E402  see above
+from farside._protocol.messages import Cmd, Status  # noqa: E402
+
+if TYPE_CHECKING:
+    import enum
+    from collections.abc import Iterable, Mapping, Sequence
+
+    Table = Mapping[tuple[enum.IntEnum, Any], Any]
+
+PAGE = DOCS / "explain" / "protocol.md"
+COMMAND = "python docs/make_diagrams.py"
+
+
+def draw(table: Table) -> str:
+    """Draw a transition table as a Mermaid state diagram."""
+    states = list(type(next(iter(table))[0]))
+    common = _common(table, states)
+    arrows: defaultdict[tuple[str, str], list[tuple[Any, str]]] = defaultdict(list)
+    for state in states:
+        for (of, what), step in table.items():
+            if of is state:
+                source = "EVERY" if what in common and state.name != "DONE" else state.name
+                entry = (what, _outcome(step))
+                if entry not in arrows[source, step.state.name]:
+                    arrows[source, step.state.name].append(entry)
+    lines = ["stateDiagram-v2"]
+    lines += [f'    state "{_words(state.name).title()}" as {state.name}' for state in states]
+    if common:
+        lines.append('    state "Every state but Done" as EVERY')
+    lines.append(f"    [*] --> {states[0].name}")
+    for (source, target), entries in arrows.items():
+        lines.append(f"    {source} --> {target}: {'<br>'.join(_labels(entries))}")
+    lines.append("    DONE --> [*]")
+    return "\n".join(lines)
+
+
+def _common(table: Table, states: Iterable[enum.IntEnum]) -> set[Any]:
+    """Return the inputs that lead to the same step in every state but Done."""
+    live = [state for state in states if state.name != "DONE"]
+    inputs = {what for _, what in table}
+    return {
+        what
+        for what in inputs
+        if all((state, what) in table for state in live)
+        and len({table[state, what] for state in live}) == 1
+    }
+
+
+def _labels(entries: Sequence[tuple[Any, str]]) -> list[str]:
+    """Return one line for each transition; both ages of a status share a line."""
+    lines: dict[str, None] = {}
+    for what, outcome in entries:
+        both = isinstance(what, tuple) and all(
+            ((what[0], age), outcome) in entries for age in tables.Age
+        )
+        text = _input(what, both=both)
+        lines[f"{text} / {outcome}" if outcome else text] = None
+    return list(lines)
+
+
+def _input(what: Any, *, both: bool) -> str:
+    if not isinstance(what, tuple):
+        return _name(what)
+    status, age = what
+    if both:
+        return f"{_name(status)} (any pass)"
+    return _name(status) + (" (earlier pass)" if age is tables.Age.OLD else "")
+
+
+def _outcome(step: Any) -> str:
+    said = [step.push] if hasattr(step, "push") else [*step.send, step.event]
+    return ", ".join(_name(each) for each in said if each is not None)
+
+
+def _name(member: enum.IntEnum) -> str:
+    """What is sent keeps its name; what happens is said in words."""
+    return member.name if isinstance(member, (Cmd, Status)) else _words(member.name)
+
+
+def _words(name: str) -> str:
+    return name.lower().replace("_", " ").replace("cmd", "command")
+
+
+def update(page: str, worker: Table = tables.WORKER, parent: Table = tables.PARENT) -> str:
+    """Return the page with both diagrams drawn anew."""
+    for name, table in (("worker", worker), ("parent", parent)):
+        marks = re.compile(
+            rf"(<!-- {name} diagram: begin[^\n]*-->\n).*?(<!-- {name} diagram: end -->)", re.DOTALL
+        )
+        fence = f"```mermaid\n{draw(table)}\n```\n"
+        page, count = marks.subn(lambda found, text=fence: found[1] + text + found[2], page)
+        if count != 1:
+            raise ValueError(f"the page has {count} places for the {name} diagram, not one")
+    return page
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the diagrams, or check them."""
+    parser = argparse.ArgumentParser(description="Draw the state diagrams from the tables.")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if they differ")
+    options = parser.parse_args(arguments)
+    before = PAGE.read_text(encoding="utf-8")
+    after = update(before)
+    if before == after:
+        return 0
+    if not options.check:
+        PAGE.write_text(after, encoding="utf-8")
+        print(f"{PAGE} is written")
+        return 0
+    lines = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), str(PAGE), "the tables", lineterm=""
+    )
+    print(*lines, f"The diagrams differ from the tables; run: {COMMAND}", sep="\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

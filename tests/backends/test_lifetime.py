@@ -1,0 +1,118 @@
+"""Which workers live, and how they end with the process."""
+
+from __future__ import annotations
+
+import faulthandler
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from farside._backends import lifetime
+from farside._backends.base import ExitStatus, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from farside._transport.channel import ParentChannel
+
+
+class _Channel:
+    def __init__(self, log: list[str]) -> None:
+        self._log = log
+
+    def close(self) -> None:
+        self._log.append("channel closed")
+
+
+class Scripted(Worker):
+    """Ends in the step that it is told to end in."""
+
+    def __init__(self, ends_in: str) -> None:
+        self.log: list[str] = []
+        self.channel = cast("ParentChannel", _Channel(self.log))
+        self.ends_in = ends_in
+        self.ended = False
+
+    @property
+    def label(self) -> str:
+        return "scripted"
+
+    def wait(self, timeout: float) -> bool:  # noqa: ARG002
+        self.ended = self.ended or self.ends_in == "wait"
+        if self.ended:
+            lifetime.forget(self)
+        self.log.append("waited")
+        return self.ended
+
+    def terminate(self) -> bool:
+        self.ended = self.ends_in == "terminate"
+        self.log.append("terminated")
+        return self.ends_in != "kill at once"
+
+    def kill(self) -> bool:
+        self.ended = self.ends_in.startswith("kill")
+        self.log.append("killed")
+        return True
+
+    def exit_status(self) -> ExitStatus:
+        return ExitStatus("ended")
+
+
+@pytest.fixture(autouse=True, name="armed")
+def _watchdog(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    armed: list[Any] = []
+    monkeypatch.setattr(
+        faulthandler, "dump_traceback_later", lambda *args, **options: armed.append((args, options))
+    )
+    yield armed
+    lifetime._live.clear()
+
+
+@pytest.mark.parametrize(
+    ("ends_in", "steps"),
+    [
+        ("wait", ["waited"]),
+        ("terminate", ["waited", "terminated", "waited"]),
+        ("kill", ["waited", "terminated", "waited", "killed", "waited"]),
+        ("kill at once", ["waited", "terminated", "killed", "waited"]),
+    ],
+)
+def test_stop_uses_no_more_force_than_is_needed(ends_in: str, steps: list[str]) -> None:
+    worker = Scripted(ends_in)
+    assert worker.stop(0.1)
+    assert worker.log == steps
+
+
+def test_stop_tells_when_all_was_in_vain() -> None:
+    assert not Scripted("never").stop(0.1)
+
+
+def test_workers_are_on_record_until_they_have_ended() -> None:
+    first, second = Scripted("terminate"), Scripted("terminate")
+    lifetime.track(first)
+    lifetime.track(second)
+    assert {first, second} <= lifetime._live
+    first.ended = True
+    lifetime.sweep()
+    assert first not in lifetime._live
+    assert second in lifetime._live
+
+
+def test_close_all_tells_all_before_it_waits_for_any(armed: list[Any]) -> None:
+    workers = [Scripted("terminate"), Scripted("kill")]
+    for worker in workers:
+        lifetime.track(worker)
+    for worker in workers:
+        worker.log.clear()
+    lifetime.close_all()
+    for worker in workers:
+        assert worker.log[:2] == ["channel closed", "waited"]
+    assert armed == []
+
+
+def test_close_all_arms_the_watchdog_when_a_worker_is_left(armed: list[Any]) -> None:
+    lifetime.track(Scripted("never"))
+    lifetime.close_all()
+    [((seconds,), options)] = armed
+    assert seconds == lifetime.LAST_RESORT_SECONDS
+    assert options["exit"] is True

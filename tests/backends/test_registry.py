@@ -1,0 +1,126 @@
+"""Which backends there are, and how one is picked."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from farside import Availability, BackendUnavailableError, available_backends
+from farside._backends import interpreters, registry
+from farside._backends.subinterpreter import SubinterpreterBackend
+from farside._backends.subprocess import SubprocessBackend
+
+USABLE = Availability(usable=True, reason="fine")
+UNUSABLE = Availability(usable=False, reason="not today; wait until tomorrow")
+
+
+def _set(monkeypatch: pytest.MonkeyPatch, **states: Availability) -> None:
+    for name, state in states.items():
+        monkeypatch.setattr(registry.load(name), "availability", staticmethod(lambda s=state: s))
+
+
+def test_names_and_classes() -> None:
+    assert registry.NAMES == ("subinterpreter", "subprocess")
+    for name in registry.NAMES:
+        assert registry.load(name).name == name
+
+
+def test_available_backends_says_why() -> None:
+    states = available_backends()
+    assert set(states) == set(registry.NAMES)
+    assert states["subprocess"].usable
+    assert "spawn" in states["subprocess"].reason
+    assert all(state.reason for state in states.values())
+
+
+def test_what_this_python_offers() -> None:
+    state = SubinterpreterBackend.availability()
+    if sys.version_info >= (3, 14):
+        assert state == (True, "concurrent.interpreters of the standard library")
+    elif sys.version_info >= (3, 13):
+        assert state == (True, "the backport interpreters-pep-734")
+    else:
+        assert not state.usable
+        assert "has no PEP 734 subinterpreters" in state.reason
+
+
+def test_a_backend_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(monkeypatch, subinterpreter=USABLE, subprocess=USABLE)
+    assert registry.choose("subprocess", None) == ("subprocess", "asked for")
+    assert registry.choose("subinterpreter", "subprocess") == ("subinterpreter", "asked for")
+
+
+def test_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(monkeypatch, subinterpreter=UNUSABLE, subprocess=USABLE)
+    name, reason = registry.choose("subinterpreter", "subprocess")
+    assert name == "subprocess"
+    assert "subinterpreter backend cannot be used: not today" in reason
+
+
+def test_no_fallback_names_reason_and_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(monkeypatch, subinterpreter=UNUSABLE, subprocess=USABLE)
+    with pytest.raises(BackendUnavailableError, match="not today") as caught:
+        registry.choose("subinterpreter", None)
+    assert "here backend='subprocess' can be used" in str(caught.value)
+    assert (caught.value.backend, caught.value.reason) == ("subinterpreter", UNUSABLE.reason)
+
+
+def test_nothing_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(monkeypatch, subinterpreter=UNUSABLE, subprocess=UNUSABLE)
+    with pytest.raises(BackendUnavailableError, match="subprocess: not today"):
+        registry.choose("auto", None)
+    with pytest.raises(BackendUnavailableError, match="subinterpreter backend cannot be used"):
+        registry.choose("subinterpreter", "subprocess")
+
+
+@pytest.mark.parametrize("version", [(3, 10), (3, 12), (3, 13), (3, 14), (3, 15)])
+def test_auto(monkeypatch: pytest.MonkeyPatch, version: tuple[int, int]) -> None:
+    _set(monkeypatch, subinterpreter=USABLE, subprocess=USABLE)
+    monkeypatch.setattr(sys, "version_info", version)
+    name, reason = registry.choose("auto", "subprocess")
+    assert name == ("subinterpreter" if version >= (3, 14) else "subprocess")
+    assert ("from Python 3.14 on" in reason) is (version < (3, 14))
+
+
+def test_auto_where_there_are_no_subinterpreters(monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(monkeypatch, subinterpreter=UNUSABLE, subprocess=USABLE)
+    assert registry.choose("auto", None) == ("subprocess", f"subinterpreter: {UNUSABLE.reason}")
+
+
+class _Implementation:
+    name = "pypy"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "reason"),
+    [
+        ("platform", "win32", "Windows is not supported yet"),
+        ("implementation", _Implementation, "pypy has no PEP 734 subinterpreters"),
+        ("version_info", (3, 12, 1), "Python 3.12 has no PEP 734 subinterpreters; 3.14 has"),
+    ],
+)
+def test_where_there_are_no_subinterpreters(
+    monkeypatch: pytest.MonkeyPatch, attribute: str, value: Any, reason: str
+) -> None:
+    monkeypatch.setattr(sys, attribute, value)
+    state = interpreters.availability()
+    monkeypatch.undo()
+    assert state == (False, reason)
+
+
+def test_the_backport_is_needed_on_3_13(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0))
+    monkeypatch.setattr(interpreters, "find_spec", lambda _: None)
+    assert not interpreters.availability().usable
+    assert "pip install interpreters-pep-734" in interpreters.availability().reason
+    monkeypatch.setattr(interpreters, "find_spec", lambda _: "found")
+    assert interpreters.availability().usable
+
+
+def test_no_processes_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    state = SubprocessBackend.availability()
+    monkeypatch.undo()
+    assert state == (False, "Windows is not supported yet")

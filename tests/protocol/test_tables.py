@@ -1,0 +1,254 @@
+"""The tables, against a second statement of the protocol that was written by hand.
+
+The statement below says in plain words what each side may meet in each state, what it then does,
+and where that leads. It shares no code with the tables.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from farside._protocol.messages import Cmd, Status
+from farside._protocol.parent import ParentMachine
+from farside._protocol.tables import (
+    PARENT,
+    WORKER,
+    Age,
+    ParentAction,
+    ParentEvent,
+    ParentState,
+    WorkerEvent,
+    WorkerState,
+)
+from farside._protocol.worker import WorkerMachine
+from farside.errors import ProtocolError
+
+# Each line: what happens -> what is pushed (- is nothing), the next state.
+WORKER_STATEMENT = """
+INITIALIZATION
+    INITIALIZED             -> INITIALIZATION_SUCCEEDED  STAND_BY
+    INITIALIZATION_RAISED   -> INITIALIZATION_FAILED     DONE
+    PARENT_LOST             -> -                         DONE
+STAND_BY
+    START_ITERATION         -> ITERATION_STARTED         ITERATION
+    STOP_ITERATION          -> -                         STAND_BY
+    ABORT                   -> -                         DONE
+    UNKNOWN_CMD             -> UNEXPECTED_CMD_RECEIVED   DONE
+    PARENT_LOST             -> -                         DONE
+ITERATION
+    STOP_ITERATION          -> ITERATION_FINISHED        STAND_BY
+    ABORT                   -> -                         DONE
+    START_ITERATION         -> UNEXPECTED_CMD_RECEIVED   DONE
+    UNKNOWN_CMD             -> UNEXPECTED_CMD_RECEIVED   DONE
+    ITEM_MADE               -> ITERATOR_SUCCESS          ITERATION
+    ITERATOR_EXHAUSTED      -> ITERATION_FINISHED        STAND_BY
+    ITERATOR_RAISED         -> ITERATOR_FAILED           DONE
+    PARENT_LOST             -> -                         DONE
+DONE
+"""
+
+# Each line: what happens -> what is sent (- is nothing), what it means (- is nothing), the next
+# state. "old" statuses are of a pass that the parent has left.
+PARENT_STATEMENT = """
+INITIALIZATION
+    INITIALIZATION_SUCCEEDED     -> -                               READY                  STAND_BY
+    INITIALIZATION_FAILED        -> -                               INITIALIZATION_FAILED  DONE
+    CLOSE                        -> ABORT                           -                      DONE
+    WORKER_LOST                  -> -                               WORKER_LOST            DONE
+STAND_BY
+    START                        -> START_ITERATION                 -                      STARTING
+    CLOSE                        -> ABORT                           -                      DONE
+    UNEXPECTED_CMD_RECEIVED      -> -                               REFUSED                DONE
+    UNEXPECTED_CMD_RECEIVED old  -> -                               REFUSED                DONE
+    WORKER_LOST                  -> -                               WORKER_LOST            DONE
+STARTING
+    ITERATION_STARTED            -> -                               PASS_STARTED           ITERATION
+    ITERATION_STARTED old        -> -                               DISCARDED              STARTING
+    ITERATOR_SUCCESS old         -> -                               DISCARDED              STARTING
+    ITERATION_FINISHED old       -> -                               DISCARDED              STARTING
+    ITERATOR_FAILED old          -> -                               PASS_FAILED            DONE
+    START                        -> STOP_ITERATION,START_ITERATION  -                      STARTING
+    STOP                         -> STOP_ITERATION                  -                      STOPPING
+    CLOSE                        -> ABORT                           -                      DONE
+    UNEXPECTED_CMD_RECEIVED      -> -                               REFUSED                DONE
+    UNEXPECTED_CMD_RECEIVED old  -> -                               REFUSED                DONE
+    WORKER_LOST                  -> -                               WORKER_LOST            DONE
+ITERATION
+    ITERATOR_SUCCESS             -> -                               ITEM                   ITERATION
+    ITERATION_FINISHED           -> -                               PASS_FINISHED          STAND_BY
+    ITERATOR_FAILED              -> -                               PASS_FAILED            DONE
+    START                        -> STOP_ITERATION,START_ITERATION  -                      STARTING
+    STOP                         -> STOP_ITERATION                  -                      STOPPING
+    CLOSE                        -> ABORT                           -                      DONE
+    UNEXPECTED_CMD_RECEIVED      -> -                               REFUSED                DONE
+    UNEXPECTED_CMD_RECEIVED old  -> -                               REFUSED                DONE
+    WORKER_LOST                  -> -                               WORKER_LOST            DONE
+STOPPING
+    ITERATION_STARTED            -> -                               DISCARDED              STOPPING
+    ITERATION_STARTED old        -> -                               DISCARDED              STOPPING
+    ITERATOR_SUCCESS             -> -                               DISCARDED              STOPPING
+    ITERATOR_SUCCESS old         -> -                               DISCARDED              STOPPING
+    ITERATION_FINISHED           -> -                               DISCARDED              STAND_BY
+    ITERATION_FINISHED old       -> -                               DISCARDED              STOPPING
+    ITERATOR_FAILED              -> -                               PASS_FAILED            DONE
+    ITERATOR_FAILED old          -> -                               PASS_FAILED            DONE
+    START                        -> START_ITERATION                 -                      STARTING
+    CLOSE                        -> ABORT                           -                      DONE
+    UNEXPECTED_CMD_RECEIVED      -> -                               REFUSED                DONE
+    UNEXPECTED_CMD_RECEIVED old  -> -                               REFUSED                DONE
+    WORKER_LOST                  -> -                               WORKER_LOST            DONE
+DONE
+    CLOSE                        -> -                               -                      DONE
+    WORKER_LOST                  -> -                               DISCARDED              DONE
+"""
+
+NOTHING = "-"
+
+
+def read_statement(text: str) -> dict[tuple[str, str], list[str]]:
+    """Return what happens for each pair of state and input."""
+    rows = {}
+    state = ""
+    for line in text.strip().splitlines():
+        if line.startswith(" "):
+            what, _, outcome = line.partition("->")
+            assert (state, what.strip()) not in rows
+            rows[state, what.strip()] = outcome.split()
+        else:
+            state = line
+    return rows
+
+
+WORKER_ROWS = read_statement(WORKER_STATEMENT)
+PARENT_ROWS = read_statement(PARENT_STATEMENT)
+
+WORKER_INPUTS = [*WorkerEvent, *Cmd]
+PARENT_INPUTS = [
+    *ParentAction,
+    *itertools.product(Status, Age),
+    ParentEvent.WORKER_LOST,
+]
+
+
+# The worker ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", WorkerState)
+@pytest.mark.parametrize("what", WORKER_INPUTS)
+def test_worker_in_every_state_meets_every_input(
+    state: WorkerState, what: WorkerEvent | Cmd
+) -> None:
+    machine = WorkerMachine()
+    machine.state = state
+    row = WORKER_ROWS.get((state.name, what.name))
+    if row is None:
+        with pytest.raises(ProtocolError):
+            machine.fire(what)
+        assert machine.state is state
+    else:
+        status = machine.fire(what)
+        assert [status.name if status else NOTHING, machine.state.name] == row
+
+
+@pytest.mark.parametrize("state", WorkerState)
+def test_inputs_that_a_worker_allows(state: WorkerState) -> None:
+    allowed = {what.name for where, what in WORKER if where is state}
+    assert allowed == {what for where, what in WORKER_ROWS if where == state.name}
+
+
+def test_a_worker_that_is_done_does_nothing_more() -> None:
+    assert all(state is not WorkerState.DONE for state, _ in WORKER)
+
+
+def test_every_end_of_a_worker_is_told_or_was_the_wish_of_the_parent() -> None:
+    silent = {
+        what
+        for (_, what), step in WORKER.items()
+        if step.state is WorkerState.DONE and step.push is None
+    }
+    assert silent == {Cmd.ABORT, WorkerEvent.PARENT_LOST}
+
+
+def test_a_worker_hears_commands_wherever_it_waits_or_loops() -> None:
+    for state in (WorkerState.STAND_BY, WorkerState.ITERATION):
+        assert all((state, cmd) in WORKER for cmd in Cmd)
+
+
+# The parent ---------------------------------------------------------------------------------------
+
+
+def name_of(what: ParentAction | tuple[Status, Age] | ParentEvent) -> str:
+    """Name an input as the statement does."""
+    if not isinstance(what, tuple):
+        return what.name
+    status, age = what
+    return status.name if age is Age.CURRENT else f"{status.name} old"
+
+
+def apply(
+    machine: ParentMachine, what: ParentAction | tuple[Status, Age] | ParentEvent
+) -> list[str]:
+    """Give an input to a machine, and return what came of it, as the statement puts it."""
+    sent, event = "", None
+    if isinstance(what, ParentAction):
+        sent = ",".join(cmd.name for cmd, _ in machine.act(what))
+    elif isinstance(what, tuple):
+        status, age = what
+        event = machine.receive(status, machine.epoch - (age is Age.OLD))
+    else:
+        assert what is ParentEvent.WORKER_LOST
+        event = machine.lost()
+    return [sent or NOTHING, event.name if event else NOTHING, machine.state.name]
+
+
+@pytest.mark.parametrize("state", ParentState)
+@pytest.mark.parametrize("what", PARENT_INPUTS, ids=name_of)
+def test_parent_in_every_state_meets_every_input(
+    state: ParentState, what: ParentAction | tuple[Status, Age] | ParentEvent
+) -> None:
+    machine = ParentMachine()
+    machine.state = state
+    machine.epoch = 2
+    row = PARENT_ROWS.get((state.name, name_of(what)))
+    if row is None:
+        with pytest.raises(ProtocolError):
+            apply(machine, what)
+        assert (machine.state, machine.epoch) == (state, 2)
+    else:
+        assert apply(machine, what) == row
+
+
+@pytest.mark.parametrize("state", ParentState)
+def test_inputs_that_a_parent_allows(state: ParentState) -> None:
+    allowed = {name_of(what) for where, what in PARENT if where is state}
+    assert allowed == {what for where, what in PARENT_ROWS if where == state.name}
+
+
+def test_a_parent_that_is_done_stays_so_and_sends_nothing() -> None:
+    steps = [step for (state, _), step in PARENT.items() if state is ParentState.DONE]
+    assert steps
+    assert all(step.state is ParentState.DONE and not step.send for step in steps)
+
+
+def test_closing_and_death_are_possible_in_every_state() -> None:
+    for state in ParentState:
+        assert PARENT[state, ParentAction.CLOSE].state is ParentState.DONE
+        assert PARENT[state, ParentEvent.WORKER_LOST].state is ParentState.DONE
+
+
+def test_only_actions_send_and_everything_else_means_something() -> None:
+    for (_, what), step in PARENT.items():
+        if isinstance(what, ParentAction):
+            assert step.event is None
+        else:
+            assert step.event is not None
+            assert not step.send
+
+
+def test_items_are_delivered_while_a_pass_runs_and_only_its_own() -> None:
+    delivering = {key for key, step in PARENT.items() if step.event is ParentEvent.ITEM}
+    assert delivering == {
+        (ParentState.ITERATION, (Status.ITERATOR_SUCCESS, Age.CURRENT)),
+    }

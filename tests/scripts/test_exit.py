@@ -1,0 +1,134 @@
+"""The end of the interpreter, wherever the worker is and whoever holds the iterable.
+
+The process ends by itself, with its own exit code, says nothing, and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from textwrap import indent
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.scripts.running import run_script
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.kinds import Kind
+    from tests.scripts.running import Done
+
+EXIT_S = 8
+"""How long a whole script may take."""
+
+HEAD = """\
+import sys
+
+if __name__ == "__main__":
+    from tests.scripts.starting import begin, start
+    from tests.jobs import Blocks, Endless, Numbers
+    from functools import partial
+    import atexit, gc, threading
+
+"""
+
+
+def run(folder: Path, body: str, kind: Kind) -> Done:
+    return run_script(folder, HEAD + indent(body, "    "), kind=kind, timeout=EXIT_S)
+
+
+def check(done: Done, out: str = "end\n", code: int = 0) -> None:
+    assert (done.code, done.out, done.err) == (code, out, "")
+
+
+@pytest.mark.parametrize("act", ["idle", "produce", "credit", "send", "loop", "sleep"])
+def test_wherever_the_worker_is(tmp_path: Path, kind: Kind, act: str) -> None:
+    check(run(tmp_path, f"held = begin({act!r})\nprint('end')", kind))
+
+
+CASES = {
+    "no pass was made": """\
+numbers = start(partial(Numbers, 3))
+""",
+    "items are still held": """\
+with start(partial(Blocks, 3, 3_000_000)) as blocks:
+    kept = list(blocks)
+more = start(partial(Blocks, 5, 300_000))
+taking = iter(more)
+kept.append(next(taking))
+kept.append(memoryview(kept[-1]))
+""",
+    "the iterable is in a reference cycle": """\
+class Node:
+    pass
+
+gc.disable()
+node = Node()
+node.me, node.held = node, begin("produce")
+del node
+""",
+    "the iterable was dropped and its iterator is held": """\
+taking = begin("produce").iterator
+next(taking)
+""",
+    "the iterable is held by a finished thread": """\
+local = threading.local()
+def use():
+    local.held = begin("produce")
+thread = threading.Thread(target=use)
+thread.start()
+thread.join()
+""",
+    "a daemon thread iterates": """\
+begun = threading.Event()
+def iterate():
+    for number in start(Endless):
+        if number == 100:
+            begun.set()
+threading.Thread(target=iterate, daemon=True).start()
+begun.wait()
+""",
+    "a daemon thread waits for an item": """\
+held = begin("sleep")
+begun = threading.Event()
+def iterate():
+    begun.set()
+    next(held.iterator)
+threading.Thread(target=iterate, daemon=True).start()
+begun.wait()
+""",
+    "many workers at once": """\
+many = [begin(act) for act in ("idle", "produce", "credit", "send", "loop") for _ in "12"]
+""",
+    "a function that runs at exit iterates": """\
+numbers = start(partial(Numbers, 3))
+@atexit.register
+def last():
+    assert list(numbers) == [0, 1, 2]
+""",
+    "a function that runs at exit was registered first and starts a worker": """\
+""",
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_whoever_holds_the_iterable(tmp_path: Path, kind: Kind, case: str) -> None:
+    check(run(tmp_path, CASES[case] + "print('end')\n", kind))
+
+
+ITERATES_TO_ITS_END = """\
+begun = threading.Event()
+def iterate():
+    total = 0
+    for number in start(partial(Numbers, 20_000)):
+        total += 1
+        begun.set()
+    print(total)
+threading.Thread(target=iterate).start()
+begun.wait()
+print("end")
+"""
+
+
+def test_a_thread_that_is_no_daemon_iterates_to_its_end(tmp_path: Path, kind: Kind) -> None:
+    check(run(tmp_path, ITERATES_TO_ITS_END, kind), "end\n20000\n")

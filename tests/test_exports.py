@@ -1,0 +1,62 @@
+"""What can be imported from farside, and what that costs."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+import farside
+from farside import errors
+
+
+def test_all_names_exist_and_no_other_is_public() -> None:
+    for name in farside.__all__:
+        assert getattr(farside, name) is not None
+    public = {name for name in dir(farside) if not name.startswith("_")}
+    # Submodules become attributes once they are imported.
+    modules = {name for name in public if inspect.ismodule(getattr(farside, name))}
+    assert public - modules - {"annotations", "TYPE_CHECKING"} == {
+        name for name in farside.__all__ if not name.startswith("_")
+    }
+
+
+def test_every_error_is_exported_but_the_internal_one() -> None:
+    defined = {name for name, value in vars(errors).items() if inspect.isclass(value)}
+    assert defined - set(farside.__all__) == {"ChannelClosedError"}
+
+
+def test_every_error_is_in_the_tree_at_the_top() -> None:
+    assert errors.__doc__ is not None
+    for name, value in vars(errors).items():
+        if inspect.isclass(value):
+            assert f"── {name}" in errors.__doc__
+
+
+@pytest.mark.parametrize("cls", [each for each in vars(errors).values() if inspect.isclass(each)])
+def test_every_error_pickles(cls: type[Exception]) -> None:
+    error = cls("what happened")
+    vars(error).update(dict.fromkeys(vars(error), 3))
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is cls
+    assert again.args == error.args
+    assert vars(again) == vars(error)
+    assert "what happened" in str(again)
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        farside.nonsense  # noqa: B018
+
+
+def test_version_is_that_of_the_package() -> None:
+    assert farside.__version__[0].isdigit()
+
+
+def test_importing_farside_imports_no_module_of_it() -> None:
+    code = "import sys, farside; print([name for name in sys.modules if 'farside.' in name])"
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert run.stdout.strip() == "[]"

@@ -1,0 +1,145 @@
+"""Bad arguments raise at once, and name argument, value and cure."""
+
+from __future__ import annotations
+
+import multiprocessing
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from farside import iterate_in_subinterpreter, iterate_in_subprocess, iterate_in_worker
+from farside._options import BUFFER_BYTES, SHUTDOWN_SECONDS, check
+
+
+def _check(**options: Any) -> Any:
+    return check(list, **{"backend": "auto", **options})
+
+
+def test_defaults() -> None:
+    options = _check()
+    assert (options.buffer_size, options.timeout, options.mp_context) == (None, None, None)
+    assert (options.buffer_bytes, options.shutdown_timeout) == (BUFFER_BYTES, SHUTDOWN_SECONDS)
+    assert (options.initializers, options.daemon, options.fallback) == ((), False, None)
+
+
+def test_options_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        _check().timeout = 3
+
+
+@pytest.mark.parametrize("value", [3, "range", [1, 2], None])
+def test_fn_must_be_callable(value: object) -> None:
+    with pytest.raises(TypeError, match=r"fn=.* is not callable; pass a function") as caught:
+        check(value, backend="auto")
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["buffer_size", "buffer_bytes"])
+@pytest.mark.parametrize("value", [0, -1, np.int64(0)])
+def test_counts_below_one(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name}=.*below 1; pass a whole number") as caught:
+        _check(**{name: value})
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["buffer_size", "buffer_bytes"])
+@pytest.mark.parametrize("value", [True, False, 1.0, "3", float("nan"), [3]])
+def test_counts_that_are_no_whole_numbers(name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"{name}=.*is not a whole number; pass a whole") as caught:
+        _check(**{name: value})
+    assert repr(value) in str(caught.value)
+
+
+def test_counts_of_other_integer_types() -> None:
+    options = _check(buffer_size=np.int64(7), buffer_bytes=np.uint8(9))
+    assert (options.buffer_size, options.buffer_bytes) == (7, 9)
+    assert type(options.buffer_size) is int
+
+
+@pytest.mark.parametrize("name", ["timeout", "shutdown_timeout"])
+@pytest.mark.parametrize("value", [0, -1, -0.5, float("nan"), float("inf")])
+def test_seconds_out_of_range(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name}=.*not a finite number above 0; pass") as caught:
+        _check(**{name: value})
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["timeout", "shutdown_timeout"])
+@pytest.mark.parametrize("value", ["3", True, [3], 3j])
+def test_seconds_that_are_no_numbers(name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"{name}=.*is not a number; pass seconds"):
+        _check(**{name: value})
+
+
+def test_seconds_of_other_number_types() -> None:
+    assert _check(timeout=Fraction(1, 2)).timeout == 0.5
+    assert _check(timeout=np.float32(2)).timeout == 2.0
+
+
+def test_one_initializer_or_several() -> None:
+    assert _check(initializer=list).initializers == (list,)
+    assert _check(initializer=[list, dict]).initializers == (list, dict)
+    assert _check(initializer=()).initializers == ()
+
+
+@pytest.mark.parametrize("value", [3, "abc", {1: 2}])
+def test_initializer_of_a_wrong_type(value: object) -> None:
+    with pytest.raises(TypeError, match=r"initializer=.*neither callable nor a sequence; pass"):
+        _check(initializer=value)
+
+
+def test_initializer_that_is_not_callable_is_named() -> None:
+    with pytest.raises(TypeError, match=r"initializer\[1\]=3 is not callable; pass functions"):
+        _check(initializer=[list, 3])
+
+
+@pytest.mark.parametrize("value", ["spawn", "forkserver", "fork"])
+def test_start_method_by_name_or_context(value: str) -> None:
+    assert _check(mp_context=value).mp_context == value
+    context = multiprocessing.get_context(value)
+    assert _check(mp_context=context).mp_context is context
+
+
+def test_unknown_start_method() -> None:
+    with pytest.raises(ValueError, match=r"mp_context='thread' is no start method; .*'spawn'"):
+        _check(mp_context="thread")
+    with pytest.raises(TypeError, match=r"mp_context=3 is no multiprocessing context; .*'spawn'"):
+        _check(mp_context=3)
+
+
+def test_unknown_backend() -> None:
+    with pytest.raises(ValueError, match=r"backend='ray' is not known; .*'subprocess'"):
+        iterate_in_worker(list, backend="ray")
+    with pytest.raises(TypeError, match=r"backend=3 is not a name"):
+        iterate_in_worker(list, backend=3)  # type: ignore[arg-type]
+
+
+def test_unknown_fallback() -> None:
+    with pytest.raises(ValueError, match=r"fallback='ray' is not known; .*or None"):
+        iterate_in_subinterpreter(list, fallback="ray")
+
+
+def test_a_backend_is_no_fallback_for_itself() -> None:
+    assert _check(backend="subprocess", fallback="subprocess").fallback is None
+    assert _check(backend="auto", fallback="subprocess").fallback == "subprocess"
+
+
+@pytest.mark.parametrize("value", [0, None, "yes"])
+def test_daemon_must_be_a_bool(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"daemon=.* is not a bool; pass True or False"):
+        _check(daemon=value)
+
+
+@pytest.mark.parametrize(
+    "entry", [iterate_in_subprocess, iterate_in_subinterpreter, iterate_in_worker]
+)
+def test_every_entry_point_checks(entry: Any) -> None:
+    with pytest.raises(ValueError, match="buffer_size=0"):
+        entry(list, buffer_size=0)
+    with pytest.raises(TypeError, match="nonsense"):
+        entry(list, nonsense=1)
+    with pytest.raises(TypeError):
+        entry(partial(range, 3), 3)

@@ -1,0 +1,216 @@
+"""A worker in a thread of the test, and the parent's side of its channel, spoken by hand."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from farside._protocol.messages import Cmd, Status
+from farside._transport.channel import REVOKED
+from farside._transport.codec import dumps, loads
+from farside._transport.frames import Frame
+from farside._transport.pipes import PipeWorkerChannel, open_channel
+from farside._worker.execute import execute_iterable
+from farside._worker.failure import Failure
+from farside._worker.job import JOB, Job
+from farside._worker.serve import serve
+from farside.errors import ChannelClosedError
+from tests.transport.background import SECONDS, Background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from farside._transport.codec import Part
+
+    Saying: TypeAlias = tuple[int, int, list[Part]]
+
+BUDGET = 1 << 18
+
+
+class ObservedChannel(PipeWorkerChannel):
+    """The worker's side, which tells the test when the worker is about to wait for something."""
+
+    def __init__(self, *ends: int) -> None:
+        super().__init__(*ends)
+        self.waits_for_credit: SimpleQueue[int] = SimpleQueue()
+        self.listens: SimpleQueue[None] = SimpleQueue()
+
+    def credit(self, epoch: int, *, wait: bool) -> int:
+        if wait:
+            self.waits_for_credit.put(epoch)
+        return super().credit(epoch, wait=wait)
+
+    def receive(self, into: deque[Frame]) -> None:
+        self.listens.put(None)
+        super().receive(into)
+
+
+class Worker:
+    """What the test has of a worker."""
+
+    def __init__(self, *said: Saying) -> None:
+        self.parent, self._ends = open_channel()
+        for kind, epoch, parts in said:  # before the worker begins
+            self.parent.send(kind, epoch, parts)
+        self.channel = ObservedChannel(*(end.fileno() for end in self._ends))
+        self._frames: deque[Frame] = deque()
+        self._thread = Background(self._run)
+
+    def work(self) -> None:
+        """Be the worker."""
+        raise NotImplementedError
+
+    def say(self, kind: int, epoch: int = 0) -> None:
+        """Give the worker a command."""
+        raise NotImplementedError
+
+    def _run(self) -> None:
+        try:
+            self.work()
+        finally:
+            self._ends.frames.close()
+
+    def start(self, epoch: int) -> None:
+        """Start a pass."""
+        self.say(Cmd.START_ITERATION, epoch)
+        self.expect(Status.ITERATION_STARTED, epoch)
+
+    def stop(self, epoch: int) -> None:
+        """Stop a pass, as the parent does."""
+        self.say(Cmd.STOP_ITERATION, epoch)
+        self.parent.grant(epoch, REVOKED)
+
+    def receive(self) -> Frame:
+        """Receive the next frame."""
+        if not self._frames:
+            assert self.parent.receive(self._frames, SECONDS), "the worker sends nothing"
+        return self._frames.popleft()
+
+    def expect(self, status: Status, epoch: int = 0, body: bytes = b"") -> None:
+        """Receive a frame that is this one."""
+        assert self.receive() == Frame(status, epoch, body)
+
+    def expect_items(self, epoch: int, *items: object) -> None:
+        """Receive the next items of a pass."""
+        for item in items:
+            frame = self.receive()
+            assert (frame.kind, frame.epoch) == (Status.ITERATOR_SUCCESS, epoch)
+            assert loads(frame.body) == item
+
+    def expect_failure(self, status: Status, epoch: int = 0) -> Failure:
+        """Receive a failure, after which the worker has ended."""
+        frame = self.receive()
+        assert (frame.kind, frame.epoch) == (status, epoch)
+        self.expect_end()
+        return Failure(*loads(frame.body))
+
+    def expect_end(self) -> None:
+        """Find that the worker has ended by itself, and has sent no more."""
+        self._thread.result()
+        try:
+            self.parent.receive(self._frames, SECONDS)
+        except ChannelClosedError:
+            assert not self._frames
+        else:
+            raise AssertionError(self._frames)
+
+    def wait_until_out_of_credit(self) -> None:
+        """Wait until the worker is about to wait for credit."""
+        self.channel.waits_for_credit.get(timeout=SECONDS)
+
+    def close(self) -> None:
+        """Let the parent be gone, and wait for the worker's end."""
+        self.parent.close()
+        self._thread.result()
+        for thread in threading.enumerate():
+            if thread.name == "farside-listener":
+                thread.join(SECONDS)
+        for end in self._ends:
+            end.close()
+
+
+class Executing(Worker):
+    """A worker without a listener: commands are there as soon as they are said."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._commands: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
+        super().__init__()
+
+    def work(self) -> None:
+        execute_iterable(self.channel, self._commands, self._job)
+
+    def say(self, kind: int, epoch: int = 0) -> None:
+        self._commands.put((kind, epoch))
+
+    def close(self) -> None:
+        self._commands.put(None)
+        super().close()
+
+
+class Serving(Worker):
+    """A whole worker, with its listener."""
+
+    def __init__(
+        self,
+        job: Job | None,
+        *said: Saying,
+        last_resort: Callable[[], object] | None = None,
+    ) -> None:
+        self._job = job
+        self._last_resort = last_resort
+        super().__init__(*said)
+
+    def work(self) -> None:
+        serve(self.channel, self._job, last_resort=self._last_resort)
+
+    def say(self, kind: int, epoch: int = 0) -> None:
+        self.parent.send(kind, epoch)
+
+
+def make_job(
+    fn: Callable[[], Any],
+    *initializers: Callable[[], object],
+    buffer_size: int | None = None,
+    buffer_bytes: int = BUDGET,
+) -> Job:
+    """Make a job of callables that need not pickle."""
+    return Job((fn, initializers), None, buffer_size, buffer_bytes)
+
+
+@contextmanager
+def running(worker: Worker) -> Iterator[Worker]:
+    """Close a worker at the end."""
+    try:
+        yield worker
+    finally:
+        worker.close()
+
+
+@contextmanager
+def executing(
+    fn: Callable[[], Any], *initializers: Callable[[], object], **limits: int | None
+) -> Iterator[Worker]:
+    """Have a worker that stands by, without a listener."""
+    job = make_job(fn, *initializers, **limits)  # type: ignore[arg-type]
+    with running(Executing(job)) as worker:
+        worker.expect(Status.INITIALIZATION_SUCCEEDED)
+        yield worker
+
+
+@contextmanager
+def serving(
+    fn: Callable[[], Any], *, last_resort: Callable[[], object] | None = None
+) -> Iterator[Worker]:
+    """Have a worker that stands by, with its listener."""
+    with running(Serving(make_job(fn), last_resort=last_resort)) as worker:
+        worker.expect(Status.INITIALIZATION_SUCCEEDED)
+        yield worker
+
+
+def saying(job: Job) -> Saying:
+    """Return the frame that carries a job."""
+    return JOB, 0, dumps(tuple(job))

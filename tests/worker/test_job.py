@@ -1,0 +1,150 @@
+"""The job: the surroundings that user code expects, and the callables themselves."""
+
+import pickle
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farside._worker.job import Job, Surroundings, load_call
+from tests.transport.children import run_python
+from tests.worker.harness import BUDGET
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    """Give this process its own surroundings back."""
+    argv, limit = list(sys.argv), sys.getrecursionlimit()
+    with warnings.catch_warnings():
+        yield
+    sys.argv[:] = argv
+    sys.setrecursionlimit(limit)
+
+
+def surroundings(**changes: Any) -> Surroundings:
+    """Make surroundings that change nothing but what is told."""
+    here = Surroundings(list(sys.argv), None, sys.getrecursionlimit(), None, None)
+    return here._replace(**changes)
+
+
+def load(given: Surroundings | None, call: object = (list, ())) -> object:
+    """Load a pickled call in given surroundings."""
+    return load_call(Job(pickle.dumps(call), given, None, BUDGET))
+
+
+def test_pickled_callables_are_loaded() -> None:
+    assert load(surroundings(), (list, (int, str))) == (list, (int, str))
+
+
+def test_callables_that_were_handed_over_are_taken_as_they_are() -> None:
+    call = (lambda: [1], ())
+    assert load_call(Job(call, None, None, BUDGET)) is call
+
+
+def test_argv_is_the_parents() -> None:
+    argv = sys.argv
+    load(surroundings(argv=["script", "--option"]))
+    assert sys.argv == ["script", "--option"]
+    assert sys.argv is argv  # who has imported it sees the change
+
+
+def test_the_recursion_limit_is_the_parents() -> None:
+    limit = sys.getrecursionlimit() + 321
+    load(surroundings(recursion_limit=limit))
+    assert sys.getrecursionlimit() == limit
+
+
+def test_the_warning_filters_are_the_parents() -> None:
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        warnings.filterwarnings("error", message="this one", category=UserWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        filters = pickle.loads(pickle.dumps(list(warnings.filters)))
+    load(surroundings(warning_filters=filters))
+    assert list(warnings.filters) == filters
+    warnings.warn("old", DeprecationWarning, stacklevel=1)
+    with pytest.raises(UserWarning, match="this one"):
+        warnings.warn("this one", stacklevel=1)
+
+
+def test_without_filters_those_of_the_worker_stay() -> None:
+    before = list(warnings.filters)
+    load(surroundings())
+    assert list(warnings.filters) == before
+
+
+def test_without_a_main_module_the_workers_stays() -> None:
+    before = sys.modules["__main__"]
+    load(surroundings())
+    assert sys.modules["__main__"] is before
+
+
+def test_a_forked_worker_has_its_surroundings_already() -> None:
+    limit, argv = sys.getrecursionlimit(), list(sys.argv)
+    load(None)
+    assert (sys.getrecursionlimit(), sys.argv) == (limit, argv)
+
+
+# The main module, in children: it takes the place of theirs -----------------------------------
+
+MAIN = """\
+import sys
+
+class Thing:
+    pass
+
+def fn():
+    return [Thing]
+
+print("imported as", __name__)
+if __name__ == "__main__":
+    print("below the guard")
+"""
+
+CHILD = """\
+import pickle, sys
+from farside._worker.job import Job, Surroundings, load_call
+
+name, path = (each or None for each in sys.argv[1:])
+before = sys.modules["__main__"]
+where = Surroundings(["argv"], None, 1000, name, path)
+fn, _ = load_call(Job(b"(c__main__\\nfn\\n)t.", where, None, 1))
+(thing,) = fn()
+assert sys.modules["__main__"] is sys.modules["__mp_main__"] is not before
+assert sys.modules["__main__"].Thing is thing
+assert pickle.loads(pickle.dumps(thing)) is thing
+assert before.pickle is pickle  # its code still runs
+print("found", thing.__module__, sys.argv)
+"""
+
+EXPECTED = "imported as __mp_main__\nfound __mp_main__ ['argv']\n"
+
+
+def test_a_main_module_that_has_a_path(tmp_path: Path) -> None:
+    script = tmp_path / "a script.py"
+    script.write_text(MAIN)
+    assert run_python(CHILD, "", str(script)) == EXPECTED
+
+
+def test_a_main_module_that_has_a_name(tmp_path: Path) -> None:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text("")
+    (tmp_path / "package" / "tool.py").write_text(MAIN + "from . import __name__ as parent\n")
+    assert run_python(CHILD, "package.tool", "", cwd=tmp_path) == EXPECTED
+
+
+def test_a_main_module_that_is_gone_raises(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load(surroundings(main_path=str(tmp_path / "gone.py")))
+
+
+def test_a_main_module_that_raises_raises(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("raise LookupError('in main')")
+    before = sys.modules["__main__"]
+    with pytest.raises(LookupError, match="in main"):
+        load(surroundings(main_path=str(script)))
+    assert sys.modules["__main__"] is before

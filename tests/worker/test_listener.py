@@ -1,0 +1,235 @@
+"""The listener: commands are heard while user code runs, and user code that goes on is ended."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from queue import Empty, SimpleQueue
+
+import pytest
+
+from farside._protocol.messages import Cmd, Status
+from farside._transport.frames import Frame
+from farside._worker import listener
+from farside._worker.listener import CommandListener, raise_in_thread
+from tests.transport.background import SECONDS, Background
+from tests.worker.harness import ObservedChannel, Serving, Worker, make_job, running, serving
+
+
+@pytest.fixture
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no orderly end."""
+    monkeypatch.setattr(listener, "_PATIENCE", (0.0, 0.0))
+
+
+class Loop:
+    """User code that runs Python code for ever, and swallows what ends it, or not."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.inside = threading.Event()
+        self.ended_by: list[type[BaseException]] = []
+        self.swallows = 0
+
+    def __iter__(self) -> Iterator[int]:
+        self.begun.set()
+        while True:
+            try:
+                self.inside.set()
+                while True:
+                    pass
+            except BaseException as error:
+                self.ended_by.append(type(error))
+                if len(self.ended_by) > self.swallows:
+                    raise
+        yield 0
+
+    def patience(self) -> Iterator[float]:
+        """Lose patience each time when the loop runs, and not while it swallows."""
+        for _ in range(self.swallows + 1):
+            assert self.inside.wait(SECONDS)
+            self.inside.clear()
+            yield 0.0
+
+
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch) -> Loop:
+    made = Loop()
+    monkeypatch.setattr(listener, "_PATIENCE", made.patience())
+    return made
+
+
+class Blocked:
+    """User code that is blocked in C code, in ``next()``, until the test says so."""
+
+    def __init__(self) -> None:
+        self.inside = threading.Event()
+        self.go_on = threading.Lock()
+        self.go_on.acquire()
+
+    def __iter__(self) -> Iterator[int]:
+        self.inside.set()
+        self.go_on.acquire(timeout=SECONDS)
+        yield 0
+
+    def run(self, worker: Worker) -> None:
+        worker.start(1)
+        assert self.inside.wait(SECONDS)
+
+
+# What it does to user code --------------------------------------------------------------------
+
+
+def test_abort_raises_system_exit_in_a_running_loop(loop: Loop) -> None:
+    with serving(lambda: loop) as worker:
+        worker.start(1)
+        assert loop.begun.wait(SECONDS)
+        worker.say(Cmd.ABORT)
+        worker.expect_end()
+    assert loop.ended_by == [SystemExit]
+
+
+def test_a_parent_that_is_gone_raises_system_exit_in_a_running_loop(loop: Loop) -> None:
+    with serving(lambda: loop) as worker:
+        worker.start(1)
+        assert loop.begun.wait(SECONDS)
+    assert loop.ended_by == [SystemExit]
+
+
+def test_abort_raises_system_exit_in_a_running_initialization(loop: Loop) -> None:
+    with running(Serving(make_job(lambda: list(loop)))) as worker:
+        assert loop.begun.wait(SECONDS)
+        worker.say(Cmd.ABORT)
+        failure = worker.expect_failure(Status.INITIALIZATION_FAILED)
+    assert (failure.stage, failure.type_name) == ("fn", "SystemExit")
+
+
+def test_code_that_swallows_system_exit_gets_it_again(loop: Loop) -> None:
+    loop.swallows = 2
+    with serving(lambda: loop) as worker:
+        worker.start(1)
+        assert loop.begun.wait(SECONDS)
+        worker.say(Cmd.ABORT)
+        worker.expect_end()
+    assert loop.ended_by == [SystemExit] * 3
+
+
+def test_an_orderly_end_is_not_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[object] = []
+    monkeypatch.setattr(listener, "_PATIENCE", (SECONDS, SECONDS))
+    monkeypatch.setattr(listener, "raise_in_thread", lambda *args: raised.append(args))
+    with serving(list) as worker:
+        worker.say(Cmd.ABORT)
+        worker.expect_end()
+    assert not raised
+
+
+# The last resort ------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_the_last_resort_ends_a_worker_whose_parent_is_gone() -> None:
+    blocked, ended = Blocked(), threading.Event()
+    with serving(lambda: blocked, last_resort=ended.set) as worker:
+        blocked.run(worker)
+        worker.parent.close()
+        assert ended.wait(SECONDS)
+        blocked.go_on.release()
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_the_last_resort_waits_until_the_parent_is_gone_after_abort() -> None:
+    blocked, ended = Blocked(), threading.Event()
+    with serving(lambda: blocked, last_resort=ended.set) as worker:
+        blocked.run(worker)
+        worker.channel.listens.get(timeout=SECONDS)  # for START
+        worker.channel.listens.get(timeout=SECONDS)  # for ABORT
+        worker.say(Cmd.ABORT)
+        worker.channel.listens.get(timeout=SECONDS)  # for the end, all patience gone
+        assert not ended.is_set()
+        worker.parent.close()
+        assert ended.wait(SECONDS)
+        blocked.go_on.release()
+
+
+def test_the_last_resort_is_not_taken_while_the_parent_of_an_orderly_end_is_there() -> None:
+    ended = threading.Event()
+    with serving(list, last_resort=ended.set) as worker:
+        worker.channel.listens.get(timeout=SECONDS)  # for ABORT
+        worker.say(Cmd.ABORT)
+        worker.expect_end()
+        worker.channel.listens.get(timeout=SECONDS)  # for the end
+        assert not ended.is_set()
+
+
+def test_frames_after_abort_are_no_reason_for_the_last_resort() -> None:
+    ended = threading.Event()
+    with serving(list, last_resort=ended.set) as worker:
+        worker.channel.listens.get(timeout=SECONDS)
+        worker.say(Cmd.ABORT)
+        worker.channel.listens.get(timeout=SECONDS)
+        worker.say(Cmd.STOP_ITERATION)
+        worker.channel.listens.get(timeout=SECONDS)
+        assert not ended.is_set()
+
+
+# What it hears --------------------------------------------------------------------------------
+
+
+def test_what_came_with_the_job_is_heard_first() -> None:
+    channel = ObservedChannel.__new__(ObservedChannel)  # ABORT comes before anything is read
+    frames = deque([Frame(3, 1, b""), Frame(77, 2, b"body"), Frame(Cmd.ABORT, 2, b"")])
+    listening = CommandListener(channel, frames, None)
+    listening.done()
+    listening.start()
+    listening._thread.join(SECONDS)
+    assert drain(listening.commands) == [(3, 1), (77, 2), (Cmd.ABORT, 2)]
+
+
+def test_nothing_is_heard_after_abort() -> None:
+    frames = deque([Frame(Cmd.ABORT, 0, b""), Frame(Cmd.STOP_ITERATION, 0, b"")])
+    listening = CommandListener(ObservedChannel.__new__(ObservedChannel), frames, None)
+    listening.done()
+    listening.start()
+    listening._thread.join(SECONDS)
+    assert drain(listening.commands) == [(Cmd.ABORT, 0)]
+
+
+def test_its_thread_is_a_daemon_only_where_the_process_is_the_workers() -> None:
+    channel = ObservedChannel.__new__(ObservedChannel)
+    assert not CommandListener(channel, deque(), None)._thread.daemon
+    assert CommandListener(channel, deque(), lambda: None)._thread.daemon
+
+
+def drain(queue: "SimpleQueue[tuple[int, int] | None]") -> list[tuple[int, int] | None]:
+    heard = []
+    while True:
+        try:
+            heard.append(queue.get_nowait())
+        except Empty:
+            return heard
+
+
+# Raising in another thread --------------------------------------------------------------------
+
+
+def test_an_exception_is_raised_in_another_thread() -> None:
+    inside = threading.Event()
+
+    def loop() -> None:
+        inside.set()
+        while True:
+            pass
+
+    background = Background(loop)
+    assert inside.wait(SECONDS)
+    assert background.thread.ident is not None
+    raise_in_thread(background.thread.ident, LookupError)
+    with pytest.raises(LookupError):
+        background.result()
+
+
+def test_raising_in_a_thread_that_is_gone_does_nothing() -> None:
+    ended = Background(int)
+    ended.result()
+    assert ended.thread.ident is not None
+    raise_in_thread(ended.thread.ident, LookupError)
