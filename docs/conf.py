@@ -33,6 +33,11 @@ myst_enable_extensions = ["deflist"]
 # So the same fences are drawn here and by code hosts.
 myst_fence_as_directive = ["mermaid"]
 
+# By default the time is the name of a drawing: two drawn within a millisecond would overlap.
+mermaid_init_config = {"startOnLoad": False, "deterministicIds": True}
+
+mermaid_height = "auto"
+
 default_role = "py:obj"  # what `name` means in a docstring
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"

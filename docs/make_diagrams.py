@@ -4,7 +4,8 @@
     python docs/make_diagrams.py --check    tells whether they are up to date
 
 A label reads "what happens / what comes of it". Transitions between the same two states share an
-arrow, and what every state has in common is drawn once.
+arrow, what leaves a state as it is stands inside its box, and what leads from every state to Done
+is drawn once.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ def draw(table: Table) -> str:
         lines.append('    state "Every state but Done" as EVERY')
     lines.append(f"    [*] --> {states[0].name}")
     for (source, target), entries in arrows.items():
-        lines.append(f"    {source} --> {target}: {'<br>'.join(_labels(entries))}")
+        text = "<br>".join(_labels(entries))
+        lines.append(
+            f"    {source}: {text}" if source == target else f"    {source} --> {target}: {text}"
+        )
     lines.append("    DONE --> [*]")
     return "\n".join(lines)
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from typing_extensions import Self
+
     from ._options import Options
     from ._passes import Pass
 
@@ -115,7 +117,7 @@ class RemoteIterable(Generic[T]):
         """
         self._end(kill=True)
 
-    def __enter__(self) -> RemoteIterable[T]:
+    def __enter__(self) -> Self:
         """Return self."""
         return self
 

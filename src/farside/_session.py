@@ -186,7 +186,8 @@ class Session:
     # Inside ---------------------------------------------------------------------------------
 
     def _stop(self, epoch: int) -> None:
-        if epoch == self._machine.epoch and self._machine.allows(ParentAction.STOP):
+        present = epoch == self._machine.epoch and self._machine.allows(ParentAction.STOP)
+        if present and not self._foreign_to:
             self._act(ParentAction.STOP)
             self._pass.cancel(IterableClosedError("the iterator was closed"))
             # Sent after the command: a worker that waits for credit looks for it now.

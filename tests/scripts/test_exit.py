@@ -106,8 +106,6 @@ numbers = start(partial(Numbers, 3))
 def last():
     assert list(numbers) == [0, 1, 2]
 """,
-    "a function that runs at exit was registered first and starts a worker": """\
-""",
 }
 
 
@@ -132,3 +130,68 @@ print("end")
 
 def test_a_thread_that_is_no_daemon_iterates_to_its_end(tmp_path: Path, kind: Kind) -> None:
     check(run(tmp_path, ITERATES_TO_ITS_END, kind), "end\n20000\n")
+
+
+LATE = """\
+import atexit
+
+@atexit.register  # before farside's own function, so it is called after that
+def last():
+    from tests.jobs import Numbers
+    global kept
+    try:
+        kept = start(partial(Numbers, 3))
+        assert list(kept) == [0, 1, 2]
+    except RuntimeError:  # "can't fork at interpreter shutdown", or the like
+        pass
+    print("end")
+
+if __name__ == "__main__":
+    from functools import partial
+    from tests.scripts.starting import start
+"""
+
+
+def test_a_worker_started_when_all_others_have_ended(tmp_path: Path, kind: Kind) -> None:
+    check(run_script(tmp_path, LATE, kind=kind, timeout=EXIT_S))
+
+
+@pytest.mark.parametrize("act", ["loop", "produce"])
+def test_python_code_in_a_subinterpreter_again_and_again(
+    tmp_path: Path, subinterpreter_kind: Kind, act: str
+) -> None:
+    for number in range(5):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        check(run(folder, f"held = begin({act!r})\nprint('end')", subinterpreter_kind))
+
+
+def test_python_code_in_several_subinterpreters(tmp_path: Path, subinterpreter_kind: Kind) -> None:
+    check(run(tmp_path, "held = [begin('loop') for _ in '1234']\nprint('end')", subinterpreter_kind))
+
+
+@pytest.mark.parametrize("act", ["produce", "sleep"])
+def test_an_unhandled_exception_keeps_its_traceback_and_exit_code(
+    tmp_path: Path, kind: Kind, act: str
+) -> None:
+    body = f"held = begin({act!r})\nprint('end')\nraise ValueError('mine')"
+    done = run(tmp_path, body, kind)
+    assert (done.code, done.out) == (1, "end\n")
+    assert re.fullmatch(
+        r'Traceback \(most recent call last\):\n  File ".*script.py", line 11, in <module>\n'
+        r"    raise ValueError\('mine'\)\n( +[\^~]+\n)?ValueError: mine\n",
+        done.err,
+    )
+
+
+def test_an_exception_in_the_loop_body(tmp_path: Path, kind: Kind) -> None:
+    body = "with start(Endless) as numbers:\n    for number in numbers:\n        1 / number\n"
+    done = run(tmp_path, body, kind)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.count("Traceback") == 1
+    assert done.err.endswith("ZeroDivisionError: division by zero\n")
+
+
+@pytest.mark.parametrize("act", ["produce", "loop"])
+def test_sys_exit_keeps_its_exit_code(tmp_path: Path, kind: Kind, act: str) -> None:
+    check(run(tmp_path, f"held = begin({act!r})\nprint('end')\nsys.exit(7)", kind), code=7)

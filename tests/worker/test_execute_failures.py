@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from farside import _failures
 from farside._protocol.messages import Status
 from farside._transport import codec
-from farside._transport.codec import loads
 from farside._worker.failure import Failure
 from farside._worker.job import Job
 from tests.worker.harness import BUDGET, Executing, executing, make_job, running
@@ -38,7 +38,8 @@ def check(failure: Failure, error: BaseException, stage: str, index: int | None)
     assert failure.type_name == type(error).__name__
     assert failure.message == str(error)
     assert failure.exception is not None
-    copy = loads(failure.exception)
+    copy = _failures._thaw(failure.exception)
+    assert copy is not None
     assert (type(copy), copy.args) == (type(error), error.args)
 
 

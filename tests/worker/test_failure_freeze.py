@@ -9,6 +9,7 @@ import pytest
 
 from farside import _failures
 from farside._worker.failure import Failure, describe, freeze, state_of
+from tests.worker.exceptions import KeywordOnly, OwnOSError, OwnReduce, Slotted, TwoArguments
 
 
 def raised(function: Callable[[], object]) -> BaseException:
@@ -25,43 +26,6 @@ def thaw(error: BaseException) -> Any:
     copy = _failures._thaw(describe(error, "next", 0).exception)
     assert type(copy) is type(error)
     return copy
-
-
-class TwoArguments(Exception):
-    """Its constructor does not take its ``args``: plain pickle loses it on the far side."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(f"{code}: {text}")
-        self.code = code
-
-
-class KeywordOnly(Exception):
-    def __init__(self, *, code: int) -> None:
-        super().__init__()
-        self.code = code
-
-
-class Slotted(Exception):
-    __slots__ = ("code",)
-
-    def __init__(self, code: int) -> None:
-        super().__init__("slotted")
-        self.code = code
-
-
-class OwnReduce(Exception):
-    """Says itself how to pickle it, and so it is."""
-
-    code = 0
-
-    def __reduce__(self) -> Any:
-        return restore, (7,)
-
-
-def restore(code: int) -> OwnReduce:
-    error = OwnReduce("restored")
-    error.code = code
-    return error
 
 
 @pytest.mark.parametrize("kind", [TwoArguments(7, "x"), KeywordOnly(code=7), Slotted(7)], ids=repr)
@@ -82,14 +46,10 @@ def test_attributes_of_c_code_cross() -> None:
     assert (copy.errno, copy.filename, str(copy)) == (2, "/nonexistent/farside", str(error))
 
 
-class OwnOsError(OSError):
-    pass
-
-
 @pytest.mark.parametrize(
     ("error", "names"),
     [
-        (OwnOsError(5, "text", "one", None, "two"), ["errno", "strerror", "filename", "filename2"]),
+        (OwnOSError(5, "text", "one", None, "two"), ["errno", "strerror", "filename", "filename2"]),
         (raised(b"\xff".decode), ["encoding", "object", "start", "end", "reason"]),
         (ImportError("text", name="n", path="p"), ["msg", "name", "path"]),
         (raised(lambda: compile("a b", "f", "exec")), ["msg", "filename", "lineno", "text"]),

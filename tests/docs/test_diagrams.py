@@ -1,0 +1,147 @@
+"""The state diagrams in the documentation are those of the transition tables."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from farside._protocol.messages import Cmd, Status
+from farside._protocol.tables import (
+    PARENT,
+    WORKER,
+    Age,
+    ParentAction,
+    ParentEvent,
+    ParentState,
+    ParentStep,
+    WorkerState,
+    WorkerStep,
+)
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def make_diagrams() -> ModuleType:
+    """The script, as a module."""
+    spec = importlib.util.spec_from_file_location("make_diagrams", DOCS / "make_diagrams.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_shows_the_tables(
+    make_diagrams: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert make_diagrams.main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_the_page_holds_both_drawings(make_diagrams: ModuleType) -> None:
+    page = make_diagrams.PAGE.read_text(encoding="utf-8")
+    for table in (WORKER, PARENT):
+        assert f"```mermaid\n{make_diagrams.draw(table)}\n```\n" in page
+
+
+def test_nothing_is_written_where_nothing_differs(
+    make_diagrams: ModuleType,
+) -> None:
+    before = make_diagrams.PAGE.stat().st_mtime_ns
+    assert make_diagrams.main([]) == 0
+    assert make_diagrams.PAGE.stat().st_mtime_ns == before
+
+
+# Any change shows ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", WORKER, ids=str)
+def test_a_row_missing_from_the_table_of_the_worker_changes_the_page(
+    row: object, make_diagrams: ModuleType
+) -> None:
+    page = make_diagrams.PAGE.read_text(encoding="utf-8")
+    rest = {key: step for key, step in WORKER.items() if key != row}
+    assert make_diagrams.update(page, worker=rest) != page
+
+
+@pytest.mark.parametrize("row", PARENT, ids=str)
+def test_a_row_missing_from_the_table_of_the_parent_changes_the_page(
+    row: object, make_diagrams: ModuleType
+) -> None:
+    page = make_diagrams.PAGE.read_text(encoding="utf-8")
+    rest = {key: step for key, step in PARENT.items() if key != row}
+    assert make_diagrams.update(page, parent=rest) != page
+
+
+def test_another_status_and_another_target_change_the_drawing(make_diagrams: ModuleType) -> None:
+    row = (WorkerState.STAND_BY, Cmd.STOP_ITERATION)
+    drawings = {
+        make_diagrams.draw(WORKER),
+        make_diagrams.draw({**WORKER, row: WorkerStep(WorkerState.DONE, None)}),
+        make_diagrams.draw(
+            {**WORKER, row: WorkerStep(WorkerState.STAND_BY, Status.ITERATION_FINISHED)}
+        ),
+    }
+    assert len(drawings) == 3
+
+
+def test_what_is_sent_and_what_it_means_change_the_drawing(make_diagrams: ModuleType) -> None:
+    row = (ParentState.STOPPING, ParentAction.START)
+    step = ParentStep(ParentState.STARTING, (Cmd.STOP_ITERATION, Cmd.START_ITERATION), None)
+    other = (ParentState.STARTING, (Status.ITERATOR_SUCCESS, Age.OLD))
+    meaning = ParentStep(ParentState.STARTING, (), ParentEvent.ITEM)
+    drawings = {
+        make_diagrams.draw(PARENT),
+        make_diagrams.draw({**PARENT, row: step}),
+        make_diagrams.draw({**PARENT, other: meaning}),
+    }
+    assert len(drawings) == 3
+
+
+def test_a_page_that_differs_fails_the_check_and_says_what_to_run(
+    make_diagrams: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = make_diagrams.PAGE.read_text(encoding="utf-8")
+    stale = tmp_path / "protocol.md"
+    stale.write_text(page.replace("item made / ITERATOR_SUCCESS", "item made"), encoding="utf-8")
+    monkeypatch.setattr(make_diagrams, "PAGE", stale)
+    assert make_diagrams.main(["--check"]) == 1
+    told = capsys.readouterr().out
+    assert "+    ITERATION: item made / ITERATOR_SUCCESS" in told
+    assert "run: python docs/make_diagrams.py" in told
+    # And running it mends the page.
+    assert make_diagrams.main([]) == 0
+    assert stale.read_text(encoding="utf-8") == page
+    assert make_diagrams.main(["--check"]) == 0
+
+
+def test_a_page_without_a_place_for_a_drawing_is_an_error(make_diagrams: ModuleType) -> None:
+    with pytest.raises(ValueError, match="0 places for the worker diagram"):
+        make_diagrams.update("nothing")
+
+
+# It reads well ------------------------------------------------------------------------------------
+
+
+def test_labels_are_readable(make_diagrams: ModuleType) -> None:
+    worker = make_diagrams.draw(WORKER)
+    assert 'state "Stand By" as STAND_BY' in worker
+    assert "EVERY --> DONE: parent lost" in worker
+    parent = make_diagrams.draw(PARENT)
+    assert "ITERATOR_SUCCESS (earlier pass) / discarded" in parent
+    assert "UNEXPECTED_CMD_RECEIVED (any pass) / refused" in parent
+    assert "EVERY --> DONE: close / ABORT<br>worker lost" in parent
+
+
+@pytest.mark.parametrize("table", [WORKER, PARENT], ids=["worker", "parent"])
+def test_no_two_arrows_are_parallel(table: object, make_diagrams: ModuleType) -> None:
+    arrows = [
+        line.partition(":")[0] for line in make_diagrams.draw(table).splitlines() if "-->" in line
+    ]
+    assert len(arrows) == len(set(arrows))

@@ -1,0 +1,112 @@
+"""A worker that is a script: the parent's side is tested with it, without process or thread."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from farside._backends.base import ExitStatus, Worker
+from farside._options import check
+from farside._protocol.messages import Cmd, Status
+from farside._session import Session
+from farside._transport import codec
+from farside._transport.channel import ParentChannel
+from farside._transport.frames import Frame
+from farside._worker.failure import describe
+from farside.errors import ChannelClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from farside._transport.codec import Part
+
+
+class ScriptedChannel(ParentChannel):
+    """Gives the frames of a script, and notes what it is told.
+
+    A script is a list of frames, of exceptions to raise, of functions to call while the parent
+    waits, and of ``None`` for a wait that takes too long. At its end the worker is gone.
+    """
+
+    def __init__(self) -> None:
+        self.script: deque[Frame | BaseException | Callable[[], object] | None] = deque()
+        self.told: list[tuple[Any, ...]] = []
+        self.closed = False
+
+    def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> None:
+        if self.closed:
+            raise ChannelClosedError("closed")
+        assert not parts
+        self.told.append((Cmd(kind).name, epoch))
+
+    def grant(self, epoch: int, total: int) -> None:
+        self.told.append(("credit", epoch, total))
+
+    def receive(self, into: deque[Frame], timeout: float | None) -> bool:
+        while self.script and not self.closed:
+            step = self.script.popleft()
+            if step is None:
+                assert timeout is not None
+                return False
+            if isinstance(step, Frame):
+                into.append(step)
+                return True
+            if isinstance(step, BaseException):
+                raise step
+            step()
+        raise ChannelClosedError("the end of the script")
+
+    def watch(self, sentinel: int) -> None:
+        raise NotImplementedError
+
+    def stop_receiving(self) -> None:
+        self.told.append(("stop receiving",))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class ScriptedWorker(Worker):
+    """A worker without a life of its own."""
+
+    def __init__(self) -> None:
+        self.channel: ScriptedChannel = ScriptedChannel()
+        self.killed = False
+
+    @property
+    def label(self) -> str:
+        return "scripted"
+
+    def wait(self, timeout: float) -> bool:  # noqa: ARG002
+        return True
+
+    def terminate(self) -> bool:
+        return True
+
+    def kill(self) -> bool:
+        self.killed = True
+        return True
+
+    def exit_status(self) -> ExitStatus:
+        return ExitStatus("it was killed by SIGKILL (exit code -9)", -9, "SIGKILL")
+
+
+def session(**options: Any) -> tuple[Session, ScriptedChannel]:
+    """Make a session whose worker stands by."""
+    worker = ScriptedWorker()
+    made = Session(worker, "scripted", check(list, backend="auto", **options))
+    worker.channel.script.append(status(Status.INITIALIZATION_SUCCEEDED))
+    made.await_initialization()
+    return made, worker.channel
+
+
+def status(kind: int, epoch: int = 0, body: bytes = b"") -> Frame:
+    return Frame(kind, epoch, body)
+
+
+def item(epoch: int, value: object) -> Frame:
+    return Frame(Status.ITERATOR_SUCCESS, epoch, b"".join(codec.dumps(value)))
+
+
+def failure(kind: int, epoch: int, error: BaseException, stage: str, index: int | None) -> Frame:
+    return Frame(kind, epoch, b"".join(codec.dumps(tuple(describe(error, stage, index)))))
