@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import enum
     from collections.abc import Iterable, Mapping, Sequence
 
-    Table = Mapping[tuple[enum.IntEnum, Any], Any]
+    Table = Mapping[Any, Any]  # of the worker, or of the parent
 
 PAGE = DOCS / "explain" / "protocol.md"
 COMMAND = "python docs/make_diagrams.py"
@@ -37,7 +37,8 @@ COMMAND = "python docs/make_diagrams.py"
 
 def draw(table: Table) -> str:
     """Draw a transition table as a Mermaid state diagram."""
-    states = list(type(next(iter(table))[0]))
+    first: enum.IntEnum = next(iter(table))[0]
+    states = list(type(first))
     common = _common(table, states)
     arrows: defaultdict[tuple[str, str], list[tuple[Any, str]]] = defaultdict(list)
     for state in states:
@@ -114,10 +115,11 @@ def update(page: str, worker: Table = tables.WORKER, parent: Table = tables.PARE
         marks = re.compile(
             rf"(<!-- {name} diagram: begin[^\n]*-->\n).*?(<!-- {name} diagram: end -->)", re.DOTALL
         )
-        fence = f"```mermaid\n{draw(table)}\n```\n"
-        page, count = marks.subn(lambda found, text=fence: found[1] + text + found[2], page)
-        if count != 1:
-            raise ValueError(f"the page has {count} places for the {name} diagram, not one")
+        found = marks.findall(page)
+        if len(found) != 1:
+            raise ValueError(f"the page has {len(found)} places for the {name} diagram, not one")
+        begin, end = found[0]
+        page = marks.sub(f"{begin}```mermaid\n{draw(table)}\n```\n{end}", page)
     return page
 
 

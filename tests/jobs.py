@@ -319,3 +319,19 @@ def after_two(number: int) -> Any:
 def spin() -> None:
     while True:
         pass
+
+
+class OddWarning(UserWarning):
+    pass
+
+
+class ClosesAll:
+    """Yields some items, closes every descriptor that it finds, and goes on."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __iter__(self) -> Iterator[int]:
+        yield from range(self.count)
+        os.closerange(3, 256)
+        time.sleep(1000)

@@ -54,7 +54,12 @@ def test_leftovers_of_earlier_passes_are_discarded() -> None:
     with pytest.raises(PassSupersededError):
         next(older)
     assert list(newer) == ["new"]
-    assert channel.told == [("START_ITERATION", 1), ("STOP_ITERATION", 1), ("START_ITERATION", 2)]
+    assert channel.told == [
+        ("START_ITERATION", 1),
+        ("STOP_ITERATION", 1),
+        ("credit", 1, REVOKED),
+        ("START_ITERATION", 2),
+    ]
 
 
 def test_drain_waits_for_the_start_and_no_longer() -> None:
@@ -205,7 +210,7 @@ def test_closing_while_another_waits() -> None:
     got, error = take(_iterate(session))
     assert got == ["a"]
     assert isinstance(error, IterableClosedError)
-    assert channel.told[-2:] == [("ABORT", 1), ("stop receiving",)]
+    assert channel.told[-3:] == [("ABORT", 1), ("credit", 1, REVOKED), ("stop receiving",)]
 
 
 def test_frames_after_closing_are_ignored() -> None:
@@ -259,5 +264,5 @@ def test_a_forked_child_has_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_abandoning_tells_the_worker_and_does_not_wait() -> None:
     session, channel = scripted.session()
     session.abandon()
-    assert channel.told == [("ABORT", 0)]
+    assert channel.told == [("ABORT", 0), ("credit", 0, REVOKED)]
     assert channel.closed

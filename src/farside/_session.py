@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import _failures
 from ._passes import Pass
-from ._protocol.messages import EXHAUSTED
+from ._protocol.messages import EXHAUSTED, Cmd
 from ._protocol.parent import ParentMachine
 from ._protocol.tables import ParentAction, ParentEvent, ParentState
 from ._transport.channel import REVOKED
@@ -190,8 +190,6 @@ class Session:
         if present and not self._foreign_to:
             self._act(ParentAction.STOP)
             self._pass.cancel(IterableClosedError("the iterator was closed"))
-            # Sent after the command: a worker that waits for credit looks for it now.
-            self.worker.channel.grant(epoch, REVOKED)
 
     def _act(self, action: ParentAction) -> None:
         for cmd, epoch in self._machine.act(action):
@@ -199,6 +197,9 @@ class Session:
                 self.worker.channel.send(cmd, epoch)
             except ChannelClosedError:
                 return  # the worker is gone: receiving tells how
+            if cmd is not Cmd.START_ITERATION:
+                # After the command: a worker that waits for credit looks for it now.
+                self.worker.channel.grant(epoch, REVOKED)
 
     def _handle_frames(self) -> None:
         if not self._in_step:

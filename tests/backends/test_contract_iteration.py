@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,29 @@ def test_an_older_iterator_raises_also_when_all_its_items_have_arrived(kind: Kin
         with pytest.raises(PassSupersededError):
             next(older)
         assert list(newer) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("buffer_size", [1, None])
+def test_a_worker_that_waits_for_credit_hears_of_a_newer_pass(
+    kind: Kind, buffer_size: int | None
+) -> None:
+    with kind.start(partial(jobs.Blocks, 9, 300_000), buffer_size=buffer_size, timeout=20) as items:
+        for _ in range(3):
+            older = iter(items)
+            next(older)
+            time.sleep(0.05)  # it runs out of credit meanwhile; if not, less is tested
+            assert len(list(items)) == 9
+
+
+def test_closing_does_not_wait_for_a_worker_that_waits_for_credit(kind: Kind) -> None:
+    items = kind.start(jobs.Endless, buffer_size=1, shutdown_timeout=30)
+    next(iter(items))
+    iterator = iter(items)
+    next(iterator)
+    time.sleep(0.05)  # it runs out of credit meanwhile; if not, less is tested
+    begin = time.monotonic()
+    items.close()
+    assert time.monotonic() - begin < 10  # 15 s later it would have been sent SIGTERM
 
 
 def test_closing_an_iterator_leaves_the_pass(kind: Kind, tmp_path: Path) -> None:

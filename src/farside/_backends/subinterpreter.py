@@ -63,8 +63,8 @@ class SubinterpreterWorker(Worker):
         self._problem = ""
         self._closed = False
         self._host = threading.Thread(target=self._run, name="farside-host", daemon=True)
-        lifetime.track(self)
         self._host.start()
+        lifetime.track(self)
 
     @property
     def label(self) -> str:
@@ -74,6 +74,8 @@ class SubinterpreterWorker(Worker):
         # The host cannot be joined by itself: a finalizer that runs in it may get here.
         if self._host is not threading.current_thread():
             self._host.join(max(0.0, timeout))
+        if self._closed:
+            lifetime.forget(self)  # the host does so too, but it may have ended before `track`
         return self._closed
 
     def terminate(self) -> bool:

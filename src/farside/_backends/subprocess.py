@@ -32,6 +32,9 @@ _REAP_SECONDS = 1.0
 
 _numbers = count(1)
 
+_home = os.getpid()
+"""The process that has imported this module; in a forked child it is another."""
+
 
 class SubprocessBackend(Backend):
     """Starts processes by ``spawn``, ``forkserver`` or ``fork``."""
@@ -162,8 +165,9 @@ def _start_process(
 
 def _context(given: Any) -> Any:
     if given is None:
-        methods = multiprocessing.get_all_start_methods()
-        given = "forkserver" if "forkserver" in methods else "spawn"
+        # A forked child cannot use its parent's fork server, nor start one of its own.
+        served = "forkserver" in multiprocessing.get_all_start_methods() and os.getpid() == _home
+        given = "forkserver" if served else "spawn"
     return multiprocessing.get_context(given) if isinstance(given, str) else given
 
 

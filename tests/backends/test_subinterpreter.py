@@ -1,0 +1,123 @@
+"""What workers that are subinterpreters promise, and no others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside import (
+    WorkerAbandonedWarning,
+    WorkerDiedError,
+)
+from farside._backends import interpreters, lifetime
+from tests import jobs
+from tests.kinds import HAS_SUBINTERPRETERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.kinds import Kind
+
+
+def test_a_worker_that_sleeps_is_left_behind_with_a_warning(subinterpreter_kind: Kind) -> None:
+    receive, send = os.pipe()
+    numbers = subinterpreter_kind.start(partial(tell_and_sleep, send, 1.5), shutdown_timeout=0.2)
+    iterator = iter(numbers)
+    os.read(receive, 1)
+    os.close(receive)
+    os.close(send)
+    with pytest.warns(WorkerAbandonedWarning, match=r"within shutdown_timeout=0.2 s") as caught:
+        numbers.close()
+    assert caught[0].filename == __file__
+    assert numbers.state == "closed"
+    [worker] = lifetime._live  # until the sleep is over: the leak guard waits for that
+    assert worker.label.startswith("interpreter ")
+    del iterator
+
+
+def tell_and_sleep(fd: int, seconds: float) -> Iterator[int]:
+    os.write(fd, b"in the worker, about to sleep")
+    time.sleep(seconds)
+    yield 0
+
+
+def test_no_force_is_known(subinterpreter_kind: Kind) -> None:
+    with subinterpreter_kind.start(list):
+        [worker] = lifetime._live
+        assert not worker.terminate()
+        assert not worker.kill()
+
+
+def test_an_interpreter_that_cannot_be_made(
+    subinterpreter_kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Nothing:
+        def create(self) -> None:
+            raise MemoryError("no room")
+
+        def list_all(self) -> list[Any]:
+            return []
+
+    monkeypatch.setattr(interpreters, "module", Nothing)
+    with pytest.raises(WorkerDiedError, match="interpreter failed: MemoryError: no room"):
+        subinterpreter_kind.start(list)
+
+
+def test_a_bootstrap_that_fails_is_told(
+    subinterpreter_kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from farside._backends import subinterpreter
+
+    monkeypatch.setattr(subinterpreter, "_BOOTSTRAP", "raise LookupError('no farside here')")
+    with pytest.raises(WorkerDiedError, match="no farside here"):
+        subinterpreter_kind.start(list)
+
+
+def test_sigpipe_is_held_where_it_would_kill(
+    subinterpreter_kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        with subinterpreter_kind.start(partial(jobs.Blocks, 5, 1_000_000)) as blocks:
+            assert len(next(iter(blocks))) == 1_000_000
+    finally:
+        signal.signal(signal.SIGPIPE, before)
+
+
+def threads() -> Iterator[str]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(2)
+    yield from pool.map(str, range(3))  # and it is left open
+
+
+def test_threads_of_the_user(subinterpreter_kind: Kind) -> None:
+    with subinterpreter_kind.start(threads) as texts:
+        assert list(texts) == ["0", "1", "2"]
+
+
+def test_many_at_once(subinterpreter_kind: Kind) -> None:
+    started: list[Any] = []
+
+    def start(count: int) -> None:
+        started.append((count, subinterpreter_kind.start(partial(range, count))))
+
+    starters = [threading.Thread(target=start, args=(n,)) for n in range(8)]
+    for thread in starters:
+        thread.start()
+    for thread in starters:
+        thread.join()
+    assert len(started) == 8
+    for count, numbers in started:
+        assert list(numbers) == list(range(count))
+        numbers.close()
+
+
+def test_this_suite_runs_on_the_right_pythons() -> None:
+    assert interpreters.availability().usable is HAS_SUBINTERPRETERS

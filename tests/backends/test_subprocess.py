@@ -1,0 +1,137 @@
+"""What workers that are processes promise, and no others."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import signal
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside import BackendUnavailableError, WorkerDiedError, iterate_in_subprocess
+from farside._backends import lifetime
+from farside._backends import subprocess as backend
+from tests import jobs
+from tests.kinds import HAS_SUBINTERPRETERS, SUBINTERPRETERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.kinds import Kind
+
+
+def test_default_start_method() -> None:
+    assert backend._context(None).get_start_method() == "forkserver"
+
+
+def test_context_object() -> None:
+    context = multiprocessing.get_context("spawn")
+    with iterate_in_subprocess(partial(range, 3), mp_context=context) as numbers:
+        assert list(numbers) == [0, 1, 2]
+
+
+def daemonic() -> list[bool]:
+    return [multiprocessing.current_process().daemon]
+
+
+@pytest.mark.parametrize("daemon", [True, False])
+def test_daemon(subprocess_kind: Kind, daemon: bool) -> None:  # noqa: FBT001
+    with subprocess_kind.start(daemonic, daemon=daemon) as told:
+        assert list(told) == [daemon]
+
+
+def nested() -> Iterator[list[int]]:
+    with iterate_in_subprocess(partial(range, 3)) as numbers:
+        yield list(numbers)
+
+
+def test_a_worker_may_have_workers(subprocess_kind: Kind) -> None:
+    with subprocess_kind.start(nested) as told:
+        assert list(told) == [[0, 1, 2]]
+
+
+def test_a_daemonic_process_may_not(subprocess_kind: Kind) -> None:
+    with subprocess_kind.start(nested, daemon=True) as told:
+        with pytest.raises(BackendUnavailableError, match="start it with daemon=False"):
+            list(told)
+
+
+def ignore_sigterm() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def test_a_worker_that_ignores_everything_is_killed(subprocess_kind: Kind) -> None:
+    numbers = subprocess_kind.start(
+        partial(jobs.Sleeps, 1, 1000), initializer=ignore_sigterm, shutdown_timeout=0.4
+    )
+    iterator = iter(numbers)
+    assert next(iterator) == 0
+    numbers.close()
+    assert lifetime._live == set()
+
+
+def test_the_exit_status_of_a_process_that_only_closed_its_channel(subprocess_kind: Kind) -> None:
+    with subprocess_kind.start(partial(jobs.ClosesAll, 2)) as numbers:
+        with pytest.raises(WorkerDiedError, match="without ending, and was killed"):
+            list(numbers)
+
+
+def test_a_real_time_signal_has_a_number() -> None:
+    number = signal.SIGRTMIN + 3
+    with iterate_in_subprocess(partial(jobs.Kills, 1, number)) as numbers:
+        with pytest.raises(WorkerDiedError, match=f"killed by signal {number}") as caught:
+            list(numbers)
+    assert caught.value.exit_code == -number
+
+
+def test_no_descriptors_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_pipe() -> Any:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "pipe", no_pipe)
+    with pytest.raises(OSError, match="Too many open files"):
+        iterate_in_subprocess(list)
+
+
+def test_a_process_that_cannot_be_started_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_process(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(backend, "_start_process", no_process)
+    with pytest.raises(OSError, match="temporarily unavailable"):
+        iterate_in_subprocess(list)
+
+
+def test_without_pidfd(subprocess_kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other systems than Linux, and processes that ended too soon, have none."""
+
+    def no_pidfd(_: int) -> int:
+        raise ProcessLookupError
+
+    monkeypatch.setattr(os, "pidfd_open", no_pidfd)
+    with subprocess_kind.start(partial(jobs.Kills, 2, signal.SIGKILL)) as numbers:
+        with pytest.raises(WorkerDiedError, match="killed by SIGKILL"):
+            list(numbers)
+
+
+@pytest.mark.parametrize("kind_of_interpreter", SUBINTERPRETERS)
+def test_fork_is_refused_while_a_subinterpreter_lives(kind_of_interpreter: Kind) -> None:
+    assert HAS_SUBINTERPRETERS
+    with kind_of_interpreter.start(list):
+        with pytest.raises(BackendUnavailableError, match="mp_context='fork' cannot be used"):
+            iterate_in_subprocess(list, mp_context="fork")
+    with iterate_in_subprocess(partial(range, 2), mp_context="fork") as numbers:
+        assert list(numbers) == [0, 1]
+
+
+def test_all_start_methods_at_once() -> None:
+    started = [
+        iterate_in_subprocess(partial(range, n), mp_context=method)
+        for n, method in enumerate(["fork", "spawn", "forkserver", "fork", "spawn"])
+    ]
+    for n, numbers in enumerate(started):
+        assert list(numbers) == list(range(n))
+        numbers.close()

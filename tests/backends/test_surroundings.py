@@ -1,0 +1,120 @@
+"""What the parent packs for a worker."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside import BackendUnavailableError, NotPicklableError
+from farside._backends import surroundings
+from farside._options import check
+from farside._worker import job as worker_job
+from tests import jobs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class _Main:
+    """Stands for a ``__main__`` module."""
+
+    def __init__(self, file: str | None = None, spec: str | None = None) -> None:
+        if file is not None:
+            self.__file__ = file
+        self.__spec__ = None if spec is None else type("Spec", (), {"name": spec})()
+
+
+@pytest.mark.parametrize("spec", ["pkg.mod", "mod"])
+def test_main_by_name(monkeypatch: pytest.MonkeyPatch, spec: str) -> None:
+    monkeypatch.setitem(sys.modules, "__main__", _Main("/some/where.py", spec))
+    assert surroundings.main_module() == (spec, None)
+
+
+def test_main_by_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "__main__", _Main("script"))
+    assert surroundings.main_module() == (None, str(script))
+
+
+@pytest.mark.parametrize(
+    "main", [_Main(), _Main("<stdin>"), _Main("/a/pkg/__main__.py", "pkg.__main__")]
+)
+def test_main_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch, main: Any) -> None:
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    assert surroundings.main_module() == (None, None)
+
+
+def in_main() -> list[int]:
+    return [1]
+
+
+def _pretend_main(monkeypatch: pytest.MonkeyPatch, *, file: str | None) -> None:
+    """Let `in_main` be a function of the main module."""
+    main: Any = _Main(file)
+    main.in_main = in_main
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    monkeypatch.setattr(in_main, "__module__", "__main__")
+
+
+def test_main_is_loaded_only_where_the_job_refers_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    _pretend_main(monkeypatch, file=__file__)
+    options = check(in_main, backend="auto")
+    job = surroundings.pack(options, load_main=True)
+    assert job.surroundings is not None
+    assert job.surroundings.main_path == __file__
+    for other in (
+        surroundings.pack(options),
+        surroundings.pack(check(list, backend="auto"), load_main=True),
+    ):
+        assert other.surroundings is not None
+        assert other.surroundings.main_path is None
+
+
+def test_main_that_cannot_be_imported_goes_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    _pretend_main(monkeypatch, file=None)
+    job = surroundings.pack(check(in_main, backend="auto"))
+    assert isinstance(job.call, bytes)
+    monkeypatch.delattr(sys.modules["__main__"], "in_main")
+    fn, initializers = pickle.loads(job.call)
+    assert (fn(), initializers) == ([1], ())
+
+
+def test_main_that_cannot_be_imported_without_cloudpickle(monkeypatch: pytest.MonkeyPatch) -> None:
+    _pretend_main(monkeypatch, file=None)
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    with pytest.raises(NotPicklableError, match=r"fn=<function in_main.* refers to __main__"):
+        surroundings.pack(check(in_main, backend="auto"))
+    with pytest.raises(NotPicklableError, match=r"initializer\[1\]=<function in_main"):
+        surroundings.pack(check(list, backend="auto", initializer=[jobs.note_one, in_main]))
+
+
+def test_a_text_that_mentions_main_is_no_reference() -> None:
+    assert not surroundings._refers_to_main(pickle.dumps("see if __name__ == '__main__' below"))
+
+
+def test_no_worker_is_started_by_a_worker_that_imports_main(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_job, "importing_main", True)
+    for make in (surroundings.pack, surroundings.inherit):
+        with pytest.raises(BackendUnavailableError, match="below if __name__ == '__main__'"):
+            make(check(list, backend="auto"))
+
+
+def test_what_fails_in_cloudpickle_too() -> None:
+    unpicklable = jobs.NotEvenByValue()
+    with pytest.raises(NotPicklableError, match="refuses to pickle") as caught:
+        surroundings.pack(check(lambda: [unpicklable], backend="auto"))
+    assert isinstance(caught.value.__cause__, TypeError)
+
+
+def test_an_inherited_job_is_not_pickled() -> None:
+    made = lambda: [1]  # noqa: E731  it must not pickle
+    job = surroundings.inherit(check(made, backend="auto", buffer_size=3))
+    assert job.call == (made, ())
+    assert (job.surroundings, job.buffer_size) == (None, 3)
