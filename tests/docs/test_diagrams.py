@@ -50,14 +50,6 @@ def test_the_page_holds_both_drawings(make_diagrams: ModuleType) -> None:
         assert f"```mermaid\n{make_diagrams.draw(table)}\n```\n" in page
 
 
-def test_nothing_is_written_where_nothing_differs(
-    make_diagrams: ModuleType,
-) -> None:
-    before = make_diagrams.PAGE.stat().st_mtime_ns
-    assert make_diagrams.main([]) == 0
-    assert make_diagrams.PAGE.stat().st_mtime_ns == before
-
-
 # Any change shows ---------------------------------------------------------------------------------
 
 
