@@ -198,9 +198,15 @@ def _dual(
     """Make an exception that is both; None where that cannot be, or should not."""
     if not isinstance(original, Exception) or isinstance(original, _NEVER_AGAIN):
         return None
+    kind: type[Exception] = type(original)
+    state = {**fields, **state_of(original)}
+    if isinstance(original, WorkerFailedError) and "_kinds" in state:
+        # It failed in a worker of the worker; the innermost type is what the user may catch.
+        kind, state = state["_kinds"][1], {**state, **fields}
+    if "__notes__" in state:
+        state["__notes__"] = list(state["__notes__"])  # those of the original stay its own
     try:
-        state = {**fields, **state_of(original)}
-        error: WorkerFailedError = _revive(base, type(original), original.args, state)
+        error: WorkerFailedError = _revive(base, kind, original.args, state)
     except Exception:  # a final class, a metaclass, an __init_subclass__ …
         return None
     return error
@@ -208,9 +214,13 @@ def _dual(
 
 @lru_cache(maxsize=256)
 def _dual_class(base: Any, original: Any) -> Any:
-    bases = (original,) if issubclass(original, base) else (base, original)
+    if issubclass(original, base) or issubclass(base, original):
+        bases = [original if issubclass(original, base) else base]
+    else:
+        # The original comes first: its layout and its __str__ are the ones that count.
+        bases = [original, base]
     name = f"{base.__name__}[{original.__name__}]"
-    return type(name, bases, {"__module__": base.__module__, "__reduce__": _reduce})
+    return type(name, tuple(bases), {"__module__": base.__module__, "__reduce__": _reduce})
 
 
 def _revive(

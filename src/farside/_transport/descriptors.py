@@ -58,7 +58,8 @@ class Descriptor:
                 os.close(fd)
 
     def __del__(self) -> None:
-        self.close()
+        if hasattr(self, "_fd"):
+            self.close()
 
 
 def pipe() -> tuple[Descriptor, Descriptor]:

@@ -43,6 +43,7 @@ else:
 
 _GRANT = struct.Struct("<QQ")
 _GRANTS_AT_ONCE = 256 * _GRANT.size  # whole records: each is written at once, below PIPE_BUF
+_DAY = 86_400.0  # seconds
 _IOV_MAX = 1000  # POSIX promises 16, Linux and macOS have 1024
 
 
@@ -77,6 +78,7 @@ class PipeParentChannel(ParentChannel):
         self._peer_ended = False
         self._in_step = True
         self._guarded = sigpipe.kills()
+        self._grant = b""  # one that found no room
 
     def watch(self, sentinel: int) -> None:
         self._poll.register(sentinel, select.POLLIN)
@@ -87,13 +89,24 @@ class PipeParentChannel(ParentChannel):
             _write_frame(self._commands, kind, epoch, parts)
 
     def grant(self, epoch: int, total: int) -> None:
-        # This never fills the pipe: a worker reads all grants when a pass begins, and in a pass
-        # it gets no more than a few before it has to read them to go on (see credit.Ledger).
+        self._grant = _GRANT.pack(epoch, total)
+        self._send_grant()
+
+    def _send_grant(self) -> None:
+        if not self._grant:
+            return
         try:
             with sigpipe.held() if self._guarded else nullcontext():
-                os.write(self._credit.fileno(), _GRANT.pack(epoch, total))
+                os.write(self._credit.fileno(), self._grant)
+        except BlockingIOError:
+            # In a pass the worker gets only a few grants before it has to read them (see
+            # credit.Ledger), and it reads all when a pass begins. But while it is in one long
+            # next(), thousands of passes may be begun and left. The latest grant makes up for
+            # all before it; it is sent when there is room, before the parent waits at the latest.
+            return
         except (BrokenPipeError, ChannelClosedError):
             pass  # the worker is gone: receiving tells
+        self._grant = b""
 
     def receive(self, into: deque[Frame], timeout: float | None) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -106,6 +119,7 @@ class PipeParentChannel(ParentChannel):
                 # Its process has ended, and what it wrote has been read. Something that it left
                 # behind may hold the stream open: there is no end to wait for.
                 raise ChannelClosedError("the worker has ended")
+            self._send_grant()
             if not self._wait(deadline):
                 return False
 
@@ -137,8 +151,9 @@ class PipeParentChannel(ParentChannel):
         if left is not None and left <= 0:
             return False
         frames = self._frames.fileno()
-        # Rounded up: poll takes whole milliseconds, and 0.4 must not become a spin at 0.
-        for fd, _ in self._poll.poll(None if left is None else int(left * 1000) + 1):
+        # poll takes whole milliseconds. They are rounded up, for 0.4 must not become a spin at 0,
+        # and fit a C int: waking up once a day does no harm.
+        for fd, _ in self._poll.poll(None if left is None else int(min(left, _DAY) * 1000) + 1):
             if fd != frames:
                 self._peer_ended = True
         return True
@@ -201,11 +216,11 @@ class PipeWorkerChannel(WorkerChannel):
 
 def _write_frame(end: Descriptor | int, kind: int, epoch: int, parts: Sequence[Part]) -> None:
     """Write a whole frame, waiting for room as long as the other side is there."""
-    fd = end if isinstance(end, int) else end.fileno()
     length = size(parts)
     queue: list[Part] = [header(kind, epoch, length), *parts]
     try:
         while queue:
+            fd = end if isinstance(end, int) else end.fileno()  # it may be closed meanwhile
             try:
                 count = os.writev(fd, queue[:_IOV_MAX])
             except BlockingIOError:

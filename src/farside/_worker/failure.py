@@ -65,11 +65,9 @@ def freeze(error: BaseException) -> bytes | None:
     cause, when the constructor takes other arguments. So the class and the whole state are
     pickled instead, unless the class says itself how to pickle it.
     """
-    by_state = _try_dumps(lambda: (type(error), error.args, state_of(error)))
-    itself = None
-    if by_state is None or _pickles_itself(type(error)):
-        itself = _try_dumps(lambda: error)
-    return itself or by_state
+    itself = _try_dumps(lambda: error) if _pickles_itself(type(error)) else None
+    by_state = itself or _try_dumps(lambda: (type(error), error.args, state_of(error)))
+    return by_state or _try_dumps(lambda: error)
 
 
 def _try_dumps(form: Callable[[], Any]) -> bytes | None:
@@ -96,18 +94,21 @@ _SLOTS = {"member_descriptor", "getset_descriptor"}
 
 def _pickles_itself(cls: type) -> bool:
     ways = {"__reduce__", "__reduce_ex__", "__getstate__", "__getnewargs__", "__getnewargs_ex__"}
-    own = [base for base in cls.__mro__ if base.__module__ != "builtins"]
-    return not own or any(ways & vars(base).keys() for base in own)
+    try:
+        own = [base for base in cls.__mro__ if base.__module__ != "builtins"]
+        return any(ways & vars(base).keys() for base in own)
+    except BaseException:  # user code: a metaclass
+        return False
 
 
 def _refused(error: BaseException) -> str | None:
     """Name the extension module that refused to load in a subinterpreter, if that is the cause."""
-    for each in _chain(error):
-        if isinstance(each, ImportError):
-            found = _REFUSAL.search(_message(each))
-            if found:
-                return found[1]
-    return None
+    try:
+        texts = [_message(each) for each in _chain(error) if isinstance(each, ImportError)]
+    except BaseException:  # user code: even the attributes of an exception may raise
+        return None
+    found = next(filter(None, map(_REFUSAL.search, texts)), None)
+    return found[1] if found else None
 
 
 def _message(error: BaseException) -> str:
