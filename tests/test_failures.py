@@ -1,8 +1,7 @@
-"""The worker's failures as exceptions of the parent: the farside class and the original type."""
+"""The worker's failures as exceptions of the parent. `test_failures_dual` has the dual ones."""
 
 import pickle
 import sys
-import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,131 +9,18 @@ import pytest
 
 from farside import _failures
 from farside._backends.base import ExitStatus
-from farside._failures import to_exception
 from farside._worker.failure import Failure, describe
 from farside.errors import (
     NotPicklableError,
     ProtocolError,
     RemoteTraceback,
-    WorkerFailedError,
     WorkerInitializationError,
     WorkerIterationError,
 )
-from tests.worker.exceptions import CASES, Final, TwoArguments, WithNeedyMeta
-
-WORKER = "subprocess worker (pid 1)"
-
-
-def arrive(error: BaseException, stage: str = "next", index: int | None = 3) -> Any:
-    """Let an exception of the worker arrive in the parent."""
-    return to_exception(describe(error, stage, index), WORKER)
-
-
-@pytest.fixture(params=CASES, ids=lambda case: f"{type(case).__name__}-{len(case.args)}")
-def original(request: pytest.FixtureRequest) -> Exception:
-    case: Exception = request.param
-    return case
-
-
-def attributes(error: BaseException, of: BaseException) -> dict[str, object]:
-    """Return what an exception shows of the attributes of another, as text."""
-    names = {name for name in dir(of) if not name.startswith("_")}
-    names -= set(dir(WorkerFailedError)) - {"args"}
-    return {n: repr(getattr(error, n, None)) for n in names if not callable(getattr(of, n, None))}
-
-
-# Both -----------------------------------------------------------------------------------------
-
-
-def test_it_is_the_farside_class_and_the_original_type(original: Exception) -> None:
-    error = arrive(original)
-    assert isinstance(error, WorkerIterationError)
-    assert isinstance(error, type(original))
-
-
-def test_it_reads_as_the_original(original: Exception) -> None:
-    error = arrive(original)
-    assert str(error) == str(original)
-    assert attributes(error, original) == attributes(original, original)
-
-
-def test_its_cause_is_the_original_and_the_cause_of_that_the_remote_traceback(
-    original: Exception,
-) -> None:
-    cause = arrive(original).__cause__
-    assert type(cause) is type(original)
-    assert (str(cause), attributes(cause, original)) == (
-        str(original),
-        attributes(original, original),
-    )
-    assert isinstance(cause.__cause__, RemoteTraceback)
-
-
-def test_it_pickles(original: Exception) -> None:
-    error = arrive(original)
-    copy = pickle.loads(pickle.dumps(error))
-    assert type(copy) is type(error)
-    assert str(copy) == str(error)
-    assert attributes(copy, original) == attributes(error, original)
-    assert (copy.stage, copy.item_index) == (error.stage, error.item_index)
-
-
-def test_before_the_first_pass_it_is_an_initialization_error(original: Exception) -> None:
-    error = arrive(original, "fn", None)
-    assert isinstance(error, WorkerInitializationError)
-    assert isinstance(error, type(original))
-
-
-def test_it_tells_where_it_comes_from() -> None:
-    error = arrive(ValueError("x"))
-    assert (error.stage, error.item_index) == ("next", 3)
-    assert error.original_type == "ValueError"
-    assert error.remote_traceback == "ValueError: x\n"
-
-
-def test_its_class_is_named_after_both() -> None:
-    assert type(arrive(KeyError("x"))).__name__ == "WorkerIterationError[KeyError]"
-    assert type(arrive(KeyError("x"))) is type(arrive(KeyError("y")))
-
-
-def test_a_failure_of_a_worker_in_a_worker_is_still_the_original_type() -> None:
-    error = arrive(arrive(KeyError("deep")))
-    assert isinstance(error, WorkerIterationError)
-    assert isinstance(error, KeyError)
-    assert pickle.loads(pickle.dumps(error)).args == ("deep",)
-
-
-def test_it_can_be_raised_and_printed() -> None:
-    error = arrive(TwoArguments(7, "text"))
-    with pytest.raises(TwoArguments, match="7: text") as caught:
-        raise error
-    printed = "".join(traceback.format_exception(type(error), caught.value, None))
-    assert '"""\ntests.worker.exceptions.TwoArguments: 7: text' in printed
-    assert "The above exception was the direct cause" in printed
-
-
-def notes(error: BaseException) -> list[str]:
-    found: list[str] = getattr(error, "__notes__", [])
-    return found
-
+from tests.worker.exceptions import WORKER, Final, HostileAttribute, WithNeedyMeta, arrive
 
 WHERE = f"next() of the iterator failed in the {WORKER}, at the item of index 3"
 ADDED = [WHERE] if sys.version_info >= (3, 11) else []
-
-
-def test_a_note_says_where() -> None:
-    assert notes(arrive(ValueError("x"))) == ADDED
-
-
-def test_notes_of_the_original_are_kept_as_they_are() -> None:
-    original: Any = ValueError("x")
-    original.__notes__ = ["first"]
-    error = arrive(original)
-    assert notes(error) == ["first", *ADDED]
-    assert notes(error.__cause__) == ["first"]
-
-
-# Not both -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -152,14 +38,15 @@ def test_notes_of_the_original_are_kept_as_they_are() -> None:
     ids=lambda case: type(case).__name__,
 )
 def test_what_must_not_or_cannot_be_raised_again_is_the_cause_alone(original: Any) -> None:
-    error: Any = arrive(original)
-    assert type(error) is WorkerIterationError
+    error = arrive(original)
+    cause: Any = error.__cause__
     name = describe(original, "next", 0).type_name
+    assert type(error) is WorkerIterationError
     assert str(error) == f"{WHERE}: {name}: {original}"
     assert (error.stage, error.item_index, error.original_type) == ("next", 3, name)
-    assert type(error.__cause__) is type(original)
-    assert error.__cause__.args == original.args
-    assert isinstance(error.__cause__.__cause__, RemoteTraceback)
+    assert type(cause) is type(original)
+    assert cause.args == original.args
+    assert isinstance(cause.__cause__, RemoteTraceback)
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
@@ -175,13 +62,19 @@ class NoException(Exception):
         return list, ("abc",)
 
 
-@pytest.mark.parametrize("original", [ValueError(Local()), NoException("x")], ids=repr)
+@pytest.mark.parametrize("original", [ValueError(Local()), NoException("x")], ids=type)
 def test_what_does_not_unpickle_arrives_as_text(original: Exception) -> None:
     error = arrive(original, "iter", 0)
     assert type(error) is WorkerIterationError
     assert str(original) in str(error)
     assert isinstance(error.__cause__, RemoteTraceback)
     assert error.remote_traceback in str(error.__cause__)
+
+
+def test_an_attribute_that_raises_is_no_harm() -> None:
+    error = arrive(HostileAttribute(2, "text", "path"))
+    assert isinstance(error, WorkerIterationError)
+    assert "text" in str(error)
 
 
 def test_what_does_not_pickle_arrives_as_text() -> None:
@@ -253,3 +146,9 @@ def test_an_iterable_that_is_closed_tells_why() -> None:
 
 def test_a_superseded_pass_names_both() -> None:
     assert str(_failures.superseded(1, 2)).startswith("pass 1 was superseded by pass 2")
+
+
+def test_a_module_that_refuses_to_load_gets_the_cure_as_a_note() -> None:
+    error = arrive(ImportError("module numpy does not support loading in subinterpreters"))
+    cure = ["use iterate_in_subprocess for what imports this module"] if ADDED else []
+    assert getattr(error, "__notes__", []) == [*ADDED, *cure]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ._backends import registry
+from ._backends import lifetime, registry
 from ._passes import enter_iteration_mode, iterate_results
 from ._protocol.tables import ParentState
 from ._session import Session
@@ -59,6 +59,7 @@ class RemoteIterable(Generic[T]):
         """Start a worker and wait until it stands by. Users call the entry points instead."""
         self._options = options
         self._session: Session | None = None
+        lifetime.check_start()
         choice = registry.choose(options.backend, options.fallback)
         self._reason = choice.reason
         if options.backend not in {choice.name, "auto"}:

@@ -11,6 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from . import _failures
+from ._backends import lifetime
 from ._passes import Pass
 from ._protocol.messages import EXHAUSTED, Cmd
 from ._protocol.parent import ParentMachine
@@ -128,6 +129,7 @@ class Session:
                 else:
                     self._time_out()
             except ChannelClosedError:
+                lifetime.park_at_exit()
                 self._lose()
             except ProtocolError as error:
                 self.fail(error)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import faulthandler
+import multiprocessing
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from farside import BackendUnavailableError, iterate_in_worker
 from farside._backends import lifetime
 from farside._backends.base import ExitStatus, Worker
+from farside._worker import job as worker_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,6 +114,48 @@ def test_close_all_tells_all_before_it_waits_for_any(armed: list[Any]) -> None:
     for worker in workers:
         assert worker.log[:2] == ["channel closed", "waited"]
     assert armed == []
+
+
+def test_no_worker_is_started_by_a_worker_that_imports_main(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lifetime.check_start()
+    with monkeypatch.context() as patch:
+        patch.setattr(worker_job, "importing_main", True)  # a subinterpreter does
+        with pytest.raises(BackendUnavailableError, match="below if __name__ == '__main__'"):
+            iterate_in_worker(list)
+    process = multiprocessing.current_process()
+    monkeypatch.setattr(process, "_inheriting", True, raising=False)  # a spawned process does
+    with pytest.raises(BackendUnavailableError, match="below if __name__ == '__main__'"):
+        iterate_in_worker(list)
+
+
+def test_no_worker_is_started_while_the_process_exits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifetime, "_exiting", True)
+    with pytest.raises(BackendUnavailableError, match="the process is exiting"):
+        iterate_in_worker(list)
+
+
+def test_a_daemon_thread_is_parked_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Parked(Exception):
+        pass
+
+    def park(_: object) -> None:
+        raise Parked
+
+    lifetime.park_at_exit()
+    monkeypatch.setattr(threading.Event, "wait", park)
+    monkeypatch.setattr(lifetime, "_exiting", True)
+    lifetime.park_at_exit()
+    with ThreadPoolExecutor(1) as pool, pytest.raises(Parked):
+        pool.submit(lifetime.park_at_exit).result()
+
+
+@pytest.fixture(autouse=True)
+def _filters() -> Iterator[None]:
+    with warnings.catch_warnings():
+        yield
+    lifetime._exiting = False
 
 
 def test_close_all_arms_the_watchdog_when_a_worker_is_left(armed: list[Any]) -> None:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import BackendUnavailableError, NotPicklableError
+from farside import NotPicklableError
 from farside._backends import surroundings
 from farside._options import check
-from farside._worker import job as worker_job
 from tests import jobs
 
 if TYPE_CHECKING:
@@ -95,15 +94,6 @@ def test_main_that_cannot_be_imported_without_cloudpickle(monkeypatch: pytest.Mo
 
 def test_a_text_that_mentions_main_is_no_reference() -> None:
     assert not surroundings._refers_to_main(pickle.dumps("see if __name__ == '__main__' below"))
-
-
-def test_no_worker_is_started_by_a_worker_that_imports_main(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(worker_job, "importing_main", True)
-    for make in (surroundings.pack, surroundings.inherit):
-        with pytest.raises(BackendUnavailableError, match="below if __name__ == '__main__'"):
-            make(check(list, backend="auto"))
 
 
 def test_what_fails_in_cloudpickle_too() -> None:

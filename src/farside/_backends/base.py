@@ -64,6 +64,9 @@ class Worker(ABC):
     def exit_status(self) -> ExitStatus:
         """Tell how it ended. Only asked after its end, or when its channel has closed."""
 
+    def disown(self) -> None:  # noqa: B027  most kinds have nothing to do
+        """Let this process, a forked child of the parent, forget the worker."""
+
     def stop(self, timeout: float) -> bool:
         """End it within about `timeout` seconds: wait, terminate and wait, kill and wait.
 

@@ -17,26 +17,41 @@ _BACKPORT = "interpreters_backport"
 
 
 def availability() -> Availability:
-    """Tell whether this Python can have subinterpreters, without importing their module."""
+    """Tell whether this interpreter can have subinterpreters, without importing their module."""
     version = "{}.{}".format(*sys.version_info)
+    reason = ""
     if sys.platform == "win32":
-        return Availability(usable=False, reason="Windows is not supported yet")
-    if sys.implementation.name != "cpython":
-        return Availability(
-            usable=False, reason=f"{sys.implementation.name} has no PEP 734 subinterpreters"
-        )
-    if sys.version_info >= (3, 14):
-        return Availability(usable=True, reason="concurrent.interpreters of the standard library")
-    if sys.version_info < (3, 13):
-        return Availability(
-            usable=False, reason=f"Python {version} has no PEP 734 subinterpreters; 3.14 has"
-        )
-    if find_spec(_BACKPORT) is None:
-        return Availability(
-            usable=False,
-            reason=f"Python {version} needs the backport: pip install interpreters-pep-734",
-        )
-    return Availability(usable=True, reason="the backport interpreters-pep-734")
+        reason = "Windows is not supported yet"
+    elif sys.implementation.name != "cpython":
+        reason = f"{sys.implementation.name} has no PEP 734 subinterpreters"
+    elif sys.version_info < (3, 13):
+        reason = f"Python {version} has no PEP 734 subinterpreters; 3.14 has"
+    elif inside():
+        reason = "a subinterpreter cannot have subinterpreters"
+    elif sys.version_info < (3, 14) and find_spec(_BACKPORT) is None:
+        reason = f"Python {version} needs the backport: pip install interpreters-pep-734"
+    if reason:
+        return Availability(usable=False, reason=reason)
+    if sys.version_info < (3, 14):
+        return Availability(usable=True, reason="the backport interpreters-pep-734")
+    return Availability(usable=True, reason="concurrent.interpreters of the standard library")
+
+
+def inside() -> bool:
+    """Tell whether this code runs in a subinterpreter."""
+    low_level = _low_level()
+    return low_level is not None and low_level.get_current()[0] != 0
+
+
+def alive() -> bool:
+    """Tell whether any subinterpreter lives in this process."""
+    low_level = _low_level()
+    return low_level is not None and len(low_level.list_all()) > 1
+
+
+def _low_level() -> Any:
+    # What the public modules stand on: they cost more to import than such an answer is worth.
+    return import_module("_interpreters") if sys.version_info >= (3, 13) else None
 
 
 def module() -> Any:  # two modules of the same shape, without a common type

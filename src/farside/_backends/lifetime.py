@@ -9,8 +9,13 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 import time
+import warnings
 from typing import TYPE_CHECKING
+
+from .._worker import job
+from ..errors import BackendUnavailableError
 
 if TYPE_CHECKING:
     from .base import Worker
@@ -22,6 +27,28 @@ LAST_RESORT_SECONDS = 5.0
 """How long the rest of the exit may take when a worker could not be ended."""
 
 _live: set[Worker] = set()
+_exiting = False
+
+
+def check_start() -> None:
+    """Check that this is a time to start workers.
+
+    Raises:
+        BackendUnavailableError: the process exits, or it is a worker itself that is just
+            importing the main script, which would start workers without end.
+    """
+    multiprocessing = sys.modules.get("multiprocessing.process")  # its workers have imported it
+    process = multiprocessing.current_process() if multiprocessing else None
+    reason = ""
+    if _exiting:
+        reason = "the process is exiting"
+    elif job.importing_main or getattr(process, "_inheriting", False):
+        reason = (
+            "a worker that imports the main script must not start workers itself; move what "
+            "starts them below if __name__ == '__main__':"
+        )
+    if reason:
+        raise BackendUnavailableError(f"no worker can be started here: {reason}", reason=reason)
 
 
 def track(worker: Worker) -> None:
@@ -52,17 +79,39 @@ def close_all() -> None:
     exit goes on without it; if not, the exit would hang, so the process is then ended with exit
     code 1, after a traceback of all threads.
     """
+    global _exiting  # noqa: PLW0603  a process exits once
+    _exiting = True
     deadline = time.monotonic() + EXIT_SECONDS
     workers = list(_live)
     for worker in workers:
         worker.channel.close()
     for worker in workers:
         worker.stop(max(0.1, deadline - time.monotonic()))
-    if _live and sys.__stderr__ is not None:
+    if not _live:
+        return
+    # They are abandoned knowingly; Python need not tell.
+    warnings.filterwarnings("ignore", "remaining subinterpreters", RuntimeWarning)
+    if sys.__stderr__ is not None:
         import faulthandler  # a subinterpreter, which may have workers too, cannot import it
 
         faulthandler.dump_traceback_later(LAST_RESORT_SECONDS, exit=True, file=sys.__stderr__)
 
 
+def park_at_exit() -> None:
+    """Never return, once the process exits.
+
+    Only daemon threads are left then. One that waits for an item would see its worker end, and
+    print a traceback into an orderly exit; it rather waits until Python freezes it.
+    """
+    if _exiting and threading.current_thread() is not threading.main_thread():
+        threading.Event().wait()
+
+
+def _disown_in_child() -> None:
+    for worker in _live:
+        worker.disown()
+    _live.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_live.clear)
+    os.register_at_fork(after_in_child=_disown_in_child)

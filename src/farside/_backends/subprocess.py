@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from itertools import count
 from multiprocessing import reduction
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from .._transport.pipes import open_channel
 from .._worker.job import JOB, Job
 from .._worker.process import main
 from ..errors import BackendUnavailableError, ChannelClosedError
-from . import lifetime, surroundings
+from . import interpreters, lifetime, surroundings
 from .base import Availability, Backend, ExitStatus, Worker
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class ProcessWorker(Worker):
         self._process = process
         self._pid = process.pid
         self._owner = os.getpid()
+        self._reaping = threading.Lock()
         self._ended = False
         self._exit_code: int | None = None
         self._handle = _open_pidfd(process)
@@ -93,19 +95,27 @@ class ProcessWorker(Worker):
         if self._ended or os.getpid() != self._owner:
             return True  # a forked child has no workers
         poll = select.poll()
-        poll.register(self._sentinel(), select.POLLIN)
+        try:
+            poll.register(self._sentinel(), select.POLLIN)
+        except (ChannelClosedError, ValueError):  # another thread has just reaped it
+            return True
         if not poll.poll(max(0.0, timeout) * 1000):
             return False
+        with self._reaping:
+            if not self._ended:
+                self._reap()
+        return self._ended
+
+    def _reap(self) -> None:
         self._process.join(_REAP_SECONDS)
         self._exit_code = self._process.exitcode
         if self._exit_code is None:  # pragma: no cover  only a fork server that hangs
-            return False
+            return
         self._ended = True
         lifetime.forget(self)
         if self._handle is not None:
             self._handle.close()
         self._process.close()
-        return True
 
     def terminate(self) -> bool:
         if not self.wait(0):
@@ -116,6 +126,11 @@ class ProcessWorker(Worker):
         if not self.wait(0):
             self._process.kill()
         return True
+
+    def disown(self) -> None:
+        # When a forked child exits, multiprocessing terminates and joins the children that it
+        # thinks are its own.
+        getattr(multiprocessing.process, "_children", set()).discard(self._process)
 
     def exit_status(self) -> ExitStatus:
         if not self.wait(_REAP_SECONDS):
@@ -158,8 +173,19 @@ def _start_process(
     process: BaseProcess = context.Process(
         target=main, args=(given, job), name=f"farside-worker-{next(_numbers)}", daemon=daemon
     )
-    with bequeathed(ends):
-        process.start()
+    try:
+        with bequeathed(ends), surroundings.unimportable_main_hidden():
+            process.start()
+    except ChildProcessError as error:
+        raise _unavailable(
+            "this process was forked, and cannot use the fork server of its parent; use "
+            "mp_context='spawn'"
+        ) from error
+    except (ConnectionError, EOFError) as error:
+        raise _unavailable(
+            "the fork server has ended, see its traceback above. It imports the main script, so a "
+            "script must start workers below if __name__ == '__main__': only"
+        ) from error
     return process
 
 
@@ -173,24 +199,23 @@ def _context(given: Any) -> Any:
 
 def _check(*, forks: bool) -> None:
     if multiprocessing.current_process().daemon:
-        reason = (
+        raise _unavailable(
             "this process is a daemonic multiprocessing process, which may not have children; "
             "start it with daemon=False"
         )
-        raise BackendUnavailableError(
-            f"the subprocess backend cannot be used: {reason}", backend="subprocess", reason=reason
-        )
-    interpreters = sys.modules.get("concurrent.interpreters") or sys.modules.get(
-        "interpreters_backport.interpreters"
-    )
-    if forks and interpreters is not None and len(interpreters.list_all()) > 1:
-        reason = (
+    if forks and interpreters.inside():
+        raise _unavailable("a subinterpreter cannot fork; use mp_context='spawn'")
+    if forks and interpreters.alive():
+        raise _unavailable(
             "a forked child crashes at once while any subinterpreter lives in the parent; close "
             "the subinterpreters first, or use mp_context='forkserver' or 'spawn'"
         )
-        raise BackendUnavailableError(
-            f"mp_context='fork' cannot be used: {reason}", backend="subprocess", reason=reason
-        )
+
+
+def _unavailable(reason: str) -> BackendUnavailableError:
+    return BackendUnavailableError(
+        f"no process can be started: {reason}", backend="subprocess", reason=reason
+    )
 
 
 def _open_pidfd(process: BaseProcess) -> Descriptor | None:

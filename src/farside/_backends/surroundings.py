@@ -7,14 +7,16 @@ import pickle
 import pickletools
 import sys
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .._transport import codec
-from .._worker import job as worker_job
 from .._worker.job import Job, Surroundings
-from ..errors import BackendUnavailableError, NotPicklableError
+from ..errors import NotPicklableError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .._options import Options
 
 _CURE = "define it at the top level of a module that the worker can import, or install cloudpickle"
@@ -31,7 +33,6 @@ def pack(options: Options, *, load_main: bool = False) -> Job:
     Raises:
         NotPicklableError: ``fn`` or an initializer cannot be pickled.
     """
-    _refuse_unguarded_main()
     name, path = main_module()
     call = _pack_call(options, main_importable=bool(name or path))
     if not (load_main and _refers_to_main(call)):
@@ -44,20 +45,7 @@ def pack(options: Options, *, load_main: bool = False) -> Job:
 
 def inherit(options: Options) -> Job:
     """Make the job of a worker that is a copy of this process."""
-    _refuse_unguarded_main()
     return Job((options.fn, options.initializers), None, options.buffer_size, options.buffer_bytes)
-
-
-def _refuse_unguarded_main() -> None:
-    """Raise if a worker, in importing the main script, starts a worker that would do the same."""
-    multiprocessing = sys.modules.get("multiprocessing.process")  # its workers have imported it
-    process = multiprocessing.current_process() if multiprocessing else None
-    if worker_job.importing_main or getattr(process, "_inheriting", False):
-        reason = (
-            "a worker that imports the main script must not start workers itself; move what "
-            "starts them below if __name__ == '__main__':"
-        )
-        raise BackendUnavailableError(f"no worker can be started here: {reason}", reason=reason)
 
 
 def main_module() -> tuple[str | None, str | None]:
@@ -74,6 +62,25 @@ def main_module() -> tuple[str | None, str | None]:
     if path is None or not os.path.isfile(path):  # "<stdin>" is no path
         return None, None
     return None, os.path.abspath(path)
+
+
+@contextmanager
+def unimportable_main_hidden() -> Iterator[None]:
+    """Keep multiprocessing from letting a process import what cannot be imported.
+
+    A script that comes from standard input has ``"<stdin>"`` for its file, and every spawned
+    process would fail to open that.
+    """
+    main = sys.modules.get("__main__")
+    path = getattr(main, "__file__", None)
+    if main is None or path is None or os.path.exists(path):
+        yield
+        return
+    del main.__file__
+    try:
+        yield
+    finally:
+        main.__file__ = path
 
 
 def _pack_call(options: Options, *, main_importable: bool) -> bytes:

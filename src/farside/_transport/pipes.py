@@ -7,6 +7,7 @@ ends block: each of its threads waits for one thing only. Nobody polls in a loop
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import struct
@@ -139,6 +140,10 @@ class PipeParentChannel(ParentChannel):
         except BlockingIOError:
             self._in_step = True
             return
+        except OSError as error:
+            if error.errno != errno.EBADF:  # pragma: no cover  reading a pipe knows no other
+                raise
+            raise ChannelClosedError("another thread has closed this side") from None
         # Whatever else was raised between reading and decoding (KeyboardInterrupt can be) leaves
         # the stream out of step; then no later frame is trusted.
         self._in_step = True

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import sys
+
 from .._transport.pipes import PipeWorkerChannel
 from .serve import serve
 
@@ -14,7 +18,22 @@ def main(commands: int, credit: int, frames: int) -> None:
         credit: file descriptor to read credit from.
         frames: file descriptor to write statuses and items to.
     """
+    atexit.register(_stop_helpers_of_multiprocessing)
     try:
         serve(PipeWorkerChannel(commands, credit, frames))
     except SystemExit:
         pass  # raised by the listener when everything was over already
+
+
+def _stop_helpers_of_multiprocessing() -> None:
+    """End the fork server and the resource tracker that user code of this interpreter started.
+
+    multiprocessing keeps them for as long as the process lives, and has no public way to end
+    them. It is registered before user code can import multiprocessing, so it is called last.
+    """
+    for name in ("forkserver", "resource_tracker"):
+        module = sys.modules.get(f"multiprocessing.{name}")
+        stop = getattr(getattr(module, f"_{name}", None), "_stop", None)
+        if stop is not None:
+            with contextlib.suppress(Exception):
+                stop()
