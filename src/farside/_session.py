@@ -120,8 +120,6 @@ class Session:
         with self._reading:
             if wanted.inbox or wanted.over:
                 return  # another thread has received it
-            if wanted.ledger.owes():
-                self.grant(wanted)
             try:
                 if self._frames or self.worker.channel.receive(self._frames, self._options.timeout):
                     with self._turn:

@@ -121,9 +121,7 @@ def test_without_pidfd(subprocess_kind: Kind, monkeypatch: pytest.MonkeyPatch) -
 def test_fork_is_refused_while_a_subinterpreter_lives(kind_of_interpreter: Kind) -> None:
     assert HAS_SUBINTERPRETERS
     with kind_of_interpreter.start(list):
-        with pytest.raises(
-            BackendUnavailableError, match="crashes at once while any subinterpreter"
-        ):
+        with pytest.raises(BackendUnavailableError, match="crashes at once while any"):
             iterate_in_subprocess(list, mp_context="fork")
     with iterate_in_subprocess(partial(range, 2), mp_context="fork") as numbers:
         assert list(numbers) == [0, 1]

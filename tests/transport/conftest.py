@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.transport.channels import TRANSPORTS, Make, Pair
+from farside._transport.pipes import PipeParentChannel, PipeWorkerChannel, WorkerEnds, open_channel
+from tests.transport.channels import TRANSPORTS, Make, Pair, close_all, pipe_worker
 
 
 @pytest.fixture(params=list(TRANSPORTS.values()), ids=list(TRANSPORTS))
@@ -20,3 +21,26 @@ def pair(make: Make) -> Iterator[Pair]:
     made = make()
     yield made
     made.cleanup()
+
+
+@pytest.fixture
+def opened() -> Iterator[tuple[PipeParentChannel, WorkerEnds]]:
+    parent, ends = open_channel()
+    yield parent, ends
+    parent.close()
+    close_all(ends)
+
+
+@pytest.fixture
+def parent(opened: tuple[PipeParentChannel, WorkerEnds]) -> PipeParentChannel:
+    return opened[0]
+
+
+@pytest.fixture
+def worker_ends(opened: tuple[PipeParentChannel, WorkerEnds]) -> WorkerEnds:
+    return opened[1]
+
+
+@pytest.fixture
+def worker(worker_ends: WorkerEnds) -> PipeWorkerChannel:
+    return pipe_worker(worker_ends)

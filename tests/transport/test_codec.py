@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from farside._transport import codec
 from farside._transport.codec import dumps, dumps_by_value, loads, size
+from tests.transport.steady import STEADY
 
 if TYPE_CHECKING:
     from farside._transport.codec import Part
@@ -42,11 +43,13 @@ def address(view: memoryview) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(view))
 
 
+@STEADY
 @given(ORDINARY)
 def test_ordinary_objects_come_back_equal(obj: object) -> None:
     assert carry(obj) == obj
 
 
+@STEADY
 @given(ORDINARY)
 def test_ordinary_objects_are_one_part_of_plain_pickle(obj: object) -> None:
     (part,) = dumps(obj)
@@ -69,6 +72,7 @@ def test_buffers_come_back_equal(kind: MakeBody, sizes: tuple[int, ...]) -> None
     assert [bytes(each) for each in got] == [bytes(each) for each in sent]
 
 
+@STEADY
 @given(st.lists(st.integers(min_value=0, max_value=70), min_size=1, max_size=12), st.binary())
 def test_any_mix_of_buffer_sizes_comes_back_equal(sizes: list[int], inside: bytes) -> None:
     sent = buffers_of(*sizes)

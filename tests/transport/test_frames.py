@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from farside._transport import frames
 from farside._transport.frames import HEADER_SIZE, MAX_BODY, Decoder, Frame, header
 from farside.errors import ProtocolError
+from tests.transport.steady import STEADY
 
 EPOCHS = st.integers(min_value=0, max_value=(1 << 64) - 1)
 
@@ -58,6 +59,7 @@ def feed(decoder: Decoder, data: bytes, at_once: int | None = None) -> list[Fram
     return out
 
 
+@STEADY
 @given(some_frames())
 def test_fed_whole_gives_the_frames(sent: list[Frame]) -> None:
     decoder = Decoder()
@@ -65,6 +67,7 @@ def test_fed_whole_gives_the_frames(sent: list[Frame]) -> None:
     assert not decoder.partial
 
 
+@STEADY
 @given(some_frames(), st.data())
 def test_fed_in_random_cuts_gives_the_frames(sent: list[Frame], data: st.DataObject) -> None:
     stream = encode(sent)
@@ -89,6 +92,7 @@ def test_fed_byte_by_byte_gives_the_frames() -> None:
     assert feed(Decoder(), encode(sent), at_once=1) == sent
 
 
+@STEADY
 @given(st.binary(max_size=3 * HEADER_SIZE))
 def test_random_bytes_raise_protocol_error_or_nothing(data: bytes) -> None:
     try:
@@ -97,6 +101,7 @@ def test_random_bytes_raise_protocol_error_or_nothing(data: bytes) -> None:
         pass
 
 
+@STEADY
 @given(
     some_frames(),
     st.integers(min_value=0, max_value=HEADER_SIZE - 1),

@@ -2,7 +2,6 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -13,31 +12,9 @@ from farside._transport.frames import HEADER_SIZE, Decoder, Frame, header
 from farside._transport.pipes import PipeParentChannel, PipeWorkerChannel, WorkerEnds, open_channel
 from farside.errors import ChannelClosedError, ProtocolError
 from tests.transport.background import SECONDS, Background
-from tests.transport.channels import close_all, pipe_worker
-from tests.transport.children import exit_code, fork, run_python
-
-
-@pytest.fixture
-def opened() -> Iterator[tuple[PipeParentChannel, WorkerEnds]]:
-    parent, ends = open_channel()
-    yield parent, ends
-    parent.close()
-    close_all(ends)
-
-
-@pytest.fixture
-def parent(opened: tuple[PipeParentChannel, WorkerEnds]) -> PipeParentChannel:
-    return opened[0]
-
-
-@pytest.fixture
-def worker_ends(opened: tuple[PipeParentChannel, WorkerEnds]) -> WorkerEnds:
-    return opened[1]
-
-
-@pytest.fixture
-def worker(worker_ends: WorkerEnds) -> PipeWorkerChannel:
-    return pipe_worker(worker_ends)
+from tests.transport.channels import close_all
+from tests.transport.children import run_python
+from tests.transport.steady import STEADY
 
 
 def parent_fds(parent: PipeParentChannel) -> list[int]:
@@ -83,6 +60,7 @@ def test_more_parts_than_one_system_call_takes(
     assert list(got) == [Frame(1, 2, b"".join(parts))]
 
 
+@STEADY
 @given(st.lists(st.binary(max_size=5)), st.data())
 def test_what_is_left_after_a_partial_write(parts: list[bytes], data: st.DataObject) -> None:
     whole = b"".join(parts)
@@ -147,36 +125,6 @@ def test_a_frame_cut_short_is_told(parent: PipeParentChannel, worker_ends: Worke
     close_all(worker_ends)
     with pytest.raises(ChannelClosedError, match="in the middle of a frame"):
         parent.receive(deque(), SECONDS)
-
-
-def test_a_forked_child_of_the_parent_does_not_hold_the_channel_open(
-    parent: PipeParentChannel, worker: PipeWorkerChannel
-) -> None:
-    asked, answer = os.pipe()
-
-    def live_on() -> None:
-        os.close(answer)
-        os.read(asked, 1)
-
-    child = fork(live_on)
-    try:
-        parent.close()
-        with pytest.raises(ChannelClosedError):
-            worker.receive(deque())
-        with pytest.raises(ChannelClosedError):
-            worker.send(1, 1)
-    finally:
-        os.close(answer)
-        os.close(asked)
-        assert exit_code(child) == 0
-
-
-def test_closing_while_a_send_waits_for_room(
-    parent: PipeParentChannel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pipes, "_wait_for", lambda _fd, _event: parent.close())
-    with pytest.raises(ChannelClosedError):
-        parent.send(1, 1, [bytes(1 << 20)])
 
 
 def test_when_descriptors_run_out_none_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,4 +10,3 @@ from tests.transport.background import SECONDS
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no worker be interrupted for being slow: tests that want it say when."""
     monkeypatch.setattr(listener, "_PATIENCE", (SECONDS,))
-    monkeypatch.setattr(listener, "_GRACE", 0.0)

@@ -4,6 +4,8 @@ import errno
 import sys
 from typing import Any
 
+from farside._failures import to_exception
+from farside._worker.failure import describe
 from farside.errors import (
     FarsideError,
     IterableClosedError,
@@ -11,6 +13,13 @@ from farside.errors import (
     WorkerInitializationError,
     WorkerIterationError,
 )
+
+WORKER = "subprocess worker (pid 1)"
+
+
+def arrive(error: BaseException, stage: str = "next", index: int | None = 3) -> Any:
+    """Let an exception of the worker arrive in the parent."""
+    return to_exception(describe(error, stage, index), WORKER)
 
 
 class TwoArguments(Exception):
@@ -68,6 +77,14 @@ class OwnOSError(OSError):
     pass
 
 
+class HostileAttribute(OSError):
+    """An attribute that C code keeps raises when it is read."""
+
+    @property
+    def filename(self) -> str:
+        raise LookupError
+
+
 class Meta(type):
     pass
 
@@ -112,7 +129,7 @@ CASES: list[Exception] = [
     OSError(errno.ENOENT, "No such file", "a path"),
     OSError(errno.EXDEV, "Crossing", "from", None, "to"),
     ConnectionResetError(errno.ECONNRESET, "reset"),
-    BlockingIOError(errno.EAGAIN, "again", 5),
+    BlockingIOError(errno.EAGAIN, "again"),
     TimeoutError("late"),
     EOFError("end"),
     decode_error(),

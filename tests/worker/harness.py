@@ -21,11 +21,11 @@ from farside.errors import ChannelClosedError
 from tests.transport.background import SECONDS, Background
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from farside._transport.codec import Part
 
-    Saying: TypeAlias = tuple[int, int, list[Part]]
+    Saying: TypeAlias = tuple[int, int, Sequence[Part]]
 
 BUDGET = 1 << 18
 

@@ -73,7 +73,7 @@ def test_nothing_runs_after_an_initializer_that_raised() -> None:
     assert calls == ["one"]
 
 
-@pytest.mark.parametrize("made", [5, None, object()], ids=repr)
+@pytest.mark.parametrize("made", [5, None, object()], ids=type)
 def test_fn_returns_what_cannot_be_iterated(made: object) -> None:
     failure = initialization_failure(make_job(lambda: made))
     assert (failure.stage, failure.type_name) == ("fn", "TypeError")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from farside._worker import warning_filters
 from farside._worker.job import Job, Surroundings, load_call
 from tests.transport.children import run_python
 from tests.worker.harness import BUDGET
@@ -26,7 +27,9 @@ def _restored() -> Iterator[None]:
 
 def surroundings(**changes: Any) -> Surroundings:
     """Make surroundings that change nothing but what is told."""
-    here = Surroundings(list(sys.argv), None, sys.getrecursionlimit(), None, None)
+    here = Surroundings(
+        list(sys.argv), warning_filters.flatten(), sys.getrecursionlimit(), None, None
+    )
     return here._replace(**changes)
 
 
@@ -62,18 +65,53 @@ def test_the_warning_filters_are_the_parents() -> None:
         warnings.resetwarnings()
         warnings.filterwarnings("error", message="this one", category=UserWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
-        filters = pickle.loads(pickle.dumps(list(warnings.filters)))
-    load(surroundings(warning_filters=filters))
+        filters = list(warnings.filters)
+        plain = pickle.loads(pickle.dumps(warning_filters.flatten()))
+    load(surroundings(warning_filters=plain))
     assert list(warnings.filters) == filters
     warnings.warn("old", DeprecationWarning, stacklevel=1)
     with pytest.raises(UserWarning, match="this one"):
         warnings.warn("this one", stacklevel=1)
 
 
-def test_without_filters_those_of_the_worker_stay() -> None:
-    before = list(warnings.filters)
-    load(surroundings())
-    assert list(warnings.filters) == before
+def test_a_filter_whose_category_is_not_there_is_left_out() -> None:
+    filters = list(warnings.filters)
+    odd = ("error", None, "module.that.is.nowhere", "OddWarning", None, 0)
+    load(surroundings(warning_filters=[odd, *warning_filters.flatten()]))
+    assert list(warnings.filters) == filters
+
+
+def test_a_category_that_comes_with_fn_is_found() -> None:
+    module = type(sys)("comes_with_fn")
+    module.OddWarning = type("OddWarning", (UserWarning,), {})  # type: ignore[attr-defined]
+    plain = [("error", ("a (text|line)", 2), "comes_with_fn", "OddWarning", None, 0)]
+    call = Comes(module)
+    try:
+        load(surroundings(warning_filters=plain), (call, ()))
+    finally:
+        del sys.modules["comes_with_fn"]
+    [(action, message, category, _, _)] = warnings.filters
+    assert (action, category) == ("error", module.OddWarning)
+    assert message.pattern == "a (text|line)"
+
+
+class Comes:
+    """Brings a module with it when it is loaded."""
+
+    def __init__(self, module: Any) -> None:
+        COMING.append(module)
+
+    def __reduce__(self) -> Any:
+        return _come, ()
+
+
+COMING: list[Any] = []
+
+
+def _come() -> type:
+    module = COMING.pop()
+    sys.modules[module.__name__] = module
+    return list
 
 
 def test_without_a_main_module_the_workers_stays() -> None:
@@ -110,7 +148,7 @@ from farside._worker.job import Job, Surroundings, load_call
 
 name, path = (each or None for each in sys.argv[1:])
 before = sys.modules["__main__"]
-where = Surroundings(["argv"], None, 1000, name, path)
+where = Surroundings(["argv"], [], 1000, name, path)
 fn, _ = load_call(Job(b"(c__main__\\nfn\\n)t.", where, None, 1))
 (thing,) = fn()
 assert sys.modules["__main__"] is sys.modules["__mp_main__"] is not before

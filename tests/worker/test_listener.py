@@ -15,6 +15,12 @@ from tests.transport.background import SECONDS, Background
 from tests.worker.harness import ObservedChannel, Serving, Worker, make_job, running, serving
 
 
+@pytest.fixture(autouse=True)
+def _no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the last resort at once, when it is time for it: this process does not end."""
+    monkeypatch.setattr(listener, "_GRACE", 0.0)
+
+
 @pytest.fixture
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for no orderly end."""

@@ -54,6 +54,12 @@ def numbers(ends: WorkerEnds) -> list[Any]:
     return [end.fileno() for end in ends]
 
 
+@pytest.fixture(autouse=True)
+def _much_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each worker end in its own time, however slow the machine is."""
+    monkeypatch.setattr(listener, "_GRACE", SECONDS)
+
+
 @contextmanager
 def forked_worker(
     job: Job | None, *, code: int = 0, hand_over: Callable[[WorkerEnds], list[Any]] = numbers
@@ -160,6 +166,7 @@ def test_a_worker_that_is_blocked_in_c_code_ends_itself_without_its_parent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(listener, "_PATIENCE", (0.0, 0.0))
+    monkeypatch.setattr(listener, "_GRACE", 0.0)
     never = threading.Lock()
     never.acquire()
     with forked_worker(make_job(lambda: iter(never.acquire, None)), code=1) as child:

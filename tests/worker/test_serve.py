@@ -6,7 +6,7 @@ import pickle
 from farside._protocol.messages import Cmd, Status
 from farside._transport.channel import REVOKED
 from farside._transport.frames import HEADER_SIZE
-from farside._worker.job import Job
+from farside._worker.job import JOB, Job
 from tests.worker.harness import BUDGET, Serving, make_job, running, saying, serving
 
 
@@ -17,6 +17,13 @@ def pickled_job(call: object) -> Job:
 def test_the_job_comes_as_the_first_frame() -> None:
     with running(Serving(None, saying(pickled_job(list)))) as worker:
         worker.expect(Status.INITIALIZATION_SUCCEEDED)
+
+
+def test_a_job_that_does_not_load_is_told() -> None:
+    gone = (JOB, 0, [b"cfarside\nno_such_name\n."])  # what it refers to is not in this interpreter
+    with running(Serving(None, gone)) as worker:
+        failure = worker.expect_failure(Status.INITIALIZATION_FAILED)
+    assert (failure.stage, failure.type_name) == ("load", "AttributeError")
 
 
 def test_a_job_that_was_handed_over_is_not_awaited() -> None:

@@ -40,7 +40,7 @@ def check_start() -> None:
     multiprocessing = sys.modules.get("multiprocessing.process")  # its workers have imported it
     process = multiprocessing.current_process() if multiprocessing else None
     reason = ""
-    if _exiting:
+    if _exiting or not threading.main_thread().is_alive():
         reason = "the process is exiting"
     elif job.importing_main or getattr(process, "_inheriting", False):
         reason = (
@@ -55,10 +55,6 @@ def track(worker: Worker) -> None:
     """Put a worker on record, and take off those that have ended."""
     sweep()
     _live.add(worker)
-    # The latest to register is called first: before multiprocessing, whose own function, there
-    # since it was imported, would wait for processes that nobody has told to end.
-    atexit.unregister(close_all)
-    atexit.register(close_all)
 
 
 def forget(worker: Worker) -> None:
@@ -95,6 +91,9 @@ def close_all() -> None:
         import faulthandler  # a subinterpreter, which may have workers too, cannot import it
 
         faulthandler.dump_traceback_later(LAST_RESORT_SECONDS, exit=True, file=sys.__stderr__)
+
+
+atexit.register(close_all)
 
 
 def park_at_exit() -> None:

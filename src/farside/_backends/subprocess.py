@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import multiprocessing
+import multiprocessing.util
 import os
 import select
 import signal
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 
 _REAP_SECONDS = 1.0
 """How long the exit code may lag behind the end of the process: a fork server reports it."""
+
+# The latest to register is called first: before multiprocessing, whose own function would wait
+# for processes that nobody has told to end. It is registered when this module imports it.
+atexit.register(lifetime.close_all)
 
 _numbers = count(1)
 

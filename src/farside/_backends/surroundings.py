@@ -6,11 +6,11 @@ import os
 import pickle
 import pickletools
 import sys
-import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .._transport import codec
+from .._worker import warning_filters
 from .._worker.job import Job, Surroundings
 from ..errors import NotPicklableError
 
@@ -38,7 +38,11 @@ def pack(options: Options, *, load_main: bool = False) -> Job:
     if not (load_main and _refers_to_main(call)):
         name = path = None
     surroundings = Surroundings(
-        [str(each) for each in sys.argv], _filters(), sys.getrecursionlimit(), name, path
+        argv=[str(each) for each in sys.argv],
+        warning_filters=warning_filters.flatten(),
+        recursion_limit=sys.getrecursionlimit(),
+        main_name=name,
+        main_path=path,
     )
     return Job(call, surroundings, options.buffer_size, options.buffer_bytes)
 
@@ -132,12 +136,3 @@ def _refers_to_main(data: bytes) -> bool:
         isinstance(arg, str) and arg.split(" ")[0] == "__main__"
         for _, arg, _ in pickletools.genops(data)
     )
-
-
-def _filters() -> list[Any] | None:
-    filters = list(warnings.filters)
-    try:
-        pickle.dumps(filters)
-    except Exception:  # a category that no worker can import
-        return None
-    return filters

@@ -36,7 +36,7 @@ def dumps(obj: object) -> list[Part]:
         What to send, in order.
 
     Raises:
-        BaseException: whatever plain pickle raised, when cloudpickle is not there or fails too.
+        BaseException: whatever pickling raised: cloudpickle's error where it is installed.
     """
     buffers: list[pickle.PickleBuffer] = []
     try:

@@ -67,9 +67,9 @@ class Window:
 class Ledger:
     """The parent's account of a pass: what its user took, and when to tell the worker.
 
-    Telling is a system call and may wake the worker. So it is done once for a quarter of what
-    may wait (`took`), and before the parent waits for a worker that waits for credit (`owes`).
-    Both leave only a handful of grants that the worker has not read.
+    Telling is a system call and may wake the worker, so it is done once for a quarter of what may
+    wait. A parent that has taken all there is can thus wait for more: what the worker was not
+    told of does not fill its window.
 
     Example:
         >>> ledger = Ledger(items=1, nbytes=0)
@@ -77,10 +77,9 @@ class Ledger:
         (True, 1)
     """
 
-    __slots__ = ("_bytes", "_bytes_due", "_items_due", "_told", "_window", "total")
+    __slots__ = ("_bytes", "_bytes_due", "_items_due", "_told", "total")
 
     def __init__(self, items: int | None, nbytes: int) -> None:
-        self._window = Window(items, nbytes)  # the worker's, as far as the worker was told
         self._items_due = None if items is None else max(1, items // 4)
         self._bytes_due = nbytes // 4
         self._bytes = 0
@@ -90,18 +89,12 @@ class Ledger:
     def took(self, nbytes: int) -> bool:
         """Book an item; tell whether the worker should hear of it now."""
         self.total += 1
-        self._window.sent(nbytes)
         if self._items_due is not None:
             return self.total - self._told >= self._items_due
         self._bytes += nbytes
         return self._bytes >= self._bytes_due
 
-    def owes(self) -> bool:
-        """Tell whether a worker that has sent no more than was taken waits for credit."""
-        return not self._window.is_open()
-
     def told(self) -> None:
         """Book that the worker was told."""
         self._told = self.total
         self._bytes = 0
-        self._window.taken(self.total)

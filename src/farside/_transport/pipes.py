@@ -94,20 +94,24 @@ class PipeParentChannel(ParentChannel):
         self._send_grant()
 
     def _send_grant(self) -> None:
-        if not self._grant:
+        grant = self._grant
+        if not grant:
             return
         try:
             with sigpipe.held() if self._guarded else nullcontext():
-                os.write(self._credit.fileno(), self._grant)
+                os.write(self._credit.fileno(), grant)
         except BlockingIOError:
             # In a pass the worker gets only a few grants before it has to read them (see
             # credit.Ledger), and it reads all when a pass begins. But while it is in one long
             # next(), thousands of passes may be begun and left. The latest grant makes up for
             # all before it; it is sent when there is room, before the parent waits at the latest.
             return
-        except (BrokenPipeError, ChannelClosedError):
-            pass  # the worker is gone: receiving tells
-        self._grant = b""
+        except ChannelClosedError:
+            pass
+        except OSError as error:
+            _check_gone(error)  # receiving tells
+        if self._grant is grant:
+            self._grant = b""
 
     def receive(self, into: deque[Frame], timeout: float | None) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -141,8 +145,7 @@ class PipeParentChannel(ParentChannel):
             self._in_step = True
             return
         except OSError as error:
-            if error.errno != errno.EBADF:  # pragma: no cover  reading a pipe knows no other
-                raise
+            _check_gone(error)
             raise ChannelClosedError("another thread has closed this side") from None
         # Whatever else was raised between reading and decoding (KeyboardInterrupt can be) leaves
         # the stream out of step; then no later frame is trusted.
@@ -232,7 +235,8 @@ def _write_frame(end: Descriptor | int, kind: int, epoch: int, parts: Sequence[P
                 _wait_for(fd, select.POLLOUT)
                 continue
             _drop(queue, count)
-    except BrokenPipeError:
+    except OSError as error:
+        _check_gone(error)
         raise ChannelClosedError("the other end of the channel is closed") from None
 
 
@@ -248,6 +252,15 @@ def _drop(queue: list[Part], count: int) -> None:
     del queue[:done]
     if count:
         queue[0] = memoryview(queue[0])[count:]
+
+
+def _check_gone(error: OSError) -> None:
+    """Raise again what does not mean that an end of the pipe is closed.
+
+    EBADF is this side's own end: another thread may close it at any moment.
+    """
+    if error.errno not in {errno.EPIPE, errno.EBADF}:
+        raise error
 
 
 def _wait_for(fd: int, event: int) -> None:

@@ -10,7 +10,7 @@ from .._transport.channel import REVOKED
 from .._transport.credit import Window
 from ..errors import ChannelClosedError
 from .failure import describe
-from .job import load_call
+from .job import Job, load_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._transport.channel import WorkerChannel
-    from .job import Job
     from .listener import Commands
 
 
-def execute_iterable(channel: WorkerChannel, commands: Commands, job: Job) -> None:
+def execute_iterable(
+    channel: WorkerChannel, commands: Commands, job: Job | bytes | bytearray
+) -> None:
     """Run an iterable for the parent, from initialization to the end.
 
     The states are those of the worker's table; the documentation shows this function beside the
@@ -31,9 +32,9 @@ def execute_iterable(channel: WorkerChannel, commands: Commands, job: Job) -> No
     Args:
         channel: where statuses and items go, and where credit comes from.
         commands: what the listener hears.
-        job: the user's callables and their limits.
+        job: the user's callables and their limits, or the body of the frame that brought them.
     """
-    execution = _Execution(channel, commands, job)
+    execution = _Execution(channel, commands)
     try:
         execution.initialize(job)
         while execution.machine.state is not WorkerState.DONE:
@@ -48,18 +49,21 @@ def execute_iterable(channel: WorkerChannel, commands: Commands, job: Job) -> No
 class _Execution:
     """One worker's iterable, and where its protocol stands."""
 
-    def __init__(self, channel: WorkerChannel, commands: Commands, job: Job) -> None:
+    def __init__(self, channel: WorkerChannel, commands: Commands) -> None:
         self.machine = WorkerMachine()
         self._channel = channel
         self._commands = commands
-        self._window = Window(job.buffer_size, job.buffer_bytes)
+        self._window = Window(1, 0)  # the job tells
         self._iterable: Iterable[Any] = ()
         self._used_up = False
 
-    def initialize(self, job: Job) -> None:
+    def initialize(self, job: Job | bytes | bytearray) -> None:
         """Initialization: run the initializers, then create the iterable."""
         stage = "load"
         try:
+            if not isinstance(job, Job):
+                job = Job(*codec.loads(job))
+            self._window = Window(job.buffer_size, job.buffer_bytes)
             fn, initializers = load_call(job)
             stage = "initializer"
             for initializer in initializers:

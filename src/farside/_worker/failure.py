@@ -6,7 +6,6 @@ Nothing here may raise, whatever the exception does in its ``__str__`` or ``__re
 from __future__ import annotations
 
 import os
-import re
 from collections import namedtuple
 
 from .._transport import codec
@@ -37,7 +36,7 @@ else:
 _TEXT_LIMIT = 100_000
 """Characters of a message or traceback; the exception itself crosses whole where it pickles."""
 
-_REFUSAL = re.compile(r"module ['\"]?([\w.]+)['\"]? does not support loading in subinterpreters")
+_REFUSAL = r"module ['\"]?([\w.]+)['\"]? does not support loading in subinterpreters"
 
 _HERE = os.path.dirname(os.path.dirname(__file__))  # pathlib costs start-up time
 
@@ -83,10 +82,17 @@ def state_of(error: BaseException) -> dict[str, Any]:
     for cls in type(error).__mro__:
         for name, slot in vars(cls).items():
             if type(slot).__name__ in _SLOTS and not name.startswith("__") and name != "args":
-                value = getattr(error, name, None)
+                value = _try_get(slot, error)
                 if value is not None:
                     state[name] = value
     return {**state, **vars(error)}
+
+
+def _try_get(slot: Any, error: BaseException) -> Any:
+    try:
+        return slot.__get__(error)
+    except Exception:  # it was never set
+        return None
 
 
 _SLOTS = {"member_descriptor", "getset_descriptor"}
@@ -103,11 +109,13 @@ def _pickles_itself(cls: type) -> bool:
 
 def _refused(error: BaseException) -> str | None:
     """Name the extension module that refused to load in a subinterpreter, if that is the cause."""
+    import re  # only when something fails: it costs start-up time
+
     try:
         texts = [_message(each) for each in _chain(error) if isinstance(each, ImportError)]
     except BaseException:  # user code: even the attributes of an exception may raise
         return None
-    found = next(filter(None, map(_REFUSAL.search, texts)), None)
+    found = next(filter(None, (re.search(_REFUSAL, text) for text in texts)), None)
     return found[1] if found else None
 
 

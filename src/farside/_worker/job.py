@@ -11,6 +11,7 @@ import sys
 from collections import namedtuple
 
 from .._transport.codec import loads
+from . import warning_filters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, NamedTuple, TypeAlias
 
+    from .warning_filters import PlainFilter
+
     Call: TypeAlias = tuple[Callable[[], Iterable[Any]], tuple[Callable[[], object], ...]]
 
     class Surroundings(NamedTuple):
         """What a new interpreter lacks of the parent's state."""
 
         argv: list[str]
-        warning_filters: list[Any] | None
+        warning_filters: list[PlainFilter]
         recursion_limit: int
         main_name: str | None
         main_path: str | None
@@ -60,24 +63,23 @@ def load_call(job: Job) -> Call:
     Raises:
         BaseException: whatever loading them raises.
     """
-    if job.surroundings is not None:
-        _surround(job.surroundings)
-    if isinstance(job.call, bytes):
-        call: Call = loads(job.call)
-        return call
-    return job.call
-
-
-def _surround(given: Surroundings) -> None:
+    given = job.surroundings
+    if given is None:
+        return _load(job)
     sys.argv[:] = given.argv
     sys.setrecursionlimit(given.recursion_limit)
-    if given.warning_filters is not None:
-        import warnings  # mostly loaded already; if not, not needed either
-
-        warnings.resetwarnings()  # tells the C half that the filters change
-        warnings.filters[:] = given.warning_filters  # type: ignore[index]
+    complete = warning_filters.install(given.warning_filters)
     if given.main_name is not None or given.main_path is not None:
         _load_main(given.main_name, given.main_path)
+    call = _load(job)
+    if not complete:
+        warning_filters.install(given.warning_filters)  # their categories may be there by now
+    return call
+
+
+def _load(job: Job) -> Call:
+    call: Call = loads(job.call) if isinstance(job.call, bytes) else job.call
+    return call
 
 
 def _load_main(name: str | None, path: str | None) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from .._transport.codec import loads
 from ..errors import ChannelClosedError
 from .execute import execute_iterable
-from .job import JOB, Job
+from .job import JOB
 from .listener import CommandListener
 
 TYPE_CHECKING = False
@@ -16,11 +15,12 @@ if TYPE_CHECKING:
 
     from .._transport.channel import WorkerChannel
     from .._transport.frames import Frame
+    from .job import Job
 
 
 def serve(
     channel: WorkerChannel,
-    job: Job | None = None,
+    job: Job | bytes | bytearray | None = None,
     *,
     last_resort: Callable[[], object] | None = None,
 ) -> None:
@@ -39,7 +39,7 @@ def serve(
             return
         first = frames.popleft()
         assert first.kind == JOB
-        job = Job(*loads(first.body))
+        job = first.body
     listener = CommandListener(channel, frames, last_resort)
     listener.start()
     try:

@@ -1,0 +1,63 @@
+"""The parent's warning filters, on their way into a worker.
+
+They travel as plain data. Loading a filter must not import a module for the sake of its category:
+that could fail, or be refused in a subinterpreter, for an iterable that never uses the module.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    # action, message, module and name of the category, module, line number; a pattern is a text
+    # or a pair of text and flags
+    PlainFilter: TypeAlias = tuple[str, Any, str, str, Any, int]
+
+
+def flatten() -> list[PlainFilter]:
+    """Return this interpreter's warning filters as plain data."""
+    plain = []
+    for action, message, category, module, line in warnings.filters:
+        kind: Any = category  # typeshed allows for tuples, which no public function puts here
+        name = kind.__module__, kind.__qualname__
+        plain.append((action, _text(message), *name, _text(module), line))
+    return plain
+
+
+def install(filters: list[PlainFilter]) -> bool:
+    """Let this interpreter have these filters, as far as their categories are there.
+
+    Returns:
+        Whether all are.
+    """
+    found = []
+    for action, message, home, name, module, line in filters:
+        category = _find(home, name)
+        if category is not None:
+            found.append((action, _pattern(message), category, _pattern(module), line))
+    warnings.resetwarnings()  # tells the C half that the filters change
+    warnings.filters[:] = found  # type: ignore[index]
+    return len(found) == len(filters)
+
+
+def _text(pattern: Any) -> Any:
+    return (pattern.pattern, pattern.flags) if hasattr(pattern, "flags") else pattern
+
+
+def _pattern(text: Any) -> Any:
+    if not isinstance(text, tuple):
+        return text
+    import re  # only where a filter has a pattern: it costs start-up time
+
+    return re.compile(*text)
+
+
+def _find(home: str, name: str) -> Any:
+    found: Any = sys.modules.get(home)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
