@@ -23,6 +23,24 @@ _PATIENCE_S = 5.0
 """How long what a test used may take to be gone. It polls: passing tests do not wait so long."""
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about kinds of workers that this Python has none of.
+
+    pytest would count a test without parameters as skipped.
+    """
+    idle = [
+        item
+        for item in items
+        if any(
+            "empty parameter set" in mark.kwargs.get("reason", "")
+            for mark in item.iter_markers("skip")
+        )
+    ]
+    if idle:
+        config.hook.pytest_deselected(items=idle)
+        items[:] = [item for item in items if item not in idle]
+
+
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
 def kind(request: pytest.FixtureRequest) -> Kind:
     """Each kind of worker that can be started here."""

@@ -112,6 +112,7 @@ def test_where_there_are_no_subinterpreters(
 
 def test_the_backport_is_needed_on_3_13(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 13, 0))
+    monkeypatch.setattr(interpreters, "inside", lambda: False)
     monkeypatch.setattr(interpreters, "find_spec", lambda _: None)
     assert not interpreters.availability().usable
     assert "pip install interpreters-pep-734" in interpreters.availability().reason

@@ -92,6 +92,7 @@ def test_a_category_that_comes_with_fn_is_found() -> None:
         del sys.modules["comes_with_fn"]
     [(action, message, category, _, _)] = warnings.filters
     assert (action, category) == ("error", module.OddWarning)
+    assert message is not None
     assert message.pattern == "a (text|line)"
 
 
