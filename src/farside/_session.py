@@ -161,13 +161,9 @@ class Session:
         with self._turn:
             self._hang_up()
             self._pass.cancel(_failures.closed(self._foreign_to))
-        # A worker that is blocked in sending an item wakes up. If another thread waits for
-        # frames, that one takes the item instead.
-        if self._reading.acquire(blocking=False):
-            try:
-                self.worker.channel.stop_receiving()
-            finally:
-                self._reading.release()
+        # A worker that is blocked in sending an item wakes up, and so does a thread that waits
+        # for one.
+        self.worker.channel.stop_receiving()
         if kill:
             self.worker.kill()
         ended = self.worker.stop(self._options.shutdown_timeout)

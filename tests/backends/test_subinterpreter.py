@@ -6,12 +6,14 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from farside import (
+    IterableClosedError,
     WorkerAbandonedWarning,
     WorkerDiedError,
 )
@@ -121,3 +123,19 @@ def test_many_at_once(subinterpreter_kind: Kind) -> None:
 
 def test_this_suite_runs_on_the_right_pythons() -> None:
     assert interpreters.availability().usable is HAS_SUBINTERPRETERS
+
+
+def test_closing_wakes_a_thread_that_waits_for_a_worker_that_cannot_be_ended(
+    subinterpreter_kind: Kind,
+) -> None:
+    receive, send = os.pipe()
+    numbers = subinterpreter_kind.start(partial(tell_and_sleep, send, 3), shutdown_timeout=1)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(next, iter(numbers))
+        os.read(receive, 1)
+        with pytest.warns(WorkerAbandonedWarning):
+            numbers.close()
+        with pytest.raises(IterableClosedError):
+            first.result(0)
+    os.close(receive)
+    os.close(send)

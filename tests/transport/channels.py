@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 from farside._transport.channel import ParentChannel, WorkerChannel
-from farside._transport.pipes import PipeWorkerChannel, WorkerEnds, open_channel
+from farside._transport.pipes import WorkerEnds, open_channel
+from farside._transport.worker_pipes import PipeWorkerChannel
 
 
 class Pair(NamedTuple):

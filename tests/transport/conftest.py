@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from farside._transport.pipes import PipeParentChannel, PipeWorkerChannel, WorkerEnds, open_channel
+from farside._transport.pipes import PipeParentChannel, WorkerEnds, open_channel
+from farside._transport.worker_pipes import PipeWorkerChannel
 from tests.transport.channels import TRANSPORTS, Make, Pair, close_all, pipe_worker
 
 

@@ -235,3 +235,11 @@ def test_a_sentinel_wakes_a_waiting_parent(pair: Pair) -> None:
             waiting.result()
     finally:
         os.close(sentinel)
+
+
+@pytest.mark.parametrize("how", ["stop_receiving", "close"])
+def test_closing_wakes_a_thread_that_receives(pair: Pair, how: str) -> None:
+    receiving = Background(pair.parent.receive, deque(), None)
+    getattr(pair.parent, how)()
+    with pytest.raises(ChannelClosedError):
+        receiving.result()

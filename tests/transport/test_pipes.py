@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farside._transport import pipes
+from farside._transport import pipe_io
 from farside._transport.frames import HEADER_SIZE, Decoder, Frame, header
-from farside._transport.pipes import PipeParentChannel, PipeWorkerChannel, WorkerEnds, open_channel
+from farside._transport.pipes import PipeParentChannel, WorkerEnds, open_channel
+from farside._transport.worker_pipes import PipeWorkerChannel
 from farside.errors import ChannelClosedError, ProtocolError
 from tests.transport.background import SECONDS, Background
 from tests.transport.channels import close_all
@@ -51,7 +52,7 @@ def test_the_worker_closes_none_of_its_ends(worker_ends: WorkerEnds) -> None:
 def test_more_parts_than_one_system_call_takes(
     parent: PipeParentChannel, worker: PipeWorkerChannel, size: int
 ) -> None:
-    parts = [bytes([i % 256]) * size for i in range(3 * pipes._IOV_MAX + 1)]
+    parts = [bytes([i % 256]) * size for i in range(3 * pipe_io.IOV_MAX + 1)]
     sending = Background(worker.send, 1, 2, parts)
     got: deque[Frame] = deque()
     while not got:
@@ -66,7 +67,7 @@ def test_what_is_left_after_a_partial_write(parts: list[bytes], data: st.DataObj
     whole = b"".join(parts)
     count = data.draw(st.integers(min_value=0, max_value=len(whole)))
     left = [memoryview(part) if i % 2 else part for i, part in enumerate(parts)]
-    pipes._drop(left, count)
+    pipe_io._drop(left, count)
     assert b"".join(left) == whole[count:]
     assert bool(b"".join(left)) == bool(left)  # nothing is left of nothing: the loop ends
 

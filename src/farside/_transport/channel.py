@@ -66,7 +66,10 @@ class ParentChannel(ABC):
 
     @abstractmethod
     def stop_receiving(self) -> None:
-        """Close the upward stream only; a worker that is blocked in sending wakes up."""
+        """Close the upward stream only.
+
+        A worker that is blocked in sending wakes up, and so does a thread in `receive`.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -69,6 +69,35 @@ def pipe() -> tuple[Descriptor, Descriptor]:
         return Descriptor(read), Descriptor(write)
 
 
+class Bell:
+    """Wakes a thread of this process that waits with `poll`."""
+
+    __slots__ = ("_read", "_write")
+
+    def __init__(self) -> None:
+        if hasattr(os, "eventfd"):
+            with _lock:
+                self._read = self._write = Descriptor(os.eventfd(0, os.EFD_CLOEXEC))
+        else:  # pragma: no cover  not Linux
+            self._read, self._write = pipe()
+
+    def fileno(self) -> int:
+        """Return the number that becomes readable."""
+        return self._read.fileno()
+
+    def ring(self) -> None:
+        """Make it readable, for good."""
+        try:
+            os.write(self._write.fileno(), b"\1" + bytes(7))  # eventfd takes 8 bytes
+        except (ChannelClosedError, OSError):
+            pass  # closed already, and so heard
+
+    def close(self) -> None:
+        """Close it, once."""
+        self._read.close()
+        self._write.close()
+
+
 @contextmanager
 def bequeathed(heirlooms: Sequence[Descriptor]) -> Iterator[None]:
     """Let a child that this thread forks meanwhile keep some descriptors."""

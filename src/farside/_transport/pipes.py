@@ -7,20 +7,19 @@ ends block: each of its threads waits for one thing only. Nobody polls in a loop
 
 from __future__ import annotations
 
-import errno
 import os
 import select
-import struct
+import threading
 import time
 from collections import namedtuple
 from contextlib import nullcontext
 
 from ..errors import ChannelClosedError, ProtocolError
 from . import sigpipe
-from .channel import REVOKED, ParentChannel, WorkerChannel
-from .codec import size
-from .descriptors import pipe
-from .frames import Decoder, header
+from .channel import ParentChannel
+from .descriptors import Bell, pipe
+from .frames import Decoder
+from .pipe_io import GRANT, check_gone, write_frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,10 +41,7 @@ if TYPE_CHECKING:
 else:
     WorkerEnds = namedtuple("WorkerEnds", ["commands", "credit", "frames"])
 
-_GRANT = struct.Struct("<QQ")
-_GRANTS_AT_ONCE = 256 * _GRANT.size  # whole records: each is written at once, below PIPE_BUF
 _DAY = 86_400.0  # seconds
-_IOV_MAX = 1000  # POSIX promises 16, Linux and macOS have 1024
 
 
 def open_channel() -> tuple[PipeParentChannel, WorkerEnds]:
@@ -73,9 +69,15 @@ class PipeParentChannel(ParentChannel):
         self._commands = commands
         self._credit = credit
         self._frames = frames
+        self._bell = Bell()
+        # Whoever receives holds it, so that no descriptor is closed while it is waited for. A
+        # signal handler may close in the middle of that: hence it is reentrant.
+        self._receiving = threading.RLock()
+        self._stopped = False
         self._decoder = Decoder()
         self._poll = select.poll()
         self._poll.register(frames.fileno(), select.POLLIN)
+        self._poll.register(self._bell.fileno(), select.POLLIN)
         self._peer_ended = False
         self._in_step = True
         self._guarded = sigpipe.kills()
@@ -87,10 +89,10 @@ class PipeParentChannel(ParentChannel):
     def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> None:
         self._guarded = sigpipe.kills()
         with sigpipe.held() if self._guarded else nullcontext():
-            _write_frame(self._commands, kind, epoch, parts)
+            write_frame(self._commands, kind, epoch, parts)
 
     def grant(self, epoch: int, total: int) -> None:
-        self._grant = _GRANT.pack(epoch, total)
+        self._grant = GRANT.pack(epoch, total)
         self._send_grant()
 
     def _send_grant(self) -> None:
@@ -109,11 +111,15 @@ class PipeParentChannel(ParentChannel):
         except ChannelClosedError:
             pass
         except OSError as error:
-            _check_gone(error)  # receiving tells
+            check_gone(error)  # receiving tells
         if self._grant is grant:
             self._grant = b""
 
     def receive(self, into: deque[Frame], timeout: float | None) -> bool:
+        with self._receiving:
+            return self._receive(into, timeout)
+
+    def _receive(self, into: deque[Frame], timeout: float | None) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout
         before = len(into)
         while True:
@@ -130,6 +136,8 @@ class PipeParentChannel(ParentChannel):
 
     def _read(self, into: deque[Frame]) -> None:
         """Read what is there, without waiting."""
+        if self._stopped:
+            raise ChannelClosedError("this side was closed")
         fd = self._frames.fileno()
         if not self._in_step:
             raise ProtocolError("receiving a frame was interrupted, the stream is out of step")
@@ -144,9 +152,9 @@ class PipeParentChannel(ParentChannel):
         except BlockingIOError:
             self._in_step = True
             return
-        except OSError as error:
-            _check_gone(error)
-            raise ChannelClosedError("another thread has closed this side") from None
+        except OSError as error:  # a signal handler may have closed this side
+            check_gone(error)
+            raise ChannelClosedError("this side was closed") from None
         # Whatever else was raised between reading and decoding (KeyboardInterrupt can be) leaves
         # the stream out of step; then no later frame is trusted.
         self._in_step = True
@@ -158,112 +166,24 @@ class PipeParentChannel(ParentChannel):
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
             return False
-        frames = self._frames.fileno()
+        quiet = {self._frames.fileno(), self._bell.fileno()}
         # poll takes whole milliseconds. They are rounded up, for 0.4 must not become a spin at 0,
         # and fit a C int: waking up once a day does no harm.
         for fd, _ in self._poll.poll(None if left is None else int(min(left, _DAY) * 1000) + 1):
-            if fd != frames:
+            if fd not in quiet:
                 self._peer_ended = True
         return True
 
     def stop_receiving(self) -> None:
-        self._frames.close()
+        self._stopped = True
+        if self._frames.closed:  # in a forked child: its lock may be held by nobody
+            return
+        self._bell.ring()
+        with self._receiving:
+            self._frames.close()
+            self._bell.close()
 
     def close(self) -> None:
         self._commands.close()
         self._credit.close()
-        self._frames.close()
-
-
-class PipeWorkerChannel(WorkerChannel):
-    """The worker's side of the pipes.
-
-    It knows their ends by number and closes none: a subprocess closes them by ending, and for a
-    subinterpreter the backend does.
-    """
-
-    def __init__(self, commands: int, credit: int, frames: int) -> None:
-        self._commands = commands
-        self._credit = credit
-        self._frames = frames
-        self._decoder = Decoder()
-        self._revoked = 0  # the latest pass whose credit was revoked
-        os.set_blocking(credit, False)
-
-    def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> None:
-        _write_frame(self._frames, kind, epoch, parts)
-
-    def receive(self, into: deque[Frame]) -> None:
-        before = len(into)
-        while len(into) == before:
-            count = os.readv(self._commands, [self._decoder.buffer()])
-            if not count:
-                raise ChannelClosedError("the parent is gone")
-            self._decoder.filled(count, into)
-
-    def credit(self, epoch: int, *, wait: bool) -> int:
-        total = 0
-        while True:
-            try:
-                data = os.read(self._credit, _GRANTS_AT_ONCE)
-            except BlockingIOError:
-                if self._revoked >= epoch:
-                    return REVOKED
-                if total or not wait:
-                    return total
-                _wait_for(self._credit, select.POLLIN)
-                continue
-            if not data:
-                return REVOKED  # the parent is gone; the listener hears it too
-            for of, granted in _GRANT.iter_unpack(data):
-                if granted == REVOKED:
-                    self._revoked = max(self._revoked, of)
-                elif of == epoch:
-                    total = max(total, granted)
-
-
-def _write_frame(end: Descriptor | int, kind: int, epoch: int, parts: Sequence[Part]) -> None:
-    """Write a whole frame, waiting for room as long as the other side is there."""
-    length = size(parts)
-    queue: list[Part] = [header(kind, epoch, length), *parts]
-    try:
-        while queue:
-            fd = end if isinstance(end, int) else end.fileno()  # it may be closed meanwhile
-            try:
-                count = os.writev(fd, queue[:_IOV_MAX])
-            except BlockingIOError:
-                _wait_for(fd, select.POLLOUT)
-                continue
-            _drop(queue, count)
-    except OSError as error:
-        _check_gone(error)
-        raise ChannelClosedError("the other end of the channel is closed") from None
-
-
-def _drop(queue: list[Part], count: int) -> None:
-    """Take `count` written bytes off the front."""
-    done = 0
-    for part in queue:
-        length = size([part])
-        if count < length:
-            break
-        count -= length
-        done += 1
-    del queue[:done]
-    if count:
-        queue[0] = memoryview(queue[0])[count:]
-
-
-def _check_gone(error: OSError) -> None:
-    """Raise again what does not mean that an end of the pipe is closed.
-
-    EBADF is this side's own end: another thread may close it at any moment.
-    """
-    if error.errno not in {errno.EPIPE, errno.EBADF}:
-        raise error
-
-
-def _wait_for(fd: int, event: int) -> None:
-    poll = select.poll()
-    poll.register(fd, event)
-    poll.poll()
+        self.stop_receiving()

@@ -6,7 +6,7 @@ import atexit
 import contextlib
 import sys
 
-from .._transport.pipes import PipeWorkerChannel
+from .._transport.worker_pipes import PipeWorkerChannel
 from .serve import serve
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from .._transport.pipes import PipeWorkerChannel
+from .._transport.worker_pipes import PipeWorkerChannel
 from .serve import serve
 
 TYPE_CHECKING = False

@@ -1,0 +1,73 @@
+"""What both sides do with pipes. No more is imported than a worker can do without."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import struct
+
+from ..errors import ChannelClosedError
+from .codec import size
+from .frames import header
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .codec import Part
+    from .descriptors import Descriptor
+
+GRANT = struct.Struct("<QQ")
+"""A grant of credit: an epoch, and how many items were taken, or ``REVOKED``. It is written at
+once, below PIPE_BUF, so it is never cut."""
+
+IOV_MAX = 1000
+"""Parts in one system call; POSIX promises 16, Linux and macOS have 1024."""
+
+
+def write_frame(end: Descriptor | int, kind: int, epoch: int, parts: Sequence[Part]) -> None:
+    """Write a whole frame, waiting for room as long as the other side is there."""
+    length = size(parts)
+    queue: list[Part] = [header(kind, epoch, length), *parts]
+    try:
+        while queue:
+            fd = end if isinstance(end, int) else end.fileno()  # it may be closed meanwhile
+            try:
+                count = os.writev(fd, queue[:IOV_MAX])
+            except BlockingIOError:
+                wait_for(fd, select.POLLOUT)
+                continue
+            _drop(queue, count)
+    except OSError as error:
+        check_gone(error)
+        raise ChannelClosedError("the other end of the channel is closed") from None
+
+
+def _drop(queue: list[Part], count: int) -> None:
+    """Take `count` written bytes off the front."""
+    done = 0
+    for part in queue:
+        length = size([part])
+        if count < length:
+            break
+        count -= length
+        done += 1
+    del queue[:done]
+    if count:
+        queue[0] = memoryview(queue[0])[count:]
+
+
+def check_gone(error: OSError) -> None:
+    """Raise again what does not mean that an end of the pipe is closed.
+
+    EBADF is this side's own end: another thread may close it at any moment.
+    """
+    if error.errno not in {errno.EPIPE, errno.EBADF}:
+        raise error
+
+
+def wait_for(fd: int, event: int) -> None:
+    poll = select.poll()
+    poll.register(fd, event)
+    poll.poll()
