@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import sys
 
 from .._transport.worker_pipes import PipeWorkerChannel
@@ -35,5 +34,7 @@ def _stop_helpers_of_multiprocessing() -> None:
         module = sys.modules.get(f"multiprocessing.{name}")
         stop = getattr(getattr(module, f"_{name}", None), "_stop", None)
         if stop is not None:
-            with contextlib.suppress(Exception):
+            try:
                 stop()
+            except Exception:  # it has ended already, or this version stops it otherwise
+                continue
