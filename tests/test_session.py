@@ -199,9 +199,11 @@ def test_interrupt_in_the_middle_of_a_frame_is_told(monkeypatch: pytest.MonkeyPa
         patch.setattr(session, "_handle", interrupt)
         with pytest.raises(KeyboardInterrupt):
             next(results)
-    _, error = take(_iterate(session))
-    assert isinstance(error, ProtocolError)
-    assert "interrupted" in str(error)
+    with pytest.raises(IterableClosedError) as caught:
+        enter_iteration_mode(session)
+    assert isinstance(caught.value.__cause__, ProtocolError)
+    assert "KeyboardInterrupt" in str(caught.value.__cause__)
+    assert session.worker.killed  # type: ignore[attr-defined]
 
 
 def test_closing_while_another_waits() -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
+import pytest
+
+from farside import FarsideError
 from farside._turn import Turn
 
 
@@ -17,23 +21,28 @@ def test_a_note_is_read_at_once_when_nobody_has_the_turn() -> None:
 def test_a_note_left_in_the_own_turn_is_read_after_it() -> None:
     seen: list[int] = []
     turn = Turn(seen.append)
-    with turn:
+
+    def work() -> None:
         turn.note(1)
-        with turn:
-            turn.note(2)
+        turn.run(lambda: turn.note(2))
         assert seen == []
+
+    turn.run(work)
     assert seen == [1, 2]
 
 
 def test_a_note_left_by_another_thread_is_read_by_whoever_has_the_turn() -> None:
     seen: list[tuple[int, int]] = []
     turn = Turn(lambda value: seen.append((value, threading.get_ident())))
-    with turn:
+
+    def work() -> None:
         other = threading.Thread(target=turn.note, args=(1,))
         other.start()
         other.join(10)  # it does not wait for the turn
         assert not other.is_alive()
         assert seen == []
+
+    turn.run(work)
     assert seen == [(1, threading.get_ident())]
 
 
@@ -56,8 +65,7 @@ def test_no_note_is_lost_between_threads() -> None:
 
     def work(start: int) -> None:
         for number in range(start, start + 500):
-            with turn:
-                turn.note(number)
+            turn.run(partial(turn.note, number))
             turn.note(-number)
 
     threads = [threading.Thread(target=work, args=(start,)) for start in (1000, 2000, 3000)]
@@ -67,3 +75,25 @@ def test_no_note_is_lost_between_threads() -> None:
         thread.join(30)
     assert len(seen) == 3000
     assert sorted(seen) == sorted({*seen})
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, ValueError])
+def test_interrupted_work_is_torn(interrupt: type[BaseException]) -> None:
+    def work() -> None:
+        raise interrupt
+
+    turn = Turn(lambda _: None)
+    with pytest.raises(interrupt):
+        turn.run(work)
+    assert turn.torn
+    assert turn.run(lambda: 3) == 3
+
+
+def test_an_error_of_farside_is_no_interruption() -> None:
+    def work() -> None:
+        raise FarsideError
+
+    turn = Turn(lambda _: None)
+    with pytest.raises(FarsideError):
+        turn.run(work)
+    assert not turn.torn

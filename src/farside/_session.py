@@ -58,7 +58,6 @@ class Session:
         self._options = options
         self._machine = ParentMachine()
         self._frames: deque[Frame] = deque()  # received, not yet handled
-        self._in_step = True
         self._pass = Pass(0, self._ledger())
         self._turn = Turn(self._stop)  # never held while waiting for the worker
         self._reading = threading.RLock()
@@ -98,14 +97,8 @@ class Session:
         Raises:
             IterableClosedError: there is no worker any more.
         """
-        with self._turn:
-            if self.state is ParentState.DONE or self._foreign_to:
-                raise _failures.closed(self._foreign_to) from self.failure
-            before = self._pass
-            self._act(ParentAction.START)
-            self._pass = Pass(self._machine.epoch, self._ledger())
-            before.cancel(_failures.superseded(before.epoch, self._pass.epoch))
-            return self._pass
+        self._check_torn()
+        return self._turn.run(self._start_pass)
 
     def stop_pass(self, epoch: int) -> None:
         """Leave a pass, if it is the present one and not over. Never waits.
@@ -120,10 +113,10 @@ class Session:
         with self._reading:
             if wanted.inbox or wanted.over:
                 return  # another thread has received it
+            self._check_torn()
             try:
                 if self._frames or self.worker.channel.receive(self._frames, self._options.timeout):
-                    with self._turn:
-                        self._handle_frames()
+                    self._turn.run(self._handle_frames)
                 else:
                     self._time_out()
             except ChannelClosedError:
@@ -146,8 +139,7 @@ class Session:
 
     def fail(self, error: FarsideError) -> None:
         """End the worker, since something went wrong on this side."""
-        with self._turn:
-            self._give_up(error)
+        self._turn.run(lambda: self._give_up(error))
         self.close(kill=True)
 
     def close(self, *, kill: bool = False) -> bool:
@@ -158,12 +150,13 @@ class Session:
         """
         if self._foreign_to:
             return True
-        with self._turn:
-            self._hang_up()
-            self._pass.cancel(_failures.closed(self._foreign_to))
+        self._turn.run(self._say_goodbye)
         # A worker that is blocked in sending an item wakes up, and so does a thread that waits
         # for one.
         self.worker.channel.stop_receiving()
+        if self._turn.torn:  # perhaps nobody has told the worker
+            self.worker.channel.close()
+            kill = True
         if kill:
             self.worker.kill()
         ended = self.worker.stop(self._options.shutdown_timeout)
@@ -180,6 +173,29 @@ class Session:
         self.worker.channel.close()
 
     # Inside ---------------------------------------------------------------------------------
+
+    def _start_pass(self) -> Pass:
+        if self.state is ParentState.DONE or self._foreign_to:
+            raise _failures.closed(self._foreign_to) from self.failure
+        before = self._pass
+        self._act(ParentAction.START)
+        self._pass = Pass(self._machine.epoch, self._ledger())
+        before.cancel(_failures.superseded(before.epoch, self._pass.epoch))
+        return self._pass
+
+    def _say_goodbye(self) -> None:
+        self._hang_up()
+        self._pass.cancel(_failures.closed(None))
+
+    def _check_torn(self) -> None:
+        """End a worker with which the parent may be out of step."""
+        if self._turn.torn and self.state is not ParentState.DONE:
+            self.fail(
+                ProtocolError(
+                    "an earlier KeyboardInterrupt struck in the middle of a step of the protocol, "
+                    "so the worker was ended"
+                )
+            )
 
     def _stop(self, epoch: int) -> None:
         present = epoch == self._machine.epoch and self._machine.allows(ParentAction.STOP)
@@ -198,12 +214,8 @@ class Session:
                 self.worker.channel.grant(epoch, REVOKED)
 
     def _handle_frames(self) -> None:
-        if not self._in_step:
-            raise ProtocolError("handling a frame was interrupted, the pass is out of step")
-        self._in_step = False  # if KeyboardInterrupt strikes here, a frame may be half handled
         while self._frames:
             self._handle(self._frames.popleft())
-        self._in_step = True
 
     def _handle(self, frame: Frame) -> None:
         if self.state is ParentState.DONE:
@@ -232,10 +244,13 @@ class Session:
         if state is ParentState.DONE:
             return
         status = self.worker.exit_status()
-        with self._turn:
-            if self.state is not ParentState.DONE:
-                self._machine.lost()
-                self._give_up(_failures.died(self.name, status, self._pass.last_index, state.name))
+        error = _failures.died(self.name, status, self._pass.last_index, state.name)
+        self._turn.run(lambda: self._take_loss(error))
+
+    def _take_loss(self, error: FarsideError) -> None:
+        if self.state is not ParentState.DONE:
+            self._machine.lost()
+            self._give_up(error)
 
     def _time_out(self) -> None:
         seconds = self._options.timeout

@@ -100,28 +100,33 @@ class ProcessWorker(Worker):
     def wait(self, timeout: float) -> bool:
         if self._ended or os.getpid() != self._owner:
             return True  # a forked child has no workers
-        poll = select.poll()
-        try:
-            poll.register(self._sentinel(), select.POLLIN)
-        except (ChannelClosedError, ValueError):  # another thread has just reaped it
-            return True
-        if not poll.poll(max(0.0, timeout) * 1000):
+        if not self._await_end(timeout):
             return False
         with self._reaping:
             if not self._ended:
                 self._reap()
         return self._ended
 
+    def _await_end(self, timeout: float) -> bool:
+        poll = select.poll()
+        try:
+            poll.register(self._sentinel(), select.POLLIN)
+        except (ChannelClosedError, ValueError):
+            return True  # it was closed, in reaping
+        return bool(poll.poll(max(0.0, timeout) * 1000))
+
     def _reap(self) -> None:
-        self._process.join(_REAP_SECONDS)
-        self._exit_code = self._process.exitcode
+        # In an order that can be taken up again: KeyboardInterrupt may strike in between.
+        if self._exit_code is None:
+            self._process.join(_REAP_SECONDS)
+            self._exit_code = self._process.exitcode
         if self._exit_code is None:  # pragma: no cover  only a fork server that hangs
             return
-        self._ended = True
-        lifetime.forget(self)
         if self._handle is not None:
             self._handle.close()
         self._process.close()
+        lifetime.forget(self)
+        self._ended = True
 
     def terminate(self) -> bool:
         if not self.wait(0):

@@ -36,5 +36,5 @@ def _stop_helpers_of_multiprocessing() -> None:
         if stop is not None:
             try:
                 stop()
-            except Exception:  # it has ended already, or this version stops it otherwise
+            except Exception:  # noqa: S112  it has ended already, or cannot be stopped so
                 continue
