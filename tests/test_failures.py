@@ -81,7 +81,7 @@ def test_what_does_not_pickle_arrives_as_text() -> None:
     original = ValueError(iter_of_nothing())
     error = arrive(original, "initializer", None)
     assert type(error) is WorkerInitializationError
-    assert str(error) == f"an initializer failed in the {WORKER}: ValueError: {original}"
+    assert str(error) == f"initializer failed in the {WORKER}: ValueError: {original}"
     assert isinstance(error.__cause__, RemoteTraceback)
 
 
@@ -96,8 +96,19 @@ def test_an_item_that_does_not_pickle() -> None:
     assert error.item_index == 5
     assert "index 5" in str(error)
     assert "ValueError: why" in str(error)
-    assert "cloudpickle" in str(error)
     assert type(error.__cause__) is ValueError
+
+
+def test_cloudpickle_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "cloudpickle" not in str(arrive(ValueError("why"), "pickle", 5))
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    assert "or install cloudpickle" in str(arrive(ValueError("why"), "pickle", 5))
+
+
+def test_what_does_not_load_gets_the_cure_as_a_note() -> None:
+    error = arrive(AttributeError("no such name"), "load", None)
+    notes = getattr(error, "__notes__", [])
+    assert any("above if __name__ ==" in note for note in notes) is bool(ADDED)
 
 
 # Other failures -------------------------------------------------------------------------------
@@ -117,7 +128,7 @@ def test_a_failure_that_cannot_be_read_is_a_protocol_error(body: bytes) -> None:
 
 def test_a_worker_that_died_tells_how() -> None:
     status = ExitStatus("it was killed by SIGKILL (exit code -9)", -9, "SIGKILL")
-    error = _failures.died(WORKER, status, 4, "ITERATION")
+    error = _failures.died(WORKER, status, 4, "iteration")
     assert (error.exit_code, error.signal_name, error.last_index) == (-9, "SIGKILL", 4)
     assert "after the item of index 4" in str(error)
     assert "killed by SIGKILL" in str(error)
@@ -125,18 +136,18 @@ def test_a_worker_that_died_tells_how() -> None:
 
 def test_a_worker_that_died_at_once_gets_the_usual_cure() -> None:
     error = _failures.died(
-        WORKER, ExitStatus("it ended with exit code 1", 1), None, "INITIALIZATION"
+        WORKER, ExitStatus("it ended with exit code 1", 1), None, "initialization"
     )
     assert "before any item" in str(error)
     assert "__name__ == '__main__'" in str(error)
 
 
 def test_a_time_out_tells_what_was_awaited() -> None:
-    early = _failures.timed_out(WORKER, 2.5, None, "INITIALIZATION")
-    late = _failures.timed_out(WORKER, 2.5, 7, "ITERATION")
+    early = _failures.timed_out(WORKER, 2.5, None, "initialization")
+    late = _failures.timed_out(WORKER, 2.5, 7, "iteration")
     assert "initialization did not end within timeout=2.5" in str(early)
     assert "after the item of index 7" in str(late)
-    assert (late.seconds, late.last_index, late.state) == (2.5, 7, "ITERATION")
+    assert (late.seconds, late.last_index, late.state) == (2.5, 7, "iteration")
 
 
 def test_an_iterable_that_is_closed_tells_why() -> None:
@@ -150,5 +161,8 @@ def test_a_superseded_pass_names_both() -> None:
 
 def test_a_module_that_refuses_to_load_gets_the_cure_as_a_note() -> None:
     error = arrive(ImportError("module numpy does not support loading in subinterpreters"))
-    cure = ["use iterate_in_subprocess for what imports this module"] if ADDED else []
-    assert getattr(error, "__notes__", []) == [*ADDED, *cure]
+    cure = (
+        "numpy cannot be loaded in a subinterpreter: use iterate_in_subprocess; or import it in an "
+        "initializer, so that a subprocess takes over before the first item"
+    )
+    assert getattr(error, "__notes__", []) == [*ADDED, *([cure] if ADDED else [])]

@@ -15,7 +15,7 @@ _ALLOWED = {
     "_worker": {"_protocol", "_transport"},
     "_backends": {"_transport", "_worker", "_options"},
     "_options": {"_backends"},  # names of backends
-    "_turn": set(),
+    "_turn": {"_transport"},
     "_warn": set(),
     "_failures": {"_transport", "_worker", "_backends"},
     "_passes": {"_protocol", "_transport", "_session", "_warn"},

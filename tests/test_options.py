@@ -60,7 +60,7 @@ def test_counts_of_other_integer_types() -> None:
 
 
 @pytest.mark.parametrize("name", ["timeout", "shutdown_timeout"])
-@pytest.mark.parametrize("value", [0, -1, -0.5, float("nan"), float("inf")])
+@pytest.mark.parametrize("value", [0, -1, -0.5, float("nan"), float("inf"), 10**400])
 def test_seconds_out_of_range(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{name}=.*not a finite number above 0; pass") as caught:
         _check(**{name: value})
@@ -120,6 +120,11 @@ def test_unknown_backend() -> None:
 def test_unknown_fallback() -> None:
     with pytest.raises(ValueError, match=r"fallback='ray' is not known; .*or None"):
         iterate_in_subinterpreter(list, fallback="ray")
+
+
+def test_a_subinterpreter_is_no_fallback() -> None:
+    with pytest.raises(ValueError, match=r"fallback='subinterpreter' is not known; .*or None"):
+        iterate_in_worker(list, fallback="subinterpreter")
 
 
 def test_a_backend_is_no_fallback_for_itself() -> None:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _WHAT = {
     "load": "loading fn and initializers",
-    "initializer": "an initializer",
     "fn": "fn",
     "iter": "iter() of the iterable",
     "next": "next() of the iterator",
@@ -74,7 +73,7 @@ def superseded(before: int, now: int) -> PassSupersededError:
 def died(worker: str, status: ExitStatus, last_index: int | None, state: str) -> WorkerDiedError:
     """Make the error for a worker that ended without a word."""
     hint = ""
-    if state == "INITIALIZATION" and status.code == 1:
+    if state == "initialization" and status.code == 1:
         hint = (
             "; see its traceback above. Each worker imports the main script, so a script must "
             "start workers below if __name__ == '__main__': only"
@@ -94,7 +93,7 @@ def timed_out(
     """Make the error for a worker that took too long."""
     what = (
         "its initialization did not end"
-        if state == "INITIALIZATION"
+        if state == "initialization"
         else f"no item came, {_when(last_index)},"
     )
     return WorkerTimeoutError(
@@ -136,8 +135,8 @@ def _pickling_error(failure: Failure, worker: str) -> NotPicklableError | None:
         return None
     return NotPicklableError(
         f"the item of index {failure.item_index} cannot be sent by the {worker}: it does not "
-        f"pickle ({failure.type_name}: {failure.message}); yield something that does, or install "
-        "cloudpickle in both environments",
+        f"pickle ({failure.type_name}: {failure.message}); yield something that does"
+        + ("" if codec.has_cloudpickle() else ", or install cloudpickle"),
         item_index=failure.item_index,
     )
 
@@ -148,9 +147,10 @@ def _failed_error(
     begun = failure.item_index is not None
     base = WorkerIterationError if begun else WorkerInitializationError
     item = f", at the item of index {failure.item_index}" if begun else ""
-    where = f"{_WHAT[failure.stage]} failed in the {worker}{item}"
+    stage = failure.stage.partition("[")[0]
+    where = f"{_WHAT.get(stage, failure.stage)} failed in the {worker}{item}"
     fields = {
-        "stage": failure.stage,
+        "stage": stage,
         "item_index": failure.item_index,
         "original_type": failure.type_name,
         "remote_traceback": failure.traceback,
@@ -160,10 +160,24 @@ def _failed_error(
         error = base(f"{where}: {failure.type_name}: {failure.message}")
         vars(error).update(fields)
     elif hasattr(error, "add_note"):  # Python 3.11+
-        error.add_note(where)
-        if failure.refused_module:
-            error.add_note("use iterate_in_subprocess for what imports this module")
+        for note in filter(None, (where, _cure(failure))):
+            error.add_note(note)
     return error
+
+
+def _cure(failure: Failure) -> str:
+    if failure.refused_module:
+        return (
+            f"{failure.refused_module} cannot be loaded in a subinterpreter: use "
+            "iterate_in_subprocess; or import it in an initializer, so that a subprocess takes "
+            "over before the first item"
+        )
+    if failure.stage == "load":
+        return (
+            "the worker imports what fn and initializers are made of: define them at the top level "
+            "of a module that it can import, in a script above if __name__ == '__main__':"
+        )
+    return ""
 
 
 def _thaw(data: bytes | None) -> BaseException | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from ._backends import lifetime, registry
 from ._passes import enter_iteration_mode, iterate_results
-from ._protocol.tables import ParentState
 from ._session import Session
 from ._warn import warn
 from .errors import (
@@ -27,22 +26,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_STATES = {
-    ParentState.INITIALIZATION: "initialization",
-    ParentState.STAND_BY: "stand by",
-    ParentState.STARTING: "iteration",
-    ParentState.ITERATION: "iteration",
-    ParentState.STOPPING: "stopping",
-    ParentState.DONE: "closed",
-}
-
 
 class RemoteIterable(Generic[T]):
     """An iterable that lives in a worker.
 
     Every ``iter()`` begins a fresh pass over the same worker. One pass is open at a time: a newer
     one supersedes it, and its iterator then raises `PassSupersededError`. Leaving a loop stops the
-    worker; the next pass finds it ready. Threads may share it, if they agree on who iterates.
+    worker; the next pass finds it ready. Any thread may use it; one iterator is for one thread at a
+    time, as generators are: ``next()`` in two threads at once is a ValueError in one of them.
 
     The worker ends with `close`, at the end of a ``with`` block, when the iterable is dropped,
     after a failure, and with the process.
@@ -83,7 +74,7 @@ class RemoteIterable(Generic[T]):
         ``"initialization"``, ``"stand by"``, ``"iteration"``, ``"stopping"`` (a loop was left, and
         the worker has not confirmed it) or ``"closed"``.
         """
-        return _STATES[self._current.state]
+        return self._current.public_state
 
     def __iter__(self) -> Iterator[T]:
         """Begin a pass.
@@ -130,6 +121,13 @@ class RemoteIterable(Generic[T]):
     ) -> None:
         """Close."""
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied or pickled: there is one worker, and it belongs to this process."""
+        raise TypeError(
+            f"a {type(self).__name__} cannot be copied or pickled, since it holds a worker of this "
+            "process; make one in each process that needs one"
+        )
 
     def __del__(self) -> None:
         session = getattr(self, "_session", None)

@@ -64,8 +64,8 @@ def check(  # as many as there are options
         buffer_bytes=_count("buffer_bytes", buffer_bytes, "bytes"),
         initializers=_initializers(initializer),
         mp_context=_mp_context(mp_context),
-        timeout=None if timeout is None else _seconds("timeout", timeout, "None for no limit"),
-        shutdown_timeout=_seconds("shutdown_timeout", shutdown_timeout, "a few seconds"),
+        timeout=None if timeout is None else _seconds("timeout", timeout, ", or None for no limit"),
+        shutdown_timeout=_seconds("shutdown_timeout", shutdown_timeout, ""),
         daemon=_flag("daemon", daemon),
     )
 
@@ -92,11 +92,14 @@ def _count(name: str, value: Any, unit: str) -> int:
     return number
 
 
-def _seconds(name: str, value: Any, instead: str) -> float:
-    cure = f"pass seconds, more than 0, or {instead}"
+def _seconds(name: str, value: Any, or_else: str) -> float:
+    cure = f"pass seconds, more than 0{or_else}"
     if isinstance(value, (bool, str)) or not hasattr(type(value), "__float__"):
         raise TypeError(f"{name}={value!r} is not a number; {cure}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not (number > 0 and math.isfinite(number)):
         raise ValueError(f"{name}={value!r} is not a finite number above 0; {cure}")
     return number
@@ -140,10 +143,10 @@ def _mp_context(value: Any) -> Any:
 
 
 def _fallback(value: Any, backend: str) -> str | None:
-    if value is None or _name("fallback", value, registry.NAMES, "or None") == backend:
+    # Only a subprocess can be had wherever there are workers at all.
+    if value is None or _name("fallback", value, ("subprocess",), "or None") == backend:
         return None
-    fallback: str = value
-    return fallback
+    return "subprocess"
 
 
 def _name(name: str, value: Any, known: tuple[str, ...], also: str = "") -> str:

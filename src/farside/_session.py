@@ -35,6 +35,16 @@ _FAREWELL_SECONDS = 0.25
 """How long to wait, after a failure, for a worker that is ending by itself."""
 
 
+_STATES = {
+    ParentState.INITIALIZATION: "initialization",
+    ParentState.STAND_BY: "stand by",
+    ParentState.STARTING: "iteration",
+    ParentState.ITERATION: "iteration",
+    ParentState.STOPPING: "stopping",
+    ParentState.DONE: "closed",
+}
+
+
 class Session:
     """One worker and what the parent knows of it.
 
@@ -67,6 +77,11 @@ class Session:
     def state(self) -> ParentState:
         """Where the parent's machine is."""
         return self._machine.state
+
+    @property
+    def public_state(self) -> str:
+        """Where the worker is, in the words of `RemoteIterable.state`."""
+        return "closed" if self._foreign_to else _STATES[self.state]
 
     @property
     def name(self) -> str:
@@ -192,8 +207,8 @@ class Session:
         if self._turn.torn and self.state is not ParentState.DONE:
             self.fail(
                 ProtocolError(
-                    "an earlier KeyboardInterrupt struck in the middle of a step of the protocol, "
-                    "so the worker was ended"
+                    "an exception of a signal handler struck in the middle of a step of the "
+                    "protocol, so the worker was ended; make a new iterable to go on"
                 )
             )
 
@@ -240,11 +255,11 @@ class Session:
         if self._foreign_to:
             self._pass.cancel(_failures.closed(self._foreign_to))
             return
-        state = self.state
-        if state is ParentState.DONE:
+        state = self.public_state
+        if self.state is ParentState.DONE:
             return
         status = self.worker.exit_status()
-        error = _failures.died(self.name, status, self._pass.last_index, state.name)
+        error = _failures.died(self.name, status, self._pass.last_index, state)
         self._turn.run(lambda: self._take_loss(error))
 
     def _take_loss(self, error: FarsideError) -> None:
@@ -255,7 +270,7 @@ class Session:
     def _time_out(self) -> None:
         seconds = self._options.timeout
         assert seconds is not None
-        self.fail(_failures.timed_out(self.name, seconds, self._pass.last_index, self.state.name))
+        self.fail(_failures.timed_out(self.name, seconds, self._pass.last_index, self.public_state))
 
     def _give_up(self, error: FarsideError) -> None:
         """The worker has ended or must; what has arrived can still be taken."""

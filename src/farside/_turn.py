@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
+from ._transport.interrupts import HeldBack
 from .errors import FarsideError
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ class Turn:
     A finalizer may run in the middle of anything, also in the thread that has the turn. So it
     does not take the turn: it leaves a note, and whoever has the turn reads it in the end. A
     signal handler may have to take it all the same (to close an iterable), so the lock is
-    reentrant. And KeyboardInterrupt may strike anywhere: what it has left half done is `torn`.
+    reentrant. KeyboardInterrupt is held back meanwhile; what an exception of another signal's
+    handler has left half done is `torn`.
 
     Args:
         read: what to do with a note. It is called with the turn.
@@ -46,7 +48,7 @@ class Turn:
     def run(self, work: Callable[[], T]) -> T:
         """Take the turn for some work; return what it returns."""
         try:
-            with self._lock:
+            with HeldBack(), self._lock:
                 return self._do(work)
         finally:
             self._read_notes()

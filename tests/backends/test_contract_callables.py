@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import warnings
 from functools import partial
@@ -110,7 +111,10 @@ def hide_cloudpickle() -> None:
     sys.modules["cloudpickle"] = None  # type: ignore[assignment]
 
 
-def test_items_that_only_cloudpickle_would_carry(kind: Kind) -> None:
+def test_items_that_only_cloudpickle_would_carry(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
     with kind.start(make_lambdas, initializer=hide_cloudpickle) as items:
         got, error = take(items)
     assert got == []
@@ -175,6 +179,28 @@ def test_filters_that_do_not_pickle_are_left_out(kind: Kind) -> None:
         warnings.simplefilter("ignore", Local)
         with kind.start(partial(range, 3)) as numbers:
             assert list(numbers) == [0, 1, 2]
+
+
+def environment() -> Iterator[Any]:
+    yield os.environ.get("FARSIDE_TEST")
+    yield getattr(sys, "get_int_max_str_digits", lambda: None)()
+
+
+def test_the_worker_has_the_parents_present_environment(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = hasattr(sys, "set_int_max_str_digits")
+    before = sys.get_int_max_str_digits() if limits else None
+    for value in ("first", "second"):  # whenever a fork server was started
+        monkeypatch.setenv("FARSIDE_TEST", value)
+        if limits:
+            sys.set_int_max_str_digits(5000 + len(value))
+        try:
+            with kind.start(environment) as told:
+                assert list(told) == [value, 5000 + len(value) if limits else None]
+        finally:
+            if before is not None:
+                sys.set_int_max_str_digits(before)
 
 
 def test_a_large_fn(kind: Kind) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import traceback
 from functools import partial
 from typing import TYPE_CHECKING
@@ -91,6 +92,8 @@ def test_initializer_fails(kind: Kind) -> None:
         kind.start(list, initializer=[jobs.note_one, jobs.fail_to_initialize])
     assert isinstance(caught.value, WorkerInitializationError)
     assert caught.value.stage == "initializer"
+    if sys.version_info >= (3, 11):
+        assert "initializer[1] failed in the " in caught.value.__notes__[0]
 
 
 def test_fn_returns_no_iterable(kind: Kind) -> None:

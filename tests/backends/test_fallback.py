@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,8 @@ def test_too_late_to_take_over(subinterpreter_kind: Kind) -> None:
     assert isinstance(error, WorkerIterationError)
     assert isinstance(error, ImportError)
     assert items.state == "closed"
+    if sys.version_info >= (3, 11):
+        assert any("readline cannot be loaded in a sub" in note for note in error.__notes__)
 
 
 def test_no_fallback_wanted(subinterpreter_kind: Kind) -> None:

@@ -63,12 +63,12 @@ def _pretend_main(monkeypatch: pytest.MonkeyPatch, *, file: str | None) -> None:
 def test_main_is_loaded_only_where_the_job_refers_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     _pretend_main(monkeypatch, file=__file__)
     options = check(in_main, backend="auto")
-    job = surroundings.pack(options, load_main=True)
+    job = surroundings.pack(options, in_process=True)
     assert job.surroundings is not None
     assert job.surroundings.main_path == __file__
     for other in (
         surroundings.pack(options),
-        surroundings.pack(check(list, backend="auto"), load_main=True),
+        surroundings.pack(check(list, backend="auto"), in_process=True),
     ):
         assert other.surroundings is not None
         assert other.surroundings.main_path is None

@@ -54,7 +54,7 @@ def initialization_failure(job: Job) -> Failure:
 @pytest.mark.parametrize("error", [*RAISED, StopIteration("early")], ids=repr)
 def test_an_initializer_raises(error: BaseException) -> None:
     failure = initialization_failure(make_job(list, raiser(error)))
-    check(failure, error, "initializer", None)
+    check(failure, error, "initializer[0]", None)
 
 
 @pytest.mark.parametrize("error", [*RAISED, StopIteration("early")], ids=repr)

@@ -28,7 +28,7 @@ def _restored() -> Iterator[None]:
 def surroundings(**changes: Any) -> Surroundings:
     """Make surroundings that change nothing but what is told."""
     here = Surroundings(
-        list(sys.argv), warning_filters.flatten(), sys.getrecursionlimit(), None, None
+        list(sys.argv), warning_filters.flatten(), sys.getrecursionlimit(), None, None, None, None
     )
     return here._replace(**changes)
 
@@ -149,7 +149,7 @@ from farside._worker.job import Job, Surroundings, load_call
 
 name, path = (each or None for each in sys.argv[1:])
 before = sys.modules["__main__"]
-where = Surroundings(["argv"], [], 1000, name, path)
+where = Surroundings(["argv"], [], 1000, None, None, name, path)
 fn, _ = load_call(Job(b"(c__main__\\nfn\\n)t.", where, None, 1))
 (thing,) = fn()
 assert sys.modules["__main__"] is sys.modules["__mp_main__"] is not before

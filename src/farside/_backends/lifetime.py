@@ -37,8 +37,9 @@ def check_start() -> None:
         BackendUnavailableError: the process exits, or it is a worker itself that is just
             importing the main script, which would start workers without end.
     """
-    multiprocessing = sys.modules.get("multiprocessing.process")  # its workers have imported it
-    process = multiprocessing.current_process() if multiprocessing else None
+    # Its workers have imported it wholly; elsewhere, another thread may just be importing it.
+    module = sys.modules.get("multiprocessing.process")
+    process = getattr(module, "current_process", lambda: None)()
     reason = ""
     if _exiting or not threading.main_thread().is_alive():
         reason = "the process is exiting"

@@ -38,7 +38,7 @@ class SubinterpreterBackend(Backend):
         return interpreters.availability()
 
     def start(self, options: Options) -> SubinterpreterWorker:
-        job = surroundings.pack(options, load_main=True)
+        job = surroundings.pack(options, in_process=True)
         # Classes of the main module come back under this name (see _worker.job).
         sys.modules.setdefault("__mp_main__", sys.modules["__main__"])
         interpreters.module()
@@ -68,7 +68,8 @@ class SubinterpreterWorker(Worker):
 
     @property
     def label(self) -> str:
-        return "interpreter ?" if self._interpreter is None else f"interpreter {self._interpreter}"
+        number = self._interpreter
+        return "no interpreter yet" if number is None else f"interpreter {number}"
 
     def wait(self, timeout: float) -> bool:
         # The host cannot be joined by itself: a finalizer that runs in it may get here.

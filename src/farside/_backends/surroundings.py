@@ -6,6 +6,7 @@ import os
 import pickle
 import pickletools
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,28 +20,34 @@ if TYPE_CHECKING:
 
     from .._options import Options
 
+_hiding = threading.RLock()
+
 _CURE = "define it at the top level of a module that the worker can import, or install cloudpickle"
 
 
-def pack(options: Options, *, load_main: bool = False) -> Job:
+def pack(options: Options, *, in_process: bool = False) -> Job:
     """Make the job of a worker that shares nothing with this process.
 
     Args:
         options: what the user asked for.
-        load_main: whether the worker is to load the main module itself, if the job refers to
-            it. (multiprocessing does so for the processes that it starts.)
+        in_process: whether the worker is an interpreter of this process. It then shares the
+            environment, which a fork server has as it was when that started; and it has to load
+            the main module itself, if the job refers to it, which multiprocessing does for the
+            processes that it starts.
 
     Raises:
         NotPicklableError: ``fn`` or an initializer cannot be pickled.
     """
     name, path = main_module()
     call = _pack_call(options, main_importable=bool(name or path))
-    if not (load_main and _refers_to_main(call)):
+    if not (in_process and _refers_to_main(call)):
         name = path = None
     surroundings = Surroundings(
         argv=[str(each) for each in sys.argv],
         warning_filters=warning_filters.flatten(),
         recursion_limit=sys.getrecursionlimit(),
+        int_max_str_digits=getattr(sys, "get_int_max_str_digits", lambda: None)(),
+        environment=None if in_process else dict(os.environ),
         main_name=name,
         main_path=path,
     )
@@ -80,11 +87,12 @@ def unimportable_main_hidden() -> Iterator[None]:
     if main is None or path is None or os.path.exists(path):
         yield
         return
-    del main.__file__
-    try:
-        yield
-    finally:
-        main.__file__ = path
+    with _hiding:
+        main.__dict__.pop("__file__", None)
+        try:
+            yield
+        finally:
+            main.__file__ = path
 
 
 def _pack_call(options: Options, *, main_importable: bool) -> bytes:

@@ -50,6 +50,11 @@ def dumps(obj: object) -> list[Part]:
     return _join(data, buffers) if buffers else [data]
 
 
+def has_cloudpickle() -> bool:
+    """Tell whether cloudpickle is installed."""
+    return _cloudpickle() is not None
+
+
 def dumps_by_value(obj: object) -> bytes | None:
     """Pickle with cloudpickle; None when it is not installed."""
     by_value = _cloudpickle()

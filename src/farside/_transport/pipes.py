@@ -19,6 +19,7 @@ from . import sigpipe
 from .channel import ParentChannel
 from .descriptors import Bell, pipe
 from .frames import Decoder
+from .interrupts import HeldBack
 from .pipe_io import GRANT, check_gone, write_frame
 
 TYPE_CHECKING = False
@@ -123,7 +124,8 @@ class PipeParentChannel(ParentChannel):
         deadline = None if timeout is None else time.monotonic() + timeout
         before = len(into)
         while True:
-            self._read(into)
+            with HeldBack():
+                self._read(into)
             if len(into) > before:
                 return True
             if self._peer_ended:
@@ -140,7 +142,7 @@ class PipeParentChannel(ParentChannel):
             raise ChannelClosedError("this side was closed")
         fd = self._frames.fileno()
         if not self._in_step:
-            raise ProtocolError("receiving a frame was interrupted, the stream is out of step")
+            raise ProtocolError("an exception of a signal handler struck while frames were read")
         self._in_step = False
         before = len(into)
         try:
@@ -155,8 +157,8 @@ class PipeParentChannel(ParentChannel):
         except OSError as error:  # a signal handler may have closed this side
             check_gone(error)
             raise ChannelClosedError("this side was closed") from None
-        # Whatever else was raised between reading and decoding (KeyboardInterrupt can be) leaves
-        # the stream out of step; then no later frame is trusted.
+        # Whatever else was raised between reading and decoding (by a handler of another signal
+        # than SIGINT) leaves the stream out of step; then no later frame is trusted.
         self._in_step = True
         if len(into) == before:
             cut = " in the middle of a frame" if self._decoder.partial else ""

@@ -65,8 +65,8 @@ class _Execution:
                 job = Job(*codec.loads(job))
             self._window = Window(job.buffer_size, job.buffer_bytes)
             fn, initializers = load_call(job)
-            stage = "initializer"
-            for initializer in initializers:
+            for number, initializer in enumerate(initializers):
+                stage = f"initializer[{number}]"
                 initializer()
             stage = "fn"
             self._iterable = _iterable(fn())

@@ -7,6 +7,7 @@ they can be loaded.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import namedtuple
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
         argv: list[str]
         warning_filters: list[PlainFilter]
         recursion_limit: int
+        int_max_str_digits: int | None
+        environment: dict[str, str] | None
         main_name: str | None
         main_path: str | None
 
@@ -43,7 +46,15 @@ if TYPE_CHECKING:
 else:
     Surroundings = namedtuple(
         "Surroundings",
-        ["argv", "warning_filters", "recursion_limit", "main_name", "main_path"],
+        [
+            "argv",
+            "warning_filters",
+            "recursion_limit",
+            "int_max_str_digits",
+            "environment",
+            "main_name",
+            "main_path",
+        ],
     )
     Job = namedtuple("Job", ["call", "surroundings", "buffer_size", "buffer_bytes"])
 
@@ -68,6 +79,11 @@ def load_call(job: Job) -> Call:
         return _load(job)
     sys.argv[:] = given.argv
     sys.setrecursionlimit(given.recursion_limit)
+    if given.int_max_str_digits is not None:
+        sys.set_int_max_str_digits(given.int_max_str_digits)
+    if given.environment is not None and given.environment != os.environ:
+        os.environ.clear()
+        os.environ.update(given.environment)
     complete = warning_filters.install(given.warning_filters)
     if given.main_name is not None or given.main_path is not None:
         _load_main(given.main_name, given.main_path)
