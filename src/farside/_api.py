@@ -94,9 +94,10 @@ def iterate_in_subinterpreter(
         buffer_size: see `iterate_in_subprocess`.
         initializer: see `iterate_in_subprocess`.
         timeout: see `iterate_in_subprocess`.
-        fallback: backend that takes over, with a `BackendFallbackWarning`, where a
+        fallback: ``"subprocess"`` takes over, with a `BackendFallbackWarning`, where a
             subinterpreter cannot be had: this Python has none, or an extension module (such as
-            NumPy's) refuses to load in one. None: raise instead.
+            NumPy's) refuses to load in one, before any item was taken. None: raise instead.
+            (`iterate_in_worker` also takes options for the subprocess.)
         buffer_bytes: see `iterate_in_subprocess`.
         shutdown_timeout: see `iterate_in_subprocess`.
 
