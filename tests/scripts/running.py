@@ -38,27 +38,33 @@ class Script:
     """A Python process that runs, its workers included; at the end of ``with``, nothing does."""
 
     def __init__(
-        self, folder: Path, command: Sequence[str], *, kind: Kind, stdin: int | str = ""
+        self,
+        folder: Path,
+        command: Sequence[str],
+        *,
+        kind: Kind,
+        stdin: str = "",
+        terminal: int | None = None,
     ) -> None:
         env = {name: text for name, text in os.environ.items() if not name.startswith("COVERAGE_")}
         env[KIND_VARIABLE] = kind.name
         env["PYTHONPATH"] = os.pathsep.join(map(str, _PATHS))
         self._err = folder / "stderr.txt"
+        pipe = subprocess.PIPE if terminal is None else terminal
         with self._err.open("wb") as err:
             self._process = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=folder,
                 env=env,
-                stdin=subprocess.PIPE if isinstance(stdin, str) else stdin,
-                stdout=subprocess.PIPE,
-                stderr=err,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=err if terminal is None else terminal,
                 start_new_session=True,
             )
         self.pid = self._process.pid
-        if isinstance(stdin, str):
-            assert self._process.stdin is not None
-            with self._process.stdin as pipe:
-                pipe.write(stdin.encode())
+        if self._process.stdin is not None:
+            with self._process.stdin as script:
+                script.write(stdin.encode())
 
     def line(self) -> str:
         """Wait for a line that the script prints."""
@@ -84,19 +90,13 @@ class Script:
         try:
             code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"it hangs; {self._said()}") from None
-        self.await_end_of(self.processes, AFTERMATH_S)
-        assert self._process.stdout is not None
-        return Done(code, self._process.stdout.read().decode(), self._err.read_text())
-
-    @staticmethod
-    def await_end_of(find: object, seconds: float) -> None:
-        """Fail if what `find` finds is still there after so many seconds."""
-        assert callable(find)
-        deadline = time.monotonic() + seconds
-        while left := find():
+            left = self._kill_all()
+            raise AssertionError(f"{left} hang; they printed {self._said()}") from None
+        deadline = time.monotonic() + AFTERMATH_S
+        while left := self.processes():
             assert time.monotonic() < deadline, f"left behind: {left}"
             time.sleep(0.01)
+        return Done(code, *self._said())
 
     def __enter__(self) -> Script:
         return self
@@ -107,21 +107,20 @@ class Script:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
+        self._kill_all()
         self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
-    def _said(self) -> str:
+    def _kill_all(self) -> set[int]:
         processes = self.processes()
         for pid in processes:
             os.kill(pid, signal.SIGKILL)
-        assert self._process.stdout is not None
-        return (
-            f"its processes are {processes}; it printed {self._process.stdout.read()!r} and "
-            f"{self._err.read_text()!r}"
-        )
+        return processes
+
+    def _said(self) -> tuple[str, str]:
+        out = b"" if self._process.stdout is None else self._process.stdout.read()
+        return out.decode(), self._err.read_text()
 
 
 def write_script(folder: Path, source: str, name: str = "script.py") -> Path:
@@ -133,7 +132,7 @@ def write_script(folder: Path, source: str, name: str = "script.py") -> Path:
 
 
 def run_command(
-    folder: Path, *command: str, kind: Kind, stdin: int | str = "", timeout: float = 20
+    folder: Path, *command: str, kind: Kind, stdin: str = "", timeout: float = 20
 ) -> Done:
     """Run Python with some arguments."""
     with Script(folder, command, kind=kind, stdin=stdin) as script:
@@ -141,7 +140,7 @@ def run_command(
 
 
 def run_script(
-    folder: Path, source: str, *args: str, kind: Kind, stdin: int | str = "", timeout: float = 20
+    folder: Path, source: str, *args: str, kind: Kind, stdin: str = "", timeout: float = 20
 ) -> Done:
     """Run a text as a script."""
     path = write_script(folder, source)

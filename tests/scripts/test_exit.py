@@ -5,6 +5,7 @@ The process ends by itself, with its own exit code, says nothing, and leaves not
 
 from __future__ import annotations
 
+import re
 from textwrap import indent
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,12 @@ def check(done: Done, out: str = "end\n", code: int = 0) -> None:
 
 @pytest.mark.parametrize("act", ["idle", "produce", "credit", "send", "loop", "sleep"])
 def test_wherever_the_worker_is(tmp_path: Path, kind: Kind, act: str) -> None:
-    check(run(tmp_path, f"held = begin({act!r})\nprint('end')", kind))
+    # Where Python code of a subinterpreter still runs as the process ends, it crashes, sometimes.
+    racy = not kind.is_process and act in {"produce", "loop"}
+    for number in range(5 if racy else 1):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        check(run(folder, f"held = begin({act!r})\nprint('end')", kind))
 
 
 CASES = {
@@ -154,20 +160,6 @@ if __name__ == "__main__":
 
 def test_a_worker_started_when_all_others_have_ended(tmp_path: Path, kind: Kind) -> None:
     check(run_script(tmp_path, LATE, kind=kind, timeout=EXIT_S))
-
-
-@pytest.mark.parametrize("act", ["loop", "produce"])
-def test_python_code_in_a_subinterpreter_again_and_again(
-    tmp_path: Path, subinterpreter_kind: Kind, act: str
-) -> None:
-    for number in range(5):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        check(run(folder, f"held = begin({act!r})\nprint('end')", subinterpreter_kind))
-
-
-def test_python_code_in_several_subinterpreters(tmp_path: Path, subinterpreter_kind: Kind) -> None:
-    check(run(tmp_path, "held = [begin('loop') for _ in '1234']\nprint('end')", subinterpreter_kind))
 
 
 @pytest.mark.parametrize("act", ["produce", "sleep"])

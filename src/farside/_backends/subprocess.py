@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import multiprocessing
 import multiprocessing.util
@@ -33,11 +32,10 @@ if TYPE_CHECKING:
 _REAP_SECONDS = 1.0
 """How long the exit code may lag behind the end of the process: a fork server reports it."""
 
-# The latest to register is called first: before multiprocessing, whose own function would wait
-# for processes that nobody has told to end. It is registered when this module imports it.
-atexit.register(lifetime.close_all)
-
 _numbers = count(1)
+
+_armed_in = 0
+"""The process in which `_arm` has done its work."""
 
 _home = os.getpid()
 """The process that has imported this module; in a forked child it is another."""
@@ -91,6 +89,7 @@ class ProcessWorker(Worker):
         self._exit_code: int | None = None
         self._handle = _open_pidfd(process)
         channel.watch(self._sentinel())
+        _arm()
         lifetime.track(self)
 
     @property
@@ -161,6 +160,18 @@ class ProcessWorker(Worker):
         # A pidfd tells of this process alone. The sentinel of multiprocessing is a pipe, which a
         # child of the worker may hold open.
         return self._process.sentinel if self._handle is None else self._handle.fileno()
+
+
+def _arm() -> None:
+    """Let multiprocessing call `lifetime.close_all` before it waits for its processes at exit.
+
+    It does so in its own processes too, which do not run what is registered with atexit (before
+    Python 3.14, or not what was registered before a fork).
+    """
+    global _armed_in  # noqa: PLW0603  a fork makes another process of this one
+    if _armed_in != os.getpid():
+        multiprocessing.util.Finalize(None, lifetime.close_all, exitpriority=100)
+        _armed_in = os.getpid()
 
 
 class _Passed:
