@@ -1,4 +1,4 @@
-"""What scripts start workers with. (Workers do not import it: it imports all of farside.)"""
+"""What scripts start workers with. Workers do not import it: it imports all of farside."""
 
 from __future__ import annotations
 

@@ -1,0 +1,207 @@
+"""Forks of the parent, and workers of workers."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+import traceback
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside import BackendUnavailableError, IterableClosedError, iterate_in_subprocess
+from tests import jobs
+from tests.faults.nesting import Nests
+from tests.kinds import KINDS, SUBPROCESSES, Kind, take
+from tests.scripts.running import run_script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+PROMPT_S = 1.9
+"""Less than a worker gets to end by itself before it is killed."""
+
+
+SPAWN, FORKSERVER, FORK = SUBPROCESSES
+
+
+def in_forked_child(check: Callable[[], None]) -> None:
+    """Call it in a forked child, and fail if it fails there."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        with open(write, "w") as report:
+            try:
+                check()
+            except BaseException:  # whatever it is, it is the parent's
+                report.write(traceback.format_exc())
+        os._exit(0)
+    os.close(write)
+    with open(read) as report:
+        problem = report.read()
+    _, status = os.waitpid(child, 0)
+    assert (status, problem) == (0, "")
+
+
+def test_a_forked_child_is_told_whose_iterable_it_is(subprocess_kind: Kind) -> None:
+    with subprocess_kind.start(jobs.Endless) as numbers:
+        iterator = iter(numbers)
+        assert next(iterator) == 0
+        parent = os.getpid()
+
+        def check() -> None:
+            message = f"belongs to process {parent}, of which this process is a forked child"
+            with pytest.raises(IterableClosedError, match=message):
+                iter(numbers)
+            with pytest.raises(IterableClosedError, match=message):
+                for _ in iterator:  # what had arrived before the fork is there
+                    pass
+            assert "RemoteIterable" in repr(numbers)
+
+        in_forked_child(check)
+        assert [next(iterator) for _ in range(1000)] == list(range(1, 1001))
+        assert next(iter(numbers)) == 0
+
+
+def test_closing_in_a_forked_child_does_not_touch_the_worker(subprocess_kind: Kind) -> None:
+    with subprocess_kind.start(partial(jobs.Numbers, 1000)) as numbers:
+        iterator = iter(numbers)
+        assert next(iterator) == 0
+
+        def check() -> None:
+            iterator.close()  # type: ignore[attr-defined]
+            numbers.close()
+            numbers.terminate()
+
+        in_forked_child(check)
+        assert list(iterator) == list(range(1, 1000))
+        assert list(numbers) == list(range(1000))
+
+
+def test_collecting_in_a_forked_child_does_not_touch_the_worker(subprocess_kind: Kind) -> None:
+    numbers = subprocess_kind.start(partial(jobs.Numbers, 1000))
+    iterator = iter(numbers)
+    assert next(iterator) == 0
+
+    def check() -> None:
+        nonlocal numbers, iterator
+        del numbers, iterator
+        gc.collect()
+
+    in_forked_child(check)
+    assert list(iterator) == list(range(1, 1000))
+    assert list(numbers) == list(range(1000))
+    numbers.close()
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork", None])
+def test_a_forked_child_has_workers_of_its_own(method: str | None) -> None:
+    with SPAWN.start(partial(jobs.Numbers, 1000)) as numbers:
+        iterator = iter(numbers)
+        assert next(iterator) == 0
+
+        def check() -> None:
+            with iterate_in_subprocess(jobs.Tellers, mp_context=method) as own:
+                [(pid, _)] = own
+                assert pid != os.getpid()
+
+        in_forked_child(check)
+        assert list(iterator) == list(range(1, 1000))
+
+
+def test_a_forked_child_cannot_use_the_fork_server_of_its_parent() -> None:
+    with FORKSERVER.start(jobs.Tellers) as tellers:
+
+        def check() -> None:
+            with pytest.raises(BackendUnavailableError, match="use mp_context='spawn'"):
+                FORKSERVER.start(jobs.Tellers)
+
+        in_forked_child(check)
+        assert len(list(tellers)) == 1
+
+
+CHILD_EXITS = """\
+import os, sys
+
+if __name__ == "__main__":
+    from functools import partial
+    from tests.jobs import Numbers
+    from tests.scripts.starting import start
+
+    numbers = start(partial(Numbers, 1000), daemon=sys.argv[1] == "daemon")
+    iterator = iter(numbers)
+    next(iterator)
+    child = os.fork()
+    if not child:
+        sys.exit(5)  # in an orderly way: what is registered at exit is called
+    _, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status))
+    print(list(iterator) == list(range(1, 1000)), list(numbers) == list(range(1000)))
+"""
+
+
+@pytest.mark.parametrize("daemon", ["daemon", "no daemon"])
+def test_the_exit_of_a_forked_child_does_not_touch_the_worker(
+    tmp_path: Path, subprocess_kind: Kind, daemon: str
+) -> None:
+    done = run_script(tmp_path, CHILD_EXITS, daemon, kind=subprocess_kind)
+    assert done == (0, "5\nTrue True\n", "")
+
+
+def test_workers_that_are_forked_one_after_the_other(subprocess_kind: Kind) -> None:
+    with subprocess_kind.start(partial(jobs.Numbers, 1000)) as first:
+        iterator = iter(first)
+        assert next(iterator) == 0
+        with FORK.start(partial(jobs.Numbers, 10)) as second:
+            assert list(second) == list(range(10))
+            assert next(iterator) == 1
+            first.close()
+            assert list(second) == list(range(10))
+
+
+def test_fork_is_refused_while_a_subinterpreter_lives(kind: Kind) -> None:
+    with kind.start(partial(jobs.Numbers, 10)) as numbers:
+        if kind.is_process:
+            with FORK.start(jobs.Tellers) as tellers:
+                assert len(list(tellers)) == 1
+        else:
+            with pytest.raises(BackendUnavailableError, match="subinterpreter lives") as caught:
+                FORK.start(jobs.Tellers)
+            assert "use mp_context='forkserver' or 'spawn'" in str(caught.value)
+        assert list(numbers) == list(range(10))
+    with FORK.start(jobs.Tellers) as tellers:
+        assert len(list(tellers)) == 1
+
+
+REFUSED = {
+    ("fork", "forkserver"),  # the one of its parent answers only to that
+    ("subinterpreter", "fork"),  # Python forbids it
+    ("subinterpreter", "subinterpreter"),  # it has no daemon threads, which hosts have to be
+}
+
+
+@pytest.mark.parametrize("inner", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("keep", [False, True], ids=["closed", "kept"])
+def test_a_worker_of_a_worker(kind: Kind, inner: Kind, keep: bool) -> None:  # noqa: FBT001
+    options: dict[str, Any] = {"backend": inner.backend, "fallback": None, **inner.options}
+    fn: Any = partial(Nests, options, keep=keep)
+    nested = kind.start(fn)
+    got, error = take(nested)
+    begin = time.monotonic()
+    nested.close()
+    assert time.monotonic() - begin < PROMPT_S
+    if (kind.name, inner.name) in REFUSED:
+        assert isinstance(error, BackendUnavailableError)
+    else:
+        assert error is None
+        middle, (innermost, _) = got
+        assert (middle == os.getpid()) is not kind.is_process
+        assert (innermost == middle) is not inner.is_process
+
+
+def test_a_worker_of_a_worker_by_default(kind: Kind) -> None:
+    with kind.start(partial(Nests, {})) as nested:
+        assert len(list(nested)) == 2

@@ -1,0 +1,122 @@
+"""A parent that is killed, whatever its workers do: all of them are gone within about a second."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.scripts.running import Script, write_script
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.kinds import Kind
+
+GONE_S = 2.0
+"""Twice what is promised: the machine may be busy."""
+
+
+class Watched:
+    """A process whose end can be awaited though it is no child of this one."""
+
+    def __init__(self, pid: str) -> None:
+        self.pid = int(pid)
+        self._fd = os.pidfd_open(self.pid)
+
+    def ends_by(self, deadline: float) -> bool:
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        return bool(poll.poll(max(0, deadline - time.monotonic()) * 1000))
+
+    def __del__(self) -> None:
+        os.close(self._fd)
+
+
+EACH_ACT = """\
+import os, signal
+
+if __name__ == "__main__":
+    from tests.scripts.starting import begin
+
+    signal.signal(signal.SIGUSR1, lambda *_: os._exit(1))
+    acts = ["idle", "produce", "credit", "send", "loop", "sleep"]
+    workers = [begin(act) for act in acts]
+    print(*(worker.pid for worker in workers), flush=True)
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("way", ["SIGKILL", "SIGTERM", "os._exit"])
+def test_no_worker_outlives_its_parent(tmp_path: Path, subprocess_kind: Kind, way: str) -> None:
+    path = write_script(tmp_path, EACH_ACT)
+    with Script(tmp_path, [str(path)], kind=subprocess_kind) as script:
+        workers = [Watched(pid) for pid in script.line().split()]
+        assert len(workers) == 6
+        number = signal.SIGUSR1 if way == "os._exit" else getattr(signal, way)
+        os.kill(script.pid, number)
+        deadline = time.monotonic() + GONE_S
+        assert [worker.ends_by(deadline) for worker in workers] == [True] * 6
+        done = script.wait(5)
+        assert (done.code, done.err) == (1 if way == "os._exit" else -number, "")
+
+
+INITIALIZING = """\
+import os, time
+
+def initialize():
+    print(os.getpid(), flush=True)
+    time.sleep(3600)
+
+if __name__ == "__main__":
+    from tests.scripts.starting import start
+    start(list, initializer=initialize)
+"""
+
+
+def test_a_worker_that_is_being_initialized(tmp_path: Path, subprocess_kind: Kind) -> None:
+    path = write_script(tmp_path, INITIALIZING)
+    with Script(tmp_path, [str(path)], kind=subprocess_kind) as script:
+        worker = Watched(script.line())
+        os.kill(script.pid, signal.SIGKILL)
+        assert worker.ends_by(time.monotonic() + GONE_S)
+        assert script.wait(5).err == ""
+
+
+LATER_CHILDREN = """\
+import os, signal, subprocess, sys
+
+if __name__ == "__main__":
+    from tests.scripts.acts import Acts, Sign
+    from tests.scripts.starting import begin
+    from farside import iterate_in_subprocess
+
+    worker = begin("idle")
+    child = os.fork()
+    if not child:
+        signal.pause()
+    code = "import signal; signal.pause()"
+    started = subprocess.Popen([sys.executable, "-c", code], close_fds=False)
+    later = iterate_in_subprocess(Acts("idle", Sign("sign")), mp_context="fork")
+    print(worker.pid, child, started.pid, *later, flush=True)
+    signal.pause()
+"""
+
+
+def test_what_was_started_later_holds_no_descriptor_of_the_worker(
+    tmp_path: Path, subprocess_kind: Kind
+) -> None:
+    path = write_script(tmp_path, LATER_CHILDREN)
+    with Script(tmp_path, [str(path)], kind=subprocess_kind) as script:
+        worker, *others = [Watched(pid) for pid in script.line().split()]
+        assert len(others) == 3
+        for other in others:
+            os.kill(other.pid, signal.SIGSTOP)
+        os.kill(script.pid, signal.SIGKILL)
+        now = time.monotonic()
+        assert worker.ends_by(now + GONE_S)
+        assert not any(other.ends_by(now) for other in others)
