@@ -42,20 +42,11 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("how", ["file", "standard input"])
+@pytest.mark.parametrize("by_file", [True, False], ids=["file", "standard input"])
 def test_the_first_workers_of_a_process_start_in_threads(
-    kind: Kind, how: str, tmp_path: Path
+    kind: Kind, tmp_path: Path, *, by_file: bool
 ) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(AT_ONCE)
-    program = "-" if how == "standard input" else str(script)
-    run = subprocess.run(
-        [sys.executable, program, kind.backend],
-        input=AT_ONCE if program == "-" else "",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = run_script(tmp_path, AT_ONCE, kind.backend, by_file=by_file)
     assert (run.stdout, run.stderr) == ("[]\n", "")
 
 
@@ -69,6 +60,7 @@ def test_it_is_neither_copied_nor_pickled() -> None:
 
 BUSY = """\
 import os, signal, sys
+from tests import jobs
 from tests.kinds import KINDS
 
 if __name__ == "__main__":
@@ -89,15 +81,22 @@ if __name__ == "__main__":
 
 
 def test_ctrl_c_in_a_busy_loop_does_no_harm(kind: Kind, tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(BUSY)
-    # Coverage is left out: an interrupt can leave it with its own lock locked.
+    run = run_script(tmp_path, BUSY, kind.name)
+    assert (run.stdout, run.stderr) == ("every pass was whole\n", "")
+
+
+def run_script(
+    folder: Path, text: str, *args: str, by_file: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run a script, without coverage: that warns, and an interrupt can leave its lock locked."""
+    script = folder / "script.py"
+    script.write_text(text)
     environment = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
-    run = subprocess.run(
-        [sys.executable, str(script), kind.name],
+    return subprocess.run(
+        [sys.executable, str(script) if by_file else "-", *args],
+        input="" if by_file else text,
         env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (run.stdout, run.stderr) == ("every pass was whole\n", "")

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 import farside
-from farside import FarsideError, WorkerTimeoutError
-from tests import jobs
-from tests.kinds import SUBPROCESSES
 from tests.scripts.running import Script, write_script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
-
-    from farside import RemoteIterable
     from tests.kinds import Kind
     from tests.scripts.running import Done
 
@@ -177,97 +168,3 @@ def test_twice(tmp_path: Path, kind: Kind) -> None:
         assert script.line() == "and again"
         assert time.monotonic() - begin < AT_ONCE_S
         assert script.wait(END_S) == (0, "", "")
-
-
-class InterruptAt:
-    """Sends this process SIGINT at the n-th point of farside's own code where Python heeds it.
-
-    That is where a function begins, and where one that is written in C has returned.
-    """
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.where = ""
-
-    def __enter__(self) -> InterruptAt:
-        self._before = sys.getprofile()
-        sys.setprofile(self._profile)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.setprofile(self._before)
-
-    def _profile(self, frame: FrameType, event: str, _arg: object) -> None:
-        code = frame.f_code
-        if event in {"call", "c_return"} and code.co_filename.startswith(_HERE):
-            self.count -= 1
-            if not self.count:
-                self.where = f"{Path(code.co_filename).name}:{frame.f_lineno}, in {code.co_name}"
-                signal.raise_signal(signal.SIGINT)
-
-
-def leave(numbers: RemoteIterable[int]) -> None:
-    iterator: Any = iter(numbers)
-    try:
-        next(iterator)
-    finally:
-        iterator.close()
-
-
-def supersede(numbers: RemoteIterable[int]) -> None:
-    older: Any = iter(numbers)
-    try:
-        next(older)
-        leave(numbers)
-    finally:
-        older.close()
-
-
-def finish(numbers: RemoteIterable[int]) -> None:
-    iterator: Any = iter(numbers)
-    try:
-        for _ in iterator:
-            pass
-    finally:
-        iterator.close()
-
-
-def close(numbers: RemoteIterable[int]) -> None:
-    iterator: Any = iter(numbers)
-    try:
-        next(iterator)
-        numbers.close()
-    finally:
-        iterator.close()
-
-
-@pytest.mark.parametrize("act", [leave, supersede, finish, close])
-def test_at_every_point(act: Callable[[RemoteIterable[int]], None]) -> None:
-    """Wherever it strikes, the iterable can be used again or says why not; nothing hangs."""
-    fork: Kind = SUBPROCESSES[2]  # the parent's code is the same for all
-    start = partial(fork.start, partial(jobs.Numbers, 5), buffer_size=1, timeout=5)
-    numbers = start()
-    problems = []
-    count = 0
-    while True:
-        count += 1
-        try:
-            with InterruptAt(count) as at:
-                act(numbers)
-        except KeyboardInterrupt:
-            pass
-        if not at.where:
-            break
-        try:
-            if list(numbers) != list(range(5)):
-                problems.append(f"{at.where}: a pass is wrong")
-        except FarsideError as error:
-            if isinstance(error.__cause__ or error, WorkerTimeoutError):
-                problems.append(f"{at.where}: the next pass hangs")
-            begin = time.monotonic()
-            numbers.close()
-            if time.monotonic() - begin > AT_ONCE_S:
-                problems.append(f"{at.where}: closing takes long")
-            numbers = start()
-    numbers.close()
-    assert problems == []

@@ -117,6 +117,10 @@ class ProcessWorker(Worker):
     def _reap(self) -> None:
         # In an order that can be taken up again: KeyboardInterrupt may strike in between.
         if self._exit_code is None:
+            self._exit_code = self._process.exitcode
+        if self._exit_code is None:
+            # Not at once: it imports modules that, at the exit of a Python before 3.13, let an
+            # uncaught KeyboardInterrupt lose its exit status.
             self._process.join(_REAP_SECONDS)
             self._exit_code = self._process.exitcode
         if self._exit_code is None:  # pragma: no cover  only a fork server that hangs
