@@ -3,7 +3,6 @@
 import os
 import pickle
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -160,16 +159,3 @@ def test_sigterm_ends_the_worker() -> None:
         os.kill(child.pid, signal.SIGTERM)
         with pytest.raises(ChannelClosedError):
             child.receive()
-
-
-def test_a_worker_that_is_blocked_in_c_code_ends_itself_without_its_parent(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(listener, "_PATIENCE", (0.0, 0.0))
-    monkeypatch.setattr(listener, "_GRACE", 0.0)
-    never = threading.Lock()
-    never.acquire()
-    with forked_worker(make_job(lambda: iter(never.acquire, None)), code=1) as child:
-        assert child.receive().kind == Status.INITIALIZATION_SUCCEEDED
-        child.parent.send(Cmd.START_ITERATION, 1)
-        assert child.receive().kind == Status.ITERATION_STARTED
