@@ -144,13 +144,13 @@ def test_item_that_does_not_unpickle(kind: Kind) -> None:
 
 
 def test_timeout_of_an_item(kind: Kind) -> None:
-    with kind.start(partial(jobs.Spins, 2), timeout=0.3) as numbers:
+    with kind.start(partial(jobs.Spins, 2), timeout=2) as numbers:
         iterator = iter(numbers)
         assert [next(iterator), next(iterator)] == [0, 1]
         with pytest.raises(TimeoutError, match="after the item of index 1") as caught:
             next(iterator)
         assert isinstance(caught.value, WorkerTimeoutError)
-        assert (caught.value.seconds, caught.value.last_index) == (0.3, 1)
+        assert (caught.value.seconds, caught.value.last_index) == (2.0, 1)
         assert numbers.state == "closed"
 
 
