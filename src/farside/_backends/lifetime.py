@@ -37,9 +37,11 @@ def check_start() -> None:
         BackendUnavailableError: the process exits, or it is a worker itself that is just
             importing the main script, which would start workers without end.
     """
-    # Its workers have imported it wholly; elsewhere, another thread may just be importing it.
-    module = sys.modules.get("multiprocessing.process")
-    process = getattr(module, "current_process", lambda: None)()
+    process: object = None
+    if "multiprocessing.process" in sys.modules:  # its workers have imported it
+        from multiprocessing.process import current_process  # another thread may be just at it
+
+        process = current_process()
     reason = ""
     if _exiting or not threading.main_thread().is_alive():
         reason = "the process is exiting"
