@@ -191,12 +191,10 @@ def test_a_grandchild_does_not_hold_up_the_death_in_stand_by(
 ) -> None:
     sign = Sign(str(tmp_path / "sign"))
     die_later = partial(dying.die_later, 3, sign)
-    fn = partial(dying.LeavesGrandchild, sign.wait)
+    fn = partial(dying.LeavesGrandchild, int)
     with subprocess_kind.start(fn, initializer=die_later) as items:
-        iterator = iter(items)
-        grandchild = next(iterator)
+        grandchild, *_ = items
         try:
-            del iterator
             sign.give()
             await_end(pid_of(items))
             with at_once():

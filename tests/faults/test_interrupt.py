@@ -52,13 +52,15 @@ from tests.scripts.acts import Sign
 
 class Gate:
     "Yields numbers, and in its first pass waits for a sign after the first."
-    def __init__(self, sign):
+    def __init__(self, reached, sign):
+        self.reached = reached
         self.sign = sign
 
     def __iter__(self):
         yield 0
         sign, self.sign = self.sign, None
         if sign:
+            self.reached.give()
             sign.wait()
         yield from range(1, 100)
 
@@ -68,10 +70,11 @@ if __name__ == "__main__":
 """
 
 IN_NEXT = """\
-    sign = Sign("sign")
-    with start(partial(Gate, sign)) as numbers:
+    reached, sign = Sign("reached"), Sign("sign")
+    with start(partial(Gate, reached, sign)) as numbers:
         try:
             for number in numbers:
+                reached.wait()
                 print("ready", flush=True)
         except KeyboardInterrupt:
             print("interrupted", flush=True)
