@@ -17,7 +17,7 @@ from ..errors import ChannelClosedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 # Reentrant, since a Descriptor may be collected, and so closed, while this thread holds it.
 _lock = threading.RLock()
@@ -67,6 +67,12 @@ def pipe() -> tuple[Descriptor, Descriptor]:
     with _lock:  # a fork in another thread waits until both ends are on record
         read, write = os.pipe()
         return Descriptor(read), Descriptor(write)
+
+
+def opened(opener: Callable[[], int]) -> Descriptor:
+    """Own the descriptor that a function opens."""
+    with _lock:  # as above
+        return Descriptor(opener())
 
 
 class Bell:
