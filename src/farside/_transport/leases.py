@@ -65,7 +65,10 @@ class Lessor:
         return self._held
 
     def lend(self, slot: int, offset: int, nbytes: int) -> memoryview:
-        """Return a writable view of a block, or of a copy of it."""
+        """Return a writable view of a block, or of a copy of it.
+
+        What a signal handler raises in here may lose the block: see `interrupts.HeldBack`.
+        """
         if self._ended:
             self._settle()
         if self._held + nbytes > self._limit:
