@@ -12,6 +12,7 @@ from farside._session import Session
 from farside._transport import codec
 from farside._transport.channel import ParentChannel
 from farside._transport.frames import Frame
+from farside._transport.items import Encoder, pack
 from farside._worker.failure import describe
 from farside.errors import ChannelClosedError
 
@@ -31,6 +32,7 @@ class ScriptedChannel(ParentChannel):
     def __init__(self) -> None:
         self.script: deque[Frame | BaseException | Callable[[], object] | None] = deque()
         self.told: list[tuple[Any, ...]] = []
+        self.taken: list[tuple[int, int]] = []
         self.closed = False
 
     def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> None:
@@ -39,8 +41,11 @@ class ScriptedChannel(ParentChannel):
         assert not parts
         self.told.append((Cmd(kind).name, epoch))
 
-    def grant(self, epoch: int, total: int) -> None:
-        self.told.append(("credit", epoch, total))
+    def take(self, epoch: int, total: int) -> None:
+        self.taken.append((epoch, total))
+
+    def revoke(self, epoch: int) -> None:
+        self.told.append(("revoke", epoch))
 
     def receive(self, into: deque[Frame], timeout: float | None) -> bool:
         while self.script and not self.closed:
@@ -104,8 +109,10 @@ def status(kind: int, epoch: int = 0, body: bytes = b"") -> Frame:
     return Frame(kind, epoch, body)
 
 
-def item(epoch: int, value: object) -> Frame:
-    return Frame(Status.ITERATOR_SUCCESS, epoch, b"".join(codec.dumps(value)))
+def items(epoch: int, *values: object) -> Frame:
+    encoder = Encoder(None)
+    parts, _ = pack([encoder.encode(value) for value in values], atoms=False)
+    return Frame(Status.ITERATOR_SUCCESS, epoch, b"".join(parts), len(values))
 
 
 def failure(kind: int, epoch: int, error: BaseException, stage: str, index: int | None) -> Frame:

@@ -21,10 +21,9 @@ from farside._passes import drain, enter_iteration_mode, iterate_results
 from farside._protocol.messages import EXHAUSTED, Status
 from farside._protocol.tables import ParentState
 from farside._session import Session
-from farside._transport.channel import REVOKED
 from tests import scripted
 from tests.kinds import take
-from tests.scripted import failure, item, status
+from tests.scripted import failure, items, status
 
 STARTED, FINISHED = Status.ITERATION_STARTED, Status.ITERATION_FINISHED
 
@@ -37,7 +36,7 @@ def _iterate(session: Session) -> Any:
 
 def test_a_pass() -> None:
     session, channel = scripted.session()
-    channel.script += [status(STARTED, 1), item(1, "a"), item(1, "b"), status(FINISHED, 1)]
+    channel.script += [status(STARTED, 1), items(1, "a"), items(1, "b"), status(FINISHED, 1)]
     assert list(_iterate(session)) == ["a", "b"]
     assert session.state is ParentState.STAND_BY
     assert channel.told == [("START_ITERATION", 1)]
@@ -45,11 +44,11 @@ def test_a_pass() -> None:
 
 def test_leftovers_of_earlier_passes_are_discarded() -> None:
     session, channel = scripted.session()
-    channel.script += [status(STARTED, 1), item(1, "old")]
+    channel.script += [status(STARTED, 1), items(1, "old")]
     older = _iterate(session)
     assert next(older) == "old"
-    channel.script += [item(1, "old"), status(FINISHED, 1)]
-    channel.script += [status(STARTED, 2), item(2, "new"), status(FINISHED, 2)]
+    channel.script += [items(1, "old"), status(FINISHED, 1)]
+    channel.script += [status(STARTED, 2), items(2, "new"), status(FINISHED, 2)]
     newer = _iterate(session)
     with pytest.raises(PassSupersededError):
         next(older)
@@ -57,14 +56,14 @@ def test_leftovers_of_earlier_passes_are_discarded() -> None:
     assert channel.told == [
         ("START_ITERATION", 1),
         ("STOP_ITERATION", 1),
-        ("credit", 1, REVOKED),
+        ("revoke", 1),
         ("START_ITERATION", 2),
     ]
 
 
 def test_drain_waits_for_the_start_and_no_longer() -> None:
     session, channel = scripted.session()
-    channel.script += [status(STARTED, 1), item(1, "kept")]
+    channel.script += [status(STARTED, 1), items(1, "kept")]
     this = enter_iteration_mode(session)
     drain(session, this)
     assert session.state is ParentState.ITERATION
@@ -73,30 +72,72 @@ def test_drain_waits_for_the_start_and_no_longer() -> None:
 
 def test_leaving_stops_the_pass_and_revokes_the_credit() -> None:
     session, channel = scripted.session()
-    channel.script += [status(STARTED, 1), item(1, "a")]
+    channel.script += [status(STARTED, 1), items(1, "a")]
     results = _iterate(session)
     next(results)
     results.close()
-    assert channel.told[1:] == [("STOP_ITERATION", 1), ("credit", 1, REVOKED)]
+    assert channel.told[1:] == [("STOP_ITERATION", 1), ("revoke", 1)]
     assert session.state is ParentState.STOPPING
 
 
 def test_an_iterator_that_is_dropped_before_its_first_item_stops_the_pass() -> None:
     session, channel = scripted.session()
     _iterate(session)
-    assert channel.told[1:] == [("STOP_ITERATION", 1), ("credit", 1, REVOKED)]
+    assert channel.told[1:] == [("STOP_ITERATION", 1), ("revoke", 1)]
 
 
-def test_credit_is_given_before_waiting_for_a_worker_that_waits() -> None:
+def test_each_item_that_is_taken_is_told_where_buffer_size_counts_items() -> None:
     session, channel = scripted.session(buffer_size=8)
-    channel.script += [status(STARTED, 1), *(item(1, n) for n in range(9)), status(FINISHED, 1)]
-    assert list(_iterate(session)) == list(range(9))
-    assert [each[2] for each in channel.told if each[0] == "credit"] == [2, 4, 6, 8]
+    channel.script += [status(STARTED, 1), items(1, 0, 1), items(1, 2), status(FINISHED, 1)]
+    got = [(number, channel.taken[-1]) for number in _iterate(session)]
+    assert got == [(0, (1, 1)), (1, (1, 2)), (2, (1, 3))]
+
+
+def test_a_whole_frame_is_told_at_once_where_bytes_count() -> None:
+    session, channel = scripted.session()
+    channel.script += [status(STARTED, 1), items(1, 0, 1), items(1, 2), status(FINISHED, 1)]
+    got = [(number, channel.taken[-1]) for number in _iterate(session)]
+    assert got == [(0, (1, 2)), (1, (1, 2)), (2, (1, 3))]
+
+
+def test_what_was_taken_is_told_again_before_waiting() -> None:
+    session, channel = scripted.session()
+    channel.script += [status(STARTED, 1), items(1, 0, 1)]
+    results = _iterate(session)
+    assert [next(results), next(results)] == [0, 1]
+    channel.taken.clear()
+    channel.script += [items(1, 2)]
+    next(results)
+    assert channel.taken == [(1, 2), (1, 3)]
+
+
+def test_a_frame_of_another_number_of_items_is_a_protocol_error() -> None:
+    session, channel = scripted.session()
+    channel.script += [status(STARTED, 1), items(1, 0, 1)._replace(items=3)]
+    got, error = take(_iterate(session))
+    assert got == []
+    assert isinstance(error, ProtocolError)
+    assert session.worker.killed  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("how", ["superseded", "closed"])
+@pytest.mark.parametrize("values", [(0, 1, 2), ("x" * 300, [], {})], ids=["atoms", "pickles"])
+def test_what_is_left_of_an_open_frame_is_not_delivered(how: str, values: Any) -> None:
+    session, channel = scripted.session()
+    channel.script += [status(STARTED, 1), items(1, *values)]
+    results = _iterate(session)
+    assert next(results) == values[0]
+    if how == "closed":
+        session.close()
+    else:
+        enter_iteration_mode(session)
+    with pytest.raises(IterableClosedError if how == "closed" else PassSupersededError):
+        next(results)
 
 
 def test_death_is_told_after_what_had_arrived() -> None:
     session, channel = scripted.session()
-    channel.script += [status(STARTED, 1), item(1, "a")]
+    channel.script += [status(STARTED, 1), items(1, "a")]
     got, error = take(_iterate(session))
     assert got == ["a"]
     assert isinstance(error, WorkerDiedError)
@@ -129,7 +170,7 @@ def test_failure_of_the_initialization() -> None:
 
 def test_failure_of_a_pass_that_was_left() -> None:
     session, channel = scripted.session()
-    channel.script += [status(STARTED, 1), item(1, "a")]
+    channel.script += [status(STARTED, 1), items(1, "a")]
     next(_iterate(session))
     channel.script.append(failure(Status.ITERATOR_FAILED, 1, KeyError("k"), "next", 1))
     got, error = take(_iterate(session))
@@ -140,7 +181,7 @@ def test_failure_of_a_pass_that_was_left() -> None:
 
 def test_time_out_kills() -> None:
     session, channel = scripted.session(timeout=2)
-    channel.script += [status(STARTED, 1), item(1, "a"), None]
+    channel.script += [status(STARTED, 1), items(1, "a"), None]
     got, error = take(_iterate(session))
     assert got == ["a"]
     assert isinstance(error, WorkerTimeoutError)
@@ -182,14 +223,14 @@ def test_interrupt_while_waiting_loses_nothing() -> None:
     channel.script += [status(STARTED, 1), KeyboardInterrupt()]
     with pytest.raises(KeyboardInterrupt):
         next(_iterate(session))
-    channel.script += [item(1, "old"), status(FINISHED, 1)]
-    channel.script += [status(STARTED, 2), item(2, "new"), status(FINISHED, 2)]
+    channel.script += [items(1, "old"), status(FINISHED, 1)]
+    channel.script += [status(STARTED, 2), items(2, "new"), status(FINISHED, 2)]
     assert list(_iterate(session)) == ["new"]
 
 
 def test_interrupt_in_the_middle_of_a_frame_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     session, channel = scripted.session()
-    channel.script += [status(STARTED, 1), item(1, "a")]
+    channel.script += [status(STARTED, 1), items(1, "a")]
 
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
@@ -208,17 +249,17 @@ def test_interrupt_in_the_middle_of_a_frame_is_told(monkeypatch: pytest.MonkeyPa
 
 def test_closing_while_another_waits() -> None:
     session, channel = scripted.session()
-    channel.script += [status(STARTED, 1), item(1, "a"), session.close]
+    channel.script += [status(STARTED, 1), items(1, "a"), session.close]
     got, error = take(_iterate(session))
     assert got == ["a"]
     assert isinstance(error, IterableClosedError)
-    assert channel.told[-3:] == [("ABORT", 1), ("credit", 1, REVOKED), ("stop receiving",)]
+    assert channel.told[-3:] == [("ABORT", 1), ("revoke", 1), ("stop receiving",)]
 
 
 def test_frames_after_closing_are_ignored() -> None:
     session, channel = scripted.session()
     this = enter_iteration_mode(session)
-    channel.script += [session.close, item(1, "late")]
+    channel.script += [session.close, items(1, "late")]
     channel.close = lambda: None  # type: ignore[method-assign]
     session.receive(this)
     assert isinstance(this.error, IterableClosedError)
@@ -237,7 +278,7 @@ def test_take_over_goes_on_with_another_session() -> None:
     session, channel = scripted.session()
     other, other_channel = scripted.session()
     channel.script += [status(STARTED, 1)]
-    other_channel.script += [status(STARTED, 1), item(1, "a"), status(FINISHED, 1)]
+    other_channel.script += [status(STARTED, 1), items(1, "a"), status(FINISHED, 1)]
     results = iterate_results(
         session, enter_iteration_mode(session), lambda _: (other, enter_iteration_mode(other))
     )
@@ -247,7 +288,7 @@ def test_take_over_goes_on_with_another_session() -> None:
 
 def test_a_forked_child_has_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     session, channel = scripted.session()
-    channel.script += [status(STARTED, 1), item(1, "a")]
+    channel.script += [status(STARTED, 1), items(1, "a")]
     results = _iterate(session)
     assert next(results) == "a"
     owner = os.getpid()
@@ -266,5 +307,5 @@ def test_a_forked_child_has_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_abandoning_tells_the_worker_and_does_not_wait() -> None:
     session, channel = scripted.session()
     session.abandon()
-    assert channel.told == [("ABORT", 0), ("credit", 0, REVOKED)]
+    assert channel.told == [("ABORT", 0), ("revoke", 0)]
     assert channel.closed

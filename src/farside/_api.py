@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from ._iterable import RemoteIterable, SubinterpreterIterable, SubprocessIterable
-from ._options import BUFFER_BYTES, SHUTDOWN_SECONDS, check
+from ._options import ARENA_BYTES, BUFFER_BYTES, SHUTDOWN_SECONDS, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +23,7 @@ def iterate_in_subprocess(
     timeout: float | None = None,
     daemon: bool = False,
     buffer_bytes: int = BUFFER_BYTES,
+    arena_bytes: int = ARENA_BYTES,
     shutdown_timeout: float = SHUTDOWN_SECONDS,
 ) -> SubprocessIterable[T]:
     """Run an iterable in a subprocess.
@@ -39,6 +40,9 @@ def iterate_in_subprocess(
             the worker is ended and `WorkerTimeoutError` raised. None: no limit.
         daemon: whether the process is a daemonic one, in the sense of multiprocessing.
         buffer_bytes: byte budget of the automatic buffer. Default: 256 KiB.
+        arena_bytes: size of the memory that carries large contents beside the pipe. It is shared,
+            anonymous, and taken as it is used. What finds no room there goes through the pipe; 0
+            sends all that way. Default: 1 GiB.
         shutdown_timeout: seconds that ``close()`` may take. Default: 4.
 
     Returns:
@@ -69,6 +73,7 @@ def iterate_in_subprocess(
             timeout=timeout,
             daemon=daemon,
             buffer_bytes=buffer_bytes,
+            arena_bytes=arena_bytes,
             shutdown_timeout=shutdown_timeout,
         )
     )
@@ -82,6 +87,7 @@ def iterate_in_subinterpreter(
     timeout: float | None = None,
     fallback: str | None = "subprocess",
     buffer_bytes: int = BUFFER_BYTES,
+    arena_bytes: int = ARENA_BYTES,
     shutdown_timeout: float = SHUTDOWN_SECONDS,
 ) -> SubinterpreterIterable[T]:
     """Run an iterable in a PEP 734 subinterpreter of this process.
@@ -99,6 +105,7 @@ def iterate_in_subinterpreter(
             NumPy's) refuses to load in one, before any item was taken. None: raise instead.
             (`iterate_in_worker` also takes options for the subprocess.)
         buffer_bytes: see `iterate_in_subprocess`.
+        arena_bytes: see `iterate_in_subprocess`.
         shutdown_timeout: see `iterate_in_subprocess`.
 
     Returns:
@@ -127,6 +134,7 @@ def iterate_in_subinterpreter(
             timeout=timeout,
             fallback=fallback,
             buffer_bytes=buffer_bytes,
+            arena_bytes=arena_bytes,
             shutdown_timeout=shutdown_timeout,
         )
     )
@@ -143,6 +151,7 @@ def iterate_in_worker(
     daemon: bool = False,
     fallback: str | None = "subprocess",
     buffer_bytes: int = BUFFER_BYTES,
+    arena_bytes: int = ARENA_BYTES,
     shutdown_timeout: float = SHUTDOWN_SECONDS,
 ) -> RemoteIterable[T]:
     """Run an iterable in the best worker that can be had here.
@@ -161,6 +170,7 @@ def iterate_in_worker(
         fallback: see `iterate_in_subinterpreter`. ``"auto"`` uses it when an extension module
             refuses to load in the subinterpreter.
         buffer_bytes: see `iterate_in_subprocess`.
+        arena_bytes: see `iterate_in_subprocess`.
         shutdown_timeout: see `iterate_in_subprocess`.
 
     Returns:
@@ -187,6 +197,7 @@ def iterate_in_worker(
             daemon=daemon,
             fallback=fallback,
             buffer_bytes=buffer_bytes,
+            arena_bytes=arena_bytes,
             shutdown_timeout=shutdown_timeout,
         )
     )

@@ -14,6 +14,9 @@ BUFFER_BYTES = 256 * 1024
 """Default of ``buffer_bytes``. Four times what a Linux pipe holds: enough to keep both sides
 busy with small items, and little beside a Python process."""
 
+ARENA_BYTES = 1 << 30
+"""Default of ``arena_bytes``. It is address space; memory is taken as it is used."""
+
 SHUTDOWN_SECONDS = 4.0
 """Default of ``shutdown_timeout``: half of it for an orderly end, a quarter after SIGTERM."""
 
@@ -29,6 +32,7 @@ class Options:
     fallback: str | None
     buffer_size: int | None
     buffer_bytes: int
+    arena_bytes: int
     initializers: tuple[Callable[[], object], ...]
     mp_context: Any
     timeout: float | None
@@ -43,6 +47,7 @@ def check(  # as many as there are options
     fallback: Any = None,
     buffer_size: Any = None,
     buffer_bytes: Any = BUFFER_BYTES,
+    arena_bytes: Any = ARENA_BYTES,
     initializer: Any = None,
     mp_context: Any = None,
     timeout: Any = None,
@@ -62,6 +67,7 @@ def check(  # as many as there are options
         fallback=_fallback(fallback, backend),
         buffer_size=None if buffer_size is None else _count("buffer_size", buffer_size, "items"),
         buffer_bytes=_count("buffer_bytes", buffer_bytes, "bytes"),
+        arena_bytes=_count("arena_bytes", arena_bytes, "bytes", least=0),
         initializers=_initializers(initializer),
         mp_context=_mp_context(mp_context),
         timeout=None if timeout is None else _seconds("timeout", timeout, ", or None for no limit"),
@@ -80,15 +86,15 @@ def _fn(value: Any) -> Callable[[], Iterable[Any]]:
     )
 
 
-def _count(name: str, value: Any, unit: str) -> int:
-    cure = f"pass a whole number of {unit}, 1 or more"
+def _count(name: str, value: Any, unit: str, least: int = 1) -> int:
+    cure = f"pass a whole number of {unit}, {least} or more"
     if name == "buffer_size":
         cure += ", or None for automatic"
     if isinstance(value, bool) or not hasattr(type(value), "__index__"):
         raise TypeError(f"{name}={value!r} is not a whole number; {cure}")
     number = operator.index(value)
-    if number < 1:
-        raise ValueError(f"{name}={value!r} is below 1; {cure}")
+    if number < least:
+        raise ValueError(f"{name}={value!r} is below {least}; {cure}")
     return number
 
 

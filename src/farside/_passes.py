@@ -10,15 +10,15 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ._protocol.tables import ParentState
-from ._transport import codec
+from ._transport.items import decode, unpack
 from ._warn import warn
-from .errors import ExhaustedIteratorWarning, NotPicklableError
+from .errors import ExhaustedIteratorWarning, NotPicklableError, ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
     from ._session import Session
-    from ._transport.credit import Ledger
+    from ._transport.frames import Frame
 
 _USED_UP = (
     "this pass is empty, since fn returned a one-shot iterator that an earlier pass has used up; "
@@ -32,23 +32,37 @@ class Pass:
 
     Attributes:
         epoch: its number.
-        inbox: bodies of items that have arrived and were not taken.
+        inbox: frames of items that have arrived and were not opened.
+        entries: what is left of the frame that is open.
         over: whether nothing more will arrive.
-        error: what to raise when the inbox is empty and the pass is over; None ends the loop.
+        error: what to raise when everything was taken and the pass is over; None ends the loop.
         received: how many items have arrived.
-        ledger: what was taken.
+        taken: how many items the worker may take for taken by the user.
+        cancelled: whether what has arrived must not be taken any more.
         used_up: the worker says that an earlier pass had used the iterator up.
     """
 
-    __slots__ = ("epoch", "error", "inbox", "ledger", "over", "received", "used_up")
+    __slots__ = (
+        "cancelled",
+        "entries",
+        "epoch",
+        "error",
+        "inbox",
+        "over",
+        "received",
+        "taken",
+        "used_up",
+    )
 
-    def __init__(self, epoch: int, ledger: Ledger) -> None:
+    def __init__(self, epoch: int) -> None:
         self.epoch = epoch
-        self.inbox: deque[bytes | bytearray] = deque()
+        self.inbox: deque[Frame] = deque()
+        self.entries: list[Any] = []
         self.over = False
+        self.cancelled = False
         self.error: Exception | None = None
         self.received = 0
-        self.ledger = ledger
+        self.taken = 0
         self.used_up = False
 
     @property
@@ -70,8 +84,9 @@ class Pass:
         """
         if self.error is None:
             self.error = error
-        self.over = True
+        self.over = self.cancelled = True
         self.inbox.clear()
+        self.entries.clear()
 
 
 def enter_iteration_mode(session: Session) -> Pass:
@@ -120,23 +135,17 @@ def iterate_results(
     try:
         yield None
         while True:
-            inbox, ledger = this.inbox, this.ledger
             drain(session, this)
-            while inbox or not this.over:
-                while inbox:
-                    try:
-                        body = inbox.popleft()
-                    except IndexError:  # another thread has cancelled the pass since
-                        break
-                    item = _load(session, body, ledger.total)
-                    if ledger.took(len(body)):
-                        session.grant(this)
-                    session.delivered = True
-                    del body
-                    yield item
-                    del item  # the user alone decides how long it lives
-                if not this.over:
+            while this.inbox or not this.over:
+                if not this.inbox:
                     session.receive(this)
+                    continue
+                try:
+                    frame = this.inbox.popleft()
+                except IndexError:  # another thread has cancelled the pass since
+                    break
+                session.delivered = True
+                yield from _open(session, this, frame)
             if this.error is None:
                 break
             other = take_over(session)
@@ -149,14 +158,53 @@ def iterate_results(
         session.stop_pass(this.epoch)
 
 
-def _load(session: Session, body: bytes | bytearray, index: int) -> Any:
+def _open(session: Session, this: Pass, frame: Frame) -> Iterable[Any]:
+    """Open a frame: return what yields its items. It ends early when the pass is cancelled."""
     try:
-        return codec.loads(body)
-    except Exception as error:
-        problem = NotPicklableError(
-            f"the item of index {index} came from the {session.name} and does not unpickle here "
-            f"({type(error).__name__}: {error}); make what it refers to importable in the parent",
-            item_index=index,
-        )
-        session.fail(problem)
-        raise problem from error
+        entries, atoms = unpack(frame)
+    except ProtocolError as error:
+        session.fail(error)
+        raise
+    this.entries = entries
+    if this.cancelled:  # by another thread, just now
+        entries.clear()
+    if atoms and not session.counts_items:
+        session.take(this, frame.items)
+        return entries
+    entries.reverse()
+    return _decode_each(session, this, entries, frame)
+
+
+def _decode_each(
+    session: Session, this: Pass, entries: list[Any], frame: Frame
+) -> Generator[Any, None, None]:
+    index = this.taken
+    one_by_one = session.counts_items or frame.blocks
+    if not one_by_one:
+        session.take(this, frame.items)
+    while entries:
+        try:
+            entry = entries.pop()
+        except IndexError:  # another thread has cancelled the pass since
+            return
+        try:
+            item = decode(entry, frame.blocks)
+        except Exception as error:
+            raise _not_here(session, index, error) from error
+        index += 1
+        if one_by_one:
+            session.take(this, 1)
+        del entry
+        yield item
+        del item  # the user alone decides how long it lives
+
+
+def _not_here(session: Session, index: int, error: Exception) -> NotPicklableError:
+    """End the worker, one of whose items does not unpickle in this process."""
+    problem = NotPicklableError(
+        f"the item of index {index} came from the {session.name} and does not unpickle here "
+        f"({type(error).__name__}: {error}); make what it refers to importable in the parent",
+        item_index=index,
+    )
+    session.fail(problem)
+    return problem

@@ -16,8 +16,6 @@ from ._passes import Pass
 from ._protocol.messages import EXHAUSTED, Cmd
 from ._protocol.parent import ParentMachine
 from ._protocol.tables import ParentAction, ParentEvent, ParentState
-from ._transport.channel import REVOKED
-from ._transport.credit import Ledger
 from ._turn import Turn
 from .errors import (
     ChannelClosedError,
@@ -57,6 +55,7 @@ class Session:
         failure: what ended the worker before its time, or None.
         refused: the extension module that refused to load in the subinterpreter, or None.
         delivered: whether any item of any pass was taken.
+        counts_items: whether the worker has to know of each item that is taken.
     """
 
     def __init__(self, worker: Worker, backend: str, options: Options) -> None:
@@ -65,10 +64,11 @@ class Session:
         self.failure: FarsideError | None = None
         self.refused: str | None = None
         self.delivered = False
+        self.counts_items = options.buffer_size is not None
         self._options = options
         self._machine = ParentMachine()
         self._frames: deque[Frame] = deque()  # received, not yet handled
-        self._pass = Pass(0, self._ledger())
+        self._pass = Pass(0)
         self._turn = Turn(self._stop)  # never held while waiting for the worker
         self._reading = threading.RLock()
         self._owner = os.getpid()
@@ -129,6 +129,8 @@ class Session:
             if wanted.inbox or wanted.over:
                 return  # another thread has received it
             self._check_torn()
+            # Should another pass have said something about this word since, it is put right.
+            self.worker.channel.take(wanted.epoch, wanted.taken)
             try:
                 if self._frames or self.worker.channel.receive(self._frames, self._options.timeout):
                     self._turn.run(self._handle_frames)
@@ -145,10 +147,10 @@ class Session:
             self.worker.channel.close()
             self.worker.wait(_FAREWELL_SECONDS)
 
-    def grant(self, this: Pass) -> None:
-        """Tell the worker what was taken of a pass."""
-        this.ledger.told()
-        self.worker.channel.grant(this.epoch, this.ledger.total)
+    def take(self, this: Pass, count: int) -> None:
+        """Book that further items of a pass were taken."""
+        this.taken += count
+        self.worker.channel.take(this.epoch, this.taken)
 
     # The end --------------------------------------------------------------------------------
 
@@ -194,7 +196,7 @@ class Session:
             raise _failures.closed(self._foreign_to) from self.failure
         before = self._pass
         self._act(ParentAction.START)
-        self._pass = Pass(self._machine.epoch, self._ledger())
+        self._pass = Pass(self._machine.epoch)
         before.cancel(_failures.superseded(before.epoch, self._pass.epoch))
         return self._pass
 
@@ -225,8 +227,8 @@ class Session:
             except ChannelClosedError:
                 return  # the worker is gone: receiving tells how
             if cmd is not Cmd.START_ITERATION:
-                # After the command: a worker that waits for credit looks for it now.
-                self.worker.channel.grant(epoch, REVOKED)
+                # After the command: a worker that waits for items to be taken looks for it now.
+                self.worker.channel.revoke(epoch)
 
     def _handle_frames(self) -> None:
         while self._frames:
@@ -238,8 +240,8 @@ class Session:
         event = self._machine.receive(frame.kind, frame.epoch)
         this = self._pass
         if event is ParentEvent.ITEM:
-            this.received += 1
-            this.inbox.append(frame.body)
+            this.received += frame.items
+            this.inbox.append(frame)
         elif event is ParentEvent.PASS_FINISHED:
             this.used_up = frame.body == EXHAUSTED
             this.finish(None)
@@ -282,6 +284,3 @@ class Session:
     def _hang_up(self) -> None:
         if not self._foreign_to and self.state is not ParentState.DONE:
             self._act(ParentAction.CLOSE)
-
-    def _ledger(self) -> Ledger:
-        return Ledger(self._options.buffer_size, self._options.buffer_bytes)

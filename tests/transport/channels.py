@@ -25,12 +25,15 @@ class Pair(NamedTuple):
         self.end_worker()
 
 
+ARENA = 1 << 22
+"""Bytes; small enough to be filled by a test."""
+
 Make: TypeAlias = Callable[[], Pair]
 
 
 def make_pipes() -> Pair:
     """Make a channel over OS pipes, both sides in this process."""
-    parent, ends = open_channel()
+    parent, ends = open_channel(ARENA)
     return Pair(parent, pipe_worker(ends), lambda: close_all(ends))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from farside._transport.pipes import PipeParentChannel, WorkerEnds, open_channel
 from farside._transport.worker_pipes import PipeWorkerChannel
-from tests.transport.channels import TRANSPORTS, Make, Pair, close_all, pipe_worker
+from tests.transport.channels import ARENA, TRANSPORTS, Make, Pair, close_all, pipe_worker
 
 
 @pytest.fixture(params=list(TRANSPORTS.values()), ids=list(TRANSPORTS))
@@ -26,7 +26,7 @@ def pair(make: Make) -> Iterator[Pair]:
 
 @pytest.fixture
 def opened() -> Iterator[tuple[PipeParentChannel, WorkerEnds]]:
-    parent, ends = open_channel()
+    parent, ends = open_channel(ARENA)
     yield parent, ends
     parent.close()
     close_all(ends)

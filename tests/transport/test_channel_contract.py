@@ -197,7 +197,8 @@ def test_a_closed_parent_does_nothing_any_more(pair: Pair) -> None:
         pair.parent.send(1, 1)
     with pytest.raises(ChannelClosedError):
         pair.parent.receive(deque(), 0)
-    pair.parent.grant(1, 1)  # no error: receiving tells
+    pair.parent.take(1, 1)  # no error: receiving tells
+    pair.parent.revoke(1)
 
 
 def test_closing_twice_is_fine(make: Make) -> None:

@@ -118,10 +118,10 @@ def test_damaged_header_raises_protocol_error_or_nothing(
         pass
 
 
-@pytest.mark.parametrize("where", [0, 2, 3, 4, 5, 6, 7])
+@pytest.mark.parametrize("where", [0, 3, 23])
 def test_every_fixed_byte_of_the_header_is_checked(where: int) -> None:
     stream = bytearray(header(1, 2, 3) + b"abc")
-    stream[where] ^= 1
+    stream[where] ^= 0xFF
     with pytest.raises(ProtocolError, match="not a frame"):
         feed(Decoder(), bytes(stream))
 

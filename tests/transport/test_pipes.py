@@ -19,12 +19,12 @@ from tests.transport.steady import STEADY
 
 
 def parent_fds(parent: PipeParentChannel) -> list[int]:
-    return [end.fileno() for end in (parent._commands, parent._credit, parent._frames)]
+    return [end.fileno() for end in (parent._commands, parent._wakes, parent._frames)]
 
 
 def test_all_ends_are_closed_on_exec(parent: PipeParentChannel, worker_ends: WorkerEnds) -> None:
     fds = [*parent_fds(parent), *(end.fileno() for end in worker_ends)]
-    assert len(set(fds)) == 6
+    assert len(set(fds)) == 7
     assert not any(os.get_inheritable(fd) for fd in fds)
 
 
@@ -32,14 +32,14 @@ def test_the_parents_ends_do_not_block(parent: PipeParentChannel) -> None:
     assert not any(os.get_blocking(fd) for fd in parent_fds(parent))
 
 
-def test_the_workers_ends_block_except_credit(
+def test_the_workers_ends_block_except_wakes(
     worker: PipeWorkerChannel, worker_ends: WorkerEnds
 ) -> None:
     assert worker is not None
-    commands, credit, frames = (end.fileno() for end in worker_ends)
+    commands, wakes, frames, _ = (end.fileno() for end in worker_ends)
     assert os.get_blocking(commands)
     assert os.get_blocking(frames)
-    assert not os.get_blocking(credit)
+    assert not os.get_blocking(wakes)
 
 
 @pytest.mark.usefixtures("worker")
@@ -95,7 +95,7 @@ def test_an_interrupted_read_leaves_the_channel_out_of_step(
 def test_an_interrupted_wait_does_no_harm(
     parent: PipeParentChannel, worker: PipeWorkerChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(_self: object, _deadline: object) -> bool:
+    def interrupt(*_: object) -> bool:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -141,7 +141,7 @@ def test_when_descriptors_run_out_none_is_left_behind(monkeypatch: pytest.Monkey
     with monkeypatch.context() as patch:
         patch.setattr(os, "pipe", scarce)
         with pytest.raises(OSError, match="Too many"):
-            open_channel()
+            open_channel(0)
     for fd in made:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(fd)
@@ -153,11 +153,11 @@ from farside._transport.pipes import open_channel
 from farside.errors import ChannelClosedError
 
 {before}
-channel, ends = open_channel()
+channel, ends = open_channel(0)
 for end in ends:
     end.close()
 {after}
-channel.grant(1, 1)
+channel.revoke(1)
 try:
     channel.send(1, 1)
 except ChannelClosedError:

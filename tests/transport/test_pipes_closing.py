@@ -48,7 +48,7 @@ def test_closing_just_before_a_grant_is_no_error(
     parent: PipeParentChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "write", closing_first(parent, os.write))
-    parent.grant(1, 1)
+    parent.revoke(1)
 
 
 class ClosingDecoder(Decoder):

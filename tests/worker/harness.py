@@ -5,21 +5,24 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextlib import contextmanager
+from functools import cached_property
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from farside._protocol.messages import Cmd, Status
-from farside._transport.channel import REVOKED
 from farside._transport.codec import dumps, loads
 from farside._transport.frames import Frame
+from farside._transport.items import decode, unpack
 from farside._transport.pipes import open_channel
 from farside._transport.worker_pipes import PipeWorkerChannel
 from farside._worker.execute import execute_iterable
 from farside._worker.failure import Failure
 from farside._worker.job import JOB, Job
+from farside._worker.listener import Commands
 from farside._worker.serve import serve
 from farside.errors import ChannelClosedError
 from tests.transport.background import SECONDS, Background
+from tests.transport.channels import ARENA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,10 +42,9 @@ class ObservedChannel(PipeWorkerChannel):
         self.waits_for_credit: SimpleQueue[int] = SimpleQueue()
         self.listens: SimpleQueue[None] = SimpleQueue()
 
-    def credit(self, epoch: int, *, wait: bool) -> int:
-        if wait:
-            self.waits_for_credit.put(epoch)
-        return super().credit(epoch, wait=wait)
+    def await_taken(self, epoch: int, total: int) -> bool:
+        self.waits_for_credit.put(epoch)
+        return super().await_taken(epoch, total)
 
     def receive(self, into: deque[Frame]) -> None:
         self.listens.put(None)
@@ -53,11 +55,12 @@ class Worker:
     """What the test has of a worker."""
 
     def __init__(self, *said: Saying) -> None:
-        self.parent, self._ends = open_channel()
+        self.parent, self._ends = open_channel(ARENA)
         for kind, epoch, parts in said:  # before the worker begins
             self.parent.send(kind, epoch, parts)
         self.channel = ObservedChannel(*(end.fileno() for end in self._ends))
         self._frames: deque[Frame] = deque()
+        self._items: deque[Any] = deque()  # of a frame that was opened
         self._thread = Background(self._run)
 
     def work(self) -> None:
@@ -80,12 +83,14 @@ class Worker:
         self.expect(Status.ITERATION_STARTED, epoch)
 
     def stop(self, epoch: int) -> None:
-        """Stop a pass, as the parent does."""
+        """Stop a pass, as the parent does; what came of it is forgotten."""
+        self._items.clear()
         self.say(Cmd.STOP_ITERATION, epoch)
-        self.parent.grant(epoch, REVOKED)
+        self.parent.revoke(epoch)
 
     def receive(self) -> Frame:
         """Receive the next frame."""
+        assert not self._items
         if not self._frames:
             assert self.parent.receive(self._frames, SECONDS), "the worker sends nothing"
         return self._frames.popleft()
@@ -97,9 +102,11 @@ class Worker:
     def expect_items(self, epoch: int, *items: object) -> None:
         """Receive the next items of a pass."""
         for item in items:
-            frame = self.receive()
-            assert (frame.kind, frame.epoch) == (Status.ITERATOR_SUCCESS, epoch)
-            assert loads(frame.body) == item
+            if not self._items:
+                frame = self.receive()
+                assert (frame.kind, frame.epoch) == (Status.ITERATOR_SUCCESS, epoch)
+                self._items += items_of(frame)
+            assert self._items.popleft() == item
 
     def expect_failure(self, status: Status, epoch: int = 0) -> Failure:
         """Receive a failure, after which the worker has ended."""
@@ -138,11 +145,14 @@ class Executing(Worker):
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._commands: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
         super().__init__()
 
     def work(self) -> None:
         execute_iterable(self.channel, self._commands, self._job)
+
+    @cached_property
+    def _commands(self) -> Commands:
+        return Commands(self.channel)
 
     def say(self, kind: int, epoch: int = 0) -> None:
         self._commands.put((kind, epoch))
@@ -170,6 +180,11 @@ class Serving(Worker):
 
     def say(self, kind: int, epoch: int = 0) -> None:
         self.parent.send(kind, epoch)
+
+
+def items_of(frame: Frame) -> list[Any]:
+    """Return the items that a frame carries."""
+    return [decode(entry, frame.blocks) for entry in unpack(frame)[0]]
 
 
 def make_job(

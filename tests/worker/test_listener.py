@@ -3,14 +3,13 @@
 import threading
 from collections import deque
 from collections.abc import Iterator
-from queue import Empty, SimpleQueue
 
 import pytest
 
 from farside._protocol.messages import Cmd, Status
 from farside._transport.frames import Frame
 from farside._worker import listener
-from farside._worker.listener import CommandListener, raise_in_thread
+from farside._worker.listener import CommandListener, Commands, raise_in_thread
 from tests.transport.background import SECONDS, Background
 from tests.worker.harness import ObservedChannel, Serving, Worker, make_job, running, serving
 
@@ -25,6 +24,16 @@ def _no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for no orderly end."""
     monkeypatch.setattr(listener, "_PATIENCE", (0.0, 0.0))
+
+
+class Silent(ObservedChannel):
+    """A channel over which nothing comes."""
+
+    def __init__(self) -> None:
+        pass
+
+    def alert(self, on: bool) -> None:  # noqa: FBT001
+        pass
 
 
 class Loop:
@@ -182,7 +191,7 @@ def test_frames_after_abort_are_no_reason_for_the_last_resort() -> None:
 
 
 def test_what_came_with_the_job_is_heard_first() -> None:
-    channel = ObservedChannel.__new__(ObservedChannel)  # ABORT comes before anything is read
+    channel = Silent()  # ABORT comes before anything is read
     frames = deque([Frame(3, 1, b""), Frame(77, 2, b"body"), Frame(Cmd.ABORT, 2, b"")])
     listening = CommandListener(channel, frames, None)
     listening.done()
@@ -193,7 +202,7 @@ def test_what_came_with_the_job_is_heard_first() -> None:
 
 def test_nothing_is_heard_after_abort() -> None:
     frames = deque([Frame(Cmd.ABORT, 0, b""), Frame(Cmd.STOP_ITERATION, 0, b"")])
-    listening = CommandListener(ObservedChannel.__new__(ObservedChannel), frames, None)
+    listening = CommandListener(Silent(), frames, None)
     listening.done()
     listening.start()
     listening._thread.join(SECONDS)
@@ -201,18 +210,16 @@ def test_nothing_is_heard_after_abort() -> None:
 
 
 def test_its_thread_is_a_daemon_only_where_the_process_is_the_workers() -> None:
-    channel = ObservedChannel.__new__(ObservedChannel)
+    channel = Silent()
     assert not CommandListener(channel, deque(), None)._thread.daemon
     assert CommandListener(channel, deque(), lambda: None)._thread.daemon
 
 
-def drain(queue: "SimpleQueue[tuple[int, int] | None]") -> list[tuple[int, int] | None]:
+def drain(commands: Commands) -> list[tuple[int, int] | None]:
     heard = []
-    while True:
-        try:
-            heard.append(queue.get_nowait())
-        except Empty:
-            return heard
+    while not commands.empty():
+        heard.append(commands.get())
+    return heard
 
 
 # Raising in another thread --------------------------------------------------------------------

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from farside._protocol.messages import Cmd, Status
-from farside._transport.codec import loads
 from farside._transport.descriptors import bequeathed
 from farside._transport.frames import Frame
 from farside._transport.pipes import PipeParentChannel, WorkerEnds, open_channel
@@ -20,9 +19,9 @@ from farside._worker.job import Job
 from farside._worker.process import main
 from farside.errors import ChannelClosedError
 from tests.transport.background import SECONDS
-from tests.transport.channels import close_all
+from tests.transport.channels import ARENA, close_all
 from tests.transport.children import exit_code, fork
-from tests.worker.harness import BUDGET, make_job, saying
+from tests.worker.harness import BUDGET, items_of, make_job, saying
 
 
 class Child:
@@ -44,7 +43,7 @@ class Child:
         assert self.receive().kind == Status.ITERATION_STARTED
         items = []
         while (frame := self.receive()).kind == Status.ITERATOR_SUCCESS:
-            items.append(loads(frame.body))
+            items += items_of(frame)
         assert frame.kind == Status.ITERATION_FINISHED
         return items
 
@@ -64,7 +63,7 @@ def forked_worker(
     job: Job | None, *, code: int = 0, hand_over: Callable[[WorkerEnds], list[Any]] = numbers
 ) -> Iterator[Child]:
     """Have a worker in a forked child, which must end with a given code."""
-    parent, ends = open_channel()
+    parent, ends = open_channel(ARENA)
     with bequeathed(ends):
         child = Child(fork(lambda: main(hand_over(ends), job)), parent)
     close_all(ends)
@@ -120,7 +119,7 @@ def test_the_workers_own_children_do_not_inherit_its_ends() -> None:
     job = make_job(lambda: [os.get_inheritable(fd) for fd in given])
     with forked_worker(job, hand_over=hand_over) as child:
         assert child.receive().kind == Status.INITIALIZATION_SUCCEEDED
-        assert child.one_pass() == [False] * 3
+        assert child.one_pass() == [False] * 4
 
 
 def test_the_parents_signal_handlers_are_not_the_workers() -> None:

@@ -4,7 +4,6 @@ import os
 import pickle
 
 from farside._protocol.messages import Cmd, Status
-from farside._transport.channel import REVOKED
 from farside._transport.frames import HEADER_SIZE
 from farside._worker.job import JOB, Job
 from tests.worker.harness import BUDGET, Serving, make_job, running, saying, serving
@@ -77,7 +76,6 @@ def test_many_passes_left_early() -> None:
             worker.say(Cmd.START_ITERATION, epoch)
             worker.expect(Status.ITERATION_STARTED, epoch)
             worker.expect_items(epoch, 0)
-            worker.say(Cmd.STOP_ITERATION, epoch)
-            worker.parent.grant(epoch, REVOKED)
+            worker.stop(epoch)
             while worker.receive().kind != Status.ITERATION_FINISHED:
                 pass

@@ -42,7 +42,7 @@ class SubinterpreterBackend(Backend):
         # Classes of the main module come back under this name (see _worker.job).
         sys.modules.setdefault("__mp_main__", sys.modules["__main__"])
         interpreters.module()
-        channel, ends = open_channel()
+        channel, ends = open_channel(options.arena_bytes)
         worker = SubinterpreterWorker(channel, ends)
         with contextlib.suppress(ChannelClosedError):  # gone already: receiving tells
             channel.send(JOB, 0, codec.dumps(tuple(job)))

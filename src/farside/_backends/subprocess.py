@@ -59,7 +59,7 @@ class SubprocessBackend(Backend):
         _check(forks=forks)
         pack = surroundings.inherit if forks else surroundings.pack
         job = pack(options)
-        channel, ends = open_channel()
+        channel, ends = open_channel(options.arena_bytes)
         try:
             process = _start_process(context, ends, job if forks else None, daemon=options.daemon)
         except BaseException:

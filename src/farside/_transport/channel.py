@@ -1,8 +1,8 @@
 """The interface of a channel: what a transport must offer to each side.
 
-A channel is two one-way streams of frames: commands go down, statuses and items come up. Credit
-goes down beside them, on a stream of its own, since it is awaited by another thread of the worker
-than commands are. When one side is gone, the other gets `ChannelClosedError`, at once and in
+A channel is two one-way streams of frames: commands go down, statuses and items come up. Beside
+them, each side can tell what the other may want to know while it works: how many items were taken,
+whether somebody waits. When one side is gone, the other gets `ChannelClosedError`, at once and in
 whatever it does.
 """
 
@@ -15,11 +15,9 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Sequence
 
+    from .arena import Arena
     from .codec import Part
-    from .frames import Frame
-
-REVOKED = (1 << 64) - 1
-"""Said in place of a number of items: a command is on its way, do not wait for credit."""
+    from .frames import Frame, Ref
 
 
 class ParentChannel(ABC):
@@ -37,6 +35,8 @@ class ParentChannel(ABC):
     def receive(self, into: deque[Frame], timeout: float | None) -> bool:
         """Wait for frames and append them.
 
+        While it waits, the worker sends each item as soon as it is made.
+
         Args:
             into: where they go.
             timeout: seconds to wait; None waits as long as it takes.
@@ -51,11 +51,15 @@ class ParentChannel(ABC):
         """
 
     @abstractmethod
-    def grant(self, epoch: int, total: int) -> None:
-        """Tell the worker how many items of the pass were taken so far, or `REVOKED`.
+    def take(self, epoch: int, total: int) -> None:
+        """Tell the worker how many items of a pass were taken so far.
 
-        A worker that is gone is no error here: the next `receive` tells.
+        A worker that is gone is no error here, nor in `revoke`: the next `receive` tells.
         """
+
+    @abstractmethod
+    def revoke(self, epoch: int) -> None:
+        """Let the worker not wait for items of a pass to be taken: a command was sent."""
 
     @abstractmethod
     def watch(self, sentinel: int) -> None:
@@ -77,11 +81,34 @@ class ParentChannel(ABC):
 
 
 class WorkerChannel(ABC):
-    """The worker's side. One thread works and sends, another listens for commands."""
+    """The worker's side. One thread works and sends, another listens for commands.
+
+    Attributes:
+        attention: its only element is not 0 while the parent waits for items, and after `alert`.
+        arena: memory that the parent shares, or None.
+    """
+
+    attention: Sequence[int]
+    arena: Arena | None
 
     @abstractmethod
-    def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> None:
+    def send(
+        self,
+        kind: int,
+        epoch: int,
+        parts: Sequence[Part] = (),
+        *,
+        count: int = 0,
+        refs: Sequence[Ref] = (),
+    ) -> None:
         """Send a frame up; wait for the parent to make room.
+
+        Args:
+            kind: what it is.
+            epoch: the pass that it speaks of.
+            parts: its body.
+            count: how many items it carries.
+            refs: blocks of the arena that belong to it.
 
         Raises:
             ChannelClosedError: the parent does not receive any more.
@@ -97,13 +124,21 @@ class WorkerChannel(ABC):
         """
 
     @abstractmethod
-    def credit(self, epoch: int, *, wait: bool) -> int:
-        """Read what credit has come.
+    def alert(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
+        """Let `attention` say that a command has come, or not so any more."""
 
-        Args:
-            epoch: the pass; what was granted to earlier ones is dropped.
-            wait: whether to wait when there is none.
+    @abstractmethod
+    def parent_waits(self) -> bool:
+        """Tell whether the parent waits for items."""
+
+    @abstractmethod
+    def taken(self, epoch: int) -> int:
+        """Return how many items of a pass were taken so far."""
+
+    @abstractmethod
+    def await_taken(self, epoch: int, total: int) -> bool:
+        """Wait until so many items of a pass were taken.
 
         Returns:
-            How many items of the pass were taken so far (0: not known yet), or `REVOKED`.
+            False when the wait is over because a command was sent, or the parent is gone.
         """

@@ -43,7 +43,7 @@ def dumps(obj: object) -> list[Part]:
         data = pickle.dumps(obj, 5, buffer_callback=buffers.append)
     except Exception:
         buffers.clear()
-        by_value = _cloudpickle()
+        by_value = cloudpickle_dumps()
         if by_value is None:
             raise
         data = by_value(obj, protocol=5, buffer_callback=buffers.append)
@@ -52,12 +52,12 @@ def dumps(obj: object) -> list[Part]:
 
 def has_cloudpickle() -> bool:
     """Tell whether cloudpickle is installed."""
-    return _cloudpickle() is not None
+    return cloudpickle_dumps() is not None
 
 
 def dumps_by_value(obj: object) -> bytes | None:
     """Pickle with cloudpickle; None when it is not installed."""
-    by_value = _cloudpickle()
+    by_value = cloudpickle_dumps()
     return None if by_value is None else by_value(obj, protocol=5)
 
 
@@ -100,7 +100,8 @@ def _join(data: bytes, buffers: Sequence[pickle.PickleBuffer]) -> list[Part]:
     return parts
 
 
-def _cloudpickle() -> Callable[..., bytes] | None:
+def cloudpickle_dumps() -> Callable[..., bytes] | None:
+    """Return cloudpickle's ``dumps``; None when it is not installed."""
     try:
         import cloudpickle  # optional, and heavy
     except ImportError:

@@ -1,8 +1,7 @@
 """How far the worker may run ahead of the parent. No I/O.
 
-The parent tells how many items of the pass its user has taken, as a running total; so a lost or
-late grant is made good by the next one. The worker starts to make an item only while its window
-is open.
+The parent tells how many items of the pass its user has taken, as a running total. The worker
+starts to make an item only while its window is open.
 """
 
 from __future__ import annotations
@@ -12,89 +11,69 @@ from collections import deque
 AUTOMATIC_ITEMS = 3
 """Items that may always wait for the parent when ``buffer_size`` is None, however large."""
 
+_ENDLESS = 1 << 62
+
 
 class Window:
     """The worker's account: may it start on a further item?
 
     With ``items``, as many finished items may wait for the parent, and one more may be in the
     making: item k + items + 1 is started no sooner than item k was taken. Without, at least
-    `AUTOMATIC_ITEMS` may wait, and more as long as all that waits is below ``nbytes``.
+    `AUTOMATIC_ITEMS` may wait, and more as long as all that was sent and waits is below ``nbytes``.
+
+    One thread at a time calls `sent`; another one may call the rest meanwhile.
 
     Example:
         >>> window = Window(items=1, nbytes=0)
-        >>> window.sent(10), window.is_open(), window.sent(10), window.is_open()
-        (None, True, None, False)
-        >>> window.taken(1), window.is_open()
-        (None, True)
+        >>> window.stop(taken=0), window.stop(taken=1)
+        (2, 3)
+        >>> window.wish(made=3)
+        2
     """
 
-    __slots__ = ("_items", "_limit", "_made", "_nbytes", "_sizes", "_taken", "_waiting")
+    __slots__ = ("_frames", "_items", "_limit", "_nbytes", "_sent_bytes", "_sent_items", "_taken")
 
     def __init__(self, items: int | None, nbytes: int) -> None:
         self._items = items
         self._limit = AUTOMATIC_ITEMS if items is None else items
         self._nbytes = nbytes
+        self._frames: deque[tuple[int, int]] = deque()
         self.reset()
 
     def reset(self) -> None:
         """Begin a pass."""
-        self._made = 0
-        self._taken = 0
-        self._waiting = 0  # bytes
-        self._sizes: deque[int] = deque()
+        self._sent_items = self._sent_bytes = 0
+        self._taken = 0  # bytes
+        self._frames.clear()
 
-    def is_open(self) -> bool:
-        """Tell whether the worker may start on a further item."""
-        if self._made - self._taken <= self._limit:
-            return True
-        return self._items is None and self._waiting < self._nbytes
-
-    def sent(self, nbytes: int) -> None:
-        """Book an item of so many bytes."""
-        self._made += 1
+    def sent(self, count: int, nbytes: int) -> None:
+        """Book a frame of so many items and bytes."""
         if self._items is None:
-            self._waiting += nbytes
-            self._sizes.append(nbytes)
+            self._sent_items += count
+            self._sent_bytes += nbytes
+            self._frames.append((self._sent_items, self._sent_bytes))
 
-    def taken(self, total: int) -> None:
-        """Book that the parent's user has taken `total` items of this pass."""
+    def stop(self, taken: int) -> int:
+        """Tell how many items of the pass may be made now, when so many were taken.
+
+        What was made and not sent is not known here: who asks must not make much of it.
+        """
         if self._items is None:
-            for _ in range(min(total - self._taken, len(self._sizes))):
-                self._waiting -= self._sizes.popleft()
-        self._taken = max(self._taken, total)
+            frames = self._frames
+            while frames and frames[0][0] <= taken:
+                self._taken = frames.popleft()[1]
+            if self._sent_bytes - self._taken < self._nbytes:
+                return _ENDLESS
+        return taken + self._limit + 1
 
+    def wish(self, made: int) -> int:
+        """Tell how many items must have been taken before it is worth to go on.
 
-class Ledger:
-    """The parent's account of a pass: what its user took, and when to tell the worker.
-
-    Telling is a system call and may wake the worker, so it is done once for a quarter of what may
-    wait. A parent that has taken all there is can thus wait for more: what the worker was not
-    told of does not fill its window.
-
-    Example:
-        >>> ledger = Ledger(items=1, nbytes=0)
-        >>> ledger.took(10), ledger.total
-        (True, 1)
-    """
-
-    __slots__ = ("_bytes", "_bytes_due", "_items_due", "_told", "total")
-
-    def __init__(self, items: int | None, nbytes: int) -> None:
-        self._items_due = None if items is None else max(1, items // 4)
-        self._bytes_due = nbytes // 4
-        self._bytes = 0
-        self._told = 0
-        self.total = 0
-
-    def took(self, nbytes: int) -> bool:
-        """Book an item; tell whether the worker should hear of it now."""
-        self.total += 1
-        if self._items_due is not None:
-            return self.total - self._told >= self._items_due
-        self._bytes += nbytes
-        return self._bytes >= self._bytes_due
-
-    def told(self) -> None:
-        """Book that the worker was told."""
-        self._told = self.total
-        self._bytes = 0
+        With ``items``, that is as soon as one more may be made. Without, a quarter of the bytes is
+        awaited, so that the worker is not woken for each small item.
+        """
+        wish = made - self._limit
+        if self._items is None:
+            enough = self._sent_bytes - self._nbytes + self._nbytes // 4
+            wish = min([wish, *(items for items, nbytes in list(self._frames) if nbytes > enough)])
+        return wish

@@ -1,7 +1,9 @@
 """The bytes of a frame, and a decoder that takes them as they come. No I/O.
 
-A frame is a header and a body. The header (24 bytes, little-endian) is a magic byte, the kind of
-the frame, six bytes kept for later use (they must be 0), the epoch, and the length of the body.
+A frame is a header, references to blocks of shared memory, and a body. The header (24 bytes,
+little-endian) is a magic byte, the kind of the frame, the number of references (u16), how many
+items the frame carries (u32), the epoch, and the length of the body. A reference (16 bytes) is the
+slot of a block (16 bits) and its offset in the arena (48 bits), then its length.
 """
 
 from __future__ import annotations
@@ -13,25 +15,40 @@ from ..errors import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import MutableSequence
+    from collections.abc import Callable, MutableSequence, Sequence
     from typing import NamedTuple
 
     class Frame(NamedTuple):
-        """One message: its kind, its epoch, and its body."""
+        """One message: its kind, its epoch, its body, how many items it carries, and its blocks."""
 
         kind: int
         epoch: int
         body: bytes | bytearray
+        items: int = 0
+        blocks: Sequence[memoryview] = ()
+
+    class Ref(NamedTuple):
+        """Where a block of shared memory lies: its slot, its offset in the arena, its length."""
+
+        slot: int
+        offset: int
+        nbytes: int
 
 else:
-    Frame = namedtuple("Frame", ["kind", "epoch", "body"])
+    Frame = namedtuple("Frame", ["kind", "epoch", "body", "items", "blocks"], defaults=(0, ()))
+    Ref = namedtuple("Ref", ["slot", "offset", "nbytes"])
 
 MAGIC = 0xFA
 MAX_BODY = 1 << 48
 """Longest body in bytes; more is taken for garbage."""
+MAX_REFS = 1024
+"""Blocks that a frame may refer to."""
 
 _HEADER = struct.Struct("<BBHIQQ")
 HEADER_SIZE = _HEADER.size
+
+_REF = struct.Struct("<QQ")
+_OFFSET_BITS = 48
 
 _SCRATCH = 1 << 16
 """Bytes read at once: what a Linux pipe holds by default."""
@@ -45,15 +62,23 @@ _GROWTH = 1 << 26
 its bytes arrive. A header made of garbage thus cannot ask for terabytes."""
 
 
-def header(kind: int, epoch: int, length: int) -> bytes:
-    """Make the header of a frame.
+def header(kind: int, epoch: int, length: int, count: int = 0, refs: Sequence[Ref] = ()) -> bytes:
+    """Make what comes before the body of a frame.
 
     Raises:
         ProtocolError: the body is longer than ``MAX_BODY``.
     """
     if length > MAX_BODY:
         raise ProtocolError(f"a body of {length} bytes is too long for a frame")
-    return _HEADER.pack(MAGIC, kind, 0, 0, epoch, length)
+    head = _HEADER.pack(MAGIC, kind, len(refs), count, epoch, length)
+    if not refs:
+        return head
+    packed = [_REF.pack(slot << _OFFSET_BITS | offset, nbytes) for slot, offset, nbytes in refs]
+    return b"".join((head, *packed))
+
+
+def _refuse(slot: int, offset: int, nbytes: int) -> memoryview:
+    raise ProtocolError(f"a block where none may be: slot {slot}, {nbytes} bytes at {offset}")
 
 
 class Decoder:
@@ -62,23 +87,28 @@ class Decoder:
     The caller fills `buffer` and says how much with `filled`; so large bodies are read straight
     to where they stay.
 
+    Args:
+        lend: finds the memory of a block by its slot, its offset and its length. Without it a frame
+            with blocks is an error.
+
     Example:
         >>> decoder, frames = Decoder(), []
         >>> for byte in header(7, 1, 2) + b"ab":
         ...     decoder.buffer()[:1] = bytes([byte])
         ...     decoder.filled(1, frames)
         >>> frames
-        [Frame(kind=7, epoch=1, body=b'ab')]
+        [Frame(kind=7, epoch=1, body=b'ab', items=0, blocks=())]
     """
 
-    __slots__ = ("_body", "_end", "_got", "_head", "_length", "_scratch", "_view")
+    __slots__ = ("_body", "_end", "_got", "_head", "_lend", "_length", "_scratch", "_view")
 
-    def __init__(self) -> None:
+    def __init__(self, lend: Callable[[int, int, int], memoryview] = _refuse) -> None:
+        self._lend = lend
         self._scratch = bytearray(_SCRATCH)
         self._view = memoryview(self._scratch)
         self._end = 0  # bytes in scratch
         self._body: bytearray | None = None  # of the frame that has a buffer of its own
-        self._head = (0, 0)  # kind and epoch of that frame
+        self._head: tuple[int, int, int, Sequence[memoryview]] = (0, 0, 0, ())  # of that frame
         self._length = 0
         self._got = 0
 
@@ -105,36 +135,47 @@ class Decoder:
             return
         self._got += count
         if self._got == self._length:
-            out.append(Frame(*self._head, self._body))
-            self._body = None
+            kind, epoch, items, blocks = self._head
+            out.append(Frame(kind, epoch, self._body, items, blocks))
+            self._body, self._head = None, (0, 0, 0, ())
         elif self._got == len(self._body):
             self._body.extend(bytes(min(self._got, self._length - self._got)))
 
     def _parse(self, out: MutableSequence[Frame]) -> None:
         start, end, view = 0, self._end, self._view
         while end - start >= HEADER_SIZE:
-            magic, kind, zero, zeros, epoch, length = _HEADER.unpack_from(view, start)
-            if magic != MAGIC or zero or zeros or length > MAX_BODY:
+            magic, kind, refs, items, epoch, length = _HEADER.unpack_from(view, start)
+            if magic != MAGIC or refs > MAX_REFS or length > MAX_BODY:
                 raise ProtocolError(
                     f"not a frame: {bytes(view[start : start + HEADER_SIZE]).hex()}"
                 )
-            begin = start + HEADER_SIZE
+            begin = start + HEADER_SIZE + refs * _REF.size
             if end - begin < length:
-                if length >= _OWN_BUFFER:
-                    self._own(kind, epoch, length, view[begin:end])
-                    end = begin
-                    start = begin
+                if length >= _OWN_BUFFER and begin <= end:
+                    blocks = self._blocks(view[start + HEADER_SIZE : begin]) if refs else ()
+                    self._own((kind, epoch, items, blocks), length, view[begin:end])
+                    start = end
                 break
+            blocks = self._blocks(view[start + HEADER_SIZE : begin]) if refs else ()
             start = begin + length
-            out.append(Frame(kind, epoch, bytes(view[begin:start])))
+            out.append(Frame(kind, epoch, bytes(view[begin:start]), items, blocks))
         rest = end - start
         if start and rest:
             self._scratch[:rest] = self._scratch[start:end]
         self._end = rest
 
-    def _own(self, kind: int, epoch: int, length: int, part: memoryview) -> None:
+    def _blocks(self, refs: memoryview) -> list[memoryview]:
+        mask = (1 << _OFFSET_BITS) - 1
+        return [
+            self._lend(where >> _OFFSET_BITS, where & mask, nbytes)
+            for where, nbytes in _REF.iter_unpack(refs)
+        ]
+
+    def _own(
+        self, head: tuple[int, int, int, Sequence[memoryview]], length: int, part: memoryview
+    ) -> None:
         self._body = bytearray(min(length, max(_GROWTH, len(part))))
         self._got = len(part)
         self._body[: self._got] = part
-        self._head = (kind, epoch)
+        self._head = head
         self._length = length

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import select
-import struct
 
 from ..errors import ChannelClosedError
 from .codec import size
@@ -17,19 +16,23 @@ if TYPE_CHECKING:
 
     from .codec import Part
     from .descriptors import Descriptor
-
-GRANT = struct.Struct("<QQ")
-"""A grant of credit: an epoch, and how many items were taken, or ``REVOKED``. It is written at
-once, below PIPE_BUF, so it is never cut."""
+    from .frames import Ref
 
 IOV_MAX = 1000
 """Parts in one system call; POSIX promises 16, Linux and macOS have 1024."""
 
 
-def write_frame(end: Descriptor | int, kind: int, epoch: int, parts: Sequence[Part]) -> None:
+def write_frame(
+    end: Descriptor | int,
+    kind: int,
+    epoch: int,
+    parts: Sequence[Part],
+    *,
+    count: int = 0,
+    refs: Sequence[Ref] = (),
+) -> None:
     """Write a whole frame, waiting for room as long as the other side is there."""
-    length = size(parts)
-    queue: list[Part] = [header(kind, epoch, length), *parts]
+    queue: list[Part] = [header(kind, epoch, size(parts), count, refs), *parts]
     try:
         while queue:
             fd = end if isinstance(end, int) else end.fileno()  # it may be closed meanwhile

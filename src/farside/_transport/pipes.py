@@ -1,8 +1,9 @@
-"""The channel over OS pipes, the same for every backend.
+"""The channel over OS pipes and shared memory, the same for every backend.
 
-Three pipes: commands down, credit down, frames up. The parent's ends do not block: it waits with
-`poll`, so it can wait for frames, for the worker's end and for a deadline at once. The worker's
-ends block: each of its threads waits for one thing only. Nobody polls in a loop.
+Three pipes: commands down, wake-ups down, frames up; and one mapping of shared memory, which begins
+with a board of words (see `board`) and holds the arena. The parent's ends of the pipes do not
+block: it waits with `poll`, so it can wait for frames, for the worker's end and for a deadline at
+once. The worker's ends block: each of its threads waits for one thing only. Nobody polls in a loop.
 """
 
 from __future__ import annotations
@@ -13,14 +14,26 @@ import threading
 import time
 from collections import namedtuple
 from contextlib import nullcontext
+from math import ceil
 
 from ..errors import ChannelClosedError, ProtocolError
 from . import sigpipe
+from .board import (
+    ATTENTION,
+    NOTHING,
+    PARENT_WAITS,
+    REVOKED,
+    TAKEN,
+    WANTED,
+    taken_word,
+)
 from .channel import ParentChannel
 from .descriptors import Bell, pipe
 from .frames import Decoder
 from .interrupts import HeldBack
-from .pipe_io import GRANT, check_gone, write_frame
+from .leases import Lessor
+from .memory import SLOTS, Mapping, create
+from .pipe_io import check_gone, write_frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,56 +46,83 @@ if TYPE_CHECKING:
     from .frames import Frame
 
     class WorkerEnds(NamedTuple):
-        """The worker's ends of the pipes."""
+        """The worker's ends of the pipes, and the shared memory."""
 
         commands: Descriptor
-        credit: Descriptor
+        wakes: Descriptor
         frames: Descriptor
+        memory: Descriptor
 
 else:
-    WorkerEnds = namedtuple("WorkerEnds", ["commands", "credit", "frames"])
+    WorkerEnds = namedtuple("WorkerEnds", ["commands", "wakes", "frames", "memory"])
 
 _DAY = 86_400.0  # seconds
 
+_SOON = 0.001
+"""Seconds to wait for a worker that sends many items at a time, before it is told of the wait."""
 
-def open_channel() -> tuple[PipeParentChannel, WorkerEnds]:
+_STREAMING = 1024
+"""A frame of at least so many bytes, without blocks, is taken for one of many: the worker makes
+small items faster than the parent can be woken for each."""
+
+
+def open_channel(arena_bytes: int) -> tuple[PipeParentChannel, WorkerEnds]:
     """Open a channel.
+
+    Args:
+        arena_bytes: size of the arena; 0 for none.
 
     Returns:
         The parent's side, and the ends that the backend hands to the worker and then closes.
 
     Raises:
-        OSError: no file descriptors are left.
+        OSError: no file descriptors are left, or no memory.
     """
     commands, send_commands = pipe()
-    credit, send_credit = pipe()
+    wakes, send_wakes = pipe()
     receive_frames, frames = pipe()
-    parent = PipeParentChannel(send_commands, send_credit, receive_frames)
-    return parent, WorkerEnds(commands, credit, frames)
+    memory = create(arena_bytes)
+    mapping = Mapping(memory.fileno())
+    parent = PipeParentChannel(send_commands, send_wakes, receive_frames, mapping)
+    return parent, WorkerEnds(commands, wakes, frames, memory)
 
 
 class PipeParentChannel(ParentChannel):
-    """The parent's side of the pipes."""
+    """The parent's side of the pipes and of the memory."""
 
-    def __init__(self, commands: Descriptor, credit: Descriptor, frames: Descriptor) -> None:
-        for end in (commands, credit, frames):
+    def __init__(
+        self, commands: Descriptor, wakes: Descriptor, frames: Descriptor, mapping: Mapping
+    ) -> None:
+        for end in (commands, wakes, frames):
             os.set_blocking(end.fileno(), False)
         self._commands = commands
-        self._credit = credit
+        self._wakes = wakes
         self._frames = frames
+        self._board = mapping.board
+        self._board[WANTED] = NOTHING
+        self._attention = mapping.board[ATTENTION : ATTENTION + 1].cast("B")
+        self._woken = NOTHING  # the wish that the worker was last woken for
+        self._arena_bytes = mapping.arena_bytes
+        # Half of the arena is for what the worker has on its way.
+        self.lessor = Lessor(mapping, mapping.arena_bytes // 2)
         self._bell = Bell()
         # Whoever receives holds it, so that no descriptor is closed while it is waited for. A
         # signal handler may close in the middle of that: hence it is reentrant.
         self._receiving = threading.RLock()
         self._stopped = False
-        self._decoder = Decoder()
+        self._decoder = Decoder(self._lend)
         self._poll = select.poll()
         self._poll.register(frames.fileno(), select.POLLIN)
         self._poll.register(self._bell.fileno(), select.POLLIN)
         self._peer_ended = False
         self._in_step = True
+        self._streaming = False
         self._guarded = sigpipe.kills()
-        self._grant = b""  # one that found no room
+
+    def _lend(self, slot: int, offset: int, nbytes: int) -> memoryview:
+        if slot >= SLOTS or offset + nbytes > self._arena_bytes:
+            raise ProtocolError(f"no block: slot {slot}, {nbytes} bytes at {offset}")
+        return self.lessor.lend(slot, offset, nbytes)
 
     def watch(self, sentinel: int) -> None:
         self._poll.register(sentinel, select.POLLIN)
@@ -92,29 +132,27 @@ class PipeParentChannel(ParentChannel):
         with sigpipe.held() if self._guarded else nullcontext():
             write_frame(self._commands, kind, epoch, parts)
 
-    def grant(self, epoch: int, total: int) -> None:
-        self._grant = GRANT.pack(epoch, total)
-        self._send_grant()
+    def take(self, epoch: int, total: int) -> None:
+        board, word = self._board, taken_word(epoch, total)
+        board[TAKEN] = word
+        wanted = board[WANTED]
+        if wanted <= word and wanted != self._woken:
+            self._woken = wanted
+            self._wake()
 
-    def _send_grant(self) -> None:
-        grant = self._grant
-        if not grant:
-            return
+    def revoke(self, epoch: int) -> None:
+        self._board[REVOKED] = epoch
+        self._wake()
+
+    def _wake(self) -> None:
+        """Wake the worker, should it wait for items to be taken."""
         try:
             with sigpipe.held() if self._guarded else nullcontext():
-                os.write(self._credit.fileno(), grant)
-        except BlockingIOError:
-            # In a pass the worker gets only a few grants before it has to read them (see
-            # credit.Ledger), and it reads all when a pass begins. But while it is in one long
-            # next(), thousands of passes may be begun and left. The latest grant makes up for
-            # all before it; it is sent when there is room, before the parent waits at the latest.
-            return
-        except ChannelClosedError:
-            pass
+                os.write(self._wakes.fileno(), b"\0")
+        except (BlockingIOError, ChannelClosedError):
+            pass  # there is more than enough to wake it, or nobody: receiving tells
         except OSError as error:
-            check_gone(error)  # receiving tells
-        if self._grant is grant:
-            self._grant = b""
+            check_gone(error)
 
     def receive(self, into: deque[Frame], timeout: float | None) -> bool:
         with self._receiving:
@@ -122,19 +160,37 @@ class PipeParentChannel(ParentChannel):
 
     def _receive(self, into: deque[Frame], timeout: float | None) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout
-        before = len(into)
-        while True:
-            with HeldBack():
-                self._read(into)
-            if len(into) > before:
-                return True
-            if self._peer_ended:
-                # Its process has ended, and what it wrote has been read. Something that it left
-                # behind may hold the stream open: there is no end to wait for.
-                raise ChannelClosedError("the worker has ended")
-            self._send_grant()
-            if not self._wait(deadline):
+        if self._take_in(into):
+            return True
+        if self._streaming:
+            # Asked now, the worker would send a few items where it can send many.
+            if not self._wait(deadline, _SOON):
                 return False
+            if self._take_in(into):
+                return True
+        self._attention[PARENT_WAITS] = 1
+        try:
+            while self._wait(deadline):
+                if self._take_in(into):
+                    return True
+        finally:
+            self._attention[PARENT_WAITS] = 0
+        return False
+
+    def _take_in(self, into: deque[Frame]) -> bool:
+        """Take in what is there, without waiting; tell whether a frame was."""
+        before = len(into)
+        with HeldBack():
+            self._read(into)
+        if len(into) > before:
+            last = into[-1]
+            self._streaming = len(last.body) >= _STREAMING and not last.blocks
+            return True
+        if self._peer_ended:
+            # Its process has ended, and what it wrote has been read. Something that it left
+            # behind may hold the stream open: there is no end to wait for.
+            raise ChannelClosedError("the worker has ended")
+        return False
 
     def _read(self, into: deque[Frame]) -> None:
         """Read what is there, without waiting."""
@@ -164,14 +220,17 @@ class PipeParentChannel(ParentChannel):
             cut = " in the middle of a frame" if self._decoder.partial else ""
             raise ChannelClosedError(f"the worker's stream has ended{cut}")
 
-    def _wait(self, deadline: float | None) -> bool:
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
-            return False
+    def _wait(self, deadline: float | None, seconds: float = _DAY) -> bool:
+        """Wait for anything, so many seconds at most; tell whether the deadline was ahead."""
+        if deadline is not None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            seconds = min(seconds, left)
         quiet = {self._frames.fileno(), self._bell.fileno()}
         # poll takes whole milliseconds. They are rounded up, for 0.4 must not become a spin at 0,
         # and fit a C int: waking up once a day does no harm.
-        for fd, _ in self._poll.poll(None if left is None else int(min(left, _DAY) * 1000) + 1):
+        for fd, _ in self._poll.poll(ceil(seconds * 1000)):
             if fd not in quiet:
                 self._peer_ended = True
         return True
@@ -187,5 +246,5 @@ class PipeParentChannel(ParentChannel):
 
     def close(self) -> None:
         self._commands.close()
-        self._credit.close()
+        self._wakes.close()
         self.stop_receiving()

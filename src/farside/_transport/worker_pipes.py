@@ -1,4 +1,4 @@
-"""The worker's side of the channel over pipes."""
+"""The worker's side of the channel over pipes and shared memory."""
 
 from __future__ import annotations
 
@@ -6,9 +6,22 @@ import os
 import select
 
 from ..errors import ChannelClosedError
-from .channel import REVOKED, WorkerChannel
+from .arena import Arena
+from .board import (
+    ATTENTION,
+    COMMAND_CAME,
+    NOTHING,
+    PARENT_WAITS,
+    REVOKED,
+    TAKEN,
+    WANTED,
+    taken_word,
+    total_of,
+)
+from .channel import WorkerChannel
 from .frames import Decoder
-from .pipe_io import GRANT, wait_for, write_frame
+from .memory import Mapping
+from .pipe_io import write_frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,26 +29,43 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .codec import Part
-    from .frames import Frame
+    from .frames import Frame, Ref
+
+_SOON_MS = 1
+"""Milliseconds after which a side looks at the board again before it waits for good."""
 
 
 class PipeWorkerChannel(WorkerChannel):
-    """The worker's side of the pipes.
+    """The worker's side of the pipes and of the memory.
 
     It knows their ends by number and closes none: a subprocess closes them by ending, and for a
     subinterpreter the backend does.
     """
 
-    def __init__(self, commands: int, credit: int, frames: int) -> None:
+    def __init__(self, commands: int, wakes: int, frames: int, memory: int) -> None:
         self._commands = commands
-        self._credit = credit
+        self._wakes = wakes
         self._frames = frames
         self._decoder = Decoder()
-        self._revoked = 0  # the latest pass whose credit was revoked
-        os.set_blocking(credit, False)
+        mapping = Mapping(memory)
+        self._board = mapping.board
+        self.attention = mapping.board[ATTENTION : ATTENTION + 1]
+        self._attention = self.attention.cast("B")
+        self.arena = Arena(mapping) if mapping.arena_bytes else None
+        os.set_blocking(wakes, False)
+        self._poll = select.poll()
+        self._poll.register(wakes, select.POLLIN)
 
-    def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> None:
-        write_frame(self._frames, kind, epoch, parts)
+    def send(
+        self,
+        kind: int,
+        epoch: int,
+        parts: Sequence[Part] = (),
+        *,
+        count: int = 0,
+        refs: Sequence[Ref] = (),
+    ) -> None:
+        write_frame(self._frames, kind, epoch, parts, count=count, refs=refs)
 
     def receive(self, into: deque[Frame]) -> None:
         before = len(into)
@@ -45,22 +75,34 @@ class PipeWorkerChannel(WorkerChannel):
                 raise ChannelClosedError("the parent is gone")
             self._decoder.filled(count, into)
 
-    def credit(self, epoch: int, *, wait: bool) -> int:
-        total = 0
-        while True:
-            try:
-                data = os.read(self._credit, 256 * GRANT.size)
-            except BlockingIOError:
-                if self._revoked >= epoch:
-                    return REVOKED
-                if total or not wait:
-                    return total
-                wait_for(self._credit, select.POLLIN)
-                continue
-            if not data:
-                return REVOKED  # the parent is gone; the listener hears it too
-            for of, granted in GRANT.iter_unpack(data):
-                if granted == REVOKED:
-                    self._revoked = max(self._revoked, of)
-                elif of == epoch:
-                    total = max(total, granted)
+    def alert(self, on: bool) -> None:  # noqa: FBT001
+        self._attention[COMMAND_CAME] = on
+
+    def parent_waits(self) -> bool:
+        return self._attention[PARENT_WAITS] != 0
+
+    def taken(self, epoch: int) -> int:
+        return total_of(self._board[TAKEN], epoch)
+
+    def await_taken(self, epoch: int, total: int) -> bool:
+        board, patience = self._board, _SOON_MS
+        board[WANTED] = taken_word(epoch, total)
+        try:
+            while True:
+                if board[REVOKED] >= epoch:
+                    return False
+                if self.taken(epoch) >= total:
+                    return True
+                self._poll.poll(patience)
+                patience = -1
+                if not self._drain():
+                    return False  # the parent is gone; the listener hears it too
+        finally:
+            board[WANTED] = NOTHING
+
+    def _drain(self) -> bool:
+        """Read what has woken this thread; False when nobody can any more."""
+        try:
+            return bool(os.read(self._wakes, 1 << 16))
+        except BlockingIOError:
+            return True

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from .._protocol.messages import EXHAUSTED
+from .._protocol.messages import EXHAUSTED, Status
 from .._protocol.tables import WorkerEvent, WorkerState
 from .._protocol.worker import WorkerMachine
 from .._transport import codec
-from .._transport.channel import REVOKED
 from .._transport.credit import Window
+from .._transport.items import ATOMS, INT_LIMIT, STR_LIMIT
+from .._transport.outbox import Outbox
 from ..errors import ChannelClosedError
+from .courier import Courier
 from .failure import describe
 from .job import Job, load_call
 
@@ -44,6 +46,8 @@ def execute_iterable(
                 execution.iterate()
     except ChannelClosedError:
         pass  # nobody is there to be told
+    finally:
+        execution.courier.stop()
 
 
 class _Execution:
@@ -54,6 +58,8 @@ class _Execution:
         self._channel = channel
         self._commands = commands
         self._window = Window(1, 0)  # the job tells
+        self._outbox = Outbox(channel, self._window, 0)
+        self.courier = Courier(self._outbox.flush)
         self._iterable: Iterable[Any] = ()
         self._used_up = False
 
@@ -64,6 +70,7 @@ class _Execution:
             if not isinstance(job, Job):
                 job = Job(*codec.loads(job))
             self._window = Window(job.buffer_size, job.buffer_bytes)
+            self._outbox = Outbox(self._channel, self._window, job.buffer_bytes)
             fn, initializers = load_call(job)
             for number, initializer in enumerate(initializers):
                 stage = f"initializer[{number}]"
@@ -77,6 +84,7 @@ class _Execution:
 
     def obey(self) -> None:
         """Stand By, and whenever a command waits: take one, and do what the table says."""
+        self._outbox.drop()  # nobody waits any more for what was not sent
         command = self._commands.get()
         if command is None:
             self.machine.fire(WorkerEvent.PARENT_LOST)
@@ -85,56 +93,83 @@ class _Execution:
 
     def iterate(self) -> None:
         """Iteration: a waiting command comes first, then the next item."""
-        epoch, index = self.machine.epoch, 0
         self._window.reset()
-        self._channel.credit(epoch, wait=False)  # what earlier passes left unread goes
+        self._outbox.begin(Status.ITERATOR_SUCCESS, self.machine.epoch)
         try:
             iterator = iter(self._iterable)
         except BaseException as error:
             self._fail(WorkerEvent.ITERATOR_RAISED, error, "iter", 0)
             return
-        while self._may_go_on(epoch):
-            try:
-                item = next(iterator)
-            except StopIteration:
-                self._finish(iterator, index)
-                return
-            except BaseException as error:
-                self._fail(WorkerEvent.ITERATOR_RAISED, error, "next", index)
-                return
-            if not self._commands.empty():
-                self.obey()  # nobody waits for this item any more
-                return
-            if not self._send_item(item, epoch, index):
-                return
-            del item  # user code must not find its item still held while it makes the next
-            index += 1
+        self._make_items(iterator)
 
-    def _may_go_on(self, epoch: int) -> bool:
-        """Wait until a further item may be made; False when a command has ended the pass."""
-        while self._commands.empty():
-            if self._window.is_open():
-                return True
-            total = self._channel.credit(epoch, wait=True)
-            if total == REVOKED:
-                break  # a command is on its way: it was sent before the credit was revoked
-            self._window.taken(total)
-        self.obey()
-        return False
+    def _make_items(self, iterator: Iterator[Any]) -> None:
+        """Go on until the iterator ends or fails, or a command ends the pass.
 
-    def _send_item(self, item: object, epoch: int, index: int) -> bool:
+        This loop is what a small item costs the worker: what it needs is in local variables.
+        """
+        outbox, attention, look_up = self._outbox, self._channel.attention, self._look_up
+        put, add, atoms = outbox.put, outbox.entries.append, ATOMS
+        low, high, short = -INT_LIMIT, INT_LIMIT, STR_LIMIT
+        made = 0
+        stop = look_up(made)
         try:
-            parts = codec.dumps(item)
+            for item in _resumed(iterator) if stop else ():
+                kind = type(item)
+                if (
+                    (kind is int and low < item < high)
+                    or kind in atoms
+                    or (kind is str and len(item) < short)
+                ):
+                    add(item)
+                elif put(item):
+                    stop = made
+                del item  # user code must not find its item still held while it makes the next
+                made += 1
+                if attention[0] or made >= stop:
+                    stop = look_up(made)
+                    if not stop:
+                        return
+        except ChannelClosedError:
+            raise  # of farside's own: user code knows no channel
         except BaseException as error:
-            self._fail(WorkerEvent.ITERATOR_RAISED, error, "pickle", index)
-            return False
-        status = self.machine.fire(WorkerEvent.ITEM_MADE)
-        assert status is not None
-        self._channel.send(status, epoch, parts)
-        self._window.sent(codec.size(parts))
-        return True
+            stage = "pickle" if outbox.refused else "next"
+            self._fail(WorkerEvent.ITERATOR_RAISED, error, stage, made)
+            return
+        if stop:
+            self._finish(iterator, made)
+
+    def _look_up(self, made: int) -> int:
+        """Look, between two items, what the parent wants, and send what is due.
+
+        Args:
+            made: how many items of the pass were made.
+
+        Returns:
+            How many there may be before the next look; 0 when a command has ended the pass.
+        """
+        if not self._commands.empty():
+            self.obey()
+            return 0
+        channel, outbox, epoch = self._channel, self._outbox, self.machine.epoch
+        if channel.parent_waits() or outbox.is_full():
+            outbox.flush()
+        elif outbox.entries:
+            self.courier.call()
+        stop = self._window.stop(channel.taken(epoch))
+        while stop <= made:
+            outbox.flush()
+            if not channel.await_taken(epoch, self._window.wish(made)):
+                self.obey()  # it was sent before the wait was broken off
+                return 0
+            stop = self._window.stop(channel.taken(epoch))
+        # The first of a batch is looked at, so that the courier hears of it.
+        return min(stop, made + 1 if not outbox.entries else made + outbox.batch)
 
     def _finish(self, iterator: Iterator[Any], count: int) -> None:
+        if self._commands.empty():
+            self._outbox.flush()
+        else:
+            self._outbox.drop()  # nobody waits for this pass any more
         one_shot = iterator is self._iterable
         empty_again = one_shot and self._used_up and not count
         self._used_up = self._used_up or one_shot
@@ -146,15 +181,27 @@ class _Execution:
     def _fail(
         self, event: WorkerEvent, error: BaseException, stage: str, index: int | None
     ) -> None:
-        if self.machine.state is WorkerState.ITERATION and not self._commands.empty():
-            self.obey()  # nobody waits for this pass any more; ABORT may have raised the error
-            return
+        if self.machine.state is WorkerState.ITERATION:
+            if not self._commands.empty():
+                self.obey()  # nobody waits for this pass any more; ABORT may have raised the error
+                return
+            self._outbox.flush()
         failure = describe(error, stage, index)
         self._push(self.machine.fire(event), codec.dumps(tuple(failure)))
 
     def _push(self, status: int | None, parts: list[codec.Part] | None = None) -> None:
         if status is not None:
             self._channel.send(status, self.machine.epoch, parts or ())
+
+
+def _resumed(iterator: Iterator[Any]) -> Iterator[Any]:
+    """Return what a ``for`` loop takes: an iterator may have ``__next__`` alone."""
+    if hasattr(type(iterator), "__iter__"):
+        return iterator
+    return iter(iterator.__next__, _NOTHING)
+
+
+_NOTHING = object()
 
 
 def _iterable(made: Any) -> Iterable[Any]:  # it is whatever fn returned

@@ -9,17 +9,18 @@ from .._transport.worker_pipes import PipeWorkerChannel
 from .serve import serve
 
 
-def main(commands: int, credit: int, frames: int) -> None:
+def main(commands: int, wakes: int, frames: int, memory: int) -> None:
     """Run a worker in this interpreter.
 
     Args:
         commands: file descriptor to read commands from.
-        credit: file descriptor to read credit from.
+        wakes: file descriptor that is written to when the worker waits for the parent.
         frames: file descriptor to write statuses and items to.
+        memory: file descriptor of the shared memory.
     """
     atexit.register(_stop_helpers_of_multiprocessing)
     try:
-        serve(PipeWorkerChannel(commands, credit, frames))
+        serve(PipeWorkerChannel(commands, wakes, frames, memory))
     except SystemExit:
         pass  # raised by the listener when everything was over already
 

@@ -18,12 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
-    from typing import TypeAlias
 
     from .._transport.channel import WorkerChannel
     from .._transport.frames import Frame
-
-    Commands: TypeAlias = "SimpleQueue[tuple[int, int] | None]"
 
 _PATIENCE = (0.05, 0.2, 0.2)
 """Seconds before each SystemExit. The first leaves an orderly end its time; the others are for
@@ -35,6 +32,34 @@ _GRACE = 0.4
 one second."""
 
 
+class Commands:
+    """Commands that were heard, on their way to the thread that runs the iterable.
+
+    While there may be any, the channel's `attention` is raised: the loop over the items looks at
+    nothing else.
+    """
+
+    def __init__(self, channel: WorkerChannel) -> None:
+        self._alert = channel.alert
+        self._queue: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
+
+    def put(self, command: tuple[int, int] | None) -> None:
+        """Add a command: its kind and its epoch; None says that the parent is gone."""
+        self._queue.put(command)
+        self._alert(True)
+
+    def get(self) -> tuple[int, int] | None:
+        """Take the next command; wait for it."""
+        return self._queue.get()
+
+    def empty(self) -> bool:
+        """Tell whether there is none; lower the attention then."""
+        if self._queue.empty():
+            self._alert(False)
+            return self._queue.empty()  # one may have come in between
+        return False
+
+
 class CommandListener:
     """Receives commands and queues them for the thread that runs the iterable.
 
@@ -44,7 +69,7 @@ class CommandListener:
         last_resort: ends the process; None where that is not the worker's to end.
 
     Attributes:
-        commands: pairs of kind and epoch; None says that the parent is gone.
+        commands: what was heard.
     """
 
     def __init__(
@@ -53,12 +78,13 @@ class CommandListener:
         received: deque[Frame],
         last_resort: Callable[[], object] | None,
     ) -> None:
-        self.commands: Commands = SimpleQueue()
+        self.commands = Commands(channel)
         self._channel = channel
         self._frames = received
         self._last_resort = last_resort
         self._worker_thread = threading.get_ident()
         self._done = threading.Event()
+        self._interrupting = threading.Lock()
         # Subinterpreters have no daemon threads; there, closing the channel ends this one.
         self._thread = threading.Thread(
             target=self._run, name="farside-listener", daemon=last_resort is not None
@@ -70,14 +96,18 @@ class CommandListener:
 
     def done(self) -> None:
         """Say that the worker's own code has ended: nothing is left to interrupt."""
-        self._done.set()
+        with self._interrupting:
+            self._done.set()
+        _breathe()
 
     def _run(self) -> None:
         lost = self._listen()
         for seconds in _PATIENCE:
-            if self._done.wait(seconds):
-                break
-            raise_in_thread(self._worker_thread, SystemExit)
+            self._done.wait(seconds)
+            with self._interrupting:
+                if self._done.is_set():
+                    break
+                raise_in_thread(self._worker_thread, SystemExit)
         if self._last_resort is not None:
             if not lost:
                 self._await_loss()
@@ -104,6 +134,10 @@ class CommandListener:
                 self._channel.receive(self._frames)
         except (ChannelClosedError, ProtocolError):
             pass
+
+
+def _breathe() -> None:
+    """Be a call: what another thread has raised in this one is raised here at the latest."""
 
 
 def raise_in_thread(ident: int, exception: type[BaseException]) -> None:

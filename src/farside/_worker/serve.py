@@ -45,4 +45,14 @@ def serve(
     try:
         execute_iterable(channel, listener.commands, job)
     finally:
-        listener.done()
+        _end(listener)
+
+
+def _end(listener: CommandListener) -> None:
+    """Let the listener interrupt nothing any more, and take what it has raised in this thread."""
+    while True:
+        try:
+            listener.done()
+        except SystemExit:
+            continue
+        return

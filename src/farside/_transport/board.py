@@ -1,0 +1,49 @@
+"""Words that the two sides leave for each other in shared memory. No I/O.
+
+A pipe is needed to wake somebody who waits; to tell somebody who is at work, a word in memory is
+enough, and costs no system call. Each word has one writer, and is written at once. A side that is
+about to wait says so in a word of its own, and then looks at the words of the other. The other
+writes its word, and then looks whether anybody waits. Processors may delay a write behind a read
+that follows it, so that both overlook each other, though not for long. So a side first waits for a
+millisecond only and looks again; after that time it would have seen the other's word.
+"""
+
+from __future__ import annotations
+
+ATTENTION = 0
+"""Non-zero while the worker should look up: one byte says that the parent waits for items, another
+that a command has come."""
+
+TAKEN = 8
+"""From the parent: of which pass it takes items, and how many it has taken (see `taken_word`)."""
+
+REVOKED = 16
+"""From the parent: the latest pass for which it has sent a command that ends it."""
+
+WANTED = 24
+"""From the worker: the value of ``TAKEN`` that it waits for, or ``NOTHING``."""
+
+PARENT_WAITS = 0
+COMMAND_CAME = 1
+"""Bytes of ``ATTENTION``. Single bytes, since each side writes one of them."""
+
+NOTHING = (1 << 64) - 1
+
+_COUNT_BITS = 44
+_COUNT = (1 << _COUNT_BITS) - 1
+_EPOCH = (1 << 64 - _COUNT_BITS) - 1
+
+
+def taken_word(epoch: int, total: int) -> int:
+    """Put a pass and a number of its items into one word.
+
+    Example:
+        >>> total_of(taken_word(3, 7), 3), total_of(taken_word(3, 7), 4)
+        (7, 0)
+    """
+    return (epoch & _EPOCH) << _COUNT_BITS | total
+
+
+def total_of(word: int, epoch: int) -> int:
+    """Return how many items of a pass were taken, as a word says; 0 if it speaks of another."""
+    return word & _COUNT if word >> _COUNT_BITS == epoch & _EPOCH else 0

@@ -1,0 +1,125 @@
+"""The worker's items that were made and are not sent yet.
+
+Small items share a frame. They wait here while the parent is busy, for a moment.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from . import codec
+from .frames import MAX_REFS
+from .items import ATOM_BYTES, ITEM_REFS, Encoder, Stored, pack
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .channel import WorkerChannel
+    from .credit import Window
+
+BATCH_ITEMS = 1000
+"""A frame has no more items: at some 50 ns for each, making them takes ten times as long as sending
+a frame."""
+
+BATCH_BYTES = 1 << 15
+"""A frame is sent when its pickles reach this size: half of what a Linux pipe holds, so that the
+worker can write one frame while the parent reads another."""
+
+BATCH_STORED = MAX_REFS // ITEM_REFS
+"""A frame has no more items with contents in the arena."""
+
+
+class Outbox:
+    """Collects entries (see `items`) and sends them as frames.
+
+    The thread that makes items calls everything; another one may call `flush` at any moment.
+
+    Args:
+        channel: where they go.
+        window: where they are booked.
+        nbytes: how much may wait in all; a frame has no more than a quarter of it.
+
+    Attributes:
+        entries: what waits. Atoms are appended directly, everything else by `put`.
+        batch: how many items a frame has at most.
+        refused: whether the last `put` has failed.
+    """
+
+    def __init__(self, channel: WorkerChannel, window: Window, nbytes: int) -> None:
+        self.entries: list[Any] = []
+        self.refused = False
+        self._channel = channel
+        self._window = window
+        self._encoder = Encoder(channel.arena)
+        self._kind = 0
+        self._epoch = 0
+        self._lock = threading.Lock()  # held while a frame is sent
+        self.batch = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
+        self._batch_bytes = self._room = min(BATCH_BYTES, 1 + nbytes // 4)
+        # How many entries by `put` were begun and done, and how many were done when the last frame
+        # began: if none was begun since, the next frame has only atoms.
+        self._begun = self._done = self._done_before = 0
+
+    def begin(self, kind: int, epoch: int) -> None:
+        """Begin a pass, whose items go in frames of a kind."""
+        self._kind = kind
+        self._epoch = epoch
+        self._encoder.notice_torch()
+
+    def put(self, item: object) -> bool:
+        """Add an item of any kind, as it is now; tell whether it is time to send.
+
+        Raises:
+            BaseException: whatever pickling it raises; `refused` is then true.
+        """
+        self.refused = True
+        entry = self._encoder.encode(item)
+        self.refused = False
+        self._begun += 1
+        self.entries.append(entry)
+        self._done = self._begun
+        if isinstance(entry, bytes):
+            self._room -= len(entry)
+        else:
+            self._room -= self._room if entry.unsafe else BATCH_BYTES // BATCH_STORED
+        if self._room > 0:
+            return False
+        self._encoder.notice_torch()
+        return True
+
+    def is_full(self) -> bool:
+        """Tell whether it is time to send, whatever the parent does."""
+        return self._room <= 0 or len(self.entries) >= self.batch
+
+    def flush(self) -> None:
+        """Send what there is.
+
+        Raises:
+            ChannelClosedError: the parent does not receive any more.
+        """
+        with self._lock:
+            self._send()
+
+    def drop(self) -> None:
+        """Forget what there is: nobody waits for it any more."""
+        with self._lock:
+            for entry in self.entries:
+                if type(entry) is Stored:
+                    self._encoder.discard(entry)
+            self.entries.clear()
+            self._room = self._batch_bytes
+
+    def _send(self) -> None:
+        done = self._done
+        entries = self.entries[:]
+        atoms = self._begun == self._done_before
+        self._done_before = done
+        del self.entries[: len(entries)]
+        self._room = self._batch_bytes
+        if not entries:
+            return
+        parts, refs = pack(entries, atoms=atoms)
+        nbytes = codec.size(parts) + sum(ref.nbytes for ref in refs)
+        self._window.sent(len(entries), nbytes)
+        self._channel.send(self._kind, self._epoch, parts, count=len(entries), refs=refs)

@@ -1,0 +1,88 @@
+"""Sends what was made, when user code takes its time over the next item."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from ..errors import ChannelClosedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DELAY = 0.002
+"""Seconds that an item may wait for others, at most, while the parent is busy. Waking up so often
+costs a worker that makes items without a pause less than one per cent."""
+
+_PATIENCE = 0.1
+"""Seconds after which the thread ends when it has nothing to do: a worker that is blocked in C when
+it should end must not be kept by it."""
+
+
+class Courier:
+    """A thread that is called when something waits to be sent, and sends it a little later.
+
+    While items come fast, the thread that makes them sends them in large frames long before. When
+    they do not, none of them waits for the next.
+
+    Args:
+        send: sends what waits, from any thread. It may take long.
+    """
+
+    def __init__(self, send: Callable[[], object]) -> None:
+        self._send = send
+        self._thread: threading.Thread | None = None
+        self._changing = threading.Lock()
+        self._idle = threading.Lock()  # held while there is nothing to do
+        self._idle.acquire()
+        self._over = False
+
+    def call(self) -> None:
+        """Say that something waits to be sent."""
+        with self._changing:
+            if self._idle.locked():
+                self._idle.release()
+            started = self._thread is not None or self._start()
+        if not started:  # no more threads can be had
+            self._send()
+
+    def stop(self) -> None:
+        """End the thread."""
+        with self._changing:
+            self._over = True
+            thread = self._thread
+            if self._idle.locked():
+                self._idle.release()
+        if thread is not None:
+            thread.join()
+
+    def _start(self) -> bool:
+        # No daemon: subinterpreters have no such threads.
+        thread = threading.Thread(target=self._run, name="farside-courier", daemon=False)
+        try:
+            thread.start()
+        except RuntimeError:
+            return False
+        self._thread = thread
+        return True
+
+    def _run(self) -> None:
+        try:
+            while self._is_called():
+                time.sleep(_DELAY)
+                if self._over:
+                    return
+                self._send()
+        except ChannelClosedError:
+            pass  # the thread that makes items finds that out too
+
+    def _is_called(self) -> bool:
+        """Wait for a call; False when it is time to end."""
+        if self._idle.acquire(timeout=_PATIENCE):
+            return True
+        with self._changing:
+            if self._idle.acquire(blocking=False):
+                return True
+            self._thread = None
+            return False
