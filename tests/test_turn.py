@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from functools import partial
 
@@ -96,4 +97,18 @@ def test_an_error_of_farside_is_no_interruption() -> None:
     turn = Turn(lambda _: None)
     with pytest.raises(FarsideError):
         turn.run(work)
+    assert not turn.torn
+
+
+def test_ctrl_c_does_not_tear_the_reading_of_notes() -> None:
+    seen: list[int] = []
+
+    def read(value: int) -> None:
+        signal.raise_signal(signal.SIGINT)
+        seen.append(value)
+
+    turn = Turn(read)
+    with pytest.raises(KeyboardInterrupt):
+        turn.note(1)
+    assert seen == [1]
     assert not turn.torn

@@ -159,17 +159,23 @@ class RemoteIterable(Generic[T]):
 
     def _open(self, backend: str) -> Session:
         """Start a worker of a backend, or of the fallback if it turns out not to do."""
-        worker = registry.load(backend)().start(self._options)
-        session = Session(worker, backend, self._options)
+        worker = session = None
         try:
+            worker = registry.load(backend)().start(self._options)
+            session = Session(worker, backend, self._options)
             session.await_initialization()
         except FarsideError as error:
+            if session is None:
+                raise
             session.close()
             if session.refused is None:
                 raise
             return self._open_fallback(session, error)
         except BaseException:
-            session.close()
+            if session is not None:
+                session.close()
+            elif worker is not None:
+                worker.channel.close()  # it ends by itself
             raise
         return session
 

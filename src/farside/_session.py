@@ -16,6 +16,7 @@ from ._passes import Pass
 from ._protocol.messages import EXHAUSTED, Cmd
 from ._protocol.parent import ParentMachine
 from ._protocol.tables import ParentAction, ParentEvent, ParentState
+from ._transport.interrupts import HeldBack, with_lock
 from ._turn import Turn
 from .errors import (
     ChannelClosedError,
@@ -125,22 +126,7 @@ class Session:
 
     def receive(self, wanted: Pass) -> None:
         """Wait until something arrives. What it was is in `wanted` and in `state` afterwards."""
-        with self._reading:
-            if wanted.inbox or wanted.over:
-                return  # another thread has received it
-            self._check_torn()
-            # Should another pass have said something about this word since, it is put right.
-            self.worker.channel.take(wanted.epoch, wanted.taken)
-            try:
-                if self._frames or self.worker.channel.receive(self._frames, self._options.timeout):
-                    self._turn.run(self._handle_frames)
-                else:
-                    self._time_out()
-            except ChannelClosedError:
-                lifetime.park_at_exit()
-                self._lose()
-            except ProtocolError as error:
-                self.fail(error)
+        with_lock(self._reading, lambda: self._receive(wanted))
         if self.failure is not None:
             # The worker is ending by itself. An iterable that nobody closes after a failure
             # should not leave a process behind, and it takes only some milliseconds.
@@ -186,10 +172,28 @@ class Session:
         Nobody else uses the session any more. The worker ends by itself; until then it is on
         record.
         """
-        self._hang_up()
-        self.worker.channel.close()
+        with HeldBack():  # it would be swallowed in a finalizer, and the worker go on for ever
+            self._hang_up()
+            self.worker.channel.close()
 
     # Inside ---------------------------------------------------------------------------------
+
+    def _receive(self, wanted: Pass) -> None:
+        if wanted.inbox or wanted.over:
+            return  # another thread has received it
+        self._check_torn()
+        # Should another pass have said something about this word since, it is put right.
+        self.worker.channel.take(wanted.epoch, wanted.taken)
+        try:
+            if self._frames or self.worker.channel.receive(self._frames, self._options.timeout):
+                self._turn.run(self._handle_frames)
+            else:
+                self._time_out()
+        except ChannelClosedError:
+            lifetime.park_at_exit()
+            self._lose()
+        except ProtocolError as error:
+            self.fail(error)
 
     def _start_pass(self) -> Pass:
         if self.state is ParentState.DONE or self._foreign_to:

@@ -73,9 +73,12 @@ class Turn:
     def _read_notes(self) -> None:
         # While somebody has the turn, be it further up in this thread, reading is up to them:
         # they look for notes after they have given it back.
-        while self._notes and not self._depth and self._lock.acquire(blocking=False):
-            try:
-                while self._notes:
-                    self._do(lambda: self._read(self._notes.popleft()))
-            finally:
-                self._lock.release()
+        while self._notes and not self._depth:
+            with HeldBack():
+                if not self._lock.acquire(blocking=False):
+                    return
+                try:
+                    while self._notes:
+                        self._do(lambda: self._read(self._notes.popleft()))
+                finally:
+                    self._lock.release()

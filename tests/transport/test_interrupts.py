@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from farside._transport.interrupts import HeldBack
+from farside._transport.interrupts import HeldBack, with_lock
+from tests.faults.interrupting import interrupt_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,3 +78,36 @@ def test_an_error_of_the_step_is_kept_beside_the_interrupt() -> None:
     with pytest.raises(KeyboardInterrupt) as caught:
         fail()
     assert isinstance(caught.value.__context__, ValueError)
+
+
+def test_a_second_interrupt_is_not_held_back_where_it_is_asked_for() -> None:
+    steps: list[str] = []
+
+    def insist() -> None:
+        with HeldBack(once=True):
+            signal.raise_signal(signal.SIGINT)
+            steps.append("held back")
+            signal.raise_signal(signal.SIGINT)
+            steps.append("held back again")
+
+    with pytest.raises(KeyboardInterrupt):
+        insist()
+    assert steps == ["held back"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_no_interrupt_leaves_a_lock_locked() -> None:
+    lock = threading.Lock()
+    interrupts = 0
+    while interrupt_at(interrupts + 1, lambda: with_lock(lock, lambda: None)).raised:
+        interrupts += 1
+        assert not lock.locked()
+    assert interrupts  # after the lock was taken, among others
+
+
+def test_the_lock_is_held_for_the_work() -> None:
+    lock = threading.Lock()
+    assert with_lock(lock, lock.locked)
+    with pytest.raises(ZeroDivisionError):
+        with_lock(lock, lambda: 1 // 0)
+    assert not lock.locked()

@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from .._transport import codec
+from .._transport.interrupts import HeldBack
 from .._transport.pipes import open_channel
 from .._worker.job import JOB
 from ..errors import ChannelClosedError
@@ -42,10 +43,16 @@ class SubinterpreterBackend(Backend):
         # Classes of the main module come back under this name (see _worker.job).
         sys.modules.setdefault("__mp_main__", sys.modules["__main__"])
         interpreters.module()
-        channel, ends = open_channel(options.arena_bytes)
-        worker = SubinterpreterWorker(channel, ends)
-        with contextlib.suppress(ChannelClosedError):  # gone already: receiving tells
-            channel.send(JOB, 0, codec.dumps(tuple(job)))
+        worker: SubinterpreterWorker | None = None
+        try:
+            with HeldBack():
+                worker = SubinterpreterWorker(*open_channel(options.arena_bytes))
+            with contextlib.suppress(ChannelClosedError):  # gone already: receiving tells
+                worker.channel.send(JOB, 0, codec.dumps(tuple(job)))
+        except BaseException:  # KeyboardInterrupt: nobody gets to know the worker
+            if worker is not None:
+                worker.channel.close()
+            raise
         return worker
 
 

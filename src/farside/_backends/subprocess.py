@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._transport import codec
 from .._transport.descriptors import Descriptor, bequeathed
+from .._transport.interrupts import HeldBack, with_lock
 from .._transport.pipes import open_channel
 from .._worker.job import JOB, Job
 from .._worker.process import main
@@ -59,20 +60,21 @@ class SubprocessBackend(Backend):
         _check(forks=forks)
         pack = surroundings.inherit if forks else surroundings.pack
         job = pack(options)
-        channel, ends = open_channel(options.arena_bytes)
+        worker: ProcessWorker | None = None
         try:
-            process = _start_process(context, ends, job if forks else None, daemon=options.daemon)
-        except BaseException:
-            channel.close()
+            # multiprocessing is not made to be interrupted in the middle: its child would find
+            # no job, and its locks might stay locked. A fork server that first imports the main
+            # module takes its time, so a second Ctrl-C is not held back.
+            with HeldBack(once=True):
+                worker = _start_worker(context, options, job if forks else None)
+            if not forks:
+                # A worker that is gone already is no error here: receiving tells, with its status.
+                with contextlib.suppress(ChannelClosedError):
+                    worker.channel.send(JOB, 0, codec.dumps(tuple(job)))
+        except BaseException:  # KeyboardInterrupt: nobody gets to know the worker
+            if worker is not None:
+                worker.channel.close()
             raise
-        finally:
-            for end in ends:
-                end.close()
-        worker = ProcessWorker(process, channel)
-        if not forks:
-            # A worker that is gone already is no error here: receiving tells, with its status.
-            with contextlib.suppress(ChannelClosedError):
-                channel.send(JOB, 0, codec.dumps(tuple(job)))
         return worker
 
 
@@ -84,7 +86,7 @@ class ProcessWorker(Worker):
         self._process = process
         self._pid = process.pid
         self._owner = os.getpid()
-        self._reaping = threading.Lock()
+        self._reaping = threading.RLock()  # a signal handler may close in the middle of it
         self._ended = False
         self._exit_code: int | None = None
         self._handle = _open_pidfd(process)
@@ -101,9 +103,7 @@ class ProcessWorker(Worker):
             return True  # a forked child has no workers
         if not self._await_end(timeout):
             return False
-        with self._reaping:
-            if not self._ended:
-                self._reap()
+        with_lock(self._reaping, self._reap)
         return self._ended
 
     def _await_end(self, timeout: float) -> bool:
@@ -115,30 +115,38 @@ class ProcessWorker(Worker):
         return bool(poll.poll(max(0.0, timeout) * 1000))
 
     def _reap(self) -> None:
-        # In an order that can be taken up again: KeyboardInterrupt may strike in between.
-        if self._exit_code is None:
-            self._exit_code = self._process.exitcode
-        if self._exit_code is None:
+        if not self._look():
             # Not at once: it imports modules that, at the exit of a Python before 3.13, let an
             # uncaught KeyboardInterrupt lose its exit status.
-            self._process.join(_REAP_SECONDS)
+            with _unless_closed():
+                self._process.join(_REAP_SECONDS)
+            self._look()
+
+    def _look(self) -> bool:
+        """Take note of the end of the process, if it has ended."""
+        with HeldBack():
+            if self._ended:
+                return True
             self._exit_code = self._process.exitcode
-        if self._exit_code is None:  # pragma: no cover  only a fork server that hangs
-            return
-        if self._handle is not None:
-            self._handle.close()
-        self._process.close()
-        lifetime.forget(self)
-        self._ended = True
+            if self._exit_code is None:
+                return False
+            if self._handle is not None:
+                self._handle.close()
+            self._process.close()
+            lifetime.forget(self)
+            self._ended = True
+            return True
 
     def terminate(self) -> bool:
         if not self.wait(0):
-            self._process.terminate()
+            with _unless_closed():
+                self._process.terminate()
         return True
 
     def kill(self) -> bool:
         if not self.wait(0):
-            self._process.kill()
+            with _unless_closed():
+                self._process.kill()
         return True
 
     def disown(self) -> None:
@@ -166,6 +174,11 @@ class ProcessWorker(Worker):
         return self._process.sentinel if self._handle is None else self._handle.fileno()
 
 
+def _unless_closed() -> contextlib.suppress:
+    """Pass over a process that a signal handler, or another thread, has just reaped."""
+    return contextlib.suppress(ValueError)  # what multiprocessing raises then
+
+
 def _arm() -> None:
     """Let multiprocessing call `lifetime.close_all` before it waits for its processes at exit.
 
@@ -186,6 +199,19 @@ class _Passed:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return tuple, ([reduction.DupFd(end.fileno()) for end in self._ends],)
+
+
+def _start_worker(context: Any, options: Options, job: Job | None) -> ProcessWorker:
+    channel, ends = open_channel(options.arena_bytes)
+    try:
+        process = _start_process(context, ends, job, daemon=options.daemon)
+    except BaseException:
+        channel.close()
+        raise
+    finally:
+        for end in ends:
+            end.close()
+    return ProcessWorker(process, channel)
 
 
 def _start_process(

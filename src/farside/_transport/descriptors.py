@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from weakref import WeakSet
 
 from ..errors import ChannelClosedError
+from .interrupts import HeldBack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-# Reentrant, since a Descriptor may be collected, and so closed, while this thread holds it.
+# Reentrant, since a Descriptor may be collected, and so closed, while this thread holds it. Ctrl-C
+# is held back with it: it would leave descriptors without an owner, or the lock locked.
 _lock = threading.RLock()
 _live: WeakSet[Descriptor] = WeakSet()
 _bequest = threading.local()
@@ -32,7 +34,7 @@ class Descriptor:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        with _lock:
+        with HeldBack(), _lock:
             _live.add(self)
 
     @property
@@ -52,7 +54,7 @@ class Descriptor:
 
     def close(self) -> None:
         """Close it, once."""
-        with _lock:
+        with HeldBack(), _lock:
             fd, self._fd = self._fd, -1
             if fd >= 0:
                 os.close(fd)
@@ -64,7 +66,7 @@ class Descriptor:
 
 def pipe() -> tuple[Descriptor, Descriptor]:
     """Make a pipe: the end to read from and the end to write to."""
-    with _lock:  # a fork in another thread waits until both ends are on record
+    with HeldBack(), _lock:  # a fork in another thread waits until both ends are on record
         read, write = os.pipe()
         return Descriptor(read), Descriptor(write)
 
@@ -82,7 +84,7 @@ class Bell:
 
     def __init__(self) -> None:
         if hasattr(os, "eventfd"):
-            with _lock:
+            with HeldBack(), _lock:
                 self._read = self._write = Descriptor(os.eventfd(0, os.EFD_CLOEXEC))
         else:  # pragma: no cover  not Linux
             self._read, self._write = pipe()

@@ -30,7 +30,7 @@ from .board import (
 from .channel import ParentChannel
 from .descriptors import Bell, pipe
 from .frames import Decoder
-from .interrupts import HeldBack
+from .interrupts import HeldBack, with_lock
 from .leases import Lessor
 from .memory import SLOTS, Mapping, create
 from .pipe_io import check_gone, write_frame
@@ -155,8 +155,7 @@ class PipeParentChannel(ParentChannel):
             check_gone(error)
 
     def receive(self, into: deque[Frame], timeout: float | None) -> bool:
-        with self._receiving:
-            return self._receive(into, timeout)
+        return with_lock(self._receiving, lambda: self._receive(into, timeout))
 
     def _receive(self, into: deque[Frame], timeout: float | None) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -240,9 +239,11 @@ class PipeParentChannel(ParentChannel):
         if self._frames.closed:  # in a forked child: its lock may be held by nobody
             return
         self._bell.ring()
-        with self._receiving:
-            self._frames.close()
-            self._bell.close()
+        with_lock(self._receiving, self._close_upward)
+
+    def _close_upward(self) -> None:
+        self._frames.close()
+        self._bell.close()
 
     def close(self) -> None:
         self._commands.close()

@@ -1,0 +1,95 @@
+"""Ctrl-C at every place where Python can run its handler: nothing hangs, nothing is left."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+from farside import FarsideError
+from tests import jobs
+from tests.faults.interrupting import interrupt_at
+from tests.kinds import KINDS, Kind
+from tests.transport.background import Background
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from farside import RemoteIterable
+
+NUMBERS = partial(jobs.Numbers, 3)
+
+
+@pytest.fixture(params=[kind for kind in KINDS if kind.name != "spawn"], ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each kind but spawn, which is slow, and for the parent much like forkserver."""
+    chosen: Kind = request.param
+    return chosen
+
+
+@pytest.fixture(autouse=True)
+def _handler() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_while_a_worker_is_started(kind: Kind) -> None:
+    made: list[RemoteIterable[int]] = []
+    for place in count(1):
+        struck = interrupt_at(place, lambda: made.append(kind.start(NUMBERS)))
+        while made:
+            made.pop().close()
+        if not struck.reached:
+            break
+        assert struck.raised
+    with kind.start(NUMBERS) as numbers:
+        assert list(numbers) == [0, 1, 2]
+
+
+def test_while_a_loop_runs_and_is_left(kind: Kind) -> None:
+    with kind.start(NUMBERS, buffer_size=1) as numbers:
+
+        def work() -> None:
+            iterator = iter(numbers)
+            next(iterator)
+            next(iterator)
+            iterator.close()  # type: ignore[attr-defined]
+
+        for place in count(1):
+            struck = interrupt_at(place, work)
+            # Another thread, since locks that this one has kept would let it pass.
+            assert Background(list, numbers).result() == [0, 1, 2]
+            if not struck.reached:
+                break
+            assert struck.raised
+
+
+def test_while_a_worker_is_closed(kind: Kind) -> None:
+    for place in count(1):
+        numbers = kind.start(NUMBERS)
+        next(iter(numbers))
+        struck = interrupt_at(place, numbers.close)
+        Background(numbers.close).result()
+        assert numbers.state == "closed"
+        if not struck.reached:
+            break
+        assert struck.raised
+
+
+def test_a_handler_that_closes_too(kind: Kind) -> None:
+    for place in count(1):
+        numbers = kind.start(NUMBERS)
+        signal.signal(signal.SIGINT, lambda *_, numbers=numbers: numbers.close())
+        assert list(numbers) == [0, 1, 2]
+        struck = interrupt_at(place, numbers.close)
+        assert not struck.raised
+        with suppress(FarsideError):
+            list(numbers)
+        assert numbers.state == "closed"
+        if not struck.reached:
+            break
