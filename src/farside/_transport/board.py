@@ -12,7 +12,7 @@ from __future__ import annotations
 
 ATTENTION = 0
 """Non-zero while the worker should look up: one byte says that the parent waits for items, another
-that a command has come."""
+that there may be a command."""
 
 TAKEN = 8
 """From the parent: of which pass it takes items, and how many it has taken (see `taken_word`)."""

@@ -125,7 +125,7 @@ class WorkerChannel(ABC):
 
     @abstractmethod
     def alert(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
-        """Let `attention` say that a command has come, or not so any more."""
+        """Let `attention` ask for a look by itself, or not so any more."""
 
     @abstractmethod
     def parent_waits(self) -> bool:

@@ -59,7 +59,7 @@ class _Execution:
         self._commands = commands
         self._window = Window(1, 0)  # the job tells
         self._outbox = Outbox(channel, self._window, 0)
-        self.courier = Courier(self._outbox.flush)
+        self.courier = Courier(self._send_late)
         self._iterable: Iterable[Any] = ()
         self._used_up = False
 
@@ -164,6 +164,13 @@ class _Execution:
             stop = self._window.stop(channel.taken(epoch))
         # The first of a batch is looked at, so that the courier hears of it.
         return min(stop, made + 1 if not outbox.entries else made + outbox.batch)
+
+    def _send_late(self) -> bool:
+        """Send, for the courier, what has waited for long enough; tell whether more waits."""
+        self._outbox.flush()
+        # What the thread that makes items adds from now on is the first of a batch again.
+        self._channel.alert(True)
+        return bool(self._outbox.entries)
 
     def _finish(self, iterator: Iterator[Any], count: int) -> None:
         if self._commands.empty():
