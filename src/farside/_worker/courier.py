@@ -27,10 +27,11 @@ class Courier:
     they do not, none of them waits for the next.
 
     Args:
-        send: sends what waits, from any thread. It may take long.
+        send: sends what waits, from any thread, and tells whether more has come meanwhile. It may
+            take long.
     """
 
-    def __init__(self, send: Callable[[], object]) -> None:
+    def __init__(self, send: Callable[[], bool]) -> None:
         self._send = send
         self._thread: threading.Thread | None = None
         self._changing = threading.Lock()
@@ -70,10 +71,12 @@ class Courier:
     def _run(self) -> None:
         try:
             while self._is_called():
-                time.sleep(_DELAY)
-                if self._over:
-                    return
-                self._send()
+                more = True
+                while more:
+                    time.sleep(_DELAY)
+                    if self._over:
+                        return
+                    more = self._send()
         except ChannelClosedError:
             pass  # the thread that makes items finds that out too
 
