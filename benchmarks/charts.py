@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .summary import summarize
-from .tables import OURS, ranked, value_text
+from .tables import OURS, moved_bytes, ranked, value_text
 
 if TYPE_CHECKING:
     from .results import Results
 
 COLUMNS = 2
-_COLOURS = {"farside": "#0b6e99", "ceiling": "#c9c9c9", "peer": "#e3a857"}
+_COLOURS = {"farside": "#0b6e99", "ceiling": "#9a9a9a", "source": "#d5d5d5", "peer": "#e3a857"}
 _WIDTH, _BAR_HEIGHT, _PANEL_HEIGHT = 6.4, 0.24, 0.9
 _DPI = 144
 
@@ -36,7 +36,7 @@ def bars(results: Results, name: str) -> list[Bar]:
     for outcome in ranked(results, name):
         if outcome.valid:
             median, low, high, _ = summarize(outcome.valid)
-            text = value_text(median, case["unit"], case["nbytes"])
+            text = value_text(median, case["unit"], moved_bytes(results, outcome))
             group = results.contestants[outcome.contestant]["group"]
             found.append(Bar(outcome.contestant, group, median, low, high, text))
     return found

@@ -19,7 +19,7 @@ _HEADS = {
     "farside-subinterpreter": "subinterpreter",
     "import-farside": "farside",
 }
-_BYTES = "items/s"
+_RATE = "items/s"
 _THOUSAND = 1000
 
 
@@ -41,7 +41,7 @@ def case_table(results: Results, name: str) -> Table:
         ratios = [times_better(mine, outcome, lower=case["lower"]) for mine in ours]
         table.add_row(
             outcome.contestant,
-            value_text(summary.median, case["unit"], case["nbytes"]),
+            value_text(summary.median, case["unit"], moved_bytes(results, outcome)),
             f"± {100 * summary.spread:.0f}%",
             *(f"{ratio_text(ratio)} ×" if ratio is not None else "" for ratio in ratios),
             style="bold" if outcome.contestant in OURS else None,
@@ -62,6 +62,13 @@ def ranked(results: Results, name: str) -> list[Outcome]:
     return sorted(results.of_case(name), key=key)
 
 
+def moved_bytes(results: Results, outcome: Outcome) -> int:
+    """Return the payload of an item; 0 for the loop that only has a look at it."""
+    moves = results.contestants[outcome.contestant]["group"] != "source"
+    nbytes: int = results.cases[outcome.case]["nbytes"]
+    return nbytes if moves else 0
+
+
 def failures(results: Results) -> Iterator[str]:
     """Yield what did not work, in words."""
     for name, contestant in results.contestants.items():
@@ -75,8 +82,10 @@ def failures(results: Results) -> Iterator[str]:
 
 def value_text(value: float, unit: str, nbytes: int) -> str:
     """Write a value with three digits; payloads a second as bytes too."""
+    if unit != _RATE:
+        return f"{_three_digits(value)} {unit}"
     text = f"{number_text(value)} {unit}"
-    if unit == _BYTES and nbytes:
+    if nbytes:
         text += f" = {_bytes_text(value * nbytes)}"
     return text
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.table import Table
 
 from .summary import best, summarize, times_better
-from .tables import number_text, ratio_text
+from .tables import ratio_text, value_text
 
 if TYPE_CHECKING:
     from .results import Results
@@ -17,7 +17,7 @@ SUBPROCESS, SUBINTERPRETER = "farside-subprocess", "farside-subinterpreter"
 _SPDL = ("spdl-subprocess-3", "spdl-subprocess-1000")
 _SPDL_INTERPRETER = ("spdl-subinterpreter-3", "spdl-subinterpreter-1000")
 _IMAP = ("pool-imap-1", "pool-imap-100", "pool-imap-1000")
-_LOADER = ("dataloader",)
+_LOADER = ("torch-dataloader",)
 _POOL = ("spdl-pool",)
 
 
@@ -170,7 +170,7 @@ def _measure(results: Results, limit: Limit, most: float, *, must: bool) -> Verd
     if mine is None:
         return Verdict(limit.case, limit.contestant, wanted, "not measured", None, must)
     median = summarize(mine.valid).median
-    got = f"{number_text(median)} {unit}"
+    got = value_text(median, unit, 0)
     return Verdict(limit.case, limit.contestant, wanted, got, median <= most, must)
 
 

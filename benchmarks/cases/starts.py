@@ -94,7 +94,7 @@ def _typical(once: Callable[[], float], seconds: float) -> float:
     return statistics.median(values)
 
 
-_WORKER = frozenset({"stream", "worker"})
+_WORKER = frozenset({"stream", "worker", "default"})
 CASES = (
     Case(
         "first-item-cold",

@@ -27,12 +27,13 @@ _BLOCK = 0.02
 def throughput(job: Job) -> float:
     """Return the items a second, after a quarter of the time has gone by to warm up."""
     source = job.case.source()
+    seconds = job.seconds * job.contestant.patience
     iterator = iter(job.open(source))
     for index in range(_VERIFIED):
         source.verify(next(iterator), index)
-    taken, block, _ = _run(source, iterator, (_VERIFIED, 1), job.seconds / 4)
+    taken, block, _ = _run(source, iterator, (_VERIFIED, 1), seconds / 4)
     begun = taken
-    taken, _, spent = _run(source, iterator, (taken, block), job.seconds)
+    taken, _, spent = _run(source, iterator, (taken, block), seconds)
     return (taken - begun) / spent
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from benchmarks.sources.base import Source
 
 TOGETHER_BYTES = 16_000_000
-"""Most payload that a contestant is made to move as one message, or to keep in its buffer."""
+"""Most payload that a tuned variant may move as one message, or keep in its buffer."""
 
 
 class Contestant:
@@ -23,7 +23,7 @@ class Contestant:
 
     Attributes:
         name: What tables, result files and the command line call it.
-        group: ``"farside"``, ``"ceiling"`` or ``"peer"``.
+        group: ``"farside"``, ``"peer"``, ``"ceiling"``, or ``"source"``: it moves nothing.
         library: Module to import; empty for the standard library.
         distribution: What the version of the library is looked up by, if not the same.
         python: The oldest Python that has it.
@@ -31,8 +31,9 @@ class Contestant:
             ``"worker"``: the items are made by a worker that can stand idle; ``"process"``: which
             is a process; ``"numpy"``: NumPy loads in it; ``"buffer_size"``: the number of items
             that it makes ahead can be set; ``"workers"``: there may be several; ``"lone"``: there
-            may be just one.
+            may be just one; ``"default"``: it is not a variant that is tuned for throughput.
         together: How many items it moves as one message, or keeps in its buffer.
+        patience: Its streams are measured for so many times as long as others.
         cases: The only cases that it is for, where it is not for all of which it offers all.
     """
 
@@ -41,8 +42,9 @@ class Contestant:
     library = ""
     distribution = ""
     python = (3, 10)
-    offers = frozenset({"stream", "worker", "process", "numpy", "workers", "lone"})
+    offers = frozenset({"stream", "worker", "process", "numpy", "workers", "lone", "default"})
     together = 1
+    patience = 1
     cases: frozenset[str] | None = None
 
     def missing(self) -> str | None:
@@ -61,7 +63,8 @@ class Contestant:
         if lacks:
             return f"has no {', '.join(sorted(lacks))}"
         source = case.source()
-        if self.together > 1 and self.together * source.nbytes > TOGETHER_BYTES:
+        tuned = "default" not in self.offers
+        if tuned and self.together * source.nbytes > TOGETHER_BYTES:
             return "would keep too much in memory"
         return None
 

@@ -27,7 +27,7 @@ class InProcess(Contestant):
     """A plain loop over the source, in this process."""
 
     name = "in-process"
-    group = "ceiling"
+    group = "source"
     offers = frozenset({"stream", "numpy"})
 
     @contextmanager

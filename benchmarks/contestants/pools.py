@@ -27,6 +27,11 @@ _SUBMITTED = 1000  # calls that are submitted ahead; fewer where payloads are la
 
 
 class _Mapping(Contestant):
+    def __init__(self, chunksize: int = 1) -> None:
+        self.together = chunksize
+        if chunksize > 1:
+            self.offers = self.offers - {"default"}  # an item waits until its chunk is full
+
     def refuses(self, case: Case) -> str | None:
         """Refuse chunks in which an object would occur twice: pickle would write it once."""
         distinct = case.source().distinct
@@ -39,8 +44,8 @@ class PoolImap(_Mapping):
     """`multiprocessing.Pool.imap`."""
 
     def __init__(self, chunksize: int) -> None:
+        super().__init__(chunksize)
         self.name = f"pool-imap-{chunksize}"
-        self.together = chunksize
 
     def load(self) -> None:
         """Import what a pool is made of."""
@@ -92,8 +97,8 @@ class ProcessPool(_ExecutorMap):
     """`concurrent.futures.ProcessPoolExecutor.map`."""
 
     def __init__(self, chunksize: int) -> None:
+        super().__init__(chunksize)
         self.name = f"process-executor-{chunksize}"
-        self.together = chunksize
 
     def load(self) -> None:
         """Import what the executor is made of."""
@@ -135,7 +140,12 @@ class Joblib(_Mapping):
     name = "joblib-2"
     library = "joblib"
     offers = Contestant.offers - {"lone"}
+    patience = 5  # it makes batches of 0.2 s and more, so items arrive in bursts
     WORKERS = 2
+
+    def refuses(self, case: Case) -> str | None:
+        """Refuse what chunks of any size would repeat."""
+        return "batches would repeat items" if case.source().distinct else super().refuses(case)
 
     @contextmanager
     def open(

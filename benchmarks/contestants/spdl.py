@@ -28,15 +28,14 @@ class _Spdl(Contestant):
     offers = Contestant.offers | {"buffer_size"}
     together = _DEFAULT_BUFFER
 
+    def __init__(self, buffer_size: int = _DEFAULT_BUFFER) -> None:
+        self.together = buffer_size
+        if buffer_size != _DEFAULT_BUFFER:
+            self.offers = self.offers - {"default", "buffer_size"}
+
     def load(self) -> None:
         """Import the part that is used."""
         import spdl.pipeline  # noqa: F401
-
-    def refuses(self, case: Case) -> str | None:
-        """A variant with a buffer of its own is not for cases that set it."""
-        if case.buffer_size is not None and self.together != _DEFAULT_BUFFER:
-            return "the case sets buffer_size"
-        return super().refuses(case)
 
     @contextmanager
     def open(
@@ -44,7 +43,9 @@ class _Spdl(Contestant):
     ) -> Iterator[Iterable[Any]]:
         """Start one worker for each shard."""
         size = self.together if buffer_size is None else buffer_size
-        yield take_turns([self._start(source.shard(i, workers), size) for i in range(workers)])
+        # This frame keeps them: they end when they are dropped.
+        parts = [self._start(source.shard(index, workers), size) for index in range(workers)]
+        yield take_turns(parts)
 
     def _start(self, source: Source, buffer_size: int) -> Iterable[Any]:
         raise NotImplementedError
@@ -54,8 +55,8 @@ class SpdlSubprocess(_Spdl):
     """`spdl.pipeline.iterate_in_subprocess`, with its default `buffer_size` or a large one."""
 
     def __init__(self, buffer_size: int) -> None:
+        super().__init__(buffer_size)
         self.name = f"spdl-subprocess-{buffer_size}"
-        self.together = buffer_size
 
     def _start(self, source: Source, buffer_size: int) -> Iterable[Any]:
         from spdl.pipeline import iterate_in_subprocess
@@ -94,8 +95,8 @@ class SpdlSubinterpreter(_Spdl):
     offers = _Spdl.offers - {"process", "numpy"}
 
     def __init__(self, buffer_size: int) -> None:
+        super().__init__(buffer_size)
         self.name = f"spdl-subinterpreter-{buffer_size}"
-        self.together = buffer_size
 
     def _start(self, source: Source, buffer_size: int) -> Iterable[Any]:
         from spdl.pipeline import iterate_in_subinterpreter

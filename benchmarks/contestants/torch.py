@@ -19,7 +19,7 @@ class DataLoader(Contestant):
     Arrays arrive as tensors. `buffer_size` is its `prefetch_factor`.
     """
 
-    name = "dataloader"
+    name = "torch-dataloader"
     library = "torch"
     offers = Contestant.offers | {"buffer_size"}
 
@@ -34,7 +34,8 @@ class DataLoader(Contestant):
         """Make a loader, which starts its workers at the first pass."""
         from benchmarks.contestants.torch_dataset import make_loader
 
-        yield make_loader(source, workers, buffer_size)
+        loader = make_loader(source, workers, buffer_size)  # kept here: it ends when dropped
+        yield loader
 
 
 CONTESTANTS: tuple[Contestant, ...] = (DataLoader(),)

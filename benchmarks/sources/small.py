@@ -76,6 +76,10 @@ class Busy(Ints):
     def __iter__(self) -> Iterator[int]:
         return map(busy, self.indices())
 
+    def item(self, index: int) -> int:
+        """Work, and return the number."""
+        return busy(index)
+
 
 class Dicts(Source):
     """Dictionaries with a number and a text of their own."""
