@@ -1,4 +1,4 @@
-"""One measurement, in a process of its own: ``python -c "…main()" CASE CONTESTANT SECONDS FILE``.
+"""One measurement, in a process of its own: ``python -c ENTRY CASE CONTESTANT SECONDS FILE``.
 
 It is started with ``-c``, so that workers do not import a main module; see `runner`.
 """
@@ -17,23 +17,32 @@ from benchmarks.contestants import CONTESTANTS
 from benchmarks.sources.base import WrongItemError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-ENTRY = "import sys; from benchmarks.job import main; main(sys.argv[1:])"
+ENTRY = "import sys; from benchmarks.job import leave_soon, main; main(sys.argv[1:], leave_soon)"
 _SECONDS_TO_CLOSE = 5
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Measure, or tell what can be measured, and write the outcome into a file as JSON."""
+def main(arguments: Sequence[str], written: Callable[[], None] = lambda: None) -> None:
+    """Measure, or tell what can be measured, and write the outcome into a file as JSON.
+
+    Args:
+        arguments: The file, and before it what to measure, if anything.
+        written: Is called when the file is complete, before anything is closed.
+    """
     *what, path = arguments
     with ExitStack() as stack:
         answer = measure(what[0], what[1], float(what[2]), stack) if what else survey()
         with open(path, "w", encoding="utf-8") as file:
             json.dump(answer, file)
-        # What hangs in its end has been measured all the same.
-        timer = threading.Timer(_SECONDS_TO_CLOSE, os._exit, (0,))
-        timer.daemon = True
-        timer.start()
+        written()
+
+
+def leave_soon() -> None:
+    """End the process in some seconds: what hangs in its end has been measured all the same."""
+    timer = threading.Timer(_SECONDS_TO_CLOSE, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
 
 def measure(case: str, contestant: str, seconds: float, stack: ExitStack) -> dict[str, Any]:
