@@ -18,7 +18,7 @@ _SPDL = ("spdl-subprocess-3", "spdl-subprocess-1000")
 _SPDL_INTERPRETER = ("spdl-subinterpreter-3", "spdl-subinterpreter-1000")
 _IMAP = ("pool-imap-1", "pool-imap-100", "pool-imap-1000")
 _LOADER = ("torch-dataloader",)
-_POOL = ("spdl-pool",)
+_POOL = ("spdl-pool-3", "spdl-pool-64")
 
 
 class Goal(NamedTuple):

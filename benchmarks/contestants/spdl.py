@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_BUFFER = 3  # SPDL's
 _LARGE_BUFFER = 1000
+_POOL_BUFFER = 64  # a third more at 100 kB, and less than the default from 1 MB on
 _MIN_SEGMENT = 1 << 20
 
 
@@ -68,7 +69,9 @@ class SpdlSubprocess(_Spdl):
 class SpdlPool(_Spdl):
     """The same with a `SharedMemorySegmentPool`, which is for large payloads."""
 
-    name = "spdl-pool"
+    def __init__(self, buffer_size: int) -> None:
+        super().__init__(buffer_size)
+        self.name = f"spdl-pool-{buffer_size}"
 
     def refuses(self, case: Case) -> str | None:
         """Without payloads, or with several segments for each, it is the plain variant."""
@@ -108,7 +111,8 @@ class SpdlSubinterpreter(_Spdl):
 CONTESTANTS: tuple[Contestant, ...] = (
     SpdlSubprocess(_DEFAULT_BUFFER),
     SpdlSubprocess(_LARGE_BUFFER),
-    SpdlPool(),
+    SpdlPool(_DEFAULT_BUFFER),
+    SpdlPool(_POOL_BUFFER),
     SpdlSubinterpreter(_DEFAULT_BUFFER),
     SpdlSubinterpreter(_LARGE_BUFFER),
 )

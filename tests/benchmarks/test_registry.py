@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import sys
+from types import ModuleType
 
 import pytest
 
@@ -67,8 +69,9 @@ def test_repeated_objects_are_not_pickled_together() -> None:
 
 
 def test_the_default_variant_takes_part_at_any_size() -> None:
-    assert {"spdl-subprocess-3", "spdl-pool", "pool-imap-1"} <= participants("arrays-10MB")
-    assert "spdl-subprocess-1000" not in participants("arrays-10MB")
+    assert {"spdl-subprocess-3", "spdl-pool-3", "pool-imap-1"} <= participants("arrays-10MB")
+    assert "spdl-pool-64" in participants("arrays-100kB")
+    assert not {"spdl-subprocess-1000", "spdl-pool-64"} & participants("arrays-1MB")
 
 
 def test_numpy_is_for_those_in_which_it_loads() -> None:
@@ -125,3 +128,12 @@ def test_bars_are_about_cases_and_contestants_that_exist() -> None:
     for limit in targets.LIMITS:
         assert limit.contestant in participants(limit.case)
         assert limit.aim <= limit.most
+
+
+def test_allocated_memory_is_for_a_farside_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "farside", ModuleType("farside"))
+    case = CASES["allocated-10MB"]
+    contestant = CONTESTANTS["farside-subprocess"]
+    assert contestant.refuses(case) == "this farside has no allocate()"
+    monkeypatch.setattr(sys.modules["farside"], "allocate", bytearray, raising=False)
+    assert participants(case.name) == {"farside-subprocess"}

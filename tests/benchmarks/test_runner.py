@@ -23,7 +23,7 @@ QUICK = Options(cases=("ints",), peers=("none",), seconds=0.01, rounds=3)
 def test_farside_and_the_ceilings_run_whatever_peers_are_asked_for() -> None:
     cases, contestants = runner.selected(Options(cases=("ints", "arrays-1?B"), peers=("spdl*",)))
     assert cases == ["ints", "arrays-1MB"]
-    assert {"farside-subprocess", "one-memcpy", "in-process", "spdl-pool"} <= set(contestants)
+    assert {"farside-subprocess", "one-memcpy", "in-process", "spdl-pool-3"} <= set(contestants)
     assert "pool-imap-1" not in contestants
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import farside
 from benchmarks import calls
 from benchmarks.cases import CASES
 from benchmarks.sources import fresh, payloads, small
@@ -97,6 +98,23 @@ def test_a_change_in_the_middle_is_noticed_by_the_full_check_alone() -> None:
     source.check(array, 1)
     with pytest.raises(WrongItemError):
         source.verify(array, 1)
+
+
+def test_allocated_arrays_lie_on_allocated_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[bytearray] = []
+
+    def allocate(nbytes: int) -> bytearray:
+        given.append(bytearray(nbytes))
+        return given[-1]
+
+    monkeypatch.setattr(farside, "allocate", allocate, raising=False)
+    source = fresh.Allocated(4000, 3)()
+    source.consume(iter(source), 0, 3)
+    array = source.item(5)
+    source.verify(array, 5)
+    assert np.shares_memory(array, np.frombuffer(given[-1], dtype=np.int64))
+    with pytest.raises(WrongItemError):
+        source.check(array, 6)
 
 
 def test_arrays_are_new_views_and_bytes_say_when_they_repeat() -> None:
