@@ -95,7 +95,7 @@ def _run(options: runner.Options) -> Results:
 
 def _show(results: Results, console: Console, options: argparse.Namespace) -> int:
     about = ", ".join(f"{key} {value}" for key, value in results.about.items())
-    console.print(f"{about}\n")
+    console.print(about, *tables.versions(results), "", sep="\n")
     for name in results.measured_cases():
         console.print(tables.case_table(results, name), "")
     for line in tables.failures(results):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 _LINE = 200
+_SECONDS_TO_TIDY = 2
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,11 @@ def plan(options: Options) -> tuple[Results, list[Measurement]]:
         else:
             found = dict(survey["contestants"][name], python=survey["python"])
         refuses = found.pop("refuses", dict.fromkeys(cases, "missing"))
-        contestants[name] = {"group": CONTESTANTS[name].group, **found}
+        about = {"group": CONTESTANTS[name].group, "library": CONTESTANTS[name].library}
+        contestants[name] = {**about, **found}
         todo += [Measurement(case, name, python) for case in cases if refuses[case] is None]
-    about = {**machine.describe(), "seconds": options.seconds, "rounds": options.rounds}
-    return Results(about, {case: _describe(case) for case in cases}, contestants), todo
+    conditions = {**machine.describe(), "seconds": options.seconds, "rounds": options.rounds}
+    return Results(conditions, {case: _describe(case) for case in cases}, contestants), todo
 
 
 def _describe(name: str) -> dict[str, Any]:
@@ -181,9 +184,34 @@ def _wait(process: subprocess.Popen[bytes], limit: float) -> bool:
     except subprocess.TimeoutExpired:
         stuck = True
     finally:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)  # of its own session: see Popen
-        except ProcessLookupError:
-            pass
+        _end_group(process.pid)
         process.wait()
     return stuck
+
+
+def _end_group(group: int) -> None:
+    """End all processes of a job, which has a session of its own.
+
+    multiprocessing's resource tracker is deaf to SIGTERM. It ends by itself when the others are
+    gone, and removes the semaphores and the shared memory that they have left.
+    """
+    try:
+        os.killpg(group, signal.SIGTERM)
+        deadline = time.monotonic() + _SECONDS_TO_TIDY
+        while _has_members(group) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _has_members(group: int) -> bool:
+    """Return whether a process group has members that are more than zombies, as Linux tells it."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, of = path.read_text(errors="replace").rpartition(")")[2].split()[:3]
+        except OSError:  # it has just ended
+            continue
+        if int(of) == group and state not in "ZX":
+            return True
+    return False

@@ -80,6 +80,18 @@ def failures(results: Results) -> Iterator[str]:
             yield f"{outcome.contestant} in {outcome.case} ({rounds}): {outcome.error}"
 
 
+def versions(results: Results) -> Iterator[str]:
+    """Yield a line for each Python that was used: which libraries it brought, in which version."""
+    pythons: dict[str, dict[str, None]] = {}
+    for contestant in results.contestants.values():
+        if "missing" not in contestant:
+            libraries = pythons.setdefault(contestant["python"], {})
+            if contestant["version"]:
+                libraries[f"{contestant['library']} {contestant['version']}"] = None
+    for python, libraries in pythons.items():
+        yield f"Python {python}: {', '.join(libraries) or 'the standard library'}"
+
+
 def value_text(value: float, unit: str, nbytes: int) -> str:
     """Write a value with three digits; payloads a second as bytes too."""
     if unit != _RATE:

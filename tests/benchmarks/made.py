@@ -24,7 +24,12 @@ def results_of(values: Mapping[tuple[str, str], Sequence[float | None]]) -> Resu
         for name in dict.fromkeys(case for case, _ in values)
     }
     contestants = {
-        name: {"group": CONTESTANTS[name].group, "python": "3.14.0", "version": ""}
+        name: {
+            "group": CONTESTANTS[name].group,
+            "library": CONTESTANTS[name].library,
+            "python": "3.14.0",
+            "version": "1.2" if CONTESTANTS[name].library else "",
+        }
         for name in dict.fromkeys(contestant for _, contestant in values)
     }
     outcomes = [Outcome(*names, list(each)) for names, each in values.items()]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from multiprocessing.shared_memory import SharedMemory
 from typing import TYPE_CHECKING
+
+import pytest
 
 from benchmarks import job, runner
 from benchmarks.results import Results
@@ -14,8 +17,6 @@ from benchmarks.runner import Measurement, Options
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    import pytest
 
 QUICK = Options(cases=("ints",), peers=("none",), seconds=0.01, rounds=3)
 
@@ -131,3 +132,20 @@ def test_what_a_process_leaves_behind_is_ended(
         assert os.read(reader, 1) == b""  # nobody holds the other end
     finally:
         os.close(reader)
+
+
+def test_shared_memory_that_a_process_leaves_behind_is_removed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = (
+        "import json, os, sys\n"
+        "from multiprocessing.shared_memory import SharedMemory\n"
+        "memory = SharedMemory(create=True, size=8)\n"
+        "with open(sys.argv[-1], 'w') as file:\n"
+        "    json.dump({'name': memory.name}, file)\n"
+        "os._exit(0)\n"
+    )
+    name = ask(monkeypatch, code)["name"]
+    assert isinstance(name, str)
+    with pytest.raises(FileNotFoundError):
+        SharedMemory(name)

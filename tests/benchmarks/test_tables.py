@@ -68,6 +68,17 @@ def test_what_failed_is_told() -> None:
     ]
 
 
+def test_versions_are_told_by_python() -> None:
+    one = {("ints", name): [1.0] for name in (OURS, INNER, "pool-imap-1", "torch-dataloader")}
+    results = results_of(one)
+    results.contestants["torch-dataloader"]["python"] = "3.11.7"
+    results.contestants["joblib-2"] = {"group": "peer", "missing": "not installed"}
+    assert list(tables.versions(results)) == [
+        "Python 3.14.0: farside 1.2",
+        "Python 3.11.7: torch 1.2",
+    ]
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
