@@ -1,0 +1,4 @@
+"""Measure farside beside other libraries: ``python -m benchmarks`` (see README.md).
+
+This package imports nothing here: every worker that is measured imports it.
+"""

@@ -1,0 +1,27 @@
+"""The worker's side of those contestants that map a function over numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmarks.sources.base import Source
+
+_prepared: dict[str, Source] = {}
+
+
+def prepare(source: Source) -> None:
+    """Prepare the source of this worker; for contestants that take an initializer."""
+    _prepared["source"] = source()
+
+
+def item(index: int) -> Any:
+    """Make an item of the source that `prepare` was given."""
+    return _prepared["source"].item(index)
+
+
+def item_of(source: Source, index: int) -> Any:
+    """Make an item of a source, prepared at its first; where no initializer can be given."""
+    if "source" not in _prepared:
+        prepare(source)
+    return item(index)

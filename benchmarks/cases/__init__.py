@@ -1,0 +1,12 @@
+"""Every case, by name. To add one, write a function that measures and list it in its module."""
+
+from __future__ import annotations
+
+from . import resources, starts, streams
+from .base import Case, FailedError, Job
+
+__all__ = ["CASES", "Case", "FailedError", "Job"]
+
+CASES: dict[str, Case] = {
+    each.name: each for each in (*streams.CASES, *starts.CASES, *resources.CASES)
+}

@@ -1,0 +1,171 @@
+"""Pools of the standard library and joblib: they map a function over numbers.
+
+The inputs have no end, and the measurement leaves the loop when its time is up; so
+`Executor.map` needs its `buffersize` (Python 3.14), without which it submits all inputs first.
+"""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import calls
+from benchmarks.sources.base import function_of
+
+from .base import TOGETHER_BYTES, Contestant, Passes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Executor
+
+    from benchmarks.cases.base import Case
+    from benchmarks.sources.base import Source
+
+CHUNKS = (1, 100, 1000)
+_SUBMITTED = 1000  # calls that are submitted ahead; fewer where payloads are large
+
+
+class _Mapping(Contestant):
+    def __init__(self, chunksize: int = 1) -> None:
+        self.together = chunksize
+        if chunksize > 1:
+            self.offers = self.offers - {"default"}  # an item waits until its chunk is full
+
+    def refuses(self, case: Case) -> str | None:
+        """Refuse chunks in which an object would occur twice: pickle would write it once."""
+        distinct = case.source().distinct
+        if distinct is not None and self.together > distinct:
+            return "chunks would repeat items"
+        return super().refuses(case)
+
+
+class PoolImap(_Mapping):
+    """`multiprocessing.Pool.imap`."""
+
+    def __init__(self, chunksize: int) -> None:
+        super().__init__(chunksize)
+        self.name = f"pool-imap-{chunksize}"
+
+    def load(self) -> None:
+        """Import what a pool is made of."""
+        import multiprocessing.pool  # noqa: F401
+
+    @contextmanager
+    def open(
+        self, source: Source, workers: int = 1, buffer_size: int | None = None
+    ) -> Iterator[Iterable[Any]]:
+        """Start a pool; leaving its `with` block terminates it."""
+        import multiprocessing
+
+        del buffer_size
+        function = function_of(source)
+        with multiprocessing.Pool(workers, calls.prepare, (source,)) as pool:
+            yield Passes(lambda: pool.imap(function, source.indices(), self.together))
+
+
+class _ExecutorMap(_Mapping):
+    python = (3, 14)  # for buffersize
+
+    @contextmanager
+    def open(
+        self, source: Source, workers: int = 1, buffer_size: int | None = None
+    ) -> Iterator[Iterable[Any]]:
+        """Start an executor; leaving cancels what was submitted and not begun."""
+        del buffer_size
+        chunk = self.together
+        fits = TOGETHER_BYTES // (chunk * source.nbytes) if source.nbytes else _SUBMITTED
+        ahead = min(_SUBMITTED, max(fits, 2 * workers))
+        executor = self._executor(workers, calls.prepare, source)
+        function = function_of(source)
+        try:
+            yield Passes(
+                lambda: executor.map(  # type: ignore[call-arg,unused-ignore]  # before 3.14
+                    function, source.indices(), chunksize=chunk, buffersize=ahead
+                )
+            )
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+    def _executor(
+        self, workers: int, initializer: Callable[[Source], None], source: Source
+    ) -> Executor:
+        raise NotImplementedError
+
+
+class ProcessPool(_ExecutorMap):
+    """`concurrent.futures.ProcessPoolExecutor.map`."""
+
+    def __init__(self, chunksize: int) -> None:
+        super().__init__(chunksize)
+        self.name = f"process-executor-{chunksize}"
+
+    def load(self) -> None:
+        """Import what the executor is made of."""
+        import concurrent.futures.process  # noqa: F401
+
+    def _executor(
+        self, workers: int, initializer: Callable[[Source], None], source: Source
+    ) -> Executor:
+        from concurrent.futures import ProcessPoolExecutor
+
+        return ProcessPoolExecutor(workers, initializer=initializer, initargs=(source,))
+
+
+class InterpreterPool(_ExecutorMap):
+    """`concurrent.futures.InterpreterPoolExecutor.map`; it pays no heed to `chunksize`."""
+
+    name = "interpreter-executor"
+    offers = Contestant.offers - {"process", "numpy"}
+
+    def load(self) -> None:
+        """Import what the executor is made of."""
+        importlib.import_module("concurrent.futures.interpreter")  # from Python 3.14 on
+
+    def _executor(
+        self, workers: int, initializer: Callable[[Source], None], source: Source
+    ) -> Executor:
+        from concurrent import futures
+
+        make: Callable[..., Executor] = futures.InterpreterPoolExecutor  # type: ignore[attr-defined,unused-ignore]
+        return make(workers, initializer=initializer, initargs=(source,))
+
+
+class Joblib(_Mapping):
+    """`joblib.Parallel(return_as="generator")`, with the batches that it finds best itself.
+
+    It has two workers, since with one it runs everything in this process.
+    """
+
+    name = "joblib-2"
+    library = "joblib"
+    offers = Contestant.offers - {"lone"}
+    patience = 5  # it makes batches of 0.2 s and more, so items arrive in bursts
+    WORKERS = 2
+
+    def refuses(self, case: Case) -> str | None:
+        """Refuse what chunks of any size would repeat."""
+        return "batches would repeat items" if case.source().distinct else super().refuses(case)
+
+    @contextmanager
+    def open(
+        self, source: Source, workers: int = 1, buffer_size: int | None = None
+    ) -> Iterator[Iterable[Any]]:
+        """Start workers at the first item; they are ended with the process."""
+        import warnings
+
+        import joblib
+
+        del buffer_size
+        warnings.filterwarnings("ignore", ".*tasks.*not.*", UserWarning)  # the loop is left early
+        call = joblib.delayed(calls.item_of)
+        parallel = joblib.Parallel(max(workers, self.WORKERS), return_as="generator")
+        yield Passes(lambda: parallel(call(source, index) for index in source.indices()))
+
+
+CONTESTANTS: tuple[Contestant, ...] = (
+    *map(PoolImap, CHUNKS),
+    *map(ProcessPool, CHUNKS),
+    InterpreterPool(),
+    Joblib(),
+)

@@ -1,0 +1,217 @@
+"""Run every measurement in a process of its own, round by round."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import job, machine
+from .cases import CASES
+from .contestants import CONTESTANTS
+from .results import Outcome, Results
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+ROOT = Path(__file__).resolve().parents[1]
+_LINE = 200
+_SECONDS_TO_TIDY = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to run.
+
+    Attributes:
+        cases: Names or patterns.
+        peers: The same; farside and the ceilings run in any case.
+        seconds: Of one measurement.
+        rounds: How often all of them are done.
+        pythons: By pattern: the Python to use for contestants, instead of this one.
+    """
+
+    cases: Sequence[str] = ("*",)
+    peers: Sequence[str] = ("*",)
+    seconds: float = 1.0
+    rounds: int = 5
+    pythons: Mapping[str, str] | None = None
+
+    @property
+    def limit(self) -> float:
+        """How long a measurement may take before it is ended."""
+        return 45 + 10 * self.seconds
+
+    def python(self, contestant: str) -> str:
+        """Return the Python that a contestant runs in."""
+        for pattern, path in (self.pythons or {}).items():
+            if fnmatchcase(contestant, pattern):
+                return path
+        return sys.executable
+
+
+class Measurement(NamedTuple):
+    """One contestant in one case."""
+
+    case: str
+    contestant: str
+    python: str
+
+
+def selected(options: Options) -> tuple[list[str], list[str]]:
+    """Return the names of the cases and contestants that are asked for."""
+    cases = [name for name in CASES if _matches(name, options.cases)]
+    contestants = [
+        name
+        for name, each in CONTESTANTS.items()
+        if each.group != "peer" or _matches(name, options.peers)
+    ]
+    return cases, contestants
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def plan(options: Options) -> tuple[Results, list[Measurement]]:
+    """Find out who can do what; return results that are still empty, and what to measure."""
+    cases, names = selected(options)
+    surveys = {python: _ask(python, (), options.limit) for python in map(options.python, names)}
+    contestants: dict[str, dict[str, Any]] = {}
+    todo: list[Measurement] = []
+    for name in names:
+        python = options.python(name)
+        survey = surveys[python]
+        if "error" in survey:
+            found: dict[str, Any] = {"missing": survey["error"]}
+        else:
+            found = dict(survey["contestants"][name], python=survey["python"])
+        refuses = found.pop("refuses", dict.fromkeys(cases, "missing"))
+        about = {"group": CONTESTANTS[name].group, "library": CONTESTANTS[name].library}
+        contestants[name] = {**about, **found}
+        todo += [Measurement(case, name, python) for case in cases if refuses[case] is None]
+    conditions = {**machine.describe(), "seconds": options.seconds, "rounds": options.rounds}
+    return Results(conditions, {case: _describe(case) for case in cases}, contestants), todo
+
+
+def _describe(name: str) -> dict[str, Any]:
+    case = CASES[name]
+    return {
+        "title": case.title,
+        "unit": case.unit,
+        "lower": case.lower,
+        "nbytes": case.source().nbytes,
+    }
+
+
+def run(
+    options: Options,
+    results: Results,
+    todo: Sequence[Measurement],
+    tell: Callable[[Measurement], object],
+) -> None:
+    """Measure: round by round, in each round case by case, in each case one after the other."""
+    outcomes = {each: Outcome(each.case, each.contestant) for each in todo}
+    results.outcomes += outcomes.values()
+    stuck: set[Measurement] = set()
+    for turn in range(options.rounds):
+        for each in _order(todo, turn):
+            tell(each)
+            outcome = outcomes[each]
+            if each in stuck:
+                outcome.values.append(None)
+                continue
+            answer = _ask(each.python, (*each[:2], str(options.seconds)), options.limit)
+            outcome.values.append(answer.get("value"))
+            if "error" in answer:
+                outcome.error = answer["error"]
+            if answer.get("stuck"):
+                stuck.add(each)
+
+
+def _order(todo: Sequence[Measurement], turn: int) -> Iterator[Measurement]:
+    """Begin each round with another contestant: none of them is always the first."""
+    for case in dict.fromkeys(each.case for each in todo):
+        group = [each for each in todo if each.case == case]
+        first = turn % len(group)
+        yield from group[first:] + group[:first]
+
+
+def _ask(python: str, what: Sequence[str], limit: float) -> dict[str, Any]:
+    """Run a job and return what it wrote."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as output:
+        path = os.path.join(folder, "answer.json")
+        try:
+            process = subprocess.Popen(
+                [python, "-c", job.ENTRY, *what, path],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return {"error": f"{python}: {error.strerror}"}
+        stuck = _wait(process, limit)
+        if os.path.exists(path) and os.path.getsize(path):
+            with open(path, encoding="utf-8") as file:
+                answer: dict[str, Any] = json.load(file)
+                return answer
+        if stuck:
+            return {"error": f"not done after {limit:.0f} s", "stuck": True}
+        output.seek(0)
+        lines = output.read().decode(errors="replace").strip().splitlines()
+        said = f": {lines[-1][:_LINE]}" if lines else ""
+        return {"error": f"ended with status {process.returncode}{said}"}
+
+
+def _wait(process: subprocess.Popen[bytes], limit: float) -> bool:
+    """Wait for a job and end all that it left behind; return whether it ran into the limit."""
+    stuck = False
+    try:
+        process.wait(limit)
+    except subprocess.TimeoutExpired:
+        stuck = True
+    finally:
+        _end_group(process.pid)
+        process.wait()
+    return stuck
+
+
+def _end_group(group: int) -> None:
+    """End all processes of a job, which has a session of its own.
+
+    multiprocessing's resource tracker is deaf to SIGTERM. It ends by itself when the others are
+    gone, and removes the semaphores and the shared memory that they have left.
+    """
+    try:
+        os.killpg(group, signal.SIGTERM)
+        deadline = time.monotonic() + _SECONDS_TO_TIDY
+        while _has_members(group) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _has_members(group: int) -> bool:
+    """Return whether a process group has members that are more than zombies, as Linux tells it."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, of = path.read_text(errors="replace").rpartition(")")[2].split()[:3]
+        except OSError:  # it has just ended
+            continue
+        if int(of) == group and state not in "ZX":
+            return True
+    return False

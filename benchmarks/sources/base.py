@@ -1,0 +1,96 @@
+"""A source: what a worker yields, and how the parent tells that it arrived unharmed.
+
+One source serves every contestant. Those that run an iterable call it and iterate on what that
+returns; those that map a function over numbers map `function_of(source)` over `Source.indices`.
+Either way item number `i` is the same.
+"""
+
+from __future__ import annotations
+
+import copy
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import calls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+
+class WrongItemError(Exception):
+    """What arrived is not what was sent: the measurement is void."""
+
+
+class Source:
+    """An iterable of numbered items. Subclasses define at least `item` and `check`.
+
+    It travels to the worker before `__call__` has prepared anything there, so it is small.
+
+    Attributes:
+        nbytes: Size of the payload of one item; 0 where items are small objects.
+        distinct: How many items in a row are different objects. Pickling more of them together
+            would write an object once and refer to it later. None: all are.
+        direct: A function that makes an item from its number alone, where one can.
+    """
+
+    nbytes: int = 0
+    distinct: int | None = None
+    direct: Callable[[int], Any] | None = None
+
+    def __init__(self, length: int | None = None) -> None:
+        self.length = length
+        self._start, self._step = 0, 1
+
+    def __call__(self) -> Source:
+        """Prepare what the items are made from. It runs in the worker, before the first pass."""
+        return self
+
+    def shard(self, index: int, of: int) -> Source:
+        """Return the part of one of several workers, which take turns."""
+        part = copy.copy(self)
+        part._start, part._step = index, of  # noqa: SLF001  a copy of itself
+        return part
+
+    def indices(self) -> Iterable[int]:
+        """Return the numbers of the items."""
+        if self.length is None:
+            return count(self._start, self._step)
+        return range(self._start, self.length, self._step)
+
+    def __iter__(self) -> Iterator[Any]:
+        item = self.item
+        for index in self.indices():
+            yield item(index)
+
+    def item(self, index: int) -> Any:
+        """Make an item."""
+        raise NotImplementedError
+
+    def check(self, item: Any, index: int) -> None:
+        """Raise `WrongItemError` unless this is item number `index`. It is timed: touch little."""
+        raise NotImplementedError
+
+    def verify(self, item: Any, index: int) -> None:
+        """Check the whole item. It is not timed."""
+        self.check(item, index)
+
+    def consume(self, iterator: Iterator[Any], first: int, number: int) -> None:
+        """Take this many items, the next of which is number `first`, and check each."""
+        check = self.check
+        for index in range(first, first + number):
+            try:
+                item = next(iterator)
+            except StopIteration:
+                raise WrongItemError(f"the items ended before number {index}") from None
+            check(item, index)
+
+
+def function_of(source: Source) -> Callable[[int], Any]:
+    """Return the function to map over the numbers, once `calls.prepare` ran in the worker."""
+    return type(source).direct or calls.item
+
+
+def expect(what: str, got: object, wanted: object) -> None:
+    """Raise `WrongItemError` unless both are equal."""
+    if got != wanted:
+        raise WrongItemError(f"{what}: got {got!r}, not {wanted!r}")

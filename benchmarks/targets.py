@@ -1,0 +1,187 @@
+"""The bars that farside is to clear, as data, and the verdict on a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.table import Table
+
+from .summary import best, summarize, times_better
+from .tables import ratio_text, value_text
+
+if TYPE_CHECKING:
+    from .results import Results
+
+SUBPROCESS, SUBINTERPRETER = "farside-subprocess", "farside-subinterpreter"
+_SPDL = ("spdl-subprocess-3", "spdl-subprocess-1000")
+_SPDL_INTERPRETER = ("spdl-subinterpreter-3", "spdl-subinterpreter-1000")
+_IMAP = ("pool-imap-1", "pool-imap-100", "pool-imap-1000")
+_LOADER = ("torch-dataloader",)
+_POOL = ("spdl-pool-3", "spdl-pool-64")
+
+
+class Goal(NamedTuple):
+    """At least so many times as good as the best of some contestants."""
+
+    times: float
+    of: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """At least so many times as good as each of these.
+
+    Attributes:
+        case: The case.
+        contestant: Who is to clear it.
+        least: What must be reached.
+        aims: What is wished for.
+        of_case: The case of the others, if another one.
+    """
+
+    case: str
+    contestant: str
+    least: tuple[Goal, ...]
+    aims: tuple[Goal, ...] = ()
+    of_case: str = ""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most so much."""
+
+    case: str
+    contestant: str
+    most: float
+    aim: float
+
+
+class Verdict(NamedTuple):
+    """One line of the verdict; `reached` is None where nothing was measured."""
+
+    case: str
+    contestant: str
+    wanted: str
+    got: str
+    reached: bool | None
+    must: bool
+
+
+BARS = (
+    Bar(
+        "ints",
+        SUBPROCESS,
+        (Goal(40, _SPDL), Goal(0.8, _IMAP)),
+        (Goal(1, _IMAP), Goal(0.6, ("pipe-lists",))),
+    ),
+    Bar(
+        "ints",
+        SUBINTERPRETER,
+        (Goal(25, _SPDL_INTERPRETER), Goal(80, ("interpreter-executor",))),
+        (Goal(1, (SUBPROCESS,)),),
+    ),
+    Bar("dicts", SUBPROCESS, (Goal(14, _SPDL), Goal(1.2, _IMAP)), (Goal(0.6, ("pipe-items",)),)),
+    Bar(
+        "dicts",
+        SUBINTERPRETER,
+        (Goal(14, _SPDL_INTERPRETER), Goal(1.2, _IMAP)),
+        (Goal(0.6, ("pipe-items",)),),
+    ),
+    Bar("ints-buffer3", SUBPROCESS, (Goal(2, _SPDL),), (Goal(4, _SPDL),)),
+    Bar("ints-buffer3", SUBINTERPRETER, (Goal(2, _SPDL),), (Goal(4, _SPDL),)),
+    Bar(
+        "arrays-100kB",
+        SUBPROCESS,
+        (Goal(3, _POOL), Goal(30, _LOADER)),
+        (Goal(0.6, ("one-memcpy",)),),
+    ),
+    Bar(
+        "arrays-1MB",
+        SUBPROCESS,
+        (Goal(1, _POOL), Goal(6, _SPDL), Goal(5, _LOADER)),
+        (Goal(1, ("one-memcpy",)),),
+    ),
+    Bar(
+        "arrays-10MB",
+        SUBPROCESS,
+        (Goal(0.95, _POOL), Goal(6, _SPDL), Goal(5, _LOADER)),
+        (Goal(1, ("one-memcpy",)),),
+    ),
+    Bar("allocated-10MB", SUBPROCESS, (Goal(3, (SUBPROCESS,)),), of_case="arrays-10MB"),
+    Bar(
+        "bytes-100kB",
+        SUBINTERPRETER,
+        (Goal(20, _SPDL_INTERPRETER),),
+        (Goal(50, _SPDL_INTERPRETER),),
+    ),
+    Bar(
+        "bytes-10MB",
+        SUBINTERPRETER,
+        (Goal(25, _SPDL_INTERPRETER),),
+        (Goal(50, _SPDL_INTERPRETER),),
+    ),
+    Bar("list-100kB", SUBPROCESS, (Goal(0.5, (SUBPROCESS,)),), of_case="fresh-100kB"),
+)
+LIMITS = (
+    Limit("first-item-warm", SUBINTERPRETER, 30, 15),
+    Limit("first-item-warm", SUBPROCESS, 45, 20),
+    Limit("further-pass", SUBPROCESS, 0.3, 0.1),
+    Limit("further-pass", SUBINTERPRETER, 0.3, 0.1),
+    Limit("idle-cpu", SUBPROCESS, 1, 0.1),
+    Limit("idle-cpu", SUBINTERPRETER, 1, 0.1),
+    Limit("slow-consumer", SUBPROCESS, 6, 5),
+    Limit("import", "import-farside", 15, 5),
+)
+
+
+def judge(results: Results) -> list[Verdict]:
+    """Compare a run with all bars and limits whose cases it has."""
+    verdicts = []
+    for bar in BARS:
+        if bar.case in results.cases:
+            verdicts += [_compare(results, bar, goal, must=True) for goal in bar.least]
+            verdicts += [_compare(results, bar, goal, must=False) for goal in bar.aims]
+    for limit in LIMITS:
+        if limit.case in results.cases:
+            verdicts.append(_measure(results, limit, limit.most, must=True))
+            verdicts.append(_measure(results, limit, limit.aim, must=False))
+    return verdicts
+
+
+def _compare(results: Results, bar: Bar, goal: Goal, *, must: bool) -> Verdict:
+    case = bar.of_case or bar.case
+    lower = results.cases[bar.case]["lower"]
+    mine = results.find(bar.case, bar.contestant)
+    theirs = best((results.find(case, name) for name in goal.of), lower=lower)
+    name = theirs.contestant if theirs else " or ".join(goal.of)
+    wanted = f"{goal.times:g} × {name}" + (f" in {case}" if bar.of_case else "")
+    ratio = times_better(mine, theirs, lower=lower) if mine and theirs else None
+    if ratio is None:
+        return Verdict(bar.case, bar.contestant, wanted, "not measured", None, must)
+    got = f"{ratio_text(ratio)} ×"
+    return Verdict(bar.case, bar.contestant, wanted, got, ratio >= goal.times, must)
+
+
+def _measure(results: Results, limit: Limit, most: float, *, must: bool) -> Verdict:
+    unit = results.cases[limit.case]["unit"]
+    wanted = f"at most {most:g} {unit}"
+    mine = results.find(limit.case, limit.contestant)
+    if mine is None:
+        return Verdict(limit.case, limit.contestant, wanted, "not measured", None, must)
+    median = summarize(mine.valid).median
+    got = value_text(median, unit, 0)
+    return Verdict(limit.case, limit.contestant, wanted, got, median <= most, must)
+
+
+def verdict_table(verdicts: list[Verdict]) -> Table:
+    """Return the verdict as a table."""
+    table = Table(title="Targets: at least", title_justify="left")
+    for head in ("case", "contestant", "wanted", "got", ""):
+        table.add_column(head, justify="right" if head == "got" else "left")
+    for each in verdicts:
+        word = {None: "–", True: "pass", False: "miss"}[each.reached]
+        style = {None: "dim", True: "green", False: "red" if each.must else "yellow"}[each.reached]
+        wanted = each.wanted if each.must else f"aim: {each.wanted}"
+        table.add_row(each.case, each.contestant, wanted, each.got, word, style=style)
+    return table

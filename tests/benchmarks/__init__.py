@@ -1,0 +1,1 @@
+"""Tests of the benchmarks; none of them needs another library to compare with."""
