@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from farside._session import Session
 from farside._transport import codec
 from farside._transport.channel import ParentChannel
 from farside._transport.frames import Frame
-from farside._transport.items import Encoder, pack
+from farside._transport.items import pack
 from farside._worker.failure import describe
 from farside.errors import ChannelClosedError
 
@@ -110,8 +111,7 @@ def status(kind: int, epoch: int = 0, body: bytes = b"") -> Frame:
 
 
 def items(epoch: int, *values: object) -> Frame:
-    encoder = Encoder(None)
-    parts, _ = pack([encoder.encode(value) for value in values], atoms=False)
+    parts, _ = pack([pickle.dumps(value) for value in values])
     return Frame(Status.ITERATOR_SUCCESS, epoch, b"".join(parts), len(values))
 
 

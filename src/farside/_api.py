@@ -39,7 +39,7 @@ def iterate_in_subprocess(
         timeout: seconds without an item, or without the end of the initialization, after which
             the worker is ended and `WorkerTimeoutError` raised. None: no limit.
         daemon: whether the process is a daemonic one, in the sense of multiprocessing.
-        buffer_bytes: byte budget of the automatic buffer. Default: 256 KiB.
+        buffer_bytes: byte budget of the automatic buffer. Default: 1 MiB.
         arena_bytes: size of the memory that carries large contents beside the pipe. It is shared,
             anonymous, and taken as it is used. What finds no room there goes through the pipe; 0
             sends all that way. Default: 1 GiB.

@@ -184,7 +184,7 @@ class Serving(Worker):
 
 def items_of(frame: Frame) -> list[Any]:
     """Return the items that a frame carries."""
-    return [decode(entry, frame.blocks) for entry in unpack(frame)[0]]
+    return [decode(entry, frame.blocks) for entry in unpack(frame)]
 
 
 def make_job(

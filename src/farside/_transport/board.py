@@ -25,7 +25,9 @@ WANTED = 24
 
 PARENT_WAITS = 0
 COMMAND_CAME = 1
-"""Bytes of ``ATTENTION``. Single bytes, since each side writes one of them."""
+"""Bytes of ``ATTENTION``. Single ones, so that writing one leaves the other alone. Both sides write
+the former: the parent sets it when it begins to wait, and the worker clears it when it sends
+something. Should it clear what was set again just now, the parent gets what is sent just now."""
 
 NOTHING = (1 << 64) - 1
 

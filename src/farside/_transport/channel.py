@@ -129,7 +129,7 @@ class WorkerChannel(ABC):
 
     @abstractmethod
     def parent_waits(self) -> bool:
-        """Tell whether the parent waits for items."""
+        """Tell whether the parent waits, and no frame was sent to it since it began to."""
 
     @abstractmethod
     def taken(self, epoch: int) -> int:

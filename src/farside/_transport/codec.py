@@ -112,4 +112,7 @@ def cloudpickle_dumps() -> Callable[..., bytes] | None:
 
 def size(parts: Sequence[Part]) -> int:
     """Return how many bytes a body has."""
+    if len(parts) == 1:  # so it is for every small item
+        part = parts[0]
+        return part.nbytes if isinstance(part, memoryview) else len(part)
     return sum(part.nbytes if isinstance(part, memoryview) else len(part) for part in parts)

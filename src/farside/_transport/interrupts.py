@@ -8,8 +8,15 @@ a stream or of the protocol hold the handler back, for microseconds. Waiting is 
 
 from __future__ import annotations
 
-import signal
 import threading
+from signal import SIGINT
+
+try:
+    # What the functions of `signal` call. They make enumeration members of what they return, which
+    # takes five times as long as the rest, and a loop over small items does this for each frame.
+    from _signal import getsignal, signal
+except ImportError:  # pragma: no cover  not CPython
+    from signal import getsignal, signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,9 +37,10 @@ class HeldBack:
             presses Ctrl-C again means it.
 
     Example:
+        >>> from signal import SIGINT, raise_signal
         >>> try:
         ...     with HeldBack():
-        ...         signal.raise_signal(signal.SIGINT)
+        ...         raise_signal(SIGINT)
         ...         print("not cut in two")
         ... except KeyboardInterrupt:
         ...     print("interrupted afterwards")
@@ -48,20 +56,20 @@ class HeldBack:
         self._came: list[FrameType | None] = []
 
     def __enter__(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
+        if threading.get_ident() != threading.main_thread().ident:
             return
-        handler = signal.getsignal(signal.SIGINT)
+        handler = getsignal(SIGINT)
         if callable(handler):
-            signal.signal(signal.SIGINT, self._note)
+            signal(SIGINT, self._note)
             self._handler = handler
 
     def __exit__(self, *_: object) -> None:
         handler, self._handler = self._handler, None
         if handler is None:
             return
-        signal.signal(signal.SIGINT, handler)
+        signal(SIGINT, handler)
         if self._came:
-            handler(signal.SIGINT, self._came[0])
+            handler(SIGINT, self._came[0])
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self._once and self._came and self._handler is not None:

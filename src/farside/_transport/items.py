@@ -7,8 +7,6 @@ The items of a frame cross together, as one pickled list of *entries*. An entry 
 * a tuple ``(stream, buffers)`` for an item with large contents. Each is the number of a block of
   the frame, or what did not fit into the arena itself. The stream is the pickle, the buffers are
   what protocol 5 keeps out of it.
-
-A frame that carries atoms alone has the list for its body, any other a tuple around the list.
 """
 
 from __future__ import annotations
@@ -74,35 +72,55 @@ class Stored:
 class Encoder:
     """Pickles items, with large contents in the arena.
 
-    One pickler serves all items: making one costs as much as pickling a small item.
+    One pickler serves all items: making one costs as much as pickling a small item. `Outbox.put`
+    drives it, without a call between the two, since that is what a small item costs the worker::
+
+        encoder.dump(item)
+        encoder.forget()
+        [pickle] = encoder.chunks    # of a small item
+
+    Attributes:
+        dump: pickles an item into `chunks`, and its large buffers into `buffers`.
+        forget: makes the next item independent of it.
+        chunks: the pickle, in parts.
+        buffers: what is kept out of the pickle.
     """
 
     def __init__(self, arena: Arena | None) -> None:
+        self.chunks: list[bytes] = []
+        self.buffers: list[memoryview] = []
         self._arena = arena
-        self._chunks: list[bytes] = []
-        self._buffers: list[memoryview] = []
-        self._write = _Sink(self._chunks.append)
+        self._sink = _Sink(self.chunks.append)
         self._renew()
 
-    def encode(self, item: object) -> bytes | Stored:
-        """Pickle an item, as it is now.
+    def dump_by_value(self, item: object, error: BaseException) -> None:
+        """Pickle an item with cloudpickle, which takes more, after plain pickling has failed.
 
         Raises:
-            BaseException: whatever pickling raised: cloudpickle's error where it is installed.
+            BaseException: what pickling raises; `error` where cloudpickle is not installed.
         """
-        chunks = self._chunks
+        self._renew()
+        dumps = codec.cloudpickle_dumps() if isinstance(error, Exception) else None
+        if dumps is None:
+            raise error
         try:
-            self._dump(item)
-            self._forget()
-        except BaseException as error:
+            self.chunks.append(dumps(item, protocol=5, buffer_callback=self._offer))
+        except BaseException:
             self._renew()
-            by_value = codec.cloudpickle_dumps() if isinstance(error, Exception) else None
-            if by_value is None:
-                raise
-            self._dump_by_value(by_value, item)
-        if len(chunks) == 1 and not self._buffers and len(chunks[0]) < BLOCK_BYTES:
-            return chunks.pop()
-        return self._store()
+            raise
+
+    def store(self) -> Stored:
+        """Find a place for what `dump` has left in `chunks` and `buffers`."""
+        chunks, buffers = self.chunks, self.buffers
+        written = codec.size(chunks)
+        places = [self._place(chunks)]
+        for number, view in enumerate(buffers, 1):
+            places.append(self._place([view]) if number < ITEM_REFS else pickle.PickleBuffer(view))
+        chunks.clear()
+        buffers.clear()
+        if written >= _RENEW_BYTES:
+            self._renew()
+        return Stored(places)
 
     def discard(self, stored: Stored) -> None:
         """Give the blocks of an item back that is not sent."""
@@ -116,39 +134,19 @@ class Encoder:
             self._renew()
 
     def _renew(self) -> None:
-        self._chunks.clear()
-        self._buffers.clear()
-        pickler = pickle.Pickler(self._write, 5, buffer_callback=self._offer)
+        self.chunks.clear()
+        self.buffers.clear()
+        pickler = pickle.Pickler(self._sink, 5, buffer_callback=self._offer)
         self._knows_torch = "torch" in sys.modules
-        self._dump, self._forget = pickler.dump, pickler.clear_memo
-
-    def _dump_by_value(self, dumps: Callable[..., bytes], item: object) -> None:
-        try:
-            self._chunks.append(dumps(item, protocol=5, buffer_callback=self._offer))
-        except BaseException:
-            self._renew()
-            raise
+        self.dump, self.forget = pickler.dump, pickler.clear_memo
 
     def _offer(self, buffer: pickle.PickleBuffer) -> bool:
         """Take a buffer; tell whether it shall be pickled with the rest instead."""
         view = buffer.raw()
         small = view.nbytes < BLOCK_BYTES
         if not small:
-            self._buffers.append(view)
+            self.buffers.append(view)
         return small
-
-    def _store(self) -> Stored:
-        chunks, buffers = self._chunks, self._buffers
-        written = codec.size(chunks)
-        places = [self._place(chunks)]
-        for number, view in enumerate(buffers, 1):
-            places.append(self._place([view]) if number < ITEM_REFS else pickle.PickleBuffer(view))
-        stored = Stored(places)
-        chunks.clear()
-        buffers.clear()
-        if written >= _RENEW_BYTES:
-            self._renew()
-        return stored
 
     def _place(self, parts: Sequence[Part]) -> Place:
         """Find a place for a payload: the arena, or else the frame."""
@@ -169,22 +167,19 @@ class _Sink:
         self.write = write
 
 
-def pack(entries: list[Any], *, atoms: bool) -> tuple[list[Part], list[Ref]]:
+def pack(entries: list[Any]) -> tuple[list[Part], list[Ref]]:
     """Make the body of a frame.
 
     Args:
-        entries: atoms, pickles, and what `Encoder.encode` has stored.
-        atoms: whether there are only atoms.
+        entries: atoms, pickles, and what `Encoder.store` has stored.
 
     Returns:
         The parts of the body, and the blocks that belong to the frame.
     """
-    if atoms:
-        return codec.dumps(entries), []
     refs: list[Ref] = []
     if Stored in map(type, entries):
         entries = [_number(each, refs) if type(each) is Stored else each for each in entries]
-    return codec.dumps((entries,)), refs
+    return codec.dumps(entries), refs
 
 
 def _number(stored: Stored, refs: list[Ref]) -> tuple[Any, list[Any]]:
@@ -198,22 +193,28 @@ def _number(stored: Stored, refs: list[Ref]) -> tuple[Any, list[Any]]:
     return numbers[0], numbers[1:]
 
 
-def unpack(frame: Frame) -> tuple[list[Any], bool]:
-    """Open the body of a frame: its entries, and whether they are all atoms.
+def unpack(frame: Frame) -> list[Any]:
+    """Open the body of a frame: return its entries.
 
     Raises:
         ProtocolError: it cannot be read, or holds not as many as the frame says.
     """
     try:
-        made = codec.loads(frame.body)
-        atoms = type(made) is list
-        entries: list[Any] = made if atoms else made[0]
+        entries: list[Any] = codec.loads(frame.body)
         count = len(entries)
     except Exception as error:
         raise ProtocolError(f"items that cannot be read: {error}") from error
-    if count != frame.items:
+    if type(entries) is not list or count != frame.items:
         raise ProtocolError(f"a frame of {frame.items} items holds {count}")
-    return entries, atoms
+    return entries
+
+
+def all_atoms(entries: list[Any]) -> bool:
+    """Tell whether each entry is the item itself."""
+    return _ENCODED.isdisjoint(map(type, entries))
+
+
+_ENCODED = frozenset({bytes, tuple})
 
 
 def decode(entry: Any, blocks: Sequence[memoryview]) -> Any:
@@ -229,7 +230,8 @@ def decode(entry: Any, blocks: Sequence[memoryview]) -> Any:
         return pickle.loads(entry)
     if kind is not tuple:
         return entry
-    stream, *buffers = (
-        blocks[each] if type(each) is int else each for each in (entry[0], *entry[1])
+    stream, buffers = entry
+    return pickle.loads(
+        blocks[stream] if type(stream) is int else stream,
+        buffers=[blocks[each] if type(each) is int else each for each in buffers],
     )
-    return pickle.loads(stream, buffers=buffers)

@@ -41,56 +41,58 @@ class Outbox:
         nbytes: how much may wait in all; a frame has no more than a quarter of it.
 
     Attributes:
-        entries: what waits. Atoms are appended directly, everything else by `put`.
+        entries: what waits.
+        encoder: pickles what is no atom.
         batch: how many items a frame has at most.
-        refused: whether the last `put` has failed.
+        batch_bytes: of how many bytes their pickles may be.
+        crowded: whether it is time to send, however few items there are.
+        refused: whether the last item did not pickle.
+        frames: how many frames were sent.
     """
 
     def __init__(self, channel: WorkerChannel, window: Window, nbytes: int) -> None:
         self.entries: list[Any] = []
         self.refused = False
+        self.crowded = False
+        self.frames = 0
         self._channel = channel
         self._window = window
-        self._encoder = Encoder(channel.arena)
+        self.encoder = Encoder(channel.arena)
         self._kind = 0
         self._epoch = 0
         self._lock = threading.Lock()  # held while a frame is sent
         self.batch = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
-        self._batch_bytes = self._room = min(BATCH_BYTES, 1 + nbytes // 4)
-        # How many entries by `put` were begun and done, and how many were done when the last frame
-        # began: if none was begun since, the next frame has only atoms.
-        self._begun = self._done = self._done_before = 0
+        self.batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)
+        self._stored = 0
 
     def begin(self, kind: int, epoch: int) -> None:
         """Begin a pass, whose items go in frames of a kind."""
         self._kind = kind
         self._epoch = epoch
-        self._encoder.notice_torch()
+        self.encoder.notice_torch()
 
-    def put(self, item: object) -> bool:
-        """Add an item of any kind, as it is now; tell whether it is time to send.
+    def rescue(self, item: object, error: BaseException) -> None:
+        """Pickle an item that `encoder` has failed to.
 
         Raises:
-            BaseException: whatever pickling it raises; `refused` is then true.
+            BaseException: what pickling raises; `refused` is then true.
         """
         self.refused = True
-        entry = self._encoder.encode(item)
+        self.encoder.dump_by_value(item, error)
         self.refused = False
-        self._begun += 1
-        self.entries.append(entry)
-        self._done = self._begun
-        if isinstance(entry, bytes):
-            self._room -= len(entry)
-        else:
-            self._room -= self._room if entry.unsafe else BATCH_BYTES // BATCH_STORED
-        if self._room > 0:
-            return False
-        self._encoder.notice_torch()
-        return True
+
+    def add_large(self, chunk: bytes) -> None:
+        """Add an item that has large contents; `chunk` is the end of its pickle."""
+        self.encoder.chunks.append(chunk)
+        stored = self.encoder.store()
+        self.entries.append(stored)
+        self._stored += 1
+        self.crowded = self.crowded or stored.unsafe or self._stored == BATCH_STORED
+        self.encoder.notice_torch()
 
     def is_full(self) -> bool:
         """Tell whether it is time to send, whatever the parent does."""
-        return self._room <= 0 or len(self.entries) >= self.batch
+        return self.crowded or len(self.entries) >= self.batch
 
     def flush(self) -> None:
         """Send what there is.
@@ -106,20 +108,18 @@ class Outbox:
         with self._lock:
             for entry in self.entries:
                 if type(entry) is Stored:
-                    self._encoder.discard(entry)
+                    self.encoder.discard(entry)
             self.entries.clear()
-            self._room = self._batch_bytes
+            self.crowded, self._stored = False, 0
 
     def _send(self) -> None:
-        done = self._done
         entries = self.entries[:]
-        atoms = self._begun == self._done_before
-        self._done_before = done
         del self.entries[: len(entries)]
-        self._room = self._batch_bytes
+        self.crowded, self._stored = False, 0
         if not entries:
             return
-        parts, refs = pack(entries, atoms=atoms)
+        self.frames += 1
+        parts, refs = pack(entries)
         nbytes = codec.size(parts) + sum(ref.nbytes for ref in refs)
         self._window.sent(len(entries), nbytes)
         self._channel.send(self._kind, self._epoch, parts, count=len(entries), refs=refs)

@@ -41,24 +41,24 @@ def write_frame(
             except BlockingIOError:
                 wait_for(fd, select.POLLOUT)
                 continue
-            _drop(queue, count)
+            queue = _left(queue, count)
     except OSError as error:
         check_gone(error)
         raise ChannelClosedError("the other end of the channel is closed") from None
 
 
-def _drop(queue: list[Part], count: int) -> None:
-    """Take `count` written bytes off the front."""
+def _left(queue: list[Part], count: int) -> list[Part]:
+    """Return what is left to write when `count` bytes were."""
     done = 0
     for part in queue:
-        length = size([part])
+        length = part.nbytes if isinstance(part, memoryview) else len(part)
         if count < length:
             break
         count -= length
         done += 1
-    del queue[:done]
-    if count:
-        queue[0] = memoryview(queue[0])[count:]
+    else:
+        return []
+    return [memoryview(queue[done])[count:], *queue[done + 1 :]]
 
 
 def check_gone(error: OSError) -> None:

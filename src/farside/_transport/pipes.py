@@ -8,6 +8,7 @@ once. The worker's ends block: each of its threads waits for one thing only. Nob
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import threading
@@ -56,10 +57,15 @@ if TYPE_CHECKING:
 else:
     WorkerEnds = namedtuple("WorkerEnds", ["commands", "wakes", "frames", "memory"])
 
-_DAY = 86_400.0  # seconds
+_DAY_MS = 86_400_000
+"""Milliseconds to wait when there is no limit: they fit a C int, and waking up once a day does no
+harm."""
 
-_SOON = 0.001
-"""Seconds to wait for a worker that sends many items at a time, before it is told of the wait."""
+_PIPE_BYTES = 1 << 18
+"""What the pipe of frames holds, where that can be chosen: as much as may wait by default."""
+
+_SOON_MS = 1
+"""Milliseconds to wait for a worker that sends many items at a time before it is told."""
 
 _STREAMING = 1024
 """A frame of at least so many bytes, without blocks, is taken for one of many: the worker makes
@@ -81,10 +87,20 @@ def open_channel(arena_bytes: int) -> tuple[PipeParentChannel, WorkerEnds]:
     commands, send_commands = pipe()
     wakes, send_wakes = pipe()
     receive_frames, frames = pipe()
+    _widen(frames.fileno())
     memory = create(arena_bytes)
     mapping = Mapping(memory.fileno())
     parent = PipeParentChannel(send_commands, send_wakes, receive_frames, mapping)
     return parent, WorkerEnds(commands, wakes, frames, memory)
+
+
+def _widen(fd: int) -> None:
+    """Let a pipe hold more than its default: each time it is full or empty, a side is woken."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux, and Python's module has it from 3.10 on
+        try:
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        except OSError:
+            pass  # the user has too many large pipes; this one then stays as it is
 
 
 class PipeParentChannel(ParentChannel):
@@ -114,6 +130,7 @@ class PipeParentChannel(ParentChannel):
         self._poll = select.poll()
         self._poll.register(frames.fileno(), select.POLLIN)
         self._poll.register(self._bell.fileno(), select.POLLIN)
+        self._quiet = frozenset({frames.fileno(), self._bell.fileno()})
         self._peer_ended = False
         self._in_step = True
         self._streaming = False
@@ -147,7 +164,10 @@ class PipeParentChannel(ParentChannel):
     def _wake(self) -> None:
         """Wake the worker, should it wait for items to be taken."""
         try:
-            with sigpipe.held() if self._guarded else nullcontext():
+            if self._guarded:
+                with sigpipe.held():
+                    os.write(self._wakes.fileno(), b"\0")
+            else:
                 os.write(self._wakes.fileno(), b"\0")
         except (BlockingIOError, ChannelClosedError):
             pass  # there is more than enough to wake it, or nobody: receiving tells
@@ -158,23 +178,23 @@ class PipeParentChannel(ParentChannel):
         return with_lock(self._receiving, lambda: self._receive(into, timeout))
 
     def _receive(self, into: deque[Frame], timeout: float | None) -> bool:
+        if self._stopped:
+            raise ChannelClosedError("this side was closed")
         deadline = None if timeout is None else time.monotonic() + timeout
-        if self._take_in(into):
+        # A worker that makes small items fast is not asked at once: it would send a few of them
+        # where it can send many.
+        if self._wait(deadline, _SOON_MS if self._streaming else 0) and self._take_in(into):
             return True
-        if self._streaming:
-            # Asked now, the worker would send a few items where it can send many.
-            if not self._wait(deadline, _SOON):
-                return False
-            if self._take_in(into):
-                return True
         self._attention[PARENT_WAITS] = 1
         try:
-            while self._wait(deadline):
-                if self._take_in(into):
-                    return True
+            while True:
+                if self._wait(deadline, _DAY_MS):
+                    if self._take_in(into):
+                        return True
+                elif deadline is not None and time.monotonic() >= deadline:
+                    return False
         finally:
             self._attention[PARENT_WAITS] = 0
-        return False
 
     def _take_in(self, into: deque[Frame]) -> bool:
         """Take in what is there, without waiting; tell whether a frame was."""
@@ -219,20 +239,17 @@ class PipeParentChannel(ParentChannel):
             cut = " in the middle of a frame" if self._decoder.partial else ""
             raise ChannelClosedError(f"the worker's stream has ended{cut}")
 
-    def _wait(self, deadline: float | None, seconds: float = _DAY) -> bool:
-        """Wait for anything, so many seconds at most; tell whether the deadline was ahead."""
+    def _wait(self, deadline: float | None, milliseconds: int) -> bool:
+        """Wait, no longer than so, and tell whether something has come."""
         if deadline is not None:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            seconds = min(seconds, left)
-        quiet = {self._frames.fileno(), self._bell.fileno()}
-        # poll takes whole milliseconds. They are rounded up, for 0.4 must not become a spin at 0,
-        # and fit a C int: waking up once a day does no harm.
-        for fd, _ in self._poll.poll(ceil(seconds * 1000)):
-            if fd not in quiet:
+            # Rounded up, for 0.4 must not become a spin at 0.
+            left = ceil((deadline - time.monotonic()) * 1000)
+            milliseconds = max(0, min(milliseconds, left))
+        events = self._poll.poll(milliseconds)
+        for fd, _ in events:
+            if fd not in self._quiet:
                 self._peer_ended = True
-        return True
+        return bool(events)
 
     def stop_receiving(self) -> None:
         self._stopped = True

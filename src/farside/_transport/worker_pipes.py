@@ -65,6 +65,8 @@ class PipeWorkerChannel(WorkerChannel):
         count: int = 0,
         refs: Sequence[Ref] = (),
     ) -> None:
+        # Before the frame: a parent that has it and waits again says so again.
+        self._attention[PARENT_WAITS] = 0
         write_frame(self._frames, kind, epoch, parts, count=count, refs=refs)
 
     def receive(self, into: deque[Frame]) -> None:

@@ -7,7 +7,7 @@ from .._protocol.tables import WorkerEvent, WorkerState
 from .._protocol.worker import WorkerMachine
 from .._transport import codec
 from .._transport.credit import Window
-from .._transport.items import ATOMS, INT_LIMIT, STR_LIMIT
+from .._transport.items import ATOMS, BLOCK_BYTES, INT_LIMIT, STR_LIMIT
 from .._transport.outbox import Outbox
 from ..errors import ChannelClosedError
 from .courier import Courier
@@ -59,6 +59,7 @@ class _Execution:
         self._commands = commands
         self._window = Window(1, 0)  # the job tells
         self._outbox = Outbox(channel, self._window, 0)
+        self._frames_before = 0  # as the courier has seen it last
         self.courier = Courier(self._send_late)
         self._iterable: Iterable[Any] = ()
         self._used_up = False
@@ -108,9 +109,10 @@ class _Execution:
         This loop is what a small item costs the worker: what it needs is in local variables.
         """
         outbox, attention, look_up = self._outbox, self._channel.attention, self._look_up
-        put, add, atoms = outbox.put, outbox.entries.append, ATOMS
-        low, high, short = -INT_LIMIT, INT_LIMIT, STR_LIMIT
-        made = 0
+        encoder, add, atoms = outbox.encoder, outbox.entries.append, ATOMS
+        chunks, buffers = encoder.chunks, encoder.buffers
+        low, high, short, large = -INT_LIMIT, INT_LIMIT, STR_LIMIT, BLOCK_BYTES
+        made, room = 0, outbox.batch_bytes
         stop = look_up(made)
         try:
             for item in _resumed(iterator) if stop else ():
@@ -121,14 +123,29 @@ class _Execution:
                     or (kind is str and len(item) < short)
                 ):
                     add(item)
-                elif put(item):
-                    stop = made
+                else:
+                    try:
+                        encoder.dump(item)
+                        encoder.forget()
+                    except BaseException as error:
+                        outbox.rescue(item, error)
+                    entry = chunks.pop()
+                    if chunks or buffers or len(entry) >= large:
+                        outbox.add_large(entry)
+                    else:
+                        add(entry)
+                        room -= len(entry)
+                        if room < 0:
+                            outbox.crowded = True
+                    if outbox.crowded:
+                        stop = made  # look up after this one
                 del item  # user code must not find its item still held while it makes the next
                 made += 1
                 if attention[0] or made >= stop:
                     stop = look_up(made)
                     if not stop:
                         return
+                    room = outbox.batch_bytes
         except ChannelClosedError:
             raise  # of farside's own: user code knows no channel
         except BaseException as error:
@@ -167,6 +184,9 @@ class _Execution:
 
     def _send_late(self) -> bool:
         """Send, for the courier, what has waited for long enough; tell whether more waits."""
+        frames, self._frames_before = self._frames_before, self._outbox.frames
+        if frames != self._outbox.frames:
+            return True  # what waits has not waited since the last time
         self._outbox.flush()
         # What the thread that makes items adds from now on is the first of a batch again.
         self._channel.alert(True)
