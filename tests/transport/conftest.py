@@ -6,6 +6,7 @@ import pytest
 
 from farside._transport.pipes import PipeParentChannel, WorkerEnds, open_channel
 from farside._transport.worker_pipes import PipeWorkerChannel
+from tests.transport.boxed import Boxed
 from tests.transport.channels import ARENA, TRANSPORTS, Make, Pair, close_all, pipe_worker
 
 
@@ -45,3 +46,10 @@ def worker_ends(opened: tuple[PipeParentChannel, WorkerEnds]) -> WorkerEnds:
 @pytest.fixture
 def worker(worker_ends: WorkerEnds) -> PipeWorkerChannel:
     return pipe_worker(worker_ends)
+
+
+@pytest.fixture
+def boxed() -> Iterator[Boxed]:
+    made = Boxed()
+    yield made
+    made.blocks.close()

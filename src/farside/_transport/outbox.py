@@ -29,6 +29,9 @@ worker can write one frame while the parent reads another."""
 BATCH_STORED = MAX_REFS // ITEM_REFS
 """A frame has no more items with contents in the arena."""
 
+_STORED_SHARE = -(-BATCH_BYTES // BATCH_STORED)
+"""What such an item is counted as, at least: rounded up, or there would be room for one more."""
+
 
 class Outbox:
     """Collects entries (see `items`) and sends them as frames.
@@ -56,7 +59,12 @@ class Outbox:
         self._epoch = 0
         self._lock = threading.Lock()  # held while a frame is sent
         self.batch = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
-        self._batch_bytes = self._room = min(BATCH_BYTES, 1 + nbytes // 4)
+        self._batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)
+        # Sums over all time: what `put` has added, and what frames have taken of it. Each has one
+        # writer at a time, so that none of two threads undoes what the other does.
+        self._bytes = self._bytes_taken = 0
+        # Entries that refer to the user's memory; here, those are taken that were sent.
+        self._unsafe = self._unsafe_taken = 0
         # How many entries by `put` were begun and done, and how many were done when the last frame
         # began: if none was begun since, the next frame has only atoms.
         self._begun = self._done = self._done_before = 0
@@ -80,17 +88,30 @@ class Outbox:
         self.entries.append(entry)
         self._done = self._begun
         if isinstance(entry, bytes):
-            self._room -= len(entry)
+            self._bytes += len(entry)
         else:
-            self._room -= self._room if entry.unsafe else BATCH_BYTES // BATCH_STORED
-        if self._room > 0:
+            self._bytes += _STORED_SHARE
+            self._unsafe += entry.unsafe
+        # `is_full` without the number of entries, which whoever adds atoms counts too.
+        if (
+            self._bytes - self._bytes_taken < self._batch_bytes
+            and self._unsafe == self._unsafe_taken
+        ):
             return False
         self._encoder.notice_torch()
         return True
 
     def is_full(self) -> bool:
-        """Tell whether it is time to send, whatever the parent does."""
-        return self._room <= 0 or len(self.entries) >= self.batch
+        """Tell whether it is time to send, whatever the parent does.
+
+        While another thread is just sending what refers to the user's memory, it is too: `flush`
+        then waits for it.
+        """
+        return (
+            self._bytes - self._bytes_taken >= self._batch_bytes
+            or len(self.entries) >= self.batch
+            or self._unsafe != self._unsafe_taken
+        )
 
     def flush(self) -> None:
         """Send what there is.
@@ -108,17 +129,23 @@ class Outbox:
                 if type(entry) is Stored:
                     self._encoder.discard(entry)
             self.entries.clear()
-            self._room = self._batch_bytes
+            self._bytes_taken = self._bytes
+            self._unsafe_taken = self._unsafe
 
     def _send(self) -> None:
-        done = self._done
+        # Meanwhile `put` may run in another thread. It adds first and counts then, so what was
+        # counted before the entries are looked at is among them.
+        nbytes, done, unsafe = self._bytes, self._done, self._unsafe
         entries = self.entries[:]
         atoms = self._begun == self._done_before
         self._done_before = done
         del self.entries[: len(entries)]
-        self._room = self._batch_bytes
-        if not entries:
-            return
+        self._bytes_taken = nbytes
+        if entries:
+            self._send_entries(entries, atoms=atoms)
+        self._unsafe_taken = unsafe
+
+    def _send_entries(self, entries: list[Any], *, atoms: bool) -> None:
         parts, refs = pack(entries, atoms=atoms)
         nbytes = codec.size(parts) + sum(ref.nbytes for ref in refs)
         self._window.sent(len(entries), nbytes)
