@@ -31,5 +31,6 @@ class Blocks:
             self.mapping.flags[ref.slot] = 1
 
     def close(self) -> None:
-        """Close the descriptor; the memory lives as long as its views."""
+        """Close the descriptor, and let go of the memory: before 3.13 it has one of its own."""
         self._shared.close()
+        del self.mapping, self.arena

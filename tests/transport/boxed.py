@@ -70,3 +70,8 @@ class Boxed:
     def atoms(self) -> list[bool]:
         """Tell of each frame whether it says that it has only atoms."""
         return [unpack(frame)[1] for frame, _ in self.sink.frames]
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        del self.box, self.sink
+        self.blocks.close()

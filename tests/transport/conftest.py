@@ -8,6 +8,7 @@ from farside._transport.pipes import PipeParentChannel, WorkerEnds, open_channel
 from farside._transport.worker_pipes import PipeWorkerChannel
 from tests.transport.boxed import Boxed
 from tests.transport.channels import ARENA, TRANSPORTS, Make, Pair, close_all, pipe_worker
+from tests.transport.ways import WAYS, Way
 
 
 @pytest.fixture(params=list(TRANSPORTS.values()), ids=list(TRANSPORTS))
@@ -52,4 +53,19 @@ def worker(worker_ends: WorkerEnds) -> PipeWorkerChannel:
 def boxed() -> Iterator[Boxed]:
     made = Boxed()
     yield made
-    made.blocks.close()
+    made.close()
+
+
+@pytest.fixture(params=list(WAYS.values()), ids=list(WAYS))
+def way(request: pytest.FixtureRequest) -> Iterator[Way]:
+    """Each way that an item can go."""
+    made = Way(request.param)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def roomy() -> Iterator[Way]:
+    made = Way(1 << 24)
+    yield made
+    made.close()

@@ -33,7 +33,8 @@ def test_items_go_in_order_in_one_frame(boxed: Boxed) -> None:
 
 
 def test_a_frame_of_atoms_says_so_and_no_other(boxed: Boxed) -> None:
-    for items in ([1, 2], [1, {}], [3], [{}], [b"z" * 10_000], [4, 5]):
+    batches: list[list[Any]] = [[1, 2], [1, {}], [3], [{}], [b"z" * 10_000], [4, 5]]
+    for items in batches:
         for item in items:
             boxed.add(item)
         boxed.box.flush()
@@ -71,7 +72,7 @@ def test_a_small_budget_makes_small_batches() -> None:
     assert boxed.add(3), "27 of 25 bytes"
     boxed.box.flush()
     assert boxed.add("x" * 300)
-    boxed.blocks.close()
+    boxed.close()
 
 
 def test_a_frame_never_has_more_blocks_than_it_may(boxed: Boxed) -> None:
@@ -93,7 +94,7 @@ def test_what_refers_to_the_users_memory_is_sent_at_once() -> None:
     assert not boxed.got()[0].any()
     assert not boxed.box.is_full()
     assert not boxed.add("x" * 300)
-    boxed.blocks.close()
+    boxed.close()
 
 
 def test_dropping_gives_all_blocks_back_and_makes_room(boxed: Boxed) -> None:
@@ -113,7 +114,7 @@ def test_dropping_what_refers_to_the_users_memory() -> None:
     boxed.box.drop()
     assert not boxed.box.is_full()
     assert not boxed.add("next")
-    boxed.blocks.close()
+    boxed.close()
 
 
 class Refuses:
@@ -172,4 +173,4 @@ def test_any_succession_of_items_and_acts(steps: list[Any], nbytes: int) -> None
     boxed.box.drop()
     boxed.blocks.give_all_back(ref for _, refs in boxed.sink.frames for ref in refs)
     assert boxed.blocks.used == 0
-    boxed.blocks.close()
+    boxed.close()

@@ -115,7 +115,7 @@ def test_the_users_memory_is_not_left_alone_while_another_thread_sends_it() -> N
     sending.result()
     assert not boxed.box.is_full()
     assert not boxed.got()[0].any()
-    boxed.blocks.close()
+    boxed.close()
 
 
 # At their own pace ----------------------------------------------------------------------------
@@ -162,4 +162,4 @@ def test_two_threads_lose_double_and_mix_up_nothing(arena_bytes: int) -> None:
     for frame, _ in boxed.sink.frames:
         entries, atoms = unpack(frame)
         assert not atoms or {*map(type, entries)} <= {int}
-    boxed.blocks.close()
+    boxed.close()

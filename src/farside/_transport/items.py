@@ -209,6 +209,8 @@ def unpack(frame: Frame) -> tuple[list[Any], bool]:
         atoms = type(made) is list
         entries: list[Any] = made if atoms else made[0]
         count = len(entries)
+        if type(entries) is not list:
+            raise TypeError(f"there is no list, but {type(entries).__name__}")
     except Exception as error:
         raise ProtocolError(f"items that cannot be read: {error}") from error
     if count != frame.items:
