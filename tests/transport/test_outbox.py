@@ -84,6 +84,13 @@ def test_a_frame_never_has_more_blocks_than_it_may(boxed: Boxed) -> None:
     assert len(boxed.got()) == 3 * BATCH_STORED
 
 
+@pytest.mark.parametrize("size", [60_000, 1 << 20])
+def test_large_items_do_not_pile_up(boxed: Boxed, size: int) -> None:
+    adding = [boxed.add(b"x" * size) for _ in range(2)]
+    assert adding[-1], "more than 64 KiB wait"
+    assert adding[0] is (size > 64 << 10)
+
+
 def test_what_refers_to_the_users_memory_is_sent_at_once() -> None:
     boxed = Boxed(arena_bytes=4096)
     array: Any = np.zeros(20_000, np.uint8)

@@ -58,10 +58,11 @@ each item. So it is made anew itself after one of this size."""
 class Stored:
     """An item with large contents, on its way into a frame."""
 
-    __slots__ = ("places", "unsafe")
+    __slots__ = ("nbytes", "places", "unsafe")
 
-    def __init__(self, places: list[Place]) -> None:
+    def __init__(self, places: list[Place], nbytes: int) -> None:
         self.places = places  # of the stream, then of the buffers
+        self.nbytes = nbytes
         # It still refers to memory of the item, so it must be sent before the next is made.
         self.unsafe = any(type(place) is pickle.PickleBuffer for place in places)
 
@@ -143,7 +144,7 @@ class Encoder:
         places = [self._place(chunks)]
         for number, view in enumerate(buffers, 1):
             places.append(self._place([view]) if number < ITEM_REFS else pickle.PickleBuffer(view))
-        stored = Stored(places)
+        stored = Stored(places, written + codec.size(buffers))
         chunks.clear()
         buffers.clear()
         if written >= _RENEW_BYTES:

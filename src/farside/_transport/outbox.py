@@ -32,6 +32,10 @@ BATCH_STORED = MAX_REFS // ITEM_REFS
 _STORED_SHARE = -(-BATCH_BYTES // BATCH_STORED)
 """What such an item is counted as, at least: rounded up, or there would be room for one more."""
 
+_STORED_DISCOUNT = 2
+"""Its bytes do not fill the pipe, so a frame may have more of them. But not many more, for what
+waits here has no part in the window yet: large items must not pile up."""
+
 
 class Outbox:
     """Collects entries (see `items`) and sends them as frames.
@@ -90,7 +94,7 @@ class Outbox:
         if isinstance(entry, bytes):
             self._bytes += len(entry)
         else:
-            self._bytes += _STORED_SHARE
+            self._bytes += max(_STORED_SHARE, entry.nbytes // _STORED_DISCOUNT)
             self._unsafe += entry.unsafe
         # `is_full` without the number of entries, which whoever adds atoms counts too.
         if (
