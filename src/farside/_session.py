@@ -219,10 +219,12 @@ class Session:
             )
 
     def _stop(self, epoch: int) -> None:
-        present = epoch == self._machine.epoch and self._machine.allows(ParentAction.STOP)
-        if present and not self._foreign_to:
+        if epoch != self._machine.epoch or self._foreign_to:
+            return
+        if self._machine.allows(ParentAction.STOP):
             self._act(ParentAction.STOP)
-            self._pass.cancel(IterableClosedError("the iterator was closed"))
+        # Also when the worker has finished: what has arrived may hold memory.
+        self._pass.cancel(IterableClosedError("the iterator was closed"))
 
     def _act(self, action: ParentAction) -> None:
         for cmd, epoch in self._machine.act(action):

@@ -6,7 +6,9 @@ import pytest
 
 from farside._transport.pipes import PipeParentChannel, WorkerEnds, open_channel
 from farside._transport.worker_pipes import PipeWorkerChannel
+from tests.transport.boxed import Boxed
 from tests.transport.channels import ARENA, TRANSPORTS, Make, Pair, close_all, pipe_worker
+from tests.transport.ways import WAYS, Way
 
 
 @pytest.fixture(params=list(TRANSPORTS.values()), ids=list(TRANSPORTS))
@@ -45,3 +47,25 @@ def worker_ends(opened: tuple[PipeParentChannel, WorkerEnds]) -> WorkerEnds:
 @pytest.fixture
 def worker(worker_ends: WorkerEnds) -> PipeWorkerChannel:
     return pipe_worker(worker_ends)
+
+
+@pytest.fixture
+def boxed() -> Iterator[Boxed]:
+    made = Boxed()
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=list(WAYS.values()), ids=list(WAYS))
+def way(request: pytest.FixtureRequest) -> Iterator[Way]:
+    """Each way that an item can go."""
+    made = Way(request.param)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def roomy() -> Iterator[Way]:
+    made = Way(1 << 24)
+    yield made
+    made.close()

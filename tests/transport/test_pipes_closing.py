@@ -63,7 +63,8 @@ class ClosingDecoder(Decoder):
         return super().buffer()
 
 
-def test_closing_just_before_a_read(parent: PipeParentChannel) -> None:
+def test_closing_just_before_a_read(parent: PipeParentChannel, worker: PipeWorkerChannel) -> None:
+    worker.send(1, 1)
     parent._decoder = ClosingDecoder(parent)
     with pytest.raises(ChannelClosedError):
         parent.receive(deque(), SECONDS)

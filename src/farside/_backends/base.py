@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from .._transport.channel import ParentChannel
 
 
+_KILLED_SECONDS = 0.5
+"""What a killed process is given at least: it ends for certain, but a busy machine takes time."""
+
+
 class Availability(NamedTuple):
     """Whether a backend can be used here.
 
@@ -81,7 +85,7 @@ class Worker(ABC):
         if self.terminate() and self.wait(timeout / 4):
             return True
         self.kill()
-        return self.wait(max(timeout / 4, deadline - time.monotonic()))
+        return self.wait(max(timeout / 4, deadline - time.monotonic(), _KILLED_SECONDS))
 
 
 class Backend(ABC):

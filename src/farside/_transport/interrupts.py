@@ -14,7 +14,7 @@ from signal import SIGINT
 try:
     # What the functions of `signal` call. They make enumeration members of what they return, which
     # takes five times as long as the rest, and a loop over small items does this for each frame.
-    from _signal import getsignal, signal
+    from _signal import getsignal, signal  # type: ignore[import-not-found]
 except ImportError:  # pragma: no cover  not CPython
     from signal import getsignal, signal
 

@@ -56,12 +56,11 @@ each item. So it is made anew itself after one of this size."""
 class Stored:
     """An item with large contents, on its way into a frame."""
 
-    __slots__ = ("places", "unsafe")
+    __slots__ = ("nbytes", "places")
 
-    def __init__(self, places: list[Place]) -> None:
+    def __init__(self, places: list[Place], nbytes: int) -> None:
         self.places = places  # of the stream, then of the buffers
-        # It still refers to memory of the item, so it must be sent before the next is made.
-        self.unsafe = any(type(place) is pickle.PickleBuffer for place in places)
+        self.nbytes = nbytes
 
     @property
     def refs(self) -> list[Ref]:
@@ -72,55 +71,59 @@ class Stored:
 class Encoder:
     """Pickles items, with large contents in the arena.
 
-    One pickler serves all items: making one costs as much as pickling a small item. `Outbox.put`
-    drives it, without a call between the two, since that is what a small item costs the worker::
-
-        encoder.dump(item)
-        encoder.forget()
-        [pickle] = encoder.chunks    # of a small item
-
-    Attributes:
-        dump: pickles an item into `chunks`, and its large buffers into `buffers`.
-        forget: makes the next item independent of it.
-        chunks: the pickle, in parts.
-        buffers: what is kept out of the pickle.
+    One pickler serves all items: making one costs as much as pickling a small item.
     """
 
     def __init__(self, arena: Arena | None) -> None:
-        self.chunks: list[bytes] = []
-        self.buffers: list[memoryview] = []
         self._arena = arena
-        self._sink = _Sink(self.chunks.append)
+        self._chunks: list[bytes] = []  # of the pickle
+        self._buffers: list[memoryview] = []  # what is kept out of it
+        self._sink = _Sink(self._chunks.append)
         self._renew()
 
-    def dump_by_value(self, item: object, error: BaseException) -> None:
-        """Pickle an item with cloudpickle, which takes more, after plain pickling has failed.
+    def encode(self, item: object) -> bytes | Stored:
+        """Pickle an item, as it is now.
 
         Raises:
-            BaseException: what pickling raises; `error` where cloudpickle is not installed.
+            BaseException: whatever pickling raised: cloudpickle's error where it is installed.
         """
+        try:
+            self._dump(item)
+            self._forget()
+        except BaseException as error:
+            self._dump_by_value(item, error)
+        chunks = self._chunks
+        pickled = chunks.pop()
+        if chunks or self._buffers or len(pickled) >= BLOCK_BYTES:
+            chunks.append(pickled)
+            return self._store()
+        return pickled
+
+    def _dump_by_value(self, item: object, error: BaseException) -> None:
+        """Pickle an item with cloudpickle, which takes more, after plain pickling has failed."""
         self._renew()
         dumps = codec.cloudpickle_dumps() if isinstance(error, Exception) else None
         if dumps is None:
             raise error
         try:
-            self.chunks.append(dumps(item, protocol=5, buffer_callback=self._offer))
+            self._chunks.append(dumps(item, protocol=5, buffer_callback=self._offer))
         except BaseException:
             self._renew()
             raise
 
-    def store(self) -> Stored:
-        """Find a place for what `dump` has left in `chunks` and `buffers`."""
-        chunks, buffers = self.chunks, self.buffers
+    def _store(self) -> Stored:
+        """Find a place for what is in `_chunks` and `_buffers`."""
+        chunks, buffers = self._chunks, self._buffers
         written = codec.size(chunks)
+        nbytes = written + sum(view.nbytes for view in buffers)
         places = [self._place(chunks)]
         for number, view in enumerate(buffers, 1):
-            places.append(self._place([view]) if number < ITEM_REFS else pickle.PickleBuffer(view))
+            places.append(self._place([view], share=number < ITEM_REFS))
         chunks.clear()
         buffers.clear()
         if written >= _RENEW_BYTES:
             self._renew()
-        return Stored(places)
+        return Stored(places, nbytes)
 
     def discard(self, stored: Stored) -> None:
         """Give the blocks of an item back that is not sent."""
@@ -134,28 +137,31 @@ class Encoder:
             self._renew()
 
     def _renew(self) -> None:
-        self.chunks.clear()
-        self.buffers.clear()
+        self._chunks.clear()
+        self._buffers.clear()
         pickler = pickle.Pickler(self._sink, 5, buffer_callback=self._offer)
         self._knows_torch = "torch" in sys.modules
-        self.dump, self.forget = pickler.dump, pickler.clear_memo
+        self._dump, self._forget = pickler.dump, pickler.clear_memo
 
     def _offer(self, buffer: pickle.PickleBuffer) -> bool:
         """Take a buffer; tell whether it shall be pickled with the rest instead."""
         view = buffer.raw()
         small = view.nbytes < BLOCK_BYTES
         if not small:
-            self.buffers.append(view)
+            self._buffers.append(view)
         return small
 
-    def _place(self, parts: Sequence[Part]) -> Place:
+    def _place(self, parts: Sequence[Part], *, share: bool = True) -> Place:
         """Find a place for a payload: the arena, or else the frame."""
         large = codec.size(parts) >= BLOCK_BYTES
-        ref = self._arena.store(parts) if large and self._arena is not None else None
-        if ref is not None:
-            return ref
-        whole = parts[0] if len(parts) == 1 else b"".join(parts)
-        return pickle.PickleBuffer(whole) if large else bytes(whole)
+        if large and share and self._arena is not None:
+            ref = self._arena.store(parts)
+            if ref is not None:
+                return ref
+        if not large:
+            return b"".join(parts)
+        # A copy, since the frame may be sent after the next item was begun, and a writable one.
+        return pickle.PickleBuffer(bytearray().join(parts))
 
 
 class _Sink:

@@ -26,8 +26,13 @@ BATCH_BYTES = 1 << 15
 """A frame is sent when its pickles reach this size: half of what a Linux pipe holds, so that the
 worker can write one frame while the parent reads another."""
 
-BATCH_STORED = MAX_REFS // ITEM_REFS
-"""A frame has no more items with contents in the arena."""
+_STORED_SHARE = -(-BATCH_BYTES // (MAX_REFS // ITEM_REFS))
+"""What an item with contents in the arena is counted as, at least. It is rounded up, so that no
+frame has more references than it may."""
+
+_STORED_DISCOUNT = 2
+"""Its contents do not fill the pipe, so a frame may have more of them. But not many more, for what
+waits here has no part in the window yet: large items must not pile up."""
 
 
 class Outbox:
@@ -41,58 +46,56 @@ class Outbox:
         nbytes: how much may wait in all; a frame has no more than a quarter of it.
 
     Attributes:
-        entries: what waits.
-        encoder: pickles what is no atom.
+        entries: what waits. Atoms are appended directly, everything else by `put`.
         batch: how many items a frame has at most.
-        batch_bytes: of how many bytes their pickles may be.
-        crowded: whether it is time to send, however few items there are.
-        refused: whether the last item did not pickle.
+        refused: whether the last `put` has failed.
         frames: how many frames were sent.
     """
 
     def __init__(self, channel: WorkerChannel, window: Window, nbytes: int) -> None:
         self.entries: list[Any] = []
+        self.batch = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
         self.refused = False
-        self.crowded = False
         self.frames = 0
         self._channel = channel
         self._window = window
-        self.encoder = Encoder(channel.arena)
+        self._encoder = Encoder(channel.arena)
         self._kind = 0
         self._epoch = 0
         self._lock = threading.Lock()  # held while a frame is sent
-        self.batch = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
-        self.batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)
-        self._stored = 0
+        self._batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)
+        # Sums over all time: what `put` has added, and what frames have taken of it. Each has one
+        # writer at a time, so that none of two threads undoes what the other does.
+        self._bytes = self._bytes_taken = 0
 
     def begin(self, kind: int, epoch: int) -> None:
         """Begin a pass, whose items go in frames of a kind."""
         self._kind = kind
         self._epoch = epoch
-        self.encoder.notice_torch()
+        self._encoder.notice_torch()
 
-    def rescue(self, item: object, error: BaseException) -> None:
-        """Pickle an item that `encoder` has failed to.
+    def put(self, item: object) -> bool:
+        """Add an item of any kind, as it is now; tell whether it is time to send.
 
         Raises:
-            BaseException: what pickling raises; `refused` is then true.
+            BaseException: whatever pickling it raises; `refused` is then true.
         """
         self.refused = True
-        self.encoder.dump_by_value(item, error)
+        entry = self._encoder.encode(item)
         self.refused = False
-
-    def add_large(self, chunk: bytes) -> None:
-        """Add an item that has large contents; `chunk` is the end of its pickle."""
-        self.encoder.chunks.append(chunk)
-        stored = self.encoder.store()
-        self.entries.append(stored)
-        self._stored += 1
-        self.crowded = self.crowded or stored.unsafe or self._stored == BATCH_STORED
-        self.encoder.notice_torch()
+        self.entries.append(entry)
+        if isinstance(entry, bytes):
+            self._bytes += len(entry)
+        else:
+            self._bytes += max(_STORED_SHARE, entry.nbytes // _STORED_DISCOUNT)
+            self._encoder.notice_torch()
+        return self._bytes - self._bytes_taken >= self._batch_bytes
 
     def is_full(self) -> bool:
         """Tell whether it is time to send, whatever the parent does."""
-        return self.crowded or len(self.entries) >= self.batch
+        return (
+            len(self.entries) >= self.batch or self._bytes - self._bytes_taken >= self._batch_bytes
+        )
 
     def flush(self) -> None:
         """Send what there is.
@@ -108,14 +111,16 @@ class Outbox:
         with self._lock:
             for entry in self.entries:
                 if type(entry) is Stored:
-                    self.encoder.discard(entry)
+                    self._encoder.discard(entry)
             self.entries.clear()
-            self.crowded, self._stored = False, 0
+            self._bytes_taken = self._bytes
 
     def _send(self) -> None:
+        # Meanwhile `put` may run in another thread. It adds first and counts then, so what was
+        # counted before the entries are looked at is among them.
+        self._bytes_taken = self._bytes
         entries = self.entries[:]
         del self.entries[: len(entries)]
-        self.crowded, self._stored = False, 0
         if not entries:
             return
         self.frames += 1

@@ -178,8 +178,7 @@ class PipeParentChannel(ParentChannel):
         return with_lock(self._receiving, lambda: self._receive(into, timeout))
 
     def _receive(self, into: deque[Frame], timeout: float | None) -> bool:
-        if self._stopped:
-            raise ChannelClosedError("this side was closed")
+        self._check()
         deadline = None if timeout is None else time.monotonic() + timeout
         # A worker that makes small items fast is not asked at once: it would send a few of them
         # where it can send many.
@@ -195,6 +194,12 @@ class PipeParentChannel(ParentChannel):
                     return False
         finally:
             self._attention[PARENT_WAITS] = 0
+
+    def _check(self) -> None:
+        if self._stopped:
+            raise ChannelClosedError("this side was closed")
+        if not self._in_step:
+            raise ProtocolError("an exception of a signal handler struck while frames were read")
 
     def _take_in(self, into: deque[Frame]) -> bool:
         """Take in what is there, without waiting; tell whether a frame was."""
@@ -213,11 +218,8 @@ class PipeParentChannel(ParentChannel):
 
     def _read(self, into: deque[Frame]) -> None:
         """Read what is there, without waiting."""
-        if self._stopped:
-            raise ChannelClosedError("this side was closed")
+        self._check()  # closing may have come during the wait
         fd = self._frames.fileno()
-        if not self._in_step:
-            raise ProtocolError("an exception of a signal handler struck while frames were read")
         self._in_step = False
         before = len(into)
         try:

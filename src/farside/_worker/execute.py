@@ -7,7 +7,7 @@ from .._protocol.tables import WorkerEvent, WorkerState
 from .._protocol.worker import WorkerMachine
 from .._transport import codec
 from .._transport.credit import Window
-from .._transport.items import ATOMS, BLOCK_BYTES, INT_LIMIT, STR_LIMIT
+from .._transport.items import ATOMS, INT_LIMIT, STR_LIMIT
 from .._transport.outbox import Outbox
 from ..errors import ChannelClosedError
 from .courier import Courier
@@ -109,10 +109,9 @@ class _Execution:
         This loop is what a small item costs the worker: what it needs is in local variables.
         """
         outbox, attention, look_up = self._outbox, self._channel.attention, self._look_up
-        encoder, add, atoms = outbox.encoder, outbox.entries.append, ATOMS
-        chunks, buffers = encoder.chunks, encoder.buffers
-        low, high, short, large = -INT_LIMIT, INT_LIMIT, STR_LIMIT, BLOCK_BYTES
-        made, room = 0, outbox.batch_bytes
+        put, add, atoms = outbox.put, outbox.entries.append, ATOMS
+        low, high, short = -INT_LIMIT, INT_LIMIT, STR_LIMIT
+        made = 0
         stop = look_up(made)
         try:
             for item in _resumed(iterator) if stop else ():
@@ -123,29 +122,14 @@ class _Execution:
                     or (kind is str and len(item) < short)
                 ):
                     add(item)
-                else:
-                    try:
-                        encoder.dump(item)
-                        encoder.forget()
-                    except BaseException as error:
-                        outbox.rescue(item, error)
-                    entry = chunks.pop()
-                    if chunks or buffers or len(entry) >= large:
-                        outbox.add_large(entry)
-                    else:
-                        add(entry)
-                        room -= len(entry)
-                        if room < 0:
-                            outbox.crowded = True
-                    if outbox.crowded:
-                        stop = made  # look up after this one
+                elif put(item):
+                    stop = made
                 del item  # user code must not find its item still held while it makes the next
                 made += 1
                 if attention[0] or made >= stop:
                     stop = look_up(made)
                     if not stop:
                         return
-                    room = outbox.batch_bytes
         except ChannelClosedError:
             raise  # of farside's own: user code knows no channel
         except BaseException as error:

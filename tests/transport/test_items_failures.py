@@ -1,0 +1,110 @@
+"""Items that do not pickle, and bodies that nobody has packed: nothing is left of them."""
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farside._transport import codec
+from farside._transport.frames import Frame
+from farside._transport.items import Stored, decode, unpack
+from farside.errors import ProtocolError
+from tests.transport.steady import STEADY
+from tests.transport.ways import Way
+
+
+class Refuses:
+    """Refuses to pickle."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        self.error = error
+
+    def __reduce__(self) -> str:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, MemoryError])
+def test_after_an_error_nothing_is_left_of_the_item(roomy: Way, error: type[BaseException]) -> None:
+    assert roomy.blocks
+    with pytest.raises(error):
+        roomy.encoder.encode([b"y" * 70_000, np.zeros(50_000), Refuses(error)])
+    assert roomy.blocks.used == 0
+    assert roomy.carry([1, "after"]) == [1, "after"]
+    assert (roomy.carry(np.ones(50_000)) == 1).all()
+
+
+def test_a_buffer_that_is_not_contiguous_is_an_error(way: Way) -> None:
+    with pytest.raises((pickle.PicklingError, BufferError)):
+        way.encoder.encode(pickle.PickleBuffer(memoryview(bytearray(100_000))[::2]))
+    assert way.carry("after") == "after"
+
+
+def test_cloudpickle_takes_over_and_buffers_are_there_once(roomy: Way) -> None:
+    array: Any = np.arange(50_000)
+    entry = roomy.encoder.encode((array, lambda: 7, b"z" * 100_000))
+    assert type(entry) is Stored
+    assert len(entry.refs) == 2
+    frame = roomy.frame(entry)
+    got, call, data = decode(unpack(frame)[0], frame.blocks)
+    assert np.array_equal(got, array)
+    assert call() == 7
+    assert data == b"z" * 100_000
+    assert roomy.carry(lambda: 8)() == 8
+    assert roomy.carry([1]) == [1]
+
+
+def test_without_cloudpickle_plain_pickles_error_is_raised(
+    roomy: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(codec, "cloudpickle_dumps", lambda: None)
+    with pytest.raises((pickle.PicklingError, AttributeError), match=r"[Cc]an't (get|pickle)"):
+        roomy.encoder.encode([np.zeros(50_000), lambda: 1])
+    assert roomy.carry([1]) == [1]
+
+
+def test_discarding_gives_the_blocks_back(roomy: Way) -> None:
+    assert roomy.blocks
+    stored = roomy.encoder.encode([np.zeros(50_000), np.zeros(50_000), b"x" * 20_000])
+    assert type(stored) is Stored
+    assert len(stored.refs) == 3
+    assert roomy.blocks.used > 800_000
+    roomy.encoder.discard(stored)
+    assert roomy.blocks.used == 0
+
+
+# Bodies that nobody has packed ----------------------------------------------------------------
+
+HOSTILE: dict[str, bytes] = {
+    "nothing": b"",
+    "garbage": b"?",
+    "cut short": pickle.dumps(([1, 2, 3],), 5)[:-2],
+    "no list": pickle.dumps(5, 5),
+    "empty tuple": pickle.dumps((), 5),
+    "no list in the tuple": pickle.dumps((5,), 5),
+    "text": pickle.dumps("a", 5),
+    "text in the tuple": pickle.dumps(("a",), 5),
+    "a tuple in the tuple": pickle.dumps(((1,),), 5),
+    "too few": pickle.dumps([], 5),
+    "too many": pickle.dumps([1, 2], 5),
+    "a table cut short": b"B" + bytes(7),
+    "a table that lies": b"B" + bytes(7) + b"\xff" * 16,
+    "a class that is not there": b"cno_such_module\nname\n.",
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_what_is_no_body_is_a_protocol_error(body: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        unpack(Frame(1, 1, body, 1))
+
+
+@STEADY
+@given(st.binary(max_size=60), st.sampled_from([b"", b"B", b"\x80\x05"]))
+def test_random_bodies_are_a_protocol_error_or_nothing(body: bytes, start: bytes) -> None:
+    try:
+        unpack(Frame(1, 1, start + body, 1))
+    except ProtocolError:
+        pass
