@@ -9,6 +9,7 @@ import threading
 
 from . import codec
 from .frames import MAX_REFS
+from .interrupts import with_lock
 from .items import ATOM_BYTES, ITEM_REFS, Encoder, Stored, pack
 
 TYPE_CHECKING = False
@@ -103,17 +104,18 @@ class Outbox:
         Raises:
             ChannelClosedError: the parent does not receive any more.
         """
-        with self._lock:
-            self._send()
+        with_lock(self._lock, self._send)
 
     def drop(self) -> None:
         """Forget what there is: nobody waits for it any more."""
-        with self._lock:
-            for entry in self.entries:
-                if type(entry) is Stored:
-                    self._encoder.discard(entry)
-            self.entries.clear()
-            self._bytes_taken = self._bytes
+        with_lock(self._lock, self._drop)
+
+    def _drop(self) -> None:
+        for entry in self.entries:
+            if type(entry) is Stored:
+                self._encoder.discard(entry)
+        self.entries.clear()
+        self._bytes_taken = self._bytes
 
     def _send(self) -> None:
         # Meanwhile `put` may run in another thread. It adds first and counts then, so what was

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from .._transport.interrupts import with_lock
 from ..errors import ChannelClosedError
 
 TYPE_CHECKING = False
@@ -41,21 +42,20 @@ class Courier:
 
     def call(self) -> None:
         """Say that something waits to be sent."""
-        with self._changing:
-            if self._idle.locked():
-                self._idle.release()
-            started = self._thread is not None or self._start()
-        if not started:  # no more threads can be had
+        if not with_lock(self._changing, self._call):  # no more threads can be had
             self._send()
+
+    def _call(self) -> bool:
+        if self._idle.locked():
+            self._idle.release()
+        return self._thread is not None or self._over or self._start()
 
     def stop(self) -> None:
         """End the thread."""
-        with self._changing:
-            self._over = True
-            thread = self._thread
-            if self._idle.locked():
-                self._idle.release()
+        self._over = True
+        thread = self._thread
         if thread is not None:
+            with_lock(self._changing, self._call)
             thread.join()
 
     def _start(self) -> bool:
@@ -84,8 +84,10 @@ class Courier:
         """Wait for a call; False when it is time to end."""
         if self._idle.acquire(timeout=_PATIENCE):
             return True
-        with self._changing:
-            if self._idle.acquire(blocking=False):
-                return True
-            self._thread = None
-            return False
+        return not with_lock(self._changing, self._retire)
+
+    def _retire(self) -> bool:
+        if self._idle.acquire(blocking=False):
+            return False  # called just now
+        self._thread = None
+        return True

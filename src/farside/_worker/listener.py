@@ -83,8 +83,9 @@ class CommandListener:
         self._frames = received
         self._last_resort = last_resort
         self._worker_thread = threading.get_ident()
-        self._done = threading.Event()
-        self._interrupting = threading.Lock()
+        self._running = threading.Lock()  # held while there is something to interrupt
+        self._running.acquire()
+        self._raising = self._over = False
         # Subinterpreters have no daemon threads; there, closing the channel ends this one.
         self._thread = threading.Thread(
             target=self._run, name="farside-listener", daemon=last_resort is not None
@@ -96,18 +97,26 @@ class CommandListener:
 
     def done(self) -> None:
         """Say that the worker's own code has ended: nothing is left to interrupt."""
-        with self._interrupting:
-            self._done.set()
+        # What the listener raises may strike anywhere in here, and then this is called again. So it
+        # takes no lock: Python 3.14 leaves a lock locked that is taken just then.
+        self._over = True
+        try:
+            self._running.release()
+        except RuntimeError:
+            pass  # released before
+        while self._raising:
+            time.sleep(0.0001)
         _breathe()
 
     def _run(self) -> None:
         lost = self._listen()
         for seconds in _PATIENCE:
-            self._done.wait(seconds)
-            with self._interrupting:
-                if self._done.is_set():
-                    break
+            if self._running.acquire(timeout=seconds):
+                break
+            self._raising = True
+            if not self._over:
                 raise_in_thread(self._worker_thread, SystemExit)
+            self._raising = False
         if self._last_resort is not None:
             if not lost:
                 self._await_loss()
