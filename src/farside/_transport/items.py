@@ -118,7 +118,7 @@ class Encoder:
         nbytes = written + sum(view.nbytes for view in buffers)
         places = [self._place(chunks)]
         for number, view in enumerate(buffers, 1):
-            places.append(self._place([view], share=number < ITEM_REFS))
+            places.append(self._place_buffer(view, share=number < ITEM_REFS))
         chunks.clear()
         buffers.clear()
         if written >= _RENEW_BYTES:
@@ -150,6 +150,14 @@ class Encoder:
         if not small:
             self._buffers.append(view)
         return small
+
+    def _place_buffer(self, view: memoryview, *, share: bool) -> Place:
+        """Find a place for a buffer, which may lie in the arena already."""
+        if share and self._arena is not None and self._arena.grants is not None:
+            claimed = self._arena.claim(view)
+            if claimed is not None:
+                return claimed
+        return self._place([view], share=share)
 
     def _place(self, parts: Sequence[Part], *, share: bool = True) -> Place:
         """Find a place for a payload: the arena, or else the frame."""
