@@ -10,16 +10,14 @@ from ._transport.allocate import allocate
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, TypeAlias
+    from typing import Any
 
     from numpy.typing import DTypeLike, NDArray
-
-    Shape: TypeAlias = int | Sequence[int]
 
 __all__ = ["empty", "zeros"]
 
 
-def empty(shape: Shape, dtype: DTypeLike = float) -> NDArray[Any]:
+def empty(shape: int | Sequence[int], dtype: DTypeLike = float) -> NDArray[Any]:
     """Return a new array, on memory of `farside.allocate`: read there what that means.
 
     Args:
@@ -41,7 +39,7 @@ def empty(shape: Shape, dtype: DTypeLike = float) -> NDArray[Any]:
     return _make(shape, dtype, cleared=False)
 
 
-def zeros(shape: Shape, dtype: DTypeLike = float) -> NDArray[Any]:
+def zeros(shape: int | Sequence[int], dtype: DTypeLike = float) -> NDArray[Any]:
     """Return a new array of zeros; otherwise like `empty`.
 
     Example:
@@ -52,7 +50,7 @@ def zeros(shape: Shape, dtype: DTypeLike = float) -> NDArray[Any]:
     return _make(shape, dtype, cleared=True)
 
 
-def _make(shape: Shape, dtype: DTypeLike, *, cleared: bool) -> NDArray[Any]:
+def _make(shape: int | Sequence[int], dtype: DTypeLike, *, cleared: bool) -> NDArray[Any]:
     import numpy as np  # only who asks for arrays needs it
 
     one = np.empty((), dtype)  # it has a shape where the type is that of a subarray
