@@ -49,6 +49,7 @@ napoleon_use_ivar = True
 nitpick_ignore_regex = [
     ("py:(class|obj)", r"(.+\.)?T"),
     ("py:class", r"((collections\.abc|multiprocessing|types|typing)\..+|BaseContext)"),
+    ("py:class", "DTypeLike|NDArray"),  # of numpy.typing
 ]
 
 

@@ -25,7 +25,8 @@ _ALLOWED = {
     "_iterable": {"_protocol", "_backends", "_options", "_session", "_passes", "_warn"},
     "_api": {"_iterable", "_options"},
     "errors": set(),
-    "__init__": {"_api", "_iterable", "_backends"},
+    "numpy": {"_transport"},
+    "__init__": {"_api", "_iterable", "_backends", "_transport", "numpy"},
 }  # fmt: skip
 """Which part may import which. Everything may import errors."""
 

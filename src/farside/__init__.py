@@ -8,6 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from . import numpy as numpy
     from ._api import iterate_in_subinterpreter as iterate_in_subinterpreter
     from ._api import iterate_in_subprocess as iterate_in_subprocess
     from ._api import iterate_in_worker as iterate_in_worker
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ._iterable import RemoteIterable as RemoteIterable
     from ._iterable import SubinterpreterIterable as SubinterpreterIterable
     from ._iterable import SubprocessIterable as SubprocessIterable
+    from ._transport.allocate import allocate as allocate
     from .errors import BackendFallbackWarning as BackendFallbackWarning
     from .errors import BackendUnavailableError as BackendUnavailableError
     from .errors import ExhaustedIteratorWarning as ExhaustedIteratorWarning
@@ -59,12 +61,16 @@ _HOMES = {
     "RemoteIterable": "._iterable",
     "SubinterpreterIterable": "._iterable",
     "SubprocessIterable": "._iterable",
+    "allocate": "._transport.allocate",
     "available_backends": "._backends.registry",
     "iterate_in_subinterpreter": "._api",
     "iterate_in_subprocess": "._api",
     "iterate_in_worker": "._api",
     **dict.fromkeys(_ERRORS, ".errors"),
 }
+
+_MODULES = ("numpy",)
+"""Not among the names for ``import *``: it would hide the real one."""
 
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604  one list of names; a test checks it
 
@@ -74,10 +80,12 @@ def __getattr__(name: str) -> object:
         from importlib.metadata import version
 
         value: object = version("farside")
-    elif name in _HOMES:
+    elif name in _HOMES or name in _MODULES:
         from importlib import import_module
 
-        value = getattr(import_module(_HOMES[name], __name__), name)
+        value = import_module(_HOMES.get(name, f".{name}"), __name__)
+        if name in _HOMES:
+            value = getattr(value, name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
@@ -85,4 +93,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

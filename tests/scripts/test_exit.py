@@ -64,6 +64,15 @@ taking = iter(more)
 kept.append(next(taking))
 kept.append(memoryview(kept[-1]))
 """,
+    "memory that the worker allocated is held on both sides": """\
+from tests.backends.allocating import blocks, kept_until_its_end
+allocating = start(kept_until_its_end)
+kept = list(allocating)
+kept.append(memoryview(kept[0])[1:])
+more = start(partial(blocks, 50))
+taking = iter(more)
+kept.append(next(taking))
+""",
     "the iterable is in a reference cycle": """\
 class Node:
     pass

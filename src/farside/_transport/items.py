@@ -118,7 +118,7 @@ class Encoder:
         nbytes = written + sum(view.nbytes for view in buffers)
         places = [self._place(chunks)]
         for number, view in enumerate(buffers, 1):
-            places.append(self._place([view], share=number < ITEM_REFS))
+            places.append(self._place_buffer(view, share=number < ITEM_REFS))
         chunks.clear()
         buffers.clear()
         if written >= _RENEW_BYTES:
@@ -133,14 +133,18 @@ class Encoder:
 
     def notice_torch(self) -> None:
         """Pickle tensors without their own way, which copies, once torch is there."""
-        if not self._knows_torch and "torch" in sys.modules:
+        if not self._knows_torch and _has_torch():
             self._renew()
 
     def _renew(self) -> None:
         self._chunks.clear()
         self._buffers.clear()
         pickler = pickle.Pickler(self._sink, 5, buffer_callback=self._offer)
-        self._knows_torch = "torch" in sys.modules
+        self._knows_torch = _has_torch()
+        if self._knows_torch:
+            from . import tensors  # only then
+
+            pickler.dispatch_table = tensors.dispatch_table()
         self._dump, self._forget = pickler.dump, pickler.clear_memo
 
     def _offer(self, buffer: pickle.PickleBuffer) -> bool:
@@ -150,6 +154,14 @@ class Encoder:
         if not small:
             self._buffers.append(view)
         return small
+
+    def _place_buffer(self, view: memoryview, *, share: bool) -> Place:
+        """Find a place for a buffer, which may lie in the arena already."""
+        if share and self._arena is not None and self._arena.grants is not None:
+            claimed = self._arena.claim(view)
+            if claimed is not None:
+                return claimed
+        return self._place([view], share=share)
 
     def _place(self, parts: Sequence[Part], *, share: bool = True) -> Place:
         """Find a place for a payload: the arena, or else the frame."""
@@ -162,6 +174,11 @@ class Encoder:
             return b"".join(parts)
         # A copy, since the frame may be sent after the next item was begun, and a writable one.
         return pickle.PickleBuffer(bytearray().join(parts))
+
+
+def _has_torch() -> bool:
+    # Another thread may just be importing it: then it may have no tensors yet.
+    return hasattr(sys.modules.get("torch"), "Tensor")
 
 
 class _Sink:

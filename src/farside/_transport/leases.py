@@ -10,7 +10,6 @@ there is lost (and the block with it).
 from __future__ import annotations
 
 import os
-import sys
 from collections import deque
 from functools import partial
 from itertools import repeat
@@ -47,7 +46,7 @@ class Lessor:
     def __init__(self, mapping: Mapping, limit: int) -> None:
         self._arena = mapping.arena
         self._limit = limit
-        self._open = _opener(mapping.arena)
+        self._open: Open | None = None
         # A partial, for in a forked child it is made to call something else.
         self._mark = partial(mapping.flags.__setitem__)
         _markers.add(self._mark)
@@ -71,7 +70,9 @@ class Lessor:
         """
         if self._ended:
             self._settle()
-        if self._held + nbytes > self._limit:
+        if self._open is None:
+            self._begin()
+        if self._open is None or self._held + nbytes > self._limit:
             return self._copy(slot, offset, nbytes)
         # Booked first: whatever is raised from here on, the account matches what ends.
         self._sizes[slot] = nbytes
@@ -81,6 +82,12 @@ class Lessor:
     def give_back(self, slot: int) -> None:
         """Tell the worker that nobody wants a block."""
         self._mark(slot, 1)
+
+    def _begin(self) -> None:
+        try:
+            self._open = opener(self._arena)
+        except ImportError:
+            pass  # all is copied
 
     def _settle(self) -> None:
         ended, sizes = self._ended, self._sizes
@@ -106,37 +113,22 @@ class Lessor:
         return end
 
 
-class _Lease:
-    """Exports the arena (PEP 688), and calls what it is given when its last export is gone."""
+def opener(arena: memoryview) -> Open:
+    """Return what makes a view of the arena that calls a function when it ends.
 
-    # As a slot, __del__ holds a C function for each lease.
-    __slots__ = ("__del__", "arena")
-
-    __del__: End
-    arena: memoryview
-
-    def __buffer__(self, _flags: int) -> memoryview:
-        return self.arena
-
-
-def _open_by_protocol(arena: memoryview) -> Open:
-    def open_lease(end: End) -> memoryview:
-        lease = _Lease()
-        lease.arena = arena
-        lease.__del__ = end
-        return memoryview(lease)
-
-    return open_lease
-
-
-def _open_by_ctypes(arena: memoryview) -> Open:
-    """Before 3.12 no class written in Python exports a buffer, except a ctypes array.
+    A lease is a ctypes array. A class with ``__buffer__`` (PEP 688) would not do: NumPy's
+    ``ndarray(…, buffer=view)`` keeps the object behind a view and gives the view up, and then
+    such an object has ended. And Python 3.12 may crash where it is collected in a cycle.
 
     ctypes keeps array types for ever: all leases use the one for the whole arena.
+
+    Raises:
+        ImportError: Python was built without libffi.
     """
     import ctypes  # not everybody needs it
 
     class Array(ctypes.c_ubyte * arena.nbytes):  # type: ignore[misc]
+        # As a slot, __del__ holds a C function for each lease.
         __slots__ = ("__del__",)
 
     from_buffer: Callable[[memoryview], Any] = Array.from_buffer
@@ -147,9 +139,6 @@ def _open_by_ctypes(arena: memoryview) -> Open:
         return memoryview(lease).cast("B")
 
     return open_lease
-
-
-_opener = _open_by_protocol if sys.version_info >= (3, 12) else _open_by_ctypes
 
 
 def _part_in_child() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import sys
 
+from .._transport.allocate import use
 from .._transport.worker_pipes import PipeWorkerChannel
 from .serve import serve
 
@@ -19,8 +20,10 @@ def main(commands: int, wakes: int, frames: int, memory: int) -> None:
         memory: file descriptor of the shared memory.
     """
     atexit.register(_stop_helpers_of_multiprocessing)
+    channel = PipeWorkerChannel(commands, wakes, frames, memory)
+    use(channel.arena)
     try:
-        serve(PipeWorkerChannel(commands, wakes, frames, memory))
+        serve(channel)
     except SystemExit:
         pass  # raised by the listener when everything was over already
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+from .._transport.allocate import use
 from .._transport.worker_pipes import PipeWorkerChannel
 from .serve import serve
 
@@ -31,4 +32,6 @@ def main(ends: Iterable[int], job: Job | None) -> None:
     for fd in fds:
         # A spawned process gets them inheritable; its own children must not hold them open.
         os.set_inheritable(fd, False)
-    serve(PipeWorkerChannel(*fds), job, last_resort=lambda: os._exit(1))
+    channel = PipeWorkerChannel(*fds)
+    use(channel.arena)
+    serve(channel, job, last_resort=lambda: os._exit(1))
