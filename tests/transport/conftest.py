@@ -11,6 +11,11 @@ from tests.transport.channels import ARENA, TRANSPORTS, Make, Pair, close_all, p
 from tests.transport.ways import WAYS, Way
 
 
+def let_go(request: pytest.FixtureRequest) -> None:
+    """Let pytest keep no fixture longer than needed: before 3.13 a mapping has a descriptor."""
+    request.node.funcargs.clear()
+
+
 @pytest.fixture(params=list(TRANSPORTS.values()), ids=list(TRANSPORTS))
 def make(request: pytest.FixtureRequest) -> Make:
     """Return the factory of each transport."""
@@ -19,19 +24,23 @@ def make(request: pytest.FixtureRequest) -> Make:
 
 
 @pytest.fixture
-def pair(make: Make) -> Iterator[Pair]:
+def pair(make: Make, request: pytest.FixtureRequest) -> Iterator[Pair]:
     """Both sides of a channel, of each transport."""
     made = make()
     yield made
     made.cleanup()
+    let_go(request)
 
 
 @pytest.fixture
-def opened() -> Iterator[tuple[PipeParentChannel, WorkerEnds]]:
+def opened(
+    request: pytest.FixtureRequest,
+) -> Iterator[tuple[PipeParentChannel, WorkerEnds]]:
     parent, ends = open_channel(ARENA)
     yield parent, ends
     parent.close()
     close_all(ends)
+    let_go(request)
 
 
 @pytest.fixture

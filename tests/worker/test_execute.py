@@ -19,7 +19,7 @@ class Held:
     def __init__(self) -> None:
         self.inside = threading.Event()
         self.go_on = threading.Event()
-        self.error: BaseException | None = None
+        self.error: type[BaseException] | None = None
 
     def __call__(self) -> "Held":
         return self
@@ -160,7 +160,7 @@ def test_stop_drops_the_item_in_the_making(held: Held) -> None:
 
 
 def test_stop_drops_the_error_in_the_making(held: Held) -> None:
-    held.error = ValueError("nobody waits for this")
+    held.error = ValueError
     with executing(held) as worker:
         held.run_until_inside(worker)
         worker.stop(1)
@@ -239,7 +239,7 @@ def test_the_parent_is_gone_while_credit_is_awaited() -> None:
 
 
 def test_the_parent_is_gone_when_a_failure_is_told(held: Held) -> None:
-    held.error = ValueError()
+    held.error = ValueError
     with executing(held) as worker:
         held.run_until_inside(worker)
         worker.parent.close()
