@@ -16,7 +16,7 @@ from ._warn import warn
 from .errors import ExhaustedIteratorWarning, NotPicklableError, ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from ._session import Session
     from ._transport.frames import Frame
@@ -141,12 +141,8 @@ def iterate_results(
                 if not this.inbox:
                     session.receive(this)
                     continue
-                try:
-                    frame = this.inbox.popleft()
-                except IndexError:  # another thread has cancelled the pass since
-                    break
                 session.delivered = True
-                yield from _open(session, this, frame)
+                yield from _open(session, this)
             if this.error is None:
                 break
             other = take_over(session)
@@ -159,8 +155,12 @@ def iterate_results(
         session.stop_pass(this.epoch)
 
 
-def _open(session: Session, this: Pass, frame: Frame) -> Iterable[Any]:
-    """Open a frame: return what yields its items. It ends early when the pass is cancelled."""
+def _open(session: Session, this: Pass) -> Iterable[Any]:
+    """Open the next frame: return what yields its items, until the pass is cancelled."""
+    try:
+        frame = this.inbox.popleft()
+    except IndexError:  # another thread has cancelled the pass since
+        return ()
     try:
         entries = unpack(frame)
     except ProtocolError as error:
@@ -169,20 +169,20 @@ def _open(session: Session, this: Pass, frame: Frame) -> Iterable[Any]:
     this.entries = entries
     if this.cancelled:  # by another thread, just now
         entries.clear()
-    if not session.counts_items and all_atoms(entries):
-        session.take(this, frame.items)
-        return entries
-    entries.reverse()
-    return _decode_each(session, this, entries, frame)
+    if session.counts_items or not all_atoms(entries):
+        return _decode_each(session, this, frame.blocks)
+    session.take(this, frame.items)
+    return entries
 
 
 def _decode_each(
-    session: Session, this: Pass, entries: list[Any], frame: Frame
+    session: Session, this: Pass, blocks: Sequence[memoryview]
 ) -> Generator[Any, None, None]:
-    index, blocks = this.taken, frame.blocks
+    index, entries = this.taken, this.entries
+    entries.reverse()
     one_by_one = session.counts_items or blocks
     if not one_by_one:
-        session.take(this, frame.items)
+        session.take(this, len(entries))
     while entries:
         try:
             entry = entries.pop()

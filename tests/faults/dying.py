@@ -42,6 +42,12 @@ class Dies:
         die(self.code)
 
 
+def die_at(sign: Sign, code: int) -> None:
+    """Die at a sign."""
+    sign.wait()
+    die(code)
+
+
 def die_later(code: int, sign: Sign) -> None:
     """Initialize a worker so that it dies at a sign, whatever it does then."""
 

@@ -19,7 +19,7 @@ from tests.kinds import take
 from tests.scripts.acts import Acts, Sign
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from farside import RemoteIterable
@@ -73,20 +73,22 @@ def check_closed(iterable: RemoteIterable[Any], error: BaseException | None) -> 
     assert caught.value.__cause__ is error
 
 
+def giving(sign: Sign, items: Iterable[int]) -> Iterator[int]:
+    """Yield the items, and give the sign at the last that comes, 2."""
+    for item in items:
+        if item == 2:
+            sign.give()
+        yield item
+
+
 @every_code
 def test_while_the_parent_waits_for_an_item(
     subprocess_kind: Kind, code: int, tmp_path: Path
 ) -> None:
     sign = Sign(str(tmp_path / "sign"))
-
-    def give_sign(number: int) -> int:
-        if number == 2:
-            sign.give()
-        return number
-
     with subprocess_kind.start(partial(dying.Dies, 3, code, sign)) as numbers:
         with at_once():
-            got, error = take(map(give_sign, numbers))
+            got, error = take(giving(sign, numbers))
         assert got == [0, 1, 2]
         check(error, code, 2, "iteration")
         check_closed(numbers, error)
@@ -184,11 +186,13 @@ def test_killed_in_a_pass_that_was_left(subprocess_kind: Kind) -> None:
 
 @pytest.mark.parametrize("code", [-signal.SIGKILL, 3])
 def test_a_grandchild_that_holds_all_descriptors_hides_nothing(
-    subprocess_kind: Kind, code: int
+    subprocess_kind: Kind, code: int, tmp_path: Path
 ) -> None:
-    with subprocess_kind.start(partial(dying.LeavesGrandchild, partial(dying.die, code))) as items:
+    sign = Sign(str(tmp_path / "sign"))
+    fn = partial(dying.LeavesGrandchild, partial(dying.die_at, sign, code))
+    with subprocess_kind.start(fn) as items:
         with at_once():
-            got, error = take(items)
+            got, error = take(giving(sign, items))
         grandchild, *rest = got
         try:
             assert rest == [1, 2]

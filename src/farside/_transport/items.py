@@ -243,7 +243,8 @@ _ENCODED = frozenset({bytes, tuple})
 def decode(entry: Any, blocks: Sequence[memoryview]) -> Any:
     """Turn an entry into its item.
 
-    Large buffers stay in the blocks, which live as long as anything refers to them.
+    Large buffers stay in the blocks, which live as long as anything refers to them. What is used is
+    taken out of `blocks`, so that the item alone does.
 
     Raises:
         BaseException: whatever unpickling raises.
@@ -255,6 +256,15 @@ def decode(entry: Any, blocks: Sequence[memoryview]) -> Any:
         return entry
     stream, buffers = entry
     return pickle.loads(
-        blocks[stream] if type(stream) is int else stream,
-        buffers=[blocks[each] if type(each) is int else each for each in buffers],
+        _take(blocks, stream), buffers=[_take(blocks, buffer) for buffer in buffers]
     )
+
+
+def _take(blocks: Any, place: Any) -> Any:
+    if type(place) is not int:
+        return place
+    block, blocks[place] = blocks[place], _TAKEN
+    return block
+
+
+_TAKEN = memoryview(b"")

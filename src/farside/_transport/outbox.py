@@ -122,11 +122,12 @@ class Outbox:
         # counted before the entries are looked at is among them.
         self._bytes_taken = self._bytes
         entries = self.entries[:]
-        del self.entries[: len(entries)]
         if not entries:
             return
-        self.frames += 1
         parts, refs = pack(entries)
+        # Not before: what does not go into a frame, for want of memory, fails again, and is told.
+        del self.entries[: len(entries)]
+        self.frames += 1
         nbytes = codec.size(parts) + sum(ref.nbytes for ref in refs)
         self._window.sent(len(entries), nbytes)
         self._channel.send(self._kind, self._epoch, parts, count=len(entries), refs=refs)

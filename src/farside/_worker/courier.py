@@ -77,7 +77,7 @@ class Courier:
                     if self._over:
                         return
                     more = self._send()
-        except ChannelClosedError:
+        except (ChannelClosedError, MemoryError):
             pass  # the thread that makes items finds that out too
 
     def _is_called(self) -> bool:
