@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,10 +87,12 @@ class Mapping:
 
     def __init__(self, fd: int) -> None:
         size = os.fstat(fd).st_size
-        try:
-            mapped = mmap.mmap(fd, size, trackfd=False)  # type: ignore[call-arg]
-        except TypeError:  # before 3.13 it keeps a duplicate of the descriptor
-            mapped = mmap.mmap(fd, size)
+        # Before 3.13 a mapping keeps a duplicate of the descriptor.
+        mapped = (
+            mmap.mmap(fd, size, trackfd=False)
+            if sys.version_info >= (3, 13)
+            else mmap.mmap(fd, size)
+        )
         self._fd = fd
         self._find = mapped.find
         self._committed = 0
