@@ -1,5 +1,6 @@
 """Items: whatever way their contents go, what arrives is what was yielded, at that moment."""
 
+from array import array
 from typing import Any
 
 import numpy as np
@@ -138,9 +139,9 @@ def test_any_number_of_buffers(way: Way, count: int) -> None:
     assert len(entry.refs) <= ITEM_REFS
     frame = way.frame(entry)
     _, *got = decode(unpack(frame)[0], frame.blocks)
-    for number, array in enumerate(got):
-        assert (array == number).all()
-        assert array.flags.writeable
+    for number, each in enumerate(got):
+        assert (each == number).all()
+        assert each.flags.writeable
 
 
 def test_one_buffer_that_is_there_twice_arrives_as_one(roomy: Way) -> None:
@@ -155,3 +156,21 @@ def test_two_items_do_not_share_memory(way: Way) -> None:
     first, second = way.carry(array), way.carry(array)
     first[0] = 1
     assert second[0] == 0
+
+
+VIEWS: dict[str, memoryview] = {
+    "bytes": memoryview(b"abc"),
+    "writable": memoryview(bytearray(20_000)),
+    "large and readonly": memoryview(bytes(20_000)),
+    "numbers": memoryview(array("d", range(5000))),
+    "a matrix": memoryview(array("i", range(6000))).cast("B").cast("i", [60, 100]),
+    "every second": memoryview(bytes(range(200)) * 200)[::2],
+    "empty": memoryview(b""),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_memoryviews_arrive(way: Way, view: memoryview) -> None:
+    got = way.carry([view])[0]
+    assert got.tolist() == view.tolist()
+    assert (got.format, got.shape, got.readonly) == (view.format, view.shape, view.readonly)

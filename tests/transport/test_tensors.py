@@ -58,11 +58,6 @@ def encoded(encoder: Encoder, item: object) -> Any:
     return pickle.loads(entry)
 
 
-def test_tensors_are_reduced_here(torch: ModuleType) -> None:
-    table = tensors.dispatch_table()
-    assert dict(table) == {torch.Tensor: tensors.reduce_tensor}
-
-
 def test_what_is_not_plain_is_left_to_torch(torch: ModuleType) -> None:
     assert encoded(Encoder(None), [torch.Tensor()]) == ["by torch, protocol 5"]
 

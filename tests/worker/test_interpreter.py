@@ -1,13 +1,22 @@
 """The entry point of a subinterpreter, in a thread of this one."""
 
 import pickle
+from collections.abc import Iterator
 
 import pytest
 
 from farside._protocol.messages import Cmd, Status
+from farside._transport import allocate
 from farside._worker import interpreter
 from farside._worker.job import Job
 from tests.worker.harness import BUDGET, Worker, running, saying
+
+
+@pytest.fixture(autouse=True)
+def _allocates_nothing_afterwards() -> Iterator[None]:
+    """Undo what the entry point does once in the life of an interpreter."""
+    yield
+    allocate.use(None)
 
 
 class Entering(Worker):

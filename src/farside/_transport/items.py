@@ -17,6 +17,7 @@ import sys
 from ..errors import ProtocolError
 from . import codec
 from .frames import Ref
+from .reducers import Table, reduce_memoryview
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,11 +141,12 @@ class Encoder:
         self._chunks.clear()
         self._buffers.clear()
         pickler = pickle.Pickler(self._sink, 5, buffer_callback=self._offer)
+        pickler.dispatch_table = Table({memoryview: reduce_memoryview})
         self._knows_torch = _has_torch()
         if self._knows_torch:
-            from . import tensors  # only then
+            from .tensors import reduce_tensor  # only then
 
-            pickler.dispatch_table = tensors.dispatch_table()
+            pickler.dispatch_table[sys.modules["torch"].Tensor] = reduce_tensor
         self._dump, self._forget = pickler.dump, pickler.clear_memo
 
     def _offer(self, buffer: pickle.PickleBuffer) -> bool:

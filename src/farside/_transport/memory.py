@@ -88,11 +88,10 @@ class Mapping:
     def __init__(self, fd: int) -> None:
         size = os.fstat(fd).st_size
         # Before 3.13 a mapping keeps a duplicate of the descriptor.
-        mapped = (
-            mmap.mmap(fd, size, trackfd=False)
-            if sys.version_info >= (3, 13)
-            else mmap.mmap(fd, size)
-        )
+        if sys.version_info >= (3, 13):
+            mapped = mmap.mmap(fd, size, trackfd=False)
+        else:
+            mapped = mmap.mmap(fd, size)
         self._fd = fd
         self._find = mapped.find
         self._committed = 0

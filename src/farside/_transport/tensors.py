@@ -11,15 +11,12 @@ there with every torch, and knows no bfloat16.
 
 from __future__ import annotations
 
-import copyreg
 import ctypes
 import pickle
 import sys
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     Tensor: TypeAlias = Any  # torch is no dependency
     Reduced: TypeAlias = str | tuple[Any, ...]
 
@@ -34,13 +31,6 @@ _DTYPES = frozenset({
 releases of torch, and are left to it."""
 
 
-class _Table(dict[type, "Callable[[Any], Reduced]"]):
-    """Reducers of its own, and behind them those of copyreg, whenever they are registered."""
-
-    # A method of a dict is C code: a class that is in neither costs some 100 ns.
-    __missing__ = copyreg.dispatch_table.__getitem__
-
-
 class _Memory(ctypes.c_ubyte * (sys.maxsize >> 1)):  # type: ignore[misc]
     """Memory from an address on, which stays there as long as `owner`.
 
@@ -48,11 +38,6 @@ class _Memory(ctypes.c_ubyte * (sys.maxsize >> 1)):  # type: ignore[misc]
     """
 
     __slots__ = ("owner",)
-
-
-def dispatch_table() -> _Table:
-    """Return a dispatch table for a pickler: this reducer, and the global ones."""
-    return _Table({sys.modules["torch"].Tensor: reduce_tensor})
 
 
 def reduce_tensor(tensor: Tensor) -> Reduced:
