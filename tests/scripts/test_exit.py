@@ -130,16 +130,18 @@ def test_whoever_holds_the_iterable(tmp_path: Path, kind: Kind, case: str) -> No
 
 
 ITERATES_TO_ITS_END = """\
-begun = threading.Event()
+begun, said = threading.Event(), threading.Event()
 def iterate():
     total = 0
     for number in start(partial(Numbers, 20_000)):
         total += 1
         begun.set()
+        said.wait()
     print(total)
 threading.Thread(target=iterate).start()
 begun.wait()
-print("end")
+print("end", flush=True)
+said.set()
 """
 
 
