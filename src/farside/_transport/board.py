@@ -1,11 +1,11 @@
 """Words that the two sides leave for each other in shared memory. No I/O.
 
 A pipe is needed to wake somebody who waits; to tell somebody who is at work, a word in memory is
-enough, and costs no system call. Each word has one writer, and is written at once. A side that is
-about to wait says so in a word of its own, and then looks at the words of the other. The other
-writes its word, and then looks whether anybody waits. Processors may delay a write behind a read
-that follows it, so that both overlook each other, though not for long. So a side first waits for a
-millisecond only and looks again; after that time it would have seen the other's word.
+enough, and costs no system call. Each word but ``ATTENTION`` has one writer, and is written at
+once. A worker that is about to wait says so in a word of its own, and then looks at what the parent
+took. The parent writes that word, and then looks whether anybody waits. Processors may delay a
+write behind a read that follows it, so that both overlook each other, though not for long. So the
+worker first waits for a millisecond only and looks again; by then it sees the parent's word.
 """
 
 from __future__ import annotations

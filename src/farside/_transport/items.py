@@ -196,7 +196,7 @@ def pack(entries: list[Any]) -> tuple[list[Part], list[Ref]]:
     """Make the body of a frame.
 
     Args:
-        entries: atoms, pickles, and what `Encoder.store` has stored.
+        entries: atoms, pickles, and what `Encoder.encode` has stored.
 
     Returns:
         The parts of the body, and the blocks that belong to the frame.

@@ -24,8 +24,8 @@ BATCH_ITEMS = 1000
 a frame."""
 
 BATCH_BYTES = 1 << 15
-"""A frame is sent when its pickles reach this size: half of what a Linux pipe holds, so that the
-worker can write one frame while the parent reads another."""
+"""A frame is sent when its pickles reach this size: half of what a Linux pipe holds by default, so
+that the worker can write one frame while the parent reads another."""
 
 _STORED_SHARE = -(-BATCH_BYTES // (MAX_REFS // ITEM_REFS))
 """What an item with contents in the arena is counted as, at least. It is rounded up, so that no
@@ -90,6 +90,7 @@ class Outbox:
         else:
             self._bytes += max(_STORED_SHARE, entry.nbytes // _STORED_DISCOUNT)
             self._encoder.notice_torch()
+        # As `is_full` does, without a call: this is what a small item costs.
         return self._bytes - self._bytes_taken >= self._batch_bytes
 
     def is_full(self) -> bool:
