@@ -50,6 +50,19 @@ def test_a_frame_needs_no_parts(pair: Pair) -> None:
     assert at_worker(pair.worker) == [Frame(3, 4, b"")]
 
 
+def test_frames_that_several_threads_of_the_worker_send_stay_whole(pair: Pair) -> None:
+    def send(kind: int) -> None:
+        for _ in range(20):
+            pair.worker.send(kind, 1, [bytes([kind]) * 100_000, bytes([kind]) * kind])
+
+    sending = [Background(send, kind) for kind in (1, 2, 3)]
+    frames = at_parent(pair, 60)
+    for each in sending:
+        each.result()
+    assert all(frame.body == bytes([frame.kind]) * (100_000 + frame.kind) for frame in frames)
+    assert sorted(frame.kind for frame in frames) == [1] * 20 + [2] * 20 + [3] * 20
+
+
 def test_parts_are_joined(pair: Pair) -> None:
     pair.worker.send(1, 2, [b"a", b"", memoryview(b"bc"), memoryview(bytearray(b"d")), b""])
     assert at_parent(pair) == [Frame(1, 2, b"abcd")]

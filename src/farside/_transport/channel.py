@@ -81,7 +81,7 @@ class ParentChannel(ABC):
 
 
 class WorkerChannel(ABC):
-    """The worker's side. One thread works and sends, another listens for commands.
+    """The worker's side. One thread works, another listens for commands; any thread may send.
 
     Attributes:
         attention: its only element is not 0 while the parent waits for items, and after `alert`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 
 from ..errors import ChannelClosedError
 from .arena import Arena
@@ -20,6 +21,7 @@ from .board import (
 )
 from .channel import WorkerChannel
 from .frames import Decoder
+from .interrupts import with_lock
 from .memory import Mapping
 from .pipe_io import write_frame
 
@@ -46,6 +48,7 @@ class PipeWorkerChannel(WorkerChannel):
         self._commands = commands
         self._wakes = wakes
         self._frames = frames
+        self._sending = threading.Lock()  # held while one frame is written
         self._decoder = Decoder()
         mapping = Mapping(memory)
         self._board = mapping.board
@@ -64,6 +67,11 @@ class PipeWorkerChannel(WorkerChannel):
         *,
         count: int = 0,
         refs: Sequence[Ref] = (),
+    ) -> None:
+        with_lock(self._sending, lambda: self._send(kind, epoch, parts, count, refs))
+
+    def _send(
+        self, kind: int, epoch: int, parts: Sequence[Part], count: int, refs: Sequence[Ref]
     ) -> None:
         # Before the frame: a parent that has it and waits again says so again.
         self._attention[PARENT_WAITS] = 0
