@@ -10,7 +10,8 @@ import torch
 
 import farside
 from farside._transport import tensors
-from farside._transport.items import Encoder, Stored
+from farside._transport.encoder import Encoder
+from farside._transport.items import Stored
 from tests.kinds import SUBPROCESSES, Kind
 from tests.transport.children import run_python
 

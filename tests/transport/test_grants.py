@@ -13,7 +13,8 @@ import pytest
 
 from farside._transport import arena as arena_module
 from farside._transport.arena import Arena
-from farside._transport.items import BLOCK_BYTES, Encoder, Stored
+from farside._transport.encoder import Encoder
+from farside._transport.items import BLOCK_BYTES, Stored
 from farside._transport.leases import Lessor
 from farside._transport.memory import Mapping, create
 from tests.transport.background import Background

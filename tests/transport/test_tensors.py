@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from farside._transport import tensors
-from farside._transport.items import Encoder
+from farside._transport.encoder import Encoder
 from tests.worker.test_imports import imported_by
 
 
@@ -110,6 +110,6 @@ def test_ordinary_items_are_as_they_were() -> None:
 
 def test_a_worker_without_torch_imports_nothing_of_it() -> None:
     imported = imported_by(
-        "from farside._transport.items import Encoder; Encoder(None).encode(range(3))"
+        "from farside._transport.encoder import Encoder; Encoder(None).encode(range(3))"
     )
     assert not imported & {"torch", "ctypes", "farside._transport.tensors"}

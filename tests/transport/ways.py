@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from farside._transport.encoder import Encoder
 from farside._transport.frames import Frame
-from farside._transport.items import BLOCK_BYTES, Encoder, all_atoms, decode, pack, unpack
+from farside._transport.items import BLOCK_BYTES, all_atoms, decode, pack, unpack
 from tests.transport.blocks_of import Blocks
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import threading
 
 from . import codec
+from .encoder import Encoder
 from .frames import MAX_REFS
 from .interrupts import with_lock
-from .items import ATOM_BYTES, ITEM_REFS, Encoder, Stored, pack
+from .items import ATOM_BYTES, ITEM_REFS, Stored, pack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
