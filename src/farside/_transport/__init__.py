@@ -5,8 +5,8 @@ and shared memory) with `pipe_io` (what they share), `board` (words in that memo
 (bytes of a frame), `descriptors` (who owns which file descriptor, across forks too), `interrupts`
 and `sigpipe`.
 
-What it carries: `codec` (objects and bytes), `items` (what items cross as), `encoder` (which pickles
-them) with `reducers` and `tensors` (how some kinds are pickled), `outbox` (what the worker has not
+What it carries: `codec` (objects and bytes), `items` (what items cross as), `encoder` (which makes
+that) with `reducers` and `tensors` (how some kinds are pickled), `outbox` (what the worker has not
 sent yet), `credit` (how far it may run ahead).
 
 Large contents: `memory` (shared by both), `arena` (the worker's use of it) with `blocks` (which of
