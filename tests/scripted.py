@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from farside._transport.codec import Part
+    from farside._transport.readiness import Readiness
 
 
 class ScriptedChannel(ParentChannel):
@@ -61,6 +62,23 @@ class ScriptedChannel(ParentChannel):
                 raise step
             step()
         raise ChannelClosedError("the end of the script")
+
+    def receive_now(self, into: deque[Frame]) -> bool:
+        """Take the next step of the script if it is a frame or an error."""
+        if self.script and isinstance(self.script[0], (Frame, BaseException)):
+            return self.receive(into, 0)
+        if not self.script:
+            raise ChannelClosedError("the end of the script")
+        return False
+
+    def readiness(self) -> Readiness:
+        raise NotImplementedError
+
+    def patience(self) -> float:
+        return 0.0
+
+    def ask(self, on: bool) -> None:  # noqa: FBT001
+        self.told.append(("ask", on))
 
     def watch(self, sentinel: int) -> None:
         raise NotImplementedError

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farside._transport import pipe_io
+from farside._transport import pipe_io, pipes
 from farside._transport.frames import HEADER_SIZE, Decoder, Frame, header
 from farside._transport.pipes import PipeParentChannel, WorkerEnds, open_channel
 from farside._transport.worker_pipes import PipeWorkerChannel
@@ -70,6 +70,23 @@ def test_what_is_left_after_a_partial_write(parts: list[bytes], data: st.DataObj
     left = pipe_io._left(left, count)
     assert b"".join(left) == whole[count:]
     assert bool(b"".join(left)) == bool(left)  # nothing is left of nothing: the loop ends
+
+
+def test_what_an_ended_worker_has_sent_is_received_in_pieces(
+    parent: PipeParentChannel, worker: PipeWorkerChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentinel, writer = os.pipe()
+    parent.watch(sentinel)
+    os.close(sentinel)
+    os.close(writer)
+    worker.send(1, 1, [bytes(100_000)])
+    monkeypatch.setattr(pipes, "_READS", 1)
+    got: deque[Frame] = deque()
+    assert parent.receive_now(got) is False
+    assert parent.receive_now(got) is True
+    with pytest.raises(ChannelClosedError):
+        parent.receive_now(got)
+    assert list(got) == [Frame(1, 1, bytes(100_000))]
 
 
 class InterruptingDecoder(Decoder):

@@ -18,10 +18,15 @@ if TYPE_CHECKING:
     from .arena import Arena
     from .codec import Part
     from .frames import Frame, Ref
+    from .readiness import Readiness
 
 
 class ParentChannel(ABC):
-    """The parent's side. One thread at a time receives; any thread may do the rest."""
+    """The parent's side. One thread at a time receives; any thread may do the rest.
+
+    An event loop receives without waiting: it waits itself for what `readiness` returns, calls
+    `receive_now`, and says by `ask` that it waits. It gives the worker `patience` seconds before.
+    """
 
     @abstractmethod
     def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> None:
@@ -51,6 +56,47 @@ class ParentChannel(ABC):
         """
 
     @abstractmethod
+    def receive_now(self, into: deque[Frame]) -> bool:
+        """Append the frames that are there; never wait.
+
+        A large frame may take several calls, so that none takes long.
+
+        Args:
+            into: where they go.
+
+        Returns:
+            Whether a frame was complete. Also False while another thread receives.
+
+        Raises:
+            ChannelClosedError, ProtocolError: see `receive`.
+        """
+
+    @abstractmethod
+    def readiness(self) -> Readiness:
+        """Return what an event loop waits for: it is readable while there is something to receive.
+
+        Each caller gets one of its own. When this side is closed it does not become readable.
+
+        Raises:
+            ChannelClosedError: this side is closed.
+            OSError: no file descriptors are left.
+        """
+
+    @abstractmethod
+    def patience(self) -> float:
+        """Tell for how many seconds an event loop should wait before it asks.
+
+        A worker that sends many items at a time had better not be told to send each at once.
+        """
+
+    @abstractmethod
+    def ask(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
+        """Say whether an event loop waits; `receive` does so by itself.
+
+        While it does, the worker sends each item as soon as it is made.
+        """
+
+    @abstractmethod
     def take(self, epoch: int, total: int) -> None:
         """Tell the worker how many items of a pass were taken so far.
 
@@ -63,7 +109,7 @@ class ParentChannel(ABC):
 
     @abstractmethod
     def watch(self, sentinel: int) -> None:
-        """Take a file descriptor that becomes readable for the end of the worker.
+        """Take a file descriptor that becomes readable for the end of the worker; duplicate it.
 
         Needed beside the end of the stream, since a child of the worker may hold that open.
         """

@@ -19,11 +19,19 @@ from .interrupts import HeldBack
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Protocol
+
+    class Closable(Protocol):
+        """What owns file descriptors."""
+
+        def close(self) -> None:
+            """Close them, once."""
+
 
 # Reentrant, since a Descriptor may be collected, and so closed, while this thread holds it. Ctrl-C
 # is held back with it: it would leave descriptors without an owner, or the lock locked.
 _lock = threading.RLock()
-_live: WeakSet[Descriptor] = WeakSet()
+_live: WeakSet[Closable] = WeakSet()
 _bequest = threading.local()
 
 
@@ -75,6 +83,18 @@ def opened(opener: Callable[[], int]) -> Descriptor:
     """Own the descriptor that a function opens."""
     with _lock:  # as above
         return Descriptor(opener())
+
+
+def adopt(owner: Closable, opener: Callable[[], object]) -> None:
+    """Close what owns descriptors in forked children too.
+
+    Args:
+        owner: what owns them.
+        opener: what opens them.
+    """
+    with HeldBack(), _lock:  # as above
+        _live.add(owner)
+        opener()
 
 
 class Bell:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import namedtuple
 from contextlib import nullcontext
+from itertools import repeat
 from math import ceil
 
 from ..errors import ChannelClosedError, ProtocolError
@@ -29,21 +30,21 @@ from .board import (
     taken_word,
 )
 from .channel import ParentChannel
-from .descriptors import Bell, pipe
+from .descriptors import Bell, Descriptor, opened, pipe
 from .frames import Decoder
 from .interrupts import HeldBack, with_lock
 from .leases import Lessor
 from .memory import SLOTS, Mapping, create
 from .pipe_io import check_gone, write_frame
+from .readiness import Readiness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import NamedTuple
 
     from .codec import Part
-    from .descriptors import Descriptor
     from .frames import Frame
 
     class WorkerEnds(NamedTuple):
@@ -70,6 +71,10 @@ _SOON_MS = 1
 _STREAMING = 1024
 """A frame of at least so many bytes, without blocks, is taken for one of many: the worker makes
 small items faster than the parent can be woken for each."""
+
+_READS = 16
+"""How often the pipe is read, at most, where nothing may take long. A worker can fill it again and
+again meanwhile; so often it takes about a millisecond."""
 
 
 def open_channel(arena_bytes: int) -> tuple[PipeParentChannel, WorkerEnds]:
@@ -131,6 +136,7 @@ class PipeParentChannel(ParentChannel):
         self._poll.register(frames.fileno(), select.POLLIN)
         self._poll.register(self._bell.fileno(), select.POLLIN)
         self._quiet = frozenset({frames.fileno(), self._bell.fileno()})
+        self._sentinel: Descriptor | None = None
         self._peer_ended = False
         self._in_step = True
         self._streaming = False
@@ -142,7 +148,9 @@ class PipeParentChannel(ParentChannel):
         return self.lessor.lend(slot, offset, nbytes)
 
     def watch(self, sentinel: int) -> None:
-        self._poll.register(sentinel, select.POLLIN)
+        # A duplicate, for whoever finds that the worker has ended closes the other, at any moment.
+        self._sentinel = opened(lambda: os.dup(sentinel))
+        self._poll.register(self._sentinel.fileno(), select.POLLIN)
 
     def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> None:
         self._guarded = sigpipe.kills()
@@ -195,51 +203,78 @@ class PipeParentChannel(ParentChannel):
         finally:
             self._attention[PARENT_WAITS] = 0
 
+    def receive_now(self, into: deque[Frame]) -> bool:
+        with HeldBack():
+            if not self._receiving.acquire(blocking=False):
+                return False
+            try:
+                self._check()
+                return self._wait(None, 0) and self._take_in(into, _READS)
+            finally:
+                self._receiving.release()
+
+    def readiness(self) -> Readiness:
+        ends = [self._frames] if self._sentinel is None else [self._frames, self._sentinel]
+        made = Readiness([end.fileno() for end in ends])
+        if self._stopped:  # meanwhile; then the numbers may be those of other files by now
+            made.close()
+            raise ChannelClosedError("this side was closed")
+        return made
+
+    def patience(self) -> float:
+        return _SOON_MS / 1000 if self._streaming else 0.0
+
+    def ask(self, on: bool) -> None:  # noqa: FBT001
+        self._attention[PARENT_WAITS] = on
+
     def _check(self) -> None:
         if self._stopped:
             raise ChannelClosedError("this side was closed")
         if not self._in_step:
             raise ProtocolError("an exception of a signal handler struck while frames were read")
 
-    def _take_in(self, into: deque[Frame]) -> bool:
+    def _take_in(self, into: deque[Frame], reads: int | None = None) -> bool:
         """Take in what is there, without waiting; tell whether a frame was."""
         before = len(into)
         with HeldBack():
-            self._read(into)
+            more = self._read(into, repeat(None) if reads is None else repeat(None, reads))
         if len(into) > before:
             last = into[-1]
             self._streaming = len(last.body) >= _STREAMING and not last.blocks
             return True
-        if self._peer_ended:
+        if self._peer_ended and not more:
             # Its process has ended, and what it wrote has been read. Something that it left
             # behind may hold the stream open: there is no end to wait for.
             raise ChannelClosedError("the worker has ended")
         return False
 
-    def _read(self, into: deque[Frame]) -> None:
-        """Read what is there, without waiting."""
+    def _read(self, into: deque[Frame], attempts: Iterable[None]) -> bool:
+        """Read until a frame is complete, without waiting; tell whether there may be more."""
         self._check()  # closing may have come during the wait
         fd = self._frames.fileno()
         self._in_step = False
-        before = len(into)
+        before, count = len(into), 1
         try:
-            while len(into) == before:
+            for _ in attempts:
                 count = os.readv(fd, [self._decoder.buffer()])
                 if not count:
                     break
                 self._decoder.filled(count, into)
+                if len(into) > before:
+                    break
         except BlockingIOError:
             self._in_step = True
-            return
+            return False
         except OSError as error:  # a signal handler may have closed this side
             check_gone(error)
             raise ChannelClosedError("this side was closed") from None
         # Whatever else was raised between reading and decoding (by a handler of another signal
         # than SIGINT) leaves the stream out of step; then no later frame is trusted.
         self._in_step = True
-        if len(into) == before:
+        if not count:
             cut = " in the middle of a frame" if self._decoder.partial else ""
             raise ChannelClosedError(f"the worker's stream has ended{cut}")
+        return True
 
     def _wait(self, deadline: float | None, milliseconds: int) -> bool:
         """Wait, no longer than so, and tell whether something has come."""
@@ -263,6 +298,8 @@ class PipeParentChannel(ParentChannel):
     def _close_upward(self) -> None:
         self._frames.close()
         self._bell.close()
+        if self._sentinel is not None:
+            self._sentinel.close()
 
     def close(self) -> None:
         self._commands.close()
