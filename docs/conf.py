@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +12,8 @@ if TYPE_CHECKING:
     from sphinx.addnodes import pending_xref
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
+
+sys.path.insert(0, str(Path(__file__).parent))  # for the extension `diagrams`
 
 project = "farside"
 author = "The farside authors"
@@ -20,7 +24,7 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinxcontrib.mermaid",
+    "diagrams",
 ]
 
 # News fragments are towncrier's.
@@ -28,15 +32,13 @@ exclude_patterns = ["_build", "changelog.d"]
 
 html_theme = "furo"
 html_title = f"farside {release}"
+html_static_path = ["_static"]
+html_css_files = ["farside.css"]
+html_copy_source = False
 
 myst_enable_extensions = ["deflist"]
 # So the same fences are drawn here and by code hosts.
 myst_fence_as_directive = ["mermaid"]
-
-# By default the time is the name of a drawing: two drawn within a millisecond would overlap.
-mermaid_init_config = {"startOnLoad": False, "deterministicIds": True}
-
-mermaid_height = "auto"
 
 default_role = "py:obj"  # what `name` means in a docstring
 autodoc_member_order = "bysource"
