@@ -4,8 +4,8 @@
     python docs/make_diagrams.py --check    tells whether they are up to date
 
 A label reads "what happens / what comes of it". Transitions between the same two states share an
-arrow, what leaves a state as it is stands inside its box, and what leads from every state to Done
-is drawn once.
+arrow, what leaves a state as it is stands inside its box, and what happens alike in every state but
+Done is drawn once.
 """
 
 from __future__ import annotations
@@ -44,10 +44,12 @@ def draw(table: Table) -> str:
     for state in states:
         for (of, what), step in table.items():
             if of is state:
-                source = "EVERY" if what in common and state.name != "DONE" else state.name
+                source, target = state.name, step.state.name
+                if what in common and source != "DONE":
+                    source, target = "EVERY", target if step.state is not state else "EVERY"
                 entry = (what, _outcome(step))
-                if entry not in arrows[source, step.state.name]:
-                    arrows[source, step.state.name].append(entry)
+                if entry not in arrows[source, target]:
+                    arrows[source, target].append(entry)
     lines = ["stateDiagram-v2"]
     lines += [f'    state "{_words(state.name).title()}" as {state.name}' for state in states]
     if common:
@@ -63,15 +65,17 @@ def draw(table: Table) -> str:
 
 
 def _common(table: Table, states: Iterable[enum.IntEnum]) -> set[Any]:
-    """Return the inputs that lead to the same step in every state but Done."""
+    """Return the inputs that mean the same in every state but Done: one step, or none at all."""
     live = [state for state in states if state.name != "DONE"]
-    inputs = {what for _, what in table}
-    return {
-        what
-        for what in inputs
-        if all((state, what) in table for state in live)
-        and len({table[state, what] for state in live}) == 1
-    }
+    common = set()
+    for what in {what for _, what in table}:
+        if all((state, what) in table for state in live):
+            steps = [(state, table[state, what]) for state in live]
+            same = {step for _, step in steps}
+            stay = {_outcome(step) for state, step in steps if step.state is state}
+            if len(same) == 1 or (len(stay) == 1 and all(step.state is of for of, step in steps)):
+                common.add(what)
+    return common
 
 
 def _labels(entries: Sequence[tuple[Any, str]]) -> list[str]:

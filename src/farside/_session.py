@@ -40,6 +40,7 @@ _STATES = {
     ParentState.STARTING: "iteration",
     ParentState.ITERATION: "iteration",
     ParentState.STOPPING: "stopping",
+    ParentState.CALLING: "call",
     ParentState.DONE: "closed",
 }
 
@@ -232,7 +233,7 @@ class Session:
                 self.worker.channel.send(cmd, epoch)
             except ChannelClosedError:
                 return  # the worker is gone: receiving tells how
-            if cmd is not Cmd.START_ITERATION:
+            if cmd in {Cmd.STOP_ITERATION, Cmd.ABORT}:
                 # After the command: a worker that waits for items to be taken looks for it now.
                 self.worker.channel.revoke(epoch)
 

@@ -5,10 +5,11 @@ time, so that a test can try every order of moves. Nothing here decides what may
 machines do.
 
 The worker: a waiting command comes first, then the next item. Pushing blocks while the way up is
-full. A listener hears commands whatever else the worker does. Credit, where it is modelled, is
-awaited apart from commands, so whoever sends STOP_ITERATION or ABORT also revokes it.
+full. A listener hears commands whatever else the worker does, and itself answers those that the
+table calls asides; it blocks where the way up is full. Credit, where it is modelled, is awaited
+apart from commands, so whoever sends STOP_ITERATION or ABORT also revokes it.
 
-The parent: sending blocks while the way down is full, and meanwhile it does nothing else. After
+The parent: what finds no room on the way down waits for it, and the parent reads meanwhile. After
 CLOSE it reads nothing more; to a worker that pushes, it is then lost.
 """
 
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple
 from farside._protocol.messages import Cmd, Status
 from farside._protocol.parent import ParentMachine
 from farside._protocol.tables import (
+    ASIDES,
     ParentAction,
     ParentEvent,
     ParentState,
@@ -64,6 +66,10 @@ class Rules(NamedTuple):
 
     passes: int = 2
     """How many passes the parent starts at most; this bounds the epochs."""
+    calls: int = 0
+    """How many methods the parent calls at most."""
+    asks: int = 0
+    """How often the parent asks for the stack at most."""
     down: int = 1
     """How many commands are under way at most."""
     up: int = 1
@@ -76,6 +82,8 @@ class Rules(NamedTuple):
     """Items carry their number; the number of states is then infinite."""
     listener: bool = True
     """Commands are heard while the worker is blocked in pushing."""
+    blocks: bool = False
+    """The parent does nothing else while what it sends finds no room."""
     revokes_superseded: bool = True
     """A pass that a newer one supersedes loses its credit, like one that is stopped."""
 
@@ -92,6 +100,9 @@ class Pair:
     """One parent, one worker, and the two bounded ways between them."""
 
     __slots__ = (
+        "answering",
+        "asked",
+        "called",
         "credit",
         "down",
         "heard",
@@ -117,7 +128,9 @@ class Pair:
         self.heard: tuple[Command | None, ...] = ()  # None: the parent is lost
         self.phase = Phase.NONE
         self.pushing: tuple[Report, ...] = ()  # the worker is blocked until it is pushed
+        self.answering: tuple[Report, ...] = ()  # the listener is blocked until it is pushed
         self.up: tuple[Report, ...] = ()
+        self.asked = self.called = 0
         self.credit = 0
         self.revoked = 0  # the latest pass whose credit was revoked
         self.number = 0
@@ -135,7 +148,10 @@ class Pair:
             self.heard,
             self.phase,
             self.pushing,
+            self.answering,
             self.up,
+            self.asked,
+            self.called,
             self.credit,
             self.revoked,
         )
@@ -158,7 +174,10 @@ class Pair:
             pair.heard,
             pair.phase,
             pair.pushing,
+            pair.answering,
             pair.up,
+            pair.asked,
+            pair.called,
             pair.credit,
             pair.revoked,
         ) = frozen
@@ -180,7 +199,8 @@ class Pair:
         """Whether nothing is left to do until the parent acts."""
         idle = self.worker.state is WorkerState.STAND_BY and not self.pushing
         ready = self.parent.state is ParentState.STAND_BY and not self.sending
-        return self.finished or (idle and ready and not (self.down or self.heard or self.up))
+        under_way = self.down or self.heard or self.up or self.answering
+        return self.finished or (idle and ready and not under_way)
 
     def moves(self) -> list[Move]:
         """Return what may happen next."""
@@ -194,34 +214,48 @@ class Pair:
             if self.ended or len(self.down) < self.rules.down:
                 found.append(Pair.send)
         elif self.parent.state is not ParentState.DONE:
-            found.append(Pair.close)
-            if self.parent.allows(ParentAction.STOP):
-                found.append(Pair.stop)
-            if (
-                self.parent.state is not ParentState.INITIALIZATION
-                and self.parent.epoch < self.rules.passes
-            ):
-                found.append(Pair.start)
-            if self.up or self.ended:
-                found.append(Pair.read)
+            found += self._demands()
+        reads = not (self.sending and self.rules.blocks)
+        if self.parent.state is not ParentState.DONE and reads and (self.up or self.ended):
+            found.append(Pair.read)
+        return found
+
+    def _demands(self) -> list[Move]:
+        parent, rules = self.parent, self.rules
+        found: list[Move] = [Pair.close]
+        if parent.allows(ParentAction.STOP):
+            found.append(Pair.stop)
+        if parent.allows(ParentAction.CALL) and self.called < rules.calls:
+            found.append(Pair.call)
+        if self.asked < rules.asks:
+            found.append(Pair.ask)
+        if parent.state is not ParentState.INITIALIZATION and parent.epoch < rules.passes:
+            found.append(Pair.start)
         return found
 
     def _worker_moves(self) -> list[Move]:
         if self.ended:
             return []
         found: list[Move] = [Pair.lose_worker]
-        if (self.rules.listener or not self.pushing) and (
-            self.down or (self.hung_up and None not in self.heard)
+        if (
+            (self.rules.listener or not self.pushing)
+            and not self.answering
+            and (self.down or (self.hung_up and None not in self.heard))
         ):
             found.append(Pair.hear)
+        room = self._nobody_reads or len(self.up) < self.rules.up
+        if self.answering and room:
+            found.append(Pair.answer)
         if self.pushing:
-            if self._nobody_reads or len(self.up) < self.rules.up:
+            if room:
                 found.append(Pair.push)
         elif self.worker.state is WorkerState.INITIALIZATION:
             found += [Pair.initialize, Pair.fail_to_initialize]
         elif self.worker.state is WorkerState.STAND_BY:
             if self.heard:
                 found.append(Pair.obey)
+        elif self.worker.state is WorkerState.CALL:
+            found += [Pair.return_from_call, Pair.raise_in_call]
         else:
             found += self._pass_moves()
         return found
@@ -249,6 +283,16 @@ class Pair:
     def stop(self) -> None:
         """Leave the pass."""
         self._act(ParentAction.STOP)
+
+    def call(self) -> None:
+        """Call a method."""
+        self.called += 1
+        self._act(ParentAction.CALL)
+
+    def ask(self) -> None:
+        """Ask for the stack."""
+        self.asked += 1
+        self._act(ParentAction.ASK_FOR_STACK)
 
     def close(self) -> None:
         """End it all."""
@@ -284,6 +328,7 @@ class Pair:
             if event is ParentEvent.ITEM:
                 self._take(report)
         if self.parent.state is ParentState.DONE:
+            self.sending = ()
             self.hung_up = True
         return event, report
 
@@ -303,15 +348,28 @@ class Pair:
 
     @property
     def _nobody_reads(self) -> bool:
-        return self.parent.state is ParentState.DONE and not self.sending
+        blocked = self.sending and self.rules.blocks
+        return self.parent.state is ParentState.DONE and not blocked
 
     def hear(self) -> None:
         """Let the listener queue the next command, or that the parent is lost."""
-        if self.down:
-            self.heard += (self.down[0],)
-            self.down = self.down[1:]
-        else:
+        if not self.down:
             self.heard += (None,)
+            return
+        command, *rest = self.down
+        self.down = tuple(rest)
+        if command.cmd not in ASIDES:
+            self.heard += (command,)
+        elif self.worker.state is not WorkerState.DONE:
+            status = self.worker.command(*command)
+            assert status is not None
+            self.answering = (Report(status, command.epoch, 0),)
+
+    def answer(self) -> None:
+        """Let the listener put its answer on the way, or find that nobody reads."""
+        if not self._nobody_reads:
+            self.up += self.answering
+        self.answering = ()
 
     def obey(self) -> None:
         """Take a command that was heard."""
@@ -334,6 +392,14 @@ class Pair:
     def fail_to_initialize(self) -> None:
         """Fail in an initializer or in ``fn``."""
         self._report(self.worker.fire(WorkerEvent.INITIALIZATION_RAISED))
+
+    def return_from_call(self) -> None:
+        """Return from the method."""
+        self._report(self.worker.fire(WorkerEvent.CALL_RETURNED))
+
+    def raise_in_call(self) -> None:
+        """Raise from the method."""
+        self._report(self.worker.fire(WorkerEvent.CALL_RAISED))
 
     def make_iterator(self) -> None:
         """Return from ``iter()``."""
@@ -399,7 +465,7 @@ class Pair:
 
     def _end(self) -> None:
         # What a worker that has ended would have heard makes no difference any more.
-        self.pushing = ()
+        self.pushing = self.answering = ()
         self.down = self.heard = ()
         self.phase = Phase.NONE
         self.credit = 0
@@ -407,7 +473,7 @@ class Pair:
 
 Move = Callable[[Pair], object]
 
-DEMANDS = frozenset({Pair.start, Pair.stop, Pair.close})
+DEMANDS = frozenset({Pair.start, Pair.stop, Pair.close, Pair.call, Pair.ask})
 """What only happens when the parent's user wants it."""
 
 LOSSES = frozenset({Pair.lose_parent, Pair.lose_worker})

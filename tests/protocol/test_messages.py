@@ -50,7 +50,13 @@ def test_no_value_is_an_alias() -> None:
 
 
 def test_commands_and_statuses_have_the_names_of_the_description() -> None:
-    assert [cmd.name for cmd in Cmd] == ["ABORT", "START_ITERATION", "STOP_ITERATION"]
+    assert [cmd.name for cmd in Cmd] == [
+        "ABORT",
+        "START_ITERATION",
+        "STOP_ITERATION",
+        "CALL",
+        "REPORT_STACK",
+    ]
     assert [status.name for status in Status] == [
         "UNEXPECTED_CMD_RECEIVED",
         "INITIALIZATION_FAILED",
@@ -59,6 +65,9 @@ def test_commands_and_statuses_have_the_names_of_the_description() -> None:
         "ITERATION_FINISHED",
         "ITERATOR_SUCCESS",
         "ITERATOR_FAILED",
+        "CALL_SUCCEEDED",
+        "CALL_FAILED",
+        "STACK_REPORTED",
     ]
 
 

@@ -110,6 +110,8 @@ CONFIGURATIONS = [
     *(Rules(passes=3, down=down, up=up) for down, up in [(1, 1), (1, 3), (2, 2), (3, 1)]),
     *(Rules(passes=2, down=2, up=2, credit=credit) for credit in (1, 2)),
     Rules(passes=4, down=1, up=1),
+    *(Rules(passes=2, calls=2, asks=1, down=down, up=up) for down, up in [(1, 1), (2, 2)]),
+    Rules(passes=1, calls=1, asks=3, down=3, up=1, credit=1),
 ]
 
 
@@ -131,8 +133,9 @@ def product(request: pytest.FixtureRequest) -> Product:
 
 
 def test_every_state_of_both_is_reached(product: Product) -> None:
-    assert {pair.parent.state for pair in product.pairs} == set(ParentState)
-    assert {pair.worker.state for pair in product.pairs} == set(WorkerState)
+    never = () if product.rules.calls else (ParentState.CALLING, WorkerState.CALL)
+    assert {pair.parent.state for pair in product.pairs} == set(ParentState).difference(never)
+    assert {pair.worker.state for pair in product.pairs} == set(WorkerState).difference(never)
     assert {pair.parent.epoch for pair in product.pairs} == set(range(product.rules.passes + 1))
 
 
@@ -182,7 +185,7 @@ def test_an_endless_iterable_is_left_and_ended(credit: int | None) -> None:
 
 # What would not hold otherwise --------------------------------------------------------------------
 
-SMALL = Rules(passes=2, down=1, up=1)
+SMALL = Rules(passes=2, calls=1, asks=1, down=1, up=1)
 
 
 def is_sound(rules: Rules = SMALL) -> bool:
@@ -206,9 +209,12 @@ SPARE_OF_WORKER = {
     (WorkerState.STAND_BY, WorkerEvent.UNKNOWN_CMD),
     (WorkerState.ITERATION, WorkerEvent.UNKNOWN_CMD),
     (WorkerState.ITERATION, Cmd.START_ITERATION),
+    (WorkerState.ITERATION, Cmd.CALL),
+    (WorkerState.CALL, WorkerEvent.PARENT_LOST),
 }
 SPARE_OF_PARENT = {
     *((state, ParentAction.STOP) for state in ParentState),
+    (ParentState.STAND_BY, ParentAction.CALL),
     *((state, (Status.UNEXPECTED_CMD_RECEIVED, age)) for state in ParentState for age in Age),
     (ParentState.DONE, ParentAction.CLOSE),
     (ParentState.DONE, ParentEvent.WORKER_LOST),
@@ -264,11 +270,16 @@ def test_a_stop_that_the_worker_does_not_confirm_is_found(monkeypatch: pytest.Mo
     assert {pair.parent.state for pair in stuck} == {ParentState.STOPPING}
 
 
-def test_a_worker_without_a_listener_is_found() -> None:
-    # The parent is blocked in sending, the worker in pushing: each waits for the other.
-    stuck = stuck_pairs(explore(SMALL._replace(listener=False)))
+@pytest.mark.parametrize("listener", [False, True])
+def test_a_parent_that_does_not_read_while_it_sends_is_found(listener: bool) -> None:  # noqa: FBT001
+    # The parent is blocked in sending; the worker, or its listener, in pushing: each waits for the
+    # other.
+    rules = SMALL._replace(asks=3, listener=listener)
+    assert is_sound(rules)
+    stuck = stuck_pairs(explore(rules._replace(blocks=True)))
     assert stuck
-    assert all(pair.sending and pair.pushing for pair in stuck)
+    assert all(pair.sending and (pair.pushing or pair.answering) for pair in stuck)
+    assert any(pair.answering for pair in stuck)
 
 
 def test_credit_that_is_not_revoked_with_a_superseded_pass_is_found() -> None:

@@ -53,7 +53,7 @@ VERDICTS = {
 }
 
 RULES = st.builds(
-    Rules(passes=1 << 32, numbered=True)._replace,
+    Rules(passes=1 << 32, calls=1 << 32, asks=1 << 32, numbered=True)._replace,
     down=st.integers(1, 3),
     up=st.integers(1, 4),
     credit=st.none() | st.integers(1, 4),
@@ -83,6 +83,7 @@ class Life(RuleBasedStateMachine):
         self.got: defaultdict[int, list[int]] = defaultdict(list)
         self.order: list[int] = []  # epochs, as their items were delivered
         self.verdict: ParentEvent | None = None
+        self.answers = self.stacks = 0
 
     @initialize(rules=RULES, end=END, early=st.integers(0, 4))
     def begin(self, rules: Rules, end: tuple[Move, int] | None, early: int) -> None:
@@ -105,6 +106,16 @@ class Life(RuleBasedStateMachine):
             self.pair.start()
         else:
             self.pair.stop()
+
+    @rule()
+    @precondition(lambda self: self.can(Pair.call))
+    def parent_calls(self) -> None:
+        self.pair.call()
+
+    @rule()
+    @precondition(lambda self: self.can(Pair.ask))
+    def parent_asks_for_the_stack(self) -> None:
+        self.pair.ask()
 
     @rule(choices=CHOICES)
     def things_go_on(self, choices: list[int]) -> None:
@@ -156,6 +167,10 @@ class Life(RuleBasedStateMachine):
             self.order.append(current)
         elif event is ParentEvent.PASS_FINISHED:
             assert self.got[current] == self.made[current]
+        elif event in {ParentEvent.CALL_RETURNED, ParentEvent.CALL_FAILED}:
+            self.answers += 1
+        elif event is ParentEvent.STACK:
+            self.stacks += 1
         elif event in VERDICTS:
             assert self.verdict is None
             self.verdict = event
@@ -178,6 +193,15 @@ class Life(RuleBasedStateMachine):
         epoch = self.pair.worker.epoch
         if credit is not None and epoch == self.pair.parent.epoch:
             assert len(self.made[epoch]) - len(self.got[epoch]) <= credit
+
+    @invariant()
+    def every_call_is_answered_once_and_one_at_a_time(self) -> None:
+        under_way = self.pair.called - self.answers
+        assert under_way in {0, 1}
+        if self.pair.parent.state is ParentState.CALLING:
+            assert under_way == 1
+        elif self.pair.parent.state in {ParentState.STAND_BY, ParentState.ITERATION}:
+            assert under_way == 0
 
     @invariant()
     def the_worker_is_in_no_pass_that_the_parent_has_not_started(self) -> None:
@@ -211,6 +235,7 @@ class Life(RuleBasedStateMachine):
         else:
             assert pair.worker.state is WorkerState.STAND_BY
             assert self.verdict is None
+            assert (self.answers, self.stacks) == (pair.called, pair.asked)
 
 
 TestLife = Life.TestCase
@@ -240,13 +265,18 @@ TestLife.settings = STEADY
             (Status.ITERATION_FINISHED, Age.CURRENT),
             ParentStep(ParentState.STOPPING, (), ParentEvent.DISCARDED),
         ),
+        (  # a second call is made before the first was answered
+            ParentState.CALLING,
+            ParentAction.CALL,
+            ParentStep(ParentState.CALLING, (Cmd.CALL,), None),
+        ),
         (  # a newer pass begins beside the older
             ParentState.ITERATION,
             ParentAction.START,
             ParentStep(ParentState.STARTING, (Cmd.START_ITERATION,), None),
         ),
     ],
-    ids=["old item", "old start", "lost item", "lost end", "two passes"],
+    ids=["old item", "old start", "lost item", "lost end", "two calls", "two passes"],
 )
 def test_a_wrong_row_is_found(
     state: ParentState,

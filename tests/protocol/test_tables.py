@@ -25,56 +25,76 @@ from farside._protocol.tables import (
 from farside._protocol.worker import WorkerMachine
 from farside.errors import ProtocolError
 
-# Each line: what happens -> what is pushed (- is nothing), the next state.
+# Each line: what happens -> what is pushed (- is nothing), the next state (= is the same).
 WORKER_STATEMENT = """
 INITIALIZATION
     INITIALIZED             -> INITIALIZATION_SUCCEEDED  STAND_BY
     INITIALIZATION_RAISED   -> INITIALIZATION_FAILED     DONE
     PARENT_LOST             -> -                         DONE
+    REPORT_STACK            -> STACK_REPORTED            =
 STAND_BY
     START_ITERATION         -> ITERATION_STARTED         ITERATION
     STOP_ITERATION          -> -                         STAND_BY
+    CALL                    -> -                         CALL
     ABORT                   -> -                         DONE
     UNKNOWN_CMD             -> UNEXPECTED_CMD_RECEIVED   DONE
     PARENT_LOST             -> -                         DONE
+    REPORT_STACK            -> STACK_REPORTED            =
 ITERATION
     STOP_ITERATION          -> ITERATION_FINISHED        STAND_BY
     ABORT                   -> -                         DONE
     START_ITERATION         -> UNEXPECTED_CMD_RECEIVED   DONE
+    CALL                    -> UNEXPECTED_CMD_RECEIVED   DONE
     UNKNOWN_CMD             -> UNEXPECTED_CMD_RECEIVED   DONE
     ITEM_MADE               -> ITERATOR_SUCCESS          ITERATION
     ITERATOR_EXHAUSTED      -> ITERATION_FINISHED        STAND_BY
     ITERATOR_RAISED         -> ITERATOR_FAILED           DONE
     PARENT_LOST             -> -                         DONE
+    REPORT_STACK            -> STACK_REPORTED            =
+CALL
+    CALL_RETURNED           -> CALL_SUCCEEDED            STAND_BY
+    CALL_RAISED             -> CALL_FAILED               STAND_BY
+    PARENT_LOST             -> -                         DONE
+    REPORT_STACK            -> STACK_REPORTED            =
 DONE
 """
 
 # Each line: what happens -> what is sent (- is nothing), what it means (- is nothing), the next
-# state. "old" statuses are of a pass that the parent has left.
+# state (= is the same). "old" statuses are of a pass that the parent has left.
 PARENT_STATEMENT = """
 INITIALIZATION
     INITIALIZATION_SUCCEEDED     -> -                               READY                  STAND_BY
     INITIALIZATION_FAILED        -> -                               INITIALIZATION_FAILED  DONE
     CLOSE                        -> ABORT                           -                      DONE
     WORKER_LOST                  -> -                               WORKER_LOST            DONE
+    ASK_FOR_STACK                -> REPORT_STACK                    -                      =
+    STACK_REPORTED               -> -                               STACK                  =
 STAND_BY
     START                        -> START_ITERATION                 -                      STARTING
+    CALL                         -> CALL                            -                      CALLING
     CLOSE                        -> ABORT                           -                      DONE
     UNEXPECTED_CMD_RECEIVED      -> -                               REFUSED                DONE
     UNEXPECTED_CMD_RECEIVED old  -> -                               REFUSED                DONE
     WORKER_LOST                  -> -                               WORKER_LOST            DONE
+    ASK_FOR_STACK                -> REPORT_STACK                    -                      =
+    STACK_REPORTED               -> -                               STACK                  =
 STARTING
     ITERATION_STARTED            -> -                               PASS_STARTED           ITERATION
     ITERATION_STARTED old        -> -                               DISCARDED              STARTING
     ITERATOR_SUCCESS old         -> -                               DISCARDED              STARTING
     ITERATION_FINISHED old       -> -                               DISCARDED              STARTING
     ITERATOR_FAILED old          -> -                               PASS_FAILED            DONE
+    CALL_SUCCEEDED old           -> -                               CALL_RETURNED          STARTING
+    CALL_FAILED old              -> -                               CALL_FAILED            STARTING
     START                        -> STOP_ITERATION,START_ITERATION  -                      STARTING
     STOP                         -> STOP_ITERATION                  -                      STOPPING
     CLOSE                        -> ABORT                           -                      DONE
     UNEXPECTED_CMD_RECEIVED      -> -                               REFUSED                DONE
     UNEXPECTED_CMD_RECEIVED old  -> -                               REFUSED                DONE
     WORKER_LOST                  -> -                               WORKER_LOST            DONE
+    ASK_FOR_STACK                -> REPORT_STACK                    -                      =
+    STACK_REPORTED               -> -                               STACK                  =
+    STACK_REPORTED old           -> -                               STACK                  =
 ITERATION
     ITERATOR_SUCCESS             -> -                               ITEM                   ITERATION
     ITERATION_FINISHED           -> -                               PASS_FINISHED          STAND_BY
@@ -85,6 +105,8 @@ ITERATION
     UNEXPECTED_CMD_RECEIVED      -> -                               REFUSED                DONE
     UNEXPECTED_CMD_RECEIVED old  -> -                               REFUSED                DONE
     WORKER_LOST                  -> -                               WORKER_LOST            DONE
+    ASK_FOR_STACK                -> REPORT_STACK                    -                      =
+    STACK_REPORTED               -> -                               STACK                  =
 STOPPING
     ITERATION_STARTED            -> -                               DISCARDED              STOPPING
     ITERATION_STARTED old        -> -                               DISCARDED              STOPPING
@@ -94,11 +116,26 @@ STOPPING
     ITERATION_FINISHED old       -> -                               DISCARDED              STOPPING
     ITERATOR_FAILED              -> -                               PASS_FAILED            DONE
     ITERATOR_FAILED old          -> -                               PASS_FAILED            DONE
+    CALL_SUCCEEDED old           -> -                               CALL_RETURNED          STOPPING
+    CALL_FAILED old              -> -                               CALL_FAILED            STOPPING
     START                        -> START_ITERATION                 -                      STARTING
     CLOSE                        -> ABORT                           -                      DONE
     UNEXPECTED_CMD_RECEIVED      -> -                               REFUSED                DONE
     UNEXPECTED_CMD_RECEIVED old  -> -                               REFUSED                DONE
     WORKER_LOST                  -> -                               WORKER_LOST            DONE
+    ASK_FOR_STACK                -> REPORT_STACK                    -                      =
+    STACK_REPORTED               -> -                               STACK                  =
+    STACK_REPORTED old           -> -                               STACK                  =
+CALLING
+    CALL_SUCCEEDED               -> -                               CALL_RETURNED          STAND_BY
+    CALL_FAILED                  -> -                               CALL_FAILED            STAND_BY
+    START                        -> START_ITERATION                 -                      STARTING
+    CLOSE                        -> ABORT                           -                      DONE
+    UNEXPECTED_CMD_RECEIVED      -> -                               REFUSED                DONE
+    UNEXPECTED_CMD_RECEIVED old  -> -                               REFUSED                DONE
+    WORKER_LOST                  -> -                               WORKER_LOST            DONE
+    ASK_FOR_STACK                -> REPORT_STACK                    -                      =
+    STACK_REPORTED               -> -                               STACK                  =
 DONE
     CLOSE                        -> -                               -                      DONE
     WORKER_LOST                  -> -                               DISCARDED              DONE
@@ -115,7 +152,7 @@ def read_statement(text: str) -> dict[tuple[str, str], list[str]]:
         if line.startswith(" "):
             what, _, outcome = line.partition("->")
             assert (state, what.strip()) not in rows
-            rows[state, what.strip()] = outcome.split()
+            rows[state, what.strip()] = outcome.replace("=", state).split()
         else:
             state = line
     return rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from farside._protocol.messages import Cmd, Status
-from farside._protocol.tables import WorkerEvent, WorkerState
+from farside._protocol.tables import ASIDES, WorkerEvent, WorkerState
 from farside._protocol.worker import WorkerMachine
 from farside.errors import ProtocolError
 
@@ -101,10 +101,43 @@ def test_stop_and_abort_are_obeyed_whatever_epoch_they_bear(epoch: int) -> None:
     assert machine.epoch == 2
 
 
+# Calls --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("event", "status"),
+    [
+        (WorkerEvent.CALL_RETURNED, Status.CALL_SUCCEEDED),
+        (WorkerEvent.CALL_RAISED, Status.CALL_FAILED),
+    ],
+)
+def test_a_call_leads_from_stand_by_back_to_it_however_it_ends(
+    event: WorkerEvent, status: Status
+) -> None:
+    machine = iterating(3)
+    machine.fire(WorkerEvent.ITERATOR_EXHAUSTED)
+    assert machine.command(Cmd.CALL, 3) is None
+    assert machine.state is WorkerState.CALL
+    assert machine.fire(event) is status
+    assert (machine.state, machine.epoch) == (WorkerState.STAND_BY, 3)
+
+
+@pytest.mark.parametrize("cmd", [cmd for cmd in Cmd if cmd not in ASIDES])
+def test_commands_wait_until_a_call_is_over(cmd: Cmd) -> None:
+    machine = standing_by()
+    machine.command(Cmd.CALL, 0)
+    with pytest.raises(ProtocolError, match="a worker in state CALL does not expect"):
+        machine.command(cmd, 1)
+
+
+def test_the_stack_alone_is_reported_without_a_change_of_state() -> None:
+    assert ASIDES == {Cmd.REPORT_STACK: Status.STACK_REPORTED}
+
+
 # Commands that are none ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [0, 4, 255, -1, Status.ITERATOR_SUCCESS, WorkerEvent.INITIALIZED])
+@pytest.mark.parametrize("kind", [0, 6, 255, -1, Status.ITERATOR_SUCCESS, WorkerEvent.INITIALIZED])
 def test_an_unknown_number_is_refused(kind: int) -> None:
     for machine in (standing_by(), iterating()):
         assert machine.command(kind, 5) is Status.UNEXPECTED_CMD_RECEIVED
@@ -121,7 +154,7 @@ def test_a_plain_number_is_as_good_as_the_member(cmd: Cmd) -> None:
 # Errors -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cmd", Cmd)
+@pytest.mark.parametrize("cmd", [cmd for cmd in Cmd if cmd not in ASIDES])
 def test_commands_wait_until_the_initialization_is_over(cmd: Cmd) -> None:
     machine = WorkerMachine()
     with pytest.raises(

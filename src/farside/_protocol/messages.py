@@ -26,6 +26,12 @@ class Cmd(IntEnum):
     STOP_ITERATION = 3
     """Leave the pass and go back to Stand By."""
 
+    CALL = 4
+    """Call a method of the iterable, between two passes. Carries its name and arguments."""
+
+    REPORT_STACK = 5
+    """Tell where the worker's threads are. It is answered at once, and changes no state."""
+
 
 class Status(IntEnum):
     """A status: the worker says it, the parent listens.
@@ -55,6 +61,15 @@ class Status(IntEnum):
 
     ITERATOR_FAILED = 22
     """``iter()``, ``next()`` or pickling an item failed. Carries the failure. The worker ends."""
+
+    CALL_SUCCEEDED = 23
+    """The method has returned. Carries the result; the worker stands by."""
+
+    CALL_FAILED = 24
+    """The method, or pickling its result, failed. Carries the failure; the worker stands by."""
+
+    STACK_REPORTED = 25
+    """Where the worker's threads are. Carries the text."""
 
 
 EXHAUSTED = b"exhausted"

@@ -25,7 +25,8 @@ class WorkerState(IntEnum):
     INITIALIZATION = 32
     STAND_BY = 33
     ITERATION = 34
-    DONE = 35
+    CALL = 35
+    DONE = 36
 
 
 class WorkerEvent(IntEnum):
@@ -38,6 +39,8 @@ class WorkerEvent(IntEnum):
     ITERATOR_RAISED = 52
     UNKNOWN_CMD = 53
     PARENT_LOST = 54
+    CALL_RETURNED = 55
+    CALL_RAISED = 56
 
 
 class ParentState(IntEnum):
@@ -50,7 +53,9 @@ class ParentState(IntEnum):
     ITERATION = 67
     STOPPING = 68
     """STOP_ITERATION is sent; ITERATION_FINISHED has not arrived."""
-    DONE = 69
+    CALLING = 69
+    """CALL is sent; no answer has arrived."""
+    DONE = 70
 
 
 class ParentAction(IntEnum):
@@ -59,6 +64,8 @@ class ParentAction(IntEnum):
     START = 80
     STOP = 81
     CLOSE = 82
+    CALL = 83
+    ASK_FOR_STACK = 84
 
 
 class Age(IntEnum):
@@ -82,6 +89,9 @@ class ParentEvent(IntEnum):
     REFUSED = 119
     """The worker got a command that it did not expect, and ended."""
     WORKER_LOST = 120
+    CALL_RETURNED = 121
+    CALL_FAILED = 122
+    STACK = 123
 
 
 if TYPE_CHECKING:
@@ -104,27 +114,46 @@ else:
 
 def _worker_table() -> dict[tuple[WorkerState, WorkerInput], WorkerStep]:
     s, e, to = WorkerState, WorkerEvent, WorkerStep
-    return {
-        # Initialization: commands wait until it is over.
+    table: dict[tuple[WorkerState, WorkerInput], WorkerStep] = {
+        # Initialization: commands that change the state wait until it is over.
         (s.INITIALIZATION, e.INITIALIZED): to(s.STAND_BY, Status.INITIALIZATION_SUCCEEDED),
         (s.INITIALIZATION, e.INITIALIZATION_RAISED): to(s.DONE, Status.INITIALIZATION_FAILED),
-        (s.INITIALIZATION, e.PARENT_LOST): to(s.DONE, None),
         # Stand By: blocks for a command.
         (s.STAND_BY, Cmd.START_ITERATION): to(s.ITERATION, Status.ITERATION_STARTED),
         (s.STAND_BY, Cmd.STOP_ITERATION): to(s.STAND_BY, None),
+        (s.STAND_BY, Cmd.CALL): to(s.CALL, None),
         (s.STAND_BY, Cmd.ABORT): to(s.DONE, None),
         (s.STAND_BY, e.UNKNOWN_CMD): to(s.DONE, Status.UNEXPECTED_CMD_RECEIVED),
-        (s.STAND_BY, e.PARENT_LOST): to(s.DONE, None),
         # Iteration: a waiting command comes first, then the next item.
         (s.ITERATION, Cmd.STOP_ITERATION): to(s.STAND_BY, Status.ITERATION_FINISHED),
         (s.ITERATION, Cmd.ABORT): to(s.DONE, None),
         (s.ITERATION, Cmd.START_ITERATION): to(s.DONE, Status.UNEXPECTED_CMD_RECEIVED),
+        (s.ITERATION, Cmd.CALL): to(s.DONE, Status.UNEXPECTED_CMD_RECEIVED),
         (s.ITERATION, e.UNKNOWN_CMD): to(s.DONE, Status.UNEXPECTED_CMD_RECEIVED),
-        (s.ITERATION, e.PARENT_LOST): to(s.DONE, None),
         (s.ITERATION, e.ITEM_MADE): to(s.ITERATION, Status.ITERATOR_SUCCESS),
         (s.ITERATION, e.ITERATOR_EXHAUSTED): to(s.STAND_BY, Status.ITERATION_FINISHED),
         (s.ITERATION, e.ITERATOR_RAISED): to(s.DONE, Status.ITERATOR_FAILED),
+        # Call: commands that change the state wait until it is over.
+        (s.CALL, e.CALL_RETURNED): to(s.STAND_BY, Status.CALL_SUCCEEDED),
+        (s.CALL, e.CALL_RAISED): to(s.STAND_BY, Status.CALL_FAILED),
     }
+    for state in WorkerState:
+        if state is not s.DONE:
+            table[state, e.PARENT_LOST] = to(s.DONE, None)
+            table[state, Cmd.REPORT_STACK] = to(state, Status.STACK_REPORTED)
+    return table
+
+
+def _asides() -> dict[Cmd, Status]:
+    asides: dict[Cmd, Status] = {}
+    for cmd in Cmd:
+        for state in (each for each in WorkerState if each is not WorkerState.DONE):
+            step = WORKER.get((state, cmd))
+            if step is None or step.state is not state or step.push is None:
+                asides.pop(cmd, None)
+                break
+            asides[cmd] = step.push
+    return asides
 
 
 def _parent_table() -> dict[tuple[ParentState, ParentInput], ParentStep]:
@@ -137,6 +166,11 @@ def _parent_table() -> dict[tuple[ParentState, ParentInput], ParentStep]:
             s.DONE, (), e.INITIALIZATION_FAILED
         ),
         (s.STAND_BY, a.START): to(s.STARTING, (start,), None),
+        (s.STAND_BY, a.CALL): to(s.CALLING, (Cmd.CALL,), None),
+        # Calling: whoever has made the call may have given up on it, so a pass may begin.
+        (s.CALLING, (Status.CALL_SUCCEEDED, now)): to(s.STAND_BY, (), e.CALL_RETURNED),
+        (s.CALLING, (Status.CALL_FAILED, now)): to(s.STAND_BY, (), e.CALL_FAILED),
+        (s.CALLING, a.START): to(s.STARTING, (start,), None),
         # Starting: what earlier passes left behind is discarded until this one has begun.
         (s.STARTING, (Status.ITERATION_STARTED, now)): to(s.ITERATION, (), e.PASS_STARTED),
         (s.STARTING, (Status.ITERATION_STARTED, old)): to(s.STARTING, (), e.DISCARDED),
@@ -165,11 +199,17 @@ def _parent_table() -> dict[tuple[ParentState, ParentInput], ParentStep]:
     for state in (s.STARTING, s.STOPPING):
         # A pass that the parent has left may still fail; that ends the worker, so it is told.
         table[state, (Status.ITERATOR_FAILED, old)] = to(s.DONE, (), e.PASS_FAILED)
+        # A call that was under way when the pass was started; somebody may wait for it.
+        table[state, (Status.CALL_SUCCEEDED, old)] = to(state, (), e.CALL_RETURNED)
+        table[state, (Status.CALL_FAILED, old)] = to(state, (), e.CALL_FAILED)
+        table[state, (Status.STACK_REPORTED, old)] = to(state, (), e.STACK)
     for state in ParentState:
         if state is not s.DONE:
             table[state, a.CLOSE] = to(s.DONE, (abort,), None)
+            table[state, a.ASK_FOR_STACK] = to(state, (Cmd.REPORT_STACK,), None)
             table[state, e.WORKER_LOST] = to(s.DONE, (), e.WORKER_LOST)
-    for state in (s.STAND_BY, s.STARTING, s.ITERATION, s.STOPPING):
+            table[state, (Status.STACK_REPORTED, now)] = to(state, (), e.STACK)
+    for state in (s.STAND_BY, s.CALLING, s.STARTING, s.ITERATION, s.STOPPING):
         for age in Age:
             table[state, (Status.UNEXPECTED_CMD_RECEIVED, age)] = to(s.DONE, (), e.REFUSED)
     return table
@@ -177,6 +217,10 @@ def _parent_table() -> dict[tuple[ParentState, ParentInput], ParentStep]:
 
 WORKER = _worker_table()
 """``(state, command or event) → (next state, status to push)`` of the worker."""
+
+ASIDES = _asides()
+"""The commands that leave a worker where it is, whatever its state, and what each is answered with.
+Any thread of the worker may answer them."""
 
 PARENT = _parent_table()
 """``(state, action, or (status, age)) → (next state, commands to send, event)`` of the parent."""
