@@ -280,7 +280,9 @@ def test_take_over_goes_on_with_another_session() -> None:
     channel.script += [status(STARTED, 1)]
     other_channel.script += [status(STARTED, 1), items(1, "a"), status(FINISHED, 1)]
     results = iterate_results(
-        session, enter_iteration_mode(session), lambda _: (other, enter_iteration_mode(other))
+        session,
+        enter_iteration_mode(session),
+        lambda _: lambda: (other, enter_iteration_mode(other)),
     )
     next(results)
     assert list(results) == ["a"]

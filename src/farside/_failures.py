@@ -70,6 +70,14 @@ def superseded(before: int, now: int) -> PassSupersededError:
     )
 
 
+def torn() -> ProtocolError:
+    """Make the error for a worker with which the parent may be out of step."""
+    return ProtocolError(
+        "an exception of a signal handler struck in the middle of a step of the "
+        "protocol, so the worker was ended; make a new iterable to go on"
+    )
+
+
 def died(worker: str, status: ExitStatus, last_index: int | None, state: str) -> WorkerDiedError:
     """Make the error for a worker that ended without a word."""
     hint = ""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._options import Options
-    from ._passes import Pass
+    from ._passes import Begin, Pass
 
 T = TypeVar("T")
 
@@ -170,7 +170,7 @@ class RemoteIterable(Generic[T]):
             session.close()
             if session.refused is None:
                 raise
-            return self._open_fallback(session, error)
+            return self._open(self._check_fallback(session, error))
         except BaseException:
             if session is not None:
                 session.close()
@@ -179,7 +179,12 @@ class RemoteIterable(Generic[T]):
             raise
         return session
 
-    def _open_fallback(self, refused: Session, error: FarsideError) -> Session:
+    def _check_fallback(self, refused: Session, error: FarsideError) -> str:
+        """Return what takes over where a module refuses to load, with a warning.
+
+        Raises:
+            BackendUnavailableError: nothing may.
+        """
         module = refused.refused
         self._reason = f"the extension module {module} does not support loading in subinterpreters"
         fallback = self._options.fallback
@@ -191,16 +196,21 @@ class RemoteIterable(Generic[T]):
                 reason=self._reason,
             ) from error
         _warn_of_fallback(fallback, self._reason)
-        return self._open(fallback)
+        return fallback
 
-    def _take_over(self, failed: Session) -> tuple[Session, Pass] | None:
+    def _take_over(self, failed: Session) -> Begin | None:
         """Go on with the fallback, if no item was taken that the user would get again."""
         if failed.refused is None or failed.delivered or failed is not self._session:
             return None
         assert failed.failure is not None
-        failed.close()
-        self._session = self._open_fallback(failed, failed.failure)
-        return self._session, enter_iteration_mode(self._session)
+        fallback = self._check_fallback(failed, failed.failure)
+
+        def begin() -> tuple[Session, Pass]:
+            failed.close()
+            self._session = session = self._open(fallback)
+            return session, enter_iteration_mode(session)
+
+        return begin
 
 
 def _warn_of_fallback(backend: str, reason: str) -> None:

@@ -17,9 +17,14 @@ from .errors import ExhaustedIteratorWarning, NotPicklableError, ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
+    from typing import TypeAlias
 
     from ._session import Session
     from ._transport.frames import Frame
+    from .errors import FarsideError
+
+    Begin: TypeAlias = Callable[[], "tuple[Session, Pass]"]
+    TakeOver: TypeAlias = Callable[["Session"], "Begin | None"]
 
 _USED_UP = (
     "this pass is empty, since fn returned a one-shot iterator that an earlier pass has used up; "
@@ -41,6 +46,7 @@ class Pass:
         taken: how many items the worker may take for taken by the user.
         cancelled: whether what has arrived must not be taken any more.
         used_up: the worker says that an earlier pass had used the iterator up.
+        wake: what to call, in any thread, when something has changed; None: nobody waits so.
     """
 
     __slots__ = (
@@ -53,6 +59,7 @@ class Pass:
         "received",
         "taken",
         "used_up",
+        "wake",
     )
 
     def __init__(self, epoch: int) -> None:
@@ -65,17 +72,30 @@ class Pass:
         self.received = 0
         self.taken = 0
         self.used_up = False
+        self.wake: Callable[[], object] | None = None
 
     @property
     def last_index(self) -> int | None:
         """Index of the last item that has arrived."""
         return self.received - 1 if self.received else None
 
+    @property
+    def ready(self) -> bool:
+        """Whether there is no reason to wait."""
+        return bool(self.inbox) or self.over
+
+    def arrive(self, frame: Frame) -> None:
+        """Take in a frame of items."""
+        self.received += frame.items
+        self.inbox.append(frame)
+        self._tell()
+
     def finish(self, error: Exception | None) -> None:
         """Let nothing more arrive; what has arrived can still be taken."""
         if not self.over:
             self.error = error
             self.over = True
+            self._tell()
 
     def cancel(self, error: Exception) -> None:
         """Let nothing more arrive, and drop what was not taken.
@@ -88,6 +108,12 @@ class Pass:
         self.over = self.cancelled = True
         self.inbox.clear()
         self.entries.clear()
+        self._tell()
+
+    def _tell(self) -> None:
+        wake = self.wake
+        if wake is not None:
+            wake()
 
 
 def enter_iteration_mode(session: Session) -> Pass:
@@ -115,8 +141,74 @@ def drain(session: Session, this: Pass) -> None:
         session.receive(this)
 
 
+OVER: list[Any] = []
+"""What `Course.step` returns at the end."""
+
+SPOILT = (NotPicklableError, ProtocolError)
+"""What opening a frame, or taking items from it, raises when it is of no use."""
+
+
+class Course:
+    """An iterator's way through a pass, step by step. It never waits, unless `step` begins anew.
+
+    Args:
+        session: the worker's session.
+        this: the pass.
+        take_over: asked when the pass has failed. It may return what begins a pass of another
+            worker, to go on with; that may take long.
+
+    Attributes:
+        session, this: where the next items come from.
+        begin: what has to be called before the next step, by `begin_anew`, or None.
+    """
+
+    __slots__ = ("_take_over", "begin", "session", "this")
+
+    def __init__(self, session: Session, this: Pass, take_over: TakeOver) -> None:
+        self.session = session
+        self.this = this
+        self.begin: Begin | None = None
+        self._take_over = take_over
+
+    def step(self) -> Iterable[Any] | None:
+        """Return what yields the next items; None while there are none, `OVER` at the end.
+
+        Raises:
+            FarsideError: the pass failed, was superseded, or the iterable was closed.
+        """
+        this = self.this
+        if this.inbox:
+            self.session.delivered = True
+            return _open(self.session, this)
+        if not this.over:
+            return None
+        if this.error is not None:
+            self.begin = self._take_over(self.session)
+            if self.begin is None:
+                raise this.error
+            return None
+        if this.used_up:
+            warn(_USED_UP, ExhaustedIteratorWarning)
+        return OVER
+
+    def begin_anew(self) -> None:
+        """Go on with another worker. It has to be started, which takes time."""
+        begin, self.begin = self.begin, None
+        assert begin is not None
+        self.session, self.this = begin()
+
+    def spoilt(self, error: FarsideError) -> None:
+        """End the worker, which has sent what is of no use here, unless it has failed itself."""
+        if self.session.failure is None:
+            self.session.fail(error)
+
+    def leave(self) -> None:
+        """Stop the pass, unless it is over."""
+        self.session.stop_pass(self.this.epoch)
+
+
 def iterate_results(
-    session: Session, this: Pass, take_over: Callable[[Session], tuple[Session, Pass] | None]
+    session: Session, this: Pass, take_over: TakeOver
 ) -> Generator[Any, None, None]:
     """Yield the items of a pass.
 
@@ -126,33 +218,28 @@ def iterate_results(
     Args:
         session: the worker's session.
         this: the pass.
-        take_over: asked when the pass has failed; may return another worker's session and pass
-            to go on with.
+        take_over: see `Course`.
 
     Raises:
         FarsideError: the pass failed, was superseded, or the iterable was closed.
         NotPicklableError: an item does not unpickle here.
     """
+    course = Course(session, this, take_over)
     try:
         yield None
-        while True:
-            drain(session, this)
-            while this.inbox or not this.over:
-                if not this.inbox:
-                    session.receive(this)
-                    continue
-                session.delivered = True
-                yield from _open(session, this)
-            if this.error is None:
-                break
-            other = take_over(session)
-            if other is None:
-                raise this.error
-            session, this = other
-        if this.used_up:
-            warn(_USED_UP, ExhaustedIteratorWarning)
+        drain(session, this)
+        while (items := course.step()) is not OVER:
+            if items is not None:
+                yield from items
+            elif course.begin is not None:
+                course.begin_anew()
+            else:
+                course.session.receive(course.this)
+    except SPOILT as error:
+        course.spoilt(error)
+        raise
     finally:
-        session.stop_pass(this.epoch)
+        course.leave()
 
 
 def _open(session: Session, this: Pass) -> Iterable[Any]:
@@ -160,13 +247,8 @@ def _open(session: Session, this: Pass) -> Iterable[Any]:
     try:
         frame = this.inbox.popleft()
     except IndexError:  # another thread has cancelled the pass since
-        return ()
-    try:
-        entries = unpack(frame)
-    except ProtocolError as error:
-        session.fail(error)
-        raise
-    this.entries = entries
+        return []
+    this.entries = entries = unpack(frame)
     if this.cancelled:  # by another thread, just now
         entries.clear()
     if session.counts_items or not all_atoms(entries):
@@ -202,11 +284,8 @@ def _decode_each(
 
 
 def _not_here(session: Session, index: int, error: Exception) -> NotPicklableError:
-    """End the worker, one of whose items does not unpickle in this process."""
-    problem = NotPicklableError(
+    return NotPicklableError(
         f"the item of index {index} came from the {session.name} and does not unpickle here "
         f"({type(error).__name__}: {error}); make what it refers to importable in the parent",
         item_index=index,
     )
-    session.fail(problem)
-    return problem

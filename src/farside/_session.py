@@ -114,7 +114,8 @@ class Session:
         Raises:
             IterableClosedError: there is no worker any more.
         """
-        self._check_torn()
+        if self._turn.torn and self.state is not ParentState.DONE:
+            self.fail(_failures.torn())
         return self._turn.run(self._start_pass)
 
     def stop_pass(self, epoch: int) -> None:
@@ -128,11 +129,49 @@ class Session:
     def receive(self, wanted: Pass) -> None:
         """Wait until something arrives. What it was is in `wanted` and in `state` afterwards."""
         with_lock(self._reading, lambda: self._receive(wanted))
+        self.settle()
+
+    def receive_now(self, wanted: Pass) -> bool:
+        """Take in what has arrived, without waiting.
+
+        Returns:
+            Whether there was anything, for this pass or another. Also False while another thread
+            receives.
+
+        Raises:
+            ChannelClosedError, ProtocolError: the worker is lost. `settle` has to be told, which
+                may wait.
+        """
+        with HeldBack():
+            if not self._reading.acquire(blocking=False):
+                return False
+            try:
+                self._prepare(wanted)
+                if not self._frames and not self.worker.channel.receive_now(self._frames):
+                    return False
+                self._turn.run(self._handle_frames)
+                return True
+            finally:
+                self._reading.release()
+
+    def settle(self, error: FarsideError | None = None) -> None:
+        """Do what is left to do after a failure, if there was any. It may wait.
+
+        Args:
+            error: what `receive_now` has raised.
+        """
+        if error is not None:
+            with_lock(self._reading, lambda: self._end_by(error))
         if self.failure is not None:
             # The worker is ending by itself. An iterable that nobody closes after a failure
             # should not leave a process behind, and it takes only some milliseconds.
             self.worker.channel.close()
             self.worker.wait(_FAREWELL_SECONDS)
+
+    def expire(self, wanted: Pass) -> None:
+        """End the worker if nothing has arrived up to now: the time is up. It may wait."""
+        with_lock(self._reading, lambda: None if wanted.ready else self._time_out())
+        self.settle()
 
     def take(self, this: Pass, count: int) -> None:
         """Book that further items of a pass were taken."""
@@ -180,20 +219,28 @@ class Session:
     # Inside ---------------------------------------------------------------------------------
 
     def _receive(self, wanted: Pass) -> None:
-        if wanted.inbox or wanted.over:
+        if wanted.ready:
             return  # another thread has received it
-        self._check_torn()
-        # Should another pass have said something about this word since, it is put right.
-        self.worker.channel.take(wanted.epoch, wanted.taken)
         try:
+            self._prepare(wanted)
             if self._frames or self.worker.channel.receive(self._frames, self._options.timeout):
                 self._turn.run(self._handle_frames)
             else:
                 self._time_out()
-        except ChannelClosedError:
+        except (ChannelClosedError, ProtocolError) as error:
+            self._end_by(error)
+
+    def _prepare(self, wanted: Pass) -> None:
+        if self._turn.torn and self.state is not ParentState.DONE:
+            raise _failures.torn()
+        # Should another pass have said something about this word since, it is put right.
+        self.worker.channel.take(wanted.epoch, wanted.taken)
+
+    def _end_by(self, error: FarsideError) -> None:
+        if isinstance(error, ChannelClosedError):
             lifetime.park_at_exit()
             self._lose()
-        except ProtocolError as error:
+        else:
             self.fail(error)
 
     def _start_pass(self) -> Pass:
@@ -208,16 +255,6 @@ class Session:
     def _say_goodbye(self) -> None:
         self._hang_up()
         self._pass.cancel(_failures.closed(None))
-
-    def _check_torn(self) -> None:
-        """End a worker with which the parent may be out of step."""
-        if self._turn.torn and self.state is not ParentState.DONE:
-            self.fail(
-                ProtocolError(
-                    "an exception of a signal handler struck in the middle of a step of the "
-                    "protocol, so the worker was ended; make a new iterable to go on"
-                )
-            )
 
     def _stop(self, epoch: int) -> None:
         if epoch != self._machine.epoch or self._foreign_to:
@@ -247,8 +284,7 @@ class Session:
         event = self._machine.receive(frame.kind, frame.epoch)
         this = self._pass
         if event is ParentEvent.ITEM:
-            this.received += frame.items
-            this.inbox.append(frame)
+            this.arrive(frame)
         elif event is ParentEvent.PASS_FINISHED:
             this.used_up = frame.body == EXHAUSTED
             this.finish(None)
