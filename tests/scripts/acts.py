@@ -31,12 +31,19 @@ class Sign:
             fifo.read()
 
 
+def hold_the_gil(fd: int) -> None:
+    """Wait for a byte, in C code that keeps the GIL and is not disturbed by signals."""
+    import ctypes
+
+    ctypes.PyDLL(None).read(fd, ctypes.create_string_buffer(1), 1)
+
+
 class Acts:
     """Yields the pid of its process, and goes to where `act` stays.
 
     ``idle`` ends the pass, ``produce`` yields for ever, ``credit`` does so with ``buffer_size=1``
     until it has to wait, ``send`` sends a large item that nobody takes, ``loop`` runs Python code,
-    ``sleep`` is blocked in C.
+    ``sleep`` is blocked in C, ``gil`` too but holds the GIL.
     """
 
     def __init__(self, act: str, sign: Sign) -> None:
@@ -56,6 +63,8 @@ class Acts:
         self.sign.give()
         if self.act == "sleep":
             time.sleep(3600)
+        if self.act == "gil":
+            hold_the_gil(os.pipe()[0])
         while self.act == "loop":
             pass
         while True:

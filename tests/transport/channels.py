@@ -3,10 +3,11 @@
 A further transport is a further entry of `TRANSPORTS`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeAlias
 
 from farside._transport.channel import ParentChannel, WorkerChannel
+from farside._transport.descriptors import Descriptor
 from farside._transport.pipes import WorkerEnds, open_channel
 from farside._transport.worker_pipes import PipeWorkerChannel
 
@@ -42,7 +43,7 @@ def pipe_worker(ends: WorkerEnds) -> PipeWorkerChannel:
     return PipeWorkerChannel(*(end.fileno() for end in ends))
 
 
-def close_all(ends: WorkerEnds) -> None:
+def close_all(ends: Iterable[Descriptor]) -> None:
     """Close the worker's ends, as the end of its process does."""
     for end in ends:
         end.close()

@@ -4,16 +4,16 @@ import os
 import pickle
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from farside._protocol.messages import Cmd, Status
-from farside._transport.descriptors import bequeathed
+from farside._transport.descriptors import Descriptor, bequeathed, pipe
 from farside._transport.frames import Frame
-from farside._transport.pipes import PipeParentChannel, WorkerEnds, open_channel
+from farside._transport.pipes import PipeParentChannel, open_channel
 from farside._worker import listener
 from farside._worker.job import Job
 from farside._worker.process import main
@@ -22,6 +22,8 @@ from tests.transport.background import SECONDS
 from tests.transport.channels import ARENA, close_all
 from tests.transport.children import exit_code, fork
 from tests.worker.harness import BUDGET, items_of, make_job, saying
+
+Ends: TypeAlias = Sequence[Descriptor]
 
 
 class Child:
@@ -48,7 +50,7 @@ class Child:
         return items
 
 
-def numbers(ends: WorkerEnds) -> list[Any]:
+def numbers(ends: Ends) -> list[Any]:
     return [end.fileno() for end in ends]
 
 
@@ -60,10 +62,12 @@ def _much_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def forked_worker(
-    job: Job | None, *, code: int = 0, hand_over: Callable[[WorkerEnds], list[Any]] = numbers
+    job: Job | None, *, code: int = 0, hand_over: Callable[[Ends], list[Any]] = numbers
 ) -> Iterator[Child]:
     """Have a worker in a forked child, which must end with a given code."""
-    parent, ends = open_channel(ARENA)
+    parent, of_channel = open_channel(ARENA)
+    lifeline, held = pipe()
+    ends = (*of_channel, lifeline)
     with bequeathed(ends):
         child = Child(fork(lambda: main(hand_over(ends), job)), parent)
     close_all(ends)
@@ -72,6 +76,7 @@ def forked_worker(
     finally:
         parent.close()
         assert exit_code(child.pid) == code
+        held.close()
 
 
 def test_a_job_that_was_handed_over_runs() -> None:
@@ -99,7 +104,7 @@ class Passed:
 
 
 def test_ends_that_multiprocessing_has_passed() -> None:
-    def hand_over(ends: WorkerEnds) -> list[Any]:
+    def hand_over(ends: Ends) -> list[Any]:
         return [Passed(fd) for fd in numbers(ends)]
 
     with forked_worker(make_job(lambda: "ab"), hand_over=hand_over) as child:
@@ -110,7 +115,7 @@ def test_ends_that_multiprocessing_has_passed() -> None:
 def test_the_workers_own_children_do_not_inherit_its_ends() -> None:
     given: list[int] = []
 
-    def hand_over(ends: WorkerEnds) -> list[Any]:
+    def hand_over(ends: Ends) -> list[Any]:
         given.extend(numbers(ends))
         for fd in given:
             os.set_inheritable(fd, True)  # as a spawned process gets them
@@ -119,7 +124,7 @@ def test_the_workers_own_children_do_not_inherit_its_ends() -> None:
     job = make_job(lambda: [os.get_inheritable(fd) for fd in given])
     with forked_worker(job, hand_over=hand_over) as child:
         assert child.receive().kind == Status.INITIALIZATION_SUCCEEDED
-        assert child.one_pass() == [False] * 4
+        assert child.one_pass() == [False] * 5
 
 
 def test_the_parents_signal_handlers_are_not_the_workers() -> None:

@@ -15,7 +15,7 @@ from multiprocessing import reduction
 from typing import TYPE_CHECKING, Any
 
 from .._transport import codec
-from .._transport.descriptors import Descriptor, bequeathed
+from .._transport.descriptors import Descriptor, bequeathed, pipe
 from .._transport.interrupts import HeldBack, with_lock
 from .._transport.pipes import open_channel
 from .._worker.job import JOB, Job
@@ -25,10 +25,11 @@ from . import interpreters, lifetime, surroundings
 from .base import Availability, Backend, ExitStatus, Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from multiprocessing.process import BaseProcess
 
     from .._options import Options
-    from .._transport.pipes import PipeParentChannel, WorkerEnds
+    from .._transport.pipes import PipeParentChannel
 
 _REAP_SECONDS = 1.0
 """How long the exit code may lag behind the end of the process: a fork server reports it."""
@@ -194,7 +195,7 @@ def _arm() -> None:
 class _Passed:
     """The worker's ends of the pipes, on their way through multiprocessing."""
 
-    def __init__(self, ends: WorkerEnds) -> None:
+    def __init__(self, ends: Sequence[Descriptor]) -> None:
         self._ends = ends
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -202,7 +203,10 @@ class _Passed:
 
 
 def _start_worker(context: Any, options: Options, job: Job | None) -> ProcessWorker:
-    channel, ends = open_channel(options.arena_bytes)
+    channel, of_channel = open_channel(options.arena_bytes)
+    lifeline, held = pipe()
+    channel.keep(held)
+    ends = (*of_channel, lifeline)
     try:
         process = _start_process(context, ends, job, daemon=options.daemon)
     except BaseException:
@@ -216,7 +220,7 @@ def _start_worker(context: Any, options: Options, job: Job | None) -> ProcessWor
 
 def _start_process(
     context: Any,  # contexts share no public type
-    ends: WorkerEnds,
+    ends: Sequence[Descriptor],
     job: Job | None,
     *,
     daemon: bool,

@@ -141,6 +141,11 @@ class PipeParentChannel(ParentChannel):
         self._in_step = True
         self._streaming = False
         self._guarded = sigpipe.kills()
+        self._kept: list[Descriptor] = []
+
+    def keep(self, descriptor: Descriptor) -> None:
+        """Own one more descriptor, and close it with the channel."""
+        self._kept.append(descriptor)
 
     def _lend(self, slot: int, offset: int, nbytes: int) -> memoryview:
         if slot >= SLOTS or offset + nbytes > self._arena_bytes:
@@ -304,4 +309,6 @@ class PipeParentChannel(ParentChannel):
     def close(self) -> None:
         self._commands.close()
         self._wakes.close()
+        for each in self._kept:
+            each.close()
         self.stop_receiving()

@@ -2,5 +2,6 @@
 
 `process` and `interpreter` (the entry points, one for each backend), `serve` (what they share),
 `execute` (execute_iterable: the protocol), `listener` (hears commands while user code runs),
-`job` (what the worker is given), `failure` (exceptions as data).
+`lifeline` (ends a process that is stuck when its parent is gone), `job` (what the worker is given),
+`failure` (exceptions as data).
 """

@@ -7,6 +7,7 @@ import signal
 
 from .._transport.allocate import use
 from .._transport.worker_pipes import PipeWorkerChannel
+from .lifeline import tie
 from .serve import serve
 
 TYPE_CHECKING = False
@@ -20,7 +21,8 @@ def main(ends: Iterable[int], job: Job | None) -> None:
     """Run a worker in this process.
 
     Args:
-        ends: the worker's ends of the pipes: numbers, or what multiprocessing made of them.
+        ends: the worker's ends of the pipes, and of the one that ties it to its parent: numbers, or
+            what multiprocessing made of them.
         job: the job, when the process was forked; else it comes through the channel.
     """
     # Ctrl-C reaches the whole process group; the parent alone decides what it means.
@@ -32,6 +34,8 @@ def main(ends: Iterable[int], job: Job | None) -> None:
     for fd in fds:
         # A spawned process gets them inheritable; its own children must not hold them open.
         os.set_inheritable(fd, False)
+    *fds, lifeline = fds
+    tie(lifeline)
     channel = PipeWorkerChannel(*fds)
     use(channel.arena)
     serve(channel, job, last_resort=lambda: os._exit(1))
