@@ -83,6 +83,9 @@ class ScriptedChannel(ParentChannel):
     def watch(self, sentinel: int) -> None:
         raise NotImplementedError
 
+    def interrupt(self) -> None:
+        pass  # nobody waits
+
     def stop_receiving(self) -> None:
         self.told.append(("stop receiving",))
 

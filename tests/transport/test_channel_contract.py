@@ -63,6 +63,48 @@ def test_frames_that_several_threads_of_the_worker_send_stay_whole(pair: Pair) -
     assert sorted(frame.kind for frame in frames) == [1] * 20 + [2] * 20 + [3] * 20
 
 
+def test_what_is_posted_arrives_in_order_with_what_is_sent(pair: Pair) -> None:
+    assert pair.worker.post(1, 2, [b"a", b"b"], 0)
+    pair.worker.send(3, 4)
+    assert not pair.worker.post(5, 6, [HUGE[: 1 << 19]], 0)
+    assert not pair.worker.post(7, 8, [b"c"], 0)
+    flushing = Background(pair.worker.flush)
+    assert at_parent(pair, 4) == [
+        Frame(1, 2, b"ab"),
+        Frame(3, 4, b""),
+        Frame(5, 6, HUGE[: 1 << 19]),
+        Frame(7, 8, b"c"),
+    ]
+    flushing.result()
+
+
+def test_a_worker_that_has_retired_sends_nothing(pair: Pair) -> None:
+    pair.worker.retire()
+    with pytest.raises(ChannelClosedError):
+        pair.worker.send(1, 2)
+    with pytest.raises(ChannelClosedError):
+        pair.worker.post(1, 2, [], 0)
+
+
+def test_a_parent_that_waits_can_be_interrupted(pair: Pair) -> None:
+    got: deque[Frame] = deque()
+    waiting = Background(pair.parent.receive, got, None)
+    pair.parent.interrupt()
+    assert waiting.result()
+    assert not got
+    pair.worker.send(1, 2)
+    assert at_parent(pair) == [Frame(1, 2, b"")]
+
+
+def test_an_interruption_waits_for_who_waits_next(pair: Pair) -> None:
+    pair.parent.interrupt()
+    pair.parent.interrupt()
+    got: deque[Frame] = deque()
+    assert pair.parent.receive(got, None)
+    assert not got
+    assert not pair.parent.receive(got, 0.01)
+
+
 def test_parts_are_joined(pair: Pair) -> None:
     pair.worker.send(1, 2, [b"a", b"", memoryview(b"bc"), memoryview(bytearray(b"d")), b""])
     assert at_parent(pair) == [Frame(1, 2, b"abcd")]

@@ -67,7 +67,7 @@ def test_what_is_left_after_a_partial_write(parts: list[bytes], data: st.DataObj
     whole = b"".join(parts)
     count = data.draw(st.integers(min_value=0, max_value=len(whole)))
     left = [memoryview(part) if i % 2 else part for i, part in enumerate(parts)]
-    left = pipe_io._left(left, count)
+    left = pipe_io.left_of(left, count)
     assert b"".join(left) == whole[count:]
     assert bool(b"".join(left)) == bool(left)  # nothing is left of nothing: the loop ends
 

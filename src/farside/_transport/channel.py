@@ -115,6 +115,10 @@ class ParentChannel(ABC):
         """
 
     @abstractmethod
+    def interrupt(self) -> None:
+        """Let a thread that is in `receive`, or the next one, return at once: True, for nothing."""
+
+    @abstractmethod
     def stop_receiving(self) -> None:
         """Close the upward stream only.
 
@@ -159,6 +163,38 @@ class WorkerChannel(ABC):
         Raises:
             ChannelClosedError: the parent does not receive any more.
         """
+
+    @abstractmethod
+    def post(self, kind: int, epoch: int, parts: Sequence[Part], patience: float) -> bool:
+        """Send a frame up without waiting for the parent.
+
+        What finds no room waits in memory, and goes ahead of the next frame.
+
+        Args:
+            kind: what it is.
+            epoch: the pass that it speaks of.
+            parts: its body.
+            patience: seconds to wait for room when too much waits already.
+
+        Returns:
+            Whether nothing waits. If something does, `flush` has to be called by and by.
+
+        Raises:
+            BlockingIOError: too much waits still; the frame is dropped.
+            ChannelClosedError: the parent does not receive any more.
+        """
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Send what was posted and waits; wait for the parent to make room.
+
+        Raises:
+            ChannelClosedError: the parent does not receive any more.
+        """
+
+    @abstractmethod
+    def retire(self) -> None:
+        """Send nothing any more: whoever owns the stream is about to close it."""
 
     @abstractmethod
     def receive(self, into: deque[Frame]) -> None:

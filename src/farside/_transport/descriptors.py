@@ -114,11 +114,18 @@ class Bell:
         return self._read.fileno()
 
     def ring(self) -> None:
-        """Make it readable, for good."""
+        """Make it readable, until `hush`."""
         try:
             os.write(self._write.fileno(), b"\1" + bytes(7))  # eventfd takes 8 bytes
         except (ChannelClosedError, OSError):
             pass  # closed already, and so heard
+
+    def hush(self) -> None:
+        """Make it unreadable again; it must have been rung."""
+        try:
+            os.read(self._read.fileno(), 1 << 12)
+        except (ChannelClosedError, OSError):
+            pass  # closed
 
     def close(self) -> None:
         """Close it, once."""

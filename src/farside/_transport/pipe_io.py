@@ -41,13 +41,13 @@ def write_frame(
             except BlockingIOError:
                 wait_for(fd, select.POLLOUT)
                 continue
-            queue = _left(queue, count)
+            queue = left_of(queue, count)
     except OSError as error:
         check_gone(error)
         raise ChannelClosedError("the other end of the channel is closed") from None
 
 
-def _left(queue: list[Part], count: int) -> list[Part]:
+def left_of(queue: list[Part], count: int) -> list[Part]:
     """Return what is left to write when `count` bytes were."""
     done = 0
     for part in queue:

@@ -131,6 +131,7 @@ class PipeParentChannel(ParentChannel):
         # signal handler may close in the middle of that: hence it is reentrant.
         self._receiving = threading.RLock()
         self._stopped = False
+        self._interrupted = False
         self._decoder = Decoder(self._lend)
         self._poll = select.poll()
         self._poll.register(frames.fileno(), select.POLLIN)
@@ -201,7 +202,7 @@ class PipeParentChannel(ParentChannel):
         try:
             while True:
                 if self._wait(deadline, _DAY_MS):
-                    if self._take_in(into):
+                    if self._take_in(into) or self._is_interrupted():
                         return True
                 elif deadline is not None and time.monotonic() >= deadline:
                     return False
@@ -292,6 +293,17 @@ class PipeParentChannel(ParentChannel):
             if fd not in self._quiet:
                 self._peer_ended = True
         return bool(events)
+
+    def interrupt(self) -> None:
+        self._bell.ring()
+        self._interrupted = True  # whoever sees it knows that the bell was rung
+
+    def _is_interrupted(self) -> bool:
+        if not self._interrupted or self._stopped:
+            return False
+        self._interrupted = False
+        self._bell.hush()
+        return True
 
     def stop_receiving(self) -> None:
         self._stopped = True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import threading
 
 from ..errors import ChannelClosedError
 from .arena import Arena
@@ -20,10 +19,10 @@ from .board import (
     total_of,
 )
 from .channel import WorkerChannel
-from .frames import Decoder
-from .interrupts import with_lock
+from .codec import size
+from .frames import Decoder, header
 from .memory import Mapping
-from .pipe_io import write_frame
+from .writer import FrameWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,8 +46,7 @@ class PipeWorkerChannel(WorkerChannel):
     def __init__(self, commands: int, wakes: int, frames: int, memory: int) -> None:
         self._commands = commands
         self._wakes = wakes
-        self._frames = frames
-        self._sending = threading.Lock()  # held while one frame is written
+        self._writer = FrameWriter(frames)
         self._decoder = Decoder()
         mapping = Mapping(memory)
         self._board = mapping.board
@@ -68,14 +66,19 @@ class PipeWorkerChannel(WorkerChannel):
         count: int = 0,
         refs: Sequence[Ref] = (),
     ) -> None:
-        with_lock(self._sending, lambda: self._send(kind, epoch, parts, count, refs))
-
-    def _send(
-        self, kind: int, epoch: int, parts: Sequence[Part], count: int, refs: Sequence[Ref]
-    ) -> None:
         # Before the frame: a parent that has it and waits again says so again.
         self._attention[PARENT_WAITS] = 0
-        write_frame(self._frames, kind, epoch, parts, count=count, refs=refs)
+        self._writer.send([header(kind, epoch, size(parts), count, refs), *parts])
+
+    def post(self, kind: int, epoch: int, parts: Sequence[Part], patience: float) -> bool:
+        self._attention[PARENT_WAITS] = 0
+        return self._writer.post([header(kind, epoch, size(parts)), *parts], patience)
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+    def retire(self) -> None:
+        self._writer.close()
 
     def receive(self, into: deque[Frame]) -> None:
         before = len(into)

@@ -1,0 +1,158 @@
+"""The writer of frames: whole, in order, and without waiting where that was promised."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside._transport import pipe_io, writer
+from farside._transport.frames import Decoder, Frame, header
+from farside._transport.writer import FrameWriter
+from farside.errors import ChannelClosedError
+from tests.transport.background import Background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SMALL = 100
+LARGE = 1 << 19
+"""More than a pipe holds."""
+TOO_LARGE = 1 << 21
+"""More than may wait as well."""
+
+
+class Piped:
+    """A writer, and a reader that has not begun."""
+
+    def __init__(self) -> None:
+        self.read, self.write = os.pipe()
+        self.writer = FrameWriter(self.write)
+        self._decoder = Decoder()
+
+    def frames(self, count: int) -> list[Frame]:
+        got: list[Frame] = []
+        while len(got) < count:
+            self._decoder.filled(os.readv(self.read, [self._decoder.buffer()]), got)
+        return got
+
+    def kinds(self, count: int) -> list[int]:
+        frames = self.frames(count)
+        assert all(frame.body == bytes([frame.kind]) * len(frame.body) for frame in frames)
+        return [frame.kind for frame in frames]
+
+
+@pytest.fixture
+def piped() -> Iterator[Piped]:
+    made = Piped()
+    yield made
+    os.close(made.read)
+    os.close(made.write)
+
+
+def frame(kind: int, length: int = SMALL) -> list[bytes | memoryview]:
+    return [header(kind, 0, length), bytes([kind]) * length]
+
+
+def test_what_is_posted_and_fits_is_written_at_once(piped: Piped) -> None:
+    assert piped.writer.post(frame(1), 0)
+    assert piped.kinds(1) == [1]
+    assert os.get_blocking(piped.write)
+
+
+def test_what_does_not_fit_waits_and_goes_ahead_of_the_next_frame(piped: Piped) -> None:
+    assert not piped.writer.post(frame(1, LARGE), 0)
+    assert not piped.writer.post(frame(2), 0)
+    sending = Background(piped.writer.send, frame(3))
+    assert piped.kinds(3) == [1, 2, 3]
+    sending.result()
+
+
+def test_a_flush_sends_what_waits(piped: Piped) -> None:
+    assert not piped.writer.post(frame(1, LARGE), 0)
+    flushing = Background(piped.writer.flush)
+    assert piped.kinds(1) == [1]
+    flushing.result()
+
+
+def test_posting_does_not_wait_for_who_is_blocked_in_sending(piped: Piped) -> None:
+    sending = Background(piped.writer.send, frame(1, LARGE))
+    while not piped.writer._writing:  # it has begun, and cannot end
+        assert sending.thread.is_alive()
+    assert not piped.writer.post(frame(2), 0)
+    assert piped.kinds(1) == [1]
+    sending.result()
+    piped.writer.flush()
+    assert piped.kinds(1) == [2]
+
+
+def test_too_much_is_refused_and_there_is_room_again_afterwards(piped: Piped) -> None:
+    assert not piped.writer.post(frame(1, TOO_LARGE), 0)
+    with pytest.raises(BlockingIOError):
+        piped.writer.post(frame(2), 0)
+    with pytest.raises(BlockingIOError):
+        piped.writer.post(frame(2), 0.01)
+    reading = Background(piped.kinds, 2)
+    assert piped.writer.post(frame(3), 20)
+    piped.writer.flush()
+    assert reading.result() == [1, 3]
+
+
+def test_what_is_sent_in_the_middle_of_a_frame_by_its_own_thread_follows(
+    piped: Piped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acts: list[Callable[[], object]] = [
+        lambda: piped.writer.post(frame(3), 0),
+        lambda: piped.writer.send(frame(2)),
+    ]
+
+    def left_of(parts: Any, count: int) -> Any:
+        if acts:
+            acts.pop()()
+        return pipe_io.left_of(parts, count)
+
+    monkeypatch.setattr(writer, "left_of", left_of)
+    piped.writer.send(frame(1))
+    assert piped.kinds(3) == [1, 2, 3]
+
+
+def test_an_exception_from_outside_leaves_no_frame_cut(
+    piped: Piped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strike(*_: object) -> None:
+        raise SystemExit
+
+    os.set_blocking(piped.write, False)
+    monkeypatch.setattr(writer, "wait_for", strike)
+    with pytest.raises(SystemExit):
+        piped.writer.send(frame(1, LARGE))  # a part of it is written
+    os.set_blocking(piped.write, True)
+    sending = Background(piped.writer.send, frame(2))
+    assert piped.kinds(2) == [1, 2]
+    sending.result()
+
+
+def test_nobody_who_reads_is_told_to_all(piped: Piped) -> None:
+    os.close(piped.read)
+    try:
+        with pytest.raises(ChannelClosedError):
+            piped.writer.send(frame(1))
+        with pytest.raises(ChannelClosedError):
+            piped.writer.post(frame(1), 0)
+    finally:
+        piped.read = os.open(os.devnull, os.O_RDONLY)
+
+
+def test_after_its_end_nothing_is_written(piped: Piped) -> None:
+    piped.writer.post(frame(1, LARGE), 0)
+    piped.writer.close()
+    with pytest.raises(ChannelClosedError):
+        piped.writer.send(frame(2))
+    with pytest.raises(ChannelClosedError):
+        piped.writer.post(frame(2), 0)
+    piped.writer.flush()
+    assert os.read(piped.read, LARGE)
+    os.set_blocking(piped.read, False)
+    with pytest.raises(BlockingIOError):
+        os.read(piped.read, 1)
