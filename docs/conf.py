@@ -33,6 +33,7 @@ exclude_patterns = ["_build", "changelog.d"]
 html_theme = "furo"
 html_title = f"farside {release}"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["farside.css"]
 html_copy_source = False
 
