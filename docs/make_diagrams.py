@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if not options.check:
         PAGE.write_text(after, encoding="utf-8")
-        print(f"{PAGE} is written")
+        print(f"{PAGE} is written; now run: python docs/render_diagrams.py")
         return 0
     lines = difflib.unified_diff(
         before.splitlines(), after.splitlines(), str(PAGE), "the tables", lineterm=""
