@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from . import _failures
@@ -16,7 +17,7 @@ from ._passes import Pass
 from ._protocol.messages import EXHAUSTED, Cmd
 from ._protocol.parent import ParentMachine
 from ._protocol.tables import ParentAction, ParentEvent, ParentState
-from ._transport.interrupts import HeldBack, with_lock
+from ._transport.interrupts import held_back, try_lock, with_lock
 from ._turn import Turn
 from .errors import (
     ChannelClosedError,
@@ -142,17 +143,15 @@ class Session:
             ChannelClosedError, ProtocolError: the worker is lost. `settle` has to be told, which
                 may wait.
         """
-        with HeldBack():
-            if not self._reading.acquire(blocking=False):
-                return False
-            try:
-                self._prepare(wanted)
-                if not self._frames and not self.worker.channel.receive_now(self._frames):
-                    return False
-                self._turn.run(self._handle_frames)
-                return True
-            finally:
-                self._reading.release()
+        work = partial(self._receive_now, wanted)
+        return bool(held_back(lambda: try_lock(self._reading, work)))
+
+    def _receive_now(self, wanted: Pass) -> bool:
+        self._prepare(wanted)
+        if not self._frames and not self.worker.channel.receive_now(self._frames):
+            return False
+        self._turn.run(self._handle_frames)
+        return True
 
     def settle(self, error: FarsideError | None = None) -> None:
         """Do what is left to do after a failure, if there was any. It may wait.
@@ -212,9 +211,12 @@ class Session:
         Nobody else uses the session any more. The worker ends by itself; until then it is on
         record.
         """
-        with HeldBack():  # it would be swallowed in a finalizer, and the worker go on for ever
+
+        def leave() -> None:
             self._hang_up()
             self.worker.channel.close()
+
+        held_back(leave)  # Ctrl-C would be swallowed in a finalizer, and the worker go on for ever
 
     # Inside ---------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
-from ._transport.interrupts import HeldBack
+from ._transport.interrupts import held_back, try_lock, with_lock
 from .errors import FarsideError
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ class Turn:
     def run(self, work: Callable[[], T]) -> T:
         """Take the turn for some work; return what it returns."""
         try:
-            with HeldBack(), self._lock:
-                return self._do(work)
+            return held_back(lambda: with_lock(self._lock, lambda: self._do(work)))
         finally:
             self._read_notes()
 
@@ -74,11 +73,10 @@ class Turn:
         # While somebody has the turn, be it further up in this thread, reading is up to them:
         # they look for notes after they have given it back.
         while self._notes and not self._depth:
-            with HeldBack():
-                if not self._lock.acquire(blocking=False):
-                    return
-                try:
-                    while self._notes:
-                        self._do(lambda: self._read(self._notes.popleft()))
-                finally:
-                    self._lock.release()
+            if not held_back(lambda: try_lock(self._lock, self._read_each)):
+                return
+
+    def _read_each(self) -> bool:
+        while self._notes:
+            self._do(lambda: self._read(self._notes.popleft()))
+        return True

@@ -1,4 +1,4 @@
-"""SIGINT at a chosen place of farside's code, in this process."""
+"""A signal at a chosen place of farside's code, in this process."""
 
 from __future__ import annotations
 
@@ -6,28 +6,52 @@ import gc
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import farside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 _HERE = os.path.dirname(farside.__file__) + os.sep
 
 
 class Struck(NamedTuple):
-    """What came of an interrupt."""
+    """What came of a signal."""
 
     reached: bool
     """Whether the work has got to the place; else it has ended before."""
     raised: bool
-    """Whether KeyboardInterrupt came out of the work."""
+    """Whether what its handler raises came out of the work."""
 
 
-def interrupt_at(place: int, work: Callable[[], object]) -> Struck:
-    """Do some work in the main thread, and send SIGINT at a place of it.
+class Alarm(Exception):
+    """What a handler of another signal than SIGINT raises."""
+
+
+@contextmanager
+def alarming() -> Iterator[None]:
+    """Let SIGUSR1 raise `Alarm`."""
+
+    def alarm(*_: object) -> NoReturn:
+        raise Alarm
+
+    before = signal.signal(signal.SIGUSR1, alarm)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def strike_at(
+    place: int,
+    work: Callable[[], object],
+    number: signal.Signals = signal.SIGINT,
+    error: type[BaseException] = KeyboardInterrupt,
+) -> Struck:
+    """Do some work in the main thread, and send a signal, whose handler raises, at a place of it.
 
     Places are where Python itself looks for signals: as a function of farside begins, and as a
     call of C code has come back to one. They are counted from 1.
@@ -39,14 +63,14 @@ def interrupt_at(place: int, work: Callable[[], object]) -> Struck:
         if event in {"call", "c_return"} and frame.f_code.co_filename.startswith(_HERE):
             count += 1
             if count == place:
-                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(number)
 
     raised = False
     gc.disable()  # finalizers swallow exceptions
     sys.setprofile(look)
     try:
         work()
-    except KeyboardInterrupt:
+    except error:
         raised = True
     finally:
         sys.setprofile(None)

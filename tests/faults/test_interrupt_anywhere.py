@@ -12,7 +12,7 @@ import pytest
 
 from farside import FarsideError
 from tests import jobs
-from tests.faults.interrupting import interrupt_at
+from tests.faults.interrupting import Alarm, alarming, strike_at
 from tests.kinds import KINDS, Kind
 from tests.transport.background import Background
 
@@ -41,7 +41,7 @@ def _handler() -> Iterator[None]:
 def test_while_a_worker_is_started(kind: Kind) -> None:
     made: list[RemoteIterable[int]] = []
     for place in count(1):
-        struck = interrupt_at(place, lambda: made.append(kind.start(NUMBERS)))
+        struck = strike_at(place, lambda: made.append(kind.start(NUMBERS)))
         while made:
             made.pop().close()
         if not struck.reached:
@@ -61,7 +61,7 @@ def test_while_a_loop_runs_and_is_left(kind: Kind) -> None:
             iterator.close()  # type: ignore[attr-defined]
 
         for place in count(1):
-            struck = interrupt_at(place, work)
+            struck = strike_at(place, work)
             # Another thread, since locks that this one has kept would let it pass.
             assert Background(list, numbers).result() == [0, 1, 2]
             if not struck.reached:
@@ -73,7 +73,7 @@ def test_while_a_worker_is_closed(kind: Kind) -> None:
     for place in count(1):
         numbers = kind.start(NUMBERS)
         next(iter(numbers))
-        struck = interrupt_at(place, numbers.close)
+        struck = strike_at(place, numbers.close)
         Background(numbers.close).result()
         assert numbers.state == "closed"
         if not struck.reached:
@@ -86,10 +86,33 @@ def test_a_handler_that_closes_too(kind: Kind) -> None:
         numbers = kind.start(NUMBERS)
         signal.signal(signal.SIGINT, lambda *_, numbers=numbers: numbers.close())
         assert list(numbers) == [0, 1, 2]
-        struck = interrupt_at(place, numbers.close)
+        struck = strike_at(place, numbers.close)
         assert not struck.raised
         with suppress(FarsideError):
             list(numbers)
         assert numbers.state == "closed"
         if not struck.reached:
             break
+
+
+def test_another_signal_while_a_loop_runs_and_is_left(kind: Kind) -> None:
+    """It may cost the worker, which then is an error; it is never a hang or a wrong item."""
+
+    def work() -> None:
+        iterator = iter(numbers)
+        next(iterator)
+        next(iterator)
+        iterator.close()  # type: ignore[attr-defined]
+
+    with alarming():
+        reached = True
+        place = 0
+        while reached:
+            with kind.start(NUMBERS, buffer_size=1) as numbers:
+                while reached and numbers.state != "closed":
+                    place += 1
+                    with suppress(FarsideError):
+                        reached = strike_at(place, work, signal.SIGUSR1, Alarm).reached
+                    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+                    with suppress(FarsideError):
+                        assert Background(list, numbers).result() == [0, 1, 2]

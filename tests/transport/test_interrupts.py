@@ -1,4 +1,4 @@
-"""HeldBack: steps that Ctrl-C does not cut in two."""
+"""held_back: steps that Ctrl-C does not cut in two."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from farside._transport.interrupts import HeldBack, with_lock
-from tests.faults.interrupting import interrupt_at
+from farside._transport.interrupts import held_back, try_lock, with_lock
+from tests.faults.interrupting import Alarm, alarming, strike_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +24,11 @@ def _handler() -> Iterator[None]:
 
 
 def interrupt(steps: list[str]) -> None:
-    with HeldBack():
+    def work() -> None:
         signal.raise_signal(signal.SIGINT)
         steps.append("whole")
+
+    held_back(work)
 
 
 def test_the_interrupt_comes_after_the_step() -> None:
@@ -38,32 +40,32 @@ def test_the_interrupt_comes_after_the_step() -> None:
 
 
 def test_without_an_interrupt_nothing_happens() -> None:
-    with HeldBack():
-        pass
+    assert held_back(lambda: "done") == "done"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_handler_of_the_users_is_called_once() -> None:
     calls: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _: calls.append(number))
-    with HeldBack(), HeldBack():
+
+    def work() -> None:
         signal.raise_signal(signal.SIGINT)
         assert calls == []
+
+    held_back(lambda: held_back(work))
     assert calls == [signal.SIGINT]
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL])
 def test_where_no_python_code_would_run_nothing_is_done(handler: signal.Handlers) -> None:
     signal.signal(signal.SIGINT, handler)
-    with HeldBack():
-        assert signal.getsignal(signal.SIGINT) is handler
+    assert held_back(lambda: signal.getsignal(signal.SIGINT)) is handler
 
 
 def test_other_threads_do_nothing() -> None:
     def look() -> object:
         assert threading.current_thread() is not threading.main_thread()
-        with HeldBack():
-            return signal.getsignal(signal.SIGINT)
+        return held_back(lambda: signal.getsignal(signal.SIGINT))
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(look).result() is signal.default_int_handler
@@ -71,12 +73,11 @@ def test_other_threads_do_nothing() -> None:
 
 def test_an_error_of_the_step_is_kept_beside_the_interrupt() -> None:
     def fail() -> None:
-        with HeldBack():
-            signal.raise_signal(signal.SIGINT)
-            raise ValueError("mine")
+        signal.raise_signal(signal.SIGINT)
+        raise ValueError("mine")
 
     with pytest.raises(KeyboardInterrupt) as caught:
-        fail()
+        held_back(fail)
     assert isinstance(caught.value.__context__, ValueError)
 
 
@@ -84,25 +85,51 @@ def test_a_second_interrupt_is_not_held_back_where_it_is_asked_for() -> None:
     steps: list[str] = []
 
     def insist() -> None:
-        with HeldBack(once=True):
-            signal.raise_signal(signal.SIGINT)
-            steps.append("held back")
-            signal.raise_signal(signal.SIGINT)
-            steps.append("held back again")
+        signal.raise_signal(signal.SIGINT)
+        steps.append("held back")
+        signal.raise_signal(signal.SIGINT)
+        steps.append("held back again")
 
     with pytest.raises(KeyboardInterrupt):
-        insist()
+        held_back(insist, once=True)
     assert steps == ["held back"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_another_signal_leaves_the_handler_in_its_place() -> None:
+    alarms = 0
+    with alarming():
+        while strike_at(alarms + 1, lambda: held_back(lambda: None), signal.SIGUSR1, Alarm).raised:
+            alarms += 1
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert alarms
 
 
 def test_no_interrupt_leaves_a_lock_locked() -> None:
     lock = threading.Lock()
     interrupts = 0
-    while interrupt_at(interrupts + 1, lambda: with_lock(lock, lambda: None)).raised:
+    while strike_at(interrupts + 1, lambda: with_lock(lock, lambda: None)).raised:
         interrupts += 1
         assert not lock.locked()
     assert interrupts  # after the lock was taken, among others
+
+
+def test_nor_does_one_where_the_lock_is_only_tried() -> None:
+    lock = threading.Lock()
+    interrupts = 0
+    while strike_at(interrupts + 1, lambda: try_lock(lock, lambda: None)).raised:
+        interrupts += 1
+        assert not lock.locked()
+    assert interrupts
+
+
+def test_a_lock_that_another_holds_is_let_be() -> None:
+    lock = threading.Lock()
+    done: list[bool] = []
+    assert try_lock(lock, lock.locked)
+    with lock:
+        assert try_lock(lock, lambda: done.append(True)) is None
+    assert not done
 
 
 def test_the_lock_is_held_for_the_work() -> None:

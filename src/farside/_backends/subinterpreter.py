@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from .._transport import codec
-from .._transport.interrupts import HeldBack
+from .._transport.interrupts import held_back
 from .._transport.pipes import open_channel
 from .._worker.job import JOB
 from ..errors import ChannelClosedError
@@ -44,9 +44,14 @@ class SubinterpreterBackend(Backend):
         sys.modules.setdefault("__mp_main__", sys.modules["__main__"])
         interpreters.module()
         worker: SubinterpreterWorker | None = None
+
+        def begin() -> None:
+            nonlocal worker
+            worker = SubinterpreterWorker(*open_channel(options.arena_bytes))
+
         try:
-            with HeldBack():
-                worker = SubinterpreterWorker(*open_channel(options.arena_bytes))
+            held_back(begin)
+            assert worker is not None
             with contextlib.suppress(ChannelClosedError):  # gone already: receiving tells
                 worker.channel.send(JOB, 0, codec.dumps(tuple(job)))
         except BaseException:  # KeyboardInterrupt: nobody gets to know the worker

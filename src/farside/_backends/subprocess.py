@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._transport import codec
 from .._transport.descriptors import Descriptor, bequeathed, pipe
-from .._transport.interrupts import HeldBack, with_lock
+from .._transport.interrupts import held_back, with_lock
 from .._transport.pipes import open_channel
 from .._worker.job import JOB, Job
 from .._worker.process import main
@@ -62,12 +62,17 @@ class SubprocessBackend(Backend):
         pack = surroundings.inherit if forks else surroundings.pack
         job = pack(options)
         worker: ProcessWorker | None = None
+
+        def begin() -> None:
+            nonlocal worker
+            worker = _start_worker(context, options, job if forks else None)
+
         try:
             # multiprocessing is not made to be interrupted in the middle: its child would find
             # no job, and its locks might stay locked. A fork server that first imports the main
             # module takes its time, so a second Ctrl-C is not held back.
-            with HeldBack(once=True):
-                worker = _start_worker(context, options, job if forks else None)
+            held_back(begin, once=True)
+            assert worker is not None
             if not forks:
                 # A worker that is gone already is no error here: receiving tells, with its status.
                 with contextlib.suppress(ChannelClosedError):
@@ -116,27 +121,26 @@ class ProcessWorker(Worker):
         return bool(poll.poll(max(0.0, timeout) * 1000))
 
     def _reap(self) -> None:
-        if not self._look():
+        if not held_back(self._look):
             # Not at once: it imports modules that, at the exit of a Python before 3.13, let an
             # uncaught KeyboardInterrupt lose its exit status.
             with _unless_closed():
                 self._process.join(_REAP_SECONDS)
-            self._look()
+            held_back(self._look)
 
     def _look(self) -> bool:
         """Take note of the end of the process, if it has ended."""
-        with HeldBack():
-            if self._ended:
-                return True
-            self._exit_code = self._process.exitcode
-            if self._exit_code is None:
-                return False
-            if self._handle is not None:
-                self._handle.close()
-            self._process.close()
-            lifetime.forget(self)
-            self._ended = True
+        if self._ended:
             return True
+        self._exit_code = self._process.exitcode
+        if self._exit_code is None:
+            return False
+        if self._handle is not None:
+            self._handle.close()
+        self._process.close()
+        lifetime.forget(self)
+        self._ended = True
+        return True
 
     def terminate(self) -> bool:
         if not self.wait(0):

@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from weakref import WeakSet
 
 from ..errors import ChannelClosedError
-from .interrupts import HeldBack
+from .interrupts import held_back, with_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Protocol
+    from typing import Protocol, TypeVar
+
+    T = TypeVar("T")
 
     class Closable(Protocol):
         """What owns file descriptors."""
@@ -29,10 +31,14 @@ if TYPE_CHECKING:
 
 
 # Reentrant, since a Descriptor may be collected, and so closed, while this thread holds it. Ctrl-C
-# is held back with it: it would leave descriptors without an owner, or the lock locked.
+# is held back with it: it would leave descriptors without an owner.
 _lock = threading.RLock()
 _live: WeakSet[Closable] = WeakSet()
 _bequest = threading.local()
+
+
+def _guarded(work: Callable[[], T]) -> T:
+    return held_back(lambda: with_lock(_lock, work))
 
 
 class Descriptor:
@@ -42,8 +48,7 @@ class Descriptor:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        with HeldBack(), _lock:
-            _live.add(self)
+        _guarded(lambda: _live.add(self))
 
     @property
     def closed(self) -> bool:
@@ -62,10 +67,12 @@ class Descriptor:
 
     def close(self) -> None:
         """Close it, once."""
-        with HeldBack(), _lock:
-            fd, self._fd = self._fd, -1
-            if fd >= 0:
-                os.close(fd)
+        _guarded(self._close)
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def __del__(self) -> None:
         if hasattr(self, "_fd"):
@@ -74,15 +81,17 @@ class Descriptor:
 
 def pipe() -> tuple[Descriptor, Descriptor]:
     """Make a pipe: the end to read from and the end to write to."""
-    with HeldBack(), _lock:  # a fork in another thread waits until both ends are on record
+
+    def make() -> tuple[Descriptor, Descriptor]:
         read, write = os.pipe()
         return Descriptor(read), Descriptor(write)
+
+    return _guarded(make)  # a fork in another thread waits until both ends are on record
 
 
 def opened(opener: Callable[[], int]) -> Descriptor:
     """Own the descriptor that a function opens."""
-    with _lock:  # as above
-        return Descriptor(opener())
+    return _guarded(lambda: Descriptor(opener()))  # as above
 
 
 def adopt(owner: Closable, opener: Callable[[], object]) -> None:
@@ -92,9 +101,12 @@ def adopt(owner: Closable, opener: Callable[[], object]) -> None:
         owner: what owns them.
         opener: what opens them.
     """
-    with HeldBack(), _lock:  # as above
+
+    def open_it() -> None:
         _live.add(owner)
         opener()
+
+    _guarded(open_it)  # as above
 
 
 class Bell:
@@ -104,8 +116,7 @@ class Bell:
 
     def __init__(self) -> None:
         if hasattr(os, "eventfd"):
-            with HeldBack(), _lock:
-                self._read = self._write = Descriptor(os.eventfd(0, os.EFD_CLOEXEC))
+            self._read = self._write = opened(lambda: os.eventfd(0, os.EFD_CLOEXEC))
         else:  # pragma: no cover  not Linux
             self._read, self._write = pipe()
 

@@ -8,8 +8,10 @@ a stream or of the protocol hold the handler back, for microseconds. Waiting is 
 
 from __future__ import annotations
 
+import os
 import threading
 from signal import SIGINT
+from threading import get_ident
 
 try:
     # What the functions of `signal` call. They make enumeration members of what they return, which
@@ -22,60 +24,71 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
-    from typing import Any, TypeVar
+    from typing import TypeVar
 
     T = TypeVar("T")
 
 
-class HeldBack:
-    """A context in which a handler of SIGINT that is written in Python does not run.
+_main_ident = threading.main_thread().ident
 
-    It runs at the end instead, if the signal has come. Only the main thread has to do anything.
+
+def _note_main_thread() -> None:
+    global _main_ident  # noqa: PLW0603  in a forked child it is the thread that has forked
+    _main_ident = threading.main_thread().ident
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_main_thread)
+
+
+def held_back(work: Callable[[], T], *, once: bool = False) -> T:
+    """Do some work, and let no handler of SIGINT that is written in Python run meanwhile.
+
+    It runs at the end instead, if the signal has come. Only the main thread has to do anything. A
+    handler of another signal may still raise in the middle; that of SIGINT is put back then too.
+    (A context manager could not promise that: Python 3.14 looks for signals between a call of
+    ``__enter__`` and the block.)
 
     Args:
-        once: do not hold back a second signal. For the steps that may have to wait after all: who
+        work: what to do.
+        once: do not hold back a second signal. For work that may have to wait after all: who
             presses Ctrl-C again means it.
+
+    Returns:
+        What the work returns. When the handler raises at the end, that is lost.
 
     Example:
         >>> from signal import SIGINT, raise_signal
+        >>> def work():
+        ...     raise_signal(SIGINT)
+        ...     print("not cut in two")
         >>> try:
-        ...     with HeldBack():
-        ...         raise_signal(SIGINT)
-        ...         print("not cut in two")
+        ...     held_back(work)
         ... except KeyboardInterrupt:
         ...     print("interrupted afterwards")
         not cut in two
         interrupted afterwards
     """
+    if get_ident() != _main_ident:
+        return work()
+    handler = getsignal(SIGINT)
+    if not callable(handler):
+        return work()
+    came: list[FrameType | None] = []
 
-    __slots__ = ("_came", "_handler", "_once")
-
-    def __init__(self, *, once: bool = False) -> None:
-        self._once = once
-        self._handler: Any = None
-        self._came: list[FrameType | None] = []
-
-    def __enter__(self) -> None:
-        if threading.get_ident() != threading.main_thread().ident:
-            return
-        handler = getsignal(SIGINT)
-        if callable(handler):
-            signal(SIGINT, self._note)
-            self._handler = handler
-
-    def __exit__(self, *_: object) -> None:
-        handler, self._handler = self._handler, None
-        if handler is None:
-            return
-        signal(SIGINT, handler)
-        if self._came:
-            handler(SIGINT, self._came[0])
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._once and self._came and self._handler is not None:
-            self._handler(number, frame)
+    def note(number: int, frame: FrameType | None) -> None:
+        if once and came:
+            handler(number, frame)
         else:
-            self._came.append(frame)
+            came.append(frame)
+
+    try:
+        signal(SIGINT, note)
+        return work()
+    finally:
+        signal(SIGINT, handler)  # at once: before it, nothing here can be interrupted
+        if came:
+            handler(SIGINT, came[0])
 
 
 def with_lock(lock: threading.Lock | threading.RLock, work: Callable[[], T]) -> T:
@@ -99,6 +112,17 @@ def with_lock(lock: threading.Lock | threading.RLock, work: Callable[[], T]) -> 
     try:
         held.extend(map(lock.acquire, [True]))  # one call of C code takes the lock and tells of it
         return work()
+    finally:
+        if held:
+            lock.release()
+
+
+def try_lock(lock: threading.Lock | threading.RLock, work: Callable[[], T]) -> T | None:
+    """Do some work as `with_lock` does, if the lock is free; return None if it is not."""
+    held: list[bool] = []
+    try:
+        held.extend(filter(None, map(lock.acquire, [False])))
+        return work() if held else None
     finally:
         if held:
             lock.release()

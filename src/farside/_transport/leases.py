@@ -66,7 +66,7 @@ class Lessor:
     def lend(self, slot: int, offset: int, nbytes: int) -> memoryview:
         """Return a writable view of a block, or of a copy of it.
 
-        What a signal handler raises in here may lose the block: see `interrupts.HeldBack`.
+        What a signal handler raises in here may lose the block: see `interrupts.held_back`.
         """
         if self._ended:
             self._settle()

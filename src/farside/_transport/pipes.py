@@ -15,6 +15,7 @@ import threading
 import time
 from collections import namedtuple
 from contextlib import nullcontext
+from functools import partial
 from itertools import repeat
 from math import ceil
 
@@ -32,7 +33,7 @@ from .board import (
 from .channel import ParentChannel
 from .descriptors import Bell, Descriptor, opened, pipe
 from .frames import Decoder
-from .interrupts import HeldBack, with_lock
+from .interrupts import held_back, try_lock, with_lock
 from .leases import Lessor
 from .memory import SLOTS, Mapping, create
 from .pipe_io import check_gone, write_frame
@@ -210,14 +211,12 @@ class PipeParentChannel(ParentChannel):
             self._attention[PARENT_WAITS] = 0
 
     def receive_now(self, into: deque[Frame]) -> bool:
-        with HeldBack():
-            if not self._receiving.acquire(blocking=False):
-                return False
-            try:
-                self._check()
-                return self._wait(None, 0) and self._take_in(into, _READS)
-            finally:
-                self._receiving.release()
+        work = partial(self._receive_now, into)
+        return bool(held_back(lambda: try_lock(self._receiving, work)))
+
+    def _receive_now(self, into: deque[Frame]) -> bool:
+        self._check()
+        return self._wait(None, 0) and self._take_in(into, _READS)
 
     def readiness(self) -> Readiness:
         ends = [self._frames] if self._sentinel is None else [self._frames, self._sentinel]
@@ -242,8 +241,8 @@ class PipeParentChannel(ParentChannel):
     def _take_in(self, into: deque[Frame], reads: int | None = None) -> bool:
         """Take in what is there, without waiting; tell whether a frame was."""
         before = len(into)
-        with HeldBack():
-            more = self._read(into, repeat(None) if reads is None else repeat(None, reads))
+        again = repeat(None) if reads is None else repeat(None, reads)
+        more = held_back(lambda: self._read(into, again))
         if len(into) > before:
             last = into[-1]
             self._streaming = len(last.body) >= _STREAMING and not last.blocks
