@@ -19,6 +19,8 @@ from tests.kinds import KINDS, SUBINTERPRETERS, SUBPROCESSES, Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytest.register_assert_rewrite("farside.testing")
+
 _PATIENCE_S = 5.0
 """How long what a test used may take to be gone. It polls: passing tests do not wait so long."""
 

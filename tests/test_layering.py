@@ -26,6 +26,8 @@ _ALLOWED = {
     "_api": {"_iterable", "_options"},
     "errors": set(),
     "numpy": {"_transport"},
+    "backends": {"_backends", "_transport", "_worker"},
+    "testing": {"_backends", "_protocol", "_transport", "_iterable"},
     "__init__": {"_api", "_iterable", "_backends", "_transport", "numpy"},
 }  # fmt: skip
 """Which part may import which. Everything may import errors."""
@@ -34,6 +36,7 @@ _FOR_TYPES_ONLY = {
     ("_backends", "_options"),
     ("_passes", "_session"),
     ("_failures", "_backends"),
+    ("testing", "_iterable"),
 }
 """Arrows that only type checkers follow."""
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._api import iterate_in_worker as iterate_in_worker
     from ._backends.base import Availability as Availability
     from ._backends.registry import available_backends as available_backends
+    from ._backends.registry import register_backend as register_backend
     from ._iterable import RemoteIterable as RemoteIterable
     from ._iterable import SubinterpreterIterable as SubinterpreterIterable
     from ._iterable import SubprocessIterable as SubprocessIterable
@@ -66,6 +67,7 @@ _HOMES = {
     "iterate_in_subinterpreter": "._api",
     "iterate_in_subprocess": "._api",
     "iterate_in_worker": "._api",
+    "register_backend": "._backends.registry",
     **dict.fromkeys(_ERRORS, ".errors"),
 }
 

@@ -135,6 +135,8 @@ def to_exception(failure: Failure, worker: str) -> FarsideError:
     else:
         original.__cause__ = remote
         error.__cause__ = original
+        # An inline worker's exception has a live one: it goes on below the loop that raises this.
+        error.__traceback__, original.__traceback__ = original.__traceback__, None
     return error
 
 

@@ -161,7 +161,7 @@ class RemoteIterable(Generic[T]):
         """Start a worker of a backend, or of the fallback if it turns out not to do."""
         worker = session = None
         try:
-            worker = registry.load(backend)().start(self._options)
+            worker = registry.start(backend, self._options)
             session = Session(worker, backend, self._options)
             session.await_initialization()
         except FarsideError as error:

@@ -64,7 +64,7 @@ def check(  # as many as there are options
     """
     return Options(
         fn=_fn(fn),
-        backend=_name("backend", backend, ("auto", *registry.NAMES)),
+        backend=_name("backend", backend, ("auto", *registry.names())),
         fallback=_fallback(fallback, backend),
         buffer_size=None if buffer_size is None else _count("buffer_size", buffer_size, "items"),
         buffer_bytes=_count("buffer_bytes", buffer_bytes, "bytes"),

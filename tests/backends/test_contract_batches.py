@@ -98,13 +98,6 @@ def test_no_item_waits_for_the_next(
             time.sleep(busy)
 
 
-def test_a_single_item_is_not_kept_back(kind: Kind) -> None:
-    with kind.start(partial(Bursts, 1, 0), timeout=SECONDS) as items:
-        iterator = iter(items)
-        time.sleep(0.02)  # nobody waits for it when it is made
-        assert next(iterator) == 0
-
-
 @pytest.mark.parametrize(
     "options", [{}, {"buffer_size": 1}, {"buffer_size": 7}, {"arena_bytes": 0}]
 )

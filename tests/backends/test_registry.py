@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any
 
 import pytest
 
-from farside import Availability, BackendUnavailableError, available_backends
+from farside import (
+    Availability,
+    BackendUnavailableError,
+    available_backends,
+    iterate_in_worker,
+    register_backend,
+)
 from farside._backends import interpreters, registry
 from farside._backends.subinterpreter import SubinterpreterBackend
 from farside._backends.subprocess import SubprocessBackend
@@ -22,14 +29,14 @@ def _set(monkeypatch: pytest.MonkeyPatch, **states: Availability) -> None:
 
 
 def test_names_and_classes() -> None:
-    assert registry.NAMES == ("subinterpreter", "subprocess")
-    for name in registry.NAMES:
+    assert registry.names() == ("subinterpreter", "subprocess", "inline")
+    for name in registry.names():
         assert registry.load(name).name == name
 
 
 def test_available_backends_says_why() -> None:
     states = available_backends()
-    assert set(states) == set(registry.NAMES)
+    assert set(states) == set(registry.names())
     assert states["subprocess"].usable
     assert "spawn" in states["subprocess"].reason
     assert all(state.reason for state in states.values())
@@ -125,3 +132,47 @@ def test_no_processes_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     state = SubprocessBackend.availability()
     monkeypatch.undo()
     assert state == (False, "Windows is not supported yet")
+
+
+@pytest.fixture
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_BACKENDS", {**registry._BACKENDS})
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_backend_of_ones_own(*, by_name: bool) -> None:
+    where = "farside._backends.inline:InlineBackend"
+    register_backend("mine", where if by_name else registry.load("inline"))
+    assert registry.load("mine") is registry.load("inline")
+    assert available_backends()["mine"].usable
+    with iterate_in_worker(partial(range, 3), backend="mine") as numbers:
+        assert numbers.backend == "mine"
+        assert list(numbers) == [0, 1, 2]
+    assert registry.choose("auto", None).name != "mine"
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize(
+    ("name", "backend", "kind", "message"),
+    [
+        (3, "a:b", TypeError, "name=3 is not a str"),
+        ("auto", "a:b", ValueError, "name='auto' is taken"),
+        ("inline", "a:b", ValueError, "name='inline' is taken"),
+        ("mine", "a.b", ValueError, "backend='a.b' names no class; pass 'module:Class'"),
+        ("mine", 3, TypeError, "backend=3 is no class; pass a class or 'module:Class'"),
+    ],
+)
+def test_what_cannot_be_registered(
+    name: Any, backend: Any, kind: type[Exception], message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        register_backend(name, backend)
+    assert set(registry.names()) == {"subinterpreter", "subprocess", "inline"}
+
+
+def test_the_inline_backend_is_never_picked(monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(monkeypatch, subinterpreter=UNUSABLE, subprocess=UNUSABLE)
+    with pytest.raises(BackendUnavailableError) as caught:
+        registry.choose("auto", None)
+    assert "inline" not in str(caught.value)

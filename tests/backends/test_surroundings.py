@@ -97,7 +97,7 @@ def test_a_text_that_mentions_main_is_no_reference() -> None:
 
 
 def test_what_fails_in_cloudpickle_too() -> None:
-    unpicklable = jobs.NotEvenByValue()
+    unpicklable = jobs.RefusesToPickle()
     with pytest.raises(NotPicklableError, match="refuses to pickle") as caught:
         surroundings.pack(check(lambda: [unpicklable], backend="auto"))
     assert isinstance(caught.value.__cause__, TypeError)

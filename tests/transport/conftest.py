@@ -6,8 +6,9 @@ import pytest
 
 from farside._transport.pipes import PipeParentChannel, WorkerEnds, open_channel
 from farside._transport.worker_pipes import PipeWorkerChannel
+from farside.testing import ChannelPair
 from tests.transport.boxed import Boxed
-from tests.transport.channels import ARENA, TRANSPORTS, Make, Pair, close_all, pipe_worker
+from tests.transport.channels import ARENA, TRANSPORTS, Make, close_all, pipe_worker
 from tests.transport.ways import WAYS, Way
 
 
@@ -24,7 +25,7 @@ def make(request: pytest.FixtureRequest) -> Make:
 
 
 @pytest.fixture
-def pair(make: Make, request: pytest.FixtureRequest) -> Iterator[Pair]:
+def pair(make: Make, request: pytest.FixtureRequest) -> Iterator[ChannelPair]:
     """Both sides of a channel, of each transport."""
     made = make()
     yield made

@@ -9,8 +9,8 @@ import pytest
 from farside._transport.frames import Frame
 from farside._transport.readiness import Readiness
 from farside.errors import ChannelClosedError
+from farside.testing import ChannelPair as Pair
 from tests.transport.background import SECONDS, Background
-from tests.transport.channels import Pair
 
 HUGE = bytes(range(256)) * (9 << 14)
 """More than is received at a time without waiting."""

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..errors import BackendUnavailableError
 
 if TYPE_CHECKING:
-    from .base import Availability, Backend
+    from collections.abc import Callable
 
-_BACKENDS = {
+    from .._options import Options
+    from .base import Availability, Backend, Worker
+
+_BACKENDS: dict[str, str | type[Backend]] = {
     "subinterpreter": "farside._backends.subinterpreter:SubinterpreterBackend",
     "subprocess": "farside._backends.subprocess:SubprocessBackend",
+    "inline": "farside._backends.inline:InlineBackend",
 }
-"""Name to class; a backend is imported when it is first asked about."""
+"""Name to class, or to where it is: a backend is imported when it is first asked about."""
 
-NAMES = tuple(_BACKENDS)
-"""Every backend's name, in the order in which ``"auto"`` prefers them."""
+AUTOMATIC = ("subinterpreter", "subprocess")
+"""What ``"auto"`` takes, in the order in which it prefers them."""
 
 
 class Choice(NamedTuple):
@@ -28,15 +32,67 @@ class Choice(NamedTuple):
     reason: str
 
 
+def names() -> tuple[str, ...]:
+    """Return every backend's name."""
+    return tuple(_BACKENDS)
+
+
+def register_backend(name: str, backend: str | type[Backend]) -> None:
+    """Make a backend of your own known, so that ``iterate_in_worker(fn, backend=name)`` takes it.
+
+    ``"auto"`` never does. `farside.backends` has what such a class is made of, and
+    `farside.testing.BackendContract` checks it.
+
+    Args:
+        name: what to call it.
+        backend: the class, a `farside.backends.Backend`; or where it is, as ``"module:Class"``:
+            it is then imported when it is needed.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: the name is taken, or ``backend`` is not of the form ``"module:Class"``.
+
+    Example:
+        >>> import farside
+        >>> farside.register_backend("cluster", "my_cluster.backend:ClusterBackend")
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name={name!r} is not a str; pass a name for the backend")
+    if name == "auto" or name in _BACKENDS:
+        raise ValueError(f"name={name!r} is taken; pass another name")
+    if isinstance(backend, str):
+        module, colon, attribute = backend.partition(":")
+        if not (module and colon and attribute):
+            raise ValueError(f"backend={backend!r} names no class; pass 'module:Class'")
+    elif not isinstance(backend, type):
+        raise TypeError(f"backend={backend!r} is no class; pass a class or 'module:Class'")
+    _BACKENDS[name] = backend
+
+
 def load(name: str) -> type[Backend]:
     """Import a backend.
 
     Raises:
         KeyError: there is none of this name.
     """
-    module, _, attribute = _BACKENDS[name].partition(":")
-    backend: type[Backend] = getattr(import_module(module), attribute)
+    backend = _BACKENDS[name]
+    if isinstance(backend, str):
+        module, _, attribute = backend.partition(":")
+        found: type[Backend] = getattr(import_module(module), attribute)
+        _BACKENDS[name] = backend = found
     return backend
+
+
+def start(name: str, options: Options) -> Worker:
+    """Start a worker of a backend; see `Backend.start`."""
+    worker = load(name)().start(options)
+    for each in on_start:
+        each(name, worker)
+    return worker
+
+
+on_start: list[Callable[[str, Worker], object]] = []
+"""Called with each worker that is started, before anybody receives from it: for recorders."""
 
 
 def available_backends() -> dict[str, Availability]:
@@ -50,7 +106,7 @@ def available_backends() -> dict[str, Availability]:
         >>> available_backends()["subprocess"].usable
         True
     """
-    return {name: load(name).availability() for name in NAMES}
+    return {name: load(name).availability() for name in names()}
 
 
 def choose(backend: str, fallback: str | None) -> Choice:
@@ -75,8 +131,7 @@ def choose(backend: str, fallback: str | None) -> Choice:
 
 def unavailable(backend: str, reason: str) -> BackendUnavailableError:
     """Make the error that says why a backend cannot be used, and what helps."""
-    others = [name for name, state in available_backends().items() if state.usable]
-    others = [name for name in others if name != backend]
+    others = [name for name in AUTOMATIC if name != backend and load(name).availability().usable]
     cure = f"; here backend={others[0]!r} can be used" if others else ""
     return BackendUnavailableError(
         f"the {backend} backend cannot be used: {reason}{cure}", backend=backend, reason=reason
@@ -85,7 +140,7 @@ def unavailable(backend: str, reason: str) -> BackendUnavailableError:
 
 def _choose_automatically() -> Choice:
     reasons = []
-    for name in NAMES:
+    for name in AUTOMATIC:
         state = load(name).availability()
         if not state.usable:
             reasons.append(f"{name}: {state.reason}")

@@ -39,7 +39,7 @@ def pack(options: Options, *, in_process: bool = False) -> Job:
         NotPicklableError: ``fn`` or an initializer cannot be pickled.
     """
     name, path = main_module()
-    call = _pack_call(options, main_importable=bool(name or path))
+    call = pack_call(options, main_importable=bool(name or path))
     if not (in_process and _refers_to_main(call)):
         name = path = None
     surroundings = Surroundings(
@@ -95,7 +95,16 @@ def unimportable_main_hidden() -> Iterator[None]:
             main.__file__ = path
 
 
-def _pack_call(options: Options, *, main_importable: bool) -> bytes:
+def pack_call(options: Options, *, main_importable: bool) -> bytes:
+    """Pickle ``fn`` and the initializers.
+
+    Args:
+        options: what the user asked for.
+        main_importable: whether the worker has, or can import, the main module.
+
+    Raises:
+        NotPicklableError: they cannot be pickled.
+    """
     call = (options.fn, options.initializers)
     try:
         data = pickle.dumps(call, 5)

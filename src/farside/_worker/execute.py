@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._transport.channel import WorkerChannel
+    from .failure import Failure
     from .listener import Commands
 
 
@@ -36,7 +37,7 @@ def execute_iterable(
         commands: what the listener hears.
         job: the user's callables and their limits, or the body of the frame that brought them.
     """
-    execution = _Execution(channel, commands)
+    execution = Execution(channel, commands)
     try:
         execution.initialize(job)
         while execution.machine.state is not WorkerState.DONE:
@@ -50,8 +51,13 @@ def execute_iterable(
         execution.courier.stop()
 
 
-class _Execution:
-    """One worker's iterable, and where its protocol stands."""
+class Execution:
+    """One worker's iterable, and where its protocol stands.
+
+    Attributes:
+        machine: the worker's half of the protocol.
+        courier: sends what has waited for long enough.
+    """
 
     def __init__(self, channel: WorkerChannel, commands: Commands) -> None:
         self.machine = WorkerMachine()
@@ -94,27 +100,31 @@ class _Execution:
 
     def iterate(self) -> None:
         """Iteration: a waiting command comes first, then the next item."""
+        iterator = self._begin()
+        if iterator is not None:
+            self._make_items(iterator)
+
+    def _begin(self) -> Iterator[Any] | None:
+        """Make the iterator of a pass; None when that fails."""
         self._window.reset()
         self._outbox.begin(Status.ITERATOR_SUCCESS, self.machine.epoch)
         try:
-            iterator = iter(self._iterable)
+            return iter(self._iterable)
         except BaseException as error:
             self._fail(WorkerEvent.ITERATOR_RAISED, error, "iter", 0)
-            return
-        self._make_items(iterator)
+            return None
 
-    def _make_items(self, iterator: Iterator[Any]) -> None:
-        """Go on until the iterator ends or fails, or a command ends the pass.
+    def _make_items(self, iterator: Iterator[Any], made: int = 0) -> None:
+        """Go on until the iterator ends or fails, or `_look_up` says that it is enough.
 
         This loop is what a small item costs the worker: what it needs is in local variables.
         """
         outbox, attention, look_up = self._outbox, self._channel.attention, self._look_up
         put, add, atoms = outbox.put, outbox.entries.append, ATOMS
         low, high, short = -INT_LIMIT, INT_LIMIT, STR_LIMIT
-        made = 0
         stop = look_up(made)
         try:
-            for item in _resumed(iterator) if stop else ():
+            for item in self._source(iterator) if stop else ():
                 kind = type(item)
                 if (
                     (kind is int and low < item < high)
@@ -197,22 +207,38 @@ class _Execution:
                 self.obey()  # nobody waits for this pass any more; ABORT may have raised the error
                 return
             self._outbox.flush()
-        failure = describe(error, stage, index)
+        failure = self._describe(error, stage, index)
         self._push(self.machine.fire(event), codec.dumps(tuple(failure)))
+
+    def _describe(self, error: BaseException, stage: str, index: int | None) -> Failure:
+        return describe(error, stage, index)
+
+    @staticmethod
+    def _source(iterator: Iterator[Any]) -> Iterator[Any]:
+        """Return what a ``for`` loop takes: an iterator may have ``__next__`` alone."""
+        return iterator if hasattr(type(iterator), "__iter__") else resumable(iterator)
 
     def _push(self, status: int | None, parts: list[codec.Part] | None = None) -> None:
         if status is not None:
             self._channel.send(status, self.machine.epoch, parts or ())
 
 
-def _resumed(iterator: Iterator[Any]) -> Iterator[Any]:
-    """Return what a ``for`` loop takes: an iterator may have ``__next__`` alone."""
-    if hasattr(type(iterator), "__iter__"):
-        return iterator
+def resumable(iterator: Iterator[Any]) -> Iterator[Any]:
+    """Return what a ``for`` loop takes, and does not begin anew: it calls ``__next__`` alone."""
     return iter(iterator.__next__, _NOTHING)
 
 
-_NOTHING = object()
+class _Nothing:
+    """Equal to nothing, without asking: an array would compare its elements."""
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __hash__(self) -> int:
+        return 0
+
+
+_NOTHING = _Nothing()
 
 
 def _iterable(made: Any) -> Iterable[Any]:  # it is whatever fn returned

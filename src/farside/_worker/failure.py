@@ -38,7 +38,8 @@ _TEXT_LIMIT = 100_000
 
 _REFUSAL = r"module ['\"]?([\w.]+)['\"]? does not support loading in subinterpreters"
 
-_HERE = os.path.dirname(os.path.dirname(__file__))  # pathlib costs start-up time
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))  # pathlib costs start-up time
+_OURS = (os.path.join(_PACKAGE, "_worker"), os.path.join(_PACKAGE, "_transport"))
 
 
 def describe(error: BaseException, stage: str, index: int | None) -> Failure:
@@ -137,14 +138,14 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _format(error: BaseException) -> str:
     import traceback  # only when something fails: it costs start-up time
 
-    lines = traceback.format_exception(type(error), error, _of_user(error.__traceback__))
+    lines = traceback.format_exception(type(error), error, of_user(error.__traceback__))
     return "".join(lines)
 
 
-def _of_user(tb: TracebackType | None) -> TracebackType | None:
+def of_user(tb: TracebackType | None) -> TracebackType | None:
     """Skip farside's own frames at the top, unless there is nothing else."""
     start = tb
-    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_HERE):
+    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_OURS):
         tb = tb.tb_next
     return tb or start
 

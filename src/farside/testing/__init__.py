@@ -1,0 +1,50 @@
+"""For tests and for debugging: a recorder, and what every backend and every channel promises.
+
+`record` notes what parents and workers say to each other. `BackendContract`,
+`ConcurrentBackendContract` and `ChannelContract` are suites of tests for who writes a backend or a
+channel. To run an iterable in the calling thread, where a debugger and coverage see it, pass
+``backend="inline"`` to `iterate_in_worker`; nothing of this package is needed for that.
+
+The suites use nothing but the standard library; pytest and unittest both find their methods. With
+pytest, put ``pytest.register_assert_rewrite("farside.testing")`` into ``conftest.py``, so that a
+failed assertion shows its values.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .backend_contract import BackendContract as BackendContract
+    from .channel_contract import ChannelContract as ChannelContract
+    from .concurrent_contract import ConcurrentBackendContract as ConcurrentBackendContract
+    from .recorder import Record as Record
+    from .recorder import Recording as Recording
+    from .recorder import record as record
+    from .taken_contract import ChannelPair as ChannelPair
+
+_HOMES = {
+    "BackendContract": ".backend_contract",
+    "ChannelContract": ".channel_contract",
+    "ChannelPair": ".taken_contract",
+    "ConcurrentBackendContract": ".concurrent_contract",
+    "Record": ".recorder",
+    "Recording": ".recorder",
+    "record": ".recorder",
+}
+
+__all__ = [*_HOMES]  # noqa: PLE0604  one list of names
+
+
+def __getattr__(name: str) -> object:
+    # A worker that is given a function of `jobs` imports this too.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(_HOMES[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,119 @@
+"""What every backend promises whose worker runs beside the parent, as tests."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from functools import partial
+
+from ..errors import IterableClosedError, WorkerTimeoutError
+from . import jobs
+from .backend_contract import BackendContract
+from .checks import SECONDS, Raises, until
+
+_SETTLED = 0.1
+"""Seconds that are enough for a worker to go further, if it goes further than it may."""
+
+
+class ConcurrentBackendContract(BackendContract):
+    """Tests that every backend passes whose worker runs beside the parent, and can be ended.
+
+    It has all tests of `BackendContract`, which says how to use it.
+    """
+
+    def test_a_worker_has_state_of_its_own(self) -> None:
+        with self.start(list, initializer=partial(jobs.note, "mine")):
+            assert jobs.NOTES == []
+
+    def test_a_worker_runs_ahead_exactly_as_far_as_it_may(self) -> None:
+        for size in (1, 2, 10):
+            with tempfile.TemporaryDirectory() as folder:
+                trace = os.path.join(folder, "trace")
+                self._check_runs_ahead(trace, size)
+
+    def _check_runs_ahead(self, trace: str, size: int) -> None:
+        with self.start(partial(jobs.Counted, trace), buffer_size=size, timeout=SECONDS) as items:
+            iterator = iter(items)
+            for taken in range(1, 4):
+                next(iterator)
+                until(lambda: os.path.getsize(trace) >= taken + size + 1)  # noqa: B023  called at once
+                time.sleep(_SETTLED)
+                assert os.path.getsize(trace) == taken + size + 1
+
+    def test_a_burst_arrives_whole_though_the_consumer_was_busy(self) -> None:
+        for nbytes in (0, 200, 20_000):
+            with self.start(partial(jobs.Bursts, 10, nbytes), timeout=SECONDS) as items:
+                iterator = iter(items)
+                next(iterator)
+                time.sleep(_SETTLED)  # the consumer is busy
+                for _ in range(9):
+                    next(iterator)
+
+    def test_a_single_item_is_not_kept_back(self) -> None:
+        with self.start(partial(jobs.Bursts, 1), timeout=SECONDS) as items:
+            iterator = iter(items)
+            time.sleep(0.02)  # nobody waits for it when it is made
+            assert next(iterator) == 0
+
+    def test_leaving_while_the_worker_is_blocked_in_sending(self) -> None:
+        with self.start(partial(jobs.Blocks, 50, 3_000_000)) as blocks:
+            for _ in range(5):
+                assert next(iter(blocks))[0] == 0
+            assert sum(len(block) for block in blocks) == 150_000_000
+
+    def test_a_worker_that_waits_for_room_hears_of_a_newer_pass(self) -> None:
+        for size in (1, None):
+            fn = partial(jobs.Blocks, 9, 300_000)
+            with self.start(fn, buffer_size=size, timeout=SECONDS) as items:
+                for _ in range(3):
+                    older = iter(items)
+                    next(older)
+                    time.sleep(0.05)  # it runs out of room meanwhile; if not, less is tested
+                    assert len(list(items)) == 9
+
+    def test_closing_does_not_wait_for_a_worker_that_waits_for_room(self) -> None:
+        items = self.start(jobs.Endless, buffer_size=1, shutdown_timeout=30)
+        iterator = iter(items)
+        next(iterator)
+        time.sleep(0.05)  # it runs out of room meanwhile; if not, less is tested
+        begin = time.monotonic()
+        items.close()
+        assert time.monotonic() - begin < 10
+
+    def test_close_and_terminate_end_a_python_loop(self) -> None:
+        for how in ("close", "terminate"):
+            numbers = self.start(partial(jobs.Spins, 3))
+            iterator = iter(numbers)
+            assert [next(iterator) for _ in range(3)] == [0, 1, 2]
+            getattr(numbers, how)()
+            assert numbers.state == "closed"
+
+    def test_closing_from_another_thread(self) -> None:
+        numbers = self.start(partial(jobs.Spins, 1))
+        iterator = iter(numbers)
+        assert next(iterator) == 0
+        closer = threading.Timer(0.1, numbers.close)
+        closer.start()
+        with Raises(IterableClosedError):
+            next(iterator)
+        closer.join()
+
+    def test_timeout_of_an_item(self) -> None:
+        with self.start(partial(jobs.Spins, 2), timeout=2) as numbers:
+            iterator = iter(numbers)
+            assert [next(iterator), next(iterator)] == [0, 1]
+            with Raises(WorkerTimeoutError, "after the item of index 1") as caught:
+                next(iterator)
+            assert (caught.value.seconds, caught.value.last_index) == (2.0, 1)
+            assert numbers.state == "closed"
+
+    def test_timeout_of_the_initialization(self) -> None:
+        with Raises(WorkerTimeoutError, "initialization did not end within timeout=1"):
+            self.start(list, initializer=jobs.spin, timeout=1)
+
+    def test_a_keyboard_interrupt_in_the_worker_arrives_as_text(self) -> None:
+        self.check_arrives_as_text(
+            jobs.keyboard_interrupt, "KeyboardInterrupt", "not by a keyboard"
+        )

@@ -1,0 +1,232 @@
+"""What the inline backend alone does: it shares the thread, and hides nothing from a debugger."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import traceback
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import farside
+from farside import (
+    IterableClosedError,
+    NotPicklableError,
+    WorkerAbandonedWarning,
+    WorkerIterationError,
+    iterate_in_worker,
+)
+from farside._transport import codec
+from tests import jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+SEEN: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    yield
+    SEEN.clear()
+
+
+def inline(fn: Callable[[], Iterable[Any]], **options: Any) -> farside.RemoteIterable[Any]:
+    return iterate_in_worker(fn, backend="inline", **options)
+
+
+class Looks:
+    """Notes in which thread it runs, and when."""
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(3):
+            SEEN.append((number, threading.get_ident(), os.getpid()))
+            yield number
+        SEEN.append("end")
+
+
+def test_it_runs_in_the_calling_thread_inside_next() -> None:
+    here = threading.get_ident(), os.getpid()
+    with inline(Looks, buffer_size=100) as numbers:
+        assert SEEN == []
+        iterator = iter(numbers)
+        assert SEEN == []
+        for number in range(3):
+            assert next(iterator) == number
+            assert SEEN[number:] == [(number, *here)]
+        assert next(iterator, "over") == "over"
+        assert SEEN[3:] == ["end"]
+
+
+def test_it_starts_no_thread() -> None:
+    before = threading.enumerate()
+    with inline(Looks) as numbers:
+        assert list(numbers) == [0, 1, 2]
+        assert threading.enumerate() == before
+
+
+def test_the_traceback_goes_straight_through() -> None:
+    with inline(partial(jobs.FailsAt, 2, jobs.boom)) as numbers:
+        with pytest.raises(WorkerIterationError) as caught:
+            list(numbers)
+    frames = traceback.extract_tb(caught.value.__traceback__)
+    assert (frames[0].name, frames[-1].name) == (sys._getframe().f_code.co_name, "__iter__")
+    last = list(traceback.walk_tb(caught.value.__traceback__))[-1][0]
+    assert last.f_locals["self"].index == 2, "a debugger sees the variables"
+
+
+class PicklesItself(ValueError):
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PicklesItself, ("again",)
+
+
+def pickles_itself() -> BaseException:
+    return PicklesItself("first")
+
+
+def test_so_does_that_of_an_exception_which_pickles_itself() -> None:
+    with inline(partial(jobs.FailsAt, 2, pickles_itself)) as numbers:
+        with pytest.raises(PicklesItself, match="again") as caught:
+            list(numbers)
+    assert traceback.extract_tb(caught.value.__traceback__)[-1].name == "__iter__"
+
+
+def test_of_an_initializer() -> None:
+    with pytest.raises(LookupError) as caught:
+        inline(list, initializer=jobs.fail_to_initialize)
+    frames = traceback.extract_tb(caught.value.__traceback__)
+    assert frames[-1].name == "fail_to_initialize"
+
+
+def test_a_failure_keeps_nothing_alive() -> None:
+    from farside._worker import stepwise
+
+    with inline(partial(jobs.FailsAt, 2, jobs.boom)) as numbers:
+        with pytest.raises(WorkerIterationError):
+            list(numbers)
+    assert stepwise._tracebacks == {}
+
+
+def interrupt() -> BaseException:
+    return KeyboardInterrupt("by hand")
+
+
+def test_a_keyboard_interrupt_is_one_and_the_iterable_goes_on() -> None:
+    with inline(partial(jobs.FailsAt, 2, interrupt)) as numbers:
+        for _ in range(2):
+            iterator = iter(numbers)
+            assert [next(iterator), next(iterator)] == [0, 1]
+            with pytest.raises(KeyboardInterrupt, match="by hand"):
+                next(iterator)
+            assert next(iterator, "over") == "over"
+
+
+def raise_interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_keyboard_interrupt_while_it_starts() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        inline(list, initializer=raise_interrupt)
+
+
+def test_fn_is_a_copy_that_went_through_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [[1]]
+    with inline(partial(list, given)) as items:
+        given[0].append(2)
+        assert list(items) == [[1]]
+    monkeypatch.setattr(codec, "cloudpickle_dumps", lambda: None)
+    with pytest.raises(NotPicklableError, match="install cloudpickle"):
+        inline(lambda: [3])
+
+
+class Objects:
+    """Yields what cannot be taken for a number: an iterator without ``__iter__``."""
+
+    def __init__(self) -> None:
+        self.left = 2
+
+    def __iter__(self) -> Any:
+        return Bare()
+
+
+class Bare:
+    def __init__(self) -> None:
+        self.left = 2
+
+    def __next__(self) -> Any:
+        import numpy as np
+
+        if not self.left:
+            raise StopIteration
+        self.left -= 1
+        return np.zeros(3)
+
+
+def test_arrays_of_an_iterator_that_has_next_alone(subprocess_kind: Any) -> None:
+    with inline(Objects) as items:
+        assert [item.shape for item in items] == [(3,), (3,)]
+    with subprocess_kind.start(Objects) as items:
+        assert [item.shape for item in items] == [(3,), (3,)]
+
+
+class Leaves:
+    """Leaves its mark when it is left."""
+
+    def __iter__(self) -> Iterator[int]:
+        try:
+            yield from jobs.Endless()
+        finally:
+            SEEN.append("left")
+
+
+@pytest.mark.parametrize("how", ["close", "terminate", "drop"])
+def test_ending_it_leaves_the_iterator(how: str) -> None:
+    items = inline(Leaves)
+    iterator = iter(items)
+    assert next(iterator) == 0
+    if how == "drop":
+        del iterator, items
+    else:
+        getattr(items, how)()
+    assert SEEN == ["left"]
+
+
+class ClosesItself:
+    def __iter__(self) -> Iterator[int]:
+        yield 0
+        SEEN[0].close()
+        yield 1
+
+
+def test_closing_from_inside() -> None:
+    items = inline(ClosesItself)
+    SEEN.append(items)
+    iterator = iter(items)
+    assert next(iterator) == 0
+    with pytest.warns(WorkerAbandonedWarning), pytest.raises(IterableClosedError):
+        next(iterator)
+    assert items._session is not None
+    assert items._session.worker.wait(0)
+
+
+def test_a_timeout_does_not_interrupt() -> None:
+    with inline(partial(jobs.Sleeps, 0, 0.05), timeout=0.001) as items:
+        assert list(items) == [0]
+
+
+def test_allocated_memory_is_ordinary_memory() -> None:
+    with inline(Allocates) as items:
+        [(shared, content)] = items
+    assert not shared
+    assert content == bytes(100_000)
+
+
+class Allocates:
+    def __iter__(self) -> Iterator[Any]:
+        view = farside.allocate(100_000)
+        view[:] = bytes(100_000)
+        yield not isinstance(view.obj, bytearray), bytes(view)

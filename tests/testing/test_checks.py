@@ -1,0 +1,42 @@
+"""What the contract suites check with."""
+
+from __future__ import annotations
+
+import pytest
+
+import farside.testing
+from farside.testing import BackendContract, ChannelContract
+from farside.testing.checks import Background, Raises
+
+
+def test_raises() -> None:
+    with pytest.raises(AssertionError, match="nothing was raised"):
+        with Raises(ValueError):
+            pass
+    with pytest.raises(KeyError):
+        with Raises(ValueError):
+            raise KeyError
+    with pytest.raises(AssertionError, match="lacks 'that'"):
+        with Raises(ValueError, "that"):
+            raise ValueError("this")
+
+
+def test_background() -> None:
+    assert Background(divmod, 7, 2).result() == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        Background(divmod, 7, 0).result()
+
+
+def test_suites_say_what_they_need() -> None:
+    with pytest.raises(NotImplementedError, match="say how a worker is started"):
+        BackendContract().test_any_number_of_passes()
+    with pytest.raises(NotImplementedError, match="say how a channel is made"):
+        ChannelContract().test_a_frame_needs_no_parts()
+
+
+def test_names() -> None:
+    for name in farside.testing.__all__:
+        assert getattr(farside.testing, name).__name__ == name
+        assert name in dir(farside.testing)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        farside.testing.nonsense  # noqa: B018
