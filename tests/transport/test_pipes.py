@@ -19,7 +19,7 @@ from tests.transport.steady import STEADY
 
 
 def parent_fds(parent: PipeParentChannel) -> list[int]:
-    return [end.fileno() for end in (parent._commands, parent._wakes, parent._frames)]
+    return [end.fileno() for end in (parent._sender.end, parent._wakes, parent._frames)]
 
 
 def test_all_ends_are_closed_on_exec(parent: PipeParentChannel, worker_ends: WorkerEnds) -> None:
@@ -133,7 +133,7 @@ def test_garbage_from_the_worker(parent: PipeParentChannel, worker_ends: WorkerE
 
 
 def test_garbage_from_the_parent(parent: PipeParentChannel, worker: PipeWorkerChannel) -> None:
-    os.write(parent._commands.fileno(), b"?" * HEADER_SIZE)
+    os.write(parent._sender.end.fileno(), b"?" * HEADER_SIZE)
     with pytest.raises(ProtocolError):
         worker.receive(deque())
 

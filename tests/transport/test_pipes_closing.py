@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from farside._transport import pipe_io
 from farside._transport.frames import Decoder
 from farside._transport.pipes import PipeParentChannel
 from farside._transport.worker_pipes import PipeWorkerChannel
@@ -15,12 +14,15 @@ from tests.transport.background import SECONDS
 from tests.transport.children import exit_code, fork
 
 
-def test_closing_while_a_send_waits_for_room(
-    parent: PipeParentChannel, monkeypatch: pytest.MonkeyPatch
+def test_closing_while_something_waits_for_room(
+    parent: PipeParentChannel, worker: PipeWorkerChannel
 ) -> None:
-    monkeypatch.setattr(pipe_io, "wait_for", lambda _fd, _event: parent.close())
+    parent.send(1, 1, [bytes(1 << 20)])
+    parent.close()
     with pytest.raises(ChannelClosedError):
-        parent.send(1, 1, [bytes(1 << 20)])
+        parent.receive(deque(), SECONDS)
+    with pytest.raises(ChannelClosedError):
+        worker.receive(deque())
 
 
 def closing_first(parent: PipeParentChannel, call: Callable[..., int]) -> Callable[..., int]:

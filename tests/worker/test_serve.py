@@ -59,7 +59,7 @@ def test_abort_ends_a_worker_that_stands_by() -> None:
 
 def test_garbage_ends_a_worker_like_a_parent_that_is_gone() -> None:
     with serving(list) as worker:
-        os.write(worker.parent._commands.fileno(), b"?" * HEADER_SIZE)
+        os.write(worker.parent._sender.end.fileno(), b"?" * HEADER_SIZE)
         worker.expect_end()
 
 

@@ -30,7 +30,9 @@ class ParentChannel(ABC):
 
     @abstractmethod
     def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> None:
-        """Send a frame down.
+        """Send a frame down; never wait.
+
+        What finds no room is sent while this side receives, in order.
 
         Raises:
             ChannelClosedError: the worker is gone, or this side is closed.
@@ -122,7 +124,8 @@ class ParentChannel(ABC):
     def stop_receiving(self) -> None:
         """Close the upward stream only.
 
-        A worker that is blocked in sending wakes up, and so does a thread in `receive`.
+        A worker that is blocked in sending wakes up, and so does a thread in `receive`. A command
+        that waits for room would not be sent any more: it closes the whole side then.
         """
 
     @abstractmethod

@@ -3,48 +3,14 @@
 from __future__ import annotations
 
 import errno
-import os
 import select
-
-from ..errors import ChannelClosedError
-from .codec import size
-from .frames import header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from .codec import Part
-    from .descriptors import Descriptor
-    from .frames import Ref
 
 IOV_MAX = 1000
 """Parts in one system call; POSIX promises 16, Linux and macOS have 1024."""
-
-
-def write_frame(
-    end: Descriptor | int,
-    kind: int,
-    epoch: int,
-    parts: Sequence[Part],
-    *,
-    count: int = 0,
-    refs: Sequence[Ref] = (),
-) -> None:
-    """Write a whole frame, waiting for room as long as the other side is there."""
-    queue: list[Part] = [header(kind, epoch, size(parts), count, refs), *parts]
-    try:
-        while queue:
-            fd = end if isinstance(end, int) else end.fileno()  # it may be closed meanwhile
-            try:
-                count = os.writev(fd, queue[:IOV_MAX])
-            except BlockingIOError:
-                wait_for(fd, select.POLLOUT)
-                continue
-            queue = left_of(queue, count)
-    except OSError as error:
-        check_gone(error)
-        raise ChannelClosedError("the other end of the channel is closed") from None
 
 
 def left_of(queue: list[Part], count: int) -> list[Part]:

@@ -14,7 +14,6 @@ import select
 import threading
 import time
 from collections import namedtuple
-from contextlib import nullcontext
 from functools import partial
 from itertools import repeat
 from math import ceil
@@ -36,8 +35,9 @@ from .frames import Decoder
 from .interrupts import held_back, try_lock, with_lock
 from .leases import Lessor
 from .memory import SLOTS, Mapping, create
-from .pipe_io import check_gone, write_frame
+from .pipe_io import check_gone
 from .readiness import Readiness
+from .sender import Sender
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class PipeParentChannel(ParentChannel):
     ) -> None:
         for end in (commands, wakes, frames):
             os.set_blocking(end.fileno(), False)
-        self._commands = commands
+        self._sender = Sender(commands)
         self._wakes = wakes
         self._frames = frames
         self._board = mapping.board
@@ -137,7 +137,7 @@ class PipeParentChannel(ParentChannel):
         self._poll = select.poll()
         self._poll.register(frames.fileno(), select.POLLIN)
         self._poll.register(self._bell.fileno(), select.POLLIN)
-        self._quiet = frozenset({frames.fileno(), self._bell.fileno()})
+        self._quiet = frozenset(end.fileno() for end in (frames, self._bell, commands))
         self._sentinel: Descriptor | None = None
         self._peer_ended = False
         self._in_step = True
@@ -161,8 +161,8 @@ class PipeParentChannel(ParentChannel):
 
     def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> None:
         self._guarded = sigpipe.kills()
-        with sigpipe.held() if self._guarded else nullcontext():
-            write_frame(self._commands, kind, epoch, parts)
+        if not self._sender.send(kind, epoch, parts):
+            self.interrupt()  # whoever receives sends the rest
 
     def take(self, epoch: int, total: int) -> None:
         board, word = self._board, taken_word(epoch, total)
@@ -287,7 +287,11 @@ class PipeParentChannel(ParentChannel):
             # Rounded up, for 0.4 must not become a spin at 0.
             left = ceil((deadline - time.monotonic()) * 1000)
             milliseconds = max(0, min(milliseconds, left))
-        events = self._poll.poll(milliseconds)
+        poll = self._poll
+        if self._sender.pending:
+            self._sender.flush()
+            poll = self._poll_for_room()
+        events = poll.poll(milliseconds)
         for fd, _ in events:
             if fd not in self._quiet:
                 self._peer_ended = True
@@ -304,8 +308,22 @@ class PipeParentChannel(ParentChannel):
         self._bell.hush()
         return True
 
+    def _poll_for_room(self) -> select.poll:
+        """Return what waits for room for commands as well: one to be thrown away.
+
+        A signal handler's exception might leave the other one changed.
+        """
+        poll = select.poll()
+        for end in (self._frames, self._bell, self._sentinel):
+            if end is not None:
+                poll.register(end.fileno(), select.POLLIN)
+        if self._sender.pending:
+            poll.register(self._sender.end.fileno(), select.POLLOUT)
+        return poll
+
     def stop_receiving(self) -> None:
         self._stopped = True
+        self._sender.give_up()  # nobody would send it any more
         if self._frames.closed:  # in a forked child: its lock may be held by nobody
             return
         self._bell.ring()
@@ -318,7 +336,7 @@ class PipeParentChannel(ParentChannel):
             self._sentinel.close()
 
     def close(self) -> None:
-        self._commands.close()
+        self._sender.close()
         self._wakes.close()
         for each in self._kept:
             each.close()

@@ -109,15 +109,35 @@ class ChannelContract(TakenContract):
 
     def test_huge_frames_go_both_ways_at_the_same_time(self) -> None:
         with self._pair() as pair:
-            calls = [
-                Background(pair.worker.send, 1, 2, [_HUGE[:100], memoryview(_HUGE)[100:]]),
-                Background(pair.parent.send, 3, 4, [_HUGE]),
+            up = Background(pair.worker.send, 1, 2, [_HUGE[:100], memoryview(_HUGE)[100:]])
+            pair.parent.send(3, 4, [_HUGE])
+            down = Background(_receive_and_answer, pair.worker)
+            got = _at_parent(pair, 2)
+            assert sorted(got, key=lambda frame: frame.kind) == [
+                Frame(1, 2, _HUGE),
+                Frame(9, 9, b""),
             ]
-            down = Background(_at_worker, pair.worker)
-            assert _at_parent(pair) == [Frame(1, 2, _HUGE)]
             assert down.result() == [Frame(3, 4, _HUGE)]
-            for call in calls:
-                call.result()
+            up.result()
+
+    def test_the_parent_never_waits_for_room_and_what_it_sends_stays_as_it_was(self) -> None:
+        with self._pair() as pair:
+            body = bytearray(_HUGE)
+            pair.parent.send(1, 1, [memoryview(body)])
+            body[:] = bytes(len(body))
+            for epoch in range(1000):
+                pair.parent.send(2, epoch)
+            down = Background(_receive_and_answer, pair.worker, 1001)
+            assert _at_parent(pair) == [Frame(9, 9, b"")]
+            small = (Frame(2, epoch, b"") for epoch in range(1000))
+            assert down.result() == [Frame(1, 1, _HUGE), *small]
+
+    def test_a_thread_that_receives_sends_what_another_has_left(self) -> None:
+        with self._pair() as pair:
+            receiving = Background(_at_parent, pair)
+            pair.parent.send(1, 1, [_HUGE])
+            assert _receive_and_answer(pair.worker) == [Frame(1, 1, _HUGE)]
+            assert receiving.result() == [Frame(9, 9, b"")]
 
     def test_order_is_kept(self) -> None:
         with self._pair() as pair:
@@ -221,12 +241,14 @@ class ChannelContract(TakenContract):
                 with Raises(ChannelClosedError):
                     pair.worker.send(1, 1, [body])
 
-    def test_a_blocked_parent_hears_that_the_worker_is_gone(self) -> None:
+    def test_a_parent_with_more_to_send_hears_that_the_worker_is_gone(self) -> None:
         with self._pair() as pair:
-            sending = Background(pair.parent.send, 1, 1, [_HUGE])
+            pair.worker.send(1, 1, [b"last"])
+            pair.parent.send(1, 1, [_HUGE])
             pair.end_worker()
+            assert _at_parent(pair) == [Frame(1, 1, b"last")]
             with Raises(ChannelClosedError):
-                sending.result()
+                _at_parent(pair)
 
     def test_stop_receiving_wakes_a_blocked_worker(self) -> None:
         with self._pair() as pair:
@@ -242,6 +264,13 @@ class ChannelContract(TakenContract):
                 pair.parent.receive(deque(), 0)
             pair.parent.send(1, 1, [b"still"])
             assert _at_worker(pair.worker) == [Frame(1, 1, b"still")]
+
+    def test_after_stop_receiving_the_worker_hears_the_end_instead_of_what_waits(self) -> None:
+        with self._pair() as pair:
+            pair.parent.send(1, 1, [_HUGE])
+            pair.parent.stop_receiving()
+            with Raises(ChannelClosedError):
+                _at_worker(pair.worker)
 
     def test_a_closed_parent_does_nothing_any_more(self) -> None:
         with self._pair() as pair:
@@ -304,6 +333,13 @@ def _at_parent(pair: ChannelPair, count: int = 1) -> list[Frame]:
     while len(got) < count:
         assert pair.parent.receive(got, SECONDS)
     return list(got)
+
+
+def _receive_and_answer(worker: WorkerChannel, count: int = 1) -> list[Frame]:
+    """Receive frames in the worker, and tell the parent."""
+    got = _at_worker(worker, count)
+    worker.send(9, 9)
+    return got
 
 
 def _at_worker(worker: WorkerChannel, count: int = 1) -> list[Frame]:
