@@ -10,7 +10,8 @@ table calls asides; it blocks where the way up is full. Credit, where it is mode
 apart from commands, so whoever sends STOP_ITERATION or ABORT also revokes it.
 
 The parent: what finds no room on the way down waits for it, and the parent reads meanwhile. After
-CLOSE it reads nothing more; to a worker that pushes, it is then lost.
+CLOSE it reads nothing more; to a worker that pushes, it is then lost. (It may read records in fact,
+which change nothing.)
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ class Rules(NamedTuple):
     """How many methods the parent calls at most."""
     asks: int = 0
     """How often the parent asks for the stack at most."""
+    records: int = 0
+    """How many records threads of the worker emit at most."""
     down: int = 1
     """How many commands are under way at most."""
     up: int = 1
@@ -107,6 +110,7 @@ class Pair:
         "down",
         "heard",
         "hung_up",
+        "logged",
         "number",
         "parent",
         "phase",
@@ -130,7 +134,7 @@ class Pair:
         self.pushing: tuple[Report, ...] = ()  # the worker is blocked until it is pushed
         self.answering: tuple[Report, ...] = ()  # the listener is blocked until it is pushed
         self.up: tuple[Report, ...] = ()
-        self.asked = self.called = 0
+        self.asked = self.called = self.logged = 0
         self.credit = 0
         self.revoked = 0  # the latest pass whose credit was revoked
         self.number = 0
@@ -152,6 +156,7 @@ class Pair:
             self.up,
             self.asked,
             self.called,
+            self.logged,
             self.credit,
             self.revoked,
         )
@@ -178,6 +183,7 @@ class Pair:
             pair.up,
             pair.asked,
             pair.called,
+            pair.logged,
             pair.credit,
             pair.revoked,
         ) = frozen
@@ -243,13 +249,11 @@ class Pair:
             and (self.down or (self.hung_up and None not in self.heard))
         ):
             found.append(Pair.hear)
-        room = self._nobody_reads or len(self.up) < self.rules.up
-        if self.answering and room:
-            found.append(Pair.answer)
+        if self._nobody_reads or len(self.up) < self.rules.up:
+            found += self._pushes()
         if self.pushing:
-            if room:
-                found.append(Pair.push)
-        elif self.worker.state is WorkerState.INITIALIZATION:
+            return found
+        if self.worker.state is WorkerState.INITIALIZATION:
             found += [Pair.initialize, Pair.fail_to_initialize]
         elif self.worker.state is WorkerState.STAND_BY:
             if self.heard:
@@ -258,6 +262,17 @@ class Pair:
             found += [Pair.return_from_call, Pair.raise_in_call]
         else:
             found += self._pass_moves()
+        return found
+
+    def _pushes(self) -> list[Move]:
+        """Return what needs room on the way up."""
+        found: list[Move] = []
+        if self.answering:
+            found.append(Pair.answer)
+        if self.logged < self.rules.records:
+            found.append(Pair.log)
+        if self.pushing:
+            found.append(Pair.push)
         return found
 
     def _pass_moves(self) -> list[Move]:
@@ -370,6 +385,14 @@ class Pair:
         if not self._nobody_reads:
             self.up += self.answering
         self.answering = ()
+
+    def log(self) -> None:
+        """Emit a record, in any thread, whatever the others do; it belongs to no pass."""
+        self.logged += 1
+        status = self.worker.fire(WorkerEvent.RECORD_EMITTED)
+        assert status is not None
+        if not self._nobody_reads:
+            self.up += (Report(status, 0, 0),)
 
     def obey(self) -> None:
         """Take a command that was heard."""

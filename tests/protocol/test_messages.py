@@ -68,6 +68,7 @@ def test_commands_and_statuses_have_the_names_of_the_description() -> None:
         "CALL_SUCCEEDED",
         "CALL_FAILED",
         "STACK_REPORTED",
+        "RECORDS_EMITTED",
     ]
 
 

@@ -112,6 +112,8 @@ CONFIGURATIONS = [
     Rules(passes=4, down=1, up=1),
     *(Rules(passes=2, calls=2, asks=1, down=down, up=up) for down, up in [(1, 1), (2, 2)]),
     Rules(passes=1, calls=1, asks=3, down=3, up=1, credit=1),
+    *(Rules(passes=2, records=2, down=down, up=up) for down, up in [(1, 1), (2, 2)]),
+    Rules(passes=1, calls=1, asks=1, records=1, credit=1),
 ]
 
 
@@ -185,7 +187,7 @@ def test_an_endless_iterable_is_left_and_ended(credit: int | None) -> None:
 
 # What would not hold otherwise --------------------------------------------------------------------
 
-SMALL = Rules(passes=2, calls=1, asks=1, down=1, up=1)
+SMALL = Rules(passes=2, calls=1, asks=1, records=1, down=1, up=1)
 
 
 def is_sound(rules: Rules = SMALL) -> bool:
@@ -212,10 +214,15 @@ SPARE_OF_WORKER = {
     (WorkerState.ITERATION, Cmd.CALL),
     (WorkerState.CALL, WorkerEvent.PARENT_LOST),
 }
+IN_A_PASS = {ParentState.STARTING, ParentState.ITERATION, ParentState.STOPPING}
 SPARE_OF_PARENT = {
     *((state, ParentAction.STOP) for state in ParentState),
     (ParentState.STAND_BY, ParentAction.CALL),
     *((state, (Status.UNEXPECTED_CMD_RECEIVED, age)) for state in ParentState for age in Age),
+    # Records belong to no pass: only before the first are they not older.
+    *((state, (Status.RECORDS_EMITTED, Age.CURRENT)) for state in IN_A_PASS),
+    (ParentState.INITIALIZATION, (Status.RECORDS_EMITTED, Age.OLD)),
+    *((ParentState.DONE, (Status.RECORDS_EMITTED, age)) for age in Age),
     (ParentState.DONE, ParentAction.CLOSE),
     (ParentState.DONE, ParentEvent.WORKER_LOST),
 }

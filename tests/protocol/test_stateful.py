@@ -53,7 +53,7 @@ VERDICTS = {
 }
 
 RULES = st.builds(
-    Rules(passes=1 << 32, calls=1 << 32, asks=1 << 32, numbered=True)._replace,
+    Rules(passes=1 << 32, calls=1 << 32, asks=1 << 32, records=9, numbered=True)._replace,
     down=st.integers(1, 3),
     up=st.integers(1, 4),
     credit=st.none() | st.integers(1, 4),
@@ -67,7 +67,12 @@ END = st.none() | st.tuples(
 
 CHOICES = st.lists(st.integers(0, 99), min_size=5, max_size=30)
 
-RARE: dict[Move, int] = {Pair.fail_to_initialize: 20, Pair.fail: 5, Pair.exhaust: 20}
+RARE: dict[Move, int] = {
+    Pair.fail_to_initialize: 20,
+    Pair.fail: 5,
+    Pair.exhaust: 20,
+    Pair.log: 20,
+}
 """In so many of a hundred cases, where it may be: passes should have items first."""
 
 

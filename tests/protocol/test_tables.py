@@ -21,6 +21,7 @@ from farside._protocol.tables import (
     ParentState,
     WorkerEvent,
     WorkerState,
+    WorkerStep,
 )
 from farside._protocol.worker import WorkerMachine
 from farside.errors import ProtocolError
@@ -32,6 +33,7 @@ INITIALIZATION
     INITIALIZATION_RAISED   -> INITIALIZATION_FAILED     DONE
     PARENT_LOST             -> -                         DONE
     REPORT_STACK            -> STACK_REPORTED            =
+    RECORD_EMITTED          -> RECORDS_EMITTED           =
 STAND_BY
     START_ITERATION         -> ITERATION_STARTED         ITERATION
     STOP_ITERATION          -> -                         STAND_BY
@@ -40,6 +42,7 @@ STAND_BY
     UNKNOWN_CMD             -> UNEXPECTED_CMD_RECEIVED   DONE
     PARENT_LOST             -> -                         DONE
     REPORT_STACK            -> STACK_REPORTED            =
+    RECORD_EMITTED          -> RECORDS_EMITTED           =
 ITERATION
     STOP_ITERATION          -> ITERATION_FINISHED        STAND_BY
     ABORT                   -> -                         DONE
@@ -51,12 +54,15 @@ ITERATION
     ITERATOR_RAISED         -> ITERATOR_FAILED           DONE
     PARENT_LOST             -> -                         DONE
     REPORT_STACK            -> STACK_REPORTED            =
+    RECORD_EMITTED          -> RECORDS_EMITTED           =
 CALL
     CALL_RETURNED           -> CALL_SUCCEEDED            STAND_BY
     CALL_RAISED             -> CALL_FAILED               STAND_BY
     PARENT_LOST             -> -                         DONE
     REPORT_STACK            -> STACK_REPORTED            =
+    RECORD_EMITTED          -> RECORDS_EMITTED           =
 DONE
+    RECORD_EMITTED          -> RECORDS_EMITTED           =
 """
 
 # Each line: what happens -> what is sent (- is nothing), what it means (- is nothing), the next
@@ -69,6 +75,8 @@ INITIALIZATION
     WORKER_LOST                  -> -                               WORKER_LOST            DONE
     ASK_FOR_STACK                -> REPORT_STACK                    -                      =
     STACK_REPORTED               -> -                               STACK                  =
+    RECORDS_EMITTED              -> -                               NOTED                  =
+    RECORDS_EMITTED old          -> -                               NOTED                  =
 STAND_BY
     START                        -> START_ITERATION                 -                      STARTING
     CALL                         -> CALL                            -                      CALLING
@@ -78,6 +86,8 @@ STAND_BY
     WORKER_LOST                  -> -                               WORKER_LOST            DONE
     ASK_FOR_STACK                -> REPORT_STACK                    -                      =
     STACK_REPORTED               -> -                               STACK                  =
+    RECORDS_EMITTED              -> -                               NOTED                  =
+    RECORDS_EMITTED old          -> -                               NOTED                  =
 STARTING
     ITERATION_STARTED            -> -                               PASS_STARTED           ITERATION
     ITERATION_STARTED old        -> -                               DISCARDED              STARTING
@@ -95,6 +105,8 @@ STARTING
     ASK_FOR_STACK                -> REPORT_STACK                    -                      =
     STACK_REPORTED               -> -                               STACK                  =
     STACK_REPORTED old           -> -                               STACK                  =
+    RECORDS_EMITTED              -> -                               NOTED                  =
+    RECORDS_EMITTED old          -> -                               NOTED                  =
 ITERATION
     ITERATOR_SUCCESS             -> -                               ITEM                   ITERATION
     ITERATION_FINISHED           -> -                               PASS_FINISHED          STAND_BY
@@ -107,6 +119,8 @@ ITERATION
     WORKER_LOST                  -> -                               WORKER_LOST            DONE
     ASK_FOR_STACK                -> REPORT_STACK                    -                      =
     STACK_REPORTED               -> -                               STACK                  =
+    RECORDS_EMITTED              -> -                               NOTED                  =
+    RECORDS_EMITTED old          -> -                               NOTED                  =
 STOPPING
     ITERATION_STARTED            -> -                               DISCARDED              STOPPING
     ITERATION_STARTED old        -> -                               DISCARDED              STOPPING
@@ -126,6 +140,8 @@ STOPPING
     ASK_FOR_STACK                -> REPORT_STACK                    -                      =
     STACK_REPORTED               -> -                               STACK                  =
     STACK_REPORTED old           -> -                               STACK                  =
+    RECORDS_EMITTED              -> -                               NOTED                  =
+    RECORDS_EMITTED old          -> -                               NOTED                  =
 CALLING
     CALL_SUCCEEDED               -> -                               CALL_RETURNED          STAND_BY
     CALL_FAILED                  -> -                               CALL_FAILED            STAND_BY
@@ -136,9 +152,13 @@ CALLING
     WORKER_LOST                  -> -                               WORKER_LOST            DONE
     ASK_FOR_STACK                -> REPORT_STACK                    -                      =
     STACK_REPORTED               -> -                               STACK                  =
+    RECORDS_EMITTED              -> -                               NOTED                  =
+    RECORDS_EMITTED old          -> -                               NOTED                  =
 DONE
     CLOSE                        -> -                               -                      DONE
     WORKER_LOST                  -> -                               DISCARDED              DONE
+    RECORDS_EMITTED              -> -                               NOTED                  =
+    RECORDS_EMITTED old          -> -                               NOTED                  =
 """
 
 NOTHING = "-"
@@ -195,8 +215,18 @@ def test_inputs_that_a_worker_allows(state: WorkerState) -> None:
     assert allowed == {what for where, what in WORKER_ROWS if where == state.name}
 
 
-def test_a_worker_that_is_done_does_nothing_more() -> None:
-    assert all(state is not WorkerState.DONE for state, _ in WORKER)
+def test_a_worker_that_is_done_lets_user_code_have_its_say_and_does_nothing_more() -> None:
+    rows = {what: step for (state, what), step in WORKER.items() if state is WorkerState.DONE}
+    step = WorkerStep(WorkerState.DONE, Status.RECORDS_EMITTED)
+    assert rows == {WorkerEvent.RECORD_EMITTED: step}
+
+
+def test_a_record_changes_nothing_on_either_side() -> None:
+    for state in WorkerState:
+        assert WORKER[state, WorkerEvent.RECORD_EMITTED].state is state
+    for parent_state, age in itertools.product(ParentState, Age):
+        step = PARENT[parent_state, (Status.RECORDS_EMITTED, age)]
+        assert step == (parent_state, (), ParentEvent.NOTED)
 
 
 def test_every_end_of_a_worker_is_told_or_was_the_wish_of_the_parent() -> None:

@@ -164,7 +164,7 @@ def test_commands_wait_until_the_initialization_is_over(cmd: Cmd) -> None:
     assert (machine.state, machine.epoch) == (WorkerState.INITIALIZATION, 0)
 
 
-@pytest.mark.parametrize("what", [*WorkerEvent, *Cmd])
+@pytest.mark.parametrize("what", {*WorkerEvent, *Cmd} - {WorkerEvent.RECORD_EMITTED})
 def test_what_is_done_names_state_and_input(what: WorkerEvent | Cmd) -> None:
     machine = standing_by()
     machine.command(Cmd.ABORT, 0)

@@ -71,6 +71,9 @@ class Status(IntEnum):
     STACK_REPORTED = 25
     """Where the worker's threads are. Carries the text."""
 
+    RECORDS_EMITTED = 26
+    """A log record or a warning of user code. Carries it. It belongs to no pass."""
+
 
 EXHAUSTED = b"exhausted"
 """Body of ITERATION_FINISHED when the iterable is an iterator that an earlier pass had used up."""

@@ -41,6 +41,8 @@ class WorkerEvent(IntEnum):
     PARENT_LOST = 54
     CALL_RETURNED = 55
     CALL_RAISED = 56
+    RECORD_EMITTED = 57
+    """In any thread."""
 
 
 class ParentState(IntEnum):
@@ -92,6 +94,8 @@ class ParentEvent(IntEnum):
     CALL_RETURNED = 121
     CALL_FAILED = 122
     STACK = 123
+    NOTED = 124
+    """Something for the user's loggers, whatever else is going on."""
 
 
 if TYPE_CHECKING:
@@ -141,6 +145,8 @@ def _worker_table() -> dict[tuple[WorkerState, WorkerInput], WorkerStep]:
         if state is not s.DONE:
             table[state, e.PARENT_LOST] = to(s.DONE, None)
             table[state, Cmd.REPORT_STACK] = to(state, Status.STACK_REPORTED)
+        # Also when it is done: finalizers have something to say.
+        table[state, e.RECORD_EMITTED] = to(state, Status.RECORDS_EMITTED)
     return table
 
 
@@ -209,6 +215,8 @@ def _parent_table() -> dict[tuple[ParentState, ParentInput], ParentStep]:
             table[state, a.ASK_FOR_STACK] = to(state, (Cmd.REPORT_STACK,), None)
             table[state, e.WORKER_LOST] = to(s.DONE, (), e.WORKER_LOST)
             table[state, (Status.STACK_REPORTED, now)] = to(state, (), e.STACK)
+        for age in Age:
+            table[state, (Status.RECORDS_EMITTED, age)] = to(state, (), e.NOTED)
     for state in (s.STAND_BY, s.CALLING, s.STARTING, s.ITERATION, s.STOPPING):
         for age in Age:
             table[state, (Status.UNEXPECTED_CMD_RECEIVED, age)] = to(s.DONE, (), e.REFUSED)
