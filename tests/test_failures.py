@@ -120,7 +120,10 @@ def test_a_failure_is_read() -> None:
     assert isinstance(_failures.read(pickle.dumps(tuple(told))), Failure)
 
 
-@pytest.mark.parametrize("body", [b"", b"garbage", pickle.dumps((1, 2)), pickle.dumps(None)])
+BODIES = [b"", b"garbage", *map(pickle.dumps, [(1, 2), None, range(7), ("next", 1, *"abc", 1, "")])]
+
+
+@pytest.mark.parametrize("body", BODIES)
 def test_a_failure_that_cannot_be_read_is_a_protocol_error(body: bytes) -> None:
     with pytest.raises(ProtocolError, match="cannot be read"):
         _failures.read(body)

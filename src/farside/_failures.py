@@ -43,9 +43,26 @@ def read(body: bytes | bytearray) -> Failure:
         ProtocolError: it cannot be read.
     """
     try:
-        return Failure(*codec.loads(body))
+        failure = Failure(*codec.loads(body))
+        fits = map(isinstance, failure, _FIELDS)
+        if not all(fits):
+            raise TypeError("fields of other types")
     except Exception as error:
         raise ProtocolError(f"the worker sent a failure that cannot be read: {error}") from error
+    return failure
+
+
+_OR_NONE = type(None)
+_FIELDS: tuple[tuple[type, ...], ...] = (
+    (str,),
+    (int, _OR_NONE),
+    (str,),
+    (str,),
+    (str,),
+    (bytes, _OR_NONE),
+    (str, _OR_NONE),
+)
+"""Types of what a `Failure` has."""
 
 
 def closed(foreign_to: int | None) -> IterableClosedError:

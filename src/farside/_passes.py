@@ -273,6 +273,8 @@ def _decode_each(
         try:
             # For a pickle, without a call in between: this is what a small item costs.
             item = loads(entry) if type(entry) is bytes else decode(entry, blocks)
+        except ProtocolError:
+            raise
         except Exception as error:
             raise _not_here(session, index, error) from error
         index += 1
@@ -284,8 +286,10 @@ def _decode_each(
 
 
 def _not_here(session: Session, index: int, error: Exception) -> NotPicklableError:
+    missing = isinstance(error, (ImportError, AttributeError))
     return NotPicklableError(
         f"the item of index {index} came from the {session.name} and does not unpickle here "
-        f"({type(error).__name__}: {error}); make what it refers to importable in the parent",
+        f"({type(error).__name__}: {error})"
+        + ("; make what it refers to importable in the parent" if missing else ""),
         item_index=index,
     )

@@ -203,6 +203,7 @@ class Session:
             self.worker.kill()
         ended = self.worker.stop(self._options.shutdown_timeout)
         self.worker.channel.close()
+        self._frames = deque()  # they may hold memory
         return ended
 
     def abandon(self) -> None:
@@ -277,8 +278,13 @@ class Session:
                 self.worker.channel.revoke(epoch)
 
     def _handle_frames(self) -> None:
-        while self._frames:
-            self._handle(self._frames.popleft())
+        frames = self._frames
+        try:
+            while frames:
+                self._handle(frames.popleft())
+        except ProtocolError:
+            frames.clear()  # no later frame is trusted, and they may hold memory
+            raise
 
     def _handle(self, frame: Frame) -> None:
         if self.state is ParentState.DONE:

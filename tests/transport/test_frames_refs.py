@@ -17,6 +17,9 @@ from tests.transport.channels import ARENA
 from tests.transport.steady import STEADY
 from tests.transport.test_frames import feed
 
+ROOM = 1 << 80
+"""What blocks may have together in tests that are not about it."""
+
 REFS = st.builds(
     Ref,
     st.integers(min_value=0, max_value=(1 << 16) - 1),
@@ -68,7 +71,7 @@ def test_refs_arrive_in_any_cut_and_each_block_is_lent_once(
     stream = stream_of(sent)
     cuts = sorted(data.draw(st.lists(st.integers(0, min(len(stream), 300)), max_size=8)))
     lender = Lender()
-    decoder = Decoder(lender)
+    decoder = Decoder(lender, ROOM)
     got: list[Frame] = []
     for begin, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         got += feed(decoder, stream[begin:end])
@@ -79,26 +82,34 @@ def test_refs_arrive_in_any_cut_and_each_block_is_lent_once(
 def test_refs_arrive_byte_by_byte() -> None:
     sent = [([Ref(1, 4096, 5), Ref(2, 0, 0)], 3, 2), ([], 0, 0), ([Ref(3, 1, 1)], 9000, 1)]
     lender = Lender()
-    check(feed(Decoder(lender), stream_of(sent), at_once=1), sent, lender)
+    check(feed(Decoder(lender, ROOM), stream_of(sent), at_once=1), sent, lender)
 
 
 @pytest.mark.parametrize("length", [0, 10, 8191, 8192, 100_000])
 def test_as_many_refs_as_there_may_be(length: int) -> None:
     sent = [([Ref(n, n * 4096, n) for n in range(MAX_REFS)], length, 1)] * 3
     lender = Lender()
-    check(feed(Decoder(lender), stream_of(sent)), sent, lender)
+    check(feed(Decoder(lender, ROOM), stream_of(sent)), sent, lender)
 
 
 def test_more_refs_are_garbage() -> None:
     lender = Lender()
     with pytest.raises(ProtocolError, match="not a frame"):
-        feed(Decoder(lender), header(1, 1, 0, 1, [Ref(0, 0, 1)] * (MAX_REFS + 1)))
+        feed(Decoder(lender, ROOM), header(1, 1, 0, 1, [Ref(0, 0, 1)] * (MAX_REFS + 1)))
     assert lender.asked == []
 
 
 def test_a_decoder_without_memory_takes_no_refs() -> None:
     with pytest.raises(ProtocolError, match="a block where none may be: slot 1, 3 bytes at 4096"):
         feed(Decoder(), header(1, 1, 0, 1, [Ref(1, 4096, 3)]))
+
+
+def test_blocks_of_a_frame_fit_into_the_arena_together() -> None:
+    refs = [Ref(slot, 0, 60) for slot in range(2)]
+    lender = Lender()
+    with pytest.raises(ProtocolError, match="larger than the arena together"):
+        feed(Decoder(lender, 119), header(1, 1, 0, 1, refs))
+    assert len(feed(Decoder(lender, 120), header(1, 1, 0, 1, refs))) == 1
 
 
 OUTSIDE = {
@@ -133,5 +144,5 @@ def test_random_refs_are_a_protocol_error_or_blocks(packed: list[bytes]) -> None
 
     stream = bytearray(header(1, 1, 0, 1, [Ref(0, 0, 0)] * len(packed)))
     stream[HEADER_SIZE:] = b"".join(packed)
-    (frame,) = feed(Decoder(lend), bytes(stream))
+    (frame,) = feed(Decoder(lend, ROOM), bytes(stream))
     assert len(frame.blocks) == len(packed)

@@ -108,3 +108,22 @@ def test_random_bodies_are_a_protocol_error_or_nothing(body: bytes, start: bytes
         unpack(Frame(1, 1, start + body, 1))
     except ProtocolError:
         pass
+
+
+ENTRIES: dict[str, tuple[Any, ...]] = {
+    "one part": (b"x",),
+    "three parts": (b"x", [], []),
+    "no list": (pickle.dumps(1), 5),
+    "a block that is not there": (1, []),
+    "a block from the end": (-1, []),
+    "a buffer that is not there": (pickle.dumps(1), [1]),
+    "no contents": ("text", []),
+    "a buffer without contents": (pickle.dumps(1), [None]),
+    "one block twice": (0, [0]),
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+def test_what_is_no_entry_is_a_protocol_error(entry: Any) -> None:
+    with pytest.raises(ProtocolError, match="an item that cannot be read"):
+        decode(entry, [memoryview(pickle.dumps(1))])

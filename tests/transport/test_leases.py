@@ -14,6 +14,7 @@ import pytest
 from farside._transport import leases
 from farside._transport.leases import Lessor
 from farside._transport.memory import SLOTS, Mapping, create
+from farside.errors import ProtocolError
 from tests.transport.background import Background
 from tests.transport.children import forked, run_python
 
@@ -174,6 +175,18 @@ def test_a_slot_is_lent_again_and_again(mapping: Mapping, lessor: Lessor) -> Non
         assert flagged(mapping) == [SLOT]
         mapping.flags[SLOT] = 0
     assert lessor.held == 0
+
+
+@pytest.mark.parametrize("limit", [ARENA, 0])
+def test_a_block_is_not_lent_twice(mapping: Mapping, lessor: Lessor, limit: int) -> None:
+    view = lessor.lend(SLOT, OFFSET, 8)
+    lessor._limit = limit
+    with pytest.raises(ProtocolError, match=f"slot {SLOT}"):
+        lessor.lend(SLOT, 0, 8)
+    assert (lessor.held, flagged(mapping)) == (8, [])
+    del view
+    assert (lessor.held, flagged(mapping)) == (0, [SLOT])
+    assert bytes(lessor.lend(SLOT, OFFSET, 8)) == b"contents"
 
 
 def test_beyond_the_limit_blocks_are_copied(mapping: Mapping) -> None:

@@ -18,7 +18,7 @@ ARENA = 1 << 20
 
 @pytest.fixture(params=["memfd", "no memfd", "memfd refused"])
 def shared(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Descriptor]:
-    def refuse(_name: str) -> int:
+    def refuse(_name: str, _flags: int) -> int:
         raise PermissionError(errno.EACCES, "refused by a policy")
 
     if request.param == "no memfd":
@@ -35,6 +35,14 @@ def shared(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 
 def test_the_descriptor_is_closed_on_exec(shared: Descriptor) -> None:
     assert not os.get_inheritable(shared.fileno())
+
+
+def test_nobody_can_cut_it(shared: Descriptor) -> None:
+    if not os.readlink(f"/proc/self/fd/{shared.fileno()}").startswith("/memfd:"):
+        return  # files have no seals
+    for size in (0, HEADER_BYTES + ARENA + 1):
+        with pytest.raises(PermissionError):
+            os.ftruncate(shared.fileno(), size)
 
 
 def test_it_has_no_name(shared: Descriptor) -> None:

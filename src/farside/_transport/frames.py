@@ -90,6 +90,7 @@ class Decoder:
     Args:
         lend: finds the memory of a block by its slot, its offset and its length. Without it a frame
             with blocks is an error.
+        arena_bytes: what all blocks of a frame may have together.
 
     Example:
         >>> decoder, frames = Decoder(), []
@@ -100,10 +101,15 @@ class Decoder:
         [Frame(kind=7, epoch=1, body=b'ab', items=0, blocks=())]
     """
 
-    __slots__ = ("_body", "_end", "_got", "_head", "_lend", "_length", "_scratch", "_view")
+    __slots__ = (
+        "_arena_bytes", "_body", "_end", "_got", "_head", "_lend", "_length", "_scratch", "_view",
+    )  # fmt: skip
 
-    def __init__(self, lend: Callable[[int, int, int], memoryview] = _refuse) -> None:
+    def __init__(
+        self, lend: Callable[[int, int, int], memoryview] = _refuse, arena_bytes: int = 0
+    ) -> None:
         self._lend = lend
+        self._arena_bytes = arena_bytes
         self._scratch = bytearray(_SCRATCH)
         self._view = memoryview(self._scratch)
         self._end = 0  # bytes in scratch
@@ -122,6 +128,13 @@ class Decoder:
         if self._body is None:
             return self._view[self._end :]
         return memoryview(self._body)[self._got :]
+
+    def close(self) -> None:
+        """Let go of all memory; it is not used any more."""
+        self._lend = _refuse
+        self._body, self._head = None, (0, 0, 0, ())
+        self._view = memoryview(b"")
+        self._scratch = bytearray()
 
     def filled(self, count: int, out: MutableSequence[Frame]) -> None:
         """Take in that `count` bytes of `buffer` are filled, and append the frames now complete.
@@ -166,10 +179,14 @@ class Decoder:
 
     def _blocks(self, refs: memoryview) -> list[memoryview]:
         mask = (1 << _OFFSET_BITS) - 1
-        return [
-            self._lend(where >> _OFFSET_BITS, where & mask, nbytes)
-            for where, nbytes in _REF.iter_unpack(refs)
-        ]
+        room = self._arena_bytes
+        blocks = []
+        for where, nbytes in _REF.iter_unpack(refs):
+            blocks.append(self._lend(where >> _OFFSET_BITS, where & mask, nbytes))
+            room -= nbytes
+            if room < 0:  # the parent may have to copy each
+                raise ProtocolError("blocks of a frame that are larger than the arena together")
+        return blocks
 
     def _own(
         self, head: tuple[int, int, int, Sequence[memoryview]], length: int, part: memoryview

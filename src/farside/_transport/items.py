@@ -119,6 +119,7 @@ def decode(entry: Any, blocks: Sequence[memoryview]) -> Any:
     taken out of `blocks`, so that the item alone does.
 
     Raises:
+        ProtocolError: it is no entry.
         BaseException: whatever unpickling raises.
     """
     kind = type(entry)
@@ -126,17 +127,25 @@ def decode(entry: Any, blocks: Sequence[memoryview]) -> Any:
         return pickle.loads(entry)
     if kind is not tuple:
         return entry
-    stream, buffers = entry
-    return pickle.loads(
-        _take(blocks, stream), buffers=[_take(blocks, buffer) for buffer in buffers]
-    )
+    try:
+        stream, buffers = entry
+        stream = _take(blocks, stream)
+        taken = [_take(blocks, buffer) for buffer in buffers]
+    except (TypeError, ValueError) as error:
+        raise ProtocolError(f"an item that cannot be read: {error}") from error
+    return pickle.loads(stream, buffers=taken)
 
 
 def _take(blocks: Any, place: Any) -> Any:
     if type(place) is not int:
-        return place
+        if type(place) in _CONTENTS:
+            return place
+        raise TypeError(f"{type(place).__name__} instead of contents")
+    if not 0 <= place < len(blocks) or blocks[place] is _TAKEN:
+        raise ValueError(f"no block {place}, or taken already")
     block, blocks[place] = blocks[place], _TAKEN
     return block
 
 
 _TAKEN = memoryview(b"")
+_CONTENTS = frozenset({bytes, bytearray, memoryview})

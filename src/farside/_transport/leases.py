@@ -15,6 +15,7 @@ from functools import partial
 from itertools import repeat
 from weakref import WeakSet
 
+from ..errors import ProtocolError
 from .memory import SLOTS
 
 TYPE_CHECKING = False
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 _markers: WeakSet[partial[None]] = WeakSet()
 """What sets the flags of each mapping. Leases keep it alive, and may outlive their lessor."""
+
+
+_NOTHING = memoryview(b"")
 
 
 class Lessor:
@@ -52,7 +56,7 @@ class Lessor:
         _markers.add(self._mark)
         self._ends: list[End | None] = [None] * SLOTS
         self._ended: deque[int] = deque()  # slots
-        self._sizes = [0] * SLOTS
+        self._sizes = [0] * SLOTS  # 0: not lent
         self._held = 0
         self.copies = 0
         """How many blocks were copied, since too much was lent."""
@@ -67,9 +71,14 @@ class Lessor:
         """Return a writable view of a block, or of a copy of it.
 
         What a signal handler raises in here may lose the block: see `interrupts.held_back`.
+
+        Raises:
+            ProtocolError: the block is lent already.
         """
         if self._ended:
             self._settle()
+        if self._sizes[slot]:
+            raise ProtocolError(f"a block that was not given back: slot {slot}")
         if self._open is None:
             self._begin()
         if self._open is None or self._held + nbytes > self._limit:
@@ -83,6 +92,13 @@ class Lessor:
         """Tell the worker that nobody wants a block."""
         self._mark(slot, 1)
 
+    def close(self) -> None:
+        """Let go of the mapping: what is lent keeps it, and nothing is lent any more."""
+        self._arena = _NOTHING
+        self._open = None
+        self._mark = partial(bytearray(SLOTS).__setitem__)
+        self._ends = []
+
     def _begin(self) -> None:
         try:
             self._open = opener(self._arena)
@@ -92,7 +108,9 @@ class Lessor:
     def _settle(self) -> None:
         ended, sizes = self._ended, self._sizes
         while ended:
-            self._held -= sizes[ended.popleft()]
+            slot = ended.popleft()
+            self._held -= sizes[slot]
+            sizes[slot] = 0
 
     def _copy(self, slot: int, offset: int, nbytes: int) -> memoryview:
         self.copies += 1

@@ -41,6 +41,7 @@ def create(arena_bytes: int) -> Descriptor:
     try:
         os.ftruncate(memory.fileno(), HEADER_BYTES + arena_bytes)
         _reserve(memory.fileno(), 0, HEADER_BYTES)
+        _seal(memory.fileno())
     except BaseException:
         memory.close()
         raise
@@ -50,7 +51,7 @@ def create(arena_bytes: int) -> Descriptor:
 def _open_anonymous() -> int:
     if hasattr(os, "memfd_create"):
         try:
-            return os.memfd_create("farside")  # close-on-exec by default
+            return os.memfd_create("farside", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         except OSError:
             pass  # the kernel is old, or a policy forbids it
     return _open_file()
@@ -61,6 +62,18 @@ def _open_file() -> int:
 
     with tempfile.TemporaryFile(prefix="farside-") as file:
         return os.dup(file.fileno())  # close-on-exec too
+
+
+def _seal(fd: int) -> None:
+    """Fix the size of a memfd: where one side cut it, touching the rest would kill the other."""
+    import fcntl  # the worker only maps
+
+    if hasattr(fcntl, "F_ADD_SEALS"):
+        try:
+            seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+        except OSError:
+            pass  # it is a temporary file
 
 
 def _reserve(fd: int, start: int, count: int) -> None:

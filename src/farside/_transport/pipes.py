@@ -34,7 +34,7 @@ from .descriptors import Bell, Descriptor, opened, pipe
 from .frames import Decoder
 from .interrupts import held_back, try_lock, with_lock
 from .leases import Lessor
-from .memory import SLOTS, Mapping, create
+from .memory import BOARD_BYTES, SLOTS, Mapping, create
 from .pipe_io import check_gone
 from .readiness import Readiness
 from .sender import Sender
@@ -76,6 +76,11 @@ small items faster than the parent can be woken for each."""
 _READS = 16
 """How often the pipe is read, at most, where nothing may take long. A worker can fill it again and
 again meanwhile; so often it takes about a millisecond."""
+
+
+_NO_BOARD = memoryview(bytearray(BOARD_BYTES)).cast("Q")
+"""Where what is said to a worker that is gone goes."""
+_NO_BOARD[WANTED] = NOTHING
 
 
 def open_channel(arena_bytes: int) -> tuple[PipeParentChannel, WorkerEnds]:
@@ -132,8 +137,9 @@ class PipeParentChannel(ParentChannel):
         # signal handler may close in the middle of that: hence it is reentrant.
         self._receiving = threading.RLock()
         self._stopped = False
+        self._busy = False
         self._interrupted = False
-        self._decoder = Decoder(self._lend)
+        self._decoder = Decoder(self._lend, mapping.arena_bytes)
         self._poll = select.poll()
         self._poll.register(frames.fileno(), select.POLLIN)
         self._poll.register(self._bell.fileno(), select.POLLIN)
@@ -242,7 +248,11 @@ class PipeParentChannel(ParentChannel):
         """Take in what is there, without waiting; tell whether a frame was."""
         before = len(into)
         again = repeat(None) if reads is None else repeat(None, reads)
-        more = held_back(lambda: self._read(into, again))
+        self._busy = True
+        try:
+            more = held_back(lambda: self._read(into, again))
+        finally:
+            self._busy = False
         if len(into) > before:
             last = into[-1]
             self._streaming = len(last.body) >= _STREAMING and not last.blocks
@@ -334,6 +344,10 @@ class PipeParentChannel(ParentChannel):
         self._bell.close()
         if self._sentinel is not None:
             self._sentinel.close()
+        if not self._busy:  # a signal handler may close in the middle of that
+            # Whoever keeps a closed iterable, or the error that it raised, keeps no memory.
+            self._decoder.close()
+            self.lessor.close()
 
     def close(self) -> None:
         self._sender.close()
@@ -341,3 +355,4 @@ class PipeParentChannel(ParentChannel):
         for each in self._kept:
             each.close()
         self.stop_receiving()
+        self._board = self._attention = _NO_BOARD  # it may still be written to
