@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for the extension `diagrams`
 
 project = "farside"
 author = "The farside authors"
+copyright = author  # noqa: A001  that is what Sphinx calls it
 release = installed_version("farside")
 version = release
 
@@ -98,8 +100,19 @@ def restore_prose(
     lines[:] = _prose.pop(name, lines)
 
 
+def add_unreleased(_app: Sphinx, docname: str, content: list[str]) -> None:
+    """Put the news that no release has told yet into the page of the changelog."""
+    if docname == "changelog":
+        command = [sys.executable, "-m", "towncrier", "build", "--draft", "--version", "Unreleased"]
+        done = subprocess.run(
+            command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
+        )
+        content[0] = content[0].replace("<!-- unreleased -->", done.stdout)
+
+
 def setup(app: Sphinx) -> None:
     """Register what is defined here."""
+    app.connect("source-read", add_unreleased)
     app.connect("missing-reference", resolve_name)
     app.connect("autodoc-process-docstring", keep_prose, priority=400)
     app.connect("autodoc-process-docstring", restore_prose, priority=600)
