@@ -7,6 +7,7 @@ interrupted. A subprocess then ends itself as soon as the parent is gone.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from queue import SimpleQueue
@@ -110,18 +111,27 @@ class CommandListener:
 
     def _run(self) -> None:
         lost = self._listen()
-        for seconds in _PATIENCE:
-            if self._running.acquire(timeout=seconds):
-                break
-            self._raising = True
-            if not self._over:
-                raise_in_thread(self._worker_thread, SystemExit)
-            self._raising = False
+        self._interrupt()
         if self._last_resort is not None:
             if not lost:
                 self._await_loss()
             time.sleep(_GRACE)  # the process ends meanwhile, and this thread with it; or else:
             self._last_resort()
+
+    def _interrupt(self) -> None:
+        """Raise SystemExit in user code, until it has ended."""
+        show = sys.unraisablehook
+        for seconds in _PATIENCE:
+            if self._running.acquire(timeout=seconds):
+                sys.unraisablehook = show
+                break
+            # A generator that is dropped runs its ``finally`` as a finalizer, and what is raised
+            # there is printed.
+            sys.unraisablehook = lambda it: issubclass(it.exc_type, SystemExit) or show(it)
+            self._raising = True
+            if not self._over:
+                raise_in_thread(self._worker_thread, SystemExit)
+            self._raising = False
 
     def _listen(self) -> bool:
         """Queue commands until ABORT or the end; tell whether it was the end."""
