@@ -59,6 +59,12 @@ def test_closing_again_does_not_close_who_has_the_number_now(
         os.close(stranger)
 
 
+def test_one_that_other_code_has_closed_is_closed(both: tuple[Descriptor, Descriptor]) -> None:
+    os.close(both[0].fileno())
+    both[0].close()
+    assert both[0].closed
+
+
 def test_a_closed_descriptor_has_no_number(both: tuple[Descriptor, Descriptor]) -> None:
     both[0].close()
     with pytest.raises(ChannelClosedError, match="closed"):

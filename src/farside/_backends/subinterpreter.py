@@ -73,6 +73,7 @@ class SubinterpreterWorker(Worker):
         self._ends = ends
         self._interpreter: int | None = None
         self._problem = ""
+        self._returned = False  # what it executes, before its end of the channel is closed
         self._closed = False
         self._host = threading.Thread(target=self._run, name="farside-host", daemon=True)
         self._host.start()
@@ -98,6 +99,8 @@ class SubinterpreterWorker(Worker):
         return False
 
     def exit_status(self) -> ExitStatus:
+        if not self._returned:
+            return ExitStatus("its end of the channel was closed while it ran, by other code")
         return ExitStatus(self._problem or "its interpreter ended without a word (out of memory?)")
 
     def _run(self) -> None:
@@ -116,6 +119,7 @@ class SubinterpreterWorker(Worker):
             except BaseException as error:  # the parent asks once it sees the end
                 self._problem = _describe(error)
             finally:
+                self._returned = True
                 self._ends.frames.close()  # the parent learns that it has ended
                 # Waits for threads left in the interpreter: the listener ends when the parent
                 # closes its side of the channel.
@@ -123,6 +127,7 @@ class SubinterpreterWorker(Worker):
         except BaseException as error:  # nobody above could take it
             self._problem = _describe(error)
         finally:
+            self._returned = True
             for end in self._ends:
                 end.close()
             self._closed = True

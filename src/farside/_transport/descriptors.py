@@ -8,6 +8,7 @@ anything else runs in it, whoever forked: the ``fork`` start method, `os.fork`, 
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from contextlib import contextmanager
@@ -72,7 +73,11 @@ class Descriptor:
     def _close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            os.close(fd)
+            try:
+                os.close(fd)
+            except OSError as error:
+                if error.errno != errno.EBADF:  # other code has closed all that it found
+                    raise
 
     def __del__(self) -> None:
         if hasattr(self, "_fd"):

@@ -22,6 +22,7 @@ from .channel import WorkerChannel
 from .codec import size
 from .frames import Decoder, header
 from .memory import Mapping
+from .pipe_io import check_gone
 from .writer import FrameWriter
 
 TYPE_CHECKING = False
@@ -83,7 +84,11 @@ class PipeWorkerChannel(WorkerChannel):
     def receive(self, into: deque[Frame]) -> None:
         before = len(into)
         while len(into) == before:
-            count = os.readv(self._commands, [self._decoder.buffer()])
+            try:
+                count = os.readv(self._commands, [self._decoder.buffer()])
+            except OSError as error:  # user code may close all descriptors that it finds
+                check_gone(error)
+                count = 0
             if not count:
                 raise ChannelClosedError("the parent is gone")
             self._decoder.filled(count, into)
@@ -119,3 +124,6 @@ class PipeWorkerChannel(WorkerChannel):
             return bool(os.read(self._wakes, 1 << 16))
         except BlockingIOError:
             return True
+        except OSError as error:
+            check_gone(error)
+            return False
