@@ -27,21 +27,6 @@ def die(code: int) -> None:
     signal.pause()
 
 
-class Dies:
-    """Yields 0 … count - 1, waits for a sign if there is one, and dies."""
-
-    def __init__(self, count: int, code: int, sign: Sign | None = None) -> None:
-        self.count = count
-        self.code = code
-        self.sign = sign
-
-    def __iter__(self) -> Iterator[int]:
-        yield from range(self.count)
-        if self.sign is not None:
-            self.sign.wait()
-        die(self.code)
-
-
 def die_at(sign: Sign, code: int) -> None:
     """Die at a sign."""
     sign.wait()

@@ -1,9 +1,8 @@
-"""Workers that die without a word: it is seen at once, in every state, and told exactly."""
+"""Workers that die without a word: what the matrix has no row for."""
 
 from __future__ import annotations
 
 import os
-import select
 import signal
 import time
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import pytest
 from farside import IterableClosedError, WorkerDiedError
 from tests import jobs
 from tests.faults import dying
+from tests.faults.staging import await_end, pid_of
 from tests.kinds import take
 from tests.scripts.acts import Acts, Sign
 
@@ -28,31 +28,12 @@ if TYPE_CHECKING:
 AT_ONCE_S = 3.0
 """Three times what is promised: the machine may be busy."""
 
-CODES = [-signal.SIGKILL, -signal.SIGTERM, -signal.SIGSEGV, 0, 3]
-every_code = pytest.mark.parametrize("code", CODES)
-
 
 @contextmanager
 def at_once() -> Iterator[None]:
     begin = time.monotonic()
     yield
     assert time.monotonic() - begin < AT_ONCE_S
-
-
-def pid_of(iterable: RemoteIterable[Any]) -> int:
-    return int(iterable._current.worker.label.removeprefix("pid "))
-
-
-def await_end(pid: int) -> None:
-    """Wait until a process has ended, be it a child of this one or of the fork server."""
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:  # the fork server has reaped it
-        return
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    poll.poll()
-    os.close(fd)
 
 
 def check(error: BaseException | None, code: int, last_index: int | None, state: str) -> None:
@@ -79,81 +60,6 @@ def giving(sign: Sign, items: Iterable[int]) -> Iterator[int]:
         if item == 2:
             sign.give()
         yield item
-
-
-@every_code
-def test_while_the_parent_waits_for_an_item(
-    subprocess_kind: Kind, code: int, tmp_path: Path
-) -> None:
-    sign = Sign(str(tmp_path / "sign"))
-    with subprocess_kind.start(partial(dying.Dies, 3, code, sign)) as numbers:
-        with at_once():
-            got, error = take(giving(sign, numbers))
-        assert got == [0, 1, 2]
-        check(error, code, 2, "iteration")
-        check_closed(numbers, error)
-
-
-@every_code
-def test_between_items(subprocess_kind: Kind, code: int, tmp_path: Path) -> None:
-    sign = Sign(str(tmp_path / "sign"))
-    with subprocess_kind.start(partial(dying.Dies, 3, code, sign)) as numbers:
-        iterator = iter(numbers)
-        assert next(iterator) == 0
-        sign.give()
-        await_end(pid_of(numbers))
-        with at_once():
-            got, error = take(iterator)
-        # Small items wait a moment for others while nobody waits for them; what is made just before
-        # a death may be lost, and nothing else.
-        assert got == [1, 2][: len(got)]
-        check(error, code, len(got), "iteration")
-        check_closed(numbers, error)
-
-
-@every_code
-def test_in_stand_by(subprocess_kind: Kind, code: int, tmp_path: Path) -> None:
-    sign = Sign(str(tmp_path / "sign"))
-    die_later = partial(dying.die_later, code, sign)
-    with subprocess_kind.start(partial(jobs.Numbers, 3), initializer=die_later) as numbers:
-        assert list(numbers) == [0, 1, 2]
-        sign.give()
-        await_end(pid_of(numbers))
-        with at_once():
-            got, error = take(numbers)
-        assert got == []
-        check(error, code, None, "iteration")  # nobody looks before the next pass
-        check_closed(numbers, error)
-
-
-@every_code
-def test_during_initialization(subprocess_kind: Kind, code: int) -> None:
-    with at_once(), pytest.raises(WorkerDiedError) as caught:
-        subprocess_kind.start(list, initializer=partial(dying.die, code))
-    check(caught.value, code, None, "initialization")
-
-
-def test_in_fn(subprocess_kind: Kind) -> None:
-    with at_once(), pytest.raises(WorkerDiedError) as caught:
-        subprocess_kind.start(partial(dying.die, 3))  # type: ignore[arg-type]
-    check(caught.value, 3, None, "initialization")
-
-
-def test_killed_while_blocked_on_credit(subprocess_kind: Kind, tmp_path: Path) -> None:
-    sign = Sign(str(tmp_path / "sign"))
-    fn: Any = Acts("credit", sign)
-    with subprocess_kind.start(fn, buffer_size=1) as items:
-        iterator = iter(items)
-        pid = next(iterator)
-        sign.wait()
-        os.kill(pid, signal.SIGKILL)
-        await_end(pid)
-        with at_once():
-            got, error = take(iterator)
-        made = ["the item that waits", 0]
-        assert got == made[: len(got)]
-        check(error, -signal.SIGKILL, len(got), "iteration")
-        check_closed(items, error)
 
 
 def test_killed_in_the_middle_of_an_item(subprocess_kind: Kind, tmp_path: Path) -> None:

@@ -1,0 +1,167 @@
+"""Write the tables of faults from the rows that the tests perform.
+
+python docs/make_faults.py            writes them into docs/reference/faults.md
+python docs/make_faults.py --check    tells whether they are up to date
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+DOCS = Path(__file__).resolve().parent
+if __name__ == "__main__":  # the rows and the library of this checkout, whatever is installed
+    sys.path[:0] = [str(DOCS.parent / "src"), str(DOCS.parent)]
+
+from tests.faults.matrix import (  # noqa: E402  see above
+    METHODS,
+    NOT_LOADED,
+    STAGES,
+    SUBINTERPRETER,
+    WAYS,
+    Outcome,
+    Row,
+    Stage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+PAGE = DOCS / "reference" / "faults.md"
+COMMAND = "python docs/make_faults.py"
+
+GROUPS = {
+    "while it starts": ("starting", "initializer", "fn"),
+    "while it makes items": ("iter", "first next", "waiting", "busy"),
+    "while it waits for you": ("credit", "stand by"),
+    "as it is closed": ("closing",),
+}
+"""Stages in which the same comes of a fault."""
+
+
+def _dies(outcome: Outcome, _: Stage) -> str:
+    assert outcome.code is not None
+    name = f"{signal.Signals(-outcome.code).name}, " if outcome.code < 0 else ""
+    return f"`WorkerDiedError`: {name}exit code {outcome.code}"
+
+
+def _fails(outcome: Outcome, stage: Stage) -> str:
+    kind = "Initialization" if stage.state == "initialization" else "Iteration"
+    also = "" if outcome.original == "SystemExit" else f", also a `{outcome.original}`"
+    return f"`Worker{kind}Error`{also}"
+
+
+TEXTS: dict[str, Callable[[Outcome, Stage], str]] = {
+    "fails": _fails,
+    "dies": _dies,
+    "lets go": lambda *_: "`WorkerDiedError`[^letting-go]",
+    "lost": lambda *_: "`WorkerDiedError`[^all-descriptors]",
+    "times out": lambda *_: "`WorkerTimeoutError`[^timeout]",
+    "goes on": lambda *_: "nothing: it goes on",
+    "closes": lambda *_: "nothing: it is closed",
+    "abandoned": lambda *_: "`WorkerAbandonedWarning`[^abandoned]",
+    "ends the process": lambda outcome, _: f"**your process ends**, exit code {outcome.code}",
+    "senseless": lambda *_: "nothing[^no-code]",
+}
+
+
+def by_way(kinds: Sequence[str]) -> str:
+    """Make the table of what comes of a fault, for kinds of workers that are alike in it."""
+    rows = [
+        [way.title, *(_cell(name, stages, kinds) for stages in GROUPS.values())]
+        for name, way in WAYS.items()
+    ]
+    return _table(["the worker …", *GROUPS], rows)
+
+
+def _cell(way: str, stages: Iterable[str], kinds: Sequence[str]) -> str:
+    texts = dict.fromkeys(
+        TEXTS[row.outcome.kind](row.outcome, STAGES[stage])
+        for stage in stages
+        for kind in kinds
+        if (row := Row(stage, way, kind)).outcome.reason != NOT_LOADED
+    )
+    return "; ".join(texts)
+
+
+def by_stage() -> str:
+    """Make the table of where a fault shows, and what the error says of the place."""
+    rows = [
+        [stage.title, stage.where, f"`{stage.state}`", _last(stage), _failed(stage)]
+        for stage in STAGES.values()
+        if stage.where != "`close()`"
+    ]
+    return _table(
+        [
+            "the worker is in …",
+            "raised by",
+            "`state`",
+            "`last_index`",
+            "a failure's `stage`, `item_index`",
+        ],
+        rows,
+    )
+
+
+def _last(stage: Stage) -> str:
+    known = [each for each in stage.last_index if each is not None]
+    if len(known) > 1:
+        return "of the last item that came[^lost]"
+    return f"of the last item: `{known[0]}`" if known else "`None`"
+
+
+def _failed(stage: Stage) -> str:
+    return f"`{stage.failed_stage}`, `{stage.item_index}`" if stage.failed_stage else ""
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "process": lambda: by_way(METHODS),
+    "subinterpreter": lambda: by_way([SUBINTERPRETER]),
+    "stages": by_stage,
+}
+
+
+def update(page: str) -> str:
+    """Return the page with its tables made anew."""
+    for name, make in TABLES.items():
+        marks = re.compile(rf"(<!-- {name}: begin[^\n]*-->\n).*?(<!-- {name}: end -->)", re.DOTALL)
+        found = marks.findall(page)
+        if len(found) != 1:
+            raise ValueError(f"the page has {len(found)} places for the table {name!r}, not one")
+        begin, end = found[0]
+        page = marks.sub(lambda _, b=begin, e=end, m=make: f"{b}\n{m()}\n{e}", page)
+    return page
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the tables, or check them."""
+    parser = argparse.ArgumentParser(description="Write the tables of faults from the rows.")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if they differ")
+    options = parser.parse_args(arguments)
+    before = PAGE.read_text(encoding="utf-8")
+    after = update(before)
+    if before == after:
+        return 0
+    if not options.check:
+        PAGE.write_text(after, encoding="utf-8")
+        print(f"{PAGE} is written")
+        return 0
+    lines = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), str(PAGE), "the rows", lineterm=""
+    )
+    print(*lines, f"The tables differ from the rows; run: {COMMAND}", sep="\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
