@@ -53,7 +53,8 @@ napoleon_use_ivar = True
 # Names in annotations that have no page.
 nitpick_ignore_regex = [
     ("py:(class|obj)", r"(.+\.)?T"),
-    ("py:class", r"((collections\.abc|multiprocessing|types|typing)\..+|BaseContext)"),
+    ("py:(class|obj)", r"(collections\.abc|multiprocessing|types|typing|unittest)\..+"),
+    ("py:class", "BaseContext"),  # of multiprocessing
     ("py:class", "DTypeLike|NDArray"),  # of numpy.typing
 ]
 
@@ -63,8 +64,8 @@ def resolve_name(
 ) -> nodes.Node | None:
     """Find what a docstring calls by its bare name, in whatever module that is documented.
 
-    A name in small letters that is not found is that of an argument or a module. On the page about
-    the protocol, annotations name private classes, which have no page.
+    A name in small letters that is not found is that of an argument or a module. On the pages about
+    what is inside, docstrings name private classes, which have no page.
     """
     if node.get("refdomain") != "py":
         return None
@@ -78,7 +79,8 @@ def resolve_name(
         )
         return link
     small = node["reftype"] == "obj" and target.islower()
-    private = node["reftype"] == "class" and node["refdoc"] == "explain/protocol"
+    inside = node["refdoc"] in {"explain/protocol", "reference/backends"}
+    private = node["reftype"] in {"class", "exc", "obj"} and inside
     return content if small or private else None
 
 
