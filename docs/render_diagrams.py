@@ -107,7 +107,7 @@ def _plain(picture: str) -> str:
     head, rest = picture.split(">", 1)
     rest = re.sub(r' (data-points|filter)="[^"]*"', "", rest)
     head = re.sub(r' (style|width|height|aria-roledescription)="[^"]*"', "", head)
-    return f'{head} style="width: {width}px">{rest}'
+    return f'{head} style="--width: {width}px">{rest}'
 
 
 if __name__ == "__main__":
