@@ -67,9 +67,10 @@ def _too_wide(browser: Browser) -> object:
         const scrolls = e =>
             e && (getComputedStyle(e).overflowX !== "visible" || scrolls(e.parentElement));
         return [...document.querySelectorAll("article *")]
-            .filter(e => e.getBoundingClientRect().right > innerWidth && !scrolls(e.parentElement))
+            .filter(e => e.getBoundingClientRect().right > arguments[0] && !scrolls(e.parentElement))
             .map(e => e.outerHTML.slice(0, 100)).slice(-3);
-        """
+        """,
+        _PHONE,
     )
 
 
@@ -93,9 +94,32 @@ def test_diagrams_are_drawn_and_follow_the_theme(page: str, browser: Browser) ->
 
 
 def test_the_search_finds_a_term(browser: Browser) -> None:
-    browser.open("search.html?q=buffer_bytes")
-    hits = browser.wait_for(
-        "return [...document.querySelectorAll('#search-results li a')].map(a => a.href)"
+    browser.open("search.html?q=WorkerTimeoutError")
+    browser.wait_for(
+        "return [...document.querySelectorAll('#search-results li a')]"
+        ".some(a => a.href.includes('reference/errors.html'))"
     )
-    assert any("reference/api.html" in hit for hit in hits)
     assert browser.troubles() == []
+
+
+# What would be found ------------------------------------------------------------------------------
+
+_BAD = """
+<!doctype html><meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
+<img src="missing.png"><img src="http://example.invalid/a.png"><script>nobody()</script>
+<article><p style="width: 600px">wide</p></article>
+"""
+
+
+def test_troubles_are_seen(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "bad.html").write_text(_BAD)
+    with browsing(site, tmp_path / "profile") as browser:
+        troubles = "\n".join(browser.open("bad.html", width=_PHONE))
+        assert "404" in troubles
+        assert "another host: http://example.invalid/a.png" in troubles
+        assert "nobody is not defined" in troubles
+        assert browser.run("return document.documentElement.scrollWidth") > _PHONE
+        assert "600px" in str(_too_wide(browser))
+    assert dead_links(site) == ["bad.html: missing.png"]

@@ -1,0 +1,28 @@
+"""Dead links are found, and live ones are left alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.docs.links import dead_links
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_dead_links(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "one.html").write_text(
+        '<h1 id="here">'
+        '<a href="#here"></a><a href="sub/two.html#there"></a><a href="https://elsewhere/x"></a>'
+        '<a href="#nowhere"></a><a href="sub/three.html"></a><a href="sub/two.html#gone"></a>'
+    )
+    (tmp_path / "sub" / "two.html").write_text(
+        '<p id="there"></p><a href="../one.html?q=1#here"></a><img src="../missing.png">'
+    )
+    assert dead_links(tmp_path) == [
+        "one.html: #nowhere",
+        "one.html: sub/three.html",
+        "one.html: sub/two.html#gone",
+        "sub/two.html: ../missing.png",
+    ]
