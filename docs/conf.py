@@ -56,6 +56,7 @@ nitpick_ignore_regex = [
     ("py:(class|obj)", r"(collections\.abc|multiprocessing|types|typing|unittest)\..+"),
     ("py:class", "BaseContext"),  # of multiprocessing
     ("py:class", "DTypeLike|NDArray"),  # of numpy.typing
+    ("py:class", "Arena"),  # the memory that a channel shares; nothing that is documented uses it
 ]
 
 

@@ -28,6 +28,8 @@ _ALLOWED = {
     "numpy": {"_transport"},
     "backends": {"_backends", "_transport", "_worker"},
     "testing": {"_backends", "_protocol", "_transport", "_iterable"},
+    "_cli": {"_backends", "_options", "_transport", "testing"},
+    "__main__": {"_cli"},
     "__init__": {"_api", "_iterable", "_backends", "_transport", "numpy"},
 }  # fmt: skip
 """Which part may import which. Everything may import errors."""

@@ -38,7 +38,7 @@ class BackendContract:
 
     Subclass it in a module of tests, and say how a worker is started. Each method whose name begins
     with ``test_`` is a test; pytest finds them, and so does unittest if the subclass is a
-    `unittest.TestCase` too.
+    ``unittest.TestCase`` too.
 
     Example:
         >>> from farside import iterate_in_worker

@@ -1,0 +1,1 @@
+"""The command line: ``python -m farside`` and the ``farside`` script. `main` is the way in."""

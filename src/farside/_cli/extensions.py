@@ -1,0 +1,28 @@
+"""Which extension modules are loaded. It runs in subinterpreters too: nothing heavy here."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.machinery import ExtensionFileLoader
+from os.path import commonpath, dirname
+
+
+def after_import(module: str) -> list[str]:
+    """Import a module; return the extension modules that are loaded then, but Python's own."""
+    import_module(module)
+    own = dirname(dirname(_stdlib()))
+    found = []
+    for name, each in list(sys.modules.items()):
+        spec = getattr(each, "__spec__", None)
+        if isinstance(getattr(spec, "loader", None), ExtensionFileLoader):
+            origin = getattr(spec, "origin", None) or ""
+            if "-packages" in origin or commonpath([own, origin]) != own:
+                found.append(name)
+    return sorted(found)
+
+
+def _stdlib() -> str:
+    import os
+
+    return os.path.abspath(os.__file__)

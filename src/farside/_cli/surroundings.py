@@ -1,0 +1,111 @@
+"""What this machine and this Python offer."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import platform
+import sys
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from .._backends.registry import available_backends
+from .._options import ARENA_BYTES
+
+_PACKAGES = ("cloudpickle", "numpy", "torch", "rich", "matplotlib", "interpreters-pep-734")
+
+_UNLIMITED = 1 << 60
+"""What control groups of version 1 say where there is no limit is some number above."""
+
+
+def describe() -> dict[str, Any]:
+    """Collect all of it, in types that JSON has."""
+    return {
+        "farside": installed("farside"),
+        "python": {
+            "version": platform.python_version(),
+            "implementation": platform.python_implementation(),
+            "executable": sys.executable,
+            "gil": _gil(),
+        },
+        "platform": platform.platform(),
+        "processors": _processors(),
+        "backends": {
+            name: {"usable": each.usable, "reason": each.reason}
+            for name, each in available_backends().items()
+        },
+        "start_methods": multiprocessing.get_all_start_methods(),
+        "limits": limits(),
+        "packages": {name: installed(name) for name in _PACKAGES},
+    }
+
+
+def installed(package: str) -> str | None:
+    """Return the version of an installed package, or None."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def limits() -> dict[str, Any]:
+    """Return what bounds workers and their shared memory: bytes and counts; None: no limit."""
+    return {
+        "arena": "memfd" if hasattr(os, "memfd_create") else "temporary file",
+        "arena_bytes": ARENA_BYTES,
+        "memory_limit": _cgroup_memory(),
+        "open_files": _open_files(),
+        "pipe_bytes": _number("/proc/sys/fs/pipe-max-size"),
+    }
+
+
+def _gil() -> bool:
+    enabled = getattr(sys, "_is_gil_enabled", None)
+    return enabled is None or bool(enabled())
+
+
+def _processors() -> int | None:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def _open_files() -> int | None:
+    try:
+        import resource
+    except ImportError:  # pragma: no cover  Windows
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def _cgroup_memory() -> int | None:
+    """Return the smallest memory limit of the control groups that this process is in."""
+    found = []
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if not controllers:
+                found += _limits_up("/sys/fs/cgroup", path, "memory.max")
+            elif "memory" in controllers.split(","):
+                found += _limits_up("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes")
+    return min(found, default=None)
+
+
+def _limits_up(root: str, path: str, name: str) -> list[int]:
+    folder = Path(root, path.lstrip("/"))
+    found = []
+    for each in (folder, *folder.parents):
+        if each.is_relative_to(root):
+            number = _number(each / name)
+            if number is not None and number < _UNLIMITED:
+                found.append(number)
+    return found
+
+
+def _number(path: str | Path) -> int | None:
+    with suppress(OSError, ValueError):
+        return int(Path(path).read_text())
+    return None

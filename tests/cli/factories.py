@@ -1,0 +1,56 @@
+"""Factories that the tests of the command line name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def numbers() -> Iterator[int]:
+    yield from range(100)
+
+
+class Samples:
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(50))
+
+
+locked = partial(map, len, {"key": [threading.Lock()]})
+
+
+def yields_lock() -> Iterator[Any]:
+    yield {"fine": 1}
+    yield {"lock": threading.Lock()}
+
+
+def fails() -> Iterator[int]:
+    raise ValueError("no data")
+
+
+def dies() -> Iterator[int]:
+    os.kill(os.getpid(), signal.SIGKILL)
+    yield 0
+
+
+def exits() -> Iterator[int]:
+    print("not the result")
+    os._exit(3)
+
+
+def refuses() -> list[int]:
+    import readline
+
+    return [len(readline.__name__)]
+
+
+def needs(argument: int) -> list[int]:
+    return [argument]
+
+
+not_callable = 3
