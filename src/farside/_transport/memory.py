@@ -110,9 +110,9 @@ class Mapping:
         self._committed = 0
         whole = memoryview(mapped)
         self.board: memoryview[int] = whole[:BOARD_BYTES].cast("Q")
-        self.flags = whole[BOARD_BYTES:_FLAGS_END]
-        self.arena = whole[HEADER_BYTES:]
-        self.arena_bytes = size - HEADER_BYTES
+        self.flags: memoryview[int] = whole[BOARD_BYTES:_FLAGS_END]
+        self.arena: memoryview[int] = whole[HEADER_BYTES:]
+        self.arena_bytes: int = size - HEADER_BYTES
 
     def find_flag(self, start: int) -> int:
         """Return the first slot from `start` on (0 or greater) whose flag is 1; -1 if none is."""

@@ -51,9 +51,10 @@ class PipeWorkerChannel(WorkerChannel):
         self._decoder = Decoder()
         mapping = Mapping(memory)
         self._board = mapping.board
-        self.attention = mapping.board[ATTENTION : ATTENTION + 1]
-        self._attention = self.attention.cast("B")
-        self.arena = Arena(mapping) if mapping.arena_bytes else None
+        attention = mapping.board[ATTENTION : ATTENTION + 1]
+        self.attention: Sequence[int] = attention
+        self._attention = attention.cast("B")
+        self.arena: Arena | None = Arena(mapping) if mapping.arena_bytes else None
         os.set_blocking(wakes, False)
         self._poll = select.poll()
         self._poll.register(wakes, select.POLLIN)

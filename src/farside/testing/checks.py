@@ -88,7 +88,9 @@ class Background(Generic[T]):
         self._call = (function, args, kwargs)
         self._result: list[T] = []
         self._error: BaseException | None = None
-        self.thread = threading.Thread(target=self._run, name="background", daemon=True)
+        self.thread: threading.Thread = threading.Thread(
+            target=self._run, name="background", daemon=True
+        )
         self.thread.start()
 
     def result(self) -> T:

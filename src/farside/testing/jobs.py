@@ -81,7 +81,7 @@ class Resets:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.next = 0
+        self.next: int = 0
 
     def __iter__(self) -> Resets:
         """Begin anew."""

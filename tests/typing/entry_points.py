@@ -1,0 +1,127 @@
+"""What type checkers make of the entry points. Nothing here runs: mypy and pyright read it."""
+
+from __future__ import annotations
+
+import multiprocessing
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import farside
+from farside import (
+    Availability,
+    RemoteIterable,
+    SubinterpreterIterable,
+    SubprocessIterable,
+    allocate,
+    available_backends,
+    iterate_in_subinterpreter,
+    iterate_in_subprocess,
+    iterate_in_worker,
+    register_backend,
+)
+from farside.testing import BackendContract, Recording, record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+
+    import numpy as np
+    from typing_extensions import assert_type  # noqa: TC004  nothing here runs
+
+
+class Samples:
+    """A class with ``__iter__``."""
+
+    def __init__(self, path: str = "") -> None:
+        self.path = path
+
+    def __iter__(self) -> Iterator[dict[str, int]]:
+        yield {self.path: 1}
+
+
+def generate() -> Generator[str, None, None]:
+    yield "text"
+
+
+def count(start: int, *, step: int = 1) -> Iterator[int]:
+    yield start + step
+
+
+def make_list() -> list[tuple[int, str]]:
+    return []
+
+
+def sources() -> None:
+    """Whatever makes an iterable decides on the type of the items."""
+    assert_type(iterate_in_worker(Samples), RemoteIterable[dict[str, int]])
+    assert_type(iterate_in_worker(generate), RemoteIterable[str])
+    assert_type(iterate_in_worker(make_list), RemoteIterable[tuple[int, str]])
+    assert_type(iterate_in_worker(partial(Samples, "path")), RemoteIterable[dict[str, int]])
+    assert_type(iterate_in_worker(partial(count, 3, step=2)), RemoteIterable[int])
+    assert_type(iterate_in_worker(partial(range, 3)), RemoteIterable[int])
+    assert_type(iterate_in_worker(lambda: [1.5]), RemoteIterable[float])
+    assert_type(iterate_in_worker(Samples("path").__iter__), RemoteIterable[dict[str, int]])
+    assert_type(iterate_in_worker(list[int]), RemoteIterable[int])
+
+
+def entry_points() -> None:
+    assert_type(iterate_in_subprocess(generate), SubprocessIterable[str])
+    assert_type(iterate_in_subinterpreter(generate), SubinterpreterIterable[str])
+    iterate_in_subprocess(
+        generate,
+        buffer_size=3,
+        initializer=[generate, Samples],
+        mp_context=multiprocessing.get_context("spawn"),
+        timeout=3,
+        daemon=True,
+    )
+    iterate_in_worker(generate, backend="inline", initializer=generate, mp_context="fork")
+    iterate_in_subinterpreter(generate, fallback=None, timeout=0.5, arena_bytes=0)
+
+
+def wrong_arguments() -> None:
+    """What cannot work is an error; an unused ignore would be one too."""
+    iterate_in_worker(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    iterate_in_worker(count)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    iterate_in_worker(generate())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    iterate_in_worker(generate, buffer_size="3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    iterate_in_subprocess(generate, fallback=None)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def loops() -> None:
+    with iterate_in_worker(partial(count, 3)) as numbers:
+        assert_type(numbers, RemoteIterable[int])
+        for number in numbers:
+            assert_type(number, int)
+        assert_type(iter(numbers), "Iterator[int]")
+        assert_type(numbers.backend, str)
+        assert_type(numbers.state, str)
+    with iterate_in_subprocess(partial(count, 3)) as processed:
+        assert_type(processed, SubprocessIterable[int])
+    iterable: Iterable[int] = numbers
+    print(iterable)
+    # What can be read as a wider type is one: it is covariant in what matters to a loop.
+    wider: Iterable[object] = numbers
+    print(wider)
+
+
+def generic(fn: Callable[[], Iterable[Any]]) -> RemoteIterable[Any]:
+    return iterate_in_worker(fn)
+
+
+def the_rest() -> None:
+    assert_type(available_backends(), dict[str, Availability])
+    assert_type(available_backends()["subprocess"].usable, bool)
+    assert_type(allocate(3), memoryview)
+    array: np.ndarray[Any, Any] = farside.numpy.empty((3, 4), "uint8")
+    print(array)
+    register_backend("mine", "module:Class")
+    with record() as log:
+        assert_type(log, Recording)
+    assert_type(farside.__version__, str)
+
+
+class Contract(BackendContract):
+    """A contract is subclassed like this."""
+
+    def start(self, fn: Callable[[], Iterable[Any]], **options: Any) -> RemoteIterable[Any]:
+        return iterate_in_worker(fn, backend="inline", **options)
