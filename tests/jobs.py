@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -111,3 +112,56 @@ class ClosesAll:
         yield from range(self.count)
         os.closerange(3, 256)
         time.sleep(1000)
+
+
+class Shelf(Shelf):  # type: ignore[no-redef]  # noqa: F405  with more methods
+    """A shelf with methods that take their time."""
+
+    def spin(self) -> None:
+        spin_busily()
+
+    def size(self, what: bytes) -> int:
+        return len(what)
+
+    def wait(self, reached: Any, sign: Any) -> int:
+        """Say that it has begun; wait for a sign, then have one item more."""
+        reached.give()
+        sign.wait()
+        self.count += 1
+        return self.count
+
+
+def busy() -> int:
+    return sum(range(100))
+
+
+def spin_busily() -> Any:
+    """Run Python code for ever."""
+    while True:
+        busy()
+
+
+class SpinsBusily:
+    """Runs Python code for ever, in its first ``next()``."""
+
+    def __iter__(self) -> Iterator[int]:
+        while True:
+            busy()
+        yield 0
+
+
+class HasThread:
+    """Has a thread of its own, which has to be ended."""
+
+    def __init__(self) -> None:
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._end.wait, name="helper")
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[int]:
+        return iter([1, 2])
+
+    def end(self) -> bool:
+        self._end.set()
+        self._thread.join()
+        return True

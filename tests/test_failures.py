@@ -148,9 +148,19 @@ def test_a_worker_that_died_at_once_gets_the_usual_cure() -> None:
 def test_a_time_out_tells_what_was_awaited() -> None:
     early = _failures.timed_out(WORKER, 2.5, None, "initialization")
     late = _failures.timed_out(WORKER, 2.5, 7, "iteration")
-    assert "initialization did not end within timeout=2.5" in str(early)
+    assert "initialization did not end within init_timeout=2.5" in str(early)
+    assert early.worker_stack is None
+    assert "it does not tell where it was" in str(early)
     assert "after the item of index 7" in str(late)
     assert (late.seconds, late.last_index, late.state) == (2.5, 7, "iteration")
+
+
+def test_a_time_out_shows_the_stack() -> None:
+    stack = "the thread that runs the iterable:\n  File ...\n"
+    error = _failures.timed_out(WORKER, 2.5, None, "call", method="sleep", stack=stack)
+    assert "the call of 'sleep' did not return within timeout=2.5 seconds" in str(error)
+    assert error.worker_stack == stack
+    assert str(error).endswith(f"it was here:\n\n{stack.rstrip()}")
 
 
 def test_an_iterable_that_is_closed_tells_why() -> None:

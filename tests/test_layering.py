@@ -17,12 +17,20 @@ _ALLOWED = {
     "_options": {"_backends"},  # names of backends
     "_turn": {"_transport"},
     "_warn": set(),
-    "_failures": {"_transport", "_worker", "_backends"},
+    "_duals": {"_transport", "_worker"},
+    "_failures": {"_transport", "_worker", "_backends", "_duals"},
+    "_dialogue": {"_protocol", "_transport", "_backends"},
+    "_stacks": {"_transport"},
+    "_calls": {"_protocol", "_transport", "_worker", "_session", "_failures"},
+    "_receiving": {"_protocol", "_transport", "_backends", "_dialogue", "_turn", "_failures"},
     "_passes": {"_protocol", "_transport", "_session", "_warn"},
     "_session": {
-        "_protocol", "_transport", "_backends", "_options", "_failures", "_passes", "_turn"
+        "_protocol", "_transport", "_backends", "_options", "_failures", "_passes", "_turn",
+        "_calls", "_dialogue", "_receiving", "_stacks",
     },
-    "_iterable": {"_protocol", "_backends", "_options", "_session", "_passes", "_warn"},
+    "_iterable": {
+        "_protocol", "_backends", "_options", "_session", "_passes", "_calls", "_failures", "_warn"
+    },
     "_api": {"_iterable", "_options"},
     "errors": set(),
     "numpy": {"_transport"},
@@ -37,6 +45,9 @@ _ALLOWED = {
 _FOR_TYPES_ONLY = {
     ("_backends", "_options"),
     ("_passes", "_session"),
+    ("_calls", "_session"),
+    ("_calls", "_worker"),
+    ("_dialogue", "_backends"),
     ("_failures", "_backends"),
     ("testing", "_iterable"),
 }
@@ -93,7 +104,7 @@ def test_every_arrow_is_allowed() -> None:
 
 
 def test_the_reader_of_imports_sees_them() -> None:
-    assert _imports(_ROOT / "_session.py", types=False) >= {"_protocol", "_backends", "_failures"}
+    assert _imports(_ROOT / "_session.py", types=False) >= {"_protocol", "_passes", "_failures"}
     assert "_options" not in _imports(_ROOT / "_session.py", types=False)
     assert "_options" in _imports(_ROOT / "_session.py", types=True)
 

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from ._transport.allocate import allocate as allocate
     from .errors import BackendFallbackWarning as BackendFallbackWarning
     from .errors import BackendUnavailableError as BackendUnavailableError
+    from .errors import CallFailedError as CallFailedError
     from .errors import ExhaustedIteratorWarning as ExhaustedIteratorWarning
     from .errors import FarsideError as FarsideError
     from .errors import FarsideWarning as FarsideWarning
     from .errors import IterableClosedError as IterableClosedError
     from .errors import NotPicklableError as NotPicklableError
+    from .errors import PassOpenError as PassOpenError
     from .errors import PassSupersededError as PassSupersededError
     from .errors import ProtocolError as ProtocolError
     from .errors import RemoteTraceback as RemoteTraceback
@@ -41,11 +43,13 @@ if TYPE_CHECKING:
 _ERRORS = (
     "BackendFallbackWarning",
     "BackendUnavailableError",
+    "CallFailedError",
     "ExhaustedIteratorWarning",
     "FarsideError",
     "FarsideWarning",
     "IterableClosedError",
     "NotPicklableError",
+    "PassOpenError",
     "PassSupersededError",
     "ProtocolError",
     "RemoteTraceback",

@@ -21,6 +21,7 @@ def iterate_in_subprocess(
     initializer: Callable[[], object] | Sequence[Callable[[], object]] | None = None,
     mp_context: str | BaseContext | None = None,
     timeout: float | None = None,
+    init_timeout: float | None = None,
     daemon: bool = False,
     buffer_bytes: int = BUFFER_BYTES,
     arena_bytes: int = ARENA_BYTES,
@@ -36,8 +37,11 @@ def iterate_in_subprocess(
         initializer: called in the worker first: a function, or several.
         mp_context: start method, as a name or a multiprocessing context. Default:
             ``"forkserver"`` where it exists, else ``"spawn"``.
-        timeout: seconds without an item, or without the end of the initialization, after which
-            the worker is ended and `WorkerTimeoutError` raised. None: no limit.
+        timeout: seconds without an item, without the answer to a `call`, or without the end of the
+            initialization, after which the worker is ended and `WorkerTimeoutError` raised. None:
+            no limit.
+        init_timeout: seconds for the initialization, from the start of the worker until ``fn`` has
+            returned, if another limit than ``timeout`` shall hold for it.
         daemon: whether the process is a daemonic one, in the sense of multiprocessing.
         buffer_bytes: byte budget of the automatic buffer. Default: 1 MiB.
         arena_bytes: size of the memory that carries large contents beside the pipe. It is shared,
@@ -71,6 +75,7 @@ def iterate_in_subprocess(
             initializer=initializer,
             mp_context=mp_context,
             timeout=timeout,
+            init_timeout=init_timeout,
             daemon=daemon,
             buffer_bytes=buffer_bytes,
             arena_bytes=arena_bytes,
@@ -85,6 +90,7 @@ def iterate_in_subinterpreter(
     buffer_size: int | None = None,
     initializer: Callable[[], object] | Sequence[Callable[[], object]] | None = None,
     timeout: float | None = None,
+    init_timeout: float | None = None,
     fallback: str | None = "subprocess",
     buffer_bytes: int = BUFFER_BYTES,
     arena_bytes: int = ARENA_BYTES,
@@ -100,6 +106,7 @@ def iterate_in_subinterpreter(
         buffer_size: see `iterate_in_subprocess`.
         initializer: see `iterate_in_subprocess`.
         timeout: see `iterate_in_subprocess`.
+        init_timeout: see `iterate_in_subprocess`.
         fallback: ``"subprocess"`` takes over, with a `BackendFallbackWarning`, where a
             subinterpreter cannot be had: this Python has none, or an extension module (such as
             NumPy's) refuses to load in one, before any item was taken. None: raise instead.
@@ -132,6 +139,7 @@ def iterate_in_subinterpreter(
             buffer_size=buffer_size,
             initializer=initializer,
             timeout=timeout,
+            init_timeout=init_timeout,
             fallback=fallback,
             buffer_bytes=buffer_bytes,
             arena_bytes=arena_bytes,
@@ -148,6 +156,7 @@ def iterate_in_worker(
     initializer: Callable[[], object] | Sequence[Callable[[], object]] | None = None,
     mp_context: str | BaseContext | None = None,
     timeout: float | None = None,
+    init_timeout: float | None = None,
     daemon: bool = False,
     fallback: str | None = "subprocess",
     buffer_bytes: int = BUFFER_BYTES,
@@ -166,6 +175,7 @@ def iterate_in_worker(
         mp_context: see `iterate_in_subprocess`. A subinterpreter has no use for it; it is kept
             for the case that a subprocess takes over.
         timeout: see `iterate_in_subprocess`.
+        init_timeout: see `iterate_in_subprocess`.
         daemon: see `iterate_in_subprocess`, and `mp_context`.
         fallback: see `iterate_in_subinterpreter`. ``"auto"`` uses it when an extension module
             refuses to load in the subinterpreter.
@@ -194,6 +204,7 @@ def iterate_in_worker(
             initializer=initializer,
             mp_context=mp_context,
             timeout=timeout,
+            init_timeout=init_timeout,
             daemon=daemon,
             fallback=fallback,
             buffer_bytes=buffer_bytes,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from ._duals import make_dual, thaw
 from ._transport import codec
-from ._worker.failure import Failure, state_of
+from ._worker.failure import Failure
 from .errors import (
+    CallFailedError,
     FarsideError,
     IterableClosedError,
     NotPicklableError,
+    PassOpenError,
     PassSupersededError,
     ProtocolError,
     RemoteTraceback,
@@ -29,11 +31,9 @@ _WHAT = {
     "fn": "fn",
     "iter": "iter() of the iterable",
     "next": "next() of the iterator",
+    "arguments": "loading the arguments of {method!r}",
+    "call": "the call of {method!r}",
 }
-
-# These mean something to the interpreter, or to the loop around it: raised again in the parent
-# they would end the process or the loop, without a word.
-_NEVER_AGAIN = (StopIteration, StopAsyncIteration)
 
 
 def read(body: bytes | bytearray) -> Failure:
@@ -112,40 +112,68 @@ def died(worker: str, status: ExitStatus, last_index: int | None, state: str) ->
     )
 
 
+def pass_open(method: str) -> PassOpenError:
+    """Make the error for a call while an iterator is open."""
+    return PassOpenError(
+        f"{method!r} cannot be called while an iterator over the iterable is open; take it to its "
+        "end, leave the loop, or close() the iterator first"
+    )
+
+
 def timed_out(
-    worker: str, seconds: float, last_index: int | None, state: str
+    worker: str,
+    seconds: float,
+    last_index: int | None,
+    state: str,
+    *,
+    method: str | None = None,
+    stack: str | None = None,
 ) -> WorkerTimeoutError:
     """Make the error for a worker that took too long."""
-    what = (
-        "its initialization did not end"
-        if state == "initialization"
-        else f"no item came, {_when(last_index)},"
-    )
+    limit = "timeout"
+    if state == "initialization":
+        what, limit = "its initialization did not end", "init_timeout"
+    elif method is not None:
+        what = f"the call of {method!r} did not return"
+    else:
+        what = f"no item came, {_when(last_index)},"
+    where = NO_STACK if stack is None else f"it was here:\n\n{stack.rstrip()}"
     return WorkerTimeoutError(
-        f"the {worker} was ended: {what} within timeout={seconds} seconds",
+        f"the {worker} was ended: {what} within {limit}={seconds} seconds; {where}",
         seconds=seconds,
         last_index=last_index,
         state=state,
+        worker_stack=stack,
     )
+
+
+NO_STACK = (
+    "it does not tell where it was, so it was in C code that holds the GIL, stopped, or not started"
+)
 
 
 def _when(last_index: int | None) -> str:
     return "before any item" if last_index is None else f"after the item of index {last_index}"
 
 
-def to_exception(failure: Failure, worker: str) -> FarsideError:
+def to_exception(failure: Failure, worker: str, method: str = "") -> FarsideError:
     """Turn a failure into the exception to raise.
 
     Args:
         failure: what the worker sent.
         worker: what to call the worker in messages.
+        method: the method that was called, if it was in a call.
 
     Returns:
         An exception that is the farside class and, where that can be built, the original type
         as well; the original exception is its cause, the worker's traceback the cause of that.
     """
-    original = _thaw(failure.exception)
-    error = _pickling_error(failure, worker) or _failed_error(failure, original, worker)
+    original = thaw(failure.exception)
+    error = _pickling_error(failure, worker, method) or _failed_error(
+        failure, original, worker, method
+    )
+    if failure.refused_module is not None:
+        error.refused_module = failure.refused_module
     remote = RemoteTraceback(failure.traceback)
     if original is None:
         error.__cause__ = remote
@@ -157,32 +185,40 @@ def to_exception(failure: Failure, worker: str) -> FarsideError:
     return error
 
 
-def _pickling_error(failure: Failure, worker: str) -> NotPicklableError | None:
-    if failure.stage != "pickle":
+def _pickling_error(failure: Failure, worker: str, method: str) -> NotPicklableError | None:
+    if failure.stage == "pickle":
+        what, verb = f"the item of index {failure.item_index}", "yield"
+    elif failure.stage == "result":
+        what, verb = f"what {method!r} returned", "return"
+    else:
         return None
     return NotPicklableError(
-        f"the item of index {failure.item_index} cannot be sent by the {worker}: it does not "
-        f"pickle ({failure.type_name}: {failure.message}); yield something that does"
+        f"{what} cannot be sent by the {worker}: it does not "
+        f"pickle ({failure.type_name}: {failure.message}); {verb} something that does"
         + ("" if codec.has_cloudpickle() else ", or install cloudpickle"),
         item_index=failure.item_index,
     )
 
 
 def _failed_error(
-    failure: Failure, original: BaseException | None, worker: str
+    failure: Failure, original: BaseException | None, worker: str, method: str
 ) -> WorkerFailedError:
     begun = failure.item_index is not None
-    base = WorkerIterationError if begun else WorkerInitializationError
     item = f", at the item of index {failure.item_index}" if begun else ""
     stage = failure.stage.partition("[")[0]
     where = f"{_WHAT.get(stage, failure.stage)} failed in the {worker}{item}"
-    fields = {
+    base: type[WorkerFailedError] = WorkerIterationError if begun else WorkerInitializationError
+    fields: dict[str, Any] = {
         "stage": stage,
         "item_index": failure.item_index,
         "original_type": failure.type_name,
         "remote_traceback": failure.traceback,
     }
-    error = None if original is None else _dual(base, original, fields)
+    if stage in {"arguments", "call"}:
+        base = CallFailedError
+        fields["method"] = method
+        where = where.replace("{method!r}", repr(method))
+    error = None if original is None else make_dual(base, original, fields)
     if error is None:
         error = base(f"{where}: {failure.type_name}: {failure.message}")
         vars(error).update(fields)
@@ -205,76 +241,3 @@ def _cure(failure: Failure) -> str:
             "of a module that it can import, in a script above if __name__ == '__main__':"
         )
     return ""
-
-
-def _thaw(data: bytes | None) -> BaseException | None:
-    if data is None:
-        return None
-    try:
-        frozen = codec.loads(data)
-        return frozen if isinstance(frozen, BaseException) else _make(*frozen)
-    except BaseException:  # user code; the failure then arrives as text
-        return None
-
-
-def _make(cls: Any, args: tuple[Any, ...], state: dict[str, Any]) -> Any:
-    """Make an exception without its ``__init__``, which may take other arguments."""
-    try:
-        error = cls.__new__(cls, *args)
-    except Exception:  # a __new__ of the user's, with other arguments
-        builtin = next(base for base in cls.__mro__ if base.__module__ == "builtins")
-        error = builtin.__new__(cls, *args)
-    error.args = args
-    for name, value in state.items():
-        try:
-            BaseException.__setattr__(error, name, value)
-        except (AttributeError, TypeError):
-            continue  # read-only, so it follows from the rest
-    return error
-
-
-def _dual(
-    base: type[WorkerFailedError], original: BaseException, fields: dict[str, Any]
-) -> WorkerFailedError | None:
-    """Make an exception that is both; None where that cannot be, or should not."""
-    if not isinstance(original, Exception) or isinstance(original, _NEVER_AGAIN):
-        return None
-    kind: type[Exception] = type(original)
-    state = {**fields, **state_of(original)}
-    if isinstance(original, WorkerFailedError) and "_kinds" in state:
-        # It failed in a worker of the worker; the innermost type is what the user may catch.
-        kind, state = state["_kinds"][1], {**state, **fields}
-    if "__notes__" in state:
-        state["__notes__"] = list(state["__notes__"])  # those of the original stay its own
-    try:
-        error: WorkerFailedError = _revive(base, kind, original.args, state)
-    except Exception:  # a final class, a metaclass, an __init_subclass__ …
-        return None
-    return error
-
-
-@lru_cache(maxsize=256)
-def _dual_class(base: Any, original: Any) -> Any:
-    if issubclass(original, base) or issubclass(base, original):
-        bases = [original if issubclass(original, base) else base]
-    else:
-        # The original comes first: its layout and its __str__ are the ones that count.
-        bases = [original, base]
-    name = f"{base.__name__}[{original.__name__}]"
-    return type(name, tuple(bases), {"__module__": base.__module__, "__reduce__": _reduce})
-
-
-def _revive(
-    base: type[WorkerFailedError],
-    original: type[Exception],
-    args: tuple[Any, ...],
-    state: dict[str, Any],
-) -> Any:
-    kinds: Any = (base, original)  # lru_cache wants Hashable, and mypy takes no class for one
-    error = _make(_dual_class(*kinds), args, state)
-    vars(error)["_kinds"] = (base, original)
-    return error
-
-
-def _reduce(self: Any) -> tuple[Any, ...]:
-    return _revive, (*self._kinds, self.args, state_of(self))

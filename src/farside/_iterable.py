@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from ._backends import lifetime, registry
+from ._calls import call_method
+from ._failures import NO_STACK
 from ._passes import enter_iteration_mode, iterate_results
 from ._session import Session
 from ._warn import warn
 from .errors import (
     BackendFallbackWarning,
     BackendUnavailableError,
+    CallFailedError,
     FarsideError,
     WorkerAbandonedWarning,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from typing_extensions import Self
@@ -89,9 +92,84 @@ class RemoteIterable(Generic[T]):
             IterableClosedError: the iterable is closed; after a failure, that is its cause.
         """
         session = self._current
-        results = iterate_results(session, enter_iteration_mode(session), self._take_over)
+        results = iterate_results(session, enter_iteration_mode(session), self._take_over_pass)
         next(results)  # from here on, dropping it stops the pass
         return results
+
+    def __len__(self) -> int:
+        """Return how many items the remote iterable has said that it has.
+
+        That is its length after the latest `call` that has returned, or else when it was made. It
+        is known here, so asking never waits and disturbs no pass.
+
+        Raises:
+            TypeError: it has no length, or could not tell.
+        """
+        length = self._current.length
+        if length is None:
+            raise TypeError(f"the iterable of this {type(self).__name__} has no len()")
+        return length
+
+    def __bool__(self) -> bool:
+        """Return True, whatever the length: this is a worker."""
+        return True
+
+    def call(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of the remote iterable, between two passes, and wait for what it returns.
+
+        When a loop was left early, this waits until the worker stands by. ``timeout`` holds, and
+        `close` in another thread ends the wait. A call that fails does not end the worker.
+
+        Args:
+            method: name of a method of what ``fn`` returned, such as ``"set_epoch"`` or
+                ``"__len__"``. An attribute is read with ``call("__getattribute__", name)``.
+            args: what to pass; it is pickled.
+            kwargs: what to pass by name; it is pickled.
+
+        Returns:
+            What the method returns. It is pickled as items are: large arrays lie in shared memory.
+
+        Raises:
+            PassOpenError: an iterator is open; take it to its end, leave the loop, or close it.
+            CallFailedError: the method has failed, or there is none of this name (then it is an
+                AttributeError too); also of the original type.
+            NotPicklableError: the arguments or the result cannot be pickled.
+            WorkerTimeoutError: it did not return in time, and the worker was ended.
+            WorkerDiedError: the worker has died meanwhile.
+            IterableClosedError: the iterable is closed.
+
+        Example:
+            >>> from functools import partial
+            >>> from farside import iterate_in_subprocess
+            >>> with iterate_in_subprocess(partial(range, 10)) as numbers:
+            ...     numbers.call("index", 7), len(numbers)
+            (7, 10)
+        """
+        session = self._current
+        try:
+            return call_method(session, method, args, kwargs)
+        except CallFailedError as error:
+            begin = self._take_over(session, error)
+            if begin is None:
+                raise
+            session = begin()
+        return call_method(session, method, args, kwargs)
+
+    def dump_stack(self) -> str:
+        """Return where the threads of the worker are, as text, whatever it does just now.
+
+        It takes milliseconds, or half a second when the worker does not answer; the text then says
+        so. Any thread may ask, also while another one waits for an item.
+
+        Example:
+            >>> from functools import partial
+            >>> from farside import iterate_in_subprocess
+            >>> with iterate_in_subprocess(partial(range, 10)) as numbers:
+            ...     "the thread that runs the iterable" in numbers.dump_stack()
+            True
+        """
+        stack = self._current.stack()
+        return f"the {self._current.name}: {NO_STACK}" if stack is None else stack
 
     def close(self) -> None:
         """End the worker and wait for it, ``shutdown_timeout`` seconds at most.
@@ -168,7 +246,7 @@ class RemoteIterable(Generic[T]):
             if session is None:
                 raise
             session.close()
-            if session.refused is None:
+            if error.refused_module is None:
                 raise
             return self._open(self._check_fallback(session, error))
         except BaseException:
@@ -185,7 +263,7 @@ class RemoteIterable(Generic[T]):
         Raises:
             BackendUnavailableError: nothing may.
         """
-        module = refused.refused
+        module = error.refused_module
         self._reason = f"the extension module {module} does not support loading in subinterpreters"
         fallback = self._options.fallback
         if fallback is None:
@@ -198,19 +276,28 @@ class RemoteIterable(Generic[T]):
         _warn_of_fallback(fallback, self._reason)
         return fallback
 
-    def _take_over(self, failed: Session) -> Begin | None:
-        """Go on with the fallback, if no item was taken that the user would get again."""
-        if failed.refused is None or failed.delivered or failed is not self._session:
+    def _take_over(self, failed: Session, error: FarsideError) -> Callable[[], Session] | None:
+        """Go on with the fallback, if the user has nothing yet that it would not know of."""
+        if error.refused_module is None or failed.used or failed is not self._session:
             return None
-        assert failed.failure is not None
-        fallback = self._check_fallback(failed, failed.failure)
+        fallback = self._check_fallback(failed, error)
 
-        def begin() -> tuple[Session, Pass]:
+        def begin() -> Session:
             failed.close()
             self._session = session = self._open(fallback)
-            return session, enter_iteration_mode(session)
+            return session
 
         return begin
+
+    def _take_over_pass(self, failed: Session) -> Begin | None:
+        if failed.failure is None:
+            return None
+        begin = self._take_over(failed, failed.failure)
+        return None if begin is None else lambda: _begin_pass(begin())
+
+
+def _begin_pass(session: Session) -> tuple[Session, Pass]:
+    return session, enter_iteration_mode(session)
 
 
 def _warn_of_fallback(backend: str, reason: str) -> None:

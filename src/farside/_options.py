@@ -37,6 +37,7 @@ class Options:
     initializers: tuple[Callable[[], object], ...]
     mp_context: Any
     timeout: float | None
+    init_timeout: float | None
     shutdown_timeout: float
     daemon: bool
 
@@ -52,6 +53,7 @@ def check(  # as many as there are options
     initializer: Any = None,
     mp_context: Any = None,
     timeout: Any = None,
+    init_timeout: Any = None,
     shutdown_timeout: Any = SHUTDOWN_SECONDS,
     daemon: Any = False,
 ) -> Options:
@@ -71,7 +73,12 @@ def check(  # as many as there are options
         arena_bytes=_count("arena_bytes", arena_bytes, "bytes", least=0),
         initializers=_initializers(initializer),
         mp_context=_mp_context(mp_context),
-        timeout=None if timeout is None else _seconds("timeout", timeout, ", or None for no limit"),
+        timeout=_limit("timeout", timeout, "for no limit"),
+        init_timeout=_limit(
+            "init_timeout",
+            timeout if init_timeout is None else init_timeout,
+            "for the same as timeout",
+        ),
         shutdown_timeout=_seconds("shutdown_timeout", shutdown_timeout, ""),
         daemon=_flag("daemon", daemon),
     )
@@ -110,6 +117,10 @@ def _seconds(name: str, value: Any, or_else: str) -> float:
     if not (number > 0 and math.isfinite(number)):
         raise ValueError(f"{name}={value!r} is not a finite number above 0; {cure}")
     return number
+
+
+def _limit(name: str, value: Any, none: str) -> float | None:
+    return None if value is None else _seconds(name, value, f", or None {none}")
 
 
 def _initializers(value: Any) -> tuple[Callable[[], object], ...]:

@@ -80,6 +80,11 @@ class Pass:
         return self.received - 1 if self.received else None
 
     @property
+    def open(self) -> bool:
+        """Whether its iterator is neither at its end nor closed."""
+        return self.epoch > 0 and not self.cancelled
+
+    @property
     def ready(self) -> bool:
         """Whether there is no reason to wait."""
         return bool(self.inbox) or self.over
@@ -178,7 +183,7 @@ class Course:
         """
         this = self.this
         if this.inbox:
-            self.session.delivered = True
+            self.session.used = True
             return _open(self.session, this)
         if not this.over:
             return None

@@ -1,52 +1,37 @@
-"""One worker, from its start to its end: the parent's I/O loop.
+"""One worker, from its start to its end, as the parent sees it.
 
-The protocol's tables decide, through `ParentMachine`; this module carries out what they say.
+The protocol's tables decide, through `Dialogue`; this module carries out what they say.
 """
 
 from __future__ import annotations
 
-import os
-import threading
 from collections import deque
-from functools import partial
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import _failures
-from ._backends import lifetime
+from ._calls import Call, read_length
+from ._dialogue import Dialogue
 from ._passes import Pass
-from ._protocol.messages import EXHAUSTED, Cmd
-from ._protocol.parent import ParentMachine
+from ._protocol.messages import EXHAUSTED
 from ._protocol.tables import ParentAction, ParentEvent, ParentState
-from ._transport.interrupts import held_back, try_lock, with_lock
+from ._receiving import Receiver
+from ._stacks import Stack, await_stack
+from ._transport.interrupts import held_back
 from ._turn import Turn
-from .errors import (
-    ChannelClosedError,
-    FarsideError,
-    IterableClosedError,
-    ProtocolError,
-)
+from .errors import ChannelClosedError, FarsideError, IterableClosedError, ProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ._backends.base import Worker
     from ._options import Options
+    from ._receiving import Wanted
+    from ._transport.codec import Part
     from ._transport.frames import Frame
 
-_FAREWELL_SECONDS = 0.25
-"""How long to wait, after a failure, for a worker that is ending by itself."""
 
-
-_STATES = {
-    ParentState.INITIALIZATION: "initialization",
-    ParentState.STAND_BY: "stand by",
-    ParentState.STARTING: "iteration",
-    ParentState.ITERATION: "iteration",
-    ParentState.STOPPING: "stopping",
-    ParentState.CALLING: "call",
-    ParentState.DONE: "closed",
-}
-
-
-class Session:
+class Session(Receiver):
     """One worker and what the parent knows of it.
 
     Any thread may call any method: the machine and the commands belong to whoever has the turn
@@ -56,47 +41,38 @@ class Session:
         worker: the worker.
         backend: name of its backend.
         failure: what ended the worker before its time, or None.
-        refused: the extension module that refused to load in the subinterpreter, or None.
-        delivered: whether any item of any pass was taken.
+        used: whether the user has got anything from this worker: an item, or an answer to a call.
         counts_items: whether the worker has to know of each item that is taken.
+        length: how many items the iterable has said that it has, or None.
     """
 
     def __init__(self, worker: Worker, backend: str, options: Options) -> None:
-        self.worker = worker
+        super().__init__(worker, Dialogue(worker), Turn(self._stop))
         self.backend = backend
-        self.failure: FarsideError | None = None
-        self.refused: str | None = None
-        self.delivered = False
+        self.used = False
         self.counts_items = options.buffer_size is not None
+        self.length: int | None = None
         self._options = options
-        self._machine = ParentMachine()
-        self._frames: deque[Frame] = deque()  # received, not yet handled
         self._pass = Pass(0)
-        self._turn = Turn(self._stop)  # never held while waiting for the worker
-        self._reading = threading.RLock()
-        self._owner = os.getpid()
+        self._call: Call | None = None  # that waits for its answer
+        self._stacks: deque[Stack] = deque()  # that were asked for
 
     @property
     def state(self) -> ParentState:
         """Where the parent's machine is."""
-        return self._machine.state
+        return self._dialogue.state
 
     @property
     def public_state(self) -> str:
         """Where the worker is, in the words of `RemoteIterable.state`."""
-        return "closed" if self._foreign_to else _STATES[self.state]
+        return self._dialogue.public_state
 
     @property
     def name(self) -> str:
         """What to call the worker in messages."""
         return f"{self.backend} worker ({self.worker.label})"
 
-    @property
-    def _foreign_to(self) -> int | None:
-        """The process that the worker belongs to, if this one is a forked child of it."""
-        return None if os.getpid() == self._owner else self._owner
-
-    # Passes ---------------------------------------------------------------------------------
+    # What the user wants --------------------------------------------------------------------
 
     def await_initialization(self) -> None:
         """Wait until the worker stands by.
@@ -115,8 +91,7 @@ class Session:
         Raises:
             IterableClosedError: there is no worker any more.
         """
-        if self._turn.torn and self.state is not ParentState.DONE:
-            self.fail(_failures.torn())
+        self._end_if_torn()
         return self._turn.run(self._start_pass)
 
     def stop_pass(self, epoch: int) -> None:
@@ -127,55 +102,39 @@ class Session:
         """
         self._turn.note(epoch)
 
-    def receive(self, wanted: Pass) -> None:
-        """Wait until something arrives. What it was is in `wanted` and in `state` afterwards."""
-        with_lock(self._reading, lambda: self._receive(wanted))
-        self.settle()
-
-    def receive_now(self, wanted: Pass) -> bool:
-        """Take in what has arrived, without waiting.
-
-        Returns:
-            Whether there was anything, for this pass or another. Also False while another thread
-            receives.
-
-        Raises:
-            ChannelClosedError, ProtocolError: the worker is lost. `settle` has to be told, which
-                may wait.
-        """
-        work = partial(self._receive_now, wanted)
-        return bool(held_back(lambda: try_lock(self._reading, work)))
-
-    def _receive_now(self, wanted: Pass) -> bool:
-        self._prepare(wanted)
-        if not self._frames and not self.worker.channel.receive_now(self._frames):
-            return False
-        self._turn.run(self._handle_frames)
-        return True
-
-    def settle(self, error: FarsideError | None = None) -> None:
-        """Do what is left to do after a failure, if there was any. It may wait.
-
-        Args:
-            error: what `receive_now` has raised.
-        """
-        if error is not None:
-            with_lock(self._reading, lambda: self._end_by(error))
-        if self.failure is not None:
-            # The worker is ending by itself. An iterable that nobody closes after a failure
-            # should not leave a process behind, and it takes only some milliseconds.
-            self.worker.channel.close()
-            self.worker.wait(_FAREWELL_SECONDS)
-
-    def expire(self, wanted: Pass) -> None:
-        """End the worker if nothing has arrived up to now: the time is up. It may wait."""
-        with_lock(self._reading, lambda: None if wanted.ready else self._time_out())
-        self.settle()
-
     def take(self, this: Pass, count: int) -> None:
         """Book that further items of a pass were taken."""
         this.taken += count
         self.worker.channel.take(this.epoch, this.taken)
+
+    def start_call(self, method: str, parts: Sequence[Part]) -> Call | None:
+        """Make a call, if the worker stands by; return None if it is about to.
+
+        Args:
+            method: the name of the method.
+            parts: what CALL carries.
+
+        Raises:
+            IterableClosedError: there is no worker any more.
+            PassOpenError: an iterator is open.
+        """
+        self._end_if_torn()
+        return self._turn.run(lambda: self._start_call(method, parts))
+
+    def stack(self) -> str | None:
+        """Ask where the worker's threads are; return None when there is no answer.
+
+        Raises:
+            IterableClosedError: there is no worker any more.
+        """
+        stack = self._turn.run(self._ask_for_stack)
+        try:
+            return await_stack(stack, self._reading, self._receive_within)
+        except ChannelClosedError:
+            pass  # whoever receives next finds out how the worker has ended
+        except ProtocolError as error:
+            self.fail(error)
+        return None
 
     # The end --------------------------------------------------------------------------------
 
@@ -190,7 +149,7 @@ class Session:
         Args:
             kill: do not give it time for an orderly end.
         """
-        if self._foreign_to:
+        if self._dialogue.foreign_to:
             return True
         self._turn.run(self._say_goodbye)
         # A worker that is blocked in sending an item wakes up, and so does a thread that waits
@@ -214,99 +173,111 @@ class Session:
         """
 
         def leave() -> None:
-            self._hang_up()
+            self._dialogue.hang_up()
             self.worker.channel.close()
 
         held_back(leave)  # Ctrl-C would be swallowed in a finalizer, and the worker go on for ever
 
-    # Inside ---------------------------------------------------------------------------------
-
-    def _receive(self, wanted: Pass) -> None:
-        if wanted.ready:
-            return  # another thread has received it
-        try:
-            self._prepare(wanted)
-            if self._frames or self.worker.channel.receive(self._frames, self._options.timeout):
-                self._turn.run(self._handle_frames)
-            else:
-                self._time_out()
-        except (ChannelClosedError, ProtocolError) as error:
-            self._end_by(error)
-
-    def _prepare(self, wanted: Pass) -> None:
-        if self._turn.torn and self.state is not ParentState.DONE:
-            raise _failures.torn()
-        # Should another pass have said something about this word since, it is put right.
-        self.worker.channel.take(wanted.epoch, wanted.taken)
-
-    def _end_by(self, error: FarsideError) -> None:
-        if isinstance(error, ChannelClosedError):
-            lifetime.park_at_exit()
-            self._lose()
-        else:
-            self.fail(error)
+    # With the turn --------------------------------------------------------------------------
 
     def _start_pass(self) -> Pass:
-        if self.state is ParentState.DONE or self._foreign_to:
-            raise _failures.closed(self._foreign_to) from self.failure
+        self._check_open()
         before = self._pass
-        self._act(ParentAction.START)
-        self._pass = Pass(self._machine.epoch)
+        self._dialogue.act(ParentAction.START)
+        self._pass = Pass(self._dialogue.epoch)
         before.cancel(_failures.superseded(before.epoch, self._pass.epoch))
         return self._pass
 
+    def _start_call(self, method: str, parts: Sequence[Part]) -> Call | None:
+        self._check_open()
+        if self._pass.open:
+            raise _failures.pass_open(method)
+        if not self._dialogue.allows(ParentAction.CALL):
+            return None
+        self._dialogue.act(ParentAction.CALL, parts)
+        self._call = Call(method)
+        return self._call
+
+    def _ask_for_stack(self) -> Stack:
+        self._check_open()
+        stack = Stack()
+        self._stacks.append(stack)
+        self._dialogue.act(ParentAction.ASK_FOR_STACK)
+        return stack
+
+    def _check_open(self) -> None:
+        if self._dialogue.over:
+            raise _failures.closed(self._dialogue.foreign_to) from self.failure
+
     def _say_goodbye(self) -> None:
-        self._hang_up()
-        self._pass.cancel(_failures.closed(None))
+        self._dialogue.hang_up()
+        self._cancel(_failures.closed(None))
+
+    def _cancel(self, error: FarsideError) -> None:
+        self._pass.cancel(error)
+        if self._call is not None:
+            self._call.finish(error)
 
     def _stop(self, epoch: int) -> None:
-        if epoch != self._machine.epoch or self._foreign_to:
+        if epoch != self._dialogue.epoch or self._dialogue.foreign_to:
             return
-        if self._machine.allows(ParentAction.STOP):
-            self._act(ParentAction.STOP)
+        if self._dialogue.allows(ParentAction.STOP):
+            self._dialogue.act(ParentAction.STOP)
         # Also when the worker has finished: what has arrived may hold memory.
         self._pass.cancel(IterableClosedError("the iterator was closed"))
-
-    def _act(self, action: ParentAction) -> None:
-        for cmd, epoch in self._machine.act(action):
-            try:
-                self.worker.channel.send(cmd, epoch)
-            except ChannelClosedError:
-                return  # the worker is gone: receiving tells how
-            if cmd in {Cmd.STOP_ITERATION, Cmd.ABORT}:
-                # After the command: a worker that waits for items to be taken looks for it now.
-                self.worker.channel.revoke(epoch)
-
-    def _handle_frames(self) -> None:
-        frames = self._frames
-        try:
-            while frames:
-                self._handle(frames.popleft())
-        except ProtocolError:
-            frames.clear()  # no later frame is trusted, and they may hold memory
-            raise
 
     def _handle(self, frame: Frame) -> None:
         if self.state is ParentState.DONE:
             return  # closed meanwhile
-        event = self._machine.receive(frame.kind, frame.epoch)
-        this = self._pass
+        event = self._dialogue.hear(frame)
         if event is ParentEvent.ITEM:
-            this.arrive(frame)
+            self._pass.arrive(frame)
         elif event is ParentEvent.PASS_FINISHED:
-            this.used_up = frame.body == EXHAUSTED
-            this.finish(None)
+            self._pass.used_up = frame.body == EXHAUSTED
+            self._pass.finish(None)
+        elif event is ParentEvent.READY:
+            self.length = read_length(frame.body)
+        elif event in {ParentEvent.CALL_RETURNED, ParentEvent.CALL_FAILED}:
+            call, self._call = self._call, None
+            if call is not None:
+                call.arrive(frame, failed=event is ParentEvent.CALL_FAILED)
+        elif event is ParentEvent.STACK and self._stacks:
+            self._stacks.popleft().arrive(frame.body)
         elif event in {ParentEvent.PASS_FAILED, ParentEvent.INITIALIZATION_FAILED}:
-            failure = _failures.read(frame.body)
-            self.refused = failure.refused_module
-            self._give_up(_failures.to_exception(failure, self.name))
+            self._give_up(_failures.to_exception(_failures.read(frame.body), self.name))
         elif event is ParentEvent.REFUSED:
             self._give_up(ProtocolError(f"the {self.name} refused a command"))
 
+    def _take_loss(self, error: FarsideError) -> None:
+        if self.state is not ParentState.DONE:
+            self._dialogue.lose()
+            self._give_up(error)
+
+    def _give_up(self, error: FarsideError) -> None:
+        """The worker has ended or must; what has arrived can still be taken."""
+        if self.failure is None:
+            self.failure = error
+        self._pass.finish(error)
+        if self._call is not None:
+            self._call.finish(error)
+        self._dialogue.hang_up()
+
+    # While receiving ------------------------------------------------------------------------
+
+    @property
+    def _limit(self) -> float | None:
+        if self.state is ParentState.INITIALIZATION:
+            return self._options.init_timeout
+        return self._options.timeout
+
+    def _prepare(self, wanted: Wanted) -> None:
+        if wanted is self._pass:
+            # Should another pass have said something about this word since, it is put right.
+            self.worker.channel.take(self._pass.epoch, self._pass.taken)
+
     def _lose(self) -> None:
-        """The channel has closed: find out why."""
-        if self._foreign_to:
-            self._pass.cancel(_failures.closed(self._foreign_to))
+        if self._dialogue.foreign_to:
+            self._cancel(_failures.closed(self._dialogue.foreign_to))
             return
         state = self.public_state
         if self.state is ParentState.DONE:
@@ -315,23 +286,12 @@ class Session:
         error = _failures.died(self.name, status, self._pass.last_index, state)
         self._turn.run(lambda: self._take_loss(error))
 
-    def _take_loss(self, error: FarsideError) -> None:
-        if self.state is not ParentState.DONE:
-            self._machine.lost()
-            self._give_up(error)
-
     def _time_out(self) -> None:
-        seconds = self._options.timeout
+        seconds, state = self._limit, self.public_state
         assert seconds is not None
-        self.fail(_failures.timed_out(self.name, seconds, self._pass.last_index, self.public_state))
-
-    def _give_up(self, error: FarsideError) -> None:
-        """The worker has ended or must; what has arrived can still be taken."""
-        if self.failure is None:
-            self.failure = error
-        self._pass.finish(error)
-        self._hang_up()
-
-    def _hang_up(self) -> None:
-        if not self._foreign_to and self.state is not ParentState.DONE:
-            self._act(ParentAction.CLOSE)
+        method = None if self._call is None else self._call.method
+        last, stack = self._pass.last_index, None
+        with suppress(IterableClosedError):  # by another thread, just now
+            stack = self.stack()
+        error = _failures.timed_out(self.name, seconds, last, state, method=method, stack=stack)
+        self.fail(error)

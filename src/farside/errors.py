@@ -8,10 +8,12 @@
         ├── NotPicklableError              fn or an item cannot be sent (also TypeError)
         ├── WorkerFailedError              the user's code failed in the worker
         │   ├── WorkerInitializationError  … in an initializer or in fn
-        │   └── WorkerIterationError       … in iter() or next()
+        │   ├── WorkerIterationError       … in iter() or next()
+        │   └── CallFailedError            … in a method that was called (the worker stays usable)
         ├── WorkerDiedError                the worker ended without a word
         ├── WorkerTimeoutError             no item in time (also TimeoutError)
         ├── IterableClosedError            the iterable was closed, or had failed before
+        ├── PassOpenError                  a call while an iterator is open
         ├── PassSupersededError            a newer pass over the same iterable has begun
         ├── ProtocolError                  a frame that may not come now, or no frame at all
         └── ChannelClosedError             the other end is gone (never leaves farside)
@@ -34,10 +36,16 @@ from __future__ import annotations
 class FarsideError(RuntimeError):
     """Base of all that farside raises of its own.
 
+    Attributes:
+        refused_module: name of the extension module that has refused to load in a subinterpreter,
+            where that is the cause; else None.
+
     Example:
         >>> issubclass(WorkerTimeoutError, TimeoutError), issubclass(FarsideError, RuntimeError)
         (True, True)
     """
+
+    refused_module: str | None = None
 
 
 class BackendUnavailableError(FarsideError):
@@ -91,6 +99,18 @@ class WorkerIterationError(WorkerFailedError):
     """``iter()`` or ``next()`` failed in the worker."""
 
 
+class CallFailedError(WorkerFailedError):
+    """A method that was called failed in the worker, which stands by again.
+
+    Its `stage` is ``"arguments"`` (loading them) or ``"call"``.
+
+    Attributes:
+        method: the name of the method.
+    """
+
+    method: str = ""
+
+
 class WorkerDiedError(FarsideError):
     """The worker ended without a word: killed, crashed, or ended by ``os._exit``.
 
@@ -118,12 +138,14 @@ class WorkerDiedError(FarsideError):
 
 
 class WorkerTimeoutError(FarsideError, TimeoutError):
-    """No item, or no end of the initialization, came in time; the worker was ended.
+    """No item, no end of the initialization, or no answer, came in time; the worker was ended.
 
     Attributes:
         seconds: the limit that passed.
         last_index: index of the last item received in the pass, from 0; None if there is none.
         state: the parent's state when the time was up.
+        worker_stack: where the worker's threads were then, as text; None when there was no answer,
+            since the worker was in C code that holds its GIL, or stopped.
     """
 
     def __init__(
@@ -133,15 +155,21 @@ class WorkerTimeoutError(FarsideError, TimeoutError):
         seconds: float | None = None,
         last_index: int | None = None,
         state: str = "",
+        worker_stack: str | None = None,
     ) -> None:
         super().__init__(message)
         self.seconds = seconds
         self.last_index = last_index
         self.state = state
+        self.worker_stack = worker_stack
 
 
 class IterableClosedError(FarsideError):
     """The iterable was closed by its user, or by an earlier failure (then its ``__cause__``)."""
+
+
+class PassOpenError(FarsideError):
+    """A method was called while an iterator is open; close it, or take it to its end."""
 
 
 class PassSupersededError(FarsideError):

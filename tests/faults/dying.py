@@ -11,6 +11,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from farside.testing import jobs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -93,3 +95,10 @@ class SwallowsEverything:
                     time.sleep(0.001)
             except BaseException:  # noqa: S112  that is the point
                 continue
+
+
+class Shelf(jobs.Shelf):
+    """Dies when it is told to."""
+
+    def die(self, code: int) -> None:
+        die(code)

@@ -67,7 +67,7 @@ class Worker:
         """Be the worker."""
         raise NotImplementedError
 
-    def say(self, kind: int, epoch: int = 0) -> None:
+    def say(self, kind: int, epoch: int = 0, body: bytes = b"") -> None:
         """Give the worker a command."""
         raise NotImplementedError
 
@@ -98,6 +98,12 @@ class Worker:
     def expect(self, status: Status, epoch: int = 0, body: bytes = b"") -> None:
         """Receive a frame that is this one."""
         assert self.receive() == Frame(status, epoch, body)
+
+    def expect_ready(self) -> bytes | bytearray:
+        """Receive that the iterable exists; return what is said of its length."""
+        frame = self.receive()
+        assert (frame.kind, frame.epoch) == (Status.INITIALIZATION_SUCCEEDED, 0)
+        return frame.body
 
     def expect_items(self, epoch: int, *items: object) -> None:
         """Receive the next items of a pass."""
@@ -154,8 +160,8 @@ class Executing(Worker):
     def _commands(self) -> Commands:
         return Commands(self.channel)
 
-    def say(self, kind: int, epoch: int = 0) -> None:
-        self._commands.put((kind, epoch))
+    def say(self, kind: int, epoch: int = 0, body: bytes = b"") -> None:
+        self._commands.put((kind, epoch, body))
 
     def close(self) -> None:
         self._commands.put(None)
@@ -178,8 +184,8 @@ class Serving(Worker):
     def work(self) -> None:
         serve(self.channel, self._job, last_resort=self._last_resort)
 
-    def say(self, kind: int, epoch: int = 0) -> None:
-        self.parent.send(kind, epoch)
+    def say(self, kind: int, epoch: int = 0, body: bytes = b"") -> None:
+        self.parent.send(kind, epoch, [body])
 
 
 def items_of(frame: Frame) -> list[Any]:
@@ -213,7 +219,7 @@ def executing(
     """Have a worker that stands by, without a listener."""
     job = make_job(fn, *initializers, **limits)  # type: ignore[arg-type]
     with running(Executing(job)) as worker:
-        worker.expect(Status.INITIALIZATION_SUCCEEDED)
+        worker.expect_ready()
         yield worker
 
 
@@ -223,7 +229,7 @@ def serving(
 ) -> Iterator[Worker]:
     """Have a worker that stands by, with its listener."""
     with running(Serving(make_job(fn), last_resort=last_resort)) as worker:
-        worker.expect(Status.INITIALIZATION_SUCCEEDED)
+        worker.expect_ready()
         yield worker
 
 

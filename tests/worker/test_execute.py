@@ -67,7 +67,7 @@ def test_commands_wait_until_initialization_is_over() -> None:
     with running(Executing(make_job(lambda: "ab", lambda: go_on.wait(SECONDS)))) as worker:
         worker.say(Cmd.START_ITERATION, 1)
         go_on.set()
-        worker.expect(Status.INITIALIZATION_SUCCEEDED)
+        worker.expect_ready()
         worker.expect(Status.ITERATION_STARTED, 1)
         worker.expect_items(1, "a", "b")
 

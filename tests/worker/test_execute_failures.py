@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from farside import _failures
+from farside import _duals
 from farside._protocol.messages import Status
 from farside._transport import codec
 from farside._worker.failure import Failure
@@ -47,7 +47,7 @@ def check(failure: Failure, error: BaseException, stage: str, index: int | None)
     assert failure.type_name == type(error).__name__
     assert failure.message == str(error)
     assert failure.exception is not None
-    copy = _failures._thaw(failure.exception)
+    copy = _duals.thaw(failure.exception)
     assert copy is not None
     assert (type(copy), copy.args) == (type(error), error.args)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from farside import _failures
+from farside import _duals
 from farside._worker.failure import Failure, describe, freeze, state_of
 from tests.worker.exceptions import KeywordOnly, OwnOSError, OwnReduce, Slotted, TwoArguments
 
@@ -23,7 +23,7 @@ def raised(function: Callable[[], object]) -> BaseException:
 
 def thaw(error: BaseException) -> Any:
     """Return the copy that the parent gets."""
-    copy = _failures._thaw(describe(error, "next", 0).exception)
+    copy = _duals.thaw(describe(error, "next", 0).exception)
     assert type(copy) is type(error)
     return copy
 

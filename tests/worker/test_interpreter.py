@@ -25,14 +25,14 @@ class Entering(Worker):
     def work(self) -> None:
         interpreter.main(*(end.fileno() for end in self._ends))
 
-    def say(self, kind: int, epoch: int = 0) -> None:
-        self.parent.send(kind, epoch)
+    def say(self, kind: int, epoch: int = 0, body: bytes = b"") -> None:
+        self.parent.send(kind, epoch, [body])
 
 
 def test_it_runs_the_job_that_comes_through_the_channel() -> None:
     job = Job(pickle.dumps((list, ())), None, None, BUDGET)
     with running(Entering(saying(job))) as worker:
-        worker.expect(Status.INITIALIZATION_SUCCEEDED)
+        worker.expect_ready()
         for epoch in (1, 2):
             worker.start(epoch)
             worker.expect(Status.ITERATION_FINISHED, epoch)

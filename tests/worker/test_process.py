@@ -81,7 +81,7 @@ def forked_worker(
 
 def test_a_job_that_was_handed_over_runs() -> None:
     with forked_worker(make_job(lambda: "ab")) as child:
-        assert child.receive() == Frame(Status.INITIALIZATION_SUCCEEDED, 0, b"")
+        assert child.receive() == Frame(Status.INITIALIZATION_SUCCEEDED, 0, b"2")
         assert child.one_pass() == ["a", "b"]
 
 

@@ -15,7 +15,7 @@ def pickled_job(call: object) -> Job:
 
 def test_the_job_comes_as_the_first_frame() -> None:
     with running(Serving(None, saying(pickled_job(list)))) as worker:
-        worker.expect(Status.INITIALIZATION_SUCCEEDED)
+        worker.expect_ready()
 
 
 def test_a_job_that_does_not_load_is_told() -> None:
@@ -27,7 +27,7 @@ def test_a_job_that_does_not_load_is_told() -> None:
 
 def test_a_job_that_was_handed_over_is_not_awaited() -> None:
     with running(Serving(make_job(lambda: "ab"))) as worker:
-        worker.expect(Status.INITIALIZATION_SUCCEEDED)
+        worker.expect_ready()
         worker.start(1)
         worker.expect_items(1, "a", "b")
         worker.expect(Status.ITERATION_FINISHED, 1)
@@ -36,7 +36,7 @@ def test_a_job_that_was_handed_over_is_not_awaited() -> None:
 def test_commands_that_came_with_the_job_are_obeyed() -> None:
     job = saying(pickled_job(list))
     with running(Serving(None, job, (Cmd.START_ITERATION, 1, []))) as worker:
-        worker.expect(Status.INITIALIZATION_SUCCEEDED)
+        worker.expect_ready()
         worker.expect(Status.ITERATION_STARTED, 1)
         worker.expect(Status.ITERATION_FINISHED, 1)
 

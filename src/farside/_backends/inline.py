@@ -16,7 +16,7 @@ from .._transport.frames import Frame
 from .._transport.interrupts import with_lock
 from .._transport.readiness import Readiness
 from .._worker.job import Job
-from .._worker.listener import Commands
+from .._worker.listener import Commands, answer_aside
 from .._worker.stepwise import Stepwise
 from ..errors import ChannelClosedError
 from . import surroundings
@@ -120,9 +120,9 @@ class InlineParentChannel(ParentChannel):
 
     def __init__(self, job: Job) -> None:
         self._frames: deque[Frame] = deque()
-        channel = InlineWorkerChannel(self._frames)
-        self._commands = Commands(channel)
-        self._worker = Stepwise(channel, self._commands, job)
+        self._channel = InlineWorkerChannel(self._frames)
+        self._commands = Commands(self._channel)
+        self._worker = Stepwise(self._channel, self._commands, job)
         self._working = threading.RLock()
         self._steps = 0  # that are being taken: user code may get here again
         self._receiving = True
@@ -132,10 +132,10 @@ class InlineParentChannel(ParentChannel):
         self._ended = False
 
     def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> None:
-        assert not parts  # only the job has any, and it comes another way
         if not self._open:
             raise ChannelClosedError("this side was closed")
-        self._commands.put((kind, epoch))
+        if not answer_aside(self._channel, kind, epoch):
+            self._commands.put((kind, epoch, bytearray().join(parts)))
 
     def receive(self, into: deque[Frame], timeout: float | None) -> bool:  # noqa: ARG002  nobody can interrupt
         while self._receiving and self._open:

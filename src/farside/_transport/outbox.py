@@ -94,6 +94,15 @@ class Outbox:
         # As `is_full` does, without a call: this is what a small item costs.
         return self._bytes - self._bytes_taken >= self._batch_bytes
 
+    def encode(self, thing: object) -> bytes | Stored:
+        """Pickle something that is no item, and not sent from here.
+
+        Raises:
+            BaseException: whatever pickling it raises.
+        """
+        self._encoder.notice_torch()
+        return self._encoder.encode(thing)
+
     def is_full(self) -> bool:
         """Tell whether it is time to send, whatever the parent does."""
         return (

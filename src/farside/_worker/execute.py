@@ -7,19 +7,21 @@ from .._protocol.tables import WorkerEvent, WorkerState
 from .._protocol.worker import WorkerMachine
 from .._transport import codec
 from .._transport.credit import Window
-from .._transport.items import ATOMS, INT_LIMIT, STR_LIMIT
+from .._transport.items import ATOMS, INT_LIMIT, STR_LIMIT, pack
 from .._transport.outbox import Outbox
 from ..errors import ChannelClosedError
+from .calls import MethodCall, length_of
 from .courier import Courier
 from .failure import describe
 from .job import Job, load_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
     from .._transport.channel import WorkerChannel
+    from .._transport.frames import Ref
     from .failure import Failure
     from .listener import Commands
 
@@ -43,6 +45,8 @@ def execute_iterable(
         while execution.machine.state is not WorkerState.DONE:
             if execution.machine.state is WorkerState.STAND_BY:
                 execution.obey()
+            elif execution.machine.state is WorkerState.CALL:
+                execution.call()
             else:
                 execution.iterate()
     except ChannelClosedError:
@@ -69,6 +73,7 @@ class Execution:
         self.courier = Courier(self._send_late)
         self._iterable: Iterable[Any] = ()
         self._used_up = False
+        self._body: codec.Body = b""  # of the command that was obeyed last
 
     def initialize(self, job: Job | bytes | bytearray) -> None:
         """Initialization: run the initializers, then create the iterable."""
@@ -84,10 +89,14 @@ class Execution:
                 initializer()
             stage = "fn"
             self._iterable = _iterable(fn())
+            length = length_of(self._iterable)
         except BaseException as error:  # SystemExit too must reach the parent
             self._fail(WorkerEvent.INITIALIZATION_RAISED, error, stage, None)
         else:
-            self._push(self.machine.fire(WorkerEvent.INITIALIZED))
+            self._push(
+                self.machine.fire(WorkerEvent.INITIALIZED),
+                [] if length is None else [b"%d" % length],
+            )
 
     def obey(self) -> None:
         """Stand By, and whenever a command waits: take one, and do what the table says."""
@@ -96,7 +105,20 @@ class Execution:
         if command is None:
             self.machine.fire(WorkerEvent.PARENT_LOST)
         else:
-            self._push(self.machine.command(*command))
+            kind, epoch, self._body = command
+            self._push(self.machine.command(kind, epoch))
+
+    def call(self) -> None:
+        """Call: call the method, and stand by again."""
+        call, self._body = MethodCall(self._body), b""
+        try:
+            result = call.run(self._iterable)
+            call.stage = "result"
+            parts, refs = pack([self._outbox.encode(result), length_of(self._iterable)])
+        except BaseException as error:
+            self._fail(WorkerEvent.CALL_RAISED, error, call.stage, None)
+        else:
+            self._push(self.machine.fire(WorkerEvent.CALL_RETURNED), parts, 2, refs)
 
     def iterate(self) -> None:
         """Iteration: a waiting command comes first, then the next item."""
@@ -218,9 +240,15 @@ class Execution:
         """Return what a ``for`` loop takes: an iterator may have ``__next__`` alone."""
         return iterator if hasattr(type(iterator), "__iter__") else resumable(iterator)
 
-    def _push(self, status: int | None, parts: list[codec.Part] | None = None) -> None:
+    def _push(
+        self,
+        status: int | None,
+        parts: Sequence[codec.Part] = (),
+        count: int = 0,
+        refs: Sequence[Ref] = (),
+    ) -> None:
         if status is not None:
-            self._channel.send(status, self.machine.epoch, parts or ())
+            self._channel.send(status, self.machine.epoch, parts, count=count, refs=refs)
 
 
 def resumable(iterator: Iterator[Any]) -> Iterator[Any]:

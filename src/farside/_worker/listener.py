@@ -13,15 +13,20 @@ import time
 from queue import SimpleQueue
 
 from .._protocol.messages import Cmd
+from .._protocol.tables import ASIDES
 from ..errors import ChannelClosedError, ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
+    from typing import TypeAlias
 
     from .._transport.channel import WorkerChannel
+    from .._transport.codec import Body
     from .._transport.frames import Frame
+
+    Command: TypeAlias = tuple[int, int, Body]
 
 _PATIENCE = (0.05, 0.2, 0.2)
 """Seconds before each SystemExit. The first leaves an orderly end its time; the others are for
@@ -42,14 +47,14 @@ class Commands:
 
     def __init__(self, channel: WorkerChannel) -> None:
         self._alert = channel.alert
-        self._queue: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Command | None] = SimpleQueue()
 
-    def put(self, command: tuple[int, int] | None) -> None:
-        """Add a command: its kind and its epoch; None says that the parent is gone."""
+    def put(self, command: Command | None) -> None:
+        """Add a command: its kind, its epoch, its body; None says that the parent is gone."""
         self._queue.put(command)
         self._alert(True)
 
-    def get(self) -> tuple[int, int] | None:
+    def get(self) -> Command | None:
         """Take the next command; wait for it."""
         return self._queue.get()
 
@@ -139,7 +144,9 @@ class CommandListener:
             while True:
                 while self._frames:
                     frame = self._frames.popleft()
-                    self.commands.put((frame.kind, frame.epoch))
+                    if answer_aside(self._channel, frame.kind, frame.epoch):
+                        continue
+                    self.commands.put((frame.kind, frame.epoch, frame.body))
                     if frame.kind == Cmd.ABORT:
                         return False
                 self._channel.receive(self._frames)
@@ -153,6 +160,27 @@ class CommandListener:
                 self._channel.receive(self._frames)
         except (ChannelClosedError, ProtocolError):
             pass
+
+
+def answer_aside(channel: WorkerChannel, kind: int, epoch: int) -> bool:
+    """Answer a command that leaves the worker where it is: report the stack.
+
+    Returns:
+        Whether the command was one of these.
+
+    Raises:
+        ChannelClosedError: the parent does not receive any more.
+    """
+    if kind not in ASIDES:
+        return False
+    from .stacks import report  # costs start-up time, and is needed when something is wrong
+
+    try:
+        text = report()
+    except Exception as error:
+        text = f"it cannot be told ({type(error).__name__}: {error})\n"
+    channel.send(ASIDES[Cmd(kind)], epoch, [text.encode()])
+    return True
 
 
 def _breathe() -> None:

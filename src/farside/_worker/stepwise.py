@@ -53,6 +53,8 @@ class Stepwise(Execution):
         """
         if self.machine.state is WorkerState.INITIALIZATION:
             self.initialize(self._job)
+        elif self.machine.state is WorkerState.CALL:
+            self.call()
         elif self.machine.state is WorkerState.STAND_BY or not self._commands.empty():
             if self._commands.empty():
                 raise ProtocolError("the worker and its parent wait for each other")
@@ -85,6 +87,8 @@ class Stepwise(Execution):
 
     def _fail(self, event: Any, error: BaseException, stage: str, index: int | None) -> None:
         if isinstance(error, KeyboardInterrupt):
+            if self.machine.state is WorkerState.CALL:  # it must not be made again
+                super()._fail(event, error, stage, index)
             raise error
         super()._fail(event, error, stage, index)
 

@@ -23,6 +23,7 @@ from ..errors import (
     WorkerIterationError,
 )
 from . import jobs
+from .call_contract import CallContract
 from .checks import Raises, take
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class BackendContract:
+class BackendContract(CallContract):
     """Tests that every backend passes, also one whose worker does not run beside the parent.
 
     Subclass it in a module of tests, and say how a worker is started. Each method whose name begins

@@ -351,3 +351,79 @@ class Bursts:
             yield bytes([number]) * self.nbytes if self.nbytes else number
         for _ in range(10_000):  # in short steps, so that a subinterpreter can be ended
             time.sleep(0.01)
+
+
+class ShelfError(Exception):
+    """What a method raises; its constructor takes other arguments than ``args`` holds."""
+
+    def __init__(self, where: str, detail: int) -> None:
+        super().__init__(f"{where}: {detail}")
+        self.where = where
+        self.detail = detail
+
+
+class Shelf:
+    """Has a length, and methods to be called between passes."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __iter__(self) -> Iterator[int]:
+        """Make a new iterator."""
+        return iter(range(self.count))
+
+    def __len__(self) -> int:
+        """Return how many items there are."""
+        return self.count
+
+    def add(self, count: int) -> int:
+        """Have more items; return how many."""
+        self.count += count
+        return self.count
+
+    def echo(self, what: Any) -> Any:
+        """Return it."""
+        return what
+
+    def fail(self, where: str, detail: int) -> None:
+        """Raise."""
+        raise ShelfError(where, detail)
+
+    def leave(self) -> None:
+        """Raise what ends a program."""
+        raise SystemExit(3)
+
+    def sleep(self, seconds: float) -> None:
+        """Be in C code, without the GIL."""
+        time.sleep(seconds)
+
+    def unpicklable(self) -> object:
+        """Return what does not pickle."""
+        return RefusesToPickle()
+
+    def unloadable(self) -> object:
+        """Return what does not unpickle."""
+        return RefusesToLoad()
+
+
+class EndlessShelf(Shelf):
+    """Does not come to an end."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def __iter__(self) -> Iterator[int]:
+        """Count from 0 on."""
+        return iter(Endless())
+
+
+class UnsureOfLength:
+    """Has items, and a length that it cannot tell."""
+
+    def __iter__(self) -> Iterator[int]:
+        """Make a new iterator."""
+        return iter([1, 2])
+
+    def __len__(self) -> int:
+        """Raise."""
+        raise ValueError("who knows")

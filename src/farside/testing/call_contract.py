@@ -1,0 +1,154 @@
+"""What every backend promises of calls between passes, as tests."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..errors import CallFailedError, IterableClosedError, NotPicklableError, PassOpenError
+from . import jobs
+from .checks import Raises
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .._iterable import RemoteIterable
+
+T = TypeVar("T")
+
+
+class CallContract:
+    """Tests of `RemoteIterable.call` and ``len()``; a part of `BackendContract`."""
+
+    def start(self, fn: Callable[[], Iterable[T]], **options: Any) -> RemoteIterable[T]:
+        """Start a worker; see `BackendContract`."""
+        raise NotImplementedError
+
+    def test_a_call_returns_what_the_method_does(self) -> None:
+        with self.start(partial(jobs.Shelf, 3)) as shelf:
+            assert shelf.call("add", 2) == 5
+            assert shelf.call("add", count=1) == 6
+            assert shelf.call("__getattribute__", "count") == 6
+            assert list(shelf) == list(range(6))
+            assert shelf.call("add", -5) == 1
+            assert list(shelf) == [0]
+
+    def test_large_arguments_and_results(self) -> None:
+        with self.start(partial(jobs.Shelf, 3)) as shelf:
+            for size in (0, 10_000, 3_000_000):
+                for kind in (bytes, bytearray):
+                    got = shelf.call("echo", kind(size))
+                    assert got == kind(size)
+                    assert type(got) is kind
+            kept = [shelf.call("echo", bytearray(b"x") * 1_000_000) for _ in range(20)]
+            assert all(each == kept[0] for each in kept)
+            assert list(shelf) == [0, 1, 2]
+
+    def test_a_method_that_raises_leaves_the_worker_usable(self) -> None:
+        with self.start(partial(jobs.Shelf, 3)) as shelf:
+            with Raises(jobs.ShelfError) as caught:
+                shelf.call("fail", "here", detail=4)
+            error = caught.value
+            assert isinstance(error, CallFailedError)
+            assert isinstance(error, jobs.ShelfError)
+            assert (error.stage, error.method, error.item_index) == ("call", "fail", None)
+            assert (error.where, error.detail) == ("here", 4)
+            assert isinstance(error.__cause__, jobs.ShelfError)
+            assert "raise ShelfError(where, detail)" in error.remote_traceback
+            assert shelf.state == "stand by"
+            assert list(shelf) == [0, 1, 2]
+            assert shelf.call("add", 1) == 4
+
+    def test_system_exit_in_a_method_is_a_failure_of_the_call(self) -> None:
+        with self.start(partial(jobs.Shelf, 3)) as shelf:
+            with Raises(CallFailedError) as caught:
+                shelf.call("leave")
+            assert "SystemExit" in str(caught.value)
+            assert list(shelf) == [0, 1, 2]
+
+    def test_there_is_no_such_method(self) -> None:
+        with self.start(partial(jobs.Shelf, 3)) as shelf:
+            with Raises(AttributeError) as caught:
+                shelf.call("nothing")
+            assert isinstance(caught.value, CallFailedError)
+            assert "Shelf, which fn returned, has no method 'nothing'" in str(caught.value)
+            with Raises(TypeError) as refused:
+                shelf.call("count")
+            assert "__getattribute__" in str(refused.value)
+            with Raises(TypeError):
+                shelf.call(3)  # type: ignore[arg-type]  # which is the point
+            assert list(shelf) == [0, 1, 2]
+
+    def test_what_does_not_pickle_leaves_the_worker_usable(self) -> None:
+        with self.start(partial(jobs.Shelf, 3)) as shelf:
+            with Raises(NotPicklableError) as caught:
+                shelf.call("echo", jobs.RefusesToPickle())
+            assert "the arguments of 'echo' cannot be sent" in str(caught.value)
+            with Raises(NotPicklableError) as caught:
+                shelf.call("unpicklable")
+            assert "what 'unpicklable' returned cannot be sent" in str(caught.value)
+            assert list(shelf) == [0, 1, 2]
+
+    def test_what_does_not_unpickle_leaves_the_worker_usable(self) -> None:
+        with self.start(partial(jobs.Shelf, 3)) as shelf:
+            with Raises(CallFailedError) as caught:
+                shelf.call("echo", jobs.RefusesToLoad())
+            assert caught.value.stage == "arguments"
+            with Raises(NotPicklableError) as refused:
+                shelf.call("unloadable")
+            assert "does not unpickle here" in str(refused.value)
+            assert list(shelf) == [0, 1, 2]
+
+    def test_no_call_while_an_iterator_is_open(self) -> None:
+        with self.start(partial(jobs.Shelf, 3)) as shelf:
+            iterator = iter(shelf)
+            for taken in (0, 1, 2):  # also when the worker has finished the pass
+                with Raises(PassOpenError) as caught:
+                    shelf.call("add", 1)
+                assert "cannot be called while an iterator" in str(caught.value)
+                assert next(iterator) == taken
+            assert next(iterator, None) is None
+            assert shelf.call("add", 1) == 4
+
+    def test_a_call_after_a_loop_that_was_left_waits_for_stand_by(self) -> None:
+        with self.start(jobs.EndlessShelf) as shelf:
+            for round_ in range(30):
+                for item in shelf:
+                    assert item == 0
+                    break
+                assert shelf.call("add", 1) == round_ + 1
+
+    def test_a_closed_iterable_takes_no_calls(self) -> None:
+        shelf = self.start(partial(jobs.Shelf, 3))
+        shelf.close()
+        with Raises(IterableClosedError):
+            shelf.call("add", 1)
+        assert len(shelf) == 3
+
+    def test_length(self) -> None:
+        with self.start(partial(jobs.Shelf, 3)) as shelf:
+            assert len(shelf) == 3
+            iterator = iter(shelf)
+            assert (next(iterator), len(shelf), list(iterator)) == (0, 3, [1, 2])
+            assert list(shelf) == [0, 1, 2]
+            shelf.call("add", -3)
+            assert len(shelf) == 0
+            assert shelf
+            assert list(shelf) == []
+
+    def test_no_length(self) -> None:
+        for fn in (jobs.Endless, jobs.UnsureOfLength, partial(jobs.generate, 3)):
+            with self.start(fn) as items:
+                with Raises(TypeError) as caught:
+                    len(items)
+                assert "has no len()" in str(caught.value)
+                assert items
+        with self.start(jobs.UnsureOfLength) as items:
+            assert list(items) == [1, 2]
+
+    def test_the_stack_of_an_idle_worker(self) -> None:
+        with self.start(partial(jobs.Shelf, 3)) as shelf:
+            assert "the thread" in shelf.dump_stack()
+            assert list(shelf) == [0, 1, 2]
+            next(iter(shelf))
+            assert "the thread" in shelf.dump_stack()
