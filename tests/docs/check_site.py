@@ -66,8 +66,9 @@ def _too_wide(browser: Browser) -> object:
         """
         const scrolls = e =>
             e && (getComputedStyle(e).overflowX !== "visible" || scrolls(e.parentElement));
+        const width = arguments[0];
         return [...document.querySelectorAll("article *")]
-            .filter(e => e.getBoundingClientRect().right > arguments[0] && !scrolls(e.parentElement))
+            .filter(e => e.getBoundingClientRect().right > width && !scrolls(e.parentElement))
             .map(e => e.outerHTML.slice(0, 100)).slice(-3);
         """,
         _PHONE,

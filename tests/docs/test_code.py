@@ -129,7 +129,8 @@ def test_files_and_commands_share_a_folder(tmp_path: Path) -> None:
         tmp_path,
         "```python\n# one.py\nprint('one')\n```\n"
         "```python\nimport one\n```\n"
-        "```console\n$ python one.py\none\n$ echo a; echo b; echo c\na\n...\nc\n$ echo a\na\n...\n```\n"
+        "```console\n$ python one.py\none\n$ echo a; echo b; echo c\na\n...\nc\n```\n"
+        "```console\n$ echo a\na\n...\n```\n"
         "```python\n>>> import one\none\n>>> x = 3\n```\n"
         "```python\n>>> x\n3\n```\n",
     )
