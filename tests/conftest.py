@@ -15,6 +15,7 @@ import pytest
 
 from farside._backends import lifetime
 from tests.kinds import KINDS, SUBINTERPRETERS, SUBPROCESSES, Kind
+from tests.loops import LOOPS, Gate, Loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +63,21 @@ def subinterpreter_kind(request: pytest.FixtureRequest) -> Kind:
     """The subinterpreter, where it exists."""
     chosen: Kind = request.param
     return chosen
+
+
+@pytest.fixture(params=LOOPS, ids=lambda loop: loop.name)
+def loop(request: pytest.FixtureRequest) -> Loop:
+    """Each kind of event loop."""
+    chosen: Loop = request.param
+    return chosen
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """A gate, open for `jobs.Gated`."""
+    made = Gate(tmp_path)
+    yield made
+    made.shut()
 
 
 @pytest.fixture(scope="session", autouse=True)

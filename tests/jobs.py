@@ -165,3 +165,18 @@ class HasThread:
         self._end.set()
         self._thread.join()
         return True
+
+
+SHUT = 255
+
+
+class Gated:
+    """Yields what a test writes to a named pipe, a byte for an item, up to `SHUT`."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __iter__(self) -> Iterator[int]:
+        with open(self.path, "rb", buffering=0) as gate:
+            while (byte := gate.read(1)) and byte[0] != SHUT:
+                yield byte[0]

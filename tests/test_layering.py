@@ -23,13 +23,16 @@ _ALLOWED = {
     "_stacks": {"_transport"},
     "_calls": {"_protocol", "_transport", "_worker", "_session", "_failures"},
     "_receiving": {"_protocol", "_transport", "_backends", "_dialogue", "_turn", "_failures"},
-    "_passes": {"_protocol", "_transport", "_session", "_warn"},
+    "_passes": {"_protocol", "_transport", "_session", "_warn", "_loops"},
     "_session": {
         "_protocol", "_transport", "_backends", "_options", "_failures", "_passes", "_turn",
         "_calls", "_dialogue", "_receiving", "_stacks",
     },
+    "_loops": set(),
+    "_async": {"_loops", "_passes", "_transport"},
     "_iterable": {
-        "_protocol", "_backends", "_options", "_session", "_passes", "_calls", "_failures", "_warn"
+        "_protocol", "_backends", "_options", "_session", "_passes", "_calls", "_failures",
+        "_warn", "_async", "_loops",
     },
     "_api": {"_iterable", "_options"},
     "errors": set(),
@@ -48,6 +51,7 @@ _FOR_TYPES_ONLY = {
     ("_calls", "_session"),
     ("_calls", "_worker"),
     ("_dialogue", "_backends"),
+    ("_passes", "_loops"),
     ("_failures", "_backends"),
     ("testing", "_iterable"),
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 from ._backends import lifetime, registry
 from ._calls import call_method
 from ._failures import NO_STACK
-from ._passes import enter_iteration_mode, iterate_results
+from ._passes import Course, enter_iteration_mode, iterate_results
 from ._session import Session
 from ._warn import warn
 from .errors import (
@@ -19,7 +19,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from types import TracebackType
 
     from typing_extensions import Self
@@ -171,6 +171,37 @@ class RemoteIterable(Generic[T]):
         stack = self._current.stack()
         return f"the {self._current.name}: {NO_STACK}" if stack is None else stack
 
+    def __aiter__(self) -> AsyncIterator[T]:
+        """Begin a pass, for ``async for``: on asyncio or trio, whichever runs.
+
+        As `__iter__`, but waiting does not block the event loop. No thread is used, and items that
+        have arrived are handed out without a turn of the loop; a loop that never has to wait gives
+        the other tasks a turn about every millisecond.
+
+        A task that is cancelled while it waits loses no item: ``anext()`` goes on with the pass.
+        The pass is stopped as soon as the iterator is dropped, or by its ``aclose()``.
+
+        Returns:
+            An async iterator over what the remote iterable yields, for one task at a time.
+
+        Raises:
+            IterableClosedError: the iterable is closed; after a failure, that is its cause.
+
+        Example:
+            >>> import asyncio
+            >>> from functools import partial
+            >>> from farside import iterate_in_subprocess
+            >>> async def main():
+            ...     async with iterate_in_subprocess(partial(range, 3)) as numbers:
+            ...         return [number async for number in numbers]
+            >>> asyncio.run(main())
+            [0, 1, 2]
+        """
+        from ._async import AsyncResults  # not everybody needs it
+
+        session = self._current
+        return AsyncResults(Course(session, enter_iteration_mode(session), self._take_over_pass))
+
     def close(self) -> None:
         """End the worker and wait for it, ``shutdown_timeout`` seconds at most.
 
@@ -187,6 +218,18 @@ class RemoteIterable(Generic[T]):
         """
         self._end(kill=True)
 
+    async def aclose(self) -> None:
+        """End the worker and wait for it, as `close` does, without blocking the event loop.
+
+        A task that is cancelled meanwhile is cancelled after the worker has ended, so within
+        ``shutdown_timeout`` seconds.
+        """
+        from ._loops import off_loop
+
+        session = self._current
+        if not await off_loop(session.close):
+            self._warn_of_abandonment(session)
+
     def __enter__(self) -> Self:
         """Return self."""
         return self
@@ -199,6 +242,19 @@ class RemoteIterable(Generic[T]):
     ) -> None:
         """Close."""
         self.close()
+
+    async def __aenter__(self) -> Self:
+        """Return self."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close, without blocking the event loop: see `aclose`."""
+        await self.aclose()
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be copied or pickled: there is one worker, and it belongs to this process."""
@@ -228,12 +284,15 @@ class RemoteIterable(Generic[T]):
     def _end(self, *, kill: bool) -> None:
         session = self._current
         if not session.close(kill=kill):
-            warn(
-                f"the {session.name} did not end within "
-                f"shutdown_timeout={self._options.shutdown_timeout} seconds and is left behind: "
-                "its code is blocked in a call that Python cannot interrupt",
-                WorkerAbandonedWarning,
-            )
+            self._warn_of_abandonment(session)
+
+    def _warn_of_abandonment(self, session: Session) -> None:
+        warn(
+            f"the {session.name} did not end within "
+            f"shutdown_timeout={self._options.shutdown_timeout} seconds and is left behind: "
+            "its code is blocked in a call that Python cannot interrupt",
+            WorkerAbandonedWarning,
+        )
 
     def _open(self, backend: str) -> Session:
         """Start a worker of a backend, or of the fallback if it turns out not to do."""

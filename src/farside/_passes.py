@@ -18,7 +18,9 @@ from .errors import ExhaustedIteratorWarning, NotPicklableError, ProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
     from typing import TypeAlias
+    from weakref import ReferenceType
 
+    from ._loops import Waiter
     from ._session import Session
     from ._transport.frames import Frame
     from .errors import FarsideError
@@ -46,7 +48,8 @@ class Pass:
         taken: how many items the worker may take for taken by the user.
         cancelled: whether what has arrived must not be taken any more.
         used_up: the worker says that an earlier pass had used the iterator up.
-        wake: what to call, in any thread, when something has changed; None: nobody waits so.
+        waiter: a task that waits for something to change. It is weak: a task that its loop has left
+            behind must not be kept by what it waits for.
     """
 
     __slots__ = (
@@ -59,7 +62,7 @@ class Pass:
         "received",
         "taken",
         "used_up",
-        "wake",
+        "waiter",
     )
 
     def __init__(self, epoch: int) -> None:
@@ -72,7 +75,7 @@ class Pass:
         self.received = 0
         self.taken = 0
         self.used_up = False
-        self.wake: Callable[[], object] | None = None
+        self.waiter: ReferenceType[Waiter] | None = None
 
     @property
     def last_index(self) -> int | None:
@@ -116,9 +119,9 @@ class Pass:
         self._tell()
 
     def _tell(self) -> None:
-        wake = self.wake
-        if wake is not None:
-            wake()
+        waiter = None if self.waiter is None else self.waiter()
+        if waiter is not None:
+            waiter.wake()  # in whatever thread this is
 
 
 def enter_iteration_mode(session: Session) -> Pass:

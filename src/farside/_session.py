@@ -44,6 +44,7 @@ class Session(Receiver):
         used: whether the user has got anything from this worker: an item, or an answer to a call.
         counts_items: whether the worker has to know of each item that is taken.
         length: how many items the iterable has said that it has, or None.
+        timeout: seconds that an item may take, or None.
     """
 
     def __init__(self, worker: Worker, backend: str, options: Options) -> None:
@@ -52,6 +53,7 @@ class Session(Receiver):
         self.used = False
         self.counts_items = options.buffer_size is not None
         self.length: int | None = None
+        self.timeout = options.timeout
         self._options = options
         self._pass = Pass(0)
         self._call: Call | None = None  # that waits for its answer

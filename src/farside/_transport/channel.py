@@ -91,6 +91,10 @@ class ParentChannel(ABC):
         A worker that sends many items at a time had better not be told to send each at once.
         """
 
+    def congested(self) -> bool:
+        """Tell whether commands wait for room: then `receive_now` has to be called now and then."""
+        return False
+
     @abstractmethod
     def ask(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
         """Say whether an event loop waits; `receive` does so by itself.

@@ -222,11 +222,13 @@ class PipeParentChannel(ParentChannel):
 
     def _receive_now(self, into: deque[Frame]) -> bool:
         self._check()
-        return self._wait(None, 0) and self._take_in(into, _READS)
+        if not self._wait(None, 0):
+            return False
+        return self._take_in(into, _READS) or self._is_interrupted()
 
     def readiness(self) -> Readiness:
-        ends = [self._frames] if self._sentinel is None else [self._frames, self._sentinel]
-        made = Readiness([end.fileno() for end in ends])
+        ends = (self._frames, self._bell, self._sentinel)
+        made = Readiness([end.fileno() for end in ends if end is not None])
         if self._stopped:  # meanwhile; then the numbers may be those of other files by now
             made.close()
             raise ChannelClosedError("this side was closed")
@@ -234,6 +236,9 @@ class PipeParentChannel(ParentChannel):
 
     def patience(self) -> float:
         return _SOON_MS / 1000 if self._streaming else 0.0
+
+    def congested(self) -> bool:
+        return self._sender.pending
 
     def ask(self, on: bool) -> None:  # noqa: FBT001
         self._attention[PARENT_WAITS] = on

@@ -1,0 +1,221 @@
+"""Waiting on whichever event loop runs: asyncio's (or one like it, such as uvloop's) or trio's.
+
+Programs that use anyio run on one of these. Neither is imported here, unless it is there already.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Future
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class Waiter(ABC):
+    """Lets one task wait; made anew for each thing that is waited for.
+
+    Any thread may call `wake`, also before the task waits.
+    """
+
+    def __init__(self) -> None:
+        self.woken = False
+
+    @abstractmethod
+    async def wait(self, fd: int | None = None, seconds: float | None = None) -> bool:
+        """Wait for `wake`, or until a file descriptor is readable; False when the time is up.
+
+        Args:
+            fd: the descriptor; one waiter at a time may wait for it.
+            seconds: how long to wait; None waits as long as it takes.
+        """
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Let the task go on."""
+
+    @abstractmethod
+    async def outlast(self, done: Callable[[], bool]) -> None:
+        """Wait until something is done, even if the task is cancelled meanwhile.
+
+        Args:
+            done: tells whether it is; `wake` is called when it becomes true.
+        """
+
+    @abstractmethod
+    async def pause(self) -> None:
+        """Give the other tasks a turn."""
+
+
+def waiter_here() -> Waiter:
+    """Make a waiter for the event loop that runs in this thread.
+
+    Raises:
+        RuntimeError: none does.
+    """
+    trio: Any = sys.modules.get("trio")
+    if hasattr(trio, "lowlevel"):  # if not, another thread is importing it
+        try:
+            trio.lowlevel.current_task()
+        except RuntimeError:
+            pass  # it was only imported
+        else:
+            return TrioWaiter(trio)
+    import asyncio  # whoever gets here has imported it, or makes a mistake
+
+    try:
+        return AsyncioWaiter(asyncio.get_running_loop())
+    except RuntimeError:
+        raise RuntimeError(
+            "no event loop runs in this thread; async for, async with and aclose() need one of "
+            "asyncio or trio: use for, with and close() instead"
+        ) from None
+
+
+class AsyncioWaiter(Waiter):
+    """A waiter for asyncio's interface of a loop.
+
+    Args:
+        loop: the loop, which runs in this thread.
+    """
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        super().__init__()
+        self._loop = loop
+        self._future: Future[bool] | None = None
+
+    async def wait(self, fd: int | None = None, seconds: float | None = None) -> bool:
+        loop = self._loop
+        future: Future[bool] = loop.create_future()
+        self._future = future
+        if self.woken:
+            return True
+        timer = None if seconds is None else loop.call_later(seconds, _resolve, future, False)
+        if fd is not None:
+            loop.add_reader(fd, _resolve, future, True)
+        try:
+            return await future
+        finally:
+            self._future = None
+            if timer is not None:
+                timer.cancel()
+            if fd is not None and not loop.is_closed():  # a task may be left behind by its loop
+                loop.remove_reader(fd)
+
+    def wake(self) -> None:
+        self.woken = True
+        future = self._future
+        if future is not None:
+            try:
+                self._loop.call_soon_threadsafe(_resolve, future, True)
+            except RuntimeError:
+                pass  # the loop is closed, and nobody waits any more
+
+    async def outlast(self, done: Callable[[], bool]) -> None:
+        from asyncio import CancelledError
+
+        cancelled = None
+        while not done():
+            try:
+                await self.wait()
+            except CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+
+    async def pause(self) -> None:
+        from asyncio import sleep
+
+        await sleep(0)
+
+
+def _resolve(future: Future[bool], value: bool) -> None:  # noqa: FBT001  loops pass by position
+    if not future.done():
+        future.set_result(value)
+
+
+class TrioWaiter(Waiter):
+    """A waiter for trio.
+
+    Args:
+        trio: the package.
+    """
+
+    def __init__(self, trio: Any) -> None:
+        super().__init__()
+        self._trio = trio
+        self._token = trio.lowlevel.current_trio_token()
+        self._scope: Any = None
+
+    async def wait(self, fd: int | None = None, seconds: float | None = None) -> bool:
+        trio = self._trio
+        deadline = math.inf if seconds is None else trio.current_time() + seconds
+        with trio.CancelScope(deadline=deadline) as self._scope:
+            if self.woken:
+                return True
+            if fd is None:
+                await trio.sleep_forever()
+            await trio.lowlevel.wait_readable(fd)
+            return True
+        return self.woken
+
+    def wake(self) -> None:
+        self.woken = True
+        scope = self._scope
+        if scope is not None:
+            try:
+                self._token.run_sync_soon(scope.cancel)
+            except self._trio.RunFinishedError:
+                pass  # nobody waits any more
+
+    async def outlast(self, done: Callable[[], bool]) -> None:
+        with self._trio.CancelScope(shield=True):
+            while not done():
+                await self.wait()
+
+    async def pause(self) -> None:
+        await self._trio.lowlevel.checkpoint()
+
+
+async def off_loop(work: Callable[[], T]) -> T:
+    """Do what may wait for long in a thread, so that the loop goes on.
+
+    A task that is cancelled meanwhile waits for the end of the work, and is cancelled then.
+
+    Args:
+        work: what to do.
+
+    Returns:
+        What the work returns. What it raises is raised.
+    """
+    waiter = waiter_here()
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def do() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            waiter.wake()
+
+    # It ends by itself, also when the loop is gone. No daemon: subinterpreters have none.
+    thread = threading.Thread(target=do, name="farside-off-loop", daemon=False)
+    try:
+        thread.start()
+    except RuntimeError:  # no more threads can be had
+        do()
+    await waiter.outlast(lambda: bool(results or errors))
+    if errors:
+        try:
+            raise errors[0]
+        finally:
+            errors.clear()  # else it would refer to itself, through this frame
+    return results[0]
