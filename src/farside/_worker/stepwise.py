@@ -116,7 +116,7 @@ class _Traceback:
 
 
 def _recall(number: int) -> TracebackType | None:
-    return _tracebacks.get(number)
+    return _tracebacks.pop(number, None)
 
 
 class _Raised:
