@@ -127,7 +127,7 @@ class RemoteIterable(Generic[T]):
             kwargs: what to pass by name; it is pickled.
 
         Returns:
-            What the method returns. It is pickled as items are: large arrays lie in shared memory.
+            What the method returns. It is pickled as items are; large arrays lie in shared memory.
 
         Raises:
             PassOpenError: an iterator is open; take it to its end, leave the loop, or close it.

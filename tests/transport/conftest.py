@@ -6,7 +6,6 @@ import pytest
 
 from farside._transport.pipes import PipeParentChannel, WorkerEnds, open_channel
 from farside._transport.worker_pipes import PipeWorkerChannel
-from farside.testing import ChannelPair
 from tests.transport.boxed import Boxed
 from tests.transport.channels import ARENA, TRANSPORTS, Make, close_all, pipe_worker
 from tests.transport.ways import WAYS, Way
@@ -22,15 +21,6 @@ def make(request: pytest.FixtureRequest) -> Make:
     """Return the factory of each transport."""
     factory: Make = request.param
     return factory
-
-
-@pytest.fixture
-def pair(make: Make, request: pytest.FixtureRequest) -> Iterator[ChannelPair]:
-    """Both sides of a channel, of each transport."""
-    made = make()
-    yield made
-    made.cleanup()
-    let_go(request)
 
 
 @pytest.fixture

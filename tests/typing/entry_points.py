@@ -95,6 +95,8 @@ def loops() -> None:
         assert_type(iter(numbers), "Iterator[int]")
         assert_type(numbers.backend, str)
         assert_type(numbers.state, str)
+        assert_type(len(numbers), int)
+        assert_type(numbers.call("set_epoch", 3), Any)
     with iterate_in_subprocess(partial(count, 3)) as processed:
         assert_type(processed, SubprocessIterable[int])
     iterable: Iterable[int] = numbers
@@ -102,6 +104,14 @@ def loops() -> None:
     # What can be read as a wider type is one: it is covariant in what matters to a loop.
     wider: Iterable[object] = numbers
     print(wider)
+
+
+async def async_loops() -> None:
+    async with iterate_in_subinterpreter(partial(count, 3)) as numbers:
+        assert_type(numbers, SubinterpreterIterable[int])
+        async for number in numbers:
+            assert_type(number, int)
+        assert_type([number async for number in numbers], list[int])
 
 
 def generic(fn: Callable[[], Iterable[Any]]) -> RemoteIterable[Any]:

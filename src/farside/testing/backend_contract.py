@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import pickle
@@ -109,6 +110,18 @@ class BackendContract(CallContract):
                 assert next(iter(numbers)) == 0
                 with open(trace) as file:
                     assert file.read().startswith("left\n")
+
+    def test_async_for(self) -> None:
+        async def loop() -> None:
+            async with self.start(partial(jobs.Numbers, 100)) as numbers:
+                for _ in range(2):
+                    assert [number async for number in numbers] == list(range(100))
+                async for number in numbers:
+                    assert number == 0
+                    break
+                assert list(numbers) == list(range(100))
+
+        asyncio.run(loop())
 
     def test_an_iterator_dropped_before_its_first_item_leaves_the_pass(self) -> None:
         with self.start(jobs.Endless) as numbers:

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 from .._transport.frames import Frame
 from ..errors import ChannelClosedError
 from .checks import SECONDS, Background, Raises
-from .taken_contract import ChannelPair, TakenContract
+from .readiness_contract import ReadinessContract
 
 if TYPE_CHECKING:
     from .._transport.channel import WorkerChannel
+    from .taken_contract import ChannelPair
 
 _HUGE = bytes(range(256)) * (9 << 12)
 """More than any channel holds without somebody who reads."""
 
 
-class ChannelContract(TakenContract):
+class ChannelContract(ReadinessContract):
     """Tests that every channel passes whose sides run at the same time.
 
     Subclass it in a module of tests, and say in ``make`` how a channel is made; see

@@ -110,7 +110,7 @@ class ConcurrentBackendContract(BackendContract):
             assert numbers.state == "closed"
 
     def test_timeout_of_the_initialization(self) -> None:
-        with Raises(WorkerTimeoutError, "initialization did not end within timeout=1"):
+        with Raises(WorkerTimeoutError, "initialization did not end within .*timeout=1"):
             self.start(list, initializer=jobs.spin, timeout=1)
 
     def test_a_keyboard_interrupt_in_the_worker_arrives_as_text(self) -> None:
