@@ -14,7 +14,8 @@ _ALLOWED = {
     "_transport": set(),
     "_worker": {"_protocol", "_transport"},
     "_backends": {"_transport", "_worker", "_options"},
-    "_options": {"_backends"},  # names of backends
+    "_options": {"_backends", "_identity"},  # names of backends
+    "_identity": set(),
     "_turn": {"_transport"},
     "_warn": set(),
     "_duals": {"_transport", "_worker"},
@@ -41,7 +42,7 @@ _ALLOWED = {
     "testing": {"_backends", "_protocol", "_transport", "_iterable"},
     "_cli": {"_backends", "_options", "_transport", "testing"},
     "__main__": {"_cli"},
-    "__init__": {"_api", "_iterable", "_backends", "_transport", "numpy"},
+    "__init__": {"_worker", "_api", "_iterable", "_backends", "_transport", "numpy"},
 }  # fmt: skip
 """Which part may import which. Everything may import errors."""
 

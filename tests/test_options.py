@@ -148,3 +148,45 @@ def test_every_entry_point_checks(entry: Any) -> None:
         entry(list, nonsense=1)
     with pytest.raises(TypeError):
         entry(partial(range, 3), 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"init_timeout": 0}, ValueError, "init_timeout=0 is not a finite number above 0"),
+        ({"init_timeout": "1"}, TypeError, "init_timeout='1' is not a number"),
+        ({"finalizer": 3}, TypeError, "finalizer=3 is neither callable nor a sequence"),
+        ({"finalizer": [print, 3]}, TypeError, r"finalizer\[1\]=3 is not callable"),
+        ({"env": 3}, TypeError, "env=3 is no mapping; pass a dict"),
+        ({"env": {"A": 1}}, TypeError, "env has 'A': 1, which are not both texts"),
+        ({"env": {1: "a"}}, TypeError, "env has 1: 'a', which are not both texts"),
+        ({"env": {"A=": "b"}}, ValueError, "env has 'A=': 'b', which no environment can have"),
+        ({"env": {"A": "b\0"}}, ValueError, "which no environment can have"),
+        ({"env": {}, "backend": "subinterpreter"}, ValueError, "use backend='subprocess' or"),
+        ({"env": {}, "backend": "inline"}, ValueError, "use backend='subprocess' or 'auto'"),
+        ({"name": 3}, TypeError, "name=3 is no text"),
+        ({"name": " "}, ValueError, "name=' ' is empty or not printable"),
+        ({"name": "a\nb"}, ValueError, "is empty or not printable"),
+        ({"worker_count": 0}, ValueError, "worker_count=0 is below 1; pass a whole number"),
+        ({"worker_count": 1.5}, TypeError, "worker_count=1.5 is not a whole number"),
+        ({"worker_index": 1}, ValueError, "worker_index=1 is not below worker_count=1"),
+        ({"worker_index": -1}, ValueError, "worker_index=-1 is not below worker_count=1"),
+        ({"worker_index": True}, TypeError, "worker_index=True is not a whole number"),
+        ({"seed": -1}, ValueError, "seed=-1 is out of range; pass a whole number"),
+        ({"seed": 1 << 64}, ValueError, "is out of range"),
+        ({"seed": "x"}, TypeError, "seed='x' is not a whole number"),
+    ],
+    ids=str,
+)
+def test_who_a_worker_is(options: dict[str, Any], kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        _check(**options)
+
+
+def test_defaults_of_who_a_worker_is() -> None:
+    options = _check(timeout=3, seed=np.int64(5), env={"A": "b"}, finalizer=print)
+    assert (options.init_timeout, options.seed, options.env) == (3, 5, {"A": "b"})
+    assert (options.finalizers, options.name) == ((print,), None)
+    assert (options.worker_index, options.worker_count) == (0, 1)
+    assert _check().seed != _check().seed
+    assert _check(timeout=3, init_timeout=8).init_timeout == 8

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from ._iterable import SubinterpreterIterable as SubinterpreterIterable
     from ._iterable import SubprocessIterable as SubprocessIterable
     from ._transport.allocate import allocate as allocate
+    from ._worker.info import WorkerInfo as WorkerInfo
+    from ._worker.info import get_worker_info as get_worker_info
     from .errors import BackendFallbackWarning as BackendFallbackWarning
     from .errors import BackendUnavailableError as BackendUnavailableError
     from .errors import CallFailedError as CallFailedError
     from .errors import ExhaustedIteratorWarning as ExhaustedIteratorWarning
     from .errors import FarsideError as FarsideError
     from .errors import FarsideWarning as FarsideWarning
+    from .errors import FinalizerFailedWarning as FinalizerFailedWarning
     from .errors import IterableClosedError as IterableClosedError
     from .errors import NotPicklableError as NotPicklableError
     from .errors import PassOpenError as PassOpenError
@@ -47,6 +50,7 @@ _ERRORS = (
     "ExhaustedIteratorWarning",
     "FarsideError",
     "FarsideWarning",
+    "FinalizerFailedWarning",
     "IterableClosedError",
     "NotPicklableError",
     "PassOpenError",
@@ -67,7 +71,9 @@ _HOMES = {
     "SubinterpreterIterable": "._iterable",
     "SubprocessIterable": "._iterable",
     "allocate": "._transport.allocate",
+    "WorkerInfo": "._worker.info",
     "available_backends": "._backends.registry",
+    "get_worker_info": "._worker.info",
     "iterate_in_subinterpreter": "._api",
     "iterate_in_subprocess": "._api",
     "iterate_in_worker": "._api",

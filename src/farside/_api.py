@@ -8,7 +8,7 @@ from ._iterable import RemoteIterable, SubinterpreterIterable, SubprocessIterabl
 from ._options import ARENA_BYTES, BUFFER_BYTES, SHUTDOWN_SECONDS, check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from multiprocessing.context import BaseContext
 
 T = TypeVar("T")
@@ -26,6 +26,12 @@ def iterate_in_subprocess(
     buffer_bytes: int = BUFFER_BYTES,
     arena_bytes: int = ARENA_BYTES,
     shutdown_timeout: float = SHUTDOWN_SECONDS,
+    finalizer: Callable[[], object] | Sequence[Callable[[], object]] | None = None,
+    env: Mapping[str, str] | None = None,
+    name: str | None = None,
+    worker_index: int = 0,
+    worker_count: int = 1,
+    seed: int | None = None,
 ) -> SubprocessIterable[T]:
     """Run an iterable in a subprocess.
 
@@ -48,6 +54,19 @@ def iterate_in_subprocess(
             anonymous, and taken as it is used. What finds no room there goes through the pipe; 0
             sends all that way. Default: 1 GiB.
         shutdown_timeout: seconds that ``close()`` may take. Default: 4.
+        finalizer: called in the worker before it ends in an orderly way, after the last pass or a
+            failure: a function, or several, each also when an earlier one fails (then with a
+            `FinalizerFailedWarning`). They have half of ``shutdown_timeout``, and where nobody
+            waits for the worker (the iterable was dropped, the parent is gone) less than a second.
+            A worker that is killed runs none.
+        env: environment variables for the worker, in addition to those of this process. They are
+            there before anything of yours is imported, so the process is then spawned, unless
+            ``mp_context`` says otherwise. Not for what Python itself reads as it starts.
+        name: what to call the worker: in messages, in `get_worker_info`, and as a process or
+            thread. Default: a number.
+        worker_index: which one of several workers this is, for `get_worker_info`.
+        worker_count: how many workers there are, for `get_worker_info`. Default: 1.
+        seed: a number from 0 to 2**64 - 1, for `get_worker_info`. None: a random one.
 
     Returns:
         An iterable that can be iterated again and again. The worker stands by.
@@ -80,6 +99,12 @@ def iterate_in_subprocess(
             buffer_bytes=buffer_bytes,
             arena_bytes=arena_bytes,
             shutdown_timeout=shutdown_timeout,
+            finalizer=finalizer,
+            env=env,
+            name=name,
+            worker_index=worker_index,
+            worker_count=worker_count,
+            seed=seed,
         )
     )
 
@@ -95,6 +120,11 @@ def iterate_in_subinterpreter(
     buffer_bytes: int = BUFFER_BYTES,
     arena_bytes: int = ARENA_BYTES,
     shutdown_timeout: float = SHUTDOWN_SECONDS,
+    finalizer: Callable[[], object] | Sequence[Callable[[], object]] | None = None,
+    name: str | None = None,
+    worker_index: int = 0,
+    worker_count: int = 1,
+    seed: int | None = None,
 ) -> SubinterpreterIterable[T]:
     """Run an iterable in a PEP 734 subinterpreter of this process.
 
@@ -114,6 +144,11 @@ def iterate_in_subinterpreter(
         buffer_bytes: see `iterate_in_subprocess`.
         arena_bytes: see `iterate_in_subprocess`.
         shutdown_timeout: see `iterate_in_subprocess`.
+        finalizer: see `iterate_in_subprocess`.
+        name: see `iterate_in_subprocess`.
+        worker_index: see `iterate_in_subprocess`.
+        worker_count: see `iterate_in_subprocess`.
+        seed: see `iterate_in_subprocess`.
 
     Returns:
         An iterable that can be iterated again and again. The worker stands by.
@@ -144,6 +179,11 @@ def iterate_in_subinterpreter(
             buffer_bytes=buffer_bytes,
             arena_bytes=arena_bytes,
             shutdown_timeout=shutdown_timeout,
+            finalizer=finalizer,
+            name=name,
+            worker_index=worker_index,
+            worker_count=worker_count,
+            seed=seed,
         )
     )
 
@@ -162,6 +202,12 @@ def iterate_in_worker(
     buffer_bytes: int = BUFFER_BYTES,
     arena_bytes: int = ARENA_BYTES,
     shutdown_timeout: float = SHUTDOWN_SECONDS,
+    finalizer: Callable[[], object] | Sequence[Callable[[], object]] | None = None,
+    env: Mapping[str, str] | None = None,
+    name: str | None = None,
+    worker_index: int = 0,
+    worker_count: int = 1,
+    seed: int | None = None,
 ) -> RemoteIterable[T]:
     """Run an iterable in the best worker that can be had here.
 
@@ -182,6 +228,12 @@ def iterate_in_worker(
         buffer_bytes: see `iterate_in_subprocess`.
         arena_bytes: see `iterate_in_subprocess`.
         shutdown_timeout: see `iterate_in_subprocess`.
+        finalizer: see `iterate_in_subprocess`.
+        env: see `iterate_in_subprocess`. ``backend="auto"`` then takes a subprocess.
+        name: see `iterate_in_subprocess`.
+        worker_index: see `iterate_in_subprocess`.
+        worker_count: see `iterate_in_subprocess`.
+        seed: see `iterate_in_subprocess`.
 
     Returns:
         An iterable that can be iterated again and again. The worker stands by.
@@ -210,5 +262,11 @@ def iterate_in_worker(
             buffer_bytes=buffer_bytes,
             arena_bytes=arena_bytes,
             shutdown_timeout=shutdown_timeout,
+            finalizer=finalizer,
+            env=env,
+            name=name,
+            worker_index=worker_index,
+            worker_count=worker_count,
+            seed=seed,
         )
     )

@@ -54,7 +54,7 @@ class RemoteIterable(Generic[T]):
         self._options = options
         self._session: Session | None = None
         lifetime.check_start()
-        choice = registry.choose(options.backend, options.fallback)
+        choice = registry.choose(options.backend, options.fallback, process=options.env is not None)
         self._reason = choice.reason
         if options.backend not in {choice.name, "auto"}:
             _warn_of_fallback(choice.name, choice.reason)
@@ -69,6 +69,11 @@ class RemoteIterable(Generic[T]):
     def backend_reason(self) -> str:
         """Why this backend was taken."""
         return self._reason
+
+    @property
+    def seed(self) -> int:
+        """The option ``seed``, or the number that was drawn for it; see `get_worker_info`."""
+        return self._options.seed
 
     @property
     def state(self) -> str:
@@ -271,8 +276,9 @@ class RemoteIterable(Generic[T]):
     def __repr__(self) -> str:
         """Show backend, worker and state."""
         session = self._current
+        name = "" if self._options.name is None else f"name={self._options.name!r} "
         return (
-            f"<{type(self).__name__} backend={session.backend!r} "
+            f"<{type(self).__name__} {name}backend={session.backend!r} "
             f"worker={session.worker.label!r} state={self.state!r}>"
         )
 

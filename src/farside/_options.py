@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ._backends import registry
+from ._identity import check_env, check_index, check_name, check_seed
 
 BUFFER_BYTES = 1 << 20
 """Default of ``buffer_bytes``. It keeps both sides busy with items of 100 kB, where a quarter of it
@@ -40,6 +41,12 @@ class Options:
     init_timeout: float | None
     shutdown_timeout: float
     daemon: bool
+    finalizers: tuple[Callable[[], object], ...]
+    env: Mapping[str, str] | None
+    name: str | None
+    worker_index: int
+    worker_count: int
+    seed: int
 
 
 def check(  # as many as there are options
@@ -56,6 +63,12 @@ def check(  # as many as there are options
     init_timeout: Any = None,
     shutdown_timeout: Any = SHUTDOWN_SECONDS,
     daemon: Any = False,
+    finalizer: Any = None,
+    env: Any = None,
+    name: Any = None,
+    worker_index: Any = 0,
+    worker_count: Any = 1,
+    seed: Any = None,
 ) -> Options:
     """Check what the user gave.
 
@@ -71,7 +84,7 @@ def check(  # as many as there are options
         buffer_size=None if buffer_size is None else _count("buffer_size", buffer_size, "items"),
         buffer_bytes=_count("buffer_bytes", buffer_bytes, "bytes"),
         arena_bytes=_count("arena_bytes", arena_bytes, "bytes", least=0),
-        initializers=_initializers(initializer),
+        initializers=_callables("initializer", initializer),
         mp_context=_mp_context(mp_context),
         timeout=_limit("timeout", timeout, "for no limit"),
         init_timeout=_limit(
@@ -81,6 +94,12 @@ def check(  # as many as there are options
         ),
         shutdown_timeout=_seconds("shutdown_timeout", shutdown_timeout, ""),
         daemon=_flag("daemon", daemon),
+        finalizers=_callables("finalizer", finalizer),
+        env=check_env(env, backend),
+        name=check_name(name),
+        worker_count=_count("worker_count", worker_count, "workers"),
+        worker_index=check_index(worker_index, worker_count),
+        seed=check_seed(seed),
     )
 
 
@@ -123,7 +142,7 @@ def _limit(name: str, value: Any, none: str) -> float | None:
     return None if value is None else _seconds(name, value, f", or None {none}")
 
 
-def _initializers(value: Any) -> tuple[Callable[[], object], ...]:
+def _callables(name: str, value: Any) -> tuple[Callable[[], object], ...]:
     if value is None:
         return ()
     if callable(value):
@@ -132,12 +151,11 @@ def _initializers(value: Any) -> tuple[Callable[[], object], ...]:
         for index, each in enumerate(value):
             if not callable(each):
                 raise TypeError(
-                    f"initializer[{index}]={each!r} is not callable; "
-                    "pass functions without arguments"
+                    f"{name}[{index}]={each!r} is not callable; pass functions without arguments"
                 )
         return tuple(value)
     raise TypeError(
-        f"initializer={value!r} is neither callable nor a sequence; "
+        f"{name}={value!r} is neither callable nor a sequence; "
         "pass a function without arguments, or a list of them"
     )
 

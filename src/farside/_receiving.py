@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from functools import partial
@@ -84,6 +85,7 @@ class Receiver(ABC):
         if error is not None:
             with_lock(self._reading, lambda: self._end_by(error))
         if self.failure is not None:
+            self._let_finalize()
             # The worker is ending by itself. An iterable that nobody closes after a failure
             # should not leave a process behind, and it takes only some milliseconds.
             self.worker.channel.close()
@@ -102,6 +104,11 @@ class Receiver(ABC):
     @abstractmethod
     def _limit(self) -> float | None:
         """For how many seconds the worker may say nothing."""
+
+    @property
+    @abstractmethod
+    def _patience(self) -> float:
+        """For how many seconds a worker that has failed may go on with its finalizers."""
 
     @abstractmethod
     def _prepare(self, wanted: Wanted) -> None:
@@ -137,6 +144,15 @@ class Receiver(ABC):
             return False
         self._turn.run(self._handle_frames)
         return True
+
+    def _let_finalize(self) -> None:
+        """Wait for the end of a worker that has failed and has finalizers to run."""
+        deadline = time.monotonic() + self._patience
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                try_lock(self._reading, partial(self._receive_within, left))
+            except (ChannelClosedError, ProtocolError):
+                return
 
     def _receive_within(self, seconds: float | None) -> bool:
         """Receive, for so long at most; tell whether there was anything."""

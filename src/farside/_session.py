@@ -72,7 +72,9 @@ class Session(Receiver):
     @property
     def name(self) -> str:
         """What to call the worker in messages."""
-        return f"{self.backend} worker ({self.worker.label})"
+        name = self._options.name
+        own = "" if name is None else f"{name!r} "
+        return f"{self.backend} worker {own}({self.worker.label})"
 
     # What the user wants --------------------------------------------------------------------
 
@@ -271,6 +273,10 @@ class Session(Receiver):
         if self.state is ParentState.INITIALIZATION:
             return self._options.init_timeout
         return self._options.timeout
+
+    @property
+    def _patience(self) -> float:
+        return self._options.shutdown_timeout / 2 if self._options.finalizers else 0.0
 
     def _prepare(self, wanted: Wanted) -> None:
         if wanted is self._pass:

@@ -23,6 +23,7 @@
     └── FarsideWarning
         ├── BackendFallbackWarning         another backend took over
         ├── ExhaustedIteratorWarning       a pass over an iterator that an earlier pass has used up
+        ├── FinalizerFailedWarning         a finalizer has raised something in the worker
         └── WorkerAbandonedWarning         a worker could not be ended and was left behind
 
 A failure of the user's code is raised as a class that is both the farside class and the original
@@ -201,6 +202,10 @@ class BackendFallbackWarning(FarsideWarning):
 
 class ExhaustedIteratorWarning(FarsideWarning):
     """``fn`` returned a one-shot iterator that an earlier pass has used up: this pass is empty."""
+
+
+class FinalizerFailedWarning(FarsideWarning):
+    """A finalizer has raised something in the worker, which ended all the same."""
 
 
 class WorkerAbandonedWarning(FarsideWarning):

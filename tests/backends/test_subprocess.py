@@ -14,6 +14,7 @@ import pytest
 from farside import BackendUnavailableError, WorkerDiedError, iterate_in_subprocess
 from farside._backends import lifetime
 from farside._backends import subprocess as backend
+from farside._options import check
 from tests import jobs
 from tests.kinds import HAS_SUBINTERPRETERS, SUBINTERPRETERS
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def test_default_start_method() -> None:
-    assert backend._context(None).get_start_method() == "forkserver"
+    assert backend._context(check(list, backend="subprocess")).get_start_method() == "forkserver"
 
 
 def test_context_object() -> None:

@@ -79,8 +79,8 @@ def test_main_that_cannot_be_imported_goes_by_value(monkeypatch: pytest.MonkeyPa
     job = surroundings.pack(check(in_main, backend="auto"))
     assert isinstance(job.call, bytes)
     monkeypatch.delattr(sys.modules["__main__"], "in_main")
-    fn, initializers = pickle.loads(job.call)
-    assert (fn(), initializers) == ([1], ())
+    fn, initializers, finalizers = pickle.loads(job.call)
+    assert (fn(), initializers, finalizers) == ([1], (), ())
 
 
 def test_main_that_cannot_be_imported_without_cloudpickle(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +105,8 @@ def test_what_fails_in_cloudpickle_too() -> None:
 
 def test_an_inherited_job_is_not_pickled() -> None:
     made = lambda: [1]  # noqa: E731  it must not pickle
-    job = surroundings.inherit(check(made, backend="auto", buffer_size=3))
-    assert job.call == (made, ())
+    job = surroundings.inherit(
+        check(made, backend="auto", buffer_size=3), backend="subprocess", name="me"
+    )
+    assert job.call == (made, (), ())
     assert (job.surroundings, job.buffer_size) == (None, 3)

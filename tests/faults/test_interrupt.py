@@ -46,6 +46,7 @@ def run(folder: Path, source: str, kind: Kind, *, waits: bool = True) -> Done:
 
 
 HEAD = """\
+import threading
 import time
 from functools import partial
 from tests.scripts.acts import Sign
@@ -66,7 +67,7 @@ class Gate:
 
 if __name__ == "__main__":
     from tests.scripts.starting import start
-    from tests.jobs import Numbers
+    from tests.jobs import Numbers, Shelf
 """
 
 IN_NEXT = """\
@@ -106,8 +107,25 @@ IDLE = """\
 """
 
 
+IN_CALL = """\
+    reached, sign = Sign("reached"), Sign("sign")
+    with start(partial(Shelf, 100)) as shelf:
+        try:
+            told = threading.Thread(target=lambda: (reached.wait(), print("ready", flush=True)))
+            told.start()
+            shelf.call("wait", reached, sign)
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+        told.join()
+        sign.give()
+        print(list(shelf) == list(range(101)) and shelf.call("add", 1) == 102)
+"""
+
+
 @pytest.mark.parametrize(
-    "body", [IN_NEXT, BETWEEN_ITEMS, IDLE], ids=["in next", "between items", "idle"]
+    "body",
+    [IN_NEXT, BETWEEN_ITEMS, IDLE, IN_CALL],
+    ids=["in next", "between items", "idle", "in call"],
 )
 def test_the_iterable_is_usable_again(tmp_path: Path, kind: Kind, body: str) -> None:
     done = run(tmp_path, HEAD + body, kind, waits=body is not BETWEEN_ITEMS)

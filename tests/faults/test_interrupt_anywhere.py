@@ -69,6 +69,29 @@ def test_while_a_loop_runs_and_is_left(kind: Kind) -> None:
             assert struck.raised
 
 
+def test_while_a_method_is_called(kind: Kind) -> None:
+    with kind.start(partial(jobs.Shelf, 3)) as shelf:
+        for place in count(1):
+            struck = strike_at(place, partial(shelf.call, "echo", b"x" * 300_000))
+            # Another thread, since locks that this one has kept would let it pass.
+            assert Background(shelf.call, "echo", place).result() == place
+            assert Background(list, shelf).result() == [0, 1, 2]
+            if not struck.reached:
+                break
+            assert struck.raised
+
+
+def test_while_the_stack_is_asked_for(kind: Kind) -> None:
+    with kind.start(partial(jobs.Shelf, 3)) as shelf:
+        for place in count(1):
+            struck = strike_at(place, shelf.dump_stack)
+            assert "the thread" in Background(shelf.dump_stack).result()
+            assert Background(shelf.call, "echo", place).result() == place
+            if not struck.reached:
+                break
+            assert struck.raised
+
+
 def test_while_a_worker_is_closed(kind: Kind) -> None:
     for place in count(1):
         numbers = kind.start(NUMBERS)

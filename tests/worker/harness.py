@@ -200,7 +200,7 @@ def make_job(
     buffer_bytes: int = BUDGET,
 ) -> Job:
     """Make a job of callables that need not pickle."""
-    return Job((fn, initializers), None, buffer_size, buffer_bytes)
+    return Job((fn, initializers, ()), None, buffer_size, buffer_bytes)
 
 
 @contextmanager

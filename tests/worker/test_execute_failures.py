@@ -96,7 +96,7 @@ def test_callables_that_do_not_load() -> None:
 
 
 def test_callables_whose_module_is_not_there() -> None:
-    call = pickle.dumps((list, ()), 0).replace(b"list", b"nope")
+    call = pickle.dumps((list, (), ()), 0).replace(b"list", b"nope")
     failure = initialization_failure(Job(call, None, None, BUDGET))
     assert (failure.stage, failure.type_name) == ("load", "AttributeError")
 

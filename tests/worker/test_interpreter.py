@@ -30,7 +30,7 @@ class Entering(Worker):
 
 
 def test_it_runs_the_job_that_comes_through_the_channel() -> None:
-    job = Job(pickle.dumps((list, ())), None, None, BUDGET)
+    job = Job(pickle.dumps((list, (), ())), None, None, BUDGET)
     with running(Entering(saying(job))) as worker:
         worker.expect_ready()
         for epoch in (1, 2):

@@ -33,17 +33,17 @@ def surroundings(**changes: Any) -> Surroundings:
     return here._replace(**changes)
 
 
-def load(given: Surroundings | None, call: object = (list, ())) -> object:
+def load(given: Surroundings | None, call: object = (list, (), ())) -> object:
     """Load a pickled call in given surroundings."""
     return load_call(Job(pickle.dumps(call), given, None, BUDGET))
 
 
 def test_pickled_callables_are_loaded() -> None:
-    assert load(surroundings(), (list, (int, str))) == (list, (int, str))
+    assert load(surroundings(), (list, (int, str), ())) == (list, (int, str), ())
 
 
 def test_callables_that_were_handed_over_are_taken_as_they_are() -> None:
-    call = (lambda: [1], ())
+    call = (lambda: [1], (), ())
     assert load_call(Job(call, None, None, BUDGET)) is call
 
 
@@ -87,7 +87,7 @@ def test_a_category_that_comes_with_fn_is_found() -> None:
     plain = [("error", ("a (text|line)", 2), "comes_with_fn", "OddWarning", None, 0)]
     call = Comes(module)
     try:
-        load(surroundings(warning_filters=plain), (call, ()))
+        load(surroundings(warning_filters=plain), (call, (), ()))
     finally:
         del sys.modules["comes_with_fn"]
     [(action, message, category, _, _)] = warnings.filters

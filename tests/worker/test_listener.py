@@ -8,8 +8,9 @@ import pytest
 
 from farside._protocol.messages import Cmd, Status
 from farside._transport.frames import Frame
-from farside._worker import listener
-from farside._worker.listener import CommandListener, Commands, raise_in_thread
+from farside._worker import interruptible, listener
+from farside._worker.interruptible import raise_in_thread
+from farside._worker.listener import CommandListener, Commands
 from tests.transport.background import SECONDS, Background
 from tests.worker.harness import ObservedChannel, Serving, Worker, make_job, running, serving
 
@@ -131,7 +132,7 @@ def test_code_that_swallows_system_exit_gets_it_again(loop: Loop) -> None:
 def test_an_orderly_end_is_not_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[object] = []
     monkeypatch.setattr(listener, "_PATIENCE", (SECONDS, SECONDS))
-    monkeypatch.setattr(listener, "raise_in_thread", lambda *args: raised.append(args))
+    monkeypatch.setattr(interruptible, "raise_in_thread", lambda *args: raised.append(args))
     with serving(list) as worker:
         worker.say(Cmd.ABORT)
         worker.expect_end()
@@ -194,7 +195,8 @@ def test_what_came_with_the_job_is_heard_first() -> None:
     channel = Silent()  # ABORT comes before anything is read
     frames = deque([Frame(3, 1, b""), Frame(77, 2, b"body"), Frame(Cmd.ABORT, 2, b"")])
     listening = CommandListener(channel, frames, None)
-    listening.done()
+    listening.iteration.done()
+    listening.finalization.done()
     listening.start()
     listening._thread.join(SECONDS)
     assert drain(listening.commands) == [(3, 1), (77, 2), (Cmd.ABORT, 2)]
@@ -203,7 +205,8 @@ def test_what_came_with_the_job_is_heard_first() -> None:
 def test_nothing_is_heard_after_abort() -> None:
     frames = deque([Frame(Cmd.ABORT, 0, b""), Frame(Cmd.STOP_ITERATION, 0, b"")])
     listening = CommandListener(Silent(), frames, None)
-    listening.done()
+    listening.iteration.done()
+    listening.finalization.done()
     listening.start()
     listening._thread.join(SECONDS)
     assert drain(listening.commands) == [(Cmd.ABORT, 0)]

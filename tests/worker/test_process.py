@@ -87,7 +87,7 @@ def test_a_job_that_was_handed_over_runs() -> None:
 
 def test_a_job_that_comes_through_the_channel_runs() -> None:
     with forked_worker(None) as child:
-        kind, epoch, parts = saying(Job(pickle.dumps((list, ())), None, None, BUDGET))
+        kind, epoch, parts = saying(Job(pickle.dumps((list, (), ())), None, None, BUDGET))
         child.parent.send(kind, epoch, parts)
         assert child.receive().kind == Status.INITIALIZATION_SUCCEEDED
         assert child.one_pass() == []

@@ -10,7 +10,7 @@ from tests.worker.harness import BUDGET, Serving, make_job, running, saying, ser
 
 
 def pickled_job(call: object) -> Job:
-    return Job(pickle.dumps((call, ())), None, None, BUDGET)
+    return Job(pickle.dumps((call, (), ())), None, None, BUDGET)
 
 
 def test_the_job_comes_as_the_first_frame() -> None:

@@ -15,7 +15,6 @@ from .._transport.descriptors import Bell
 from .._transport.frames import Frame
 from .._transport.interrupts import with_lock
 from .._transport.readiness import Readiness
-from .._worker.job import Job
 from .._worker.listener import Commands, answer_aside
 from .._worker.stepwise import Stepwise
 from ..errors import ChannelClosedError
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from .._options import Options
     from .._transport.codec import Part
     from .._transport.frames import Ref
+    from .._worker.job import Job
 
 
 class InlineBackend(Backend):
@@ -42,7 +42,8 @@ class InlineBackend(Backend):
     def start(self, options: Options) -> InlineWorker:
         # Pickled all the same: what other workers refuse is refused here, and fn is a copy.
         call = surroundings.pack_call(options, main_importable=True)
-        return InlineWorker(Job(call, None, options.buffer_size, options.buffer_bytes))
+        name = surroundings.name_of(options)
+        return InlineWorker(surroundings.job_of(options, call, None, backend=self.name, name=name))
 
 
 class InlineWorker(Worker):

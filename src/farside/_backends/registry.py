@@ -109,16 +109,19 @@ def available_backends() -> dict[str, Availability]:
     return {name: load(name).availability() for name in names()}
 
 
-def choose(backend: str, fallback: str | None) -> Choice:
+def choose(backend: str, fallback: str | None, *, process: bool = False) -> Choice:
     """Pick the backend for a worker.
 
     Args:
         backend: a backend's name, or ``"auto"``.
         fallback: what to take when `backend` cannot be used; None takes nothing.
+        process: whether ``"auto"`` has to take a process.
 
     Raises:
         BackendUnavailableError: the backend cannot be used, and there is no fallback that can.
     """
+    if backend == "auto" and process:
+        return Choice("subprocess", "env needs a process of its own")
     if backend == "auto":
         return _choose_automatically()
     wanted = load(backend).availability()

@@ -39,7 +39,8 @@ class SubinterpreterBackend(Backend):
         return interpreters.availability()
 
     def start(self, options: Options) -> SubinterpreterWorker:
-        job = surroundings.pack(options, in_process=True)
+        name = surroundings.name_of(options)
+        job = surroundings.pack(options, in_process=True, backend=self.name, name=name)
         # Classes of the main module come back under this name (see _worker.job).
         sys.modules.setdefault("__mp_main__", sys.modules["__main__"])
         interpreters.module()
@@ -47,7 +48,7 @@ class SubinterpreterBackend(Backend):
 
         def begin() -> None:
             nonlocal worker
-            worker = SubinterpreterWorker(*open_channel(options.arena_bytes))
+            worker = SubinterpreterWorker(name, *open_channel(options.arena_bytes))
 
         try:
             held_back(begin)
@@ -68,14 +69,14 @@ class SubinterpreterWorker(Worker):
     thread that is blocked in C cannot be joined, and must not keep the process from exiting.
     """
 
-    def __init__(self, channel: PipeParentChannel, ends: WorkerEnds) -> None:
+    def __init__(self, name: str, channel: PipeParentChannel, ends: WorkerEnds) -> None:
         self.channel = channel
         self._ends = ends
         self._interpreter: int | None = None
         self._problem = ""
         self._returned = False  # what it executes, before its end of the channel is closed
         self._closed = False
-        self._host = threading.Thread(target=self._run, name="farside-host", daemon=True)
+        self._host = threading.Thread(target=self._run, name=name, daemon=True)
         self._host.start()
         lifetime.track(self)
 

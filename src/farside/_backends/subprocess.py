@@ -10,7 +10,6 @@ import select
 import signal
 import sys
 import threading
-from itertools import count
 from multiprocessing import reduction
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 _REAP_SECONDS = 1.0
 """How long the exit code may lag behind the end of the process: a fork server reports it."""
 
-_numbers = count(1)
-
 _armed_in = 0
 """The process in which `_arm` has done its work."""
 
@@ -56,16 +53,17 @@ class SubprocessBackend(Backend):
         return Availability(usable=True, reason=f"start methods: {methods}")
 
     def start(self, options: Options) -> ProcessWorker:
-        context = _context(options.mp_context)
+        context = _context(options)
         forks = context.get_start_method() == "fork"
         _check(forks=forks)
+        name = surroundings.name_of(options)
         pack = surroundings.inherit if forks else surroundings.pack
-        job = pack(options)
+        job = pack(options, backend=self.name, name=name)
         worker: ProcessWorker | None = None
 
         def begin() -> None:
             nonlocal worker
-            worker = _start_worker(context, options, job if forks else None)
+            worker = _start_worker(context, options, name, job if forks else None)
 
         try:
             # multiprocessing is not made to be interrupted in the middle: its child would find
@@ -206,13 +204,13 @@ class _Passed:
         return tuple, ([reduction.DupFd(end.fileno()) for end in self._ends],)
 
 
-def _start_worker(context: Any, options: Options, job: Job | None) -> ProcessWorker:
+def _start_worker(context: Any, options: Options, name: str, job: Job | None) -> ProcessWorker:
     channel, of_channel = open_channel(options.arena_bytes)
     lifeline, held = pipe()
     channel.keep(held)
     ends = (*of_channel, lifeline)
     try:
-        process = _start_process(context, ends, job, daemon=options.daemon)
+        process = _start_process(context, ends, job, name, options)
     except BaseException:
         channel.close()
         raise
@@ -226,15 +224,15 @@ def _start_process(
     context: Any,  # contexts share no public type
     ends: Sequence[Descriptor],
     job: Job | None,
-    *,
-    daemon: bool,
+    name: str,
+    options: Options,
 ) -> BaseProcess:
     given = _Passed(ends) if job is None else [end.fileno() for end in ends]
     process: BaseProcess = context.Process(
-        target=main, args=(given, job), name=f"farside-worker-{next(_numbers)}", daemon=daemon
+        target=main, args=(given, job), name=name, daemon=options.daemon
     )
     try:
-        with bequeathed(ends), surroundings.unimportable_main_hidden():
+        with bequeathed(ends), surroundings.main_hidden(always=options.env is not None):
             process.start()
     except ChildProcessError as error:
         raise _unavailable(
@@ -249,10 +247,13 @@ def _start_process(
     return process
 
 
-def _context(given: Any) -> Any:
+def _context(options: Options) -> Any:
+    given = options.mp_context
     if given is None:
-        # A forked child cannot use its parent's fork server, nor start one of its own.
+        # A forked child cannot use its parent's fork server, nor start one of its own. And what a
+        # fork server has imported does not look at an environment of the worker's own any more.
         served = "forkserver" in multiprocessing.get_all_start_methods() and os.getpid() == _home
+        served = served and options.env is None
         given = "forkserver" if served else "spawn"
     return multiprocessing.get_context(given) if isinstance(given, str) else given
 

@@ -8,10 +8,12 @@ import pickletools
 import sys
 import threading
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from .._transport import codec
 from .._worker import warning_filters
+from .._worker.info import WorkerInfo
 from .._worker.job import Job, Surroundings
 from ..errors import NotPicklableError
 
@@ -19,13 +21,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .._options import Options
+    from .._worker.job import Call
 
 _hiding = threading.RLock()
 
 _CURE = "define it at the top level of a module that the worker can import, or install cloudpickle"
 
 
-def pack(options: Options, *, in_process: bool = False) -> Job:
+def pack(
+    options: Options,
+    *,
+    in_process: bool = False,
+    backend: str | None = None,
+    name: str | None = None,
+) -> Job:
     """Make the job of a worker that shares nothing with this process.
 
     Args:
@@ -33,30 +42,70 @@ def pack(options: Options, *, in_process: bool = False) -> Job:
         in_process: whether the worker is an interpreter of this process. It then shares the
             environment, which a fork server has as it was when that started; and it has to load
             the main module itself, if the job refers to it, which multiprocessing does for the
-            processes that it starts.
+            processes that it starts. (Not where they have an environment of their own, which has
+            to be there before: see `main_hidden`.)
+        backend: name of the backend; default: what the user asked for.
+        name: the worker's name; default: the user's, or a new one.
 
     Raises:
         NotPicklableError: ``fn`` or an initializer cannot be pickled.
     """
-    name, path = main_module()
-    call = pack_call(options, main_importable=bool(name or path))
-    if not (in_process and _refers_to_main(call)):
-        name = path = None
+    main_name, path = main_module()
+    call = pack_call(options, main_importable=bool(main_name or path))
+    loads_main = in_process or options.env is not None
+    if not (loads_main and _refers_to_main(call)):
+        main_name = path = None
     surroundings = Surroundings(
         argv=[str(each) for each in sys.argv],
         warning_filters=warning_filters.flatten(),
         recursion_limit=sys.getrecursionlimit(),
         int_max_str_digits=getattr(sys, "get_int_max_str_digits", lambda: None)(),
         environment=None if in_process else dict(os.environ),
-        main_name=name,
+        main_name=main_name,
         main_path=path,
     )
-    return Job(call, surroundings, options.buffer_size, options.buffer_bytes)
+    return job_of(
+        options,
+        call,
+        surroundings,
+        backend=backend or options.backend,
+        name=name or name_of(options),
+    )
 
 
-def inherit(options: Options) -> Job:
+def inherit(options: Options, *, backend: str, name: str) -> Job:
     """Make the job of a worker that is a copy of this process."""
-    return Job((options.fn, options.initializers), None, options.buffer_size, options.buffer_bytes)
+    call = (options.fn, options.initializers, options.finalizers)
+    return job_of(options, call, None, backend=backend, name=name)
+
+
+def job_of(
+    options: Options,
+    call: bytes | Call,
+    surroundings: Surroundings | None,
+    *,
+    backend: str,
+    name: str,
+) -> Job:
+    """Put a job together."""
+    info = WorkerInfo(backend, name, options.worker_index, options.worker_count, options.seed, 0)
+    return Job(
+        call,
+        surroundings,
+        options.buffer_size,
+        options.buffer_bytes,
+        info=info.fields(),
+        environment=None if options.env is None else dict(options.env),
+        finalizer_seconds=options.shutdown_timeout / 2,
+    )
+
+
+def name_of(options: Options) -> str:
+    """Return the name of a new worker."""
+    return options.name or f"farside-worker-{next(_numbers)}"
+
+
+_numbers = count(1)
 
 
 def main_module() -> tuple[str | None, str | None]:
@@ -76,23 +125,32 @@ def main_module() -> tuple[str | None, str | None]:
 
 
 @contextmanager
-def unimportable_main_hidden() -> Iterator[None]:
-    """Keep multiprocessing from letting a process import what cannot be imported.
+def main_hidden(*, always: bool) -> Iterator[None]:
+    """Keep multiprocessing from letting a process import the main module.
 
     A script that comes from standard input has ``"<stdin>"`` for its file, and every spawned
-    process would fail to open that.
+    process would fail to open that. And where a worker has an environment of its own, the main
+    module is imported only after that is there, by the job.
+
+    Args:
+        always: hide it even if it can be imported.
     """
     main = sys.modules.get("__main__")
     path = getattr(main, "__file__", None)
-    if main is None or path is None or os.path.exists(path):
+    if main is None or not (always or (path is not None and not os.path.exists(path))):
         yield
         return
     with _hiding:
-        main.__dict__.pop("__file__", None)
+        hidden = {name: main.__dict__.pop(name) for name in _TRACES if name in main.__dict__}
+        main.__spec__ = None
         try:
             yield
         finally:
-            main.__file__ = path
+            main.__dict__.update(hidden)
+
+
+_TRACES = ("__file__", "__spec__")
+"""By what multiprocessing finds the main module."""
 
 
 def pack_call(options: Options, *, main_importable: bool) -> bytes:
@@ -105,7 +163,7 @@ def pack_call(options: Options, *, main_importable: bool) -> bytes:
     Raises:
         NotPicklableError: they cannot be pickled.
     """
-    call = (options.fn, options.initializers)
+    call = (options.fn, options.initializers, options.finalizers)
     try:
         data = pickle.dumps(call, 5)
         problem: BaseException | None = None
@@ -134,6 +192,7 @@ def _culprit(options: Options, *, by_value: bool) -> str:
     """Name the argument that cannot be sent."""
     named: list[tuple[str, Any]] = [("fn", options.fn)]
     named += [(f"initializer[{i}]", each) for i, each in enumerate(options.initializers)]
+    named += [(f"finalizer[{i}]", each) for i, each in enumerate(options.finalizers)]
     for name, value in named:
         try:
             data = pickle.dumps(value, 5)

@@ -13,6 +13,8 @@ from ..errors import ChannelClosedError
 from .calls import MethodCall, length_of
 from .courier import Courier
 from .failure import describe
+from .finalizers import Finalizers
+from .info import WorkerInfo, tell
 from .job import Job, load_call
 
 TYPE_CHECKING = False
@@ -23,11 +25,15 @@ if TYPE_CHECKING:
     from .._transport.channel import WorkerChannel
     from .._transport.frames import Ref
     from .failure import Failure
+    from .info import Fields
     from .listener import Commands
 
 
 def execute_iterable(
-    channel: WorkerChannel, commands: Commands, job: Job | bytes | bytearray
+    channel: WorkerChannel,
+    commands: Commands,
+    job: Job | bytes | bytearray,
+    finalizers: Finalizers | None = None,
 ) -> None:
     """Run an iterable for the parent, from initialization to the end.
 
@@ -38,8 +44,9 @@ def execute_iterable(
         channel: where statuses and items go, and where credit comes from.
         commands: what the listener hears.
         job: the user's callables and their limits, or the body of the frame that brought them.
+        finalizers: is given the user's finalizers. They run afterwards, and not from here.
     """
-    execution = Execution(channel, commands)
+    execution = Execution(channel, commands, finalizers)
     try:
         execution.initialize(job)
         while execution.machine.state is not WorkerState.DONE:
@@ -63,10 +70,14 @@ class Execution:
         courier: sends what has waited for long enough.
     """
 
-    def __init__(self, channel: WorkerChannel, commands: Commands) -> None:
+    def __init__(
+        self, channel: WorkerChannel, commands: Commands, finalizers: Finalizers | None = None
+    ) -> None:
         self.machine = WorkerMachine()
         self._channel = channel
         self._commands = commands
+        self._finalizers = Finalizers() if finalizers is None else finalizers
+        self._info: WorkerInfo | None = None
         self._window = Window(1, 0)  # the job tells
         self._outbox = Outbox(channel, self._window, 0)
         self._frames_before = 0  # as the courier has seen it last
@@ -83,7 +94,9 @@ class Execution:
                 job = Job(*codec.loads(job))
             self._window = Window(job.buffer_size, job.buffer_bytes)
             self._outbox = Outbox(self._channel, self._window, job.buffer_bytes)
-            fn, initializers = load_call(job)
+            self._tell(job.info)
+            fn, initializers, finalizers = load_call(job)
+            self._finalizers.load(finalizers, job.finalizer_seconds)
             for number, initializer in enumerate(initializers):
                 stage = f"initializer[{number}]"
                 initializer()
@@ -97,6 +110,10 @@ class Execution:
                 self.machine.fire(WorkerEvent.INITIALIZED),
                 [] if length is None else [b"%d" % length],
             )
+
+    def _tell(self, fields: Fields | None) -> None:
+        self._info = None if fields is None else WorkerInfo(*fields)
+        tell(self._info)
 
     def obey(self) -> None:
         """Stand By, and whenever a command waits: take one, and do what the table says."""
@@ -129,6 +146,8 @@ class Execution:
     def _begin(self) -> Iterator[Any] | None:
         """Make the iterator of a pass; None when that fails."""
         self._window.reset()
+        if self._info is not None:
+            tell(self._info.at(self.machine.epoch - 1))
         self._outbox.begin(Status.ITERATOR_SUCCESS, self.machine.epoch)
         try:
             return iter(self._iterable)

@@ -7,6 +7,7 @@ import sys
 
 from .._transport.allocate import use
 from .._transport.worker_pipes import PipeWorkerChannel
+from . import info
 from .serve import serve
 
 
@@ -22,6 +23,7 @@ def main(commands: int, wakes: int, frames: int, memory: int) -> None:
     atexit.register(_stop_helpers_of_multiprocessing)
     channel = PipeWorkerChannel(commands, wakes, frames, memory)
     use(channel.arena)
+    info.claim()
     try:
         serve(channel)
     except SystemExit:

@@ -20,9 +20,15 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, NamedTuple, TypeAlias
 
+    from .info import Fields
     from .warning_filters import PlainFilter
 
-    Call: TypeAlias = tuple[Callable[[], Iterable[Any]], tuple[Callable[[], object], ...]]
+    Call: TypeAlias = tuple[
+        Callable[[], Iterable[Any]],
+        tuple[Callable[[], object], ...],
+        tuple[Callable[[], object], ...],
+    ]
+    """fn, initializers, finalizers."""
 
     class Surroundings(NamedTuple):
         """What a new interpreter lacks of the parent's state."""
@@ -42,6 +48,9 @@ if TYPE_CHECKING:
         surroundings: Surroundings | None
         buffer_size: int | None
         buffer_bytes: int
+        info: Fields | None = None
+        environment: dict[str, str] | None = None
+        finalizer_seconds: float = 0.0
 
 else:
     Surroundings = namedtuple(
@@ -56,7 +65,19 @@ else:
             "main_path",
         ],
     )
-    Job = namedtuple("Job", ["call", "surroundings", "buffer_size", "buffer_bytes"])
+    Job = namedtuple(
+        "Job",
+        [
+            "call",
+            "surroundings",
+            "buffer_size",
+            "buffer_bytes",
+            "info",
+            "environment",
+            "finalizer_seconds",
+        ],
+        defaults=(None, None, 0.0),
+    )
 
 JOB = 0
 """Kind of the frame that carries the job: neither a command nor a status."""
@@ -76,6 +97,7 @@ def load_call(job: Job) -> Call:
     """
     given = job.surroundings
     if given is None:
+        os.environ.update(job.environment or {})
         return _load(job)
     sys.argv[:] = given.argv
     sys.setrecursionlimit(given.recursion_limit)
@@ -84,6 +106,7 @@ def load_call(job: Job) -> Call:
     if given.environment is not None and given.environment != os.environ:
         os.environ.clear()
         os.environ.update(given.environment)
+    os.environ.update(job.environment or {})
     complete = warning_filters.install(given.warning_filters)
     if given.main_name is not None or given.main_path is not None:
         _load_main(given.main_name, given.main_path)

@@ -7,7 +7,6 @@ interrupted. A subprocess then ends itself as soon as the parent is gone.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from queue import SimpleQueue
@@ -15,11 +14,13 @@ from queue import SimpleQueue
 from .._protocol.messages import Cmd
 from .._protocol.tables import ASIDES
 from ..errors import ChannelClosedError, ProtocolError
+from .finalizers import Finalizers
+from .interruptible import Interruptible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import TypeAlias
 
     from .._transport.channel import WorkerChannel
@@ -32,6 +33,9 @@ _PATIENCE = (0.05, 0.2, 0.2)
 """Seconds before each SystemExit. The first leaves an orderly end its time; the others are for
 code that swallows the exception, and leave ``finally`` blocks a moment. There are only so many,
 since a subinterpreter whose threads still run Python code when the process exits crashes it."""
+
+_LATE = (0.2, 0.2)
+"""Seconds before each further SystemExit in a finalizer that takes too long."""
 
 _GRACE = 0.4
 """Further seconds before a subprocess whose parent is gone ends itself. All in all it is below
@@ -76,6 +80,8 @@ class CommandListener:
 
     Attributes:
         commands: what was heard.
+        iteration, finalization: what can be interrupted.
+        finalizers: what runs after the iteration.
     """
 
     def __init__(
@@ -88,10 +94,9 @@ class CommandListener:
         self._channel = channel
         self._frames = received
         self._last_resort = last_resort
-        self._worker_thread = threading.get_ident()
-        self._running = threading.Lock()  # held while there is something to interrupt
-        self._running.acquire()
-        self._raising = self._over = False
+        self.iteration = Interruptible()
+        self.finalization = Interruptible()
+        self.finalizers = Finalizers()
         # Subinterpreters have no daemon threads; there, closing the channel ends this one.
         self._thread = threading.Thread(
             target=self._run, name="farside-listener", daemon=last_resort is not None
@@ -101,42 +106,21 @@ class CommandListener:
         """Begin to listen."""
         self._thread.start()
 
-    def done(self) -> None:
-        """Say that the worker's own code has ended: nothing is left to interrupt."""
-        # What the listener raises may strike anywhere in here, and then this is called again. So it
-        # takes no lock: Python 3.14 leaves a lock locked that is taken just then.
-        self._over = True
-        try:
-            self._running.release()
-        except RuntimeError:
-            pass  # released before
-        while self._raising:
-            time.sleep(0.0001)
-        _breathe()
-
     def _run(self) -> None:
         lost = self._listen()
-        self._interrupt()
+        self.iteration.interrupt(_PATIENCE)
+        self.finalization.interrupt(self._finalizer_patience(lost=lost))
         if self._last_resort is not None:
             if not lost:
                 self._await_loss()
             time.sleep(_GRACE)  # the process ends meanwhile, and this thread with it; or else:
             self._last_resort()
 
-    def _interrupt(self) -> None:
-        """Raise SystemExit in user code, until it has ended."""
-        show = sys.unraisablehook
-        for seconds in _PATIENCE:
-            if self._running.acquire(timeout=seconds):
-                sys.unraisablehook = show
-                break
-            # A generator that is dropped runs its ``finally`` as a finalizer, and what is raised
-            # there is printed.
-            sys.unraisablehook = lambda it: issubclass(it.exc_type, SystemExit) or show(it)
-            self._raising = True
-            if not self._over:
-                raise_in_thread(self._worker_thread, SystemExit)
-            self._raising = False
+    def _finalizer_patience(self, *, lost: bool) -> Iterator[float]:
+        """Return how long to wait before each SystemExit in a finalizer; no more is run then."""
+        yield _GRACE if lost else self.finalizers.seconds
+        self.finalizers.expired = True
+        yield from _LATE
 
     def _listen(self) -> bool:
         """Queue commands until ABORT or the end; tell whether it was the end."""
@@ -181,16 +165,3 @@ def answer_aside(channel: WorkerChannel, kind: int, epoch: int) -> bool:
         text = f"it cannot be told ({type(error).__name__}: {error})\n"
     channel.send(ASIDES[Cmd(kind)], epoch, [text.encode()])
     return True
-
-
-def _breathe() -> None:
-    """Be a call: what another thread has raised in this one is raised here at the latest."""
-
-
-def raise_in_thread(ident: int, exception: type[BaseException]) -> None:
-    """Raise an exception in another thread of this interpreter, at its next bytecode."""
-    try:
-        import ctypes  # needed at the end only, if ever
-    except ImportError:  # pragma: no cover  a Python built without libffi
-        return
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(exception))

@@ -7,6 +7,7 @@ import signal
 
 from .._transport.allocate import use
 from .._transport.worker_pipes import PipeWorkerChannel
+from . import info
 from .lifeline import tie
 from .serve import serve
 
@@ -38,4 +39,5 @@ def main(ends: Iterable[int], job: Job | None) -> None:
     tie(lifeline)
     channel = PipeWorkerChannel(*fds)
     use(channel.arena)
+    info.claim()
     serve(channel, job, last_resort=lambda: os._exit(1))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from .._transport.channel import WorkerChannel
     from .._transport.frames import Frame
+    from .interruptible import Interruptible
     from .job import Job
 
 
@@ -43,16 +44,29 @@ def serve(
     listener = CommandListener(channel, frames, last_resort)
     listener.start()
     try:
-        execute_iterable(channel, listener.commands, job)
+        try:
+            execute_iterable(channel, listener.commands, job, listener.finalizers)
+        finally:
+            _end(listener.iteration)
+            _finalize(listener)
     finally:
-        _end(listener)
+        _end(listener.finalization)
 
 
-def _end(listener: CommandListener) -> None:
-    """Let the listener interrupt nothing any more, and take what it has raised in this thread."""
+def _finalize(listener: CommandListener) -> None:
     while True:
         try:
-            listener.done()
+            listener.finalizers.run()
+        except SystemExit:  # of the listener, between two of them
+            continue
+        return
+
+
+def _end(work: Interruptible) -> None:
+    """Let the listener interrupt it no more, and take what it has raised in this thread."""
+    while True:
+        try:
+            work.done()
         except SystemExit:
             continue
         return

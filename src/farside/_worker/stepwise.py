@@ -9,6 +9,7 @@ from .._transport import codec
 from ..errors import ProtocolError
 from .execute import Execution, resumable
 from .failure import describe, of_user
+from .info import get_worker_info, tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,12 +46,24 @@ class Stepwise(Execution):
         self._number = next(_numbers)
 
     def step(self) -> None:
-        """Go on for one step.
+        """Go on for one step. Meanwhile this thread is told that it is the worker's.
 
         Raises:
             KeyboardInterrupt: user code was interrupted. The pass has ended.
             ProtocolError: the worker waits for a command, and there is none.
         """
+        outer = get_worker_info()
+        self._enter()
+        try:
+            self._step()
+        finally:
+            tell(outer)
+
+    def _enter(self) -> None:
+        if self._info is not None:
+            tell(self._info.at(max(0, self.machine.epoch - 1)))
+
+    def _step(self) -> None:
         if self.machine.state is WorkerState.INITIALIZATION:
             self.initialize(self._job)
         elif self.machine.state is WorkerState.CALL:
@@ -73,7 +86,13 @@ class Stepwise(Execution):
             self._make_items(self._iterator, self._made)
 
     def end(self) -> None:
-        """Let go of everything of the user's."""
+        """Run the finalizers, and let go of everything of the user's."""
+        outer = get_worker_info()
+        self._enter()
+        try:
+            self._finalizers.run()
+        finally:
+            tell(outer)
         self._iterator = None
         self._iterable = ()
         _tracebacks.pop(self._number, None)

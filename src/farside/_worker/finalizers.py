@@ -1,0 +1,56 @@
+"""What a worker does before it ends in an orderly way."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Finalizers:
+    """The user's finalizers, once they are loaded.
+
+    Attributes:
+        seconds: how long all together may take while the parent is there.
+        expired: whether that has passed: no more are run.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.expired = False
+        self._waiting: list[Callable[[], object]] = []
+
+    def load(self, finalizers: tuple[Callable[[], object], ...], seconds: float) -> None:
+        """Take them in."""
+        self._waiting = list(finalizers)
+        self.seconds = seconds
+
+    def run(self) -> None:
+        """Run those that have not run, in order, each even if an earlier one fails.
+
+        Raises:
+            BaseException: what was raised from outside, between two of them. Then call it again.
+        """
+        number = 0
+        while self._waiting and not self.expired:
+            finalizer = self._waiting.pop(0)
+            try:
+                finalizer()
+            except BaseException as error:  # SystemExit too: it ends this finalizer, not the worker
+                _report(number, error)
+            number += 1
+
+
+def _report(number: int, error: BaseException) -> None:
+    """Warn, at the line that has raised."""
+    import traceback  # only when something fails: it costs start-up time
+    import warnings
+
+    from ..errors import FinalizerFailedWarning
+
+    try:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        text = f"finalizer[{number}] failed ({type(error).__name__}: {error})"
+        warnings.warn_explicit(text, FinalizerFailedWarning, where.filename, where.lineno or 0)
+    except BaseException:  # str() of the error is user code; or warnings are errors here
+        traceback.print_exception(type(error), error, error.__traceback__)
