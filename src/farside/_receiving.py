@@ -31,6 +31,9 @@ if TYPE_CHECKING:
             """Whether there is no reason to wait."""
 
 
+_LOOK_AGAIN = 0.01
+"""Seconds after which to look whether another thread has stopped receiving."""
+
 _FAREWELL_SECONDS = 0.25
 """How long to wait, after a failure, for a worker that is ending by itself."""
 
@@ -150,7 +153,8 @@ class Receiver(ABC):
         deadline = time.monotonic() + self._patience
         while (left := deadline - time.monotonic()) > 0:
             try:
-                try_lock(self._reading, partial(self._receive_within, left))
+                if try_lock(self._reading, partial(self._receive_within, left)) is None:
+                    time.sleep(min(_LOOK_AGAIN, left))  # another thread receives meanwhile
             except (ChannelClosedError, ProtocolError):
                 return
 
