@@ -40,6 +40,7 @@ html_css_files = ["farside.css"]
 html_copy_source = False
 
 myst_enable_extensions = ["deflist"]
+myst_heading_anchors = 3
 # So the same fences are drawn here and by code hosts.
 myst_fence_as_directive = ["mermaid"]
 
