@@ -257,3 +257,27 @@ def test_a_script_without_a_guard(tmp_path: Path, kind: Kind) -> None:
         assert "[1, 2]" not in done.out
         last = done.err.rpartition("Traceback (most recent call last)")[2]
         assert "below if __name__ == '__main__':" in last
+
+
+FAILING = """\
+from tests.scripts.starting import start
+
+def numbers():
+    yield 0
+    raise ValueError("the last")
+
+if __name__ == "__main__":
+    with start(numbers) as received:
+        try:
+            list(received)
+        except ValueError as error:
+            assert 'raise ValueError("the last")' in error.remote_traceback, error.remote_traceback
+    print("told")
+"""
+
+
+def test_its_tracebacks_are_whole_where_warnings_are_errors(tmp_path: Path, kind: Kind) -> None:
+    script = write_script(tmp_path, FAILING)
+    options = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
+    done = run_command(tmp_path, *options, str(script), kind=kind)
+    assert (done.out, done.code) == ("told\n", 0), done.err

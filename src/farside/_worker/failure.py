@@ -6,6 +6,7 @@ Nothing here may raise, whatever the exception does in its ``__str__`` or ``__re
 from __future__ import annotations
 
 import os
+import sys
 from collections import namedtuple
 
 from .._transport import codec
@@ -138,8 +139,22 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _format(error: BaseException) -> str:
     import traceback  # only when something fails: it costs start-up time
 
+    read_main()
     lines = traceback.format_exception(type(error), error, of_user(error.__traceback__))
     return "".join(lines)
+
+
+def read_main() -> None:
+    """Read the main script, before a traceback asks its module for the source.
+
+    That module was made by hand in a worker, and has no loader. From 3.15 on, to ask it is a
+    DeprecationWarning, which may be an error here.
+    """
+    import linecache
+
+    file = getattr(sys.modules.get("__mp_main__"), "__file__", None)
+    if file:
+        linecache.getlines(file)
 
 
 def of_user(tb: TracebackType | None) -> TracebackType | None:

@@ -6,6 +6,8 @@ import os
 import sys
 import traceback
 
+from .failure import read_main
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +55,7 @@ def _format(frames: list[FrameType]) -> str:
         if False in inner:  # else the worker does nothing for the user just now
             start += inner.index(False)
         frames = frames[start:]
+    read_main()
     lines = ((frame, frame.f_lineno or frame.f_code.co_firstlineno) for frame in frames)
     summary = traceback.StackSummary.extract(lines, limit=-_FRAMES)
     return "".join(summary.format())
