@@ -38,7 +38,7 @@ _ALLOWED = {
     "_api": {"_iterable", "_options"},
     "errors": set(),
     "numpy": {"_transport"},
-    "backends": {"_backends", "_transport", "_worker"},
+    "backends": {"_backends", "_options", "_transport", "_worker"},
     "testing": {"_backends", "_protocol", "_transport", "_iterable"},
     "_cli": {"_backends", "_options", "_transport", "testing"},
     "__main__": {"_cli"},

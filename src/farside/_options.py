@@ -27,7 +27,7 @@ START_METHODS = ("forkserver", "spawn", "fork")
 
 @dataclass(frozen=True)
 class Options:
-    """Checked options of one iterable; `check` makes them."""
+    """Checked options of one iterable, by the names that the entry points have for them."""
 
     fn: Callable[[], Iterable[Any]]
     backend: str

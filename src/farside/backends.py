@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ._backends.base import Availability, Backend, ExitStatus, Worker
 from ._backends.surroundings import pack
+from ._options import Options
 from ._transport.channel import ParentChannel, WorkerChannel
 from ._transport.pipes import WorkerEnds, open_channel
 from ._transport.worker_pipes import PipeWorkerChannel
@@ -22,6 +23,7 @@ __all__ = [
     "Backend",
     "ExitStatus",
     "Job",
+    "Options",
     "ParentChannel",
     "PipeWorkerChannel",
     "Worker",

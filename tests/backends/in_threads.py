@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
 from farside.backends import (
     Availability,
     Backend,
     ExitStatus,
     Job,
+    Options,
     PipeWorkerChannel,
     Worker,
     WorkerEnds,
@@ -17,9 +17,6 @@ from farside.backends import (
     pack,
     serve,
 )
-
-if TYPE_CHECKING:
-    from farside._options import Options
 
 
 class ThreadBackend(Backend):
