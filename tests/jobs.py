@@ -120,6 +120,17 @@ class Shelf(Shelf):  # type: ignore[no-redef]  # noqa: F405  with more methods
     def spin(self) -> None:
         spin_busily()
 
+    def hold_the_gil(self, seconds: int) -> None:
+        import ctypes
+
+        ctypes.PyDLL(None).sleep(seconds)
+
+    def needs_refuser(self) -> int:
+        """Import an extension module that refuses to load in a subinterpreter."""
+        import readline
+
+        return len(readline.__name__) + self.count
+
     def size(self, what: bytes) -> int:
         return len(what)
 

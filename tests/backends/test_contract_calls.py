@@ -156,6 +156,14 @@ def test_a_worker_that_is_stopped_does_not_tell(subprocess_kind: Kind) -> None:
         assert "does not tell where it was" in str(caught.value)
 
 
+def test_a_worker_that_holds_its_gil_does_not_tell(subprocess_kind: Kind) -> None:
+    with start(subprocess_kind, timeout=0.2, init_timeout=SECONDS) as shelf:
+        with pytest.raises(WorkerTimeoutError) as caught:
+            shelf.call("hold_the_gil", 60)
+        assert caught.value.worker_stack is None
+        assert "in C code that holds the GIL" in str(caught.value)
+
+
 def test_other_threads_of_the_worker_are_in_the_stack(kind: Kind) -> None:
     with kind.start(jobs.HasThread) as items:
         assert "the thread helper:" in items.dump_stack()

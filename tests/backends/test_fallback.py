@@ -12,6 +12,7 @@ import pytest
 from farside import (
     BackendFallbackWarning,
     BackendUnavailableError,
+    CallFailedError,
     SubinterpreterIterable,
     SubprocessIterable,
     WorkerIterationError,
@@ -121,3 +122,24 @@ def test_old_python_without_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
         numbers = iterate_in_subinterpreter(partial(range, 2))
     with numbers:
         assert list(numbers) == [0, 1]
+
+
+@pytest.mark.skipif(not HAS_SUBINTERPRETERS, reason="there is nothing to fall back from")
+def test_a_call_falls_back_if_nothing_was_got_before() -> None:
+    shelf = partial(jobs.Shelf, 3)
+    with iterate_in_subinterpreter(shelf) as items:
+        assert items.call("add", 1) == 4
+        # The new worker would not know of that.
+        with pytest.raises(ImportError) as caught:
+            items.call("needs_refuser")
+        assert isinstance(caught.value, CallFailedError)
+        assert caught.value.refused_module == "readline"
+        assert (items.backend, list(items)) == ("subinterpreter", [0, 1, 2, 3])
+    with iterate_in_subinterpreter(shelf) as items:
+        with pytest.warns(BackendFallbackWarning, match="readline"):
+            assert items.call("needs_refuser") == 11
+        assert (items.backend, list(items)) == ("subprocess", [0, 1, 2])
+    with iterate_in_subinterpreter(shelf, fallback=None) as items:
+        with pytest.raises(BackendUnavailableError, match="readline"):
+            items.call("needs_refuser")
+        assert (items.backend, list(items)) == ("subinterpreter", [0, 1, 2])
