@@ -87,6 +87,7 @@ class Folder:
         self._unused = {name: at for name, at in self._unused.items() if not _is_in(name, command)}
         got = self._execute(command, line, may_fail="Traceback (most recent call last)" in wanted)
         pattern = re.sub(r"^\.\.\.\n\Z", "...", wanted, flags=re.MULTILINE)  # or nothing
+        got = re.sub(r"\n+\Z", "\n", got)  # a blank line at the end is not worth showing
         same = doctest.OutputChecker().check_output(pattern, got, doctest.ELLIPSIS)
         assert same, f"{self._page}:{line}: $ {command}\nprints\n{got}\nand not\n{wanted}"
 
