@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,8 +18,6 @@ from tests.scripts.acts import Sign
 from tests.transport.background import Background
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from farside import RemoteIterable
     from tests.kinds import Kind
 
@@ -33,6 +32,14 @@ def start(kind: Kind, **options: Any) -> RemoteIterable[int]:
 def await_state(iterable: RemoteIterable[Any], state: str) -> None:
     while iterable.state != state:
         time.sleep(0.001)
+
+
+def await_stop(pid: int) -> None:
+    """Wait until each thread of a process is stopped."""
+    states = {""}
+    while states != {"T"}:
+        stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+        states = {stat.rpartition(")")[2].split()[0] for stat in stats}
 
 
 def test_large_results_lie_in_shared_memory(subprocess_kind: Kind) -> None:
@@ -147,6 +154,7 @@ def test_a_worker_that_is_stopped_does_not_tell(subprocess_kind: Kind) -> None:
     with start(subprocess_kind, timeout=0.2, init_timeout=SECONDS) as shelf:
         pid = int(shelf._current.worker.label.removeprefix("pid "))
         os.kill(pid, signal.SIGSTOP)
+        await_stop(pid)
         assert "does not tell" in shelf.dump_stack()
         begin = time.monotonic()
         with pytest.raises(WorkerTimeoutError) as caught:
