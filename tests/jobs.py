@@ -191,3 +191,19 @@ class Gated:
         with open(self.path, "rb", buffering=0) as gate:
             while (byte := gate.read(1)) and byte[0] != SHUT:
                 yield byte[0]
+
+
+class SleepsEachTime:
+    """Takes its time for each item."""
+
+    def __init__(self, count: int, seconds: float) -> None:
+        self.count = count
+        self.seconds = seconds
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(self.count):
+            time.sleep(self.seconds)
+            yield number
+
+    def nap(self, seconds: float) -> None:
+        time.sleep(seconds)

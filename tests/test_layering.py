@@ -27,13 +27,15 @@ _ALLOWED = {
     "_passes": {"_protocol", "_transport", "_session", "_warn", "_loops"},
     "_session": {
         "_protocol", "_transport", "_backends", "_options", "_failures", "_passes", "_turn",
-        "_calls", "_dialogue", "_receiving", "_stacks",
+        "_calls", "_dialogue", "_receiving", "_stacks", "_ledger",
     },
     "_loops": set(),
+    "_ledger": {"_transport", "_passes"},
+    "_stats": {"_session"},
     "_async": {"_loops", "_passes", "_transport"},
     "_iterable": {
         "_protocol", "_backends", "_options", "_session", "_passes", "_calls", "_failures",
-        "_warn", "_async", "_loops",
+        "_warn", "_async", "_loops", "_stats",
     },
     "_api": {"_iterable", "_options"},
     "errors": set(),
@@ -42,7 +44,7 @@ _ALLOWED = {
     "testing": {"_backends", "_protocol", "_transport", "_iterable"},
     "_cli": {"_backends", "_options", "_transport", "testing"},
     "__main__": {"_cli"},
-    "__init__": {"_worker", "_api", "_iterable", "_backends", "_transport", "numpy"},
+    "__init__": {"_worker", "_api", "_iterable", "_stats", "_backends", "_transport", "numpy"},
 }  # fmt: skip
 """Which part may import which. Everything may import errors."""
 
@@ -53,6 +55,8 @@ _FOR_TYPES_ONLY = {
     ("_calls", "_worker"),
     ("_dialogue", "_backends"),
     ("_passes", "_loops"),
+    ("_ledger", "_passes"),
+    ("_stats", "_session"),
     ("_failures", "_backends"),
     ("testing", "_iterable"),
 }

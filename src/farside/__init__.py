@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._iterable import RemoteIterable as RemoteIterable
     from ._iterable import SubinterpreterIterable as SubinterpreterIterable
     from ._iterable import SubprocessIterable as SubprocessIterable
+    from ._stats import Stats as Stats
     from ._transport.allocate import allocate as allocate
     from ._worker.info import WorkerInfo as WorkerInfo
     from ._worker.info import get_worker_info as get_worker_info
@@ -70,6 +71,7 @@ _HOMES = {
     "RemoteIterable": "._iterable",
     "SubinterpreterIterable": "._iterable",
     "SubprocessIterable": "._iterable",
+    "Stats": "._stats",
     "allocate": "._transport.allocate",
     "WorkerInfo": "._worker.info",
     "available_backends": "._backends.registry",

@@ -197,6 +197,7 @@ class _Taker(Generic[T]):
         fd = self._ready_for(channel).fileno()
         waiter = waiter_here()
         this.waiter = ref(waiter)
+        session.ledger.waits.begin()
         try:
             if this.ready:  # another thread has received it, before it could wake this task
                 return
@@ -215,6 +216,7 @@ class _Taker(Generic[T]):
                 channel.ask(False)
         finally:
             this.waiter = None
+            session.ledger.waits.end()
             self._turn_began = monotonic()
         if not came:
             await off_loop(partial(session.expire, this))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from ._backends import lifetime, registry
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from ._options import Options
     from ._passes import Begin, Pass
+    from ._stats import Stats
 
 T = TypeVar("T")
 
@@ -207,6 +209,26 @@ class RemoteIterable(Generic[T]):
         session = self._current
         return AsyncResults(Course(session, enter_iteration_mode(session), self._take_over_pass))
 
+    def stats(self) -> Stats:
+        """Return figures of the worker: where the time goes, and how full the buffer is.
+
+        Any thread may ask, at any time: during a pass, and after the end of the worker, when they
+        are the last ones. It costs some microseconds. After a fallback has taken over, they are
+        those of the present worker.
+
+        Example:
+            >>> from functools import partial
+            >>> from farside import iterate_in_subprocess
+            >>> with iterate_in_subprocess(partial(range, 1000)) as numbers:
+            ...     total = sum(numbers)
+            >>> stats = numbers.stats()
+            >>> stats.items, stats.passes
+            (1000, 1)
+        """
+        from ._stats import collect  # not everybody needs it
+
+        return collect(self._current, self._options.buffer_size)
+
     def close(self) -> None:
         """End the worker and wait for it, ``shutdown_timeout`` seconds at most.
 
@@ -303,10 +325,12 @@ class RemoteIterable(Generic[T]):
     def _open(self, backend: str) -> Session:
         """Start a worker of a backend, or of the fallback if it turns out not to do."""
         worker = session = None
+        begin = monotonic()
         try:
             worker = registry.start(backend, self._options)
             session = Session(worker, backend, self._options)
             session.await_initialization()
+            session.ledger.startup_seconds = monotonic() - begin
         except FarsideError as error:
             if session is None:
                 raise

@@ -7,7 +7,9 @@ The helpers bear the names of the protocol's description: `enter_iteration_mode`
 from __future__ import annotations
 
 from collections import deque
+from operator import length_hint
 from pickle import loads
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ._protocol.tables import ParentState
@@ -48,16 +50,25 @@ class Pass:
         taken: how many items the worker may take for taken by the user.
         cancelled: whether what has arrived must not be taken any more.
         used_up: the worker says that an earlier pass had used the iterator up.
+        nbytes: how much has arrived: bytes.
+        began: when it began, and
+        ended: when its iterator was at its end, or closed, or None: moments of `monotonic`.
+        left: the entries of the open frame that were not taken, as something that has a length.
         waiter: a task that waits for something to change. It is weak: a task that its loop has left
             behind must not be kept by what it waits for.
     """
 
     __slots__ = (
+        "_dropped",
+        "began",
         "cancelled",
+        "ended",
         "entries",
         "epoch",
         "error",
         "inbox",
+        "left",
+        "nbytes",
         "over",
         "received",
         "taken",
@@ -76,6 +87,26 @@ class Pass:
         self.taken = 0
         self.used_up = False
         self.waiter: ReferenceType[Waiter] | None = None
+        self.nbytes = 0
+        self.began = monotonic()
+        self.ended: float | None = None
+        self.left: Any = ()
+        self._dropped = 0  # items that had arrived and were never taken
+
+    @property
+    def waiting(self) -> int:
+        """How many items have arrived and were not taken. In any thread."""
+        return sum(frame.items for frame in tuple(self.inbox)) + length_hint(self.left)
+
+    @property
+    def delivered(self) -> int:
+        """How many items were taken. In any thread."""
+        return self.received - self._dropped - self.waiting
+
+    @property
+    def seconds(self) -> float:
+        """For how long it has been open."""
+        return (monotonic() if self.ended is None else self.ended) - self.began
 
     @property
     def last_index(self) -> int | None:
@@ -95,6 +126,9 @@ class Pass:
     def arrive(self, frame: Frame) -> None:
         """Take in a frame of items."""
         self.received += frame.items
+        self.nbytes += len(frame.body)
+        for block in frame.blocks:
+            self.nbytes += block.nbytes
         self.inbox.append(frame)
         self._tell()
 
@@ -113,9 +147,13 @@ class Pass:
         """
         if self.error is None:
             self.error = error
+        if self.ended is None:
+            self.ended = monotonic()
         self.over = self.cancelled = True
+        self._dropped += self.waiting
         self.inbox.clear()
         self.entries.clear()
+        self.left = ()
         self._tell()
 
     def _tell(self) -> None:
@@ -256,13 +294,14 @@ def _open(session: Session, this: Pass) -> Iterable[Any]:
         frame = this.inbox.popleft()
     except IndexError:  # another thread has cancelled the pass since
         return []
-    this.entries = entries = unpack(frame)
+    this.entries = this.left = entries = unpack(frame)
     if this.cancelled:  # by another thread, just now
         entries.clear()
     if session.counts_items or not all_atoms(entries):
         return _decode_each(session, this, frame.blocks)
     session.take(this, frame.items)
-    return entries
+    this.left = rest = iter(entries)
+    return rest
 
 
 def _decode_each(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from . import _failures
 from ._calls import Call, read_length
 from ._dialogue import Dialogue
+from ._ledger import Ledger
 from ._passes import Pass
 from ._protocol.messages import EXHAUSTED
 from ._protocol.tables import ParentAction, ParentEvent, ParentState
@@ -45,6 +46,7 @@ class Session(Receiver):
         counts_items: whether the worker has to know of each item that is taken.
         length: how many items the iterable has said that it has, or None.
         timeout: seconds that an item may take, or None.
+        ledger: what is counted of the passes.
     """
 
     def __init__(self, worker: Worker, backend: str, options: Options) -> None:
@@ -56,6 +58,7 @@ class Session(Receiver):
         self.timeout = options.timeout
         self._options = options
         self._pass = Pass(0)
+        self.ledger = Ledger(self._pass)
         self._call: Call | None = None  # that waits for its answer
         self._stacks: deque[Stack] = deque()  # that were asked for
 
@@ -190,6 +193,7 @@ class Session(Receiver):
         self._dialogue.act(ParentAction.START)
         self._pass = Pass(self._dialogue.epoch)
         before.cancel(_failures.superseded(before.epoch, self._pass.epoch))
+        self.ledger.turn_page(self._pass)
         return self._pass
 
     def _start_call(self, method: str, parts: Sequence[Part]) -> Call | None:
@@ -279,7 +283,9 @@ class Session(Receiver):
         return self._options.shutdown_timeout / 2 if self._options.finalizers else 0.0
 
     def _prepare(self, wanted: Wanted) -> None:
-        if wanted is self._pass:
+        is_pass = wanted is self._pass
+        self.worker.channel.waits = self.ledger.waits if is_pass and self._pass.epoch else None
+        if is_pass:
             # Should another pass have said something about this word since, it is put right.
             self.worker.channel.take(self._pass.epoch, self._pass.taken)
 

@@ -32,13 +32,13 @@ def test_the_parents_ends_do_not_block(parent: PipeParentChannel) -> None:
     assert not any(os.get_blocking(fd) for fd in parent_fds(parent))
 
 
-def test_the_workers_ends_block_except_wakes(
+def test_the_workers_end_of_commands_alone_blocks(
     worker: PipeWorkerChannel, worker_ends: WorkerEnds
 ) -> None:
     assert worker is not None
     commands, wakes, frames, _ = (end.fileno() for end in worker_ends)
     assert os.get_blocking(commands)
-    assert os.get_blocking(frames)
+    assert not os.get_blocking(frames)
     assert not os.get_blocking(wakes)
 
 

@@ -58,7 +58,6 @@ def frame(kind: int, length: int = SMALL) -> list[bytes | memoryview]:
 def test_what_is_posted_and_fits_is_written_at_once(piped: Piped) -> None:
     assert piped.writer.post(frame(1), 0)
     assert piped.kinds(1) == [1]
-    assert os.get_blocking(piped.write)
 
 
 def test_what_does_not_fit_waits_and_goes_ahead_of_the_next_frame(piped: Piped) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from .blocks import Allocator
+from .board import ARENA_PEAK, ARENA_USED
 from .codec import size
 from .frames import Ref
 from .items import BLOCK_BYTES
@@ -37,6 +38,8 @@ class Arena:
         self.grants: Grants | None = None
         self._mapping = mapping
         self._memory = mapping.arena
+        self._board = mapping.board
+        self._peak = 0
         self._allocator = Allocator(mapping.arena_bytes, SLOTS, mapping.commit)
         self._lock = threading.Lock()  # held for microseconds, never while a payload is copied
 
@@ -102,6 +105,9 @@ class Arena:
             found = self._allocator.allocate(nbytes)
             if found is not None and grants is not None:
                 grants.add(*found, nbytes)
+            self._board[ARENA_USED] = used = self._allocator.used
+            if used > self._peak:
+                self._board[ARENA_PEAK] = self._peak = used
             return found
         finally:
             self._lock.release()

@@ -23,6 +23,17 @@ REVOKED = 16
 WANTED = 24
 """From the worker: the value of ``TAKEN`` that it waits for, or ``NOTHING``."""
 
+WORKER_WAITED = 32
+"""From the worker: how long it has waited for the parent to take items, or to make room for them
+(see `stopwatch`)."""
+
+ARENA_USED = 40
+"""From the worker: bytes of the arena that are in use. What nobody needs any more counts until the
+worker looks for memory again."""
+
+ARENA_PEAK = 48
+"""From the worker: the highest value of ``ARENA_USED`` so far."""
+
 PARENT_WAITS = 0
 COMMAND_CAME = 1
 """Bytes of ``ATTENTION``. Single ones, so that writing one leaves the other alone. Both sides write

@@ -9,6 +9,7 @@ whatever it does.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
     from .codec import Part
     from .frames import Frame, Ref
     from .readiness import Readiness
+    from .stopwatch import Stopwatch
+
+
+Gauges = namedtuple(
+    "Gauges",
+    ["worker_waited", "unread", "arena_used", "arena_peak", "copies"],
+    defaults=(0.0, 0, 0, 0, 0),
+)
+"""Seconds for which the worker has waited for the parent; bytes that were sent and not received;
+bytes of the arena in use, now and at most; blocks of it that were copied."""
 
 
 class ParentChannel(ABC):
@@ -26,7 +37,12 @@ class ParentChannel(ABC):
 
     An event loop receives without waiting: it waits itself for what `readiness` returns, calls
     `receive_now`, and says by `ask` that it waits. It gives the worker `patience` seconds before.
+
+    Attributes:
+        waits: runs while `receive` waits, if it is set.
     """
+
+    waits: Stopwatch | None = None
 
     @abstractmethod
     def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> None:
@@ -112,6 +128,10 @@ class ParentChannel(ABC):
     @abstractmethod
     def revoke(self, epoch: int) -> None:
         """Let the worker not wait for items of a pass to be taken: a command was sent."""
+
+    def gauges(self) -> Gauges:
+        """Return what is known of the worker's side; the last values, once closed."""
+        return Gauges()
 
     @abstractmethod
     def watch(self, sentinel: int) -> None:

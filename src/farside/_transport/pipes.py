@@ -3,7 +3,8 @@
 Three pipes: commands down, wake-ups down, frames up; and one mapping of shared memory, which begins
 with a board of words (see `board`) and holds the arena. The parent's ends of the pipes do not
 block: it waits with `poll`, so it can wait for frames, for the worker's end and for a deadline at
-once. The worker's ends block: each of its threads waits for one thing only. Nobody polls in a loop.
+once. So does a thread of the worker that waits for room or until items were taken, and takes the
+time of it; the end of commands blocks. Nobody polls in a loop.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import termios
 import threading
 import time
+from array import array
 from collections import namedtuple
 from functools import partial
 from itertools import repeat
@@ -21,15 +24,18 @@ from math import ceil
 from ..errors import ChannelClosedError, ProtocolError
 from . import sigpipe
 from .board import (
+    ARENA_PEAK,
+    ARENA_USED,
     ATTENTION,
     NOTHING,
     PARENT_WAITS,
     REVOKED,
     TAKEN,
     WANTED,
+    WORKER_WAITED,
     taken_word,
 )
-from .channel import ParentChannel
+from .channel import Gauges, ParentChannel
 from .descriptors import Bell, Descriptor, opened, pipe
 from .frames import Decoder
 from .interrupts import held_back, try_lock, with_lock
@@ -38,6 +44,7 @@ from .memory import BOARD_BYTES, SLOTS, Mapping, create
 from .pipe_io import check_gone
 from .readiness import Readiness
 from .sender import Sender
+from .stopwatch import seconds_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,6 +157,7 @@ class PipeParentChannel(ParentChannel):
         self._streaming = False
         self._guarded = sigpipe.kills()
         self._kept: list[Descriptor] = []
+        self._last: Gauges | None = None  # when it was closed
 
     def keep(self, descriptor: Descriptor) -> None:
         """Own one more descriptor, and close it with the channel."""
@@ -201,9 +209,21 @@ class PipeParentChannel(ParentChannel):
     def _receive(self, into: deque[Frame], timeout: float | None) -> bool:
         self._check()
         deadline = None if timeout is None else time.monotonic() + timeout
+        if self._wait(deadline, 0) and self._take_in(into):
+            return True
+        waits = self.waits
+        if waits is None:
+            return self._await(into, deadline)
+        waits.begin()
+        try:
+            return self._await(into, deadline)
+        finally:
+            waits.end()
+
+    def _await(self, into: deque[Frame], deadline: float | None) -> bool:
         # A worker that makes small items fast is not asked at once: it would send a few of them
         # where it can send many.
-        if self._wait(deadline, _SOON_MS if self._streaming else 0) and self._take_in(into):
+        if self._streaming and self._wait(deadline, _SOON_MS) and self._take_in(into):
             return True
         self._attention[PARENT_WAITS] = 1
         try:
@@ -312,6 +332,26 @@ class PipeParentChannel(ParentChannel):
                 self._peer_ended = True
         return bool(events)
 
+    def gauges(self) -> Gauges:
+        last, board = self._last, self._board
+        if last is not None:
+            return last
+        return Gauges(
+            seconds_of(board[WORKER_WAITED]),
+            self._unread(),
+            board[ARENA_USED],
+            board[ARENA_PEAK],
+            self.lessor.copies,
+        )
+
+    def _unread(self) -> int:
+        count = array("i", [0])
+        try:
+            fcntl.ioctl(self._frames.fileno(), termios.FIONREAD, count)
+        except (ChannelClosedError, OSError):
+            return 0  # closed, just now
+        return count[0]
+
     def interrupt(self) -> None:
         self._bell.ring()
         self._interrupted = True  # whoever sees it knows that the bell was rung
@@ -360,4 +400,5 @@ class PipeParentChannel(ParentChannel):
         for each in self._kept:
             each.close()
         self.stop_receiving()
+        self._last = self.gauges()
         self._board = self._attention = _NO_BOARD  # it may still be written to

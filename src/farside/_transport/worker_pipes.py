@@ -15,6 +15,7 @@ from .board import (
     REVOKED,
     TAKEN,
     WANTED,
+    WORKER_WAITED,
     taken_word,
     total_of,
 )
@@ -23,6 +24,7 @@ from .codec import size
 from .frames import Decoder, header
 from .memory import Mapping
 from .pipe_io import check_gone
+from .stopwatch import Stopwatch
 from .writer import FrameWriter
 
 TYPE_CHECKING = False
@@ -47,9 +49,10 @@ class PipeWorkerChannel(WorkerChannel):
     def __init__(self, commands: int, wakes: int, frames: int, memory: int) -> None:
         self._commands = commands
         self._wakes = wakes
-        self._writer = FrameWriter(frames)
         self._decoder = Decoder()
         mapping = Mapping(memory)
+        self._waits = Stopwatch(mapping.board, WORKER_WAITED)
+        self._writer = FrameWriter(frames, self._waits)
         self._board = mapping.board
         attention = mapping.board[ATTENTION : ATTENTION + 1]
         self.attention: Sequence[int] = attention
@@ -106,6 +109,7 @@ class PipeWorkerChannel(WorkerChannel):
     def await_taken(self, epoch: int, total: int) -> bool:
         board, patience = self._board, _SOON_MS
         board[WANTED] = taken_word(epoch, total)
+        self._waits.begin()
         try:
             while True:
                 if board[REVOKED] >= epoch:
@@ -117,6 +121,7 @@ class PipeWorkerChannel(WorkerChannel):
                 if not self._drain():
                     return False  # the parent is gone; the listener hears it too
         finally:
+            self._waits.end()
             board[WANTED] = NOTHING
 
     def _drain(self) -> bool:

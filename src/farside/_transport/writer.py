@@ -12,6 +12,7 @@ from ..errors import ChannelClosedError
 from .codec import size
 from .interrupts import with_lock
 from .pipe_io import IOV_MAX, check_gone, left_of, wait_for
+from .stopwatch import Stopwatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,11 +35,14 @@ class FrameWriter:
     lock is reentrant, and what is sent within is left to whoever is at it.
 
     Args:
-        fd: where to write; it blocks.
+        fd: where to write. It is made not to block: so the wait for room can be timed.
+        waits: runs while a frame waits for room.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, waits: Stopwatch | None = None) -> None:
+        os.set_blocking(fd, False)
         self._fd = fd
+        self._waits = waits or Stopwatch()
         self._lock = threading.RLock()
         self._writing = False
         self._over = False
@@ -117,15 +121,8 @@ class FrameWriter:
         try:
             if self._writing:
                 return True  # it is being written, further up in this thread
-            os.set_blocking(self._fd, False)
-            try:
-                self._write(wait=False)
-            finally:
-                os.set_blocking(self._fd, True)
+            self._write(wait=False)
             return not self._queue
-        except OSError as error:  # of set_blocking
-            check_gone(error)
-            raise ChannelClosedError("this end of the channel is closed") from None
         finally:
             self._lock.release()
 
@@ -153,8 +150,8 @@ class FrameWriter:
             # another thread or a signal handler, cannot come in between.
             counts.extend(map(os.writev, (self._fd,), (parts[:IOV_MAX],)))
         except BlockingIOError:
-            if wait:  # somebody has changed the descriptor's mode
-                wait_for(self._fd, select.POLLOUT)
+            if wait:
+                self._await_room()
             return wait
         finally:
             if counts:
@@ -163,3 +160,10 @@ class FrameWriter:
                     self._queue.popleft()
                     self._backlog = self._backlog - share if self._queue else 0
         return True
+
+    def _await_room(self) -> None:
+        self._waits.begin()
+        try:
+            wait_for(self._fd, select.POLLOUT)
+        finally:
+            self._waits.end()
