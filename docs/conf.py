@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.metadata import version as installed_version
@@ -111,7 +112,8 @@ def add_unreleased(_app: Sphinx, docname: str, content: list[str]) -> None:
         done = subprocess.run(
             command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
         )
-        content[0] = content[0].replace("<!-- unreleased -->", done.stdout)
+        news = re.sub(r"## Unreleased .*", "## Unreleased", done.stdout)  # it has no date yet
+        content[0] = content[0].replace("<!-- unreleased -->", news)
 
 
 def setup(app: Sphinx) -> None:
