@@ -198,3 +198,10 @@ def test_an_exception_in_the_loop_body(tmp_path: Path, kind: Kind) -> None:
 @pytest.mark.parametrize("act", ["produce", "loop"])
 def test_sys_exit_keeps_its_exit_code(tmp_path: Path, kind: Kind, act: str) -> None:
     check(run(tmp_path, f"held = begin({act!r})\nprint('end')\nsys.exit(7)", kind), code=7)
+
+
+@pytest.mark.parametrize("act", ["idle", "credit", "produce"])
+def test_finalizers_run(tmp_path: Path, kind: Kind, act: str) -> None:
+    finalizer = "partial(__import__('os').mkdir, 'told')"
+    check(run(tmp_path, f"held = begin({act!r}, finalizer={finalizer})\nprint('end')", kind))
+    assert (tmp_path / "told").is_dir()
