@@ -77,7 +77,7 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     """A gate, open for `jobs.Gated`."""
     made = Gate(tmp_path)
     yield made
-    made.shut()
+    made.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -368,23 +368,19 @@ def test_closing_wakes_a_task_that_waits(kind: Kind, loop: Loop, gate: Gate, how
 
         async def close() -> None:
             await loop.sleep(0.02)  # the other one waits by then; if not, less is tested
-            closing = threading.Thread(target=items.close)
             if how == "thread":
-                closing.start()
-                while items.state != "closed":
-                    await loop.sleep(0.001)
-            gate.shut()
-            if how == "thread":
-                await loop.in_thread(closing.join)
+                await loop.in_thread(items.close)
             else:
                 await items.aclose()
 
-        [(got, error), none] = await loop.together(partial(collect, items), close)
-        assert (got, none) == ([], None)
-        # When the gate is shut first, the pass may end in its own way.
-        assert error is None or isinstance(error, IterableClosedError)
-        if how == "thread":
-            assert isinstance(error, IterableClosedError)
+        async def release() -> None:
+            while items.state != "closed":
+                await loop.sleep(0.001)
+            gate.shut()
+
+        (got, error), *none = await loop.together(partial(collect, items), close, release)
+        assert (got, none) == ([], [None, None])
+        assert isinstance(error, IterableClosedError)
 
     loop.run(main)
 
