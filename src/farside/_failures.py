@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ._backends.base import ExitStatus
 
 _WHAT = {
+    "start": "starting the threads of the worker",
     "load": "loading fn and initializers",
     "fn": "fn",
     "iter": "iter() of the iterable",

@@ -19,6 +19,9 @@ a Python process."""
 ARENA_BYTES = 1 << 30
 """Default of ``arena_bytes``. It is address space; memory is taken as it is used."""
 
+ARENA_MOST = 1 << 47
+"""Largest ``arena_bytes``: what a process can address."""
+
 SHUTDOWN_SECONDS = 4.0
 """Default of ``shutdown_timeout``: half of it for an orderly end, a quarter after SIGTERM."""
 
@@ -83,7 +86,7 @@ def check(  # as many as there are options
         fallback=_fallback(fallback, backend),
         buffer_size=None if buffer_size is None else _count("buffer_size", buffer_size, "items"),
         buffer_bytes=_count("buffer_bytes", buffer_bytes, "bytes"),
-        arena_bytes=_count("arena_bytes", arena_bytes, "bytes", least=0),
+        arena_bytes=_count("arena_bytes", arena_bytes, "bytes", least=0, most=ARENA_MOST),
         initializers=_callables("initializer", initializer),
         mp_context=_mp_context(mp_context),
         timeout=_limit("timeout", timeout, "for no limit"),
@@ -113,7 +116,7 @@ def _fn(value: Any) -> Callable[[], Iterable[Any]]:
     )
 
 
-def _count(name: str, value: Any, unit: str, least: int = 1) -> int:
+def _count(name: str, value: Any, unit: str, least: int = 1, most: int | None = None) -> int:
     cure = f"pass a whole number of {unit}, {least} or more"
     if name == "buffer_size":
         cure += ", or None for automatic"
@@ -122,6 +125,8 @@ def _count(name: str, value: Any, unit: str, least: int = 1) -> int:
     number = operator.index(value)
     if number < least:
         raise ValueError(f"{name}={value!r} is below {least}; {cure}")
+    if most is not None and number > most:
+        raise ValueError(f"{name}={value!r} is above {most}; pass less")
     return number
 
 

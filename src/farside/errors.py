@@ -79,8 +79,8 @@ class WorkerFailedError(FarsideError):
     """The user's code failed in the worker.
 
     Attributes:
-        stage: ``"load"`` (fn and the initializers, from their pickles), ``"initializer"``,
-            ``"fn"``, ``"iter"`` or ``"next"``.
+        stage: ``"start"`` (the worker's threads), ``"load"`` (fn and the initializers, from their
+            pickles), ``"initializer"``, ``"fn"``, ``"iter"`` or ``"next"``.
         item_index: index of the item that was being made, from 0; None before the first pass.
         original_type: module and name of what the worker raised.
         remote_traceback: the worker's traceback, as text.

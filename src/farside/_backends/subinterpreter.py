@@ -12,7 +12,7 @@ from .._transport import codec
 from .._transport.interrupts import held_back
 from .._transport.pipes import open_channel
 from .._worker.job import JOB
-from ..errors import ChannelClosedError
+from ..errors import BackendUnavailableError, ChannelClosedError
 from . import interpreters, lifetime, surroundings
 from .base import Availability, Backend, ExitStatus, Worker
 
@@ -77,7 +77,18 @@ class SubinterpreterWorker(Worker):
         self._returned = False  # what it executes, before its end of the channel is closed
         self._closed = False
         self._host = threading.Thread(target=self._run, name=name, daemon=True)
-        self._host.start()
+        try:
+            self._host.start()
+        except RuntimeError as error:  # no more threads can be had, or no memory for one
+            for descriptor in (*ends, channel):
+                descriptor.close()
+            reason = f"its thread cannot be started ({error})"
+            raise BackendUnavailableError(
+                f"no subinterpreter can be started: {reason}; close other workers, or raise the "
+                "limit of threads or memory",
+                backend="subinterpreter",
+                reason=reason,
+            ) from error
         lifetime.track(self)
 
     @property

@@ -14,7 +14,7 @@ from multiprocessing import reduction
 from typing import TYPE_CHECKING, Any
 
 from .._transport import codec
-from .._transport.descriptors import Descriptor, bequeathed, pipe
+from .._transport.descriptors import Descriptor, bequeathed, check_room, pipe
 from .._transport.interrupts import held_back, with_lock
 from .._transport.pipes import open_channel
 from .._worker.job import JOB, Job
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 _REAP_SECONDS = 1.0
 """How long the exit code may lag behind the end of the process: a fork server reports it."""
+
+_DESCRIPTORS = 12
+"""How many multiprocessing may need to start a process. It loses some where it gets too few."""
 
 _armed_in = 0
 """The process in which `_arm` has done its work."""
@@ -206,18 +209,24 @@ class _Passed:
 
 def _start_worker(context: Any, options: Options, name: str, job: Job | None) -> ProcessWorker:
     channel, of_channel = open_channel(options.arena_bytes)
-    lifeline, held = pipe()
-    channel.keep(held)
-    ends = (*of_channel, lifeline)
+    ends: tuple[Descriptor, ...] = of_channel
+    process: BaseProcess | None = None
     try:
+        lifeline, held = pipe()
+        ends = (*of_channel, lifeline)
+        channel.keep(held)
+        check_room(_DESCRIPTORS, held)
         process = _start_process(context, ends, job, name, options)
+        return ProcessWorker(process, channel)
     except BaseException:
         channel.close()
+        if process is not None:  # nobody gets to know it
+            process.kill()
+            process.join(_REAP_SECONDS)
         raise
     finally:
         for end in ends:
             end.close()
-    return ProcessWorker(process, channel)
 
 
 def _start_process(

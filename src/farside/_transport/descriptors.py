@@ -114,6 +114,29 @@ def adopt(owner: Closable, opener: Callable[[], object]) -> None:
     _guarded(open_it)  # as above
 
 
+def check_room(count: int, descriptor: Descriptor) -> None:
+    """Check that so many more descriptors can be had.
+
+    Args:
+        count: how many.
+        descriptor: any one.
+
+    Raises:
+        OSError: there are not so many.
+    """
+    spare: list[int] = []
+
+    def look() -> None:
+        try:
+            for _ in range(count):
+                spare.append(os.dup(descriptor.fileno()))  # noqa: PERF401  some may fail
+        finally:
+            for fd in spare:
+                os.close(fd)
+
+    _guarded(look)  # no fork comes in between
+
+
 class Bell:
     """Wakes a thread of this process that waits with `poll`."""
 

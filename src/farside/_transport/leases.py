@@ -102,8 +102,8 @@ class Lessor:
     def _begin(self) -> None:
         try:
             self._open = opener(self._arena)
-        except ImportError:
-            pass  # all is copied
+        except (ImportError, OSError):
+            pass  # all is copied, or what comes while no descriptors are left for the import
 
     def _settle(self) -> None:
         ended, sizes = self._ended, self._sizes

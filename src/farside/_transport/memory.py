@@ -12,6 +12,7 @@ What the words and the flags mean is up to those who use them.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import sys
@@ -27,6 +28,10 @@ HEADER_BYTES = 65_536
 
 _FLAGS_END = BOARD_BYTES + SLOTS
 _ZEROS = 1 << 20
+
+
+_NONE_LEFT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+"""Of descriptors, or of memory: there is none for a file either."""
 
 
 def create(arena_bytes: int) -> Descriptor:
@@ -52,8 +57,10 @@ def _open_anonymous() -> int:
     if hasattr(os, "memfd_create"):
         try:
             return os.memfd_create("farside", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        except OSError:
-            pass  # the kernel is old, or a policy forbids it
+        except OSError as error:
+            if error.errno in _NONE_LEFT:
+                raise
+            # The kernel is old, or a policy forbids it.
     return _open_file()
 
 

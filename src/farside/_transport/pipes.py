@@ -102,13 +102,20 @@ def open_channel(arena_bytes: int) -> tuple[PipeParentChannel, WorkerEnds]:
     Raises:
         OSError: no file descriptors are left, or no memory.
     """
-    commands, send_commands = pipe()
-    wakes, send_wakes = pipe()
-    receive_frames, frames = pipe()
-    _widen(frames.fileno())
-    memory = create(arena_bytes)
-    mapping = Mapping(memory.fileno())
-    parent = PipeParentChannel(send_commands, send_wakes, receive_frames, mapping)
+    made: list[Descriptor] = []
+    try:
+        for _ in range(3):
+            made += pipe()
+        commands, send_commands, wakes, send_wakes, receive_frames, frames = made
+        _widen(frames.fileno())
+        memory = create(arena_bytes)
+        made.append(memory)
+        mapping = Mapping(memory.fileno())
+        parent = PipeParentChannel(send_commands, send_wakes, receive_frames, mapping)
+    except BaseException:
+        for each in made:  # at once: who keeps the exception does not keep them
+            each.close()
+        raise
     return parent, WorkerEnds(commands, wakes, frames, memory)
 
 

@@ -62,6 +62,21 @@ def execute_iterable(
         execution.courier.stop()
 
 
+def refuse(channel: WorkerChannel, error: BaseException) -> None:
+    """Tell the parent that the worker cannot even begin.
+
+    Args:
+        channel: where that goes.
+        error: why.
+    """
+    status = WorkerMachine().fire(WorkerEvent.INITIALIZATION_RAISED)
+    assert status is not None
+    try:
+        channel.send(status, 0, codec.dumps(tuple(describe(error, "start", None))))
+    except ChannelClosedError:
+        pass  # nobody is there to be told
+
+
 class Execution:
     """One worker's iterable, and where its protocol stands.
 

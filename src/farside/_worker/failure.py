@@ -48,7 +48,8 @@ def describe(error: BaseException, stage: str, index: int | None) -> Failure:
 
     Args:
         error: what user code raised.
-        stage: ``"load"``, ``"initializer"``, ``"fn"``, ``"iter"``, ``"next"`` or ``"pickle"``.
+        stage: ``"start"``, ``"load"``, ``"initializer"``, ``"fn"``, ``"iter"``, ``"next"`` or
+            ``"pickle"``.
         index: index of the item in the making, or None.
     """
     cls = type(error)

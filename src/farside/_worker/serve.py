@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from ..errors import ChannelClosedError
-from .execute import execute_iterable
+from .execute import execute_iterable, refuse
 from .job import JOB
 from .listener import CommandListener
 
@@ -42,7 +42,11 @@ def serve(
         assert first.kind == JOB
         job = first.body
     listener = CommandListener(channel, frames, last_resort)
-    listener.start()
+    try:
+        listener.start()
+    except RuntimeError as error:  # no more threads can be had
+        refuse(channel, error)
+        return
     try:
         try:
             execute_iterable(channel, listener.commands, job, listener.finalizers)

@@ -1,0 +1,114 @@
+"""Iterables of odd items, and iterators that are odd themselves."""
+
+from __future__ import annotations
+
+import array
+from pickle import PickleBuffer
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Empty:
+    """An object without state."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Empty
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+NOTHINGS: list[Any] = [
+    b"", bytearray(), "", None, (), [], {}, Empty(), memoryview(b""), array.array("d"),
+]  # fmt: skip
+"""Items that pickle to little or nothing."""
+
+
+def nothings() -> list[Any]:
+    return NOTHINGS
+
+
+TEXTS = ["\ud800", "a\udcffb" * 3000, "\0", "\N{GRINNING FACE}" * 300]
+NUMBERS = [10**5000, -(10**5000), 1 << 63, -(1 << 63) - 1, (1 << 64) ** 300]
+
+
+def texts_and_numbers() -> list[Any]:
+    return [*TEXTS, *NUMBERS, dict(zip(TEXTS, NUMBERS))]  # noqa: B905  of different lengths
+
+
+class Raises:
+    """Raises an exception whose message cannot be encoded, or is huge."""
+
+    def __init__(self, message: str, times: int) -> None:
+        self.message = message
+        self.times = times
+
+    def __iter__(self) -> Iterator[int]:
+        yield 0
+        raise ValueError(self.message * self.times)
+
+
+def many_buffers(count: int) -> Iterator[list[PickleBuffer]]:
+    """Yield one item with so many buffers of 9000 bytes, all in the same memory."""
+    memory = bytearray(9000)
+    yield [PickleBuffer(memory) for _ in range(count)]
+
+
+class DeepHere:
+    """Cannot be unpickled, for it is too deep."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dive, ()
+
+
+def dive() -> None:
+    dive()
+
+
+def deep(depth: int) -> list[Any]:
+    """Return a list of lists, so deep that it does not pickle."""
+    item: list[Any] = []
+    for _ in range(depth):
+        item = [item]
+    return [item]
+
+
+def deep_here() -> list[Any]:
+    return [1, DeepHere()]
+
+
+class ItsOwn:
+    """Its own iterator."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def __iter__(self) -> ItsOwn:
+        return self
+
+    def __next__(self) -> Any:
+        if not self.left:
+            raise StopIteration
+        self.left -= 1
+        return self.left
+
+
+class SaysNotImplemented:
+    """``NotImplemented`` is a value like any other here."""
+
+    def __iter__(self) -> SaysNotImplemented:
+        return self
+
+    def __next__(self) -> Any:
+        return NotImplemented
+
+
+def half_a_gibibyte() -> Iterator[Any]:
+    """Yield more than may be had, where memory is limited."""
+    yield 1
+    yield len(bytes(1 << 29))
+
+
+def large(nbytes: int) -> Iterator[bytes]:
+    yield bytes(nbytes)
