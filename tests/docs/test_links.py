@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from pathlib import Path
+
+import pytest
 
 from tests.docs.links import dead_links
 
-if TYPE_CHECKING:
-    from pathlib import Path
+_ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md"]
+)
+def test_pages_beside_the_site_link_to_what_exists(page: str) -> None:
+    text = (_ROOT / page).read_text("utf-8")
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    assert [link for link in links if not (_ROOT / page).parent.joinpath(link).exists()] == []
 
 
 def test_dead_links(tmp_path: Path) -> None:
