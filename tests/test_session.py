@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import weakref
 from typing import Any
 
 import pytest
@@ -40,6 +42,23 @@ def test_a_pass() -> None:
     assert list(_iterate(session)) == ["a", "b"]
     assert session.state is ParentState.STAND_BY
     assert channel.told == [("START_ITERATION", 1)]
+
+
+def test_the_error_of_a_superseded_pass_is_not_kept() -> None:
+    session, channel = scripted.session()
+    older = _iterate(session)
+    newer = _iterate(session)
+    gc.disable()  # what it would have to collect is what this is about
+    try:
+        with pytest.raises(PassSupersededError) as caught:
+            next(older)
+        error = weakref.ref(caught.value)
+        del caught
+        assert error() is None
+    finally:
+        gc.enable()
+    newer.close()
+    channel.script.clear()
 
 
 def test_leftovers_of_earlier_passes_are_discarded() -> None:

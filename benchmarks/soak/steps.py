@@ -152,12 +152,14 @@ class Life:
         fn = partial(Items, plan.seed, plan.count, plan.kinds, (fault, plan.at))
         return farside.iterate_in_worker(fn, **given)
 
-    def _meet(self, error: Exception, wanted: set[str]) -> None:
+    def _meet(self, error: BaseException, wanted: set[str]) -> None:
         """Check that an error is the one that the plan has."""
         fault = self._plan.fault
         if fault not in wanted:
             raise error
         kind: Any = _EXPECTED.get(fault, farside.WorkerDiedError)
+        if self._left and type(error) is farside.IterableClosedError and error.__cause__:
+            error = error.__cause__  # the parent has heard of it in a pass that it left
         if not isinstance(error, kind):
             raise error
         if fault in {"initializer", "fn", "iter", "next"} and not isinstance(error, LookupError):

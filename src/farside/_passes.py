@@ -156,6 +156,16 @@ class Pass:
         self.left = ()
         self._tell()
 
+    def pop_error(self) -> Exception:
+        """Return the error, to be raised, and forget it.
+
+        Its traceback will hold the frames of whoever iterates, and what they hold: another iterator
+        over the same iterable, perhaps, which would stay open until a garbage collection.
+        """
+        error, self.error = self.error, None
+        assert error is not None
+        return error
+
     def _tell(self) -> None:
         waiter = None if self.waiter is None else self.waiter()
         if waiter is not None:
@@ -231,7 +241,7 @@ class Course:
         if this.error is not None:
             self.begin = self._take_over(self.session)
             if self.begin is None:
-                raise this.error
+                raise this.pop_error()
             return None
         if this.used_up:
             warn(_USED_UP, ExhaustedIteratorWarning)
