@@ -64,6 +64,15 @@ def test_two_workers_are_told_apart() -> None:
     assert {each.worker.partition(" (")[0] for each in log} == {"inline", "subprocess"}
 
 
+@pytest.mark.parametrize("backend", ["inline", "subprocess"])
+def test_statistics_are_as_without_it(backend: str) -> None:
+    with record(), iterate_in_worker(partial(jobs.Sleeps, 1, 0.01), backend=backend) as items:
+        assert list(items) == [0, 1]
+        stats = items.stats()
+    assert stats.items == 2
+    assert stats.parent_wait_seconds >= 0.01
+
+
 def test_nothing_is_left_of_it() -> None:
     with pytest.raises(KeyError), record():
         raise KeyError

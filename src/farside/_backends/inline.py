@@ -170,11 +170,16 @@ class InlineParentChannel(ParentChannel):
         self._interrupted = True
 
     def _step(self) -> None:
+        waits = self.waits
+        if waits is not None:
+            waits.begin()
         self._steps += 1
         try:
             self._worker.step()
         finally:
             self._steps -= 1
+            if waits is not None:
+                waits.end()
             if not self._open:
                 self._end()
 

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Sequence
+    from typing import NamedTuple
 
     from .arena import Arena
     from .codec import Part
@@ -22,14 +23,25 @@ if TYPE_CHECKING:
     from .readiness import Readiness
     from .stopwatch import Stopwatch
 
+    class Gauges(NamedTuple):
+        """What a channel knows of the traffic on it.
 
-Gauges = namedtuple(
-    "Gauges",
-    ["worker_waited", "unread", "arena_used", "arena_peak", "copies"],
-    defaults=(0.0, 0, 0, 0, 0),
-)
-"""Seconds for which the worker has waited for the parent; bytes that were sent and not received;
-bytes of the arena in use, now and at most; blocks of it that were copied."""
+        Seconds for which the worker has waited for the parent; bytes that were sent and not
+        received; bytes of the arena in use, now and at most; blocks of it that were copied.
+        """
+
+        worker_waited: float = 0.0
+        unread: int = 0
+        arena_used: int = 0
+        arena_peak: int = 0
+        copies: int = 0
+
+else:
+    Gauges = namedtuple(
+        "Gauges",
+        ["worker_waited", "unread", "arena_used", "arena_peak", "copies"],
+        defaults=(0.0, 0, 0, 0, 0),
+    )
 
 
 class ParentChannel(ABC):

@@ -366,7 +366,7 @@ class Shelf:
     """Has a length, and methods to be called between passes."""
 
     def __init__(self, count: int) -> None:
-        self.count = count
+        self.count: int = count
 
     def __iter__(self) -> Iterator[int]:
         """Make a new iterator."""

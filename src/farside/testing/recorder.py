@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .._backends.base import Worker
     from .._transport.codec import Part
     from .._transport.frames import Frame
+    from .._transport.stopwatch import Stopwatch
 
 _NAMES = {int(each): each.name for kind in (Cmd, Status) for each in kind}
 
@@ -151,6 +152,14 @@ class _RecordingChannel:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._channel, name)
+
+    @property
+    def waits(self) -> Stopwatch | None:
+        return self._channel.waits
+
+    @waits.setter
+    def waits(self, watch: Stopwatch | None) -> None:
+        self._channel.waits = watch
 
     def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> None:
         self._channel.send(kind, epoch, parts)
