@@ -48,6 +48,23 @@ class Looks:
         SEEN.append("end")
 
 
+def see_the_end() -> None:
+    SEEN.append("final")
+
+
+class FailsAtOnce:
+    def __iter__(self) -> Iterator[int]:
+        SEEN.append("iter")
+        raise ValueError("on purpose")
+
+
+def test_finalizers_run_once_and_nothing_else_after_a_failure() -> None:
+    with inline(FailsAtOnce, finalizer=see_the_end) as items:
+        with pytest.raises(ValueError, match="on purpose"):
+            list(items)
+    assert SEEN == ["iter", "final"]
+
+
 def test_it_runs_in_the_calling_thread_inside_next() -> None:
     here = threading.get_ident(), os.getpid()
     with inline(Looks, buffer_size=100) as numbers:

@@ -146,6 +146,8 @@ class InlineParentChannel(ParentChannel):
             if self._frames:
                 into.append(self._frames.popleft())
                 return True
+            if self._worker.done:
+                break
             with_lock(self._working, self._step)
         raise ChannelClosedError("this side was closed")
 

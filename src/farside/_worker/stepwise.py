@@ -45,6 +45,11 @@ class Stepwise(Execution):
         self._made = 0
         self._number = next(_numbers)
 
+    @property
+    def done(self) -> bool:
+        """Whether there are no more steps."""
+        return self.machine.state is WorkerState.DONE
+
     def step(self) -> None:
         """Go on for one step. Meanwhile this thread is told that it is the worker's.
 
