@@ -36,6 +36,10 @@ class Interruptible:
             time.sleep(0.0001)
         _breathe()
 
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for so long; tell whether it has ended."""
+        return self._running.acquire(timeout=seconds)
+
     def interrupt(self, patience: Iterable[float]) -> None:
         """Raise SystemExit in the thread, after so many seconds each time, until it is over."""
         show = sys.unraisablehook

@@ -20,7 +20,7 @@ from .interruptible import Interruptible
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import TypeAlias
 
     from .._transport.channel import WorkerChannel
@@ -34,8 +34,8 @@ _PATIENCE = (0.05, 0.2, 0.2)
 code that swallows the exception, and leave ``finally`` blocks a moment. There are only so many,
 since a subinterpreter whose threads still run Python code when the process exits crashes it."""
 
-_LATE = (0.2, 0.2)
-"""Seconds before each further SystemExit in a finalizer that takes too long."""
+_LATE = (0.0, 0.2, 0.2)
+"""Seconds before each SystemExit in a finalizer that takes too long."""
 
 _GRACE = 0.4
 """Further seconds before a subprocess whose parent is gone ends itself. All in all it is below
@@ -109,18 +109,18 @@ class CommandListener:
     def _run(self) -> None:
         lost = self._listen()
         self.iteration.interrupt(_PATIENCE)
-        self.finalization.interrupt(self._finalizer_patience(lost=lost))
+        self._end_finalization(_GRACE if lost else self.finalizers.seconds)
         if self._last_resort is not None:
             if not lost:
                 self._await_loss()
             time.sleep(_GRACE)  # the process ends meanwhile, and this thread with it; or else:
             self._last_resort()
 
-    def _finalizer_patience(self, *, lost: bool) -> Iterator[float]:
-        """Return how long to wait before each SystemExit in a finalizer; no more is run then."""
-        yield _GRACE if lost else self.finalizers.seconds
-        self.finalizers.expired = True
-        yield from _LATE
+    def _end_finalization(self, seconds: float) -> None:
+        """Interrupt finalizers that take longer; no more are run then."""
+        if not self.finalization.ends_within(seconds):
+            self.finalizers.expired = True
+            self.finalization.interrupt(_LATE)
 
     def _listen(self) -> bool:
         """Queue commands until ABORT or the end; tell whether it was the end."""
