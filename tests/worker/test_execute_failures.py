@@ -9,9 +9,13 @@ import pytest
 
 from farside import _duals
 from farside._protocol.messages import Status
+from farside._protocol.tables import WorkerEvent, WorkerState
 from farside._transport import codec
+from farside._worker.execute import Execution
 from farside._worker.failure import Failure
 from farside._worker.job import Job
+from farside._worker.listener import Commands
+from tests.transport.channels import make_pipes
 from tests.worker.harness import BUDGET, Executing, executing, make_job, running
 
 RAISED = [
@@ -219,3 +223,12 @@ def test_the_traceback_shows_the_users_frames_and_none_of_farside() -> None:
     assert "yield 1 // 0" in failure.traceback
     assert "execute.py" not in failure.traceback
     assert failure.traceback.endswith(f"ZeroDivisionError: {failure.message}\n")
+
+
+def test_system_exit_that_strikes_once_the_pass_is_over_is_left_to_the_next_command() -> None:
+    pair = make_pipes()
+    execution = Execution(pair.worker, Commands(pair.worker))
+    execution.machine.fire(WorkerEvent.INITIALIZED)
+    execution._fail(WorkerEvent.ITERATOR_RAISED, SystemExit(), "next", 3)
+    assert execution.machine.state is WorkerState.STAND_BY
+    pair.cleanup()

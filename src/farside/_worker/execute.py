@@ -258,6 +258,8 @@ class Execution:
     def _fail(
         self, event: WorkerEvent, error: BaseException, stage: str, index: int | None
     ) -> None:
+        if not self.machine.allows(event):
+            return  # the listener's SystemExit, just after a command was obeyed: the next says why
         if self.machine.state is WorkerState.ITERATION:
             if not self._commands.empty():
                 self.obey()  # nobody waits for this pass any more; ABORT may have raised the error
