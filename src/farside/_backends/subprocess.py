@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import multiprocessing.resource_tracker
 import multiprocessing.util
 import os
 import select
@@ -242,7 +243,7 @@ def _start_process(
     )
     try:
         with bequeathed(ends), surroundings.main_hidden(always=options.env is not None):
-            process.start()
+            _start_sheltered(process, context.get_start_method())
     except ChildProcessError as error:
         raise _unavailable(
             "this process was forked, and cannot use the fork server of its parent; use "
@@ -254,6 +255,23 @@ def _start_process(
             "script must start workers below if __name__ == '__main__': only"
         ) from error
     return process
+
+
+def _start_sheltered(process: BaseProcess, method: str) -> None:
+    """Start a process that Ctrl-C does not reach before its worker can say that it ignores it.
+
+    A process that a fork server forks cannot have that: the server has one mask of signals for all.
+    """
+    if method == "forkserver":
+        process.start()
+        return
+    if method == "spawn":  # the start of its resource tracker changes the mask
+        multiprocessing.resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _context(options: Options) -> Any:

@@ -28,6 +28,9 @@ def main(ends: Iterable[int], job: Job | None) -> None:
     """
     # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(
+        signal.SIG_UNBLOCK, {signal.SIGINT}
+    )  # so that it is not held for children
     # A forked process would run the parent's handler, and write to its event loop's pipe.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
