@@ -14,7 +14,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING
 
-from .._worker import job
+from .._worker import interruptible, job
 from ..errors import BackendUnavailableError
 
 if TYPE_CHECKING:
@@ -90,13 +90,33 @@ def close_all() -> None:
         return
     # They are abandoned knowingly; Python need not tell.
     warnings.filterwarnings("ignore", "remaining subinterpreters", RuntimeWarning)
-    if sys.__stderr__ is not None:
-        import faulthandler  # a subinterpreter, which may have workers too, cannot import it
+    _limit_the_rest()
 
-        faulthandler.dump_traceback_later(LAST_RESORT_SECONDS, exit=True, file=sys.__stderr__)
+
+def _limit_the_rest() -> None:
+    """Let the process end by force when the rest of its exit takes too long."""
+    try:
+        import faulthandler
+    except ImportError:  # this is a subinterpreter, and its end not that of the process
+        return
+    try:
+        assert sys.__stderr__ is not None
+        fd = sys.__stderr__.fileno()
+    except (AssertionError, ValueError, OSError):  # there is none, or it was closed
+        fd = os.open(os.devnull, os.O_WRONLY)
+    faulthandler.dump_traceback_later(LAST_RESORT_SECONDS, exit=True, file=fd)
 
 
 atexit.register(close_all)
+
+
+def _wake_who_waits() -> None:
+    for worker in list(_live):
+        worker.channel.interrupt()
+
+
+# This process, or interpreter, may be a worker itself.
+interruptible.wakers.append(_wake_who_waits)
 
 
 def park_at_exit() -> None:

@@ -11,7 +11,12 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+
+wakers: list[Callable[[], object]] = []
+"""Called after SystemExit was raised in user code: it may wait, in C code that farside itself can
+break off, for an item of a worker of its own."""
 
 
 class Interruptible:
@@ -53,6 +58,8 @@ class Interruptible:
             self._raising = True
             if not self._over:
                 raise_in_thread(self._thread, SystemExit)
+                for wake in wakers:
+                    wake()
             self._raising = False
 
 
