@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from tests import jobs
+from tests.faults import ways
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +15,28 @@ if TYPE_CHECKING:
 
 kept: list[RemoteIterable[Any]] = []
 """Never closed by the worker that has started them."""
+
+
+class HoldsStuck:
+    """Yields the pid of a worker of its own, which is stuck, and waits."""
+
+    def __init__(self, options: dict[str, Any], fault: ways.Fault) -> None:
+        self.options = options
+        self.fault = fault
+
+    def __call__(self) -> HoldsStuck:
+        return self
+
+    def __iter__(self) -> Iterator[int]:
+        from farside import iterate_in_subprocess
+
+        inner = iterate_in_subprocess(ways.InNext(self.fault, 1), **self.options)
+        iterator = iter(inner)
+        next(iterator)
+        assert self.fault.happens is not None
+        self.fault.happens.wait()
+        yield int(inner._current.worker.label.removeprefix("pid "))
+        yield next(iterator)
 
 
 class Nests:

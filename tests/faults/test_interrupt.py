@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.scripts.running import Done
 
 AT_ONCE_S = 3.0  # on a busy machine; alone it takes milliseconds
-END_S = 8.0
+END_S = 15.0  # as long as the last resort takes, and more
 
 
 def interrupt(script: Script) -> None:
@@ -150,12 +150,103 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("act", ["sleep", "loop", "produce"])
+@pytest.mark.parametrize("act", ["sleep", "loop", "produce", "credit", "send", "gil"])
 def test_unhandled(tmp_path: Path, kind: Kind, act: str) -> None:
-    done = run(tmp_path, UNHANDLED.replace("ACT", repr(act)), kind, waits=act != "produce")
-    assert (done.code, done.out) == (-signal.SIGINT, "")
+    waits = act not in {"produce", "credit", "send"}
+    done = run(tmp_path, UNHANDLED.replace("ACT", repr(act)), kind, waits=waits)
+    assert done.out == ""
     assert done.err.count("Traceback") == 1
-    assert done.err.endswith("KeyboardInterrupt\n")
+    if act == "gil" and not kind.is_process:  # its exit has to be forced
+        assert done.code == 1
+        assert "KeyboardInterrupt\nTimeout" in done.err
+    else:
+        assert done.code == -signal.SIGINT
+        assert done.err.endswith("KeyboardInterrupt\n")
+
+
+STARTING = """\
+import os, sys
+
+def initialize():
+    print("ready", flush=True)
+    INITIALIZE
+
+if __name__ == "__main__":
+    import time
+    from tests.scripts.starting import start
+    try:
+        start(list, initializer=initialize)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "initialize", ["import time; time.sleep(2)", "while True: pass"], ids=["sleep", "loop"]
+)
+def test_while_a_worker_starts(tmp_path: Path, kind: Kind, initialize: str) -> None:
+    done = run(tmp_path, STARTING.replace("INITIALIZE", initialize), kind)
+    assert done == (0, "", "")
+
+
+STRUCK_EARLY = """\
+import os, signal
+
+if __name__ == "__main__":
+    import threading
+    from tests.jobs import Tellers
+    from tests.scripts.starting import start
+
+    # In another thread, since this one would give up at the first.
+    held = []
+    thread = threading.Thread(target=lambda: held.extend(start(Tellers) for _ in range(3)))
+    thread.start()
+    signal.signal(signal.SIGINT, lambda *_: None)
+    while thread.is_alive():
+        os.killpg(0, signal.SIGINT)
+    print([len(list(tellers)) for tellers in held])
+"""
+
+
+def test_it_does_not_strike_a_worker_that_is_just_starting(tmp_path: Path, kind: Kind) -> None:
+    if kind.name == "forkserver":
+        return  # multiprocessing does not allow for it
+    path = write_script(tmp_path, STRUCK_EARLY)
+    with Script(tmp_path, [str(path)], kind=kind) as script:
+        assert script.wait(END_S) == (0, "[1, 1, 1]\n", "")
+
+
+BESIDE = """\
+if __name__ == "__main__":
+    import threading
+    from tests.jobs import Endless, Spins
+    from tests.scripts.starting import begin, start
+
+    def iterate():
+        for _ in start(Endless):
+            begun.release()
+            if over.is_set():
+                return
+
+    over, begun = threading.Event(), threading.Semaphore(0)
+    threads = [threading.Thread(target=iterate) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+        begun.acquire()
+    held = begin("sleep")
+    try:
+        print("ready", flush=True)
+        next(held.iterator)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    over.set()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_while_other_threads_iterate(tmp_path: Path, kind: Kind) -> None:
+    assert run(tmp_path, BESIDE, kind) == (0, "", "")
 
 
 IMPATIENT = """\

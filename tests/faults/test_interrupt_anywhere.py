@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import suppress
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from farside import RemoteIterable
 
 NUMBERS = partial(jobs.Numbers, 3)
+
+PLACES = range(1, 1 << 20) if "FARSIDE_EVERY_PLACE" in os.environ else range(1, 1 << 20, 5)
+"""Every fifth place, since all of them take minutes. Either way, a test ends at the last."""
 
 
 @pytest.fixture(params=[kind for kind in KINDS if kind.name != "spawn"], ids=lambda kind: kind.name)
@@ -40,7 +43,7 @@ def _handler() -> Iterator[None]:
 
 def test_while_a_worker_is_started(kind: Kind) -> None:
     made: list[RemoteIterable[int]] = []
-    for place in count(1):
+    for place in PLACES:
         struck = strike_at(place, lambda: made.append(kind.start(NUMBERS)))
         while made:
             made.pop().close()
@@ -60,7 +63,7 @@ def test_while_a_loop_runs_and_is_left(kind: Kind) -> None:
             next(iterator)
             iterator.close()  # type: ignore[attr-defined]
 
-        for place in count(1):
+        for place in PLACES:
             struck = strike_at(place, work)
             # Another thread, since locks that this one has kept would let it pass.
             assert Background(list, numbers).result() == [0, 1, 2]
@@ -71,7 +74,7 @@ def test_while_a_loop_runs_and_is_left(kind: Kind) -> None:
 
 def test_while_a_method_is_called(kind: Kind) -> None:
     with kind.start(partial(jobs.Shelf, 3)) as shelf:
-        for place in count(1):
+        for place in PLACES:
             struck = strike_at(place, partial(shelf.call, "echo", b"x" * 300_000))
             # Another thread, since locks that this one has kept would let it pass.
             assert Background(shelf.call, "echo", place).result() == place
@@ -83,7 +86,7 @@ def test_while_a_method_is_called(kind: Kind) -> None:
 
 def test_while_the_stack_is_asked_for(kind: Kind) -> None:
     with kind.start(partial(jobs.Shelf, 3)) as shelf:
-        for place in count(1):
+        for place in PLACES:
             struck = strike_at(place, shelf.dump_stack)
             assert "the thread" in Background(shelf.dump_stack).result()
             assert Background(shelf.call, "echo", place).result() == place
@@ -93,7 +96,7 @@ def test_while_the_stack_is_asked_for(kind: Kind) -> None:
 
 
 def test_while_a_worker_is_closed(kind: Kind) -> None:
-    for place in count(1):
+    for place in PLACES:
         numbers = kind.start(NUMBERS)
         next(iter(numbers))
         struck = strike_at(place, numbers.close)
@@ -105,7 +108,7 @@ def test_while_a_worker_is_closed(kind: Kind) -> None:
 
 
 def test_a_handler_that_closes_too(kind: Kind) -> None:
-    for place in count(1):
+    for place in PLACES:
         numbers = kind.start(NUMBERS)
         signal.signal(signal.SIGINT, lambda *_, numbers=numbers: numbers.close())
         assert list(numbers) == [0, 1, 2]

@@ -49,7 +49,11 @@ class Fault:
             if self.way == CLOSES:  # closes it last
                 fcntl.fcntl(sign, fcntl.F_DUPFD, HIGHEST)
             os.close(sign)
-        WAYS[self.way](stuck)
+        try:
+            WAYS[self.way](stuck)
+        finally:
+            if stuck >= 0:
+                os.close(stuck)
 
     def end(self) -> None:
         """Let what is stuck go on."""

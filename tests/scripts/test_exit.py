@@ -42,14 +42,31 @@ def check(done: Done, out: str = "end\n", code: int = 0) -> None:
     assert (done.code, done.out, done.err) == (code, out, "")
 
 
-@pytest.mark.parametrize("act", ["idle", "produce", "credit", "send", "loop", "sleep"])
+@pytest.mark.parametrize("act", ["idle", "produce", "credit", "send", "loop", "sleep", "gil"])
 def test_wherever_the_worker_is(tmp_path: Path, kind: Kind, act: str) -> None:
+    if act == "gil" and not kind.is_process:
+        return  # see below
     # Where Python code of a subinterpreter still runs as the process ends, it crashes, sometimes.
     racy = not kind.is_process and act in {"produce", "loop"}
     for number in range(5 if racy else 1):
         folder = tmp_path / str(number)
         folder.mkdir()
         check(run(folder, f"held = begin({act!r})\nprint('end')", kind))
+
+
+@pytest.mark.parametrize("stderr", ["open", "closed"])
+def test_a_subinterpreter_that_holds_its_gil_is_ended_by_force(
+    tmp_path: Path, subinterpreter_kind: Kind, stderr: str
+) -> None:
+    body = "held = begin('gil')\nprint('end', flush=True)\n"
+    if stderr == "closed":
+        body += "sys.stderr.close()\n"
+    done = run_script(tmp_path, HEAD + indent(body, "    "), kind=subinterpreter_kind)
+    assert (done.code, done.out) == (1, "end\n")
+    if stderr == "closed":
+        assert done.err == ""
+    else:
+        assert done.err.startswith("Timeout (0:00:05)!\n")
 
 
 CASES = {
@@ -81,6 +98,19 @@ gc.disable()
 node = Node()
 node.me, node.held = node, begin("produce")
 del node
+""",
+    "a class has the iterable": """\
+class Holder:
+    held = begin("produce")
+""",
+    "the traceback of an exception has the iterable": """\
+def fail():
+    held = begin("produce")
+    1 / 0
+try:
+    fail()
+except ZeroDivisionError as error:
+    kept = error
 """,
     "the iterable was dropped and its iterator is held": """\
 taking = begin("produce").iterator

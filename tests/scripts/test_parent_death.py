@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.scripts.running import Script, write_script
+from tests.scripts.watched import Watched
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,22 +19,6 @@ if TYPE_CHECKING:
 
 GONE_S = 3.0
 """Three times what is promised: the machine may be busy."""
-
-
-class Watched:
-    """A process whose end can be awaited though it is no child of this one."""
-
-    def __init__(self, pid: str) -> None:
-        self.pid = int(pid)
-        self._fd = os.pidfd_open(self.pid)
-
-    def ends_by(self, deadline: float) -> bool:
-        poll = select.poll()
-        poll.register(self._fd, select.POLLIN)
-        return bool(poll.poll(max(0, deadline - time.monotonic()) * 1000))
-
-    def __del__(self) -> None:
-        os.close(self._fd)
 
 
 EACH_ACT = """\
@@ -71,7 +55,7 @@ def test_no_worker_outlives_its_parent(tmp_path: Path, subprocess_kind: Kind, wa
     number, code, said = WAYS[way]
     path = write_script(tmp_path, EACH_ACT)
     with Script(tmp_path, [str(path), way], kind=subprocess_kind) as script:
-        workers = [Watched(pid) for pid in script.line().split()]
+        workers = [Watched(int(pid)) for pid in script.line().split()]
         assert len(workers) == 7
         os.kill(script.pid, number)
         deadline = time.monotonic() + GONE_S
@@ -98,7 +82,7 @@ if __name__ == "__main__":
 def test_a_worker_that_is_being_initialized(tmp_path: Path, subprocess_kind: Kind) -> None:
     path = write_script(tmp_path, INITIALIZING)
     with Script(tmp_path, [str(path)], kind=subprocess_kind) as script:
-        worker = Watched(script.line())
+        worker = Watched(int(script.line()))
         os.kill(script.pid, signal.SIGKILL)
         assert worker.ends_by(time.monotonic() + GONE_S)
         assert script.wait(5).err == ""
@@ -129,7 +113,7 @@ def test_what_was_started_later_holds_no_descriptor_of_the_worker(
 ) -> None:
     path = write_script(tmp_path, LATER_CHILDREN)
     with Script(tmp_path, [str(path)], kind=subprocess_kind) as script:
-        worker, *others = [Watched(pid) for pid in script.line().split()]
+        worker, *others = [Watched(int(pid)) for pid in script.line().split()]
         assert len(others) == 3
         for other in others:
             os.kill(other.pid, signal.SIGSTOP)

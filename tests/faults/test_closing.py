@@ -1,0 +1,93 @@
+"""Closing, whatever the worker is stuck in: it takes no longer than it may, and wakes who waits."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside import IterableClosedError, WorkerAbandonedWarning
+from tests.faults import ways
+from tests.kinds import Kind, take
+from tests.transport.background import Background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from farside import RemoteIterable
+
+SHUTDOWN_S = 0.4
+LATE_S = 3.0
+"""What a busy machine may add."""
+
+
+@pytest.fixture(params=ways.STUCK)
+def fault(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ways.Fault]:
+    """Each way to be stuck; in the end, it is over."""
+    made = ways.Fault(request.param, str(tmp_path), announced=True)
+    yield made
+    made.end()
+
+
+def stuck(kind: Kind, fault: ways.Fault) -> tuple[RemoteIterable[Any], Iterator[Any]]:
+    """Start a worker that is stuck in its second item."""
+    iterable = kind.start(ways.InNext(fault, 1), shutdown_timeout=SHUTDOWN_S)
+    iterator = iter(iterable)
+    assert next(iterator) == 0
+    assert fault.happens is not None
+    fault.happens.wait()
+    return iterable, iterator
+
+
+def is_left_behind(kind: Kind, fault: ways.Fault) -> bool:
+    return not kind.is_process and fault.way != "a Python loop"
+
+
+def checked(kind: Kind, fault: ways.Fault, end: Callable[[], object]) -> None:
+    """End a worker, and check the time and the warning."""
+    begin = time.monotonic()
+    if is_left_behind(kind, fault):
+        with pytest.warns(WorkerAbandonedWarning, match="is left behind"):
+            end()
+    else:
+        end()
+    assert time.monotonic() - begin < SHUTDOWN_S + LATE_S
+
+
+@pytest.mark.parametrize("way", ["close", "terminate"])
+def test_it_is_bounded(kind: Kind, fault: ways.Fault, way: str) -> None:
+    iterable, _ = stuck(kind, fault)
+    checked(kind, fault, getattr(iterable, way))
+    assert iterable.state == "closed"
+
+
+def test_it_wakes_a_thread_that_waits_for_an_item(kind: Kind, fault: ways.Fault) -> None:
+    iterable, iterator = stuck(kind, fault)
+    waiting = Background(take, iterator)
+    checked(kind, fault, iterable.close)
+    got, error = waiting.result()
+    assert got == []
+    assert isinstance(error, IterableClosedError)
+
+
+def test_dropping_does_not_wait(kind: Kind, fault: ways.Fault) -> None:
+    iterable, iterator = stuck(kind, fault)
+    begin = time.monotonic()
+    del iterable, iterator
+    assert time.monotonic() - begin < SHUTDOWN_S
+    # That nothing is left behind, in the end, is what all tests check.
+    if is_left_behind(kind, fault):
+        fault.end()
+
+
+def test_a_new_pass_after_a_stuck_one_is_left_waits_for_it(kind: Kind, fault: ways.Fault) -> None:
+    """It is the same worker: only `timeout` or closing ends it."""
+    iterable, iterator = stuck(kind, fault)
+    iterator.close()  # type: ignore[attr-defined]
+    assert iterable.state == "stopping"
+    again: Iterable[Any] = iter(iterable)
+    waiting = Background(take, again)
+    checked(kind, fault, iterable.close)
+    assert isinstance(waiting.result()[1], IterableClosedError)
