@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from traceback import StackSummary
 from typing import TYPE_CHECKING
 
+from ._transport import codec
 from ._transport.interrupts import try_lock
+from .errors import ProtocolError
 
 if TYPE_CHECKING:
     import threading
@@ -14,6 +17,9 @@ if TYPE_CHECKING:
 
 SECONDS = 0.5
 """How long to wait for the answer. A worker that can give it does so in milliseconds."""
+
+_TEXT_LIMIT = 50_000
+"""Characters; there may be many threads."""
 
 _LOOK_AGAIN = 0.01
 """Seconds after which to look whether the thread that receives has stopped receiving."""
@@ -32,8 +38,24 @@ class Stack:
         self.text: str | None = None
 
     def arrive(self, body: bytes | bytearray) -> None:
-        """Take the report in."""
-        self.text = body.decode("utf-8", "replace")
+        """Take the report in.
+
+        Raises:
+            ProtocolError: it cannot be read.
+        """
+        try:
+            texts = [_format(title, places) for title, places in codec.loads(body)]
+        except Exception as error:
+            raise ProtocolError(f"a report of stacks that cannot be read: {error}") from error
+        text = "\n".join(texts)
+        if len(text) > _TEXT_LIMIT:
+            text = f"{text[:_TEXT_LIMIT]}\n… {len(text) - _TEXT_LIMIT} characters left out …\n"
+        self.text = text.encode("utf-8", "backslashreplace").decode()
+
+
+def _format(title: str, places: list[tuple[str, int, str]]) -> str:
+    lines = StackSummary.from_list([(file, line, name, None) for file, line, name in places])
+    return f"{title}:\n{''.join(lines.format())}"
 
 
 def await_stack(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import IterableClosedError, WorkerDiedError, WorkerTimeoutError
+from farside import IterableClosedError, WorkerDiedError, WorkerTimeoutError, _stacks
 from tests import jobs
 from tests.faults import dying
 from tests.scripts.acts import Sign
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 SHELF = partial(jobs.Shelf, 3)
 SECONDS = 20.0
+
+
+@pytest.fixture
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a stack as long as it takes on a busy machine."""
+    monkeypatch.setattr(_stacks, "SECONDS", SECONDS)
 
 
 def start(kind: Kind, **options: Any) -> RemoteIterable[int]:
@@ -54,6 +60,7 @@ def test_large_results_lie_in_shared_memory(subprocess_kind: Kind) -> None:
         assert worker.channel.lessor.held == 0
 
 
+@pytest.mark.usefixtures("_patient")
 def test_a_call_that_takes_too_long(kind: Kind) -> None:
     with start(kind, timeout=0.2, init_timeout=SECONDS) as shelf:
         assert shelf.call("add", 1) == 4
@@ -114,6 +121,7 @@ def test_a_worker_that_dies_in_a_call(subprocess_kind: Kind, code: int) -> None:
 # Stacks -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("_patient")
 def test_the_stack_of_an_iterable_that_hangs(kind: Kind) -> None:
     with kind.start(jobs.SpinsBusily, timeout=0.2, init_timeout=SECONDS) as items:
         with pytest.raises(WorkerTimeoutError) as caught:
@@ -126,16 +134,15 @@ def test_the_stack_of_an_iterable_that_hangs(kind: Kind) -> None:
         assert stack in str(caught.value) + "\n"
 
 
-@pytest.mark.parametrize("where", ["initializer", "fn"])
-def test_the_stack_of_an_initialization_that_hangs(kind: Kind, where: str) -> None:
-    options: dict[str, Any] = {"initializer": jobs.spin_busily} if where == "initializer" else {}
-    fn: Any = list if where == "initializer" else jobs.spin_busily
+@pytest.mark.usefixtures("_patient")
+def test_the_stack_of_an_initialization_that_hangs(kind: Kind) -> None:
     with pytest.raises(WorkerTimeoutError) as caught:
-        kind.start(fn, init_timeout=2.0, **options)
+        kind.start(jobs.spin_busily, init_timeout=4.0)
     assert caught.value.state == "initialization"
     assert "in spin_busily" in (caught.value.worker_stack or "")
 
 
+@pytest.mark.usefixtures("_patient")
 def test_the_stack_is_told_while_another_thread_waits_for_an_item(kind: Kind) -> None:
     with kind.start(jobs.SpinsBusily) as items:
         iterator = iter(items)
@@ -172,6 +179,7 @@ def test_a_worker_that_holds_its_gil_does_not_tell(subprocess_kind: Kind) -> Non
         assert "in C code that holds the GIL" in str(caught.value)
 
 
+@pytest.mark.usefixtures("_patient")
 def test_other_threads_of_the_worker_are_in_the_stack(kind: Kind) -> None:
     with kind.start(jobs.HasThread) as items:
         assert "the thread helper:" in items.dump_stack()

@@ -13,9 +13,11 @@ from queue import SimpleQueue
 
 from .._protocol.messages import Cmd
 from .._protocol.tables import ASIDES
+from .._transport.codec import dumps
 from ..errors import ChannelClosedError, ProtocolError
 from .finalizers import Finalizers
 from .interruptible import Interruptible
+from .stacks import report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -157,11 +159,9 @@ def answer_aside(channel: WorkerChannel, kind: int, epoch: int) -> bool:
     """
     if kind not in ASIDES:
         return False
-    from .stacks import report  # costs start-up time, and is needed when something is wrong
-
     try:
-        text = report()
+        threads = report()
     except Exception as error:
-        text = f"it cannot be told ({type(error).__name__}: {error})\n"
-    channel.send(ASIDES[Cmd(kind)], epoch, [text.encode()])
+        threads = [(f"that cannot be told ({type(error).__name__}: {error})", [])]
+    channel.send(ASIDES[Cmd(kind)], epoch, dumps(threads))
     return True

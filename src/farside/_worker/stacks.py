@@ -1,64 +1,84 @@
-"""Where the threads of this interpreter are, as text. Imported when it is asked for."""
+"""Where the threads of this interpreter are, as plain data.
+
+The parent makes text of it. This thread shares a GIL with code that may never pause, and each
+look at a file, be it to import a module or to read a line of source, would cost it a turn.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-import traceback
-
-from .failure import read_main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import FrameType
+    from typing import TypeAlias
+
+    Place: TypeAlias = tuple[str, int, str]
+    """File, line, function."""
 
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _EXECUTE = os.path.join(_HERE, "_worker", "execute.py")
 
-_TEXT_LIMIT = 50_000
-"""Characters; there may be many threads."""
-
-
-def report() -> str:
-    """Describe where each thread is, but farside's own; the one that runs the iterable first.
-
-    At the outer end of a stack, what is farside's own or calls that is left out.
-    """
-    texts: list[str] = []
-    for innermost in _innermost_frames():
-        frames = [frame for frame, _ in traceback.walk_stack(innermost)][::-1]
-        name = _thread_name(frames[0])
-        if name in _HELPERS:
-            continue
-        works = _entrance(frames) is not None
-        title = "the thread that runs the iterable" if works else f"the thread {name}"
-        texts.insert(0 if works else len(texts), f"{title}:\n{_format(frames)}")
-    text = "\n".join(texts)
-    if len(text) > _TEXT_LIMIT:
-        text = f"{text[:_TEXT_LIMIT]}\n… {len(text) - _TEXT_LIMIT} characters left out …\n"
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 _HELPERS = ("farside-courier", "farside-listener")
 
+_FRAMES = 200
+"""How many of a deep recursion's frames are told, the innermost."""
 
-def _thread_name(outermost: FrameType) -> str:
-    thread = outermost.f_locals.get("self") if outermost.f_code.co_name == "_bootstrap" else None
-    return str(getattr(thread, "name", "that was not begun by Python"))
+_THREADS = 100
+"""How many threads are told of."""
 
 
-def _format(frames: list[FrameType]) -> str:
-    start = _entrance(frames)
-    if start is not None:
-        inner = [frame.f_code.co_filename.startswith(_HERE) for frame in frames[start:]]
-        if False in inner:  # else the worker does nothing for the user just now
-            start += inner.index(False)
-        frames = frames[start:]
-    read_main()
-    lines = ((frame, frame.f_lineno or frame.f_code.co_firstlineno) for frame in frames)
-    summary = traceback.StackSummary.extract(lines, limit=-_FRAMES)
-    return "".join(summary.format())
+def report() -> list[tuple[str, list[Place]]]:
+    """Tell where each thread is, but farside's own; the one that runs the iterable first.
+
+    At the outer end of a stack, what is farside's own or calls that is left out.
+
+    Returns:
+        For each thread what to call it, and its stack, the outermost frame first.
+    """
+    found: list[tuple[str, list[Place]]] = []
+    for innermost in _innermost_frames():
+        frames = _chain(innermost)
+        name = _thread_name(frames[0])
+        if name in _HELPERS or len(found) > _THREADS:
+            continue
+        entrance = _entrance(frames)
+        if entrance is None:
+            found.append((f"the thread {name}", _places(frames)))
+        else:
+            places = _places(_of_user(frames[entrance:]))
+            found.insert(0, ("the thread that runs the iterable", places))
+    return found
+
+
+def _chain(innermost: FrameType) -> list[FrameType]:
+    frames = []
+    frame: FrameType | None = innermost
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.f_back
+    return frames[::-1]
+
+
+def _places(frames: list[FrameType]) -> list[Place]:
+    return [
+        (
+            frame.f_code.co_filename,
+            frame.f_lineno or frame.f_code.co_firstlineno,
+            frame.f_code.co_name,
+        )
+        for frame in frames[-_FRAMES:]
+    ]
+
+
+def _of_user(frames: list[FrameType]) -> list[FrameType]:
+    """Skip farside's own frames at the outer end, unless there is nothing else."""
+    for at, frame in enumerate(frames):
+        if not frame.f_code.co_filename.startswith(_HERE):
+            return frames[at:]
+    return frames
 
 
 def _entrance(frames: list[FrameType]) -> int | None:
@@ -70,8 +90,9 @@ def _entrance(frames: list[FrameType]) -> int | None:
     return None
 
 
-_FRAMES = 200
-"""How many of a deep recursion's frames are shown, the innermost."""
+def _thread_name(outermost: FrameType) -> str:
+    thread = outermost.f_locals.get("self") if outermost.f_code.co_name == "_bootstrap" else None
+    return str(getattr(thread, "name", "that was not begun by Python"))
 
 
 def _innermost_frames() -> Iterable[FrameType]:
@@ -87,7 +108,7 @@ def _walk() -> list[FrameType]:
     GILs it does not hold, and crashes the process. (3.14 looks at its own alone, and before 3.13
     there are none.) The calls below keep the GIL, so no thread of the interpreter runs meanwhile.
     """
-    import ctypes
+    import ctypes  # costs start-up time
 
     api = ctypes.pythonapi
     get_frame = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)(
