@@ -134,41 +134,39 @@ class _Taker(Generic[T]):
             )
         self._busy = True
         try:
+            if monotonic() - self._turn_began >= _TURN_SECONDS:
+                await self._pause()
+            elif self._at_once < _AT_ONCE:
+                self._at_once *= 2
             while not self.over:
-                await self._share()
                 self.items = islice(self._rest, self._at_once)
                 for item in self.items:
                     return item
-                await self._open_next()
+                items = self._step()
+                if items is OVER:
+                    self.end()
+                elif items is not None:
+                    self._rest = iter(items)
+                elif self.course.begin is None:
+                    await self._receive()
+                else:
+                    await self._begin_anew()
         finally:
             self._busy = False
         raise StopAsyncIteration
 
-    async def _share(self) -> None:
-        """Give the loop's other tasks a turn when it is time."""
-        if monotonic() - self._turn_began < _TURN_SECONDS:
-            self._at_once = min(2 * self._at_once, _AT_ONCE)
-            return
+    async def _pause(self) -> None:
+        """Give the loop's other tasks a turn."""
         self._at_once = max(self._at_once // 2, 1)
         await waiter_here().pause()
         self._turn_began = monotonic()
 
-    async def _open_next(self) -> None:
-        """Do one step of the pass."""
-        course = self.course
-        items = self._step()
-        if items is OVER:
+    async def _begin_anew(self) -> None:
+        try:
+            await off_loop(self.course.begin_anew)
+        except Exception:
             self.end()
-        elif items is not None:
-            self._rest = iter(items)
-        elif course.begin is None:
-            await self._receive()
-        else:
-            try:
-                await off_loop(course.begin_anew)
-            except Exception:
-                self.end()
-                raise
+            raise
 
     def _step(self) -> Iterable[T] | None:
         try:
