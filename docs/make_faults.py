@@ -38,8 +38,9 @@ COMMAND = "python docs/make_faults.py"
 GROUPS = {
     "while it starts": ("starting", "initializer", "fn"),
     "while it makes items": ("iter", "first next", "waiting", "busy"),
+    "in `call()`": ("call",),
     "while it waits for you": ("credit", "stand by"),
-    "as it is closed": ("closing",),
+    "as it is closed": ("closing", "finalizer"),
 }
 """Stages in which the same comes of a fault."""
 
@@ -51,9 +52,14 @@ def _dies(outcome: Outcome, _: Stage) -> str:
 
 
 def _fails(outcome: Outcome, stage: Stage) -> str:
-    kind = "Initialization" if stage.state == "initialization" else "Iteration"
+    if stage.failed_stage == "call":
+        kind = "`CallFailedError`[^call]"
+    else:
+        kind = (
+            f"`Worker{'Initialization' if stage.state == 'initialization' else 'Iteration'}Error`"
+        )
     also = "" if outcome.original == "SystemExit" else f", also a `{outcome.original}`"
-    return f"`Worker{kind}Error`{also}"
+    return f"{kind}{also}"
 
 
 TEXTS: dict[str, Callable[[Outcome, Stage], str]] = {

@@ -33,6 +33,7 @@ class Stage(NamedTuple):
     """Of the item in the making."""
 
 
+CALL = "`call()`"
 ENTRY, LOOP, NEXT_ONE, CLOSE = "the entry point", "the loop", "the next `next()`", "`close()`"
 
 STAGES = {
@@ -53,7 +54,9 @@ STAGES = {
         "full: items wait to be taken", NEXT_ONE, last_index=(0, 1, 2), failed_stage=""
     ),
     "stand by": Stage("no pass is open", NEXT_ONE, failed_stage=""),
+    "call": Stage("a method, by `call()`", CALL, state="call", failed_stage="call"),
     "closing": Stage("a `finally`, as it is closed", CLOSE, failed_stage=""),
+    "finalizer": Stage("a finalizer, as it is closed", CLOSE, failed_stage=""),
 }
 
 
@@ -145,7 +148,7 @@ class Row(NamedTuple):
             return senseless(NOT_LOADED)
         if self.stage in {"credit", "stand by"}:
             return _SENSELESS.get(self.way, outcome)
-        if self.stage == "closing":
+        if self.stage in {"closing", "finalizer"}:
             return self._as_it_is_closed(outcome)
         return outcome
 

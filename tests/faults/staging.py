@@ -172,8 +172,16 @@ class Stager:
         more, error = take(items)
         self.seen = got + more, error
 
-    def close(self) -> None:
-        iterable = self.start(ways.AsItIsLeft(self.fault), buffer_size=1)  # it does not get far
+    def call(self) -> None:
+        iterable = self.start(ways.InCall(self.fault))
+        self.grow_impatient()
+        try:
+            self.seen = iterable.call("go_wrong"), None
+        except Exception as error:
+            self.seen = [], error
+
+    def close(self, fn: Callable[[], Iterable[Any]], **options: Any) -> None:
+        iterable = self.start(fn, buffer_size=1, **options)  # it does not get far
         iterator = iter(iterable)
         got = [next(iterator)]
         try:
@@ -203,7 +211,9 @@ _STAGES: dict[str, Callable[[Stager], object]] = {
     "busy": Stager.be_busy,
     "credit": Stager.be_full,
     "stand by": Stager.stand_by,
-    "closing": Stager.close,
+    "call": Stager.call,
+    "closing": lambda self: self.close(ways.AsItIsLeft(self.fault)),
+    "finalizer": lambda self: self.close(ways._items, finalizer=self.fault),
 }
 
 

@@ -192,6 +192,18 @@ class InNext(InIter):
         yield from ITEMS[self.before :]
 
 
+class InCall(InFn):
+    def __call__(self) -> InCall:
+        return self
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(ITEMS)
+
+    def go_wrong(self) -> list[int]:
+        self.fault()
+        return list(ITEMS)
+
+
 class AsItIsLeft(InIter):
     def __iter__(self) -> Iterator[int]:
         try:
