@@ -72,7 +72,7 @@ def test_a_failure_is_raised_and_changes_nothing() -> None:
 def test_arguments_that_do_not_pickle_are_not_sent() -> None:
     session, channel = scripted.session()
     with pytest.raises(NotPicklableError, match="the arguments of 'go' cannot be sent"):
-        call(session, "go", iter(threading.Lock, None))
+        call(session, "go", threading.Lock())
     with pytest.raises(TypeError, match="method=3 is no name"):
         call(session, 3)  # type: ignore[arg-type]
     assert channel.told == []
