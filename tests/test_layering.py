@@ -23,7 +23,9 @@ _ALLOWED = {
     "_dialogue": {"_protocol", "_transport", "_backends"},
     "_stacks": {"_transport"},
     "_calls": {"_protocol", "_transport", "_worker", "_session", "_failures"},
-    "_receiving": {"_protocol", "_transport", "_backends", "_dialogue", "_turn", "_failures"},
+    "_receiving": {
+        "_protocol", "_transport", "_backends", "_options", "_dialogue", "_turn", "_failures"
+    },
     "_passes": {"_protocol", "_transport", "_session", "_warn", "_loops"},
     "_session": {
         "_protocol", "_transport", "_backends", "_options", "_failures", "_passes", "_turn",

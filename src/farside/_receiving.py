@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ._backends.base import Worker
     from ._dialogue import Dialogue
+    from ._options import Options
     from ._transport.frames import Frame
     from ._turn import Turn
 
@@ -52,6 +53,8 @@ class Receiver(ABC):
         failure: what ended the worker before its time, or None.
     """
 
+    _options: Options
+
     def __init__(self, worker: Worker, dialogue: Dialogue, turn: Turn) -> None:
         self.worker = worker
         self.failure: FarsideError | None = None
@@ -59,6 +62,16 @@ class Receiver(ABC):
         self._turn = turn  # never held while waiting for the worker
         self._frames: deque[Frame] = deque()  # received, not yet handled
         self._reading = threading.RLock()
+
+    @property
+    def state(self) -> ParentState:
+        """Where the parent's machine is."""
+        return self._dialogue.state
+
+    @property
+    def public_state(self) -> str:
+        """Where the worker is, in the words of `RemoteIterable.state`."""
+        return self._dialogue.public_state
 
     def receive(self, wanted: Wanted) -> None:
         """Wait until something arrives. What it was is in `wanted` and in `state` afterwards."""
@@ -103,16 +116,6 @@ class Receiver(ABC):
     def fail(self, error: FarsideError) -> None:
         """End the worker, since something went wrong on this side."""
 
-    @property
-    @abstractmethod
-    def _limit(self) -> float | None:
-        """For how many seconds the worker may say nothing."""
-
-    @property
-    @abstractmethod
-    def _patience(self) -> float:
-        """For how many seconds a worker that has failed may go on with its finalizers."""
-
     @abstractmethod
     def _prepare(self, wanted: Wanted) -> None:
         """Do what has to be done before something is received."""
@@ -147,6 +150,18 @@ class Receiver(ABC):
             return False
         self._turn.run(self._handle_frames)
         return True
+
+    @property
+    def _limit(self) -> float | None:
+        """For how many seconds the worker may say nothing."""
+        if self.state is ParentState.INITIALIZATION:
+            return self._options.init_timeout
+        return self._options.timeout
+
+    @property
+    def _patience(self) -> float:
+        """For how many seconds a worker that has failed may go on with its finalizers."""
+        return self._options.shutdown_timeout / 2 if self._options.finalizers else 0.0
 
     def _let_finalize(self) -> None:
         """Wait for the end of a worker that has failed and has finalizers to run."""

@@ -63,16 +63,6 @@ class Session(Receiver):
         self._stacks: deque[Stack] = deque()  # that were asked for
 
     @property
-    def state(self) -> ParentState:
-        """Where the parent's machine is."""
-        return self._dialogue.state
-
-    @property
-    def public_state(self) -> str:
-        """Where the worker is, in the words of `RemoteIterable.state`."""
-        return self._dialogue.public_state
-
-    @property
     def name(self) -> str:
         """What to call the worker in messages."""
         name = self._options.name
@@ -271,16 +261,6 @@ class Session(Receiver):
         self._dialogue.hang_up()
 
     # While receiving ------------------------------------------------------------------------
-
-    @property
-    def _limit(self) -> float | None:
-        if self.state is ParentState.INITIALIZATION:
-            return self._options.init_timeout
-        return self._options.timeout
-
-    @property
-    def _patience(self) -> float:
-        return self._options.shutdown_timeout / 2 if self._options.finalizers else 0.0
 
     def _prepare(self, wanted: Wanted) -> None:
         is_pass = wanted is self._pass
