@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from tests.loops import Loop
 
 
+@pytest.fixture(autouse=True)
+def _no_turn_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test depend on the clock: where a turn is due, there has to be a loop."""
+    monkeypatch.setattr("farside._async._TURN_SECONDS", 1000)
+
+
 def scripted_pass(*frames: Any) -> tuple[AsyncResults[Any], scripted.ScriptedChannel]:
     session, channel = scripted.session()
     channel.script += [status(Status.ITERATION_STARTED, 1), *frames]
@@ -37,8 +43,7 @@ def at_once(awaitable: Any) -> Any:
     pytest.fail("it waits")
 
 
-def test_what_has_arrived_is_handed_out_without_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("farside._async._TURN_SECONDS", 1000)
+def test_what_has_arrived_is_handed_out_without_a_loop() -> None:
     frames = [items(1, *range(100)), items(1), items(1, 100), status(Status.ITERATION_FINISHED, 1)]
     results, _ = scripted_pass(*frames)
     assert [at_once(results.__anext__()) for _ in range(101)] == list(range(101))

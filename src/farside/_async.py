@@ -80,8 +80,9 @@ class AsyncResults(Generic[T]):
         self._taker.end()
 
     def __del__(self) -> None:
-        if not self._taker.over:
-            self._taker.course.leave()
+        taker: _Taker[T] | None = getattr(self, "_taker", None)
+        if taker is not None and not taker.over:
+            taker.course.leave()
 
 
 class _Taker(Generic[T]):
