@@ -13,7 +13,8 @@ _ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md"]
+    "page",
+    ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md"],
 )
 def test_pages_beside_the_site_link_to_what_exists(page: str) -> None:
     text = (_ROOT / page).read_text("utf-8")
