@@ -17,6 +17,7 @@ _ALLOWED = {
     "_options": {"_backends", "_identity"},  # names of backends
     "_identity": set(),
     "_turn": {"_transport"},
+    "_records": {"_transport", "_worker"},
     "_warn": set(),
     "_duals": {"_transport", "_worker"},
     "_failures": {"_transport", "_worker", "_backends", "_duals"},
@@ -24,12 +25,13 @@ _ALLOWED = {
     "_stacks": {"_transport"},
     "_calls": {"_protocol", "_transport", "_worker", "_session", "_failures"},
     "_receiving": {
-        "_protocol", "_transport", "_backends", "_options", "_dialogue", "_turn", "_failures"
+        "_protocol", "_transport", "_backends", "_options", "_dialogue", "_turn", "_failures",
+        "_records",
     },
     "_passes": {"_protocol", "_transport", "_session", "_warn", "_loops"},
     "_session": {
         "_protocol", "_transport", "_backends", "_options", "_failures", "_passes", "_turn",
-        "_calls", "_dialogue", "_receiving", "_stacks", "_ledger",
+        "_calls", "_dialogue", "_receiving", "_records", "_stacks", "_ledger",
     },
     "_loops": set(),
     "_ledger": {"_transport", "_passes"},

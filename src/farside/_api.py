@@ -32,6 +32,7 @@ def iterate_in_subprocess(
     worker_index: int = 0,
     worker_count: int = 1,
     seed: int | None = None,
+    forward_logs: bool = True,
 ) -> SubprocessIterable[T]:
     """Run an iterable in a subprocess.
 
@@ -67,6 +68,9 @@ def iterate_in_subprocess(
         worker_index: which one of several workers this is, for `get_worker_info`.
         worker_count: how many workers there are, for `get_worker_info`. Default: 1.
         seed: a number from 0 to 2**64 - 1, for `get_worker_info`. None: a random one.
+        forward_logs: let log records and warnings of the worker go to the parent's loggers and
+            warning machinery. Default: True. False leaves them to the worker's own, which print
+            warnings, and records from ``WARNING`` up, on the standard error stream.
 
     Returns:
         An iterable that can be iterated again and again. The worker stands by.
@@ -105,6 +109,7 @@ def iterate_in_subprocess(
             worker_index=worker_index,
             worker_count=worker_count,
             seed=seed,
+            forward_logs=forward_logs,
         )
     )
 
@@ -125,6 +130,7 @@ def iterate_in_subinterpreter(
     worker_index: int = 0,
     worker_count: int = 1,
     seed: int | None = None,
+    forward_logs: bool = True,
 ) -> SubinterpreterIterable[T]:
     """Run an iterable in a PEP 734 subinterpreter of this process.
 
@@ -149,6 +155,7 @@ def iterate_in_subinterpreter(
         worker_index: see `iterate_in_subprocess`.
         worker_count: see `iterate_in_subprocess`.
         seed: see `iterate_in_subprocess`.
+        forward_logs: see `iterate_in_subprocess`.
 
     Returns:
         An iterable that can be iterated again and again. The worker stands by.
@@ -184,6 +191,7 @@ def iterate_in_subinterpreter(
             worker_index=worker_index,
             worker_count=worker_count,
             seed=seed,
+            forward_logs=forward_logs,
         )
     )
 
@@ -208,6 +216,7 @@ def iterate_in_worker(
     worker_index: int = 0,
     worker_count: int = 1,
     seed: int | None = None,
+    forward_logs: bool = True,
 ) -> RemoteIterable[T]:
     """Run an iterable in the best worker that can be had here.
 
@@ -234,6 +243,7 @@ def iterate_in_worker(
         worker_index: see `iterate_in_subprocess`.
         worker_count: see `iterate_in_subprocess`.
         seed: see `iterate_in_subprocess`.
+        forward_logs: see `iterate_in_subprocess`.
 
     Returns:
         An iterable that can be iterated again and again. The worker stands by.
@@ -268,5 +278,6 @@ def iterate_in_worker(
             worker_index=worker_index,
             worker_count=worker_count,
             seed=seed,
+            forward_logs=forward_logs,
         )
     )

@@ -50,6 +50,7 @@ class Options:
     worker_index: int
     worker_count: int
     seed: int
+    forward_logs: bool
 
 
 def check(  # as many as there are options
@@ -72,6 +73,7 @@ def check(  # as many as there are options
     worker_index: Any = 0,
     worker_count: Any = 1,
     seed: Any = None,
+    forward_logs: Any = True,
 ) -> Options:
     """Check what the user gave.
 
@@ -103,6 +105,7 @@ def check(  # as many as there are options
         worker_count=_count("worker_count", worker_count, "workers"),
         worker_index=check_index(worker_index, worker_count),
         seed=check_seed(seed),
+        forward_logs=_flag("forward_logs", forward_logs),
     )
 
 

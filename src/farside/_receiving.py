@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING
 
 from . import _failures
 from ._backends import lifetime
+from ._protocol.messages import Status
 from ._protocol.tables import ParentState
 from ._transport.interrupts import held_back, try_lock, with_lock
 from .errors import ChannelClosedError, FarsideError, ProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 
     from ._backends.base import Worker
     from ._dialogue import Dialogue
     from ._options import Options
+    from ._records import Records
     from ._transport.frames import Frame
     from ._turn import Turn
 
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 _LOOK_AGAIN = 0.01
 """Seconds after which to look whether another thread has stopped receiving."""
 
-_FAREWELL_SECONDS = 0.25
+FAREWELL_SECONDS = 0.25
 """How long to wait, after a failure, for a worker that is ending by itself."""
 
 
@@ -46,17 +49,19 @@ class Receiver(ABC):
         worker: the worker.
         dialogue: what was said to it.
         turn: who has it may change anything.
-        read: what to do with a note of who must not wait for the turn.
+        records: what the worker's user code logs.
 
     Attributes:
         worker: the worker.
         failure: what ended the worker before its time, or None.
+        records: what the worker's user code logs, on its way to the loggers.
     """
 
     _options: Options
 
-    def __init__(self, worker: Worker, dialogue: Dialogue, turn: Turn) -> None:
+    def __init__(self, worker: Worker, dialogue: Dialogue, turn: Turn, records: Records) -> None:
         self.worker = worker
+        self.records = records
         self.failure: FarsideError | None = None
         self._dialogue = dialogue
         self._turn = turn  # never held while waiting for the worker
@@ -74,26 +79,37 @@ class Receiver(ABC):
         return self._dialogue.public_state
 
     def receive(self, wanted: Wanted) -> None:
-        """Wait until something arrives. What it was is in `wanted` and in `state` afterwards."""
-        with_lock(self._reading, lambda: self._receive(wanted))
+        """Wait until something arrives. What it was is in `wanted` and in `state` afterwards.
+
+        Records are delivered meanwhile; the time limit holds for everything else.
+        """
+        limit = self._limit
+        deadline = None if limit is None else time.monotonic() + limit
+        receive = partial(self._receive, wanted, deadline)
+        while with_lock(self._reading, receive):
+            self.records.deliver()
         self.settle()
 
     def receive_now(self, wanted: Wanted) -> bool:
         """Take in what has arrived, without waiting.
 
         Returns:
-            Whether there was anything, for this pass or another. Also False while another thread
-            receives.
+            Whether there was anything but records, for this pass or another. Also False while
+            another thread receives.
 
         Raises:
             ChannelClosedError, ProtocolError: the worker is lost. `settle` has to be told, which
                 may wait.
         """
         work = partial(self._receive_now, wanted)
-        return bool(held_back(lambda: try_lock(self._reading, work)))
+        came = bool(held_back(lambda: try_lock(self._reading, work)))
+        self.records.deliver()
+        return came
 
     def settle(self, error: FarsideError | None = None) -> None:
-        """Do what is left to do after a failure, if there was any. It may wait.
+        """Do what is left to do after a failure, if there was any, and deliver records.
+
+        It may wait.
 
         Args:
             error: what `receive_now` has raised.
@@ -104,8 +120,13 @@ class Receiver(ABC):
             self._let_finalize()
             # The worker is ending by itself. An iterable that nobody closes after a failure
             # should not leave a process behind, and it takes only some milliseconds.
+            problems: list[Exception] = []
+            self._hear_out(FAREWELL_SECONDS, partial(self.records.deliver_all, problems))
             self.worker.channel.close()
-            self.worker.wait(_FAREWELL_SECONDS)
+            self.worker.wait(FAREWELL_SECONDS)
+            if problems:
+                raise problems[0]
+        self.records.deliver()
 
     def expire(self, wanted: Wanted) -> None:
         """End the worker if nothing has arrived up to now: the time is up. It may wait."""
@@ -115,6 +136,10 @@ class Receiver(ABC):
     @abstractmethod
     def fail(self, error: FarsideError) -> None:
         """End the worker, since something went wrong on this side."""
+
+    @abstractmethod
+    def _fail(self, error: FarsideError) -> None:
+        """Do so while receiving: records are not delivered."""
 
     @abstractmethod
     def _prepare(self, wanted: Wanted) -> None:
@@ -132,24 +157,27 @@ class Receiver(ABC):
     def _time_out(self) -> None:
         """End the worker, which has said nothing for too long."""
 
-    def _receive(self, wanted: Wanted) -> None:
+    def _receive(self, wanted: Wanted, deadline: float | None) -> bool:
+        """Wait until something arrives; tell whether to wait on, since it was records alone."""
         if wanted.ready:
-            return  # another thread has received it
+            return False  # another thread has received it
         try:
             self._check_torn()
             self._prepare(wanted)
-            if not self._receive_within(self._limit):
-                self._time_out()
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if self._frames or self.worker.channel.receive(self._frames, left):
+                return self._turn.run(self._handle_frames)
+            self._time_out()
         except (ChannelClosedError, ProtocolError) as error:
             self._end_by(error)
+        return False
 
     def _receive_now(self, wanted: Wanted) -> bool:
         self._check_torn()
         self._prepare(wanted)
         if not self._frames and not self.worker.channel.receive_now(self._frames):
             return False
-        self._turn.run(self._handle_frames)
-        return True
+        return not self._turn.run(self._handle_frames)
 
     @property
     def _limit(self) -> float | None:
@@ -173,21 +201,47 @@ class Receiver(ABC):
             except (ChannelClosedError, ProtocolError):
                 return
 
-    def _receive_within(self, seconds: float | None) -> bool:
-        """Receive, for so long at most; tell whether there was anything."""
-        if not self._frames and not self.worker.channel.receive(self._frames, seconds):
-            return False
-        self._turn.run(self._handle_frames)
-        return True
+    def _receive_within(self, seconds: float) -> None:
+        """Receive, for so long at most."""
+        if self._frames or self.worker.channel.receive(self._frames, seconds):
+            self._turn.run(self._handle_frames)
 
-    def _handle_frames(self) -> None:
-        frames = self._frames
+    def _handle_frames(self) -> bool:
+        """Take the frames in that have come; tell whether they were records alone."""
+        frames, records_alone = self._frames, True
         try:
             while frames:
-                self._handle(frames.popleft())
+                frame = frames.popleft()
+                if frame.kind == Status.RECORDS_EMITTED:  # whatever else is going on
+                    self._dialogue.hear(frame)
+                    self.records.add(frame.body)
+                else:
+                    records_alone = False
+                    self._handle(frame)
         except ProtocolError:
             frames.clear()  # no later frame is trusted, and they may hold memory
             raise
+        return records_alone
+
+    def _hear_out(self, seconds: float, deliver: Callable[[], object]) -> None:
+        """Take in what the worker's user code still logs, until the worker ends.
+
+        What else comes is dropped. A worker that is blocked in sending goes on meanwhile.
+
+        Args:
+            seconds: how long, at most.
+            deliver: called whenever something has come.
+        """
+        if not self.records.wanted or self._dialogue.foreign_to:
+            return
+        deadline = time.monotonic() + seconds
+        self.worker.channel.interrupt()  # a thread that waits for items does so in vain
+        try:
+            while (left := deadline - time.monotonic()) > 0:
+                with_lock(self._reading, partial(self._receive_within, left))
+                deliver()
+        except (ChannelClosedError, ProtocolError):
+            pass  # that was all
 
     def _check_torn(self) -> None:
         if self._turn.torn and self._dialogue.state is not ParentState.DONE:
@@ -204,4 +258,4 @@ class Receiver(ABC):
             lifetime.park_at_exit()
             self._lose()
         else:
-            self.fail(error)
+            self._fail(error)

@@ -5,8 +5,10 @@ The protocol's tables decide, through `Dialogue`; this module carries out what t
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from . import _failures
@@ -16,14 +18,15 @@ from ._ledger import Ledger
 from ._passes import Pass
 from ._protocol.messages import EXHAUSTED
 from ._protocol.tables import ParentAction, ParentEvent, ParentState
-from ._receiving import Receiver
+from ._receiving import FAREWELL_SECONDS, Receiver
+from ._records import Origin, Records
 from ._stacks import Stack, await_stack
 from ._transport.interrupts import held_back
 from ._turn import Turn
 from .errors import ChannelClosedError, FarsideError, IterableClosedError, ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ._backends.base import Worker
     from ._options import Options
@@ -47,10 +50,14 @@ class Session(Receiver):
         length: how many items the iterable has said that it has, or None.
         timeout: seconds that an item may take, or None.
         ledger: what is counted of the passes.
+        records: what the worker's user code logs, on its way to the loggers.
     """
 
     def __init__(self, worker: Worker, backend: str, options: Options) -> None:
-        super().__init__(worker, Dialogue(worker), Turn(self._stop))
+        # Without a reference to the session: that would make a cycle.
+        origin = partial(_origin, worker, backend, options.name)
+        records = Records(origin, wanted=options.forward_logs)
+        super().__init__(worker, Dialogue(worker), Turn(self._stop), records)
         self.backend = backend
         self.used = False
         self.counts_items = options.buffer_size is not None
@@ -65,9 +72,7 @@ class Session(Receiver):
     @property
     def name(self) -> str:
         """What to call the worker in messages."""
-        name = self._options.name
-        own = "" if name is None else f"{name!r} "
-        return f"{self.backend} worker {own}({self.worker.label})"
+        return _name(self.worker, self.backend, self._options.name)
 
     # What the user wants --------------------------------------------------------------------
 
@@ -124,21 +129,16 @@ class Session(Receiver):
         Raises:
             IterableClosedError: there is no worker any more.
         """
-        stack = self._turn.run(self._ask_for_stack)
-        try:
-            return await_stack(stack, self._reading, self._receive_within)
-        except ChannelClosedError:
-            pass  # whoever receives next finds out how the worker has ended
-        except ProtocolError as error:
-            self.fail(error)
-        return None
+        text = self._stack()
+        self.records.deliver()
+        return text
 
     # The end --------------------------------------------------------------------------------
 
     def fail(self, error: FarsideError) -> None:
         """End the worker, since something went wrong on this side."""
-        self._turn.run(lambda: self._give_up(error))
-        self.close(kill=True)
+        self._fail(error)
+        self.records.deliver()
 
     def close(self, *, kill: bool = False) -> bool:
         """End the worker and wait for it; tell whether it has ended.
@@ -148,18 +148,12 @@ class Session(Receiver):
         """
         if self._dialogue.foreign_to:
             return True
-        self._turn.run(self._say_goodbye)
-        # A worker that is blocked in sending an item wakes up, and so does a thread that waits
-        # for one.
-        self.worker.channel.stop_receiving()
-        if self._turn.torn:  # perhaps nobody has told the worker
-            self.worker.channel.close()
-            kill = True
-        if kill:
-            self.worker.kill()
-        ended = self.worker.stop(self._options.shutdown_timeout)
-        self.worker.channel.close()
-        self._frames = deque()  # they may hold memory
+        problems: list[Exception] = []
+        deliver = partial(self.records.deliver_all, problems)
+        ended = self._end(kill=kill, seconds=self._options.shutdown_timeout / 2, deliver=deliver)
+        deliver()
+        if problems:
+            raise problems[0]
         return ended
 
     def abandon(self) -> None:
@@ -174,6 +168,37 @@ class Session(Receiver):
             self.worker.channel.close()
 
         held_back(leave)  # Ctrl-C would be swallowed in a finalizer, and the worker go on for ever
+
+    def _fail(self, error: FarsideError) -> None:
+        self._turn.run(lambda: self._give_up(error))
+        if not self._dialogue.foreign_to:
+            self._end(kill=True, seconds=FAREWELL_SECONDS, deliver=lambda: None)
+
+    def _end(self, *, kill: bool, seconds: float, deliver: Callable[[], object]) -> bool:
+        """End the worker; tell whether it has ended.
+
+        Args:
+            kill: do not give it time for an orderly end.
+            seconds: how long to listen to what its user code still logs.
+            deliver: called when it has logged something.
+        """
+        self._turn.run(self._say_goodbye)
+        if self._turn.torn:  # perhaps nobody has told the worker
+            self.worker.channel.close()
+            kill = True
+        if kill:
+            self.worker.kill()
+        begun = time.monotonic()
+        try:
+            self._hear_out(seconds, deliver)
+        finally:
+            # A worker that is blocked in sending wakes up, and so does a thread that waits.
+            self.worker.channel.stop_receiving()
+        waited = time.monotonic() - begun
+        ended = self.worker.stop(self._options.shutdown_timeout, waited=waited)
+        self.worker.channel.close()
+        self._frames = deque()  # they may hold memory
+        return ended
 
     # With the turn --------------------------------------------------------------------------
 
@@ -286,6 +311,25 @@ class Session(Receiver):
         method = None if self._call is None else self._call.method
         last, stack = self._pass.last_index, None
         with suppress(IterableClosedError):  # by another thread, just now
-            stack = self.stack()
+            stack = self._stack()
         error = _failures.timed_out(self.name, seconds, last, state, method=method, stack=stack)
-        self.fail(error)
+        self._fail(error)
+
+    def _stack(self) -> str | None:
+        stack = self._turn.run(self._ask_for_stack)
+        try:
+            return await_stack(stack, self._reading, self._receive_within)
+        except ChannelClosedError:
+            pass  # whoever receives next finds out how the worker has ended
+        except ProtocolError as error:
+            self._fail(error)
+        return None
+
+
+def _name(worker: Worker, backend: str, name: str | None) -> str:
+    own = "" if name is None else f"{name!r} "
+    return f"{backend} worker {own}({worker.label})"
+
+
+def _origin(worker: Worker, backend: str, name: str | None) -> Origin:
+    return Origin(_name(worker, backend, name), backend, worker.label)

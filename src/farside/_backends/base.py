@@ -71,16 +71,20 @@ class Worker(ABC):
     def disown(self) -> None:  # noqa: B027  most kinds have nothing to do
         """Let this process, a forked child of the parent, forget the worker."""
 
-    def stop(self, timeout: float) -> bool:
+    def stop(self, timeout: float, *, waited: float = 0.0) -> bool:
         """End it within about `timeout` seconds: wait, terminate and wait, kill and wait.
 
         Whoever calls has told it to end, by a command or by closing the channel.
 
+        Args:
+            timeout: seconds.
+            waited: how many of them have passed already.
+
         Returns:
             Whether it has ended.
         """
-        deadline = time.monotonic() + timeout
-        if self.wait(timeout / 2):
+        deadline = time.monotonic() + timeout - waited
+        if self.wait(max(0.0, timeout / 2 - waited)):
             return True
         if self.terminate() and self.wait(timeout / 4):
             return True

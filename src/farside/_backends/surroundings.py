@@ -12,7 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from .._transport import codec
-from .._worker import warning_filters
+from .._worker import log_levels, warning_filters
 from .._worker.info import WorkerInfo
 from .._worker.job import Job, Surroundings
 from ..errors import NotPicklableError
@@ -97,6 +97,8 @@ def job_of(
         info=info.fields(),
         environment=None if options.env is None else dict(options.env),
         finalizer_seconds=options.shutdown_timeout / 2,
+        forward_logs=options.forward_logs,
+        log_levels=log_levels.flatten() if options.forward_logs else None,
     )
 
 

@@ -35,7 +35,9 @@ class Courier:
     def __init__(self, send: Callable[[], bool]) -> None:
         self._send = send
         self._thread: threading.Thread | None = None
-        self._changing = threading.Lock()
+        # Reentrant, since a finalizer may call in the middle of anything.
+        self._changing = threading.RLock()
+        self._at_it = False
         self._idle = threading.Lock()  # held while there is nothing to do
         self._idle.acquire()
         self._over = False
@@ -46,9 +48,11 @@ class Courier:
             self._send()
 
     def _call(self) -> bool:
-        if self._idle.locked():
+        try:
             self._idle.release()
-        return self._thread is not None or self._over or self._start()
+        except RuntimeError:
+            pass  # called already
+        return self._at_it or self._thread is not None or self._over or self._start()
 
     def stop(self) -> None:
         """End the thread."""
@@ -59,14 +63,18 @@ class Courier:
             thread.join()
 
     def _start(self) -> bool:
-        # No daemon: subinterpreters have no such threads.
-        thread = threading.Thread(target=self._run, name="farside-courier", daemon=False)
         try:
+            self._at_it = True
+            # No daemon: subinterpreters have no such threads.
+            thread = threading.Thread(target=self._run, name="farside-courier", daemon=False)
             thread.start()
         except RuntimeError:
             return False
-        self._thread = thread
-        return True
+        else:
+            self._thread = thread
+            return True
+        finally:
+            self._at_it = False
 
     def _run(self) -> None:
         try:
@@ -87,7 +95,11 @@ class Courier:
         return not with_lock(self._changing, self._retire)
 
     def _retire(self) -> bool:
-        if self._idle.acquire(blocking=False):
-            return False  # called just now
-        self._thread = None
-        return True
+        try:
+            self._at_it = True
+            self._thread = None
+            if self._idle.acquire(blocking=False):  # called just now
+                self._thread = threading.current_thread()
+        finally:
+            self._at_it = False
+        return self._thread is None

@@ -10,6 +10,7 @@ from .._transport.credit import Window
 from .._transport.items import ATOMS, INT_LIMIT, STR_LIMIT, pack
 from .._transport.outbox import Outbox
 from ..errors import ChannelClosedError
+from . import forward
 from .calls import MethodCall, length_of
 from .courier import Courier
 from .failure import describe
@@ -59,7 +60,7 @@ def execute_iterable(
     except ChannelClosedError:
         pass  # nobody is there to be told
     finally:
-        execution.courier.stop()
+        execution.end()
 
 
 def refuse(channel: WorkerChannel, error: BaseException) -> None:
@@ -82,7 +83,6 @@ class Execution:
 
     Attributes:
         machine: the worker's half of the protocol.
-        courier: sends what has waited for long enough.
     """
 
     def __init__(
@@ -96,7 +96,8 @@ class Execution:
         self._window = Window(1, 0)  # the job tells
         self._outbox = Outbox(channel, self._window, 0)
         self._frames_before = 0  # as the courier has seen it last
-        self.courier = Courier(self._send_late)
+        self._courier = Courier(self._send_late)
+        self._forwarder = forward.Forwarder(channel, self._courier.call)
         self._iterable: Iterable[Any] = ()
         self._used_up = False
         self._body: codec.Body = b""  # of the command that was obeyed last
@@ -110,8 +111,12 @@ class Execution:
             self._window = Window(job.buffer_size, job.buffer_bytes)
             self._outbox = Outbox(self._channel, self._window, job.buffer_bytes)
             self._tell(job.info)
+            if job.forward_logs:
+                forward.start(self._forwarder, job.log_levels)
             fn, initializers, finalizers = load_call(job)
             self._finalizers.load(finalizers, job.finalizer_seconds)
+            if job.forward_logs:
+                forward.take_over(job.log_levels)
             for number, initializer in enumerate(initializers):
                 stage = f"initializer[{number}]"
                 initializer()
@@ -129,6 +134,16 @@ class Execution:
     def _tell(self, fields: Fields | None) -> None:
         self._info = None if fields is None else WorkerInfo(*fields)
         tell(self._info)
+
+    def end(self) -> None:
+        """Let the iterable go, and send the last that user code had to say."""
+        self._iterable = ()
+        self._courier.stop()
+        try:
+            self._forwarder.tell_dropped()
+            self._channel.flush()
+        except ChannelClosedError:
+            pass
 
     def obey(self) -> None:
         """Stand By, and whenever a command waits: take one, and do what the table says."""
@@ -221,7 +236,7 @@ class Execution:
         if channel.parent_waits() or outbox.is_full():
             outbox.flush()
         elif outbox.entries:
-            self.courier.call()
+            self._courier.call()
         stop = self._window.stop(channel.taken(epoch))
         while stop <= made:
             outbox.flush()
@@ -234,6 +249,7 @@ class Execution:
 
     def _send_late(self) -> bool:
         """Send, for the courier, what has waited for long enough; tell whether more waits."""
+        self._channel.flush()  # of what other threads have posted
         frames, self._frames_before = self._frames_before, self._outbox.frames
         if frames != self._outbox.frames:
             return True  # what waits has not waited since the last time

@@ -7,7 +7,7 @@ import sys
 
 from .._transport.allocate import use
 from .._transport.worker_pipes import PipeWorkerChannel
-from . import info
+from . import forward, info
 from .serve import serve
 
 
@@ -28,6 +28,10 @@ def main(commands: int, wakes: int, frames: int, memory: int) -> None:
         serve(channel)
     except SystemExit:
         pass  # raised by the listener when everything was over already
+    finally:
+        # Threads that go on, and exit handlers, must not write to what these numbers mean next.
+        forward.stop()
+        channel.retire()
 
 
 def _stop_helpers_of_multiprocessing() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, NamedTuple, TypeAlias
 
     from .info import Fields
+    from .log_levels import Levels
     from .warning_filters import PlainFilter
 
     Call: TypeAlias = tuple[
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
         info: Fields | None = None
         environment: dict[str, str] | None = None
         finalizer_seconds: float = 0.0
+        forward_logs: bool = False
+        log_levels: Levels | None = None
 
 else:
     Surroundings = namedtuple(
@@ -75,8 +78,10 @@ else:
             "info",
             "environment",
             "finalizer_seconds",
+            "forward_logs",
+            "log_levels",
         ],
-        defaults=(None, None, 0.0),
+        defaults=(None, None, 0.0, False, None),
     )
 
 JOB = 0

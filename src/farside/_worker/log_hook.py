@@ -1,0 +1,66 @@
+"""Takes the log records of a worker, as a handler of the root logger would.
+
+It is imported when something in the worker imports `logging`, which costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from . import forward, log_levels
+from .records import flatten_record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .log_levels import Levels
+
+_call_handlers = logging.Logger.callHandlers
+
+# Handlers may do things when they are collected: those taken off stay.
+_taken_off: list[logging.Handler] = []
+
+
+def install(levels: Levels | None) -> None:
+    """Take the records of all loggers from now on.
+
+    Not by a handler of the root logger: `logging.basicConfig` does nothing when there is one, and
+    `logging.config.dictConfig` takes those off that it has not made.
+    """
+    logging.Logger.callHandlers = _forward  # type: ignore[method-assign]
+    log_levels.install(levels)
+
+
+def take_over(levels: Levels | None) -> None:
+    """Take off all handlers that there are, since they are the parent's.
+
+    A forked worker has inherited them. In another they come from code that runs when a module is
+    imported, and that has run in the parent as well. The parent's loggers decide what is shown.
+    """
+    every = [logging.root, *logging.root.manager.loggerDict.values()]
+    for logger in every:
+        if isinstance(logger, logging.Logger):
+            _taken_off.extend(logger.handlers)
+            logger.handlers = []
+            logger.propagate = True
+    log_levels.install(levels)
+
+
+def _forward(self: logging.Logger, record: logging.LogRecord) -> None:
+    """Stand in for `logging.Logger.callHandlers`."""
+    forwarder = forward.current
+    forwarded = (
+        forwarder is not None
+        and _reaches_root(self)
+        and forwarder.forward(lambda: flatten_record(record))
+    )
+    # Without any handler it would print the record.
+    if not forwarded or self.hasHandlers():
+        _call_handlers(self, record)
+
+
+def _reaches_root(logger: logging.Logger) -> bool:
+    while logger.parent is not None:
+        if not logger.propagate:
+            return False
+        logger = logger.parent
+    return True
