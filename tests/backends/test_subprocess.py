@@ -6,6 +6,7 @@ import errno
 import multiprocessing
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -54,10 +55,20 @@ def test_a_worker_may_have_workers(subprocess_kind: Kind) -> None:
         assert list(told) == [[0, 1, 2]]
 
 
-def test_a_daemonic_process_may_not(subprocess_kind: Kind) -> None:
+def test_so_may_a_daemonic_one(subprocess_kind: Kind) -> None:
     with subprocess_kind.start(nested, daemon=True) as told:
-        with pytest.raises(BackendUnavailableError, match="start it with daemon=False"):
-            list(told)
+        assert list(told) == [[0, 1, 2]]
+
+
+def nested_in_threads() -> Iterator[list[list[int]]]:
+    with ThreadPoolExecutor(4) as pool:
+        yield [each for found in pool.map(lambda _: list(nested()), range(8)) for each in found]
+    assert multiprocessing.current_process().daemon
+
+
+def test_so_may_many_threads_of_a_daemonic_one() -> None:
+    with iterate_in_subprocess(nested_in_threads, daemon=True) as told:
+        assert list(told) == [[[0, 1, 2]] * 8]
 
 
 def ignore_sigterm() -> None:

@@ -263,15 +263,48 @@ def _start_sheltered(process: BaseProcess, method: str) -> None:
     A process that a fork server forks cannot have that: the server has one mask of signals for all.
     """
     if method == "forkserver":
-        process.start()
+        _start_anywhere(process)
         return
     if method == "spawn":  # the start of its resource tracker changes the mask
         multiprocessing.resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        process.start()
+        _start_anywhere(process)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_anywhere(process: BaseProcess) -> None:
+    """Start a process, in a daemonic one too, as those of a pool and of a DataLoader are.
+
+    multiprocessing forbids that, since nobody would end the children of a daemonic process when
+    that is terminated. Workers end by themselves.
+    """
+    if not multiprocessing.current_process().daemon and not _disguise.locked():
+        process.start()
+        return
+    with_lock(_disguise, lambda: _start_disguised(process))
+
+
+def _start_disguised(process: BaseProcess) -> None:
+    config: dict[str, Any] = getattr(multiprocessing.current_process(), "_config", {})
+    daemon = config.pop("daemon", False)
+    try:
+        process.start()
+    finally:
+        config["daemon"] = daemon
+
+
+_disguise = threading.Lock()
+
+
+def _renew_disguise() -> None:
+    global _disguise  # noqa: PLW0603  a process that was forked meanwhile never releases it
+    _disguise = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_disguise)
 
 
 def _context(options: Options) -> Any:
@@ -286,11 +319,6 @@ def _context(options: Options) -> Any:
 
 
 def _check(*, forks: bool) -> None:
-    if multiprocessing.current_process().daemon:
-        raise _unavailable(
-            "this process is a daemonic multiprocessing process, which may not have children; "
-            "start it with daemon=False"
-        )
     if forks and interpreters.inside():
         raise _unavailable("a subinterpreter cannot fork; use mp_context='spawn'")
     if forks and interpreters.alive():
