@@ -124,3 +124,14 @@ class Dies:
         yield from Buffers(self.count, self.nbytes)
         time.sleep(0.2)  # what was made is on its way, and may be lost with the process
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class FailsAfter:
+    """Yields some buffers, and fails."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from Buffers(self.count, 50_000)
+        raise ValueError("as wanted")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from farside import WorkerDiedError
 from farside.errors import PassSupersededError
-from tests.backends.producing import Buffers, Dies, arrays, check
+from tests.backends.producing import Buffers, Dies, FailsAfter, arrays, check
 from tests.kinds import take
 
 if TYPE_CHECKING:
@@ -205,3 +206,27 @@ def test_nothing_is_copied_for_a_user_who_keeps_nothing(kind: Kind) -> None:
         for number, item in enumerate(items):
             check(item, number, NBYTES)
         assert worker(items).channel.lessor.copies == 0
+
+
+def mapped() -> int:
+    """Return how many arenas this process has mapped."""
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        return sum("memfd:farside" in line for line in maps)
+
+
+@pytest.mark.parametrize("end", ["failure", "closed"])
+def test_what_has_ended_keeps_no_shared_memory(kind: Kind, end: str) -> None:
+    gc.collect()
+    before = mapped()
+    fn: Any = partial(FailsAfter, 3) if end == "failure" else partial(Buffers, 3, NBYTES)
+    items = kind.start(fn, arena_bytes=SMALL_ARENA, timeout=SECONDS)
+    kept = None
+    try:
+        deque(items, maxlen=0)
+    except ValueError as error:
+        kept = error
+    assert (kept is not None) == (end == "failure")
+    items.close()
+    gc.collect()
+    assert mapped() == before
+    assert items.state == "closed"
