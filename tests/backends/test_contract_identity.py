@@ -75,6 +75,11 @@ def test_each_finalizer_runs_though_an_earlier_one_fails(kind: Kind, tmp_path: P
     assert path.read_text() == "done"
 
 
+def test_the_parent_is_warned_of_a_finalizer_that_fails(kind: Kind) -> None:
+    with pytest.warns(FinalizerFailedWarning, match=r"finalizer\[0\] failed \(ZeroDivisionError"):
+        kind.start(list[int], finalizer=telling.fail).close()
+
+
 def test_a_finalizer_that_takes_too_long_is_no_hang(kind: Kind, tmp_path: Path) -> None:
     path = tmp_path / "told"
     finalizers = [jobs.spin_busily, write(path, "never")]
