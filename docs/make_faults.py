@@ -71,6 +71,7 @@ TEXTS: dict[str, Callable[[Outcome, Stage], str]] = {
     "goes on": lambda *_: "nothing: it goes on",
     "closes": lambda *_: "nothing: it is closed",
     "abandoned": lambda *_: "`WorkerAbandonedWarning`[^abandoned]",
+    "warns": lambda *_: "for a finalizer `FinalizerFailedWarning`",
     "ends the process": lambda outcome, _: f"**your process ends**, exit code {outcome.code}",
     "senseless": lambda *_: "nothing[^no-code]",
 }

@@ -93,6 +93,8 @@ TIMES_OUT = Outcome("times out")
 GOES_ON = Outcome("goes on")
 CLOSES = Outcome("closes")
 ABANDONED = Outcome("abandoned")
+WARNS = Outcome("warns")
+"""A finalizer has failed; otherwise it is closed."""
 
 
 class Way(NamedTuple):
@@ -155,6 +157,8 @@ class Row(NamedTuple):
     def _as_it_is_closed(self, outcome: Outcome) -> Outcome:
         if outcome.kind == "ends the process":
             return outcome
+        if self.stage == "finalizer" and outcome.kind == "fails":
+            return WARNS
         stuck_in_c = self.way in {"a blocking call", "a call that holds the GIL"}
         return ABANDONED if stuck_in_c and self.kind == SUBINTERPRETER else CLOSES
 
