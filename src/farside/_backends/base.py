@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from .._transport.channel import ParentChannel
 
 
-_KILLED_SECONDS = 0.5
-"""What a killed process is given at least: it ends for certain, but a busy machine takes time."""
+_LAST_SECONDS = 0.5
+"""What a worker is given in the end at least, however small the limit is."""
+
+_KILLED_SECONDS = 5.0
+"""What one is given that was killed: it ends for certain, but a busy machine takes time."""
 
 
 class Availability(NamedTuple):
@@ -88,8 +91,8 @@ class Worker(ABC):
             return True
         if self.terminate() and self.wait(timeout / 4):
             return True
-        self.kill()
-        return self.wait(max(timeout / 4, deadline - time.monotonic(), _KILLED_SECONDS))
+        last = _KILLED_SECONDS if self.kill() else _LAST_SECONDS
+        return self.wait(max(timeout / 4, deadline - time.monotonic(), last))
 
 
 class Backend(ABC):
