@@ -28,7 +28,7 @@ class ThreadBackend(Backend):
 
     def start(self, options: Options) -> ThreadWorker:
         # What else a process would need to be told, a thread of this process has.
-        job = pack(options, in_process=True)._replace(surroundings=None)
+        job = pack(options, in_process=True)._replace(surroundings=None, forward_logs=False)
         return ThreadWorker(job, options.arena_bytes)
 
 

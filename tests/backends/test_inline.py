@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
 import traceback
+import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -240,6 +242,20 @@ def test_allocated_memory_is_ordinary_memory() -> None:
         [(shared, content)] = items
     assert not shared
     assert content == bytes(100_000)
+
+
+def speaks() -> Iterator[int]:
+    logging.getLogger("tests.inline").warning("logged")
+    warnings.warn("warned", UserWarning, stacklevel=1)
+    yield 1
+
+
+def test_what_is_logged_and_warned_comes_once(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.warns(UserWarning, match="warned") as warned:
+        with inline(speaks) as items:
+            assert list(items) == [1]
+    assert len(warned) == 1
+    assert [record.getMessage() for record in caplog.records] == ["logged"]
 
 
 class Allocates:

@@ -43,7 +43,9 @@ class InlineBackend(Backend):
         # Pickled all the same: what other workers refuse is refused here, and fn is a copy.
         call = surroundings.pack_call(options, main_importable=True)
         name = surroundings.name_of(options)
-        return InlineWorker(surroundings.job_of(options, call, None, backend=self.name, name=name))
+        job = surroundings.job_of(options, call, None, backend=self.name, name=name)
+        # Loggers and warnings are the parent's own: a record that it is given would come back.
+        return InlineWorker(job._replace(forward_logs=False))
 
 
 class InlineWorker(Worker):
