@@ -28,17 +28,19 @@ _ALLOWED = {
         "_protocol", "_transport", "_backends", "_options", "_dialogue", "_turn", "_failures",
         "_records",
     },
-    "_passes": {"_protocol", "_transport", "_session", "_warn", "_loops"},
+    "_pass": {"_transport", "_loops"},
+    "_passes": {"_protocol", "_transport", "_session", "_pass", "_warn"},
     "_session": {
-        "_protocol", "_transport", "_backends", "_options", "_failures", "_passes", "_turn",
+        "_protocol", "_transport", "_backends", "_options", "_failures", "_pass", "_turn",
         "_calls", "_dialogue", "_receiving", "_records", "_stacks", "_ledger",
     },
     "_loops": set(),
-    "_ledger": {"_transport", "_passes"},
+    "_ledger": {"_transport", "_pass"},
     "_stats": {"_session"},
     "_async": {"_loops", "_passes", "_transport"},
     "_iterable": {
-        "_protocol", "_backends", "_options", "_session", "_passes", "_calls", "_failures",
+        "_protocol", "_backends", "_options", "_session", "_pass", "_passes", "_calls",
+        "_failures",
         "_warn", "_async", "_loops", "_stats",
     },
     "_api": {"_iterable", "_options"},
@@ -58,8 +60,11 @@ _FOR_TYPES_ONLY = {
     ("_calls", "_session"),
     ("_calls", "_worker"),
     ("_dialogue", "_backends"),
-    ("_passes", "_loops"),
-    ("_ledger", "_passes"),
+    ("_pass", "_loops"),
+    ("_pass", "_transport"),
+    ("_passes", "_pass"),
+    ("_iterable", "_pass"),
+    ("_ledger", "_pass"),
     ("_stats", "_session"),
     ("_failures", "_backends"),
     ("testing", "_iterable"),
@@ -117,7 +122,7 @@ def test_every_arrow_is_allowed() -> None:
 
 
 def test_the_reader_of_imports_sees_them() -> None:
-    assert _imports(_ROOT / "_session.py", types=False) >= {"_protocol", "_passes", "_failures"}
+    assert _imports(_ROOT / "_session.py", types=False) >= {"_protocol", "_pass", "_failures"}
     assert "_options" not in _imports(_ROOT / "_session.py", types=False)
     assert "_options" in _imports(_ROOT / "_session.py", types=True)
 

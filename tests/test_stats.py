@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from farside import Stats
-from farside._passes import Pass, enter_iteration_mode, iterate_results
+from farside._pass import Pass
+from farside._passes import enter_iteration_mode, iterate_results
 from farside._protocol.messages import Status
 from farside._stats import collect
 from tests import scripted

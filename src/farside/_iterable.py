@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._options import Options
-    from ._passes import Begin, Pass
+    from ._pass import Pass
+    from ._passes import Begin
     from ._stats import Stats
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ._transport.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from ._passes import Pass
+    from ._pass import Pass
 
 
 class Totals(NamedTuple):

@@ -15,7 +15,7 @@ from . import _failures
 from ._calls import Call, read_length
 from ._dialogue import Dialogue
 from ._ledger import Ledger
-from ._passes import Pass
+from ._pass import Pass
 from ._protocol.messages import EXHAUSTED
 from ._protocol.tables import ParentAction, ParentEvent, ParentState
 from ._receiving import FAREWELL_SECONDS, Receiver
