@@ -66,9 +66,9 @@ if TYPE_CHECKING:
 else:
     WorkerEnds = namedtuple("WorkerEnds", ["commands", "wakes", "frames", "memory"])
 
-_DAY_MS = 86_400_000
-"""Milliseconds to wait when there is no limit: they fit a C int, and waking up once a day does no
-harm."""
+_LOOK_MS = 1000
+"""Milliseconds to wait at a time when there is no limit. Python can miss a signal that comes just as
+a wait begins, while another thread takes the GIL; Ctrl-C is then heard a second late, not never."""
 
 _PIPE_BYTES = 1 << 18
 """What the pipe of frames holds, where that can be chosen: as much as may wait by default."""
@@ -235,7 +235,7 @@ class PipeParentChannel(ParentChannel):
         self._attention[PARENT_WAITS] = 1
         try:
             while True:
-                if self._wait(deadline, _DAY_MS):
+                if self._wait(deadline, _LOOK_MS):
                     if self._take_in(into) or self._is_interrupted():
                         return True
                 elif deadline is not None and time.monotonic() >= deadline:
