@@ -67,8 +67,8 @@ else:
     WorkerEnds = namedtuple("WorkerEnds", ["commands", "wakes", "frames", "memory"])
 
 _LOOK_MS = 1000
-"""Milliseconds to wait at a time when there is no limit. Python can miss a signal that comes just as
-a wait begins, while another thread takes the GIL; Ctrl-C is then heard a second late, not never."""
+"""Milliseconds to wait at a time when there is no limit. Python can miss a signal that comes as a
+wait begins, while another thread takes the GIL; Ctrl-C is then heard a second late, not never."""
 
 _PIPE_BYTES = 1 << 18
 """What the pipe of frames holds, where that can be chosen: as much as may wait by default."""
