@@ -41,6 +41,13 @@ def test_nothing_has_happened() -> None:
     assert "0 items (0 B) in 0 passes, 0.0 ms, 0 items/s" in str(Stats())
 
 
+def test_one_of_each() -> None:
+    text = str(Stats(items=1, passes=1, buffered_items=1, buffer_size=1, copies=1))
+    assert "1 item (0 B) in 1 pass, " in text
+    assert "buffer: 1 item and 0 B wait; limit: 1 item" in text
+    assert "; 1 copy\n" in text
+
+
 def test_they_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Stats().items = 1  # type: ignore[misc]

@@ -75,16 +75,17 @@ class Stats:
     def __str__(self) -> str:
         """Return the figures as a text of some lines, for people."""
         rate = self.items / self.elapsed_seconds if self.elapsed_seconds else 0.0
-        limit = "goes by bytes" if self.buffer_size is None else f"{self.buffer_size} items"
+        limit = "goes by bytes" if self.buffer_size is None else _count(self.buffer_size, "item")
         waited = f"the parent waited {self._share('parent')}, the worker {self._share('worker')}"
-        wait = f"{self.buffered_items} items and {_size(self.buffered_bytes)} wait"
+        wait = f"{_count(self.buffered_items, 'item')} and {_size(self.buffered_bytes)} wait"
         used, peak = _size(self.arena_bytes_used), _size(self.arena_bytes_peak)
         return (
-            f"{self.items} items ({_size(self.bytes)}) in {self.passes} passes, "
+            f"{_count(self.items, 'item')} ({_size(self.bytes)}) in "
+            f"{_count(self.passes, 'pass', 'passes')}, "
             f"{_time(self.elapsed_seconds)}, {rate:.0f} items/s\n"
             f"bottleneck: {self.bottleneck} ({waited})\n"
             f"buffer: {wait}; limit: {limit}\n"
-            f"arena: {used} used, {peak} at most; {self.copies} copies\n"
+            f"arena: {used} used, {peak} at most; {_count(self.copies, 'copy', 'copies')}\n"
             f"start: {_time(self.startup_seconds)}"
         )
 
@@ -92,6 +93,10 @@ class Stats:
         seconds: float = getattr(self, f"{side}_wait_seconds")
         share = seconds / self.elapsed_seconds if self.elapsed_seconds else 0.0
         return f"{_time(seconds)}, {share:.0%}"
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
 def _time(seconds: float) -> str:

@@ -45,6 +45,8 @@ def test_usage(arguments: list[str], message: str, capsys: pytest.CaptureFixture
         (["doctor", "samples"], "'samples' names no factory; write module:callable"),
         (["doctor", ":x"], "':x' names no factory"),
         (["doctor", "no_such:x"], "no_such cannot be imported (ModuleNotFoundError: "),
+        (["doctor", "./samples.py:x"], "./samples.py is a path; write the name of the module"),
+        (["doctor", "docs/conf.py:x"], "docs/conf.py is a path"),
         (["doctor", "tests.cli.factories:nope"], "tests.cli.factories has no nope"),
         (["doctor", "tests.cli.factories:not_callable"], "is not callable (int)"),
         (["doctor", "tests.cli.factories:needs"], "without arguments (missing a required"),

@@ -27,6 +27,11 @@ def load(name: str) -> Callable[[], Any]:
     module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute):
         raise CommandError(f"{name!r} names no factory; write module:callable, as in samples:train")
+    if os.sep in module_name or (module_name.endswith(".py") and os.path.isfile(module_name)):
+        raise CommandError(
+            f"{module_name} is a path; write the name of the module, as in samples:train, "
+            "and run from the folder that has it"
+        )
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:

@@ -107,7 +107,7 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     bench = commands.add_parser(
         "bench",
-        help="measure the backends on this machine, in half a minute",
+        help="measure the backends on this machine, in some fifteen seconds",
         description="Measure how fast each backend starts, and moves items of several kinds.",
         epilog=_EPILOG,
     )
