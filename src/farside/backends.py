@@ -13,7 +13,7 @@ from ._backends.base import Availability, Backend, ExitStatus, Worker
 from ._backends.surroundings import pack
 from ._options import Options
 from ._transport.channel import ParentChannel, WorkerChannel
-from ._transport.pipes import WorkerEnds, open_channel
+from ._transport.opening import WorkerEnds, open_channel
 from ._transport.worker_pipes import PipeWorkerChannel
 from ._worker.job import Job
 from ._worker.serve import serve

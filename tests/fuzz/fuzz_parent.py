@@ -85,7 +85,7 @@ def frame(source: Source) -> bytes:
 def check(source: Source) -> None:
     """Check that a parent gives items or an error of farside, whatever it is sent."""
     from farside._transport import frames
-    from farside._transport.pipes import open_channel
+    from farside._transport.opening import open_channel
     from farside.errors import FarsideError
 
     frames._GROWTH = 1 << 17

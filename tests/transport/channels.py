@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from farside._transport.descriptors import Descriptor
-from farside._transport.pipes import WorkerEnds, open_channel
+from farside._transport.opening import WorkerEnds, open_channel
 from farside._transport.worker_pipes import PipeWorkerChannel
 from farside.testing import ChannelPair
 

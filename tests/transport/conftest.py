@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from farside._transport.pipes import PipeParentChannel, WorkerEnds, open_channel
+from farside._transport.opening import WorkerEnds, open_channel
+from farside._transport.pipes import PipeParentChannel
 from farside._transport.worker_pipes import PipeWorkerChannel
 from tests.transport.boxed import Boxed
 from tests.transport.channels import ARENA, TRANSPORTS, Make, close_all, pipe_worker

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from farside._transport import frames
 from farside._transport.frames import HEADER_SIZE, MAX_REFS, Decoder, Frame, Ref, header
 from farside._transport.memory import SLOTS
-from farside._transport.pipes import PipeParentChannel, WorkerEnds
+from farside._transport.opening import WorkerEnds
+from farside._transport.pipes import PipeParentChannel
 from farside.errors import ProtocolError
 from tests.transport.background import SECONDS
 from tests.transport.channels import ARENA

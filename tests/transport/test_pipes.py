@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from farside._transport import pipe_io, pipes
 from farside._transport.frames import HEADER_SIZE, Decoder, Frame, header
-from farside._transport.pipes import PipeParentChannel, WorkerEnds, open_channel
+from farside._transport.opening import WorkerEnds, open_channel
+from farside._transport.pipes import PipeParentChannel
 from farside._transport.worker_pipes import PipeWorkerChannel
 from farside.errors import ChannelClosedError, ProtocolError
 from tests.transport.background import SECONDS, Background
@@ -166,7 +167,7 @@ def test_when_descriptors_run_out_none_is_left_behind(monkeypatch: pytest.Monkey
 
 SIGPIPE_SCRIPT = """\
 import signal
-from farside._transport.pipes import open_channel
+from farside._transport.opening import open_channel
 from farside.errors import ChannelClosedError
 
 {before}

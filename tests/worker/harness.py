@@ -13,7 +13,7 @@ from farside._protocol.messages import Cmd, Status
 from farside._transport.codec import dumps, loads
 from farside._transport.frames import Frame
 from farside._transport.items import decode, unpack
-from farside._transport.pipes import open_channel
+from farside._transport.opening import open_channel
 from farside._transport.worker_pipes import PipeWorkerChannel
 from farside._worker.execute import execute_iterable
 from farside._worker.failure import Failure

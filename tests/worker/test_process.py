@@ -13,7 +13,8 @@ import pytest
 from farside._protocol.messages import Cmd, Status
 from farside._transport.descriptors import Descriptor, bequeathed, pipe
 from farside._transport.frames import Frame
-from farside._transport.pipes import PipeParentChannel, open_channel
+from farside._transport.opening import open_channel
+from farside._transport.pipes import PipeParentChannel
 from farside._worker import listener
 from farside._worker.job import Job
 from farside._worker.process import main

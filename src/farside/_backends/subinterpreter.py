@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .._transport import codec
 from .._transport.interrupts import held_back
-from .._transport.pipes import open_channel
+from .._transport.opening import open_channel
 from .._worker.job import JOB
 from ..errors import BackendUnavailableError, ChannelClosedError
 from . import interpreters, lifetime, surroundings
@@ -18,7 +18,8 @@ from .base import Availability, Backend, ExitStatus, Worker
 
 if TYPE_CHECKING:
     from .._options import Options
-    from .._transport.pipes import PipeParentChannel, WorkerEnds
+    from .._transport.opening import WorkerEnds
+    from .._transport.pipes import PipeParentChannel
 
 # Plain data only crosses into the interpreter, as source text.
 _BOOTSTRAP = """\

@@ -16,7 +16,6 @@ import termios
 import threading
 import time
 from array import array
-from collections import namedtuple
 from functools import partial
 from itertools import repeat
 from math import ceil
@@ -36,11 +35,11 @@ from .board import (
     taken_word,
 )
 from .channel import Gauges, ParentChannel
-from .descriptors import Bell, Descriptor, opened, pipe
+from .descriptors import Bell, Descriptor, opened
 from .frames import Decoder
 from .interrupts import held_back, try_lock, with_lock
 from .leases import Lessor
-from .memory import BOARD_BYTES, SLOTS, Mapping, create
+from .memory import BOARD_BYTES, SLOTS, Mapping
 from .pipe_io import check_gone
 from .readiness import Readiness
 from .sender import Sender
@@ -50,28 +49,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Iterable, Sequence
-    from typing import NamedTuple
 
     from .codec import Part
     from .frames import Frame
 
-    class WorkerEnds(NamedTuple):
-        """The worker's ends of the pipes, and the shared memory."""
-
-        commands: Descriptor
-        wakes: Descriptor
-        frames: Descriptor
-        memory: Descriptor
-
-else:
-    WorkerEnds = namedtuple("WorkerEnds", ["commands", "wakes", "frames", "memory"])
-
 _LOOK_MS = 1000
 """Milliseconds to wait at a time when there is no limit. Python can miss a signal that comes as a
 wait begins, while another thread takes the GIL; Ctrl-C is then heard a second late, not never."""
-
-_PIPE_BYTES = 1 << 18
-"""What the pipe of frames holds, where that can be chosen: as much as may wait by default."""
 
 _SOON_MS = 1
 """Milliseconds to wait for a worker that sends many items at a time before it is told."""
@@ -88,44 +72,6 @@ again meanwhile; so often it takes about a millisecond."""
 _NO_BOARD = memoryview(bytearray(BOARD_BYTES)).cast("Q")
 """Where what is said to a worker that is gone goes."""
 _NO_BOARD[WANTED] = NOTHING
-
-
-def open_channel(arena_bytes: int) -> tuple[PipeParentChannel, WorkerEnds]:
-    """Open a channel.
-
-    Args:
-        arena_bytes: size of the arena; 0 for none.
-
-    Returns:
-        The parent's side, and the ends that the backend hands to the worker and then closes.
-
-    Raises:
-        OSError: no file descriptors are left, or no memory.
-    """
-    made: list[Descriptor] = []
-    try:
-        for _ in range(3):
-            made += pipe()
-        commands, send_commands, wakes, send_wakes, receive_frames, frames = made
-        _widen(frames.fileno())
-        memory = create(arena_bytes)
-        made.append(memory)
-        mapping = Mapping(memory.fileno())
-        parent = PipeParentChannel(send_commands, send_wakes, receive_frames, mapping)
-    except BaseException:
-        for each in made:  # at once: who keeps the exception does not keep them
-            each.close()
-        raise
-    return parent, WorkerEnds(commands, wakes, frames, memory)
-
-
-def _widen(fd: int) -> None:
-    """Let a pipe hold more than its default: each time it is full or empty, a side is woken."""
-    if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux, and Python's module has it from 3.10 on
-        try:
-            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        except OSError:
-            pass  # the user has too many large pipes; this one then stays as it is
 
 
 class PipeParentChannel(ParentChannel):
