@@ -137,25 +137,27 @@ def iterate_in_subinterpreter(
     It has a GIL of its own, and starts faster and costs less memory than a process. It cannot be
     killed, and a crash in it ends the whole process.
 
+    `iterate_in_subprocess` has the details of the arguments that both take.
+
     Args:
-        fn: makes the iterable; see `iterate_in_subprocess`.
-        buffer_size: see `iterate_in_subprocess`.
-        initializer: see `iterate_in_subprocess`.
-        timeout: see `iterate_in_subprocess`.
-        init_timeout: see `iterate_in_subprocess`.
+        fn: makes the iterable. It is called once, in the worker.
+        buffer_size: how many finished items may wait. None: goes by ``buffer_bytes``.
+        initializer: called in the worker first: a function, or several.
+        timeout: seconds without an item, after which the worker is ended. None: no limit.
+        init_timeout: seconds for the start, if another limit than ``timeout`` shall hold.
         fallback: ``"subprocess"`` takes over, with a `BackendFallbackWarning`, where a
             subinterpreter cannot be had: this Python has none, or an extension module (such as
             NumPy's) refuses to load in one, before any item was taken. None: raise instead.
             (`iterate_in_worker` also takes options for the subprocess.)
-        buffer_bytes: see `iterate_in_subprocess`.
-        arena_bytes: see `iterate_in_subprocess`.
-        shutdown_timeout: see `iterate_in_subprocess`.
-        finalizer: see `iterate_in_subprocess`.
-        name: see `iterate_in_subprocess`.
-        worker_index: see `iterate_in_subprocess`.
-        worker_count: see `iterate_in_subprocess`.
-        seed: see `iterate_in_subprocess`.
-        forward_logs: see `iterate_in_subprocess`.
+        buffer_bytes: byte budget of the automatic buffer. Default: 1 MiB.
+        arena_bytes: size of the memory that carries large contents. Default: 1 GiB.
+        shutdown_timeout: seconds that ``close()`` may take. Default: 4.
+        finalizer: called in the worker before it ends: a function, or several.
+        name: what to call the worker. Default: a number.
+        worker_index: which one of several workers this is. Default: 0.
+        worker_count: how many workers there are. Default: 1.
+        seed: a number, for `get_worker_info`. None: a random one.
+        forward_logs: let log records and warnings go to the parent. Default: True.
 
     Returns:
         An iterable that can be iterated again and again. The worker stands by.
@@ -220,30 +222,33 @@ def iterate_in_worker(
 ) -> RemoteIterable[T]:
     """Run an iterable in the best worker that can be had here.
 
+    `iterate_in_subprocess` has the details of the arguments that both take.
+
     Args:
-        fn: makes the iterable; see `iterate_in_subprocess`.
+        fn: makes the iterable. It is called once, in the worker.
         backend: ``"subprocess"``, ``"subinterpreter"``, or ``"auto"``: a subinterpreter from
             Python 3.14 on, and a subprocess on older Pythons. What was taken, and why, is in
-            `RemoteIterable.backend` and `RemoteIterable.backend_reason`.
-        buffer_size: see `iterate_in_subprocess`.
-        initializer: see `iterate_in_subprocess`.
-        mp_context: see `iterate_in_subprocess`. A subinterpreter has no use for it; it is kept
+            `RemoteIterable.backend` and `RemoteIterable.backend_reason`. ``"inline"`` runs it in
+            the calling thread, for debugging; `register_backend` adds names.
+        buffer_size: how many finished items may wait. None: goes by ``buffer_bytes``.
+        initializer: called in the worker first: a function, or several.
+        mp_context: start method of a subprocess. A subinterpreter has no use for it; it is kept
             for the case that a subprocess takes over.
-        timeout: see `iterate_in_subprocess`.
-        init_timeout: see `iterate_in_subprocess`.
-        daemon: see `iterate_in_subprocess`, and `mp_context`.
+        timeout: seconds without an item, after which the worker is ended. None: no limit.
+        init_timeout: seconds for the start, if another limit than ``timeout`` shall hold.
+        daemon: whether a subprocess is a daemonic one.
         fallback: see `iterate_in_subinterpreter`. ``"auto"`` uses it when an extension module
             refuses to load in the subinterpreter.
-        buffer_bytes: see `iterate_in_subprocess`.
-        arena_bytes: see `iterate_in_subprocess`.
-        shutdown_timeout: see `iterate_in_subprocess`.
-        finalizer: see `iterate_in_subprocess`.
-        env: see `iterate_in_subprocess`. ``backend="auto"`` then takes a subprocess.
-        name: see `iterate_in_subprocess`.
-        worker_index: see `iterate_in_subprocess`.
-        worker_count: see `iterate_in_subprocess`.
-        seed: see `iterate_in_subprocess`.
-        forward_logs: see `iterate_in_subprocess`.
+        buffer_bytes: byte budget of the automatic buffer. Default: 1 MiB.
+        arena_bytes: size of the memory that carries large contents. Default: 1 GiB.
+        shutdown_timeout: seconds that ``close()`` may take. Default: 4.
+        finalizer: called in the worker before it ends: a function, or several.
+        env: environment variables for the worker. ``backend="auto"`` then takes a subprocess.
+        name: what to call the worker. Default: a number.
+        worker_index: which one of several workers this is. Default: 0.
+        worker_count: how many workers there are. Default: 1.
+        seed: a number, for `get_worker_info`. None: a random one.
+        forward_logs: let log records and warnings go to the parent. Default: True.
 
     Returns:
         An iterable that can be iterated again and again. The worker stands by.
