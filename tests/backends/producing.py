@@ -60,21 +60,6 @@ def reuse_array(count: int) -> Iterator[Any]:
         yield array
 
 
-def mixed(count: int) -> Iterator[Any]:
-    """Yield items of all kinds and sizes in turn."""
-    for number in range(count):
-        yield mixed_item(number)
-
-
-def mixed_item(number: int) -> Any:
-    """Make an item that is compared with ``==``."""
-    kinds: tuple[Any, ...] = (
-        number, None, f"text {number}", {"n": number}, number * 0.5, "é" * (number % 2000),
-        bytes([number % 256]) * 9000, [number] * 50, bytearray(70_000), 1 << 70, ("x" * 12_000, {}),
-    )  # fmt: skip
-    return kinds[number * 31 % 97 % len(kinds)]
-
-
 class Counted:
     """Numbers or buffers without end; a file has one byte for each that was begun."""
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from farside.testing.jobs import mixed, mixed_item
 from tests import jobs
-from tests.backends.producing import Bursts, Counted, mixed, mixed_item, reuse, reuse_array
+from tests.backends.producing import Bursts, Counted, reuse, reuse_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,6 +13,7 @@ import pytest
 
 from farside import NotPicklableError
 from farside._transport import codec
+from farside.testing.jobs import Factory
 from tests import jobs
 from tests.kinds import take
 
@@ -21,27 +22,6 @@ if TYPE_CHECKING:
 
     from farside import RemoteIterable
     from tests.kinds import Kind
-
-
-class Factory:
-    """A callable object, and one with methods."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def __call__(self) -> list[int]:
-        return list(range(self.count))
-
-    def method(self) -> Iterator[int]:
-        yield from self()
-
-    @classmethod
-    def of_class(cls) -> list[int]:
-        return cls(3)()
-
-    @staticmethod
-    def static() -> tuple[int, ...]:
-        return (0, 1, 2)
 
 
 def function() -> Iterator[int]:
