@@ -5,13 +5,16 @@ from __future__ import annotations
 import multiprocessing
 from fractions import Fraction
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from farside import iterate_in_subinterpreter, iterate_in_subprocess, iterate_in_worker
 from farside._options import BUFFER_BYTES, SHUTDOWN_SECONDS, check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def _check(**options: Any) -> Any:
@@ -35,6 +38,16 @@ def test_fn_must_be_callable(value: object) -> None:
     with pytest.raises(TypeError, match=r"fn=.* is not callable; pass a function") as caught:
         check(value, backend="auto")
     assert repr(value) in str(caught.value)
+
+
+def test_a_generator_is_not_its_function() -> None:
+    def count() -> Iterator[int]:
+        yield 1
+
+    with pytest.raises(TypeError, match=r"such as count itself, or functools\.partial\(count, "):
+        check(count(), backend="auto")
+    with pytest.raises(TypeError, match=r"such as functools\.partial\(range, 10\)"):
+        check((n for n in range(3)), backend="auto")
 
 
 @pytest.mark.parametrize("name", ["buffer_size", "buffer_bytes"])

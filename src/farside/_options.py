@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import GeneratorType
 from typing import Any
 
 from ._backends import registry
@@ -113,9 +114,12 @@ def _fn(value: Any) -> Callable[[], Iterable[Any]]:
     if callable(value):
         fn: Callable[[], Iterable[Any]] = value  # what it returns shows in the worker
         return fn
+    example = "functools.partial(range, 10)"
+    if isinstance(value, GeneratorType) and (name := value.__name__).isidentifier():
+        example = f"{name} itself, or functools.partial({name}, ...) if it takes arguments"
     raise TypeError(
         f"fn={value!r} is not callable; pass a function without arguments that returns the "
-        "iterable, such as functools.partial(range, 10)"
+        f"iterable, such as {example}"
     )
 
 

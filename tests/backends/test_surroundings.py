@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import sys
+import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -94,6 +96,17 @@ def test_main_that_cannot_be_imported_without_cloudpickle(monkeypatch: pytest.Mo
 
 def test_a_text_that_mentions_main_is_no_reference() -> None:
     assert not surroundings._refers_to_main(pickle.dumps("see if __name__ == '__main__' below"))
+
+
+@pytest.mark.parametrize("hidden", [[], ["cloudpickle"]])
+def test_what_never_pickles_is_to_be_made_in_the_worker(
+    monkeypatch: pytest.MonkeyPatch, hidden: list[str]
+) -> None:
+    for module in hidden:
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(NotPicklableError, match=r"fn=.* does not pickle") as caught:
+        surroundings.pack(check(partial(list, threading.Lock()), backend="auto"))
+    assert str(caught.value).endswith("; let fn or an initializer make in the worker what does not")
 
 
 def test_what_fails_in_cloudpickle_too() -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _hiding = threading.RLock()
 
 _CURE = "define it at the top level of a module that the worker can import, or install cloudpickle"
+_MAKE_THERE = "let fn or an initializer make in the worker what does not"
 
 
 def pack(
@@ -184,9 +185,12 @@ def pack_call(options: Options, *, main_importable: bool) -> bytes:
             f"{_culprit(options, by_value=False)} refers to __main__, which a worker cannot import "
             f"here (an interactive session, -c, standard input, or python -m package); {_CURE}"
         )
+    # What has no importable name is a PicklingError or an AttributeError. A TypeError is a lock, a
+    # file or a generator, wherever it is defined.
+    cure = _MAKE_THERE if isinstance(problem, TypeError) else _CURE
     raise NotPicklableError(
         f"{_culprit(options, by_value=True)} cannot be sent to a worker, it does not pickle "
-        f"({type(problem).__name__}: {problem}); {_CURE}"
+        f"({type(problem).__name__}: {problem}); {cure}"
     ) from problem
 
 
