@@ -180,5 +180,6 @@ def test_a_report_that_cannot_be_read(body: bytes) -> None:
 def test_a_length() -> None:
     assert read_length(b"") is None
     assert read_length(bytearray(b"70")) == 70
-    with pytest.raises(ProtocolError):
-        read_length(b"-1")
+    for odd in (b"-1", b"9" * 5000):
+        with pytest.raises(ProtocolError):
+            read_length(odd)

@@ -77,6 +77,50 @@ def test_an_attribute_that_raises_is_no_harm() -> None:
     assert "text" in str(error)
 
 
+class NoHeir(ValueError):
+    """No class can be derived from it, by the means of a class that would end the program."""
+
+    def __init_subclass__(cls) -> None:
+        raise SystemExit(3)
+
+
+class KeepsArguments(ValueError):
+    def __getattribute__(self, name: str) -> Any:
+        if name == "args":
+            raise SystemExit(3)
+        return super().__getattribute__(name)
+
+
+def with_odd_notes() -> ValueError:
+    error: Any = ValueError("noted")
+    error.__notes__ = 5
+    return error  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    "original", [NoHeir("x"), KeepsArguments("x"), with_odd_notes()], ids=["heir", "args", "notes"]
+)
+def test_a_class_that_does_not_behave_arrives_as_text(original: Exception) -> None:
+    error = arrive(original)
+    assert type(error) is WorkerIterationError
+    assert error.original_type == describe(original, "next", 0).type_name
+    assert isinstance(error.__cause__, RemoteTraceback)
+
+
+class Interrupted(Exception):
+    def __reduce__(self) -> Any:
+        return interrupt, ()
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt  # as Ctrl-C does, while a module is imported for it
+
+
+def test_ctrl_c_while_an_exception_is_unpickled_is_not_swallowed() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        arrive(Interrupted())
+
+
 def test_what_does_not_pickle_arrives_as_text() -> None:
     original = ValueError(iter_of_nothing())
     error = arrive(original, "initializer", None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from . import _failures
 from ._protocol.tables import ParentState
 from ._transport import codec
+from ._transport.brief import brief
 from ._transport.items import decode, unpack
 from .errors import NotPicklableError, ProtocolError
 
@@ -106,9 +107,13 @@ def read_length(body: bytes | bytearray) -> int | None:
     Raises:
         ProtocolError: it cannot be read.
     """
-    if body and not body.isdigit():
+    if body and not (body.isdigit() and len(body) <= _LENGTH_DIGITS):
         raise ProtocolError("the worker sent a length that is none")
     return int(body) if body else None
+
+
+_LENGTH_DIGITS = 20
+"""Of the largest number that ``len()`` returns, and one more; ``int()`` refuses thousands."""
 
 
 def _pack(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Part]:
@@ -119,7 +124,7 @@ def _pack(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequenc
     except Exception as error:  # __reduce__ is user code
         raise NotPicklableError(
             f"the arguments of {method!r} cannot be sent to the worker, they do not pickle "
-            f"({type(error).__name__}: {error}); pass something that does"
+            f"({brief(error)}); pass something that does"
             + ("" if codec.has_cloudpickle() else ", or install cloudpickle")
         ) from error
 
@@ -139,5 +144,5 @@ def _result(session: Session, call: Call) -> Any:
     except Exception as error:
         raise NotPicklableError(
             f"what {call.method!r} returned in the {session.name} does not unpickle here "
-            f"({type(error).__name__}: {error}); make what it refers to importable in the parent"
+            f"({brief(error)}); make what it refers to importable in the parent"
         ) from error

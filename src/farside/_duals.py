@@ -21,6 +21,8 @@ def thaw(data: bytes | None) -> BaseException | None:
     try:
         frozen = codec.loads(data)
         return frozen if isinstance(frozen, BaseException) else _make(*frozen)
+    except KeyboardInterrupt:
+        raise
     except BaseException:  # user code; the failure then arrives as text
         return None
 

@@ -169,7 +169,17 @@ def to_exception(failure: Failure, worker: str, method: str = "") -> FarsideErro
         An exception that is the farside class and, where that can be built, the original type
         as well; the original exception is its cause, the worker's traceback the cause of that.
     """
-    original = thaw(failure.exception)
+    try:
+        return _build(failure, thaw(failure.exception), worker, method)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # user code: the class of the original may do anything; text always works
+        return _build(failure, None, worker, method)
+
+
+def _build(
+    failure: Failure, original: BaseException | None, worker: str, method: str
+) -> FarsideError:
     error = _pickling_error(failure, worker, method) or _failed_error(
         failure, original, worker, method
     )

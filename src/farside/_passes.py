@@ -10,6 +10,7 @@ from pickle import loads
 from typing import TYPE_CHECKING, Any
 
 from ._protocol.tables import ParentState
+from ._transport.brief import brief
 from ._transport.items import all_atoms, decode, unpack
 from ._warn import warn
 from .errors import ExhaustedIteratorWarning, NotPicklableError, ProtocolError
@@ -206,7 +207,7 @@ def _not_here(session: Session, index: int, error: Exception) -> NotPicklableErr
     missing = isinstance(error, (ImportError, AttributeError))
     return NotPicklableError(
         f"the item of index {index} came from the {session.name} and does not unpickle here "
-        f"({type(error).__name__}: {error})"
+        f"({brief(error)})"
         + ("; make what it refers to importable in the parent" if missing else ""),
         item_index=index,
     )

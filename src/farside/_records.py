@@ -9,6 +9,7 @@ import warnings
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ._transport.brief import brief
 from ._transport.interrupts import try_lock
 from ._worker.records import DROPPED, RECORD, WARNING
 from .errors import ProtocolError
@@ -116,7 +117,7 @@ def _thaw(frozen: bytes) -> Any:
     try:
         return pickle.loads(frozen)
     except Exception as error:  # it is something that only the worker can import
-        return f"<does not unpickle here ({type(error).__name__}: {error})>"
+        return f"<does not unpickle here ({brief(error)})>"
 
 
 def _warn(

@@ -78,6 +78,40 @@ def deep_here() -> list[Any]:
     return [1, DeepHere()]
 
 
+class Mute(ValueError):
+    def __str__(self) -> str:
+        raise KeyError("no text")
+
+
+def be_mute() -> None:
+    raise Mute
+
+
+class MuteHere:
+    """Cannot be unpickled, and the reason has no text."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return be_mute, ()
+
+
+class MuteThere:
+    """Cannot be pickled, and the reason has no text."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise Mute
+
+
+class MutePlace:
+    """Has an item, and a result of a method, that cannot be unpickled."""
+
+    def __iter__(self) -> Iterator[Any]:
+        yield 0
+        yield MuteHere()
+
+    def get(self, _: object = None) -> Any:
+        return MuteHere()
+
+
 class ItsOwn:
     """Its own iterator."""
 

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import ExhaustedIteratorWarning, NotPicklableError, WorkerIterationError
+from farside import (
+    ExhaustedIteratorWarning,
+    FinalizerFailedWarning,
+    NotPicklableError,
+    WorkerIterationError,
+)
 from tests import jobs
 from tests.faults import odd
 from tests.kinds import take
@@ -69,6 +74,25 @@ def test_what_is_too_deep_to_unpickle(kind: Kind) -> None:
     assert isinstance(error, NotPicklableError)
     assert "RecursionError" in str(error)
     assert "importable" not in str(error)
+
+
+def test_reasons_that_have_no_text(kind: Kind) -> None:
+    with kind.start(odd.MutePlace) as place:
+        with pytest.raises(NotPicklableError, match="Mute"):
+            place.call("get")
+        with pytest.raises(NotPicklableError, match="Mute"):
+            place.call("get", odd.MuteThere())
+        results = iter(place)
+        assert next(results) == 0
+        with pytest.raises(NotPicklableError, match="Mute") as caught:
+            next(results)
+        assert caught.value.item_index == 1
+        assert place.state == "closed"
+
+
+def test_a_finalizer_that_fails_without_a_text(kind: Kind) -> None:
+    with pytest.warns(FinalizerFailedWarning, match=r"finalizer\[0\] failed \(Mute"):
+        kind.start(list[int], finalizer=odd.be_mute).close()
 
 
 def test_a_great_many_tiny_items_can_be_kept(kind: Kind) -> None:

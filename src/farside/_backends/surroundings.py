@@ -12,6 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from .._transport import codec
+from .._transport.brief import brief
 from .._worker import log_levels, warning_filters
 from .._worker.info import WorkerInfo
 from .._worker.job import Job, Surroundings
@@ -190,7 +191,7 @@ def pack_call(options: Options, *, main_importable: bool) -> bytes:
     cure = _MAKE_THERE if isinstance(problem, TypeError) else _CURE
     raise NotPicklableError(
         f"{_culprit(options, by_value=True)} cannot be sent to a worker, it does not pickle "
-        f"({type(problem).__name__}: {problem}); {cure}"
+        f"({brief(problem)}); {cure}"
     ) from problem
 
 

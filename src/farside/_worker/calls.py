@@ -35,8 +35,11 @@ class MethodCall:
         try:
             method = getattr(iterable, name)
         except AttributeError as error:
+            from .._transport.brief import brief  # only when something fails
+
             raise AttributeError(
-                f"{type(iterable).__name__}, which fn returned, has no method {name!r} ({error})"
+                f"{type(iterable).__name__}, which fn returned, has no method {name!r} "
+                f"({brief(error)})"
             ) from error
         if not callable(method):
             raise TypeError(
