@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from . import _failures
+from ._backends.lifetime import epilogue
 from ._calls import Call, read_length
 from ._dialogue import Dialogue
 from ._ledger import Ledger
@@ -52,6 +53,8 @@ class Session(Receiver):
         ledger: what is counted of the passes.
         records: what the worker's user code logs, on its way to the loggers.
     """
+
+    _epilogue = epilogue
 
     def __init__(self, worker: Worker, backend: str, options: Options) -> None:
         # Without a reference to the session: that would make a cycle.
@@ -102,7 +105,8 @@ class Session(Receiver):
         It may be called from a finalizer, in the middle of anything that this or another thread
         does here.
         """
-        self._turn.note(epoch)
+        if not self._epilogue.begun:
+            self._turn.note(epoch)
 
     def take(self, this: Pass, count: int) -> None:
         """Book that further items of a pass were taken."""
@@ -162,6 +166,8 @@ class Session(Receiver):
         Nobody else uses the session any more. The worker ends by itself; until then it is on
         record.
         """
+        if self._epilogue.begun:
+            return
 
         def leave() -> None:
             self._dialogue.hang_up()

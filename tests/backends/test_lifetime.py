@@ -155,7 +155,7 @@ def test_a_daemon_thread_is_parked_at_exit(monkeypatch: pytest.MonkeyPatch) -> N
 def _filters() -> Iterator[None]:
     with warnings.catch_warnings():
         yield
-    lifetime._exiting = False
+    lifetime._exiting = lifetime.epilogue.begun = False
 
 
 def test_close_all_arms_the_watchdog_when_a_worker_is_left(armed: list[Any]) -> None:

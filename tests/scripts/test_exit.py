@@ -29,7 +29,7 @@ if __name__ == "__main__":
     from tests.scripts.starting import begin, start
     from tests.jobs import Blocks, Endless, Numbers
     from functools import partial
-    import atexit, gc, threading
+    import atexit, gc, os, threading
 
 """
 
@@ -102,6 +102,12 @@ del node
     "a class has the iterable": """\
 class Holder:
     held = begin("produce")
+""",
+    "a module that Python empties last has the iterable": """\
+sys.held = begin("produce")
+next(sys.held.iterator)
+os.also_held = start(partial(Numbers, 3))
+os.dropped_iterator = iter(os.also_held)
 """,
     "the traceback of an exception has the iterable": """\
 def fail():

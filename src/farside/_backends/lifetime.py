@@ -30,6 +30,25 @@ _live: set[Worker] = set()
 _exiting = False
 
 
+class Epilogue:
+    """What comes after the end of all workers, as the process exits.
+
+    Finalizers that run then find that Python has emptied this and other modules: they cannot use
+    any global name, and look at this by an attribute of their own.
+
+    Attributes:
+        begun: whether every worker has been told to end, so that nothing is left to say.
+    """
+
+    __slots__ = ("begun",)
+
+    def __init__(self) -> None:
+        self.begun = False
+
+
+epilogue = Epilogue()
+
+
 def check_start() -> None:
     """Check that this is a time to start workers.
 
@@ -84,6 +103,7 @@ def close_all() -> None:
     workers = list(_live)
     for worker in workers:
         worker.channel.close()
+    epilogue.begun = True
     for worker in workers:
         worker.stop(max(0.1, deadline - time.monotonic()))
     if not _live:
