@@ -83,6 +83,8 @@ class Receiver(ABC):
 
         Records are delivered meanwhile; the time limit holds for everything else.
         """
+        if self._is_foreign():
+            return
         limit = self._limit
         deadline = None if limit is None else time.monotonic() + limit
         receive = partial(self._receive, wanted, deadline)
@@ -101,6 +103,8 @@ class Receiver(ABC):
             ChannelClosedError, ProtocolError: the worker is lost. `settle` has to be told, which
                 may wait.
         """
+        if self._is_foreign():
+            return True
         work = partial(self._receive_now, wanted)
         came = bool(held_back(lambda: try_lock(self._reading, work)))
         self.records.deliver()
@@ -242,6 +246,16 @@ class Receiver(ABC):
                 deliver()
         except (ChannelClosedError, ProtocolError):
             pass  # that was all
+
+    def _is_foreign(self) -> bool:
+        """Tell whether this is a forked child, and end what waits if it is.
+
+        It is asked before any lock: another thread of the parent may have had that as it forked.
+        """
+        if not self._dialogue.foreign_to:
+            return False
+        self._lose()
+        return True
 
     def _check_torn(self) -> None:
         if self._turn.torn and self._dialogue.state is not ParentState.DONE:

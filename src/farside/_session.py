@@ -96,6 +96,7 @@ class Session(Receiver):
         Raises:
             IterableClosedError: there is no worker any more.
         """
+        self._check_home()
         self._end_if_torn()
         return self._turn.run(self._start_pass)
 
@@ -124,6 +125,7 @@ class Session(Receiver):
             IterableClosedError: there is no worker any more.
             PassOpenError: an iterator is open.
         """
+        self._check_home()
         self._end_if_torn()
         return self._turn.run(lambda: self._start_call(method, parts))
 
@@ -176,8 +178,8 @@ class Session(Receiver):
         held_back(leave)  # Ctrl-C would be swallowed in a finalizer, and the worker go on for ever
 
     def _fail(self, error: FarsideError) -> None:
-        self._turn.run(lambda: self._give_up(error))
         if not self._dialogue.foreign_to:
+            self._turn.run(lambda: self._give_up(error))
             self._end(kill=True, seconds=FAREWELL_SECONDS, deliver=lambda: None)
 
     def _end(self, *, kill: bool, seconds: float, deliver: Callable[[], object]) -> bool:
@@ -205,6 +207,11 @@ class Session(Receiver):
         self.worker.channel.close()
         self._frames = deque()  # they may hold memory
         return ended
+
+    def _check_home(self) -> None:
+        # Before the turn is taken: another thread of the parent may have had it as it forked.
+        if self._dialogue.foreign_to:
+            raise _failures.closed(self._dialogue.foreign_to) from self.failure
 
     # With the turn --------------------------------------------------------------------------
 
@@ -236,7 +243,7 @@ class Session(Receiver):
 
     def _check_open(self) -> None:
         if self._dialogue.over:
-            raise _failures.closed(self._dialogue.foreign_to) from self.failure
+            raise _failures.closed(None) from self.failure
 
     def _say_goodbye(self) -> None:
         self._dialogue.hang_up()
@@ -322,6 +329,7 @@ class Session(Receiver):
         self._fail(error)
 
     def _stack(self) -> str | None:
+        self._check_home()
         stack = self._turn.run(self._ask_for_stack)
         try:
             return await_stack(stack, self._reading, self._receive_within)

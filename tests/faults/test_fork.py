@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
+import threading
 import time
 import traceback
 from functools import partial
@@ -11,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import BackendUnavailableError, IterableClosedError, iterate_in_subprocess
+from farside import (
+    BackendUnavailableError,
+    IterableClosedError,
+    ProtocolError,
+    iterate_in_subprocess,
+)
 from tests import jobs
 from tests.faults.nesting import Nests
 from tests.kinds import KINDS, SUBPROCESSES, Kind, take
@@ -24,6 +31,9 @@ if TYPE_CHECKING:
 PROMPT_S = 1.9
 """Less than a worker gets to end by itself before it is killed."""
 
+
+SECONDS = 20
+"""After which a forked child that hangs is ended."""
 
 SPAWN, FORKSERVER, FORK = SUBPROCESSES
 
@@ -64,6 +74,44 @@ def test_a_forked_child_is_told_whose_iterable_it_is(subprocess_kind: Kind) -> N
         in_forked_child(check)
         assert [next(iterator) for _ in range(1000)] == list(range(1, 1001))
         assert next(iter(numbers)) == 0
+
+
+def test_a_fork_while_another_thread_is_at_it(subprocess_kind: Kind) -> None:
+    """The locks that it has are held for ever in the child."""
+    with subprocess_kind.start(jobs.Endless, buffer_size=1) as numbers:
+        iterator = iter(numbers)
+        assert next(iterator) == 0
+        session = numbers._current
+
+        def check() -> None:
+            signal.alarm(SECONDS)
+            attempts: list[Callable[[], object]] = [
+                partial(list, iterator),
+                partial(iter, numbers),
+                partial(numbers.call, "__len__"),
+                numbers.dump_stack,
+            ]
+            for attempt in attempts:
+                with pytest.raises(IterableClosedError, match="belongs to process"):
+                    attempt()
+            session.fail(ProtocolError("found in the child"))
+            numbers.close()
+
+        def be_at_it() -> None:
+            with session._turn._lock, session._reading:
+                begun.set()
+                done.wait()
+
+        begun, done = threading.Event(), threading.Event()
+        thread = threading.Thread(target=be_at_it)
+        thread.start()
+        begun.wait()
+        try:
+            in_forked_child(check)
+        finally:
+            done.set()
+            thread.join()
+        assert next(iterator) == 1
 
 
 def test_closing_in_a_forked_child_does_not_touch_the_worker(subprocess_kind: Kind) -> None:
