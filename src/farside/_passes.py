@@ -142,6 +142,7 @@ def iterate_results(
         NotPicklableError: an item does not unpickle here.
     """
     course = Course(session, this, take_over)
+    spoilt = SPOILT  # the global is gone when Python, at its exit, closes what a module still holds
     try:
         yield None
         drain(session, this)
@@ -152,7 +153,7 @@ def iterate_results(
                 course.begin_anew()
             else:
                 course.session.receive(course.this)
-    except SPOILT as error:
+    except spoilt as error:
         course.spoilt(error)
         raise
     finally:

@@ -108,6 +108,8 @@ sys.held = begin("produce")
 next(sys.held.iterator)
 os.also_held = start(partial(Numbers, 3))
 os.dropped_iterator = iter(os.also_held)
+os.held_in_a_list = [begin("produce").iterator]
+next(os.held_in_a_list[0])
 """,
     "the traceback of an exception has the iterable": """\
 def fail():
