@@ -26,7 +26,8 @@ class Pass:
         received: how many items have arrived.
         taken: how many items the worker may take for taken by the user.
         cancelled: whether what has arrived must not be taken any more.
-        used_up: the worker says that an earlier pass had used the iterator up.
+        used_up: the worker says that an earlier pass had used the iterator up, or
+        continued: that an earlier one has left it, until the user was told.
         nbytes: how much has arrived: bytes.
         began: when it began, and
         ended: when its iterator was at its end, or closed, or None: moments of `monotonic`.
@@ -39,6 +40,7 @@ class Pass:
         "_dropped",
         "began",
         "cancelled",
+        "continued",
         "ended",
         "entries",
         "epoch",
@@ -62,7 +64,7 @@ class Pass:
         self.error: Exception | None = None
         self.received = 0
         self.taken = 0
-        self.used_up = False
+        self.used_up = self.continued = False
         self.waiter: ReferenceType[Waiter] | None = None
         self.nbytes = 0
         self.began = monotonic()

@@ -26,10 +26,17 @@ if TYPE_CHECKING:
     Begin: TypeAlias = Callable[[], "tuple[Session, Pass]"]
     TakeOver: TypeAlias = Callable[["Session"], "Begin | None"]
 
-_USED_UP = (
-    "this pass is empty, since fn returned a one-shot iterator that an earlier pass has used up; "
+_CURE = (
     "return something that can be iterated again and again, such as a list or an object whose "
     "__iter__ makes a new iterator"
+)
+_USED_UP = (
+    "this pass is empty, since fn returned a one-shot iterator that an earlier pass has used up; "
+    + _CURE
+)
+_CONTINUED = (
+    "this pass goes on after an earlier one that was left, since fn returned a one-shot iterator; "
+    "items that the worker had made ahead are lost; " + _CURE
 )
 
 
@@ -94,6 +101,9 @@ class Course:
             FarsideError: the pass failed, was superseded, or the iterable was closed.
         """
         this = self.this
+        if this.continued:
+            this.continued = False
+            warn(_CONTINUED, ExhaustedIteratorWarning)
         if this.inbox:
             self.session.used = True
             return _open(self.session, this)

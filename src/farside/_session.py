@@ -17,7 +17,7 @@ from ._calls import Call, read_length
 from ._dialogue import Dialogue
 from ._ledger import Ledger
 from ._pass import Pass
-from ._protocol.messages import EXHAUSTED
+from ._protocol.messages import CONTINUED, EXHAUSTED
 from ._protocol.tables import ParentAction, ParentEvent, ParentState
 from ._receiving import FAREWELL_SECONDS, Receiver
 from ._records import Origin, Records
@@ -268,9 +268,8 @@ class Session(Receiver):
         event = self._dialogue.hear(frame)
         if event is ParentEvent.ITEM:
             self._pass.arrive(frame)
-        elif event is ParentEvent.PASS_FINISHED:
-            self._pass.used_up = frame.body == EXHAUSTED
-            self._pass.finish(None)
+        elif event in {ParentEvent.PASS_STARTED, ParentEvent.PASS_FINISHED}:
+            self._bound(event, frame.body)
         elif event is ParentEvent.READY:
             self.length = read_length(frame.body)
         elif event in {ParentEvent.CALL_RETURNED, ParentEvent.CALL_FAILED}:
@@ -283,6 +282,14 @@ class Session(Receiver):
             self._give_up(_failures.to_exception(_failures.read(frame.body), self.name))
         elif event is ParentEvent.REFUSED:
             self._give_up(ProtocolError(f"the {self.name} refused a command"))
+
+    def _bound(self, event: ParentEvent, body: bytes | bytearray) -> None:
+        """Take in the beginning or the end of the pass."""
+        if event is ParentEvent.PASS_STARTED:
+            self._pass.continued = body == CONTINUED
+        else:
+            self._pass.used_up = body == EXHAUSTED
+            self._pass.finish(None)
 
     def _take_loss(self, error: FarsideError) -> None:
         if self.state is not ParentState.DONE:

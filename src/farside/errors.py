@@ -201,7 +201,11 @@ class BackendFallbackWarning(FarsideWarning):
 
 
 class ExhaustedIteratorWarning(FarsideWarning):
-    """``fn`` returned a one-shot iterator that an earlier pass has used up: this pass is empty."""
+    """``fn`` returned a one-shot iterator, such as a generator, and an earlier pass has used it.
+
+    When that pass has come to its end, this one is empty. When it was left early, this one goes on
+    after the items that the worker had made ahead: they are lost.
+    """
 
 
 class FinalizerFailedWarning(FarsideWarning):

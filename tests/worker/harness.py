@@ -77,10 +77,10 @@ class Worker:
         finally:
             self._ends.frames.close()
 
-    def start(self, epoch: int) -> None:
+    def start(self, epoch: int, body: bytes = b"") -> None:
         """Start a pass."""
         self.say(Cmd.START_ITERATION, epoch)
-        self.expect(Status.ITERATION_STARTED, epoch)
+        self.expect(Status.ITERATION_STARTED, epoch, body)
 
     def stop(self, epoch: int) -> None:
         """Stop a pass, as the parent does; what came of it is forgotten."""

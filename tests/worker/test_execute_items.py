@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from farside._protocol.messages import EXHAUSTED, Cmd, Status
+from farside._protocol.messages import CONTINUED, EXHAUSTED, Cmd, Status
 from tests.worker.harness import Worker, executing
 
 
@@ -210,7 +210,7 @@ def test_a_generator_goes_on_where_a_left_pass_has_stopped() -> None:
         worker.wait_until_out_of_credit()
         worker.stop(1)
         worker.expect(Status.ITERATION_FINISHED, 1)
-        worker.start(2)
+        worker.start(2, CONTINUED)
         worker.expect_items(2, 2, 3)
         worker.parent.take(2, 2)
         worker.expect_items(2, 4)

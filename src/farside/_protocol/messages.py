@@ -77,3 +77,6 @@ class Status(IntEnum):
 
 EXHAUSTED = b"exhausted"
 """Body of ITERATION_FINISHED when the iterable is an iterator that an earlier pass had used up."""
+
+CONTINUED = b"continued"
+"""Body of ITERATION_STARTED when the iterable is an iterator that an earlier pass has left."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._protocol.messages import EXHAUSTED, Status
+from .._protocol.messages import CONTINUED, EXHAUSTED, Status
 from .._protocol.tables import WorkerEvent, WorkerState
 from .._protocol.worker import WorkerMachine
 from .._transport import codec
@@ -100,6 +100,8 @@ class Execution:
         self._forwarder = forward.Forwarder(channel, self._courier.call)
         self._iterable: Iterable[Any] = ()
         self._used_up = False
+        self._one_shot = False  # whether the iterable is an iterator that cannot begin again
+        self._left_at = 0  # how many items it had made when the latest pass was left
         self._body: codec.Body = b""  # of the command that was obeyed last
 
     def initialize(self, job: Job | bytes | bytearray) -> None:
@@ -153,7 +155,9 @@ class Execution:
             self.machine.fire(WorkerEvent.PARENT_LOST)
         else:
             kind, epoch, self._body = command
-            self._push(self.machine.command(kind, epoch))
+            status = self.machine.command(kind, epoch)
+            goes_on = status is Status.ITERATION_STARTED and self._one_shot and self._left_at
+            self._push(status, [CONTINUED] if goes_on and not self._used_up else [])
 
     def call(self) -> None:
         """Call: call the method, and stand by again."""
@@ -180,10 +184,12 @@ class Execution:
             tell(self._info.at(self.machine.epoch - 1))
         self._outbox.begin(Status.ITERATOR_SUCCESS, self.machine.epoch)
         try:
-            return iter(self._iterable)
+            iterator = iter(self._iterable)
         except BaseException as error:
             self._fail(WorkerEvent.ITERATOR_RAISED, error, "iter", 0)
             return None
+        self._one_shot = iterator is self._iterable and not _may_begin_again(type(iterator))
+        return iterator
 
     def _make_items(self, iterator: Iterator[Any], made: int = 0) -> None:
         """Go on until the iterator ends or fails, or `_look_up` says that it is enough.
@@ -210,6 +216,7 @@ class Execution:
                 if attention[0] or made >= stop:
                     stop = look_up(made)
                     if not stop:
+                        self._left_at = made
                         return
         except ChannelClosedError:
             raise  # of farside's own: user code knows no channel
@@ -330,3 +337,8 @@ def _iterable(made: Any) -> Iterable[Any]:  # it is whatever fn returned
         f"fn returned {type(made).__name__}, which is not iterable; "
         "return a list, a generator or any object with __iter__"
     )
+
+
+def _may_begin_again(kind: type) -> bool:
+    """Tell whether an iterator's ``__iter__`` may set it back: if it is written in Python."""
+    return isinstance(getattr(kind, "__iter__", None), type(_may_begin_again))

@@ -140,7 +140,10 @@ class BackendContract(CallContract):
     def test_a_one_shot_iterator_goes_on_where_it_was_left(self) -> None:
         with self.start(partial(jobs.generate, 1000), buffer_size=1) as numbers:
             assert next(iter(numbers)) == 0
-            rest = list(numbers)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                rest = list(numbers)
+            assert [each.category for each in caught] == [ExhaustedIteratorWarning]
             assert rest == list(range(rest[0], 1000))  # what was in the buffer is gone
             assert rest[0] <= 3
 
