@@ -249,7 +249,7 @@ except OSError as error:
 
 def test_what_mapping_imports() -> None:
     script = """\
-import sys, os, mmap, farside
+import sys, os, mmap, errno, farside
 before = set(sys.modules)
 import farside._transport
 import farside._transport.memory

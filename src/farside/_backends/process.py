@@ -16,6 +16,7 @@ from .._transport.interrupts import held_back, with_lock
 from ..errors import ChannelClosedError
 from . import lifetime
 from .base import ExitStatus, Worker
+from .sheltered import exclusively
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -82,7 +83,7 @@ class ProcessWorker(Worker):
             return False
         if self._handle is not None:
             self._handle.close()
-        self._process.close()
+        exclusively(self._process.close)
         lifetime.forget(self)
         self._ended = True
         return True

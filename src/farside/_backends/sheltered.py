@@ -6,12 +6,14 @@ import multiprocessing
 import multiprocessing.resource_tracker
 import os
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 from .._transport.interrupts import with_lock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.process import BaseProcess
 
 
@@ -32,6 +34,17 @@ def start_sheltered(process: BaseProcess, method: str) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def exclusively(work: Callable[[], object]) -> None:
+    """Start or close a process, on Python 3.10 not while another thread does either.
+
+    As it starts a process, 3.10 looks at all there are, and stumbles over one that is being closed.
+    """
+    if sys.version_info >= (3, 11):
+        work()
+    else:
+        with_lock(_one_at_a_time, work)
+
+
 def _start_anywhere(process: BaseProcess) -> None:
     """Start a process, in a daemonic one too, as those of a pool and of a DataLoader are.
 
@@ -39,7 +52,7 @@ def _start_anywhere(process: BaseProcess) -> None:
     that is terminated. Workers end by themselves.
     """
     if not multiprocessing.current_process().daemon and not _disguise.locked():
-        process.start()
+        exclusively(process.start)
         return
     with_lock(_disguise, lambda: _start_disguised(process))
 
@@ -48,18 +61,20 @@ def _start_disguised(process: BaseProcess) -> None:
     config: dict[str, Any] = getattr(multiprocessing.current_process(), "_config", {})
     daemon = config.pop("daemon", False)
     try:
-        process.start()
+        exclusively(process.start)
     finally:
         config["daemon"] = daemon
 
 
 _disguise = threading.Lock()
+_one_at_a_time = threading.RLock()  # a signal handler may close in the middle of a start
 
 
-def _renew_disguise() -> None:
-    global _disguise  # noqa: PLW0603  a process that was forked meanwhile never releases it
+def _renew_locks() -> None:
+    global _disguise, _one_at_a_time  # noqa: PLW0603  a forked process never gets them released
     _disguise = threading.Lock()
+    _one_at_a_time = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_disguise)
+    os.register_at_fork(after_in_child=_renew_locks)

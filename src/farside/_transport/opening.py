@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 from collections import namedtuple
 
-from .descriptors import pipe
+from .descriptors import Bell, pipe
 from .memory import Mapping, create
 from .pipes import PipeParentChannel
 
@@ -43,6 +43,7 @@ def open_channel(arena_bytes: int) -> tuple[PipeParentChannel, WorkerEnds]:
         OSError: no file descriptors are left, or no memory.
     """
     made: list[Descriptor] = []
+    bell: Bell | None = None
     try:
         for _ in range(3):
             made += pipe()
@@ -50,11 +51,16 @@ def open_channel(arena_bytes: int) -> tuple[PipeParentChannel, WorkerEnds]:
         _widen(frames.fileno())
         memory = create(arena_bytes)
         made.append(memory)
+        bell = Bell()
+        # The last to take a descriptor (a mapping has one of its own before Python 3.13), since it
+        # is not closed as long as anything refers to it.
         mapping = Mapping(memory.fileno())
-        parent = PipeParentChannel(send_commands, send_wakes, receive_frames, mapping)
+        parent = PipeParentChannel(send_commands, send_wakes, receive_frames, bell, mapping)
     except BaseException:
         for each in made:  # at once: who keeps the exception does not keep them
             each.close()
+        if bell is not None:
+            bell.close()
         raise
     return parent, WorkerEnds(commands, wakes, frames, memory)
 

@@ -78,7 +78,12 @@ class PipeParentChannel(ParentChannel):
     """The parent's side of the pipes and of the memory."""
 
     def __init__(
-        self, commands: Descriptor, wakes: Descriptor, frames: Descriptor, mapping: Mapping
+        self,
+        commands: Descriptor,
+        wakes: Descriptor,
+        frames: Descriptor,
+        bell: Bell,
+        mapping: Mapping,
     ) -> None:
         for end in (commands, wakes, frames):
             os.set_blocking(end.fileno(), False)
@@ -92,7 +97,7 @@ class PipeParentChannel(ParentChannel):
         self._arena_bytes = mapping.arena_bytes
         # Half of the arena is for what the worker has on its way.
         self.lessor = Lessor(mapping, mapping.arena_bytes // 2)
-        self._bell = Bell()
+        self._bell = bell
         # Whoever receives holds it, so that no descriptor is closed while it is waited for. A
         # signal handler may close in the middle of that: hence it is reentrant.
         self._receiving = threading.RLock()
