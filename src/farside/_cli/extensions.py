@@ -9,8 +9,13 @@ from os.path import commonpath, dirname
 
 
 def after_import(module: str) -> list[str]:
-    """Import a module; return the extension modules that are loaded then, but Python's own."""
+    """Import a module; return the extension modules that are `loaded` then."""
     import_module(module)
+    return loaded()
+
+
+def loaded() -> list[str]:
+    """Return the extension modules that are loaded, but Python's own."""
     own = dirname(dirname(_stdlib()))
     found = []
     for name, each in list(sys.modules.items()):
