@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from farside._backends import lifetime
-from tests.kinds import KINDS, SUBINTERPRETERS, SUBPROCESSES, Kind
+from tests.kinds import KINDS, SUBINTERPRETERS, SUBPROCESSES, TELLING, Kind
 from tests.loops import LOOPS, Gate, Loop
 
 if TYPE_CHECKING:
@@ -47,6 +47,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
 def kind(request: pytest.FixtureRequest) -> Kind:
     """Each kind of worker that can be started here."""
+    chosen: Kind = request.param
+    return chosen
+
+
+@pytest.fixture(params=TELLING, ids=lambda kind: kind.name)
+def telling_kind(request: pytest.FixtureRequest) -> Kind:
+    """Each kind of worker that can tell where its threads are."""
     chosen: Kind = request.param
     return chosen
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from farside import available_backends, iterate_in_worker
@@ -49,3 +50,5 @@ SUBPROCESSES = [
 HAS_SUBINTERPRETERS = available_backends()["subinterpreter"].usable
 SUBINTERPRETERS = [Kind("subinterpreter", "subinterpreter", {})] if HAS_SUBINTERPRETERS else []
 KINDS = [*SUBPROCESSES, *SUBINTERPRETERS]
+TELLING = SUBPROCESSES if sys.version_info[:2] == (3, 13) else KINDS
+"""Kinds whose workers can tell where their threads are."""

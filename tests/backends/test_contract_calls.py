@@ -14,6 +14,7 @@ import pytest
 from farside import IterableClosedError, WorkerDiedError, WorkerTimeoutError, _stacks
 from tests import jobs
 from tests.faults import dying
+from tests.kinds import TELLING
 from tests.scripts.acts import Sign
 from tests.transport.background import Background
 
@@ -69,8 +70,8 @@ def test_a_call_that_takes_too_long(kind: Kind) -> None:
         assert "the call of 'spin' did not return within timeout=0.2 seconds" in str(caught.value)
         assert caught.value.state == "call"
         assert caught.value.worker_stack is not None
-        assert "in spin" in caught.value.worker_stack
-        assert "in spin" in str(caught.value)
+        assert "in spin" in str(caught.value) or kind not in TELLING
+        assert caught.value.worker_stack in str(caught.value) + "\n"
         with pytest.raises(IterableClosedError):
             shelf.call("add", 1)
 
@@ -122,8 +123,8 @@ def test_a_worker_that_dies_in_a_call(subprocess_kind: Kind, code: int) -> None:
 
 
 @pytest.mark.usefixtures("_patient")
-def test_the_stack_of_an_iterable_that_hangs(kind: Kind) -> None:
-    with kind.start(jobs.SpinsBusily, timeout=0.2, init_timeout=SECONDS) as items:
+def test_the_stack_of_an_iterable_that_hangs(telling_kind: Kind) -> None:
+    with telling_kind.start(jobs.SpinsBusily, timeout=0.2, init_timeout=SECONDS) as items:
         with pytest.raises(WorkerTimeoutError) as caught:
             next(iter(items))
         stack = caught.value.worker_stack
@@ -135,16 +136,16 @@ def test_the_stack_of_an_iterable_that_hangs(kind: Kind) -> None:
 
 
 @pytest.mark.usefixtures("_patient")
-def test_the_stack_of_an_initialization_that_hangs(kind: Kind) -> None:
+def test_the_stack_of_an_initialization_that_hangs(telling_kind: Kind) -> None:
     with pytest.raises(WorkerTimeoutError) as caught:
-        kind.start(jobs.spin_busily, init_timeout=4.0)
+        telling_kind.start(jobs.spin_busily, init_timeout=4.0)
     assert caught.value.state == "initialization"
     assert "in spin_busily" in (caught.value.worker_stack or "")
 
 
 @pytest.mark.usefixtures("_patient")
-def test_the_stack_is_told_while_another_thread_waits_for_an_item(kind: Kind) -> None:
-    with kind.start(jobs.SpinsBusily) as items:
+def test_the_stack_is_told_while_another_thread_waits_for_an_item(telling_kind: Kind) -> None:
+    with telling_kind.start(jobs.SpinsBusily) as items:
         iterator = iter(items)
         waiting = Background(next, iterator)
         while "in busy" not in items.dump_stack():
@@ -180,8 +181,8 @@ def test_a_worker_that_holds_its_gil_does_not_tell(subprocess_kind: Kind) -> Non
 
 
 @pytest.mark.usefixtures("_patient")
-def test_other_threads_of_the_worker_are_in_the_stack(kind: Kind) -> None:
-    with kind.start(jobs.HasThread) as items:
+def test_other_threads_of_the_worker_are_in_the_stack(telling_kind: Kind) -> None:
+    with telling_kind.start(jobs.HasThread) as items:
         assert "the thread helper:" in items.dump_stack()
         assert "in wait" in items.dump_stack()
         assert items.call("end")

@@ -56,7 +56,7 @@ def check_said(row: Row, err: str) -> None:
     """Nothing is said on standard error, but what Python says of an exception in a finalizer."""
     if row.stage == "closing" and row.way in {"exception", "out of memory"}:
         assert err.startswith("Exception ignored")
-        assert err.count("Traceback") == 1
+        assert err.count("Traceback") in {1, 2}  # with GeneratorExit before it, or without
     elif row.stage == "finalizer" and row.way not in {"closed streams", "closed descriptors"}:
         assert "Traceback" not in err
         assert not err or "FinalizerFailedWarning: finalizer[0] failed" in err

@@ -23,7 +23,7 @@ class Finalizers:
     def load(self, finalizers: tuple[Callable[[], object], ...], seconds: float) -> None:
         """Take them in."""
         self._waiting = list(finalizers)
-        self.seconds = seconds
+        self.seconds = seconds if finalizers else 0.0
 
     def run(self) -> None:
         """Run those that have not run, in order, each even if an earlier one fails.

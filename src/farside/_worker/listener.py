@@ -111,7 +111,7 @@ class CommandListener:
     def _run(self) -> None:
         lost = self._listen()
         self.iteration.interrupt(_PATIENCE)
-        self._end_finalization(_GRACE if lost else self.finalizers.seconds)
+        self._end_finalization(_GRACE if lost else self.finalizers.seconds or _GRACE)
         if self._last_resort is not None:
             if not lost:
                 self._await_loss()

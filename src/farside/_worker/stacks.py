@@ -11,7 +11,6 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from types import FrameType
     from typing import TypeAlias
 
@@ -38,8 +37,12 @@ def report() -> list[tuple[str, list[Place]]]:
     Returns:
         For each thread what to call it, and its stack, the outermost frame first.
     """
+    # There it goes through the threads of all interpreters, whose GILs it does not hold, and
+    # crashes the process. So does following the list of threads by hand, when one is just ending.
+    if sys.version_info[:2] == (3, 13) and _several_interpreters():
+        return [("Python 3.13 cannot tell where the threads of a subinterpreter are", [])]
     found: list[tuple[str, list[Place]]] = []
-    for innermost in _innermost_frames():
+    for innermost in sys._current_frames().values():  # noqa: SLF001  a documented function
         frames = _chain(innermost)
         name = _thread_name(frames[0])
         if name in _HELPERS or len(found) > _THREADS:
@@ -95,35 +98,7 @@ def _thread_name(outermost: FrameType) -> str:
     return str(getattr(thread, "name", "that was not begun by Python"))
 
 
-def _innermost_frames() -> Iterable[FrameType]:
-    if sys.version_info[:2] == (3, 13):
-        return _walk()
-    return sys._current_frames().values()  # noqa: SLF001  a documented function
+def _several_interpreters() -> bool:
+    from _interpreters import list_all  # type: ignore[import-not-found]  # Python 3.13 has it
 
-
-def _walk() -> list[FrameType]:
-    """Return the innermost frames of this interpreter's threads.
-
-    ``sys._current_frames()`` of Python 3.13 goes through the threads of all interpreters, whose
-    GILs it does not hold, and crashes the process. (3.14 looks at its own alone, and before 3.13
-    there are none.) The calls below keep the GIL, so no thread of the interpreter runs meanwhile.
-    """
-    import ctypes  # costs start-up time
-
-    api = ctypes.pythonapi
-    get_frame = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)(
-        ("PyThreadState_GetFrame", api)
-    )
-    get_interpreter = ctypes.PYFUNCTYPE(ctypes.c_void_p)(("PyInterpreterState_Get", api))
-    pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
-    get_head = pointer(("PyInterpreterState_ThreadHead", api))
-    get_next = pointer(("PyThreadState_Next", api))
-    frames = []
-    state = get_head(get_interpreter())
-    while state:
-        try:
-            frames.append(get_frame(state))
-        except ValueError:  # a null pointer: the thread has no frame
-            pass
-        state = get_next(state)
-    return frames
+    return len(list_all()) > 1
