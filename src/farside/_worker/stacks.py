@@ -99,6 +99,7 @@ def _thread_name(outermost: FrameType) -> str:
 
 
 def _several_interpreters() -> bool:
-    from _interpreters import list_all  # type: ignore[import-not-found]  # Python 3.13 has it
+    from importlib import import_module
 
-    return len(list_all()) > 1
+    # What the public modules stand on; Python 3.13 has it.
+    return len(import_module("_interpreters").list_all()) > 1
