@@ -6,6 +6,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -197,18 +198,27 @@ class Receiver(ABC):
 
     def _let_finalize(self) -> None:
         """Wait for the end of a worker that has failed and has finalizers to run."""
-        deadline = time.monotonic() + self._patience
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                if try_lock(self._reading, partial(self._receive_within, left)) is None:
-                    time.sleep(min(_LOOK_AGAIN, left))  # another thread receives meanwhile
-            except (ChannelClosedError, ProtocolError):
-                return
+        with suppress(ChannelClosedError, ProtocolError):
+            self._receive_until(lambda: False, self._patience)
 
-    def _receive_within(self, seconds: float) -> None:
-        """Receive, for so long at most."""
-        if self._frames or self.worker.channel.receive(self._frames, seconds):
+    def _receive_until(self, done: Callable[[], bool], seconds: float) -> None:
+        """Receive until something has come, for so long at most, also beside a thread that does.
+
+        Raises:
+            ChannelClosedError: the worker is gone.
+            ProtocolError: what came is no frame, or not one that may come now.
+        """
+        deadline = time.monotonic() + seconds
+        while not done() and (left := deadline - time.monotonic()) > 0:
+            if try_lock(self._reading, partial(self._receive_within, left)) is None:
+                time.sleep(min(_LOOK_AGAIN, left))  # it keeps the lock as long as it likes
+
+    def _receive_within(self, seconds: float) -> bool:
+        """Receive, for so long at most; tell whether anything came."""
+        came = bool(self._frames) or self.worker.channel.receive(self._frames, seconds)
+        if came:
             self._turn.run(self._handle_frames)
+        return came
 
     def _handle_frames(self) -> bool:
         """Take the frames in that have come; tell whether they were records alone."""

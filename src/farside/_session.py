@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from . import _failures
+from . import _failures, _stacks
 from ._backends.lifetime import epilogue
 from ._calls import Call, read_length
 from ._dialogue import Dialogue
@@ -21,7 +21,7 @@ from ._protocol.messages import CONTINUED, EXHAUSTED
 from ._protocol.tables import ParentAction, ParentEvent, ParentState
 from ._receiving import FAREWELL_SECONDS, Receiver
 from ._records import Origin, Records
-from ._stacks import Stack, await_stack
+from ._stacks import Stack
 from ._transport.interrupts import held_back
 from ._turn import Turn
 from .errors import ChannelClosedError, FarsideError, IterableClosedError, ProtocolError
@@ -339,7 +339,8 @@ class Session(Receiver):
         self._check_home()
         stack = self._turn.run(self._ask_for_stack)
         try:
-            return await_stack(stack, self._reading, self._receive_within)
+            self._receive_until(lambda: stack.text is not None, _stacks.SECONDS)
+            return stack.text
         except ChannelClosedError:
             pass  # whoever receives next finds out how the worker has ended
         except ProtocolError as error:

@@ -1,28 +1,17 @@
-"""Where the worker's threads are: asking for it, and waiting for a short while."""
+"""Where the worker's threads are, as the worker reports it."""
 
 from __future__ import annotations
 
-import time
-from functools import partial
 from traceback import StackSummary
-from typing import TYPE_CHECKING
 
 from ._transport import codec
-from ._transport.interrupts import try_lock
 from .errors import ProtocolError
-
-if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable
 
 SECONDS = 0.5
 """How long to wait for the answer. A worker that can give it does so in milliseconds."""
 
 _TEXT_LIMIT = 50_000
 """Characters; there may be many threads."""
-
-_LOOK_AGAIN = 0.01
-"""Seconds after which to look whether the thread that receives has stopped receiving."""
 
 
 class Stack:
@@ -56,28 +45,3 @@ class Stack:
 def _format(title: str, places: list[tuple[str, int, str]]) -> str:
     lines = StackSummary.from_list([(file, line, name, None) for file, line, name in places])
     return f"{title}:\n{''.join(lines.format())}"
-
-
-def await_stack(
-    stack: Stack, reading: threading.RLock, receive: Callable[[float], object]
-) -> str | None:
-    """Wait for the report, `SECONDS` at most; None when it does not come.
-
-    Args:
-        stack: where it arrives.
-        reading: the lock of whoever receives; another thread may hold it, for as long as it likes.
-        receive: receives, for some seconds at most, with the lock.
-    """
-    deadline = time.monotonic() + SECONDS
-    while stack.text is None:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return None
-        if try_lock(reading, partial(_receive, receive, left)) is None:
-            time.sleep(min(_LOOK_AGAIN, left))
-    return stack.text
-
-
-def _receive(receive: Callable[[float], object], seconds: float) -> bool:
-    receive(seconds)
-    return True
