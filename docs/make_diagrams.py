@@ -10,9 +10,6 @@ Done is drawn once.
 
 from __future__ import annotations
 
-import argparse
-import difflib
-import re
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -20,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 DOCS = Path(__file__).resolve().parent
 if __name__ == "__main__":  # the tables of this checkout, whatever is installed
-    sys.path.insert(0, str(DOCS.parent / "src"))
+    sys.path[:0] = [str(DOCS.parent / "src"), str(DOCS.parent)]
 
-from farside._protocol import tables  # noqa: E402  see above
+from docs.made_parts import replace, write_or_check  # noqa: E402  see above
+from farside._protocol import tables  # noqa: E402
 from farside._protocol.messages import Cmd, Status  # noqa: E402
 
 if TYPE_CHECKING:
@@ -115,36 +113,23 @@ def _words(name: str) -> str:
 
 def update(page: str, worker: Table = tables.WORKER, parent: Table = tables.PARENT) -> str:
     """Return the page with both diagrams drawn anew."""
-    for name, table in (("worker", worker), ("parent", parent)):
-        marks = re.compile(
-            rf"(<!-- {name} diagram: begin[^\n]*-->\n).*?(<!-- {name} diagram: end -->)", re.DOTALL
-        )
-        found = marks.findall(page)
-        if len(found) != 1:
-            raise ValueError(f"the page has {len(found)} places for the {name} diagram, not one")
-        begin, end = found[0]
-        page = marks.sub(f"{begin}```mermaid\n{draw(table)}\n```\n{end}", page)
-    return page
+    drawn = {"worker diagram": worker, "parent diagram": parent}
+    return replace(
+        page, {name: f"```mermaid\n{draw(table)}\n```\n" for name, table in drawn.items()}
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the diagrams, or check them."""
-    parser = argparse.ArgumentParser(description="Draw the state diagrams from the tables.")
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if they differ")
-    options = parser.parse_args(arguments)
-    before = PAGE.read_text(encoding="utf-8")
-    after = update(before)
-    if before == after:
-        return 0
-    if not options.check:
-        PAGE.write_text(after, encoding="utf-8")
-        print(f"{PAGE} is written; now run: python docs/render_diagrams.py")
-        return 0
-    lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), str(PAGE), "the tables", lineterm=""
+    return write_or_check(
+        PAGE,
+        update,
+        arguments,
+        task="Draw the state diagrams from the tables.",
+        written="; now run: python docs/render_diagrams.py",
+        differ=f"The diagrams differ from the tables; run: {COMMAND}",
+        source="the tables",
     )
-    print(*lines, f"The diagrams differ from the tables; run: {COMMAND}", sep="\n")
-    return 1
 
 
 if __name__ == "__main__":

@@ -6,9 +6,6 @@ python docs/make_faults.py --check    tells whether they are up to date
 
 from __future__ import annotations
 
-import argparse
-import difflib
-import re
 import signal
 import sys
 from pathlib import Path
@@ -18,7 +15,8 @@ DOCS = Path(__file__).resolve().parent
 if __name__ == "__main__":  # the rows and the library of this checkout, whatever is installed
     sys.path[:0] = [str(DOCS.parent / "src"), str(DOCS.parent)]
 
-from tests.faults.matrix import (  # noqa: E402  see above
+from docs.made_parts import replace, write_or_check  # noqa: E402  see above
+from tests.faults.matrix import (  # noqa: E402
     METHODS,
     NOT_LOADED,
     STAGES,
@@ -140,34 +138,19 @@ TABLES: dict[str, Callable[[], str]] = {
 
 def update(page: str) -> str:
     """Return the page with its tables made anew."""
-    for name, make in TABLES.items():
-        marks = re.compile(rf"(<!-- {name}: begin[^\n]*-->\n).*?(<!-- {name}: end -->)", re.DOTALL)
-        found = marks.findall(page)
-        if len(found) != 1:
-            raise ValueError(f"the page has {len(found)} places for the table {name!r}, not one")
-        begin, end = found[0]
-        page = marks.sub(lambda _, b=begin, e=end, m=make: f"{b}\n{m()}\n{e}", page)
-    return page
+    return replace(page, {name: f"\n{make()}\n" for name, make in TABLES.items()}, "table {!r}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the tables, or check them."""
-    parser = argparse.ArgumentParser(description="Write the tables of faults from the rows.")
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if they differ")
-    options = parser.parse_args(arguments)
-    before = PAGE.read_text(encoding="utf-8")
-    after = update(before)
-    if before == after:
-        return 0
-    if not options.check:
-        PAGE.write_text(after, encoding="utf-8")
-        print(f"{PAGE} is written")
-        return 0
-    lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), str(PAGE), "the rows", lineterm=""
+    return write_or_check(
+        PAGE,
+        update,
+        arguments,
+        task="Write the tables of faults from the rows.",
+        differ=f"The tables differ from the rows; run: {COMMAND}",
+        source="the rows",
     )
-    print(*lines, f"The tables differ from the rows; run: {COMMAND}", sep="\n")
-    return 1
 
 
 if __name__ == "__main__":

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
+import importlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,20 +21,14 @@ from farside._protocol.tables import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import ModuleType
-
-DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
 def make_diagrams() -> ModuleType:
     """The script, as a module."""
-    spec = importlib.util.spec_from_file_location("make_diagrams", DOCS / "make_diagrams.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("docs.make_diagrams")
 
 
 def test_the_page_shows_the_tables(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
+import importlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,20 +10,14 @@ import pytest
 from tests.faults.matrix import ROWS, STAGES, WAYS, dies
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import ModuleType
-
-DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
 def make_faults() -> ModuleType:
     """The script, as a module."""
-    spec = importlib.util.spec_from_file_location("make_faults", DOCS / "make_faults.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("docs.make_faults")
 
 
 def test_the_page_shows_the_rows(
