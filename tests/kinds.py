@@ -33,17 +33,6 @@ class Kind(NamedTuple):
         return self.backend == "subprocess"
 
 
-def take(iterable: Iterable[T]) -> tuple[list[T], Exception | None]:
-    """Iterate as far as it goes: what was got, and what was raised."""
-    got: list[T] = []
-    try:
-        for item in iterable:
-            got.append(item)  # noqa: PERF402  extend would lose what came before an error
-    except Exception as error:
-        return got, error
-    return got, None
-
-
 SUBPROCESSES = [
     Kind(method, "subprocess", {"mp_context": method}) for method in ("spawn", "forkserver", "fork")
 ]

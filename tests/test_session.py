@@ -23,8 +23,8 @@ from farside._passes import drain, enter_iteration_mode, iterate_results
 from farside._protocol.messages import EXHAUSTED, Status
 from farside._protocol.tables import ParentState
 from farside._session import Session
+from farside.testing.checks import take
 from tests import scripted
-from tests.kinds import take
 from tests.scripted import failure, items, status
 
 STARTED, FINISHED = Status.ITERATION_STARTED, Status.ITERATION_FINISHED

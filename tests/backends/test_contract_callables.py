@@ -13,9 +13,9 @@ import pytest
 
 from farside import NotPicklableError
 from farside._transport import codec
+from farside.testing.checks import take
 from farside.testing.jobs import Factory
 from tests import jobs
-from tests.kinds import take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

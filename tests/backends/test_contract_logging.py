@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farside import IterableClosedError, WorkerDiedError, WorkerTimeoutError
+from farside.testing.checks import take
 from tests.backends import logging_jobs as jobs
-from tests.kinds import take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -14,8 +14,8 @@ import pytest
 
 from farside import WorkerDiedError
 from farside.errors import PassSupersededError
+from farside.testing.checks import take
 from tests.backends.producing import Buffers, Dies, FailsAfter, arrays, check
-from tests.kinds import take
 
 if TYPE_CHECKING:
     from farside import RemoteIterable

@@ -20,8 +20,9 @@ from farside import (
     iterate_in_subprocess,
     iterate_in_worker,
 )
+from farside.testing.checks import take
 from tests import jobs
-from tests.kinds import HAS_SUBINTERPRETERS, take
+from tests.kinds import HAS_SUBINTERPRETERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

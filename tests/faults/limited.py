@@ -17,9 +17,10 @@ import pytest
 
 import farside
 from farside._backends import lifetime
+from farside.testing.checks import take
 from tests import jobs
 from tests.faults import odd
-from tests.kinds import KINDS, take
+from tests.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from farside import FarsideError, IterableClosedError
+from farside.testing.checks import take
 from tests.faults import ways
-from tests.kinds import Kind, take
 from tests.scripts.acts import Sign
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from farside import RemoteIterable
     from tests.faults.matrix import Row
+    from tests.kinds import Kind
 
 PATIENCE_S = 0.2
 """``timeout`` where the worker never goes on, once it has come to that."""

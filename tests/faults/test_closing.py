@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farside import IterableClosedError, WorkerAbandonedWarning
+from farside.testing.checks import take
 from tests.faults import ways
-from tests.kinds import Kind, take
 from tests.transport.background import Background
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farside import RemoteIterable
+    from tests.kinds import Kind
 
 SHUTDOWN_S = 0.4
 LATE_S = 3.0

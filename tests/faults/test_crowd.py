@@ -10,12 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from farside import PassSupersededError
+from farside.testing.checks import take
 from tests import jobs
-from tests.kinds import Kind, take
 from tests.transport.background import Background
 
 if TYPE_CHECKING:
     from farside import RemoteIterable
+    from tests.kinds import Kind
 
 MANY = 50
 THREADS = 8

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farside import IterableClosedError, WorkerDiedError
+from farside.testing.checks import take
 from tests import jobs
 from tests.faults import dying
 from tests.faults.staging import await_end, pid_of
-from tests.kinds import take
 from tests.scripts.acts import Acts, Sign
 
 if TYPE_CHECKING:

@@ -19,9 +19,10 @@ from farside import (
     ProtocolError,
     iterate_in_subprocess,
 )
+from farside.testing.checks import take
 from tests import jobs
 from tests.faults.nesting import Nests
-from tests.kinds import KINDS, SUBPROCESSES, Kind, take
+from tests.kinds import KINDS, SUBPROCESSES, Kind
 from tests.scripts.running import run_script
 
 if TYPE_CHECKING:

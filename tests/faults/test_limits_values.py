@@ -16,9 +16,9 @@ from farside import (
     NotPicklableError,
     WorkerIterationError,
 )
+from farside.testing.checks import take
 from tests import jobs
 from tests.faults import odd
-from tests.kinds import take
 
 if TYPE_CHECKING:
     from collections.abc import Callable

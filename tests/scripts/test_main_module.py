@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from farside import WorkerIterationError
-from tests.kinds import take
+from farside.testing.checks import take
 from tests.scripts.running import Script, run_command, run_script, write_script
 
 if TYPE_CHECKING:
