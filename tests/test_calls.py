@@ -163,7 +163,7 @@ def test_items_may_come_before_the_stack() -> None:
 
 def test_the_initialization_has_a_limit_of_its_own() -> None:
     session, channel = scripted.session(timeout=2, init_timeout=7)
-    assert session._limit == 2
+    assert session.limit == 2
     channel.script.clear()
     fresh = Session(session.worker, "scripted", session._options)
     channel.script += [None]

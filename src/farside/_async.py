@@ -230,7 +230,7 @@ class _Taker(Generic[T]):
 
         It counts from the first wait for it, also when that was cancelled.
         """
-        timeout = self.course.session.timeout
+        timeout = self.course.session.limit
         if timeout is None:
             return None
         now = monotonic()

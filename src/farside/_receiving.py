@@ -86,7 +86,7 @@ class Receiver(ABC):
         """
         if self._is_foreign():
             return
-        limit = self._limit
+        limit = self.limit
         deadline = None if limit is None else time.monotonic() + limit
         receive = partial(self._receive, wanted, deadline)
         while with_lock(self._reading, receive):
@@ -185,7 +185,7 @@ class Receiver(ABC):
         return not self._turn.run(self._handle_frames)
 
     @property
-    def _limit(self) -> float | None:
+    def limit(self) -> float | None:
         """For how many seconds the worker may say nothing."""
         if self.state is ParentState.INITIALIZATION:
             return self._options.init_timeout

@@ -49,7 +49,6 @@ class Session(Receiver):
         used: whether the user has got anything from this worker: an item, or an answer to a call.
         counts_items: whether the worker has to know of each item that is taken.
         length: how many items the iterable has said that it has, or None.
-        timeout: seconds that an item may take, or None.
         ledger: what is counted of the passes.
         records: what the worker's user code logs, on its way to the loggers.
     """
@@ -65,7 +64,6 @@ class Session(Receiver):
         self.used = False
         self.counts_items = options.buffer_size is not None
         self.length: int | None = None
-        self.timeout = options.timeout
         self._options = options
         self._pass = Pass(0)
         self.ledger = Ledger(self._pass)
@@ -326,7 +324,7 @@ class Session(Receiver):
         self._turn.run(lambda: self._take_loss(error))
 
     def _time_out(self) -> None:
-        seconds, state = self._limit, self.public_state
+        seconds, state = self.limit, self.public_state
         assert seconds is not None
         method = None if self._call is None else self._call.method
         last, stack = self._pass.last_index, None

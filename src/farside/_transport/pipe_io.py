@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import select
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,9 +33,3 @@ def check_gone(error: OSError) -> None:
     """
     if error.errno not in {errno.EPIPE, errno.EBADF}:
         raise error
-
-
-def wait_for(fd: int, event: int) -> None:
-    poll = select.poll()
-    poll.register(fd, event)
-    poll.poll()

@@ -11,7 +11,7 @@ from collections import deque
 from ..errors import ChannelClosedError
 from .codec import size
 from .interrupts import with_lock
-from .pipe_io import IOV_MAX, check_gone, left_of, wait_for
+from .pipe_io import IOV_MAX, check_gone, left_of
 from .stopwatch import Stopwatch
 
 TYPE_CHECKING = False
@@ -103,13 +103,11 @@ class FrameWriter:
 
     def _make_room(self, patience: float) -> bool:
         deadline = time.monotonic() + patience
-        poll = select.poll()
-        poll.register(self._fd, select.POLLOUT)
         while not self._try_write(max(0.0, deadline - time.monotonic())):
             if self._backlog <= BACKLOG_BYTES:
                 return True
             left = deadline - time.monotonic()
-            if left <= 0 or not poll.poll(left * 1000):
+            if left <= 0 or not wait_for(self._fd, select.POLLOUT, left):
                 return False
         return True
 
@@ -167,3 +165,10 @@ class FrameWriter:
             wait_for(self._fd, select.POLLOUT)
         finally:
             self._waits.end()
+
+
+def wait_for(fd: int, event: int, seconds: float | None = None) -> bool:
+    """Wait for an event of a descriptor, for so long at most; tell whether it came."""
+    poll = select.poll()
+    poll.register(fd, event)
+    return bool(poll.poll(None if seconds is None else seconds * 1000))
