@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from farside._backends.base import ExitStatus, Worker
 from farside._options import check
+from farside._passes import enter_iteration_mode, iterate_results
 from farside._protocol.messages import Cmd, Status
 from farside._session import Session
 from farside._transport import codec
@@ -138,3 +139,10 @@ def items(epoch: int, *values: object) -> Frame:
 
 def failure(kind: int, epoch: int, error: BaseException, stage: str, index: int | None) -> Frame:
     return Frame(kind, epoch, b"".join(codec.dumps(tuple(describe(error, stage, index)))))
+
+
+def iterate(session: Session) -> Any:
+    """Begin a pass, and return its iterator."""
+    results = iterate_results(session, enter_iteration_mode(session), lambda _: None)
+    assert next(results) is None
+    return results

@@ -18,7 +18,6 @@ from farside import (
     WorkerTimeoutError,
 )
 from farside._calls import call_method, read_length
-from farside._passes import enter_iteration_mode, iterate_results
 from farside._protocol.messages import Status
 from farside._protocol.tables import ParentState
 from farside._session import Session
@@ -27,7 +26,7 @@ from farside._transport import codec
 from farside._transport.frames import Frame
 from farside._transport.items import pack
 from tests import scripted
-from tests.scripted import failure, items, status
+from tests.scripted import failure, items, iterate, status
 
 
 def answer(epoch: int, result: object, length: int | None = None) -> Frame:
@@ -42,12 +41,6 @@ def report(epoch: int) -> Frame:
 
 def call(session: Session, method: str = "go", *args: Any) -> Any:
     return call_method(session, method, args, {})
-
-
-def iterate(session: Session) -> Any:
-    results = iterate_results(session, enter_iteration_mode(session), lambda _: None)
-    assert next(results) is None
-    return results
 
 
 def test_the_answer_comes_with_a_length() -> None:

@@ -25,29 +25,23 @@ from farside._protocol.tables import ParentState
 from farside._session import Session
 from farside.testing.checks import take
 from tests import scripted
-from tests.scripted import failure, items, status
+from tests.scripted import failure, items, iterate, status
 
 STARTED, FINISHED = Status.ITERATION_STARTED, Status.ITERATION_FINISHED
-
-
-def _iterate(session: Session) -> Any:
-    results = iterate_results(session, enter_iteration_mode(session), lambda _: None)
-    assert next(results) is None
-    return results
 
 
 def test_a_pass() -> None:
     session, channel = scripted.session()
     channel.script += [status(STARTED, 1), items(1, "a"), items(1, "b"), status(FINISHED, 1)]
-    assert list(_iterate(session)) == ["a", "b"]
+    assert list(iterate(session)) == ["a", "b"]
     assert session.state is ParentState.STAND_BY
     assert channel.told == [("START_ITERATION", 1)]
 
 
 def test_the_error_of_a_superseded_pass_is_not_kept() -> None:
     session, channel = scripted.session()
-    older = _iterate(session)
-    newer = _iterate(session)
+    older = iterate(session)
+    newer = iterate(session)
     gc.disable()  # what it would have to collect is what this is about
     try:
         with pytest.raises(PassSupersededError) as caught:
@@ -64,11 +58,11 @@ def test_the_error_of_a_superseded_pass_is_not_kept() -> None:
 def test_leftovers_of_earlier_passes_are_discarded() -> None:
     session, channel = scripted.session()
     channel.script += [status(STARTED, 1), items(1, "old")]
-    older = _iterate(session)
+    older = iterate(session)
     assert next(older) == "old"
     channel.script += [items(1, "old"), status(FINISHED, 1)]
     channel.script += [status(STARTED, 2), items(2, "new"), status(FINISHED, 2)]
-    newer = _iterate(session)
+    newer = iterate(session)
     with pytest.raises(PassSupersededError):
         next(older)
     assert list(newer) == ["new"]
@@ -92,7 +86,7 @@ def test_drain_waits_for_the_start_and_no_longer() -> None:
 def test_leaving_stops_the_pass_and_revokes_the_credit() -> None:
     session, channel = scripted.session()
     channel.script += [status(STARTED, 1), items(1, "a")]
-    results = _iterate(session)
+    results = iterate(session)
     next(results)
     results.close()
     assert channel.told[1:] == [("STOP_ITERATION", 1), ("revoke", 1)]
@@ -101,28 +95,28 @@ def test_leaving_stops_the_pass_and_revokes_the_credit() -> None:
 
 def test_an_iterator_that_is_dropped_before_its_first_item_stops_the_pass() -> None:
     session, channel = scripted.session()
-    _iterate(session)
+    iterate(session)
     assert channel.told[1:] == [("STOP_ITERATION", 1), ("revoke", 1)]
 
 
 def test_each_item_that_is_taken_is_told_where_buffer_size_counts_items() -> None:
     session, channel = scripted.session(buffer_size=8)
     channel.script += [status(STARTED, 1), items(1, 0, 1), items(1, 2), status(FINISHED, 1)]
-    got = [(number, channel.taken[-1]) for number in _iterate(session)]
+    got = [(number, channel.taken[-1]) for number in iterate(session)]
     assert got == [(0, (1, 1)), (1, (1, 2)), (2, (1, 3))]
 
 
 def test_a_whole_frame_is_told_at_once_where_bytes_count() -> None:
     session, channel = scripted.session()
     channel.script += [status(STARTED, 1), items(1, 0, 1), items(1, 2), status(FINISHED, 1)]
-    got = [(number, channel.taken[-1]) for number in _iterate(session)]
+    got = [(number, channel.taken[-1]) for number in iterate(session)]
     assert got == [(0, (1, 2)), (1, (1, 2)), (2, (1, 3))]
 
 
 def test_what_was_taken_is_told_again_before_waiting() -> None:
     session, channel = scripted.session()
     channel.script += [status(STARTED, 1), items(1, 0, 1)]
-    results = _iterate(session)
+    results = iterate(session)
     assert [next(results), next(results)] == [0, 1]
     channel.taken.clear()
     channel.script += [items(1, 2)]
@@ -133,7 +127,7 @@ def test_what_was_taken_is_told_again_before_waiting() -> None:
 def test_a_frame_of_another_number_of_items_is_a_protocol_error() -> None:
     session, channel = scripted.session()
     channel.script += [status(STARTED, 1), items(1, 0, 1)._replace(items=3)]
-    got, error = take(_iterate(session))
+    got, error = take(iterate(session))
     assert got == []
     assert isinstance(error, ProtocolError)
     assert session.worker.killed  # type: ignore[attr-defined]
@@ -144,7 +138,7 @@ def test_a_frame_of_another_number_of_items_is_a_protocol_error() -> None:
 def test_what_is_left_of_an_open_frame_is_not_delivered(how: str, values: Any) -> None:
     session, channel = scripted.session()
     channel.script += [status(STARTED, 1), items(1, *values)]
-    results = _iterate(session)
+    results = iterate(session)
     assert next(results) == values[0]
     if how == "closed":
         session.close()
@@ -157,7 +151,7 @@ def test_what_is_left_of_an_open_frame_is_not_delivered(how: str, values: Any) -
 def test_death_is_told_after_what_had_arrived() -> None:
     session, channel = scripted.session()
     channel.script += [status(STARTED, 1), items(1, "a")]
-    got, error = take(_iterate(session))
+    got, error = take(iterate(session))
     assert got == ["a"]
     assert isinstance(error, WorkerDiedError)
     assert (error.exit_code, error.signal_name) == (-9, "SIGKILL")
@@ -171,7 +165,7 @@ def test_death_is_told_after_what_had_arrived() -> None:
 def test_death_in_stand_by_is_told_by_the_next_pass() -> None:
     session, channel = scripted.session()
     channel.closed = True
-    got, error = take(_iterate(session))
+    got, error = take(iterate(session))
     assert got == []
     assert isinstance(error, WorkerDiedError)
     assert error.last_index is None
@@ -190,9 +184,9 @@ def test_failure_of_the_initialization() -> None:
 def test_failure_of_a_pass_that_was_left() -> None:
     session, channel = scripted.session()
     channel.script += [status(STARTED, 1), items(1, "a")]
-    next(_iterate(session))
+    next(iterate(session))
     channel.script.append(failure(Status.ITERATOR_FAILED, 1, KeyError("k"), "next", 1))
-    got, error = take(_iterate(session))
+    got, error = take(iterate(session))
     assert got == []
     assert isinstance(error, KeyError)
     assert isinstance(error, WorkerIterationError)
@@ -201,7 +195,7 @@ def test_failure_of_a_pass_that_was_left() -> None:
 def test_time_out_kills() -> None:
     session, channel = scripted.session(timeout=2)
     channel.script += [status(STARTED, 1), items(1, "a"), None]
-    got, error = take(_iterate(session))
+    got, error = take(iterate(session))
     assert got == ["a"]
     assert isinstance(error, WorkerTimeoutError)
     assert error.seconds == 2
@@ -223,7 +217,7 @@ def test_time_out_kills() -> None:
 def test_unexpected_frames_are_protocol_errors(frame: Any) -> None:
     session, channel = scripted.session()
     channel.script += [status(STARTED, 1), frame]
-    got, error = take(_iterate(session))
+    got, error = take(iterate(session))
     assert got == []
     assert isinstance(error, ProtocolError)
     assert session.worker.killed  # type: ignore[attr-defined]
@@ -232,7 +226,7 @@ def test_unexpected_frames_are_protocol_errors(frame: Any) -> None:
 def test_a_refused_command_is_a_protocol_error() -> None:
     session, channel = scripted.session()
     channel.script += [status(STARTED, 1), status(Status.UNEXPECTED_CMD_RECEIVED, 1)]
-    _, error = take(_iterate(session))
+    _, error = take(iterate(session))
     assert isinstance(error, ProtocolError)
     assert "refused a command" in str(error)
 
@@ -241,10 +235,10 @@ def test_interrupt_while_waiting_loses_nothing() -> None:
     session, channel = scripted.session()
     channel.script += [status(STARTED, 1), KeyboardInterrupt()]
     with pytest.raises(KeyboardInterrupt):
-        next(_iterate(session))
+        next(iterate(session))
     channel.script += [items(1, "old"), status(FINISHED, 1)]
     channel.script += [status(STARTED, 2), items(2, "new"), status(FINISHED, 2)]
-    assert list(_iterate(session)) == ["new"]
+    assert list(iterate(session)) == ["new"]
 
 
 def test_interrupt_in_the_middle_of_a_frame_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +248,7 @@ def test_interrupt_in_the_middle_of_a_frame_is_told(monkeypatch: pytest.MonkeyPa
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
-    results = _iterate(session)
+    results = iterate(session)
     with monkeypatch.context() as patch:
         patch.setattr(session, "_handle", interrupt)
         with pytest.raises(KeyboardInterrupt):
@@ -269,7 +263,7 @@ def test_interrupt_in_the_middle_of_a_frame_is_told(monkeypatch: pytest.MonkeyPa
 def test_closing_while_another_waits() -> None:
     session, channel = scripted.session()
     channel.script += [status(STARTED, 1), items(1, "a"), session.close]
-    got, error = take(_iterate(session))
+    got, error = take(iterate(session))
     assert got == ["a"]
     assert isinstance(error, IterableClosedError)
     assert channel.told[-3:] == [("ABORT", 1), ("revoke", 1), ("stop receiving",)]
@@ -289,7 +283,7 @@ def test_used_up_iterator_is_told() -> None:
     session, channel = scripted.session()
     channel.script += [status(STARTED, 1), status(FINISHED, 1, EXHAUSTED)]
     with pytest.warns(match="one-shot iterator") as caught:
-        assert list(_iterate(session)) == []
+        assert list(iterate(session)) == []
     assert caught[0].filename == __file__
 
 
@@ -310,7 +304,7 @@ def test_take_over_goes_on_with_another_session() -> None:
 def test_a_forked_child_has_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     session, channel = scripted.session()
     channel.script += [status(STARTED, 1), items(1, "a")]
-    results = _iterate(session)
+    results = iterate(session)
     assert next(results) == "a"
     owner = os.getpid()
     monkeypatch.setattr(os, "getpid", lambda: owner + 1)
