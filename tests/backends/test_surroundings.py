@@ -14,40 +14,10 @@ from farside import NotPicklableError
 from farside._backends import surroundings
 from farside._options import check
 from tests import jobs
+from tests.backends.main_modules import MainModule
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-class _Main:
-    """Stands for a ``__main__`` module."""
-
-    def __init__(self, file: str | None = None, spec: str | None = None) -> None:
-        if file is not None:
-            self.__file__ = file
-        self.__spec__ = None if spec is None else type("Spec", (), {"name": spec})()
-
-
-@pytest.mark.parametrize("spec", ["pkg.mod", "mod"])
-def test_main_by_name(monkeypatch: pytest.MonkeyPatch, spec: str) -> None:
-    monkeypatch.setitem(sys.modules, "__main__", _Main("/some/where.py", spec))
-    assert surroundings.main_module() == (spec, None)
-
-
-def test_main_by_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    script = tmp_path / "script"
-    script.write_text("")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "__main__", _Main("script"))
-    assert surroundings.main_module() == (None, str(script))
-
-
-@pytest.mark.parametrize(
-    "main", [_Main(), _Main("<stdin>"), _Main("/a/pkg/__main__.py", "pkg.__main__")]
-)
-def test_main_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch, main: Any) -> None:
-    monkeypatch.setitem(sys.modules, "__main__", main)
-    assert surroundings.main_module() == (None, None)
 
 
 def in_main() -> list[int]:
@@ -56,7 +26,7 @@ def in_main() -> list[int]:
 
 def _pretend_main(monkeypatch: pytest.MonkeyPatch, *, file: str | None) -> None:
     """Let `in_main` be a function of the main module."""
-    main: Any = _Main(file)
+    main: Any = MainModule(file)
     main.in_main = in_main
     monkeypatch.setitem(sys.modules, "__main__", main)
     monkeypatch.setattr(in_main, "__module__", "__main__")

@@ -20,6 +20,7 @@ from .._worker.process import main
 from ..errors import BackendUnavailableError, ChannelClosedError
 from . import interpreters, surroundings
 from .base import Availability, Backend
+from .main_module import with_main_hidden
 from .process import REAP_SECONDS, ProcessWorker
 from .sheltered import start_sheltered
 
@@ -122,8 +123,11 @@ def _start_process(
         target=main, args=(given, job), name=name, daemon=options.daemon
     )
     try:
-        with bequeathed(ends), surroundings.main_hidden(always=options.env is not None):
-            start_sheltered(process, context.get_start_method())
+        with bequeathed(ends):
+            with_main_hidden(
+                lambda: start_sheltered(process, context.get_start_method()),
+                always=options.env is not None,
+            )
     except ChildProcessError as error:
         raise _unavailable(
             "this process was forked, and cannot use the fork server of its parent; use "

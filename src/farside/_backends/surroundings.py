@@ -6,8 +6,6 @@ import os
 import pickle
 import pickletools
 import sys
-import threading
-from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +15,11 @@ from .._worker import log_levels, warning_filters
 from .._worker.info import WorkerInfo
 from .._worker.job import Job, Surroundings
 from ..errors import NotPicklableError
+from .main_module import main_module
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .._options import Options
     from .._worker.job import Call
-
-_hiding = threading.RLock()
 
 _CURE = "define it at the top level of a module that the worker can import, or install cloudpickle"
 _MAKE_THERE = "let fn or an initializer make in the worker what does not"
@@ -45,7 +40,7 @@ def pack(
             environment, which a fork server has as it was when that started; and it has to load
             the main module itself, if the job refers to it, which multiprocessing does for the
             processes that it starts. (Not where they have an environment of their own, which has
-            to be there before: see `main_hidden`.)
+            to be there before: see `with_main_hidden`.)
         backend: name of the backend; default: what the user asked for.
         name: the worker's name; default: the user's, or a new one.
 
@@ -110,51 +105,6 @@ def name_of(options: Options) -> str:
 
 
 _numbers = count(1)
-
-
-def main_module() -> tuple[str | None, str | None]:
-    """Find how a worker can import the main module: by name, by path, or (None, None) not at all.
-
-    The rules are those of multiprocessing: an interactive session, ``python -c``, standard input
-    and a package's ``__main__`` cannot be imported again.
-    """
-    main = sys.modules.get("__main__")
-    name = getattr(getattr(main, "__spec__", None), "name", None)
-    if name is not None:
-        return (None if name == "__main__" or name.endswith(".__main__") else name), None
-    path = getattr(main, "__file__", None)
-    if path is None or not os.path.isfile(path):  # "<stdin>" is no path
-        return None, None
-    return None, os.path.abspath(path)
-
-
-@contextmanager
-def main_hidden(*, always: bool) -> Iterator[None]:
-    """Keep multiprocessing from letting a process import the main module.
-
-    A script that comes from standard input has ``"<stdin>"`` for its file, and every spawned
-    process would fail to open that. And where a worker has an environment of its own, the main
-    module is imported only after that is there, by the job.
-
-    Args:
-        always: hide it even if it can be imported.
-    """
-    main = sys.modules.get("__main__")
-    path = getattr(main, "__file__", None)
-    if main is None or not (always or (path is not None and not os.path.exists(path))):
-        yield
-        return
-    with _hiding:
-        hidden = {name: main.__dict__.pop(name) for name in _TRACES if name in main.__dict__}
-        main.__spec__ = None
-        try:
-            yield
-        finally:
-            main.__dict__.update(hidden)
-
-
-_TRACES = ("__file__", "__spec__")
-"""By what multiprocessing finds the main module."""
 
 
 def pack_call(options: Options, *, main_importable: bool) -> bytes:
