@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
@@ -79,7 +80,7 @@ def test_text() -> None:
 
 
 def test_what_a_pass_counts() -> None:
-    this = Pass(1)
+    this = Pass(1, monotonic())
     frame = items(1, "a", "b", "c")
     this.arrive(frame)
     assert (this.waiting, this.delivered, this.nbytes) == (3, 0, len(frame.body))
@@ -87,6 +88,15 @@ def test_what_a_pass_counts() -> None:
     assert (this.waiting, this.delivered) == (0, 0)
     seconds = this.seconds
     assert seconds == this.seconds
+
+
+def test_a_pass_begins_before_the_worker_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    session, channel = scripted.session()
+    heard: list[float] = []
+    monkeypatch.setattr(channel, "send", lambda *_: heard.append(monotonic()))
+    this = enter_iteration_mode(session)
+    assert len(heard) == 1
+    assert this.began <= heard[0]
 
 
 @pytest.mark.parametrize("options", [{}, {"buffer_size": 2}])

@@ -29,7 +29,7 @@ class Pass:
         used_up: the worker says that an earlier pass had used the iterator up, or
         continued: that an earlier one has left it, until the user was told.
         nbytes: how much has arrived: bytes.
-        began: when it began, and
+        began: when the parent asked for it, and
         ended: when its iterator was at its end, or closed, or None: moments of `monotonic`.
         left: the entries of the open frame that were not taken, as something that has a length.
         waiter: a task that waits for something to change. It is weak: a task that its loop has left
@@ -55,7 +55,7 @@ class Pass:
         "waiter",
     )
 
-    def __init__(self, epoch: int) -> None:
+    def __init__(self, epoch: int, began: float) -> None:
         self.epoch = epoch
         self.inbox: deque[Frame] = deque()
         self.entries: list[Any] = []
@@ -67,7 +67,7 @@ class Pass:
         self.used_up = self.continued = False
         self.waiter: ReferenceType[Waiter] | None = None
         self.nbytes = 0
-        self.began = monotonic()
+        self.began = began
         self.ended: float | None = None
         self.left: Any = ()
         self._dropped = 0  # items that had arrived and were never taken

@@ -65,7 +65,7 @@ class Session(Receiver):
         self.counts_items = options.buffer_size is not None
         self.length: int | None = None
         self._options = options
-        self._pass = Pass(0)
+        self._pass = Pass(0, 0.0)
         self.ledger = Ledger(self._pass)
         self._call: Call | None = None  # that waits for its answer
         self._stacks: deque[Stack] = deque()  # that were asked for
@@ -215,9 +215,9 @@ class Session(Receiver):
 
     def _start_pass(self) -> Pass:
         self._check_open()
-        before = self._pass
+        before, now = self._pass, time.monotonic()  # the worker may be waiting before this goes on
         self._dialogue.act(ParentAction.START)
-        self._pass = Pass(self._dialogue.epoch)
+        self._pass = Pass(self._dialogue.epoch, now)
         before.cancel(_failures.superseded(before.epoch, self._pass.epoch))
         self.ledger.turn_page(self._pass)
         return self._pass

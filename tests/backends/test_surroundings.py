@@ -6,7 +6,7 @@ import pickle
 import sys
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -15,9 +15,6 @@ from farside._backends import surroundings
 from farside._options import check
 from tests import jobs
 from tests.backends.main_modules import MainModule
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def in_main() -> list[int]:
