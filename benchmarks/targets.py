@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .results import Results
 
 SUBPROCESS, SUBINTERPRETER = "farside-subprocess", "farside-subinterpreter"
+SUBPROCESS_ASYNC, SUBINTERPRETER_ASYNC = f"{SUBPROCESS}-async", f"{SUBINTERPRETER}-async"
 _SPDL = ("spdl-subprocess-3", "spdl-subprocess-1000")
 _SPDL_INTERPRETER = ("spdl-subinterpreter-3", "spdl-subinterpreter-1000")
 _IMAP = ("pool-imap-1", "pool-imap-100", "pool-imap-1000")
@@ -121,6 +122,11 @@ BARS = (
         (Goal(25, _SPDL_INTERPRETER),),
         (Goal(50, _SPDL_INTERPRETER),),
     ),
+    Bar("at-once-ints", SUBPROCESS_ASYNC, (Goal(0.8, (SUBPROCESS,)),)),
+    Bar("at-once-ints", SUBINTERPRETER_ASYNC, (Goal(0.8, (SUBINTERPRETER,)),)),
+    Bar("at-once-dicts", SUBPROCESS_ASYNC, (Goal(0.8, (SUBPROCESS,)),)),
+    Bar("at-once-dicts", SUBINTERPRETER_ASYNC, (Goal(0.8, (SUBINTERPRETER,)),)),
+    Bar("at-once-arrays", SUBPROCESS_ASYNC, (Goal(0.8, (SUBPROCESS,)),)),
     Bar("list-100kB", SUBPROCESS, (Goal(0.5, (SUBPROCESS,)),), of_case="fresh-100kB"),
 )
 LIMITS = (

@@ -31,7 +31,9 @@ class Contestant:
             ``"worker"``: the items are made by a worker that can stand idle; ``"process"``: which
             is a process; ``"numpy"``: NumPy loads in it; ``"buffer_size"``: the number of items
             that it makes ahead can be set; ``"workers"``: there may be several; ``"lone"``: there
-            may be just one; ``"default"``: it is not a variant that is tuned for throughput.
+            may be just one; ``"default"``: it is not a variant that is tuned for throughput;
+            ``"separate"``: one process can have several that know nothing of each other;
+            ``"async"``: its iterables are asynchronous.
         together: How many items it moves as one message, or keeps in its buffer.
         patience: Its streams are measured for so many times as long as others.
         cases: The only cases that it is for, where it is not for all of which it offers all.

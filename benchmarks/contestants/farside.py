@@ -45,7 +45,7 @@ class FarsideSubprocess(_Farside):
     """`farside.iterate_in_subprocess`, with the defaults."""
 
     name = "farside-subprocess"
-    offers = Contestant.offers | {"buffer_size", "allocate"}
+    offers = Contestant.offers | {"buffer_size", "allocate", "separate"}
 
     def refuses(self, case: Case) -> str | None:
         """Tell what it lacks; releases before `farside.allocate` lack that."""
@@ -68,7 +68,7 @@ class FarsideSubinterpreter(_Farside):
 
     name = "farside-subinterpreter"
     python = (3, 13)
-    offers = (Contestant.offers | {"buffer_size"}) - {"process", "numpy"}
+    offers = (Contestant.offers | {"buffer_size", "separate"}) - {"process", "numpy"}
 
     def missing(self) -> str | None:
         """Tell what is missing; on 3.13 that may be the backport."""
@@ -87,4 +87,23 @@ class FarsideSubinterpreter(_Farside):
         return iterate_in_subinterpreter(source, buffer_size=buffer_size, fallback=None)
 
 
-CONTESTANTS: tuple[Contestant, ...] = (FarsideSubprocess(), FarsideSubinterpreter())
+class FarsideSubprocessAsync(FarsideSubprocess):
+    """The same, by ``async for``."""
+
+    name = "farside-subprocess-async"
+    offers = frozenset({"separate", "async", "numpy"})
+
+
+class FarsideSubinterpreterAsync(FarsideSubinterpreter):
+    """The same, by ``async for``."""
+
+    name = "farside-subinterpreter-async"
+    offers = frozenset({"separate", "async"})
+
+
+CONTESTANTS: tuple[Contestant, ...] = (
+    FarsideSubprocess(),
+    FarsideSubinterpreter(),
+    FarsideSubprocessAsync(),
+    FarsideSubinterpreterAsync(),
+)

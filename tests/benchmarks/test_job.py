@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,13 @@ import pytest
 from benchmarks import job
 from benchmarks.cases import CASES
 from benchmarks.cases.base import Case, FailedError, Job
+from benchmarks.cases.loops import AT_ONCE
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.contestants.base import Contestant
 from benchmarks.sources import small
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
     from pathlib import Path
 
     from benchmarks.sources.base import Source
@@ -61,6 +63,34 @@ def measure(case: str, seconds: float = 0.01) -> dict[str, Any]:
 def test_rates(case: str, fake: Fake) -> None:
     assert measure(case)["value"] > 100
     assert fake.open_now == 0
+
+
+class _ByAsyncFor:
+    """Iterates on a source by ``async for``, and gives other tasks a turn at every item."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for item in self._source:
+            await asyncio.sleep(0)
+            yield item
+
+
+@pytest.mark.parametrize("case", ["at-once-ints", "at-once-dicts", "at-once-arrays"])
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_rates_of_several_workers(case: str, fake: Fake, *, asynchronous: bool) -> None:
+    if asynchronous:
+        fake.change = _ByAsyncFor
+        fake.offers = frozenset({"async"})
+    assert measure(case)["value"] > 100
+    assert len(fake.opened) == AT_ONCE
+    assert fake.open_now == 0
+
+
+def test_each_of_several_workers_is_checked(fake: Fake) -> None:
+    fake.change = lambda _: iter([0, 1, 1])
+    assert "item: got 1, not 2" in measure("at-once-ints")["error"]
 
 
 @pytest.mark.parametrize("case", ["first-item-cold", "first-item-warm", "further-pass"])
