@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from ._backends import lifetime, registry
 from ._calls import call_method
 from ._failures import NO_STACK
 from ._passes import Course, enter_iteration_mode, iterate_results
-from ._session import Session
+from ._starting import Starter
 from ._warn import warn
-from .errors import (
-    BackendFallbackWarning,
-    BackendUnavailableError,
-    CallFailedError,
-    FarsideError,
-    WorkerAbandonedWarning,
-)
+from .errors import CallFailedError, WorkerAbandonedWarning
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -28,7 +20,9 @@ if TYPE_CHECKING:
     from ._options import Options
     from ._pass import Pass
     from ._passes import Begin
+    from ._session import Session
     from ._stats import Stats
+    from .errors import FarsideError
 
 T = TypeVar("T")
 
@@ -56,12 +50,8 @@ class RemoteIterable(Generic[T]):
         """Start a worker and wait until it stands by. Users call the entry points instead."""
         self._options = options
         self._session: Session | None = None
-        lifetime.check_start()
-        choice = registry.choose(options.backend, options.fallback, process=options.env is not None)
-        self._reason = choice.reason
-        if options.backend not in {choice.name, "auto"}:
-            _warn_of_fallback(choice.name, choice.reason)
-        self._session = self._open(choice.name)
+        self._starter = Starter(options)
+        self._session = self._starter.start()
 
     @property
     def backend(self) -> str:
@@ -71,7 +61,7 @@ class RemoteIterable(Generic[T]):
     @property
     def backend_reason(self) -> str:
         """Why this backend was taken."""
-        return self._reason
+        return self._starter.reason
 
     @property
     def seed(self) -> int:
@@ -323,58 +313,16 @@ class RemoteIterable(Generic[T]):
             WorkerAbandonedWarning,
         )
 
-    def _open(self, backend: str) -> Session:
-        """Start a worker of a backend, or of the fallback if it turns out not to do."""
-        worker = session = None
-        begin = monotonic()
-        try:
-            worker = registry.start(backend, self._options)
-            session = Session(worker, backend, self._options)
-            session.await_initialization()
-            session.ledger.startup_seconds = monotonic() - begin
-        except FarsideError as error:
-            if session is None:
-                raise
-            session.close()
-            if error.refused_module is None:
-                raise
-            return self._open(self._check_fallback(session, error))
-        except BaseException:
-            if session is not None:
-                session.close()
-            elif worker is not None:
-                worker.channel.close()  # it ends by itself
-            raise
-        return session
-
-    def _check_fallback(self, refused: Session, error: FarsideError) -> str:
-        """Return what takes over where a module refuses to load, with a warning.
-
-        Raises:
-            BackendUnavailableError: nothing may.
-        """
-        module = error.refused_module
-        self._reason = f"the extension module {module} does not support loading in subinterpreters"
-        fallback = self._options.fallback
-        if fallback is None:
-            raise BackendUnavailableError(
-                f"the subinterpreter backend cannot run this fn: {self._reason}; use "
-                "iterate_in_subprocess, or leave fallback='subprocess'",
-                backend=refused.backend,
-                reason=self._reason,
-            ) from error
-        _warn_of_fallback(fallback, self._reason)
-        return fallback
-
     def _take_over(self, failed: Session, error: FarsideError) -> Callable[[], Session] | None:
         """Go on with the fallback, if the user has nothing yet that it would not know of."""
-        if error.refused_module is None or failed.used or failed is not self._session:
+        if failed.used or failed is not self._session:
             return None
-        fallback = self._check_fallback(failed, error)
+        start = self._starter.fallback(failed, error)
+        if start is None:
+            return None
 
         def begin() -> Session:
-            failed.close()
-            self._session = session = self._open(fallback)
+            self._session = session = start()
             return session
 
         return begin
@@ -388,10 +336,6 @@ class RemoteIterable(Generic[T]):
 
 def _begin_pass(session: Session) -> tuple[Session, Pass]:
     return session, enter_iteration_mode(session)
-
-
-def _warn_of_fallback(backend: str, reason: str) -> None:
-    warn(f"a {backend} runs the iterable, since {reason}", BackendFallbackWarning)
 
 
 class SubprocessIterable(RemoteIterable[T]):
