@@ -20,7 +20,7 @@ from tests.transport.steady import STEADY
 
 
 def parent_fds(parent: PipeParentChannel) -> list[int]:
-    return [end.fileno() for end in (parent._sender.end, parent._wakes, parent._frames)]
+    return [end.fileno() for end in (parent._sender.end, parent._wakes, parent._reader.end)]
 
 
 def test_all_ends_are_closed_on_exec(parent: PipeParentChannel, worker_ends: WorkerEnds) -> None:
@@ -100,7 +100,7 @@ class InterruptingDecoder(Decoder):
 def test_an_interrupted_read_leaves_the_channel_out_of_step(
     parent: PipeParentChannel, worker: PipeWorkerChannel
 ) -> None:
-    parent._decoder = InterruptingDecoder()
+    parent._reader._decoder = InterruptingDecoder()
     worker.send(1, 1)
     with pytest.raises(KeyboardInterrupt):
         parent.receive(deque(), SECONDS)

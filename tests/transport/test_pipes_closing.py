@@ -67,7 +67,7 @@ class ClosingDecoder(Decoder):
 
 def test_closing_just_before_a_read(parent: PipeParentChannel, worker: PipeWorkerChannel) -> None:
     worker.send(1, 1)
-    parent._decoder = ClosingDecoder(parent)
+    parent._reader._decoder = ClosingDecoder(parent)
     with pytest.raises(ChannelClosedError):
         parent.receive(deque(), SECONDS)
 

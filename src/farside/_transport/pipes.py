@@ -17,7 +17,6 @@ import threading
 import time
 from array import array
 from functools import partial
-from itertools import repeat
 from math import ceil
 
 from ..errors import ChannelClosedError, ProtocolError
@@ -41,6 +40,7 @@ from .interrupts import held_back, try_lock, with_lock
 from .leases import Lessor
 from .memory import BOARD_BYTES, SLOTS, Mapping
 from .pipe_io import check_gone
+from .reader import FrameReader
 from .readiness import Readiness
 from .sender import Sender
 from .stopwatch import seconds_of
@@ -48,7 +48,7 @@ from .stopwatch import seconds_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from .codec import Part
     from .frames import Frame
@@ -59,10 +59,6 @@ wait begins, while another thread takes the GIL; Ctrl-C is then heard a second l
 
 _SOON_MS = 1
 """Milliseconds to wait for a worker that sends many items at a time before it is told."""
-
-_STREAMING = 1024
-"""A frame of at least so many bytes, without blocks, is taken for one of many: the worker makes
-small items faster than the parent can be woken for each."""
 
 _READS = 16
 """How often the pipe is read, at most, where nothing may take long. A worker can fill it again and
@@ -89,7 +85,6 @@ class PipeParentChannel(ParentChannel):
             os.set_blocking(end.fileno(), False)
         self._sender = Sender(commands)
         self._wakes = wakes
-        self._frames = frames
         self._board = mapping.board
         self._board[WANTED] = NOTHING
         self._attention = mapping.board[ATTENTION : ATTENTION + 1].cast("B")
@@ -102,17 +97,14 @@ class PipeParentChannel(ParentChannel):
         # signal handler may close in the middle of that: hence it is reentrant.
         self._receiving = threading.RLock()
         self._stopped = False
-        self._busy = False
         self._interrupted = False
-        self._decoder = Decoder(self._lend, mapping.arena_bytes)
+        self._reader = FrameReader(frames, Decoder(self._lend, mapping.arena_bytes))
         self._poll = select.poll()
         self._poll.register(frames.fileno(), select.POLLIN)
         self._poll.register(self._bell.fileno(), select.POLLIN)
         self._quiet = frozenset(end.fileno() for end in (frames, self._bell, commands))
         self._sentinel: Descriptor | None = None
         self._peer_ended = False
-        self._in_step = True
-        self._streaming = False
         self._guarded = sigpipe.kills()
         self._kept: list[Descriptor] = []
         self._last: Gauges | None = None  # when it was closed
@@ -181,7 +173,7 @@ class PipeParentChannel(ParentChannel):
     def _await(self, into: deque[Frame], deadline: float | None) -> bool:
         # A worker that makes small items fast is not asked at once: it would send a few of them
         # where it can send many.
-        if self._streaming and self._wait(deadline, _SOON_MS) and self._take_in(into):
+        if self._reader.streaming and self._wait(deadline, _SOON_MS) and self._take_in(into):
             return True
         self._attention[PARENT_WAITS] = 1
         try:
@@ -205,7 +197,7 @@ class PipeParentChannel(ParentChannel):
         return self._take_in(into, _READS) or self._is_interrupted()
 
     def readiness(self) -> Readiness:
-        ends = (self._frames, self._bell, self._sentinel)
+        ends = (self._reader.end, self._bell, self._sentinel)
         made = Readiness([end.fileno() for end in ends if end is not None])
         if self._stopped:  # meanwhile; then the numbers may be those of other files by now
             made.close()
@@ -213,7 +205,7 @@ class PipeParentChannel(ParentChannel):
         return made
 
     def patience(self) -> float:
-        return _SOON_MS / 1000 if self._streaming else 0.0
+        return _SOON_MS / 1000 if self._reader.streaming else 0.0
 
     def congested(self) -> bool:
         return self._sender.pending
@@ -224,55 +216,20 @@ class PipeParentChannel(ParentChannel):
     def _check(self) -> None:
         if self._stopped:
             raise ChannelClosedError("this side was closed")
-        if not self._in_step:
-            raise ProtocolError("an exception of a signal handler struck while frames were read")
+        self._reader.check()
 
     def _take_in(self, into: deque[Frame], reads: int | None = None) -> bool:
         """Take in what is there, without waiting; tell whether a frame was."""
+        self._check()  # closing may have come during the wait
         before = len(into)
-        again = repeat(None) if reads is None else repeat(None, reads)
-        self._busy = True
-        try:
-            more = held_back(lambda: self._read(into, again))
-        finally:
-            self._busy = False
+        more = self._reader.read(into, reads)
         if len(into) > before:
-            last = into[-1]
-            self._streaming = len(last.body) >= _STREAMING and not last.blocks
             return True
         if self._peer_ended and not more:
             # Its process has ended, and what it wrote has been read. Something that it left
             # behind may hold the stream open: there is no end to wait for.
             raise ChannelClosedError("the worker has ended")
         return False
-
-    def _read(self, into: deque[Frame], attempts: Iterable[None]) -> bool:
-        """Read until a frame is complete, without waiting; tell whether there may be more."""
-        self._check()  # closing may have come during the wait
-        fd = self._frames.fileno()
-        self._in_step = False
-        before, count = len(into), 1
-        try:
-            for _ in attempts:
-                count = os.readv(fd, [self._decoder.buffer()])
-                if not count:
-                    break
-                self._decoder.filled(count, into)
-                if len(into) > before:
-                    break
-        except BlockingIOError:
-            self._in_step = True
-            return False
-        except OSError as error:  # a signal handler may have closed this side
-            check_gone(error)
-            raise ChannelClosedError("this side was closed") from None
-        # Whatever else was raised between reading and decoding (by a handler of another signal
-        # than SIGINT) leaves the stream out of step; then no later frame is trusted.
-        self._in_step = True
-        if not count:
-            cut = " in the middle of a frame" if self._decoder.partial else ""
-            raise ChannelClosedError(f"the worker's stream has ended{cut}")
-        return True
 
     def _wait(self, deadline: float | None, milliseconds: int) -> bool:
         """Wait, no longer than so, and tell whether something has come."""
@@ -305,7 +262,7 @@ class PipeParentChannel(ParentChannel):
     def _unread(self) -> int:
         count = array("i", [0])
         try:
-            fcntl.ioctl(self._frames.fileno(), termios.FIONREAD, count)
+            fcntl.ioctl(self._reader.end.fileno(), termios.FIONREAD, count)
         except (ChannelClosedError, OSError):
             return 0  # closed, just now
         return count[0]
@@ -327,7 +284,7 @@ class PipeParentChannel(ParentChannel):
         A signal handler's exception might leave the other one changed.
         """
         poll = select.poll()
-        for end in (self._frames, self._bell, self._sentinel):
+        for end in (self._reader.end, self._bell, self._sentinel):
             if end is not None:
                 poll.register(end.fileno(), select.POLLIN)
         if self._sender.pending:
@@ -337,20 +294,18 @@ class PipeParentChannel(ParentChannel):
     def stop_receiving(self) -> None:
         self._stopped = True
         self._sender.give_up()  # nobody would send it any more
-        if self._frames.closed:  # in a forked child: its lock may be held by nobody
+        if self._reader.end.closed:  # in a forked child: its lock may be held by nobody
             return
         self._bell.ring()
         with_lock(self._receiving, self._close_upward)
 
     def _close_upward(self) -> None:
-        self._frames.close()
+        # Whoever keeps a closed iterable, or the error that it raised, keeps no memory.
+        if self._reader.close():
+            self.lessor.close()
         self._bell.close()
         if self._sentinel is not None:
             self._sentinel.close()
-        if not self._busy:  # a signal handler may close in the middle of that
-            # Whoever keeps a closed iterable, or the error that it raised, keeps no memory.
-            self._decoder.close()
-            self.lessor.close()
 
     def close(self) -> None:
         self._sender.close()
