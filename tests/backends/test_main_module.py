@@ -16,6 +16,8 @@ from tests.backends.main_modules import MainModule
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from typing_extensions import Self
+
 
 @pytest.mark.parametrize("spec", ["pkg.mod", "mod"])
 def test_main_by_name(monkeypatch: pytest.MonkeyPatch, spec: str) -> None:
@@ -51,43 +53,55 @@ def test_it_is_hidden_and_shown_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main_module() == ("some.name", None)
 
 
+class Hiding:
+    """Another thread hides the main module, until `end`; more threads may be set to work."""
+
+    def __init__(self, *, always: bool) -> None:
+        self._is_in, self._may_go_on = threading.Event(), threading.Event()
+        self.threads = ThreadPoolExecutor()
+        self.threads.submit(with_main_hidden, self._wait, always=always)
+        self._is_in.wait()
+
+    def _wait(self) -> None:
+        self._is_in.set()
+        self._may_go_on.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def end(self) -> None:
+        """Let the thread go on."""
+        self._may_go_on.set()
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+        self.threads.shutdown()
+
+
 @pytest.mark.parametrize("always", [True, False])
 def test_two_threads_hide_what_cannot_be_imported(
     monkeypatch: pytest.MonkeyPatch, *, always: bool
 ) -> None:
     main: Any = MainModule("<stdin>")
     monkeypatch.setitem(sys.modules, "__main__", main)
-    one_is_in, may_go_on = threading.Event(), threading.Event()
-
-    def first() -> None:
-        one_is_in.set()
-        may_go_on.wait()
-
-    with ThreadPoolExecutor() as threads:
-        threads.submit(with_main_hidden, first, always=always)
-        one_is_in.wait()
+    with Hiding(always=always) as other:
         # It finds nothing to hide now, and would find the file there again when it goes on.
-        second = threads.submit(with_main_hidden, lambda: hasattr(main, "__file__"), always=False)
-        found = threads.submit(main_module)
-        assert not second.done()
-        may_go_on.set()
-        assert second.result() is False
+        shown = other.threads.submit(
+            with_main_hidden, lambda: hasattr(main, "__file__"), always=False
+        )
+        found = other.threads.submit(main_module)
+        with pytest.raises(FutureTimeout):
+            shown.result(0.05)
+        other.end()
+        assert shown.result() is False
         assert found.result() == (None, None)
 
 
 def test_what_one_thread_hides_another_one_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "__main__", MainModule(__file__))
-    one_is_in, may_go_on = threading.Event(), threading.Event()
-
-    def first() -> None:
-        one_is_in.set()
-        may_go_on.wait()
-
-    with ThreadPoolExecutor() as threads:
-        threads.submit(with_main_hidden, first, always=True)
-        one_is_in.wait()
-        found = threads.submit(main_module)
+    with Hiding(always=True) as other:
+        found = other.threads.submit(main_module)
         with pytest.raises(FutureTimeout):
             found.result(0.05)
-        may_go_on.set()
+        other.end()
         assert found.result() == (None, __file__)
