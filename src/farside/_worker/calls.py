@@ -1,4 +1,4 @@
-"""What the parent may ask of the iterable between two passes: to call a method, and its length."""
+"""What the parent may ask of the iterable between two passes: to call a method."""
 
 from __future__ import annotations
 
@@ -47,13 +47,3 @@ class MethodCall:
                 f"with call('__getattribute__', {name!r})"
             )
         return method(*args, **kwargs)
-
-
-def length_of(iterable: Any) -> int | None:
-    """Return the length of an iterable; None if it has none, or cannot tell."""
-    if not hasattr(type(iterable), "__len__"):
-        return None
-    try:
-        return len(iterable)
-    except Exception:  # user code
-        return None

@@ -11,11 +11,12 @@ from .._transport.items import ATOMS, INT_LIMIT, STR_LIMIT, pack
 from .._transport.outbox import Outbox
 from ..errors import ChannelClosedError
 from . import forward
-from .calls import MethodCall, length_of
+from .calls import MethodCall
 from .courier import Courier
 from .failure import describe
 from .finalizers import Finalizers
 from .info import WorkerInfo, tell
+from .iterables import check_iterable, length_of, loopable, may_begin_again
 from .job import Job, load_call
 
 TYPE_CHECKING = False
@@ -123,7 +124,7 @@ class Execution:
                 stage = f"initializer[{number}]"
                 initializer()
             stage = "fn"
-            self._iterable = _iterable(fn())
+            self._iterable = check_iterable(fn())
             length = length_of(self._iterable)
         except BaseException as error:  # SystemExit too must reach the parent
             self._fail(WorkerEvent.INITIALIZATION_RAISED, error, stage, None)
@@ -188,7 +189,7 @@ class Execution:
         except BaseException as error:
             self._fail(WorkerEvent.ITERATOR_RAISED, error, "iter", 0)
             return None
-        self._one_shot = iterator is self._iterable and not _may_begin_again(type(iterator))
+        self._one_shot = iterator is self._iterable and not may_begin_again(type(iterator))
         return iterator
 
     def _make_items(self, iterator: Iterator[Any], made: int = 0) -> None:
@@ -294,10 +295,7 @@ class Execution:
     def _describe(self, error: BaseException, stage: str, index: int | None) -> Failure:
         return describe(error, stage, index)
 
-    @staticmethod
-    def _source(iterator: Iterator[Any]) -> Iterator[Any]:
-        """Return what a ``for`` loop takes: an iterator may have ``__next__`` alone."""
-        return iterator if hasattr(type(iterator), "__iter__") else resumable(iterator)
+    _source = staticmethod(loopable)
 
     def _push(
         self,
@@ -308,37 +306,3 @@ class Execution:
     ) -> None:
         if status is not None:
             self._channel.send(status, self.machine.epoch, parts, count=count, refs=refs)
-
-
-def resumable(iterator: Iterator[Any]) -> Iterator[Any]:
-    """Return what a ``for`` loop takes, and does not begin anew: it calls ``__next__`` alone."""
-    return iter(iterator.__next__, _NOTHING)
-
-
-class _Nothing:
-    """Equal to nothing, without asking: an array would compare its elements."""
-
-    def __eq__(self, other: object) -> bool:
-        return False
-
-    def __hash__(self) -> int:
-        return 0
-
-
-_NOTHING = _Nothing()
-
-
-def _iterable(made: Any) -> Iterable[Any]:  # it is whatever fn returned
-    """Check what ``fn`` returned, without calling its ``__iter__``: that belongs to a pass."""
-    if hasattr(type(made), "__iter__") or hasattr(type(made), "__getitem__"):
-        iterable: Iterable[Any] = made
-        return iterable
-    raise TypeError(
-        f"fn returned {type(made).__name__}, which is not iterable; "
-        "return a list, a generator or any object with __iter__"
-    )
-
-
-def _may_begin_again(kind: type) -> bool:
-    """Tell whether an iterator's ``__iter__`` may set it back: if it is written in Python."""
-    return isinstance(getattr(kind, "__iter__", None), type(_may_begin_again))

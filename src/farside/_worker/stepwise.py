@@ -7,9 +7,10 @@ from itertools import count
 from .._protocol.tables import WorkerState
 from .._transport import codec
 from ..errors import ProtocolError
-from .execute import Execution, resumable
+from .execute import Execution
 from .failure import describe, of_user
 from .info import get_worker_info, tell
+from .iterables import resumable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,0 +1,61 @@
+"""What the user's iterables and iterators are like: what they may lack, and what they can do."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+
+def check_iterable(made: Any) -> Iterable[Any]:  # it is whatever fn returned
+    """Check what ``fn`` returned, without calling its ``__iter__``: that belongs to a pass.
+
+    Raises:
+        TypeError: it cannot be iterated on.
+    """
+    if hasattr(type(made), "__iter__") or hasattr(type(made), "__getitem__"):
+        iterable: Iterable[Any] = made
+        return iterable
+    raise TypeError(
+        f"fn returned {type(made).__name__}, which is not iterable; "
+        "return a list, a generator or any object with __iter__"
+    )
+
+
+def length_of(iterable: Any) -> int | None:
+    """Return the length of an iterable; None if it has none, or cannot tell."""
+    if not hasattr(type(iterable), "__len__"):
+        return None
+    try:
+        return len(iterable)
+    except Exception:  # user code
+        return None
+
+
+def may_begin_again(kind: type) -> bool:
+    """Tell whether an iterator's ``__iter__`` may set it back: if it is written in Python."""
+    return isinstance(getattr(kind, "__iter__", None), type(may_begin_again))
+
+
+def loopable(iterator: Iterator[Any]) -> Iterator[Any]:
+    """Return what a ``for`` loop takes: an iterator may have ``__next__`` alone."""
+    return iterator if hasattr(type(iterator), "__iter__") else resumable(iterator)
+
+
+def resumable(iterator: Iterator[Any]) -> Iterator[Any]:
+    """Return what a ``for`` loop takes, and does not begin anew: it calls ``__next__`` alone."""
+    return iter(iterator.__next__, _NOTHING)
+
+
+class _Nothing:
+    """Equal to nothing, without asking: an array would compare its elements."""
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __hash__(self) -> int:
+        return 0
+
+
+_NOTHING = _Nothing()

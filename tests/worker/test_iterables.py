@@ -1,0 +1,90 @@
+"""What the user's iterables and iterators are like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside._worker.iterables import (
+    check_iterable,
+    length_of,
+    loopable,
+    may_begin_again,
+    resumable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class ByIndex:
+    """The old way to be iterable."""
+
+    def __getitem__(self, index: int) -> int:
+        return [0, 1][index]
+
+
+class Bare:
+    """An iterator without ``__iter__``."""
+
+    def __init__(self) -> None:
+        self.left = [2, 1]
+
+    def __next__(self) -> int:
+        if not self.left:
+            raise StopIteration
+        return self.left.pop()
+
+
+class Resetting(Bare):
+    """An iterator that ``iter()`` sets back."""
+
+    def __iter__(self) -> Iterator[int]:
+        self.left = [2, 1]
+        return self
+
+
+class Moody:
+    """Iterable, with a length that fails."""
+
+    def __iter__(self) -> Iterator[int]:
+        raise AssertionError("it was not to be called")
+
+    def __len__(self) -> int:
+        raise ValueError("no idea")
+
+
+@pytest.mark.parametrize("made", [[], iter([]), ByIndex(), Moody()])
+def test_what_is_iterable(made: Any) -> None:
+    assert check_iterable(made) is made
+
+
+@pytest.mark.parametrize("made", [None, 3, Bare()])
+def test_what_is_not_iterable(made: Any) -> None:
+    with pytest.raises(TypeError, match=f"fn returned {type(made).__name__}, which is not"):
+        check_iterable(made)
+
+
+@pytest.mark.parametrize(("made", "length"), [([1, 2], 2), (iter([]), None), (Moody(), None)])
+def test_lengths(made: Any, length: int | None) -> None:
+    assert length_of(made) == length
+
+
+def test_what_may_begin_again() -> None:
+    assert may_begin_again(Resetting)
+    assert not may_begin_again(type(iter([])))
+    assert not may_begin_again(Bare)
+
+
+def test_a_loop_over_what_has_next_alone() -> None:
+    assert list(loopable(Bare())) == [1, 2]  # type: ignore[arg-type]
+    iterator = iter([1, 2])
+    assert loopable(iterator) is iterator
+
+
+def test_a_second_loop_goes_on() -> None:
+    numbers = Resetting()
+    assert next(iter(resumable(numbers))) == 1
+    assert list(resumable(numbers)) == [2]
+    assert list(loopable(numbers)) == [1, 2]
