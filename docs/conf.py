@@ -113,6 +113,8 @@ def add_unreleased(_app: Sphinx, docname: str, content: list[str]) -> None:
             command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
         )
         news = re.sub(r"## Unreleased .*", "## Unreleased", done.stdout)  # it has no date yet
+        if "No significant changes" in news:
+            news = ""
         content[0] = content[0].replace("<!-- unreleased -->", news)
 
 
