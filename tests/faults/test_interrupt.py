@@ -223,8 +223,9 @@ if __name__ == "__main__":
     from tests.scripts.starting import begin, start
 
     def iterate():
-        for _ in start(Endless):
-            begun.release()
+        for number in start(Endless):
+            if not number:
+                begun.release()
             if over.is_set():
                 return
 
