@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from farside._transport import reader as reader_module
 from farside._transport.descriptors import Descriptor, pipe
 from farside._transport.frames import Decoder, Frame, header
 from farside._transport.reader import FrameReader
@@ -55,6 +56,37 @@ def test_a_large_frame_is_taken_for_one_of_many(ends: tuple[Descriptor, Descript
         os.write(ends[1].fileno(), framed(body))
         reader.read(got)
         assert reader.streaming is streams
+
+
+class Clock:
+    """Stands for the clock."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_items_that_come_fast_are_taken_for_some_of_many(
+    ends: tuple[Descriptor, Descriptor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(reader_module, "monotonic", clock)
+    reader = FrameReader(ends[0], Decoder())
+
+    def streams(seconds: float, count: int) -> bool:
+        clock.now += seconds
+        os.write(ends[1].fileno(), header(1, 2, 0, count=count))
+        reader.read(deque())
+        return reader.streaming
+
+    assert [streams(40e-6, 1) for _ in range(17)] == [False] * 16 + [True]
+    assert streams(90e-6, 2)
+    assert not streams(110e-6, 2)  # one of them was late
+    assert not streams(40e-6, 15)
+    assert streams(40e-6, 1)
+    assert not streams(40e-6, 0)  # no item: a pass ends, or begins
 
 
 @pytest.mark.parametrize(("left", "text"), [(b"", "ended$"), (b"\0", "in the middle of a frame")])
