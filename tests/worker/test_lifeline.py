@@ -88,6 +88,9 @@ def test_nohup_is_respected() -> None:
         os.kill(os.getpid(), signal.SIGHUP)
         assert signal.alarm(0) == 0
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        # Another signal takes its place, on each Python.
+        assert fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ASYNC
+        assert fcntl.fcntl(fd, fcntl.F_GETSIG) > signal.SIGHUP
 
     assert in_a_child(hang_up) == 0
 

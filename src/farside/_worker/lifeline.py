@@ -47,9 +47,10 @@ def _unused() -> Iterator[int]:
     """Find signals that mean nothing else to this process.
 
     The number of the signal is what its handler gets, and so the number of seconds: SIGHUP is 1.
-    Under ``nohup`` it is ignored, and must stay so; then it takes 16 seconds.
+    Under ``nohup`` it is ignored, and must stay so; then it takes 16 seconds, and 30 on Python
+    3.10, which has no name for SIGSTKFLT.
     """
-    for name in ("SIGHUP", "SIGSTKFLT"):
+    for name in ("SIGHUP", "SIGSTKFLT", "SIGPWR"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             yield number
