@@ -38,8 +38,9 @@ class Fault:
         # A FIFO that is open for writing too never ends: what is stuck stays so until a byte comes.
         stuck = os.open(self.ending, os.O_RDWR) if self.way in STUCK else -1
         sign = -1 if self.happens is None else os.open(self.happens.path, os.O_WRONLY)
-        with open(self.when, "w") as file:
+        with open(f"{self.when}.new", "w") as file:
             file.write(str(time.monotonic()))
+        os.replace(file.name, self.when)  # at once: it may be killed in the middle of this
         if self.way == HOLDS:
             import ctypes
 
