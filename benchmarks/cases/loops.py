@@ -28,64 +28,59 @@ def at_once(job: Job) -> float:
     """Return the items a second from all workers, after a quarter of the time to warm up."""
     source = job.case.source()
     iterables = [job.open(source) for _ in range(AT_ONCE)]
-    run = _Run(source, job.seconds)
+    run = _Run(job.seconds)
     if "async" in job.contestant.offers:
-        asyncio.run(_take_in_tasks(run, iterables))
+        asyncio.run(_take_in_tasks(run, source, iterables))
     else:
-        _take_in_turn(run, [iter(each) for each in iterables])
+        _take_in_turn(run, source, [iter(each) for each in iterables])
     return run.rate()
 
 
-def _take_in_turn(run: _Run, iterators: Sequence[Iterator[Any]]) -> None:
-    for _ in range(_VERIFIED):
-        for number, iterator in enumerate(iterators):
-            run.verify(next(iterator), number)
+def _take_in_turn(run: _Run, source: Source, iterators: Sequence[Iterator[Any]]) -> None:
+    for index in range(_VERIFIED):
+        for iterator in iterators:
+            source.verify(next(iterator), index)
     taken = 0
     for turn in zip(*iterators):  # noqa: B905  3.10 has strict, but these never end
         for _ in turn:
             taken += 1
         if taken >= _BETWEEN_LOOKS:
-            taken = run.look(taken)
+            run.look(taken)
             if run.over:
                 return
+            taken = 0
 
 
-async def _take_in_tasks(run: _Run, iterables: Sequence[Any]) -> None:
-    await asyncio.gather(*(_take(run, aiter(each), n) for n, each in enumerate(iterables)))
+async def _take_in_tasks(run: _Run, source: Source, iterables: Sequence[Any]) -> None:
+    await asyncio.gather(*(_take(run, source, aiter(each)) for each in iterables))
 
 
-async def _take(run: _Run, iterator: AsyncIterator[Any], number: int) -> None:
-    for _ in range(_VERIFIED):
-        run.verify(await anext(iterator), number)
+async def _take(run: _Run, source: Source, iterator: AsyncIterator[Any]) -> None:
+    for index in range(_VERIFIED):
+        source.verify(await anext(iterator), index)
     taken = 0
     async for _ in iterator:
         taken += 1
         if taken >= _BETWEEN_LOOKS:
-            taken = run.look(taken)
+            run.look(taken)
             if run.over:
                 return
+            taken = 0
 
 
 class _Run:
     """Counts what all loops have taken."""
 
-    def __init__(self, source: Source, seconds: float) -> None:
+    def __init__(self, seconds: float) -> None:
         self.over = False
-        self._source = source
-        self._verified = [0] * AT_ONCE
         self._taken = 0
         self._begun = perf_counter() + seconds / 4
         self._end = self._begun + seconds
         self._first: tuple[int, float] | None = None
         self._last = 0, 0.0
 
-    def verify(self, item: Any, number: int) -> None:
-        """Check the next of the first items of a worker."""
-        self._source.verify(item, self._verified[number])
-        self._verified[number] += 1
-
-    def look(self, taken: int) -> int:
-        """Book so many more items, look at the clock, and return how many are not booked: none."""
+    def look(self, taken: int) -> None:
+        """Book so many more items, and look at the clock."""
         self._taken += taken
         now = perf_counter()
         if self._first is None:
@@ -94,7 +89,6 @@ class _Run:
         elif not self.over:
             self._last = self._taken, now
             self.over = now >= self._end
-        return 0
 
     def rate(self) -> float:
         """Return the items a second."""

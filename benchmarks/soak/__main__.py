@@ -18,7 +18,6 @@ from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import farside
-from farside._backends import lifetime
 
 from . import meters, plans, steps
 
@@ -94,17 +93,6 @@ def backends_here() -> list[str]:
     return [*multiprocessing.get_all_start_methods(), *others]
 
 
-def settled(before: meters.Held, seconds: float = 20.0) -> dict[str, int]:
-    """Wait until all is as before; return what is left after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while left := meters.held().over(before):
-        if time.monotonic() > deadline:
-            return left
-        time.sleep(0.02)
-        lifetime.sweep()  # as the next start does: processes of dropped iterables are reaped then
-    return {}
-
-
 def soak(seed: int, seconds: float, backends: Sequence[str]) -> dict[str, Any]:
     """Run steps for so long; return what came of it."""
     meters.steady_allocator()
@@ -126,7 +114,7 @@ def soak(seed: int, seconds: float, backends: Sequence[str]) -> dict[str, Any]:
         except Exception:
             violations.append({"step": step, "error": traceback.format_exc()})
         step += 1
-    left = settled(before)
+    left = meters.settle(before, 20)
     if left:
         names = [thread.name for thread in threading.enumerate()]
         violations.append({"step": None, "error": f"left behind: {left}; there are {names}"})

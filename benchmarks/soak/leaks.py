@@ -74,9 +74,7 @@ def measure(work: Callable[[], object], count: int) -> Grown:
     before, kib = meters.held(), meters.resident_kib()
     for _ in range(count):
         work()
-    deadline = time.monotonic() + 10
-    while (left := meters.held().over(before)) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    left = meters.settle(before, 10)
     return Grown(meters.resident_kib() - kib, left)
 
 

@@ -7,7 +7,10 @@ import gc
 import os
 import sys
 import threading
+import time
 from typing import NamedTuple
+
+from farside._backends import lifetime
 
 _LOW_LEVEL = "_interpreters"
 _M_MMAP_THRESHOLD = -3
@@ -38,6 +41,15 @@ def held() -> Held:
         len(_children()),
         sum("farside" in name for name in os.listdir("/dev/shm")),  # noqa: S108  looked at only
     )
+
+
+def settle(before: Held, seconds: float) -> dict[str, int]:
+    """Wait until all is as before; return what is left after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while (left := held().over(before)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+        lifetime.sweep()  # as the next start does: processes of dropped iterables are reaped then
+    return left
 
 
 def _interpreters() -> int:
