@@ -6,7 +6,9 @@ import errno
 import multiprocessing
 import os
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ import pytest
 from farside import BackendUnavailableError, WorkerDiedError, iterate_in_subprocess
 from farside._backends import lifetime
 from farside._backends import subprocess as backend
+from farside._backends.sheltered import exclusively
 from farside._options import check
 from tests import jobs
 from tests.kinds import HAS_SUBINTERPRETERS, SUBINTERPRETERS
@@ -147,3 +150,22 @@ def test_all_start_methods_at_once() -> None:
     for n, numbers in enumerate(started):
         assert list(numbers) == list(range(n))
         numbers.close()
+
+
+def test_nobody_looks_at_a_process_while_another_one_is_started(subprocess_kind: Kind) -> None:
+    starting, started = threading.Event(), threading.Event()
+
+    def start() -> None:
+        starting.set()
+        started.wait()
+
+    with subprocess_kind.start(partial(range, 3)) as worker, ThreadPoolExecutor() as threads:
+        threads.submit(exclusively, start)
+        starting.wait()
+        closing = threads.submit(worker.close)
+        try:
+            with pytest.raises(FutureTimeout):
+                closing.result(0.3)
+        finally:
+            started.set()
+        closing.result()

@@ -8,11 +8,11 @@ import multiprocessing.util
 import os
 import select
 import signal
-import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .._transport.descriptors import Descriptor
-from .._transport.interrupts import held_back, with_lock
+from .._transport.interrupts import held_back
 from ..errors import ChannelClosedError
 from . import lifetime
 from .base import ExitStatus, Worker
@@ -38,7 +38,6 @@ class ProcessWorker(Worker):
         self._process = process
         self._pid = process.pid
         self._owner = os.getpid()
-        self._reaping = threading.RLock()  # a signal handler may close in the middle of it
         self._ended = False
         self._exit_code: int | None = None
         self._handle = _open_pidfd(process)
@@ -55,7 +54,7 @@ class ProcessWorker(Worker):
             return True  # a forked child has no workers
         if not self._await_end(timeout):
             return False
-        with_lock(self._reaping, self._reap)
+        self._reap()
         return self._ended
 
     def _await_end(self, timeout: float) -> bool:
@@ -67,26 +66,26 @@ class ProcessWorker(Worker):
         return bool(poll.poll(max(0.0, timeout) * 1000))
 
     def _reap(self) -> None:
-        if not held_back(self._look):
+        held_back(partial(exclusively, self._look))
+        if not self._ended:
             # Not at once: it imports modules that, at the exit of a Python before 3.13, let an
             # uncaught KeyboardInterrupt lose its exit status.
             with _unless_closed():
-                self._process.join(REAP_SECONDS)
-            held_back(self._look)
+                exclusively(partial(self._process.join, REAP_SECONDS))
+            held_back(partial(exclusively, self._look))
 
-    def _look(self) -> bool:
+    def _look(self) -> None:
         """Take note of the end of the process, if it has ended."""
         if self._ended:
-            return True
+            return
         self._exit_code = self._process.exitcode
         if self._exit_code is None:
-            return False
+            return
         if self._handle is not None:
             self._handle.close()
-        exclusively(self._process.close)
+        self._process.close()
         lifetime.forget(self)
         self._ended = True
-        return True
 
     def terminate(self) -> bool:
         if not self.wait(0):

@@ -6,7 +6,6 @@ import multiprocessing
 import multiprocessing.resource_tracker
 import os
 import signal
-import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -35,14 +34,12 @@ def start_sheltered(process: BaseProcess, method: str) -> None:
 
 
 def exclusively(work: Callable[[], object]) -> None:
-    """Start or close a process, on Python 3.10 not while another thread does either.
+    """Start a process, look whether it has ended, or close it, while no other thread does either.
 
-    As it starts a process, 3.10 looks at all there are, and stumbles over one that is being closed.
+    As it starts a process, multiprocessing looks at all there are. Two threads that look at the
+    same one do not both get its exit code; and 3.10 stumbles over one that is being closed.
     """
-    if sys.version_info >= (3, 11):
-        work()
-    else:
-        with_lock(_one_at_a_time, work)
+    with_lock(_one_at_a_time, work)
 
 
 def _start_anywhere(process: BaseProcess) -> None:
