@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from farside._backends import lifetime
-from tests.kinds import KINDS, SUBINTERPRETERS, SUBPROCESSES, TELLING, Kind
+from farside._backends import live_workers
+from tests.kinds import KINDS, METHODS, SUBINTERPRETERS, SUBPROCESSES, TELLING, Kind
 from tests.loops import LOOPS, Gate, Loop
 
 if TYPE_CHECKING:
@@ -26,22 +26,37 @@ _PATIENCE_S = 5.0
 """How long what a test used may take to be gone. It polls: passing tests do not wait so long."""
 
 
+_METHOD = os.environ.get("FARSIDE_START_METHOD")
+"""The one start method to test; None: each. `tox.ini` says where one is enough."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is about kinds of workers that this Python has none of.
+    """Leave out what is about kinds of workers that this Python has none of, or that others test.
 
     pytest would count a test without parameters as skipped.
     """
-    idle = [
+    idle = {
         item
         for item in items
-        if any(
+        if _of_other_method(item)
+        or any(
             "empty parameter set" in mark.kwargs.get("reason", "")
             for mark in item.iter_markers("skip")
         )
-    ]
+    }
     if idle:
-        config.hook.pytest_deselected(items=idle)
+        config.hook.pytest_deselected(items=list(idle))
         items[:] = [item for item in items if item not in idle]
+
+
+def _of_other_method(item: pytest.Item) -> bool:
+    """Tell whether a test runs for each start method, and this is one that is not chosen."""
+    if _METHOD is None or not isinstance(item, pytest.Function):
+        return False
+    given = getattr(item, "callspec", None)
+    values = given.params.values() if given is not None else ()
+    kinds = [getattr(value, "kind", None) or getattr(value, "name", None) for value in values]
+    return any(kind in METHODS and kind != _METHOD for kind in kinds)
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
@@ -87,6 +102,14 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     made.close()
 
 
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let coverage not look on in the interpreters that a test starts."""
+    for name in [*os.environ]:
+        if name.startswith("COVERAGE_"):
+            monkeypatch.delenv(name)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _helpers_of_multiprocessing() -> None:
     """Start what multiprocessing keeps for ever, so that no test is blamed for it."""
@@ -107,19 +130,21 @@ def _nothing_left_behind(_helpers_of_multiprocessing: None) -> Iterator[None]:
 
 
 def _left_since(before: set[str]) -> set[str]:
-    lifetime.sweep()
+    live_workers.sweep()
     left = _inventory() - before
     if left:
         gc.collect()
-        lifetime.sweep()
+        live_workers.sweep()
         left = _inventory() - before
     return left
 
 
 def _inventory() -> set[str]:
     found = {f"thread {thread.name}" for thread in threading.enumerate()}
-    found |= {f"process {pid} ({what})" for pid, what in _descendants().items()}
-    found |= {f"worker {worker.label}" for worker in lifetime._live}
+    # A browser that tests share starts and ends processes as it likes.
+    processes = {pid: what for pid, what in _descendants().items() if not what.startswith("chrom")}
+    found |= {f"process {pid} ({what})" for pid, what in processes.items()}
+    found |= {f"worker {worker.label}" for worker in live_workers._live}
     found |= {f"shared memory {name}" for name in _shared_memory()}
     for name in ("concurrent.interpreters", "interpreters_backport.interpreters"):
         if name in sys.modules:

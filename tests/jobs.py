@@ -29,6 +29,24 @@ WHO = ""
 """Set by tests, in the main interpreter only."""
 
 
+class Memories:
+    """Memory, of `farside.allocate` if that is granted."""
+
+    def __init__(self, count: int, nbytes: int, *, granted: bool) -> None:
+        self.count = count
+        self.nbytes = nbytes
+        self.granted = granted
+
+    def __iter__(self) -> Iterator[memoryview]:
+        from farside import allocate
+
+        for _ in range(self.count):
+            yield allocate(self.nbytes) if self.granted else memoryview(bytearray(self.nbytes))
+
+    def idle(self) -> None:
+        """Do nothing: who has the answer knows that no pass is open."""
+
+
 def note_one() -> None:
     EVENTS.append("one")
 

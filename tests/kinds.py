@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from farside import available_backends, iterate_in_worker
+from farside import available_backends, iterate_in_worker, iterate_in_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from farside import RemoteIterable
 
@@ -28,14 +28,20 @@ class Kind(NamedTuple):
             fn, backend=self.backend, **{"fallback": None, **self.options, **options}
         )
 
+    def start_several(
+        self, fn: Callable[..., Any], shards: Sequence[Any] | int, workers: int, **options: Any
+    ) -> RemoteIterable[Any]:
+        """Start workers of this kind, and of no other, for shards."""
+        given = {"fallback": None, **self.options, **options}
+        return iterate_in_workers(fn, shards, workers, backend=self.backend, **given)
+
     @property
     def is_process(self) -> bool:
         return self.backend == "subprocess"
 
 
-SUBPROCESSES = [
-    Kind(method, "subprocess", {"mp_context": method}) for method in ("spawn", "forkserver", "fork")
-]
+METHODS = ("spawn", "forkserver", "fork")
+SUBPROCESSES = [Kind(method, "subprocess", {"mp_context": method}) for method in METHODS]
 HAS_SUBINTERPRETERS = available_backends()["subinterpreter"].usable
 SUBINTERPRETERS = [Kind("subinterpreter", "subinterpreter", {})] if HAS_SUBINTERPRETERS else []
 KINDS = [*SUBPROCESSES, *SUBINTERPRETERS]

@@ -26,7 +26,7 @@ def test_all_names_exist_and_no_other_is_public() -> None:
 
 def test_every_error_is_exported_but_the_internal_one() -> None:
     defined = {name for name, value in vars(errors).items() if inspect.isclass(value)}
-    assert defined - set(farside.__all__) == {"ChannelClosedError"}
+    assert defined - set(farside.__all__) == {"LinkClosedError"}
 
 
 def test_every_error_is_in_the_tree_at_the_top() -> None:

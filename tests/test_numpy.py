@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import farside.numpy
-from farside._transport.allocate import use
-from farside._transport.arena import Arena
-from farside._transport.memory import Mapping, create
+from farside._memory.allocate import use
+from farside._memory.arena import Arena
+from farside._memory.mapping import Mapping, create
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,19 +9,25 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import numpy as numpy
-    from ._api import iterate_in_subinterpreter as iterate_in_subinterpreter
-    from ._api import iterate_in_subprocess as iterate_in_subprocess
-    from ._api import iterate_in_worker as iterate_in_worker
     from ._backends.base import Availability as Availability
     from ._backends.registry import available_backends as available_backends
     from ._backends.registry import register_backend as register_backend
-    from ._iterable import RemoteIterable as RemoteIterable
-    from ._iterable import SubinterpreterIterable as SubinterpreterIterable
-    from ._iterable import SubprocessIterable as SubprocessIterable
-    from ._stats import Stats as Stats
-    from ._transport.allocate import allocate as allocate
-    from ._worker.info import WorkerInfo as WorkerInfo
-    from ._worker.info import get_worker_info as get_worker_info
+    from ._memory.allocate import allocate as allocate
+    from ._parent.crew import BrokenWorkersError as BrokenWorkersError
+    from ._parent.executor import WorkerExecutor as WorkerExecutor
+    from ._parent.iterable import RemoteIterable as RemoteIterable
+    from ._parent.iterable import SubinterpreterIterable as SubinterpreterIterable
+    from ._parent.iterable import SubprocessIterable as SubprocessIterable
+    from ._parent.states import merge_states as merge_states
+    from ._parent.stats import Stats as Stats
+    from ._payload.register import register_reducer as register_reducer
+    from ._payload.worker_info import WorkerInfo as WorkerInfo
+    from ._payload.worker_info import get_worker_info as get_worker_info
+    from .api import iterate_in_subinterpreter as iterate_in_subinterpreter
+    from .api import iterate_in_subprocess as iterate_in_subprocess
+    from .api import iterate_in_worker as iterate_in_worker
+    from .api import iterate_in_workers as iterate_in_workers
+    from .api import map_in_workers as map_in_workers
     from .errors import BackendFallbackWarning as BackendFallbackWarning
     from .errors import BackendUnavailableError as BackendUnavailableError
     from .errors import CallFailedError as CallFailedError
@@ -35,11 +41,13 @@ if TYPE_CHECKING:
     from .errors import PassSupersededError as PassSupersededError
     from .errors import ProtocolError as ProtocolError
     from .errors import RemoteTraceback as RemoteTraceback
+    from .errors import ReplayDivergedError as ReplayDivergedError
     from .errors import WorkerAbandonedWarning as WorkerAbandonedWarning
     from .errors import WorkerDiedError as WorkerDiedError
     from .errors import WorkerFailedError as WorkerFailedError
     from .errors import WorkerInitializationError as WorkerInitializationError
     from .errors import WorkerIterationError as WorkerIterationError
+    from .errors import WorkerRestartedWarning as WorkerRestartedWarning
     from .errors import WorkerTimeoutError as WorkerTimeoutError
 
     __version__: str
@@ -58,28 +66,36 @@ _ERRORS = (
     "PassSupersededError",
     "ProtocolError",
     "RemoteTraceback",
+    "ReplayDivergedError",
     "WorkerAbandonedWarning",
     "WorkerDiedError",
     "WorkerFailedError",
     "WorkerInitializationError",
     "WorkerIterationError",
+    "WorkerRestartedWarning",
     "WorkerTimeoutError",
 )
 
 _HOMES = {
     "Availability": "._backends.base",
-    "RemoteIterable": "._iterable",
-    "SubinterpreterIterable": "._iterable",
-    "SubprocessIterable": "._iterable",
-    "Stats": "._stats",
-    "allocate": "._transport.allocate",
-    "WorkerInfo": "._worker.info",
+    "RemoteIterable": "._parent.iterable",
+    "SubinterpreterIterable": "._parent.iterable",
+    "SubprocessIterable": "._parent.iterable",
+    "Stats": "._parent.stats",
+    "BrokenWorkersError": "._parent.crew",
+    "WorkerExecutor": "._parent.executor",
+    "allocate": "._memory.allocate",
+    "WorkerInfo": "._payload.worker_info",
     "available_backends": "._backends.registry",
-    "get_worker_info": "._worker.info",
-    "iterate_in_subinterpreter": "._api",
-    "iterate_in_subprocess": "._api",
-    "iterate_in_worker": "._api",
+    "get_worker_info": "._payload.worker_info",
+    "iterate_in_subinterpreter": ".api",
+    "iterate_in_subprocess": ".api",
+    "iterate_in_worker": ".api",
+    "iterate_in_workers": ".api",
+    "map_in_workers": ".api",
+    "merge_states": "._parent.states",
     "register_backend": "._backends.registry",
+    "register_reducer": "._payload.register",
     **dict.fromkeys(_ERRORS, ".errors"),
 }
 

@@ -15,8 +15,9 @@
         ├── IterableClosedError            the iterable was closed, or had failed before
         ├── PassOpenError                  a call while an iterator is open
         ├── PassSupersededError            a newer pass over the same iterable has begun
+        ├── ReplayDivergedError            a pass that was to be the same as before is not
         ├── ProtocolError                  a frame that may not come now, or no frame at all
-        └── ChannelClosedError             the other end is gone (never leaves farside)
+        └── LinkClosedError             the other end is gone (never leaves farside)
     Exception
     └── RemoteTraceback                    the worker's traceback, as ``__cause__``
     RuntimeWarning
@@ -24,7 +25,8 @@
         ├── BackendFallbackWarning         another backend took over
         ├── ExhaustedIteratorWarning       a pass over an iterator that an earlier pass has used up
         ├── FinalizerFailedWarning         a finalizer has raised something in the worker
-        └── WorkerAbandonedWarning         a worker could not be ended and was left behind
+        ├── WorkerAbandonedWarning         a worker could not be ended and was left behind
+        └── WorkerRestartedWarning         a worker has died, and was started again
 
 A failure of the user's code is raised as a class that is both the farside class and the original
 type, wherever that can be built, so ``except ValueError`` and ``except WorkerIterationError`` both
@@ -40,6 +42,9 @@ class FarsideError(RuntimeError):
     Attributes:
         refused_module: name of the extension module that has refused to load in a subinterpreter,
             where that is the cause; else None.
+        refused: what to call it in a message. Where something else failed, all that had refused
+            before, since a library may swallow the refusal and fail later.
+        input_index: index of the input that has failed, in a pass of `map_in_workers`; else None.
 
     Example:
         >>> issubclass(WorkerTimeoutError, TimeoutError), issubclass(FarsideError, RuntimeError)
@@ -47,10 +52,12 @@ class FarsideError(RuntimeError):
     """
 
     refused_module: str | None = None
+    refused: tuple[str, ...] = ()
+    input_index: int | None = None
 
 
 class BackendUnavailableError(FarsideError):
-    """A worker of the wanted kind cannot be had; the message says why and what helps.
+    """A worker of the wanted kind cannot be used; the message says why and what helps.
 
     Attributes:
         backend: name of the backend.
@@ -101,7 +108,7 @@ class WorkerIterationError(WorkerFailedError):
 
 
 class CallFailedError(WorkerFailedError):
-    """A method that was called failed in the worker, which stands by again.
+    """A method that was called failed in the worker, which can be used again.
 
     Its `stage` is ``"arguments"`` (loading them) or ``"call"``.
 
@@ -113,7 +120,7 @@ class CallFailedError(WorkerFailedError):
 
 
 class WorkerDiedError(FarsideError):
-    """The worker ended without a word: killed, crashed, or ended by ``os._exit``.
+    """The worker ended without a message: killed, crashed, or ended by ``os._exit``.
 
     Attributes:
         exit_code: the process's exit code, negative for a signal; None where there is none.
@@ -177,12 +184,19 @@ class PassSupersededError(FarsideError):
     """A newer pass over the same iterable has begun; this iterator is over."""
 
 
+class ReplayDivergedError(FarsideError):
+    """A pass that was to go on where an earlier one was has come to something else there.
+
+    Restart and resume need passes that are the same each time: for each shard, and each epoch.
+    """
+
+
 class ProtocolError(FarsideError):
     """A frame that the tables do not allow now, or bytes that are no frame."""
 
 
-class ChannelClosedError(FarsideError):
-    """The other end of a channel is gone. Inside farside only: users get WorkerDiedError."""
+class LinkClosedError(FarsideError):
+    """The other end of a link is gone. Inside farside only: users get WorkerDiedError."""
 
 
 class RemoteTraceback(Exception):  # noqa: N818  named as in concurrent.futures and multiprocessing
@@ -197,7 +211,11 @@ class FarsideWarning(RuntimeWarning):
 
 
 class BackendFallbackWarning(FarsideWarning):
-    """The wanted backend cannot be used; another took over."""
+    """The backend that was asked for cannot be used; another took over.
+
+    ``backend="auto"`` asks for none, and so does not warn. `RemoteIterable.backend_reason` and a
+    log record of level ``INFO`` say what it took and why.
+    """
 
 
 class ExhaustedIteratorWarning(FarsideWarning):
@@ -214,3 +232,7 @@ class FinalizerFailedWarning(FarsideWarning):
 
 class WorkerAbandonedWarning(FarsideWarning):
     """A worker could not be ended in time and was left behind."""
+
+
+class WorkerRestartedWarning(FarsideWarning):
+    """A worker has died, or has run out of time, and another one goes on where it was."""

@@ -5,7 +5,7 @@ The module is there without NumPy; its functions import it.
 
 from __future__ import annotations
 
-from ._transport.allocate import allocate
+from ._memory.allocate import allocate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

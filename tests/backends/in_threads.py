@@ -10,10 +10,10 @@ from farside.backends import (
     ExitStatus,
     Job,
     Options,
-    PipeWorkerChannel,
+    PipeWorkerLink,
     Worker,
     WorkerEnds,
-    open_channel,
+    open_link,
     pack,
     serve,
 )
@@ -26,15 +26,15 @@ class ThreadBackend(Backend):
     def availability() -> Availability:
         return Availability(usable=True, reason="threads are everywhere")
 
-    def start(self, options: Options) -> ThreadWorker:
+    def launch(self, options: Options) -> ThreadWorker:
         # What else a process would need to be told, a thread of this process has.
-        job = pack(options, in_process=True)._replace(surroundings=None, forward_logs=False)
+        job = pack(options, in_process=True)._replace(preparation=None, forward_logs=False)
         return ThreadWorker(job, options.arena_bytes)
 
 
 class ThreadWorker(Worker):
     def __init__(self, job: Job, arena_bytes: int) -> None:
-        self.channel, ends = open_channel(arena_bytes)
+        self.link, ends = open_link(arena_bytes)
         self._thread = threading.Thread(target=_run, args=[ends, job], daemon=True)
         self._thread.start()
 
@@ -57,7 +57,7 @@ class ThreadWorker(Worker):
         return ExitStatus("its thread has ended")
 
 
-class Channel(PipeWorkerChannel):
+class Link(PipeWorkerLink):
     """Keeps its ends open for as long as any thread of the worker has it."""
 
     def __init__(self, ends: WorkerEnds) -> None:
@@ -67,7 +67,7 @@ class Channel(PipeWorkerChannel):
 
 def _run(ends: WorkerEnds, job: Job) -> None:
     try:
-        serve(Channel(ends), job)
+        serve(Link(ends), job)
     except SystemExit:
         pass  # raised by the listener when everything was over already
     finally:

@@ -120,3 +120,19 @@ class FailsAfter:
     def __iter__(self) -> Iterator[Any]:
         yield from Buffers(self.count, 50_000)
         raise ValueError("as wanted")
+
+
+class Marked:
+    """Yields 0 and some bytes objects, and adds to a file once all are made."""
+
+    def __init__(self, path: str, count: int, nbytes: int) -> None:
+        self.path = path
+        self.count = count
+        self.nbytes = nbytes
+
+    def __iter__(self) -> Iterator[Any]:
+        yield 0
+        for number in range(self.count):
+            yield bytes([number % 256]) * self.nbytes
+        with open(self.path, "ab") as marks:
+            marks.write(b".")

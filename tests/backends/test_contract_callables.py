@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farside import NotPicklableError
-from farside._transport import codec
+from farside._payload import pickling
 from farside.testing.checks import take
 from farside.testing.jobs import Factory
 from tests import jobs
@@ -192,4 +192,4 @@ def test_a_large_fn(kind: Kind) -> None:
 
 def test_cloudpickle_is_looked_for_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
-    assert codec.dumps_by_value(3) is None
+    assert pickling.dumps_by_value(3) is None

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import IterableClosedError, WorkerDiedError, WorkerTimeoutError, _stacks
+from farside import IterableClosedError, WorkerDiedError, WorkerTimeoutError
+from farside._parent import calls
 from tests import jobs
+from tests.background import Background
 from tests.faults import dying
 from tests.kinds import TELLING
 from tests.scripts.acts import Sign
-from tests.transport.background import Background
 
 if TYPE_CHECKING:
     from farside import RemoteIterable
@@ -29,7 +30,7 @@ SECONDS = 20.0
 @pytest.fixture
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for a stack as long as it takes on a busy machine."""
-    monkeypatch.setattr(_stacks, "SECONDS", SECONDS)
+    monkeypatch.setattr(calls, "STACK_SECONDS", SECONDS)
 
 
 def start(kind: Kind, **options: Any) -> RemoteIterable[int]:
@@ -55,10 +56,10 @@ def test_large_results_lie_in_shared_memory(subprocess_kind: Kind) -> None:
         got = shelf.call("echo", np.arange(1_000_000))
         assert (got == np.arange(1_000_000)).all()
         got += 1
-        worker: Any = shelf._current.worker
-        assert worker.channel.lessor.held >= got.nbytes
+        worker: Any = shelf._current.members[0].worker
+        assert worker.link.leases.held >= got.nbytes
         del got
-        assert worker.channel.lessor.held == 0
+        assert worker.link.leases.held == 0
 
 
 @pytest.mark.usefixtures("_patient")
@@ -160,7 +161,7 @@ def test_the_stack_is_told_while_another_thread_waits_for_an_item(telling_kind: 
 
 def test_a_worker_that_is_stopped_does_not_tell(subprocess_kind: Kind) -> None:
     with start(subprocess_kind, timeout=0.2, init_timeout=SECONDS) as shelf:
-        pid = int(shelf._current.worker.label.removeprefix("pid "))
+        pid = int(shelf._current.members[0].worker.label.removeprefix("pid "))
         os.kill(pid, signal.SIGSTOP)
         await_stop(pid)
         assert "does not tell" in shelf.dump_stack()

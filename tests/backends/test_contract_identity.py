@@ -95,7 +95,7 @@ def test_a_finalizer_that_takes_too_long_is_no_hang(kind: Kind, tmp_path: Path) 
 def test_a_dropped_iterable_runs_finalizers_too(kind: Kind, tmp_path: Path) -> None:
     path = tmp_path / "told"
     nothing = kind.start(list[int], finalizer=write(path, "done"))
-    worker = nothing._current.worker
+    worker = nothing._current.members[0].worker
     del nothing
     assert worker.wait(10)
     assert path.read_text() == "done"
@@ -104,7 +104,7 @@ def test_a_dropped_iterable_runs_finalizers_too(kind: Kind, tmp_path: Path) -> N
 def test_a_killed_worker_runs_no_finalizers(subprocess_kind: Kind, tmp_path: Path) -> None:
     path = tmp_path / "told"
     with subprocess_kind.start(jobs.Endless, finalizer=write(path, "never")) as numbers:
-        os.kill(int(numbers._current.worker.label.removeprefix("pid ")), signal.SIGKILL)
+        os.kill(int(numbers._current.members[0].worker.label.removeprefix("pid ")), signal.SIGKILL)
     assert not path.exists()
 
 
@@ -123,7 +123,7 @@ def test_a_worker_knows_about_itself(kind: Kind) -> None:
             assert teller.call("in_a_thread") == info
         assert teller.call("at_first").epoch == 0
         assert "name='reader'" in repr(teller)
-        assert "worker 'reader' (" in teller._current.name
+        assert "worker 'reader' (" in teller._current.members[0].name
     assert get_worker_info() is None
 
 

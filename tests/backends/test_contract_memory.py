@@ -35,14 +35,14 @@ def buffers(kind: Kind, count: int, **options: Any) -> RemoteIterable[Any]:
 
 def worker(items: RemoteIterable[Any]) -> Any:
     """Return the worker of an iterable."""
-    assert items._session is not None
-    return items._session.worker
+    assert items._client is not None
+    return items._client.members[0].worker
 
 
 def in_use(items: RemoteIterable[Any]) -> int:
     """Return how many bytes of the arena the parent's user has."""
     gc.collect()
-    held: int = worker(items).channel.lessor.held
+    held: int = worker(items).link.leases.held
     return held
 
 
@@ -205,7 +205,7 @@ def test_nothing_is_copied_for_a_user_who_keeps_nothing(kind: Kind) -> None:
     with buffers(kind, 200, arena_bytes=1 << 24) as items:
         for number, item in enumerate(items):
             check(item, number, NBYTES)
-        assert worker(items).channel.lessor.copies == 0
+        assert worker(items).link.leases.copies == 0
 
 
 def mapped() -> int:

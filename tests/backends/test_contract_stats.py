@@ -46,8 +46,29 @@ def test_the_arena(kind: Kind) -> None:
         sum(map(len, blocks))
         stats = blocks.stats()
         assert stats.bytes >= 9 * 300_000
-        assert 300_000 <= stats.arena_bytes_used <= stats.arena_bytes_peak <= 9 * 303_104
+        assert 300_000 <= stats.arena_bytes_peak <= 9 * 303_104
+        assert stats.arena_bytes_used == 0
         assert stats.copies == 0
+
+
+@pytest.mark.parametrize("granted", [False, True], ids=["copied", "granted"])
+def test_the_arena_after_a_pass(kind: Kind, granted: bool) -> None:  # noqa: FBT001
+    page = 4096
+    fn = partial(jobs.Memories, 9, 70 * page, granted=granted)
+    with kind.start(fn) as memories:
+        for _ in range(2):
+            got = list(memories)
+            assert memories.stats().arena_bytes_used == 9 * 70 * page
+            del got[2:]
+            assert memories.stats().arena_bytes_used == 2 * 70 * page
+            del got
+            assert memories.stats().arena_bytes_used == 0
+        memory = next(iter(memories))
+        assert memories.call("idle") is None
+        assert memories.stats().arena_bytes_used == 70 * page
+        del memory
+        assert memories.stats().arena_bytes_used == 0
+        assert memories.stats().arena_bytes_peak >= 9 * 70 * page
 
 
 def test_a_slow_worker_is_the_bottleneck(kind: Kind) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,19 +14,26 @@ from farside import (
     BackendFallbackWarning,
     BackendUnavailableError,
     CallFailedError,
+    IterableClosedError,
     SubinterpreterIterable,
     SubprocessIterable,
+    WorkerInitializationError,
     WorkerIterationError,
     iterate_in_subinterpreter,
     iterate_in_subprocess,
     iterate_in_worker,
+    iterate_in_workers,
 )
+from farside._backends.subprocess import SubprocessBackend
 from farside.testing.checks import take
 from tests import jobs
+from tests.backends import swallowing
+from tests.background import Background
 from tests.kinds import HAS_SUBINTERPRETERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.kinds import Kind
 
@@ -71,6 +79,20 @@ def test_numpy_in_fn(subinterpreter_kind: Kind) -> None:
     assert told[0].filename == __file__
 
 
+def test_auto_logs_what_it_takes(
+    subinterpreter_kind: Kind, caplog: pytest.LogCaptureFixture
+) -> None:
+    if sys.version_info < (3, 14):
+        pytest.skip("auto takes a subprocess at once")
+    with caplog.at_level("INFO", "farside"):
+        items = iterate_in_worker(partial(range, 1, 2), initializer=import_numpy)  # no warning
+    with items:
+        assert list(items) == [1]
+        assert items.backend == "subprocess"
+    [record] = [each for each in caplog.records if each.name == "farside"]
+    assert record.getMessage() == f"a subprocess runs the iterable, since {items.backend_reason}"
+
+
 def import_numpy() -> None:
     __import__("numpy")
 
@@ -85,8 +107,37 @@ def test_numpy_in_the_first_next(subinterpreter_kind: Kind) -> None:
         assert items.backend == "subprocess"
 
 
+def test_closing_while_it_starts_is_heard(
+    subinterpreter_kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starting, closed = threading.Event(), threading.Event()
+    launch = SubprocessBackend.launch
+
+    def launch_slowly(self: SubprocessBackend, options: Any) -> Any:
+        starting.set()
+        assert closed.wait(20)
+        return launch(self, options)
+
+    monkeypatch.setattr(SubprocessBackend, "launch", launch_slowly)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BackendFallbackWarning)
+        items = iterate_in_worker(arrays, backend="subinterpreter")
+        waiting = Background(take, items)
+        assert starting.wait(20)
+        items.close()
+        closed.set()
+        got, error = waiting.result()
+    assert got == []
+    assert isinstance(error, IterableClosedError)
+    assert items.state == "closed"
+    with pytest.raises(IterableClosedError):
+        iter(items)
+
+
 def test_too_late_to_take_over(subinterpreter_kind: Kind) -> None:
-    with iterate_in_subinterpreter(partial(jobs.imports_refuser_late, 2)) as items:
+    late = partial(jobs.imports_refuser_late, 2)
+    # It goes on to import when the first item is taken: else its failure may be there before.
+    with iterate_in_subinterpreter(late, buffer_size=1) as items:
         got, error = take(items)
     assert got == [0, 1]
     assert isinstance(error, WorkerIterationError)
@@ -96,6 +147,22 @@ def test_too_late_to_take_over(subinterpreter_kind: Kind) -> None:
         assert any("readline cannot be loaded in a sub" in note for note in error.__notes__)
 
 
+def test_what_would_crash_is_not_loaded(
+    subinterpreter_kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "torch"
+    package.mkdir()
+    (package / "__init__.py").write_text("from . import _C\n")
+    (package / "_C.so").write_text("no library, as Python would say")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BackendUnavailableError, match=r"extension module torch\._C does not"):
+        subinterpreter_kind.start(partial(range, 3), initializer=import_torch)
+
+
+def import_torch() -> None:
+    __import__("torch")
+
+
 def test_no_fallback_wanted(subinterpreter_kind: Kind) -> None:
     with pytest.raises(BackendUnavailableError, match="extension module readline") as caught:
         subinterpreter_kind.start(jobs.imports_refuser)
@@ -103,12 +170,30 @@ def test_no_fallback_wanted(subinterpreter_kind: Kind) -> None:
     assert isinstance(caught.value.__cause__, ImportError)
 
 
-def test_no_fallback_wanted_in_the_first_next(subinterpreter_kind: Kind) -> None:
-    with subinterpreter_kind.start(partial(jobs.imports_refuser_late, 0)) as items:
+@pytest.mark.parametrize("count", [0, 2])
+def test_no_fallback_wanted_in_a_pass(subinterpreter_kind: Kind, count: int) -> None:
+    """The error is the same, whether the loop has taken an item before or not."""
+    late = partial(jobs.imports_refuser_late, count)
+    with subinterpreter_kind.start(late, buffer_size=1) as items:
         got, error = take(items)
-    assert got == []
+    assert got == [*range(count)]
     assert isinstance(error, BackendUnavailableError)
     assert "extension module readline" in str(error)
+    assert isinstance(error.__cause__, WorkerIterationError)
+    assert error.__cause__.item_index == count
+
+
+def test_a_subinterpreter_within_a_process_is_none_of_its_parent(subinterpreter_kind: Kind) -> None:
+    with iterate_in_subprocess(within) as items:
+        got, error = take(items)
+    assert got == []
+    assert isinstance(error, WorkerIterationError)
+    assert isinstance(error, BackendUnavailableError)  # that of the worker, with its cure
+
+
+def within() -> Iterator[int]:
+    with iterate_in_subinterpreter(jobs.imports_refuser, fallback=None) as items:
+        yield from items
 
 
 def test_old_python_without_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +226,88 @@ def test_a_call_falls_back_if_nothing_was_got_before() -> None:
             assert items.call("needs_refuser") == 11
         assert (items.backend, list(items)) == ("subprocess", [0, 1, 2])
     with iterate_in_subinterpreter(shelf, fallback=None) as items:
-        with pytest.raises(BackendUnavailableError, match="readline"):
-            items.call("needs_refuser")
-        assert (items.backend, list(items)) == ("subinterpreter", [0, 1, 2])
+        for _ in range(2):
+            with pytest.raises(BackendUnavailableError, match="readline"):
+                items.call("needs_refuser")
+            assert (items.backend, list(items)) == ("subinterpreter", [0, 1, 2])
+
+
+# A library swallows the refusal ----------------------------------------------------------------
+
+_SWALLOWED = (
+    r"NameError.* 'tparm' is not defined\), and the extension module _curses \(imported by tests\) "
+)
+
+
+@pytest.mark.skipif(not HAS_SUBINTERPRETERS, reason="there is nothing to fall back from")
+def test_a_refusal_that_was_swallowed_is_found_at_the_first_item() -> None:
+    with iterate_in_subinterpreter(swallowing.Frames) as items:
+        with pytest.warns(BackendFallbackWarning, match=_SWALLOWED):
+            assert list(items) == ["tparm"]
+        assert items.backend == "subprocess"
+    with iterate_in_subinterpreter(swallowing.Frames) as items:
+        with pytest.warns(BackendFallbackWarning, match=_SWALLOWED):
+            assert items.call("name") == "tparm"
+
+
+def test_a_refusal_that_was_swallowed_is_found_in_an_initializer(
+    subinterpreter_kind: Kind,
+) -> None:
+    with (
+        pytest.warns(BackendFallbackWarning, match=_SWALLOWED),
+        iterate_in_subinterpreter(partial(range, 1), initializer=swallowing.Frames().name) as items,
+    ):
+        assert items.backend == "subprocess"
+
+
+def test_a_refusal_that_was_swallowed_may_not_be_the_cause(subinterpreter_kind: Kind) -> None:
+    # Who wants no fallback gets the error itself, and so does who has it elsewhere too.
+    with pytest.raises(KeyError) as caught:
+        iterate_in_subinterpreter(swallowing.fails_anyway, fallback=None)
+    assert isinstance(caught.value, WorkerInitializationError)
+    assert caught.value.refused_module is None
+    assert caught.value.refused == ("_curses (imported by tests)",)
+    if sys.version_info >= (3, 11):
+        assert any("_curses (imported by tests) cannot" in each for each in caught.value.__notes__)
+    with (
+        pytest.warns(BackendFallbackWarning, match="_curses"),
+        pytest.raises(WorkerInitializationError) as again,
+    ):
+        iterate_in_subinterpreter(swallowing.fails_anyway)
+    assert isinstance(again.value, KeyError)
+    assert again.value.refused == ()
+
+
+def test_a_refusal_that_was_swallowed_is_told_after_items(subinterpreter_kind: Kind) -> None:
+    # Only one waits: the failure comes after the user has taken the first, and nobody takes over.
+    with iterate_in_subinterpreter(partial(swallowing.Frames, 2), buffer_size=1) as items:
+        got, error = take(items)
+    assert got == [0, 1]
+    assert isinstance(error, NameError)
+    if sys.version_info >= (3, 11):
+        assert any("which may be the cause" in note for note in error.__notes__)
+
+
+def test_the_traceback_of_a_refusal_shows_no_frame_of_farside(subinterpreter_kind: Kind) -> None:
+    late = partial(jobs.imports_refuser_late, 2)
+    with iterate_in_subinterpreter(late, buffer_size=1) as items:  # see above
+        _, error = take(items)
+    assert isinstance(error, WorkerIterationError)
+    assert "import readline" in error.remote_traceback
+    assert "create_module" not in error.remote_traceback
+
+
+@pytest.mark.skipif(not HAS_SUBINTERPRETERS, reason="there is nothing to fall back from")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_taking_over_in_a_pass_does_not_wait_for_the_limit(workers: int) -> None:
+    """The subinterpreter that has failed still listens: it has to be told to end."""
+    options: dict[str, Any] = {"shutdown_timeout": 1000.0, "backend": "subinterpreter"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BackendFallbackWarning)
+        with iterate_in_workers(shard_of_arrays, 2, workers, **options) as items:
+            assert [array.tolist() for array in items] == [[0, 1, 2]] * 2
+            assert items.backend == "subprocess"
+
+
+def shard_of_arrays(_: int) -> Iterator[Any]:
+    return arrays()

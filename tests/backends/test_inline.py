@@ -20,8 +20,9 @@ from farside import (
     WorkerAbandonedWarning,
     WorkerIterationError,
     iterate_in_worker,
+    iterate_in_workers,
 )
-from farside._transport import codec
+from farside._payload import pickling
 from tests import jobs
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def test_fn_is_a_copy_that_went_through_pickle(monkeypatch: pytest.MonkeyPatch) 
     with inline(partial(list, given)) as items:
         given[0].append(2)
         assert list(items) == [[1]]
-    monkeypatch.setattr(codec, "cloudpickle_dumps", lambda: None)
+    monkeypatch.setattr(pickling, "cloudpickle_dumps", lambda: None)
     with pytest.raises(NotPicklableError, match="install cloudpickle"):
         inline(lambda: [3])
 
@@ -228,8 +229,8 @@ def test_closing_from_inside() -> None:
     assert next(iterator) == 0
     with pytest.warns(WorkerAbandonedWarning), pytest.raises(IterableClosedError):
         next(iterator)
-    assert items._session is not None
-    assert items._session.worker.wait(0)
+    assert items._client is not None
+    assert items._client.members[0].worker.wait(0)
 
 
 def test_a_timeout_does_not_interrupt() -> None:
@@ -263,3 +264,11 @@ class Allocates:
         view = farside.allocate(100_000)
         view[:] = bytes(100_000)
         yield not isinstance(view.obj, bytearray), bytes(view)
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_several_workers_of_one_thread_wait_for_each_other(*, in_order: bool) -> None:
+    """One that has nothing to do must not be asked to go on while another one has."""
+    with iterate_in_workers(range, [1, 0, 3], 3, backend="inline", in_order=in_order) as numbers:
+        for _ in range(3):
+            assert sorted(numbers) == [0, 0, 1, 2]

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
+from functools import partial
+from multiprocessing import spawn
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from farside._backends.main_module import main_module, with_main_hidden
 from tests.backends.main_modules import MainModule
+from tests.children import forked
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from typing_extensions import Self
 
 
 @pytest.mark.parametrize("spec", ["pkg.mod", "mod"])
@@ -41,67 +40,45 @@ def test_main_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch, main: Any
     assert main_module() == (None, None)
 
 
-def test_it_is_hidden_and_shown_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    main: Any = MainModule(__file__, "some.name")
+def told_of_main() -> bool:
+    """Tell whether a process that is started here and now would import the main module."""
+    return any(key.startswith("init_main_from") for key in spawn.get_preparation_data("x"))
+
+
+@pytest.mark.parametrize("main", [MainModule(__file__), MainModule(__file__, "some.name")])
+def test_it_is_hidden_from_a_new_process_alone(monkeypatch: pytest.MonkeyPatch, main: Any) -> None:
     monkeypatch.setitem(sys.modules, "__main__", main)
+    before = dict(vars(main))
 
-    def look() -> tuple[bool, object]:
-        return hasattr(main, "__file__"), main.__spec__
+    def look() -> None:
+        assert vars(main) == before
+        assert not told_of_main()
+        assert with_main_hidden(told_of_main, always=False)  # as a signal handler may do
+        assert not told_of_main()
+        assert threads.submit(told_of_main).result()
 
-    assert with_main_hidden(look, always=True) == (False, None)
-    assert main.__file__ == __file__
-    assert main_module() == ("some.name", None)
-
-
-class Hiding:
-    """Another thread hides the main module, until `end`; more threads may be set to work."""
-
-    def __init__(self, *, always: bool) -> None:
-        self._is_in, self._may_go_on = threading.Event(), threading.Event()
-        self.threads = ThreadPoolExecutor()
-        self.threads.submit(with_main_hidden, self._wait, always=always)
-        self._is_in.wait()
-
-    def _wait(self) -> None:
-        self._is_in.set()
-        self._may_go_on.wait()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def end(self) -> None:
-        """Let the thread go on."""
-        self._may_go_on.set()
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-        self.threads.shutdown()
+    with ThreadPoolExecutor(1) as threads:
+        with_main_hidden(look, always=True)
+    assert told_of_main()
 
 
-@pytest.mark.parametrize("always", [True, False])
-def test_two_threads_hide_what_cannot_be_imported(
-    monkeypatch: pytest.MonkeyPatch, *, always: bool
-) -> None:
-    main: Any = MainModule("<stdin>")
-    monkeypatch.setitem(sys.modules, "__main__", main)
-    with Hiding(always=always) as other:
-        # It finds nothing to hide now, and would find the file there again when it goes on.
-        shown = other.threads.submit(
-            with_main_hidden, lambda: hasattr(main, "__file__"), always=False
-        )
-        found = other.threads.submit(main_module)
-        with pytest.raises(FutureTimeout):
-            shown.result(0.05)
-        other.end()
-        assert shown.result() is False
-        assert found.result() == (None, None)
+def test_what_cannot_be_imported_is_always_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "__main__", MainModule("<stdin>"))
+    assert told_of_main()
+    assert not with_main_hidden(told_of_main, always=False)
 
 
-def test_what_one_thread_hides_another_one_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_multiprocessing_is_taught_once() -> None:
+    with_main_hidden(list, always=False)
+    taught = spawn.get_preparation_data
+    with_main_hidden(list, always=True)
+    assert spawn.get_preparation_data is taught
+
+
+def test_a_forked_child_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "__main__", MainModule(__file__))
-    with Hiding(always=True) as other:
-        found = other.threads.submit(main_module)
-        with pytest.raises(FutureTimeout):
-            found.result(0.05)
-        other.end()
-        assert found.result() == (None, __file__)
+
+    def look() -> None:
+        assert told_of_main()
+
+    assert with_main_hidden(partial(forked, look), always=True) == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import tracemalloc
 from functools import partial
 from typing import Any
 
@@ -29,7 +31,7 @@ def _set(monkeypatch: pytest.MonkeyPatch, **states: Availability) -> None:
 
 
 def test_names_and_classes() -> None:
-    assert registry.names() == ("subinterpreter", "subprocess", "inline")
+    assert registry.names() == ("subinterpreter", "subprocess", "inline", "ray")
     for name in registry.names():
         assert registry.load(name).name == name
 
@@ -51,6 +53,37 @@ def test_what_this_python_offers() -> None:
     else:
         assert not state.usable
         assert "has no PEP 734 subinterpreters" in state.reason
+
+
+def test_a_program_of_pyinstaller_has_no_subinterpreters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "_MEIPASS", "/folder", raising=False)
+    assert not SubinterpreterBackend.availability().usable
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="there are none")
+def test_threads_whose_stack_is_too_small_for_a_subinterpreter() -> None:
+    small = 1 << 16
+    before = threading.stack_size(small)
+    try:
+        state = SubinterpreterBackend.availability()
+        assert not state.usable
+        assert f"a stack of {small} bytes" in state.reason
+        assert threading.stack_size(before) == small  # to ask has changed nothing
+        assert SubinterpreterBackend.availability().usable
+    finally:
+        threading.stack_size(before)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="there are none")
+def test_a_process_whose_memory_is_traced() -> None:
+    tracemalloc.start()
+    try:
+        crashes = sys.version_info[:2] == (3, 14)
+        assert SubinterpreterBackend.availability().usable is not crashes
+        with iterate_in_worker(partial(range, 3)) as numbers:  # the process does not crash
+            assert list(numbers) == [0, 1, 2]
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_backend_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +201,7 @@ def test_what_cannot_be_registered(
 ) -> None:
     with pytest.raises(kind, match=message):
         register_backend(name, backend)
-    assert set(registry.names()) == {"subinterpreter", "subprocess", "inline"}
+    assert set(registry.names()) == {"subinterpreter", "subprocess", "inline", "ray"}
 
 
 def test_the_inline_backend_is_never_picked(monkeypatch: pytest.MonkeyPatch) -> None:

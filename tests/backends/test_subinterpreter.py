@@ -12,12 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import (
-    IterableClosedError,
-    WorkerAbandonedWarning,
-    WorkerDiedError,
-)
-from farside._backends import interpreters, lifetime
+from farside import IterableClosedError, WorkerAbandonedWarning, WorkerDiedError
+from farside._backends import interpreters, live_workers
 from tests import jobs
 from tests.kinds import HAS_SUBINTERPRETERS
 
@@ -38,7 +34,7 @@ def test_a_worker_that_sleeps_is_left_behind_with_a_warning(subinterpreter_kind:
         numbers.close()
     assert caught[0].filename == __file__
     assert numbers.state == "closed"
-    [worker] = lifetime._live  # until the sleep is over: the leak guard waits for that
+    [worker] = live_workers._live  # until the sleep is over: the leak guard waits for that
     assert worker.label.startswith("interpreter ")
     del iterator
 
@@ -51,7 +47,7 @@ def tell_and_sleep(fd: int, seconds: float) -> Iterator[int]:
 
 def test_no_force_is_known(subinterpreter_kind: Kind) -> None:
     with subinterpreter_kind.start(list):
-        [worker] = lifetime._live
+        [worker] = live_workers._live
         assert not worker.terminate()
         assert not worker.kill()
 
@@ -76,7 +72,7 @@ def test_a_bootstrap_that_fails_is_told(
 ) -> None:
     from farside._backends import subinterpreter
 
-    monkeypatch.setattr(subinterpreter, "_BOOTSTRAP", "raise LookupError('no farside here')")
+    monkeypatch.setattr(subinterpreter, "_RUN", "raise LookupError('no farside here')")
     with pytest.raises(WorkerDiedError, match="no farside here"):
         subinterpreter_kind.start(list)
 

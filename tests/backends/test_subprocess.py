@@ -6,25 +6,26 @@ import errno
 import multiprocessing
 import os
 import signal
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
 from functools import partial
+from multiprocessing import forkserver
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from farside import BackendUnavailableError, WorkerDiedError, iterate_in_subprocess
-from farside._backends import lifetime
+from farside._backends import live_workers
 from farside._backends import subprocess as backend
-from farside._backends.sheltered import exclusively
-from farside._options import check
+from farside._parent.options import check
+from farside._system import cgroup
 from tests import jobs
 from tests.kinds import HAS_SUBINTERPRETERS, SUBINTERPRETERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+    from farside.options import StartMethod
     from tests.kinds import Kind
 
 
@@ -85,10 +86,10 @@ def test_a_worker_that_ignores_everything_is_killed(subprocess_kind: Kind) -> No
     iterator = iter(numbers)
     assert next(iterator) == 0
     numbers.close()
-    assert lifetime._live == set()
+    assert live_workers._live == set()
 
 
-def test_the_exit_status_of_a_process_that_only_closed_its_channel(subprocess_kind: Kind) -> None:
+def test_the_exit_status_of_a_process_that_only_closed_its_link(subprocess_kind: Kind) -> None:
     with subprocess_kind.start(partial(jobs.ClosesAll, 2)) as numbers:
         with pytest.raises(WorkerDiedError, match="without ending, and was killed"):
             list(numbers)
@@ -132,6 +133,21 @@ def test_without_pidfd(subprocess_kind: Kind, monkeypatch: pytest.MonkeyPatch) -
             list(numbers)
 
 
+@pytest.mark.parametrize(
+    ("number", "kills", "told"),
+    [(signal.SIGKILL, 1, True), (signal.SIGKILL, 0, False), (signal.SIGTERM, 1, False)],
+)
+def test_a_kill_for_lack_of_memory_is_told(
+    subprocess_kind: Kind, monkeypatch: pytest.MonkeyPatch, number: int, kills: int, *, told: bool
+) -> None:
+    monkeypatch.setattr(cgroup.OomKills, "since", lambda _: kills)
+    with subprocess_kind.start(partial(jobs.Kills, 2, number)) as numbers:
+        with pytest.raises(WorkerDiedError) as caught:
+            list(numbers)
+    text = "1 of the processes in its control group were killed, as the group had run out of memory"
+    assert (text in str(caught.value)) is told
+
+
 @pytest.mark.parametrize("kind_of_interpreter", SUBINTERPRETERS)
 def test_fork_is_refused_while_a_subinterpreter_lives(kind_of_interpreter: Kind) -> None:
     assert HAS_SUBINTERPRETERS
@@ -143,29 +159,65 @@ def test_fork_is_refused_while_a_subinterpreter_lives(kind_of_interpreter: Kind)
 
 
 def test_all_start_methods_at_once() -> None:
+    methods: list[StartMethod] = ["fork", "spawn", "forkserver", "fork", "spawn"]
     started = [
         iterate_in_subprocess(partial(range, n), mp_context=method)
-        for n, method in enumerate(["fork", "spawn", "forkserver", "fork", "spawn"])
+        for n, method in enumerate(methods)
     ]
     for n, numbers in enumerate(started):
         assert list(numbers) == list(range(n))
         numbers.close()
 
 
-def test_nobody_looks_at_a_process_while_another_one_is_started(subprocess_kind: Kind) -> None:
-    starting, started = threading.Event(), threading.Event()
+BROKEN = [
+    ChildProcessError(errno.ECHILD, "it is the server of another process"),
+    ConnectionRefusedError(errno.ECONNREFUSED, "it was killed"),
+    EOFError("it has ended just now"),
+    OSError("AF_UNIX path too long"),
+    PermissionError(errno.EACCES, "it belongs to another user"),
+]
 
-    def start() -> None:
-        starting.set()
-        started.wait()
 
-    with subprocess_kind.start(partial(range, 3)) as worker, ThreadPoolExecutor() as threads:
-        threads.submit(exclusively, start)
-        starting.wait()
-        closing = threads.submit(worker.close)
-        try:
-            with pytest.raises(FutureTimeout):
-                closing.result(0.3)
-        finally:
-            started.set()
-        closing.result()
+@pytest.mark.parametrize("error", BROKEN, ids=lambda error: type(error).__name__)
+def test_a_fork_server_that_does_not_serve(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(forkserver, "connect_to_new_process", fail)
+    with iterate_in_subprocess(partial(range, 3)) as numbers:  # nobody has asked for it
+        assert list(numbers) == [0, 1, 2]
+    with pytest.raises(BackendUnavailableError, match="the fork server") as caught:
+        iterate_in_subprocess(partial(range, 3), mp_context="forkserver")
+    assert caught.value.__cause__ is error
+
+
+def test_what_another_start_method_would_lack_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(forkserver, "connect_to_new_process", fail)
+    with pytest.raises(OSError, match="Too many open files"):
+        iterate_in_subprocess(partial(range, 3), mp_context="forkserver")
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", None])
+def test_a_current_directory_that_was_deleted(
+    method: StartMethod | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    with pytest.raises(BackendUnavailableError, match="the current directory was deleted"):
+        iterate_in_subprocess(partial(range, 3), mp_context=method)
+
+
+@pytest.mark.parametrize("method", ["forkserver", None])
+def test_no_more_processes(method: StartMethod | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    # Not `os.fork`: where that fails, multiprocessing loses its pipes.
+    monkeypatch.setattr(forkserver, "connect_to_new_process", fail)
+    with pytest.raises(BackendUnavailableError, match=r"no more processes .* ulimit -u"):
+        iterate_in_subprocess(partial(range, 3), mp_context=method)

@@ -18,9 +18,25 @@ if TYPE_CHECKING:
 
 
 def test_defaults() -> None:
-    options = cli.parser().parse_args([])
+    options = cli.read(cli.parser(), [])
     assert (options.seconds, options.rounds) == (1.0, 5)
     assert (options.cases, options.peers) == (["*"], ["*"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--against", "v1"], (0.2, 15, 1)),
+        (["--against", "v1", "--quick"], (0.1, 9, 6)),
+        (["--against", "v1", "--quick", "--rounds", "30", "--cases", "ints"], (0.1, 30, 1)),
+    ],
+)
+def test_some_options_bring_other_defaults(
+    arguments: list[str], expected: tuple[float, int, int]
+) -> None:
+    options = cli.read(cli.parser(), arguments)
+    assert (options.seconds, options.rounds, len(options.cases)) == expected
+    assert options.cases == ["*"] or set(options.cases) <= CASES.keys()
 
 
 @pytest.mark.parametrize(

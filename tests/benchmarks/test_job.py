@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -103,6 +105,25 @@ def test_the_case_sets_workers_and_buffer(fake: Fake) -> None:
     measure("ints-buffer3")
     measure("workers-4")
     assert fake.opened == [(1, 3), (4, None)]
+
+
+def test_the_case_may_set_a_longer_time_to_warm_up(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CASES, "ints", replace(CASES["ints"], warm_up=0.2))
+    begun = time.perf_counter()
+    assert measure("ints")["value"] > 100
+    assert time.perf_counter() - begun >= 0.2
+    assert fake.open_now == 0
+
+
+def test_numbers_in_any_order_are_right_for_who_gives_no_order(fake: Fake) -> None:
+    fake.change = lambda source: (index ^ 1 for index in source)
+    assert "got 1, not 0" in measure("ints")["error"]
+    fake.in_order = False
+    assert measure("ints")["value"] > 100
+    fake.change = lambda source: (index // 2 for index in source)
+    assert "number of different items" in measure("ints")["error"]
 
 
 def test_the_import_is_timed_in_a_fresh_interpreter() -> None:

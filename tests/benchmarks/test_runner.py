@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from dataclasses import replace
 from multiprocessing.shared_memory import SharedMemory
 from typing import TYPE_CHECKING
 
@@ -56,19 +57,19 @@ def test_a_python_that_is_not_there_is_told() -> None:
 
 
 def run_faked(
-    monkeypatch: pytest.MonkeyPatch, answers: dict[str, dict[str, object]]
+    monkeypatch: pytest.MonkeyPatch, answers: dict[str, dict[str, object]], rounds: int = 3
 ) -> tuple[Results, list[str]]:
-    """Run three rounds of one case with contestants a, b and c that answer so."""
+    """Run some rounds of one case with contestants a, b and c that answer so."""
     asked: list[str] = []
 
-    def ask(_: str, what: Sequence[str], __: float) -> dict[str, object]:
+    def ask(_: str, what: Sequence[str], *__: object) -> dict[str, object]:
         asked.append(what[1])
         return answers[what[1]]
 
     monkeypatch.setattr(runner, "_ask", ask)
     results = Results({}, {}, {})
     todo = [Measurement("ints", name, sys.executable) for name in answers]
-    runner.run(QUICK, results, todo, lambda _: None)
+    runner.run(replace(QUICK, rounds=rounds), results, todo, lambda _: None)
     return results, asked
 
 
@@ -76,6 +77,12 @@ def test_everyone_has_a_turn_in_each_round_and_begins_one(monkeypatch: pytest.Mo
     results, asked = run_faked(monkeypatch, {name: {"value": 1.0} for name in "abc"})
     assert "".join(asked) == "abcbcacab"
     assert [each.values for each in results.outcomes] == [[1.0] * 3] * 3
+
+
+def test_the_order_turns_around_when_all_have_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: dict[str, dict[str, object]] = {name: {"value": 1.0} for name in "abc"}
+    _, asked = run_faked(monkeypatch, answers, rounds=6)
+    assert "".join(asked) == "abcbcacab" + "cbaacbbac"
 
 
 def test_failures_are_kept_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,10 +16,17 @@ from benchmarks.cases import CASES
 from benchmarks.sources import fresh, payloads, small
 from benchmarks.sources.base import Source, WrongItemError, function_of
 
-SMALL = [small.Ints(40), small.Busy(40), small.Dicts(40)]
+SMALL = [
+    small.Ints(40),
+    small.Busy(40),
+    small.Dozing(40),
+    small.Dicts(40),
+    small.ReturnedDicts(40),
+]
 LARGE = [
     payloads.Bytes(4000, 40),
     payloads.Arrays(4000, 40),
+    payloads.ReturnedArrays(4000, 40),
     payloads.Batches(4),
     fresh.Fresh(4000, 40),
     fresh.Swelling(4000, 40),
@@ -40,7 +47,7 @@ def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_iterable_and_a_function_make_the_same_items(source: Source) -> None:
     iterated = list(source())
     calls.prepare(source)
-    mapped = [function_of(source)(index) for index in source.indices()]
+    mapped = [function_of(source)(given) for given in source.inputs()]
     called = [calls.item_of(source, index) for index in source.indices()]
     assert len(iterated) == source.length or source.length is None
     assert all(map(same, iterated, mapped))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.results import Outcome
-from benchmarks.summary import best, summarize, times_better
+from benchmarks.summary import best, interval, ratios, summarize, times_better
 
 
 def outcome(*values: float | None) -> Outcome:
@@ -46,6 +46,27 @@ def test_rounds_that_failed_do_not_count() -> None:
 
 def test_nothing_is_infinitely_better() -> None:
     assert times_better(outcome(0.0), outcome(5.0), lower=True) == float("inf")
+
+
+def test_there_is_a_ratio_for_each_round_that_both_have() -> None:
+    assert ratios(outcome(4, None, 9), outcome(2, 3, 3), lower=False) == [2, 3]
+    assert ratios(outcome(0.0), outcome(0.0), lower=True) == [1]
+
+
+@pytest.mark.parametrize(
+    ("rounds", "left_out"), [(6, 0), (8, 0), (9, 1), (11, 1), (12, 2), (15, 3), (20, 5), (100, 39)]
+)
+def test_an_interval_leaves_out_as_many_at_each_end_as_tables_say(
+    rounds: int, left_out: int
+) -> None:
+    shuffled = [float(7919 * index % rounds) for index in range(rounds)]
+    assert interval(shuffled) == (left_out, rounds - 1 - left_out)
+
+
+def test_few_values_have_no_interval() -> None:
+    assert interval([1.0] * 5) is None
+    assert interval([]) is None
+    assert interval([1.0, 2.0], confidence=0.5) == (1.0, 2.0)
 
 
 def test_the_best_is_the_one_with_the_best_median() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import StringIO
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
 
 import pytest
 from rich.console import Console
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 OURS, INNER = "farside-subprocess", "farside-subinterpreter"
+_SVG = "{http://www.w3.org/2000/svg}"
 
 
 def text_of(table: Table) -> list[str]:
@@ -108,8 +110,31 @@ def test_times_keep_their_unit() -> None:
 def test_a_panel_shows_what_has_a_value() -> None:
     results = results_of({("ints", OURS): [1.0, 3.0], ("ints", "pool-imap-1"): [None]})
     (bar,) = charts.bars(results, "ints")
-    assert (bar.label, bar.group, bar.text) == (OURS, "farside", "2.00 items/s")
-    assert (bar.low, bar.value, bar.high) == (1.0, 2.0, 3.0)
+    assert bar == (OURS, 2.0, "2.00 items/s", "farside")
+
+
+def test_a_chart_is_an_svg_with_a_legend() -> None:
+    measured: dict[tuple[str, str], list[float | None]] = {
+        ("ints", OURS): [9e6, 1e7],
+        ("ints", "in-process"): [5e7, 5.1e7],
+        ("ints", "pool-imap-1"): [None],
+        ("idle-cpu", OURS): [0.0, 0.0],
+        ("worker-memory", OURS): [-0.1],
+        ("death", "pool-imap-1"): [None],
+    }
+    drawn = ET.fromstring(charts.chart(results_of(measured)))  # noqa: S314  made here
+    texts = [each.text for each in drawn.iter(f"{_SVG}text")]
+    assert texts[1:3] == ["what the machine allows", "farside"]
+    assert texts.count(OURS) == 3
+    assert "pool-imap-1" not in texts
+    widths = [float(each.get("width", "0")) for each in drawn.iter(f"{_SVG}rect")]
+    ground, _, _, longest, shorter, *none = widths
+    assert ground > longest > shorter > 0
+    assert none == [0.0, 0.0]
+
+
+def test_a_chart_of_nothing() -> None:
+    assert ET.fromstring(charts.chart(results_of({}))) is not None  # noqa: S314
 
 
 # Targets ------------------------------------------------------------------------------------------

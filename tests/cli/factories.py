@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,20 @@ def refuses() -> list[int]:
 
 def needs(argument: int) -> list[int]:
     return [argument]
+
+
+def repeats(item: str, *, times: int) -> list[str]:
+    return [item] * times
+
+
+def hangs() -> list[int]:
+    time.sleep(1000)
+    return []
+
+
+def stops() -> Iterator[int]:
+    yield 0
+    time.sleep(1000)
 
 
 not_callable = 3

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from farside._cli import bench, sources
+from farside._cli import bench, runs, sources
 from farside._cli.main import FINDING, FINE, main
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
-TOLD = {"items": 5000, "seconds": 0.5, "nbytes": 50_000, "startup": 0.012, "passes": 1}
+TOLD = {"items": 5000, "seconds": 0.5, "nbytes": 50_000, "startup": 0.012, "waited": 0.4}
 
 
 def test_every_case_has_a_source() -> None:
     for case in bench.CASES:
         assert len(list(islice(getattr(sources, case)(), 10))) == 10
+    assert next(sources.blocks_1m()).raw().nbytes == 1_000_000
 
 
 def test_it_measures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,14 +30,42 @@ def test_it_measures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     for told in json.loads(capsys.readouterr().out)["bench"]["dicts"].values():
         assert told["items"] > 0
         assert told["nbytes"] > told["items"]
+        assert 0 < told["waited"] < told["seconds"] + 0.1
+
+
+def ask(request: dict[str, Any], limit: float) -> dict[str, Any]:
+    assert limit == 21.5
+    return {"error": "it crashes"} if request["factory"].endswith("ints") else TOLD
 
 
 def test_the_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def ask(request: dict[str, Any]) -> dict[str, Any]:
-        return {"error": "it crashes"} if request["factory"].endswith("ints") else TOLD
-
-    monkeypatch.setattr(bench, "ask", ask)
+    monkeypatch.setattr(runs, "ask", ask)
     assert main(["bench"]) == FINDING
-    told = capsys.readouterr().out
-    assert "it crashes" in told
-    assert "12 ms     10 k    100 k" in told
+    told = capsys.readouterr()
+    assert "it crashes" in told.out
+    assert "12 ms     10 k    100 k  ████████▒▒  5,000 items in 0.5 s" in told.out
+    assert "… measure: small dicts, subprocess, 22 s at most" in told.err
+
+
+def test_the_picture(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(runs, "ask", lambda *_: TOLD)
+    path = tmp_path / "bench.svg"
+    for more in ([], ["--json"]):
+        assert main(["bench", "--plot", str(path), *more]) == FINE
+        assert f"The table is in {path}." in capsys.readouterr().err
+        drawn = path.read_text("utf-8")
+        assert drawn.startswith("<svg")
+        assert "████████▒▒" in drawn
+        assert drawn.count("backends") == 1
+        path.unlink()
+
+
+def test_the_picture_needs_rich(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "rich", None)
+    monkeypatch.setattr(bench, "find_spec", lambda _: None)
+    assert main(["bench", "--plot", "x.svg"]) == 2
+    assert "pip install 'farside[cli]'" in capsys.readouterr().err

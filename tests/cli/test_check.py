@@ -28,23 +28,29 @@ def test_modules(_: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("_", HERE)
-def test_a_module_that_is_not_there(_: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("no_such_module", "json.no_such", "no_such.module"):
-        assert main(["check", name]) == USAGE
-        assert f"there is no module {name}; install it" in capsys.readouterr().err
+def test_a_module_that_is_not_there_does_not_hide_others(
+    _: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["no_such_module", "json.no_such", "no_such.module", "json"]
+    assert main(["check", *names, "--json"]) == FINDING
+    *missing, found = json.loads(capsys.readouterr().out).values()
+    assert found["result"] == "loads"
+    for name, told in zip(names, missing, strict=False):
+        assert told["result"] == "not found"
+        assert f"there is no module {name}; install it" in told["detail"]
 
 
 @pytest.mark.parametrize("_", HERE)
 def test_a_module_that_fails_everywhere(_: str) -> None:
-    found = check.look("tests.cli.broken")
+    found = check.look("tests.cli.broken", 20)
     assert found["result"] == "fails"
     assert found["detail"] == "in the main interpreter too: RuntimeError: broken"
 
 
 def test_missing_extension_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = [f"fast{number}" for number in range(6)]
-    monkeypatch.setattr(check, "ask", lambda _: {"error": "", "missing": missing})
-    found = check.look("slow")
+    monkeypatch.setattr(check, "ask", lambda *_: {"error": "", "missing": missing})
+    found = check.look("json", 20)
     assert found["result"] == "loads in part"
     assert found["detail"].startswith("without fast0, fast1, fast2, fast3 …: it runs as slower")
     assert found["missing"] == missing
@@ -65,7 +71,39 @@ def test_extension_modules_of_others_alone() -> None:
     assert "_json" not in found
 
 
-def test_a_probe_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "PATIENCE", 0.1)
-    told = probe.ask({"kind": "import", "module": "tests.cli.hanging"})
-    assert told == {"error": "it hangs: no end within 0 s"}
+def test_a_module_whose_import_hangs() -> None:
+    told = probe.ask({"kind": "import", "module": "tests.cli.hanging"}, 2)
+    assert told["error"].startswith("it hangs: no end within 2 s")
+
+
+def test_a_process_that_does_not_end_itself_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "_LATE", -1.5)
+    told = probe.ask({"kind": "factory", "factory": "tests.cli.hanging:x"}, 2)
+    assert told == {"error": "it hangs: no end within 2 s"}
+
+
+def test_an_iterable_that_is_the_same_each_time(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--replay", "tests.cli.factories:Samples"]) == FINE
+    assert "is the same each time" in capsys.readouterr().out
+
+
+def test_an_iterable_that_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "tests.testing.test_replay:KeptCount"
+    assert main(["check", "--replay", name, "--json"]) == FINDING
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"same": False, "difference": {"way": "pass before", "item": 0}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ([], "nothing to check"),
+        (["json", "--replay", "tests.cli.factories:Samples"], "and no modules"),
+        (["--replay", "tests.cli.factories:fails"], "fails in a worker"),
+    ],
+)
+def test_what_cannot_be_checked(
+    arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", *arguments]) == USAGE
+    assert problem in capsys.readouterr().err

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from itertools import count
 from typing import Any
 
 import pytest
 
-from farside._cli import measure, surroundings
+from farside._cli import probe, surroundings
 from farside._cli.advice import recommend
 from farside._cli.doctor import examine
 from farside._cli.factory import load, why_unpicklable
@@ -21,10 +22,14 @@ SECONDS = 5.0
 """More than they take: they end by themselves, after one pass."""
 
 
-def examined(name: str, *, subinterpreter: bool = HAS_SUBINTERPRETERS) -> dict[str, Any]:
-    backends = {"subprocess": {"usable": True}, "subinterpreter": {"usable": subinterpreter}}
-    full = f"tests.cli.factories:{name}"
-    return examine(full, load(full), SECONDS, backends)
+def examined(
+    name: str, *, subinterpreter: bool = HAS_SUBINTERPRETERS, seconds: float = SECONDS
+) -> dict[str, Any]:
+    usable = ["subprocess", *(["subinterpreter"] if subinterpreter else [])]
+    given = argparse.Namespace(
+        factory=f"tests.cli.factories:{name}", seconds=seconds, limit=20.0, json=True
+    )
+    return examine(given, usable)
 
 
 def test_a_factory_that_works() -> None:
@@ -43,23 +48,38 @@ def test_a_factory_that_works() -> None:
 
 def test_an_iterable_has_many_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = count()  # each look at the clock is a second
-    monkeypatch.setattr(measure, "perf_counter", lambda: float(next(ticks)))
-    told = measure.plainly(factories.Samples, 120)
+    monkeypatch.setattr(probe, "perf_counter", lambda: float(next(ticks)))
+    told = probe.loop(factories.Samples(), 120)
     assert (told["items"], told["passes"]) == (120, 3)
-    assert measure.plainly(list[int], 120)["passes"] == 0
+    assert probe.loop([], 120)["passes"] == 0
+
+
+def test_a_factory_with_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    call = "repeats('x', times=int('7'))"
+    found = examined(call, subinterpreter=False, seconds=0.01)
+    assert all(each["items"] for each in found["runs"].values())
+    fn: Any = load(f"tests.cli.factories:{call}")
+    assert fn() == ["x"] * 7
+    assert fn.func is factories.repeats  # a partial, as a user makes one
+    fn = load("tests.cli.factories:partial(Samples)")
+    assert fn.func is factories.Samples
+    fn = load("tests.cli.factories:Samples().__iter__")
+    assert list(fn()) == list(range(50))
+    assert capsys.readouterr().out == ""
 
 
 def test_an_fn_that_does_not_pickle() -> None:
     found = examined("locked", subinterpreter=False)
     assert not found["pickles"]
-    assert "fn.args[1]['key'][0] does not pickle (TypeError: " in found["pickle_problem"]
-    assert found["recommendation"].startswith("No worker can run it: fn.args[1]['key'][0] does")
+    problem = found["pickle_problem"]
+    assert problem.startswith("fn.args[1]['key'][0]: _thread.lock does not pickle (TypeError: ")
+    assert found["recommendation"].startswith("No worker can run it: fn.args[1]['key'][0]: ")
 
 
 def test_an_item_that_does_not_pickle() -> None:
     found = examined("yields_lock", subinterpreter=False)
     error = found["runs"]["subprocess"]["error"]
-    assert error.startswith("the item of index 1['lock'] does not pickle (TypeError")
+    assert "item['lock']: _thread.lock does not pickle" in error
 
 
 def test_a_factory_that_fails() -> None:
@@ -78,10 +98,20 @@ def test_a_factory_that_a_subinterpreter_refuses(name: str) -> None:
 
 def test_crashes_are_results() -> None:
     request = {"kind": "run", "backend": None, "seconds": SECONDS}
-    told = ask({**request, "factory": "tests.cli.factories:dies"})
+    told = ask({**request, "factory": "tests.cli.factories:dies"}, 20)
     assert told == {"error": "it crashes: the process was killed by SIGKILL"}
-    told = ask({**request, "factory": "tests.cli.factories:exits"})
+    told = ask({**request, "factory": "tests.cli.factories:exits"}, 20)
     assert told == {"error": "it ends the process with exit code 3"}
+
+
+@pytest.mark.parametrize(("name", "place"), [("hangs", "in hangs, "), ("stops", "in stops, ")])
+@pytest.mark.parametrize("backend", [None, "subprocess"])
+def test_a_hang_is_a_result_that_says_where(name: str, place: str, backend: str | None) -> None:
+    factory = f"tests.cli.factories:{name}"
+    limit = 3 if backend is None else 24  # of which a worker has half, to start and for an item
+    told = ask({"kind": "run", "factory": factory, "backend": backend, "seconds": 60}, limit)
+    assert f"{place}{factories.__file__}:" in told["error"]
+    assert ("it hangs: no end within 3 s" in told["error"]) is (backend is None)
 
 
 def test_recommendations() -> None:
@@ -109,7 +139,9 @@ def test_json_and_exit_codes(name: str, code: int, capsys: pytest.CaptureFixture
     found = json.loads(capsys.readouterr().out)
     assert set(found) >= {"farside", "python", "platform", "backends", "limits", "factory"}
     assert main([each for each in arguments if each != "--json"]) == code
-    assert "How fast it is" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "How fast it is" in told.out
+    assert f"… import tests.cli.factories:{name}, 20 s at most" in told.err
 
 
 def test_what_is_told_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,10 +153,18 @@ def test_what_is_told_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert surroundings.limits()["memory_limit"] == 1 << 30
 
 
-def test_paths_to_what_does_not_pickle() -> None:
+def test_what_does_not_pickle_is_named() -> None:
     holder = factories.Samples()
-    holder.inner = {"list": [1, (lambda: None)]}  # type: ignore[attr-defined]
-    told = why_unpicklable(holder.__iter__, "fn")
+    holder.inner = {"list": [1, factories.locked]}  # type: ignore[attr-defined]
+    told = why_unpicklable(holder.__iter__)
     assert told is not None
-    assert told.startswith("fn.__self__.inner['list'][1] does not pickle (")
-    assert why_unpicklable(factories.numbers, "fn") is None
+    place = "fn.__self__.inner['list'][1].args[1]['key'][0]: _thread.lock"
+    assert told.startswith(f"{place} does not pickle (")
+    assert why_unpicklable(factories.numbers) is None
+
+
+def test_a_bug_report_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == FINE
+    told = capsys.readouterr().out
+    assert "This machine" in told
+    assert "subprocess      yes: start methods" in told

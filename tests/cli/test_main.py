@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -12,22 +14,31 @@ from farside._cli import bench, doctor
 from farside._cli.main import FINDING, FINE, INTERRUPTED, USAGE, main
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["doctor", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["doctor", "--help"]])
 def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 0
     told = capsys.readouterr().out
     assert "farside" in told
-    assert "exit codes" in told or arguments == ["--version"]
+    assert "exit codes" in told
+
+
+def test_alone_it_shows_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == FINE
+    told = capsys.readouterr().out
+    assert all(command in told for command in ("doctor", "check", "bench", "exit codes"))
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == FINE
+    assert capsys.readouterr().out.startswith("farside ")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "required: COMMAND"),
         (["nonsense"], "invalid choice: 'nonsense'"),
-        (["check"], "required: MODULE"),
         (["bench", "--seconds", "0"], "'0' is no number of seconds above 0 and below 3600"),
         (["bench", "--seconds", "x"], "'x' is no number of seconds"),
     ],
@@ -42,6 +53,7 @@ def test_usage(arguments: list[str], message: str, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["check"], "nothing to check; name modules, or an iterable with --replay"),
         (["doctor", "samples"], "'samples' names no factory; write module:callable"),
         (["doctor", ":x"], "':x' names no factory"),
         (["doctor", "no_such:x"], "no_such cannot be imported (ModuleNotFoundError: "),
@@ -50,7 +62,11 @@ def test_usage(arguments: list[str], message: str, capsys: pytest.CaptureFixture
         (["doctor", "tests.cli.factories:nope"], "tests.cli.factories has no nope"),
         (["doctor", "tests.cli.factories:not_callable"], "is not callable (int)"),
         (["doctor", "tests.cli.factories:needs"], "without arguments (missing a required"),
-        (["bench", "--plot", "x.doc"], "name a file that ends in .svg, .png or .pdf"),
+        (["doctor", "tests.cli.factories:needs(1, 2)"], "with those arguments (too many"),
+        (["doctor", "tests.cli.factories:needs(nope)"], "has no needs(nope) (name 'nope' is"),
+        (["doctor", "tests.cli.factories:needs(1/0)"], "needs(1/0) raises ZeroDivisionError"),
+        (["doctor", "tests.cli.factories:needs("], "'needs(' is no Python"),
+        (["bench", "--plot", "x.doc"], "name a file that ends in .svg"),
         (["bench", "--plot", "/no/where/x.svg"], "there is no folder /no/where"),
     ],
 )
@@ -63,26 +79,33 @@ def test_errors_are_one_line(
     monkeypatch.setattr(bench, "find_spec", lambda _: "found")
     assert main(arguments) == USAGE
     told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith(f"farside {arguments[0]}: error: ")
-    assert message in told.err
-    assert told.err.count("\n") == 1
-
-
-def test_without_matplotlib(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bench, "find_spec", lambda _: None)
-    assert main(["bench", "--plot", "x.svg"]) == USAGE
-    assert "pip install 'farside[plot]'" in capsys.readouterr().err
+    *steps, last = told.err.splitlines()
+    assert last.startswith(f"farside {arguments[0]}: error: ")
+    assert message in last
+    assert all(step.startswith("… ") for step in steps)
+    assert main([*arguments, "--json"]) == USAGE
+    assert message in json.loads(capsys.readouterr().out)["error"]
 
 
 def test_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object, **__: object) -> int:
+    def interrupt(_: object) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(doctor, "run", interrupt)
     assert main(["doctor"]) == INTERRUPTED
+
+
+def test_the_first_line_comes_at_once_whatever_the_factory_does() -> None:
+    command = [sys.executable, "-m", "farside", "doctor", "tests.cli.hanging:x", "--limit", "2"]
+    begin = time.monotonic()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"This machine\n"
+        assert time.monotonic() - begin < 10  # 0.2 s on a machine that does nothing else
+        told, steps = process.communicate(timeout=50)
+    assert process.returncode == FINDING
+    assert "… import tests.cli.hanging:x, 2 s at most" in steps.decode()
+    assert "no: it hangs: no end within 2 s, in <module>, " in told.decode()
 
 
 def test_it_runs_as_a_module_and_stops_when_nobody_reads() -> None:

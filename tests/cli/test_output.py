@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import pytest
 
@@ -19,7 +20,10 @@ A title
 
 
 def show() -> None:
-    output.table("A title", ("name", "number", ""), ROWS, numbers=[1])
+    made = output.Table("A title", [("name", 4), ("number", -6)])
+    for row in ROWS:
+        made.row(*row)
+    made.end()
 
 
 def test_plain(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,7 +42,7 @@ def test_on_a_terminal(
         monkeypatch.setitem(sys.modules, "rich", None)
         monkeypatch.setitem(sys.modules, "rich.console", None)
     show()
-    output.text("word " * 20)
+    output.paragraph("word " * 20)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].strip() == "A title"
     assert max(map(len, map(str.rstrip, lines))) < 50
@@ -46,5 +50,34 @@ def test_on_a_terminal(
 
 
 def test_no_headers(capsys: pytest.CaptureFixture[str]) -> None:
-    output.table("T", ("", ""), [("key", "value")])
+    output.table("T", [("key", "value")])
     assert capsys.readouterr().out == "T\n  key  value\n\n"
+    output.table("T", [("key", "value")], quiet=True)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_row_of_two_cells_takes_all_the_room(capsys: pytest.CaptureFixture[str]) -> None:
+    output.Table("T", [("", 3), ("", 4)]).row("a", "longer than the column")
+    assert capsys.readouterr().out == "T\n  a    longer than the column\n"
+
+
+@pytest.mark.parametrize("rich", [True, False])
+@pytest.mark.parametrize("looks", [True, False])
+def test_a_step_is_told_while_it_is_done(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, rich: bool, looks: bool
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: looks, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    if not rich:
+        monkeypatch.setitem(sys.modules, "rich.console", None)
+    with output.step("look", 3):
+        before = capsys.readouterr().err
+        time.sleep(0.2 if rich else 0)  # a thread of rich draws it
+    before += capsys.readouterr().err
+    assert "look, 3 s at most" in before
+    assert before.endswith("at most\n") is not looks  # else it is wiped away
+
+
+def test_shares() -> None:
+    assert output.bar([(0.5, "a"), (0.25, "b"), (0.25, "c")], 8) == "aaaabbcc"
+    assert output.bar([(0.0, "a"), (1.2, "b")], 5) == "bbbbb"

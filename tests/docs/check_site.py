@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import axe_selenium_python
 import pytest
 
 from tests.docs.browser import CHROMIUM, DRIVER, Browser, browsing
@@ -22,6 +24,7 @@ _PAGES = sorted(
     if not {"_build", "changelog.d"} & {*path.parts}
 )
 _PHONE = 375
+_WIDTHS = (390, 1280, 1920)
 
 pytestmark = [
     pytest.mark.skipif(
@@ -94,13 +97,91 @@ def test_diagrams_are_drawn_and_follow_the_theme(page: str, browser: Browser) ->
     assert inks[0] != inks[1]
 
 
-def test_the_search_finds_a_term(browser: Browser) -> None:
-    browser.open("search.html?q=WorkerTimeoutError")
+@pytest.mark.parametrize("page", _PAGES)
+def test_no_table_is_cut_and_nothing_is_hard_to_see(page: str, browser: Browser) -> None:
+    for width in _WIDTHS:
+        assert browser.open(f"{page}.html", width=width) == []
+        assert browser.run(_CUT) == []
+    browser.run(_axe())
+    for theme in ("light", "dark"):
+        browser.run("document.body.dataset.theme = arguments[0]", theme)
+        assert browser.driver.execute_async_script(_VIOLATIONS) == []
+
+
+_CUT = """
+return [...document.querySelectorAll("article table")]
+    .filter(e => getComputedStyle(e.parentElement).overflowX === "visible"
+        && e.getBoundingClientRect().width > e.parentElement.clientWidth + 1)
+    .map(e => e.textContent.slice(0, 100));
+"""
+
+_VIOLATIONS = """
+const done = arguments[0];
+axe.run({runOnly: {type: "tag", values: ["wcag2a", "wcag2aa"]}}).then(
+    found => done(found.violations.map(
+        each => each.id + ": " + each.nodes.slice(0, 3).map(node => node.html.slice(0, 100)))));
+"""
+
+
+def _axe() -> str:
+    """Return the source of axe-core, which the package has for Selenium."""
+    folder = Path(axe_selenium_python.__file__).parent
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+
+
+def test_a_chart_can_be_read_on_a_phone(browser: Browser) -> None:
+    browser.open("explain/benchmarks.html", width=390)
+    wide = browser.run("return document.querySelector('img[src$=\"benchmarks.svg\"]').width")
+    drawn = (_DOCS / "explain" / "benchmarks.svg").read_text("utf-8")
+    sizes = map(float, re.findall(r"font(?:-size)?:([\d.]+)px", drawn))
+    assert min(sizes) * wide / 390 >= 8
+
+
+def test_a_block_of_code_can_be_copied(browser: Browser) -> None:
+    browser.driver.execute_cdp_cmd(
+        "Browser.grantPermissions",
+        {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]},
+    )
+    browser.open("start/first-loop.html")
+    copied = []
+    for number in (0, 1):
+        browser.run("document.querySelectorAll('button.copy')[arguments[0]].click()", number)
+        browser.wait_for(
+            f"return document.querySelectorAll('button.copy')[{number}].textContent === 'Copied'"
+        )
+        copied.append(
+            browser.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
+        )
+    assert copied[0].startswith("# make_data.py\nimport json\n")
+    assert copied[1] == "python make_data.py\nwc -l train.jsonl\n"  # and not what they print
+
+
+@pytest.mark.parametrize(
+    ("term", "page"),
+    [("WorkerTimeoutError", "reference/errors.html"), ("buffer_size", "reference/options.html")],
+)
+def test_the_search_finds_a_term(term: str, page: str, browser: Browser) -> None:
+    browser.open(f"search.html?q={term}")
     browser.wait_for(
         "return [...document.querySelectorAll('#search-results li a')]"
-        ".some(a => a.href.includes('reference/errors.html'))"
+        f".some(a => a.href.includes('{page}'))"
     )
     assert browser.troubles() == []
+
+
+def test_what_a_function_raises_is_a_list(site: Path) -> None:
+    page = (site / "reference" / "api.html").read_text("utf-8")
+    part = page.partition('id="farside.iterate_in_subprocess"')[2].partition("Example:")[0]
+    raised = re.findall(r"<dt[^>]*>Raises<.*?</dd>", part, re.DOTALL)[0]
+    for name in ("TypeError", "ValueError", "NotPicklableError", "WorkerDiedError"):
+        assert re.search(rf"<(?:strong|code|span|a)[^>]*>(?:<[^>]+>)*{name}<", raised), name
+
+
+def test_no_list_of_names_is_torn(site: Path) -> None:
+    """Napoleon ends the names of exceptions or arguments at the end of a line."""
+    for path in (site / "reference").glob("*.html"):
+        text = re.sub(r"<[^>]+>", "", path.read_text("utf-8"))
+        assert re.findall(r".*\w, – .*", text) == [], path.name
 
 
 # What would be found ------------------------------------------------------------------------------

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+import farside
 from tests.docs.blocks import Block, blocks_of
 from tests.docs.running import Folder, prepare
 
@@ -25,16 +28,20 @@ _PAGES = [
         if not {"_build", "changelog.d"} & {*page.parts}
     ),
 ]
-_LIBRARIES = ("jax", "numpy", "spdl", "torch")
+_LIBRARIES = (
+    "PIL", "datasets", "jax", "numpy", "pandas", "polars", "pyarrow", "spdl", "starlette", "torch",
+    "uvicorn", "webdataset",
+)  # fmt: skip
 _MINORS = {f"Python 3.{minor}": minor for minor in range(11, 16)}
 
 _ALL = {str(page.relative_to(_ROOT)): blocks_of(page.read_text("utf-8")) for page in _PAGES}
 
 
 def _can_run(needs: str) -> bool:
+    """Whether all is here that a mark names, such as ``starlette, uvicorn``."""
     if needs in _MINORS:
         return sys.version_info >= (3, _MINORS[needs])
-    return find_spec(needs) is not None
+    return all(find_spec(each) is not None for each in needs.split(", "))
 
 
 def _runs() -> list[tuple[str, str]]:
@@ -47,7 +54,9 @@ def _runs() -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize(("page", "needs"), _runs())
+@pytest.mark.parametrize(
+    ("page", "needs"), _runs(), ids=[f"{page}-{needs or 'nothing'}" for page, needs in _runs()]
+)
 @pytest.mark.timeout(150)
 def test_the_code_of_a_page_runs(page: str, needs: str, tmp_path: Path) -> None:
     prepare(_GIVEN / page.removesuffix(".md"), tmp_path)
@@ -59,7 +68,7 @@ def test_the_code_of_a_page_runs(page: str, needs: str, tmp_path: Path) -> None:
 def test_marks_are_known(page: str) -> None:
     """Otherwise a block with a slip of the pen would never be run."""
     known = {"", *_LIBRARIES, *_MINORS}
-    assert {block.needs for block in _ALL[page]} <= known
+    assert {each for block in _ALL[page] for each in block.needs.split(", ")} <= known
     text = (_ROOT / page).read_text("utf-8")
     marks = re.findall(r"^\s*<!-- (?:needs|not run):", text, re.MULTILINE)
     assert len(marks) == sum(1 for block in _ALL[page] if block.needs or block.not_run)
@@ -68,6 +77,24 @@ def test_marks_are_known(page: str) -> None:
 @pytest.mark.parametrize("page", _ALL)
 def test_code_has_a_language(page: str) -> None:
     assert [block.line for block in _ALL[page] if not block.language] == []
+
+
+def test_the_first_block_of_the_readme_works_in_a_prompt() -> None:
+    """Where an empty line ends a block, and the main module is no file."""
+    text = _ALL["README.md"][0].text + "\n"
+    source = str(Path(farside.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-i", "-W", "ignore"],
+        env={**os.environ, "PYTHONPATH": source, "PYTHON_BASIC_REPL": "1"},
+        input=text,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.stdout.count("[0, 1, 2]") == 3, done.stdout
+    assert "Error" not in done.stdout
 
 
 # The parser and the runner ------------------------------------------------------------------------

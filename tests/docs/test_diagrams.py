@@ -97,11 +97,13 @@ def test_a_page_that_differs_fails_the_check_and_says_what_to_run(
 ) -> None:
     page = make_diagrams.PAGE.read_text(encoding="utf-8")
     stale = tmp_path / "protocol.md"
-    stale.write_text(page.replace("item made / ITERATOR_SUCCESS", "item made"), encoding="utf-8")
+    stale.write_text(
+        page.replace("call returned / CALL_SUCCEEDED", "call returned"), encoding="utf-8"
+    )
     monkeypatch.setattr(make_diagrams, "PAGE", stale)
     assert make_diagrams.main(["--check"]) == 1
     told = capsys.readouterr().out
-    assert "+    ITERATION: item made / ITERATOR_SUCCESS" in told
+    assert "+    CALL --> STAND_BY: call returned / CALL_SUCCEEDED<br>" in told
     assert "run: python docs/make_diagrams.py" in told
     # And running it mends the page.
     assert make_diagrams.main([]) == 0

@@ -13,7 +13,7 @@ _DIRECTIVE = re.compile(r"^\.\. (?:auto|py:)\w+:: (?:farside\.)?(?P<name>[\w.]+)
 
 
 @pytest.mark.parametrize(
-    "module", ["farside", "farside.numpy", "farside.testing", "farside.backends"]
+    "module", ["farside", "farside.numpy", "farside.testing", "farside.backends", "farside.options"]
 )
 def test_public_names_are_documented(module: str) -> None:
     documented = {

@@ -86,7 +86,7 @@ def senseless(reason: str) -> Outcome:
 
 
 LETS_GO = Outcome("lets go")
-"""It lives, but has closed its end of the channel; it is then killed."""
+"""It lives, but has closed its end of the link; it is then killed."""
 LOST = Outcome("lost")
 """As LETS_GO, in the parent's own process."""
 TIMES_OUT = Outcome("times out")

@@ -35,7 +35,7 @@ class HoldsStuck:
         next(iterator)
         assert self.fault.happens is not None
         self.fault.happens.wait()
-        yield int(inner._current.worker.label.removeprefix("pid "))
+        yield int(inner._current.members[0].worker.label.removeprefix("pid "))
         yield next(iterator)
 
 

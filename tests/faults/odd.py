@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import array
+from collections import deque
+from multiprocessing import Pipe
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Empty:
@@ -53,6 +55,43 @@ def many_buffers(count: int) -> Iterator[list[PickleBuffer]]:
     """Yield one item with so many buffers of 9000 bytes, all in the same memory."""
     memory = bytearray(9000)
     yield [PickleBuffer(memory) for _ in range(count)]
+
+
+class Holder:
+    """Holds something."""
+
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+
+NESTINGS: dict[str, Callable[[object], object]] = {
+    "alone": lambda it: it,
+    "nested": lambda it: {"a": [(Holder(deque([it])), bytes(20_000))]},
+    "beside a lambda": lambda it: (lambda: 1, it),
+}
+
+
+class Connected:
+    """Has a connection of multiprocessing, and hands it over in every way."""
+
+    def __init__(self, nesting: str) -> None:
+        self.nest = nesting
+        self.ends: list[Any] = []
+
+    def __iter__(self) -> Iterator[object]:
+        self.ends += Pipe()
+        yield 0
+        yield NESTINGS[self.nest](self.ends[0])
+
+    def end(self) -> object:
+        self.ends += Pipe()
+        return NESTINGS[self.nest](self.ends[0])
+
+    def take(self, _what: object) -> None:
+        raise AssertionError("it has come")
+
+    def fail(self) -> None:
+        raise ValueError("with its end", self.end())
 
 
 class DeepHere:

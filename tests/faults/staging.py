@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from farside import FarsideError, IterableClosedError
+from farside._protocol.parent import Limits
 from farside.testing.checks import take
 from tests.faults import ways
 from tests.scripts.acts import Sign
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from farside import RemoteIterable
+    from farside._parent.client import Client
+    from farside._protocol.group import GroupCore
     from tests.faults.matrix import Row
     from tests.kinds import Kind
 
@@ -196,8 +199,20 @@ class Stager:
         """Set ``timeout`` only where it matters: on a busy machine all else may take longer."""
         if self.row.way in ways.STUCK:
             assert self.iterable is not None
-            session = self.iterable._current
-            session._options = dataclasses.replace(session._options, timeout=PATIENCE_S)
+            limit_answers(self.iterable._current)
+
+
+def limit_answers(client: Client) -> None:
+    """Set the ``timeout`` of a remote iterable that is at work."""
+    client.options = dataclasses.replace(client.options, timeout=PATIENCE_S)
+    limits = Limits(client.options.init_timeout, PATIENCE_S)
+
+    def limit(core: GroupCore) -> None:
+        core._limits = limits
+        for each in core.workers:
+            each._limits = limits
+
+    client.step(limit)
 
 
 _LOOKED_AT_LATER = {"busy", "credit", "stand by"}
@@ -228,7 +243,7 @@ def _plain(error: Exception | None) -> dict[str, Any]:
 
 
 def pid_of(iterable: RemoteIterable[Any]) -> int:
-    return int(iterable._current.worker.label.removeprefix("pid "))
+    return int(iterable._current.members[0].worker.label.removeprefix("pid "))
 
 
 def await_end(pid: int) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from farside import IterableClosedError, WorkerAbandonedWarning
 from farside.testing.checks import take
+from tests import jobs
+from tests.background import Background
 from tests.faults import ways
-from tests.transport.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -92,3 +96,46 @@ def test_a_new_pass_after_a_stuck_one_is_left_waits_for_it(kind: Kind, fault: wa
     waiting = Background(take, again)
     checked(kind, fault, iterable.close)
     assert isinstance(waiting.result()[1], IterableClosedError)
+
+
+def test_many_threads_close_while_one_iterates(kind: Kind) -> None:
+    """Items are as large as a pipe is not: one is always half sent."""
+    for _ in range(3):
+        blocks = kind.start(
+            partial(jobs.Blocks, 1 << 20, 1 << 20), arena_bytes=0, shutdown_timeout=1
+        )
+        begun = threading.Event()
+
+        def iterate(blocks: RemoteIterable[Any] = blocks, begun: threading.Event = begun) -> None:
+            for _ in blocks:
+                begun.set()
+
+        iterating = Background(iterate)
+        assert begun.wait(20)
+        for closing in [Background(blocks.close) for _ in range(4)]:
+            closing.result()
+        with pytest.raises(IterableClosedError):
+            iterating.result()
+
+
+def test_an_iterator_that_is_collected_in_the_middle_of_a_write_stops_its_pass(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that finds no room is sent while the parent waits, and this drops the iterator."""
+    with kind.start(jobs.EndlessShelf, timeout=5) as shelf:
+        held = [iter(shelf)]
+        assert next(held[0]) == 0
+        writev, full = os.writev, [True]
+
+        def write(fd: int, parts: Any) -> int:
+            if full:
+                full.clear()
+                raise BlockingIOError
+            held.clear()
+            return writev(fd, parts)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "writev", write)
+            shelf.dump_stack()
+        assert not held
+        assert shelf.call("echo", "heard") == "heard"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from farside import PassSupersededError
 from farside.testing.checks import take
 from tests import jobs
-from tests.transport.background import Background
+from tests.background import Background
 
 if TYPE_CHECKING:
     from farside import RemoteIterable

@@ -164,3 +164,17 @@ def test_close_ends_a_stopped_worker(subprocess_kind: Kind) -> None:
             tellers.close()
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_a_call_after_a_pass_that_was_left_tells_of_the_death(subprocess_kind: Kind) -> None:
+    with subprocess_kind.start(jobs.EndlessShelf) as shelf:
+        numbers: Any = iter(shelf)
+        assert next(numbers) == 0
+        pid = pid_of(shelf)
+        os.kill(pid, signal.SIGKILL)
+        await_end(pid)
+        numbers.close()
+        with pytest.raises(WorkerDiedError) as caught:
+            shelf.call("echo", 1)
+        assert (caught.value.exit_code, caught.value.state) == (-signal.SIGKILL, "stopping")
+        check_closed(shelf, caught.value)

@@ -16,9 +16,9 @@ import pytest
 from farside import (
     BackendUnavailableError,
     IterableClosedError,
-    ProtocolError,
     iterate_in_subprocess,
 )
+from farside._protocol.effects import BROKEN
 from farside.testing.checks import take
 from tests import jobs
 from tests.faults.nesting import Nests
@@ -28,6 +28,8 @@ from tests.scripts.running import run_script
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from farside.options import StartMethod
 
 PROMPT_S = 1.9
 """Less than a worker gets to end by itself before it is killed."""
@@ -82,7 +84,7 @@ def test_a_fork_while_another_thread_is_at_it(subprocess_kind: Kind) -> None:
     with subprocess_kind.start(jobs.Endless, buffer_size=1) as numbers:
         iterator = iter(numbers)
         assert next(iterator) == 0
-        session = numbers._current
+        client = numbers._current
 
         def check() -> None:
             signal.alarm(SECONDS)
@@ -95,11 +97,11 @@ def test_a_fork_while_another_thread_is_at_it(subprocess_kind: Kind) -> None:
             for attempt in attempts:
                 with pytest.raises(IterableClosedError, match="belongs to process"):
                     attempt()
-            session.fail(ProtocolError("found in the child"))
+            client.give_up(client.members[0], BROKEN, "found in the child")
             numbers.close()
 
         def be_at_it() -> None:
-            with session._turn._lock, session._reading:
+            with client._lock, client.waiting._leading:
                 begun.set()
                 done.wait()
 
@@ -147,7 +149,7 @@ def test_collecting_in_a_forked_child_does_not_touch_the_worker(subprocess_kind:
 
 
 @pytest.mark.parametrize("method", ["spawn", "fork", None])
-def test_a_forked_child_has_workers_of_its_own(method: str | None) -> None:
+def test_a_forked_child_has_workers_of_its_own(method: StartMethod | None) -> None:
     with SPAWN.start(partial(jobs.Numbers, 1000)) as numbers:
         iterator = iter(numbers)
         assert next(iterator) == 0
@@ -159,6 +161,18 @@ def test_a_forked_child_has_workers_of_its_own(method: str | None) -> None:
 
         in_forked_child(check)
         assert list(iterator) == list(range(1, 1000))
+
+
+def test_a_forked_child_of_a_parent_that_has_a_fork_server_has_workers() -> None:
+    with FORKSERVER.start(jobs.Tellers) as tellers:
+
+        def check() -> None:
+            with iterate_in_subprocess(jobs.Tellers) as own:
+                [(pid, _)] = own
+                assert pid != os.getpid()
+
+        in_forked_child(check)
+        assert len(list(tellers)) == 1
 
 
 def test_a_forked_child_cannot_use_the_fork_server_of_its_parent() -> None:

@@ -49,6 +49,41 @@ def test_in_a_process_of_a_pool(tmp_path: Path, kind: Kind, pool: str, method: s
     assert (done.code, done.out, done.err) == (0, "fine\n", "")
 
 
+BEHIND_A_FORK_SERVER = """\
+import multiprocessing
+
+def use(_=None):
+    from farside import iterate_in_subprocess  # in each process, by itself
+    with iterate_in_subprocess(list) as empty:
+        return list(empty)
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context("forkserver").Process(target=int)
+    process.start()
+    process.join()
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        print(pool.map(use, range(2)))
+"""
+
+LONG_NAMES = """import os, tempfile
+
+if __name__ == "__main__":
+    tempfile.tempdir = os.path.join(os.getcwd(), 95 * "x")
+    os.mkdir(tempfile.tempdir)
+    from farside import iterate_in_subprocess
+    with iterate_in_subprocess(list) as empty:
+        print([list(empty)] * 2)
+"""
+
+
+@pytest.mark.parametrize("source", [BEHIND_A_FORK_SERVER, LONG_NAMES])
+def test_where_no_fork_server_can_be_had_and_none_was_asked_for(
+    tmp_path: Path, source: str
+) -> None:
+    done = run_script(tmp_path, source, kind=SUBPROCESSES[0])
+    assert done == (0, "[[], []]\n", "")
+
+
 PREFORK = """\
 import gc, os, sys
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kinds import SUBINTERPRETERS, SUBPROCESSES
 from tests.scripts.running import Script, write_script
 
 if TYPE_CHECKING:
     from tests.kinds import Kind
     from tests.scripts.running import Done
 
+_, FORKSERVER, _ = SUBPROCESSES
 AT_ONCE_S = 3.0  # on a busy machine; alone it takes milliseconds
 END_S = 15.0  # as long as the last resort takes, and more
 
@@ -130,6 +132,53 @@ IN_CALL = """\
 def test_the_iterable_is_usable_again(tmp_path: Path, kind: Kind, body: str) -> None:
     done = run(tmp_path, HEAD + body, kind, waits=body is not BETWEEN_ITEMS)
     assert done == (0, "True\n", "")
+
+
+IN_MAP = """\
+import os
+from farside import map_in_workers
+from tests.mapping_jobs import nap_with
+
+if __name__ == "__main__":
+    backend = os.environ["FARSIDE_TEST_KIND"]
+    backend = "subinterpreter" if backend == "subinterpreter" else "subprocess"
+    items = [bytes(50_000)] * 1000
+    with map_in_workers(nap_with, items, 2, backend=backend) as results:
+        try:
+            for number, _ in enumerate(results):
+                if number == 3:
+                    print("ready", flush=True)
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+        items[3:] = []
+        print(list(results) == [50_000] * 3)
+"""
+
+IN_EXECUTOR = """\
+import os
+from farside import WorkerExecutor
+from tests.mapping_jobs import nap_with
+
+if __name__ == "__main__":
+    backend = os.environ["FARSIDE_TEST_KIND"]
+    backend = "subinterpreter" if backend == "subinterpreter" else "subprocess"
+    with WorkerExecutor(2, backend=backend) as executor:
+        try:
+            executor.submit(nap_with, b"").result()
+            futures = [executor.submit(nap_with, bytes(50_000)) for _ in range(1000)]
+            print("ready", flush=True)
+            futures[-1].result()
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+            executor.shutdown(cancel_futures=True)
+    print(all(future.done() for future in futures) and futures[-1].cancelled())
+"""
+
+
+@pytest.mark.parametrize("kind", [FORKSERVER, *SUBINTERPRETERS], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("source", [IN_MAP, IN_EXECUTOR], ids=["map", "executor"])
+def test_several_workers_that_are_given_inputs(tmp_path: Path, kind: Kind, source: str) -> None:
+    assert run(tmp_path, source, kind) == (0, "True\n", "")
 
 
 UNHANDLED = """\

@@ -12,9 +12,9 @@ import pytest
 
 from farside import FarsideError
 from tests import jobs
+from tests.background import Background
 from tests.faults.interrupting import Alarm, alarming, strike_at
 from tests.kinds import KINDS, Kind
-from tests.transport.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

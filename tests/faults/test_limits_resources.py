@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.transport.children import SOURCE
+from tests.children import SOURCE
 
 if TYPE_CHECKING:
     from tests.kinds import Kind
@@ -41,6 +41,8 @@ def test_what_any_worker_can_run_short_of(what: str, kind: Kind) -> None:
     run(what, kind)
 
 
-@pytest.mark.parametrize("what", ["memory_of_the_worker", "memory_of_the_parent"])
+@pytest.mark.parametrize(
+    "what", ["memory_of_the_worker", "memory_of_the_parent", "little_address_space"]
+)
 def test_memory_of_one_side(what: str, subprocess_kind: Kind) -> None:
     run(what, subprocess_kind)

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 def sentinel(items: RemoteIterable[Any]) -> str:
     """Return what multiprocessing sees the end of a process by; the process has it as well."""
-    session: Any = items._session
-    process = getattr(session.worker, "_process", None)
-    return "" if process is None else os.readlink(f"/proc/self/fd/{process.sentinel}")
+    worker: Any = items._current.members[0].worker
+    child = getattr(worker, "_child", None)
+    return "" if child is None else os.readlink(f"/proc/self/fd/{child._process.sentinel}")
 
 
 def test_programs_inherit_nothing_of_either_side(kind: Kind) -> None:

@@ -13,29 +13,29 @@ from tests.fuzz.source import Source, fuzz
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from farside._transport.frames import Ref
+    from farside._memory.parts import Ref
 
 ARENA = 1 << 19
 SMALL = 1 << 13
 
 
 class Sides:
-    """The worker's arena and the parent's lessor, and what each has.
+    """The worker's arena and the parent's leases, and what each has.
 
     Each block is filled with a stamp of its own. Whoever still has it must find that, and nothing
     else: no block may be given out while anybody has it.
     """
 
     def __init__(self) -> None:
-        from farside._transport.arena import Arena
-        from farside._transport.leases import Lessor
-        from farside._transport.memory import Mapping, create
+        from farside._memory.arena import Arena
+        from farside._memory.leases import Leases
+        from farside._memory.mapping import Mapping, create
 
         memory = create(ARENA)
         mapping = Mapping(memory.fileno())
         self._memory = memory
         self.arena = Arena(mapping)
-        self.lessor = Lessor(Mapping(memory.fileno()), ARENA // 2)
+        self.leases = Leases(Mapping(memory.fileno()), ARENA // 2)
         self._stamps = count(1)
         self.granted: list[tuple[memoryview, bytes]] = []
         self.sent: list[tuple[Ref, bytes]] = []
@@ -69,8 +69,8 @@ class Sides:
 
     def lend(self, which: int) -> None:
         ref, stamp = self.sent.pop(which % len(self.sent))
-        self.lent.append((self.lessor.lend(*ref), stamp))
-        assert self.lessor.held <= ARENA // 2
+        self.lent.append((self.leases.lend(*ref), stamp))
+        assert self.leases.held <= ARENA // 2
 
     def check(self) -> None:
         for view, stamp in (*self.granted, *self.lent):
@@ -82,7 +82,7 @@ class Sides:
             self.arena.free(ref)
         self.granted.clear()
         self.lent.clear()
-        assert self.lessor.held == 0
+        assert self.leases.held == 0
         self.arena._reclaim()
         assert self.arena._allocator.used == 0, "a block was lost"
         self._memory.close()
@@ -118,8 +118,8 @@ def check(source: Source) -> None:
 if __name__ == "__main__":
     fuzz(
         check,
-        "farside._transport.arena",
-        "farside._transport.blocks",
-        "farside._transport.grants",
-        "farside._transport.leases",
+        "farside._memory.arena",
+        "farside._memory.blocks",
+        "farside._memory.allocations",
+        "farside._memory.leases",
     )

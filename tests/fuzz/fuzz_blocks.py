@@ -16,7 +16,7 @@ class Model:
     """An allocator, and what must hold for it."""
 
     def __init__(self) -> None:
-        from farside._transport.blocks import Allocator
+        from farside._memory.blocks import Allocator
 
         self.limit = self.committed = 0
         self.live: dict[int, tuple[int, int]] = {}
@@ -86,4 +86,4 @@ def check(source: Source) -> None:
 
 
 if __name__ == "__main__":
-    fuzz(check, "farside._transport.blocks")
+    fuzz(check, "farside._memory.blocks")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from tests.fuzz.source import Source, fuzz
 
 if TYPE_CHECKING:
-    from farside._transport.frames import Frame, Ref
+    from farside._link.frames import Frame
+    from farside._memory.parts import Ref
 
 _HEADER = struct.Struct("<BBHIQQ")
 _GROWTH = 1 << 17
@@ -25,7 +26,7 @@ class Lender:
         self.refs: list[Ref] = []
 
     def __call__(self, slot: int, offset: int, nbytes: int) -> memoryview:
-        from farside._transport.frames import Ref
+        from farside._memory.parts import Ref
 
         assert 0 <= slot < 1 << 16
         assert 0 <= offset < 1 << 48
@@ -45,7 +46,7 @@ def piece(source: Source) -> bytes:
 
 def check(source: Source) -> None:
     """Check that bytes give their frames or a ProtocolError, and take little memory."""
-    from farside._transport import frames
+    from farside._link import frames
     from farside.errors import ProtocolError
 
     frames._GROWTH = _GROWTH
@@ -70,10 +71,10 @@ def check(source: Source) -> None:
 
 
 def _encode(frame: Frame, refs: list[Ref]) -> bytes:
-    from farside._transport.frames import header
+    from farside._link.frames import header
 
     return header(frame.kind, frame.epoch, len(frame.body), frame.items, refs) + frame.body
 
 
 if __name__ == "__main__":
-    fuzz(check, "farside._transport.frames")
+    fuzz(check, "farside._link.frames")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tests.fuzz.source import Source, fuzz
 
 if TYPE_CHECKING:
-    from farside._transport.pipes import PipeParentChannel
+    from farside._link.pipes import PipeLink
 
 ARENA = 1 << 20
 _HEADER = struct.Struct("<BBHIQQ")
@@ -84,12 +84,12 @@ def frame(source: Source) -> bytes:
 
 def check(source: Source) -> None:
     """Check that a parent gives items or an error of farside, whatever it is sent."""
-    from farside._transport import frames
-    from farside._transport.opening import open_channel
+    from farside._link import frames
+    from farside._link.opening import open_link
     from farside.errors import FarsideError
 
     frames._GROWTH = 1 << 17
-    parent, ends = open_channel(ARENA)
+    parent, ends = open_link(ARENA)
     sent = b"".join(frame(source) for _ in range(1 + source.number(4)))[:MOST]
     try:
         begin = _HEADER.pack(0xFA, 18, 0, 0, 0, 0) + _HEADER.pack(0xFA, 19, 0, 0, 1, 0)
@@ -100,39 +100,44 @@ def check(source: Source) -> None:
             iterate(parent)
         except FarsideError:
             pass
-        if parent.lessor.held:
+        if parent.leases.held:
             gc.collect()  # the traceback of an error may have it
-        assert parent.lessor.held == 0, "a block was lost"
+        assert parent.leases.held == 0, "a block was lost"
     finally:
         parent.close()
 
 
-def iterate(channel: PipeParentChannel) -> list[Any]:
-    """Iterate twice on what a worker has sent, as users do."""
-    from farside._options import check as options
-    from farside._passes import enter_iteration_mode, iterate_results
-    from farside._session import Session
-    from tests.scripted import ScriptedWorker
+def iterate(link: PipeLink) -> list[Any]:
+    """Iterate on what a worker has sent, as users do."""
+    from farside._parent import lifecycle
+    from farside._parent.client import Client
+    from farside._parent.options import check as options
+    from tests.parent.scripted import ScriptedWorker, iterate, starting
 
     worker: Any = ScriptedWorker()
-    worker.channel = channel
-    session = Session(worker, "scripted", options(list, backend="auto"))
+    worker.link.close()
+    worker.link = link
+    with starting(worker):
+        client = Client(options(list, backend="scripted"))
+        lifecycle.start(client)
     try:
-        session.await_initialization()
-        return list(iterate_results(session, enter_iteration_mode(session), lambda _: None))
+        return list(iterate(client))
     finally:
-        session.close()
+        lifecycle.close(client, kill=False)
 
 
 if __name__ == "__main__":
     fuzz(
         check,
-        "farside._transport.frames",
-        "farside._transport.codec",
-        "farside._transport.items",
-        "farside._transport.pipes",
+        "farside._link.frames",
+        "farside._payload.pickling",
+        "farside._payload.items",
+        "farside._link.pipes",
+        "farside._protocol.group",
         "farside._protocol.parent",
-        "farside._failures",
-        "farside._passes",
-        "farside._session",
+        "farside._parent.messages_for_people",
+        "farside._parent.remote_failures",
+        "farside._parent.results",
+        "farside._parent.client",
+        "farside._parent.wait",
     )

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farside._transport import frames
+from farside._link import frames
 from tests.fuzz import fuzz_arena, fuzz_blocks, fuzz_frames, fuzz_parent
 from tests.fuzz.source import Source
-from tests.transport.steady import STEADY
+from tests.steady import STEADY
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,104 +1,139 @@
-"""The parent's machine."""
+"""The parent's cores, as plain values: events in, effects out."""
 
 from __future__ import annotations
 
+from collections import deque
+from typing import Any, NamedTuple
+
 import pytest
 
-from farside._protocol.messages import Cmd, Status
-from farside._protocol.parent import ParentMachine
+from farside._protocol.effects import (
+    BROKEN,
+    CLOSED,
+    DIED,
+    FAILED,
+    REFUSED,
+    RETIRED,
+    TIMED_OUT,
+    Answer,
+    Drop,
+    End,
+    Ending,
+    Fail,
+    Launch,
+    Log,
+    Send,
+)
+from farside._protocol.group import GroupCore
+from farside._protocol.inbox import Inbox
+from farside._protocol.messages import CONTINUED, EXHAUSTED, UNKNOWN, Cmd, Status
+from farside._protocol.parent import NO_LIMITS, STACK_SECONDS, Limits, ParentCore
+from farside._protocol.parent_machine import ParentMachine
 from farside._protocol.tables import Age, ParentAction, ParentEvent, ParentState, WorkerEvent
 from farside.errors import ProtocolError
 
 START, STOP, CLOSE = ParentAction.START, ParentAction.STOP, ParentAction.CLOSE
 
 
-def ready() -> ParentMachine:
-    """Return a machine whose worker stands by."""
-    machine = ParentMachine()
-    machine.receive(Status.INITIALIZATION_SUCCEEDED, 0)
-    return machine
+class Frame(NamedTuple):
+    """A frame that a worker has sent."""
+
+    kind: int
+    epoch: int = 0
+    body: bytes = b""
+    items: int = 1
+    blocks: tuple[memoryview, ...] = ()
+
+
+class Failure(NamedTuple):
+    """What a frame tells of a failure."""
+
+    refused: tuple[str, ...] = ()
+    refused_module: str | None = None
+
+
+REFUSAL = Failure(("module",), "module")
+READY = Frame(Status.INITIALIZATION_SUCCEEDED)
+
+
+def item(epoch: int = 1, body: bytes = b"item") -> Frame:
+    """Return a frame with an item."""
+    return Frame(Status.ITERATOR_SUCCESS, epoch, body)
+
+
+def effects_of(core: ParentCore) -> list[Any]:
+    """Take away what a core wants done."""
+    effects, core.effects = core.effects, ()
+    return list(effects)
+
+
+def ready_core(limits: Limits = NO_LIMITS) -> ParentCore:
+    """Return a core whose worker stands by."""
+    core = ParentCore(limits)
+    core.receive(READY)
+    return core
+
+
+def iterating_core(epoch: int = 1, limits: Limits = NO_LIMITS) -> ParentCore:
+    """Return a core in a pass."""
+    core = ready_core(limits)
+    core.start(epoch)
+    core.receive(Frame(Status.ITERATION_STARTED, epoch))
+    effects_of(core)
+    return core
+
+
+def state_of(value: Any) -> dict[str, Any]:
+    """Return all that a core holds."""
+    return dict(vars(value))
+
+
+# The machine --------------------------------------------------------------------------------------
 
 
 def iterating(epoch: int = 1) -> ParentMachine:
     """Return a machine in a pass."""
-    machine = ready()
-    machine.epoch = epoch - 1
-    machine.act(START)
-    machine.receive(Status.ITERATION_STARTED, epoch)
-    return machine
-
-
-def test_it_begins_with_initialization_and_before_the_first_pass() -> None:
     machine = ParentMachine()
-    assert machine.state is ParentState.INITIALIZATION
-    assert machine.epoch == 0
+    machine.hear(Status.INITIALIZATION_SUCCEEDED, 0)
+    machine.act(START, epoch)
+    machine.hear(Status.ITERATION_STARTED, epoch)
+    return machine
 
 
 def test_a_whole_life() -> None:
     machine = ParentMachine()
-    assert machine.receive(Status.INITIALIZATION_SUCCEEDED, 0) is ParentEvent.READY
-    assert machine.act(START) == [(Cmd.START_ITERATION, 1)]
-    assert machine.receive(Status.ITERATION_STARTED, 1) is ParentEvent.PASS_STARTED
-    assert machine.receive(Status.ITERATOR_SUCCESS, 1) is ParentEvent.ITEM
-    assert machine.receive(Status.ITERATION_FINISHED, 1) is ParentEvent.PASS_FINISHED
-    assert machine.act(START) == [(Cmd.START_ITERATION, 2)]
+    assert (machine.state, machine.epoch) == (ParentState.INITIALIZATION, 0)
+    assert machine.hear(Status.INITIALIZATION_SUCCEEDED, 0) is ParentEvent.READY
+    assert machine.act(START, 1) == [(Cmd.START_ITERATION, 1)]
+    assert machine.hear(Status.ITERATION_STARTED, 1) is ParentEvent.PASS_STARTED
+    assert machine.hear(Status.ITERATOR_SUCCESS, 1) is ParentEvent.ITEM
+    assert machine.hear(Status.ITERATION_FINISHED, 1) is ParentEvent.PASS_FINISHED
+    assert machine.act(START, 2) == [(Cmd.START_ITERATION, 2)]
     assert machine.act(CLOSE) == [(Cmd.ABORT, 2)]
+    assert machine.act(CLOSE) == []
     assert machine.lost() is ParentEvent.DISCARDED
     assert machine.state is ParentState.DONE
 
 
-# Epochs -------------------------------------------------------------------------------------------
-
-
-def test_each_pass_has_the_next_epoch() -> None:
-    machine = ready()
-    for epoch in (1, 2, 3):
-        machine.act(START)
-        assert machine.epoch == epoch
-
-
 def test_superseding_stops_the_older_pass_before_it_starts_the_newer() -> None:
     machine = iterating(4)
-    assert machine.act(START) == [(Cmd.STOP_ITERATION, 4), (Cmd.START_ITERATION, 5)]
+    assert machine.act(START, 7) == [(Cmd.STOP_ITERATION, 4), (Cmd.START_ITERATION, 7)]
 
 
 def test_a_pass_that_was_stopped_is_not_stopped_again() -> None:
     machine = iterating(4)
     assert machine.act(STOP) == [(Cmd.STOP_ITERATION, 4)]
-    assert machine.act(START) == [(Cmd.START_ITERATION, 5)]
-
-
-def test_a_pass_may_be_stopped_before_it_has_begun() -> None:
-    machine = ready()
-    machine.act(START)
-    assert machine.act(STOP) == [(Cmd.STOP_ITERATION, 1)]
-    assert machine.receive(Status.ITERATION_STARTED, 1) is ParentEvent.DISCARDED
-    assert machine.receive(Status.ITERATION_FINISHED, 1) is ParentEvent.DISCARDED
-    assert machine.state is ParentState.STAND_BY
+    assert machine.act(START, 5) == [(Cmd.START_ITERATION, 5)]
 
 
 @pytest.mark.parametrize("old", [1, 2, 3])
 def test_what_earlier_passes_left_is_discarded_until_the_new_one_has_begun(old: int) -> None:
     machine = iterating(3)
-    machine.act(START)
+    machine.act(START, 4)
     for status in (Status.ITERATION_STARTED, Status.ITERATOR_SUCCESS, Status.ITERATION_FINISHED):
-        assert machine.receive(status, old) is ParentEvent.DISCARDED
+        assert machine.hear(status, old) is ParentEvent.DISCARDED
         assert machine.state is ParentState.STARTING
-    assert machine.receive(Status.ITERATION_STARTED, 4) is ParentEvent.PASS_STARTED
-
-
-def test_items_of_a_stopped_pass_are_discarded() -> None:
-    machine = iterating()
-    machine.act(STOP)
-    assert machine.receive(Status.ITERATOR_SUCCESS, 1) is ParentEvent.DISCARDED
-    assert machine.state is ParentState.STOPPING
-
-
-def test_a_failure_of_a_pass_that_was_left_is_told() -> None:
-    machine = iterating()
-    machine.act(START)
-    assert machine.receive(Status.ITERATOR_FAILED, 1) is ParentEvent.PASS_FAILED
-    assert machine.state is ParentState.DONE
+    assert machine.hear(Status.ITERATION_STARTED, 4) is ParentEvent.PASS_STARTED
 
 
 @pytest.mark.parametrize("status", [Status.ITERATOR_SUCCESS, Status.ITERATION_FINISHED])
@@ -107,7 +142,7 @@ def test_an_older_pass_may_not_speak_once_a_newer_has_begun(status: Status) -> N
     with pytest.raises(
         ProtocolError, match=rf"^a parent in state ITERATION does not expect {status.name} OLD$"
     ):
-        machine.receive(status, 1)
+        machine.hear(status, 1)
     assert machine.state is ParentState.ITERATION
 
 
@@ -117,81 +152,40 @@ def test_a_status_from_the_future_is_an_error_in_every_state(
     state: ParentState, status: Status
 ) -> None:
     machine = ParentMachine()
-    machine.state = state
-    machine.epoch = 2
+    machine.state, machine.epoch = state, 2
     with pytest.raises(
         ProtocolError, match=rf"^the worker sent {status.name} for pass 3; the latest is 2$"
     ):
-        machine.receive(status, 3)
+        machine.hear(status, 3)
     assert machine.state is state
 
 
-# Statuses that are none ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", [0, 15, 27, 255, -1, Cmd.ABORT, WorkerEvent.ITEM_MADE, Age.OLD])
+@pytest.mark.parametrize("kind", [0, 15, 28, 255, -1, Cmd.ABORT, WorkerEvent.ITEM_MADE, Age.OLD])
 @pytest.mark.parametrize("state", ParentState)
 def test_an_unknown_number_is_an_error_in_every_state(state: ParentState, kind: int) -> None:
     machine = ParentMachine()
     machine.state = state
     with pytest.raises(ProtocolError, match=rf"^the worker sent {kind}, which is no status$"):
-        machine.receive(kind, 0)
+        machine.hear(kind, 0)
     assert machine.state is state
 
 
 @pytest.mark.parametrize("status", [Status.ITERATOR_SUCCESS, Status.ITERATION_FINISHED])
 def test_a_plain_number_is_as_good_as_the_member(status: Status) -> None:
-    assert iterating().receive(int(status), 1) is iterating().receive(status, 1)
-
-
-# Actions ------------------------------------------------------------------------------------------
-
-
-def test_no_pass_before_the_initialization_is_over() -> None:
-    machine = ParentMachine()
-    assert not machine.allows(START)
-    with pytest.raises(
-        ProtocolError, match=r"^a parent in state INITIALIZATION does not expect START$"
-    ):
-        machine.act(START)
-    assert machine.epoch == 0
-
-
-def test_no_pass_after_the_end_and_the_epoch_stays() -> None:
-    machine = iterating(2)
-    machine.lost()
-    assert not machine.allows(START)
-    with pytest.raises(ProtocolError, match="state DONE does not expect START"):
-        machine.act(START)
-    assert machine.epoch == 2
-
-
-def test_there_is_nothing_to_stop_between_passes() -> None:
-    machine = ready()
-    assert not machine.allows(STOP)
-    with pytest.raises(ProtocolError, match="state STAND_BY does not expect STOP"):
-        machine.act(STOP)
+    assert iterating().hear(int(status), 1) is iterating().hear(status, 1)
 
 
 @pytest.mark.parametrize("state", ParentState)
 @pytest.mark.parametrize("action", ParentAction)
 def test_allows_tells_whether_acting_would_raise(state: ParentState, action: ParentAction) -> None:
     machine = ParentMachine()
-    machine.state = state
+    machine.state, machine.epoch = state, 3
     if machine.allows(action):
-        machine.act(action)
+        machine.act(action, 4)
     else:
-        with pytest.raises(ProtocolError):
-            machine.act(action)
-
-
-def test_closing_twice_sends_one_abort() -> None:
-    machine = iterating()
-    assert machine.act(CLOSE) == [(Cmd.ABORT, 1)]
-    assert machine.act(CLOSE) == []
-
-
-# The end ------------------------------------------------------------------------------------------
+        with pytest.raises(ProtocolError, match=f"state {state.name} does not expect"):
+            machine.act(action, 4)
+        assert (machine.state, machine.epoch) == (state, 3)
 
 
 @pytest.mark.parametrize("state", [state for state in ParentState if state is not ParentState.DONE])
@@ -202,19 +196,770 @@ def test_death_is_told_in_every_state_once(state: ParentState) -> None:
     assert machine.lost() is ParentEvent.DISCARDED
 
 
-def test_a_refused_command_is_told_and_ends() -> None:
-    machine = iterating()
-    assert machine.receive(Status.UNEXPECTED_CMD_RECEIVED, 1) is ParentEvent.REFUSED
-    assert machine.state is ParentState.DONE
+# One conversation: passes -------------------------------------------------------------------------
 
 
-def test_a_failed_initialization_ends() -> None:
-    machine = ParentMachine()
-    event = machine.receive(Status.INITIALIZATION_FAILED, 0)
-    assert event is ParentEvent.INITIALIZATION_FAILED
-    assert machine.state is ParentState.DONE
+def test_a_pass_from_its_start_to_its_end() -> None:
+    core = ready_core()
+    core.start(1)
+    assert effects_of(core) == [Send(Cmd.START_ITERATION, 1)]
+    core.receive(Frame(Status.ITERATION_STARTED, 1))
+    frames = deque([item(), item(), Frame(Status.ITERATION_FINISHED, 1)])
+    core.receive_items(frames)
+    assert (len(core.inbox.frames), len(frames), core.last_index) == (2, 1, 1)
+    core.receive(frames.popleft())
+    assert (core.state, core.opened, core.over) == (ParentState.STAND_BY, True, True)
+    assert (core.ending, effects_of(core)) == (None, [])
 
 
-def test_it_holds_nothing_else() -> None:
-    with pytest.raises(AttributeError):
-        ParentMachine().other = 1  # type: ignore[attr-defined]
+def test_a_pass_wanted_before_the_worker_stands_by_begins_then() -> None:
+    core = ParentCore(NO_LIMITS)
+    core.start(1)
+    assert effects_of(core) == []
+    core.receive(READY)
+    assert effects_of(core) == [Send(Cmd.START_ITERATION, 1)]
+
+
+@pytest.mark.parametrize("leave", [ParentCore.stop, ParentCore.close])
+def test_a_pass_that_was_wanted_and_left_does_not_begin(leave: Any) -> None:
+    core = ParentCore(NO_LIMITS)
+    core.start(1)
+    leave(core)
+    core.receive(READY)
+    assert Send(Cmd.START_ITERATION, 1) not in effects_of(core)
+
+
+def test_a_new_pass_drops_what_the_older_has_left() -> None:
+    core = iterating_core()
+    core.receive_items(deque([item()]))
+    left = core.inbox
+    core.start(2)
+    stop, start = Send(Cmd.STOP_ITERATION, 1), Send(Cmd.START_ITERATION, 2)
+    assert effects_of(core) == [Drop(left), stop, start]
+    assert core.inbox is not left
+    assert core.last_index is None
+
+
+def test_only_items_of_the_present_pass_are_moved() -> None:
+    core = iterating_core(2)
+    frames = deque([item(2), item(1), item(2)])
+    core.receive_items(frames)
+    assert [frame.epoch for frame in frames] == [1, 2]
+    core.stop()
+    frames = deque([item(2)])
+    core.receive_items(frames)
+    assert len(frames) == 1
+
+
+def test_what_a_pass_tells_of_a_one_shot_iterator() -> None:
+    core = ready_core()
+    core.start(1)
+    core.receive(Frame(Status.ITERATION_STARTED, 1, CONTINUED))
+    assert core.continued
+    core.receive(Frame(Status.ITERATION_FINISHED, 1, EXHAUSTED))
+    assert core.used_up
+    core.start(2)
+    assert (core.continued, core.used_up) == (False, False)
+
+
+@pytest.mark.parametrize(("body", "length"), [(b"", None), (b"0", 0), (b"123", 123)])
+def test_the_length_comes_with_readiness(body: bytes, length: int | None) -> None:
+    core = ParentCore(NO_LIMITS)
+    core.receive(READY._replace(body=body))
+    assert core.length == length
+    core.tell_length(5)
+    assert core.length == 5
+
+
+@pytest.mark.parametrize("body", [b"-1", b"x", b"1" * 21])
+def test_a_length_that_is_none_is_an_error(body: bytes) -> None:
+    with pytest.raises(ProtocolError, match="a length that is none"):
+        ParentCore(NO_LIMITS).receive(READY._replace(body=body))
+
+
+# One conversation: calls and stacks ---------------------------------------------------------------
+
+
+def test_a_call_is_made_as_soon_as_the_worker_stands_by() -> None:
+    core, token = ParentCore(NO_LIMITS), object()
+    core.ask(token, "reset")
+    assert effects_of(core) == []
+    core.receive(READY)
+    assert effects_of(core) == [Send(Cmd.CALL, 0, token)]
+    answer = Frame(Status.CALL_SUCCEEDED)
+    core.receive(answer)
+    assert effects_of(core) == [Answer(token, answer)]
+    assert core.call is None
+
+
+def test_a_call_that_fails_names_its_method() -> None:
+    core, token, failure = ready_core(), object(), Failure()
+    core.ask(token, "reset")
+    effects_of(core)
+    core.receive(Frame(Status.CALL_FAILED), failure)
+    ending = Ending(FAILED, "stand by", None, failure, "reset")
+    assert effects_of(core) == [Fail(token, ending)]
+    assert core.failure is None  # the worker goes on
+
+
+def test_the_answer_to_a_call_that_was_given_up_is_no_answer_to_the_next() -> None:
+    core, first, second = ready_core(), object(), object()
+    core.ask(first, "slow")
+    core.give_up_call(second)
+    assert core.call is first
+    core.give_up_call(first)
+    core.ask(second, "quick")
+    effects_of(core)
+    core.receive(Frame(Status.CALL_SUCCEEDED))
+    assert effects_of(core) == [Send(Cmd.CALL, 0, second)]
+    answer = Frame(Status.CALL_SUCCEEDED)
+    core.receive(answer)
+    assert effects_of(core) == [Answer(second, answer)]
+
+
+def test_stacks_are_told_to_whoever_asked_in_order() -> None:
+    core, first, second = ready_core(), object(), object()
+    core.ask_for_stack(first)
+    core.ask_for_stack(second)
+    assert effects_of(core) == [Send(Cmd.REPORT_STACK, 0)] * 2
+    report = Frame(Status.STACK_REPORTED)
+    core.receive(report)
+    core.receive(report)
+    core.receive(report)  # nobody has asked
+    assert effects_of(core) == [Answer(first, report), Answer(second, report)]
+
+
+def test_records_are_logged_in_every_state() -> None:
+    for state in ParentState:
+        core = ParentCore(NO_LIMITS)
+        core.state = state
+        core.receive(Frame(Status.RECORDS_EMITTED, body=b"text"))
+        assert effects_of(core) == [Log(b"text")]
+        assert core.state is state
+
+
+# One conversation: ends ---------------------------------------------------------------------------
+
+
+def test_closing_ends_the_pass_and_whatever_was_asked() -> None:
+    core, call, stack = ParentCore(NO_LIMITS), object(), object()
+    core.start(1)
+    core.ask(call, "reset")
+    core.ask_for_stack(stack)
+    effects_of(core)
+    core.close()
+    assert effects_of(core) == [
+        Drop(core.inbox),
+        Send(Cmd.ABORT, 0),
+        Fail(call, Ending(CLOSED)),
+        Fail(stack, Ending(CLOSED)),
+    ]
+    assert (core.done, core.over, core.ending, core.failure) == (True, True, Ending(CLOSED), None)
+    core.close()
+    assert not any(isinstance(effect, (Send, Fail)) for effect in effects_of(core))
+
+
+def test_closing_spoils_a_pass_that_has_finished_and_was_not_taken() -> None:
+    core = iterating_core()
+    core.receive(Frame(Status.ITERATION_FINISHED, 1))
+    core.close()
+    assert core.ending == Ending(CLOSED)
+
+
+def test_a_lost_worker_fails_what_was_asked_and_leaves_its_items() -> None:
+    core, token = iterating_core(), object()
+    core.receive_items(deque([item()]))
+    core.ask(token, "reset")
+    core.lose("killed")
+    ending = Ending(DIED, "iteration", 0, "killed", "reset")
+    assert effects_of(core) == [Fail(token, ending), End(kill=False)]
+    assert (core.failure, core.ending, core.done) == (ending, ending, True)
+    assert core.inbox.waiting == 1
+    core.lose("again")
+    assert effects_of(core) == []
+
+
+@pytest.mark.parametrize(
+    ("frame", "cause"),
+    [
+        (Frame(Status.ITERATOR_FAILED, 1), FAILED),
+        (Frame(Status.UNEXPECTED_CMD_RECEIVED, 1), REFUSED),
+    ],
+)
+def test_a_worker_that_ends_by_itself_is_not_killed(frame: Frame, cause: str) -> None:
+    core = iterating_core()
+    core.receive(frame, Failure())
+    assert effects_of(core) == [End(kill=False)]
+    assert core.failure is not None
+    assert core.failure.cause == cause
+
+
+def test_a_worker_of_no_use_is_killed_once() -> None:
+    core = iterating_core()
+    core.fail(BROKEN, "why")
+    assert effects_of(core) == [Send(Cmd.ABORT, 1), End(kill=True)]
+    assert core.failure == Ending(BROKEN, "iteration", None, "why")
+    core.fail(BROKEN, "why else")
+    assert effects_of(core) == []
+
+
+def test_nothing_but_records_is_taken_in_after_the_end() -> None:
+    core = iterating_core()
+    core.close()
+    effects_of(core)
+    core.receive(item())
+    core.receive(Frame(Status.ITERATION_FINISHED, 1))
+    assert effects_of(core) == []
+
+
+# Time ---------------------------------------------------------------------------------------------
+
+
+def test_without_limits_there_is_no_deadline() -> None:
+    core = iterating_core()
+    core.waits_since = 1.0
+    assert core.deadline is None
+    core.expire(1e9)
+    assert effects_of(core) == []
+
+
+def test_the_start_counts_from_the_launch_and_answers_from_the_wait() -> None:
+    core = ParentCore(Limits(10.0, 3.0), 100.0)
+    assert (core.limit, core.deadline) == (10.0, 110.0)
+    core.receive(READY)
+    assert (core.limit, core.deadline) == (3.0, None)
+    core.waits_since = 200.0
+    assert core.deadline == 203.0
+    core.sleep_through(5.0)
+    assert (core.deadline, core.launched) == (208.0, 105.0)
+
+
+def test_whatever_comes_ends_the_wait() -> None:
+    core = iterating_core(limits=Limits(None, 3.0))
+    core.waits_since = 1.0
+    core.receive(Frame(Status.RECORDS_EMITTED))
+    assert core.waits_since == 1.0
+    core.receive_items(deque([item()]))
+    assert core.waits_since is None
+
+
+def expired_core() -> ParentCore:
+    """Return a core whose worker has run out of time, and was asked where it is."""
+    core = iterating_core(limits=Limits(None, 3.0))
+    core.waits_since = 1.0
+    core.expire(3.9)
+    assert effects_of(core) == []
+    core.expire(4.0)
+    assert effects_of(core) == [Send(Cmd.REPORT_STACK, 1)]
+    assert core.deadline == 4.0 + STACK_SECONDS
+    return core
+
+
+def test_a_worker_out_of_time_is_given_up_with_its_stack() -> None:
+    core, report = expired_core(), Frame(Status.STACK_REPORTED, 1)
+    core.receive(report)
+    assert effects_of(core) == [Send(Cmd.ABORT, 1), End(kill=True)]
+    assert core.failure == Ending(TIMED_OUT, "iteration", None, report)
+    assert core.deadline is None
+
+
+def test_a_worker_out_of_time_that_says_nothing_is_given_up_too() -> None:
+    core = expired_core()
+    core.sleep_through(1.0)
+    core.expire(5.0)
+    assert core.failure is None
+    core.expire(5.5)
+    assert core.failure == Ending(TIMED_OUT, "iteration")
+
+
+def test_a_worker_out_of_time_that_dies_meanwhile_has_run_out_of_time() -> None:
+    core = expired_core()
+    core.lose("killed")
+    assert core.failure == Ending(TIMED_OUT, "iteration")
+
+
+# Copies -------------------------------------------------------------------------------------------
+
+
+def change(core: ParentCore) -> None:
+    """Change about everything."""
+    core.ask_for_stack(object())
+    core.ask(object(), "reset")
+    core.start(9)
+    core.tell_length(3)
+    core.fail(BROKEN, "why")
+    core.sleep_through(1.0)
+
+
+def test_a_copy_is_equal_and_stays_as_it_is() -> None:
+    core = iterating_core(limits=Limits(1.0, 2.0))
+    core.ask(object(), "reset")
+    copy = core.copy()
+    before = state_of(core)
+    assert state_of(copy) == before
+    change(core)
+    assert state_of(copy) == before
+    assert state_of(core) != before
+
+
+def test_a_copy_of_a_group_is_equal_and_stays_as_it_is() -> None:
+    core = GroupCore(Limits(1.0, 2.0), "subprocess", count=2)
+    core.start()
+    copy = core.copy()
+    before = [state_of(copy), *map(state_of, copy.workers)]
+    assert before[1:] == [*map(state_of, core.workers)]
+    core.receive(1, Frame(Status.INITIALIZATION_FAILED), REFUSAL, used=False)
+    core.close()
+    assert [state_of(copy), *map(state_of, copy.workers)] == before
+
+
+# The group ----------------------------------------------------------------------------------------
+
+
+def test_what_the_user_wants_concerns_all_workers() -> None:
+    core = GroupCore(count=2)
+    for index in range(2):
+        core.receive(index, READY)
+    assert core.start() == 1
+    assert [effects_of(each) for each in core.workers] == [[Send(Cmd.START_ITERATION, 1)]] * 2
+    core.stop(0)
+    assert [effects_of(each) for each in core.workers] == [[], []]
+    core.stop(1)
+    assert all(Send(Cmd.STOP_ITERATION, 1) in effects_of(each) for each in core.workers)
+    assert not core.over
+    core.close()
+    assert core.over
+    assert all(Send(Cmd.ABORT, 1) in effects_of(each) for each in core.workers)
+
+
+def test_one_worker_that_fails_ends_the_group() -> None:
+    core = GroupCore(count=2)
+    core.lose(1, "killed")
+    assert core.over
+    assert core.failure == core.workers[1].failure
+    assert not core.workers[0].done
+
+
+def test_the_deadline_of_a_group_is_the_first_of_its_workers() -> None:
+    core = GroupCore(Limits(10.0, 3.0), count=2, now=100.0)
+    assert core.has_limits
+    core.receive(0, READY)
+    assert core.deadline == 110.0
+    core.begin_to_wait(101.0)
+    core.begin_to_wait(102.0)
+    assert core.deadline == 104.0
+    core.sleep_through(1.0)
+    core.expire(105.0)
+    assert effects_of(core.workers[0]) == [Send(Cmd.REPORT_STACK, 0)]
+    assert effects_of(core.workers[1]) == []
+    assert not GroupCore().has_limits
+
+
+def test_another_worker_goes_on_with_what_is_left_to_do() -> None:
+    core, call, stack = GroupCore(Limits(10.0, None), "subprocess"), object(), object()
+    core.start()
+    old = core.workers[0]
+    old.ask(call, "reset")
+    old.ask_for_stack(stack)
+    effects_of(old)
+    core.receive(0, Frame(Status.INITIALIZATION_FAILED), REFUSAL, used=False, now=50.0)
+    new = core.workers[0]
+    assert effects_of(new) == [
+        Fail(stack, Ending(CLOSED)),
+        Drop(old.inbox, beyond=False),
+        Launch("subprocess", Ending(FAILED, "initialization", None, REFUSAL)),
+    ]
+    assert (new.state, new.deadline) == (ParentState.INITIALIZATION, 60.0)
+    core.receive(0, READY)
+    assert effects_of(new) == [Send(Cmd.START_ITERATION, 1)]
+    core.receive(0, Frame(Status.ITERATION_STARTED, 1))
+    core.receive(0, Frame(Status.ITERATION_FINISHED, 1))
+    assert effects_of(new) == [Send(Cmd.CALL, 1, call)]
+
+
+def test_a_pass_of_which_the_user_has_got_nothing_begins_again_even_if_it_had_finished() -> None:
+    core, call = GroupCore(fallback="subprocess"), object()
+    core.workers[0].ask(call, "reset")
+    core.start()
+    core.receive(0, READY)
+    core.receive(0, Frame(Status.ITERATION_STARTED, 1))
+    core.workers[0].receive_items(deque([item()]))
+    core.receive(0, Frame(Status.ITERATION_FINISHED, 1))
+    core.receive(0, Frame(Status.CALL_FAILED, 1), REFUSAL, used=False)
+    new = core.workers[0]
+    assert (new.opened, new.over, new.call) == (True, False, call)
+    effects_of(new)
+    core.receive(0, READY)
+    assert effects_of(new) == [Send(Cmd.START_ITERATION, 1)]
+
+
+def test_a_worker_is_replaced_once() -> None:
+    core = GroupCore(fallback="subprocess", count=2)
+    for index in range(2):
+        core.receive(index, Frame(Status.INITIALIZATION_FAILED), REFUSAL, used=False)
+        assert core.workers[index].state is ParentState.INITIALIZATION
+    core.receive(0, Frame(Status.INITIALIZATION_FAILED), REFUSAL, used=False)
+    assert core.failure == Ending(FAILED, "closed", None, REFUSAL)
+
+
+def test_who_has_closed_gets_no_other_worker() -> None:
+    core = GroupCore(fallback="subprocess")
+    core.close()
+    effects_of(core.workers[0])
+    core.receive(0, Frame(Status.INITIALIZATION_FAILED), REFUSAL, used=False)
+    assert effects_of(core.workers[0]) == []
+
+
+def test_a_refusal_that_may_not_come_now_changes_nothing() -> None:
+    core = GroupCore(fallback="subprocess")
+    worker = core.workers[0]
+    with pytest.raises(ProtocolError, match="does not expect ITERATOR_FAILED"):
+        core.receive(0, Frame(Status.ITERATOR_FAILED), REFUSAL, used=False)
+    assert core.workers[0] is worker
+    assert not worker.done
+
+
+# Several workers, and restarts --------------------------------------------------------------------
+
+
+def plan_of(*slots: int) -> Any:
+    """Return what a worker is told that reads shards, as far as a core looks at it."""
+    return 0, 0, (0, 0), (slots,)
+
+
+def restarting(count: int = 1, restarts: int = 1, beyond: Any = None) -> GroupCore:
+    """Return a group in a pass, each worker of which has sent an item."""
+    core = GroupCore(count=count, max_restarts=restarts)
+    for index in range(count):
+        core.receive(index, READY)
+    core.start([plan_of(index) for index in range(count)], beyond)
+    for index, each in enumerate(core.workers):
+        core.receive(index, Frame(Status.ITERATION_STARTED, 1))
+        each.receive_items(deque([item()]))
+        effects_of(each)
+    return core
+
+
+def test_each_worker_is_told_its_own_plan() -> None:
+    core = GroupCore(count=2)
+    core.receive(0, READY)
+    core.start(["one", "other"])
+    assert effects_of(core.workers[0]) == [Send(Cmd.START_ITERATION, 1, None, "one")]
+    assert effects_of(core.workers[1]) == []
+    core.receive(1, READY)
+    assert effects_of(core.workers[1]) == [Send(Cmd.START_ITERATION, 1, None, "other")]
+
+
+def test_a_worker_is_waited_for_by_itself() -> None:
+    core = GroupCore(Limits(None, 3.0), count=2)
+    for index in range(2):
+        core.receive(index, READY)
+    core.begin_to_wait(100.0, [1])
+    assert [each.waits_since for each in core.workers] == [None, 100.0]
+
+
+def test_a_worker_that_has_died_is_started_again_and_told_where_to_go_on() -> None:
+    core = restarting()
+    before = core.workers[0]
+    core.lose(0, "killed")
+    after = core.workers[0]
+    assert core.failure is None
+    assert not core.over
+    assert (after.inbox, after.opened, after.over) == (before.inbox, True, False)
+    assert after.inbox.waiting == 1
+    assert core.awaiting == {0}
+    (*said, launch) = effects_of(after)
+    assert said == []
+    assert isinstance(launch, Launch)
+    assert (launch.backend, launch.ending.cause, launch.kill) == (None, DIED, False)
+    core.go_on(0, 1, plan_of(7))
+    core.go_on(0, 1, plan_of(8))  # it is told once
+    assert not core.awaiting
+    assert effects_of(after) == []
+    core.receive(0, READY)
+    assert effects_of(after) == [Send(Cmd.START_ITERATION, 1, None, plan_of(7))]
+
+
+def test_a_worker_that_has_done_its_tasks_ends_by_itself_and_is_started_again() -> None:
+    core = restarting()
+    core.retire(0, 5.0)
+    (abort, launch) = effects_of(core.workers[0])
+    assert abort == Send(Cmd.ABORT, 1)
+    assert (launch.ending.cause, launch.kill) == (RETIRED, False)
+    assert core.awaiting == {0}
+    assert core.workers[0].launched == 5.0
+    core.close()
+    closed = core.copy()
+    core.retire(0, 6.0)
+    assert core.workers[0].launched == closed.workers[0].launched
+
+
+def test_a_worker_that_is_ready_is_told_at_once_where_to_go_on() -> None:
+    core = restarting()
+    core.lose(0, "killed")
+    effects_of(core.workers[0])
+    core.receive(0, READY)
+    assert effects_of(core.workers[0]) == []
+    core.go_on(0, 1, plan_of(7))
+    assert effects_of(core.workers[0]) == [Send(Cmd.START_ITERATION, 1, None, plan_of(7))]
+
+
+def test_a_worker_that_was_ended_for_its_time_is_started_again_and_killed_before() -> None:
+    core = GroupCore(Limits(None, 3.0), max_restarts=1)
+    core.receive(0, READY)
+    core.start([plan_of(0)])
+    core.begin_to_wait(100.0)
+    core.expire(103.0)
+    core.expire(103.0 + STACK_SECONDS)
+    launch = effects_of(core.workers[0])[-1]
+    assert isinstance(launch, Launch)
+    assert (launch.ending.cause, launch.kill) == (TIMED_OUT, True)
+    assert core.awaiting == {0}
+
+
+def test_workers_are_started_again_so_many_times_in_a_pass() -> None:
+    core = restarting(2, restarts=2)
+    for index in (0, 1):
+        core.lose(index, "killed")
+        core.receive(index, READY)
+        core.go_on(index, 1, plan_of(index))
+        assert core.failure is None
+    failed = core.copy()
+    failed.lose(1, "killed")
+    assert failed.failure is not None
+    core.start([plan_of(0), plan_of(1)])
+    core.lose(1, "killed")
+    assert core.failure is None
+
+
+def test_a_worker_that_dies_in_its_second_start_is_given_up() -> None:
+    core = restarting(restarts=5)
+    core.lose(0, "killed")
+    core.lose(0, "killed")
+    assert core.failure is not None
+    assert core.failure.cause == DIED
+
+
+@pytest.mark.parametrize("left", [True, False], ids=["left", "finished"])
+def test_a_worker_that_dies_after_its_pass_waits_for_no_plan(*, left: bool) -> None:
+    core = restarting()
+    if left:
+        core.stop(1)
+    else:
+        core.receive(0, Frame(Status.ITERATION_FINISHED, 1))
+    core.lose(0, "killed")
+    assert core.failure is None
+    assert core.awaiting == set()
+    worker = core.workers[0]
+    assert (worker.opened, worker.over) == (not left, True)
+    core.receive(0, READY)
+    effects_of(worker)
+    core.go_on(0, 1, plan_of(0))
+    assert effects_of(worker) == []
+
+
+def test_who_has_closed_gets_no_worker_started_again() -> None:
+    core = restarting()
+    core.close()
+    effects_of(core.workers[0])
+    core.lose(0, "killed")
+    assert effects_of(core.workers[0]) == []
+
+
+def test_a_pass_that_is_left_awaits_nothing() -> None:
+    core = restarting()
+    core.lose(0, "killed")
+    core.stop(1)
+    assert core.awaiting == set()
+    effects_of(core.workers[0])
+    core.go_on(0, 1, plan_of(0))
+    core.receive(0, READY)
+    assert effects_of(core.workers[0]) == []
+
+
+def test_a_new_pass_begins_in_a_worker_that_was_started_again() -> None:
+    core = restarting()
+    core.lose(0, "killed")
+    core.start([plan_of(3)])
+    assert core.awaiting == set()
+    effects_of(core.workers[0])
+    core.go_on(0, 1, plan_of(0))
+    core.receive(0, READY)
+    assert effects_of(core.workers[0]) == [Send(Cmd.START_ITERATION, 2, None, plan_of(3))]
+
+
+def test_calls_are_made_again_before_the_pass_goes_on() -> None:
+    core, tokens, stack = restarting(), [object(), object()], object()
+    core.lose(0, "killed")
+    effects_of(core.workers[0])
+    core.call_again(0, tokens)
+    core.go_on(0, 1, plan_of(0))
+    core.workers[0].ask_for_stack(stack)
+    effects_of(core.workers[0])
+    core.receive(0, READY)
+    assert effects_of(core.workers[0]) == [Send(Cmd.CALL, 0, tokens[0])]
+    core.receive(0, Frame(Status.CALL_SUCCEEDED))
+    assert effects_of(core.workers[0]) == [Send(Cmd.CALL, 0, tokens[1])]
+    core.receive(0, Frame(Status.CALL_FAILED), Failure())
+    assert effects_of(core.workers[0]) == [Send(Cmd.START_ITERATION, 1, None, plan_of(0))]
+
+
+def test_a_call_of_the_user_is_made_after_those_that_are_made_again() -> None:
+    core, again, asked = restarting(), object(), object()
+    core.stop(1)
+    core.lose(0, "killed")
+    core.call_again(0, [again])
+    worker = core.workers[0]
+    worker.ask(asked, "reset")
+    effects_of(worker)
+    core.receive(0, READY)
+    assert effects_of(worker) == [Send(Cmd.CALL, 0, again)]
+    core.receive(0, Frame(Status.CALL_SUCCEEDED))
+    assert effects_of(worker) == [Send(Cmd.CALL, 0, asked)]
+    answer = Frame(Status.CALL_SUCCEEDED)
+    core.receive(0, answer)
+    assert effects_of(worker) == [Answer(asked, answer)]
+
+
+def test_tasks_are_given_in_the_pass_alone() -> None:
+    core = restarting()
+    core.give(0, 1, "tasks")
+    assert effects_of(core.workers[0]) == [Send(Cmd.GIVE_TASKS, 1, None, "tasks")]
+    core.give(0, 0, "tasks of an earlier pass")
+    core.stop(1)
+    effects_of(core.workers[0])
+    core.give(0, 1, "tasks")
+    assert effects_of(core.workers[0]) == []
+
+
+def test_tasks_are_given_when_the_worker_is_ready() -> None:
+    core = GroupCore()
+    core.start([plan_of(0)])
+    core.give(0, 1, "first")
+    core.give(0, 1, "second")
+    assert effects_of(core.workers[0]) == []
+    core.receive(0, READY)
+    assert [each.content for each in effects_of(core.workers[0])] == [plan_of(0), "first", "second"]
+
+
+def test_tasks_are_not_lost_while_a_worker_is_started_again() -> None:
+    core = restarting()
+    core.lose(0, "killed")
+    core.go_on(0, 1, plan_of(0))
+    effects_of(core.workers[0])
+    core.give(0, 1, "tasks")
+    core.receive(0, READY)
+    assert [each.content for each in effects_of(core.workers[0])] == [plan_of(0), "tasks"]
+
+
+def test_tasks_from_before_a_plan_are_in_the_plan() -> None:
+    core = restarting()
+    core.lose(0, "killed")
+    effects_of(core.workers[0])
+    core.give(0, 1, "tasks")
+    core.go_on(0, 1, plan_of(0))
+    core.receive(0, READY)
+    assert [each.content for each in effects_of(core.workers[0])] == [plan_of(0)]
+
+
+def test_tasks_of_a_pass_before_are_forgotten() -> None:
+    core = GroupCore()
+    core.start([plan_of(0)])
+    core.give(0, 1, "tasks")
+    core.start([plan_of(1)])
+    effects_of(core.workers[0])
+    core.receive(0, READY)
+    assert [each.content for each in effects_of(core.workers[0])] == [plan_of(1)]
+
+
+def test_another_backend_is_given_the_tasks_too() -> None:
+    core = GroupCore(fallback="subprocess")
+    core.start([plan_of(0)])
+    core.give(0, 1, "tasks")
+    core.receive(0, Frame(Status.INITIALIZATION_FAILED), REFUSAL, used=False)
+    effects_of(core.workers[0])
+    core.receive(0, READY)
+    assert [each.content for each in effects_of(core.workers[0])] == [plan_of(0), "tasks"]
+
+
+@pytest.mark.parametrize("late", ["given late", "started again"])
+def test_another_backend_cannot_go_on_in_the_middle(late: str) -> None:
+    core = GroupCore(fallback="subprocess", max_restarts=1)
+    core.receive(0, READY)
+    core.start([plan_of(0)])
+    core.receive(0, Frame(Status.ITERATION_STARTED, 1))
+    core.workers[0].receive_items(deque([item()]))
+    if late == "given late":
+        core.give(0, 1, "tasks")
+    else:
+        core.lose(0, "killed")
+        core.receive(0, READY)
+        core.go_on(0, 1, plan_of(0))
+        core.receive(0, Frame(Status.ITERATION_STARTED, 1))
+    core.receive(0, Frame(Status.ITERATOR_FAILED, 1), REFUSAL, used=False)
+    assert core.failure is not None
+    assert core.failure.cause == FAILED
+
+
+def test_another_backend_does_not_clear_where_its_own_items_go() -> None:
+    beyond = ["kept"]
+    core = GroupCore(fallback="subprocess")
+    core.start([plan_of(0)], beyond)
+    inbox = core.workers[0].inbox
+    core.receive(0, Frame(Status.INITIALIZATION_FAILED), REFUSAL, used=False)
+    (drop,) = [each for each in effects_of(core.workers[0]) if isinstance(each, Drop)]
+    drop.inbox.clear(beyond=drop.beyond)
+    assert drop.inbox is inbox
+    assert inbox.cleared
+    assert beyond == ["kept"]
+    assert core.workers[0].inbox.beyond is beyond
+
+
+def test_when_one_has_failed_the_others_are_ended() -> None:
+    core = restarting(2, restarts=0)
+    core.lose(0, "killed")
+    effects_of(core.workers[0])
+    core.end()
+    assert effects_of(core.workers[0]) == []
+    assert effects_of(core.workers[1]) == [
+        Drop(core.workers[1].inbox),
+        Send(Cmd.ABORT, 1),
+        End(kill=False),
+    ]
+    assert core.workers[1].failure is None
+
+
+def test_who_leaves_a_pass_that_has_failed_ends_the_others() -> None:
+    core = restarting(2, restarts=0)
+    core.lose(0, "killed")
+    core.stop(1)
+    assert core.workers[1].done
+
+
+def test_the_index_of_an_item_is_not_known_where_shards_are_read() -> None:
+    core = restarting(restarts=0)
+    core.lose(0, "killed")
+    assert core.failure is not None
+    assert core.failure.last_index == UNKNOWN
+
+
+# The inbox ----------------------------------------------------------------------------------------
+
+
+def test_an_inbox_counts_what_comes_and_goes() -> None:
+    inbox = Inbox()
+    frames = deque([Frame(21, 1, b"123", 2, (memoryview(b"12"),)), Frame(21, 1, b"4", 1)])
+    inbox.take_from(frames)
+    inbox.take_from(frames)
+    assert (inbox.received, inbox.nbytes, inbox.waiting) == (3, 6, 3)
+    inbox.frames.popleft()
+    assert (inbox.received, inbox.nbytes, inbox.waiting) == (3, 6, 1)
+
+
+def test_a_cleared_inbox_gives_nothing_and_clears_what_was_taken_out_of_it() -> None:
+    beyond = ["taken out"]
+    inbox = Inbox(beyond)
+    inbox.take_from(deque([Frame(21, 1, b"", 2)]))
+    inbox.clear()
+    assert (inbox.cleared, inbox.waiting, inbox.received) == (True, 0, 2)
+    assert (beyond, list(inbox.frames)) == ([], [])

@@ -11,7 +11,7 @@ import itertools
 import pytest
 
 from farside._protocol.messages import Cmd, Status
-from farside._protocol.parent import ParentMachine
+from farside._protocol.parent_machine import ParentMachine
 from farside._protocol.tables import (
     PARENT,
     WORKER,
@@ -38,6 +38,7 @@ STAND_BY
     START_ITERATION         -> ITERATION_STARTED         ITERATION
     STOP_ITERATION          -> -                         STAND_BY
     CALL                    -> -                         CALL
+    GIVE_TASKS              -> -                         STAND_BY
     ABORT                   -> -                         DONE
     UNKNOWN_CMD             -> UNEXPECTED_CMD_RECEIVED   DONE
     PARENT_LOST             -> -                         DONE
@@ -45,11 +46,13 @@ STAND_BY
     RECORD_EMITTED          -> RECORDS_EMITTED           =
 ITERATION
     STOP_ITERATION          -> ITERATION_FINISHED        STAND_BY
+    GIVE_TASKS              -> -                         ITERATION
     ABORT                   -> -                         DONE
     START_ITERATION         -> UNEXPECTED_CMD_RECEIVED   DONE
     CALL                    -> UNEXPECTED_CMD_RECEIVED   DONE
     UNKNOWN_CMD             -> UNEXPECTED_CMD_RECEIVED   DONE
     ITEM_MADE               -> ITERATOR_SUCCESS          ITERATION
+    PROGRESS_MADE           -> PROGRESS_REPORTED         ITERATION
     ITERATOR_EXHAUSTED      -> ITERATION_FINISHED        STAND_BY
     ITERATOR_RAISED         -> ITERATOR_FAILED           DONE
     PARENT_LOST             -> -                         DONE
@@ -92,11 +95,13 @@ STARTING
     ITERATION_STARTED            -> -                               PASS_STARTED           ITERATION
     ITERATION_STARTED old        -> -                               DISCARDED              STARTING
     ITERATOR_SUCCESS old         -> -                               DISCARDED              STARTING
+    PROGRESS_REPORTED old        -> -                               DISCARDED              STARTING
     ITERATION_FINISHED old       -> -                               DISCARDED              STARTING
     ITERATOR_FAILED old          -> -                               PASS_FAILED            DONE
     CALL_SUCCEEDED old           -> -                               CALL_RETURNED          STARTING
     CALL_FAILED old              -> -                               CALL_FAILED            STARTING
     START                        -> STOP_ITERATION,START_ITERATION  -                      STARTING
+    GIVE                         -> GIVE_TASKS                      -                      =
     STOP                         -> STOP_ITERATION                  -                      STOPPING
     CLOSE                        -> ABORT                           -                      DONE
     UNEXPECTED_CMD_RECEIVED      -> -                               REFUSED                DONE
@@ -109,9 +114,11 @@ STARTING
     RECORDS_EMITTED old          -> -                               NOTED                  =
 ITERATION
     ITERATOR_SUCCESS             -> -                               ITEM                   ITERATION
+    PROGRESS_REPORTED            -> -                               PROGRESS               ITERATION
     ITERATION_FINISHED           -> -                               PASS_FINISHED          STAND_BY
     ITERATOR_FAILED              -> -                               PASS_FAILED            DONE
     START                        -> STOP_ITERATION,START_ITERATION  -                      STARTING
+    GIVE                         -> GIVE_TASKS                      -                      =
     STOP                         -> STOP_ITERATION                  -                      STOPPING
     CLOSE                        -> ABORT                           -                      DONE
     UNEXPECTED_CMD_RECEIVED      -> -                               REFUSED                DONE
@@ -126,6 +133,8 @@ STOPPING
     ITERATION_STARTED old        -> -                               DISCARDED              STOPPING
     ITERATOR_SUCCESS             -> -                               DISCARDED              STOPPING
     ITERATOR_SUCCESS old         -> -                               DISCARDED              STOPPING
+    PROGRESS_REPORTED            -> -                               DISCARDED              STOPPING
+    PROGRESS_REPORTED old        -> -                               DISCARDED              STOPPING
     ITERATION_FINISHED           -> -                               DISCARDED              STAND_BY
     ITERATION_FINISHED old       -> -                               DISCARDED              STOPPING
     ITERATOR_FAILED              -> -                               PASS_FAILED            DONE
@@ -260,10 +269,10 @@ def apply(
     """Give an input to a machine, and return what came of it, as the statement puts it."""
     sent, event = "", None
     if isinstance(what, ParentAction):
-        sent = ",".join(cmd.name for cmd, _ in machine.act(what))
+        sent = ",".join(cmd.name for cmd, _ in machine.act(what, machine.epoch + 1))
     elif isinstance(what, tuple):
         status, age = what
-        event = machine.receive(status, machine.epoch - (age is Age.OLD))
+        event = machine.hear(status, machine.epoch - (age is Age.OLD))
     else:
         assert what is ParentEvent.WORKER_LOST
         event = machine.lost()

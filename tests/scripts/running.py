@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -115,7 +116,8 @@ class Script:
     def _kill_all(self) -> set[int]:
         processes = self.processes()
         for pid in processes:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended just now, as its parent has
+                os.kill(pid, signal.SIGKILL)
         return processes
 
     def _said(self) -> tuple[str, str]:

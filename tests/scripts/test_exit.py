@@ -211,6 +211,51 @@ def test_a_worker_started_when_all_others_have_ended(tmp_path: Path, kind: Kind)
     check(run_script(tmp_path, LATE, kind=kind, timeout=EXIT_S))
 
 
+CLOSED_LATE = """\
+if __name__ == "__main__":
+    import atexit, sys, threading, weakref
+
+    def last():
+        held.iterable.close()
+        thread.join()
+        print("end")
+
+    class Kept:
+        pass
+
+    # Before farside's own function, so it is called after that.
+    if sys.argv[2] == "atexit":
+        atexit.register(last)
+    else:
+        kept = Kept()
+        weakref.finalize(kept, last)
+
+    from tests.scripts.starting import begin
+
+    held = begin(sys.argv[1])
+    begun = threading.Event()
+
+    def iterate():
+        begun.set()
+        for _ in held.iterator:
+            pass
+
+    thread = threading.Thread(target=iterate, daemon=True)
+    thread.start()
+    begun.wait()
+"""
+
+
+@pytest.mark.parametrize("hook", ["atexit", "finalize"])
+@pytest.mark.parametrize("act", ["produce", "sleep"])
+def test_closing_and_joining_when_all_have_ended_while_a_daemon_thread_iterates(
+    tmp_path: Path, kind: Kind, act: str, hook: str
+) -> None:
+    if act == "sleep" and not kind.is_process:
+        return  # it is left behind, and closing it says so
+    check(run_script(tmp_path, CLOSED_LATE, act, hook, kind=kind, timeout=EXIT_S))
+
+
 @pytest.mark.parametrize("act", ["produce", "sleep"])
 def test_an_unhandled_exception_keeps_its_traceback_and_exit_code(
     tmp_path: Path, kind: Kind, act: str

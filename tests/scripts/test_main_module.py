@@ -10,6 +10,7 @@ import pytest
 
 from farside import WorkerIterationError
 from farside.testing.checks import take
+from tests.kinds import HAS_SUBINTERPRETERS
 from tests.scripts.running import Script, run_command, run_script, write_script
 
 if TYPE_CHECKING:
@@ -281,3 +282,27 @@ def test_its_tracebacks_are_whole_where_warnings_are_errors(tmp_path: Path, kind
     options = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
     done = run_command(tmp_path, *options, str(script), kind=kind)
     assert (done.out, done.code) == ("told\n", 0), done.err
+
+
+NESTED = """\
+def numbers():
+    return [1, 2]
+
+def inner():
+    from farside import iterate_in_subinterpreter
+    with iterate_in_subinterpreter(numbers, fallback=None) as items:
+        yield list(items)
+
+if __name__ == "__main__":
+    from tests.scripts.starting import start
+    with start(inner) as items:
+        print(*items)
+"""
+
+
+@pytest.mark.skipif(not HAS_SUBINTERPRETERS, reason="this Python has no subinterpreters")
+def test_a_worker_starts_one_of_its_own_for_the_script(
+    tmp_path: Path, subprocess_kind: Kind
+) -> None:
+    done = run_script(tmp_path, NESTED, kind=subprocess_kind)
+    assert (done.out, done.err) == ("[1, 2]\n", "")

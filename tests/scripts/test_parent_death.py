@@ -22,7 +22,7 @@ GONE_S = 3.0
 
 
 EACH_ACT = """\
-import os, signal, sys
+import os, signal, sys, time
 
 def end(*_):
     if sys.argv[1] == "os._exit":
@@ -38,7 +38,8 @@ if __name__ == "__main__":
     acts = ["idle", "produce", "credit", "send", "loop", "sleep", "gil"]
     workers = [begin(act) for act in acts]
     print(*(worker.pid for worker in workers), flush=True)
-    signal.pause()
+    while True:  # not pause(): it would miss a signal that comes just before
+        time.sleep(0.1)
 """
 
 WAYS = {

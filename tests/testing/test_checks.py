@@ -5,20 +5,23 @@ from __future__ import annotations
 import pytest
 
 import farside.testing
-from farside.testing import BackendContract, ChannelContract
-from farside.testing.checks import Background, Raises
+from farside.testing import BackendContract, LinkContract
+from farside.testing.checks import Background, raises
 
 
 def test_raises() -> None:
-    with pytest.raises(AssertionError, match="nothing was raised"):
-        with Raises(ValueError):
+    with pytest.raises(AssertionError, match="ValueError not raised"):
+        with raises(ValueError):
             pass
     with pytest.raises(KeyError):
-        with Raises(ValueError):
+        with raises(ValueError):
             raise KeyError
-    with pytest.raises(AssertionError, match="lacks 'that'"):
-        with Raises(ValueError, "that"):
+    with pytest.raises(AssertionError, match=r"\"that\" does not match \"this\""):
+        with raises(ValueError, "that"):
             raise ValueError("this")
+    with raises((KeyError, ValueError), "th.s") as caught:
+        raise ValueError("this")
+    assert str(caught.exception) == "this"
 
 
 def test_background() -> None:
@@ -30,8 +33,8 @@ def test_background() -> None:
 def test_suites_say_what_they_need() -> None:
     with pytest.raises(NotImplementedError, match="say how a worker is started"):
         BackendContract().test_any_number_of_passes()
-    with pytest.raises(NotImplementedError, match="say how a channel is made"):
-        ChannelContract().test_a_frame_needs_no_parts()
+    with pytest.raises(NotImplementedError, match="say how a link is made"):
+        LinkContract().test_a_frame_needs_no_parts()
 
 
 def test_names() -> None:

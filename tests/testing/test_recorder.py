@@ -15,6 +15,7 @@ from tests import jobs
 
 if TYPE_CHECKING:
     from tests.kinds import Kind
+    from tests.loops import Loop
 
 
 def test_a_pass(kind: Kind) -> None:
@@ -36,6 +37,24 @@ def test_a_pass(kind: Kind) -> None:
     times = [each.seconds for each in log]
     assert times == sorted(times)
     assert {each.worker.split()[0] for each in log} == {kind.backend}
+
+
+def test_a_pass_of_an_event_loop(kind: Kind, loop: Loop) -> None:
+    async def iterate() -> list[int]:
+        return [number async for number in numbers]
+
+    with record() as log:
+        with kind.start(partial(jobs.Numbers, 3)) as numbers:
+            assert loop.run(iterate) == [0, 1, 2]
+    names = [name for name in log.names() if name != "ITERATOR_SUCCESS"]
+    assert names == [
+        "INITIALIZATION_SUCCEEDED",
+        "START_ITERATION",
+        "ITERATION_STARTED",
+        "ITERATION_FINISHED",
+        "ABORT",
+    ]
+    assert sum(each.items for each in log) == 3
 
 
 def test_large_contents_are_counted(kind: Kind) -> None:

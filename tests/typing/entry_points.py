@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import farside
 from farside import (
@@ -17,6 +17,7 @@ from farside import (
     iterate_in_subinterpreter,
     iterate_in_subprocess,
     iterate_in_worker,
+    map_in_workers,
     register_backend,
 )
 from farside.testing import BackendContract, Recording, record
@@ -78,6 +79,13 @@ def entry_points() -> None:
     iterate_in_subinterpreter(generate, fallback=None, timeout=0.5, arena_bytes=0)
 
 
+def maps() -> None:
+    """What the function returns is a result, or holds the results."""
+    assert_type(map_in_workers(count, [1], 2), "RemoteIterable[Iterator[int]]")
+    assert_type(map_in_workers(count, [1], 2, flat=True, wait=False), RemoteIterable[int])
+    assert_type(map_in_workers(len, ["a"], 2, flat=False, buffer_size=3), RemoteIterable[int])
+
+
 def wrong_arguments() -> None:
     """What cannot work is an error; an unused ignore would be one too."""
     iterate_in_worker(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -85,6 +93,7 @@ def wrong_arguments() -> None:
     iterate_in_worker(generate())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     iterate_in_worker(generate, buffer_size="3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     iterate_in_subprocess(generate, fallback=None)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    map_in_workers(len, ["a"], 2, flat=True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 def loops() -> None:
@@ -94,7 +103,10 @@ def loops() -> None:
             assert_type(number, int)
         assert_type(iter(numbers), "Iterator[int]")
         assert_type(numbers.backend, str)
-        assert_type(numbers.state, str)
+        state: Literal["initialization", "call", "stopping", "iteration", "stand by", "closed"]
+        state = numbers.state
+        bottleneck: Literal["worker", "parent", "balanced"] = numbers.stats().bottleneck
+        print(state, bottleneck)
         assert_type(len(numbers), int)
         assert_type(numbers.call("set_epoch", 3), Any)
     with iterate_in_subprocess(partial(count, 3)) as processed:

@@ -1,4 +1,4 @@
-"""A worker in a thread of the test, and the parent's side of its channel, spoken by hand."""
+"""A worker in a thread of the test, and the parent's side of its link, spoken by hand."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from functools import cached_property
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from farside._link.frames import Frame
+from farside._link.opening import open_link
+from farside._link.worker_pipes import PipeWorkerLink
+from farside._payload.failure import Failure
+from farside._payload.job import JOB, Job
+from farside._payload.pickling import dumps, loads
 from farside._protocol.messages import Cmd, Status
-from farside._transport.codec import dumps, loads
-from farside._transport.frames import Frame
-from farside._transport.items import decode, unpack
-from farside._transport.opening import open_channel
-from farside._transport.worker_pipes import PipeWorkerChannel
 from farside._worker.execute import execute_iterable
-from farside._worker.failure import Failure
-from farside._worker.job import JOB, Job
 from farside._worker.listener import Commands
 from farside._worker.serve import serve
-from farside.errors import ChannelClosedError
-from tests.transport.background import SECONDS, Background
-from tests.transport.channels import ARENA
+from farside.errors import LinkClosedError
+from tests.background import SECONDS, Background, receive
+from tests.link.links import ARENA
+from tests.payload.ways import items_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from farside._transport.codec import Part
+    from farside._memory.parts import Part
 
     Saying: TypeAlias = tuple[int, int, Sequence[Part]]
 
 BUDGET = 1 << 18
 
 
-class ObservedChannel(PipeWorkerChannel):
+class ObservedLink(PipeWorkerLink):
     """The worker's side, which tells the test when the worker is about to wait for something."""
 
     def __init__(self, *ends: int) -> None:
@@ -42,9 +42,9 @@ class ObservedChannel(PipeWorkerChannel):
         self.waits_for_credit: SimpleQueue[int] = SimpleQueue()
         self.listens: SimpleQueue[None] = SimpleQueue()
 
-    def await_taken(self, epoch: int, total: int) -> bool:
+    def wait_for_credit(self, epoch: int, total: int) -> bool:
         self.waits_for_credit.put(epoch)
-        return super().await_taken(epoch, total)
+        return super().wait_for_credit(epoch, total)
 
     def receive(self, into: deque[Frame]) -> None:
         self.listens.put(None)
@@ -55,10 +55,10 @@ class Worker:
     """What the test has of a worker."""
 
     def __init__(self, *said: Saying) -> None:
-        self.parent, self._ends = open_channel(ARENA)
+        self.parent, self._ends = open_link(ARENA)
         for kind, epoch, parts in said:  # before the worker begins
             self.parent.send(kind, epoch, parts)
-        self.channel = ObservedChannel(*(end.fileno() for end in self._ends))
+        self.link = ObservedLink(*(end.fileno() for end in self._ends))
         self._frames: deque[Frame] = deque()
         self._items: deque[Any] = deque()  # of a frame that was opened
         self._thread = Background(self._run)
@@ -92,7 +92,7 @@ class Worker:
         """Receive the next frame."""
         assert not self._items
         if not self._frames:
-            assert self.parent.receive(self._frames, SECONDS), "the worker sends nothing"
+            assert receive(self.parent, self._frames), "the worker sends nothing"
         return self._frames.popleft()
 
     def expect(self, status: Status, epoch: int = 0, body: bytes = b"") -> None:
@@ -125,15 +125,15 @@ class Worker:
         """Find that the worker has ended by itself, and has sent no more."""
         self._thread.result()
         try:
-            self.parent.receive(self._frames, SECONDS)
-        except ChannelClosedError:
+            receive(self.parent, self._frames)
+        except LinkClosedError:
             assert not self._frames
         else:
             raise AssertionError(self._frames)
 
     def wait_until_out_of_credit(self) -> None:
         """Wait until the worker is about to wait for credit."""
-        self.channel.waits_for_credit.get(timeout=SECONDS)
+        self.link.waits_for_credit.get(timeout=SECONDS)
 
     def close(self) -> None:
         """Let the parent be gone, and wait for the worker's end."""
@@ -154,14 +154,14 @@ class Executing(Worker):
         super().__init__()
 
     def work(self) -> None:
-        execute_iterable(self.channel, self._commands, self._job)
+        execute_iterable(self.link, self._commands, self._job)
 
     @cached_property
     def _commands(self) -> Commands:
-        return Commands(self.channel)
+        return Commands(self.link)
 
     def say(self, kind: int, epoch: int = 0, body: bytes = b"") -> None:
-        self._commands.put((kind, epoch, body))
+        self._commands.put((kind, epoch, body, ()))
 
     def close(self) -> None:
         self._commands.put(None)
@@ -182,7 +182,7 @@ class Serving(Worker):
         super().__init__(*said)
 
     def work(self) -> None:
-        serve(self.channel, self._job, last_resort=self._last_resort)
+        serve(self.link, self._job, last_resort=self._last_resort)
 
     def say(self, kind: int, epoch: int = 0, body: bytes = b"") -> None:
         self.parent.send(kind, epoch, [body])
@@ -190,7 +190,7 @@ class Serving(Worker):
 
 def items_of(frame: Frame) -> list[Any]:
     """Return the items that a frame carries."""
-    return [decode(entry, frame.blocks) for entry in unpack(frame)]
+    return items_in(frame, frame.blocks)
 
 
 def make_job(

@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 
 from farside._protocol.messages import EXHAUSTED, Cmd, Status
-from tests.transport.background import SECONDS
+from tests.background import SECONDS
 from tests.worker.harness import Executing, Worker, executing, make_job, running
 
 UNKNOWN = 99

@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from farside import _duals
+from farside._payload import pickling, remote_errors
+from farside._payload.failure import Failure
+from farside._payload.job import Job
 from farside._protocol.messages import Status
 from farside._protocol.tables import WorkerEvent, WorkerState
-from farside._transport import codec
 from farside._worker.execute import Execution
-from farside._worker.failure import Failure
-from farside._worker.job import Job
 from farside._worker.listener import Commands
-from tests.transport.channels import make_pipes
+from tests.link.links import make_pipes
 from tests.worker.harness import BUDGET, Executing, executing, make_job, running
 
 RAISED = [
@@ -51,7 +50,7 @@ def check(failure: Failure, error: BaseException, stage: str, index: int | None)
     assert failure.type_name == type(error).__name__
     assert failure.message == str(error)
     assert failure.exception is not None
-    copy = _duals.thaw(failure.exception)
+    copy = remote_errors.thaw(failure.exception)
     assert copy is not None
     assert (type(copy), copy.args) == (type(error), error.args)
 
@@ -190,7 +189,7 @@ def test_pickling_an_item_raises_what_is_no_exception() -> None:
 
 
 def test_without_cloudpickle_a_lambda_does_not_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codec, "cloudpickle_dumps", lambda: None)
+    monkeypatch.setattr(pickling, "cloudpickle_dumps", lambda: None)
     with executing(lambda: [lambda: 1]) as worker:
         worker.start(1)
         failure = worker.expect_failure(Status.ITERATOR_FAILED, 1)

@@ -44,7 +44,7 @@ def test_the_worker_runs_ahead_exactly_as_far_as_it_may(size: int) -> None:
         for taken in range(4):
             worker.wait_until_out_of_credit()
             assert counter.begun == taken + size + 1
-            worker.parent.take(1, taken + 1)
+            worker.parent.acknowledge(1, taken + 1)
 
 
 def test_several_items_taken_at_once_are_made_good_at_once() -> None:
@@ -52,7 +52,7 @@ def test_several_items_taken_at_once_are_made_good_at_once() -> None:
     with executing(counter, buffer_size=3) as worker:
         worker.start(1)
         worker.wait_until_out_of_credit()
-        worker.parent.take(1, 3)
+        worker.parent.acknowledge(1, 3)
         worker.wait_until_out_of_credit()
         assert counter.begun == 7
 
@@ -112,7 +112,7 @@ def test_each_pass_has_a_window_of_its_own() -> None:
             worker.expect_items(epoch, 1, 2, 3)
             worker.wait_until_out_of_credit()
             assert counter.begun == 3
-            worker.parent.take(epoch, 1)
+            worker.parent.acknowledge(epoch, 1)
             worker.expect_items(epoch, 4)
             worker.wait_until_out_of_credit()
             worker.stop(epoch)
@@ -212,7 +212,7 @@ def test_a_generator_goes_on_where_a_left_pass_has_stopped() -> None:
         worker.expect(Status.ITERATION_FINISHED, 1)
         worker.start(2, CONTINUED)
         worker.expect_items(2, 2, 3)
-        worker.parent.take(2, 2)
+        worker.parent.acknowledge(2, 2)
         worker.expect_items(2, 4)
         worker.expect(Status.ITERATION_FINISHED, 2)
         finish(worker, 3, body=EXHAUSTED)

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from tests.transport.children import SECONDS, SOURCE
+from farside._backends import bundle
+from tests.children import SECONDS, SOURCE
 
 HEAVY = {
     "asyncio",
@@ -23,13 +24,21 @@ HEAVY = {
     "traceback",
     "typing",
 }
-OF_THE_WORKER = {"_protocol", "_transport", "_worker", "errors"}
+WITHOUT_CODE = {
+    *("_bisect", "_collections", "_functools", "_operator", "_pickle", "_queue", "_struct"),
+    *("atexit", "itertools", "mmap", "select"),
+    *(("_contextvars", "_types", "collections.abc") if sys.version_info >= (3, 14) else ()),
+}
+"""Written in C, or another name for a module that is there."""
+NOT_HERE = {"_py_warnings"} if sys.version_info < (3, 14) else set()
+ALREADY_THERE = "_collections_abc, abc, errno, io, os"
+"""In each interpreter, by its start or by that of `site`."""
 
 
 def imported_by(statement: str) -> set[str]:
     """Run a statement in a fresh interpreter; return the modules that it has imported."""
     script = (
-        "import sys; before = set(sys.modules)\n"
+        f"import sys, {ALREADY_THERE}; before = set(sys.modules)\n"
         f"{statement}\n"
         "print(*sorted(set(sys.modules) - before), sep='\\n')"
     )
@@ -53,11 +62,25 @@ def test_a_worker_imports_nothing_heavy(entry: str) -> None:
     assert not imported & HEAVY
 
 
-@pytest.mark.parametrize("entry", ["interpreter", "process"])
-def test_a_worker_imports_nothing_of_the_parent(entry: str) -> None:
-    imported = imported_by(f"import farside._worker.{entry}")
-    parts = {name.split(".")[1] for name in imported if name.startswith("farside.")}
-    assert parts == OF_THE_WORKER
+def test_an_interpreter_imports_what_it_needs_and_no_more() -> None:
+    expected = {*bundle.NAMES, *WITHOUT_CODE} - NOT_HERE
+    assert imported_by("import farside._worker.interpreter") == expected
+
+
+def test_a_process_imports_what_it_needs_and_no_more() -> None:
+    imported = imported_by("import farside._worker.process")
+    own = {"atexit", "farside._worker.interpreter"}
+    expected = {*bundle.NAMES, *WITHOUT_CODE} - NOT_HERE - own
+    assert imported == expected | {
+        "farside._system.monkey_patches",
+        "farside._system.standard",
+        "farside._worker.lifeline",
+        "farside._worker.process",
+        # multiprocessing has imported these anyway.
+        "enum",
+        "fcntl",
+        "signal",
+    }
 
 
 def test_the_package_alone_imports_none_of_its_modules() -> None:

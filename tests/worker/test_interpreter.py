@@ -1,22 +1,31 @@
 """The entry point of a subinterpreter, in a thread of this one."""
 
+import atexit
 import pickle
+import warnings
 from collections.abc import Iterator
+from importlib.machinery import ExtensionFileLoader
+from pathlib import Path
 
 import pytest
 
+from farside._memory import allocate
+from farside._payload.job import Job
 from farside._protocol.messages import Cmd, Status
-from farside._transport import allocate
 from farside._worker import interpreter
-from farside._worker.job import Job
+from tests.children import run_python
 from tests.worker.harness import BUDGET, Worker, running, saying
 
 
 @pytest.fixture(autouse=True)
-def _allocates_nothing_afterwards() -> Iterator[None]:
+def _changes_nothing_for_good(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Undo what the entry point does once in the life of an interpreter."""
+    monkeypatch.setattr(ExtensionFileLoader, "create_module", ExtensionFileLoader.create_module)
     yield
     allocate.use(None)
+    # The second would end this process's resource tracker before the locks that tests have made.
+    for registered in (warnings.resetwarnings, interpreter._end_multiprocessing):
+        atexit.unregister(registered)
 
 
 class Entering(Worker):
@@ -29,7 +38,7 @@ class Entering(Worker):
         self.parent.send(kind, epoch, [body])
 
 
-def test_it_runs_the_job_that_comes_through_the_channel() -> None:
+def test_it_runs_the_job_that_comes_through_the_link() -> None:
     job = Job(pickle.dumps((list, (), ())), None, None, BUDGET)
     with running(Entering(saying(job))) as worker:
         worker.expect_ready()
@@ -53,7 +62,32 @@ def test_a_system_exit_that_comes_too_late_is_no_error() -> None:
 
 @pytest.fixture
 def _serve_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def serve(_channel: object) -> None:
+    def serve(_link: object) -> None:
         raise SystemExit
 
     monkeypatch.setattr(interpreter, "serve", serve)
+
+
+@pytest.mark.usefixtures("subinterpreter_kind")
+@pytest.mark.parametrize("start", ["", "import multiprocessing.util"])
+def test_locks_of_multiprocessing_end_before_its_tracker(start: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(start)
+    (tmp_path / "locks.py").write_text(LOCKS)
+    script = """
+from farside import iterate_in_subinterpreter
+from locks import make
+with iterate_in_subinterpreter(make) as items:
+    print(*items)
+"""
+    assert run_python(script, path=tmp_path, measured=False) == f"{bool(start)} True\n"
+
+
+LOCKS = """
+import sys
+def make():
+    yield "multiprocessing.util" in sys.modules
+    import multiprocessing
+    global lock
+    lock = multiprocessing.get_context("spawn").Lock()
+    yield lock.acquire()
+"""

@@ -8,6 +8,7 @@ import pytest
 
 from farside._worker.iterables import (
     check_iterable,
+    close_generators,
     length_of,
     loopable,
     may_begin_again,
@@ -88,3 +89,38 @@ def test_a_second_loop_goes_on() -> None:
     assert next(iter(resumable(numbers))) == 1
     assert list(resumable(numbers)) == [2]
     assert list(loopable(numbers)) == [1, 2]
+
+
+# Closing ------------------------------------------------------------------------------------------
+
+
+def generator(closed: list[int], number: int, error: BaseException | None) -> Iterator[int]:
+    try:
+        yield number
+    finally:
+        closed.append(number)
+        if error is not None:
+            raise error
+
+
+def test_all_are_closed_and_an_error_is_printed_as_that_of_a_dropped_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    printed: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", lambda it: printed.append(repr(it.exc_value)))
+    closed: list[int] = []
+    errors = [ValueError("a"), None, KeyError("b")]
+    opened = [generator(closed, number, error) for number, error in enumerate(errors)]
+    for each in opened:
+        next(each)
+    close_generators([*opened, iter([1])])
+    assert closed == [0, 1, 2]
+    assert printed == ["ValueError('a')", "KeyError('b')"]
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_what_may_come_from_outside_is_raised(kind: type[BaseException]) -> None:
+    opened = generator([], 0, kind())
+    next(opened)
+    with pytest.raises(kind):
+        close_generators([opened])

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from farside._transport.descriptors import bequeathed, pipe
+from farside._system.descriptors import inherited, pipe
 from farside._worker.lifeline import tie
+from tests.children import exit_code, fork
 from tests.scripts.acts import hold_the_gil
-from tests.transport.children import exit_code, fork
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such signals")
 
@@ -29,7 +29,7 @@ def stuck_after(prepare: Callable[[int], object]) -> tuple[int, float]:
         ready.close()
         hold_the_gil(says.fileno())
 
-    with bequeathed([lifeline, ready, says, never]):
+    with inherited([lifeline, ready, says, never]):
         child = fork(be_stuck)
     for end in (lifeline, ready, says, never):
         end.close()
@@ -64,7 +64,7 @@ def test_a_parent_that_has_ended_before() -> None:
         tie(lifeline.fileno())
         hold_the_gil(os.pipe()[0])
 
-    with bequeathed([lifeline]):
+    with inherited([lifeline]):
         child = fork(be_stuck)
     assert exit_code(child) == -signal.SIGALRM
 
@@ -77,7 +77,7 @@ def in_a_child(check: Callable[[int], object]) -> int:
         signal.alarm(0)
         check(lifeline.fileno())
 
-    with bequeathed([lifeline, held]):
+    with inherited([lifeline, held]):
         return exit_code(fork(call))
 
 

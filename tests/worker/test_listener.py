@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from farside._link.frames import Frame
 from farside._protocol.messages import Cmd, Status
-from farside._transport.frames import Frame
-from farside._worker import interruptible, listener
-from farside._worker.interruptible import raise_in_thread
+from farside._worker import interrupt, listener
+from farside._worker.interrupt import raise_in_thread
 from farside._worker.listener import CommandListener, Commands
-from tests.transport.background import SECONDS, Background
-from tests.worker.harness import ObservedChannel, Serving, Worker, make_job, running, serving
+from tests.background import SECONDS, Background
+from tests.worker.harness import ObservedLink, Serving, Worker, make_job, running, serving
 
 
 @pytest.fixture(autouse=True)
@@ -27,8 +27,8 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "_PATIENCE", (0.0, 0.0))
 
 
-class Silent(ObservedChannel):
-    """A channel over which nothing comes."""
+class Silent(ObservedLink):
+    """A link over which nothing comes."""
 
     def __init__(self) -> None:
         pass
@@ -132,7 +132,7 @@ def test_code_that_swallows_system_exit_gets_it_again(loop: Loop) -> None:
 def test_an_orderly_end_is_not_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[object] = []
     monkeypatch.setattr(listener, "_PATIENCE", (SECONDS, SECONDS))
-    monkeypatch.setattr(interruptible, "raise_in_thread", lambda *args: raised.append(args))
+    monkeypatch.setattr(interrupt, "raise_in_thread", lambda *args: raised.append(args))
     with serving(list) as worker:
         worker.say(Cmd.ABORT)
         worker.expect_end()
@@ -157,10 +157,10 @@ def test_the_last_resort_waits_until_the_parent_is_gone_after_abort() -> None:
     blocked, ended = Blocked(), threading.Event()
     with serving(lambda: blocked, last_resort=ended.set) as worker:
         blocked.run(worker)
-        worker.channel.listens.get(timeout=SECONDS)  # for START
-        worker.channel.listens.get(timeout=SECONDS)  # for ABORT
+        worker.link.listens.get(timeout=SECONDS)  # for START
+        worker.link.listens.get(timeout=SECONDS)  # for ABORT
         worker.say(Cmd.ABORT)
-        worker.channel.listens.get(timeout=SECONDS)  # for the end, all patience gone
+        worker.link.listens.get(timeout=SECONDS)  # for the end, all patience gone
         assert not ended.is_set()
         worker.parent.close()
         assert ended.wait(SECONDS)
@@ -170,21 +170,21 @@ def test_the_last_resort_waits_until_the_parent_is_gone_after_abort() -> None:
 def test_the_last_resort_is_not_taken_while_the_parent_of_an_orderly_end_is_there() -> None:
     ended = threading.Event()
     with serving(list, last_resort=ended.set) as worker:
-        worker.channel.listens.get(timeout=SECONDS)  # for ABORT
+        worker.link.listens.get(timeout=SECONDS)  # for ABORT
         worker.say(Cmd.ABORT)
         worker.expect_end()
-        worker.channel.listens.get(timeout=SECONDS)  # for the end
+        worker.link.listens.get(timeout=SECONDS)  # for the end
         assert not ended.is_set()
 
 
 def test_frames_after_abort_are_no_reason_for_the_last_resort() -> None:
     ended = threading.Event()
     with serving(list, last_resort=ended.set) as worker:
-        worker.channel.listens.get(timeout=SECONDS)
+        worker.link.listens.get(timeout=SECONDS)
         worker.say(Cmd.ABORT)
-        worker.channel.listens.get(timeout=SECONDS)
+        worker.link.listens.get(timeout=SECONDS)
         worker.say(Cmd.STOP_ITERATION)
-        worker.channel.listens.get(timeout=SECONDS)
+        worker.link.listens.get(timeout=SECONDS)
         assert not ended.is_set()
 
 
@@ -192,9 +192,9 @@ def test_frames_after_abort_are_no_reason_for_the_last_resort() -> None:
 
 
 def test_what_came_with_the_job_is_heard_first() -> None:
-    channel = Silent()  # ABORT comes before anything is read
+    link = Silent()  # ABORT comes before anything is read
     frames = deque([Frame(3, 1, b""), Frame(77, 2, b"body"), Frame(Cmd.ABORT, 2, b"")])
-    listening = CommandListener(channel, frames, None)
+    listening = CommandListener(link, frames, None)
     listening.iteration.done()
     listening.finalization.done()
     listening.start()
@@ -213,9 +213,9 @@ def test_nothing_is_heard_after_abort() -> None:
 
 
 def test_its_thread_is_a_daemon_only_where_the_process_is_the_workers() -> None:
-    channel = Silent()
-    assert not CommandListener(channel, deque(), None)._thread.daemon
-    assert CommandListener(channel, deque(), lambda: None)._thread.daemon
+    link = Silent()
+    assert not CommandListener(link, deque(), None)._thread.daemon
+    assert CommandListener(link, deque(), lambda: None)._thread.daemon
 
 
 def drain(commands: Commands) -> list[tuple[int, int] | None]:

@@ -10,18 +10,18 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from farside._link.frames import Frame
+from farside._link.opening import open_link
+from farside._link.pipes import PipeLink
+from farside._payload.job import Job
 from farside._protocol.messages import Cmd, Status
-from farside._transport.descriptors import Descriptor, bequeathed, pipe
-from farside._transport.frames import Frame
-from farside._transport.opening import open_channel
-from farside._transport.pipes import PipeParentChannel
+from farside._system.descriptors import Descriptor, inherited, pipe
 from farside._worker import listener
-from farside._worker.job import Job
 from farside._worker.process import main
-from farside.errors import ChannelClosedError
-from tests.transport.background import SECONDS
-from tests.transport.channels import ARENA, close_all
-from tests.transport.children import exit_code, fork
+from farside.errors import LinkClosedError
+from tests.background import SECONDS, receive
+from tests.children import exit_code, fork
+from tests.link.links import ARENA, close_all
 from tests.worker.harness import BUDGET, items_of, make_job, saying
 
 Ends: TypeAlias = Sequence[Descriptor]
@@ -30,14 +30,14 @@ Ends: TypeAlias = Sequence[Descriptor]
 class Child:
     """A worker in a forked child."""
 
-    def __init__(self, pid: int, parent: PipeParentChannel) -> None:
+    def __init__(self, pid: int, parent: PipeLink) -> None:
         self.pid = pid
         self.parent = parent
         self.frames: deque[Frame] = deque()
 
     def receive(self) -> Frame:
         if not self.frames:
-            assert self.parent.receive(self.frames, SECONDS)
+            assert receive(self.parent, self.frames)
         return self.frames.popleft()
 
     def one_pass(self, epoch: int = 1) -> list[Any]:
@@ -66,10 +66,10 @@ def forked_worker(
     job: Job | None, *, code: int = 0, hand_over: Callable[[Ends], list[Any]] = numbers
 ) -> Iterator[Child]:
     """Have a worker in a forked child, which must end with a given code."""
-    parent, of_channel = open_channel(ARENA)
+    parent, of_link = open_link(ARENA)
     lifeline, held = pipe()
-    ends = (*of_channel, lifeline)
-    with bequeathed(ends):
+    ends = (*of_link, lifeline)
+    with inherited(ends):
         child = Child(fork(lambda: main(hand_over(ends), job)), parent)
     close_all(ends)
     try:
@@ -162,5 +162,5 @@ def test_sigterm_ends_the_worker() -> None:
     with forked_worker(make_job(list), code=-signal.SIGTERM) as child:
         assert child.receive().kind == Status.INITIALIZATION_SUCCEEDED
         os.kill(child.pid, signal.SIGTERM)
-        with pytest.raises(ChannelClosedError):
+        with pytest.raises(LinkClosedError):
             child.receive()

@@ -3,9 +3,9 @@
 import os
 import pickle
 
+from farside._link.frames import HEADER_SIZE
+from farside._payload.job import JOB, Job
 from farside._protocol.messages import Cmd, Status
-from farside._transport.frames import HEADER_SIZE
-from farside._worker.job import JOB, Job
 from tests.worker.harness import BUDGET, Serving, make_job, running, saying, serving
 
 
@@ -59,7 +59,7 @@ def test_abort_ends_a_worker_that_stands_by() -> None:
 
 def test_garbage_ends_a_worker_like_a_parent_that_is_gone() -> None:
     with serving(list) as worker:
-        os.write(worker.parent._sender.end.fileno(), b"?" * HEADER_SIZE)
+        os.write(worker.parent._commands.fileno(), b"?" * HEADER_SIZE)
         worker.expect_end()
 
 

@@ -1,7 +1,9 @@
 """One small adapter for each kind of isolation: start a worker, see it end, stop it.
 
-`base` (the interface), `registry` (names, availability, choice), `lifetime` (which workers live,
-and the end of the process), `subprocess` (with `process`, its worker, and `sheltered`, what stands
-in the way of starting one), `subinterpreter` (with `interpreters`, one face over the standard
-library and the backport), `inline` (no isolation), `surroundings` (what a new interpreter is told).
+`base` (the interface), `registry` (names, availability, choice), `live_workers` (and the end of
+the process), `subprocess` (with `process`, its worker, `child`, the process itself, `fork_server`,
+and `process_start`, `patience` and `no_process`, what stands in the way of starting one),
+`subinterpreter` (with `interpreters`, one face over the standard library and the backport, and
+`bundle`, the code of its modules), `inline` (no isolation), `preparation` (what a new interpreter
+is told) and `main_module`.
 """

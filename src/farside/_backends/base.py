@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
-    from .._options import Options
-    from .._transport.channel import ParentChannel
+    from collections.abc import Callable, Mapping
+
+    from .._link.base import Link
+    from .._parent.options import Options
 
 
 _LAST_SECONDS = 0.5
@@ -32,6 +34,26 @@ class Availability(NamedTuple):
     """Why not, and what would help; or what it runs on."""
 
 
+class Capabilities(NamedTuple):
+    """What workers of a kind can do, and what goes for them.
+
+    Example:
+        >>> Capabilities(killable=True).own_environment
+        False
+    """
+
+    killable: bool = False
+    """Whether one can be ended whatever it does; and what it crashes is itself alone."""
+    own_environment: bool = False
+    """Whether it can have environment variables of its own."""
+    shares_memory: bool = False
+    """Whether large contents can lie in memory that both sides share."""
+    allows_fork: bool = True
+    """Whether this process may fork while one lives."""
+    remote: bool = False
+    """Whether it may run on another machine."""
+
+
 class ExitStatus(NamedTuple):
     """How a worker ended."""
 
@@ -45,10 +67,15 @@ class Worker(ABC):
     """One worker, as the parent holds it.
 
     Attributes:
-        channel: the parent's side of its channel. Closing it tells the worker to end.
+        link: the parent's end of its link. Closing it tells the worker to end.
+        observer: called with each command that is sent and each frame that was read: ``"down"`` or
+            ``"up"``, its number, that of its pass, how many items and how many bytes it has.
+        wake: lets whoever waits for the worker look around.
     """
 
-    channel: ParentChannel
+    link: Link
+    observer: Callable[[str, int, int, int, int], object] | None = None
+    wake: Callable[[], object] | None = None
 
     @property
     @abstractmethod
@@ -69,7 +96,7 @@ class Worker(ABC):
 
     @abstractmethod
     def exit_status(self) -> ExitStatus:
-        """Tell how it ended. Only asked after its end, or when its channel has closed."""
+        """Tell how it ended. Only asked after its end, or when its link has closed."""
 
     def disown(self) -> None:  # noqa: B027  most kinds have nothing to do
         """Let this process, a forked child of the parent, forget the worker."""
@@ -77,7 +104,7 @@ class Worker(ABC):
     def stop(self, timeout: float, *, waited: float = 0.0) -> bool:
         """End it within about `timeout` seconds: wait, terminate and wait, kill and wait.
 
-        Whoever calls has told it to end, by a command or by closing the channel.
+        Whoever calls has told it to end, by a command or by closing the link.
 
         Args:
             timeout: seconds.
@@ -99,14 +126,33 @@ class Backend(ABC):
     """One kind of isolation."""
 
     name: ClassVar[str]
+    capabilities: ClassVar[Capabilities] = Capabilities()
 
     @staticmethod
     @abstractmethod
     def availability() -> Availability:
         """Tell whether workers of this kind can be started in this process, cheaply."""
 
+    @classmethod
+    def availability_with(cls, options: Mapping[str, Any]) -> Availability:  # noqa: ARG003
+        """Tell the same, of a worker with these ``backend_options``."""
+        return cls.availability()
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """Check ``backend_options``. Most backends take none.
+
+        Raises:
+            ValueError: there is one that this backend does not take.
+        """
+        if options:
+            raise ValueError(
+                f"backend_options={dict(options)!r} cannot be given to backend={cls.name!r}, which "
+                "takes none; leave it out"
+            )
+
     @abstractmethod
-    def start(self, options: Options) -> Worker:
+    def launch(self, options: Options) -> Worker:
         """Start a worker and give it its job; does not wait for its initialization.
 
         Raises:

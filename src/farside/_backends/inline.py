@@ -10,24 +10,21 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from .._transport.channel import ParentChannel, WorkerChannel
-from .._transport.descriptors import Bell
-from .._transport.frames import Frame
-from .._transport.interrupts import with_lock
-from .._transport.readiness import Readiness
+from .._link.base import Link, WorkerLink
+from .._link.frames import Frame
+from .._system.signals import with_lock
 from .._worker.listener import Commands, answer_aside
 from .._worker.stepwise import Stepwise
-from ..errors import ChannelClosedError
-from . import surroundings
+from ..errors import LinkClosedError
+from . import callables, preparation
 from .base import Availability, Backend, ExitStatus, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .._options import Options
-    from .._transport.codec import Part
-    from .._transport.frames import Ref
-    from .._worker.job import Job
+    from .._memory.parts import Part, Ref
+    from .._parent.options import Options
+    from .._payload.job import Job
 
 
 class InlineBackend(Backend):
@@ -39,11 +36,12 @@ class InlineBackend(Backend):
     def availability() -> Availability:
         return Availability(usable=True, reason="runs in the calling thread, for debugging")
 
-    def start(self, options: Options) -> InlineWorker:
+    def launch(self, options: Options) -> InlineWorker:
         # Pickled all the same: what other workers refuse is refused here, and fn is a copy.
-        call = surroundings.pack_call(options, main_importable=True)
-        name = surroundings.name_of(options)
-        job = surroundings.job_of(options, call, None, backend=self.name, name=name)
+        call = callables.pack_call(options, main_importable=True, here=True)
+        name = preparation.name_of(options)
+        given = call if isinstance(call, bytes) else call.call
+        job = preparation.job_of(options, given, None, backend=self.name, name=name)
         # Loggers and warnings are the parent's own: a record that it is given would come back.
         return InlineWorker(job._replace(forward_logs=False))
 
@@ -52,14 +50,14 @@ class InlineWorker(Worker):
     """A worker that goes on when its parent waits for it."""
 
     def __init__(self, job: Job) -> None:
-        self.channel: InlineParentChannel = InlineParentChannel(job)
+        self.link: InlineLink = InlineLink(job)
 
     @property
     def label(self) -> str:
         return "in the calling thread"
 
     def wait(self, timeout: float) -> bool:
-        return self.channel.wait(timeout)
+        return self.link.wait(timeout)
 
     def terminate(self) -> bool:
         return False
@@ -71,7 +69,7 @@ class InlineWorker(Worker):
         return ExitStatus("it was closed")
 
 
-class InlineWorkerChannel(WorkerChannel):
+class InlineWorkerLink(WorkerLink):
     """The worker's side: what it sends is there at once."""
 
     attention: Sequence[int] = (1,)  # it looks up after each item
@@ -88,13 +86,14 @@ class InlineWorkerChannel(WorkerChannel):
         *,
         count: int = 0,
         refs: Sequence[Ref] = (),
-    ) -> None:
+        wait: bool = True,  # noqa: ARG002  there is always room
+    ) -> bool:
         assert not refs  # there is no arena
         self._frames.append(Frame(kind, epoch, bytearray().join(parts), count))
+        return True
 
     def post(self, kind: int, epoch: int, parts: Sequence[Part], patience: float) -> bool:  # noqa: ARG002  there is always room
-        self.send(kind, epoch, parts)
-        return True
+        return self.send(kind, epoch, parts)
 
     def flush(self) -> None:
         pass
@@ -111,83 +110,75 @@ class InlineWorkerChannel(WorkerChannel):
     def parent_waits(self) -> bool:
         return True  # nothing runs otherwise
 
-    def taken(self, epoch: int) -> int:
+    def acknowledged(self, epoch: int) -> int:
         raise NotImplementedError  # it never runs ahead
 
-    def await_taken(self, epoch: int, total: int) -> bool:
+    def wait_for_credit(self, epoch: int, total: int) -> bool:
         raise NotImplementedError
 
 
-class InlineParentChannel(ParentChannel):
+class InlineLink(Link):
     """The parent's side: to receive is to let the worker go on."""
 
     def __init__(self, job: Job) -> None:
         self._frames: deque[Frame] = deque()
-        self._channel = InlineWorkerChannel(self._frames)
-        self._commands = Commands(self._channel)
-        self._worker = Stepwise(self._channel, self._commands, job)
+        self._link = InlineWorkerLink(self._frames)
+        self._commands = Commands(self._link)
+        self._worker = Stepwise(self._link, self._commands, job)
         self._working = threading.RLock()
         self._steps = 0  # that are being taken: user code may get here again
         self._receiving = True
-        self._interrupted = False
-        self._ready: Bell | None = None  # for event loops
         self._open = True
         self._ended = False
 
-    def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> None:
+    def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> bool:
         if not self._open:
-            raise ChannelClosedError("this side was closed")
-        if not answer_aside(self._channel, kind, epoch):
-            self._commands.put((kind, epoch, bytearray().join(parts)))
+            raise LinkClosedError("this side was closed")
+        if not answer_aside(self._link, kind, epoch):
+            self._commands.put((kind, epoch, bytearray().join(parts), ()))
+        return True
 
-    def receive(self, into: deque[Frame], timeout: float | None) -> bool:  # noqa: ARG002  nobody can interrupt
+    def flush(self) -> None:
+        pass  # there is always room
+
+    def read(self, into: deque[Frame]) -> bool:
         while self._receiving and self._open:
-            if self._interrupted:
-                self._interrupted = False
-                return True
             if self._frames:
                 into.append(self._frames.popleft())
                 return True
             if self._worker.done:
                 break
             with_lock(self._working, self._step)
-        raise ChannelClosedError("this side was closed")
+            if self.idle:
+                return False  # another worker of this thread may have something to do
+        raise LinkClosedError("this side was closed")
 
-    def receive_now(self, into: deque[Frame]) -> bool:
-        return self.receive(into, None)  # the worker goes on in this thread, or not at all
+    @property
+    def idle(self) -> bool:  # type: ignore[override]  # nobody sets it
+        return not self._frames and self._worker.idle
 
-    def readiness(self) -> Readiness:
-        if not self._open:
-            raise ChannelClosedError("this side was closed")
-        if self._ready is None:
-            self._ready = Bell()
-            self._ready.ring()  # there is always something to receive, once the worker goes on
-        return Readiness([self._ready.fileno()])
+    def filenos(self) -> tuple[int, ...]:
+        return ()  # the worker goes on in the thread that reads, or not at all
 
-    def patience(self) -> float:
-        return 0.0
+    def room_fileno(self) -> int:
+        raise NotImplementedError
 
-    def ask(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
+    def notice(self, fd: int) -> None:
+        raise NotImplementedError
+
+    def tell_waiting(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
         pass
 
-    def interrupt(self) -> None:
-        self._interrupted = True
-
     def _step(self) -> None:
-        waits = self.waits
-        if waits is not None:
-            waits.begin()
         self._steps += 1
         try:
             self._worker.step()
         finally:
             self._steps -= 1
-            if waits is not None:
-                waits.end()
             if not self._open:
                 self._end()
 
-    def take(self, epoch: int, total: int) -> None:
+    def acknowledge(self, epoch: int, total: int) -> None:
         pass  # the worker never runs ahead
 
     def revoke(self, epoch: int) -> None:
@@ -196,7 +187,7 @@ class InlineParentChannel(ParentChannel):
     def watch(self, sentinel: int) -> None:
         raise NotImplementedError  # there is no process that could end
 
-    def stop_receiving(self) -> None:
+    def close_reading(self) -> None:
         self._receiving = False
 
     def close(self) -> None:
@@ -221,6 +212,4 @@ class InlineParentChannel(ParentChannel):
         if not self._steps and not self._ended:
             self._ended = True
             self._frames.clear()
-            if self._ready is not None:
-                self._ready.close()
             self._worker.end()

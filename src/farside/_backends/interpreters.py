@@ -1,40 +1,68 @@
 """One face over `concurrent.interpreters` (3.14+) and the backport (3.13).
 
-Used here: ``create()``, ``list_all()``, and ``id``, ``exec()`` and ``close()`` of an interpreter.
-Not used, for the reasons in the documentation: queues, ``call()``, sharing of objects.
+Used here: ``create()``, ``list_all()``, and ``id``, ``prepare_main()`` (of plain data, which it
+copies), ``exec()`` and ``close()`` of an interpreter. Not used, for the reasons in the
+documentation: queues, ``call()``, sharing of objects.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from .._system.monkey_patches import patched
 from .base import Availability
 
 _BACKPORT = "interpreters_backport"
 
+STACK_BYTES = 1 << 18
+"""What a thread needs for an interpreter. Python 3.14 makes none in 64 KiB, and one in 128."""
+
 
 def availability() -> Availability:
     """Tell whether this interpreter can have subinterpreters, without importing their module."""
-    version = "{}.{}".format(*sys.version_info)
-    reason = ""
-    if sys.platform == "win32":
-        reason = "Windows is not supported yet"
-    elif sys.implementation.name != "cpython":
-        reason = f"{sys.implementation.name} has no PEP 734 subinterpreters"
-    elif sys.version_info < (3, 13):
-        reason = f"Python {version} has no PEP 734 subinterpreters; 3.14 has"
-    elif inside():
-        reason = "a subinterpreter cannot have subinterpreters"
-    elif sys.version_info < (3, 14) and find_spec(_BACKPORT) is None:
-        reason = f"Python {version} needs the backport: pip install interpreters-pep-734"
+    reason = _lacking_in_python() or _wrong_with_process()
     if reason:
         return Availability(usable=False, reason=reason)
     if sys.version_info < (3, 14):
         return Availability(usable=True, reason="the backport interpreters-pep-734")
     return Availability(usable=True, reason="concurrent.interpreters of the standard library")
+
+
+def _lacking_in_python() -> str:
+    version = "{}.{}".format(*sys.version_info)
+    if sys.platform == "win32":
+        return "Windows is not supported yet"
+    if sys.implementation.name != "cpython":
+        return f"{sys.implementation.name} has no PEP 734 subinterpreters"
+    if sys.version_info < (3, 13):
+        return f"Python {version} has no PEP 734 subinterpreters; 3.14 has"
+    if sys.version_info < (3, 14) and find_spec(_BACKPORT) is None:
+        return f"Python {version} needs the backport: pip install interpreters-pep-734"
+    return ""
+
+
+def _wrong_with_process() -> str:
+    if inside():
+        return "a subinterpreter cannot have subinterpreters"
+    if hasattr(sys, "_MEIPASS"):
+        return "PyInstaller keeps modules where a subinterpreter does not look for them"
+    if patched("thread"):
+        return f"{patched('thread')} has replaced the threads, one of which each needs"
+    # `_tracemalloc`: what stands on it costs more to import than such an answer is worth.
+    if sys.version_info[:2] == (3, 14) and import_module("_tracemalloc").is_tracing():
+        return "Python 3.14 crashes where an interpreter is made while tracemalloc traces"
+    size = threading.stack_size()  # which sets it to 0, the default
+    threading.stack_size(size)
+    if 0 < size < STACK_BYTES:
+        return (
+            f"threads have a stack of {size} bytes, too small for an interpreter; set "
+            f"{STACK_BYTES} or more by threading.stack_size()"
+        )
+    return ""
 
 
 def inside() -> bool:

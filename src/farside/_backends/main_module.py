@@ -7,16 +7,11 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from .._transport.interrupts import with_lock
-
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     T = TypeVar("T")
-
-_TRACES = ("__file__", "__spec__")
-"""By what multiprocessing finds the main module."""
 
 
 def main_module() -> tuple[str | None, str | None]:
@@ -25,10 +20,6 @@ def main_module() -> tuple[str | None, str | None]:
     The rules are those of multiprocessing: an interactive session, ``python -c``, standard input
     and a package's ``__main__`` cannot be imported again.
     """
-    return with_lock(_hiding, _find)
-
-
-def _find() -> tuple[str | None, str | None]:
     main = sys.modules.get("__main__")
     name = getattr(getattr(main, "__spec__", None), "name", None)
     if name is not None:
@@ -46,7 +37,7 @@ def with_main_hidden(work: Callable[[], T], *, always: bool) -> T:
     process would fail to open that. And where a worker has an environment of its own, the main
     module is imported only after that is there, by the job.
 
-    One process starts at a time: what one thread hides, another one must not miss.
+    Only what this thread starts meanwhile is told so; other threads find the module as it is.
 
     Args:
         work: what starts the process.
@@ -55,29 +46,44 @@ def with_main_hidden(work: Callable[[], T], *, always: bool) -> T:
     Returns:
         What the work returns.
     """
-    return with_lock(_hiding, lambda: _work_with_main_hidden(work, always=always))
-
-
-def _work_with_main_hidden(work: Callable[[], T], *, always: bool) -> T:
-    main = sys.modules.get("__main__")
-    path = getattr(main, "__file__", None)
-    if main is None or not (always or (path is not None and not os.path.exists(path))):
-        return work()
-    hidden = {name: main.__dict__.pop(name) for name in _TRACES if name in main.__dict__}
-    main.__spec__ = None
+    path = getattr(sys.modules.get("__main__"), "__file__", None)
+    before = _tells_no_main()
+    _this_thread.tells_no_main = always or (path is not None and not os.path.exists(path))
     try:
+        _teach_multiprocessing()
         return work()
     finally:
-        main.__dict__.update(hidden)
+        _this_thread.tells_no_main = before  # a signal handler may start a worker in a start
 
 
-_hiding = threading.RLock()  # a signal handler may start a worker in the middle of a start
+def _teach_multiprocessing() -> None:
+    """Let multiprocessing leave the main module out of what it tells a new process."""
+    from multiprocessing import spawn
+
+    prepare = spawn.get_preparation_data
+    if getattr(prepare, "__module__", "") == __name__:
+        return
+
+    def get_preparation_data(name: str) -> dict[str, Any]:
+        data = prepare(name)
+        if _tells_no_main():
+            for key in ("init_main_from_name", "init_main_from_path"):
+                data.pop(key, None)
+        return data
+
+    spawn.get_preparation_data = get_preparation_data
 
 
-def _renew_lock() -> None:
-    global _hiding  # noqa: PLW0603  a forked process never gets it released
-    _hiding = threading.RLock()
+def _tells_no_main() -> bool:
+    return getattr(_this_thread, "tells_no_main", False)
+
+
+_this_thread = threading.local()
+
+
+def _tell_again() -> None:
+    _this_thread.tells_no_main = False  # the start goes on in the parent alone
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+    os.register_at_fork(after_in_child=_tell_again)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import BackendUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from .._options import Options
+    from .._parent.options import Options
     from .base import Availability, Backend, Worker
 
 _BACKENDS: dict[str, str | type[Backend]] = {
     "subinterpreter": "farside._backends.subinterpreter:SubinterpreterBackend",
     "subprocess": "farside._backends.subprocess:SubprocessBackend",
     "inline": "farside._backends.inline:InlineBackend",
+    "ray": "farside._backends.ray.backend:RayBackend",
 }
 """Name to class, or to where it is: a backend is imported when it is first asked about."""
 
@@ -83,9 +85,9 @@ def load(name: str) -> type[Backend]:
     return backend
 
 
-def start(name: str, options: Options) -> Worker:
-    """Start a worker of a backend; see `Backend.start`."""
-    worker = load(name)().start(options)
+def launch(name: str, options: Options) -> Worker:
+    """Start a worker of a backend; see `Backend.launch`."""
+    worker = load(name)().launch(options)
     for each in on_start:
         each(name, worker)
     return worker
@@ -109,24 +111,35 @@ def available_backends() -> dict[str, Availability]:
     return {name: load(name).availability() for name in names()}
 
 
-def choose(backend: str, fallback: str | None, *, process: bool = False) -> Choice:
+def choose(
+    backend: str,
+    fallback: str | None,
+    *,
+    process: bool = False,
+    backend_options: Mapping[str, Any] = MappingProxyType({}),
+) -> Choice:
     """Pick the backend for a worker.
 
     Args:
         backend: a backend's name, or ``"auto"``.
         fallback: what to take when `backend` cannot be used; None takes nothing.
         process: whether ``"auto"`` has to take a process.
+        backend_options: what the backend is told.
 
     Raises:
         BackendUnavailableError: the backend cannot be used, and there is no fallback that can.
     """
     if backend == "auto" and process:
-        return Choice("subprocess", "env needs a process of its own")
+        suitable = [name for name in AUTOMATIC if load(name).capabilities.own_environment]
+        return Choice(suitable[0], "env needs a process of its own")
     if backend == "auto":
         return _choose_automatically()
-    wanted = load(backend).availability()
+    wanted = load(backend).availability_with(backend_options)
     if wanted.usable:
         return Choice(backend, "asked for")
+    # Whoever wants other machines does not want all workers on this one instead.
+    if load(backend).capabilities.remote:
+        fallback = None
     if fallback is not None and load(fallback).availability().usable:
         return Choice(fallback, f"the {backend} backend cannot be used: {wanted.reason}")
     raise unavailable(backend, wanted.reason)

@@ -6,59 +6,71 @@ import contextlib
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .._transport import codec
-from .._transport.interrupts import held_back
-from .._transport.opening import open_channel
-from .._worker.job import JOB
-from ..errors import BackendUnavailableError, ChannelClosedError
-from . import interpreters, lifetime, surroundings
-from .base import Availability, Backend, ExitStatus, Worker
+from .._link.opening import open_link
+from .._payload import pickling
+from .._payload.job import JOB
+from .._system.signals import defer_sigint
+from ..errors import BackendUnavailableError, LinkClosedError
+from . import bundle, interpreters, live_workers, preparation
+from .base import Availability, Backend, Capabilities, ExitStatus, Worker
 
 if TYPE_CHECKING:
-    from .._options import Options
-    from .._transport.opening import WorkerEnds
-    from .._transport.pipes import PipeParentChannel
+    from .._link.opening import WorkerEnds
+    from .._link.pipes import PipeLink
+    from .._parent.options import Options
 
-# Plain data only crosses into the interpreter, as source text.
-_BOOTSTRAP = """\
+# Plain data only crosses into the interpreter.
+_IMPORT = """\
 import sys
-sys.path[:] = {path!r}
+sys.path[:] = path
 from farside._worker.interpreter import main
-main({ends})
 """
+_IMPORT_FROM_BUNDLE = f"""\
+import marshal
+(code, modules), finder = marshal.loads(catalogue), {{}}
+exec(code, finder)
+finder = finder["BundleFinder"](modules, fd)
+{_IMPORT}
+finder.remove()
+del marshal, catalogue, fd, code, modules, finder
+"""
+_RUN = "main(*ends)"
 
 
 class SubinterpreterBackend(Backend):
     """Starts subinterpreters."""
 
     name = "subinterpreter"
+    capabilities = Capabilities(shares_memory=True, allows_fork=False)
 
     @staticmethod
     def availability() -> Availability:
         return interpreters.availability()
 
-    def start(self, options: Options) -> SubinterpreterWorker:
-        name = surroundings.name_of(options)
-        job = surroundings.pack(options, in_process=True, backend=self.name, name=name)
-        # Classes of the main module come back under this name (see _worker.job).
+    def launch(self, options: Options) -> SubinterpreterWorker:
+        name = preparation.name_of(options)
+        job = preparation.pack(options, in_process=True, backend=self.name, name=name)
+        # Classes of the main module come back under this name (see _worker.load).
         sys.modules.setdefault("__mp_main__", sys.modules["__main__"])
         interpreters.module()
         worker: SubinterpreterWorker | None = None
 
         def begin() -> None:
             nonlocal worker
-            worker = SubinterpreterWorker(name, *open_channel(options.arena_bytes))
+            worker = SubinterpreterWorker(
+                name, *open_link(options.arena_bytes, both=options.sends_inputs)
+            )
 
         try:
-            held_back(begin)
+            defer_sigint(begin)
             assert worker is not None
-            with contextlib.suppress(ChannelClosedError):  # gone already: receiving tells
-                worker.channel.send(JOB, 0, codec.dumps(tuple(job)))
+            with contextlib.suppress(LinkClosedError):  # gone already: receiving tells
+                worker.link.send(JOB, 0, pickling.dumps_plain(tuple(job)))
         except BaseException:  # KeyboardInterrupt: nobody gets to know the worker
             if worker is not None:
-                worker.channel.close()
+                worker.link.close()
             raise
         return worker
 
@@ -70,18 +82,18 @@ class SubinterpreterWorker(Worker):
     thread that is blocked in C cannot be joined, and must not keep the process from exiting.
     """
 
-    def __init__(self, name: str, channel: PipeParentChannel, ends: WorkerEnds) -> None:
-        self.channel = channel
+    def __init__(self, name: str, link: PipeLink, ends: WorkerEnds) -> None:
+        self.link = link
         self._ends = ends
         self._interpreter: int | None = None
         self._problem = ""
-        self._returned = False  # what it executes, before its end of the channel is closed
+        self._returned = False  # what it executes, before its end of the link is closed
         self._closed = False
         self._host = threading.Thread(target=self._run, name=name, daemon=True)
         try:
             self._host.start()
         except RuntimeError as error:  # no more threads can be had, or no memory for one
-            for descriptor in (*ends, channel):
+            for descriptor in (*ends, link):
                 descriptor.close()
             reason = f"its thread cannot be started ({error})"
             raise BackendUnavailableError(
@@ -90,7 +102,7 @@ class SubinterpreterWorker(Worker):
                 backend="subinterpreter",
                 reason=reason,
             ) from error
-        lifetime.track(self)
+        live_workers.track(self)
 
     @property
     def label(self) -> str:
@@ -102,7 +114,7 @@ class SubinterpreterWorker(Worker):
         if self._host is not threading.current_thread():
             self._host.join(max(0.0, timeout))
         if self._closed:
-            lifetime.forget(self)  # the host does so too, but it may have ended before `track`
+            live_workers.forget(self)  # the host does so too, but it may have ended before `track`
         return self._closed
 
     def terminate(self) -> bool:
@@ -113,7 +125,7 @@ class SubinterpreterWorker(Worker):
 
     def exit_status(self) -> ExitStatus:
         if not self._returned:
-            return ExitStatus("its end of the channel was closed while it ran, by other code")
+            return ExitStatus("its end of the link was closed while it ran, by other code")
         return ExitStatus(self._problem or "its interpreter ended without a word (out of memory?)")
 
     def _run(self) -> None:
@@ -123,19 +135,16 @@ class SubinterpreterWorker(Worker):
             interpreter = interpreters.module().create()
             self._interpreter = interpreter.id
             try:
-                interpreter.exec(
-                    _BOOTSTRAP.format(
-                        path=[each for each in sys.path if isinstance(each, str)],
-                        ends=", ".join(str(end.fileno()) for end in self._ends),
-                    )
-                )
+                _import_worker(interpreter)
+                interpreter.prepare_main(ends=tuple(end.fileno() for end in self._ends))
+                interpreter.exec(_RUN)
             except BaseException as error:  # the parent asks once it sees the end
                 self._problem = _describe(error)
             finally:
                 self._returned = True
                 self._ends.frames.close()  # the parent learns that it has ended
                 # Waits for threads left in the interpreter: the listener ends when the parent
-                # closes its side of the channel.
+                # closes its side of the link.
                 interpreter.close()
         except BaseException as error:  # nobody above could take it
             self._problem = _describe(error)
@@ -144,7 +153,21 @@ class SubinterpreterWorker(Worker):
             for end in self._ends:
                 end.close()
             self._closed = True
-            lifetime.forget(self)
+            live_workers.forget(self)
+
+
+def _import_worker(interpreter: Any) -> None:
+    interpreter.prepare_main(path=tuple(each for each in sys.path if isinstance(each, str)))
+    found = bundle.open_file()
+    if found is None:
+        interpreter.exec(_IMPORT)
+        return
+    catalogue, file = found
+    try:
+        interpreter.prepare_main(catalogue=catalogue, fd=file.fileno())
+        interpreter.exec(_IMPORT_FROM_BUNDLE)
+    finally:
+        file.close()
 
 
 def _describe(error: BaseException) -> str:

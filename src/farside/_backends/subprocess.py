@@ -6,41 +6,43 @@ import contextlib
 import multiprocessing
 import multiprocessing.resource_tracker
 import multiprocessing.util
-import os
+import signal
 import sys
 from multiprocessing import reduction
 from typing import TYPE_CHECKING, Any
 
-from .._transport import codec
-from .._transport.descriptors import Descriptor, bequeathed, check_room, pipe
-from .._transport.interrupts import held_back
-from .._transport.opening import open_channel
-from .._worker.job import JOB, Job
+from .._link.opening import open_link
+from .._payload import pickling
+from .._payload.job import JOB, Job
+from .._system.descriptors import Descriptor, check_room, inherited, pipe, with_standard_filled
+from .._system.monkey_patches import patched
+from .._system.signals import defer_sigint
 from .._worker.process import main
-from ..errors import BackendUnavailableError, ChannelClosedError
-from . import interpreters, surroundings
-from .base import Availability, Backend
+from ..errors import LinkClosedError, WorkerTimeoutError
+from . import preparation
+from .base import Availability, Backend, Capabilities
+from .child import REAP_SECONDS, Child
 from .main_module import with_main_hidden
-from .process import REAP_SECONDS, ProcessWorker
-from .sheltered import start_sheltered
+from .no_process import check_method, check_server, check_spawned, check_surroundings
+from .patience import within
+from .process import ProcessWorker
+from .process_start import start_process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from multiprocessing.process import BaseProcess
 
-    from .._options import Options
+    from .._parent.options import Options
 
 _DESCRIPTORS = 12
 """How many multiprocessing may need to start a process. It loses some where it gets too few."""
-
-_home = os.getpid()
-"""The process that has imported this module; in a forked child it is another."""
 
 
 class SubprocessBackend(Backend):
     """Starts processes by ``spawn``, ``forkserver`` or ``fork``."""
 
     name = "subprocess"
+    capabilities = Capabilities(killable=True, own_environment=True, shares_memory=True)
 
     @staticmethod
     def availability() -> Availability:
@@ -49,34 +51,58 @@ class SubprocessBackend(Backend):
         methods = ", ".join(multiprocessing.get_all_start_methods())
         return Availability(usable=True, reason=f"start methods: {methods}")
 
-    def start(self, options: Options) -> ProcessWorker:
+    def launch(self, options: Options) -> ProcessWorker:
         context = _context(options)
         forks = context.get_start_method() == "fork"
-        _check(forks=forks)
-        name = surroundings.name_of(options)
-        pack = surroundings.inherit if forks else surroundings.pack
-        job = pack(options, backend=self.name, name=name)
+        check_method(context.get_start_method())
+        name = preparation.name_of(options)
+        if forks:
+            job = preparation.inherit(options, backend=self.name, name=name)
+        else:
+            job = preparation.pack(options, within_start=True, backend=self.name, name=name)
+        by_link = isinstance(job.call, bytes)
         worker: ProcessWorker | None = None
-
-        def begin() -> None:
-            nonlocal worker
-            worker = _start_worker(context, options, name, job if forks else None)
-
         try:
-            # multiprocessing is not made to be interrupted in the middle: its child would find
-            # no job, and its locks might stay locked. A fork server that first imports the main
-            # module takes its time, so a second Ctrl-C is not held back.
-            held_back(begin, once=True)
-            assert worker is not None
-            if not forks:
+            worker = _begin(context, options, name, None if by_link else job)
+            if by_link:
                 # A worker that is gone already is no error here: receiving tells, with its status.
-                with contextlib.suppress(ChannelClosedError):
-                    worker.channel.send(JOB, 0, codec.dumps(tuple(job)))
+                with contextlib.suppress(LinkClosedError):
+                    worker.link.send(JOB, 0, pickling.dumps_plain(tuple(job)))
         except BaseException:  # KeyboardInterrupt: nobody gets to know the worker
             if worker is not None:
-                worker.channel.close()
+                worker.link.close()
             raise
         return worker
+
+
+def _begin(context: Any, options: Options, name: str, job: Job | None) -> ProcessWorker:
+    begun: list[ProcessWorker] = []
+
+    def work() -> ProcessWorker:
+        begun.append(_start_worker(context, options, name, job))
+        return begun[0]
+
+    seconds = options.init_timeout
+    if seconds is not None and context.get_start_method() == "forkserver":
+        try:
+            return within(seconds, work, lambda worker: worker.link.close())
+        except TimeoutError as error:
+            raise WorkerTimeoutError(
+                f"no worker was started within init_timeout={seconds} seconds: the fork server "
+                "first imports the main script, which takes longer; let it do less above "
+                "if __name__ == '__main__':, or give a longer init_timeout",
+                seconds=seconds,
+                state="initialization",
+            ) from error
+    # multiprocessing is not made to be interrupted in the middle: its child would find no job, and
+    # its locks might stay locked. A fork server that first imports the main module takes its time,
+    # so a second Ctrl-C is not held back.
+    try:
+        return defer_sigint(work, once=True)
+    except BaseException:
+        for worker in begun:  # the handler has raised at the end
+            worker.link.close()
+        raise
 
 
 class _Passed:
@@ -90,21 +116,21 @@ class _Passed:
 
 
 def _start_worker(context: Any, options: Options, name: str, job: Job | None) -> ProcessWorker:
-    channel, of_channel = open_channel(options.arena_bytes)
-    ends: tuple[Descriptor, ...] = of_channel
-    process: BaseProcess | None = None
+    link, of_link = open_link(options.arena_bytes, both=options.sends_inputs)
+    ends: tuple[Descriptor, ...] = of_link
+    child: Child | None = None
     try:
         lifeline, held = pipe()
-        ends = (*of_channel, lifeline)
-        channel.keep(held)
+        ends = (*of_link, lifeline)
+        link.keep(held)
         check_room(_DESCRIPTORS, held)
-        process = _start_process(context, ends, job, name, options)
-        return ProcessWorker(process, channel)
+        child = Child(_start_process(context, ends, job, name, options))
+        return ProcessWorker(child, link)
     except BaseException:
-        channel.close()
-        if process is not None:  # nobody gets to know it
-            process.kill()
-            process.join(REAP_SECONDS)
+        link.close()
+        if child is not None:  # nobody gets to know it
+            child.send(signal.SIGKILL)
+            child.wait(REAP_SECONDS)
         raise
     finally:
         for end in ends:
@@ -118,51 +144,48 @@ def _start_process(
     name: str,
     options: Options,
 ) -> BaseProcess:
-    given = _Passed(ends) if job is None else [end.fileno() for end in ends]
+    served = context.get_start_method() == "forkserver"
+    try:
+        return _start_by(context, ends, job, name, options)
+    except (OSError, EOFError) as error:
+        check_surroundings(error)
+        if not served:
+            check_spawned(error)
+            raise
+        if options.mp_context is not None:
+            check_server(error)
+            raise
+    # Nobody has asked for the fork server. It may be that of the parent of this forked process, or
+    # have been killed; its socket may have too long a name, or belong to another user by now.
+    try:
+        return _start_by(multiprocessing.get_context("spawn"), ends, job, name, options)
+    except BrokenPipeError as error:
+        check_spawned(error)
+        raise
+
+
+def _start_by(
+    context: Any, ends: Sequence[Descriptor], job: Job | None, name: str, options: Options
+) -> BaseProcess:
+    forks = context.get_start_method() == "fork"
+    given = [end.fileno() for end in ends] if forks else _Passed(ends)
     process: BaseProcess = context.Process(
         target=main, args=(given, job), name=name, daemon=options.daemon
     )
-    try:
-        with bequeathed(ends):
-            with_main_hidden(
-                lambda: start_sheltered(process, context.get_start_method()),
-                always=options.env is not None,
-            )
-    except ChildProcessError as error:
-        raise _unavailable(
-            "this process was forked, and cannot use the fork server of its parent; use "
-            "mp_context='spawn'"
-        ) from error
-    except (ConnectionError, EOFError) as error:
-        raise _unavailable(
-            "the fork server has ended, see its traceback above. It imports the main script, so a "
-            "script must start workers below if __name__ == '__main__': only"
-        ) from error
+    with inherited(ends):
+        with_main_hidden(
+            lambda: with_standard_filled(
+                lambda: start_process(process, context.get_start_method())
+            ),
+            always=options.env is not None,
+        )
     return process
 
 
 def _context(options: Options) -> Any:
     given = options.mp_context
     if given is None:
-        # A forked child cannot use its parent's fork server, nor start one of its own. And what a
-        # fork server has imported does not look at an environment of the worker's own any more.
-        served = "forkserver" in multiprocessing.get_all_start_methods() and os.getpid() == _home
-        served = served and options.env is None
-        given = "forkserver" if served else "spawn"
+        # What a fork server has imported does not look at an environment of the worker's own.
+        served = "forkserver" in multiprocessing.get_all_start_methods() and options.env is None
+        given = "forkserver" if served and not patched("socket") else "spawn"
     return multiprocessing.get_context(given) if isinstance(given, str) else given
-
-
-def _check(*, forks: bool) -> None:
-    if forks and interpreters.inside():
-        raise _unavailable("a subinterpreter cannot fork; use mp_context='spawn'")
-    if forks and interpreters.alive():
-        raise _unavailable(
-            "a forked child crashes at once while any subinterpreter lives in the parent; close "
-            "the subinterpreters first, or use mp_context='forkserver' or 'spawn'"
-        )
-
-
-def _unavailable(reason: str) -> BackendUnavailableError:
-    return BackendUnavailableError(
-        f"no process can be started: {reason}", backend="subprocess", reason=reason
-    )

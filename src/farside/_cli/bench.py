@@ -3,88 +3,58 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._backends.registry import AUTOMATIC, available_backends
 from . import output
 from .errors import CommandError
-from .probe import ask
+from .runs import measure
 from .surroundings import describe
+
+if TYPE_CHECKING:
+    import argparse
 
 CASES = {
     "ints": "integers",
     "dicts": "small dicts",
-    "blocks_100k": "buffers of 100 kB",
-    "blocks_1m": "buffers of 1 MB",
+    "blocks_100k": "100 kB",
+    "blocks_1m": "1 MB",
 }
 """Name of a factory of `sources`, and what it yields."""
 
 
-def run(seconds: float, plot: str | None, *, as_json: bool) -> int:
+def run(given: argparse.Namespace) -> int:
     """Measure, print and draw; return the exit code."""
-    if plot is not None:
-        _check_plot(plot)
+    if given.plot is not None:
+        _check_plot(given.plot)
     states = available_backends()
     backends = [name for name in reversed(AUTOMATIC) if states[name].usable]
-    found = {**describe(), "bench": measure(backends, seconds)}
-    if as_json:
-        output.print_json(found)
-    else:
-        _print(found["bench"])
-    if plot is not None:
-        from .chart import draw
-
-        draw(found, plot)
-    return int(any("error" in each for case in found["bench"].values() for each in case.values()))
-
-
-def measure(backends: list[str], seconds: float) -> dict[str, dict[str, Any]]:
-    """Measure each case on each backend; return ``{case: {backend: result}}``."""
-    return {
-        case: {
-            backend: ask(
-                {
-                    "kind": "run",
-                    "factory": f"farside._cli.sources:{case}",
-                    "backend": backend,
-                    "seconds": seconds,
-                }
-            )
-            for backend in backends
-        }
-        for case in CASES
-    }
-
-
-def _print(found: dict[str, dict[str, Any]]) -> None:
-    rows = []
-    for case, results in found.items():
-        for number, (backend, told) in enumerate(results.items()):
-            rows.append(("" if number else CASES[case], *_cells(backend, told)))
-    output.table(
+    todo = [(case, backend) for case in CASES for backend in backends]
+    told = measure(
+        [(f"{CASES[case]}, {name}", f"{__package__}.sources:{case}", name) for case, name in todo],
         "The backends on this machine",
-        ("items", "backend", "start", "items/s", "bytes/s", ""),
-        rows,
-        numbers=(2, 3, 4),
+        seconds=given.seconds,
+        limit=given.limit,
+        quiet=given.json,
     )
-
-
-def _cells(backend: str, told: dict[str, Any]) -> tuple[str, ...]:
-    if "items" not in told:
-        return backend, "", "", "", told["error"]
-    seconds = told["seconds"]
-    rates = [output.rate(told[what] / seconds) for what in ("items", "nbytes")]
-    return backend, f"{told['startup'] * 1000:.0f} ms", *rates, ""
+    bench: dict[str, dict[str, Any]] = {case: {} for case in CASES}
+    for (case, backend), each in zip(todo, told, strict=True):
+        bench[case][backend] = each
+    if given.json:
+        output.print_json({**describe(), "bench": bench})
+    if given.plot is not None:
+        output.save_svg(given.plot)
+        print(f"The table is in {os.path.abspath(given.plot)}.", file=sys.stderr)
+    return int(any("error" in each for case in bench.values() for each in case.values()))
 
 
 def _check_plot(path: str) -> None:
-    if find_spec("matplotlib") is None:
-        raise CommandError(
-            "--plot draws with matplotlib, which is not installed; pip install 'farside[plot]'"
-        )
-    if os.path.splitext(path)[1] not in {".svg", ".png", ".pdf"}:
-        raise CommandError(f"--plot {path}: name a file that ends in .svg, .png or .pdf")
+    if find_spec("rich") is None:
+        raise CommandError("--plot needs rich, which is not installed; pip install 'farside[cli]'")
+    if not path.endswith(".svg"):
+        raise CommandError(f"--plot {path}: name a file that ends in .svg")
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise CommandError(f"--plot {path}: there is no folder {folder}")

@@ -8,48 +8,81 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from .._backends.registry import available_backends
+from ..errors import FarsideError
 from . import output
 from .errors import CommandError
 from .probe import ask
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 _SHOWN = 4
 """Names of extension modules that are shown; there may be dozens."""
 
 
-def run(modules: Sequence[str], *, as_json: bool) -> int:
-    """Check modules, print what was found, and return the exit code."""
+def run(given: argparse.Namespace) -> int:
+    """Check modules, or an iterable; print what was found, and return the exit code."""
+    if given.replay is not None:
+        return _check_replay(given)
+    if not given.modules:
+        raise CommandError("nothing to check; name modules, or an iterable with --replay")
     state = available_backends()["subinterpreter"]
     if not state.usable:
         raise CommandError(f"there are no subinterpreters here: {state.reason}")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    for module in modules:
-        if not _exists(module):
-            raise CommandError(f"there is no module {module}; install it, or check its name")
-    found = {module: look(module) for module in modules}
-    if as_json:
+    columns = [("module", max(map(len, given.modules))), ("result", len("does not load"))]
+    made = output.Table("In a subinterpreter", columns, quiet=given.json)
+    found = {}
+    for module in given.modules:
+        found[module] = each = look(module, given.limit)
+        made.row(module, each["result"], each["detail"])
+    made.end()
+    if given.json:
         output.print_json(found)
-    else:
-        output.table(
-            "In a subinterpreter",
-            ("module", "result", ""),
-            [(name, each["result"], each["detail"]) for name, each in found.items()],
-        )
     return int(any(each["result"] != "loads" for each in found.values()))
 
 
-def look(module: str) -> dict[str, Any]:
+def _check_replay(given: argparse.Namespace) -> int:
+    """Tell whether an iterable is the same each time."""
+    from ..testing.replay import HINTS, find_difference
+    from .factory import load
+
+    if given.modules:
+        raise CommandError("--replay checks an iterable, and no modules; name them in another call")
+    fn = load(given.replay)
+    try:
+        found = find_difference(fn)
+    except FarsideError as error:
+        raise CommandError(f"{given.replay} fails in a worker: {error}") from error
+    if given.json:
+        told = None if found is None else {"way": found.way, "item": found.item}
+        output.print_json({"same": found is None, "difference": told})
+    elif found is None:
+        output.say(f"{given.replay} is the same each time: it can be resumed and restarted")
+    else:
+        output.say(f"{given.replay} is not the same each time, from the item {found.item} on")
+        output.say(HINTS[found.way])
+    return int(found is not None)
+
+
+def look(module: str, limit: float) -> dict[str, Any]:
     """Load a module in a subinterpreter of a process of its own.
+
+    Args:
+        module: its name.
+        limit: seconds that it may take.
 
     Returns:
         ``result``: ``"loads"``, ``"loads in part"`` (without some of its extension modules),
-        ``"does not load"``, or ``"fails"`` (in the main interpreter too). ``detail``: why.
-        ``missing``: the extension modules that it did without.
+        ``"does not load"``, ``"fails"`` (in the main interpreter too), or ``"not found"``.
+        ``detail``: why. ``missing``: the extension modules that it did without.
     """
-    told = ask({"kind": "import", "module": module})
+    if not _exists(module):
+        return _found("not found", f"there is no module {module}; install it, or check its name")
+    with output.step(f"import {module} in a subinterpreter", limit):
+        told = ask({"kind": "import", "module": module}, limit)
     if told.get("everywhere"):
         return _found("fails", f"in the main interpreter too: {told['error']}")
     if told["error"]:

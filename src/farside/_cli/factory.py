@@ -1,7 +1,8 @@
-"""The factory that a user names, and what keeps a value from being pickled."""
+"""The factory that a user names."""
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
 import os
@@ -13,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 from .errors import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-_DEPTH = 8
+    from collections.abc import Callable
 
 
 def load(name: str) -> Callable[[], Any]:
-    """Import a factory by its name, ``module:callable``. The current folder is searched too.
+    """Import a factory, named as ``module:callable`` or ``module:callable(arguments)``.
+
+    The current folder is searched too. With arguments the factory is a `functools.partial`.
 
     Raises:
         CommandError: there is none, or it is not to be called without arguments.
     """
-    module_name, colon, attribute = name.partition(":")
-    if not (module_name and colon and attribute):
+    module_name, colon, text = name.partition(":")
+    if not (module_name and colon and text):
         raise CommandError(f"{name!r} names no factory; write module:callable, as in samples:train")
     if os.sep in module_name or (module_name.endswith(".py") and os.path.isfile(module_name)):
         raise CommandError(
@@ -35,20 +36,40 @@ def load(name: str) -> Callable[[], Any]:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        value: Any = import_module(module_name)
+        module: Any = import_module(module_name)
     except Exception as error:
         raise CommandError(
             f"{module_name} cannot be imported ({type(error).__name__}: {error}); "
             "run from the folder that has it, or install it"
         ) from error
-    for part in attribute.split("."):
-        try:
-            value = getattr(value, part)
-        except AttributeError:
-            raise CommandError(f"{module_name} has no {attribute}; name a callable of it") from None
+    value = _evaluate(text, vars(module), module_name)
     _check(value, name)
     fn: Callable[[], Any] = value
     return fn
+
+
+def _evaluate(text: str, names: dict[str, Any], module: str) -> Any:
+    try:
+        node = ast.parse(text, mode="eval").body
+    except SyntaxError as error:
+        raise CommandError(f"{text!r} is no Python ({error.msg}); write a name or a call") from None
+
+    def value_of(part: ast.expr) -> Any:
+        # The user's own command line may run the user's own code.
+        return eval(compile(ast.Expression(part), "<factory>", "eval"), dict(names))  # noqa: S307
+
+    try:
+        if not isinstance(node, ast.Call) or value_of(node.func) is functools.partial:
+            return value_of(node)
+        names = {**names, "take": functools.partial(functools.partial, value_of(node.func))}
+        node.func = ast.Name("take", ast.Load())
+        return value_of(ast.fix_missing_locations(node))
+    except AttributeError as error:
+        raise CommandError(f"{module} has no {text}; name a callable of it ({error})") from None
+    except NameError as error:
+        raise CommandError(f"{module} has no {text} ({error}); name a callable of it") from None
+    except Exception as error:
+        raise CommandError(f"{text} raises {type(error).__name__}: {error}") from error
 
 
 def _check(value: Any, name: str) -> None:
@@ -56,63 +77,34 @@ def _check(value: Any, name: str) -> None:
         raise CommandError(
             f"{name} is not callable ({type(value).__name__}); name what you pass as fn"
         )
+    made = value if isinstance(value, functools.partial) else functools.partial(value)
     try:
-        inspect.signature(value).bind()
+        inspect.signature(made.func).bind(*made.args, **made.keywords)
     except TypeError as error:
+        with_what = "with those" if "(" in name else "without"
         raise CommandError(
-            f"{name} cannot be called without arguments ({error}); name something like "
-            "functools.partial(callable, argument)"
+            f"{name} cannot be called {with_what} arguments ({error}); write "
+            f"a call with what it needs, such as '{name.partition('(')[0]}(\"train.jsonl\")'"
         ) from None
     except ValueError:
         pass  # a callable of C code that does not tell
 
 
-def why_unpicklable(value: Any, name: str) -> str | None:
-    """Name the innermost part of a value that does not pickle, and the error; None if it does.
-
-    Example:
-        >>> import functools, threading
-        >>> why_unpicklable(functools.partial(print, {"key": threading.Lock()}), "fn")
-        "fn.args[0]['key'] does not pickle (TypeError: cannot pickle '_thread.lock' object)"
-        >>> why_unpicklable(functools.partial(print, 3), "fn")
-    """
-    error = _error(value)
-    if error is None:
-        return None
-    path = name
-    for _ in range(_DEPTH):
-        for where, part in _parts(value):
-            problem = _error(part)
-            if problem is not None:
-                path, value, error = path + where, part, problem
-                break
-        else:
-            break
-    return f"{path} does not pickle ({type(error).__name__}: {error})"
+def modules(fn: Any) -> list[str]:
+    """Name the modules that a worker imports for a factory."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    name = getattr(fn, "__module__", None) or type(fn).__module__
+    return [] if name in {"builtins", "__main__"} else [name]
 
 
-def _error(value: Any) -> Exception | None:
+def why_unpicklable(fn: Any) -> str | None:
+    """Name the innermost part of a factory that does not pickle, and the error; None if it does."""
+    from .._payload import culprit
+
     try:
-        pickle.dumps(value, 5)
+        pickle.dumps(fn, 5)
     except Exception as error:  # user code
-        return error
+        part = culprit.find(fn, "fn", error) or "fn"
+        return f"{part} does not pickle ({type(error).__name__}: {error})"
     return None
-
-
-def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what a value is made of, and how to get at it."""
-    if isinstance(value, functools.partial):
-        yield ".func", value.func
-        yield ".args", list(value.args)
-        yield ".keywords", value.keywords
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            yield f"[{key!r}]", part
-    elif isinstance(value, (list, tuple)):
-        for index, part in enumerate(value):
-            yield f"[{index}]", part
-    elif inspect.ismethod(value):
-        yield ".__self__", value.__self__
-    elif not isinstance(value, type) and not inspect.isfunction(value):
-        for key, part in getattr(value, "__dict__", {}).items():
-            yield f".{key}", part

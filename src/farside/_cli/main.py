@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from .errors import CommandError
 
@@ -28,13 +29,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: those of the command line; None takes the process's own.
     """
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.version:
+        from .surroundings import installed
+
+        print(f"farside {installed('farside') or 'not installed, imported from a folder'}")
+        return FINE
+    if given.command is None:
+        parser.print_help()
+        return FINE
     try:
-        code: int = given.run(given)
+        code: int = import_module(f".{given.command}", __package__).run(given)
         sys.stdout.flush()
     except CommandError as error:
-        print(f"farside {given.command}: error: {error}", file=sys.stderr)
-        return USAGE
+        return _tell(given, error)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -44,35 +53,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _tell(given: argparse.Namespace, error: CommandError) -> int:
+    print(f"farside {given.command}: error: {error}", file=sys.stderr)
+    if given.json:
+        from .output import print_json
+
+        print_json({"error": str(error)})
+    return USAGE
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="farside",
-        description="Run an iterable in a worker: what works here, and how fast.",
-        epilog=_EPILOG,
-    )
-    parser.add_argument("--version", action=_Version, help="show the version and exit")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_doctor(commands)
-    _add_check(commands)
-    _add_bench(commands)
-    return parser
-
-
-class _Version(argparse.Action):
-    """Looks the version up when it is asked for."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
-        super().__init__(option_strings, dest, nargs=0, **options)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from .surroundings import installed
-
-        version = installed("farside") or "not installed, imported from a folder"
-        print(f"farside {version}")
-        parser.exit()
-
-
-def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    about = "Run an iterable in a worker: what works here, and how fast."
+    parser = argparse.ArgumentParser(prog="farside", description=about, epilog=_EPILOG)
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     doctor = commands.add_parser(
         "doctor",
         help="tell what works here, and whether a factory does",
@@ -84,47 +78,51 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "factory",
         nargs="?",
         metavar="MODULE:FACTORY",
-        help="what would be passed as fn, such as 'samples:train_samples': a module, found from "
-        "the current folder too, and the name of a callable in it that takes no arguments",
+        help="what would be passed as fn, such as samples:train or 'samples:Samples(\"x.jsonl\")'; "
+        "the module is found from the current folder too",
     )
     _add_common(doctor, seconds=2.0)
-    doctor.set_defaults(run=_run_doctor)
-
-
-def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     check = commands.add_parser(
         "check",
         help="tell whether modules can be loaded in a subinterpreter",
         description="Load modules in subinterpreters, each in a process of its own, and tell which "
-        "refuse, crash, or silently do without their extension modules.",
+        "refuse, crash, or silently do without their extension modules. With --replay: run passes "
+        "of an iterable in several workers, and tell whether they are the same.",
         epilog=_EPILOG,
     )
-    check.add_argument("modules", nargs="+", metavar="MODULE", help="such as numpy or json.decoder")
-    check.add_argument("--json", action="store_true", help="print JSON")
-    check.set_defaults(run=_run_check)
-
-
-def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    check.add_argument("modules", nargs="*", metavar="MODULE", help="such as numpy or json.decoder")
+    check.add_argument(
+        "--replay",
+        metavar="MODULE:FACTORY",
+        help="tell whether an iterable is the same each time, so that it can be resumed",
+    )
+    _add_common(check)
     bench = commands.add_parser(
         "bench",
         help="measure the backends on this machine, in some fifteen seconds",
         description="Measure how fast each backend starts, and moves items of several kinds.",
         epilog=_EPILOG,
     )
-    bench.add_argument(
-        "--plot", metavar="FILE", help="draw a chart, too: .svg, .png or .pdf (needs farside[plot])"
-    )
+    bench.add_argument("--plot", metavar="FILE.svg", help="write the table as a picture, too")
     _add_common(bench, seconds=1.5)
-    bench.set_defaults(run=_run_bench)
+    return parser
 
 
-def _add_common(parser: argparse.ArgumentParser, seconds: float) -> None:
+def _add_common(parser: argparse.ArgumentParser, seconds: float | None = None) -> None:
+    if seconds is not None:
+        parser.add_argument(
+            "--seconds",
+            type=_seconds,
+            default=seconds,
+            metavar="S",
+            help="how long each measurement takes (default: %(default)s)",
+        )
     parser.add_argument(
-        "--seconds",
+        "--limit",
         type=_seconds,
-        default=seconds,
+        default=20.0,
         metavar="S",
-        help="how long each measurement takes (default: %(default)s)",
+        help="how long each step may take, beside the measurement (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -137,21 +135,3 @@ def _seconds(text: str) -> float:
     if not 0 < number < 3600:  # noqa: PLR2004  an hour
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0 and below 3600")
     return number
-
-
-def _run_doctor(given: argparse.Namespace) -> int:
-    from .doctor import run
-
-    return run(given.factory, given.seconds, as_json=given.json)
-
-
-def _run_check(given: argparse.Namespace) -> int:
-    from .check import run
-
-    return run(given.modules, as_json=given.json)
-
-
-def _run_bench(given: argparse.Namespace) -> int:
-    from .bench import run
-
-    return run(given.seconds, given.plot, as_json=given.json)

@@ -1,4 +1,4 @@
-"""Prints tables: with rich where it is installed and somebody looks, else as plain text."""
+"""Prints tables line by line, as the results come: in colours, if rich is installed."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import json
 import shutil
 import sys
 import textwrap
+from contextlib import contextmanager
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    Row = Sequence[str]
-
-_LEAST = 24
-"""Characters that the last column has at least, however narrow the terminal."""
+_LEAST = 16
+"""Characters that a last column needs."""
 
 
 def print_json(value: Any) -> None:
@@ -23,98 +22,158 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def table(title: str, headers: Row, rows: Iterable[Row], *, numbers: Sequence[int] = ()) -> None:
-    """Print a table.
+class Table:
+    """A table whose rows are printed at once.
 
     Args:
         title: what it is about.
-        headers: of the columns; none where all are empty.
-        rows: the cells. The last column is wrapped.
-        numbers: columns that are aligned to the right.
+        columns: for each a heading and its width; a negative width aligns to the right.
+        quiet: print nothing.
     """
-    body = [list(row) for row in rows]
-    if sys.stdout.isatty():
+
+    def __init__(
+        self, title: str, columns: Sequence[tuple[str, int]], *, quiet: bool = False
+    ) -> None:
+        self._widths = [width for _, width in columns]
+        self._say = _keep if quiet else say
+        _said.clear()
+        self._say(title, "bold")
+        if any(heading for heading, _ in columns):
+            self.row(*(heading for heading, _ in columns), style="dim")
+
+    def row(self, *cells: str, style: str = "") -> None:
+        """Print a row. A last cell that has no column is wrapped, or left out if there is no room.
+
+        Of two cells, the second takes the room of all columns.
+        """
+        *short, last = cells if len(cells) != len(self._widths) else (*cells, "")
+        widths = self._widths[: len(short)]
+        room = _width() - sum(abs(width) + 2 for width in widths) - 2
+        parts = [last]
+        if sys.stdout.isatty():
+            parts = textwrap.wrap(last, room) if room >= _LEAST or len(cells) == 2 else []  # noqa: PLR2004
+        for line in zip_longest(*([cell] for cell in short), parts or [""], fillvalue=""):
+            padded = [
+                cell.rjust(-width) if width < 0 else cell.ljust(width)
+                for cell, width in zip(line, widths, strict=False)
+            ]
+            self._say("  " + "  ".join([*padded, line[-1]]).rstrip(), style)
+
+    def end(self) -> None:
+        """Print what separates it from the next."""
+        self._say("")
+
+
+def _keep(line: str, style: str = "") -> None:
+    _said.append((line, style))
+
+
+def table(title: str, rows: Iterable[tuple[str, str]], *, quiet: bool = False) -> None:
+    """Print a table of names and what is to be said of each."""
+    body = list(rows)
+    made = Table(title, [("", max((len(name) for name, _ in body), default=0))], quiet=quiet)
+    for row in body:
+        made.row(*row)
+    made.end()
+
+
+_said: list[tuple[str, str]] = []
+"""The lines of the last table, and how they were printed."""
+
+
+def say(line: str, style: str = "") -> None:
+    """Print a line at once."""
+    _said.append((line, style))
+    if style and sys.stdout.isatty():
         try:
-            _rich_table(title, headers, body, numbers)
+            from rich.console import Console
+            from rich.text import Text
         except ImportError:
             pass
         else:
+            Console(highlight=False, soft_wrap=True).print(Text(line, style))
             return
-    _plain_table(title, headers, body, numbers)
+    print(line, flush=True)
 
 
-def text(line: str) -> None:
-    """Print a paragraph, wrapped where somebody looks."""
-    print("\n".join(textwrap.wrap(line, _width())) if sys.stdout.isatty() else line)
+def save_svg(path: str) -> None:
+    """Write the last table as a picture. It needs rich."""
+    import io
+
+    from rich.console import Console
+    from rich.text import Text
+
+    wide = max(len(line) for line, _ in _said)
+    console = Console(record=True, file=io.StringIO(), width=wide)
+    for line, style in _said:
+        console.print(Text(line, style))
+    console.save_svg(path, title="farside")
+
+
+def paragraph(text: str) -> None:
+    """Print a text, wrapped where somebody looks."""
+    say("\n".join(textwrap.wrap(text, _width())) if sys.stdout.isatty() else text, "bold")
+
+
+@contextmanager
+def step(what: str, limit: float) -> Iterator[None]:
+    """Tell on the standard error what is being done, and for how long at most, until it is done."""
+    text = f"{what}, {limit:.0f} s at most"
+    if not sys.stderr.isatty():
+        print(f"… {text}", file=sys.stderr, flush=True)
+        yield
+        return
+    try:
+        from rich.console import Console
+    except ImportError:
+        print(f"… {text}", end="\r", file=sys.stderr, flush=True)
+        yield
+        print(" " * (len(text) + 2), end="\r", file=sys.stderr, flush=True)
+    else:
+        with Console(stderr=True).status(text):
+            yield
 
 
 def _width() -> int:
     return shutil.get_terminal_size().columns - 1
 
 
-def _rich_table(title: str, headers: Row, rows: Sequence[Row], numbers: Sequence[int]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def bar(shares: Sequence[tuple[float, str]], width: int = 10) -> str:
+    """Draw shares of a whole.
 
-    made = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        show_header=any(headers),
-        header_style="dim",
-        padding=(0, 2, 0, 0),
-    )
-    for number, header in enumerate(headers):
-        last = number == len(headers) - 1
-        made.add_column(
-            header,
-            justify="right" if number in numbers else "left",
-            no_wrap=not last,
-            overflow="fold",
-        )
-    for row in rows:
-        made.add_row(*map(Text, row))  # no markup in what users named
-    Console(highlight=False).print(made, "")
-
-
-def _plain_table(title: str, headers: Row, rows: Sequence[Row], numbers: Sequence[int]) -> None:
-    lines = [headers, *rows] if any(headers) else list(rows)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    last = len(widths) - 1
-    if sys.stdout.isatty():
-        widths[last] = max(_LEAST, _width() - 2 - sum(width + 2 for width in widths[:last]))
-    print(title)
-    for line in lines:
-        cells = [
-            textwrap.wrap(cell, max(1, widths[last])) or [""] if number == last else [cell]
-            for number, cell in enumerate(line)
-        ]
-        for parts in zip_longest(*cells, fillvalue=""):
-            padded = [
-                part.rjust(width) if number in numbers else part.ljust(width)
-                for number, (part, width) in enumerate(zip(parts, widths, strict=True))
-            ]
-            print("  " + "  ".join(padded).rstrip())
-    print()
-
-
-def rate(number: float) -> str:
-    """Show a number of things per second, with three digits that count.
+    Args:
+        shares: how large each is, from 0 to 1, and a character for it.
+        width: characters of the whole.
 
     Example:
-        >>> rate(1234567), rate(1234), rate(12.345), rate(0.5)
-        ('1.23 M', '1.23 k', '12.3', '0.5')
+        >>> bar([(0.5, "█"), (0.25, "▒")], 8)
+        '████▒▒'
     """
-    for factor, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if number >= factor:
-            return f"{number / factor:.3g}{unit}"
-    return f"{number:.3g}"
+    ends = [0.0]
+    for share, _ in shares:
+        ends.append(ends[-1] + share)
+    marks = [round(min(end, 1.0) * width) for end in ends]
+    return "".join(
+        mark * (after - before)
+        for (_, mark), before, after in zip(shares, marks, marks[1:], strict=False)
+    )
 
 
-def size(number: float) -> str:
+def number(value: float) -> str:
+    """Show a number with three digits that count, and k, M or G for thousands.
+
+    Example:
+        >>> number(1234567), number(999.7), number(12.345), number(0.5)
+        ('1.23 M', '1 k', '12.3', '0.5')
+    """
+    for prefix in ("", " k", " M"):
+        if value < 999.5:  # noqa: PLR2004  what is rounded to a thousand is one
+            return f"{value:.3g}{prefix}"
+        value /= 1000
+    return f"{value:.3g} G"
+
+
+def size(nbytes: float) -> str:
     """Show a number of bytes.
 
     Example:
@@ -122,6 +181,6 @@ def size(number: float) -> str:
         ('1.0 GiB', '1.4 MiB', '12 B')
     """
     for factor, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if number >= factor:
-            return f"{number / factor:.1f} {unit}"
-    return f"{number:.0f} B"
+        if nbytes >= factor:
+            return f"{nbytes / factor:.1f} {unit}"
+    return f"{nbytes:.0f} B"

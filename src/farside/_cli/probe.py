@@ -1,127 +1,181 @@
 """Tries one thing, in a process of its own: a crash or a hang of it is a result.
 
-``python -m farside._cli.probe FD REQUEST`` carries out a request and writes the result to a file
-descriptor, both as JSON; so what user code prints is not taken for it. `ask` starts that.
+``python -m farside._cli.probe REQUEST LIMIT`` carries out a request and writes the result to the
+standard output, both as JSON. What user code prints there goes nowhere. `ask` starts that.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import signal
+import re
 import sys
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
+
+from .errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from farside import NotPicklableError
+_LATE = 5.0
+"""Seconds after its limit at which a process that does not end itself is killed."""
 
-PATIENCE = 30.0
-"""Seconds that a worker may take to start, or over an item."""
-
-_NEAR = 1000
-"""Items that are made once more to find what is wrong with the next."""
+_FRAME = re.compile(r'File "(.+?)", line (\d+),? in (\S+)')
+_NOT_OF_USER = ("<", os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(__file__)))
 
 
-def ask(request: dict[str, Any]) -> dict[str, Any]:
+def ask(request: dict[str, Any], limit: float) -> dict[str, Any]:
     """Carry out a request in a process of its own; return the result.
+
+    Args:
+        request: ``kind``, and the arguments of that.
+        limit: seconds that it may take.
 
     Returns:
         What the request gives; ``{"error": text}`` if that is an exception, a crash or a hang.
+
+    Raises:
+        CommandError: the request cannot be carried out.
     """
     import subprocess
+    import tempfile
 
-    read, write = os.pipe()
-    try:
-        with subprocess.Popen(  # noqa: S603  this very module
-            [sys.executable, "-m", __name__, str(write), json.dumps(request)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            pass_fds=[write],
-        ) as process:
-            os.close(write)
-            write = -1
-            limit = 2 * PATIENCE + 3 * float(request.get("seconds", 0))
-            try:
-                _, stderr = process.communicate(timeout=limit)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                return {"error": f"it hangs: no end within {limit:.0f} s"}
-            finally:
-                if sys.exc_info()[0] is not None:
-                    process.kill()
-        with open(read, "rb") as results:
-            read = -1
-            text = results.read()
-    finally:
-        for fd in (read, write):
-            if fd >= 0:
-                os.close(fd)
-    if text:
-        result: dict[str, Any] = json.loads(text)
-        return result
-    return {"error": _how_it_ended(process.returncode, stderr)}
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        try:
+            code = subprocess.run(  # noqa: S603  this very module
+                [sys.executable, "-m", __name__, json.dumps(request), str(limit)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                timeout=limit + _LATE,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            return {"error": f"it hangs: no end within {limit:.0f} s"}
+        out.seek(0)
+        text = out.read()
+        err.seek(0)
+        said = err.read().decode(errors="replace").strip()
+    if not text:
+        return {"error": _how_it_ended(code, said, limit)}
+    result: dict[str, Any] = json.loads(text)
+    if "refused" in result:
+        raise CommandError(result["refused"])
+    return result
 
 
-def _how_it_ended(code: int, stderr: bytes) -> str:
+def _how_it_ended(code: int, said: str, limit: float) -> str:
+    import signal
+
     if code < 0:
         return f"it crashes: the process was killed by {signal.Signals(-code).name}"
-    last = stderr.decode(errors="replace").strip().rpartition("\n")[2]
+    _, hangs, stacks = said.rpartition("Timeout (")
+    if hangs:  # faulthandler; of each stack the innermost call comes first, the main thread last
+        return f"it hangs: no end within {limit:.0f} s{_place(stacks.rpartition('Thread ')[2])}"
+    last = said.rpartition("\n")[2]
     return f"it ends the process with exit code {code}{': ' if last else ''}{last}"
 
 
-def main(fd: int, request: dict[str, Any]) -> None:
+def _place(stack: str, *, innermost: int = 0) -> str:
+    """Tell where the user's code is in a stack."""
+    found = [each for each in _FRAME.findall(stack) if not each[0].startswith(_NOT_OF_USER)]
+    if not found:
+        return ""
+    file, line, name = found[innermost]
+    return f", in {name}, {file}:{line}"
+
+
+def main(request: dict[str, Any], limit: float) -> None:
     """Carry out a request in this process."""
+    import faulthandler
+
+    faulthandler.dump_traceback_later(limit, exit=True)
+    results = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
     try:
-        result = _KINDS[request.pop("kind")](**request)
+        result = _KINDS[request.pop("kind")](**request, limit=limit)
+    except CommandError as error:
+        result = {"refused": str(error)}
     except Exception as error:
         result = _failure(error)
-    with open(fd, "w") as results:
-        json.dump(result, results)
+    with open(results, "w") as file:
+        json.dump(result, file)
 
 
 def _failure(error: Exception) -> dict[str, Any]:
-    from farside import FarsideError, WorkerFailedError
+    from farside import FarsideError, WorkerFailedError, WorkerTimeoutError
 
     message = " ".join(str(error).split())
-    if not isinstance(error, FarsideError) or isinstance(error, WorkerFailedError):
+    if isinstance(error, WorkerTimeoutError):
+        message = message.partition("; it was here")[0]
+        message += _place(error.worker_stack or "", innermost=-1)
+    elif not isinstance(error, FarsideError) or isinstance(error, WorkerFailedError):
         name = getattr(error, "original_type", "") or type(error).__name__
         message = f"{name}: {message}"
     return {"error": message, "reason": getattr(error, "reason", "")}
 
 
-def _run(factory: str, backend: str | None, seconds: float) -> dict[str, Any]:
-    """Measure a factory on a backend, or in this very loop."""
-    from farside import NotPicklableError
+def _factory(factory: str, limit: float) -> dict[str, Any]:  # noqa: ARG001
+    """Import a factory: does it pickle, and which modules does a worker import for it?"""
+    from .._payload.pickling import dumps_by_value
+    from .factory import load, modules, why_unpicklable
 
-    from . import measure
+    fn = load(factory)
+    problem = why_unpicklable(fn)
+    try:
+        by_value = problem is not None and dumps_by_value(fn) is not None
+    except Exception:  # user code
+        by_value = False
+    return {
+        "pickles": problem is None or by_value,
+        "pickle_problem": problem,
+        "modules": modules(fn),
+    }
+
+
+def _run(factory: str, backend: str | None, seconds: float, limit: float) -> dict[str, Any]:
+    """Measure a factory on a backend, or in this very loop."""
+    from farside import iterate_in_worker
+
     from .factory import load
 
     fn = load(factory)
+    begin = perf_counter()
     if backend is None:
-        return measure.plainly(fn, seconds)
-    try:
-        return measure.on_backend(fn, backend, seconds)
-    except NotPicklableError as error:
-        return {"error": _why_no_item(fn, error)}
+        iterable = fn()
+        return {"startup": perf_counter() - begin, **loop(iterable, seconds)}
+    with iterate_in_worker(fn, backend=backend, fallback=None, timeout=limit / 2) as items:
+        found = {"startup": perf_counter() - begin, **loop(items, seconds)}
+        stats = items.stats()
+    return {**found, "nbytes": stats.bytes, "waited": stats.parent_wait_seconds}
 
 
-def _why_no_item(fn: Callable[[], Iterable[Any]], error: NotPicklableError) -> str:
-    """Make the item once more, here, to see which part of it does not pickle."""
-    from itertools import islice
+def loop(iterable: Iterable[Any], seconds: float) -> dict[str, Any]:
+    """Loop pass by pass until the time is up, or a pass is empty."""
+    import warnings
 
-    from .factory import why_unpicklable
+    from farside import ExhaustedIteratorWarning
 
-    index = error.item_index
-    if index is not None and index < _NEAR:
-        for item in islice(fn(), index, index + 1):
-            return why_unpicklable(item, f"the item of index {index}") or str(error)
-    return str(error)
+    warnings.simplefilter("ignore", ExhaustedIteratorWarning)
+    items = passes = 0
+    now = begin = perf_counter()
+    end = begin + seconds
+    while now < end:
+        before = items
+        for _ in iterable:
+            items += 1
+            now = perf_counter()
+            if now >= end:
+                break
+        if items == before:
+            break
+        passes += 1
+    return {"items": items, "passes": passes, "seconds": max(now - begin, 1e-9)}
 
 
-def _import(module: str) -> dict[str, Any]:
+def _import(module: str, limit: float) -> dict[str, Any]:
     """Import a module in a subinterpreter, and then here: which extension modules are missing?"""
     from functools import partial
 
@@ -133,7 +187,7 @@ def _import(module: str) -> dict[str, Any]:
 
     try:
         fn = partial(after_import, module)
-        with iterate_in_subinterpreter(fn, fallback=None, timeout=PATIENCE) as names:
+        with iterate_in_subinterpreter(fn, fallback=None, timeout=limit / 2) as names:
             inside = set(names)
     except Exception as error:
         result = _failure(error)
@@ -148,7 +202,11 @@ def _import(module: str) -> dict[str, Any]:
     return result
 
 
-_KINDS: dict[str, Callable[..., dict[str, Any]]] = {"run": _run, "import": _import}
+_KINDS: dict[str, Callable[..., dict[str, Any]]] = {
+    "factory": _factory,
+    "run": _run,
+    "import": _import,
+}
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), json.loads(sys.argv[2]))
+    main(json.loads(sys.argv[1]), float(sys.argv[2]))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import count
+from functools import partial
+from itertools import count, repeat
 from pickle import PickleBuffer
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
-
-def ints() -> Iterator[int]:
-    """Yield numbers."""
-    return count()
+ints = count
 
 
 def dicts() -> Iterator[dict[str, Any]]:
@@ -21,15 +20,9 @@ def dicts() -> Iterator[dict[str, Any]]:
         yield {"id": number, "label": "cat", "weight": 0.5, "tokens": [1, 2, 3, 4]}
 
 
-def blocks_100k() -> Iterator[Any]:
-    """Yield buffers as large as a small picture."""
-    block = bytearray(100_000)
-    while True:
-        yield PickleBuffer(block)
+def blocks(nbytes: int) -> Iterator[PickleBuffer]:
+    """Yield buffers of a size."""
+    return repeat(PickleBuffer(bytearray(nbytes)))
 
 
-def blocks_1m() -> Iterator[Any]:
-    """Yield buffers as large as a picture."""
-    block = bytearray(1_000_000)
-    while True:
-        yield PickleBuffer(block)
+blocks_100k, blocks_1m = partial(blocks, 100_000), partial(blocks, 1_000_000)

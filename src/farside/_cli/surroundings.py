@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from .._backends.registry import available_backends
-from .._options import ARENA_BYTES
+from .._parent.options import ARENA_BYTES
 
-_PACKAGES = ("cloudpickle", "numpy", "torch", "rich", "matplotlib", "interpreters-pep-734")
+_PACKAGES = ("cloudpickle", "numpy", "torch", "rich", "interpreters-pep-734")
 
 _UNLIMITED = 1 << 60
 """What control groups of version 1 say where there is no limit is some number above."""
@@ -83,26 +83,16 @@ def _open_files() -> int | None:
 
 def _cgroup_memory() -> int | None:
     """Return the smallest memory limit of the control groups that this process is in."""
-    found = []
+    found: list[int | None] = []
     with suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
-            if not controllers:
-                found += _limits_up("/sys/fs/cgroup", path, "memory.max")
-            elif "memory" in controllers.split(","):
-                found += _limits_up("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes")
-    return min(found, default=None)
-
-
-def _limits_up(root: str, path: str, name: str) -> list[int]:
-    folder = Path(root, path.lstrip("/"))
-    found = []
-    for each in (folder, *folder.parents):
-        if each.is_relative_to(root):
-            number = _number(each / name)
-            if number is not None and number < _UNLIMITED:
-                found.append(number)
-    return found
+            if controllers in {"", "memory"}:  # version 2, and 1
+                name = "memory/memory.limit_in_bytes" if controllers else "memory.max"
+                root, name = Path("/sys/fs/cgroup", name).parent, Path(name).name
+                folder = root / path.lstrip("/")
+                found += [_number(each / name) for each in (folder, *folder.parents)]
+    return min((each for each in found if each and each < _UNLIMITED), default=None)
 
 
 def _number(path: str | Path) -> int | None:

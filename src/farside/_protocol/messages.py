@@ -1,12 +1,12 @@
 """What parent and worker say to each other.
 
 Every value below is unique across all enumerations of this package, so that a number read from
-the channel can mean one thing only, and a transition table can mix them as keys.
+the link can mean one thing only, and a transition table can mix them as keys.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
+from .codes import IntEnum
 
 
 class Cmd(IntEnum):
@@ -21,7 +21,8 @@ class Cmd(IntEnum):
     """End the worker, whatever it does."""
 
     START_ITERATION = 2
-    """Make an iterator of the iterable and send what it yields. Carries the epoch of the pass."""
+    """Begin a pass, of the number that it carries, and send the items. It may carry more: where in
+    the pass to begin, and which part of it."""
 
     STOP_ITERATION = 3
     """Leave the pass and go back to Stand By."""
@@ -31,6 +32,9 @@ class Cmd(IntEnum):
 
     REPORT_STACK = 5
     """Tell where the worker's threads are. It is answered at once, and changes no state."""
+
+    GIVE_TASKS = 6
+    """Run these too, in the present pass: shards, or inputs of a map. Carries them."""
 
 
 class Status(IntEnum):
@@ -74,9 +78,15 @@ class Status(IntEnum):
     RECORDS_EMITTED = 26
     """A log record or a warning of user code. Carries it. It belongs to no pass."""
 
+    PROGRESS_REPORTED = 27
+    """Where in a pass the worker is, beside its items. Carries what `progress` describes."""
+
 
 EXHAUSTED = b"exhausted"
 """Body of ITERATION_FINISHED when the iterable is an iterator that an earlier pass had used up."""
+
+UNKNOWN = -1
+"""Index of an item of a shard: only who loops over the items knows it."""
 
 CONTINUED = b"continued"
 """Body of ITERATION_STARTED when the iterable is an iterator that an earlier pass has left."""

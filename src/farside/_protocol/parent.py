@@ -1,97 +1,471 @@
-"""The parent's half of the protocol, without I/O."""
+"""The parent's half of the protocol with one worker, without I/O.
+
+What is exchanged: the parent says commands, the worker answers with statuses (`messages`). Which
+may follow which is in the tables (`tables`). Beside the state, a core knows what its user still
+waits for: the items of one pass, the answer to one call, reports of stacks.
+
+What can happen, at any moment: the user begins a pass, leaves it, calls, asks for stacks, closes; a
+frame arrives; the worker is gone; time passes. Each is a method here, called an event. An event
+changes the core and appends to its ``effects``: what a shell has to do now, in order. A core never
+waits, sends, logs or runs user code.
+
+Why it is enough: whoever waits is told. A pass is over, a call is answered or has failed, by one of
+three things: a status, the end of the worker, or the user; each is an event. What a user wants
+before the worker stands by is kept, and said as soon as it does. Statuses of a pass that was left
+are dropped by their epoch. After DONE nothing is said, and only records are taken in.
+
+A core is a plain value. A shell that may be struck by an exception at any moment steps a copy, and
+then puts that in place of the core: so an event has happened or has not. Only the frames of items
+are not copied: an inbox belongs to one pass, and to move a frame there is one step.
+"""
 
 from __future__ import annotations
 
+from collections import namedtuple
+
 from ..errors import ProtocolError
-from .messages import Cmd, Status
-from .tables import PARENT, Age, ParentAction, ParentEvent, ParentState
+from .effects import (
+    CLOSED,
+    DIED,
+    FAILED,
+    REFUSED,
+    TIMED_OUT,
+    Answer,
+    Drop,
+    End,
+    Ending,
+    Fail,
+    Log,
+    Send,
+)
+from .inbox import Inbox
+from .messages import CONTINUED, EXHAUSTED, UNKNOWN, Cmd, Status
+from .parent_machine import PUBLIC_STATES, ParentMachine
+from .tables import ParentAction, ParentEvent, ParentState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .tables import ParentInput, ParentStep
+    from collections import deque
+    from collections.abc import Sequence
+    from typing import Any, NamedTuple
 
-_STATUSES = {int(status): status for status in Status}
+    from .effects import Effect
+
+    class Limits(NamedTuple):
+        """For how many seconds a worker may say nothing; None is no limit."""
+
+        init: float | None = None
+        answer: float | None = None
+        task: float | None = None
+        """For how many seconds an input of a map may run."""
+
+else:
+    Limits = namedtuple("Limits", ["init", "answer", "task"], defaults=(None, None, None))
+
+NO_LIMITS = Limits()
+
+STACK_SECONDS = 0.5
+"""How long a worker that has run out of time may take to tell where it is. One that can does so in
+milliseconds."""
+
+_WITH_CONTENT = frozenset({Cmd.START_ITERATION, Cmd.GIVE_TASKS})
+_ITEMS = int(Status.ITERATOR_SUCCESS)
+_LENGTH_DIGITS = 20
+"""Of the largest number that ``len()`` returns, and one more; ``int()`` refuses thousands."""
 
 
-class ParentMachine:
-    """Looks up what the parent does next, and what a status means.
+class ParentCore(ParentMachine):
+    """Everything that the parent knows of its conversation with one worker.
+
+    Args:
+        limits: how long the worker may say nothing.
+        launched: when it was started, in seconds of a clock.
 
     Attributes:
-        state: where the parent is.
-        epoch: the number of the running or latest pass; 0 before the first.
-
-    Example:
-        >>> machine = ParentMachine()
-        >>> machine.receive(Status.INITIALIZATION_SUCCEEDED, 0).name
-        'READY'
-        >>> [(cmd.name, epoch) for cmd, epoch in machine.act(ParentAction.START)]
-        [('START_ITERATION', 1)]
+        effects: what is to be done, in order; whoever does it takes it away.
+        inbox: the items of the present pass that have arrived.
+        opened: whether the user has neither left the present pass nor come to its end.
+        over: whether nothing more of the present pass will arrive.
+        ending: why it is over, if that is not its own end.
+        failure: why the conversation is over; None if it is not, or the user has closed it.
+        used_up: the worker says that an earlier pass had used its iterator up, or
+        continued: that an earlier one has left it.
+        call: the token of the call that waits for its answer; `method` is what it calls.
+        length: the length of the iterable, as far as the worker has told.
+        launched: when the worker was started.
+        waits_since: since when somebody has waited, and nothing came.
+        latest: free for the shell: the frame that was taken in last.
+        begun: which input of a map it has begun, plus one, as far as was looked; 0: none;
+        task_since: since when that runs.
+        loss: free for the shell: how the worker before this one has ended, and which it was.
+        given_late: whether it was given tasks after the first items of the pass had arrived.
     """
 
-    __slots__ = ("epoch", "state")
+    def __init__(self, limits: Limits, launched: float = 0.0) -> None:
+        super().__init__()
+        self.effects: tuple[Effect, ...] = ()
+        self.inbox = Inbox()
+        self.opened = self.over = False
+        self.ending: Ending | None = None
+        self.failure: Ending | None = None
+        self.used_up = self.continued = False
+        self.call: Any = None
+        self.method: str | None = None
+        self.length: int | None = None
+        self.launched = launched
+        self.waits_since: float | None = None
+        self.latest: Any = None
+        self.begun: int | None = 0
+        self.task_since: float | None = None
+        self.loss: Any = None
+        self._limits = limits
+        self._wanted: int | None = None  # the pass to start as soon as the worker stands by
+        self._plan: Any = None  # what it is told then
+        # And the tasks that it is given before it has begun, or before any item came.
+        self._given: tuple[Any, ...] = ()
+        self.given_late = False
+        self._call_is_said = False
+        self._again: tuple[Any, ...] = ()  # calls to make again; the first may be under way
+        self._stacks: tuple[Any, ...] = ()  # tokens of who has asked; None for the core itself
+        self._grace: float | None = None  # until when a worker out of time may tell where it is
 
-    def __init__(self) -> None:
-        self.state = ParentState.INITIALIZATION
-        self.epoch = 0
+    def copy(self) -> ParentCore:
+        """Return a copy. It shares the inbox."""
+        made: ParentCore = object.__new__(type(self))
+        made.__dict__ = self.__dict__.copy()  # a step is copied for each event: this is fast
+        return made
 
-    def allows(self, action: ParentAction) -> bool:
-        """Tell whether the present state has a step for an action."""
-        return (self.state, action) in PARENT
+    # Questions ------------------------------------------------------------------------------
 
-    def act(self, action: ParentAction) -> list[tuple[Cmd, int]]:
-        """Do what the user wants.
+    @property
+    def done(self) -> bool:
+        """Whether nothing more can be said."""
+        return self.state is ParentState.DONE
+
+    @property
+    def public_state(self) -> str:
+        """Where the worker is, in the words of `RemoteIterable.state`."""
+        return PUBLIC_STATES[self.state]
+
+    @property
+    def last_index(self) -> int | None:
+        """Index of the last item of the present pass that has arrived, as far as that is known."""
+        if self._plan is not None and type(self._plan[-1]) is tuple:
+            return UNKNOWN  # it reads shards
+        return self.inbox.received - 1 if self.inbox.received else None
+
+    @property
+    def expects_items(self) -> bool:
+        """Whether items of the present pass may come."""
+        return self.state is ParentState.ITERATION
+
+    @property
+    def limit(self) -> float | None:
+        """For how many seconds the worker may say nothing."""
+        initializing = self.state is ParentState.INITIALIZATION
+        return self._limits.init if initializing else self._limits.answer
+
+    @property
+    def deadline(self) -> float | None:
+        """When `expire` has to be called if nothing comes; None: never."""
+        if self._grace is not None or self.done:
+            return self._grace
+        since = self.launched if self.state is ParentState.INITIALIZATION else self.waits_since
+        ends = None if self.limit is None or since is None else since + self.limit
+        if self.task_since is None or self._limits.task is None:
+            return ends
+        task_ends = self.task_since + self._limits.task
+        return task_ends if ends is None else min(ends, task_ends)
+
+    def look_at_task(self, begun: int | None, since: float | None) -> None:
+        """Take in which input of a map the worker has begun, and since when that runs."""
+        if self._grace is None and not self.done:  # else the one is known that has taken too long
+            self.begun, self.task_since = begun, since
+
+    # What the user wants --------------------------------------------------------------------
+
+    def start(self, epoch: int, plan: Any = None, beyond: Any = None) -> None:
+        """Begin a pass; one that is open is superseded.
 
         Args:
-            action: start a pass, stop it, or close.
+            epoch: the number of the pass, above all before it.
+            plan: what the worker is told: plain values.
+            beyond: see `Inbox`.
+        """
+        self._discard()
+        self.inbox, self.ending = Inbox(beyond), None
+        self.opened, self.over = True, False
+        self.used_up = self.continued = False
+        self.waits_since = None
+        self._begin(epoch, plan)
+
+    def succeed(self, before: ParentCore) -> bool:
+        """Take the place of a worker that has died: what has arrived from it stays.
 
         Returns:
-            The commands to send, in order, each with its epoch.
-
-        Raises:
-            ProtocolError: the present state does not allow it.
+            Whether there is a pass to go on with: see `go_on`.
         """
-        step = self._step(action)
-        before = self.epoch
-        if action is ParentAction.START:
-            self.epoch += 1
-        self.state = step.state
-        return [(cmd, before if cmd is Cmd.STOP_ITERATION else self.epoch) for cmd in step.send]
+        self.inbox, self.opened, self.length = before.inbox, before.opened, before.length
+        self.over = before.over and before.ending is None  # it had finished before it died
+        return self.opened and not self.over
 
-    def receive(self, kind: int, epoch: int) -> ParentEvent:
-        """Take a status in.
+    def go_on(self, epoch: int, plan: Any) -> None:
+        """Go on with a pass that another worker has begun."""
+        if self.opened and not self.over:
+            self._begin(epoch, plan)
+
+    def _begin(self, epoch: int, plan: Any) -> None:
+        self._plan, self._given, self.given_late = plan, (), False
+        if self.state is ParentState.INITIALIZATION or self._again:
+            self._wanted = epoch
+        else:
+            self._say(ParentAction.START, epoch, plan)
+
+    def give(self, tasks: Any) -> None:
+        """Give the worker further tasks in the present pass: plain values."""
+        if self.inbox.received:
+            self.given_late = True
+        if self._wanted is not None or not self.inbox.received:
+            self._given += (tasks,)
+        if self._wanted is None and self.allows(ParentAction.GIVE):
+            self._say(ParentAction.GIVE, content=tasks)
+
+    def stop(self) -> None:
+        """Leave the pass, or take note that the user has come to its end."""
+        self._wanted = None
+        if self.allows(ParentAction.STOP):
+            self._say(ParentAction.STOP)
+        # Also when the worker has finished: what has arrived may hold memory.
+        self._discard()
+        self.opened, self.over = False, True
+
+    def ask(self, token: Any, method: str | None) -> None:
+        """Call a method, as soon as the worker stands by. One call at a time is made."""
+        self.call, self.method, self._call_is_said = token, method, False
+        self.waits_since = None
+        self._say_call()
+
+    def call_again(self, tokens: Sequence[Any]) -> None:
+        """Make calls that a worker before has answered, as soon as this one stands by.
+
+        Nobody waits for the answers. The pass begins after them, and so do calls of the user.
+        """
+        self._again = tuple(tokens)
+
+    def give_up_call(self, token: Any) -> None:
+        """Take note that nobody waits for the answer to a call any more."""
+        if self.call is token:
+            self.call = self.method = None
+
+    def tell_length(self, length: int | None) -> None:
+        """Take in what came with an answer: the length of the iterable."""
+        self.length = length
+
+    def ask_for_stack(self, token: Any) -> None:
+        """Ask where the worker's threads are."""
+        self._stacks += (token,)
+        self._say(ParentAction.ASK_FOR_STACK)
+
+    def close(self) -> None:
+        """End the conversation, since the user wants it."""
+        self._end_pass(Ending(CLOSED))
+        self._discard()
+        self._hang_up()
+
+    # What happens ---------------------------------------------------------------------------
+
+    def receive(self, frame: Any, failure: Any = None, cause: str = FAILED) -> None:
+        """Take in a frame.
 
         Args:
-            kind: the status's number, as the channel brought it.
-            epoch: the pass that it speaks of.
-
-        Returns:
-            What it means.
+            frame: the frame.
+            failure: what it tells of a failure, if it is of a kind that does.
+            cause: what that means to the user.
 
         Raises:
-            ProtocolError: it is no status, or not one that may come now.
+            ProtocolError: it is none that may come now.
         """
-        status = _STATUSES.get(kind)
-        if status is None:
-            raise ProtocolError(f"the worker sent {kind}, which is no status")
-        if epoch > self.epoch:
-            raise ProtocolError(
-                f"the worker sent {status.name} for pass {epoch}; the latest is {self.epoch}"
-            )
-        return self._take((status, Age.CURRENT if epoch == self.epoch else Age.OLD))
+        if self.done and frame.kind != Status.RECORDS_EMITTED:
+            return
+        event = self.hear(frame.kind, frame.epoch)
+        if event is ParentEvent.NOTED:  # whatever else is going on
+            self.effects += (Log(frame.body),)
+            return
+        self.waits_since = None
+        if event in {ParentEvent.PASS_STARTED, ParentEvent.PASS_FINISHED, ParentEvent.PROGRESS}:
+            self._take_of_pass(event, frame.body)
+        elif event is ParentEvent.READY:
+            self._take_ready(frame.body)
+        elif event in {ParentEvent.CALL_RETURNED, ParentEvent.CALL_FAILED}:
+            self._take_answer(frame, failure, cause)
+        elif event is ParentEvent.STACK:
+            self._take_stack(frame)
+        elif event in {ParentEvent.PASS_FAILED, ParentEvent.INITIALIZATION_FAILED}:
+            self._fail(self._ending(cause, failure), End(kill=False))
+        elif event is ParentEvent.REFUSED:
+            self._fail(self._ending(REFUSED), End(kill=False))
+        if self.state is ParentState.STAND_BY:
+            self._go_ahead()
 
-    def lost(self) -> ParentEvent:
-        """Take in that the worker is gone: its end of the channel has closed."""
-        return self._take(ParentEvent.WORKER_LOST)
+    def receive_items(self, frames: deque[Any]) -> None:
+        """Move the frames of items at the beginning of some to the inbox, in place, without a copy.
 
-    def _take(self, what: ParentInput) -> ParentEvent:
-        step = self._step(what)
-        self.state = step.state
-        assert step.event is not None  # only actions have none
-        return step.event
+        It takes those of the present pass alone, and only while that goes on. No lock is needed,
+        only that one thread at a time does so: to move a frame is one step. If another thread ends
+        the pass just then, its inbox is cleared, here at the latest.
+        """
+        inbox, take = self.inbox, self.inbox.take_from
+        while frames and self.state is ParentState.ITERATION:
+            frame = frames[0]
+            if frame.kind != _ITEMS or frame.epoch != self.epoch:
+                break
+            take(frames)
+            self.waits_since = None
+            if inbox.cleared:
+                inbox.frames.clear()
 
-    def _step(self, what: ParentInput) -> ParentStep:
-        step = PARENT.get((self.state, what))
-        if step is None:
-            name = " ".join(part.name for part in (what if isinstance(what, tuple) else (what,)))
-            raise ProtocolError(f"a parent in state {self.state.name} does not expect {name}")
-        return step
+    def lose(self, status: Any) -> None:
+        """Take in that the worker is gone, and how it has ended."""
+        if not self.done:
+            late = self._grace is not None  # it has run out of time before
+            ending = self._ending(TIMED_OUT) if late else self._ending(DIED, status)
+            self.lost()
+            self._fail(ending, End(kill=False))
+
+    def fail(self, cause: str, detail: Any, *, kill: bool = True) -> None:
+        """Take in that the worker is of no use any more, for a reason on this side."""
+        if self.failure is None:
+            self._fail(self._ending(cause, detail), End(kill=kill))
+
+    def expire(self, now: float) -> None:
+        """Take in that the deadline has passed: ask where the worker is, or give it up."""
+        deadline = self.deadline
+        if deadline is None or now < deadline:
+            return
+        if self._grace is None:
+            self._grace = now + STACK_SECONDS
+            self.ask_for_stack(None)
+        else:
+            self._fail(self._ending(TIMED_OUT), End(kill=True))
+
+    def sleep_through(self, seconds: float) -> None:
+        """Let a time not count in which this process was stopped."""
+        self.launched += seconds
+        if self.waits_since is not None:
+            self.waits_since += seconds
+        if self._grace is not None:
+            self._grace += seconds
+
+    def hand_over(self, successor: ParentCore) -> None:
+        """Let another worker do what this one was asked for; the user has got nothing of it."""
+        if self.opened:  # even if all items have arrived: they go with this worker
+            successor.start(self._wanted or self.epoch, self._plan, self.inbox.beyond)
+            successor._given = self._given
+        if self.call is not None:
+            successor.ask(self.call, self.method)
+        tokens = [token for token in self._stacks if token is not None]
+        self.effects += tuple(Fail(token, Ending(CLOSED)) for token in tokens)
+        self._discard(beyond=False)
+
+    # ----------------------------------------------------------------------------------------
+
+    def _say(self, action: ParentAction, epoch: int = 0, content: Any = None) -> None:
+        for cmd, of in self.act(action, epoch):
+            self.effects += (Send(cmd, of, None, content if cmd in _WITH_CONTENT else None),)
+
+    def _say_call(self) -> None:
+        """Make the call that waits for the worker to stand by, if it does and there is one."""
+        if self._again:
+            return
+        if self.call is not None and not self._call_is_said and self.allows(ParentAction.CALL):
+            self._call_is_said = True
+            self.act(ParentAction.CALL)
+            self.effects += (Send(Cmd.CALL, self.epoch, self.call),)
+
+    def _take_ready(self, body: bytes | bytearray) -> None:
+        if body and not (body.isdigit() and len(body) <= _LENGTH_DIGITS):
+            raise ProtocolError("the worker sent a length that is none")
+        self.length = int(body) if body else None
+
+    def _go_ahead(self) -> None:
+        """The worker stands by: say what was kept for that."""
+        wanted = self._wanted
+        if self._again:
+            self.act(ParentAction.CALL)
+            self.effects += (Send(Cmd.CALL, self.epoch, self._again[0]),)
+        elif wanted is not None:
+            self._wanted = None
+            self._say(ParentAction.START, wanted, self._plan)
+            for tasks in self._given:
+                self._say(ParentAction.GIVE, content=tasks)
+        else:
+            self._say_call()
+
+    def _take_of_pass(self, event: ParentEvent, body: bytes | bytearray) -> None:
+        """Take in the beginning or the end of the pass, or how far the worker is."""
+        if event is ParentEvent.PROGRESS:
+            self.inbox.take_progress(body)
+        elif event is ParentEvent.PASS_STARTED:
+            self.continued = body == CONTINUED
+        else:
+            self.used_up = body == EXHAUSTED
+            self._end_pass(None)
+
+    def _take_answer(self, frame: Any, failure: Any, cause: str) -> None:
+        if self._again:
+            self._again = self._again[1:]
+            return
+        if not self._call_is_said:
+            return  # to an earlier call, that was given up; the present one has yet to be made
+        token, method = self.call, self.method
+        self.call = self.method = None
+        if token is None:
+            return
+        if failure is None:
+            self.effects += (Answer(token, frame),)
+        else:
+            self.effects += (Fail(token, self._ending(cause, failure)._replace(method=method)),)
+
+    def _take_stack(self, frame: Any) -> None:
+        if not self._stacks:
+            return
+        token, *rest = self._stacks
+        self._stacks = tuple(rest)
+        if token is not None:
+            self.effects += (Answer(token, frame),)
+        elif self._grace is not None:
+            self._fail(self._ending(TIMED_OUT, frame), End(kill=True))
+
+    def _ending(self, cause: str, detail: Any = None) -> Ending:
+        return Ending(cause, self.public_state, self.last_index, detail, self.method)
+
+    def _fail(self, ending: Ending, end: End) -> None:
+        """The worker has ended or must; what has arrived can still be taken."""
+        if self.failure is None:
+            self.failure = ending
+        self._grace = None
+        self._end_pass(ending)
+        self._hang_up()
+        self.effects += (end,)
+
+    def _hang_up(self) -> None:
+        if not self.done:
+            self._say(ParentAction.CLOSE)
+        ending = self.failure or Ending(CLOSED)
+        tokens = [token for token in (self.call, *self._stacks) if token is not None]
+        self.effects += tuple(Fail(token, ending) for token in tokens)
+        self.call = self.method = self._wanted = self._grace = None
+        self._stacks = ()
+
+    def _end_pass(self, ending: Ending | None) -> None:
+        """Let nothing more of the present pass arrive."""
+        if not self.over or (self.ending is None and ending is not None and ending.cause == CLOSED):
+            # A pass that has finished is not over for its user before the last item was taken: it
+            # too must not end as if all had been.
+            self.ending = ending
+        self.over = True
+
+    def _discard(self, *, beyond: bool = True) -> None:
+        """Drop what has arrived of the present pass and was not taken."""
+        if self.opened or self.inbox.frames:
+            self.effects += (Drop(self.inbox, beyond),)

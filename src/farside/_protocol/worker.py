@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ..errors import ProtocolError
 from .messages import Cmd
-from .tables import WORKER, WorkerEvent, WorkerState
+from .worker_table import WORKER, WorkerEvent, WorkerState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .messages import Status
-    from .tables import WorkerInput
+    from .worker_table import WorkerInput
 
 _COMMANDS = {int(cmd): cmd for cmd in Cmd}
 
@@ -43,7 +43,7 @@ class WorkerMachine:
         """Obey a command.
 
         Args:
-            kind: the command's number, as the channel brought it.
+            kind: the command's number, as the link brought it.
             epoch: the pass that it speaks of.
 
         Returns:

@@ -46,12 +46,12 @@ def _report(number: int, error: BaseException) -> None:
     import traceback  # only when something fails: it costs start-up time
     import warnings
 
-    from .._transport.brief import brief
+    from .._payload.one_line import one_line
     from ..errors import FinalizerFailedWarning
 
     try:
         where = traceback.extract_tb(error.__traceback__)[-1]
-        text = f"finalizer[{number}] failed ({brief(error)})"
+        text = f"finalizer[{number}] failed ({one_line(error)})"
         warnings.warn_explicit(text, FinalizerFailedWarning, where.filename, where.lineno or 0)
     except BaseException:  # str() of the error is user code; or warnings are errors here
         traceback.print_exception(type(error), error, error.__traceback__)

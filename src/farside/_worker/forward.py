@@ -7,17 +7,18 @@ import sys
 import threading
 import warnings
 
+from .._payload.records import flatten_warning, tell_dropped
 from .._protocol.messages import Status
-from ..errors import ChannelClosedError
-from .records import flatten_warning, tell_dropped
+from ..errors import LinkClosedError
+from .import_hook import when_imported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .._transport.channel import WorkerChannel
-    from .log_levels import Levels
+    from .._link.base import WorkerLink
+    from .._payload.log_levels import Levels
 
 _PATIENCE = 1.0
 """Seconds that a thread of user code waits, once, when far too much waits for the parent."""
@@ -34,17 +35,21 @@ class Forwarder:
     much waits there too, it is dropped, and the next that finds room tells how many were.
 
     Args:
-        channel: where they go.
-        call_courier: has what waits sent in a while.
+        link: where they go.
+        call_flusher: has what waits sent in a while.
+
+    Attributes:
+        muted: whether records are dropped.
     """
 
-    def __init__(self, channel: WorkerChannel, call_courier: Callable[[], object]) -> None:
-        self._channel = channel
-        self._call_courier = call_courier
+    def __init__(self, link: WorkerLink, call_flusher: Callable[[], object]) -> None:
+        self._link = link
+        self._call_flusher = call_flusher
         self._thread = threading.get_ident()
         self._process = os.getpid()
         self._patience = _PATIENCE
         self._dropped = 0
+        self.muted = False
 
     def forward(self, flatten: Callable[[], bytes]) -> bool:
         """Send a record; tell whether the parent hears of it.
@@ -54,14 +59,16 @@ class Forwarder:
         """
         if os.getpid() != self._process:
             return False  # a forked child of the worker: the stream is not its own
+        if self.muted:
+            return True
         try:
             body = flatten()
             if threading.get_ident() == self._thread:
                 self.tell_dropped()
-                self._channel.send(Status.RECORDS_EMITTED, 0, [body])
+                self._link.send(Status.RECORDS_EMITTED, 0, [body])
             else:
                 self._post(body)
-        except ChannelClosedError:
+        except LinkClosedError:
             return False
         return True
 
@@ -69,14 +76,14 @@ class Forwarder:
         """Tell how many records were dropped, if any were."""
         dropped, self._dropped = self._dropped, 0
         if dropped:
-            self._channel.send(Status.RECORDS_EMITTED, 0, [tell_dropped(dropped)])
+            self._link.send(Status.RECORDS_EMITTED, 0, [tell_dropped(dropped)])
 
     def _post(self, body: bytes) -> None:
         dropped, self._dropped = self._dropped, 0
         bodies = [tell_dropped(dropped), body] if dropped else [body]
         try:
             all_sent = [
-                self._channel.post(Status.RECORDS_EMITTED, 0, [each], self._patience)
+                self._link.post(Status.RECORDS_EMITTED, 0, [each], self._patience)
                 for each in bodies
             ]
         except BlockingIOError:
@@ -85,7 +92,7 @@ class Forwarder:
         else:
             self._patience = _PATIENCE
             if not all_sent[-1]:
-                self._call_courier()
+                self._call_flusher()
 
 
 def start(forwarder: Forwarder, levels: Levels | None) -> None:
@@ -101,10 +108,7 @@ def start(forwarder: Forwarder, levels: Levels | None) -> None:
 
         log_hook.install(levels)
 
-    if "logging" in sys.modules:
-        hook()
-    else:
-        sys.meta_path.insert(0, _Finder(hook))
+    when_imported("logging", hook)
 
 
 def take_over(levels: Levels | None) -> None:
@@ -115,8 +119,14 @@ def take_over(levels: Levels | None) -> None:
         log_hook.take_over(levels)
 
 
+def mute(*, on: bool) -> None:
+    """Drop all records for a while: user code does again what it has done."""
+    if current is not None:
+        current.muted = on
+
+
 def stop() -> None:
-    """Take no more records: the channel is about to close."""
+    """Take no more records: the link is about to close."""
     global current  # noqa: PLW0603
     current = None
 
@@ -139,39 +149,3 @@ def _showwarning(  # noqa: PLR0917  as in warnings
         or not current.forward(lambda: flatten_warning(message, category, filename, lineno, line))
     ):
         _show(message, category, filename, lineno, file, line)
-
-
-class _Finder:
-    """Acts when `logging` is imported, and finds no module itself."""
-
-    def __init__(self, act: Callable[[], object]) -> None:
-        self._act = act
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name != "logging" or self not in sys.meta_path:
-            return None
-        sys.meta_path.remove(self)
-        for finder in sys.meta_path:
-            spec = finder.find_spec(name, path, target)
-            if spec is not None:
-                if spec.loader is not None:
-                    spec.loader = _Loader(spec.loader, self._act)  # type: ignore[assignment]
-                return spec
-        return None
-
-
-class _Loader:
-    """Loads a module as another loader does, and acts then."""
-
-    def __init__(self, loader: Any, act: Callable[[], object]) -> None:
-        self._loader = loader
-        self._act = act
-
-    def create_module(self, spec: Any) -> Any:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: Any) -> None:
-        # Nothing of this is left to be seen.
-        module.__loader__ = module.__spec__.loader = self._loader
-        self._loader.exec_module(module)
-        self._act()

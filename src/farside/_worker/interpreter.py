@@ -6,9 +6,10 @@ import atexit
 import sys
 import warnings
 
-from .._transport.allocate import use
-from .._transport.worker_pipes import PipeWorkerChannel
-from . import forward, info
+from .._link.worker_pipes import PipeWorkerLink
+from .._memory.allocate import use
+from .._payload import refusals, worker_info
+from . import forward
 from .serve import serve
 
 
@@ -24,26 +25,34 @@ def main(commands: int, wakes: int, frames: int, memory: int) -> None:
     # Registered first, so called last. Python (3.13 to 3.15) frees no memory of an interpreter that
     # ends with a compiled pattern among its warning filters: some MiB for each.
     atexit.register(warnings.resetwarnings)
-    atexit.register(_stop_helpers_of_multiprocessing)
-    channel = PipeWorkerChannel(commands, wakes, frames, memory)
-    use(channel.arena)
-    info.claim()
+    atexit.register(_end_multiprocessing)
+    link = PipeWorkerLink(commands, wakes, frames, memory)
+    use(link.arena)
+    worker_info.claim()
+    refusals.record()
     try:
-        serve(channel)
+        serve(link)
     except SystemExit:
         pass  # raised by the listener when everything was over already
     finally:
         # Threads that go on, and exit handlers, must not write to what these numbers mean next.
         forward.stop()
-        channel.retire()
+        link.retire()
 
 
-def _stop_helpers_of_multiprocessing() -> None:
+def _end_multiprocessing() -> None:
     """End the fork server and the resource tracker that user code of this interpreter started.
 
     multiprocessing keeps them for as long as the process lives, and has no public way to end
-    them. It is registered before user code can import multiprocessing, so it is called last.
+    them. Its own exit handler needs the tracker, so it comes first, even if multiprocessing was
+    there before `main`: a ``.pth`` file can import it, as that of coverage does.
     """
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util._exit_function()  # noqa: SLF001  it has no public name; a second call does nothing
+    inheritance = sys.modules.get(f"{__package__}.inheritance")
+    if inheritance is not None:  # the tracker may be the parent's
+        inheritance.end()
     for name in ("forkserver", "resource_tracker"):
         module = sys.modules.get(f"multiprocessing.{name}")
         stop = getattr(getattr(module, f"_{name}", None), "_stop", None)

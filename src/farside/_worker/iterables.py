@@ -14,13 +14,18 @@ def check_iterable(made: Any) -> Iterable[Any]:  # it is whatever fn returned
     Raises:
         TypeError: it cannot be iterated on.
     """
-    if hasattr(type(made), "__iter__") or hasattr(type(made), "__getitem__"):
+    if is_iterable(made):
         iterable: Iterable[Any] = made
         return iterable
     raise TypeError(
         f"fn returned {type(made).__name__}, which is not iterable; "
         "return a list, a generator or any object with __iter__"
     )
+
+
+def is_iterable(made: Any) -> bool:
+    """Tell whether something can be iterated on, without calling its ``__iter__``."""
+    return hasattr(type(made), "__iter__") or hasattr(type(made), "__getitem__")
 
 
 def length_of(iterable: Any) -> int | None:
@@ -46,6 +51,35 @@ def loopable(iterator: Iterator[Any]) -> Iterator[Any]:
 def resumable(iterator: Iterator[Any]) -> Iterator[Any]:
     """Return what a ``for`` loop takes, and does not begin anew: it calls ``__next__`` alone."""
     return iter(iterator.__next__, _NOTHING)
+
+
+def close_generators(iterators: Iterable[Iterator[Any]]) -> None:
+    """Close those that are generators, each even if an earlier one fails.
+
+    Nobody waits for what is raised: Python prints it, as for a generator that is dropped.
+
+    Raises:
+        BaseException: SystemExit or KeyboardInterrupt. They may come from outside.
+    """
+    for iterator in iterators:
+        if isinstance(iterator, _GENERATOR):
+            try:
+                iterator.close()
+            except Exception as error:
+                _Dropped(error)
+
+
+class _Dropped:
+    """Raises an error where Python prints it, and goes on: as it is deleted."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __del__(self) -> None:
+        raise self._error
+
+
+_GENERATOR = type(each for each in "")
 
 
 class _Nothing:

@@ -9,27 +9,32 @@ from __future__ import annotations
 
 import threading
 import time
-from queue import SimpleQueue
 
+from .._payload.pickling import dumps
 from .._protocol.messages import Cmd
-from .._protocol.tables import ASIDES
-from .._transport.codec import dumps
-from ..errors import ChannelClosedError, ProtocolError
+from .._protocol.worker_table import ASIDES
+from ..errors import LinkClosedError, ProtocolError
 from .finalizers import Finalizers
-from .interruptible import Interruptible
+from .interrupt import Interruptible
 from .stacks import report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from queue import SimpleQueue
     from typing import TypeAlias
 
-    from .._transport.channel import WorkerChannel
-    from .._transport.codec import Body
-    from .._transport.frames import Frame
+    from .._link.base import WorkerLink
+    from .._link.frames import Frame
+    from .._payload.pickling import Body
 
-    Command: TypeAlias = tuple[int, int, Body]
+    Command: TypeAlias = tuple[int, int, Body, Sequence[memoryview]]
+else:
+    try:
+        from _queue import SimpleQueue  # without the Python around it: that is start-up time
+    except ImportError:  # pragma: no cover  not CPython
+        from queue import SimpleQueue
 
 _PATIENCE = (0.05, 0.2, 0.2)
 """Seconds before each SystemExit. The first leaves an orderly end its time; the others are for
@@ -47,26 +52,33 @@ one second."""
 class Commands:
     """Commands that were heard, on their way to the thread that runs the iterable.
 
-    While there may be any, the channel's `attention` is raised: the loop over the items looks at
+    While there may be any, the link's `attention` is raised: the loop over the items looks at
     nothing else.
     """
 
-    def __init__(self, channel: WorkerChannel) -> None:
-        self._alert = channel.alert
+    def __init__(self, link: WorkerLink) -> None:
+        self._alert = link.alert
         self._queue: SimpleQueue[Command | None] = SimpleQueue()
+        self._first: list[Command | None] = []  # what was looked at and not taken
 
     def put(self, command: Command | None) -> None:
-        """Add a command: its kind, its epoch, its body; None says that the parent is gone."""
+        """Add a command: its kind, epoch, body and blocks; None says that the parent is gone."""
         self._queue.put(command)
         self._alert(True)
 
     def get(self) -> Command | None:
         """Take the next command; wait for it."""
-        return self._queue.get()
+        return self._first.pop() if self._first else self._queue.get()
+
+    def peek(self) -> Command | None:
+        """Return the next command, and leave it there; wait for it."""
+        if not self._first:
+            self._first.append(self._queue.get())
+        return self._first[0]
 
     def empty(self) -> bool:
         """Tell whether there is none; lower the attention then."""
-        if self._queue.empty():
+        if not self._first and self._queue.empty():
             self._alert(False)
             return self._queue.empty()  # one may have come in between
         return False
@@ -76,7 +88,7 @@ class CommandListener:
     """Receives commands and queues them for the thread that runs the iterable.
 
     Args:
-        channel: where commands come from.
+        link: where commands come from.
         received: frames that came with the job.
         last_resort: ends the process; None where that is not the worker's to end.
 
@@ -88,18 +100,18 @@ class CommandListener:
 
     def __init__(
         self,
-        channel: WorkerChannel,
+        link: WorkerLink,
         received: deque[Frame],
         last_resort: Callable[[], object] | None,
     ) -> None:
-        self.commands = Commands(channel)
-        self._channel = channel
+        self.commands = Commands(link)
+        self._link = link
         self._frames = received
         self._last_resort = last_resort
         self.iteration = Interruptible()
         self.finalization = Interruptible()
         self.finalizers = Finalizers()
-        # Subinterpreters have no daemon threads; there, closing the channel ends this one.
+        # Subinterpreters have no daemon threads; there, closing the link ends this one.
         self._thread = threading.Thread(
             target=self._run, name="farside-listener", daemon=last_resort is not None
         )
@@ -130,32 +142,32 @@ class CommandListener:
             while True:
                 while self._frames:
                     frame = self._frames.popleft()
-                    if answer_aside(self._channel, frame.kind, frame.epoch):
+                    if answer_aside(self._link, frame.kind, frame.epoch):
                         continue
-                    self.commands.put((frame.kind, frame.epoch, frame.body))
+                    self.commands.put((frame.kind, frame.epoch, frame.body, frame.blocks))
                     if frame.kind == Cmd.ABORT:
                         return False
-                self._channel.receive(self._frames)
-        except (ChannelClosedError, ProtocolError):
+                self._link.receive(self._frames)
+        except (LinkClosedError, ProtocolError):
             self.commands.put(None)
             return True
 
     def _await_loss(self) -> None:
         try:
             while True:
-                self._channel.receive(self._frames)
-        except (ChannelClosedError, ProtocolError):
+                self._link.receive(self._frames)
+        except (LinkClosedError, ProtocolError):
             pass
 
 
-def answer_aside(channel: WorkerChannel, kind: int, epoch: int) -> bool:
+def answer_aside(link: WorkerLink, kind: int, epoch: int) -> bool:
     """Answer a command that leaves the worker where it is: report the stack.
 
     Returns:
         Whether the command was one of these.
 
     Raises:
-        ChannelClosedError: the parent does not receive any more.
+        LinkClosedError: the parent does not receive any more.
     """
     if kind not in ASIDES:
         return False
@@ -163,5 +175,5 @@ def answer_aside(channel: WorkerChannel, kind: int, epoch: int) -> bool:
         threads = report()
     except Exception as error:
         threads = [(f"that cannot be told ({type(error).__name__}: {error})", [])]
-    channel.send(ASIDES[Cmd(kind)], epoch, dumps(threads))
+    link.send(ASIDES[Cmd(kind)], epoch, dumps(threads))
     return True

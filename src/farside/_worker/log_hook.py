@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 
-from . import forward, log_levels
-from .records import flatten_record
+from .._payload import log_levels
+from .._payload.records import flatten_record
+from . import forward
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .log_levels import Levels
+    from .._payload.log_levels import Levels
 
 _call_handlers = logging.Logger.callHandlers
 

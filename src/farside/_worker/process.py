@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import signal
 
-from .._transport.allocate import use
-from .._transport.worker_pipes import PipeWorkerChannel
-from . import info
+from .._link.worker_pipes import PipeWorkerLink
+from .._memory.allocate import use
+from .._payload import worker_info
+from .._system.monkey_patches import check_threads
+from .._system.standard import above_standard, fill_standard
+from .execute import refuse
 from .lifeline import tie
 from .serve import serve
 
@@ -15,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .job import Job
+    from .._payload.job import Job
 
 
 def main(ends: Iterable[int], job: Job | None) -> None:
@@ -24,7 +27,7 @@ def main(ends: Iterable[int], job: Job | None) -> None:
     Args:
         ends: the worker's ends of the pipes, and of the one that ties it to its parent: numbers, or
             what multiprocessing made of them.
-        job: the job, when the process was forked; else it comes through the channel.
+        job: the job, where the start has brought it; else it comes through the link.
     """
     # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -34,13 +37,20 @@ def main(ends: Iterable[int], job: Job | None) -> None:
     # A forked process would run the parent's handler, and write to its event loop's pipe.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
-    fds = [end if isinstance(end, int) else end.detach() for end in ends]
+    # A fork server that was started by a daemon has put them where a C library prints to.
+    fds = [above_standard(end if isinstance(end, int) else end.detach()) for end in ends]
+    fill_standard()
     for fd in fds:
         # A spawned process gets them inheritable; its own children must not hold them open.
         os.set_inheritable(fd, False)
     *fds, lifeline = fds
     tie(lifeline)
-    channel = PipeWorkerChannel(*fds)
-    use(channel.arena)
-    info.claim()
-    serve(channel, job, last_resort=lambda: os._exit(1))
+    link = PipeWorkerLink(*fds)
+    use(link.arena)
+    worker_info.claim()
+    try:
+        check_threads()
+    except RuntimeError as error:
+        refuse(link, error)
+        return
+    serve(link, job, last_resort=lambda: os._exit(1))

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections import deque
 
-from ..errors import ChannelClosedError
+from .._payload.job import JOB
+from ..errors import LinkClosedError
 from .execute import execute_iterable, refuse
-from .job import JOB
 from .listener import CommandListener
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._transport.channel import WorkerChannel
-    from .._transport.frames import Frame
-    from .interruptible import Interruptible
-    from .job import Job
+    from .._link.base import WorkerLink
+    from .._link.frames import Frame
+    from .._payload.job import Job
+    from .interrupt import Interruptible
 
 
 def serve(
-    channel: WorkerChannel,
+    link: WorkerLink,
     job: Job | bytes | bytearray | None = None,
     *,
     last_resort: Callable[[], object] | None = None,
@@ -28,28 +28,28 @@ def serve(
     """Be a worker.
 
     Args:
-        channel: the way to the parent.
+        link: the way to the parent.
         job: what to do; None: it comes as the first frame.
         last_resort: what ends the process when the parent is gone and user code does not end.
     """
     frames: deque[Frame] = deque()
     if job is None:
         try:
-            channel.receive(frames)
-        except ChannelClosedError:
+            link.receive(frames)
+        except LinkClosedError:
             return
         first = frames.popleft()
         assert first.kind == JOB
         job = first.body
-    listener = CommandListener(channel, frames, last_resort)
+    listener = CommandListener(link, frames, last_resort)
     try:
         listener.start()
     except RuntimeError as error:  # no more threads can be had
-        refuse(channel, error)
+        refuse(link, error)
         return
     try:
         try:
-            execute_iterable(channel, listener.commands, job, listener.finalizers)
+            execute_iterable(link, listener.commands, job, listener.finalizers)
         finally:
             _end(listener.iteration)
             _finalize(listener)

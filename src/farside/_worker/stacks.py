@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _EXECUTE = os.path.join(_HERE, "_worker", "execute.py")
 
-_HELPERS = ("farside-courier", "farside-listener")
+_HELPERS = ("farside-flusher", "farside-listener")
 
 _FRAMES = 200
 """How many of a deep recursion's frames are told, the innermost."""

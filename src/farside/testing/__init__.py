@@ -1,8 +1,8 @@
-"""For tests and for debugging: a recorder, and what every backend and every channel promises.
+"""For tests and for debugging: a recorder, and what every backend and every link promises.
 
 `record` notes what parents and workers say to each other. `BackendContract`,
-`ConcurrentBackendContract` and `ChannelContract` are suites of tests for who writes a backend or a
-channel. To run an iterable in the calling thread, where a debugger and coverage see it, pass
+`ConcurrentBackendContract` and `LinkContract` are suites of tests for who writes a backend or a
+link. To run an iterable in the calling thread, where a debugger and coverage see it, pass
 ``backend="inline"`` to `iterate_in_worker`; nothing of this package is needed for that.
 
 The suites use nothing but the standard library; pytest and unittest both find their methods. With
@@ -14,21 +14,23 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .acknowledged_contract import LinkPair as LinkPair
     from .backend_contract import BackendContract as BackendContract
-    from .channel_contract import ChannelContract as ChannelContract
     from .concurrent_contract import ConcurrentBackendContract as ConcurrentBackendContract
+    from .link_contract import LinkContract as LinkContract
     from .recorder import Record as Record
     from .recorder import Recording as Recording
     from .recorder import record as record
-    from .taken_contract import ChannelPair as ChannelPair
+    from .replay import check_replay as check_replay
 
 _HOMES = {
     "BackendContract": ".backend_contract",
-    "ChannelContract": ".channel_contract",
-    "ChannelPair": ".taken_contract",
+    "LinkContract": ".link_contract",
+    "LinkPair": ".acknowledged_contract",
     "ConcurrentBackendContract": ".concurrent_contract",
     "Record": ".recorder",
     "Recording": ".recorder",
+    "check_replay": ".replay",
     "record": ".recorder",
 }
 

@@ -25,12 +25,12 @@ from ..errors import (
 )
 from . import jobs
 from .call_contract import CallContract
-from .checks import Raises, take
+from .checks import raises, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .._iterable import RemoteIterable
+    from .._parent.iterable import RemoteIterable
 
 T = TypeVar("T")
 
@@ -50,6 +50,9 @@ class BackendContract(CallContract):
         ...         return iterate_in_worker(fn, backend="inline", fallback=None, **options)
         >>> TestInline().test_any_number_of_passes()
     """
+
+    many: int = 1200
+    """How many items are taken one by one. Where each takes a call between machines, set less."""
 
     def start(self, fn: Callable[[], Iterable[T]], **options: Any) -> RemoteIterable[T]:
         """Start a worker of the kind that is tested, and of no other.
@@ -81,13 +84,13 @@ class BackendContract(CallContract):
             assert next(iter(numbers)) == 0
 
     def test_buffer_sizes(self) -> None:
-        for buffer_size in (1, 2, 3, 1000, 10**9, None):
-            with self.start(partial(jobs.Numbers, 5000), buffer_size=buffer_size) as numbers:
-                assert list(numbers) == list(range(5000))
+        for buffer_size in (1, 2, 3, 1000, 10**9, -1, None):
+            with self.start(partial(jobs.Numbers, self.many), buffer_size=buffer_size) as numbers:
+                assert list(numbers) == list(range(self.many))
                 for number in numbers:
-                    if number == 2500:
+                    if number == self.many // 2:
                         break
-                assert list(numbers) == list(range(5000))
+                assert list(numbers) == list(range(self.many))
 
     def test_the_older_of_two_iterators_raises_and_the_newer_is_complete(self) -> None:
         for count in (3, 10_000):  # all items of the older may have arrived
@@ -95,7 +98,7 @@ class BackendContract(CallContract):
                 older = iter(numbers)
                 assert next(older) == 0
                 newer = iter(numbers)
-                with Raises(PassSupersededError, "pass 1 was superseded by pass 2"):
+                with raises(PassSupersededError, "pass 1 was superseded by pass 2"):
                     next(older)
                 assert list(newer) == list(range(count))
 
@@ -199,6 +202,17 @@ class BackendContract(CallContract):
         with self.start(partial(jobs.reuse_one_list, 1000)) as items:
             assert [item[0] for item in items] == list(range(1000))
 
+    def test_small_items_of_every_kind_are_snapshots(self) -> None:
+        for options in ({}, {"buffer_size": 3}):
+            with self.start(jobs.changing, **options) as items:
+                got = list(items)
+            for item, expected in zip(got, jobs.unchanged()):  # noqa: B905  compared below
+                assert item == expected
+                assert type(item) is type(expected)
+                assert repr(item) == repr(expected)
+                jobs.change(item)  # and so the items after it, if anything is there twice
+            assert len(got) == len(list(jobs.unchanged()))
+
     def test_buffers_are_snapshots_and_writable(self) -> None:
         for nbytes in (100, 4096, 100_000):
             with self.start(partial(jobs.reuse_one_buffer, 50, nbytes)) as items:
@@ -260,12 +274,12 @@ class BackendContract(CallContract):
 
     def test_after_a_failure_iter_says_why(self) -> None:
         with self.start(partial(jobs.FailsAt, 2, jobs.boom)) as numbers:
-            with Raises(WorkerIterationError) as first:
+            with raises(WorkerIterationError) as first:
                 list(numbers)
             assert numbers.state == "closed"
-            with Raises(IterableClosedError) as second:
+            with raises(IterableClosedError) as second:
                 iter(numbers)
-            assert second.value.__cause__ is first.value
+            assert second.exception.__cause__ is first.exception
 
     def test_the_traceback_of_the_worker_is_readable(self) -> None:
         with self.start(partial(jobs.FailsAt, 2, jobs.boom)) as numbers:
@@ -289,35 +303,35 @@ class BackendContract(CallContract):
 
     def test_iter_fails(self) -> None:
         with self.start(jobs.FailsInIter) as numbers:
-            with Raises(KeyError, "no iterator") as caught:
+            with raises(KeyError, "no iterator") as caught:
                 list(numbers)
-            assert isinstance(caught.value, WorkerIterationError)
-            assert caught.value.stage == "iter"
+            assert isinstance(caught.exception, WorkerIterationError)
+            assert caught.exception.stage == "iter"
 
     def test_fn_fails(self) -> None:
-        with Raises(jobs.TwoArguments, "fn-1") as caught:
+        with raises(jobs.TwoArguments, "fn-1") as caught:
             self.start(jobs.fail)
-        assert isinstance(caught.value, WorkerInitializationError)
-        assert (caught.value.stage, caught.value.item_index) == ("fn", None)
+        assert isinstance(caught.exception, WorkerInitializationError)
+        assert (caught.exception.stage, caught.exception.item_index) == ("fn", None)
 
     def test_an_initializer_fails(self) -> None:
-        with Raises(LookupError, "initializer") as caught:
+        with raises(LookupError, "initializer") as caught:
             self.start(list, initializer=[gc.collect, jobs.fail_to_initialize])
-        assert isinstance(caught.value, WorkerInitializationError)
-        assert caught.value.stage == "initializer"
-        for text in getattr(caught.value, "__notes__", [])[:1]:  # Python 3.11+
+        assert isinstance(caught.exception, WorkerInitializationError)
+        assert caught.exception.stage == "initializer"
+        for text in getattr(caught.exception, "__notes__", [])[:1]:  # Python 3.11+
             assert "initializer[1] failed in the " in text
 
     def test_fn_returns_no_iterable(self) -> None:
-        with Raises(TypeError, "fn returned int, which is not iterable; return a list"):
+        with raises(TypeError, "fn returned int, which is not iterable; return a list"):
             self.start(jobs.not_iterable)
 
     def test_what_cannot_be_raised_again_arrives_as_text(self) -> None:
         given: list[tuple[Callable[[], BaseException], str, str]] = [
-            (jobs.system_exit, "SystemExit", "3"),
-            (jobs.generator_exit, "GeneratorExit", "left"),
-            (jobs.unpicklable, "farside.testing.jobs.Unpicklable", "holds a function"),
-            (jobs.unloadable, "farside.testing.jobs.Unloadable", "was fine in the worker"),
+            (partial(SystemExit, 3), "SystemExit", "3"),
+            (partial(GeneratorExit, "left"), "GeneratorExit", "left"),
+            (partial(jobs.Unpicklable, "text"), "farside.testing.jobs.Unpicklable", "text"),
+            (partial(jobs.Unloadable, "text"), "farside.testing.jobs.Unloadable", "text"),
         ]
         for make, name, text in given:
             self.check_arrives_as_text(make, name, text)
@@ -327,11 +341,11 @@ class BackendContract(CallContract):
     ) -> None:
         """Let a worker raise something that the parent does not raise again."""
         with self.start(partial(jobs.FailsAt, 1, make)) as numbers:
-            with Raises(WorkerIterationError, text) as caught:
+            with raises(WorkerIterationError, text) as caught:
                 list(numbers)
-            assert not isinstance(caught.value, (SystemExit, KeyboardInterrupt, GeneratorExit))
-            assert caught.value.original_type == name
-            assert name.rpartition(".")[2] in caught.value.remote_traceback
+            assert not isinstance(caught.exception, (SystemExit, KeyboardInterrupt, GeneratorExit))
+            assert caught.exception.original_type == name
+            assert name.rpartition(".")[2] in caught.exception.remote_traceback
 
     def test_an_exception_that_has_no_text(self) -> None:
         with self.start(partial(jobs.FailsAt, 1, jobs.hostile)) as numbers:
@@ -349,6 +363,7 @@ class BackendContract(CallContract):
         assert isinstance(error, NotPicklableError)
         assert error.item_index == 2
         assert "item of index 2" in str(error)
+        assert "item: farside.testing.jobs.RefusesToPickle does not pickle" in str(error)
         assert "refuses to pickle" in str(error)
 
     def test_an_item_that_does_not_unpickle(self) -> None:
@@ -367,9 +382,9 @@ class BackendContract(CallContract):
                 assert number == 0
                 break
             # It may arrive with the first item, with the next pass, or in it.
-            with Raises((jobs.TwoArguments, IterableClosedError)) as caught:
+            with raises((jobs.TwoArguments, IterableClosedError)) as caught:
                 list(numbers)
-            error: BaseException = caught.value
+            error: BaseException = caught.exception
             told = error.__cause__ if isinstance(error, IterableClosedError) else error
             assert isinstance(told, jobs.TwoArguments)
 
@@ -377,12 +392,13 @@ class BackendContract(CallContract):
 
     def test_states(self) -> None:
         with self.start(jobs.Endless) as numbers:
-            assert numbers.state == "stand by"
+            states = [numbers.state]
             iterator = iter(numbers)
             next(iterator)
-            assert numbers.state == "iteration"
+            states.append(numbers.state)
             del iterator
-            assert numbers.state == "stopping"
+            states.append(numbers.state)
+            assert states == ["stand by", "iteration", "stopping"]
             assert f"backend={numbers.backend!r} worker='" in repr(numbers)
         assert numbers.state == "closed"
         assert "state='closed'" in repr(numbers)
@@ -394,9 +410,9 @@ class BackendContract(CallContract):
             assert next(iterator) == 0
             getattr(numbers, how)()
             numbers.close()
-            with Raises(IterableClosedError, "closed"):
+            with raises(IterableClosedError, "closed"):
                 list(iterator)
-            with Raises(IterableClosedError, "make a new one"):
+            with raises(IterableClosedError, "make a new one"):
                 iter(numbers)
 
     def test_dropping_the_iterable(self) -> None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import CallFailedError, IterableClosedError, NotPicklableError, PassOpenError
 from . import jobs
-from .checks import Raises
+from .checks import raises
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .._iterable import RemoteIterable
+    from .._parent.iterable import RemoteIterable
 
 T = TypeVar("T")
 
@@ -46,66 +46,67 @@ class CallContract:
 
     def test_a_method_that_raises_leaves_the_worker_usable(self) -> None:
         with self.start(partial(jobs.Shelf, 3)) as shelf:
-            with Raises(jobs.ShelfError) as caught:
-                shelf.call("fail", "here", detail=4)
-            error = caught.value
+            with raises(jobs.TwoArguments) as caught:
+                shelf.call("fail", "here", second=4)
+            error = caught.exception
             assert isinstance(error, CallFailedError)
-            assert isinstance(error, jobs.ShelfError)
+            assert isinstance(error, jobs.TwoArguments)
             assert (error.stage, error.method, error.item_index) == ("call", "fail", None)
-            assert (error.where, error.detail) == ("here", 4)
-            assert isinstance(error.__cause__, jobs.ShelfError)
-            assert "raise ShelfError(where, detail)" in error.remote_traceback
+            assert (error.first, error.second) == ("here", 4)
+            assert isinstance(error.__cause__, jobs.TwoArguments)
+            assert "raise TwoArguments(first, second)" in error.remote_traceback
             assert shelf.state == "stand by"
             assert list(shelf) == [0, 1, 2]
             assert shelf.call("add", 1) == 4
 
     def test_system_exit_in_a_method_is_a_failure_of_the_call(self) -> None:
         with self.start(partial(jobs.Shelf, 3)) as shelf:
-            with Raises(CallFailedError) as caught:
+            with raises(CallFailedError) as caught:
                 shelf.call("leave")
-            assert "SystemExit" in str(caught.value)
+            assert "SystemExit" in str(caught.exception)
             assert list(shelf) == [0, 1, 2]
 
     def test_there_is_no_such_method(self) -> None:
         with self.start(partial(jobs.Shelf, 3)) as shelf:
-            with Raises(AttributeError) as caught:
+            with raises(AttributeError) as caught:
                 shelf.call("nothing")
-            assert isinstance(caught.value, CallFailedError)
-            assert "Shelf, which fn returned, has no method 'nothing'" in str(caught.value)
-            with Raises(TypeError) as refused:
+            assert isinstance(caught.exception, CallFailedError)
+            assert "Shelf, which fn returned, has no method 'nothing'" in str(caught.exception)
+            with raises(TypeError) as refused:
                 shelf.call("count")
-            assert "__getattribute__" in str(refused.value)
-            with Raises(TypeError):
+            assert "__getattribute__" in str(refused.exception)
+            with raises(TypeError):
                 shelf.call(3)  # type: ignore[arg-type]  # which is the point
             assert list(shelf) == [0, 1, 2]
 
     def test_what_does_not_pickle_leaves_the_worker_usable(self) -> None:
         with self.start(partial(jobs.Shelf, 3)) as shelf:
-            with Raises(NotPicklableError) as caught:
+            with raises(NotPicklableError) as caught:
                 shelf.call("echo", jobs.RefusesToPickle())
-            assert "the arguments of 'echo' cannot be sent" in str(caught.value)
-            with Raises(NotPicklableError) as caught:
+            assert "the arguments of 'echo' cannot be sent" in str(caught.exception)
+            assert "args[0]: farside.testing.jobs.RefusesToPickle does not" in str(caught.exception)
+            with raises(NotPicklableError) as caught:
                 shelf.call("unpicklable")
-            assert "what 'unpicklable' returned cannot be sent" in str(caught.value)
+            assert "what 'unpicklable' returned cannot be sent" in str(caught.exception)
             assert list(shelf) == [0, 1, 2]
 
     def test_what_does_not_unpickle_leaves_the_worker_usable(self) -> None:
         with self.start(partial(jobs.Shelf, 3)) as shelf:
-            with Raises(CallFailedError) as caught:
+            with raises(CallFailedError) as caught:
                 shelf.call("echo", jobs.RefusesToLoad())
-            assert caught.value.stage == "arguments"
-            with Raises(NotPicklableError) as refused:
+            assert caught.exception.stage == "arguments"
+            with raises(NotPicklableError) as refused:
                 shelf.call("unloadable")
-            assert "does not unpickle here" in str(refused.value)
+            assert "does not unpickle here" in str(refused.exception)
             assert list(shelf) == [0, 1, 2]
 
     def test_no_call_while_an_iterator_is_open(self) -> None:
         with self.start(partial(jobs.Shelf, 3)) as shelf:
             iterator = iter(shelf)
             for taken in (0, 1, 2):  # also when the worker has finished the pass
-                with Raises(PassOpenError) as caught:
+                with raises(PassOpenError) as caught:
                     shelf.call("add", 1)
-                assert "cannot be called while an iterator" in str(caught.value)
+                assert "cannot be called while an iterator" in str(caught.exception)
                 assert next(iterator) == taken
             assert next(iterator, None) is None
             assert shelf.call("add", 1) == 4
@@ -121,7 +122,7 @@ class CallContract:
     def test_a_closed_iterable_takes_no_calls(self) -> None:
         shelf = self.start(partial(jobs.Shelf, 3))
         shelf.close()
-        with Raises(IterableClosedError):
+        with raises(IterableClosedError):
             shelf.call("add", 1)
         assert len(shelf) == 3
 
@@ -139,9 +140,9 @@ class CallContract:
     def test_no_length(self) -> None:
         for fn in (jobs.Endless, jobs.UnsureOfLength, partial(jobs.generate, 3)):
             with self.start(fn) as items:
-                with Raises(TypeError) as caught:
+                with raises(TypeError) as caught:
                     len(items)
-                assert "has no len()" in str(caught.value)
+                assert "has no len()" in str(caught.exception)
                 assert items
         with self.start(jobs.UnsureOfLength) as items:
             assert list(items) == [1, 2]

@@ -2,64 +2,29 @@
 
 from __future__ import annotations
 
-import re
+import select
 import threading
 import time
-from typing import TYPE_CHECKING, Generic, TypeVar
+import unittest
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Iterable
-    from types import TracebackType
 
-    from typing_extensions import Self
+    from .._link.base import Link
+    from .._link.frames import Frame
 
 T = TypeVar("T")
-E = TypeVar("E", bound=BaseException)
 
 SECONDS = 20.0
 """Far more than anything takes; who waits so long has found a hang."""
 
 
-class Raises(Generic[E]):
-    """A context whose block must raise.
-
-    Args:
-        kind: what to raise.
-        match: pattern to be found in the message.
-
-    Attributes:
-        value: what was raised.
-
-    Example:
-        >>> with Raises(ValueError, "invalid literal") as caught:
-        ...     int("x")
-        >>> type(caught.value).__name__
-        'ValueError'
-    """
-
-    value: E
-
-    def __init__(self, kind: type[E] | tuple[type[E], ...], match: str = "") -> None:
-        self._kind = kind
-        self._match = match
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        """Check what was raised."""
-        assert error is not None, f"nothing was raised, {self._kind} should have been"
-        if not isinstance(error, self._kind):
-            return False
-        assert re.search(self._match, str(error)), f"{str(error)!r} lacks {self._match!r}"
-        self.value = error
-        return True
+def raises(kind: type[BaseException] | tuple[type[BaseException], ...], match: str = "") -> Any:
+    """Make a context whose block must raise: its ``exception``, whose text has the pattern."""
+    return unittest.TestCase().assertRaisesRegex(kind, match)  # noqa: PT027  it needs no pytest
 
 
 def take(iterable: Iterable[T]) -> tuple[list[T], Exception | None]:
@@ -81,15 +46,44 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
+def is_readable(link: Link, seconds: float = 0.0) -> bool:
+    """Wait no longer than so until there may be something to read, and tell the link of it.
+
+    What waits for room is sent meanwhile.
+    """
+    numbers = link.filenos()
+    events = dict.fromkeys(numbers, select.POLLIN)
+    if link.congested:
+        link.flush()
+    if link.congested:
+        events[link.room_fileno()] = events.get(link.room_fileno(), 0) | select.POLLOUT
+    poll = select.poll()
+    for fd, mask in events.items():
+        poll.register(fd, mask)
+    ready = [fd for fd, mask in poll.poll(seconds * 1000) if mask != select.POLLOUT]
+    for fd in ready:
+        link.notice(fd)
+    return bool(ready)
+
+
+def receive(link: Link, into: deque[Frame], seconds: float = SECONDS) -> bool:
+    """Wait for a link and read, until a frame is complete; False when the time was up before."""
+    deadline = time.monotonic() + seconds
+    while not link.read(into):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        is_readable(link, left)
+    return True
+
+
 class Background(Generic[T]):
     """A call in a thread of its own: what it returns or raises is seen, and none waits for long."""
 
     def __init__(self, function: Callable[..., T], *args: object, **kwargs: object) -> None:
-        self._call = (function, args, kwargs)
-        self._result: list[T] = []
-        self._error: BaseException | None = None
+        self._future: Future[T] = Future()
         self.thread: threading.Thread = threading.Thread(
-            target=self._run, name="background", daemon=True
+            target=self._run, name="background", args=(function, args, kwargs), daemon=True
         )
         self.thread.start()
 
@@ -97,13 +91,10 @@ class Background(Generic[T]):
         """Wait for the end of the call, and return or raise what it did."""
         self.thread.join(SECONDS)
         assert not self.thread.is_alive(), "the call does not come back"
-        if self._error is not None:
-            raise self._error
-        return self._result[0]
+        return self._future.result()
 
-    def _run(self) -> None:
-        function, args, kwargs = self._call
+    def _run(self, function: Callable[..., T], args: Any, kwargs: Any) -> None:
         try:
-            self._result.append(function(*args, **kwargs))
+            self._future.set_result(function(*args, **kwargs))
         except BaseException as error:
-            self._error = error
+            self._future.set_exception(error)

@@ -11,7 +11,7 @@ from functools import partial
 from ..errors import IterableClosedError, WorkerTimeoutError
 from . import jobs
 from .backend_contract import BackendContract
-from .checks import SECONDS, Raises, until
+from .checks import SECONDS, raises, until
 
 _SETTLED = 0.1
 """Seconds that are enough for a worker to go further, if it goes further than it may."""
@@ -96,7 +96,7 @@ class ConcurrentBackendContract(BackendContract):
         assert next(iterator) == 0
         closer = threading.Timer(0.1, numbers.close)
         closer.start()
-        with Raises(IterableClosedError):
+        with raises(IterableClosedError):
             next(iterator)
         closer.join()
 
@@ -104,16 +104,15 @@ class ConcurrentBackendContract(BackendContract):
         with self.start(partial(jobs.Spins, 2), timeout=2) as numbers:
             iterator = iter(numbers)
             assert [next(iterator), next(iterator)] == [0, 1]
-            with Raises(WorkerTimeoutError, "after the item of index 1") as caught:
+            with raises(WorkerTimeoutError, "after the item of index 1") as caught:
                 next(iterator)
-            assert (caught.value.seconds, caught.value.last_index) == (2.0, 1)
+            assert (caught.exception.seconds, caught.exception.last_index) == (2.0, 1)
             assert numbers.state == "closed"
 
     def test_timeout_of_the_initialization(self) -> None:
-        with Raises(WorkerTimeoutError, "initialization did not end within .*timeout=1"):
+        with raises(WorkerTimeoutError, "initialization did not end within .*timeout=1"):
             self.start(list, initializer=jobs.spin, timeout=1)
 
     def test_a_keyboard_interrupt_in_the_worker_arrives_as_text(self) -> None:
-        self.check_arrives_as_text(
-            jobs.keyboard_interrupt, "KeyboardInterrupt", "not by a keyboard"
-        )
+        error = partial(KeyboardInterrupt, "not by a keyboard")
+        self.check_arrives_as_text(error, "KeyboardInterrupt", "not by a keyboard")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,6 @@ class Numbers:
         self.count = count
 
     def __iter__(self) -> Iterator[int]:
-        """Make a new iterator."""
         return iter(range(self.count))
 
 
@@ -44,7 +44,6 @@ class Endless:
     """Counts for ever."""
 
     def __iter__(self) -> Iterator[int]:
-        """Count from 0 on."""
         number = 0
         while True:
             yield number
@@ -58,7 +57,6 @@ class Factory:
         self.count = count
 
     def __call__(self) -> list[int]:
-        """Return numbers."""
         return list(range(self.count))
 
     def method(self) -> Iterator[int]:
@@ -84,12 +82,10 @@ class Resets:
         self.next: int = 0
 
     def __iter__(self) -> Resets:
-        """Begin anew."""
         self.next = 0
         return self
 
     def __next__(self) -> int:
-        """Return the next number."""
         if self.next == self.count:
             raise StopIteration
         self.next += 1
@@ -100,7 +96,6 @@ class ByIndex:
     """Iterable by ``__getitem__`` alone."""
 
     def __getitem__(self, index: int) -> int:
-        """Return a square."""
         if index == 3:
             raise IndexError(index)
         return index * index
@@ -113,7 +108,6 @@ class LeavesTrace:
         self.path = path
 
     def __iter__(self) -> Iterator[int]:
-        """Count for ever."""
         try:
             yield from Endless()
         finally:
@@ -127,6 +121,59 @@ def reuse_one_list(count: int) -> Iterator[list[int]]:
     for number in range(count):
         item[0] = number
         yield item
+
+
+class Text(str):
+    """A string of another class."""
+
+    __slots__ = ()
+
+
+class Texts(dict[str, Any]):
+    """A dictionary of another class."""
+
+
+def unchanged() -> Iterator[Any]:
+    """Yield small items of many kinds, again and again anew."""
+    for number in range(20):
+        text = f"text {number}"
+        yield {"number": number, "text": text}
+        yield {"list": [number], "dict": {text: [number]}, "none": None}
+        yield [number, text, number % 2 == 0, None, number / 7, -0.0, float("inf")]
+        yield [[number], [[text]]]
+        yield (number, text)
+        yield (number, [text], bytearray(b"abc"))
+        yield [bytearray(b"a"), b"bytes", 1j, 1 << 63, -(1 << 63), 10**50]
+        yield {number: text, (number, text): 0, None: 1, b"key": 2, 0.5: 3}
+        yield {"\udc80": "\ud800", "é": "\U0001f600", "": "x" * 3000, "y" * 3000: ""}
+        yield Texts(text=Text(text))
+        yield {Text(text): Text(text)}
+        yield [Text(text), {number}, frozenset({text}), range(number)]
+        yield from (number, text, None, True, 0.5, "", (), [], {}, b"", bytearray(b"a"))
+
+
+def change(item: Any) -> None:
+    """Change what can be changed in an item."""
+    if isinstance(item, (list, tuple)):
+        for each in item:
+            change(each)
+    if isinstance(item, dict):
+        for each in item.values():
+            change(each)
+        item["changed"] = ["changed"]
+    elif isinstance(item, list):
+        item[:] = ["changed", item]
+    elif isinstance(item, bytearray):
+        item[:] = b"changed"
+    elif isinstance(item, set):
+        item.add("changed")
+
+
+def changing() -> Iterator[Any]:
+    """Yield the same as `unchanged`, and change each item as soon as the next is wanted."""
+    for item in unchanged():
+        yield item
+        change(item)
 
 
 def reuse_one_buffer(count: int, nbytes: int) -> Iterator[Any]:
@@ -145,7 +192,6 @@ class Blocks:
         self.nbytes = nbytes
 
     def __iter__(self) -> Iterator[bytes]:
-        """Make a new iterator."""
         for number in range(self.count):
             yield bytes([number % 256]) * self.nbytes
 
@@ -154,7 +200,6 @@ class Buffers(Blocks):
     """Yields the same blocks, as what pickle keeps out of band."""
 
     def __iter__(self) -> Iterator[Any]:
-        """Make a new iterator."""
         for block in super().__iter__():
             yield PickleBuffer(bytearray(block))
 
@@ -183,22 +228,17 @@ class TwoArguments(ValueError):
         self.second = second
 
 
-class Unpicklable(ValueError):
-    """Does not pickle."""
-
-    def __init__(self) -> None:
-        super().__init__("holds a function")
+class RefusesToPickle:
+    """Not even cloudpickle pickles it."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Refuse."""
         raise TypeError("refuses to pickle")
 
 
-class Unloadable(ValueError):
+class RefusesToLoad:
     """Pickles, and does not unpickle."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as something that fails."""
         return _refuse_to_load, ()
 
 
@@ -206,34 +246,15 @@ def _refuse_to_load() -> None:
     raise OSError("refuses to load")
 
 
-def boom() -> BaseException:
-    """Make an exception."""
-    return TwoArguments("boom", 7)
+class Unpicklable(RefusesToPickle, ValueError):
+    """An exception that does not pickle."""
 
 
-def unpicklable() -> BaseException:
-    """Make an exception that does not pickle."""
-    return Unpicklable()
+class Unloadable(RefusesToLoad, ValueError):
+    """An exception that does not unpickle."""
 
 
-def unloadable() -> BaseException:
-    """Make an exception that does not unpickle."""
-    return Unloadable("was fine in the worker")
-
-
-def system_exit() -> BaseException:
-    """Make an exception that ends a thread."""
-    return SystemExit(3)
-
-
-def generator_exit() -> BaseException:
-    """Make an exception that ends a generator."""
-    return GeneratorExit("left")
-
-
-def keyboard_interrupt() -> BaseException:
-    """Make an exception that ends a program."""
-    return KeyboardInterrupt("not by a keyboard")
+boom: partial[TwoArguments] = partial(TwoArguments, "boom", 7)
 
 
 def hostile() -> BaseException:
@@ -254,7 +275,6 @@ class FailsAt:
         self.make = make
 
     def __iter__(self) -> Iterator[int]:
-        """Make a new iterator."""
         yield from range(self.index)
         raise self.make()
 
@@ -263,7 +283,6 @@ class FailsInIter:
     """Fails in ``iter()``."""
 
     def __iter__(self) -> Iterator[int]:
-        """Fail."""
         raise KeyError("no iterator")
 
 
@@ -282,22 +301,6 @@ def fail_to_initialize() -> None:
     raise LookupError("initializer")
 
 
-class RefusesToPickle:
-    """Not even cloudpickle pickles it."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Refuse."""
-        raise TypeError("refuses to pickle")
-
-
-class RefusesToLoad:
-    """An item that pickles in the worker, and does not unpickle in the parent."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as something that fails."""
-        return _refuse_to_load, ()
-
-
 def after_two(number: int, refuse: Callable[[], Any]) -> Any:
     """Return the number; something else instead of 2."""
     return refuse() if number == 2 else number
@@ -310,7 +313,6 @@ class Spins:
         self.count = count
 
     def __iter__(self) -> Iterator[int]:
-        """Make a new iterator."""
         yield from range(self.count)
         spin()
 
@@ -328,7 +330,6 @@ class Counted:
         self.path = path
 
     def __iter__(self) -> Iterator[int]:
-        """Count from 0 on."""
         fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
             for number in Endless():
@@ -346,20 +347,10 @@ class Bursts:
         self.nbytes = nbytes
 
     def __iter__(self) -> Iterator[Any]:
-        """Make a new iterator."""
         for number in range(self.count):
             yield bytes([number]) * self.nbytes if self.nbytes else number
         for _ in range(10_000):  # in short steps, so that a subinterpreter can be ended
             time.sleep(0.01)
-
-
-class ShelfError(Exception):
-    """What a method raises; its constructor takes other arguments than ``args`` holds."""
-
-    def __init__(self, where: str, detail: int) -> None:
-        super().__init__(f"{where}: {detail}")
-        self.where = where
-        self.detail = detail
 
 
 class Shelf:
@@ -369,11 +360,9 @@ class Shelf:
         self.count: int = count
 
     def __iter__(self) -> Iterator[int]:
-        """Make a new iterator."""
         return iter(range(self.count))
 
     def __len__(self) -> int:
-        """Return how many items there are."""
         return self.count
 
     def add(self, count: int) -> int:
@@ -385,9 +374,9 @@ class Shelf:
         """Return it."""
         return what
 
-    def fail(self, where: str, detail: int) -> None:
+    def fail(self, first: str, second: int) -> None:
         """Raise."""
-        raise ShelfError(where, detail)
+        raise TwoArguments(first, second)
 
     def leave(self) -> None:
         """Raise what ends a program."""
@@ -413,7 +402,6 @@ class EndlessShelf(Shelf):
         super().__init__(0)
 
     def __iter__(self) -> Iterator[int]:
-        """Count from 0 on."""
         return iter(Endless())
 
 
@@ -421,9 +409,7 @@ class UnsureOfLength:
     """Has items, and a length that it cannot tell."""
 
     def __iter__(self) -> Iterator[int]:
-        """Make a new iterator."""
         return iter([1, 2])
 
     def __len__(self) -> int:
-        """Raise."""
         raise ValueError("who knows")

@@ -5,20 +5,16 @@ from __future__ import annotations
 import time
 import weakref
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .._backends import registry
 from .._protocol.messages import Cmd, Status
 
 if TYPE_CHECKING:
-    from collections import deque
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from typing import TextIO
 
     from .._backends.base import Worker
-    from .._transport.codec import Part
-    from .._transport.frames import Frame
-    from .._transport.stopwatch import Stopwatch
 
 _NAMES = {int(each): each.name for kind in (Cmd, Status) for each in kind}
 
@@ -130,51 +126,18 @@ def record(file: TextIO | None = None) -> Iterator[Recording]:
     """
     log = Recording(file)
 
-    def wrap(backend: str, worker: Worker) -> None:
-        channel: Any = _RecordingChannel(backend, worker, log)
-        worker.channel = channel
+    def observe(backend: str, worker: Worker) -> None:
+        known = weakref.ref(worker)  # the worker refers to what observes it
 
-    registry.on_start.append(wrap)
+        def note(direction: str, kind: int, epoch: int, items: int, nbytes: int) -> None:
+            here = known()  # a subinterpreter has no number at first
+            name = f"{backend} ({here.label})" if here else backend
+            log.note(direction, name, kind, epoch, items=items, nbytes=nbytes)
+
+        worker.observer = note
+
+    registry.on_start.append(observe)
     try:
         yield log
     finally:
-        registry.on_start.remove(wrap)
-
-
-class _RecordingChannel:
-    """A parent's side of a channel that notes what goes through it; all else is the channel's."""
-
-    def __init__(self, backend: str, worker: Worker, log: Recording) -> None:
-        self._channel = worker.channel
-        self._backend = backend
-        self._worker = weakref.ref(worker)  # the worker refers to its channel
-        self._log = log
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._channel, name)
-
-    @property
-    def waits(self) -> Stopwatch | None:
-        return self._channel.waits
-
-    @waits.setter
-    def waits(self, watch: Stopwatch | None) -> None:
-        self._channel.waits = watch
-
-    def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> None:
-        self._channel.send(kind, epoch, parts)
-        self._log.note("down", self._name(), kind, epoch)
-
-    def receive(self, into: deque[Frame], timeout: float | None) -> bool:
-        before = len(into)
-        came = self._channel.receive(into, timeout)
-        for frame in list(into)[before:]:
-            nbytes = len(frame.body) + sum(block.nbytes for block in frame.blocks)
-            self._log.note(
-                "up", self._name(), frame.kind, frame.epoch, items=frame.items, nbytes=nbytes
-            )
-        return came
-
-    def _name(self) -> str:
-        worker = self._worker()  # a subinterpreter has no number at first
-        return f"{self._backend} ({worker.label})" if worker else self._backend
+        registry.on_start.remove(observe)

@@ -1,0 +1,118 @@
+"""The code of the modules that each worker imports, read once for all subinterpreters.
+
+A new interpreter has none of the modules of the others. To look for them, and to read and check the
+file of each, is a good part of its start; and where Python cannot write ``.pyc`` files, it would
+compile them all again.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+from functools import cache
+from importlib.machinery import SourceFileLoader
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, NamedTuple
+
+from .._system.descriptors import opened
+
+if TYPE_CHECKING:
+    from .._system.descriptors import Descriptor
+    from .._worker.bundled import Module
+
+_FARSIDE = {
+    "_link": "base control frames pipe_io stopwatch worker_pipes writer",
+    "_memory": "allocate arena blocks mapping parts",
+    "_payload": "c_pickle encoder failure items job pickling plain records reducers refusals"
+    " warning_filters worker_info",
+    "_protocol": "codes credit messages progress worker worker_table",
+    "_system": "signals",
+    "_worker": "calls execute finalizers flusher forward import_hook interpreter interrupt"
+    " iterables listener load outbox passing serve snapshots stacks tasks",
+}
+_PYTHON = (
+    "__future__ _compat_pickle _py_warnings _weakrefset collections copyreg functools keyword"
+    " operator reprlib struct threading types warnings"
+)
+"""Not all are there in each version of Python."""
+
+FINDER = "farside._worker.bundled"
+"""What imports from a bundle."""
+
+NAMES = (
+    *_PYTHON.split(),
+    "farside",
+    "farside.errors",
+    *(f"farside.{package}" for package in _FARSIDE),
+    *(f"farside.{package}.{each}" for package in _FARSIDE for each in _FARSIDE[package].split()),
+)
+"""What the entry point of a subinterpreter imports: a test compares it with what is imported. A
+module that is missing here is imported from its file, and one too many is of no use."""
+
+
+class Bundle(NamedTuple):
+    """The code of modules, all in one, and what is needed to find it there."""
+
+    catalogue: bytes
+    """The code of `FINDER`, and a tuple of `Module`, as `marshal` has them."""
+    code: bytes
+
+
+def open_file() -> tuple[bytes, Descriptor] | None:
+    """Put the bundle into a file that has no name, for one interpreter; return its catalogue too.
+
+    To hand over bytes would cost each interpreter memory: what is freed among other things is not
+    given back. None: there is no such file here, or the code of farside is not in files.
+    """
+    bundle = make()
+    if bundle is None:
+        return None
+    try:
+        file = opened(lambda: os.memfd_create("farside-modules"))
+    except (AttributeError, OSError):  # not Linux, a policy, or no descriptors are left
+        return None
+    try:
+        whole = os.write(file.fileno(), bundle.code) == len(bundle.code)
+    except OSError:  # there is no memory, or a limit for files
+        whole = False
+    if not whole:
+        file.close()
+        return None
+    return bundle.catalogue, file
+
+
+@cache
+def make() -> Bundle | None:
+    """Read the code of the modules.
+
+    They are as this process has imported them, or would: whatever becomes of ``sys.path`` or of the
+    files, all workers are made of the same code. A module without a file of its own, or with
+    another loader than Python's usual one, is left out: the interpreter finds it by itself.
+    """
+    finder = _read(FINDER)
+    if finder is None:
+        return None
+    modules: list[Module] = []
+    parts, size = [], 0
+    for name in NAMES:
+        found = _read(name)
+        if found is not None:
+            file, folders, code = found
+            modules.append((name, file, folders, size, len(code)))
+            parts.append(code)
+            size += len(code)
+    catalogue = marshal.loads(finder[-1]), tuple(modules)  # noqa: S302  it is our own
+    return Bundle(marshal.dumps(catalogue), b"".join(parts))
+
+
+def _read(name: str) -> tuple[str, tuple[str, ...] | None, bytes] | None:
+    """Return the file of a module, the folders of its submodules, and its code."""
+    try:
+        spec = find_spec(name)
+        if spec is None or spec.origin is None or type(spec.loader) is not SourceFileLoader:
+            return None
+        code = spec.loader.get_code(name)
+    except Exception:  # whatever is wrong, the interpreter meets it too
+        return None
+    folders = spec.submodule_search_locations
+    return spec.origin, None if folders is None else tuple(folders), marshal.dumps(code)

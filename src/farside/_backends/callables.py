@@ -1,0 +1,167 @@
+"""The user's callables, pickled for a worker, or why that cannot be."""
+
+from __future__ import annotations
+
+import contextlib
+import pickletools
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .._payload import pickling
+from .._payload.one_line import one_line
+from .._payload.shared import (
+    MadeForForkError,
+    SharedCall,
+    pretended_start,
+    table_of_calls,
+    table_within_start,
+)
+from .._worker.tasks import Tasks
+from ..errors import NotPicklableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .._parent.options import Options
+    from .._payload.reducers import Table
+
+_CURE = "define it at the top level of a module that the worker can import, or install cloudpickle"
+_MAKE_THERE = "let fn or an initializer make in the worker what does not"
+_SAME_METHOD = (
+    "make it with multiprocessing.get_context('forkserver'), or 'spawn', which suit each other, or "
+    "start the worker with mp_context='fork'"
+)
+_PROCESSES_ONLY = "use iterate_in_subprocess, or a proxy of a multiprocessing.Manager"
+
+
+def pack_call(options: Options, *, main_importable: bool, here: bool = False) -> bytes | SharedCall:
+    """Pickle ``fn``, the initializers and the finalizers.
+
+    Args:
+        options: what the user asked for.
+        main_importable: whether the worker has, or can import, the main module.
+        here: whether the worker is in this process, and is given a `SharedCall` as it is.
+
+    Returns:
+        The pickle. A `SharedCall`, if objects are among them that only the start of a process
+        carries.
+
+    Raises:
+        NotPicklableError: they cannot be pickled.
+    """
+    with contextlib.suppress(NotPicklableError):
+        return _pickle(options, table_of_calls(), main_importable=main_importable).data
+    with pretended_start():
+        table = table_within_start(here=here)
+        data, by_value = _pickle(options, table, main_importable=main_importable)
+    call = (options.fn, options.initializers, options.finalizers)
+    return SharedCall(call, by_value=by_value, refers_to_main=refers_to_main(data))
+
+
+def pack_anywhere(options: Options, *, main_importable: bool) -> bytes:
+    """Pickle them for a worker that no start of a process brings them to.
+
+    Raises:
+        NotPicklableError: they cannot be pickled, or only the start of a process carries them.
+    """
+    call = pack_call(options, main_importable=main_importable)
+    if isinstance(call, bytes):
+        return call
+    try:
+        _pickle(options, table_of_calls(), main_importable=main_importable)
+    except NotPicklableError as error:
+        raise NotPicklableError(
+            f"{_shared_part(options, error)} is shared by processes, and can be sent only to a "
+            f"process that is being started; {_PROCESSES_ONLY}"
+        ) from error.__cause__
+    raise AssertionError("it has just been refused")
+
+
+class _Pickled(NamedTuple):
+    data: bytes
+    by_value: bool
+
+
+def _pickle(options: Options, table: Table, *, main_importable: bool) -> _Pickled:
+    call = (options.fn, options.initializers, options.finalizers)
+    try:
+        data = pickling.dumps_by_reference(call, table=table)
+        problem: BaseException | None = None
+    except Exception as error:  # __reduce__ is user code
+        data, problem = b"", error
+    if problem is None and (main_importable or not refers_to_main(data)):
+        return _Pickled(data, by_value=False)
+    try:
+        by_value = pickling.dumps_by_value(call, table)
+    except Exception as error:
+        by_value, problem = None, error
+    if by_value is not None:
+        return _Pickled(by_value, by_value=True)
+    if problem is None:
+        raise NotPicklableError(
+            f"{_culprit(options, table, by_value=False)} refers to __main__, which a worker cannot "
+            "import here (an interactive session, -c, standard input, or python -m package); "
+            f"{_CURE}"
+        )
+    raise NotPicklableError(
+        f"{_culprit(options, table, by_value=True)} cannot be sent to a worker, it does not pickle "
+        f"({one_line(problem)}); {_cure(problem)}"
+    ) from problem
+
+
+def _cure(problem: BaseException) -> str:
+    if isinstance(problem, MadeForForkError):
+        return _SAME_METHOD
+    # What has no importable name is a PicklingError or an AttributeError. A TypeError is a lock, a
+    # file or a generator, wherever it is defined.
+    return _MAKE_THERE if isinstance(problem, TypeError) else _CURE
+
+
+def _named(options: Options) -> Iterator[tuple[str, Any]]:
+    if isinstance(options.fn, Tasks):
+        yield from options.fn.named()
+    else:
+        yield "fn", options.fn
+    yield from ((f"initializer[{i}]", each) for i, each in enumerate(options.initializers))
+    yield from ((f"finalizer[{i}]", each) for i, each in enumerate(options.finalizers))
+
+
+def _culprit(options: Options, table: Table, *, by_value: bool) -> str:
+    """Name the argument that cannot be sent."""
+    for name, value in _named(options):
+        try:
+            data = pickling.dumps_by_reference(value, table=table)
+        except Exception:
+            return f"{name}={value!r}"
+        if not by_value and refers_to_main(data):
+            return f"{name}={value!r}"
+    return f"fn={options.fn!r}"
+
+
+def _shared_part(options: Options, error: BaseException) -> str:
+    """Name the object that only the start of a process carries, and its type."""
+    from .._payload import culprit  # only when something fails
+
+    table = table_of_calls()
+    for name, value in _named(options):
+        found = culprit.find(value, name, error, table)
+        if found is not None:
+            return found
+    return _culprit(options, table, by_value=True)
+
+
+_MAIN_NAMES = {"__main__", "__mp_main__"}
+"""What the main module is called; the second where this process is a worker itself."""
+
+
+def refers_to_main(call: bytes | SharedCall) -> bool:
+    """Tell whether anything in a pickled call is defined in the main module."""
+    if isinstance(call, SharedCall):
+        return call.refers_to_main
+    if b"_main__" not in call:
+        return False
+    # Names of modules are short strings, or part of a GLOBAL; a longer text that happens to
+    # hold the word is none.
+    return any(
+        isinstance(arg, str) and arg.split(" ")[0] in _MAIN_NAMES
+        for _, arg, _ in pickletools.genops(call)
+    )

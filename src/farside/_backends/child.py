@@ -1,0 +1,193 @@
+"""A process that multiprocessing has started: the one place that looks at it and signals it.
+
+A pid is a name that is given again: as soon as anybody has taken the exit status of a process, its
+pid may be that of a stranger. And others do take it: a program that ignores SIGCHLD lets the kernel
+do so at once, and servers have handlers that reap every child. So the process is named by a pidfd,
+which stays the same process for ever. Where there are none, a signal is sent only after the kernel
+has said that the child is still there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import select
+import signal
+import threading
+import time
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from .._system.descriptors import Descriptor, opened
+from .._system.signals import defer_sigint, with_lock
+from ..errors import LinkClosedError
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+REAP_SECONDS = 1.0
+"""How long the exit code may lag behind the end of the process: a fork server reports it."""
+
+LOOK_SECONDS = 1.0
+"""How long to wait for the end before one looks whether another thread has seen it."""
+
+_PAUSE_SECONDS = 0.01
+_UNKNOWN = 255
+"""What multiprocessing calls the exit code of a process whose status it could not get."""
+
+
+class Child:
+    """A process that multiprocessing has just started.
+
+    Attributes:
+        pid: its number, for people.
+        code: its exit code, negative for a signal; None before its end, or if it is not known.
+        lost: why the exit code will never be known, if it will not.
+    """
+
+    def __init__(self, process: BaseProcess) -> None:
+        assert process.pid is not None
+        self.pid = process.pid
+        self.code: int | None = None
+        self.lost: str | None = None
+        self._process = process
+        self._popen = vars(process)["_popen"]
+        self._served = getattr(self._popen, "method", "") == "forkserver"
+        self._ended = False
+        self._lock = threading.RLock()  # a signal handler may close in the middle of a look
+        self._handle = _open_pidfd(self.pid)
+        # Each time a process is started, and at exit, multiprocessing looks at all there are. Of
+        # two threads that look, one would get the status, and the other be told that it is lost.
+        self._popen.poll = self._poll
+
+    def fileno(self) -> int:
+        """Return the number that becomes readable at its end."""
+        # A pidfd tells of this process alone. The sentinel of multiprocessing is a pipe, which a
+        # child of the worker may hold open.
+        sentinel: int = self._popen.sentinel
+        return sentinel if self._handle is None else self._handle.fileno()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait for its end, so many seconds at most; tell whether it has ended."""
+        if not (self._ended or self._await_end(timeout) or self._asked_by_pid()):
+            return self._ended  # another thread has just seen it
+        if not self._look():
+            self._await_status()
+            self._look(last=True)
+        return self._ended
+
+    def send(self, number: int) -> bool:
+        """Send a signal, unless it has ended; tell whether this process may do that."""
+        return self.wait(0) or with_lock(self._lock, lambda: self._send(number))
+
+    def disown(self) -> None:
+        """Let this process, a forked child of the parent, forget it."""
+        # When a forked child exits, multiprocessing terminates and joins the children that it
+        # thinks are its own.
+        getattr(multiprocessing.process, "_children", set()).discard(self._process)
+
+    def _send(self, number: int) -> bool:
+        try:
+            if self._handle is not None:
+                signal.pidfd_send_signal(self._handle.fileno(), number)
+            else:
+                os.kill(self.pid, number)
+        except (ProcessLookupError, LinkClosedError):
+            pass  # it has ended, just now
+        except PermissionError:  # this process has another user by now
+            return False
+        return True
+
+    def _asked_by_pid(self) -> bool:
+        return self._handle is None and not self._served and self._look()
+
+    def _await_end(self, timeout: float | None) -> bool:
+        end = None if timeout is None else monotonic() + timeout
+        while not self._ended:
+            left = LOOK_SECONDS if end is None else min(LOOK_SECONDS, end - monotonic())
+            poll = select.poll()
+            try:
+                poll.register(self.fileno(), select.POLLIN)
+            except (LinkClosedError, ValueError):
+                return True  # it was closed, in reaping
+            # Another thread may see the end first, and close the descriptor while this one waits:
+            # its number may be that of anything else then. So this one looks again.
+            if poll.poll(max(0.0, left) * 1000):
+                return True
+            if left < LOOK_SECONDS:
+                return False
+        return True
+
+    def _await_status(self) -> None:
+        """Wait for the status of a process that seems to have ended."""
+        if self._served:
+            poll = select.poll()
+            poll.register(self._popen.sentinel, select.POLLIN)
+            poll.poll(REAP_SECONDS * 1000)
+        elif self._handle is None:  # the end of its pipe came a moment before its own
+            deadline = time.monotonic() + REAP_SECONDS
+            while not self._look() and time.monotonic() < deadline:
+                time.sleep(_PAUSE_SECONDS)
+
+    def _poll(self, flag: int = os.WNOHANG) -> int | None:
+        """Do what multiprocessing would by ``waitpid``."""
+        self.wait(0 if flag else None)
+        code: int | None = self._popen.returncode
+        return code
+
+    def _look(self, *, last: bool = False) -> bool:
+        return defer_sigint(lambda: with_lock(self._lock, lambda: self._take_status(last=last)))
+
+    def _take_status(self, *, last: bool) -> bool:
+        """Take note of the end of the process, if it has ended and its status is there.
+
+        Args:
+            last: do not expect a status any more.
+        """
+        if self._ended:
+            return True
+        try:
+            self.code = self._status_from_server() if self._served else self._status()
+        except ChildProcessError:
+            self.lost = "its exit status was taken by another part of the program"
+        except EOFError:
+            self.lost = "the fork server, which alone is told of its exit status, has ended"
+        if self.code is None and self.lost is None:
+            if not last or self._handle is None:
+                return False
+            self.lost = "the fork server does not tell its exit status"
+        # So multiprocessing never looks at its pid again.
+        self._popen.returncode = _UNKNOWN if self.code is None else self.code
+        del self._popen.poll
+        self._popen.close()
+        self.disown()
+        if self._handle is not None:
+            self._handle.close()
+        self._ended = True
+        return True
+
+    def _status(self) -> int | None:
+        if self._handle is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            return os.waitstatus_to_exitcode(status) if pid else None
+        found = os.waitid(os.P_PIDFD, self._handle.fileno(), os.WEXITED | os.WNOHANG)
+        if found is None:
+            return None
+        return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+
+    def _status_from_server(self) -> int | None:
+        from multiprocessing.forkserver import read_signed
+
+        poll = select.poll()
+        poll.register(self._popen.sentinel, select.POLLIN)
+        if not poll.poll(0):
+            return None
+        code: int = read_signed(self._popen.sentinel)
+        return code
+
+
+def _open_pidfd(pid: int) -> Descriptor | None:
+    with contextlib.suppress(AttributeError, OSError):  # not Linux; it was reaped; a policy
+        return opened(lambda: os.pidfd_open(pid))
+    return None

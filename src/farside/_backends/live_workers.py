@@ -1,0 +1,184 @@
+"""Which workers live, and how they end with the process.
+
+Every worker is on record from its start to its end, also one whose iterable was dropped. When
+the process exits, each is told to end and waited for. A forked child has none of them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import select
+import sys
+import threading
+import time
+import warnings
+from typing import TYPE_CHECKING
+
+from .._system.monkey_patches import patched
+from .._worker import interrupt, load
+from ..errors import BackendUnavailableError
+
+if TYPE_CHECKING:
+    from .base import Worker
+
+EXIT_SECONDS = 2.0
+"""How long all workers together may take to end when the process exits."""
+
+LAST_RESORT_SECONDS = 5.0
+"""How long the rest of the exit may take when a worker could not be ended."""
+
+_live: set[Worker] = set()
+_exiting = False
+
+
+class ExitState:
+    """What comes after the end of all workers, as the process exits.
+
+    Finalizers that run then find that Python has emptied this and other modules: they cannot use
+    any global name, and look at this by an attribute of their own.
+
+    Attributes:
+        begun: whether every worker has been told to end, so that nothing is left to say.
+    """
+
+    __slots__ = ("begun",)
+
+    def __init__(self) -> None:
+        self.begun = False
+
+
+exit_state = ExitState()
+
+
+def check_start() -> None:
+    """Check that this is a time to start workers.
+
+    Raises:
+        BackendUnavailableError: the process exits, or it is a worker itself that is just
+            importing the main script, which would start workers without end, or is that of a
+            frozen program; or nothing can wait for a worker.
+    """
+    process: object = None
+    if "multiprocessing.process" in sys.modules:  # its workers have imported it
+        from multiprocessing.process import current_process  # another thread may be just at it
+
+        process = current_process()
+    reason = ""
+    if _exiting or not threading.main_thread().is_alive():
+        reason = "the process is exiting"
+    elif load.importing_main or getattr(process, "_inheriting", False):
+        reason = (
+            "a worker that imports the main script must not start workers itself; move what "
+            "starts them below if __name__ == '__main__':"
+        )
+    elif getattr(sys, "frozen", False) and _serves_multiprocessing():
+        reason = (
+            "a frozen program is started again for each worker, and has to call "
+            "multiprocessing.freeze_support() first thing below if __name__ == '__main__':"
+        )
+    elif (library := patched("select")) and not hasattr(select, "poll"):
+        reason = f"{library} has taken away select.poll; use {library}.monkey_patch(select=False)"
+    if reason:
+        raise BackendUnavailableError(f"no worker can be started here: {reason}", reason=reason)
+
+
+def _serves_multiprocessing() -> bool:
+    """Tell whether this process was started to be a worker, or a helper of multiprocessing.
+
+    A frozen program that does not know it would start further ones without end.
+    """
+    arguments = sys.argv[1:]
+    return "--multiprocessing-fork" in arguments or (
+        "-c" in arguments and arguments[-1].startswith("from multiprocessing.")
+    )
+
+
+def track(worker: Worker) -> None:
+    """Put a worker on record, and take off those that have ended."""
+    sweep()
+    _live.add(worker)
+
+
+def forget(worker: Worker) -> None:
+    """Take a worker off, since it has ended."""
+    _live.discard(worker)
+
+
+def sweep() -> None:
+    """Take off all that have ended, which also reaps their processes."""
+    for worker in list(_live):
+        worker.wait(0)
+
+
+def close_all() -> None:
+    """End every worker, as the process exits.
+
+    A subinterpreter that runs C code cannot be ended. If that code has released its GIL, the
+    exit goes on without it; if not, the exit would hang, so the process is then ended with exit
+    code 1, after a traceback of all threads.
+    """
+    global _exiting  # noqa: PLW0603  a process exits once
+    _exiting = True
+    deadline = time.monotonic() + EXIT_SECONDS
+    workers = list(_live)
+    for worker in workers:
+        worker.link.close()
+    exit_state.begun = True
+    for worker in workers:
+        worker.stop(max(0.1, deadline - time.monotonic()))
+    if not _live:
+        return
+    # They are abandoned knowingly; Python need not tell.
+    warnings.filterwarnings("ignore", "remaining subinterpreters", RuntimeWarning)
+    _limit_the_rest()
+
+
+def _limit_the_rest() -> None:
+    """Let the process end by force when the rest of its exit takes too long."""
+    try:
+        import faulthandler
+    except ImportError:  # this is a subinterpreter, and its end not that of the process
+        return
+    try:
+        assert sys.__stderr__ is not None
+        fd = sys.__stderr__.fileno()
+    except (AssertionError, ValueError, OSError):  # there is none, or it was closed
+        fd = os.open(os.devnull, os.O_WRONLY)
+    faulthandler.dump_traceback_later(LAST_RESORT_SECONDS, exit=True, file=fd)
+
+
+atexit.register(close_all)
+
+
+def _wake_who_waits() -> None:
+    for worker in list(_live):
+        if worker.wake is not None:
+            worker.wake()
+
+
+# This process, or interpreter, may be a worker itself.
+interrupt.wakers.append(_wake_who_waits)
+
+
+def end_thread_at_exit() -> None:
+    """End this thread, once the process exits.
+
+    Only daemon threads are left then. One that waits for an item would see its worker end, and
+    print a traceback into an orderly exit. What comes later in the exit may wait for it.
+
+    Raises:
+        SystemExit: the process exits. A thread ends by it without a word.
+    """
+    if _exiting and threading.current_thread() is not threading.main_thread():
+        raise SystemExit
+
+
+def _disown_in_child() -> None:
+    for worker in _live:
+        worker.disown()
+    _live.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown_in_child)

@@ -1,0 +1,110 @@
+"""Why no process can be started here, where that can be told: what is missing, and what helps."""
+
+from __future__ import annotations
+
+import errno
+import os
+from multiprocessing import spawn
+
+from .._system.monkey_patches import patched
+from ..errors import BackendUnavailableError
+from . import interpreters
+
+_SPAWN = "use mp_context='spawn'"
+_NAME_IT = "name the Python to start by multiprocessing.set_executable()"
+
+_NOT_THE_SERVER = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
+"""What another start method would lack as well."""
+
+
+def unavailable(reason: str) -> BackendUnavailableError:
+    """Make the error."""
+    return BackendUnavailableError(
+        f"no process can be started: {reason}", backend="subprocess", reason=reason
+    )
+
+
+def check_method(method: str) -> None:
+    """Check that a start method can be used in this process, as far as that can be told.
+
+    Raises:
+        BackendUnavailableError: it cannot.
+    """
+    forks = method == "fork"
+    library = patched("thread") if forks else patched("socket") if method == "forkserver" else None
+    if library and forks:
+        raise unavailable(f"a forked worker would inherit the threads of {library}; {_SPAWN}")
+    if library:
+        raise unavailable(f"the fork server cannot be used by the sockets of {library}; {_SPAWN}")
+    if forks and interpreters.inside():
+        raise unavailable("a subinterpreter cannot fork; use mp_context='spawn'")
+    if forks and interpreters.alive():
+        raise unavailable(
+            "a forked child crashes at once while any subinterpreter lives in the parent; close "
+            "the subinterpreters first, or use mp_context='forkserver' or 'spawn'"
+        )
+    path = _executable()  # a program that embeds Python may not know one
+    if not (forks or (os.path.isfile(path) and os.access(path, os.X_OK))):
+        raise unavailable(
+            f"there is no program at {path!r}, where sys.executable says that Python is; {_NAME_IT}"
+        )
+
+
+def _executable() -> str:
+    return os.fsdecode(spawn.get_executable() or "")
+
+
+def check_surroundings(error: OSError | EOFError) -> None:
+    """Say what this process lacks, if that is why none can be started by any method.
+
+    Raises:
+        BackendUnavailableError: that is why.
+    """
+    if isinstance(error, BlockingIOError):
+        raise unavailable(
+            "no more processes can be had (see ulimit -u, or the limit on pids of the container)"
+        ) from error
+    if isinstance(error, FileNotFoundError):
+        try:
+            os.getcwd()
+        except FileNotFoundError:
+            raise unavailable(
+                "the current directory was deleted; change to another one with os.chdir() first"
+            ) from error
+
+
+def check_spawned(error: OSError | EOFError) -> None:
+    """Say that what was started is perhaps no Python, if it did not wait for what it has to do.
+
+    Raises:
+        BackendUnavailableError: so it is.
+    """
+    if isinstance(error, BrokenPipeError):
+        raise unavailable(
+            f"{_executable()!r} has ended as soon as it was started, see above; if that is no "
+            f"Python, {_NAME_IT}"
+        ) from error
+
+
+def check_server(error: OSError | EOFError) -> None:
+    """Say why a fork server that was asked for does not serve, if that lies with the server.
+
+    Raises:
+        BackendUnavailableError: it does.
+    """
+    if isinstance(error, ChildProcessError):
+        reason = (
+            "the fork server is not a child of this process: it is that of the parent of this "
+            "forked process, or its end was seen by another part of the program; use "
+            "mp_context='spawn'"
+        )
+    elif isinstance(error, (ConnectionError, EOFError)):
+        reason = (
+            "the fork server has ended, see its traceback above. If that is of the main script, "
+            "which it imports: start workers below if __name__ == '__main__': only"
+        )
+    elif error.errno in _NOT_THE_SERVER:
+        return
+    else:
+        reason = f"the fork server cannot be reached ({error}); use mp_context='spawn'"
+    raise unavailable(reason) from error

@@ -1,0 +1,125 @@
+"""What the parent packs for a worker: the user's callables, and the state that they expect."""
+
+from __future__ import annotations
+
+import os
+import sys
+from itertools import count
+from typing import TYPE_CHECKING
+
+from .._payload import log_levels, warning_filters
+from .._payload.job import Job, Preparation
+from .._payload.worker_info import WorkerInfo
+from .callables import pack_anywhere, pack_call, refers_to_main
+from .main_module import main_module
+
+if TYPE_CHECKING:
+    from .._parent.options import Options
+    from .._payload.job import Call
+    from .._payload.shared import SharedCall
+
+
+def pack(
+    options: Options,
+    *,
+    in_process: bool = False,
+    within_start: bool = False,
+    remote: bool = False,
+    backend: str | None = None,
+    name: str | None = None,
+) -> Job:
+    """Make the job of a worker that shares nothing with this process.
+
+    Args:
+        options: what the user asked for.
+        in_process: whether the worker is an interpreter of this process. It then shares the
+            environment, which a fork server has as it was when that started; and it has to load
+            the main module itself, if the job refers to it, which multiprocessing does for the
+            processes that it starts. (Not where they have an environment of their own, which has
+            to be there before: see `with_main_hidden`.)
+        within_start: whether multiprocessing can carry the job to the process that it starts. It
+            then must do so if the call is a `SharedCall`.
+        remote: whether the worker may be on another machine. It then has an environment of its own,
+            and no main module that it could import.
+        backend: name of the backend; default: what the user asked for.
+        name: the worker's name; default: the user's, or a new one.
+
+    Raises:
+        NotPicklableError: ``fn`` or an initializer cannot be pickled.
+    """
+    main_name, path = main_module()
+    pack_it = pack_call if within_start else pack_anywhere
+    call = pack_it(options, main_importable=bool(main_name or path) and not remote)
+    loads_main = (in_process or options.env is not None) and not remote
+    if not (loads_main and (options.sends_inputs or refers_to_main(call))):
+        main_name = path = None
+    preparation = Preparation(
+        argv=[str(each) for each in sys.argv],
+        warning_filters=warning_filters.flatten(),
+        recursion_limit=sys.getrecursionlimit(),
+        int_max_str_digits=getattr(sys, "get_int_max_str_digits", lambda: None)(),
+        environment=None if in_process or remote else dict(os.environ),
+        main_name=main_name,
+        main_path=path,
+        multiprocessing=_of_multiprocessing() if in_process else None,
+    )
+    return job_of(
+        options,
+        call,
+        preparation,
+        backend=backend or options.backend,
+        name=name or name_of(options),
+    )
+
+
+def _of_multiprocessing() -> tuple[bytes, int | None] | None:
+    """Return what multiprocessing gives to each process that it starts, if it is in use here."""
+    if "multiprocessing.process" not in sys.modules:
+        return None
+    from multiprocessing.process import current_process  # another thread may be just at it
+
+    tracker: int | None = None
+    if "multiprocessing.resource_tracker" in sys.modules:
+        from multiprocessing import resource_tracker
+
+        if "multiprocessing.shared_memory" in sys.modules:
+            resource_tracker.ensure_running()
+        tracker = vars(getattr(resource_tracker, "_resource_tracker"))["_fd"]  # noqa: B009
+    return bytes(current_process().authkey), tracker
+
+
+def inherit(options: Options, *, backend: str, name: str) -> Job:
+    """Make the job of a worker that is a copy of this process."""
+    call = (options.fn, options.initializers, options.finalizers)
+    return job_of(options, call, None, backend=backend, name=name)
+
+
+def job_of(
+    options: Options,
+    call: bytes | Call | SharedCall,
+    preparation: Preparation | None,
+    *,
+    backend: str,
+    name: str,
+) -> Job:
+    """Put a job together."""
+    info = WorkerInfo(backend, name, options.worker_index, options.worker_count, options.seed, 0)
+    return Job(
+        call,
+        preparation,
+        options.buffer_size,
+        options.buffer_bytes,
+        info=info.fields(),
+        environment=None if options.env is None else dict(options.env),
+        finalizer_seconds=options.shutdown_timeout / 2,
+        forward_logs=options.forward_logs,
+        log_levels=log_levels.flatten() if options.forward_logs else None,
+    )
+
+
+def name_of(options: Options) -> str:
+    """Return the name of a new worker."""
+    return options.name or f"farside-worker-{next(_numbers)}"
+
+
+_numbers = count(1)

@@ -1,0 +1,57 @@
+"""The worker, as Ray has it: an actor whose calls carry frames.
+
+The parent keeps a few calls of `Actor.pull` under way, which return frames. Commands come by
+`Actor.push`, which runs beside everything else. The user's code runs in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from ..._payload import worker_info
+from ..._worker.serve import serve
+from .worker_link import ActorLink
+
+if TYPE_CHECKING:
+    from .messages import Reply, Words
+
+
+class Actor:
+    """A worker, as Ray holds it.
+
+    Args:
+        job: the worker's job, pickled.
+    """
+
+    def __init__(self, job: bytes) -> None:
+        self._link = ActorLink()
+        self._problem: str | None = None
+        worker_info.claim()
+        # A daemon: Ray ends the process, whatever the user's code does.
+        thread = threading.Thread(target=self._run, args=(job,), name="farside-worker", daemon=True)
+        thread.start()
+
+    def pull(self, words: Words) -> Reply:
+        """Return the frames that come next; wait for them."""
+        self._link.tell(words)
+        return self._link.take()
+
+    def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
+        """Take commands."""
+        self._link.push(number, words, commands)
+
+    def watch(self) -> str | None:
+        """Wait until all is over; return what is odd about the worker's end."""
+        self._link.done.wait()
+        return self._problem
+
+    def _run(self, job: bytes) -> None:
+        try:
+            serve(self._link, job)
+        except SystemExit:
+            pass  # raised by the listener when everything was over already
+        except BaseException as error:
+            self._problem = f"its thread has failed ({type(error).__name__}: {error})"
+        finally:
+            self._link.end()

@@ -1,0 +1,199 @@
+"""Connects to a cluster, and starts workers there."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from ..._payload import pickling
+from ..._payload.one_line import one_line
+from ..._system.signals import defer_sigint
+from ...errors import BackendUnavailableError
+from .. import live_workers, preparation
+from ..base import Availability, Backend, Capabilities, ExitStatus, Worker
+from .calls import ActorCalls, ray
+from .link import CallLink
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from concurrent.futures import Future
+
+    from ..._parent.options import Options
+
+_OF_ACTOR = (
+    "num_cpus",
+    "num_gpus",
+    "memory",
+    "resources",
+    "accelerator_type",
+    "label_selector",
+    "scheduling_strategy",
+    "runtime_env",
+)
+"""What Ray is told of each actor."""
+
+_OF_CONNECTION = ("address", "namespace")
+"""What Ray is told when it is not connected."""
+
+_CONNECT = "call ray.init() first, or pass backend_options={'address': 'auto'}, or set RAY_ADDRESS"
+
+
+class RayBackend(Backend):
+    """Starts actors of a Ray cluster."""
+
+    name = "ray"
+    capabilities = Capabilities(killable=True, own_environment=True, remote=True)
+
+    @classmethod
+    def availability(cls) -> Availability:
+        return cls.availability_with({})
+
+    @classmethod
+    def availability_with(cls, options: Mapping[str, Any]) -> Availability:
+        if sys.platform == "win32":
+            return Availability(usable=False, reason="Windows is not supported yet")
+        if find_spec("ray") is None:
+            return Availability(usable=False, reason="Ray is missing; pip install 'farside[ray]'")
+        imported = sys.modules.get("ray")  # where it is not imported, nobody has connected
+        if imported is not None and imported.is_initialized():
+            return Availability(usable=True, reason=f"Ray {imported.__version__}, connected")
+        if options.get("address") or os.environ.get("RAY_ADDRESS"):
+            return Availability(usable=True, reason="Ray, which connects when it is used")
+        return Availability(usable=False, reason=f"Ray is not connected; {_CONNECT}")
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        known = (*_OF_ACTOR, *_OF_CONNECTION)
+        for name, value in options.items():
+            if name not in known:
+                raise ValueError(
+                    f"backend_options has {name!r}: {value!r}, which backend='ray' does not take; "
+                    f"it takes {', '.join(known)}"
+                )
+
+    def launch(self, options: Options) -> RayWorker:
+        given = options.backend_options
+        _connect({name: given[name] for name in _OF_CONNECTION if given.get(name) is not None})
+        name = preparation.name_of(options)
+        job = preparation.pack(options, remote=True, backend=self.name, name=name)
+        body = b"".join(pickling.dumps_plain(tuple(job)))
+        of_actor = {"num_cpus": 1, **{each: given[each] for each in _OF_ACTOR if each in given}}
+        try:
+            return defer_sigint(lambda: RayWorker(ActorCalls(body, of_actor)))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"backend_options={dict(given)!r} is refused by Ray: {one_line(error)}"
+            ) from error
+
+
+def _connect(how: dict[str, Any]) -> None:
+    """Connect to a cluster that runs, unless this process is connected."""
+    module = ray()
+    if module.util.client.ray.is_connected():
+        raise _unavailable(
+            "this process is a Ray client (ray://), which cannot be told when calls return; run "
+            "it on a machine of the cluster, as a job for example"
+        )
+    if module.is_initialized():
+        return
+    how = {"address": os.environ.get("RAY_ADDRESS", "auto"), **how}
+    if how["address"] == "local":
+        raise _unavailable(
+            "address='local' would start a cluster; call ray.init() yourself to start one"
+        )
+    if str(how["address"]).startswith("ray://"):
+        raise _unavailable(
+            f"address={how['address']!r} is for a Ray client, which cannot be told when calls "
+            "return; run this process on a machine of the cluster, with address='auto'"
+        )
+    try:
+        module.init(**how)
+    except Exception as error:  # Ray has many
+        raise _unavailable(
+            f"there is no cluster at address={how['address']!r} ({one_line(error)}); start one "
+            "with `ray start --head`, or call ray.init() for one on this machine"
+        ) from error
+
+
+def _unavailable(reason: str) -> BackendUnavailableError:
+    return BackendUnavailableError(
+        f"no worker can be started on Ray: {reason}", backend="ray", reason=reason
+    )
+
+
+class RayWorker(Worker):
+    """A worker that is an actor."""
+
+    link: CallLink
+
+    def __init__(self, calls: ActorCalls) -> None:
+        self.link = CallLink(calls)
+        self._calls = calls
+        self._owner = os.getpid()
+        self._ended = threading.Event()
+        live_workers.track(self)
+        calls.watched.add_done_callback(self._take_end)
+
+    def _take_end(self, _: Future[str | None]) -> None:
+        self._calls.release()
+        self._ended.set()
+
+    @property
+    def label(self) -> str:
+        who = self.link.who
+        return "an actor not started yet" if who is None else f"pid {who[0]} on {who[1]}"
+
+    def wait(self, timeout: float) -> bool:
+        if os.getpid() != self._owner:
+            return True  # a forked child has no workers
+        ended = self._calls.lost(certain=True) or self._ended.wait(max(0.0, timeout))
+        if ended:
+            live_workers.forget(self)
+        return ended
+
+    def terminate(self) -> bool:
+        return False  # Ray knows no such signal
+
+    def kill(self) -> bool:
+        if not self.wait(0):
+            self._calls.kill()
+        return True
+
+    def disown(self) -> None:
+        _foreign.append(self)  # its end would tell Ray, none of whose threads are here
+
+    def exit_status(self) -> ExitStatus:
+        if self._calls.lost(certain=True):
+            return ExitStatus("this process has left the cluster (ray.shutdown() was called?)")
+        watched = self._calls.watched
+        if not self.wait(_TOLD_SECONDS):
+            self.kill()
+            failure = self.link.failure
+            return ExitStatus(f"a call of it has failed ({_why(failure)}), and it was killed")
+        error = watched.exception()
+        if error is not None:
+            return ExitStatus(f"its actor has died: {_why(error)}")
+        return ExitStatus(watched.result() or "it ended without a word")
+
+
+_TOLD_SECONDS = 5.0
+"""How long Ray may take to tell one call of a death after it has told another."""
+
+_foreign: list[RayWorker] = []
+"""Workers of the process that this one was forked from."""
+
+
+def _why(error: BaseException | None) -> str:
+    """Say what Ray says, without what it says of every death, and without colors."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    if "No module named 'farside'" in text:
+        return (
+            "farside is not installed there; install it on each machine of the cluster, or let a "
+            "runtime_env do so: backend_options={'runtime_env': {'pip': ['farside']}}"
+        )
+    text = text.partition("Some common causes include")[0]
+    return " ".join(text.rpartition("The actor is dead because ")[2].split())

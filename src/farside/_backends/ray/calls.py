@@ -1,0 +1,85 @@
+"""Calls of an actor, by what Ray's documentation has."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from .actor import Actor
+from .link import PULLS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from concurrent.futures import Future
+
+    from .messages import Reply, Words
+
+
+def ray() -> Any:
+    """Import Ray, which takes a second or two."""
+    import ray as imported
+
+    return imported
+
+
+def session() -> tuple[str, str]:
+    """Tell to which cluster this process is connected, and for which time."""
+    context = ray().get_runtime_context()
+    return str(context.gcs_address), str(context.get_job_id())
+
+
+@cache
+def _actor_class() -> Any:
+    # Commands are heard while a call waits for frames, and while user code runs.
+    return ray().remote(concurrency_groups={"commands": 1, "watch": 1})(Actor)
+
+
+class ActorCalls:
+    """Starts an actor and calls it; no call ever waits.
+
+    Args:
+        job: what `Actor` is given.
+        options: those of the actor, as Ray has them.
+
+    Attributes:
+        watched: is done when the worker has ended.
+    """
+
+    def __init__(self, job: bytes, options: Mapping[str, Any]) -> None:
+        self._session = session()
+        self._certainly_lost = False
+        self._is_initialized = ray().is_initialized
+        self._actor: Any = (
+            _actor_class()
+            .options(max_restarts=0, max_task_retries=0, max_concurrency=PULLS, **options)
+            .remote(job)
+        )
+        self._pull = self._actor.pull
+        self._push = self._actor.push.options(concurrency_group="commands")
+        watch = self._actor.watch.options(concurrency_group="watch")
+        self.watched: Future[str | None] = watch.remote().future()
+
+    def pull(self, words: Words) -> Future[Reply] | None:
+        pull = self._pull  # `release` may come in between
+        return None if pull is None else pull.remote(words).future()
+
+    def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
+        push = self._push
+        if push is not None:
+            push.remote(number, words, commands)
+
+    def lost(self, *, certain: bool = False) -> bool:
+        if certain and not self._certainly_lost and self._is_initialized():
+            self._certainly_lost = session() != self._session
+        # A call would connect to a cluster again, or even start one.
+        return self._certainly_lost or not self._is_initialized()
+
+    def kill(self) -> None:
+        """End the process of the actor."""
+        actor = self._actor
+        if actor is not None and not self.lost(certain=True):
+            ray().kill(actor, no_restart=True)
+
+    def release(self) -> None:
+        """Let the actor go, which has ended: so its process ends, and its resources are free."""
+        self._actor = self._pull = self._push = None

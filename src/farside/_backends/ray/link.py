@@ -1,0 +1,249 @@
+"""The parent's side of the link: frames by calls of the actor."""
+
+from __future__ import annotations
+
+import threading
+from itertools import count
+from typing import TYPE_CHECKING, Protocol
+
+from ..._link.base import Gauges, Link
+from ..._link.frames import Frame
+from ..._system.descriptors import Wakeup
+from ..._system.signals import defer_sigint, with_lock
+from ...errors import LinkClosedError
+from .messages import Words
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Sequence
+    from concurrent.futures import Future
+    from typing import Any
+
+    from ..._memory.parts import Part
+    from .messages import Reply
+
+PULLS = 4
+"""How many calls are under way: one waits in the actor, one is on its way there, one comes back,
+and one is being read."""
+
+_CLOSED = "this side was closed"
+
+
+class Calls(Protocol):
+    """What calls the actor."""
+
+    def pull(self, words: Words) -> Future[Reply] | None:
+        """Call `Actor.pull`; None: the worker has ended, and earlier calls bring all."""
+
+    def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
+        """Call `Actor.push`."""
+
+    def lost(self, *, certain: bool = False) -> bool:
+        """Tell whether no call can be made any more, since this process has left the cluster.
+
+        Args:
+            certain: whether to find out too if it has joined one again, which takes longer.
+        """
+
+
+class CallLink(Link):
+    """The parent's side of the link.
+
+    Args:
+        calls: what calls the actor.
+
+    Attributes:
+        who: the process of the worker, and its machine; None: not known yet.
+        failure: why calls have failed.
+    """
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._wakeup = Wakeup()
+        self._pulls: list[Future[Reply]] = []
+        self._replies: dict[int, Reply] = {}
+        self._next = 0  # the number of the reply that is read next
+        self._pushes, self._words = count(), count()
+        self._epoch = self._total = self._revoked = self._state = 0
+        self._wish: tuple[int, int] | None = None  # for which total of which pass it waits
+        self._heard = -1  # the number of the reply that told it
+        self._hearing = threading.RLock()
+        self._granted: tuple[int, int] | None = None  # the latest of these that was reached
+        self._waited = 0.0
+        self._last = False
+        self.who: tuple[int, str] | None = None
+        self.failure: BaseException | None = None
+        self._pull_more()
+
+    def _pull(self) -> None:
+        future = self._calls.pull(self._tell())
+        if future is not None:
+            self._pulls.append(future)
+            future.add_done_callback(self._arrive)
+
+    def _arrive(self, future: Future[Reply]) -> None:
+        """Take note of what cannot wait until somebody reads; this runs in a thread of Ray's."""
+        if future.exception() is not None:
+            self._wakeup.set()
+            return
+        reply = future.result()
+        with_lock(self._hearing, lambda: self._hear(reply))
+        self._grant()
+        if reply.number == self._next:  # else it is read after others, or was read just now
+            self._wakeup.set()
+
+    def _hear(self, reply: Reply) -> None:
+        """Take note of what the worker waits for, unless a later reply has told that."""
+        if reply.number > self._heard:
+            self._heard = reply.number
+            # What was granted just now, the worker may not have known yet.
+            self._wish = None if reply.wish == self._granted else reply.wish
+
+    def _push(self, commands: list[tuple[int, int, bytes]]) -> None:
+        # Ctrl-C in between would leave a gap, and the actor would wait for what is missing.
+        defer_sigint(lambda: self._calls.push(next(self._pushes), self._tell(), commands))
+
+    def _tell(self) -> Words:
+        return Words(next(self._words), self._epoch, self._total, self._revoked, self._state)
+
+    # Frames ---------------------------------------------------------------------------------
+
+    def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> bool:
+        if self._state > 1:
+            raise LinkClosedError(_CLOSED)
+        if self.failure is not None or self._last or self._calls.lost():
+            raise LinkClosedError("the worker is gone")
+        self._push([(kind, epoch, b"".join(parts))])
+        return True
+
+    def flush(self) -> None:
+        pass  # what was sent is on its way
+
+    def read(self, into: deque[Frame]) -> bool:
+        if self._state:
+            raise LinkClosedError(_CLOSED)
+        if not self._has_reply():
+            self._wakeup.clear()
+            if not self._has_reply():
+                self._check_end()
+                return False
+        reply = self._replies.pop(self._next)
+        self._next += 1
+        into.extend(
+            Frame(kind, epoch, _joined(parts), items) for kind, epoch, items, parts in reply.frames
+        )
+        self._take_note(reply)
+        if not (self._has_reply() or self._is_over()):
+            self._wakeup.clear()
+        if self._has_reply() or self._is_over():  # again: it may have come just before
+            self._wakeup.set()
+        if not (reply.frames or self._has_reply()):
+            self._check_end()
+        return bool(reply.frames)
+
+    def _take_note(self, reply: Reply) -> None:
+        self.who, self._waited = reply.who, reply.waited
+        if reply.last:  # so are all that come after it
+            self._last = True
+            self._pulls.clear()
+            self._replies.clear()
+        # A worker that waits sends nothing; the call that lets it go on is the next that is made.
+        if self._wish is None or not self._pulls:
+            self._pull_more()
+
+    def _has_reply(self) -> bool:
+        for future in [each for each in self._pulls if each.done()]:
+            self._pulls.remove(future)
+            error = future.exception()
+            if error is not None:
+                self.failure = self.failure or error
+            else:
+                reply = future.result()
+                self._replies[reply.number] = reply
+        return self._next in self._replies
+
+    def _is_over(self) -> bool:
+        """Tell whether nothing comes any more."""
+        failed = self.failure is not None and not self._pulls
+        return self._last or failed or self._calls.lost()
+
+    def _check_end(self) -> None:
+        if self._is_over():
+            self._wakeup.set()
+            raise LinkClosedError("the worker has ended")
+
+    def filenos(self) -> tuple[int, ...]:
+        return () if self._wakeup.closed else (self._wakeup.fileno(),)
+
+    def room_fileno(self) -> int:
+        raise NotImplementedError  # there is always room
+
+    def notice(self, fd: int) -> None:
+        pass
+
+    def watch(self, sentinel: int) -> None:
+        raise NotImplementedError  # calls fail when the actor has died
+
+    # Beside the frames ----------------------------------------------------------------------
+
+    def tell_waiting(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
+        # The actor goes by its calls. But calls that are under way when this process leaves the
+        # cluster never come back, so whoever waits looks for that from time to time.
+        if on and self._calls.lost(certain=True):
+            self._wakeup.set()
+
+    def acknowledge(self, epoch: int, total: int) -> None:
+        self._epoch, self._total = epoch, total
+        if self._wish is not None:
+            self._grant()
+
+    def _grant(self) -> None:
+        """Let a worker go on that waits for what was taken: other calls come too late."""
+        wish = self._wish
+        if wish is not None and wish[0] == self._epoch and wish[1] <= self._total:
+            self._wish, self._granted = None, wish
+            if not self._pull_more():
+                self._push_words()
+
+    def _pull_more(self) -> bool:
+        """Make as many calls as are missing; tell whether there were any."""
+        missing = PULLS - len(self._pulls) - len(self._replies)
+        if missing <= 0 or self._state or self._is_over():
+            return False
+        for _ in range(missing):
+            self._pull()
+        return True
+
+    def revoke(self, epoch: int) -> None:
+        self._revoked = epoch
+        self._push_words()
+
+    def _push_words(self) -> None:
+        if self._state < 2 and not self._calls.lost():  # noqa: PLR2004  all of it is closed
+            self._push([])
+
+    def gauges(self) -> Gauges:
+        return Gauges(worker_waited=self._waited)
+
+    # The end --------------------------------------------------------------------------------
+
+    def close_reading(self) -> None:
+        self._close(1)
+
+    def close(self) -> None:
+        self._close(2)
+
+    def _close(self, state: int) -> None:
+        before, self._state = self._state, max(self._state, state)
+        if before < state and not self._calls.lost():
+            self._push([])
+        self._wakeup.close()
+        self._pulls.clear()
+        self._replies.clear()
+
+
+def _joined(parts: list[Any]) -> bytes | bytearray:
+    """Put a body together; what Ray holds is only read, and items are to be written to."""
+    if len(parts) == 1 and type(parts[0]) is bytes:
+        return parts[0]
+    return bytearray().join(parts)

@@ -1,0 +1,249 @@
+"""The worker's side of the link: what calls of the actor bring, and what they return.
+
+Each call brings news down as it begins. Then it waits, and returns frames: at once what is urgent,
+and items when there are many of them, or when the call before has returned a moment ago.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+from collections import deque
+from queue import SimpleQueue
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any
+
+from ..._link.base import WorkerLink
+from ..._link.control import COMMAND_CAME, PARENT_WAITS
+from ..._link.frames import Frame
+from ..._link.stopwatch import Stopwatch
+from ..._memory.parts import size
+from ..._system.signals import with_lock
+from ...errors import LinkClosedError
+from .messages import Reply, Words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..._memory.parts import Part, Ref
+
+REPLY_BYTES = 1 << 22
+"""A call returns no more frames than reach this size together. With a quarter of it, arrays of 100
+kB to 1 MB take twice the time: it is calls, and objects in Ray's store, that cost."""
+
+_PAUSE_SECONDS = 0.002
+"""Items wait so long, at most, for others to return with. A call costs either side some 0.2 ms."""
+
+_BESIDE_BYTES = 1 << 16
+"""From here on, Ray moves the contents of a part without copying them once more."""
+
+_BACKLOG_BYTES = 1 << 20
+"""How much may wait before log records do not go with it any more."""
+
+_NOBODY = "the parent does not receive any more"
+
+
+class _Bell:
+    """Wakes the one thread that waits for it. No exception from outside leaves it half rung."""
+
+    def __init__(self) -> None:
+        self._silent = threading.Lock()
+        self._silent.acquire()
+
+    def ring(self) -> None:
+        try:
+            self._silent.release()
+        except RuntimeError:
+            pass  # it was rung already
+
+    def wait(self, seconds: float = -1) -> None:
+        self._silent.acquire(timeout=seconds)
+
+
+class ActorLink(WorkerLink):
+    """The worker's side of the link."""
+
+    def __init__(self) -> None:
+        self.arena = None
+        self._attention = memoryview(bytearray(8))
+        self.attention: Sequence[int] = self._attention.cast("Q")
+        self._up: deque[tuple[Frame, Sequence[Part], int]] = deque()
+        self._waiting = 0  # bytes that wait
+        self._urgent = False
+        self._lock = threading.RLock()  # a finalizer may send in the middle of anything
+        self._due = _Bell()
+        self._turn = threading.Lock()  # one call waits at a time
+        self._replies = 0
+        self._replied = 0.0  # when the latest call returned
+        self._down: SimpleQueue[Frame | None] = SimpleQueue()
+        self._pushing = threading.Lock()
+        self._next = 0  # the number of the commands that come next
+        self._early: dict[int, tuple[Words, list[tuple[int, int, bytes]]]] = {}
+        self._words = Words()
+        self._told = threading.Lock()
+        self._wish: tuple[int, int] | None = None
+        self._granted = _Bell()
+        self._waits = Stopwatch()
+        self._retired = self._over = False
+        self.done = threading.Event()  # the worker has ended, and nobody wants what it has sent
+
+    def tell(self, words: Words) -> None:
+        """Take in what the parent tells; calls may overtake each other."""
+        with self._told:
+            if words.number < self._words.number:
+                return
+            before, self._words = self._words, words
+        self._granted.ring()
+        if words.closed > before.closed:
+            self._due.ring()
+            if words.closed > 1:
+                self._down.put(None)
+            self._look_whether_done()
+
+    def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
+        """Take commands, in the order of their numbers; calls may overtake each other."""
+        with self._pushing:
+            self._early[number] = words, commands
+            while (due := self._early.pop(self._next, None)) is not None:
+                self._next += 1
+                for kind, epoch, body in due[1]:
+                    self._down.put(Frame(kind, epoch, body))
+                self.tell(due[0])
+
+    def take(self) -> Reply:
+        """Wait until a call shall return, and make what it returns."""
+        with self._turn:
+            while not self._is_due():
+                pause = self._replied + _PAUSE_SECONDS - monotonic()
+                if pause > 0:
+                    self._due.wait(pause)
+                    continue
+                self._attention[PARENT_WAITS] = 1
+                if not self._is_due():  # a frame may have come just before
+                    self._due.wait()
+            return with_lock(self._lock, self._reply)
+
+    def _is_due(self) -> bool:
+        if self._urgent or self._over or self._words.closed or self._waiting >= REPLY_BYTES:
+            return True
+        return bool(self._up) and monotonic() >= self._replied + _PAUSE_SECONDS
+
+    def _reply(self) -> Reply:
+        frames, nbytes = [], 0
+        # First: what becomes urgent from now on is seen below, or by the next call.
+        urgent, self._urgent = self._urgent, False
+        while self._up and nbytes < REPLY_BYTES:
+            frame, parts, length = self._up.popleft()
+            frames.append((frame.kind, frame.epoch, frame.items, _beside(parts, length)))
+            nbytes += length
+        self._waiting -= nbytes
+        if urgent and self._up:
+            self._urgent = True
+        number, self._replies = self._replies, self._replies + 1
+        self._replied = monotonic()
+        last = bool(self._words.closed) or (self._over and not self._up)
+        self._look_whether_done()
+        who = os.getpid(), os.uname().nodename
+        return Reply(number, frames, self._wish, self._waits.seconds(), last, who)
+
+    def end(self) -> None:
+        """Say that the worker has ended: nothing comes any more, and nobody listens."""
+        self._over = True
+        self._due.ring()
+        self._down.put(None)  # else the listener would keep the process, whose cluster may be gone
+        self._look_whether_done()
+
+    def _look_whether_done(self) -> None:
+        if self._over and (self._words.closed or not self._up):
+            self.done.set()
+
+    def send(
+        self,
+        kind: int,
+        epoch: int,
+        parts: Sequence[Part] = (),
+        *,
+        count: int = 0,
+        refs: Sequence[Ref] = (),
+        wait: bool = True,  # noqa: ARG002  credit is what limits how much waits
+    ) -> bool:
+        assert not refs  # there is no arena
+        self._add(Frame(kind, epoch, b"", count), parts, urgent=not count)
+        return True
+
+    def post(self, kind: int, epoch: int, parts: Sequence[Part], patience: float) -> bool:
+        deadline = monotonic() + patience
+        while self._waiting > _BACKLOG_BYTES and not self._words.closed:
+            if monotonic() >= deadline:
+                raise BlockingIOError
+            sleep(_PAUSE_SECONDS)
+        self._add(Frame(kind, epoch, b"", 0), parts, urgent=False)
+        return True
+
+    def _add(self, frame: Frame, parts: Sequence[Part], *, urgent: bool) -> None:
+        def add() -> None:
+            if self._retired or self._over or self._words.closed:
+                raise LinkClosedError(_NOBODY)
+            length = size(parts)
+            self._up.append((frame, parts, length))
+            self._waiting += length
+            self._urgent = self._urgent or urgent
+            waited_for, self._attention[PARENT_WAITS] = self._attention[PARENT_WAITS], 0
+            if waited_for or self._urgent or self._waiting >= REPLY_BYTES:
+                self._due.ring()
+
+        with_lock(self._lock, add)
+
+    def flush(self) -> None:
+        if self._words.closed:
+            raise LinkClosedError(_NOBODY)
+
+    def retire(self) -> None:
+        self._retired = True
+
+    def receive(self, into: deque[Frame]) -> None:
+        frame = self._down.get()
+        if frame is None:
+            self._down.put(None)
+            raise LinkClosedError("the parent is gone")
+        into.append(frame)
+
+    def alert(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
+        self._attention[COMMAND_CAME] = on
+
+    def parent_waits(self) -> bool:
+        return self._attention[PARENT_WAITS] != 0
+
+    def acknowledged(self, epoch: int) -> int:
+        words = self._words
+        return words.total if words.epoch == epoch else 0
+
+    def wait_for_credit(self, epoch: int, total: int) -> bool:
+        self._waits.begin()
+        try:
+            while True:
+                words = self._words
+                if words.revoked >= epoch or words.closed:
+                    return False
+                if self.acknowledged(epoch) >= total:
+                    return True
+                if self._wish is None:
+                    self._wish = epoch, total
+                    self._urgent = True  # the parent has to know
+                    self._due.ring()
+                self._granted.wait()
+        finally:
+            self._wish = None
+            self._waits.end()
+
+
+def _beside(parts: Sequence[Part], length: int) -> list[Any]:
+    """Return parts as Ray moves them best: what is small in one, what is large by itself."""
+    if length < _BESIDE_BYTES:
+        return [b"".join(parts)]
+    large = [memoryview(part).nbytes >= _BESIDE_BYTES for part in parts]
+    return [
+        pickle.PickleBuffer(part) if alone else bytes(part)
+        for part, alone in zip(parts, large, strict=True)
+    ]

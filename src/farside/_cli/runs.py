@@ -1,0 +1,60 @@
+"""A factory on each backend: measured, and printed as it comes. Of ``doctor`` and ``bench``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import output
+from .probe import ask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+LABELS = {None: "without a worker", "subprocess": "subprocess", "subinterpreter": "subinterpreter"}
+
+LEGEND = "time: █ waiting for the worker, ▒ taking its items"
+
+
+def measure(
+    factories: Iterable[tuple[str, str, str | None]],
+    title: str,
+    *,
+    seconds: float,
+    limit: float,
+    quiet: bool,
+) -> Iterator[dict[str, Any]]:
+    """Measure factories, and yield what was found, one after the other.
+
+    Args:
+        factories: for each what to call it, its name, and the backend; None for no worker.
+        title: of the table.
+        seconds: how long each measurement takes.
+        limit: how long each may take beside that.
+        quiet: print no table.
+    """
+    todo = list(factories)
+    wide = max(len(label) for label, _, _ in todo)
+    columns = [("", wide), ("start", -7), ("items/s", -7), ("bytes/s", -7), ("time", 10)]
+    made = output.Table(title, columns, quiet=quiet)
+    for label, factory, backend in todo:
+        request = {"kind": "run", "factory": factory, "backend": backend, "seconds": seconds}
+        with output.step(f"measure: {label}", limit + seconds):
+            told = ask(request, limit + seconds)
+        made.row(label, *_cells(told))
+        yield told
+    made.row("", LEGEND, style="dim")
+    made.end()
+
+
+def _cells(told: dict[str, Any]) -> tuple[str, ...]:
+    if "items" not in told:
+        return (told.get("reason") or told["error"],)
+    seconds, waited = told["seconds"], told.get("waited")
+    start = f"{told['startup'] * 1000:.0f} ms"
+    items = f"{told['items']:,} item{'s' * (told['items'] != 1)} in {seconds:.1f} s"
+    rate = output.number(told["items"] / seconds)
+    if waited is None:
+        return start, rate, "", "", items
+    share = min(1.0, waited / seconds)
+    picture = output.bar([(share, "█"), (1 - share, "▒")])
+    return start, rate, output.number(told["nbytes"] / seconds), picture, items

@@ -1,0 +1,263 @@
+"""The interface of a link: what every kind of it must offer to each side.
+
+A link is two one-way streams of frames: commands go down, statuses and items come up. Beside
+them, each side can tell what the other may want to know while it works: how many items were taken,
+whether somebody waits. When one side is gone, the other gets `LinkClosedError`, at once and in
+whatever it does.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import namedtuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Sequence
+    from typing import Any, NamedTuple
+
+    from .._memory.arena import Arena
+    from .._memory.parts import Part, Ref
+    from .frames import Frame
+
+    class Gauges(NamedTuple):
+        """What a link knows of the traffic on it.
+
+        Seconds for which the worker has waited for the parent; bytes that were sent and not
+        received; bytes of the arena in use, now and at most; blocks of it that were copied.
+        """
+
+        worker_waited: float = 0.0
+        unread: int = 0
+        arena_used: int = 0
+        arena_peak: int = 0
+        copies: int = 0
+
+else:
+    Gauges = namedtuple(
+        "Gauges",
+        ["worker_waited", "unread", "arena_used", "arena_peak", "copies"],
+        defaults=(0.0, 0, 0, 0, 0),
+    )
+
+
+class Link(ABC):
+    """The parent's end. It never blocks, and knows no state.
+
+    One thread at a time reads; any thread may do the rest. Whoever waits polls `filenos`, gives
+    `notice` what became readable, and then reads.
+
+    Attributes:
+        arena: memory for large contents on their way down, or None.
+        streaming: whether what came last looks like items of which many come at a time. Such a
+            worker had better not be told at once that somebody waits: it would send each by itself.
+        congested: whether commands wait for room: then `room_fileno` has to be waited for too.
+        idle: of a worker in the thread that reads, whether it has nothing to do.
+    """
+
+    arena: Arena | None = None
+    streaming: bool = False
+    congested: bool = False
+    idle: bool = False
+
+    # Frames ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> bool:
+        """Send a frame down. What finds no room is kept, in order, until `flush`.
+
+        A link with an `arena` takes `refs` too: the blocks of it that belong to the frame.
+
+        Returns:
+            Whether nothing is kept.
+
+        Raises:
+            LinkClosedError: the worker is gone, or this side is closed.
+        """
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Send of what is kept as much as there is room for.
+
+        A worker that is gone is no error here: reading tells.
+        """
+
+    @abstractmethod
+    def read(self, into: deque[Frame]) -> bool:
+        """Append the frames that are there; tell whether a frame was complete.
+
+        A large frame may take several calls, so that none takes long.
+
+        Raises:
+            LinkClosedError: the worker is gone and all that it sent was read, or this side is
+                closed.
+            ProtocolError: what came is no frame.
+        """
+
+    @abstractmethod
+    def filenos(self) -> Sequence[int]:
+        """Return the file descriptors that become readable when there may be something to read.
+
+        They stay readable while something is left to read. None at all: the worker goes on when it
+        is read from, in the thread that reads; or the way up is closed.
+        """
+
+    @abstractmethod
+    def room_fileno(self) -> int:
+        """Return the file descriptor that becomes writable when there is room for commands."""
+
+    @abstractmethod
+    def notice(self, fd: int) -> None:
+        """Take in that one of the descriptors has become readable."""
+
+    @abstractmethod
+    def watch(self, sentinel: int) -> None:
+        """Take a file descriptor that becomes readable for the end of the worker; duplicate it.
+
+        Needed beside the end of the stream, since a child of the worker may hold that open.
+        """
+
+    # Beside the frames ----------------------------------------------------------------------
+
+    @abstractmethod
+    def tell_waiting(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
+        """Tell the worker whether somebody waits: then it sends each item as soon as it is made."""
+
+    @abstractmethod
+    def acknowledge(self, epoch: int, total: int) -> None:
+        """Tell the worker how many items of a pass were taken so far.
+
+        A worker that is gone is no error here, nor in `revoke`: reading tells.
+        """
+
+    @abstractmethod
+    def revoke(self, epoch: int) -> None:
+        """Let the worker not wait for credit of a pass any more: a command was sent."""
+
+    def begun(self, epoch: int) -> tuple[int, float | None] | None:  # noqa: ARG002
+        """Return which input of a map the worker has begun in a pass, and since when it runs.
+
+        Returns:
+            Its index plus one, or 0; and the time of a monotonic clock, or None. None altogether:
+            that is not known.
+        """
+        return None
+
+    def gauges(self) -> Gauges:
+        """Return what is known of the worker's side; the last values, once closed."""
+        return Gauges()
+
+    # The end --------------------------------------------------------------------------------
+
+    @abstractmethod
+    def close_reading(self) -> None:
+        """Close the way up only, while nobody reads. A worker that is blocked in sending wakes up.
+
+        A command that waits for room would not be sent any more: then the way down is closed too.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close this end, once, while nobody reads."""
+
+
+class WorkerLink(ABC):
+    """The worker's side. One thread works, another listens for commands; any thread may send.
+
+    Attributes:
+        begun: two words for what `Link.begun` tells, or None.
+        attention: its only element is not 0 while the parent waits for items, and after `alert`.
+        arena: memory that the parent shares, or None.
+    """
+
+    attention: Sequence[int]
+    arena: Arena | None
+    begun: Any = None
+
+    @abstractmethod
+    def send(
+        self,
+        kind: int,
+        epoch: int,
+        parts: Sequence[Part] = (),
+        *,
+        count: int = 0,
+        refs: Sequence[Ref] = (),
+        wait: bool = True,
+    ) -> bool:
+        """Send a frame up.
+
+        Args:
+            kind: what it is.
+            epoch: the pass that it speaks of.
+            parts: its body.
+            count: how many items it carries.
+            refs: blocks of the arena that belong to it.
+            wait: for room; else what finds none waits in memory, as in `post`.
+
+        Returns:
+            Whether nothing waits. If something does, `flush` has to be called by and by.
+
+        Raises:
+            LinkClosedError: the parent does not receive any more.
+        """
+
+    @abstractmethod
+    def post(self, kind: int, epoch: int, parts: Sequence[Part], patience: float) -> bool:
+        """Send a frame up without waiting: what finds no room goes ahead of the next frame.
+
+        Args:
+            kind: what it is.
+            epoch: the pass that it speaks of.
+            parts: its body.
+            patience: seconds to wait for room when too much waits already.
+
+        Returns:
+            What `send` does.
+
+        Raises:
+            BlockingIOError: too much waits still; the frame is dropped.
+            LinkClosedError: the parent does not receive any more.
+        """
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Send what waits in memory; wait for the parent to make room.
+
+        Raises:
+            LinkClosedError: the parent does not receive any more.
+        """
+
+    @abstractmethod
+    def retire(self) -> None:
+        """Send nothing any more: whoever owns the stream is about to close it."""
+
+    @abstractmethod
+    def receive(self, into: deque[Frame]) -> None:
+        """Wait for frames and append them.
+
+        Raises:
+            LinkClosedError: the parent is gone.
+            ProtocolError: what came is no frame.
+        """
+
+    @abstractmethod
+    def alert(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
+        """Let `attention` ask for a look by itself, or not so any more."""
+
+    @abstractmethod
+    def parent_waits(self) -> bool:
+        """Tell whether the parent waits, and no frame was sent to it since it began to."""
+
+    @abstractmethod
+    def acknowledged(self, epoch: int) -> int:
+        """Return how many items of a pass were taken so far."""
+
+    @abstractmethod
+    def wait_for_credit(self, epoch: int, total: int) -> bool:
+        """Wait until so many items of a pass were taken.
+
+        Returns:
+            False when the wait is over because a command was sent, or the parent is gone.
+        """

@@ -1,0 +1,65 @@
+"""Words that the two sides leave for each other in shared memory. No I/O.
+
+A pipe is needed to wake somebody who waits; to tell somebody who is at work, a word in memory is
+enough, and costs no system call. Each word but ``ATTENTION`` has one writer, and is written at
+once. A worker that is about to wait says so in a word of its own, and then looks at what the parent
+took. The parent writes that word, and then looks whether anybody waits. Processors may delay a
+write behind a read that follows it, so that both overlook each other, though not for long. So the
+worker first waits for a millisecond only and looks again; by then it sees the parent's word.
+"""
+
+from __future__ import annotations
+
+ATTENTION = 0
+"""Non-zero while the worker should look up: one byte says that the parent waits for items, another
+that there may be a command."""
+
+ACKNOWLEDGED = 8
+"""From the parent: of which pass it takes items, and how many it has taken.
+
+See `acknowledged_word`."""
+
+REVOKED = 16
+"""From the parent: the latest pass for which it has sent a command that ends it."""
+
+WANTED = 24
+"""From the worker: the value of ``ACKNOWLEDGED`` that it waits for, or ``NOTHING``."""
+
+WORKER_WAITED = 32
+"""From the worker: how long it has waited for the parent to take items, or to make room for them
+(see `stopwatch`)."""
+
+# The words at 40 and 48 are those of `_memory.arena`.
+
+BEGUN = 56
+"""From the worker, where it runs inputs of a map: which one it has begun, and in the next word when
+(`time.monotonic_ns`; 0 while none runs).
+
+The former is made as `acknowledged_word` is, of the pass and the input's index, plus one."""
+
+PARENT_WAITS = 0
+COMMAND_CAME = 1
+"""Bytes of ``ATTENTION``. Single ones, so that writing one leaves the other alone. Both sides write
+the former: the parent sets it when it begins to wait, and the worker clears it when it sends
+something. Should it clear what was set again just now, the parent gets what is sent just now."""
+
+NOTHING = (1 << 64) - 1
+
+_COUNT_BITS = 44
+_COUNT = (1 << _COUNT_BITS) - 1
+_EPOCH = (1 << 64 - _COUNT_BITS) - 1
+
+
+def acknowledged_word(epoch: int, total: int) -> int:
+    """Put a pass and a number of its items into one word.
+
+    Example:
+        >>> total_of(acknowledged_word(3, 7), 3), total_of(acknowledged_word(3, 7), 4)
+        (7, 0)
+    """
+    return (epoch & _EPOCH) << _COUNT_BITS | total
+
+
+def total_of(word: int, epoch: int) -> int:
+    """Return how many items of a pass were taken, as a word says; 0 if it speaks of another."""
+    return word & _COUNT if word >> _COUNT_BITS == epoch & _EPOCH else 0

@@ -1,0 +1,200 @@
+"""The bytes of a frame, and a decoder that takes them as they come. No I/O.
+
+A frame is a header, references to blocks of shared memory, and a body. The header (24 bytes,
+little-endian) is a magic byte, the kind of the frame, the number of references (u16), how many
+items the frame carries (u32), the epoch, and the length of the body. A reference (16 bytes) is the
+slot of a block (16 bits) and its offset in the arena (48 bits), then its length.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import namedtuple
+
+from ..errors import ProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableSequence, Sequence
+    from typing import NamedTuple
+
+    from .._memory.parts import Ref
+
+    class Frame(NamedTuple):
+        """One message: its kind, its epoch, its body, how many items it carries, and its blocks."""
+
+        kind: int
+        epoch: int
+        body: bytes | bytearray
+        items: int = 0
+        blocks: Sequence[memoryview] = ()
+
+else:
+    Frame = namedtuple("Frame", ["kind", "epoch", "body", "items", "blocks"], defaults=(0, ()))
+
+MAGIC = 0xFA
+MAX_BODY = 1 << 48
+"""Longest body in bytes; more is taken for garbage."""
+MAX_REFS = 1024
+"""Blocks that a frame may refer to."""
+
+_HEADER = struct.Struct("<BBHIQQ")
+HEADER_SIZE = _HEADER.size
+
+_REF = struct.Struct("<QQ")
+_OFFSET_BITS = 48
+
+_SCRATCH = 1 << 16
+"""Bytes read at once: what a Linux pipe holds by default."""
+
+COMMAND_SCRATCH = 1 << 14
+"""For commands: more than nearly all of them have."""
+
+_OWN_BUFFER = 1 << 13
+"""A body of at least so many bytes that is not wholly there gets a buffer of its own, so that
+the rest of it is read to where it stays."""
+
+_GROWTH = 1 << 26
+"""No more memory than this is taken on the word of a header alone; past it, a buffer doubles as
+its bytes arrive. A header made of garbage thus cannot ask for terabytes."""
+
+
+def header(kind: int, epoch: int, length: int, count: int = 0, refs: Sequence[Ref] = ()) -> bytes:
+    """Make what comes before the body of a frame.
+
+    Raises:
+        ProtocolError: the body is longer than ``MAX_BODY``.
+    """
+    if length > MAX_BODY:
+        raise ProtocolError(f"a body of {length} bytes is too long for a frame")
+    head = _HEADER.pack(MAGIC, kind, len(refs), count, epoch, length)
+    if not refs:
+        return head
+    packed = [_REF.pack(slot << _OFFSET_BITS | offset, nbytes) for slot, offset, nbytes in refs]
+    return b"".join((head, *packed))
+
+
+def _refuse(slot: int, offset: int, nbytes: int) -> memoryview:
+    raise ProtocolError(f"a block where none may be: slot {slot}, {nbytes} bytes at {offset}")
+
+
+class Decoder:
+    """Turns bytes into frames, however the bytes are cut.
+
+    The caller fills `buffer` and says how much with `filled`; so large bodies are read straight
+    to where they stay.
+
+    Args:
+        lend: finds the memory of a block by its slot, its offset and its length. Without it a frame
+            with blocks is an error.
+        arena_bytes: what all blocks of a frame may have together.
+        scratch: bytes to read at once; more than what is before a body and `_OWN_BUFFER` together.
+
+    Example:
+        >>> decoder, frames = Decoder(), []
+        >>> for byte in header(7, 1, 2) + b"ab":
+        ...     decoder.buffer()[:1] = bytes([byte])
+        ...     decoder.filled(1, frames)
+        >>> frames
+        [Frame(kind=7, epoch=1, body=b'ab', items=0, blocks=())]
+    """
+
+    __slots__ = (
+        "_arena_bytes", "_body", "_end", "_got", "_head", "_lend", "_length", "_scratch", "_view",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        lend: Callable[[int, int, int], memoryview] = _refuse,
+        arena_bytes: int = 0,
+        *,
+        scratch: int = _SCRATCH,
+    ) -> None:
+        self._lend = lend
+        self._arena_bytes = arena_bytes
+        self._scratch = bytearray(scratch)
+        self._view = memoryview(self._scratch)
+        self._end = 0  # bytes in scratch
+        self._body: bytearray | None = None  # of the frame that has a buffer of its own
+        self._head: tuple[int, int, int, Sequence[memoryview]] = (0, 0, 0, ())  # of that frame
+        self._length = 0
+        self._got = 0
+
+    @property
+    def partial(self) -> bool:
+        """Whether a frame has begun and not ended."""
+        return self._body is not None or self._end > 0
+
+    def buffer(self) -> memoryview:
+        """Return where the next bytes go; never empty."""
+        if self._body is None:
+            return self._view[self._end :]
+        return memoryview(self._body)[self._got :]
+
+    def close(self) -> None:
+        """Let go of all memory; it is not used any more."""
+        self._lend = _refuse
+        self._body, self._head = None, (0, 0, 0, ())
+        self._view = memoryview(b"")
+        self._scratch = bytearray()
+
+    def filled(self, count: int, out: MutableSequence[Frame]) -> None:
+        """Take in that `count` bytes of `buffer` are filled, and append the frames now complete.
+
+        Raises:
+            ProtocolError: the bytes are no frame.
+        """
+        if self._body is None:
+            self._end += count
+            self._parse(out)
+            return
+        self._got += count
+        if self._got == self._length:
+            kind, epoch, items, blocks = self._head
+            out.append(Frame(kind, epoch, self._body, items, blocks))
+            self._body, self._head = None, (0, 0, 0, ())
+        elif self._got == len(self._body):
+            self._body.extend(bytes(min(self._got, self._length - self._got)))
+
+    def _parse(self, out: MutableSequence[Frame]) -> None:
+        start, end, view = 0, self._end, self._view
+        while end - start >= HEADER_SIZE:
+            magic, kind, refs, items, epoch, length = _HEADER.unpack_from(view, start)
+            if magic != MAGIC or refs > MAX_REFS or length > MAX_BODY:
+                raise ProtocolError(
+                    f"not a frame: {bytes(view[start : start + HEADER_SIZE]).hex()}"
+                )
+            begin = start + HEADER_SIZE + refs * _REF.size
+            if end - begin < length:
+                if length >= _OWN_BUFFER and begin <= end:
+                    blocks = self._blocks(view[start + HEADER_SIZE : begin]) if refs else ()
+                    self._own((kind, epoch, items, blocks), length, view[begin:end])
+                    start = end
+                break
+            blocks = self._blocks(view[start + HEADER_SIZE : begin]) if refs else ()
+            start = begin + length
+            out.append(Frame(kind, epoch, bytes(view[begin:start]), items, blocks))
+        rest = end - start
+        if start and rest:
+            self._scratch[:rest] = self._scratch[start:end]
+        self._end = rest
+
+    def _blocks(self, refs: memoryview) -> list[memoryview]:
+        mask = (1 << _OFFSET_BITS) - 1
+        room = self._arena_bytes
+        blocks = []
+        for where, nbytes in _REF.iter_unpack(refs):
+            blocks.append(self._lend(where >> _OFFSET_BITS, where & mask, nbytes))
+            room -= nbytes
+            if room < 0:  # the parent may have to copy each
+                raise ProtocolError("blocks of a frame that are larger than the arena together")
+        return blocks
+
+    def _own(
+        self, head: tuple[int, int, int, Sequence[memoryview]], length: int, part: memoryview
+    ) -> None:
+        self._body = bytearray(min(length, max(_GROWTH, len(part))))
+        self._got = len(part)
+        self._body[: self._got] = part
+        self._head = head
+        self._length = length

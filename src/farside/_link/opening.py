@@ -1,0 +1,62 @@
+"""Opens a link over pipes and shared memory."""
+
+from __future__ import annotations
+
+import os
+from collections import namedtuple
+
+from .._memory.mapping import share
+from .._system.descriptors import opened, pipe, with_standard_filled
+from .pipes import PipeLink, widen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+
+    from .._system.descriptors import Descriptor
+
+    class WorkerEnds(NamedTuple):
+        """The worker's ends of the pipes, and the shared memory."""
+
+        commands: Descriptor
+        wakes: Descriptor
+        frames: Descriptor
+        memory: Descriptor
+
+else:
+    WorkerEnds = namedtuple("WorkerEnds", ["commands", "wakes", "frames", "memory"])
+
+
+def open_link(arena_bytes: int, *, both: bool = False) -> tuple[PipeLink, WorkerEnds]:
+    """Open a link.
+
+    Args:
+        arena_bytes: size of the arena; 0 for none.
+        both: whether there is another one, for large contents on their way down.
+
+    Returns:
+        The parent's side, and the ends that the backend hands to the worker and then closes.
+
+    Raises:
+        OSError: no file descriptors are left, or no memory.
+    """
+    made: list[Descriptor] = []
+    try:
+        for _ in range(3):
+            made += pipe()
+        commands, send_commands, wakes, send_wakes, receive_frames, frames = made
+        widen(frames.fileno())
+        # The last to take a descriptor (a mapping has one of its own before Python 3.13), since it
+        # is not closed as long as anything refers to it.
+        memory, mapping = with_standard_filled(lambda: share(arena_bytes, both=both))
+        made.append(memory)
+        parent = PipeLink(send_commands, send_wakes, receive_frames, mapping)
+        if mapping.second is not None:  # the memory of the worker's part is the worker's to have
+            own = opened(lambda: os.dup(memory.fileno()))
+            mapping.second.fileno = own.fileno
+            parent.keep(own)
+    except BaseException:
+        for each in made:  # at once: who keeps the exception does not keep them
+            each.close()
+        raise
+    return parent, WorkerEnds(commands, wakes, frames, memory)

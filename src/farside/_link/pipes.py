@@ -1,0 +1,267 @@
+"""The link over OS pipes and shared memory, the same for every backend.
+
+Three pipes: commands down, wake-ups down, frames up; and one mapping of shared memory, which begins
+with a block of words (see `control`) and holds the arena. The parent's ends of the pipes do not
+block: it waits with `poll`, so it can wait for frames, for the worker's end and for a deadline at
+once. So does a thread of the worker that waits for room or until items were taken, and takes the
+time of it; the end of commands blocks. Nobody polls in a loop.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import termios
+from array import array
+
+from .._memory.arena import ARENA_PEAK, ARENA_USED, Arena
+from .._memory.leases import Leases
+from .._memory.mapping import CONTROL_BYTES, SECOND_PART, SLOTS, Mapping
+from .._memory.parts import size
+from .._system import sigpipe
+from .._system.descriptors import Descriptor, opened
+from .._system.signals import defer_sigint
+from ..errors import LinkClosedError, ProtocolError
+from .base import Gauges, Link
+from .control import (
+    ACKNOWLEDGED,
+    ATTENTION,
+    BEGUN,
+    NOTHING,
+    PARENT_WAITS,
+    REVOKED,
+    WANTED,
+    WORKER_WAITED,
+    acknowledged_word,
+    total_of,
+)
+from .frames import Decoder, header
+from .pipe_io import check_gone
+from .reader import FrameReader
+from .stopwatch import seconds_of
+from .writer import FrameWriter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Sequence
+
+    from .._memory.parts import Part, Ref
+    from .frames import Frame
+
+_READS = 16
+"""How often the pipe is read, at most, where nothing may take long. A worker can fill it again and
+again meanwhile; so often it takes about a millisecond."""
+
+
+_LARGE = 1 << 15
+"""Bytes of a command from which on the way down is made wider: inputs of a map come that way."""
+
+_PIPE_BYTES = 1 << 18
+"""What a wide pipe holds, where that can be chosen: as much as may wait by default."""
+
+_NO_CONTROL = memoryview(bytearray(CONTROL_BYTES)).cast("Q")
+"""Where what is said to a worker that is gone goes."""
+_NO_CONTROL[WANTED] = NOTHING
+
+
+class PipeLink(Link):
+    """The parent's side of the pipes and of the memory."""
+
+    def __init__(
+        self,
+        commands: Descriptor,
+        wakes: Descriptor,
+        frames: Descriptor,
+        mapping: Mapping,
+    ) -> None:
+        for end in (commands, wakes, frames):
+            os.set_blocking(end.fileno(), False)
+        self._commands = commands
+        self._writer = FrameWriter(commands.fileno)
+        self._wakes = wakes
+        self._control = mapping.control
+        self._control[WANTED] = NOTHING
+        self._given_back = mapping.given_back
+        self._attention = mapping.control[ATTENTION : ATTENTION + 1].cast("B")
+        self._woken = NOTHING  # the wish that the worker was last woken for
+        self._arena_bytes = mapping.arena_bytes
+        # Half of the arena is for what the worker has on its way.
+        self.leases = Leases(mapping, mapping.arena_bytes // 2)
+        self._arena = None if mapping.second is None else Arena(mapping.second)
+        self._stopped = False
+        self._reader = FrameReader(frames, Decoder(self._lend, mapping.arena_bytes))
+        self._sentinel: Descriptor | None = None
+        self._sentinel_fd = -1
+        self._peer_ended = False
+        self._guarded = sigpipe.kills()
+        self._kept: list[Descriptor] = []
+        self._wide = False  # the way down
+        self._last: Gauges | None = None  # when it was closed
+
+    def keep(self, descriptor: Descriptor) -> None:
+        """Own one more descriptor, and close it with the link."""
+        self._kept.append(descriptor)
+
+    def _lend(self, slot: int, offset: int, nbytes: int) -> memoryview:
+        if slot >= SLOTS or offset + nbytes > self._arena_bytes:
+            raise ProtocolError(f"no block: slot {slot}, {nbytes} bytes at {offset}")
+        return self.leases.lend(slot, offset, nbytes)
+
+    @property
+    def arena(self) -> Arena | None:  # type: ignore[override]  # the worker may have no room for it
+        return self._arena if self._control[SECOND_PART] else None
+
+    def watch(self, sentinel: int) -> None:
+        # A duplicate, for whoever finds that the worker has ended closes the other, at any moment.
+        self._sentinel = opened(lambda: os.dup(sentinel))
+        self._sentinel_fd = self._sentinel.fileno()
+
+    def send(
+        self, kind: int, epoch: int, parts: Sequence[Part] = (), *, refs: Sequence[Ref] = ()
+    ) -> bool:
+        frame = [header(kind, epoch, size(parts), 0, refs), *map(_as_it_is_now, parts)]
+
+        def write() -> bool:
+            self._writer.add(frame)
+            self._write()
+            return not self._writer.pending
+
+        return defer_sigint(write)
+
+    def flush(self) -> None:
+        try:
+            defer_sigint(self._write)
+        except LinkClosedError:
+            pass  # reading tells
+
+    def _write(self) -> None:
+        self._guarded = sigpipe.kills()
+        if self._guarded:
+            with sigpipe.held():
+                self._writer.flush(wait=False)
+        else:
+            self._writer.flush(wait=False)
+
+    def acknowledge(self, epoch: int, total: int) -> None:
+        control = self._control
+        control[ACKNOWLEDGED] = word = acknowledged_word(epoch, total)
+        wanted = control[WANTED]
+        if wanted <= word and wanted != self._woken:
+            self._woken = wanted
+            self._wake()
+
+    def revoke(self, epoch: int) -> None:
+        self._control[REVOKED] = epoch
+        self._wake()
+
+    def _wake(self) -> None:
+        """Wake the worker, should it wait for items to be taken."""
+        try:
+            if self._guarded:
+                with sigpipe.held():
+                    os.write(self._wakes.fileno(), b"\0")
+            else:
+                os.write(self._wakes.fileno(), b"\0")
+        except (BlockingIOError, LinkClosedError):
+            pass  # there is more than enough to wake it, or nobody: receiving tells
+        except OSError as error:
+            check_gone(error)
+
+    @property
+    def streaming(self) -> bool:  # type: ignore[override]  # goes by what is read
+        return self._reader.streaming
+
+    @property
+    def congested(self) -> bool:  # type: ignore[override]
+        return self._writer.pending
+
+    def read(self, into: deque[Frame]) -> bool:
+        if self._stopped:
+            raise LinkClosedError("this side was closed")
+        self._reader.check()
+        self.leases.look()
+        before = len(into)
+        more = self._reader.read(into, _READS)
+        if len(into) > before:
+            return True
+        if self._peer_ended and not more:
+            # Its process has ended, and what it wrote has been read. Something that it left
+            # behind may hold the stream open: there is no end to wait for.
+            raise LinkClosedError("the worker has ended")
+        return False
+
+    def filenos(self) -> list[int]:
+        ends = (self._reader.end, self._sentinel)
+        return [end.fileno() for end in ends if end is not None and not end.closed]
+
+    def room_fileno(self) -> int:
+        return self._commands.fileno()
+
+    def notice(self, fd: int) -> None:
+        self._peer_ended = self._peer_ended or fd == self._sentinel_fd
+
+    def tell_waiting(self, on: bool) -> None:  # noqa: FBT001
+        self._attention[PARENT_WAITS] = on
+
+    def begun(self, epoch: int) -> tuple[int, float | None]:
+        control = self._control
+        total, since = total_of(control[BEGUN], epoch), control[BEGUN + 1]
+        return total, since / 1e9 if since and total else None
+
+    def gauges(self) -> Gauges:
+        control, last = self._control, self._last  # in this order, for `close` may come in between
+        if last is not None:
+            return last
+        return Gauges(
+            seconds_of(control[WORKER_WAITED]),
+            self._unread(),
+            max(0, control[ARENA_USED] - self._given_back()),
+            control[ARENA_PEAK],
+            self.leases.copies,
+        )
+
+    def _unread(self) -> int:
+        count = array("i", [0])
+        try:
+            fcntl.ioctl(self._reader.end.fileno(), termios.FIONREAD, count)
+        except (LinkClosedError, OSError):
+            return 0  # closed, just now
+        return count[0]
+
+    def close_reading(self) -> None:
+        self._stopped = True
+        if self._writer.pending:  # nobody would send it any more
+            self._commands.close()
+        # Whoever keeps a closed iterable, or the error that it raised, keeps no memory.
+        if self._reader.close():
+            self.leases.close()
+        if self._sentinel is not None:
+            self._sentinel.close()
+
+    def close(self) -> None:
+        self._commands.close()
+        self._wakes.close()
+        for each in self._kept:
+            each.close()
+        self.close_reading()
+        self._last = self.gauges()
+        self._control = self._attention = _NO_CONTROL  # it may still be written to
+        self._arena = None
+        self._given_back = int  # and this be called
+
+
+def _as_it_is_now(part: Part) -> Part:
+    """Return what stays so while it waits for room, whatever its owner does with it."""
+    if isinstance(part, memoryview) and type(part.obj) is not bytes:
+        return bytes(part)
+    return part
+
+
+def widen(fd: int) -> None:
+    """Let a pipe hold more than its default: each time it is full or empty, a side is woken."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux, and Python's module has it from 3.10 on
+        try:
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        except OSError:
+            pass  # the user has too many large pipes; this one then stays as it is

@@ -1,0 +1,123 @@
+"""Reading without ever waiting: what is there is taken in, and frames come out when complete."""
+
+from __future__ import annotations
+
+import os
+from itertools import islice, repeat
+from time import monotonic
+
+from .._system.signals import defer_sigint
+from ..errors import LinkClosedError, ProtocolError
+from .pipe_io import check_gone
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Iterable
+
+    from .._system.descriptors import Descriptor
+    from .frames import Decoder, Frame
+
+_STREAMING_BYTES = 1024
+"""A frame of at least so many bytes, without blocks, is taken for one of many: the worker makes
+small items faster than the parent can be woken for each."""
+
+_QUICK_SECONDS = 50e-6
+"""An item that comes so soon after the one before is taken for one of many too, if"""
+
+_QUICK_ITEMS = 16
+"""so many in a row did. To send each by itself, and to wake the parent, costs some 5 µs."""
+
+
+class FrameReader:
+    """Reads frames from a pipe that does not block. One thread at a time may.
+
+    Args:
+        end: the end of the pipe to read from.
+        decoder: makes frames of what was read.
+
+    Attributes:
+        streaming: whether the latest frame looked like one of many that come fast.
+    """
+
+    def __init__(self, end: Descriptor, decoder: Decoder) -> None:
+        self.end = end
+        self.streaming = False
+        self._quick = 0  # so many items in a row came fast
+        self._came = 0.0  # when the latest frame did
+        self._decoder = decoder
+        self._busy = False
+        self._in_step = True
+
+    def check(self) -> None:
+        """Make sure that what is read next is the beginning of a frame, or the rest of one.
+
+        Raises:
+            ProtocolError: it is not.
+        """
+        if not self._in_step:
+            raise ProtocolError("an exception of a signal handler struck while frames were read")
+
+    def read(self, into: deque[Frame], reads: int | None = None) -> bool:
+        """Take in what is there, until a frame is complete; tell whether more may be there.
+
+        Args:
+            into: where frames go.
+            reads: how often to read, at most.
+
+        Raises:
+            LinkClosedError: the stream has ended, or this end is closed.
+            ProtocolError: what came is no frame.
+        """
+        attempts = repeat(None) if reads is None else repeat(None, reads)
+        before = len(into)
+        self._busy = True
+        try:
+            more = defer_sigint(lambda: self._read(into, attempts))
+        finally:
+            self._busy = False
+        if len(into) > before:
+            self._look_at(into[-1], sum(each.items for each in islice(into, before, None)))
+        return more
+
+    def _look_at(self, last: Frame, items: int) -> None:
+        """Find out whether items come fast: so many have just come, these in the last frame."""
+        before, self._came = self._came, monotonic()
+        fast = self._came - before <= items * _QUICK_SECONDS
+        self._quick = self._quick + items if fast else 0
+        large = len(last.body) >= _STREAMING_BYTES and not last.blocks
+        self.streaming = large or self._quick >= _QUICK_ITEMS
+
+    def close(self) -> bool:
+        """Close the end, once, and let memory go; False if this came in the middle of `read`."""
+        self.end.close()
+        if self._busy:  # a signal handler may close then
+            return False
+        self._decoder.close()
+        return True
+
+    def _read(self, into: deque[Frame], attempts: Iterable[None]) -> bool:
+        fd = self.end.fileno()
+        self._in_step = False
+        before, count = len(into), 1
+        try:
+            for _ in attempts:
+                count = os.readv(fd, [self._decoder.buffer()])
+                if not count:
+                    break
+                self._decoder.filled(count, into)
+                if len(into) > before:
+                    break
+        except BlockingIOError:
+            self._in_step = True
+            return False
+        except OSError as error:  # a signal handler may have closed this side
+            check_gone(error)
+            raise LinkClosedError("this side was closed") from None
+        # Whatever else was raised between reading and decoding (by a handler of another signal
+        # than SIGINT) leaves the stream out of step; then no later frame is trusted.
+        self._in_step = True
+        if not count:
+            cut = " in the middle of a frame" if self._decoder.partial else ""
+            raise LinkClosedError(f"the worker's stream has ended{cut}")
+        return True

@@ -1,0 +1,156 @@
+"""The worker's side of the link over pipes and shared memory."""
+
+from __future__ import annotations
+
+import os
+import select
+
+from .._memory.arena import Arena
+from .._memory.mapping import SLOTS, map_what_fits
+from .._memory.parts import size
+from ..errors import LinkClosedError, ProtocolError
+from .base import WorkerLink
+from .control import (
+    ACKNOWLEDGED,
+    ATTENTION,
+    BEGUN,
+    COMMAND_CAME,
+    NOTHING,
+    PARENT_WAITS,
+    REVOKED,
+    WANTED,
+    WORKER_WAITED,
+    acknowledged_word,
+    total_of,
+)
+from .frames import COMMAND_SCRATCH, Decoder, header
+from .pipe_io import check_gone
+from .stopwatch import Stopwatch
+from .writer import FrameWriter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Sequence
+    from typing import Any
+
+    from .._memory.leases import Leases
+    from .._memory.mapping import Mapping
+    from .._memory.parts import Part, Ref
+    from .frames import Frame
+
+_SOON_MS = 1
+"""Milliseconds after which a side looks at the control block again before it waits for good."""
+
+
+class PipeWorkerLink(WorkerLink):
+    """The worker's side of the pipes and of the memory.
+
+    It knows their ends by number and closes none: a subprocess closes them by ending, and for a
+    subinterpreter the backend does.
+    """
+
+    def __init__(self, commands: int, wakes: int, frames: int, memory: int) -> None:
+        self._commands = commands
+        self._wakes = wakes
+        mapping = map_what_fits(memory)
+        self._second: Mapping | None = mapping.second
+        self._leases: Leases | None = None
+        most = 0 if mapping.second is None else mapping.second.arena_bytes
+        self._decoder = Decoder(self._lend, most, scratch=COMMAND_SCRATCH)
+        self._waits = Stopwatch(mapping.control, WORKER_WAITED)
+        self._writer = FrameWriter(lambda: frames, self._waits)
+        self._control = mapping.control
+        attention = mapping.control[ATTENTION : ATTENTION + 1]
+        self.attention: Sequence[int] = attention
+        self._attention = attention.cast("B")
+        self.begun: Any = mapping.control[BEGUN : BEGUN + 2]
+        self.arena: Arena | None = Arena(mapping) if mapping.arena_bytes else None
+        for fd in (wakes, frames):
+            os.set_blocking(fd, False)  # so that a wait can be timed
+        self._poll = select.poll()
+        self._poll.register(wakes, select.POLLIN)
+
+    def send(
+        self,
+        kind: int,
+        epoch: int,
+        parts: Sequence[Part] = (),
+        *,
+        count: int = 0,
+        refs: Sequence[Ref] = (),
+        wait: bool = True,
+    ) -> bool:
+        # Before the frame: a parent that has it and waits again says so again.
+        self._attention[PARENT_WAITS] = 0
+        return self._writer.send([header(kind, epoch, size(parts), count, refs), *parts], wait=wait)
+
+    def post(self, kind: int, epoch: int, parts: Sequence[Part], patience: float) -> bool:
+        self._attention[PARENT_WAITS] = 0
+        return self._writer.post([header(kind, epoch, size(parts)), *parts], patience)
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+    def retire(self) -> None:
+        self._writer.close()
+
+    def receive(self, into: deque[Frame]) -> None:
+        before = len(into)
+        while len(into) == before:
+            try:
+                count = os.readv(self._commands, [self._decoder.buffer()])
+            except OSError as error:  # user code may close all descriptors that it finds
+                check_gone(error)
+                count = 0
+            if not count:
+                raise LinkClosedError("the parent is gone")
+            self._decoder.filled(count, into)
+
+    def _lend(self, slot: int, offset: int, nbytes: int) -> memoryview:
+        second = self._second
+        if second is None or slot >= SLOTS or offset + nbytes > second.arena_bytes:
+            raise ProtocolError(f"no block: slot {slot}, {nbytes} bytes at {offset}")
+        if self._leases is None:
+            from .._memory.leases import Leases  # few workers are sent large contents
+
+            # Half of the arena is for what the parent has on its way.
+            self._leases = Leases(second, second.arena_bytes // 2)
+        return self._leases.lend(slot, offset, nbytes)
+
+    def alert(self, on: bool) -> None:  # noqa: FBT001
+        self._attention[COMMAND_CAME] = on
+
+    def parent_waits(self) -> bool:
+        return self._attention[PARENT_WAITS] != 0
+
+    def acknowledged(self, epoch: int) -> int:
+        return total_of(self._control[ACKNOWLEDGED], epoch)
+
+    def wait_for_credit(self, epoch: int, total: int) -> bool:
+        control, patience = self._control, _SOON_MS
+        control[WANTED] = acknowledged_word(epoch, total)
+        self._waits.begin()
+        try:
+            while True:
+                if control[REVOKED] >= epoch:
+                    return False
+                if self.acknowledged(epoch) >= total:
+                    return True
+                self._poll.poll(patience)
+                patience = -1
+                if not self._drain():
+                    return False  # the parent is gone; the listener hears it too
+        finally:
+            self._waits.end()
+            control[WANTED] = NOTHING
+
+    def _drain(self) -> bool:
+        """Read what has woken this thread; False when nobody can any more."""
+        try:
+            return bool(os.read(self._wakes, 1 << 16))
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            check_gone(error)
+            return False

@@ -1,0 +1,174 @@
+"""Writes frames to a pipe, whole and in order, whichever threads send them.
+
+The parent never waits for room: the worker may itself be waiting, for the parent to read; and a
+worker that is stopped makes no room at all, while a time limit and Ctrl-C must hold all the same.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections import deque
+
+from .._memory.parts import size
+from .._system.signals import with_lock
+from ..errors import LinkClosedError
+from .pipe_io import IOV_MAX, check_gone, left_of
+from .stopwatch import Stopwatch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .._memory.parts import Part
+
+BACKLOG_BYTES = 1 << 20
+"""How much of what was posted may wait for room, before posting waits."""
+
+
+class FrameWriter:
+    """One end of a pipe, to which any thread writes whole frames.
+
+    Every frame goes into one queue, whose first is written first. So none is cut in two, not even
+    when an exception of another thread or of a signal handler strikes in the middle of one: what is
+    left of it goes ahead of the next.
+
+    A finalizer or a signal handler may send something in the middle of a frame that its own thread
+    writes. Hence the lock is reentrant, and what is sent within is left to whoever is at it.
+
+    Args:
+        fileno: returns where to write: a descriptor that does not block.
+        waits: runs while a frame waits for room.
+    """
+
+    def __init__(self, fileno: Callable[[], int], waits: Stopwatch | None = None) -> None:
+        self._fileno = fileno
+        self._waits = waits or Stopwatch()
+        self._lock = threading.RLock()
+        self._writing = False
+        self._over = False
+        # Of each frame: what was left to write, its share, and how much was written since.
+        self._queue: deque[list[Any]] = deque()
+        self._backlog = 0  # of the shares of all that was posted
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything waits."""
+        return bool(self._queue)
+
+    def add(self, parts: list[Part], share: int = 0) -> None:
+        """Let a frame wait; one that was posted has a share of the backlog."""
+        if self._over:
+            raise LinkClosedError("this end of the link is closed")
+        self._queue.append([parts, share, []])
+
+    def send(self, parts: list[Part], *, wait: bool = True) -> bool:
+        """Write a frame, and what waits before it; see `WorkerLink.send`."""
+        self.add(parts)
+        if not wait:
+            return self._try_write(0)
+        self.flush()
+        return True
+
+    def flush(self, *, wait: bool = True) -> None:
+        """Write what waits; wait for room, or leave what finds none.
+
+        Raises:
+            LinkClosedError: nobody reads any more.
+        """
+        with_lock(self._lock, self._write if wait else self._write_what_fits)
+
+    def post(self, parts: list[Part], patience: float) -> bool:
+        """Write a frame as far as there is room; see `WorkerLink.post`."""
+        if self._backlog > BACKLOG_BYTES and not self._make_room(patience):
+            raise BlockingIOError
+        share = size(parts)
+        # Two threads may do so at once; that the sum is about right will do.
+        self._backlog += share
+        self.add(parts, share)
+        return self._try_write(0)
+
+    def close(self) -> None:
+        """Write nothing any more, since the descriptor will mean something else soon."""
+        with_lock(self._lock, self._close)
+
+    def _close(self) -> None:
+        self._over = True
+
+    def _make_room(self, patience: float) -> bool:
+        deadline = time.monotonic() + patience
+        while not self._try_write(max(0.0, deadline - time.monotonic())):
+            if self._backlog <= BACKLOG_BYTES:
+                return True
+            left = deadline - time.monotonic()
+            if left <= 0 or not wait_for(self._fileno(), select.POLLOUT, left):
+                return False
+        return True
+
+    def _try_write(self, patience: float) -> bool:
+        """Write what there is room for, and tell whether that was all."""
+        # Not `with_lock`: no exception is raised from outside in the threads that get here.
+        if not self._lock.acquire(timeout=patience):
+            return False
+        try:
+            if self._writing:
+                return True  # it is being written, further up in this thread
+            self._write_what_fits()
+            return not self._queue
+        finally:
+            self._lock.release()
+
+    def _write_what_fits(self) -> None:
+        self._write(False)
+
+    def _write(self, wait: bool = True) -> None:  # noqa: FBT001, FBT002  for each frame
+        if self._writing:
+            return
+        queue = self._queue
+        try:
+            self._writing = True
+            while queue and not self._over and self._write_some(queue[0], wait):
+                pass
+        except (LinkClosedError, OSError) as error:
+            if isinstance(error, OSError):
+                check_gone(error)
+            self._queue.clear()
+            raise LinkClosedError("the other end of the link is closed") from None
+        finally:
+            self._writing = False
+
+    def _write_some(self, entry: list[Any], wait: bool) -> bool:  # noqa: FBT001
+        """Write of the first frame; tell whether to go on."""
+        parts, share, counts = entry
+        try:
+            if not counts:  # else an exception has struck before that was taken note of
+                # One call of C code writes and tells how much: no exception comes in between.
+                counts.extend(map(os.writev, (self._fileno(),), (parts[:IOV_MAX],)))
+        except BlockingIOError:
+            if wait:
+                self._await_room()
+            return wait
+        left = left_of(parts, counts[0])
+        if left:
+            entry[:] = left, share, []  # at once, too
+        else:
+            self._queue.popleft()
+            self._backlog = self._backlog - share if self._queue else 0
+        return True
+
+    def _await_room(self) -> None:
+        self._waits.begin()
+        try:
+            wait_for(self._fileno(), select.POLLOUT)
+        finally:
+            self._waits.end()
+
+
+def wait_for(fd: int, event: int, seconds: float | None = None) -> bool:
+    """Wait for an event of a descriptor, for so long at most; tell whether it came."""
+    poll = select.poll()
+    poll.register(fd, event)
+    return bool(poll.poll(None if seconds is None else seconds * 1000))

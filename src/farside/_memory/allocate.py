@@ -1,0 +1,76 @@
+"""Memory that user code makes its items in: of the arena, where it runs in a worker."""
+
+from __future__ import annotations
+
+import operator
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import SupportsIndex
+
+    from .arena import Arena
+
+_arena: Arena | None = None
+_process = 0
+"""The process whose arena it is: in a forked child it is another's."""
+
+
+def use(arena: Arena | None) -> None:
+    """Let all memory of this interpreter come from an arena; called as a worker begins."""
+    global _arena, _process  # noqa: PLW0603  an interpreter is one worker at most
+    _arena = arena
+    _process = os.getpid()
+
+
+def allocate(nbytes: SupportsIndex) -> memoryview:
+    """Return memory to make an item in, so that it need not be copied on its way to the parent.
+
+    In a worker the memory is shared with the parent. An item that is made on it (a NumPy array,
+    a PyTorch tensor, or anything else whose contents pickle keeps out of band, such as
+    ``pickle.PickleBuffer``) is handed over as it lies there. So allocate anew for each item: what
+    is written to the memory after it was yielded may show in the parent, which may write to it
+    too. The memory is used again once neither side has anything left that lies on it.
+
+    A contiguous part of the memory is handed over likewise, a read-only array is copied. The same
+    memory can be handed over once at a time: what is yielded while the parent still has something
+    that lies on it is copied, as are contents below 8 KiB, and those of an item of a hundred
+    buffers or more.
+
+    Outside a worker, or where the shared memory (``arena_bytes``) is full, it is ordinary memory,
+    which is copied when it is yielded. So the same code runs anywhere. Any thread may call it.
+
+    Args:
+        nbytes: how many bytes. Their contents are arbitrary.
+
+    Returns:
+        A writable view of bytes (format ``"B"``).
+
+    Raises:
+        TypeError, ValueError: ``nbytes`` is not a whole number, or below 0.
+        MemoryError: there is not so much memory.
+
+    Example:
+        >>> import farside
+        >>> memory = farside.allocate(1_000_000)
+        >>> memory.nbytes, memory.readonly
+        (1000000, False)
+    """
+    count = _checked(nbytes)
+    # The shared memory is mapped in a forked child too, but only one process may give it out.
+    arena = _arena if _process == os.getpid() else None
+    view = None if arena is None else arena.grant(count)
+    return memoryview(bytearray(count)) if view is None else view
+
+
+def _checked(value: SupportsIndex) -> int:
+    cure = "pass a whole number of bytes, 0 or more"
+    if isinstance(value, bool) or not hasattr(type(value), "__index__"):
+        raise TypeError(f"nbytes={value!r} is not a whole number; {cure}")
+    number = operator.index(value)
+    if number < 0:
+        raise ValueError(f"nbytes={value!r} is below 0; {cure}")
+    if number > sys.maxsize:
+        raise MemoryError(f"nbytes={value!r} is more than can be addressed; {cure}")
+    return number

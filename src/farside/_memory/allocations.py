@@ -1,0 +1,88 @@
+"""Blocks of shared memory that user code of the worker has, to make items in.
+
+Such a block belongs to both sides: to the worker while any view of it lives there, and to the
+parent from when it is sent until the parent has given it back. It is sent as it lies there. For a
+block has one flag for the parent's end of it, it is not sent again before it came back.
+
+The views are those of leases, so their end, too, is C code that takes no lock. It only leaves a
+note, which the next call of `Arena` reads.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from bisect import bisect_right, insort
+from collections import deque
+from functools import partial
+
+from .mapping import SLOTS
+from .parts import Ref
+from .views import Views
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .mapping import Mapping
+
+
+class Allocations:
+    """Keeps account of the blocks that were granted. One thread at a time calls it.
+
+    Only `open` may be called by several.
+    """
+
+    __slots__ = ("_base", "_ended", "_held", "_sent", "_starts", "_views")
+
+    def __init__(self, mapping: Mapping) -> None:
+        self._base = _address(mapping.arena)
+        self._views = Views(mapping.arena)
+        self._ended: deque[int] = deque()  # slots
+        self._held: dict[int, tuple[int, int]] = {}  # slot: offset and length; the worker has views
+        self._starts: list[tuple[int, int]] = []  # offset and slot of each that is held, sorted
+        self._sent: set[int] = set()  # slots that the parent has
+
+    def add(self, slot: int, offset: int, nbytes: int) -> None:
+        """Take note of a block, before it is opened."""
+        self._held[slot] = offset, nbytes
+        insort(self._starts, (offset, slot))
+
+    def open(self, slot: int, offset: int, nbytes: int) -> memoryview:
+        """Return a writable view of a block."""
+        view = self._views.open(slot, partial(self._ended.append, slot))
+        return view[offset : offset + nbytes]
+
+    def claim(self, view: memoryview) -> Ref | None:
+        """Refer to the block that a view lies in, which is then the parent's too.
+
+        Returns:
+            None if there is no such block, or the parent has it already.
+        """
+        offset = _address(view) - self._base
+        at = bisect_right(self._starts, (offset, SLOTS)) - 1
+        if at < 0:
+            return None
+        start, slot = self._starts[at]
+        if offset + view.nbytes > start + self._held[slot][1] or slot in self._sent:
+            return None
+        self._sent.add(slot)
+        return Ref(slot, offset, view.nbytes)
+
+    def came_back(self, slot: int) -> bool:
+        """Hear that the parent is done with any block; tell whether it is free now."""
+        self._sent.discard(slot)
+        return slot not in self._held
+
+    def ended(self) -> Iterator[tuple[int, bool]]:
+        """Return the blocks that user code has left since, and whether the parent has them."""
+        if self._views.kept:
+            self._views.look()
+        while self._ended:
+            slot = self._ended.popleft()
+            offset, _ = self._held.pop(slot)
+            self._starts.remove((offset, slot))
+            yield slot, slot in self._sent
+
+
+def _address(view: memoryview) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(view))

@@ -1,0 +1,152 @@
+"""The worker's use of the shared memory: large payloads go there, until nobody needs them."""
+
+from __future__ import annotations
+
+import threading
+
+from .blocks import Allocator
+from .mapping import SLOTS
+from .parts import BLOCK_BYTES, Ref, size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .allocations import Allocations
+    from .mapping import Mapping
+    from .parts import Part
+
+ARENA_USED = 40
+"""A word of the control block, from the worker: bytes of the arena that are in use.
+
+What was given back counts until the worker looks for it: when it needs memory, and at the end of
+a pass."""
+
+ARENA_PEAK = 48
+"""A word too: the highest value of ``ARENA_USED`` so far."""
+
+_PATIENCE = 1.0
+"""Seconds to wait for another thread that looks for a block. It takes far less, unless it is this
+thread itself: a finalizer that calls `Arena.grant` may strike in the middle of that."""
+
+
+class Arena:
+    """Puts payloads into blocks, and takes back the blocks that the parent does not need any more.
+
+    Blocks are stored by one thread at a time, and granted in any. There is no long wait: without
+    room it says so.
+
+    Attributes:
+        allocations: blocks that user code has; None before the first.
+    """
+
+    def __init__(self, mapping: Mapping) -> None:
+        self.allocations: Allocations | None = None
+        self._mapping = mapping
+        self._memory = mapping.arena
+        self._control = mapping.control
+        self._peak = 0
+        self._allocator = Allocator(mapping.arena_bytes, SLOTS, mapping.commit)
+        self._lock = threading.Lock()  # held for microseconds, never while a payload is copied
+
+    def store(self, parts: Sequence[Part]) -> Ref | None:
+        """Copy a payload into a block; None when there is no room for it."""
+        nbytes = size(parts)
+        found = self._find(nbytes)
+        if found is None:
+            return None
+        slot, offset = found
+        position = offset
+        for part in parts:
+            end = position + (part.nbytes if isinstance(part, memoryview) else len(part))
+            self._memory[position:end] = part
+            position = end
+        return Ref(slot, offset, nbytes)
+
+    def free(self, ref: Ref) -> None:
+        """Give a block back that the parent was not told of."""
+        self._mapping.flags[ref.slot] = 1  # as the parent would
+
+    def grant(self, nbytes: int) -> memoryview | None:
+        """Give a block to user code; None when there is no room, or it is not worth it."""
+        if nbytes < BLOCK_BYTES:
+            return None  # it would be pickled with the item anyway
+        try:
+            from .allocations import Allocations  # not everybody needs it
+        except ImportError:  # a Python built without libffi
+            return None
+        allocations = self.allocations or self._begin(Allocations)
+        found = None if allocations is None else self._find(nbytes, allocations)
+        return None if allocations is None or found is None else allocations.open(*found, nbytes)
+
+    def claim(self, view: memoryview) -> Ref | None:
+        """Refer to contents that lie in a granted block; None when they have to be copied.
+
+        They have to be if the parent still has what lies in the same block.
+        """
+        allocations = self.allocations
+        if allocations is None or view.readonly or not self._acquire():
+            return None
+        try:
+            self._reclaim()
+            return allocations.claim(view)
+        finally:
+            self._lock.release()
+
+    def _begin(self, make: Callable[[Mapping], Allocations]) -> Allocations | None:
+        if self._acquire():
+            try:
+                self.allocations = self.allocations or make(self._mapping)
+            finally:
+                self._lock.release()
+        return self.allocations
+
+    def _find(self, nbytes: int, allocations: Allocations | None = None) -> tuple[int, int] | None:
+        """Return slot and offset of a free block, which may be for user code."""
+        # What follows `or` is for the rare case: each call here is paid for by every block.
+        if not (self._lock.acquire(False) or self._acquire()):
+            return None
+        try:
+            self._reclaim()
+            found = self._allocator.allocate(nbytes)
+            if found is not None:
+                slot = found[0]
+                if allocations is None:
+                    self._mapping.sizes[slot] = self._allocator.size_of(slot)
+                else:
+                    self._mapping.sizes[slot] = 0  # it is not free when the parent gives it back
+                    allocations.add(*found, nbytes)
+            self._control[ARENA_USED] = used = self._allocator.used
+            if used > self._peak:
+                self._control[ARENA_PEAK] = self._peak = used
+            return found
+        finally:
+            self._lock.release()
+
+    def settle(self) -> None:
+        """Take back what can be, and tell how much is in use."""
+        if self._control[ARENA_USED] and self._acquire():
+            try:
+                self._reclaim()
+                self._control[ARENA_USED] = self._allocator.used
+            finally:
+                self._lock.release()
+
+    def _acquire(self) -> bool:
+        return self._lock.acquire(timeout=_PATIENCE)
+
+    def _reclaim(self) -> None:
+        """Free what nobody has any more."""
+        mapping, allocations = self._mapping, self.allocations
+        slot = mapping.find_flag(0)
+        while slot >= 0:
+            mapping.flags[slot] = 0
+            if allocations is None or allocations.came_back(slot):
+                self._allocator.free(slot)
+            slot = mapping.find_flag(slot + 1)
+        if allocations is not None:
+            for slot, sent in allocations.ended():
+                if sent:
+                    mapping.sizes[slot] = self._allocator.size_of(slot)
+                else:
+                    self._allocator.free(slot)

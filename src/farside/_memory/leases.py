@@ -1,0 +1,156 @@
+"""Blocks of shared memory as the parent's user has them: the worker hears when each is done with.
+
+What is handed out is a view of a *lease*. Slices, casts and arrays made of the view keep the lease
+alive, so its end is the end of the last of them. That may come in any thread, in the middle of
+anything, in a garbage collection or at exit. So all that happens then is C code that takes no
+lock: a Python ``__del__`` could be entered by a signal handler, and an interrupt that is raised
+there is lost (and the block with it).
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from functools import partial
+from itertools import repeat
+from weakref import WeakSet
+
+from ..errors import ProtocolError
+from .mapping import SLOTS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .mapping import Mapping
+    from .views import End, Views
+
+_markers: WeakSet[partial[None]] = WeakSet()
+"""What sets the flags of each mapping. Views keep it alive, and may outlive their `Leases`."""
+
+
+_NOTHING = memoryview(b"")
+
+
+class Leases:
+    """Lends blocks of a mapping to the user.
+
+    Args:
+        mapping: where the blocks lie; a block's flag becomes 1 when nobody uses it any more.
+        limit: bytes which may be lent at once; what is beyond is copied.
+    """
+
+    __slots__ = (
+        "_arena", "_ended", "_ends", "_held", "_limit", "_mark", "_sizes", "_views", "copies",
+    )  # fmt: skip
+
+    def __init__(self, mapping: Mapping, limit: int) -> None:
+        self._arena = mapping.arena
+        self._limit = limit
+        self._views: Views | None = None
+        # A partial, for it is made to call something else in a forked child, and at the end.
+        self._mark = partial(mapping.flags.__setitem__)
+        _markers.add(self._mark)
+        self._ends: dict[int, End] = {}
+        self._ended: deque[int] = deque()  # slots
+        self._sizes: dict[int, int] = {}  # of slots that were lent; 0: not lent now
+        self._held = 0
+        self.copies = 0
+        """How many blocks were copied, since too much was lent."""
+
+    @property
+    def held(self) -> int:
+        """Bytes that are lent now. To be asked where `lend` is called."""
+        self._settle()
+        return self._held
+
+    def lend(self, slot: int, offset: int, nbytes: int) -> memoryview:
+        """Return a writable view of a block, or of a copy of it.
+
+        What a signal handler raises in here may lose the block: see `signals.defer_sigint`.
+
+        Raises:
+            ProtocolError: the block is lent already.
+        """
+        if self._ended:
+            self._settle()
+        if self._sizes.get(slot):
+            raise ProtocolError(f"a block that was not given back: slot {slot}")
+        if self._views is None:
+            self._begin()
+        if self._views is None or self._held + nbytes > self._limit:
+            return self._copy(slot, offset, nbytes)
+        # Booked first: whatever is raised from here on, the account matches what ends.
+        self._sizes[slot] = nbytes
+        self._held += nbytes
+        view = self._views.open(slot, self._ends.get(slot) or self._end_of(slot))
+        return view[offset : offset + nbytes]
+
+    def give_back(self, slot: int) -> None:
+        """Tell the worker that nobody wants a block."""
+        self._mark(slot, 1)
+
+    def close(self) -> None:
+        """Let go of the mapping: what is lent keeps it, and nothing is lent any more."""
+        self._arena = _NOTHING
+        # No block is used again by a worker that may still be at it: a forked child may have it.
+        _part(self._mark)
+        if self._views is not None:
+            self._views.forget()
+            self._views = None
+        self._ends = {}
+
+    def look(self) -> None:
+        """Take back what was kept for forked children that are gone."""
+        if self._views is not None and self._views.kept:
+            self._views.look()
+
+    def _begin(self) -> None:
+        try:
+            from .views import Views  # not everybody needs it
+
+            self._views = Views(self._arena)
+        except (ImportError, OSError):
+            pass  # all is copied, or what comes while no descriptors are left for the import
+
+    def _settle(self) -> None:
+        ended, sizes = self._ended, self._sizes
+        while ended:
+            slot = ended.popleft()
+            self._held -= sizes[slot]
+            sizes[slot] = 0
+
+    def _copy(self, slot: int, offset: int, nbytes: int) -> memoryview:
+        self.copies += 1
+        try:
+            return memoryview(bytearray(self._arena[offset : offset + nbytes]))
+        finally:
+            self._mark(slot, 1)
+
+    def _end_of(self, slot: int) -> End:
+        """Return what is called when a lease of the slot ends.
+
+        Each call of this iterator's ``__next__`` draws one item of each `map`, which makes two
+        calls: book the slot, then set its flag.
+        """
+        booked = map(self._ended.append, repeat(slot))
+        marked = map(self._mark, repeat(slot), repeat(1))
+        end = self._ends[slot] = zip(booked, marked).__next__  # noqa: B905  both have no end
+        return end
+
+
+def _part(mark: partial[None]) -> None:
+    """Let what ends from now on set a flag that nobody reads."""
+    private: Any = bytearray(SLOTS).__setitem__
+    exchange: Any = mark.__setstate__  # type: ignore[attr-defined]
+    exchange((private, (), {}, None))
+
+
+def _part_in_child() -> None:
+    """Set no flag in a forked child: its parent may still use the block."""
+    for mark in list(_markers):
+        _part(mark)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_part_in_child)

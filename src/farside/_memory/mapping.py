@@ -1,0 +1,266 @@
+"""Memory that parent and worker share: an anonymous file, which each side maps by itself.
+
+It has no name, so nothing is left behind however both sides end. It is as large as it may ever
+become, and sparse: only what was committed takes memory (or disk, where it is a temporary file).
+
+The mapping begins with a header of fixed size, then comes the arena::
+
+    control block (512 words of 64 bits) | flags (a byte for each slot) |
+    sizes (a word for each slot) | reserved | arena …
+
+What the words and the flags mean is up to those who use them, but for one: where a second part of
+the same form begins. One side writes to the arena of the first part, the other to that of the
+second.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from .._system.descriptors import Descriptor
+
+    T = TypeVar("T")
+
+CONTROL_BYTES = 4096
+SLOTS = 4096
+HEADER_BYTES = 65_536
+"""The arena begins here: at a page, whatever size pages have (4, 16 or 64 KiB)."""
+
+SECOND_PART = 64
+"""A word of the control block: where the second part begins; 0 if there is none, or not all of it
+could be mapped. Written before the worker is there, and by the worker while it starts."""
+
+_FLAGS_END = CONTROL_BYTES + SLOTS
+_SIZES_END = _FLAGS_END + 8 * SLOTS
+_ZEROS = 1 << 20
+
+
+_NONE_LEFT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+"""Of descriptors, or of memory: there is none for a file either."""
+
+
+_TOO_MUCH = {errno.ENOMEM, errno.EFBIG, errno.ENOSPC}
+_WORTH_IT = 1 << 20
+"""An arena that is smaller holds hardly anything."""
+
+
+def create(arena_bytes: int, *, both: bool = False) -> Descriptor:
+    """Make shared memory.
+
+    Args:
+        arena_bytes: size of an arena.
+        both: whether there is a second part, of the same size.
+
+    Raises:
+        OSError: no file descriptors are left, or this size cannot be had.
+        BackendUnavailableError: there is no place for it.
+    """
+    from .._system.descriptors import opened  # the worker only maps
+
+    memory = opened(_open_anonymous)
+    fd, part = memory.fileno(), HEADER_BYTES + arena_bytes
+    part += -part % HEADER_BYTES if both else 0
+    try:
+        os.ftruncate(fd, part * (1 + both))
+        _reserve(fd, 0, HEADER_BYTES)
+        if both:
+            _reserve(fd, part, HEADER_BYTES)
+            os.pwrite(fd, part.to_bytes(8, sys.byteorder), 8 * SECOND_PART)
+        _seal(fd)
+    except BaseException:
+        memory.close()
+        raise
+    return memory
+
+
+def share(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping]:
+    """Make shared memory and map it, with less of an arena where there is no room for so much.
+
+    Address space may be limited, and so may the size of files. An arena takes an eighth of what
+    is left of the first at most, for that is not there for arenas alone.
+
+    Raises:
+        OSError: no file descriptors are left, or not even memory for the header.
+    """
+
+    def make(arena_bytes: int) -> tuple[Descriptor, Mapping]:
+        memory = create(arena_bytes, both=both and arena_bytes > 0)
+        try:
+            return memory, Mapping(memory.fileno())
+        except BaseException:
+            memory.close()
+            raise
+
+    return _largest(make, min(arena_bytes, _address_space() // (16 if both else 8)))
+
+
+def map_what_fits(fd: int) -> Mapping:
+    """Map shared memory, without the end of it if there is no address space for that."""
+    return _largest(lambda nbytes: Mapping(fd, nbytes), os.fstat(fd).st_size - HEADER_BYTES)
+
+
+def _largest(make: Callable[[int], T], arena_bytes: int) -> T:
+    """Make something for so much of an arena, or for less where that cannot be had."""
+    while True:
+        try:
+            return make(arena_bytes)
+        except OSError as error:
+            if not arena_bytes or error.errno not in _TOO_MUCH:
+                raise
+            arena_bytes = arena_bytes // 4 if arena_bytes > _WORTH_IT else 0
+
+
+def _address_space() -> int:
+    """Return how many bytes more this process may map."""
+    import resource  # the worker only maps
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            used = int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:  # not Linux
+        used = 0
+    return max(0, limit - used)
+
+
+def _open_anonymous() -> int:
+    if hasattr(os, "memfd_create"):
+        try:
+            return os.memfd_create("farside", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        except OSError as error:
+            if error.errno in _NONE_LEFT:
+                raise
+            # The kernel is old, or a policy forbids it.
+    return _open_file()
+
+
+def _open_file() -> int:
+    import tempfile  # heavy, and needed without memfd only
+
+    try:
+        with tempfile.TemporaryFile(prefix="farside-") as file:
+            return os.dup(file.fileno())  # close-on-exec too
+    except FileNotFoundError as error:
+        from ..errors import BackendUnavailableError
+
+        reason = f"there is neither memfd_create nor a folder for temporary files ({error})"
+        raise BackendUnavailableError(
+            f"no shared memory can be had: {reason}; let TMPDIR name one that can be written to",
+            reason=reason,
+        ) from error
+
+
+def _seal(fd: int) -> None:
+    """Fix the size of a memfd: where one side cut it, touching the rest would kill the other."""
+    import fcntl  # the worker only maps
+
+    if hasattr(fcntl, "F_ADD_SEALS"):
+        try:
+            seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+        except OSError:
+            pass  # it is a temporary file
+
+
+def _reserve(fd: int, start: int, count: int) -> None:
+    """Have memory or blocks for a part of the file that nothing was written to yet.
+
+    Without, touching a page that cannot be had is no error to handle but SIGBUS.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(fd, start, count)
+        return
+    zeros = memoryview(bytes(min(count, _ZEROS)))
+    end = start + count
+    while start < end:
+        start += os.pwrite(fd, zeros[: end - start], start)
+
+
+class Mapping:
+    """Shared memory as one side sees it; there for as long as any view of it.
+
+    The descriptor stays the caller's, and must stay open for `commit` alone.
+
+    Attributes:
+        second: the second part, if there is one.
+        fileno: returns the descriptor, for `commit`.
+    """
+
+    __slots__ = (
+        "_committed", "_find", "_start", "arena", "arena_bytes", "control", "fileno", "flags",
+        "second", "sizes",
+    )  # fmt: skip
+
+    def __init__(self, fd: int, arena_bytes: int | None = None) -> None:
+        size = os.fstat(fd).st_size if arena_bytes is None else HEADER_BYTES + arena_bytes
+        # Before 3.13 a mapping keeps a duplicate of the descriptor.
+        if sys.version_info >= (3, 13):
+            mapped = mmap.mmap(fd, size, trackfd=False)
+        else:
+            mapped = mmap.mmap(fd, size)
+        self.fileno: Callable[[], int] = lambda: fd
+        self.second: Mapping | None = None
+        word = mapped[8 * SECOND_PART : 8 * SECOND_PART + 8]
+        second = int.from_bytes(word, sys.byteorder)
+        self._begin(mapped, 0, second or size)
+        if second and size == os.fstat(fd).st_size:
+            self.second = made = object.__new__(type(self))
+            made.fileno, made.second = self.fileno, None
+            made._begin(mapped, second, size)
+        elif second:  # not all of it could be mapped
+            self.control[SECOND_PART] = 0
+
+    def _begin(self, mapped: mmap.mmap, start: int, end: int) -> None:
+        self._find = mapped.find
+        self._start = start
+        self._committed = 0
+        whole = memoryview(mapped)[start:end]
+        self.control: memoryview[int] = whole[:CONTROL_BYTES].cast("Q")
+        self.flags: memoryview[int] = whole[CONTROL_BYTES:_FLAGS_END]
+        self.sizes: memoryview[int] = whole[_FLAGS_END:_SIZES_END].cast("Q")
+        self.arena: memoryview[int] = whole[HEADER_BYTES:]
+        self.arena_bytes: int = len(self.arena)
+
+    def find_flag(self, start: int) -> int:
+        """Return the first slot from `start` on (0 or greater) whose flag is 1; -1 if none is."""
+        first = self._start + CONTROL_BYTES
+        found = self._find(b"\1", first + start, self._start + _FLAGS_END)
+        return -1 if found < 0 else found - first
+
+    def given_back(self) -> int:
+        """Return the bytes of all slots whose flag is 1."""
+        nbytes, slot = 0, self.find_flag(0)
+        while slot >= 0:
+            nbytes += self.sizes[slot]
+            slot = self.find_flag(slot + 1)
+        return nbytes
+
+    def commit(self, upto: int) -> bool:
+        """Make sure that the arena's bytes before `upto` can be touched.
+
+        Only one side may do this.
+
+        Returns:
+            False if there is no room for them: then they must be left alone.
+        """
+        if upto <= self._committed:
+            return True
+        if upto > self.arena_bytes:
+            return False
+        try:
+            start = self._start + HEADER_BYTES + self._committed
+            _reserve(self.fileno(), start, upto - self._committed)
+        except OSError:
+            return False
+        self._committed = upto
+        return True

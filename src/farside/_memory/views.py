@@ -1,0 +1,163 @@
+"""Views of blocks: what a forked child has too is not used again before that child is gone.
+
+A forked child has every view of its parent, of the same memory, but it must not say when it is done
+with one. So the end of a lease that is alive at a fork waits until the child has ended, or has
+become another program. The parent learns that from a pipe whose end to write to is the child's,
+and its own children's, and close-on-exec: once nobody has it any more, the other end hangs up.
+
+To wait, a lease hands its end on to a *keeper*, a lease that has no view. The first lease refers to
+it, and so does what is kept for each child: so it ends when all of them are gone, again in C code.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from contextlib import suppress
+from weakref import WeakSet, ref
+
+from .._system.descriptors import Descriptor
+from .._system.signals import defer_sigint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+    End: TypeAlias = Callable[[], object]
+
+_live: WeakSet[Views] = WeakSet()
+_forking: list[Any] | None = None
+"""While this process forks: all leases that are alive, or were since it began to."""
+
+_child: tuple[Descriptor, int] | None = None
+"""While this process forks: the ends of the pipe, to read from and to write to."""
+
+_lock = threading.RLock()  # one thread forks at a time
+
+
+class Views:
+    """Makes views of one arena: leases of its blocks.
+
+    A lease is a ctypes array. A class with ``__buffer__`` (PEP 688) would not do: NumPy's
+    ``ndarray(…, buffer=view)`` keeps the object behind a view and gives the view up, and then
+    such an object has ended. And Python 3.12 may crash where it is collected in a cycle.
+
+    ctypes keeps array types for ever: all leases use the one for the whole arena.
+
+    Args:
+        arena: the memory that each lease is of.
+
+    Attributes:
+        kept: for each forked child, what hangs up when it is gone, and the keepers of its leases.
+
+    Raises:
+        ImportError: Python was built without libffi.
+    """
+
+    __slots__ = ("__weakref__", "_alive", "_arena", "_make", "kept")
+
+    def __init__(self, arena: memoryview) -> None:
+        import ctypes  # not everybody needs it
+
+        class Array(ctypes.c_ubyte * arena.nbytes):  # type: ignore[misc]
+            # As a slot, __del__ holds a C function for each lease.
+            __slots__ = ("__del__",)
+
+        self._arena = arena
+        self._make: Callable[[memoryview], Any] = Array.from_buffer
+        self._alive: dict[int, ref[Any]] = {}  # slot: the latest lease of it
+        self.kept: list[tuple[Descriptor | None, list[Any]]] = []
+        _live.add(self)
+
+    def open(self, slot: int, end: End) -> memoryview:
+        """Return a view of the arena that calls a function when it ends: the lease of a slot."""
+        lease = self._make(self._arena)
+        lease.__del__ = end
+        self._alive[slot] = ref(lease)
+        # After it is on record: either this thread or the one that forks sees to it.
+        forking = _forking
+        if forking is not None:
+            forking.append(lease)
+        return memoryview(lease).cast("B")
+
+    def alive(self) -> list[Any]:
+        """Return the leases that have not ended."""
+        found = [each() for each in list(self._alive.values())]
+        return [lease for lease in found if lease is not None]
+
+    def keep(self, child: Descriptor | None) -> None:
+        """Keep all that are alive for a child, which has just been forked."""
+        keepers = [self._keeper(lease) for lease in self.alive()]
+        if keepers:
+            self.kept.append((child, keepers))
+
+    def _keeper(self, lease: Any) -> Any:
+        end = lease.__del__
+        held = getattr(end, "__self__", None)
+        if type(held) is list:  # it was forked before
+            return held[0]
+        keeper = self._make(self._arena)
+        keeper.__del__ = end
+        lease.__del__ = [keeper].clear
+        return keeper
+
+    def look(self) -> None:
+        """Let go of what was kept for children that are gone."""
+        for each in list(self.kept):
+            if _hung_up(each[0]):
+                with suppress(ValueError):  # another thread was faster
+                    self.kept.remove(each)
+
+    def forget(self) -> None:
+        """Keep nothing any more, and nothing at the next fork."""
+        self._alive = {}
+        self.kept = []
+
+
+def _hung_up(child: Descriptor | None) -> bool:
+    if child is None:  # no descriptors were left when it was forked
+        return False
+    poll = select.poll()
+    poll.register(child.fileno(), 0)
+    return any(event & select.POLLHUP for _, event in poll.poll(0))
+
+
+def _begin() -> None:
+    global _forking, _child  # noqa: PLW0603  of this process
+    _forking = []  # from now on, none ends unnoticed
+    for views in list(_live):
+        views.look()
+        _forking += views.alive()
+    if _live:
+        with suppress(OSError):
+            read, write = os.pipe()
+            _child = Descriptor(read), write
+
+
+def _end() -> None:
+    global _forking, _child  # noqa: PLW0603  as above
+    child, _child = _child, None
+    for views in list(_live):
+        views.keep(child and child[0])
+    _forking = None
+    if child is not None:
+        os.close(child[1])
+
+
+def _part() -> None:
+    """Keep nothing in the child: it gives nothing back. It keeps its end of the pipe open."""
+    global _forking, _child  # noqa: PLW0603  as above
+    for views in list(_live):
+        views.forget()
+    _forking = _child = None
+    _lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    # Hooks run before a fork in reverse order, and after it in this order.
+    os.register_at_fork(
+        before=lambda: defer_sigint(_begin), after_in_parent=lambda: defer_sigint(_end)
+    )
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_part)

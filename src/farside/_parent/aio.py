@@ -1,0 +1,140 @@
+"""The wait of an event loop: `Waiting.until` in its async form."""
+
+from __future__ import annotations
+
+import selectors
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING
+from weakref import ref
+
+from .._system.descriptors import adopt, with_standard_filled
+from .event_loops import off_loop, waiter_here
+from .wait import LONGEST_SECONDS, SOON_SECONDS, seconds_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .client import Client
+    from .event_loops import Waiter
+    from .wait import Wanted
+
+_CONGESTION_SECONDS = 0.01
+"""How often to look for room for commands: hardly ever, since a worker reads them at once unless it
+was stopped, or holds its GIL."""
+
+
+class AsyncWait:
+    """Lets a task wait for the workers of a client. It is for one task at a time.
+
+    Args:
+        client: holds the workers.
+    """
+
+    __slots__ = ("_client", "_readiness", "_stamp")
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._stamp: object = None
+        self._readiness: Readiness | None = None
+
+    async def until(self, wanted: Wanted) -> None:
+        """Wait until something is ready; see to chores and deliver logs meanwhile.
+
+        Nothing that may take long is done in the thread of the loop.
+        """
+        client = self._client
+        while True:
+            if client.chores:
+                await off_loop(client.see_to_chores)
+            client.deliver()
+            if wanted.ready or client.foreign_to:
+                return
+            came = client.waiting.look_if_free(client)
+            client.waiting.wake_others()
+            client.deliver()
+            if not (came or client.chores or wanted.ready):
+                await self._wait(wanted)
+
+    async def _wait(self, wanted: Wanted) -> None:
+        client, waiter = self._client, waiter_here()
+        known = ref(waiter)  # a task that its loop has left behind must not be kept
+        client.waiting.tasks.append(known)
+        try:
+            if wanted.ready:  # another thread has received it, before it could wake this task
+                return
+            client.begin_to_wait(wanted)
+            fd = self._ready_for_all()
+            streaming = True in [member.streaming for member in client.members]
+            if streaming and await waiter.wait(fd, SOON_SECONDS):
+                return
+            await self._ask_and_wait(waiter, fd, wanted)
+        finally:
+            with suppress(ValueError):
+                client.waiting.tasks.remove(known)
+
+    async def _ask_and_wait(self, waiter: Waiter, fd: int, wanted: Wanted) -> None:
+        client = self._client
+        members = client.awaited(wanted)
+        seconds = None
+        if client.core.deadline is not None:
+            seconds = min(LONGEST_SECONDS, seconds_until(client.core.deadline))
+        if True in [member.congested for member in client.members]:
+            seconds = _CONGESTION_SECONDS if seconds is None else min(seconds, _CONGESTION_SECONDS)
+        begun, token = monotonic(), object()
+        try:
+            client.waiting.tell_waiting(members, token, on=True)
+            came = await waiter.wait(fd, seconds)
+        finally:
+            client.waiting.tell_waiting(members, token, on=False)
+        if not came and seconds is not None:
+            client.time_passes(begun + seconds)
+
+    def _ready_for_all(self) -> int:
+        stamp = self._client.waiting.stamp
+        if self._readiness is None or self._stamp is not stamp:
+            self._readiness, self._stamp = Readiness(self._client.waiting.filenos()), stamp
+        return self._readiness.fileno()
+
+
+class Readiness:
+    """Is readable while any of some file descriptors is.
+
+    It may be waited for while they are closed: then they no longer count. It is closed when nobody
+    refers to it any more, so never while a loop waits for it.
+
+    Args:
+        fds: numbers of the descriptors; one that is closed already does not count.
+
+    Raises:
+        OSError: no file descriptors are left.
+    """
+
+    __slots__ = ("__weakref__", "_selector")
+
+    def __init__(self, fds: Iterable[int]) -> None:
+        # With epoll or kqueue behind it, it has a descriptor that can be waited for in turn.
+        self._selector: selectors.BaseSelector | None = None
+        adopt(self, self._open)
+        assert self._selector is not None
+        for fd in fds:
+            with suppress(OSError):
+                self._selector.register(fd, selectors.EVENT_READ)
+
+    def _open(self) -> None:
+        self._selector = with_standard_filled(selectors.DefaultSelector)
+
+    def fileno(self) -> int:
+        """Return the number that becomes readable; -1 in a forked child."""
+        # Not every kind of selector has one, but those of Linux, macOS and the BSDs do.
+        number: int = -1 if self._selector is None else self._selector.fileno()  # type: ignore[attr-defined]
+        return number
+
+    def close(self) -> None:
+        """Close it, once; a forked child does so at its start."""
+        selector, self._selector = self._selector, None
+        if selector is not None:
+            selector.close()
+
+    def __del__(self) -> None:
+        self.close()

@@ -1,0 +1,178 @@
+"""The iterator of ``async for``: the same steps as those of ``for``, on an event loop.
+
+It is a class, and no async generator. Python leaves it to the loop to close a generator that is
+dropped, some time later, and one that is cancelled while it waits is over for good.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import islice
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from .aio import AsyncWait
+from .event_loops import off_loop, waiter_here
+from .results import OVER, SPOILT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from typing_extensions import Self
+
+    from .results import Pass
+
+T = TypeVar("T")
+
+_TURN_SECONDS = 0.001
+"""For how long the loop's other tasks may have to wait for a task that takes items and never waits.
+By time, since items take whatever the user does with them. To give a turn costs some microseconds,
+so this often it costs less than one per cent."""
+
+_AT_ONCE = 64
+"""How many items are taken, at most, between two looks at the clock; fewer where they take long."""
+
+_NOTHING: Iterator[Any] = iter(())
+
+
+class AsyncResults(Generic[T]):
+    """Yields the items of a pass to ``async for``.
+
+    Closing it, or dropping it, stops the pass at once. It is for one task at a time. When a task is
+    cancelled while it waits for an item, nothing is lost: the next ``anext()`` goes on.
+
+    Args:
+        this: the pass.
+    """
+
+    __slots__ = ("_taker",)
+
+    def __init__(self, this: Pass) -> None:
+        self._taker: _Taker[T] = _Taker(this)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        # What a small item costs is this much: mostly there is one, and no need to look further.
+        taker = self._taker
+        try:
+            for item in taker.items:
+                return item
+            return await taker.advance()
+        except SPOILT as error:
+            taker.over = True
+            try:
+                await off_loop(partial(taker.this.spoilt, error))
+            finally:
+                taker.end()
+            raise
+        except BaseException:
+            # Whoever keeps the traceback must not keep this alive, and so the pass open.
+            del self
+            raise
+
+    async def aclose(self) -> None:
+        """Stop the pass at once; a task that waits for an item gets `IterableClosedError`."""
+        self._taker.end()
+
+    def __del__(self) -> None:
+        taker: _Taker[T] | None = getattr(self, "_taker", None)
+        if taker is not None and not taker.over:
+            taker.this.leave()
+
+
+class _Taker(Generic[T]):
+    """Takes the items of a pass, on an event loop.
+
+    Args:
+        this: the pass.
+
+    Attributes:
+        this: the same.
+        items: some that may be taken without a look at anything else.
+        over: whether there are no more.
+    """
+
+    __slots__ = (
+        "_async_wait", "_at_once", "_busy", "_rest", "_turn_began", "items", "over", "this",
+    )  # fmt: skip
+
+    def __init__(self, this: Pass) -> None:
+        self.this = this
+        self._async_wait = AsyncWait(this.client)
+        self.items: Iterator[T] = _NOTHING
+        self.over = False
+        self._rest: Iterator[T] = _NOTHING  # of the frame that is open
+        self._at_once = 1
+        self._busy = False
+        self._turn_began = monotonic()
+
+    def end(self) -> None:
+        """Take no more."""
+        self.over = True
+        self._rest = self.items = _NOTHING
+        self.this.leave()
+
+    async def advance(self) -> T:
+        """Return the next item when it has come.
+
+        Raises:
+            StopAsyncIteration: the pass is over.
+            RuntimeError: another task waits for the next item.
+            FarsideError: the pass failed, was superseded, or the iterable was closed.
+        """
+        if self._busy:
+            raise RuntimeError(
+                "another task waits for the next item of this iterator; give each task an "
+                "iterable of its own, or let one task hand out the items"
+            )
+        self._busy = True
+        try:
+            if monotonic() - self._turn_began >= _TURN_SECONDS:
+                await self._pause()
+            elif self._at_once < _AT_ONCE:
+                self._at_once *= 2
+            while not self.over:
+                self.items = islice(self._rest, self._at_once)
+                for item in self.items:
+                    return item
+                source = self.this.delivery.source
+                if source is not None:
+                    await source.feed()
+                items = self._step()
+                if items is OVER:
+                    self.end()
+                elif items is not None:
+                    self._rest = iter(items)
+                elif source is None or not source.wanted:
+                    await self._wait()
+        finally:
+            self._busy = False
+        raise StopAsyncIteration
+
+    async def _pause(self) -> None:
+        """Give the loop's other tasks a turn."""
+        self._at_once = max(self._at_once // 2, 1)
+        await waiter_here().pause()
+        self._turn_began = monotonic()
+
+    def _step(self) -> Iterable[T] | None:
+        try:
+            return self.this.step()
+        except SPOILT:
+            raise  # the worker is ended first, as `iterate_results` does
+        except BaseException:
+            self.end()
+            raise
+
+    async def _wait(self) -> None:
+        this = self.this
+        this.say_again()  # as `iterate_results` does
+        waits = this.client.counters.waits
+        waits.begin()
+        try:
+            await self._async_wait.until(this)
+        finally:
+            waits.end()
+            self._turn_began = monotonic()

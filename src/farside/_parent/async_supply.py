@@ -1,0 +1,121 @@
+"""The inputs of a map, as they come from an async iterator of the user's."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from .._protocol.order import BEGIN, Place, numbers_of
+from .supply import Supply
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+
+class _Input(NamedTuple):
+    """An input that has come; without any of these, it is one that was done before."""
+
+    entry: Any = None
+    nbytes: int = 0
+    refused: BaseException | None = None
+
+
+_DONE = _Input()
+
+
+class AsyncSupply(Supply):
+    """Takes inputs that the loop awaits.
+
+    Nothing here can wait. So `take` gives what has come, and says how many more are wanted; whoever
+    runs the ``async for`` awaits them with `feed`, and asks again.
+
+    Args:
+        begin: returns the async iterator. It is called when the first input is wanted.
+        place: see `Supply`.
+
+    Attributes:
+        wanted: how many inputs `take` could have given beside those that have come.
+    """
+
+    def __init__(self, begin: Callable[[], AsyncIterator[Any]], place: Place = BEGIN) -> None:
+        super().__init__(_refuse_for, place)
+        self._begin_async = begin
+        self._iterator: AsyncIterator[Any] | None = None
+        self._numbers = numbers_of(place.ended)
+        self._ready: deque[_Input] = deque()
+        self._over = False
+        self._error: BaseException | None = None
+        self.wanted = 0
+        self._fed = False
+
+    async def feed(self) -> None:
+        """Await as many inputs as are wanted."""
+        self._fed = True
+        while self.wanted and not self._over:
+            try:
+                if self._iterator is None:
+                    self._iterator = self._begin_async()
+                item = await self._iterator.__anext__()
+            except StopAsyncIteration:
+                self._over = True
+            except Exception as error:
+                self._over, self._error = True, error
+            except BaseException:  # the task is cancelled
+                if getattr(self._iterator, "ag_frame", self) is None:
+                    self._over, self._error = True, RuntimeError(_CANCELLED)
+                raise
+            else:
+                self._add_input(item)
+                self.wanted -= 1
+        self.wanted = 0
+
+    def _add_input(self, item: Any) -> None:
+        if self.taken in self._numbers:
+            self.taken += 1
+            self._ready.append(_DONE)
+            return
+        self._next = iter((item,)).__next__
+        entries, nbytes = self._take_each(1, 1)  # now: the iterator may use it for the next one
+        refused, self.refused = self.refused, None
+        self._ready.append(_Input(entries[0] if entries else None, nbytes, refused))
+
+    def pass_over(self) -> int:
+        if not self._fed:
+            return super().pass_over()  # it says what is wrong
+        count = 0
+        while self._ready and self._ready[0] is _DONE:
+            self._ready.popleft()
+            count += 1
+        return count
+
+    def take(self, most: int, nbytes: int) -> tuple[list[Any], int]:
+        entries: list[Any] = []
+        total, ready, number = 0, self._ready, self.taken - len(self._ready)
+        most = self._limit(most, number)
+        while ready and ready[0] is not _DONE and len(entries) < most and total < nbytes:
+            if ready[0].refused is not None:
+                if not entries:
+                    self.refused = ready.popleft().refused
+                break
+            entry, size, _ = ready.popleft()
+            entries.append(entry)
+            total += size
+        if not (entries or ready or self.refused):
+            if self._over:
+                self.ended, self.error = True, self._error
+            else:
+                self.wanted = most
+        return entries, total
+
+
+def _refuse_for() -> NoReturn:
+    raise TypeError(
+        "items is an async iterable, and this loop cannot await it; loop over the results with "
+        "async for, or pass items that can be iterated on"
+    )
+
+
+_CANCELLED = (
+    "items is an async generator, and was ended when a task was cancelled that waited for its next "
+    "input, so the pass cannot go on; shield the generator, or begin a new pass"
+)

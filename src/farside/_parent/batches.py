@@ -1,0 +1,64 @@
+"""What a pass of a map keeps in mind: how inputs are run, and what became of some of them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .._payload.items import convert
+
+
+class Plan(NamedTuple):
+    """How the inputs of a pass are run."""
+
+    workers: int
+    flat: bool
+    in_order: bool
+    ahead: int | None
+    """How many inputs may have been taken and not done; None: as `nbytes` says."""
+    nbytes: int
+    """How many bytes of inputs each worker may have."""
+    on_error: str
+    retries: int
+
+
+class Batch:
+    """Inputs that a worker was given, one after the other.
+
+    Attributes:
+        first: the index of the first one.
+        entries: the inputs.
+        nbytes: how many bytes they have, about.
+        done: how many of them the loop has the results of.
+        skip: how many results of the first one had arrived before.
+    """
+
+    __slots__ = ("done", "entries", "first", "nbytes", "skip")
+
+    def __init__(self, first: int, entries: list[Any], nbytes: int, skip: int = 0) -> None:
+        self.first, self.entries, self.nbytes, self.skip = first, entries, nbytes, skip
+        self.done = 0
+
+    @property
+    def order(self) -> tuple[int, int, bool, list[Any]]:
+        """What the worker is told."""
+        return self.first, self.skip, *convert(self.entries, [])
+
+
+class Settled(NamedTuple):
+    """An input whose failure is known here."""
+
+    error: BaseException
+    worker: int | None = None
+    partial: int = 0
+    """How many results of it have come from the worker before."""
+
+
+class LeftOver(NamedTuple):
+    """Results of a flat input that is settled: a worker has sent them, and the loop gets them."""
+
+    marks: int
+    """How many marks of the worker come before them."""
+    results: int
+    """How many they are."""
+    number: int
+    """Which input it is."""

@@ -1,0 +1,205 @@
+"""What users ask a worker beside items: calls of methods of their iterable, and its stacks."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from .._payload import pickling
+from .._payload.culprit import find
+from .._payload.items import decode, unpack
+from .._payload.one_line import one_line
+from .._payload.stack_report import read_stack
+from .._protocol.effects import BROKEN
+from .._protocol.parent import STACK_SECONDS
+from ..errors import NotPicklableError, ProtocolError
+from . import messages_for_people
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._link.frames import Frame
+    from .._memory.parts import Part
+    from .._protocol.effects import Ending
+    from .._protocol.group import GroupCore
+    from .client import Client
+    from .member import Member
+
+
+class Question:
+    """What was asked of a worker.
+
+    Args:
+        parts: what is sent with it.
+
+    Attributes:
+        parts: the same.
+        answer: the frame with the answer, once it has arrived.
+        ending: why no answer will arrive, or None.
+    """
+
+    __slots__ = ("answer", "ending", "parts")
+
+    def __init__(self, parts: Sequence[Part] = ()) -> None:
+        self.parts = parts
+        self.answer: Frame | None = None
+        self.ending: Ending | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is no reason to wait."""
+        return self.answer is not None or self.ending is not None
+
+    def arrive(self, frame: Frame) -> None:
+        """Take the answer."""
+        self.answer = frame
+
+    def fail(self, ending: Ending) -> None:
+        """Take in that no answer will arrive."""
+        self.ending = ending
+
+
+class _Unasked:
+    """Is ready when no other call waits for its answer."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is no reason to wait."""
+        return True not in [each.call is not None for each in self._client.core.workers]
+
+
+class _All:
+    """Is ready when several questions are answered."""
+
+    def __init__(self, questions: Sequence[Question]) -> None:
+        self._questions = questions
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is no reason to wait."""
+        return False not in [each.ready for each in self._questions]
+
+
+def call_method(
+    client: Client, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:  # it is whatever the method returns
+    """Call a method of what each worker has made, and wait for what it returns.
+
+    Returns:
+        The result; a list of them if several workers were asked for.
+
+    Raises:
+        FarsideError: see `RemoteIterable.call`.
+    """
+    client.check_home()
+    parts = _pack(method, args, kwargs)
+    questions = [Question(parts) for _ in client.members]
+    while not client.step(lambda core: _ask(core, questions, method)):
+        _check(client, method)
+        client.wait(_Unasked(client))
+    try:
+        client.wait(_All(questions))
+    finally:
+        if not _All(questions).ready:  # KeyboardInterrupt: nobody waits for the answer any more
+            client.step(lambda core: _give_up(core, questions))
+    for question, member in zip(questions, client.members, strict=True):
+        if question.ending is not None:
+            raise client.error(question.ending, member)
+    client.check_home()
+    if client.options.max_restarts:
+        client.calls.append(Question(parts))
+    results = [
+        _result(client, member, question.answer, method)
+        for question, member in zip(questions, client.members, strict=True)
+    ]
+    return results if client.sequence.several else results[0]
+
+
+def _ask(core: GroupCore, questions: Sequence[Question], method: str) -> bool:
+    if core.over or True in [each.opened or each.call is not None for each in core.workers]:
+        return False
+    for worker, question in zip(core.workers, questions, strict=True):
+        worker.ask(question, method)
+    return True
+
+
+def _give_up(core: GroupCore, questions: Sequence[Question]) -> None:
+    for worker, question in zip(core.workers, questions, strict=True):
+        worker.give_up_call(question)
+
+
+def _check(client: Client, method: str) -> None:
+    """Find out why a call cannot be made."""
+    client.check_open()
+    if True in [each.opened for each in client.core.workers]:
+        raise messages_for_people.pass_open(method)
+
+
+def _pack(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Part]:
+    if not isinstance(method, str):
+        raise TypeError(f"method={method!r} is no name; pass the name of a method, as a string")
+    try:
+        return pickling.dumps((method, args, kwargs))
+    except Exception as error:  # __reduce__ is user code
+        given = find(args, "args", error) or find(kwargs, "kwargs", error)
+        raise NotPicklableError(
+            f"the arguments of {method!r} cannot be sent to the worker: {given or 'one'} does not "
+            f"pickle ({one_line(error)}); pass something that does"
+            + ("" if pickling.has_cloudpickle() else ", or install cloudpickle")
+        ) from error
+
+
+def _result(client: Client, member: Member, frame: Frame | None, method: str) -> Any:
+    assert frame is not None
+    try:
+        result, length = unpack(frame).entries
+    except (ProtocolError, ValueError) as error:
+        problem = f"an answer to a call that cannot be read: {error}"
+        client.give_up(member, BROKEN, problem)
+        raise ProtocolError(problem) from error
+    client.step(lambda core: core.workers[member.index].tell_length(length))
+    try:
+        return decode(result, frame.blocks)
+    except Exception as error:
+        raise NotPicklableError(
+            f"what {method!r} returned in the {member.name} does not unpickle here "
+            f"({one_line(error)}); make what it refers to importable in the parent"
+        ) from error
+
+
+def ask_for_stacks(client: Client) -> list[str | None]:
+    """Ask where the threads of the workers are; None for one that does not answer.
+
+    Raises:
+        IterableClosedError: there is no worker any more.
+    """
+    client.check_home()
+    questions = [Question() for _ in client.members]
+
+    def ask(core: GroupCore) -> bool:
+        if core.over:
+            return False
+        for worker, question in zip(core.workers, questions, strict=True):
+            worker.ask_for_stack(question)
+        return True
+
+    if not client.step(ask):
+        client.check_open()
+    client.wait(_All(questions), monotonic() + STACK_SECONDS)
+    return [
+        _stack(client, member, question)
+        for member, question in zip(client.members, questions, strict=True)
+    ]
+
+
+def _stack(client: Client, member: Member, question: Question) -> str | None:
+    if question.answer is None:
+        return None
+    try:
+        return read_stack(question.answer.body)
+    except ProtocolError as error:
+        client.give_up(member, BROKEN, str(error))
+        return None

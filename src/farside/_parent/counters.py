@@ -1,0 +1,71 @@
+"""What is counted of the passes over one remote iterable."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple
+
+from .._link.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from .._protocol.group import GroupCore
+    from .delivery import Delivery
+
+
+class Totals(NamedTuple):
+    """Sums over passes: items that were taken, bytes that have arrived, seconds."""
+
+    items: int = 0
+    nbytes: int = 0
+    seconds: float = 0.0
+
+
+class _Times(NamedTuple):
+    """When a pass was begun, and when its iterator was at its end, or closed."""
+
+    epoch: int = 0
+    began: float = 0.0
+    ended: float | None = None
+
+
+class Counters:
+    """Counts the passes. Any thread may read.
+
+    Attributes:
+        waits: runs while somebody waits for an item.
+        startup_seconds: how long the worker took to stand by for the first time.
+    """
+
+    def __init__(self) -> None:
+        self.waits = Stopwatch()
+        self.startup_seconds = 0.0
+        self._before = Totals()  # of the passes before the present one
+        self._times = _Times()
+
+    def begin(self, core: GroupCore, delivery: Delivery | None) -> None:
+        """Take in that a pass is about to begin: the one before is over.
+
+        Args:
+            core: what is known of the workers.
+            delivery: what has brought the items of the pass before, if there was one.
+        """
+        self._before = self.totals(core, delivery)
+        self._times = _Times(core.epoch + 1, monotonic())
+
+    def end(self, epoch: int) -> None:
+        """Take in that an iterator is at its end, or was closed."""
+        times = self._times
+        if times.epoch == epoch and times.ended is None:
+            self._times = _Times(epoch, times.began, monotonic())
+
+    def totals(self, core: GroupCore, delivery: Delivery | None) -> Totals:
+        """Return the sums up to now."""
+        before, times = self._before, self._times
+        if times.epoch != core.epoch or delivery is None:
+            return before
+        nbytes = before.nbytes
+        for each in core.workers:
+            nbytes += each.inbox.nbytes
+        ended = monotonic() if times.ended is None else times.ended
+        seconds = before.seconds + ended - times.began
+        return Totals(before.items + delivery.delivered, nbytes, seconds)

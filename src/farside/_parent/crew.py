@@ -1,0 +1,180 @@
+"""The workers of an executor, and the thread that completes futures."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from concurrent.futures import BrokenExecutor
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .._protocol.group import GroupCore
+from ..errors import FarsideError
+from . import lifecycle
+from .client import Client
+from .inputs import Inputs
+from .results import OVER, enter_iteration_mode
+from .sequence import Given
+from .submitted import Pending, Submitted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .batches import Plan
+    from .delivery import Delivery
+    from .submitted import Work
+
+
+class BrokenWorkersError(FarsideError, BrokenExecutor):
+    """The workers of an executor cannot be started; its cause says why."""
+
+
+class _Tasks(Inputs):
+    """What a pass of an executor is made of: what was submitted."""
+
+    def __init__(self, plan: Plan, pending: Pending, seed: int, most: int | None) -> None:
+        super().__init__((), plan, Given(seed), counting=False)
+        self.delivery = Submitted(plan, pending, most)
+
+    def length(self, told: int | None) -> int | None:  # noqa: ARG002  nobody knows it
+        return None
+
+    def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
+        self.delivery.epoch, self.delivery.number = begun, begun + 1
+        return self.delivery, [self._told(self.delivery) for _ in self.delivery.queues]
+
+
+class Crew:
+    """The workers of an executor, and the thread that completes futures.
+
+    It does not know the executor: when that is dropped, what was submitted is done, and no more.
+
+    Args:
+        options: what each worker is started with.
+        plan: how tasks are run.
+        most: how many tasks a worker does before another one takes its place; None: any number.
+    """
+
+    def __init__(self, options: list[Any], plan: Plan, most: int | None) -> None:
+        self._pending = Pending()
+        self._tasks = _Tasks(plan, self._pending, options[0].seed, most)
+        self._options = options
+        self._starting = threading.Lock()
+        self._client: Client | None = None
+        self._thread: threading.Thread | None = None
+        self._broken: BrokenWorkersError | None = None
+        self._ended = False
+        self._pid = os.getpid()
+
+    def submit(self, work: Work) -> None:
+        """Let a worker do a task.
+
+        Raises:
+            RuntimeError: no more tasks are taken.
+            BrokenWorkersError: the workers are of no use.
+        """
+        if self._pid != os.getpid():
+            raise RuntimeError("the executor belongs to the process that has forked this one")
+        if self._broken is not None:
+            raise BrokenWorkersError(str(self._broken)) from self._broken.__cause__
+        if _exit.begun:
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        if not self._pending.add(work):
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        self._start()
+        self._wake()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="farside-executor")
+                _exit.crews.add(self)
+                self._thread.start()
+
+    def _wake(self) -> None:
+        client = self._client
+        if client is not None:
+            client.waiting.wake()
+
+    def shut_down(self, *, cancel: bool) -> None:
+        """Take no more tasks, and end when those are done that were submitted."""
+        self._pending.close()
+        if cancel:
+            for future in self._pending.clear():
+                future.cancel()
+                future.set_running_or_notify_cancel()
+        self._tasks.delivery.closing = True
+        self._wake()
+
+    def end_now(self, *, kill: bool) -> None:
+        """End the workers, whatever they do."""
+        self._ended = True
+        self.shut_down(cancel=True)
+        client = self._client
+        if client is None:
+            return
+        client.step(GroupCore.close)  # before one has ended: none is started again
+        for member in client.members:
+            if member.worker is not None:
+                (member.worker.kill if kill else member.worker.terminate)()
+        self._wake()
+
+    def join(self) -> None:
+        """Wait until the workers have ended."""
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self) -> None:
+        delivery, client = self._tasks.delivery, None
+        try:
+            client = Client(*self._options, sequence=self._tasks)
+            lifecycle.start(client)
+            self._client = client
+            this = enter_iteration_mode(client)
+            while this.step() is not OVER:
+                for index in delivery.take_spent():
+                    client.step(partial(_retire, index))
+                # What loggers raise, and warnings that a filter makes an error, nobody could catch
+                # here; they must not break the executor.
+                with suppress(Warning):
+                    client.wait(this, problems=[])
+            this.leave()
+        except BaseException as error:
+            why = "were ended" if self._ended else f"are of no use: {error}"
+            broken = BrokenWorkersError(f"the workers of the executor {why}")
+            broken.__cause__ = error
+            self._broken = broken
+            self._pending.close()
+            delivery.fail_all(broken)
+        finally:
+            if client is not None:
+                lifecycle.close(client, kill=False)
+
+
+class _Exit:
+    """Waits, when Python exits, for what was submitted, as other executors do."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.crews: weakref.WeakSet[Crew] = weakref.WeakSet()
+        register = getattr(threading, "_register_atexit", None)
+        if register is not None:  # private, and what concurrent.futures uses
+            register(self.wait)
+
+    def wait(self) -> None:
+        """Wait until every executor has done what was submitted."""
+        self.begun = True
+        for crew in list(self.crews):
+            crew.shut_down(cancel=False)
+        for crew in list(self.crews):
+            crew.join()
+
+
+_exit = _Exit()
+
+
+def _retire(index: int, core: GroupCore) -> None:
+    core.retire(index, time.monotonic())

@@ -1,0 +1,151 @@
+"""Items as they come, from whichever worker; and shards, of which any worker reads the next one."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from .._protocol.order import Place, Sharding, numbers_of, order_of, ranges_of
+from .delivery import KEPT, Delivery
+from .queues import arrived
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._protocol.parent import ParentCore
+    from .queues import Block, Queue
+
+_AHEAD = 2
+"""How many shards a worker has that are dealt out: one under way, and one that waits, so that it
+need not ask."""
+
+
+class AsTheyCome(Delivery):
+    """Gives the loop what has come, from whichever worker.
+
+    Args:
+        count: how many workers there are.
+        counting: whether the workers have to know of each item that was taken.
+    """
+
+    def __init__(self, count: int, *, counting: bool) -> None:
+        super().__init__(count, counting=counting)
+        self._next = 0  # the worker that is looked at first
+
+    @property
+    def needs(self) -> Sequence[int]:
+        return range(len(self.queues))
+
+    def take(self, workers: Sequence[ParentCore]) -> Block | None:
+        self._begin_block()
+        queues = self.queues
+        for _ in queues:
+            queue = queues[self._next]
+            while queue.fill(workers[queue.index]):
+                if queue.marks and queue.at_mark:
+                    self.pass_mark(queue)
+                    continue
+                entries, source = queue.take(queue.run), queue.source
+                if self._anchor_is_due:
+                    self._anchor(*self.part_of(queue), entries[0], source)
+                self.took(queue, len(entries))
+                self._next = (queue.index + 1) % len(queues)
+                self._end_block(entries)
+                return entries, source.needed
+            self._next = (queue.index + 1) % len(queues)
+        return None
+
+    def pass_mark(self, queue: Queue) -> None:
+        """Take a mark of a worker in."""
+        queue.pass_mark()
+
+    def part_of(self, queue: Queue) -> tuple[int, int]:
+        """Return which shard a worker is at, and how many of its items are in blocks."""
+        raise NotImplementedError
+
+    def took(self, queue: Queue, count: int) -> None:
+        """Take in that the next block has so many entries of a worker."""
+
+
+class Dealt(AsTheyCome):
+    """Shards that are dealt to whichever worker has none left.
+
+    Args:
+        place: where in the pass to begin.
+        sharding: how the shards are read.
+        epoch: the epoch of the pass.
+        count: how many workers there are.
+        counting: whether the workers have to know of each item that was taken.
+    """
+
+    def __init__(
+        self, place: Place, sharding: Sharding, epoch: int, count: int, *, counting: bool
+    ) -> None:
+        super().__init__(count, counting=counting)
+        self.epoch = epoch
+        order = order_of(sharding, epoch)
+        ended = numbers_of(place.ended)
+        self._shards = deque(shard for shard in order if shard not in ended)
+        self._read = dict(place.begun)  # of shards that have not ended: the items in blocks
+        self._under_way: list[deque[int]] = [deque() for _ in range(count)]
+        # How many items had come before, for the way back.
+        self._ends = [(0, shard, 0) for shard in order if shard in ended]
+        self._ended: tuple[int, tuple[tuple[int, int], ...]] = (0, ())
+        self._runs: deque[tuple[int, int, int]] = deque([(0, -1, 0)], KEPT)
+        self.over = not self._shards
+
+    def deal(self) -> None:
+        """Deal shards to the workers that have room for them."""
+        for least in range(_AHEAD):
+            for index, under_way in enumerate(self._under_way):
+                if len(under_way) == least and self._shards:
+                    shard = self._shards.popleft()
+                    under_way.append(shard)
+                    told = shard, self._read.get(shard, 0)
+                    self._orders.setdefault(index, []).append(told)
+
+    @property
+    def needs(self) -> Sequence[int]:
+        return [index for index, under_way in enumerate(self._under_way) if under_way]
+
+    def pass_mark(self, queue: Queue) -> None:
+        super().pass_mark(queue)
+        shard = self._under_way[queue.index].popleft()
+        self._ends.append((self._before, shard, self._read.pop(shard, 0)))
+        self.deal()
+        self.over = not (self._shards or any(self._under_way))
+
+    def took(self, queue: Queue, count: int) -> None:
+        shard = self._under_way[queue.index][0]
+        self._read[shard] = self._read.get(shard, 0) + count
+        self._runs.append((self._before, shard, count))
+
+    def place(self, behind: int = 0) -> Place | None:
+        given, read = self.delivered - behind, dict(self._read)
+        number = bisect_right(self._ends, given, key=itemgetter(0))
+        known, ended = self._ended
+        if known != number:
+            ended = ranges_of([shard for _, shard, _ in self._ends[:number]])
+            self._ended = number, ended
+        read.update({shard: count for _, shard, count in self._ends[number:]})
+        for at, shard, count in reversed(tuple(self._runs)):
+            if at + count <= given:
+                begun = sorted((shard, count) for shard, count in read.items() if count)
+                return Place(ended, tuple(begun))
+            read[shard] -= at + count - max(at, given)
+        return None
+
+    def part_of(self, queue: Queue) -> tuple[int, int]:
+        shard = self._under_way[queue.index][0]
+        return shard, self._read.get(shard, 0)
+
+    def left_of(self, index: int, frames: Sequence[Any]) -> list[tuple[int, int]]:
+        """Return the shards that a worker has not sent, and how many items of each it has sent."""
+        left = [[shard, self._read.get(shard, 0)] for shard in self._under_way[index]]
+        for run, ended in arrived(self.queues[index], frames):
+            left[0][1] += run
+            if ended:
+                left.pop(0)
+        return [(shard, read) for shard, read in left]

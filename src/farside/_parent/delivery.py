@@ -1,0 +1,243 @@
+"""Brings the items of all workers to the loop.
+
+What has arrived lies in the workers' inboxes, as frames. `queues` opens them, and a delivery puts
+their entries into blocks. `InTurn` keeps an order that no number of workers changes, `AsTheyCome`
+none.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from operator import length_hint
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from .._payload.anchors import of_entry
+from .._protocol.order import Place
+from .._protocol.progress import Snapshots
+from .queues import Queue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .._protocol.parent import ParentCore
+    from .._protocol.progress import Snapshot
+    from .queues import Block, Source
+
+MOST = 1000
+"""How many entries a block has, or few more: as many as a frame."""
+
+KEPT = 1000
+"""How many blocks before the present one are remembered, for `Delivery.place`."""
+
+_ANCHORS = 8
+"""How many are kept for a shard: the latest that the loop has passed is told."""
+
+_ANCHOR_TIMES = 200
+_ANCHOR_SECONDS = 0.005
+"""So many times longer than a digest takes, none is taken, but not for a longer time: another
+program may just have had its turn. The first item of each open shard has one in any case."""
+
+
+class Delivery:
+    """The items of a pass, from the workers' inboxes to the loop: the base of the orders.
+
+    One thread at a time takes blocks. Any thread may ask, and `clear`.
+
+    Args:
+        count: how many workers there are.
+        counting: whether the workers have to know of each item that was taken.
+
+    Attributes:
+        queues: one for each worker.
+        over: whether the marks tell that nothing more comes.
+        cleared: whether nothing of it may be taken any more: the pass was left, or all was closed.
+        members: the workers, by their numbers.
+        failure: the exception of an input that has ended the pass.
+        epoch: what user code is told that the pass is.
+        finished: whether the loop has come to the end of the pass.
+        snapshots: states of what the user iterates on, from the workers.
+        verify: whether to take digests of items now and then.
+        rest: what is left of the present block.
+        source: what has to be awaited for inputs, if they are an async iterable.
+        unprompted: whether items come without a step of the loop.
+    """
+
+    source: Any = None
+    unprompted = False
+
+    def __init__(self, count: int, *, counting: bool) -> None:
+        self.queues = [Queue(index, counting=counting) for index in range(count)]
+        self.counting = counting
+        # No defaults of the class: Python would be slower to set them.
+        self.over = self.finished = self.cleared = self.verify = False
+        self.epoch = 0
+        self.members: Sequence[Any] = ()
+        self.failure: BaseException | None = None
+        self.rest: Any = ()
+        self._before = 0  # how many items were in the blocks before
+        self._count = 0  # and in the present one
+        self._opened: list[Any] = []
+        self._orders: dict[int, list[Any]] = {}  # what workers have to be told
+        self._anchors: dict[int, deque[tuple[int, bytes]]] = {}
+        self._next_anchor = 0.0
+        self.snapshots = Snapshots()
+
+    def know(
+        self, anchors: Iterable[tuple[int, int, bytes]], snapshots: Iterable[Snapshot]
+    ) -> None:
+        """Take in what was known of the pass before it began here; see `known_of`."""
+        for shard, index, digest in anchors:
+            self._anchors[shard] = deque([(index, digest)], maxlen=_ANCHORS)
+        self.snapshots = Snapshots(snapshots)
+
+    @property
+    def needs(self) -> Sequence[int]:
+        """The workers of which one has to send something for the loop to go on."""
+        raise NotImplementedError
+
+    def take(self, workers: Sequence[ParentCore]) -> Block | None:
+        """Return the next block; None: nothing has come, or `over` says why.
+
+        Raises:
+            ProtocolError: a frame cannot be read.
+        """
+        raise NotImplementedError
+
+    def ready(self, workers: Sequence[ParentCore]) -> bool:
+        """Tell whether the loop need not wait."""
+        if self.over:
+            return True
+        for index in self.needs:
+            worker = workers[index]
+            if worker.inbox.frames or worker.over or self.queues[index].waiting:
+                return True
+        return False
+
+    def take_orders(self) -> dict[int, list[Any]]:
+        """Return the tasks that workers have to be given since the last time."""
+        orders = self._orders
+        if orders:
+            self._orders = {}
+        return orders
+
+    @property
+    def delivered(self) -> int:
+        """How many items the loop was given. In any thread."""
+        return self._before + max(0, self._count - length_hint(self.rest))
+
+    @property
+    def waiting(self) -> int:
+        """How many items were taken out of the inboxes, and not by the loop. In any thread."""
+        return length_hint(self.rest) + sum([queue.waiting for queue in self.queues])
+
+    def place(self, behind: int = 0) -> Place | None:
+        """Return where the loop is, or where it was some items ago; None: that is not known.
+
+        Args:
+            behind: how many items ago; no more than `delivered`.
+        """
+        raise NotImplementedError
+
+    def known_of(
+        self, begun: Sequence[tuple[int, int]]
+    ) -> tuple[list[tuple[int, int, bytes]], list[Snapshot]]:
+        """Return what helps to make a pass once more.
+
+        Args:
+            begun: shards, and how many items of each were read.
+
+        Returns:
+            What tells whether it is the same: for some of them the shard, the index of an item, and
+            its digest. And snapshots of some of them, to go on from.
+        """
+        found = []
+        for shard, count in begun:
+            kept = self._anchors.get(shard)
+            if kept is None:
+                continue
+            index, digest = kept[-1]  # nearly always the one
+            if index >= count:
+                for index, digest in reversed(tuple(kept)):  # noqa: B007
+                    if index < count:
+                        break
+                else:
+                    continue
+            found.append((shard, index, digest))
+        indices = {shard: index for shard, index, _ in found}
+        return found, self.snapshots.before(begun, indices)
+
+    @property
+    def _anchor_is_due(self) -> bool:
+        return self.verify and monotonic() >= self._next_anchor
+
+    def _anchor(self, shard: int, index: int, entry: Any, source: Source | None) -> None:
+        """Take the digest of an item. What it costs is waited for before the next one."""
+        plain, blocks = (True, ()) if source is None else (source.plain, source.blocks)
+        kept = self._anchors.get(shard)
+        if kept is None:
+            kept = self._anchors[shard] = deque(maxlen=_ANCHORS)
+            if len(self._anchors) > KEPT:  # most shards have ended, but not those in the block
+                del self._anchors[next(iter(self._anchors))]
+        began = monotonic()
+        kept.append((index, of_entry(entry, blocks, plain=plain)))
+        pause = _ANCHOR_TIMES * (monotonic() - began)
+        self._next_anchor = max(self._next_anchor, began) + min(pause, _ANCHOR_SECONDS)
+
+    def clear(self) -> None:
+        """Let nobody take any more what is here."""
+        self.cleared = True
+        self._before, self._count = self.delivered, 0
+        self.rest = ()
+        self._opened.clear()
+        for queue in self.queues:
+            queue.clear()
+
+    def _begin_block(self) -> None:
+        """Take in that the loop is at the end of the block before."""
+        self._before, self._count, self.rest = self._before + self._count, 0, ()
+
+    def _end_block(self, entries: list[Any]) -> None:
+        """Take in what the loop is given: the list, from which it may take the items itself."""
+        self._count = len(entries)
+        self.rest = self._opened = entries
+        if self.cleared:  # by another thread, just now
+            self.clear()
+
+
+class OneAfterAnother(Delivery):
+    """Gives the loop the items of one iterable: without marks, and as they come.
+
+    Args:
+        first: how many items were given before, in another life of the loop.
+        counting: whether the worker has to know of each item that was taken.
+    """
+
+    needs = (0,)
+    unprompted = True
+
+    def __init__(self, first: int = 0, *, counting: bool) -> None:
+        super().__init__(1, counting=counting)
+        self.first = first
+
+    def take(self, workers: Sequence[ParentCore]) -> Block | None:
+        self._begin_block()
+        queue = self.queues[0]
+        opened = queue.open(workers[0])
+        if opened is None:
+            return None
+        entries, source = opened.entries, queue.source
+        if not source.each:
+            queue.taken += len(entries)
+        if entries and self.verify and self._anchor_is_due:
+            self._anchor(0, self.first + self._before, entries[0], source)
+        self._end_block(entries)
+        return entries, source.needed
+
+    def ready(self, workers: Sequence[ParentCore]) -> bool:
+        worker = workers[0]
+        return bool(worker.inbox.frames) or worker.over
+
+    def place(self, behind: int = 0) -> Place | None:
+        count = self.first + self.delivered - behind
+        return Place(begun=((0, count),) if count else ())

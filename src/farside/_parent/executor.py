@@ -1,0 +1,212 @@
+"""WorkerExecutor: the workers behind the interface of `concurrent.futures`."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor, Future
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .._worker.mapper import Mapper
+from .._worker.run_task import Chunk, run_task, run_task_with
+from .batches import Plan
+from .crew import Crew
+from .mapping import options_of_mapper
+from .options import BUFFER_BYTES, check_setup, count, limit
+from .several import options_of_workers
+from .submitted import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.context import BaseContext
+    from typing import Literal
+
+T = TypeVar("T")
+
+
+class WorkerExecutor(Executor):
+    """Runs calls in workers: a `concurrent.futures.Executor`.
+
+    A worker that dies fails the call that ran, with `WorkerDiedError`, and another one takes its
+    place. The workers are started with the first call.
+
+    Args:
+        max_workers: how many workers there are. Default: None, as many as there are processors.
+        backend: see `iterate_in_worker`. Default: ``"auto"``.
+        backend_options: what the backend is told beside. Default: None.
+        mp_context: see `iterate_in_worker`. Default: None.
+        setup: makes what lasts, such as a model: once in each worker. ``submit(fn, x)`` then calls
+            ``fn(made, x)``. Default: None.
+        initializer: a function to call in each worker first. If it fails, the executor is broken.
+            Default: None.
+        initargs: its arguments. Default: none.
+        task_timeout: how many seconds a call may take. Its worker is then ended, and the future
+            gets a `WorkerTimeoutError`. Default: None, no limit.
+        retries: how many times a call is made again that has cost a worker. Default: 0.
+        max_tasks_per_child: how many calls a worker makes before another one takes its place, as a
+            cure for memory that leaks; a chunk of `map` counts as one. Default: None, no limit.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong.
+
+    Example:
+        >>> from farside import WorkerExecutor
+        >>> with WorkerExecutor(2) as executor:
+        ...     executor.submit(pow, 2, 5).result(), list(executor.map(abs, [1, -2]))
+        (32, [1, 2])
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        *,
+        backend: Literal["auto", "subprocess", "subinterpreter", "ray"] | str = "auto",  # noqa: PYI051
+        backend_options: Mapping[str, Any] | None = None,
+        mp_context: Literal["forkserver", "spawn", "fork"] | BaseContext | None = None,
+        setup: Callable[[], Any] | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        task_timeout: float | None = None,
+        retries: int = 0,
+        max_tasks_per_child: int | None = None,
+    ) -> None:
+        workers = os.cpu_count() or 1
+        if max_workers is not None:
+            workers = count("max_workers", max_workers, "workers")
+        if backend == "inline":
+            raise ValueError("backend='inline' runs nothing beside its caller; leave it out")
+        check_setup(setup)
+        if initializer is not None and not callable(initializer):
+            raise TypeError(f"initializer={initializer!r} is not callable; pass a function")
+        seconds = limit("task_timeout", task_timeout, "for no limit")
+        run: Any = run_task if setup is None else run_task_with
+        mapper: Any = Mapper(run, setup, timed=seconds is not None, one_by_one=True)
+        if isinstance(initargs, str) or not isinstance(initargs, Iterable):
+            raise TypeError(f"initargs={initargs!r} are no arguments; pass a tuple of them")
+        first = None if initializer is None else partial(initializer, *initargs)
+        given = {
+            "backend": backend,
+            "backend_options": backend_options,
+            "mp_context": mp_context,
+            "initializer": first,
+            "wait": False,
+        }
+        options = [
+            options_of_mapper(each, mapper, seconds)
+            for each in options_of_workers(workers, mapper, {"fallback": "subprocess", **given})
+        ]
+        tries = count("retries", retries, "tries", 0)
+        most = None
+        if max_tasks_per_child is not None:
+            most = count("max_tasks_per_child", max_tasks_per_child, "tasks")
+        plan = Plan(workers, False, False, None, BUFFER_BYTES, "return", tries)
+        self._max_workers = workers
+        self._crew = Crew(options, plan, most)
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Let a worker call ``fn(*args, **kwargs)``, and return a future of what it returns.
+
+        Raises:
+            RuntimeError: the executor was shut down.
+            BrokenWorkersError: its workers cannot be started.
+        """
+        future: Future[T] = Future()
+        self._crew.submit(Work(future, (fn, args, kwargs)))
+        return future
+
+    def map(
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
+    ) -> Iterator[T]:
+        """Return an iterator over ``map(fn, *iterables)``, in order.
+
+        Args:
+            fn: what to call.
+            iterables: where its arguments come from.
+            timeout: how many seconds all may take, from now on. Default: None, no limit.
+            chunksize: how many calls a task has. Default: 1.
+            buffersize: how many tasks may be submitted whose results were not taken. Default: None,
+                all are submitted at once.
+
+        Raises:
+            TimeoutError: a result did not come in time.
+        """
+        size = count("chunksize", chunksize, "calls")
+        most = None if buffersize is None else count("buffersize", buffersize, "tasks")
+        end = None if timeout is None else time.monotonic() + timeout
+        calls = zip(*iterables)  # noqa: B905  as `map` does
+        tasks = iter(partial(_next_chunk, calls, size), [])
+        fn_of_chunk = Chunk(fn)
+        futures = deque(self.submit(fn_of_chunk, chunk) for chunk in itertools.islice(tasks, most))
+        # No reference to the executor: it may be dropped, and what was submitted goes on.
+        submit = None if most is None else weakref.WeakMethod(self.submit)
+        return _results(futures, end, submit, fn_of_chunk, tasks)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  as in the base
+        """Take no more calls, and end the workers after those that were submitted.
+
+        Args:
+            wait: whether to wait for that. Default: True.
+            cancel_futures: whether to cancel the calls that no worker has. Default: False.
+        """
+        self._crew.shut_down(cancel=cancel_futures)
+        if wait:
+            self._crew.join()
+
+    def terminate_workers(self) -> None:
+        """End the workers at once, and cancel what waits; what runs gets a `BrokenWorkersError`.
+
+        A process gets SIGTERM. A subinterpreter cannot be ended by force: it is asked, and left
+        behind if it does not end.
+        """
+        self._crew.end_now(kill=False)
+
+    def kill_workers(self) -> None:
+        """As `terminate_workers`, but a process gets SIGKILL."""
+        self._crew.end_now(kill=True)
+
+    def __del__(self) -> None:
+        crew = getattr(self, "_crew", None)
+        if crew is not None:
+            crew.shut_down(cancel=False)
+
+
+def _next_chunk(calls: Iterator[tuple[Any, ...]], size: int) -> list[tuple[Any, ...]]:
+    return list(itertools.islice(calls, size))
+
+
+def _results(
+    futures: deque[Future[Any]],
+    end: float | None,
+    submit: Any,
+    fn: Chunk,
+    tasks: Iterator[Any],
+) -> Iterator[Any]:
+    try:
+        while futures:
+            future = futures.popleft()
+            try:
+                chunk = future.result(None if end is None else end - time.monotonic())
+            except BaseException:
+                future.cancel()
+                raise
+            if submit is not None and (method := submit()) is not None:
+                more = next(tasks, None)
+                if more is not None:
+                    futures.append(method(fn, more))
+            del future
+            chunk.reverse()
+            while chunk:
+                yield chunk.pop()
+    finally:
+        for future in futures:
+            future.cancel()

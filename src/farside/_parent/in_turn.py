@@ -1,0 +1,157 @@
+"""The items of several workers in an order that their number does not change."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from .delivery import KEPT, MOST, Delivery
+from .queues import join
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._protocol.order import Place, Turns
+    from .._protocol.parent import ParentCore
+    from .queues import Block, Queue
+
+
+class InTurn(Delivery):
+    """Gives the loop one item of each slot in turn, whichever workers read them.
+
+    Whole rounds over the slots are merged by slices, so nothing is done in Python for an item that
+    one worker would not do.
+
+    Args:
+        turns: whose turn it is.
+        count: how many workers there are.
+        own: the shards that there are, in order.
+        counting: whether the workers have to know of each item that was taken.
+
+    Attributes:
+        own: the same.
+        front: whose turn it is after the present block.
+    """
+
+    def __init__(
+        self, turns: Turns, count: int, own: Sequence[int] = (), *, counting: bool
+    ) -> None:
+        super().__init__(count, counting=counting)
+        self.own = own
+        self.over = turns.over
+        self.front = turns
+        # At some numbers of items, of the whole pass, the turns then: by blocks.
+        self._steps: deque[list[tuple[int, Turns]]] = deque([[(0, turns)]], KEPT)
+        self._first_round = len(turns.live)  # so many items
+        self._ended: tuple[Any, Any, tuple[tuple[int, int], ...]] = (None, None, ())
+        self._shares: tuple[Any, list[tuple[Queue, list[int]]]] = (None, [])
+
+    @property
+    def needs(self) -> Sequence[int]:
+        return () if self.front.over else (self.owner(self.front.slot),)
+
+    def owner(self, slot: int) -> int:
+        """Return the worker that reads a slot."""
+        return slot % len(self.queues)
+
+    def place(self, behind: int = 0) -> Place | None:
+        turns = self.turns(behind)
+        if turns is None:
+            return None
+        # There may be very many shards, and states are asked for far more often than one ends.
+        heads, live, ended = self._ended
+        if heads != turns.heads or live != turns.live:
+            ended = turns.ended(self.own)
+            self._ended = turns.heads, turns.live, ended
+        return turns.place_after(ended)
+
+    def turns(self, behind: int = 0) -> Turns | None:
+        """Return whose turn it is, or was some items ago; None: that is not known."""
+        given = self.delivered - behind
+        for steps in reversed(tuple(self._steps)):
+            for at, turns in reversed(steps):
+                if at <= given:
+                    return turns.advance(given - at)
+        return None
+
+    def take(self, workers: Sequence[ParentCore]) -> Block | None:
+        self._begin_block()
+        turns, count, before = self.front, 0, self._before
+        begins = True  # the block, or a shard
+        steps, parts = [(before, turns)], list[tuple[list[Any], Any]]()
+        while count < MOST and not turns.over:
+            queue = self.queues[self.owner(turns.slot)]
+            if not queue.fill(workers[queue.index]):
+                break
+            if queue.at_mark:
+                if count and self.counting:
+                    break  # the worker goes on when the loop is there
+                queue.pass_mark()
+                turns, begins = turns.end(), True
+                steps.append((before + count, turns))
+                continue
+            rotation = turns.rotation
+            part = self._merge(rotation, workers)
+            first = self.verify and before + count < self._first_round
+            if first or (begins and self._anchor_is_due):
+                self._anchor_round(turns, rotation, part)
+            begins = False
+            parts.append(part)
+            count += len(part[0])
+            turns = turns.advance(len(part[0]))
+        self.front, self.over = turns, turns.over
+        if count or len(steps) > 1:
+            self._steps.append(steps)
+        if not count:
+            return None
+        block = join(parts)
+        self._end_block(block[0])
+        return block
+
+    def _anchor_round(
+        self, turns: Turns, rotation: tuple[int, ...], part: tuple[list[Any], Any]
+    ) -> None:
+        """Take the digests of the first items, one for each slot."""
+        entries, sources = part
+        for position, (slot, entry) in enumerate(zip(rotation, entries)):  # noqa: B905  any number
+            shard = turns.shard_of(slot)
+            source = sources[position] if type(sources) is list else sources
+            self._anchor(shard, turns.read_of(shard), entry, source)
+
+    def _merge(
+        self, rotation: tuple[int, ...], workers: Sequence[ParentCore]
+    ) -> tuple[list[Any], Any]:
+        """Take the entries of whole rounds, or else of one turn; return them, and their sources."""
+        shares, rounds = self._shares_of(rotation), MOST
+        for queue, positions in shares:
+            if not queue.run and not queue.marks:
+                queue.fill(workers[queue.index])
+            rounds = min(rounds, queue.run // len(positions))
+        first = shares[0][0]
+        if len(shares) == 1 or not rounds:
+            source = first.source
+            taken = first.take(min(first.run, MOST) if len(shares) == 1 else 1)
+            return taken, source.needed
+        step = len(rotation)
+        entries: list[Any] = [None] * (rounds * step)
+        sources: list[Any] | None = None
+        if True in [queue.source.needed is not None for queue, _ in shares]:
+            sources = [None] * (rounds * step)
+        for queue, positions in shares:
+            source, taken = queue.source, queue.take(rounds * len(positions))
+            for number, position in enumerate(positions):
+                entries[position::step] = taken[number :: len(positions)]
+                if sources is not None:
+                    sources[position::step] = [source] * rounds
+        return entries, sources
+
+    def _shares_of(self, rotation: tuple[int, ...]) -> list[tuple[Queue, list[int]]]:
+        """Return each worker's queue, and where in a round its entries go."""
+        known, shares = self._shares
+        if known != rotation:
+            found: dict[int, list[int]] = {}
+            for position, slot in enumerate(rotation):
+                found.setdefault(self.owner(slot), []).append(position)
+            shares = [(self.queues[index], positions) for index, positions in found.items()]
+            self._shares = rotation, shares
+        return shares

@@ -1,0 +1,146 @@
+"""What a pass of a map is made of: the inputs, which each pass takes anew."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable
+from collections.abc import Sequence as Numbered
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .._protocol.order import Place, Sharding
+from .._worker.iterables import length_of
+from ..errors import ExhaustedIteratorWarning
+from .async_supply import AsyncSupply
+from .fingerprint import fingerprint
+from .mapped import Mapped
+from .mapped_orders import MappedAsTheyCome, MappedInOrder
+from .progress import Progress
+from .sequence import Given, Resumable, bytes_of
+from .supply import Supply
+from .warn import warn
+
+if TYPE_CHECKING:
+    from .._protocol.parent import ParentCore
+    from .batches import Plan
+    from .delivery import Delivery
+    from .sequence import Part
+
+_SAMPLE = 16
+"""How many inputs tell data sets apart, where any of them can be looked at."""
+
+
+def is_async(items: Any) -> bool:
+    """Tell whether inputs have to be awaited."""
+    return isinstance(items, AsyncIterable) and not isinstance(items, Iterable)
+
+
+class Inputs(Resumable):
+    """What a function makes of inputs, in several workers: a `Sequence`.
+
+    To a state, an input is a shard, and its results are the shard's items.
+
+    Args:
+        items: the inputs.
+        plan: how they are run.
+        given: what decides the results beside them.
+        counting: whether the workers have to know of each item that was taken.
+    """
+
+    kind = "inputs"
+    several = True
+
+    def __init__(
+        self, items: Iterable[Any] | AsyncIterable[Any], plan: Plan, given: Given, *, counting: bool
+    ) -> None:
+        super().__init__(given, Sharding(0, seed=given.seed), counting=counting)
+        self._items = items
+        self._plan = plan
+        self._in_order = plan.in_order
+        self._used = False  # a one-shot iterator, by an earlier pass
+
+    def length(self, told: int | None) -> int | None:  # noqa: ARG002  it is that of the inputs
+        if self._plan.flat or self._plan.on_error == "skip":
+            return None
+        return length_of(self._items)
+
+    def begin(self, begun: int) -> tuple[Delivery, Numbered[Any] | None]:
+        epoch, start = self._begin_at(begun)
+        place = start.place
+        kind = MappedInOrder if self._plan.in_order else MappedAsTheyCome
+        source = AsyncSupply if is_async(self._items) else Supply
+        supply = source(partial(self._iterate, place), place)
+        progress = Progress(place, flat=self._plan.flat)
+        delivery = kind(self._plan, supply, progress, counting=self._counting)
+        delivery.number = begun + 1
+        self._keep(delivery, epoch, start)
+        return delivery, [self._told(delivery) for _ in range(self._plan.workers)]
+
+    def _iterate(self, place: Place) -> Any:
+        items: Any = self._items
+        iterator = items.__aiter__() if is_async(items) else iter(items)
+        if iterator is self._items:
+            if self._used:
+                if place.ended or place.begun:
+                    raise ValueError(_CANNOT_GO_BACK)
+                warn(_USED, ExhaustedIteratorWarning)
+            self._used = True
+        return iterator
+
+    def _told(self, delivery: Mapped, base: tuple[int, int] = (0, 0)) -> Any:
+        return delivery.epoch, self.seed, base, (delivery.number, self.length(None))
+
+    def is_over(self, delivery: Delivery) -> bool:
+        return delivery.over
+
+    def part(self, delivery: Delivery, index: int) -> Part | None:  # noqa: ARG002  no shard
+        return None
+
+    def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
+        assert isinstance(delivery, Mapped)
+        base = delivery.queues[index].go_on(core.inbox.received), bytes_of(core)
+        delivery.start_again(core, index)
+        return self._told(delivery, base)
+
+    # States ---------------------------------------------------------------------------------
+
+    def state(self, begun: int, behind: int) -> dict[str, Any]:
+        """Return the state of the loop; see `RemoteIterable.state_dict`."""
+        self._look()
+        return super().state(begun, behind)
+
+    def load(self, state: Any, begun: int, *, strict: bool) -> None:
+        """Let the next pass begin at a state; see `RemoteIterable.load_state_dict`."""
+        self._look()
+        super().load(state, begun, strict=strict)
+
+    def _look(self) -> None:
+        """See how many inputs there are, and what tells them apart, as far as that can be known."""
+        items, total = self._items, length_of(self._items) or 0
+        self._sharding = self._sharding._replace(total=total)
+        if total and not self._given.fingerprint and isinstance(items, Numbered):
+            places = range(0, total, -(-total // _SAMPLE))
+            found = fingerprint([items[each] for each in places])
+            self._given = self._given._replace(fingerprint=found)
+
+    def _refuse_others(self, read: dict[str, Any], *, strict: bool) -> None:
+        if self._used and (read["ended"] or read["begun"]):
+            raise ValueError(_CANNOT_GO_BACK)
+        if read["shards"] and self._sharding.total:
+            self._refuse(read, "shards", self._sharding.total, "pass the same items")
+        if strict and read["fingerprint"] and self._given.fingerprint:
+            self._refuse(
+                read,
+                "fingerprint",
+                self._given.fingerprint,
+                "the items are others; pass strict=False if they only look different now",
+            )
+
+
+_USED = (
+    "items is a one-shot iterator, and an earlier pass has used it: this pass begins where that "
+    "has ended; pass something that can be iterated again and again, such as a list"
+)
+_CANNOT_GO_BACK = (
+    "items is a one-shot iterator, and an earlier pass has used it, so no state can be loaded: its "
+    "inputs cannot be had again; make a new map, with a new iterator that begins at the first input"
+)

@@ -1,0 +1,427 @@
+"""RemoteIterable: what the user iterates on."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+from ..errors import WorkerAbandonedWarning
+from . import lifecycle
+from .calls import ask_for_stacks, call_method
+from .client import Client
+from .messages_for_people import NO_STACK, pass_open
+from .results import enter_iteration_mode, iterate_results
+from .warn import warn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from types import TracebackType
+    from typing import Literal
+
+    from typing_extensions import Self
+
+    from .options import Options
+    from .stats import Stats
+
+T = TypeVar("T")
+
+
+class RemoteIterable(Generic[T]):
+    """An iterable that lives in a worker.
+
+    Every ``iter()`` begins a fresh pass over the same worker. One pass is open at a time: a newer
+    one supersedes it, and its iterator then raises `PassSupersededError`. Leaving a loop stops the
+    worker; the next pass finds it ready. Any thread may use it; one iterator is for one thread at a
+    time, as generators are: ``next()`` in two threads at once is a ValueError in one of them.
+
+    The worker ends with `close`, at the end of a ``with`` block, when the iterable is dropped,
+    after a failure, and with the process.
+
+    Example:
+        >>> from functools import partial
+        >>> from farside import iterate_in_subprocess
+        >>> with iterate_in_subprocess(partial(range, 3)) as numbers:
+        ...     list(numbers), list(numbers)
+        ([0, 1, 2], [0, 1, 2])
+    """
+
+    def __init__(self, *options: Options, sequence: Any = None) -> None:
+        """Start the workers and wait until they stand by. Users call the entry points instead."""
+        self._client: Client | None = None
+        client = Client(*options, sequence=sequence)
+        lifecycle.start(client)
+        self._client = client
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend that runs the worker: ``"subprocess"`` or ``"subinterpreter"``."""
+        return self._current.members[0].backend
+
+    @property
+    def backend_reason(self) -> str:
+        """Why this backend was taken."""
+        return self._current.reason
+
+    @property
+    def seed(self) -> int:
+        """The option ``seed``, or the number that was drawn for it; see `get_worker_info`."""
+        return self._current.sequence.seed
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the next pass: how many there were before it, those before a resume too."""
+        client = self._current
+        return client.sequence.epoch(client.core.epoch)
+
+    def state_dict(self, *, behind: int = 0) -> dict[str, Any]:
+        """Return where the loop is, as plain values that JSON can carry.
+
+        It takes microseconds, disturbs nothing, and can be asked for at any time: during a pass,
+        after it, after a failure, and after `close`.
+
+        - In a loop: what the loop was given counts, the item in its hands included.
+        - After the end of a loop: the beginning of the next pass.
+        - After a loop was left: that place, until the next ``iter()``.
+
+        Args:
+            behind: return it as it was so many items ago: for a program that holds back items that
+                it was given and has not used yet.
+
+        Raises:
+            ValueError: that is further back than is known: about a thousand items.
+
+        Example:
+            >>> from farside import iterate_in_workers
+            >>> with iterate_in_workers(range, [2, 3], 2) as numbers:
+            ...     iterator = iter(numbers)
+            ...     first = [next(iterator), next(iterator), next(iterator)]
+            ...     state = numbers.state_dict()
+            >>> with iterate_in_workers(range, [2, 3], 1) as numbers:
+            ...     numbers.load_state_dict(state)
+            ...     first, list(numbers)
+            ([0, 0, 1], [1, 2])
+        """
+        if isinstance(behind, bool) or not isinstance(behind, int) or behind < 0:
+            raise ValueError(f"behind={behind!r} is no number of items; pass 0 or more")
+        client = self._current
+        return client.sequence.state(client.core.epoch, behind)
+
+    def load_state_dict(self, state: dict[str, Any], *, strict: bool = True) -> None:
+        """Let the next pass begin where a loop was: with any number of workers, on any machine.
+
+        The seed and ``cycle_length`` of the state are taken over. The worker makes the items once
+        more that the loop was given, and drops them, so a pass must be the same each time.
+
+        Args:
+            state: what `state_dict` has returned, or `merge_states`.
+            strict: refuse the state of other shards. False: their paths may have changed.
+
+        Raises:
+            PassOpenError: an iterator is open.
+            TypeError, ValueError: it is no state, or one of something else; the message says what
+                differs.
+            IterableClosedError: the iterable is closed.
+        """
+        client = self._current
+        client.check_home()
+        client.check_open()
+        if client.step(lambda core: True in [each.opened for each in core.workers]):
+            raise pass_open("load_state_dict")
+        client.sequence.load(state, client.core.epoch, strict=strict)
+
+    @property
+    def state(
+        self,
+    ) -> Literal["initialization", "call", "stopping", "iteration", "stand by", "closed"]:
+        """What the worker does.
+
+        ``"initialization"``, ``"stand by"`` (it waits for a loop or a call), ``"iteration"``,
+        ``"stopping"`` (a loop was left, and the worker has not confirmed it), ``"call"`` or
+        ``"closed"``. Of several workers, the first of these in the order of the type that holds
+        for any of them.
+        """
+        return self._current.public_state
+
+    def wait_ready(self) -> None:
+        """Wait until the worker stands by. It does, unless ``wait=False`` was given.
+
+        Raises:
+            FarsideError: it could not be started, has failed, died, or took too long.
+
+        Example:
+            >>> from functools import partial
+            >>> from farside import iterate_in_subprocess
+            >>> with iterate_in_subprocess(partial(range, 3), wait=False) as numbers:
+            ...     numbers.wait_ready()
+            ...     numbers.state
+            'stand by'
+        """
+        client = self._current
+        client.wait(lifecycle.Ready(client))
+        client.check_started()
+
+    async def ready(self) -> None:
+        """Wait until the worker stands by, as `wait_ready` does, without blocking the event loop.
+
+        Raises:
+            FarsideError: it could not be started, has failed, died, or took too long.
+        """
+        from .aio import AsyncWait  # not everybody needs it
+
+        client = self._current
+        await AsyncWait(client).until(lifecycle.Ready(client))
+        client.check_started()
+
+    def __iter__(self) -> Iterator[T]:
+        """Begin a pass.
+
+        The worker begins at once, and works ahead as far as ``buffer_size`` allows.
+
+        Returns:
+            An iterator over what the remote iterable yields. Closing or dropping it stops the
+            pass.
+
+        Raises:
+            IterableClosedError: the iterable is closed; after a failure, that is its cause.
+        """
+        results = iterate_results(enter_iteration_mode(self._current, self))
+        next(results)  # from here on, dropping it stops the pass
+        return results
+
+    def __len__(self) -> int:
+        """Return how many items the remote iterable has said that it has.
+
+        That is its length after the latest `call` that has returned, or else when it was made. It
+        is known here, so asking never waits and disturbs no pass.
+
+        Raises:
+            TypeError: it has no length, or could not tell.
+        """
+        length = self._current.length
+        if length is None:
+            raise TypeError(f"the iterable of this {type(self).__name__} has no len()")
+        return length
+
+    def __bool__(self) -> bool:
+        """Return True, whatever the length: this is a worker."""
+        return True
+
+    def call(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of the remote iterable, between two passes, and wait for what it returns.
+
+        When a loop was left early, this waits until the worker stands by. ``timeout`` holds, and
+        `close` in another thread ends the wait. A call that fails does not end the worker.
+
+        Args:
+            method: name of a method of what ``fn`` returned, such as ``"set_epoch"`` or
+                ``"__len__"``. An attribute is read with ``call("__getattribute__", name)``.
+            args: what to pass; it is pickled.
+            kwargs: what to pass by name; it is pickled.
+
+        Returns:
+            What the method returns. It is pickled as items are; large arrays lie in shared memory.
+
+        Raises:
+            PassOpenError: an iterator is open; take it to its end, leave the loop, or close it.
+            CallFailedError: the method has failed, or there is none of this name (then it is an
+                AttributeError too); also of the original type.
+            NotPicklableError: the arguments or the result cannot be pickled.
+            WorkerTimeoutError: it did not return in time, and the worker was ended.
+            WorkerDiedError: the worker has died meanwhile.
+            IterableClosedError: the iterable is closed.
+
+        Example:
+            >>> from functools import partial
+            >>> from farside import iterate_in_subprocess
+            >>> with iterate_in_subprocess(partial(range, 10)) as numbers:
+            ...     numbers.call("index", 7), len(numbers)
+            (7, 10)
+        """
+        return call_method(self._current, method, args, kwargs)
+
+    def dump_stack(self) -> str:
+        """Return where the threads of the worker are, as text, whatever it does just now.
+
+        It takes milliseconds, or half a second when the worker does not answer; the text then says
+        so. Any thread may ask, also while another one waits for an item.
+
+        Example:
+            >>> from functools import partial
+            >>> from farside import iterate_in_subprocess
+            >>> with iterate_in_subprocess(partial(range, 10)) as numbers:
+            ...     "the thread that runs the iterable" in numbers.dump_stack()
+            True
+        """
+        client = self._current
+        texts = []
+        for member, stack in zip(client.members, ask_for_stacks(client), strict=True):
+            if stack is None:
+                texts.append(f"the {member.name}: {NO_STACK}")
+            else:
+                texts.append(f"the {member.name}:\n{stack}" if client.sequence.several else stack)
+        return "\n".join(texts)
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        """Begin a pass, for ``async for``: on asyncio or trio, whichever runs.
+
+        As `__iter__`, but waiting does not block the event loop. No thread is used, and items that
+        have arrived are handed out without a turn of the loop; a loop that never has to wait gives
+        the other tasks a turn about every millisecond.
+
+        A task that is cancelled while it waits loses no item: ``anext()`` goes on with the pass.
+        The pass is stopped as soon as the iterator is dropped, or by its ``aclose()``.
+
+        Returns:
+            An async iterator over what the remote iterable yields, for one task at a time.
+
+        Raises:
+            IterableClosedError: the iterable is closed; after a failure, that is its cause.
+
+        Example:
+            >>> import asyncio
+            >>> from functools import partial
+            >>> from farside import iterate_in_subprocess
+            >>> async def main():
+            ...     async with iterate_in_subprocess(partial(range, 3)) as numbers:
+            ...         return [number async for number in numbers]
+            >>> asyncio.run(main())
+            [0, 1, 2]
+        """
+        from .async_results import AsyncResults  # not everybody needs it
+
+        return AsyncResults(enter_iteration_mode(self._current, self))
+
+    def stats(self) -> Stats:
+        """Return figures of the worker: where the time goes, and how full the buffer is.
+
+        Any thread may ask, at any time: during a pass, and after the end of the worker, when they
+        are the last ones. It costs some microseconds. After a fallback has taken over, they are
+        those of the present worker.
+
+        Example:
+            >>> from functools import partial
+            >>> from farside import iterate_in_subprocess
+            >>> with iterate_in_subprocess(partial(range, 1000)) as numbers:
+            ...     total = sum(numbers)
+            >>> stats = numbers.stats()
+            >>> stats.items, stats.passes
+            (1000, 1)
+        """
+        from .stats import collect  # not everybody needs it
+
+        return collect(self._current)
+
+    def close(self) -> None:
+        """End the worker and wait for it, ``shutdown_timeout`` seconds at most.
+
+        The worker is asked first; a process is sent SIGTERM and then SIGKILL if it does not
+        end. A subinterpreter that is blocked in C code cannot be ended: it is left behind with
+        a `WorkerAbandonedWarning`. Closing twice is fine.
+        """
+        self._end(kill=False)
+
+    def terminate(self) -> None:
+        """End the worker without asking it first, and wait for it.
+
+        A process is killed. A subinterpreter cannot be; for it this is `close`.
+        """
+        self._end(kill=True)
+
+    async def aclose(self) -> None:
+        """End the worker and wait for it, as `close` does, without blocking the event loop.
+
+        A task that is cancelled meanwhile is cancelled after the worker has ended, so within
+        ``shutdown_timeout`` seconds.
+        """
+        from .event_loops import off_loop
+
+        if not await off_loop(partial(lifecycle.close, self._current, kill=False)):
+            self._warn_of_abandonment()
+
+    def __enter__(self) -> Self:
+        """Return self."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Wait until the worker stands by, without blocking the event loop: see `ready`."""
+        try:
+            await self.ready()
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close, without blocking the event loop: see `aclose`."""
+        await self.aclose()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied or pickled: there is one worker, and it belongs to this process."""
+        raise TypeError(
+            f"a {type(self).__name__} cannot be copied or pickled, since it holds a worker of this "
+            "process; make one in each process that needs one"
+        )
+
+    def __del__(self) -> None:
+        client = getattr(self, "_client", None)
+        if client is not None:
+            client.abandon()
+
+    def __repr__(self) -> str:
+        """Show backend, worker and state."""
+        client = self._current
+        given, member = client.options.name, client.members[0]
+        if given is not None and client.sequence.several:
+            given = given.rpartition("-")[0]  # without the number of the worker
+        name = "" if given is None else f"name={given!r} "
+        worker = f"worker={member.label!r}"
+        if client.sequence.several:
+            worker = f"workers={len(client.members)}"
+        return (
+            f"<{type(self).__name__} {name}backend={member.backend!r} {worker} "
+            f"state={self.state!r}>"
+        )
+
+    @property
+    def _current(self) -> Client:
+        assert self._client is not None  # only while it is being made
+        return self._client
+
+    def _end(self, *, kill: bool) -> None:
+        if not lifecycle.close(self._current, kill=kill):
+            self._warn_of_abandonment()
+
+    def _warn_of_abandonment(self) -> None:
+        client = self._current
+        names = [each.name for each in client.members if each.left_behind]
+        warn(
+            f"the {' and the '.join(names)} did not end within "
+            f"shutdown_timeout={client.options.shutdown_timeout} seconds and is left behind: "
+            "its code is blocked in a call that Python cannot interrupt",
+            WorkerAbandonedWarning,
+        )
+
+
+class SubprocessIterable(RemoteIterable[T]):
+    """What `iterate_in_subprocess` returns."""
+
+
+class SubinterpreterIterable(RemoteIterable[T]):
+    """What `iterate_in_subinterpreter` returns.
+
+    Its `backend` is ``"subprocess"`` when the fallback has taken over.
+    """

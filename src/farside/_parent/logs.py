@@ -1,0 +1,159 @@
+"""Gives what user code of a worker has logged, and its warnings, to the parent's own machinery."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import threading
+import warnings
+from collections import deque
+from functools import partial
+from typing import Any, NamedTuple
+
+from .._payload.one_line import one_line
+from .._payload.records import DROPPED, RECORD, WARNING
+from .._system.signals import try_lock
+from ..errors import ProtocolError
+
+
+class Origin(NamedTuple):
+    """Where a record comes from: attributes that it gets, unless it has come further."""
+
+    worker_name: str
+    worker_backend: str
+    worker_label: str
+
+
+class Logs:
+    """Records of one worker, in order, on their way to the loggers.
+
+    Handlers are user code: they may raise, take their time, close the iterable or start another. So
+    they are called while no lock of farside is held, by one thread at a time: another one that has
+    received something leaves it to that. So does a handler that iterates itself.
+
+    Args:
+        wanted: whether the worker sends any.
+
+    Attributes:
+        wanted: the same.
+        waiting: what has arrived.
+    """
+
+    def __init__(self, *, wanted: bool) -> None:
+        self.wanted = wanted
+        self.waiting: deque[bytes | bytearray] = deque()
+        self._delivering = threading.Lock()  # never waited for
+
+    def add(self, body: bytes | bytearray) -> None:
+        """Take in what has arrived."""
+        self.waiting.append(body)
+
+    def deliver(self, origin: Origin) -> None:
+        """Give the loggers what has arrived.
+
+        Args:
+            origin: where it comes from.
+
+        Raises:
+            BaseException: whatever a handler raises. What it was called for is done with; the rest
+                is delivered the next time.
+        """
+        # Looked at again after the lock was given back: somebody may have relied on this thread.
+        while self.waiting:
+            if not try_lock(self._delivering, partial(self._deliver, origin)):
+                break  # by another thread, or further up in this one
+
+    def deliver_all(self, origin: Origin, problems: list[Exception]) -> None:
+        """Give the loggers what has arrived, and take note of the exceptions that they raise."""
+        while True:
+            try:
+                self.deliver(origin)
+            except Exception as problem:
+                problems.append(problem)
+            else:
+                return
+
+    def _deliver(self, origin: Origin) -> bool:
+        while self.waiting:
+            show(self.waiting.popleft(), origin)
+        return True
+
+
+def show(body: bytes | bytearray, origin: Origin) -> None:
+    """Give a record or warning to this interpreter's loggers, or to `warnings.showwarning`.
+
+    Raises:
+        ProtocolError: it is none.
+        BaseException: whatever a handler, or what stands in for `warnings.showwarning`, raises.
+    """
+    try:
+        content: Any
+        kind, *content = pickle.loads(body)
+    except Exception as error:
+        raise ProtocolError(f"a record that cannot be read: {error}") from error
+    if kind == RECORD:
+        _log(origin, *content)
+    elif kind == WARNING:
+        _warn(*content)
+    elif kind == DROPPED:
+        _tell_dropped(origin, *content)
+    else:
+        raise ProtocolError(f"a record of an unknown kind: {kind!r}")
+
+
+def _log(origin: Origin, plain: dict[str, Any], rest: dict[str, bytes | str]) -> None:
+    import logging  # only who logs pays for it
+
+    attributes = {**origin._asdict(), **plain}
+    for name, value in rest.items():
+        attributes[name] = value if isinstance(value, str) else _thaw(value)
+    record = logging.makeLogRecord(attributes)
+    logger = logging.getLogger(record.name)
+    if logger.isEnabledFor(record.levelno):
+        logger.handle(record)
+
+
+def _thaw(frozen: bytes) -> Any:
+    try:
+        return pickle.loads(frozen)
+    except Exception as error:  # it is something that only the worker can import
+        return f"<does not unpickle here ({one_line(error)})>"
+
+
+def _warn(
+    classes: list[tuple[str, str]], text: str, filename: str, lineno: int, line: str | None
+) -> None:
+    message = _make_warning(classes, text)
+    # The worker's filters have let it pass; what records or replaces the showing here gets it.
+    warnings.showwarning(message, type(message), filename, lineno, line=line)
+
+
+def _make_warning(classes: list[tuple[str, str]], text: str) -> Warning:
+    """Make a warning of the nearest class that is known here; nothing is imported for it."""
+    for module, name in classes:
+        found: Any = sys.modules.get(module)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        try:
+            # Not by its constructor, which may take other arguments.
+            message: Warning = Warning.__new__(found, text)
+            if str(message) == text:
+                return message
+        except Exception:  # noqa: S112  not there, no warning, or with a text of its own making
+            continue
+    return UserWarning(text)
+
+
+def _tell_dropped(origin: Origin, count: int) -> None:
+    _log(
+        origin,
+        {
+            "name": "farside",
+            "levelno": 30,
+            "levelname": "WARNING",
+            "msg": f"the {origin.worker_name} dropped {count} log records and warnings of its "
+            "threads, since nobody took them for too long",
+            "args": None,
+        },
+        {},
+    )

@@ -1,0 +1,145 @@
+"""One worker of a client, as its shells hold it. There is a worker as soon as it is started."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from .._payload.pickling import dumps_beside, dumps_plain
+from .logs import Logs, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._backends.base import Worker
+    from .._link.frames import Frame
+    from .._memory.parts import Part
+    from .._protocol.effects import Ending
+    from .options import Options
+
+
+class Member:
+    """A worker, and what leads to it.
+
+    Args:
+        index: which of the client's workers.
+        options: what the user asked for.
+
+    Attributes:
+        index: the same.
+        options: the same.
+        backend: the name of its backend.
+        worker: the worker, or None before it is started.
+        link: the way to it.
+        frames: what was read from it and not taken in.
+        logs: what its user code logs, on its way to the loggers.
+        gone: whether it has sent its last, or nobody reads from it any more.
+        released: whether the way up from it is closed.
+        left_behind: whether it was to end, and has not.
+        failure: why it has ended before its time, and the exception that says so.
+    """
+
+    def __init__(self, index: int, options: Options) -> None:
+        self.index = index
+        self.backend = ""
+        self.worker: Any = None
+        self.link: Any = None
+        self.frames: deque[Frame] = deque()
+        self.gone = self.released = self.left_behind = False
+        self.failure: tuple[Ending, BaseException] | None = None
+        self.logs = Logs(wanted=options.forward_logs)
+        self.options = options
+        self._unsent: list[tuple[int, int, Sequence[Part]]] = []
+
+    def attach(self, worker: Worker) -> None:
+        """Take a worker that was started, and send it what was said to it before."""
+        self.worker, self.link = worker, worker.link
+        self.gone = self.released = False
+        unsent, self._unsent = self._unsent, []
+        for kind, epoch, parts in unsent:
+            self.send(kind, epoch, parts)
+
+    @property
+    def name(self) -> str:
+        """What to call the worker in messages."""
+        own = "" if self.options.name is None else f"{self.options.name!r} "
+        return f"{self.backend} worker {own}({self.label})"
+
+    @property
+    def label(self) -> str:
+        """What to call it, such as ``"pid 4711"``."""
+        return "not started" if self.worker is None else self.worker.label
+
+    @property
+    def streaming(self) -> bool:
+        """Whether it sends many items at a time."""
+        return self.link is not None and self.link.streaming
+
+    @property
+    def congested(self) -> bool:
+        """Whether a command waits for room."""
+        return self.link is not None and self.link.congested
+
+    def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> bool:
+        """Send a command; tell whether all of it was sent.
+
+        Raises:
+            LinkClosedError: the worker is gone.
+        """
+        if self.link is None:
+            self._unsent.append((kind, epoch, parts))
+            return True
+        self._observe_down(kind, epoch, parts)
+        sent: bool = self.link.send(kind, epoch, parts)
+        return sent
+
+    def _observe_down(self, kind: int, epoch: int, parts: Sequence[Part]) -> None:
+        if self.worker.observer is not None:
+            nbytes = sum(memoryview(part).nbytes for part in parts)
+            self.worker.observer("down", kind, epoch, 0, nbytes)
+
+    def send_content(self, kind: int, epoch: int, content: object) -> bool:
+        """Send a command with plain values, and large buffers among them; as `send`."""
+        arena = None if self.link is None else self.link.arena
+        if arena is None:
+            return self.send(kind, epoch, dumps_plain(content))
+        parts, refs = dumps_beside(content, arena)
+        if not refs:
+            return self.send(kind, epoch, parts)
+        self._observe_down(kind, epoch, parts)
+        sent: bool = self.link.send(kind, epoch, parts, refs=refs)
+        return sent
+
+    def revoke(self, epoch: int) -> None:
+        """Let the worker not wait for credit of a pass: a command was sent."""
+        if self.link is not None:
+            self.link.revoke(epoch)
+
+    def acknowledge(self, epoch: int, total: int) -> None:
+        """Tell the worker how many items of a pass were taken."""
+        if self.link is not None:
+            self.link.acknowledge(epoch, total)
+
+    def tell_waiting(self, *, on: bool) -> None:
+        """Tell the worker whether somebody waits."""
+        if self.link is not None:
+            self.link.tell_waiting(on)
+
+    def observe(self) -> None:
+        """Show the frames that were read to whoever records."""
+        for frame in self.frames:
+            nbytes = len(frame.body) + sum(block.nbytes for block in frame.blocks)
+            self.worker.observer("up", frame.kind, frame.epoch, frame.items, nbytes)
+
+    def deliver_logs(self, problems: list[Exception] | None = None) -> None:
+        """Give the loggers what has arrived for them.
+
+        Args:
+            problems: where the exceptions go that they raise; None raises them.
+        """
+        if self.logs.waiting:
+            origin = Origin(self.name, self.backend, self.label)
+            if problems is None:
+                self.logs.deliver(origin)
+            else:
+                self.logs.deliver_all(origin, problems)

@@ -1,0 +1,223 @@
+"""Exceptions that say why a worker, a pass or a call has come to its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._payload.one_line import one_line
+from .._payload.stack_report import read_stack
+from .._protocol.effects import (
+    BROKEN,
+    DIED,
+    FAILED,
+    HERE,
+    NO_FALLBACK,
+    REFUSED,
+    RETIRED,
+    TIMED_OUT,
+)
+from .._protocol.messages import UNKNOWN
+from ..errors import (
+    BackendUnavailableError,
+    FarsideError,
+    IterableClosedError,
+    PassOpenError,
+    PassSupersededError,
+    ProtocolError,
+    WorkerDiedError,
+    WorkerTimeoutError,
+)
+from . import unguarded
+from .remote_failures import to_exception
+
+if TYPE_CHECKING:
+    from .._backends.base import ExitStatus
+    from .._protocol.effects import Ending
+    from .member import Member
+    from .options import Options
+
+
+def closed(foreign_to: int | None) -> IterableClosedError:
+    """Make the error for an iterable that was closed.
+
+    Args:
+        foreign_to: the process that it belongs to, when this one is a forked child of that.
+    """
+    if foreign_to is None:
+        return IterableClosedError("the iterable is closed; make a new one to iterate again")
+    return IterableClosedError(
+        f"the iterable belongs to process {foreign_to}, of which this process is a forked child; "
+        "make an iterable of its own in each process"
+    )
+
+
+def superseded(before: int, now: int) -> PassSupersededError:
+    """Make the error for a pass whose place a newer one has taken."""
+    return PassSupersededError(
+        f"pass {before} was superseded by pass {now} over the same iterable; loop over one "
+        "iterator at a time, or make a second iterable. A server gives each request a worker of "
+        "its own: see 'A stream for each request' in docs/guides/servers.md"
+    )
+
+
+def died(worker: str, status: ExitStatus, last_index: int | None, state: str) -> WorkerDiedError:
+    """Make the error for a worker that ended without a word."""
+    message = f"the {worker} died{_when(last_index)}, in state {state}: {status.text}"
+    if state == "initialization" and status.code == unguarded.EXIT_CODE:
+        message = f"the {worker} could not start: {unguarded.MESSAGE}"
+    elif state == "initialization" and status.code == 1:
+        message += "; see its traceback above. Each worker imports the main script first"
+    return WorkerDiedError(
+        message,
+        exit_code=status.code,
+        signal_name=status.signal_name,
+        last_index=last_index,
+        state=state,
+    )
+
+
+def pass_open(method: str) -> PassOpenError:
+    """Make the error for a call while an iterator is open."""
+    return PassOpenError(
+        f"{method!r} cannot be called while an iterator over the iterable is open; take it to its "
+        "end, leave the loop, or close() the iterator first"
+    )
+
+
+def timed_out(
+    worker: str,
+    seconds: float,
+    last_index: int | None,
+    state: str,
+    *,
+    method: str | None = None,
+    stack: str | None = None,
+    of_task: bool = False,
+) -> WorkerTimeoutError:
+    """Make the error for a worker that took too long."""
+    limit = "timeout"
+    if state == "initialization":
+        what, limit = "its initialization did not end", "init_timeout"
+    elif method is not None:
+        what = f"the call of {method!r} did not return"
+    elif of_task:
+        what, limit = "an input was not done", "task_timeout"
+    else:
+        when = _when(last_index)
+        what = f"no item came,{when}," if when else "no item came"
+    where = NO_STACK if stack is None else f"it was here:\n\n{stack.rstrip()}"
+    return WorkerTimeoutError(
+        f"the {worker} was ended: {what} within {limit}={seconds} seconds; {where}",
+        seconds=seconds,
+        last_index=last_index,
+        state=state,
+        worker_stack=stack,
+    )
+
+
+NO_STACK = (
+    "it does not tell where it was, so it was in C code that holds the GIL, stopped, or not started"
+)
+
+
+def _when(last_index: int | None) -> str:
+    if last_index == UNKNOWN:
+        return ""
+    return " before any item" if last_index is None else f" after the item of index {last_index}"
+
+
+def refusal(error: FarsideError) -> str:
+    """Say that extension modules have refused to load in a subinterpreter, which has failed."""
+    several = len(error.refused) > 1
+    what = (
+        f"the extension module{'s' * several} {', '.join(error.refused)} "
+        f"do{'es' * (not several)} not support loading in subinterpreters"
+    )
+    if error.refused_module is not None:
+        return what
+    return f"the subinterpreter failed ({one_line(error)}), and {what}"
+
+
+def error_of(ending: Ending, member: Member, options: Options) -> FarsideError:
+    """Make the exception that says why a worker's conversation is over. It may run user code.
+
+    Args:
+        ending: why.
+        member: the worker.
+        options: what the user asked for.
+    """
+    name, cause, detail = member.name, ending.cause, ending.detail
+    if cause == HERE:
+        error: FarsideError = detail
+        return error
+    if cause in {FAILED, NO_FALLBACK}:
+        error = to_exception(detail, name, ending.method or "")
+        # A process may have a subinterpreter of its own that has failed.
+        refused = cause == NO_FALLBACK and member.backend == "subinterpreter"
+        return _no_fallback(error, member.backend) if refused else error
+    if cause == DIED:
+        return died(name, detail, ending.last_index, ending.state)
+    if cause == TIMED_OUT:
+        return _timed_out(ending, name, options)
+    if cause in _DISOBEYED:
+        return ProtocolError(f"the {name} {_DISOBEYED[cause]}")
+    return ProtocolError(detail) if cause == BROKEN else closed(None)
+
+
+_DISOBEYED = {
+    REFUSED: "refused a command",
+    RETIRED: "was to end after its last task, and goes on",
+}
+
+
+def locate(error: BaseException, shard: int, index: int) -> None:
+    """Say in an exception of which shard it tells, and at which of its items, once."""
+    if getattr(error, "shard", None) is not None:
+        return
+    where = f"in shard {shard}, at its item of index {index}"
+    fields = vars(error)
+    fields["shard"] = shard
+    if "item_index" in fields:
+        fields["item_index"] = index
+    if "last_index" in fields:
+        fields["last_index"] = index - 1 if index else None
+    if hasattr(error, "add_note"):  # Python 3.11+
+        error.add_note(where)
+    elif "_kinds" not in fields:  # its arguments are not the user's
+        error.args = (f"{error.args[0]}; {where}", *error.args[1:])
+
+
+def _no_fallback(error: FarsideError, backend: str) -> BackendUnavailableError:
+    reason = refusal(error)
+    made = BackendUnavailableError(
+        f"the subinterpreter backend cannot run this fn: {reason}; use "
+        "iterate_in_subprocess, or leave fallback='subprocess'",
+        backend=backend,
+        reason=reason,
+    )
+    made.__cause__ = error
+    return made
+
+
+def _timed_out(ending: Ending, name: str, options: Options) -> FarsideError:
+    initializing = ending.state == "initialization"
+    seconds = options.init_timeout if initializing else options.timeout
+    task = None if initializing or ending.method is not None else options.task_timeout
+    of_task = task is not None and (seconds is None or task <= seconds)
+    seconds = task if of_task else seconds
+    assert seconds is not None
+    stack = None
+    if ending.detail is not None:
+        try:
+            stack = read_stack(ending.detail.body)
+        except ProtocolError as error:
+            return error
+    return timed_out(
+        name,
+        seconds,
+        ending.last_index,
+        ending.state,
+        method=ending.method,
+        stack=stack,
+        of_task=of_task,
+    )

@@ -1,0 +1,268 @@
+"""What the user asked for: every default and every check, once."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any, get_args
+
+from .._backends import registry
+from .._protocol.credit import UNLIMITED
+from ..options import StartMethod
+from .identity import check_backend_options, check_env, check_index, check_name, check_seed
+
+if TYPE_CHECKING:
+    from ..options import WorkerOptions
+
+BUFFER_BYTES = 1 << 20
+"""Default of ``buffer_bytes``. It keeps both sides busy with items of 100 kB, where a quarter of it
+halves the throughput (waking a process costs as much as moving such an item), and is little beside
+a Python process."""
+
+REMOTE_BUFFER_BYTES = 1 << 24
+"""The same for workers on other machines, where what is on its way counts too."""
+
+ARENA_BYTES = 1 << 30
+"""Default of ``arena_bytes``. It is address space; memory is taken as it is used."""
+
+ARENA_MOST = 1 << 47
+"""Largest ``arena_bytes``: what a process can address."""
+
+SHUTDOWN_SECONDS = 4.0
+"""Default of ``shutdown_timeout``: half of it for an orderly end, a quarter after SIGTERM."""
+
+START_METHODS = get_args(StartMethod)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Checked options of one iterable, by the names that the entry points have for them."""
+
+    fn: Callable[[], Iterable[Any]]
+    backend: str
+    backend_options: Mapping[str, Any]
+    fallback: str | None
+    buffer_size: int | None
+    buffer_bytes: int
+    arena_bytes: int
+    initializers: tuple[Callable[[], object], ...]
+    mp_context: Any
+    timeout: float | None
+    init_timeout: float | None
+    shutdown_timeout: float
+    daemon: bool
+    finalizers: tuple[Callable[[], object], ...]
+    env: Mapping[str, str] | None
+    name: str | None
+    worker_index: int
+    worker_count: int
+    seed: int
+    seed_given: bool
+    max_restarts: int
+    verify_replay: bool
+    forward_logs: bool
+    wait: bool
+    task_timeout: float | None = None
+    sends_inputs: bool = False
+    """Whether inputs are sent later: they may be large, and defined in the main module."""
+
+    @property
+    def counts_items(self) -> bool:
+        """Whether the worker has to know of each item at once that was taken."""
+        return self.buffer_size not in {None, UNLIMITED}
+
+
+DEFAULTS: WorkerOptions = {
+    "initializer": None,
+    "finalizer": None,
+    "seed": None,
+    "buffer_size": None,
+    "buffer_bytes": BUFFER_BYTES,
+    "arena_bytes": ARENA_BYTES,
+    "backend": "auto",
+    "backend_options": None,
+    "fallback": "subprocess",
+    "mp_context": None,
+    "daemon": False,
+    "env": None,
+    "name": None,
+    "worker_index": 0,
+    "worker_count": 1,
+    "wait": True,
+    "timeout": None,
+    "init_timeout": None,
+    "shutdown_timeout": SHUTDOWN_SECONDS,
+    "forward_logs": True,
+    "max_restarts": 0,
+    "verify_replay": True,
+}
+"""Every option with its default, in the order in which signatures show them."""
+
+
+_FLAGS = ("daemon", "forward_logs", "verify_replay", "wait")
+
+
+def check(fn: Any, *, backend: Any, fallback: Any = None, **options: Any) -> Options:
+    """Check what the user gave; other options than these have the values of `DEFAULTS`.
+
+    Raises:
+        TypeError: a value is of the wrong type.
+        ValueError: a value is of the right type and out of range.
+        Both name the argument, the value and the cure.
+    """
+    given: dict[str, Any] = {**DEFAULTS, **options}
+    assert given.keys() == DEFAULTS.keys()
+    timeout, init_timeout = given["timeout"], given["init_timeout"]
+    return Options(
+        fn=_fn(fn),
+        backend=_name("backend", backend, ("auto", *registry.names())),
+        backend_options=check_backend_options(given["backend_options"], backend),
+        fallback=_fallback(fallback, backend),
+        buffer_size=_buffer_size(given["buffer_size"]),
+        buffer_bytes=_buffer_bytes(given["buffer_bytes"], backend),
+        arena_bytes=count("arena_bytes", given["arena_bytes"], "bytes", 0, ARENA_MOST),
+        initializers=_callables("initializer", given["initializer"]),
+        mp_context=_mp_context(given["mp_context"]),
+        timeout=limit("timeout", timeout, "for no limit"),
+        init_timeout=limit(
+            "init_timeout",
+            timeout if init_timeout is None else init_timeout,
+            "for the same as timeout",
+        ),
+        shutdown_timeout=seconds("shutdown_timeout", given["shutdown_timeout"], ""),
+        finalizers=_callables("finalizer", given["finalizer"]),
+        env=check_env(given["env"], backend),
+        name=check_name(given["name"]),
+        worker_count=count("worker_count", given["worker_count"], "workers"),
+        worker_index=check_index(given["worker_index"], given["worker_count"]),
+        seed=check_seed(given["seed"]),
+        seed_given=given["seed"] is not None,
+        max_restarts=count("max_restarts", given["max_restarts"], "restarts", 0),
+        **{name: flag(name, given[name]) for name in _FLAGS},
+    )
+
+
+def check_setup(value: Any) -> None:
+    """Check ``setup``."""
+    if value is not None and not callable(value):
+        raise TypeError(f"setup={value!r} is not callable; pass a function without arguments")
+
+
+def _fn(value: Any) -> Callable[[], Iterable[Any]]:
+    if callable(value):
+        fn: Callable[[], Iterable[Any]] = value  # what it returns shows in the worker
+        return fn
+    example = "functools.partial(range, 10)"
+    if isinstance(value, GeneratorType) and (name := value.__name__).isidentifier():
+        example = f"{name} itself, or functools.partial({name}, ...) if it takes arguments"
+    raise TypeError(
+        f"fn={value!r} is not callable; pass a function without arguments that returns the "
+        f"iterable, such as {example}"
+    )
+
+
+def _buffer_size(value: Any) -> int | None:
+    if value is None:
+        return None
+    if hasattr(type(value), "__index__") and operator.index(value) == UNLIMITED:
+        return UNLIMITED
+    return count("buffer_size", value, "items")
+
+
+def _buffer_bytes(value: Any, backend: str) -> int:
+    number = count("buffer_bytes", value, "bytes")
+    if number != BUFFER_BYTES or backend == "auto":
+        return number
+    return REMOTE_BUFFER_BYTES if registry.load(backend).capabilities.remote else number
+
+
+def count(name: str, value: Any, unit: str, least: int = 1, most: int | None = None) -> int:
+    cure = f"pass a whole number of {unit}, {least} or more"
+    if name == "buffer_size":
+        cure += f", {UNLIMITED} for no limit, or None for automatic"
+    if isinstance(value, bool) or not hasattr(type(value), "__index__"):
+        raise TypeError(f"{name}={value!r} is not a whole number; {cure}")
+    number = operator.index(value)
+    if number < least:
+        raise ValueError(f"{name}={value!r} is below {least}; {cure}")
+    if most is not None and number > most:
+        raise ValueError(f"{name}={value!r} is above {most}; pass less")
+    return number
+
+
+def seconds(name: str, value: Any, or_else: str) -> float:
+    cure = f"pass seconds, more than 0{or_else}"
+    if isinstance(value, (bool, str)) or not hasattr(type(value), "__float__"):
+        raise TypeError(f"{name}={value!r} is not a number; {cure}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not (number > 0 and math.isfinite(number)):
+        raise ValueError(f"{name}={value!r} is not a finite number above 0; {cure}")
+    return number
+
+
+def limit(name: str, value: Any, none: str) -> float | None:
+    return None if value is None else seconds(name, value, f", or None {none}")
+
+
+def _callables(name: str, value: Any) -> tuple[Callable[[], object], ...]:
+    if value is None:
+        return ()
+    if callable(value):
+        return (value,)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        for index, each in enumerate(value):
+            if not callable(each):
+                raise TypeError(
+                    f"{name}[{index}]={each!r} is not callable; pass functions without arguments"
+                )
+        return tuple(value)
+    raise TypeError(
+        f"{name}={value!r} is neither callable nor a sequence; "
+        "pass a function without arguments, or a list of them"
+    )
+
+
+def _mp_context(value: Any) -> Any:
+    cure = f"pass one of {', '.join(map(repr, START_METHODS))}, a multiprocessing context, or None"
+    if isinstance(value, str):
+        if value not in START_METHODS:
+            raise ValueError(f"mp_context={value!r} is no start method; {cure}")
+        import multiprocessing  # only a subprocess needs it
+
+        here = multiprocessing.get_all_start_methods()
+        if value not in here:  # pragma: no cover  Linux has all
+            raise ValueError(f"mp_context={value!r} does not exist here, only {here}; {cure}")
+    elif value is not None and not (
+        callable(getattr(value, "Process", None))
+        and callable(getattr(value, "get_start_method", None))
+    ):
+        raise TypeError(f"mp_context={value!r} is no multiprocessing context; {cure}")
+    return value
+
+
+def _fallback(value: Any, backend: str) -> str | None:
+    # Only a subprocess can be had wherever there are workers at all.
+    if value is None or _name("fallback", value, ("subprocess",), "or None") == backend:
+        return None
+    return "subprocess"
+
+
+def _name(name: str, value: Any, known: tuple[str, ...], also: str = "") -> str:
+    cure = f"pass one of {', '.join(map(repr, known))} {also}".rstrip()
+    if not isinstance(value, str):
+        raise TypeError(f"{name}={value!r} is not a name; {cure}")
+    if value not in known:
+        raise ValueError(f"{name}={value!r} is not known; {cure}")
+    return value
+
+
+def flag(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise TypeError(f"{name}={value!r} is not a bool; pass True or False")

@@ -1,0 +1,122 @@
+"""Which inputs of a map the loop was given the results of: now, and some items ago. Pure.
+
+What is known are *steps*: after so many items these inputs had ended, of these some results were
+given, and from there on each item ends the next input, or is one more result of a flat one. So a
+run of inputs is one step, and the place in the middle of it follows.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from .._protocol.order import BEGIN, Place
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Ranges: TypeAlias = tuple[tuple[int, int], ...]
+
+KEPT = 1000
+"""How many items before the present block are remembered at least."""
+
+
+class _Step(NamedTuple):
+    at: int
+    ended: Ranges
+    read: dict[int, int]
+    number: int
+    """The input that the next items belong to; -1: nothing is known of further items."""
+
+
+class Progress:
+    """The place in a pass.
+
+    Args:
+        place: where it began.
+        flat: whether an input may have any number of results.
+
+    Attributes:
+        taken: how many items are in blocks.
+
+    Example:
+        >>> progress = Progress()
+        >>> progress.took(0, 5)
+        >>> progress.place(3)
+        Place(ended=((0, 3),), begun=(), turn=0)
+    """
+
+    def __init__(self, place: Place = BEGIN, *, flat: bool = False) -> None:
+        self.taken = 0
+        self._flat = flat
+        self._ended: Ranges = place.ended
+        self._read = dict(place.begun)
+        self._blocks: deque[list[_Step]] = deque([[self._step()]])
+
+    def begin_block(self) -> None:
+        """Take in that the loop was given all that was taken up to now."""
+        blocks = self._blocks
+        if blocks[-1][-1].at < self.taken or len(blocks[-1]) > 1:
+            blocks.append([self._step()])
+        while len(blocks) > 2 and blocks[1][0].at <= self.taken - KEPT:  # noqa: PLR2004  the last
+            blocks.popleft()
+
+    def took(self, number: int, count: int) -> None:
+        """Take in that the next items are the results of so many inputs, from one on."""
+        self._add(number)
+        self.taken += count
+        if self._flat:
+            self._read = {**self._read, number: self._read.get(number, 0) + count}
+        else:
+            self._ended = with_range(self._ended, number, number + count)
+
+    def end(self, number: int, count: int = 0) -> None:
+        """Take in that an input has ended, with so many items, none or one, for its failure."""
+        if count:
+            self._add(-1)
+        self.taken += count
+        self._ended = with_range(self._ended, number, number + 1)
+        self._read = {each: read for each, read in self._read.items() if each != number}
+        self._add(-1)
+
+    def _add(self, number: int) -> None:
+        steps = self._blocks[-1]
+        if steps[-1].at == self.taken:  # nobody asks for what was before that
+            steps[-1] = self._step(number)
+        else:
+            steps.append(self._step(number))
+
+    def _step(self, number: int = -1) -> _Step:
+        return _Step(self.taken, self._ended, self._read, number)
+
+    def place(self, given: int) -> Place | None:
+        """Return the place after so many items; None: that is not known any more."""
+        for steps in reversed(tuple(self._blocks)):
+            for at, ended, read, number in reversed(steps):
+                more = given - at
+                if more < 0:
+                    continue
+                if more and number >= 0:
+                    if self._flat:
+                        read = {**read, number: read.get(number, 0) + more}  # noqa: PLW2901
+                    else:
+                        ended = with_range(ended, number, number + more)  # noqa: PLW2901
+                return Place(ended, tuple(sorted(read.items())))
+        return None
+
+
+def with_range(ranges: Ranges, first: int, end: int) -> Ranges:
+    """Return ranges with one more, which touches none of them but at its ends.
+
+    Example:
+        >>> with_range(((0, 2), (5, 6)), 2, 4)
+        ((0, 4), (5, 6))
+    """
+    at = bisect_left(ranges, (first, end))
+    low = high = at
+    if at and ranges[at - 1][1] == first:
+        low, first = at - 1, ranges[at - 1][0]
+    if at < len(ranges) and ranges[at][0] == end:
+        high, end = at + 1, ranges[at][1]
+    return (*ranges[:low], (first, end), *ranges[high:])

@@ -1,0 +1,152 @@
+"""Failures of user code in a worker, as exceptions of the parent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._payload import pickling
+from .._payload.remote_errors import make_dual, thaw
+from .._protocol.messages import UNKNOWN
+from ..errors import (
+    BackendUnavailableError,
+    CallFailedError,
+    FarsideError,
+    NotPicklableError,
+    RemoteTraceback,
+    WorkerFailedError,
+    WorkerInitializationError,
+    WorkerIterationError,
+)
+from . import unguarded
+
+if TYPE_CHECKING:
+    from .._payload.failure import Failure
+
+_WHAT = {
+    "start": "starting the threads of the worker",
+    "load": "loading fn and initializers",
+    "fn": "fn",
+    "iter": "iter() of the iterable",
+    "load_state_dict": "load_state_dict()",
+    "next": "next() of the iterator",
+    "function": "function",
+    "arguments": "loading the arguments of {method!r}",
+    "call": "the call of {method!r}",
+}
+
+
+def to_exception(failure: Failure, worker: str, method: str = "") -> FarsideError:
+    """Turn a failure into the exception to raise.
+
+    Args:
+        failure: what the worker sent.
+        worker: what to call the worker in messages.
+        method: the method that was called, if it was in a call.
+
+    Returns:
+        An exception that is the farside class and, where that can be built, the original type
+        as well; the original exception is its cause, the worker's traceback the cause of that.
+    """
+    if failure.stage == "load" and failure.type_name.endswith(BackendUnavailableError.__name__):
+        return _unguarded(failure, worker)
+    try:
+        return _build(failure, thaw(failure.exception), worker, method)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # user code: the class of the original may do anything; text always works
+        return _build(failure, None, worker, method)
+
+
+def _build(
+    failure: Failure, original: BaseException | None, worker: str, method: str
+) -> FarsideError:
+    error = _pickling_error(failure, worker, method) or _failed_error(
+        failure, original, worker, method
+    )
+    if failure.refused:
+        error.refused_module, error.refused = failure.refused_module, failure.refused
+    remote = RemoteTraceback(failure.traceback)
+    if original is None:
+        error.__cause__ = remote
+    else:
+        original.__cause__ = remote
+        error.__cause__ = original
+        # An inline worker's exception has a live one: it goes on below the loop that raises this.
+        error.__traceback__, original.__traceback__ = original.__traceback__, None
+    return error
+
+
+def _unguarded(failure: Failure, worker: str) -> WorkerInitializationError:
+    """Make the error for a main script that has started workers in a worker, without a cause."""
+    error = WorkerInitializationError(f"the {worker} could not start: {unguarded.MESSAGE}")
+    error.stage, error.original_type = failure.stage, failure.type_name
+    error.remote_traceback = failure.traceback
+    return error
+
+
+def _pickling_error(failure: Failure, worker: str, method: str) -> NotPicklableError | None:
+    if failure.stage == "pickle":
+        index = failure.item_index
+        what, verb = "an item" if index == UNKNOWN else f"the item of index {index}", "yield"
+    elif failure.stage == "output":
+        what, verb = f"the result of the input of index {failure.item_index}", "return"
+    elif failure.stage == "result":
+        what, verb = f"what {method!r} returned", "return"
+    else:
+        return None
+    return NotPicklableError(
+        f"{what} cannot be sent by the {worker}: {failure.culprit or 'it'} does not "
+        f"pickle ({failure.type_name}: {failure.message}); {verb} something that does"
+        + ("" if pickling.has_cloudpickle() else ", or install cloudpickle"),
+        item_index=failure.item_index,
+    )
+
+
+def _failed_error(
+    failure: Failure, original: BaseException | None, worker: str, method: str
+) -> WorkerFailedError:
+    begun = failure.item_index is not None
+    known = begun and failure.item_index != UNKNOWN
+    item = f", at the item of index {failure.item_index}" if known else ""
+    stage = failure.stage.partition("[")[0]
+    if stage == "function":
+        item = f", at the input of index {failure.item_index}"
+    where = f"{_WHAT.get(stage, failure.stage)} failed in the {worker}{item}"
+    base: type[WorkerFailedError] = WorkerIterationError if begun else WorkerInitializationError
+    fields: dict[str, Any] = {
+        "stage": stage,
+        "item_index": failure.item_index,
+        "original_type": failure.type_name,
+        "remote_traceback": failure.traceback,
+    }
+    if stage in {"arguments", "call"}:
+        base = CallFailedError
+        fields["method"] = method
+        where = where.replace("{method!r}", repr(method))
+    error = None if original is None else make_dual(base, original, fields)
+    notes = [_cure(failure)]
+    if error is None:
+        error = base(f"{where}: {failure.type_name}: {failure.message}")
+        vars(error).update(fields)
+    else:
+        notes.insert(0, where)
+    if hasattr(error, "add_note"):  # Python 3.11+
+        for note in filter(None, notes):
+            error.add_note(note)
+    return error
+
+
+def _cure(failure: Failure) -> str:
+    if failure.refused:
+        perhaps = "" if failure.refused_module else ", which may be the cause"
+        return (
+            f"{', '.join(failure.refused)} cannot be loaded in a subinterpreter{perhaps}. Use "
+            "iterate_in_subprocess or backend='subprocess'. Or import it earlier, at the top of "
+            "the module of fn or in an initializer: a subprocess then takes over by itself"
+        )
+    if failure.stage == "load":
+        return (
+            "the worker imports what fn and initializers are made of: define them at the top level "
+            "of a module that it can import, in a script above if __name__ == '__main__':"
+        )
+    return ""

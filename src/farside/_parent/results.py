@@ -1,0 +1,369 @@
+"""The loop over the items of a pass.
+
+The helpers bear the names of the protocol's description: `enter_iteration_mode`, `drain`,
+`iterate_results`. `Pass` is what ``for`` and ``async for`` share: all but the wait.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pickle import loads
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .._payload.items import decode
+from .._payload.one_line import one_line
+from .._protocol.effects import BROKEN, HERE
+from .._protocol.tables import ParentState
+from ..errors import (
+    ExhaustedIteratorWarning,
+    IterableClosedError,
+    NotPicklableError,
+    ProtocolError,
+)
+from . import messages_for_people
+from .warn import warn
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+
+    from .._protocol.group import GroupCore
+    from ..errors import FarsideError
+    from .client import Client
+    from .delivery import Delivery
+    from .queues import Queue, Source
+
+_CURE = (
+    "return something that can be iterated again and again, such as a list or an object whose "
+    "__iter__ makes a new iterator"
+)
+_USED_UP = (
+    "this pass is empty, since fn returned a one-shot iterator that an earlier pass has used up; "
+    + _CURE
+)
+_CONTINUED = (
+    "this pass goes on after an earlier one that was left, since fn returned a one-shot iterator; "
+    "items that the worker had made ahead are lost; " + _CURE
+)
+
+_EARLY = "a worker has ended its pass before the end of its shards"
+
+OVER: list[Any] = []
+"""What `Pass.step` returns at the end."""
+
+SPOILT = (NotPicklableError, ProtocolError)
+"""What opening a frame, or taking items from it, raises when it is of no use."""
+
+
+class Pass:
+    """A pass over a remote iterable, as its iterator holds it.
+
+    Args:
+        client: holds the workers.
+        epoch: the number of the pass.
+        delivery: brings its items.
+        owner: the remote iterable: it is not dropped while an iterator over it is there.
+
+    Attributes:
+        client: the same.
+        epoch: the same.
+        delivery: the same.
+    """
+
+    __slots__ = ("_owner", "_told", "client", "delivery", "epoch")
+
+    def __init__(self, client: Client, epoch: int, delivery: Delivery, owner: object) -> None:
+        self.client = client
+        self.epoch = epoch
+        self.delivery = delivery
+        self._owner = owner
+        self._told = False  # what the beginning tells
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is no reason to wait."""
+        core = self.client.core
+        return core.epoch != self.epoch or bool(core.awaiting) or self.delivery.ready(core.workers)
+
+    @property
+    def workers(self) -> Sequence[int]:
+        """The workers that are waited for."""
+        return self.delivery.needs
+
+    def step(self) -> Iterable[Any] | None:
+        """Return what yields the next items; None while there are none, `OVER` at the end.
+
+        Raises:
+            FarsideError: the pass failed, was superseded, or the iterable was closed.
+        """
+        client, delivery = self.client, self.delivery
+        client.check_home()
+        core = client.core
+        if core.epoch != self.epoch:
+            raise messages_for_people.superseded(self.epoch, core.epoch)
+        if core.awaiting:
+            self._go_on(core)
+        workers = core.workers
+        block = delivery.take(workers)
+        if not self._told and (block is not None or len(workers) > 1 or workers[0].over):
+            self._begin(core, block is not None)
+        if block is not None:
+            return self._open(*block)
+        self.acknowledge()
+        if delivery.cleared:
+            self._raise_cut_off()
+        items = OVER if delivery.over else self._find_end(core)
+        delivery.finished = items is OVER
+        return items
+
+    def _begin(self, core: GroupCore, came: bool) -> None:  # noqa: FBT001  it is a fact
+        """Take in, until the first items have come, what the beginning tells."""
+        client = self.client
+        # A mark counts too: the shard before it is not read again.
+        used = came or True in [each.taken > 0 for each in self.delivery.queues]
+        client.used = client.used or used
+        continued = True in [each.continued for each in core.workers]
+        self._told = came or continued
+        if continued:
+            warn(_CONTINUED, ExhaustedIteratorWarning)
+
+    def _raise_cut_off(self) -> NoReturn:
+        """Say why the rest of the pass cannot be had, although it may have arrived."""
+        core = self.client.core  # another thread may have begun a pass, or closed, just now
+        if core.epoch != self.epoch:
+            raise messages_for_people.superseded(self.epoch, core.epoch)
+        for worker, member in zip(core.workers, self.client.members, strict=True):
+            if worker.opened and worker.ending is not None:
+                raise self.client.error(worker.ending, member)
+        raise IterableClosedError("the iterator was closed")
+
+    def _find_end(self, core: GroupCore) -> list[Any] | None:
+        """Nothing has come: return None if something may, `OVER` if the pass is at its end."""
+        client, delivery = self.client, self.delivery
+        finished = bool(delivery.needs)  # else there is nothing to do just now
+        for index in delivery.needs:
+            worker = core.workers[index]
+            if not worker.over or worker.inbox.frames:
+                finished = False
+                continue
+            if not worker.opened:
+                raise IterableClosedError("the iterator was closed")
+            if worker.ending is not None:
+                client.end_others()
+                part = client.sequence.part(delivery, index)
+                raise client.error(worker.ending, client.members[index], part)
+            if not client.sequence.is_over(delivery):
+                client.give_up(client.members[index], BROKEN, _EARLY)
+                raise ProtocolError(_EARLY)
+            if worker.used_up:
+                warn(_USED_UP, ExhaustedIteratorWarning)
+        return OVER if finished else None
+
+    def _go_on(self, core: GroupCore) -> None:
+        """Tell workers that were started again where they go on."""
+        for index in core.awaiting:
+            plan = self.client.sequence.successor(self.delivery, core.workers[index], index)
+            # What was taken since it was started, it may have been told as if it had made it.
+            self._tell(self.delivery.queues[index])
+            self.client.step(partial(_go_on, index, self.epoch, plan))
+
+    def acknowledge(self) -> None:
+        """Tell the workers how much was taken."""
+        for queue in self.delivery.queues:
+            if queue.told != queue.taken:
+                self._tell(queue)
+        for index, tasks in self.delivery.take_orders().items():
+            self.client.step(partial(_give, index, self.epoch, tasks))
+
+    def say_again(self) -> None:
+        """Tell the workers once more how much was taken: another pass may have spoken since."""
+        for index in self.delivery.needs:
+            queue = self.delivery.queues[index]
+            if queue.taken:
+                self._tell(queue)
+
+    def _tell(self, queue: Queue) -> None:
+        queue.told = queue.taken
+        self.client.members[queue.index].acknowledge(self.epoch, queue.taken - queue.before)
+
+    def spoilt(self, error: FarsideError) -> None:
+        """End the worker, which has sent what is of no use here, unless it has failed itself."""
+        client = self.client
+        if error is self.delivery.failure:
+            return  # it is that of one input, and the workers are as good as before
+        if client.core.failure is None:
+            client.end_others()
+            client.give_up(client.members[0], HERE, error)
+
+    def leave(self) -> None:
+        """Stop the pass, unless it is over. Never waits.
+
+        It may be called from a finalizer, in the middle of anything that this or another thread
+        does here.
+        """
+        client, delivery = self.client, self.delivery
+        if not client.exiting and not client.foreign_to:
+            # A worker that has finished need not be told.
+            ended = delivery.finished and not delivery.over
+            (client.put_off if ended else client.post)(partial(client.stop, self.epoch))
+            # After it: the worker waits until it hears that, and not longer than the pass is open.
+            client.counters.end(self.epoch)
+
+    def _open(self, entries: list[Any], sources: Any) -> Iterable[Any]:
+        """Return what yields the items of a block, until the pass is left."""
+        self.acknowledge()
+        if sources is None:
+            self.delivery.rest = rest = iter(entries)
+            return rest
+        entries.reverse()
+        if type(sources) is list:
+            sources.reverse()
+        return self._decode_each(entries, sources)
+
+    def _decode_each(self, entries: list[Any], sources: Any) -> Generator[Any, None, None]:
+        several, source = type(sources) is list, sources
+        members, queues, epoch = self.client.members, self.delivery.queues, self.epoch
+        while entries:
+            try:
+                entry = entries.pop()
+                if several:
+                    source = sources.pop()
+            except IndexError:  # another thread has left the pass since
+                return
+            try:
+                # For a pickle, without a call in between: this is what a small item costs.
+                if type(entry) is bytes:
+                    item = loads(entry)
+                else:
+                    item = entry if source.plain else decode(entry, source.blocks)
+            except ProtocolError:
+                raise
+            except Exception as error:
+                raise self._not_here(source, error) from error
+            if source.each:
+                queue = queues[source.index]
+                queue.taken = queue.told = taken = queue.taken + 1
+                members[source.index].acknowledge(epoch, taken - queue.before)
+            del entry
+            yield item
+            del item  # the user alone decides how long it lives
+
+    def _not_here(self, source: Source, error: Exception) -> NotPicklableError:
+        missing = isinstance(error, (ImportError, AttributeError))
+        name = self.client.members[source.index].name
+        index = self.delivery.delivered - 1
+        return NotPicklableError(
+            f"the item of index {index} came from the {name} and does not unpickle here "
+            f"({one_line(error)})"
+            + ("; make what it refers to importable in the parent" if missing else ""),
+            item_index=index,
+        )
+
+
+def _go_on(index: int, epoch: int, plan: Any, core: GroupCore) -> None:
+    core.go_on(index, epoch, plan)
+
+
+def _give(index: int, epoch: int, tasks: Any, core: GroupCore) -> None:
+    core.give(index, epoch, tasks)
+
+
+def enter_iteration_mode(client: Client, owner: object = None) -> Pass:
+    """Begin a pass: send STOP_ITERATION if one is open, then START_ITERATION.
+
+    It does not wait for the worker; `drain` does, at the first item.
+
+    Args:
+        client: holds the workers.
+        owner: see `Pass`.
+
+    Raises:
+        IterableClosedError: there is no worker any more.
+    """
+    client.check_home()
+
+    begun: list[int] = []
+    given_up = False
+
+    def begin(core: GroupCore) -> Delivery | None:
+        if core.over or given_up:
+            return None
+        client.counters.begin(core, client.delivery)
+        delivery, plans = client.sequence.begin(core.epoch)
+        client.delivery = delivery
+        delivery.members = client.members
+        begun.append(core.start(plans, delivery))
+        return delivery
+
+    try:
+        delivery = client.step(begin)
+    except BaseException:  # KeyboardInterrupt: nobody gets to know the pass
+        given_up = True
+        if begun:
+            client.post(partial(client.stop, begun[-1]))
+        raise
+    if delivery is None:
+        client.check_open()
+    assert delivery is not None
+    return Pass(client, begun[0], delivery, owner)
+
+
+def drain(this: Pass) -> None:
+    """Discard what earlier passes left, until ITERATION_STARTED of this pass has arrived.
+
+    Args:
+        this: the pass.
+    """
+    this.client.wait(_Started(this))
+
+
+class _Started:
+    """Is ready when a pass has begun in the worker, or will not."""
+
+    def __init__(self, this: Pass) -> None:
+        self._this = this
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is no reason to wait."""
+        workers = self._this.client.core.workers
+        begun = [each.state is ParentState.ITERATION for each in workers]
+        return self._this.ready or False not in begun
+
+
+def iterate_results(this: Pass) -> Generator[Any, None, None]:
+    """Yield the items of a pass.
+
+    The first ``next()`` yields None and starts nothing: from then on, closing or dropping the
+    generator stops the pass.
+
+    Args:
+        this: the pass.
+
+    Raises:
+        FarsideError: the pass failed, was superseded, or the iterable was closed.
+        NotPicklableError: an item does not unpickle here.
+    """
+    spoilt = SPOILT  # the global is gone when Python, at its exit, closes what a module still holds
+    over, waits = OVER, this.client.counters.waits
+    try:
+        yield None
+        this.client.check_home()
+        # Hardly ever has something come at once, but workers may have to be given tasks.
+        items = None if this.delivery.unprompted else this.step()
+        while items is not over:
+            if items is not None:
+                yield from items
+            else:
+                # Should another pass have said something about this since, it is put right.
+                this.say_again()
+                waits.begin()
+                try:
+                    this.client.wait(this)
+                finally:
+                    waits.end()
+            items = this.step()
+    except spoilt as error:
+        this.spoilt(error)
+        raise
+    finally:
+        this.leave()

@@ -1,0 +1,359 @@
+"""What a pass is made of: one iterable, or shards. Where each worker begins; where a loop is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from .._payload.user_states import LITERAL, check_literal
+from .._protocol import state as states
+from .._protocol.order import BEGIN, Place, Sharding, Turns, order_of
+from .dealt import Dealt
+from .delivery import OneAfterAnother
+from .in_turn import InTurn
+from .queues import arrived
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence as Numbered
+
+    from .._protocol.parent import ParentCore
+    from .._protocol.progress import Snapshot
+    from .delivery import Delivery
+
+
+class Part(NamedTuple):
+    """Which shard a worker is at, and how many of its items the loop was given."""
+
+    shard: int
+    item: int
+
+
+class Start(NamedTuple):
+    """Where a pass begins, and what is known of it."""
+
+    place: Place = BEGIN
+    anchors: list[tuple[int, int, bytes]] = []  # noqa: RUF012  never changed
+    snapshots: list[Snapshot] = []  # noqa: RUF012
+
+
+class Given(NamedTuple):
+    """What decides the items beside the user's functions, and whether the user has given it."""
+
+    seed: int
+    verify: bool = True
+    """Whether a pass that is made once more is compared with what it was."""
+    seed_given: bool = False
+    cycle_given: bool = False
+    fingerprint: str = ""
+
+
+class Sequence(Protocol):
+    """What a pass is made of."""
+
+    several: bool
+    """Whether the user has asked for several workers: a call then returns a list."""
+
+    @property
+    def seed(self) -> int:
+        """What random numbers are drawn from."""
+
+    def length(self, told: int | None) -> int | None:
+        """Return how many items a pass has, if that is known.
+
+        Args:
+            told: what the first worker has told of what it iterates on.
+        """
+
+    def epoch(self, begun: int) -> int:
+        """Return the epoch of the next pass.
+
+        Args:
+            begun: how many passes were begun.
+        """
+
+    def begin(self, begun: int) -> tuple[Delivery, Numbered[Any] | None]:
+        """Begin a pass.
+
+        Args:
+            begun: how many passes were begun before.
+
+        Returns:
+            What brings its items, and what each worker is told.
+        """
+
+    def is_over(self, delivery: Delivery) -> bool:
+        """Tell whether a pass that its workers have finished is at its end."""
+
+    def part(self, delivery: Delivery, index: int) -> Part | None:
+        """Return what a worker is at, as of what the loop was given, if it is a shard."""
+
+    def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
+        """Return what a worker is told that goes on in the place of another."""
+
+    def state(self, begun: int, behind: int) -> dict[str, Any]:
+        """Return the state of the loop; see `RemoteIterable.state_dict`."""
+
+    def load(self, state: Any, begun: int, *, strict: bool) -> None:
+        """Let the next pass begin at a state; see `RemoteIterable.load_state_dict`."""
+
+
+class Resumable:
+    """What all sequences have: epochs, a place to begin at, and states."""
+
+    kind = "iterable"
+    several = False
+
+    def __init__(self, given: Given, sharding: Sharding, *, counting: bool) -> None:
+        self._given = given
+        self._sharding = sharding
+        self._counting = counting
+        self._ahead = 0  # by how much epochs are ahead of the number of passes
+        self._loaded: Start | None = None
+        self._passes: list[Delivery] = []  # the latest, and the one before it
+
+    @property
+    def seed(self) -> int:
+        return self._sharding.seed
+
+    def epoch(self, begun: int) -> int:
+        return begun + self._ahead
+
+    def _begin_at(self, begun: int) -> tuple[int, Start]:
+        start, self._loaded = self._loaded or Start(), None
+        return self.epoch(begun), start
+
+    def _keep(self, delivery: Delivery, epoch: int, start: Start) -> None:
+        delivery.epoch, delivery.verify = epoch, self._given.verify
+        delivery.know(start.anchors, start.snapshots)
+        self._passes = [delivery, *self._passes[:1]]
+
+    def state(self, begun: int, behind: int) -> dict[str, Any]:
+        """Return the state of the loop; see `RemoteIterable.state_dict`."""
+        epoch, start = self._find(begun, behind)
+        sharding = self._sharding
+        return states.write(
+            start.place,
+            kind=self.kind,
+            epoch=epoch,
+            seed=sharding.seed,
+            fingerprint=self._given.fingerprint,
+            shards=sharding.total,
+            cycle_length=sharding.cycle_length,
+            in_order=self._in_order,
+            shuffled=sharding.shuffled,
+            rank=sharding.rank,
+            world_size=sharding.world_size,
+            anchors=start.anchors,
+            # Others would have to be unpickled from a file.
+            snapshots=[each for each in start.snapshots if each.state[:1] == LITERAL],
+        )
+
+    _in_order = True
+
+    def _find(self, begun: int, behind: int) -> tuple[int, Start]:
+        if not behind:
+            if self._loaded is not None:
+                return self.epoch(begun), self._loaded
+            if not self._passes or self._passes[0].finished:
+                return self.epoch(begun), Start()
+        left = behind
+        for delivery in self._passes if self._loaded is None else ():
+            if left <= delivery.delivered:
+                place = delivery.place(left)
+                if place is not None:
+                    return delivery.epoch, Start(place, *delivery.known_of(place.begun))
+                break
+            left -= delivery.delivered
+        raise ValueError(
+            f"behind={behind} is further back than is known; pass a smaller number: as many items "
+            "as your program holds back"
+        )
+
+    def load(self, state: Any, begun: int, *, strict: bool) -> None:
+        """Let the next pass begin at a state; see `RemoteIterable.load_state_dict`."""
+        read, sharding, given = states.check(state), self._sharding, self._given
+        self._refuse(read, "kind", self.kind, "it was made by another function")
+        self._refuse_others(read, strict=strict)
+        if given.seed_given:
+            self._refuse(read, "seed", sharding.seed, "leave seed out, or pass the state's")
+        if given.cycle_given:
+            self._refuse(
+                read, "cycle_length", sharding.cycle_length, "leave it out, or pass the state's"
+            )
+        ranks = read["ranks"]
+        if ranks != list(range(read["world_size"])) and (
+            ranks != [sharding.rank] or read["world_size"] != sharding.world_size
+        ):
+            raise ValueError(
+                f"the state is that of rank {ranks} of {read['world_size']}, and this is rank "
+                f"{sharding.rank} of {sharding.world_size}; make one of the states of all ranks "
+                "with farside.merge_states, and load that in each"
+            )
+        self._refuse(read, "shuffled", sharding.shuffled, "pass shuffle_shards as it was then")
+        self._sharding = sharding._replace(seed=read["seed"], cycle_length=read["cycle_length"])
+        self._ahead = read["epoch"] - begun
+        anchors, kept = states.anchors(read) if given.verify else [], states.snapshots(read)
+        for each in kept:
+            check_literal(each.state)
+        self._loaded, self._passes = Start(states.read(read), anchors, kept), []
+
+    def _refuse_others(self, read: dict[str, Any], *, strict: bool) -> None:
+        """Refuse the state of another data set."""
+        self._refuse(read, "shards", self._sharding.total, "pass the same shards")
+        if strict:
+            self._refuse(
+                read,
+                "fingerprint",
+                self._given.fingerprint,
+                "the shards are others; pass strict=False if they only have other names now",
+            )
+
+    @staticmethod
+    def _refuse(state: dict[str, Any], key: str, own: object, cure: str) -> None:
+        if state[key] != own:
+            raise ValueError(
+                f"the state has {key}={state[key]!r}, and this iterable has {own!r}; {cure}"
+            )
+
+
+class OneIterable(Resumable):
+    """What ``fn()`` makes, once, in one worker.
+
+    Args:
+        given: what decides the items.
+        counting: whether the worker has to know of each item that was taken.
+    """
+
+    def __init__(self, given: Given, *, counting: bool) -> None:
+        super().__init__(given, Sharding(1, seed=given.seed), counting=counting)
+
+    def length(self, told: int | None) -> int | None:
+        return told
+
+    def begin(self, begun: int) -> tuple[Delivery, Numbered[Any] | None]:
+        epoch, start = self._begin_at(begun)
+        read = dict(start.place.begun).get(0, 0)
+        delivery = OneAfterAnother(read, counting=self._counting)
+        self._keep(delivery, epoch, start)
+        if not (read or self._ahead):
+            return delivery, None
+        return delivery, [self._plan(epoch, (0, 0), read, start.anchors, start.snapshots)]
+
+    def is_over(self, delivery: Delivery) -> bool:  # noqa: ARG002  the worker tells the end
+        return True
+
+    def part(self, delivery: Delivery, index: int) -> Part | None:  # noqa: ARG002
+        return None
+
+    def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
+        received = core.inbox.received
+        base = delivery.queues[index].go_on(received), bytes_of(core)
+        assert isinstance(delivery, OneAfterAnother)
+        read = delivery.first + received
+        return self._plan(delivery.epoch, base, read, *delivery.known_of([(0, read)]))
+
+    def _plan(
+        self,
+        epoch: int,
+        base: tuple[int, int],
+        read: int,
+        anchors: list[tuple[int, int, bytes]],
+        snapshots: list[Snapshot],
+    ) -> Any:
+        kept = tuple(snapshots[0][1:]) if snapshots else None
+        return epoch, self.seed, base, [read, [anchor[1:] for anchor in anchors], kept]
+
+
+class Shards(Resumable):
+    """What ``fn(shard)`` makes, anew in each pass, in several workers.
+
+    Args:
+        given: what decides the items.
+        sharding: how the shards are read.
+        count: how many workers there are.
+        in_order: whether their items come in an order that the number of workers does not change.
+        counting: whether the workers have to know of each item that was taken.
+    """
+
+    kind = "shards"
+    several = True
+
+    def __init__(
+        self, given: Given, sharding: Sharding, count: int, *, in_order: bool, counting: bool
+    ) -> None:
+        super().__init__(given, sharding, counting=counting)
+        self._count = count
+        self._in_order = in_order
+
+    def length(self, told: int | None) -> int | None:  # noqa: ARG002  of shards, nobody knows it
+        return None
+
+    def begin(self, begun: int) -> tuple[Delivery, Numbered[Any] | None]:
+        epoch, start = self._begin_at(begun)
+        sharding, count, place = self._sharding, self._count, start.place
+        if self._in_order:
+            order = order_of(sharding, epoch)
+            turns = Turns.through(order, sharding.cycle_length, place)
+            delivery: Delivery = InTurn(turns, count, order, counting=self._counting)
+            plans = [self._plan(epoch, start, each) for each in range(count)]
+        else:
+            delivery = dealt = Dealt(place, sharding, epoch, count, counting=self._counting)
+            dealt.deal()
+            firsts = dealt.take_orders()
+            start_of_none = start._replace(place=BEGIN)
+            plans = [
+                self._plan(epoch, start_of_none, each, firsts.get(each, []))
+                for each in range(count)
+            ]
+        self._keep(delivery, epoch, start)
+        return delivery, plans
+
+    def is_over(self, delivery: Delivery) -> bool:
+        return delivery.over
+
+    def part(self, delivery: Delivery, index: int) -> Part | None:
+        if isinstance(delivery, Dealt):
+            return Part(*delivery.part_of(delivery.queues[index]))
+        assert isinstance(delivery, InTurn)
+        turns = delivery.front
+        return None if turns.over else Part(turns.shard, turns.read_of(turns.shard))
+
+    def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
+        queue, frames = delivery.queues[index], tuple(core.inbox.frames)
+        base = queue.go_on(core.inbox.received), bytes_of(core)
+        if isinstance(delivery, Dealt):
+            dealt = delivery.left_of(index, frames)
+            start = Start(BEGIN, *delivery.known_of(dealt))
+            return self._plan(delivery.epoch, start, index, dealt, base=base)
+        assert isinstance(delivery, InTurn)
+        turns = delivery.front.part(self._slots(index))
+        for run, ended in arrived(queue, frames):
+            turns = turns.advance(run)
+            if ended:
+                turns = turns.end()
+        place = turns.place(delivery.own)
+        start = Start(place, *delivery.known_of(place.begun))
+        return self._plan(delivery.epoch, start, index, base=base)
+
+    def _slots(self, index: int) -> range:
+        return range(index, self._sharding.cycle_length, self._count)
+
+    def _plan(
+        self,
+        epoch: int,
+        start: Start,
+        index: int,
+        dealt: list[tuple[int, int]] | None = None,
+        *,
+        base: tuple[int, int] = (0, 0),
+    ) -> Any:
+        slots = self._slots(index)
+        mine = slots.start, slots.stop, slots.step
+        kept = [tuple(each) for each in start.snapshots]
+        place, anchors = tuple(start.place), start.anchors
+        told = place, mine, dealt, tuple(self._sharding), anchors, kept
+        return epoch, self.seed, base, told
+
+
+def bytes_of(core: ParentCore) -> int:
+    """Return about how many bytes have arrived and were not opened."""
+    return sum([len(frame.body) for frame in tuple(core.inbox.frames)])

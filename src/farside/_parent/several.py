@@ -1,0 +1,154 @@
+"""What users ask for when they want several workers: the checks, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from .._protocol.order import Sharding
+from .._worker.shards import ShardReader
+from ..errors import FarsideWarning
+from .fingerprint import fingerprint
+from .iterable import RemoteIterable
+from .options import Options, check, check_setup, count, flag
+from .sequence import Given, Shards
+from .warn import warn
+
+CYCLE_LENGTH = 16
+"""Default of ``cycle_length``, where there are so many shards."""
+
+
+def iterate_shards(
+    fn: Any,
+    shards: Any,
+    num_workers: Any,
+    *,
+    setup: Any,
+    in_order: Any,
+    cycle_length: Any,
+    shuffle_shards: Any,
+    rank: Any,
+    world_size: Any,
+    max_restarts: Any,
+    verify_replay: Any,
+    options: dict[str, Any],
+) -> RemoteIterable[Any]:
+    """Check what the user gave, and start the workers."""
+    if not callable(fn):
+        raise TypeError(f"fn={fn!r} is not callable; pass a function that takes a shard")
+    check_setup(setup)
+    contents, number = _shards(shards)
+    workers = count("num_workers", num_workers, "workers", 0)
+    size = count("world_size", world_size, "ranks")
+    sharding = Sharding(
+        number,
+        _cycle(cycle_length, number, workers),
+        flag("shuffle_shards", shuffle_shards),
+        0,
+        _rank(rank, size),
+        size,
+    )
+    _tell_of_idle_workers(sharding.cycle_length, number, workers)
+    replay = {"max_restarts": max_restarts, "verify_replay": verify_replay}
+    several = options_of_workers(workers, fn, {**options, **replay})
+    first = several[0]
+    sharding = sharding._replace(seed=first.seed)
+    reader: Any = ShardReader(fn, setup, contents)
+    several = [replace(each, fn=reader) for each in several]
+    given = Given(
+        sharding.seed,
+        first.verify_replay,
+        seed_given=first.seed_given,
+        cycle_given=cycle_length is not None,
+        fingerprint=fingerprint(contents),
+    )
+    sequence = Shards(
+        given,
+        sharding,
+        len(several),
+        in_order=flag("in_order", in_order),
+        counting=first.counts_items,
+    )
+    return RemoteIterable(*several, sequence=sequence)
+
+
+def options_of_workers(workers: int, fn: Any, options: dict[str, Any]) -> list[Options]:
+    """Check the options that all workers have, and make those of each.
+
+    Args:
+        workers: how many there are; 0: one that runs in the thread that loops.
+        fn: what is run.
+        options: what was given.
+    """
+    given, number = dict(options), workers or 1
+    if not workers:
+        given["backend"] = "inline"
+    env = given.pop("env", None)
+    own = env if callable(env) else lambda _: env
+    several = [
+        check(fn, env=own(index), **given) for index in range(number if callable(env) else 1)
+    ]
+    first = several[0]
+    several += [first] * (number - len(several))
+    return [
+        replace(
+            each,
+            seed=first.seed,
+            name=None if first.name is None else f"{first.name}-{index}",
+            worker_index=index,
+            worker_count=number,
+        )
+        for index, each in enumerate(several)
+    ]
+
+
+def _shards(value: Any) -> tuple[Sequence[Any] | None, int]:
+    """Return the shards, None if they are numbers, and how many they are."""
+    cure = "pass a sequence, such as a list of paths, or how many there are"
+    if isinstance(value, (str, bytes, bool)):
+        raise TypeError(f"shards={value!r} is no sequence of shards; {cure}")
+    if hasattr(type(value), "__index__"):
+        return None, count("shards", value, "shards", 0)
+    if not (hasattr(type(value), "__len__") and hasattr(type(value), "__getitem__")) or isinstance(
+        value, Mapping
+    ):
+        raise TypeError(f"shards={value!r} is no sequence; {cure}")
+    return value if isinstance(value, range) else list(value), len(value)
+
+
+def _cycle(value: Any, shards: int, workers: int) -> int:
+    if value is None:
+        return max(1, min(CYCLE_LENGTH, shards))
+    number = count("cycle_length", value, "shards")
+    if number < min(workers, shards):
+        warn(
+            f"cycle_length={number} is below num_workers={workers}: so many shards are open at a "
+            f"time, and {workers - number} workers have nothing to do; pass {workers} or more",
+            FarsideWarning,
+        )
+    return number
+
+
+def _tell_of_idle_workers(cycle: int, shards: int, workers: int) -> None:
+    """Log it if the slots cannot be dealt evenly, and name a better number."""
+    most = -(-cycle // workers) if workers else 0
+    if workers < 2 or cycle >= shards or cycle % workers == 0:  # noqa: PLR2004  several
+        return
+    import logging  # only who has something to say pays for it
+
+    logging.getLogger("farside").info(
+        "%d slots cannot be dealt evenly to %d workers: some have %d, and others wait for them; "
+        "pass cycle_length=%d",
+        cycle,
+        workers,
+        most,
+        most * workers,
+    )
+
+
+def _rank(value: Any, size: int) -> int:
+    number = count("rank", value, "ranks", 0)
+    if number >= size:
+        raise ValueError(f"rank={value!r} is not below world_size={size}; pass 0 to {size - 1}")
+    return number

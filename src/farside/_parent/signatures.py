@@ -1,0 +1,76 @@
+"""Entry points that take their options as ``**options``, with a signature that lists them."""
+
+from __future__ import annotations
+
+import inspect
+from inspect import Parameter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .options import DEFAULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+KEYWORD_ONLY = Parameter.KEYWORD_ONLY
+
+_TAKEN_BY: dict[str, list[str]] = {}
+"""For each option, the entry points that take it."""
+
+
+def takes(options: Any) -> Callable[[F], F]:
+    """Let the signature of a function show each option that its ``**options`` may have.
+
+    Args:
+        options: a `typing.TypedDict` with the names and the types. `DEFAULTS` has the values.
+    """
+
+    def show(function: F) -> F:
+        signature = inspect.signature(function)
+        own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+        types = options.__annotations__
+        for name, default in DEFAULTS.items():
+            if name in types:
+                type_ = types[name].__forward_arg__
+                own.append(Parameter(name, KEYWORD_ONLY, default=default, annotation=type_))
+                _TAKEN_BY.setdefault(name, []).append(_name(function))
+        vars(function)["__signature__"] = signature.replace(parameters=own)
+        return function
+
+    return show
+
+
+def complete(function: Callable[..., Any], options: Mapping[str, object]) -> dict[str, Any]:
+    """Add the defaults of the options that were not given.
+
+    Args:
+        function: an entry point, decorated with `takes`.
+        options: what it was given as ``**options``.
+
+    Raises:
+        TypeError: it does not take one of the options.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    known = {each.name: each.default for each in parameters if each.name in DEFAULTS}
+    for name in options:
+        if name not in known:
+            raise TypeError(
+                f"{_name(function)}() got an unexpected keyword argument {name!r}"
+                f"{_cure(name, list(known))}"
+            )
+    return {**known, **options}
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return function.__qualname__.removesuffix(".__init__")
+
+
+def _cure(name: str, known: list[str]) -> str:
+    if others := _TAKEN_BY.get(name):
+        return f"; {others[0]} takes it"
+    import difflib  # which most programs never need
+
+    if near := difflib.get_close_matches(name, known, n=1):
+        return f"; did you mean {near[0]!r}?"
+    return f"; it takes {', '.join(known)}"

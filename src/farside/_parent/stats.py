@@ -1,0 +1,209 @@
+"""Stats: where the time of a remote iterable goes, and how full its buffer is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from .._link.base import Gauges
+from .._protocol.credit import UNLIMITED
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from .client import Client
+    from .member import Member
+
+_TENTH = 0.1
+"""Shares of the time that differ by less are taken for equal."""
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What `RemoteIterable.stats` returns: figures of one worker, from its start up to now.
+
+    After a fallback has taken over, they are those of the subprocess alone. After the end of the
+    worker they stay as they were.
+
+    Attributes:
+        items: how many items were taken, in all passes.
+        bytes: how many bytes of items have arrived: pickles, and contents in shared memory.
+        passes: how many passes were begun.
+        elapsed_seconds: for how long passes were open, in all: from ``iter()`` until the iterator
+            was at its end, was left or superseded.
+        parent_wait_seconds: how much of it the loop has waited for items.
+        worker_wait_seconds: how much of it the worker has waited until items were taken, since as
+            many as may wait were waiting.
+        startup_seconds: how long the worker took to start, initializers included.
+        buffered_items: how many items have arrived in this process and were not taken.
+        buffered_bytes: how many bytes wait: of items that have arrived and were not looked at, and
+            what is in the pipe. (What the worker holds back for a moment, to send it with the next
+            items, is not known here.)
+        buffer_size: how many items may wait, as asked for; None if that goes by bytes, and -1 if
+            there is no limit.
+        arena_bytes_used: how much of the shared memory is in use: on its way, or held by views of
+            it, here or in the worker.
+        arena_bytes_peak: the highest value of that.
+        copies: how many contents were copied out of the shared memory when they arrived, since
+            half of it was held by views.
+        restarts: how many times workers were started again, in all passes.
+        skipped_items: how many items of the present pass were made again and dropped, by workers
+            that go on where another was; they tell so now and then.
+        items_to_skip: how many of such are left, as far as workers have told.
+        skip_seconds: how long that has taken so far: of several workers, the slowest.
+        workers: of several workers, what is known of each: its name, for how long it has waited,
+            what of it waits here, and its shared memory. The figures above are those of all
+            together; `worker_wait_seconds` is their mean.
+        name: of one of several workers: what it is called.
+
+    Example:
+        >>> stats = Stats(items=100, elapsed_seconds=2.0, parent_wait_seconds=1.9)
+        >>> stats.bottleneck
+        'worker'
+    """
+
+    items: int = 0
+    bytes: int = 0
+    passes: int = 0
+    elapsed_seconds: float = 0.0
+    parent_wait_seconds: float = 0.0
+    worker_wait_seconds: float = 0.0
+    startup_seconds: float = 0.0
+    buffered_items: int = 0
+    buffered_bytes: int = 0
+    buffer_size: int | None = None
+    arena_bytes_used: int = 0
+    arena_bytes_peak: int = 0
+    copies: int = 0
+    restarts: int = 0
+    skipped_items: int = 0
+    items_to_skip: int = 0
+    skip_seconds: float = 0.0
+    workers: tuple[Stats, ...] = field(default=(), repr=False)
+    name: str = ""
+
+    @property
+    def slowest(self) -> str:
+        """The name of the worker that the loop waits for most: it has waited least itself.
+
+        Empty where there are no several workers.
+        """
+        by_wait = sorted(self.workers, key=lambda each: each.worker_wait_seconds)
+        return by_wait[0].name if by_wait else ""
+
+    @property
+    def bottleneck(self) -> Literal["worker", "parent", "balanced"]:
+        """Which side the other one waits for.
+
+        ``"worker"`` if the parent waits longer than the worker, by more than a tenth of the elapsed
+        time; ``"parent"`` the other way round; else ``"balanced"``.
+        """
+        difference = self.parent_wait_seconds - self.worker_wait_seconds
+        if abs(difference) <= _TENTH * self.elapsed_seconds:
+            return "balanced"
+        return "worker" if difference > 0 else "parent"
+
+    def __str__(self) -> str:
+        """Return the figures as a text of some lines, for people."""
+        rate = self.items / self.elapsed_seconds if self.elapsed_seconds else 0.0
+        limit = _limit(self.buffer_size)
+        waited = f"the parent waited {self._share('parent')}, the worker {self._share('worker')}"
+        wait = f"{_count(self.buffered_items, 'item')} and {_size(self.buffered_bytes)} wait"
+        used, peak = _size(self.arena_bytes_used), _size(self.arena_bytes_peak)
+        return (
+            f"{_count(self.items, 'item')} ({_size(self.bytes)}) in "
+            f"{_count(self.passes, 'pass', 'passes')}, "
+            f"{_time(self.elapsed_seconds)}, {rate:.0f} items/s\n"
+            f"bottleneck: {self.bottleneck} ({waited})\n"
+            f"buffer: {wait}; limit: {limit}\n"
+            f"arena: {used} used, {peak} at most; {_count(self.copies, 'copy', 'copies')}\n"
+            f"start: {_time(self.startup_seconds)}{self._of_skips()}{self._of_workers()}"
+        )
+
+    def _of_skips(self) -> str:
+        if not self.skipped_items:
+            return ""
+        rate = self.skipped_items / self.skip_seconds if self.skip_seconds else 0.0
+        return (
+            f"\nskipped: {_count(self.skipped_items, 'item')} in {_time(self.skip_seconds)}, "
+            f"{rate:.0f} items/s; {self.items_to_skip} left"
+        )
+
+    def _of_workers(self) -> str:
+        if not self.workers:
+            return ""
+        restarts = f"; {_count(self.restarts, 'restart')}" if self.restarts else ""
+        return f"\n{_count(len(self.workers), 'worker')}; slowest: the {self.slowest}{restarts}"
+
+    def _share(self, side: str) -> str:
+        seconds: float = getattr(self, f"{side}_wait_seconds")
+        share = seconds / self.elapsed_seconds if self.elapsed_seconds else 0.0
+        return f"{_time(seconds)}, {share:.0%}"
+
+
+def _limit(buffer_size: int | None) -> str:
+    if buffer_size is None:
+        return "goes by bytes"
+    return "none" if buffer_size == UNLIMITED else _count(buffer_size, "item")
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
+
+
+def _size(nbytes: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if nbytes < 1024:  # noqa: PLR2004  a size has no other meaning
+            return f"{nbytes:.3g} {unit}"
+        nbytes /= 1024
+    return f"{nbytes:.3g} GiB"
+
+
+def collect(client: Client) -> Stats:
+    """Collect the figures of a client's workers, in any thread."""
+    core, counters, delivery = client.core, client.counters, client.delivery
+    totals = counters.totals(core, delivery)
+    each = tuple(_of_worker(client, member) for member in client.members)
+    opened = 0 if delivery is None else delivery.waiting
+    together = Stats(
+        items=totals.items,
+        bytes=totals.nbytes,
+        passes=core.epoch,
+        elapsed_seconds=totals.seconds,
+        parent_wait_seconds=counters.waits.seconds(),
+        worker_wait_seconds=sum([one.worker_wait_seconds for one in each]) / len(each),
+        startup_seconds=counters.startup_seconds,
+        buffered_items=sum([one.buffered_items for one in each]) + opened,
+        buffered_bytes=sum([one.buffered_bytes for one in each]),
+        buffer_size=client.options.buffer_size,
+        arena_bytes_used=sum([one.arena_bytes_used for one in each]),
+        arena_bytes_peak=sum([one.arena_bytes_peak for one in each]),
+        copies=sum([one.copies for one in each]),
+        restarts=core.restarts,
+        skipped_items=sum([one.skipped_items for one in each]),
+        items_to_skip=sum([one.items_to_skip for one in each]),
+        skip_seconds=max([one.skip_seconds for one in each]),
+    )
+    return replace(together, workers=each) if client.sequence.several else together
+
+
+def _of_worker(client: Client, member: Member) -> Stats:
+    gauges = Gauges() if member.link is None else member.link.gauges()
+    inbox = client.core.workers[member.index].inbox
+    done, total, seconds = inbox.skipped
+    return Stats(
+        name=member.name,
+        worker_wait_seconds=gauges.worker_waited,
+        buffered_items=inbox.waiting,
+        buffered_bytes=sum([len(frame.body) for frame in tuple(inbox.frames)]) + gauges.unread,
+        arena_bytes_used=gauges.arena_used,
+        arena_bytes_peak=gauges.arena_peak,
+        copies=gauges.copies,
+        skipped_items=done,
+        items_to_skip=total - done,
+        skip_seconds=seconds,
+    )

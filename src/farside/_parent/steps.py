@@ -1,0 +1,175 @@
+"""How the core is stepped: by one lock, which is held for microseconds, and a mailbox.
+
+Whoever wants something puts an *event* into the mailbox: a function of the group's core. Whoever
+has the lock empties the mailbox: each event steps a copy of the core, the copy takes its place, and
+its effects are performed. No user code runs meanwhile, and nothing waits. So nobody has to wait for
+the lock who must not: a finalizer or a signal handler leaves its event, and whoever has the lock
+finds it.
+
+An exception of a signal handler finds the core as it was before an event or after it. To put the
+copy in its place is one step, and the core's ``stamp`` tells what has happened already.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .._system.signals import defer_sigint, try_lock, with_lock
+from ..errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._protocol.group import GroupCore
+
+T = TypeVar("T")
+
+
+class _Event:
+    """Something that happens to the core, and what comes of it.
+
+    Args:
+        step: does it.
+    """
+
+    __slots__ = ("error", "result", "step")
+
+    def __init__(self, step: Callable[[GroupCore], Any]) -> None:
+        self.step = step
+        self.result: Any = None
+        self.error: Exception | None = None
+
+
+class Steps(ABC):
+    """Steps a core. Any thread may call any method.
+
+    Args:
+        core: the core.
+
+    Attributes:
+        core: what is known of the workers. Anybody may look at it; events change it.
+    """
+
+    # Finalizers find no global name when Python exits.
+    _try_lock = staticmethod(try_lock)
+    _defer_sigint = staticmethod(defer_sigint)
+
+    def __init__(self, core: GroupCore) -> None:
+        self.core = core
+        self._mailbox: deque[_Event] = deque()
+        self._late: list[Callable[[GroupCore], object]] = []
+        self._lock = threading.RLock()
+        self._stepping = False
+        self._performing = False  # an effect; still set when an exception has struck in it
+
+    def step(self, event: Callable[[GroupCore], T]) -> T | None:
+        """Let an event happen, and return what comes of it.
+
+        In a signal handler that has struck while its own thread was at an event, that is None: it
+        happens as soon as the other one is over.
+
+        Args:
+            event: changes the core.
+
+        Raises:
+            ProtocolError: the event does not fit. The core is as it was.
+        """
+        made = _Event(event)
+        self._mailbox.append(made)
+        defer_sigint(partial(with_lock, self._lock, self._empty))
+        if self._mailbox:
+            self._empty_if_free()
+        if made.error is not None:
+            raise made.error
+        result: T | None = made.result
+        return result
+
+    def post(self, event: Callable[[GroupCore], object]) -> None:
+        """Let an event happen, now or soon, and never wait: for finalizers."""
+        self._mailbox.append(_Event(event))
+        self._empty_if_free()
+
+    def put_off(self, event: Callable[[GroupCore], object]) -> None:
+        """Let an event happen together with the next one, and before it: it wants nothing done.
+
+        Args:
+            event: changes the core. It may happen twice.
+        """
+        self._late.append(event)
+
+    def change(self, work: Callable[[], object]) -> None:
+        """With the lock, do what steps the core several times; events come after it.
+
+        Raises:
+            ProtocolError: a step does not fit. The core is as it was before that.
+        """
+        defer_sigint(partial(with_lock, self._lock, partial(self._guard, work)))
+        if self._mailbox:
+            self._empty_if_free()
+        self._tell()
+
+    @property
+    def stepping_here(self) -> bool:
+        """Whether this thread is in the middle of an event, further up."""
+        return self._stepping and bool(try_lock(self._lock, lambda: True))
+
+    def _empty_if_free(self) -> None:
+        # Looked at again after the lock was given back: somebody may have relied on this thread.
+        while self._mailbox and not self._stepping:
+            if not self._defer_sigint(partial(self._try_lock, self._lock, self._empty)):
+                return
+
+    def _empty(self) -> bool:
+        """With the lock, let what is in the mailbox happen."""
+        self._guard(self._let_all_happen)
+        self._tell()
+        return True
+
+    def _guard(self, work: Callable[[], object]) -> None:
+        """With the lock, do some work; not if this thread is at some, further up: that goes on."""
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            if self._performing:
+                self._mend()
+            work()
+        finally:
+            self._stepping = False
+
+    def _let_all_happen(self) -> None:
+        while self._mailbox:
+            self._happen(self._mailbox[0])
+            self._mailbox.popleft()
+        self.core.stamp = None  # it refers to what it was for
+
+    def _happen(self, event: _Event) -> None:
+        if self.core.stamp is not event:  # it has happened, and then an exception struck
+            core, late = self.core.copy(), self._late[:]
+            for each in late:
+                each(core)
+            try:
+                event.result = event.step(core)
+            except ProtocolError as error:
+                event.error = error
+                return
+            core.stamp = event
+            self.core = core
+            del self._late[: len(late)]
+        self._perform()
+
+    @abstractmethod
+    def _perform(self) -> None:
+        """With the lock, do what the core wants done."""
+
+    @abstractmethod
+    def _mend(self) -> None:
+        """With the lock, give a worker up in one of whose effects an exception has struck."""
+
+    @abstractmethod
+    def _tell(self) -> None:
+        """With the lock, tell those that wait that something may have changed."""

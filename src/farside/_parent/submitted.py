@@ -1,0 +1,210 @@
+"""The tasks of an executor: those that wait, and the results of those that workers have."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .._payload.items import decode
+from .._payload.one_line import one_line
+from ..errors import NotPicklableError, RemoteTraceback
+from .mapped import Mapped
+from .supply import Supply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    from .._protocol.parent import ParentCore
+    from .batches import Plan, Settled
+    from .queues import Block, Queue
+
+
+class Work(NamedTuple):
+    """A task, and where its result goes."""
+
+    future: Future[Any]
+    call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+
+class Pending(Supply):
+    """The tasks that no worker has. Any thread may add some.
+
+    Attributes:
+        futures: of the tasks that workers have, by their numbers.
+        closed: whether nothing more is added.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(lambda: iter(()))
+        self._works: deque[Work] = deque()
+        self._lock = threading.Lock()
+        self.futures: dict[int, Future[Any]] = {}
+        self.closed = False
+
+    @property
+    def ended(self) -> bool:  # it changes
+        """Whether no task waits."""
+        return not self._works
+
+    @ended.setter
+    def ended(self, value: bool) -> None:
+        pass
+
+    def add(self, work: Work) -> bool:
+        """Add a task; False: nothing is added any more."""
+        with self._lock:
+            if not self.closed:
+                self._works.append(work)
+            return not self.closed
+
+    def close(self) -> None:
+        """Add nothing more."""
+        with self._lock:
+            self.closed = True
+
+    def clear(self) -> list[Future[Any]]:
+        """Let go of all that waits, and return it."""
+        with self._lock:
+            left = [work.future for work in self._works]
+            self._works.clear()
+        return left
+
+    def take(self, most: int, nbytes: int) -> tuple[list[Any], int]:  # noqa: ARG002  one at a time
+        """Take a task that was not cancelled, and pickle it."""
+        while True:
+            with self._lock:
+                if not self._works:
+                    return [], 0
+                work = self._works.popleft()
+            if not work.future.set_running_or_notify_cancel():
+                continue
+            entries: list[Any] = []
+            try:
+                size = self._add(work.call, entries)
+            except Exception as error:
+                work.future.set_exception(_not_sent(error))
+                continue
+            self.futures[self.taken] = work.future
+            self.taken += 1
+            return entries, size
+
+
+def _not_sent(error: Exception) -> NotPicklableError:
+    made = NotPicklableError(
+        f"the task cannot be sent to a worker: it does not pickle ({one_line(error)}); submit a "
+        "function of a module, and arguments that do"
+    )
+    made.__cause__ = error
+    return made
+
+
+_SPENT = 1 << 40
+"""As if a worker had so many tasks left: it is given no more."""
+
+
+class Submitted(Mapped):
+    """Completes the futures of tasks. There is nothing for a loop.
+
+    Args:
+        plan: how tasks are run.
+        pending: the tasks that wait.
+        most: how many tasks a worker does before another one takes its place; None: any number.
+    """
+
+    batches = False
+    depth = 2  # one that runs, and one that waits behind it: others can be cancelled
+
+    def __init__(self, plan: Plan, pending: Pending, most: int | None = None) -> None:
+        super().__init__(plan, pending, counting=False)
+        self.pending = pending
+        self.closing = False
+        self._most_tasks = most
+        self._begun = [0] * plan.workers  # how many tasks each was given since it was started
+
+    def added(self, index: int, count: int) -> None:
+        self._begun[index] += count
+
+    def _left(self, workers: Sequence[ParentCore]) -> list[int]:
+        left, most = super()._left(workers), self._most_tasks
+        if most is None:
+            return left
+        return [
+            _SPENT if begun >= most else each for each, begun in zip(left, self._begun, strict=True)
+        ]
+
+    def take_spent(self) -> list[int]:
+        """Return the workers that have done as many tasks as they were to do."""
+        most = self._most_tasks
+        if most is None or (self.closing and self.pending.ended):
+            return []
+        return [
+            index
+            for index, begun in enumerate(self._begun)
+            if begun >= most and not self._given[index]
+        ]
+
+    def start_again(self, core: ParentCore, index: int) -> None:
+        super().start_again(core, index)
+        self._begun[index] = sum([len(order[3]) for order in self._orders.get(index, ())])
+
+    def ready(self, workers: Sequence[ParentCore]) -> bool:
+        if super().ready(workers) or self._settled:
+            return True
+        if self.pending.ended:
+            return self.closing and not any(self._given)
+        return min(self._left(workers)) < self.depth
+
+    def end(self) -> None:
+        if self.closing and self.pending.ended and not any(self._given):
+            self.over = True
+
+    def take_next(self, workers: Sequence[ParentCore]) -> Block | None:
+        for number in list(self._settled):
+            self.front += 1
+            settled: Settled = self._settled.pop(number)
+            self._fail(number, settled.error)
+        for queue in self.queues:
+            while queue.fill(workers[queue.index]):
+                number = self.number_of(queue.index)
+                if queue.at_mark:
+                    self._fail(number, self.pass_mark(queue)[0])
+                else:
+                    self._complete(number, queue)
+        return None
+
+    def _complete(self, number: int, queue: Queue) -> None:
+        entry, source = self.take_entries(queue, 1)[0], queue.source
+        if source.each:
+            queue.taken += 1
+        future = self.pending.futures.pop(number)
+        try:
+            result = entry if source.plain else decode(entry, source.blocks)
+        except Exception as error:
+            future.set_exception(_not_here(error))
+        else:
+            future.set_result(result)
+
+    def _fail(self, number: int, error: BaseException) -> None:
+        cause = error.__cause__
+        if isinstance(error, NotPicklableError) or cause is None or type(cause) is RemoteTraceback:
+            cause = error
+        # Else what the task has raised, as it is with other executors.
+        self.pending.futures.pop(number).set_exception(cause)
+
+    def fail_all(self, error: BaseException) -> None:
+        """Fail every task that has no result."""
+        futures = [*self.pending.futures.values()]
+        self.pending.futures.clear()
+        for future in futures:
+            future.set_exception(error)
+        for future in self.pending.clear():
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
+
+
+def _not_here(error: Exception) -> NotPicklableError:
+    made = NotPicklableError(f"the result of the task does not unpickle here ({one_line(error)})")
+    made.__cause__ = error
+    return made

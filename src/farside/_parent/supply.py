@@ -1,0 +1,174 @@
+"""The inputs of a map, as they come from the user's iterator, pickled for the workers."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import chain, count, islice
+from typing import TYPE_CHECKING, Any
+
+from .._payload.encoder import Encoder
+from .._payload.items import Stored
+from .._payload.one_line import one_line
+from .._payload.pickling import has_cloudpickle
+from .._payload.plain import ADD_COPY, ATOM_BYTES, ATOMS, INT_LIMIT, MAX_VALUES, STR_LIMIT
+from .._protocol.order import BEGIN, Place
+from ..errors import NotPicklableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_IN_C = frozenset(
+    {type(iter([])), type(iter(())), type(iter(range(0))), type(iter(range(1 << 99)))}
+)
+"""Iterators that run no code between two inputs: so nothing can change an input that was taken
+before the next one was."""
+
+
+class Supply:
+    """Takes inputs from an iterator.
+
+    Each is pickled as it is taken: what the iterator does with it later does not show.
+
+    Args:
+        begin: returns the iterator. It is called when the first input is wanted.
+        place: which inputs are done already: they are taken and dropped.
+
+    Attributes:
+        ended: whether there are no more.
+        error: what the iterator has raised, if that has ended it.
+        taken: how many inputs were taken, and so the index of the next one.
+        read: of flat inputs that were begun: how many of their results the loop has.
+        refused: the exception of the input after those that were taken last, if it cannot be
+            pickled; whoever takes note of it sets it to None.
+    """
+
+    def __init__(self, begin: Callable[[], Iterator[Any]], place: Place = BEGIN) -> None:
+        self._begin: Callable[[], Iterator[Any]] | None = begin
+        self._encoder = Encoder(None)
+        self._done = deque(place.ended)
+        self.read = dict(place.begun)
+        self.ended = False
+        self.taken = 0
+        self.error: BaseException | None = None
+        self.refused: BaseException | None = None
+
+    def _open(self) -> None:
+        begin, self._begin = self._begin, None
+        if begin is None:
+            return
+        try:
+            self._items = begin()
+        except Exception as error:
+            self.ended, self.error = True, error
+            return
+        self._next = self._items.__next__
+        self._in_c = type(self._items) in _IN_C
+
+    def pass_over(self) -> int:
+        """Take the inputs that come next and are done, and drop them; return how many."""
+        before = self.taken
+        self._open()
+        while self._done and self._done[0][0] <= self.taken and not self.ended:
+            self._drop(self._done.popleft()[1])
+        return self.taken - before
+
+    def _drop(self, end: int) -> None:
+        counter = count(self.taken)
+        try:
+            deque(zip(islice(self._items, end - self.taken), counter), 0)  # noqa: B905
+        except Exception as error:
+            self.ended, self.error = True, error
+        self.taken = next(counter)
+        if self.taken < end and not self.ended:
+            self.ended, self.error = True, ValueError(_TOO_FEW.format(end, self.taken))
+
+    def _limit(self, most: int, number: int) -> int:
+        """Return how many inputs may be taken together: only the first may have been begun."""
+        if number in self.read:
+            return 1
+        stops = [*[first for first, _ in self._done], *self.read]
+        return min([most, *[stop - number for stop in stops if stop > number]])
+
+    def take(self, most: int, nbytes: int) -> tuple[list[Any], int]:
+        """Take inputs until they are so many or have so many bytes.
+
+        `pass_over` was called before.
+
+        Returns:
+            Their entries (see `items`), and about how many bytes they have.
+        """
+        if self._done or self.read:
+            most = self._limit(most, self.taken)
+        if self._in_c:
+            entries = list(islice(self._items, most))
+            kinds = set(map(type, entries))
+            if kinds <= ATOMS or (
+                kinds == {int} and min(entries) > -INT_LIMIT and max(entries) < INT_LIMIT
+            ):
+                self.ended = len(entries) < most
+                self.taken += len(entries)
+                return entries, ATOM_BYTES * len(entries)
+            # Then their pickles are what counts: those of a million are not made at once.
+            self._items = chain(entries, self._items)
+            self._next, self._in_c = self._items.__next__, False
+        return self._take_each(most, nbytes)
+
+    def _take_each(self, most: int, nbytes: int) -> tuple[list[Any], int]:
+        entries: list[Any] = []
+        total, low, high = 0, -INT_LIMIT, INT_LIMIT
+        take = self._next
+        while len(entries) < most and total < nbytes:
+            try:
+                item = take()
+            except StopIteration:
+                self.ended = True
+                break
+            except Exception as error:
+                self.ended, self.error = True, error
+                break
+            self.taken += 1
+            kind = type(item)
+            if (
+                (kind is int and low < item < high)
+                or kind in ATOMS
+                or (kind is str and len(item) < STR_LIMIT)
+            ):
+                entries.append(item)
+                total += ATOM_BYTES if kind is not str else len(item)
+                continue
+            try:
+                total += self._add(item, entries)
+            except Exception as error:
+                self.refused = _not_picklable(item, self.taken - 1, error)
+                break
+        return entries, total
+
+    def _add(self, item: Any, entries: list[Any]) -> int:
+        """Add an input of any kind, as it is now; return its size."""
+        add_copy = ADD_COPY.get(type(item))
+        if add_copy is not None and len(item) <= MAX_VALUES:
+            nbytes = add_copy(item, entries)
+            if nbytes:
+                return nbytes
+        entry = self._encoder.encode(item)
+        entries.append(entry)
+        return entry.nbytes if isinstance(entry, Stored) else len(entry)
+
+
+_TOO_FEW = (
+    "the state that was loaded is of a pass in which {} inputs or more were done, and items has "
+    "{}; pass the items that it was made with"
+)
+
+
+def _not_picklable(item: object, index: int, error: Exception) -> NotPicklableError:
+    from .._payload import culprit  # only when something fails
+
+    what = culprit.find(item, "input", error) or "it"
+    made = NotPicklableError(
+        f"the input of index {index} cannot be sent to a worker: {what} does not pickle "
+        f"({one_line(error)}); pass something that does"
+        + ("" if has_cloudpickle() else ", or install cloudpickle")
+    )
+    made.__cause__, made.input_index = error, index
+    return made

@@ -1,0 +1,396 @@
+"""The one place that waits: for any number of workers, a wakeup, and the nearest deadline, at once.
+
+One thread at a time waits for the workers of a client; it *leads*. It reads what has come and takes
+it in for everybody. Other threads wait for a lock of their own, which the leader releases whenever
+something has come, and when it leaves. An event loop waits by its own means (`aio`) and then reads,
+unless a thread leads. Nobody leads while user code runs, except a worker that runs inline.
+
+Every wait ends: by a frame, by the end of a worker (its stream ends, and its process can be watched
+beside it), by the wakeup, by a deadline, and after a second in any case. Python can miss a signal
+that comes as a wait begins, while another thread takes the GIL; Ctrl-C is then heard a second late,
+not never.
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+from collections import deque
+from contextlib import suppress
+from functools import partial
+from math import ceil
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from .._protocol.effects import BROKEN
+from .._system.descriptors import Wakeup
+from .._system.signals import defer_sigint, try_lock
+from ..errors import LinkClosedError, ProtocolError
+from . import lifecycle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Protocol
+    from weakref import ref
+
+    from .client import Client
+    from .event_loops import Waiter
+    from .member import Member
+
+    class Wanted(Protocol):
+        """What somebody waits for."""
+
+        @property
+        def ready(self) -> bool:
+            """Whether there is no reason to wait."""
+
+
+LONGEST_SECONDS = 1.0
+"""Seconds to wait at a time."""
+
+SOON_SECONDS = 0.001
+"""Seconds to wait for a worker that sends many items at a time before it is told that somebody
+waits: it would send a few of them then, where it can send many."""
+
+STOPPED_SECONDS = 0.5
+"""By how many seconds a wait may end late. The clock goes on while a process is stopped (Ctrl-Z,
+SIGSTOP, a frozen container), and the worker is mostly stopped with it. A busy machine is late too.
+"""
+
+_CLOSING = 1.0
+"""How many seconds to wait for the leader to let go of a link."""
+
+
+class Waiting:
+    """Where threads wait for the workers of a client.
+
+    Attributes:
+        tasks: waiters of event loops, for something to change.
+        stamp: another object each time when there is something else to wait for. The numbers of
+            descriptors do not tell: they are used again.
+    """
+
+    def __init__(self) -> None:
+        self._leading = threading.RLock()  # a signal handler may wait in the middle of a wait
+        self._others: deque[threading.Lock] = deque()
+        self._members: dict[int, Member] = {}  # by the number of each descriptor
+        self._here: list[Member] = []  # without descriptors: they run in the thread that waits
+        self._wakeup = Wakeup()
+        self.tasks: list[ref[Waiter]] = []
+        self.stamp = object()
+        self._poll, self._polled = self._make_poll(), self.stamp
+        self._congested = False  # commands wait for room, perhaps
+        self._asking: set[object] = set()  # a token for each wait that workers are told of
+        self._leaving: deque[Member] = deque()  # whose links whoever leads has to let go
+
+    def add(self, member: Member) -> None:
+        """Wait for a worker too."""
+        numbers = member.link.filenos()
+        for fd in numbers:
+            self._members[fd] = member
+        if not numbers:
+            self._here.append(member)
+        self.look_for_room()  # the job may have found none
+        self.stamp = object()
+        self.wake()
+
+    def remove(self, member: Member) -> None:
+        """Wait for a worker no more, and close the way up from it.
+
+        A thread that leads may just wait for it: then that thread does so. This one waits for it,
+        but not for ever: the leader may be in user code, of a worker that runs inline.
+        """
+        if member.released:
+            return
+        self._leaving.append(member)
+        end = monotonic() + _CLOSING
+        while member in self._leaving:
+            self.wake()
+            if try_lock(self._leading, self._let_go):
+                self.wake_others()
+            else:
+                left = end - monotonic()
+                if left <= 0 or member not in self._leaving:
+                    return
+                self._sleep(lambda: member not in self._leaving, min(left, 0.05))
+
+    def close(self) -> None:
+        """Let go of the wakeup: nobody will wait any more."""
+        self._wakeup.close()
+        self.stamp = object()
+
+    def wake(self) -> None:
+        """Let the leader look around."""
+        self._wakeup.set()
+
+    def look_for_room(self) -> None:
+        """Let whoever leads look for commands that have found no room: one is about to be sent."""
+        self._congested = True
+
+    def wake_others(self) -> None:
+        """Let the threads that do not lead look whether they go on."""
+        while self._others:
+            with suppress(IndexError, RuntimeError):  # another thread does the same
+                self._others.popleft().release()
+        if self.tasks:
+            for task in list(self.tasks):
+                waiter = task()
+                if waiter is not None:
+                    waiter.wake()
+
+    def filenos(self) -> list[int]:
+        """Return what an event loop has to wait for."""
+        own = [] if self._wakeup.closed else [self._wakeup.fileno()]
+        return [*own, *self._members]
+
+    # Blocking -------------------------------------------------------------------------------
+
+    def until(
+        self,
+        client: Client,
+        wanted: Wanted,
+        end: float | None = None,
+        problems: list[Exception] | None = None,
+    ) -> None:
+        """Wait until something is ready; see to chores and deliver logs meanwhile.
+
+        Args:
+            client: whose workers these are.
+            wanted: what is waited for.
+            end: when to return even if it is not ready.
+            problems: where the exceptions go that loggers raise; None raises them.
+
+        Raises:
+            RuntimeError: a signal handler waits that has struck in the middle of a step.
+        """
+        try:
+            while not self._wait_once(client, wanted, end, problems):
+                pass
+        finally:
+            if client.core.has_limits and self._is_last():
+                client.core.end_to_wait()
+
+    def _wait_once(
+        self,
+        client: Client,
+        wanted: Wanted,
+        end: float | None,
+        problems: list[Exception] | None,
+    ) -> bool:
+        """See to what there is, and wait for a while; tell whether the wait is over."""
+        if client.chores:
+            client.see_to_chores()
+        if client.has_news:
+            client.deliver(problems)
+        if wanted.ready or client.foreign_to or (end is not None and monotonic() >= end):
+            return True
+        if client.stepping_here:
+            raise RuntimeError(
+                "a signal handler waits for a worker, and has struck while the protocol with "
+                "it was at a step; let the handler set a flag, and wait elsewhere"
+            )
+        if try_lock(self._leading, partial(self._lead, client, wanted, end)):
+            self.wake_others()  # whoever wakes first leads now
+        else:
+            self._sleep(lambda: wanted.ready, seconds_until(end))
+        return False
+
+    def _is_last(self) -> bool:
+        """Tell whether nobody else waits."""
+        if self._others or self.tasks:
+            return False
+        return bool(try_lock(self._leading, lambda: True))
+
+    def _lead(self, client: Client, wanted: Wanted, end: float | None) -> bool:
+        """Wait until something comes, and take it in; True, so that who asks knows that it led."""
+        if self._leaving:
+            self._let_go()
+        if self._take_in_rest(client) or wanted.ready:
+            return True
+        if not self._here and self.look(client):
+            return True
+        streaming = True in [member.streaming for member in client.members]
+        if not (streaming and self.look(client, SOON_SECONDS)):
+            self._ask_and_wait(client, wanted, end)
+        return True
+
+    def look(self, client: Client, seconds: float = 0.0) -> bool:
+        """Wait no longer than so, and take in what has come; tell if it was more than log records.
+
+        A wakeup is more: whoever waits has to look around before it waits again. The caller leads.
+        """
+        ready, came = self._await_members(client, seconds)
+        for member in ready:
+            came = self._read(client, member) or came
+        return came
+
+    def look_if_free(self, client: Client) -> bool:
+        """Take in what has come, unless a thread leads; tell if it was more than log records."""
+        return bool(try_lock(self._leading, partial(self._look_now, client)))
+
+    def _look_now(self, client: Client) -> bool:
+        self._let_go()
+        return self._take_in_rest(client) or self.look(client)
+
+    def _take_in_rest(self, client: Client) -> bool:
+        """Take in what an exception of a signal handler has left when it had been read."""
+        came = False
+        for member in client.members:
+            if member.frames:
+                came = self._take_in(client, member) or came
+        return came
+
+    def _ask_and_wait(self, client: Client, wanted: Wanted, end: float | None) -> None:
+        """Tell the workers that somebody waits, and wait, or find that time is up."""
+        client.begin_to_wait(wanted)
+        members, token = client.awaited(wanted), object()
+        try:
+            self.tell_waiting(members, token, on=True)
+            seconds = min(LONGEST_SECONDS, seconds_until(end), seconds_until(client.core.deadline))
+            begun = monotonic()
+            if self.look(client, seconds):
+                return
+        finally:
+            self.tell_waiting(members, token, on=False)
+        client.time_passes(begun + seconds)
+
+    def tell_waiting(self, members: Sequence[Member], token: object, *, on: bool) -> None:
+        """Tell workers that somebody waits for them, or that nobody does any more.
+
+        Args:
+            members: the workers.
+            token: which wait it is.
+            on: whether it begins.
+        """
+        if on:
+            self._asking.add(token)
+        else:
+            self._asking.discard(token)
+        if on or not self._asking:
+            for member in members:
+                member.tell_waiting(on=on)
+
+    def _await_members(self, client: Client, seconds: float) -> tuple[list[Member], bool]:
+        """Wait no longer than so; return whose link has something to read, and if a wakeup came."""
+        # Rounded up, for 0.4 must not become a spin at 0.
+        milliseconds = ceil(seconds * 1000) if seconds and not self._here else 0
+        poll = self._prepare(client)
+        try:
+            events = poll.poll(milliseconds)
+        except RuntimeError:  # a signal handler waits in the middle of this thread's wait
+            events = self._make_poll().poll(milliseconds)
+        ready: list[Member] = []
+        woken = False
+        if self._here:
+            # If all are idle, reading tells: the worker and its parent would wait for each other.
+            ready = [each for each in self._here if not each.link.idle] or list(self._here)
+        for fd, what in events:
+            member = self._members.get(fd)
+            if member is None:  # the wakeup, or room for commands
+                self._wakeup.clear()
+                woken = True
+            elif what != select.POLLOUT:
+                member.link.notice(fd)
+                if member not in ready:
+                    ready.append(member)
+        return ready, woken
+
+    def _prepare(self, client: Client) -> select.poll:
+        """Return what waits for all, also for room if a command waits for that."""
+        stamp = self.stamp
+        if self._polled is not stamp:
+            self._poll = self._make_poll()
+            self._polled = stamp
+        if not self._congested:
+            return self._poll
+        members = list(self._members.values())  # a copy: other threads may add some
+        if True not in [member.congested for member in members]:
+            self._congested = False
+            return self._poll
+        poll = self._make_poll()
+        for member in set(members):
+            try:
+                member.link.flush()
+            except ProtocolError as error:
+                self._give_up(client, member, error)
+                self.wake()
+                continue
+            if member.congested:
+                fd = member.link.room_fileno()
+                both = select.POLLIN | select.POLLOUT
+                poll.register(fd, both if fd in self._members else select.POLLOUT)
+        return poll
+
+    def _read(self, client: Client, member: Member) -> bool:
+        return defer_sigint(partial(self._read_now, client, member))  # once for all of it
+
+    def _read_now(self, client: Client, member: Member) -> bool:
+        try:
+            member.link.read(member.frames)
+        except LinkClosedError:
+            self._forget(member)
+            client.chores.append(partial(lifecycle.take_loss, client, member))
+            return True
+        except ProtocolError as error:
+            return self._give_up(client, member, error)
+        return bool(member.frames) and self._take_in(client, member)
+
+    def _take_in(self, client: Client, member: Member) -> bool:
+        try:
+            return client.take_in(member)
+        except ProtocolError as error:
+            return self._give_up(client, member, error)
+
+    def _give_up(self, client: Client, member: Member, error: ProtocolError) -> bool:
+        """Read nothing any more from a worker whose frames cannot be trusted."""
+        self._forget(member)
+        client.fail(member, BROKEN, str(error))
+        return True
+
+    def _make_poll(self) -> select.poll:
+        """Make what waits for all: one that a signal handler's exception cannot have changed."""
+        poll = select.poll()
+        for fd in self.filenos():
+            poll.register(fd, select.POLLIN)
+        return poll
+
+    def _let_go(self) -> bool:
+        """Close the way up from the workers that nobody shall wait for; the caller leads."""
+        while self._leaving:
+            member = self._leaving[0]
+            self._forget(member)
+            member.link.close_reading()
+            member.released = True
+            member.frames.clear()  # they may hold memory
+            with suppress(ValueError):  # a signal handler has done the same
+                self._leaving.remove(member)
+        return True
+
+    def _forget(self, member: Member) -> None:
+        member.gone = True
+        for fd, each in list(self._members.items()):
+            if each is member:
+                del self._members[fd]
+        with suppress(ValueError):
+            self._here.remove(member)
+        self.stamp = object()
+
+    def _sleep(self, done: Callable[[], bool], seconds: float) -> None:
+        """Wait until whoever leads has something new, or has left."""
+        lock = threading.Lock()
+        lock.acquire()
+        self._others.append(lock)
+        try:
+            if done():
+                return
+            if try_lock(self._leading, lambda: True):
+                self.wake_others()  # one of them may have found it locked just now
+            else:
+                lock.acquire(timeout=max(0.0, min(seconds, LONGEST_SECONDS)))
+        finally:
+            with suppress(ValueError):
+                self._others.remove(lock)
+
+
+def seconds_until(moment: float | None) -> float:
+    return LONGEST_SECONDS if moment is None else max(0.0, moment - monotonic())

@@ -1,0 +1,112 @@
+"""Digests of items, by which a pass that is made once more is compared with what it was before.
+
+The parent takes them of what has arrived, before the loop gets it; the worker of what it makes
+again. What may cross in several ways has a digest for each: `of_item` returns them all.
+"""
+
+from __future__ import annotations
+
+import io
+
+from .c_pickle import pickle
+from .items import Group, Stored
+from .plain import ADD_COPY, ATOMS, INT_LIMIT, STR_LIMIT
+
+try:
+    from _blake2 import blake2b  # without the Python around it: that is start-up time of a worker
+except ImportError:  # pragma: no cover  not CPython
+    from hashlib import blake2b
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from .encoder import Encoder
+
+DIGEST_BYTES = 8
+
+_WHOLE = 1 << 12
+"""Contents of so many bytes are read wholly; of larger ones, a sample."""
+
+_SAMPLES = 16
+_SAMPLE_BYTES = 64
+
+
+def of_entry(entry: Any, blocks: Sequence[memoryview], *, plain: bool) -> bytes:
+    """Return the digest of an item that has arrived.
+
+    Args:
+        entry: see `items`.
+        blocks: the shared memory of its frame.
+        plain: whether the entry is the item itself.
+    """
+    if type(entry) is bytes:
+        return _digest([entry])
+    if plain or type(entry) is not tuple:
+        return _of_value(entry)
+    stream, buffers = entry
+    return _digest(_contents([stream, *buffers], blocks))
+
+
+def of_item(item: Any, encoder: Encoder) -> set[bytes]:
+    """Return the digests that an item may have when it arrives.
+
+    Args:
+        item: the item.
+        encoder: what items are pickled with: one without an arena.
+
+    Raises:
+        BaseException: whatever pickling raises.
+    """
+    found = set()
+    kind = type(item)
+    atom = (
+        kind in ATOMS
+        or (kind is int and -INT_LIMIT < item < INT_LIMIT)
+        or (kind is str and len(item) < STR_LIMIT)
+    )
+    if atom or (kind in ADD_COPY and ADD_COPY[kind](item, [])):
+        found.add(_of_value(item))
+    if not atom:
+        entry = encoder.encode(item)
+        if type(entry) is Stored:
+            places = [each if type(each) is not Group else tuple(each) for each in entry.places]
+            found.add(_digest(_contents(places, ())))
+        else:
+            found.add(_digest([entry]))
+    return found
+
+
+def _of_value(value: Any) -> bytes:
+    if type(value) in ATOMS or type(value) is int:
+        return _digest([pickle.dumps(value, 5)])
+    file = io.BytesIO()
+    pickler = pickle.Pickler(file, 5)
+    pickler.fast = True  # whether equal parts are one object makes no difference
+    pickler.dump(value)
+    return _digest([file.getbuffer()])
+
+
+def _contents(places: Iterable[Any], blocks: Sequence[memoryview]) -> list[Any]:
+    found = []
+    for each in places:
+        place = each[0] if type(each) is tuple else each  # several buffers lie in one place
+        found.append(blocks[place] if type(place) is int else place)
+    return found
+
+
+def _digest(contents: Iterable[Any]) -> bytes:
+    parts: list[Any] = []
+    for each in contents:
+        view = memoryview(each)
+        if view.format != "B":
+            view = view.cast("B")
+        size = view.nbytes
+        parts.append(b"%d:" % size)
+        if size <= _WHOLE:
+            parts.append(view)
+        else:
+            step = (size - _SAMPLE_BYTES) // (_SAMPLES - 1)
+            parts += [view[at : at + _SAMPLE_BYTES] for at in range(0, step * _SAMPLES, step)]
+    return blake2b(b"".join(parts), digest_size=DIGEST_BYTES).digest()

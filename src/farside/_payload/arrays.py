@@ -1,0 +1,96 @@
+"""Plain NumPy arrays: what describes one is pickled, and unpickled, once for all that are alike.
+
+The pickle of an array whose contents are kept out of it depends on the type of its elements, its
+shape, and whether it is writable. Imported where NumPy is there already.
+"""
+
+from __future__ import annotations
+
+import pickle
+from copyreg import dispatch_table
+
+from numpy import frombuffer, ndarray
+
+from .reducers import of_users
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_MOST = 256
+"""Descriptions that are kept: then all are forgotten."""
+
+_OF_OTHERS = 2
+"""What ``isbuiltin`` says of a type that another library has registered."""
+
+
+class Templates:
+    """The worker's: pickles of arrays, without their contents."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, bytes] = {}
+        self._types: dict[int, Any] = {}
+
+    def find(self, array: Any) -> tuple[bytes, memoryview] | None:
+        """Return the pickle of an array and its contents; None if it has to be pickled.
+
+        Raises:
+            BufferError: the contents cannot be had.
+        """
+        if not array.flags.c_contiguous or ndarray in dispatch_table or ndarray in of_users:
+            return None
+        dtype = array.dtype
+        if id(dtype) not in self._types and not self._take(dtype):
+            return None
+        view = pickle.PickleBuffer(array).raw()
+        key = id(dtype), array.shape, view.readonly
+        stream = self._known.get(key)
+        if stream is None:
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            self._known[key] = stream = _describe(array)
+        return stream, view
+
+    def _take(self, dtype: Any) -> bool:
+        # As long as a type is kept, no other one has its number. There are few such types.
+        if _is_plain(dtype) and len(self._types) < _MOST:
+            self._types[id(dtype)] = dtype
+            return True
+        return False
+
+
+_known: dict[bytes, tuple[Any, ...] | None] = {}
+"""The parent's: by its pickle, the type and the shape of an array and whether it is read-only; None
+where the pickle is of something else."""
+
+
+def load(stream: bytes, buffer: Any) -> Any:
+    """Unpickle what has one buffer.
+
+    Raises:
+        BaseException: whatever unpickling raises.
+    """
+    known = _known.get(stream)
+    if known is not None:
+        dtype, shape, readonly = known
+        # As NumPy itself does it.
+        view = memoryview(buffer).toreadonly() if readonly else buffer
+        return frombuffer(view, dtype).reshape(shape)
+    made = pickle.loads(stream, buffers=[buffer])
+    if type(made) is ndarray and stream not in _known:
+        if len(_known) >= _MOST:
+            _known.clear()
+        # User code may make an array of a buffer in a way of its own: then this is not its pickle.
+        alike = made.flags.c_contiguous and _is_plain(made.dtype) and _describe(made) == stream
+        _known[stream] = (made.dtype, made.shape, not made.flags.writeable) if alike else None
+    return made
+
+
+def _is_plain(dtype: Any) -> bool:
+    """Tell whether elements are numbers of NumPy's own, of which the type says all."""
+    return dtype.kind in "biufc" and dtype.isbuiltin != _OF_OTHERS and dtype.metadata is None
+
+
+def _describe(array: Any) -> bytes:
+    """Pickle an array without its contents."""
+    return pickle.dumps(array, 5, buffer_callback=lambda _: None)

@@ -1,0 +1,167 @@
+"""Pickles a worker's items, with large contents in the arena."""
+
+from __future__ import annotations
+
+from sys import modules
+
+from .._memory.parts import BLOCK_BYTES, size
+from . import pickling
+from .c_pickle import pickle
+from .items import ALIGN, ITEM_REFS, Group, Stored
+from .reducers import table_of_items
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from .._memory.arena import Arena
+    from .._memory.parts import Part
+    from .items import Place
+
+_RENEW_BYTES = 1 << 16
+"""A pickler keeps a buffer as large as the largest thing that it has written, and makes it anew for
+each item. So it is made anew itself after one of this size."""
+
+
+class Encoder:
+    """Pickles items, with large contents in the arena.
+
+    One pickler serves all items: making one costs as much as pickling a small item.
+    """
+
+    def __init__(self, arena: Arena | None) -> None:
+        self._arena = arena
+        self._chunks: list[bytes] = []  # of the pickle
+        self._buffers: list[memoryview] = []  # what is kept out of it
+        self._sink = _Sink(self._chunks.append)
+        self._table = table_of_items()
+        self._array: type | None = None  # of NumPy, where it is there
+        self._templates: Any = None
+        self._look_for_libraries()
+        self._renew()
+
+    def encode(self, item: object) -> bytes | Stored:
+        """Pickle an item, as it is now.
+
+        Raises:
+            BaseException: whatever pickling raised: cloudpickle's error where it is installed.
+        """
+        if len(modules) != self._modules:  # a new library may have a way of its own
+            self._look_for_libraries()
+        if type(item) is self._array and item.nbytes >= BLOCK_BYTES:  # type: ignore[attr-defined]
+            found = self._templates.find(item)
+            if found is not None:
+                stream, view = found
+                return Stored([stream, self._place_buffer(view)], len(stream) + view.nbytes)
+        try:
+            self._dump(item)
+            self._forget()
+        except BaseException as error:
+            self._dump_by_value(item, error)
+        chunks = self._chunks
+        pickled = chunks.pop()
+        if chunks or self._buffers or len(pickled) >= BLOCK_BYTES:
+            chunks.append(pickled)
+            return self._store()
+        return pickled
+
+    def _look_for_libraries(self) -> None:
+        self._table.look_again()
+        self._modules = self._table.modules
+        array = getattr(modules.get("numpy"), "ndarray", None)
+        if array is not None and self._array is None:
+            from .arrays import Templates  # where NumPy is there
+
+            self._templates = Templates()
+            self._array = array
+
+    def _dump_by_value(self, item: object, error: BaseException) -> None:
+        """Pickle an item with cloudpickle, which takes more, after plain pickling has failed."""
+        self._renew()
+        dumps = pickling.cloudpickle_dumps() if isinstance(error, Exception) else None
+        if dumps is None:
+            raise error
+        try:
+            self._chunks.append(dumps(item, buffer_callback=self._offer))
+        except BaseException:
+            self._renew()
+            raise
+
+    def _store(self) -> Stored:
+        """Find a place for what is in `_chunks` and `_buffers`."""
+        chunks, buffers = self._chunks, self._buffers
+        written = size(chunks)
+        nbytes = written + sum(view.nbytes for view in buffers)
+        places: list[Place | Group] = [self._place(chunks)]
+        each = -(-len(buffers) // (ITEM_REFS - 1))  # how many buffers a block has
+        if each > 1:
+            starts = range(0, len(buffers), each)
+            places += [self._place_together(buffers[at : at + each]) for at in starts]
+        else:
+            places += map(self._place_buffer, buffers)
+        chunks.clear()
+        buffers.clear()
+        if written >= _RENEW_BYTES:
+            self._renew()
+        return Stored(places, nbytes)
+
+    def discard(self, stored: Stored) -> None:
+        """Give the blocks of an item back that is not sent."""
+        for ref in stored.refs:
+            assert self._arena is not None
+            self._arena.free(ref)
+
+    def _renew(self) -> None:
+        self._chunks.clear()
+        self._buffers.clear()
+        pickler = pickle.Pickler(self._sink, 5, buffer_callback=self._offer)
+        pickler.dispatch_table = self._table
+        self._dump, self._forget = pickler.dump, pickler.clear_memo
+
+    def _offer(self, buffer: pickle.PickleBuffer) -> bool:
+        """Take a buffer; tell whether it shall be pickled with the rest instead."""
+        view = buffer.raw()
+        small = view.nbytes < BLOCK_BYTES
+        if not small:
+            self._buffers.append(view)
+        return small
+
+    def _place_buffer(self, view: memoryview) -> Place:
+        """Find a place for a buffer, which may lie in the arena already."""
+        if self._arena is not None and self._arena.allocations is not None:
+            claimed = self._arena.claim(view)
+            if claimed is not None:
+                return claimed
+        return self._place([view])
+
+    def _place_together(self, views: Sequence[memoryview]) -> Group:
+        """Find one place for several buffers."""
+        parts: list[Part] = []
+        for view in views:
+            parts.append(view)
+            pad = -view.nbytes % ALIGN
+            if pad:
+                parts.append(bytes(pad))
+        return Group(self._place(parts), [view.nbytes for view in views])
+
+    def _place(self, parts: Sequence[Part]) -> Place:
+        """Find a place for a payload: the arena, or else the frame."""
+        large = size(parts) >= BLOCK_BYTES
+        if large and self._arena is not None:
+            ref = self._arena.store(parts)
+            if ref is not None:
+                return ref
+        if not large:
+            return b"".join(parts)
+        # A copy, since the frame may be sent after the next item was begun, and a writable one.
+        return pickle.PickleBuffer(bytearray().join(parts))
+
+
+class _Sink:
+    """A file, as a pickler sees it: what is written goes to a function."""
+
+    __slots__ = ("write",)
+
+    def __init__(self, write: Callable[[Any], object]) -> None:
+        self.write = write

@@ -1,0 +1,202 @@
+"""Exceptions as data: all that the parent needs to raise them again, in types that always cross.
+
+Nothing here may raise, whatever the exception does in its ``__str__`` or ``__reduce__``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import namedtuple
+
+from . import pickling
+from .refusals import PHRASE, refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+    from typing import Any, NamedTuple
+
+    class Failure(NamedTuple):
+        """What went wrong in a worker."""
+
+        stage: str
+        item_index: int | None
+        type_name: str
+        message: str
+        traceback: str
+        exception: bytes | None
+        refused_module: str | None
+        refused: tuple[str, ...]
+        culprit: str | None = None
+
+else:
+    Failure = namedtuple(
+        "Failure",
+        [
+            "stage",
+            "item_index",
+            "type_name",
+            "message",
+            "traceback",
+            "exception",
+            "refused_module",
+            "refused",
+            "culprit",
+        ],
+        defaults=[None],
+    )
+
+_TEXT_LIMIT = 100_000
+"""Characters of a message or traceback; the exception itself crosses whole where it pickles."""
+
+_REFUSAL = rf"module ['\"]?([\w.]+)['\"]? {PHRASE}"
+
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))  # pathlib costs start-up time
+_OURS = tuple(
+    os.path.join(_PACKAGE, each)
+    for each in ("_worker", "_payload", "_link", "_memory", "_system", "_protocol")
+)
+
+
+def describe(error: BaseException, stage: str, index: int | None) -> Failure:
+    """Turn an exception into data.
+
+    Args:
+        error: what user code raised.
+        stage: ``"start"``, ``"load"``, ``"initializer"``, ``"fn"``, ``"iter"``, ``"next"`` or
+            ``"pickle"``.
+        index: index of the item in the making, or None.
+    """
+    cls = type(error)
+    name = _safe(lambda: f"{cls.__module__}.{cls.__qualname__}", "unknown type")
+    name = name.removeprefix("builtins.")
+    message = _message(error)
+    traceback = _safe(lambda: _format(error), f"{name}: {message}\n")
+    frozen, module = freeze(error), _refused(error)
+    extensions = (refused.get(module, module),) if module else tuple(refused.values())
+    return Failure(stage, index, name, message, traceback, frozen, module, extensions)
+
+
+def freeze(error: BaseException) -> bytes | None:
+    """Pickle an exception so that loading it does not depend on its constructor.
+
+    Python pickles an exception as a call of its class with ``args``, which fails, far from its
+    cause, when the constructor takes other arguments. So the class and the whole state are
+    pickled instead, unless the class says itself how to pickle it.
+    """
+    itself = _try_dumps(lambda: error) if _pickles_itself(type(error)) else None
+    by_state = itself or _try_dumps(lambda: (type(error), error.args, state_of(error)))
+    return by_state or _try_dumps(lambda: error)
+
+
+def _try_dumps(form: Callable[[], Any]) -> bytes | None:
+    try:
+        return b"".join(pickling.dumps(form()))
+    except BaseException:  # user code: __reduce__ may raise anything
+        return None
+
+
+def state_of(error: BaseException) -> dict[str, Any]:
+    """Return all attributes of an exception, those that C code or ``__slots__`` keep too."""
+    state = {}
+    for cls in type(error).__mro__:
+        for name, slot in vars(cls).items():
+            if type(slot).__name__ in _SLOTS and not name.startswith("__") and name != "args":
+                value = _try_get(slot, error)
+                if value is not None:
+                    state[name] = value
+    return {**state, **vars(error)}
+
+
+def _try_get(slot: Any, error: BaseException) -> Any:
+    try:
+        return slot.__get__(error)
+    except Exception:  # it was never set
+        return None
+
+
+_SLOTS = {"member_descriptor", "getset_descriptor"}
+
+
+def _pickles_itself(cls: type) -> bool:
+    ways = {"__reduce__", "__reduce_ex__", "__getstate__", "__getnewargs__", "__getnewargs_ex__"}
+    try:
+        own = [base for base in cls.__mro__ if base.__module__ != "builtins"]
+        return any(ways & vars(base).keys() for base in own)
+    except BaseException:  # user code: a metaclass
+        return False
+
+
+def _refused(error: BaseException) -> str | None:
+    """Name the extension module that refused to load in a subinterpreter, if that is the cause."""
+    import re  # only when something fails: it costs start-up time
+
+    try:
+        texts = [_message(each) for each in _chain(error) if isinstance(each, ImportError)]
+    except BaseException:  # user code: even the attributes of an exception may raise
+        return None
+    found = next(filter(None, (re.search(_REFUSAL, text) for text in texts)), None)
+    if found is None:
+        return None
+    # Python may say only the last part of the name.
+    return next((name for name in refused if f".{name}".endswith(f".{found[1]}")), found[1])
+
+
+def _message(error: BaseException) -> str:
+    return _safe(lambda: str(error), "<str() of the exception failed>")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            waiting += [each.__context__, each.__cause__]
+
+
+def _format(error: BaseException) -> str:
+    import traceback  # only when something fails: it costs start-up time
+
+    read_main()
+    lines = traceback.format_exception(type(error), error, of_user(error.__traceback__))
+    return "".join(lines)
+
+
+def read_main() -> None:
+    """Read the main script, before a traceback asks its module for the source.
+
+    That module was made by hand in a worker, and has no loader. From 3.15 on, to ask it is a
+    DeprecationWarning, which may be an error here.
+    """
+    import linecache
+
+    file = getattr(sys.modules.get("__mp_main__"), "__file__", None)
+    if file:
+        linecache.getlines(file)
+
+
+def of_user(tb: TracebackType | None) -> TracebackType | None:
+    """Skip farside's own frames at the top, unless there is nothing else."""
+    start = tb
+    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_OURS):
+        tb = tb.tb_next
+    return tb or start
+
+
+def _safe(text: Callable[[], str], otherwise: str) -> str:
+    try:
+        result = text()
+        if type(result) is not str:
+            return otherwise
+        if len(result) > _TEXT_LIMIT:
+            half = _TEXT_LIMIT // 2
+            cut = len(result) - 2 * half
+            result = f"{result[:half]}\n… {cut} characters left out …\n{result[-half:]}"
+        return result.encode("utf-8", "backslashreplace").decode()
+    except BaseException:  # user code: __str__ may raise anything
+        return otherwise

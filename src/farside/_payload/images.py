@@ -1,0 +1,81 @@
+"""Pillow images as out-of-band buffers. Imported where Pillow is there already.
+
+Pillow's own pickle calls its encoder, 64 KiB at a time. Where Pillow tells where the pixels lie
+(11.3 and later, by the interface of Arrow) they are taken from there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+from .memory_at import buffer_at
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    Reduced: TypeAlias = str | tuple[Any, ...]
+
+_BYTES = {"L": 1, "RGB": 4, "RGBX": 4, "RGBA": 4, "CMYK": 4, "I;16": 2}
+"""Modes, and how many bytes a pixel takes in memory. Others go as Pillow pickles them."""
+
+
+def reduce_image(image: Any) -> Reduced:
+    """Reduce an image, or one of a subclass that pickles likewise."""
+    image.load()
+    width, height = image.size
+    nbytes = width * height * _BYTES.get(image.mode, 0)
+    if type(image) is not sys.modules["PIL.Image"].Image or not nbytes:
+        return _as_ever(image)
+    try:
+        _, array = image.__arrow_c_array__()
+        address = _find_pixels(array)
+    except (AttributeError, ValueError):  # an older release; or a large image, in several pieces
+        return _as_ever(image)
+    return rebuild_image, (image.mode, image.size, image.info, buffer_at(address, nbytes, array))
+
+
+def _as_ever(image: Any) -> Reduced:
+    reduced: Reduced = image.__reduce_ex__(5)
+    return reduced
+
+
+def rebuild_image(mode: str, size: tuple[int, int], info: Any, pixels: Any) -> Any:
+    """Make an image of its pixels."""
+    from PIL import Image  # the user's
+
+    if mode == "RGB":  # in memory it has four bytes for a pixel too
+        image = Image.frombytes(mode, size, pixels, "raw", "RGBX")
+    else:
+        image = Image.frombuffer(mode, size, pixels, "raw", mode, 0, 1)
+        image.readonly = int(memoryview(pixels).readonly)  # the memory is its own
+    image.info = info
+    return image
+
+
+class _ArrowArray(ctypes.Structure):
+    """What Arrow's C interface says of an array."""
+
+
+_ArrowArray._fields_ = [
+    ("length", ctypes.c_int64),
+    ("null_count", ctypes.c_int64),
+    ("offset", ctypes.c_int64),
+    ("n_buffers", ctypes.c_int64),
+    ("n_children", ctypes.c_int64),
+    ("buffers", ctypes.POINTER(ctypes.c_void_p)),
+    ("children", ctypes.POINTER(ctypes.POINTER(_ArrowArray))),
+]
+
+_pointer_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+    ("PyCapsule_GetPointer", ctypes.pythonapi)
+)
+
+
+def _find_pixels(capsule: Any) -> int:
+    array = _ArrowArray.from_address(_pointer_of(capsule, b"arrow_array"))
+    if array.n_children:  # the pixels of several bytes
+        array = array.children[0].contents
+    address: int = array.buffers[1]
+    return address

@@ -1,0 +1,306 @@
+"""What items cross as: the body of a frame of items, packed and unpacked.
+
+The items of a frame cross together, as one pickled list of *entries*. An entry is
+
+* the item itself, if it is an immutable atom, or a copy of it (see `plain`): pickled with others
+  later, it is what it was;
+* ``bytes``: the pickle of an item, taken when it was yielded;
+* a tuple ``(stream, buffers)`` for an item with large contents. Each is the number of a block of
+  the frame, or what did not fit into the arena itself. The stream is the pickle, the buffers are
+  what protocol 5 keeps out of it. A tuple ``(place, sizes)`` among the buffers stands for several,
+  which lie in one place one after the other, each at a multiple of ``ALIGN`` bytes.
+
+Where each entry is the item itself, or a copy, the body says so, and the parent has nothing to do
+for each. Beside other entries, a copy becomes the pickle that it would have been.
+
+*Marks* stand between the items: the end of a shard, or an input of a map that has failed. They
+cross before the entries, each with its place among them, and the frame counts them as items.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from struct import Struct
+from sys import modules
+
+from .._memory.parts import Ref
+from .._memory.parts import size as size_of
+from ..errors import ProtocolError
+from . import pickling
+from .c_pickle import pickle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, NamedTuple, TypeAlias
+
+    from .._link.frames import Frame
+    from .._memory.parts import Part
+
+    Place: TypeAlias = "Ref | bytes | pickle.PickleBuffer"
+
+    class Group(NamedTuple):
+        """Buffers of one item that lie in one place: that, and the size of each."""
+
+        place: Place
+        sizes: list[int]
+
+else:
+    Group = namedtuple("Group", ["place", "sizes"])
+
+ITEM_REFS = 100
+"""Blocks that one item may have. Where it has more buffers, several of them share a block."""
+
+ALIGN = 64
+"""Where a buffer may begin in a block: fit for every kind of data, and for vector instructions."""
+
+
+class Mark:
+    """What stands between items.
+
+    Args:
+        failure: the fields of a `Failure`, of what has failed by itself; None: a shard has ended.
+    """
+
+    __slots__ = ("failure",)
+
+    def __init__(self, failure: tuple[Any, ...] | None = None) -> None:
+        self.failure = failure
+
+
+class Stored:
+    """An item with large contents, on its way into a frame."""
+
+    __slots__ = ("nbytes", "places")
+
+    def __init__(self, places: list[Place | Group], nbytes: int) -> None:
+        self.places = places  # of the stream, then of the buffers
+        self.nbytes = nbytes
+
+    @property
+    def refs(self) -> list[Ref]:
+        """The blocks of the arena that it holds."""
+        places = [each.place if type(each) is Group else each for each in self.places]
+        return [place for place in places if type(place) is Ref]
+
+
+def pack(entries: list[Any]) -> tuple[list[Part], list[Ref]]:
+    """Make the body of a frame.
+
+    Args:
+        entries: atoms, copies, and what `encoder.Encoder` has made of other items.
+
+    Returns:
+        The parts of the body, and the blocks that belong to the frame.
+    """
+    if Mark in set(map(type, entries)):
+        return _pack_with_marks(entries)
+    refs: list[Ref] = []
+    plain, entries = convert(entries, refs)
+    if plain:
+        return [_PLAIN + pickle.dumps(entries, 5)], []
+    return pickling.dumps_plain(entries), refs
+
+
+def convert(entries: list[Any], refs: list[Ref]) -> tuple[bool, list[Any]]:
+    """Turn entries into what crosses.
+
+    Args:
+        entries: as those of `pack`, and no marks.
+        refs: where the blocks go that belong to them.
+
+    Returns:
+        Whether each is the item itself, and what to pickle, all together.
+    """
+    kinds = set(map(type, entries))
+    if kinds.isdisjoint(_ENCODED):
+        return True, entries
+    if not kinds.isdisjoint(_CONVERTED):
+        entries = [_convert(each, refs) for each in entries]
+    return False, entries
+
+
+def _pack_with_marks(entries: list[Any]) -> tuple[list[Part], list[Ref]]:
+    marks: list[tuple[int, tuple[Any, ...] | None]] = []
+    items: list[Any] = []
+    for entry in entries:
+        if type(entry) is Mark:
+            marks.append((len(items), entry.failure))
+        else:
+            items.append(entry)
+    head = pickling.dumps_plain(marks)
+    parts, refs = pack(items)
+    return [_MARKED + _LENGTH.pack(size_of(head)), *head, *parts], refs
+
+
+def _convert(entry: Any, refs: list[Ref]) -> Any:
+    kind = type(entry)
+    if kind is Stored:
+        return _number(entry, refs)
+    return pickle.dumps(entry, 5) if kind in _CONVERTED else entry
+
+
+def _number(stored: Stored, refs: list[Ref]) -> tuple[Any, list[Any]]:
+    def number(place: Place | Group) -> Any:
+        if type(place) is Group:
+            return number(place.place), place.sizes
+        if type(place) is Ref:
+            refs.append(place)
+            return len(refs) - 1
+        return place
+
+    stream, *buffers = map(number, stored.places)
+    return stream, buffers
+
+
+class Opened:
+    """What is in a frame of items.
+
+    Attributes:
+        entries: the items' entries.
+        plain: whether each of them is the item itself.
+        marks: for each mark the number of entries before it, and its failure.
+    """
+
+    __slots__ = ("entries", "marks", "plain")
+
+    def __init__(self, entries: list[Any], marks: list[Any], plain: bool) -> None:  # noqa: FBT001
+        self.entries = entries
+        self.marks = marks
+        self.plain = plain
+
+
+def unpack(frame: Frame) -> Opened:
+    """Open the body of a frame.
+
+    Raises:
+        ProtocolError: it cannot be read, or holds not as many as the frame says.
+    """
+    body = frame.body
+    marks: list[Any] = []
+    try:
+        first = body[:1]
+        if first == _MARKED:
+            begin = 1 + _LENGTH.size + _LENGTH.unpack_from(body, 1)[0]
+            marks = pickling.loads(body[1 + _LENGTH.size : begin])
+            body = body[begin:]
+            first = body[:1]
+        plain = first == _PLAIN
+        entries = pickle.loads(memoryview(body)[1:]) if plain else pickling.loads(body)
+        count = len(entries) + len(marks)
+    except Exception as error:
+        raise _unreadable("items", error) from error
+    if type(entries) is not list or count != frame.items:
+        raise ProtocolError(f"a frame of {frame.items} items holds {count}")
+    return Opened(entries, marks, plain)
+
+
+def marks_of(frame: Frame) -> list[Any]:
+    """Return the marks of a frame, and open nothing else; see `Opened`.
+
+    Raises:
+        ProtocolError: they cannot be read.
+    """
+    if frame.body[:1] != _MARKED:
+        return []
+    try:
+        end = 1 + _LENGTH.size + _LENGTH.unpack_from(frame.body, 1)[0]
+        marks: list[Any] = pickling.loads(frame.body[1 + _LENGTH.size : end])
+    except Exception as error:
+        raise _unreadable("marks", error) from error
+    return marks
+
+
+def _unreadable(what: str, error: Exception) -> ProtocolError:
+    """Say that something cannot be read, unless a signal handler has raised that meanwhile.
+
+    To read what is farside's own runs no other code, so a frame of other code is the handler's.
+
+    Raises:
+        Exception: what the handler has raised.
+    """
+    ours, trace = (globals(), vars(pickling)), error.__traceback__
+    while trace is not None:
+        if True not in [trace.tb_frame.f_globals is each for each in ours]:
+            raise error
+        trace = trace.tb_next
+    return ProtocolError(f"{what} that cannot be read: {error}")
+
+
+def decode(entry: Any, blocks: Sequence[memoryview]) -> Any:
+    """Turn an entry into its item.
+
+    Large buffers stay in the blocks, which live as long as anything refers to them. What is used is
+    taken out of `blocks`, so that the item alone does.
+
+    Raises:
+        ProtocolError: it is no entry.
+        BaseException: whatever unpickling raises.
+    """
+    kind = type(entry)
+    if kind is bytes:
+        return pickle.loads(entry)
+    if kind is not tuple:
+        return entry
+    try:
+        stream, buffers = entry
+        if type(stream) is not bytes:
+            stream = _take(blocks, stream)
+        taken: list[Any] = []
+        for buffer in buffers:
+            if type(buffer) is tuple:
+                place, sizes = buffer
+                taken += _parts(_take(blocks, place), sizes)
+            else:
+                taken.append(_take(blocks, buffer))
+    except (TypeError, ValueError) as error:
+        raise ProtocolError(f"an item that cannot be read: {error}") from error
+    if len(taken) == 1 and type(stream) is bytes:
+        load = _load_array or _look_for_arrays()
+        if load is not None:
+            return load(stream, taken[0])
+    return pickle.loads(stream, buffers=taken)
+
+
+_load_array: Any = None  # in Python, an import costs more than all of `decode`, even when repeated
+
+
+def _look_for_arrays() -> Any:
+    global _load_array  # noqa: PLW0603  once NumPy is there
+    if modules.get("numpy") is not None:
+        from .arrays import load
+
+        _load_array = load
+    return _load_array
+
+
+def _take(blocks: Any, place: Any) -> Any:
+    if type(place) is not int:
+        if type(place) in _CONTENTS:
+            return place
+        raise TypeError(f"{type(place).__name__} instead of contents")
+    if not 0 <= place < len(blocks) or blocks[place] is _TAKEN:
+        raise ValueError(f"no block {place}, or taken already")
+    block, blocks[place] = blocks[place], _TAKEN
+    return block
+
+
+def _parts(contents: Any, sizes: list[int]) -> list[memoryview]:
+    """Return the buffers that lie in one place."""
+    whole = memoryview(contents)
+    position, parts = 0, []
+    for size in sizes:
+        end = position + size
+        if not position <= end <= whole.nbytes:
+            raise ValueError(f"no {size} bytes at {position} of {whole.nbytes}")
+        parts.append(whole[position:end])
+        position = end + -end % ALIGN
+    return parts
+
+
+_PLAIN, _MARKED = b"P", b"M"  # with which no other body begins
+_LENGTH = Struct("<I")
+_ENCODED = frozenset({bytes, Stored})
+_CONVERTED = frozenset({Stored, dict, list, tuple})
+_TAKEN = memoryview(b"")
+_CONTENTS = frozenset({bytes, bytearray, memoryview})

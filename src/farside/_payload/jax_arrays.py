@@ -1,0 +1,28 @@
+"""JAX arrays, as the NumPy arrays that they are made of. Imported where JAX is there already.
+
+JAX itself pickles them likewise, but copies the contents into the stream. As with its pickle, an
+array comes back on the default device of the other side. On a CPU it lies where it arrived.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def reduce_array(array: Any) -> str | tuple[Any, ...]:
+    """Reduce an array."""
+    if array.weak_type or not array.is_fully_addressable:  # made of a Python number; on others
+        reduced: str | tuple[Any, ...] = array.__reduce_ex__(5)
+        return reduced
+    return rebuild_array, (sys.modules["numpy"].asarray(array),)
+
+
+def rebuild_array(contents: Any) -> Any:
+    """Make an array."""
+    import jax  # the user's
+
+    return jax.device_put(contents)

@@ -1,0 +1,86 @@
+"""What a worker is given: the user's callables, and the state of the parent that they expect.
+
+It is the first frame that goes down the link. The ``fork`` start method hands it over as it is, and
+so does every start where the callables hold objects that only a start carries. The callables inside
+are pickled a second time, since that state must be there before they can be loaded.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, NamedTuple, TypeAlias
+
+    from .log_levels import Levels
+    from .shared import SharedCall
+    from .warning_filters import PlainFilter
+    from .worker_info import Fields
+
+    Call: TypeAlias = tuple[
+        Callable[[], Iterable[Any]],
+        tuple[Callable[[], object], ...],
+        tuple[Callable[[], object], ...],
+    ]
+    """fn, initializers, finalizers."""
+
+    class Preparation(NamedTuple):
+        """What a new interpreter lacks of the parent's state."""
+
+        argv: list[str]
+        warning_filters: list[PlainFilter]
+        recursion_limit: int
+        int_max_str_digits: int | None
+        environment: dict[str, str] | None
+        main_name: str | None
+        main_path: str | None
+        multiprocessing: tuple[bytes, int | None] | None = None
+
+    class Job(NamedTuple):
+        """What a worker has to do."""
+
+        call: bytes | Call | SharedCall
+        preparation: Preparation | None
+        buffer_size: int | None
+        buffer_bytes: int
+        info: Fields | None = None
+        environment: dict[str, str] | None = None
+        finalizer_seconds: float = 0.0
+        forward_logs: bool = False
+        log_levels: Levels | None = None
+
+else:
+    Preparation = namedtuple(
+        "Preparation",
+        [
+            "argv",
+            "warning_filters",
+            "recursion_limit",
+            "int_max_str_digits",
+            "environment",
+            "main_name",
+            "main_path",
+            "multiprocessing",
+        ],
+        defaults=(None,),
+    )
+    Job = namedtuple(
+        "Job",
+        [
+            "call",
+            "preparation",
+            "buffer_size",
+            "buffer_bytes",
+            "info",
+            "environment",
+            "finalizer_seconds",
+            "forward_logs",
+            "log_levels",
+        ],
+        defaults=(None, None, 0.0, False, None),
+    )
+
+JOB = 0
+"""Kind of the frame that carries the job: neither a command nor a status."""

@@ -1,0 +1,29 @@
+"""The memory of objects of C libraries, as buffers that are kept out of a pickle."""
+
+from __future__ import annotations
+
+import ctypes
+import pickle
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class _Memory(ctypes.c_ubyte * (sys.maxsize >> 1)):  # type: ignore[misc]
+    """Memory from an address on, which stays there as long as `owner`.
+
+    ctypes keeps array types for ever, so there is not one for each size.
+    """
+
+    __slots__ = ("owner",)
+
+
+def buffer_at(address: int, nbytes: int, owner: Any) -> pickle.PickleBuffer:
+    """Return a buffer of memory that stays where it is as long as its owner lives."""
+    if not nbytes:
+        return pickle.PickleBuffer(bytearray())
+    memory = _Memory.from_address(address)
+    memory.owner = owner
+    return pickle.PickleBuffer(memoryview(memory).cast("B")[:nbytes])

@@ -1,0 +1,184 @@
+"""Objects to bytes and back: pickle protocol 5, with out-of-band buffers beside the pickle.
+
+A body without buffers is the pickle alone (which begins with 0x80). A body with buffers is a
+table, the pickle, and the buffers, each at a multiple of 16 bytes::
+
+    b"B" 7×0 | count u64 | length of the pickle u64 | length of each buffer u64 … | pickle | buffers
+
+Plain pickle comes first. What it refuses (lambdas, closures, functions of ``__main__`` …) goes
+through cloudpickle where that is installed.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections import ChainMap
+from sys import modules
+
+from .c_pickle import pickle
+from .reducers import Table, table_of_items
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeAlias
+
+    from .._memory.arena import Arena
+    from .._memory.parts import Part, Ref
+
+    Body: TypeAlias = bytes | bytearray
+    Offer: TypeAlias = Callable[[pickle.PickleBuffer], object]
+
+_TABLE_MARK = b"B"
+_ALIGN = 16
+_START = struct.Struct("<8sQQ")
+_MOST_BLOCKS = 1000  # a frame takes few more
+
+
+def dumps(obj: object, table: Table | None = None) -> list[Part]:
+    """Pickle an object of the user's.
+
+    The parts refer to the object's own buffers: they must be sent before the object can change.
+
+    Args:
+        obj: the object.
+        table: the reducers; default: those for items.
+
+    Returns:
+        What to send, in order.
+
+    Raises:
+        BaseException: whatever pickling raised: cloudpickle's error where it is installed.
+    """
+    buffers: list[pickle.PickleBuffer] = []
+    try:
+        data = dumps_by_reference(obj, buffers.append, table)
+    except Exception:
+        buffers.clear()
+        by_value = cloudpickle_dumps()
+        if by_value is None:
+            raise
+        data = by_value(obj, buffers.append, table)
+    return _join(data, buffers) if buffers else [data]
+
+
+def dumps_plain(obj: object) -> list[Part]:
+    """Pickle what is farside's own: plain values and buffers. It takes half the time."""
+    buffers: list[pickle.PickleBuffer] = []
+    data = pickle.dumps(obj, 5, buffer_callback=buffers.append)
+    return _join(data, buffers) if buffers else [data]
+
+
+def dumps_by_reference(
+    obj: object, buffer_callback: Offer | None = None, table: Table | None = None
+) -> bytes:
+    """Pickle an object of the user's, with functions and classes as their names.
+
+    Args:
+        obj: the object.
+        buffer_callback: is given each large buffer, which is then not in the pickle.
+        table: the reducers; default: those for items.
+    """
+    file = io.BytesIO()
+    pickler = pickle.Pickler(file, 5, buffer_callback=buffer_callback)
+    pickler.dispatch_table = table_of_items() if table is None else table
+    pickler.dump(obj)
+    return file.getvalue()
+
+
+def has_cloudpickle() -> bool:
+    """Tell whether cloudpickle is installed."""
+    return cloudpickle_dumps() is not None
+
+
+def dumps_by_value(obj: object, table: Table | None = None) -> bytes | None:
+    """Pickle with cloudpickle; None when it is not installed."""
+    by_value = cloudpickle_dumps()
+    return None if by_value is None else by_value(obj, table=table)
+
+
+def dumps_beside(obj: object, arena: Arena | None) -> tuple[list[Part], list[Ref]]:
+    """Pickle as `dumps_plain` does, with the buffers in blocks if all find room."""
+    buffers: list[pickle.PickleBuffer] = []
+    data = pickle.dumps(obj, 5, buffer_callback=buffers.append)
+    refs: list[Ref] = []
+    if arena is not None and 0 < len(buffers) <= _MOST_BLOCKS:
+        for buffer in buffers:
+            ref = arena.store([buffer.raw()])
+            if ref is None:
+                break
+            refs.append(ref)
+        else:
+            return [data], refs
+        for ref in refs:
+            arena.free(ref)
+    return _join(data, buffers) if buffers else [data], []
+
+
+def loads(body: Body, blocks: Sequence[memoryview] = ()) -> Any:  # it is whatever was pickled
+    """Unpickle a body.
+
+    Buffers come back as writable views of the body, which lives as long as they do; or of the
+    blocks, if they lie there.
+
+    Raises:
+        BaseException: whatever unpickling raises.
+    """
+    if blocks:
+        return pickle.loads(body, buffers=blocks)
+    if body[:1] != _TABLE_MARK:
+        return pickle.loads(body)  # both sides run the same user's code
+    view = memoryview(body if isinstance(body, bytearray) else bytearray(body))
+    _, count, length = _START.unpack_from(view)
+    sizes = struct.unpack_from(f"<{count}Q", view, _START.size)
+    position = _START.size + 8 * count
+    data = view[position : position + length]
+    position += length
+    buffers = []
+    for size in sizes:
+        position += -position % _ALIGN
+        buffers.append(view[position : position + size])
+        position += size
+    return pickle.loads(data, buffers=buffers)
+
+
+def _join(data: bytes, buffers: Sequence[pickle.PickleBuffer]) -> list[Part]:
+    views = [buffer.raw() for buffer in buffers]
+    sizes = [view.nbytes for view in views]
+    table = _START.pack(_TABLE_MARK, len(sizes), len(data))
+    parts: list[Part] = [table + struct.pack(f"<{len(sizes)}Q", *sizes), data]
+    position = len(parts[0]) + len(data)
+    for view, size in zip(views, sizes):  # noqa: B905  same length; strict costs on a hot path
+        pad = -position % _ALIGN
+        if pad:
+            parts.append(bytes(pad))
+        parts.append(view)
+        position += pad + size
+    return parts
+
+
+def cloudpickle_dumps() -> Callable[..., bytes] | None:
+    """Return what pickles with cloudpickle; None when it is not installed.
+
+    It takes what `dumps_by_reference` takes. Ray, where it is imported, has one of its own.
+    """
+    try:
+        from cloudpickle import Pickler  # optional, and heavy
+    except ImportError:
+        if "ray" not in modules:
+            return None
+        from ray.cloudpickle import Pickler
+
+    def dumps(
+        obj: object, buffer_callback: Offer | None = None, table: Table | None = None
+    ) -> bytes:
+        file = io.BytesIO()
+        pickler = Pickler.__new__(Pickler)
+        ours = dict(table_of_items() if table is None else table)
+        pickler.dispatch_table = ChainMap(ours, Pickler.dispatch_table)  # read by __init__
+        pickler.__init__(file, protocol=5, buffer_callback=buffer_callback)
+        pickler.dump(obj)
+        return file.getvalue()
+
+    return dumps

@@ -1,0 +1,103 @@
+"""Polars frames and series, as Arrow's memory. Imported where Polars is there already.
+
+Polars itself pickles them as a file. pyarrow pickles its buffers out of band, and to go through
+it, Polars copies nothing. Without pyarrow they go as Polars pickles them.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, TypeAlias
+
+    Reduced: TypeAlias = str | tuple[Any, ...]
+
+_MOST = 256
+"""Types of columns that are known: then all are forgotten."""
+
+_return: dict[Any, bool] = {}
+"""Whether columns of these types come back from Arrow as they were."""
+
+
+def reduce_frame(frame: Any) -> Reduced:
+    """Reduce a frame."""
+    if type(frame) is sys.modules["polars"].DataFrame and frame.width:
+        table = _to_arrow(frame, tuple(frame.dtypes))
+        if table is not None:
+            batches = table.to_batches()
+            if len(batches) == 1:  # it takes half the time to pickle
+                table = batches[0]
+            return rebuild_frame, (table, _sorted(frame.get_columns()))
+    return _as_ever(frame)
+
+
+def reduce_series(series: Any) -> Reduced:
+    """Reduce a series."""
+    if type(series) is sys.modules["polars"].Series:
+        array = _to_arrow(series, (series.dtype,))
+        if array is not None:
+            return rebuild_series, (series.name, array, _sorted([series]))
+    return _as_ever(series)
+
+
+def rebuild_frame(table: Any, known: Sequence[tuple[int, bool]]) -> Any:
+    """Make a frame of an Arrow table, or of a batch."""
+    import polars as pl  # the user's
+
+    frame = pl.from_arrow(table)
+    if not known:
+        return frame
+    columns = frame.get_columns()
+    for index, descending in known:
+        columns[index] = columns[index].set_sorted(descending=descending)
+    return pl.DataFrame(columns)
+
+
+def rebuild_series(name: str, array: Any, known: Sequence[tuple[int, bool]]) -> Any:
+    """Make a series of an Arrow array."""
+    import polars as pl  # the user's
+
+    series = pl.from_arrow(array).alias(name)
+    return series.set_sorted(descending=known[0][1]) if known else series
+
+
+def _to_arrow(of: Any, types: tuple[Any, ...]) -> Any:
+    """Return what is in it as Arrow has it; None where it would not come back as it is."""
+    polars = sys.modules["polars"]
+    known = _return.get(types)
+    if known is False:
+        return None
+    try:
+        made = of.to_arrow(compat_level=polars.CompatLevel.newest())
+        if known is None:
+            known = _comes_back(of.head(1), made.slice(0, 1), types)
+    except Exception:  # no pyarrow, or a type that Arrow lacks
+        known = False
+    if len(_return) >= _MOST:
+        _return.clear()
+    _return[types] = known
+    return made if known else None
+
+
+def _comes_back(of: Any, arrow: Any, types: tuple[Any, ...]) -> bool:
+    back = sys.modules["polars"].from_arrow(arrow)
+    found = (back.dtype,) if len(types) == 1 and not hasattr(back, "dtypes") else back.dtypes
+    return tuple(found) == types and bool(back.equals(of))
+
+
+def _sorted(columns: Sequence[Any]) -> list[tuple[int, bool]]:
+    """Say which columns Polars knows to be sorted, and whether that is downwards."""
+    found = []
+    for index, column in enumerate(columns):
+        flags = column.flags
+        if flags["SORTED_ASC"] or flags["SORTED_DESC"]:
+            found.append((index, flags["SORTED_DESC"]))
+    return found
+
+
+def _as_ever(of: Any) -> Reduced:
+    reduced: Reduced = of.__reduce_ex__(5)
+    return reduced

@@ -1,0 +1,115 @@
+"""Log records and warnings as data: what crosses, whatever is in them.
+
+Each body is pickled, and begins with its kind. A record crosses as `logging.handlers.QueueHandler`
+prepares it: the message is formatted, the exception is text. Nothing here raises but for want of
+memory.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from . import pickling
+from .c_pickle import pickle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import logging
+    from typing import Any
+
+RECORD = "record"
+"""``(RECORD, attributes, attributes that are pickled or text)``"""
+
+WARNING = "warning"
+"""``(WARNING, classes as pairs of module and name, text, file name, line number, line)``"""
+
+DROPPED = "dropped"
+"""``(DROPPED, how many records and warnings found no room)``"""
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_LEFT_OUT = frozenset({"msg", "args", "exc_info", "exc_text", "message", "asctime"})
+
+
+def flatten_record(record: logging.LogRecord) -> bytes:
+    """Turn a log record into data.
+
+    What is attached to it is pickled for itself; what does not pickle crosses as its ``repr()``.
+    """
+    plain: dict[str, Any] = {
+        "msg": _message(record),
+        "args": None,
+        "exc_info": None,
+        "exc_text": _exception(record),
+    }
+    rest: dict[str, bytes | str] = {}
+    for name, value in vars(record).items():
+        if name in _LEFT_OUT:
+            continue
+        if type(value) in _PLAIN:
+            plain[name] = value
+        else:
+            rest[name] = _freeze(value)
+    return pickle.dumps((RECORD, plain, rest), 5)
+
+
+def flatten_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None
+) -> bytes:
+    """Turn a warning into data: its classes by name, the nearest first, and its text."""
+    classes = [
+        (str(cls.__module__), str(cls.__qualname__))
+        for cls in category.__mro__
+        if issubclass(cls, Warning)
+    ]
+    return pickle.dumps((WARNING, classes, _str(message), str(filename), int(lineno), line), 5)
+
+
+def flatten_line(text: str, *, warning: bool) -> bytes:
+    """Turn a line of farside's own into data: it is logged with level WARNING or INFO."""
+    level = (30, "WARNING") if warning else (20, "INFO")
+    plain = {"name": "farside", "levelno": level[0], "levelname": level[1], "msg": text}
+    return pickle.dumps((RECORD, plain, {}), 5)
+
+
+def tell_dropped(count: int) -> bytes:
+    """Say how many records and warnings were dropped."""
+    return pickle.dumps((DROPPED, count), 5)
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        text = record.getMessage()
+        return text if type(text) is str else str.__str__(text)
+    except Exception as error:  # its arguments do not fit, or their __str__ raises
+        return f"{_repr(record.msg)} % {_repr(record.args)} ({type(error).__name__}: {_str(error)})"
+
+
+def _exception(record: logging.LogRecord) -> str | None:
+    if record.exc_text or not record.exc_info:
+        return record.exc_text
+    try:
+        text: str = sys.modules["logging"].Formatter().formatException(record.exc_info)
+    except Exception:  # an exception without a text
+        return _repr(record.exc_info)
+    return text
+
+
+def _freeze(value: object) -> bytes | str:
+    try:
+        return b"".join(pickling.dumps(value))
+    except Exception:  # user code: __reduce__
+        return _repr(value)
+
+
+def _repr(value: object) -> str:
+    try:
+        return str.__str__(repr(value))
+    except Exception:  # user code
+        return f"<{type(value).__name__} whose repr() failed>"
+
+
+def _str(value: object) -> str:
+    try:
+        return str.__str__(str(value))
+    except Exception:  # user code
+        return f"<{type(value).__name__} whose str() failed>"

@@ -1,0 +1,131 @@
+"""How items are pickled that pickle itself refuses, pickles with copies, or should refuse.
+
+Each library has a small module with its reducers. It is imported where the library is there
+already: a worker that never sees the library pays for nothing.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import sys
+
+from .c_pickle import pickle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, NoReturn, TypeAlias
+
+    Reduce: TypeAlias = Callable[[Any], Any]
+
+OF_LIBRARIES = (
+    ("multiprocessing.connection", "Connection", "reducers.refuse_connection"),
+    ("numpy", "ndarray", "ndarrays.reduce_array"),
+    ("numpy.ma", "MaskedArray", "ndarrays.reduce_masked"),
+    ("torch", "Tensor", "tensors.reduce_tensor"),
+    ("pyarrow.lib", "Array", "arrow.reduce_array"),
+    ("polars", "DataFrame", "polars_frames.reduce_frame"),
+    ("polars", "Series", "polars_frames.reduce_series"),
+    ("PIL.Image", "Image", "images.reduce_image"),
+    ("jaxlib._jax", "ArrayImpl", "jax_arrays.reduce_array"),
+)
+"""A module of a library, a class of it, and the reducer for that class, which lies beside us."""
+
+
+of_users: dict[type, Reduce] = {}
+"""Those of `register.register_reducer`, which come before all others."""
+
+
+class Table(dict[type, "Callable[[Any], Any]"]):
+    """Reducers of its own, and behind them those of copyreg, whenever they are registered.
+
+    Attributes:
+        modules: how many modules there were when it was made for them; -1 when it has to be made
+            again even if there are no more.
+    """
+
+    modules = -1
+
+    # A method of a dict is C code: a class that is in neither costs some 100 ns.
+    __missing__ = copyreg.dispatch_table.__getitem__
+
+    def __init__(self) -> None:
+        super().__init__({memoryview: reduce_memoryview})
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Take the reducers of the libraries that are there by now."""
+        count = len(sys.modules)
+        for library, name, reducer in OF_LIBRARIES:
+            module = sys.modules.get(library)
+            if module is None:
+                continue
+            cls = getattr(module, name, None)
+            if cls is None:  # another thread is just importing it
+                count = -1
+            else:
+                file, _, function = reducer.partition(".")
+                ours = __import__(f"{__package__}.{file}", fromlist=[function])
+                reduce = getattr(ours, function)
+                self.update((each, reduce) for each in alike(cls))
+        self.update(of_users)
+        self.modules = count
+
+
+_of_items: Table | None = None
+
+
+def table_of_items() -> Table:
+    """Return the reducers for items: all that are known by now, and it follows when more are."""
+    global _of_items  # noqa: PLW0603  there is one, so that what is registered counts at once
+    if _of_items is None:
+        _of_items = Table()
+    elif _of_items.modules != len(sys.modules):
+        _of_items.look_again()
+    return _of_items
+
+
+def alike(cls: type) -> Iterator[type]:
+    """Yield a class and those of its subclasses that pickle as it does."""
+    yield cls
+    sub: type
+    for sub in type.__subclasses__(cls):
+        # A list: an exception of a signal handler would be lost in a generator that is dropped.
+        if False not in [getattr(sub, way, None) is getattr(cls, way, None) for way in _WAYS]:
+            yield from alike(sub)
+
+
+_WAYS = ("__reduce__", "__reduce_ex__", "__getstate__")
+
+
+def refuse_connection(connection: object) -> NoReturn:
+    """Refuse what pickles as the number of a descriptor, which is another file elsewhere."""
+    raise TypeError(
+        f"cannot pickle a {type(connection).__name__} of multiprocessing: the number of its "
+        "descriptor means another file on the other side; receive from it on this side, and send "
+        "what came"
+    )
+
+
+def reduce_memoryview(view: memoryview) -> tuple[Any, ...]:
+    """Reduce a memoryview to its contents, which are out-of-band where they are large."""
+    contents = view if view.c_contiguous else bytearray(view.tobytes())
+    return rebuild_memoryview, (
+        pickle.PickleBuffer(contents),
+        view.format,
+        view.shape,
+        view.readonly,
+    )
+
+
+def rebuild_memoryview(
+    contents: Any,
+    form: Any,
+    shape: tuple[int, ...],
+    readonly: bool,  # noqa: FBT001  it is data
+) -> memoryview:
+    """Make a memoryview of contents."""
+    view = memoryview(contents)
+    if view.nbytes:  # an empty one cannot be cast to a shape
+        view = view.cast("B").cast(form, list(shape))
+    return view.toreadonly() if readonly else view

@@ -1,0 +1,66 @@
+"""The extension modules that have refused to load in this subinterpreter.
+
+A library may swallow the refusal, and fail only when it needs what is missing. Its error then says
+nothing of the cause.
+"""
+
+from __future__ import annotations
+
+import sys
+from _frozen_importlib_external import ExtensionFileLoader  # importlib.machinery has to be imported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+PHRASE = "does not support loading in subinterpreters"
+"""What Python says of every one of them."""
+
+_CRASHES = frozenset({"torch._C"})
+"""They do not support it, and end the process before they can refuse.
+
+Python (3.13 to 3.15) runs the code of an old extension module in the main interpreter first, and
+theirs imports further modules there.
+"""
+
+refused: dict[str, str] = {}
+"""The module's whole name to what to call it in a message."""
+
+
+def record() -> None:
+    """Record from now on what refuses. It costs nothing unless an extension module is loaded."""
+    create = ExtensionFileLoader.create_module
+
+    def create_module(self: ExtensionFileLoader, spec: ModuleSpec) -> ModuleType:
+        try:
+            if spec.name in _CRASHES:
+                raise ImportError(f"module {spec.name} {PHRASE}", name=spec.name)
+            return create(self, spec)
+        except ImportError as error:
+            if PHRASE in str(error):
+                refused[spec.name] = _describe(spec.name)
+            raise
+
+    # Python leaves the frames of its import system out of a traceback: it knows them by the file.
+    code = create_module.__code__.replace(co_filename=create.__code__.co_filename)
+    create_module.__code__ = code
+    ExtensionFileLoader.create_module = create_module  # type: ignore[method-assign]
+
+
+def _describe(module: str) -> str:
+    """Name a module, and also who imports it where its own name is a private one."""
+    package = _importer().partition(".")[0]
+    known = not module.startswith("_") or package in {"", module.partition(".")[0]}
+    return module if known else f"{module} (imported by {package})"
+
+
+def _importer() -> str:
+    """Return the name of the module that imports what is being loaded."""
+    frame = sys._getframe()  # noqa: SLF001  that is its public name
+    while frame.f_back is not None:
+        frame = frame.f_back
+        name = str(frame.f_globals.get("__name__", ""))
+        if name != __name__ and "importlib" not in name:
+            return name
+    return ""

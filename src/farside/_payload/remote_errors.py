@@ -1,0 +1,121 @@
+"""Exceptions of the worker's user code, made again: alone, and as a farside exception too."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from ..errors import ProtocolError, WorkerFailedError
+from . import pickling
+from .failure import Failure, state_of
+
+# These mean something to the interpreter, or to the loop around it: raised again in the parent
+# they would end the process or the loop, without a word.
+_NEVER_AGAIN = (StopIteration, StopAsyncIteration)
+
+
+def read_failure(body: bytes | bytearray) -> Failure:
+    """Read what the worker says of a failure.
+
+    Raises:
+        ProtocolError: it cannot be read.
+    """
+    try:
+        failure = Failure(*pickling.loads(body))
+        fits = map(isinstance, failure, _FIELDS)
+        if not all(fits):
+            raise TypeError("fields of other types")
+    except Exception as error:
+        raise ProtocolError(f"the worker sent a failure that cannot be read: {error}") from error
+    return failure
+
+
+_OR_NONE = type(None)
+_FIELDS: tuple[tuple[type, ...], ...] = (
+    (str,),
+    (int, _OR_NONE),
+    (str,),
+    (str,),
+    (str,),
+    (bytes, _OR_NONE),
+    (str, _OR_NONE),
+    (tuple,),
+    (str, _OR_NONE),
+)
+"""Types of what a `Failure` has."""
+
+
+def thaw(data: bytes | None) -> BaseException | None:
+    """Make an exception again; None where that cannot be."""
+    if data is None:
+        return None
+    try:
+        frozen = pickling.loads(data)
+        return frozen if isinstance(frozen, BaseException) else _make(*frozen)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # user code; the failure then arrives as text
+        return None
+
+
+def _make(cls: Any, args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    """Make an exception without its ``__init__``, which may take other arguments."""
+    try:
+        error = cls.__new__(cls, *args)
+    except Exception:  # a __new__ of the user's, with other arguments
+        builtin = next(base for base in cls.__mro__ if base.__module__ == "builtins")
+        error = builtin.__new__(cls, *args)
+    error.args = args
+    for name, value in state.items():
+        try:
+            BaseException.__setattr__(error, name, value)
+        except (AttributeError, TypeError):
+            continue  # read-only, so it follows from the rest
+    return error
+
+
+def make_dual(
+    base: type[WorkerFailedError], original: BaseException, fields: dict[str, Any]
+) -> WorkerFailedError | None:
+    """Make an exception that is both; None where that cannot be, or should not."""
+    if not isinstance(original, Exception) or isinstance(original, _NEVER_AGAIN):
+        return None
+    kind: type[Exception] = type(original)
+    state = {**fields, **state_of(original)}
+    if isinstance(original, WorkerFailedError) and "_kinds" in state:
+        # It failed in a worker of the worker; the innermost type is what the user may catch.
+        kind, state = state["_kinds"][1], {**state, **fields}
+    if "__notes__" in state:
+        state["__notes__"] = list(state["__notes__"])  # those of the original stay its own
+    try:
+        error: WorkerFailedError = _revive(base, kind, original.args, state)
+    except Exception:  # a final class, a metaclass, an __init_subclass__ …
+        return None
+    return error
+
+
+@lru_cache(maxsize=256)
+def _dual_class(base: Any, original: Any) -> Any:
+    if issubclass(original, base) or issubclass(base, original):
+        bases = [original if issubclass(original, base) else base]
+    else:
+        # The original comes first: its layout and its __str__ are the ones that count.
+        bases = [original, base]
+    name = f"{base.__name__}[{original.__name__}]"
+    return type(name, tuple(bases), {"__module__": base.__module__, "__reduce__": _reduce})
+
+
+def _revive(
+    base: type[WorkerFailedError],
+    original: type[Exception],
+    args: tuple[Any, ...],
+    state: dict[str, Any],
+) -> Any:
+    kinds: Any = (base, original)  # lru_cache wants Hashable, and mypy takes no class for one
+    error = _make(_dual_class(*kinds), args, state)
+    vars(error)["_kinds"] = (base, original)
+    return error
+
+
+def _reduce(self: Any) -> tuple[Any, ...]:
+    return _revive, (*self._kinds, self.args, state_of(self))

@@ -1,0 +1,161 @@
+"""Objects of multiprocessing that several processes share, in the user's callables.
+
+multiprocessing lets most of them into a process only while it starts that process: a lock by its
+name, a connection by a descriptor that the process inherits. So a call that holds one is pickled
+within the start. A proxy of a manager may go any way, if the key of its manager goes with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .pickling import dumps_by_reference, dumps_by_value
+from .reducers import Table, alike
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
+    from typing import TypeAlias
+
+    from .job import Call
+    from .reducers import Reduce
+
+    Dumps: TypeAlias = Callable[..., bytes | None]
+
+_CTYPES = "multiprocessing.sharedctypes"
+
+
+class SharedCall:
+    """A call that holds such objects. It pickles as bytes, in the start of its process.
+
+    Args:
+        call: the callables.
+        by_value: whether it takes cloudpickle.
+        refers_to_main: whether anything of it is defined in the main module.
+
+    Attributes:
+        call: the same.
+        refers_to_main: the same.
+    """
+
+    def __init__(self, call: Call, *, by_value: bool, refers_to_main: bool) -> None:
+        self.call = call
+        self.refers_to_main = refers_to_main
+        self._by_value = by_value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A pickle of its own: the worker takes over the parent's state before it loads this.
+        dumps: Callable[..., bytes | None] = (
+            dumps_by_value if self._by_value else dumps_by_reference
+        )
+        return bytes, (dumps(self.call, table=table_within_start()),)
+
+
+def table_of_calls() -> Table:
+    """Return the reducers for a call that goes any way. They refuse what would come as a copy."""
+    table = Table()
+    proxy = getattr(sys.modules.get("multiprocessing.managers"), "BaseProxy", None)
+    if proxy is not None:
+        table.update(dict.fromkeys(alike(proxy), _reduce_proxy))
+    for cls, reduce in _of_multiprocessing().items():
+        if reduce.__module__ == _CTYPES:
+            table[cls] = _refuse_shared_ctype
+    return table
+
+
+def table_within_start(*, here: bool = False) -> Table:
+    """Return the reducers for a call that is pickled in the start of its process.
+
+    Args:
+        here: only whether it pickles is asked: it stays in this process.
+    """
+    table = table_of_calls()
+    for cls, reduce in _of_multiprocessing().items():
+        table[cls] = _reduce_ctype if reduce.__module__ == _CTYPES else reduce
+    lock = getattr(sys.modules.get("multiprocessing.synchronize"), "SemLock", None)
+    if lock is not None:
+        table.update(dict.fromkeys(alike(lock), _reduce_to_nothing if here else _reduce_lock))
+    return table
+
+
+@contextlib.contextmanager
+def pretended_start() -> Iterator[None]:
+    """Let multiprocessing believe that this thread is starting a process."""
+    from multiprocessing import context  # only where something does not go by itself
+
+    module: Any = context  # these have no public names
+    before = module.get_spawning_popen()
+    module.set_spawning_popen(_Nobody)
+    try:
+        yield
+    finally:
+        module.set_spawning_popen(before)
+
+
+class _Nobody:
+    """Stands for the process that is being started."""
+
+    @staticmethod
+    def duplicate_for_child(fd: int) -> int:
+        return fd
+
+    @staticmethod
+    def DupFd(fd: int) -> int:  # noqa: N802  multiprocessing calls it so
+        return fd
+
+
+def _of_multiprocessing() -> dict[type, Reduce]:
+    """Return the reducers that multiprocessing has registered for what it starts."""
+    reduction: ModuleType | None = sys.modules.get("multiprocessing.reduction")
+    pickler = getattr(reduction, "ForkingPickler", None)
+    registered: dict[type, Reduce] = dict(getattr(pickler, "_extra_reducers", {}))
+    # Those of libraries share what is a copy in every other call: the tensors of torch.
+    return {
+        cls: reduce
+        for cls, reduce in registered.items()
+        if str(reduce.__module__).startswith("multiprocessing.")
+    }
+
+
+def _reduce_proxy(proxy: Any) -> tuple[Any, ...]:
+    """Reduce a proxy, and the key of its manager, which pickle leaves out of it."""
+    rebuild, (kind, token, serializer, keywords) = proxy.__reduce__()
+    key = bytes(proxy._authkey)  # noqa: SLF001  it has no public name
+    return rebuild, (kind, token, serializer, {**keywords, "authkey": key})
+
+
+def _refuse_shared_ctype(value: Any) -> Any:
+    if _is_shared(value):
+        raise TypeError(f"a {type(value).__name__} in shared memory would become a copy")
+    return value.__reduce_ex__(5)
+
+
+def _reduce_ctype(value: Any) -> Any:
+    if _is_shared(value):
+        return _of_multiprocessing()[type(value)](value)
+    return value.__reduce_ex__(5)
+
+
+def _is_shared(value: object) -> bool:
+    # multiprocessing registers its reducer for all ctypes of a type that it has ever shared.
+    return hasattr(value, "_wrapper")
+
+
+def _reduce_lock(lock: Any) -> Any:
+    if lock._semlock.name is None:  # noqa: SLF001  it has no public name
+        kind = type(lock).__name__
+        raise MadeForForkError(
+            f"a {kind} of multiprocessing that was made for the start method 'fork' is known to "
+            f"forked processes only"
+        )
+    return lock.__reduce_ex__(5)
+
+
+def _reduce_to_nothing(_: object) -> tuple[Any, ...]:
+    return object, ()
+
+
+class MadeForForkError(TypeError):
+    """An object is for forked processes, and the worker is none."""

@@ -1,0 +1,110 @@
+"""PyTorch tensors as out-of-band buffers. Imported where torch is there already.
+
+Torch itself pickles the whole storage of a tensor into the stream, byte by byte, even where the
+tensor is a small part of it. Here the contents of a plain CPU tensor become a buffer, and the
+tensor is made of that buffer again. Whatever is special about a tensor (another device, a gradient,
+a subclass …) is left to torch.
+
+The buffer is a ctypes array at the tensor's address. NumPy would do for most tensors, but is not
+there with every torch, and knows no bfloat16.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .memory_at import buffer_at
+
+if TYPE_CHECKING:
+    Tensor: TypeAlias = Any  # torch is no dependency
+    Reduced: TypeAlias = str | tuple[Any, ...]
+
+_DTYPES = frozenset({
+    "torch.bool", "torch.uint8", "torch.uint16", "torch.uint32", "torch.uint64",
+    "torch.int8", "torch.int16", "torch.int32", "torch.int64",
+    "torch.float16", "torch.bfloat16", "torch.float32", "torch.float64",
+    "torch.complex32", "torch.complex64", "torch.complex128",
+    "torch.float8_e4m3fn", "torch.float8_e4m3fnuz", "torch.float8_e5m2", "torch.float8_e5m2fnuz",
+})  # fmt: skip
+"""Types of which a value is whole bytes, and nothing beside them. Others may come with newer
+releases of torch, and are left to it."""
+
+
+def reduce_tensor(tensor: Tensor) -> Reduced:
+    """Reduce a tensor: to a buffer, if it is a plain one.
+
+    Tensors that share memory become independent of each other.
+    """
+    if not _is_plain(tensor):
+        return _reduce_special(tensor)
+    shape = tuple(tensor.shape)
+    strides: tuple[int, ...] | None = None
+    if not tensor.is_contiguous():
+        # What is dense in another order of its axes, such as channels-last, stays so.
+        steps = tensor.stride()
+        dense = tensor.permute(sorted(range(len(shape)), key=steps.__getitem__, reverse=True))
+        if dense.is_contiguous():
+            tensor, strides = dense, steps
+        else:
+            tensor = tensor.contiguous()
+    nbytes = tensor.numel() * tensor.element_size()
+    return rebuild, (buffer_at(tensor.data_ptr(), nbytes, tensor), tensor.dtype, shape, strides)
+
+
+def _reduce_special(tensor: Tensor) -> Reduced:
+    """Reduce a tensor as torch does, but for how a sparse one is made again.
+
+    Torch keeps each in a list until ``torch.load`` has checked it, which never runs here: what is
+    in the tensor crosses as tensors.
+    """
+    reduced: Reduced = tensor.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
+    if tensor.layout is sys.modules["torch"].strided or isinstance(reduced, str):
+        return reduced
+    kept = getattr(sys.modules.get("torch._utils"), "_rebuild_sparse_tensor", rebuild_sparse)
+    parts: list[Any] = [rebuild_sparse if part is kept else part for part in reduced]
+    # One with attributes has the function among the arguments.
+    parts[1] = tuple(rebuild_sparse if part is kept else part for part in parts[1])
+    return tuple(parts)
+
+
+def rebuild_sparse(layout: Any, data: tuple[Any, ...]) -> Tensor:
+    """Make a sparse tensor of its parts."""
+    import torch  # the user's
+
+    if layout is torch.sparse_coo:
+        indices, values, size, coalesced = data
+        return torch.sparse_coo_tensor(
+            indices, values, size, check_invariants=False, is_coalesced=coalesced
+        )
+    return torch.sparse_compressed_tensor(*data, layout=layout, check_invariants=False)
+
+
+def rebuild(
+    buffer: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...] | None
+) -> Tensor:
+    """Make a tensor on a buffer."""
+    import torch  # the user's
+
+    if not memoryview(buffer).nbytes:  # of these torch makes none
+        return torch.empty(shape, dtype=dtype, device="cpu")
+    flat = torch.frombuffer(buffer, dtype=dtype)
+    return flat.view(shape) if strides is None else flat.as_strided(shape, strides)
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    torch = sys.modules["torch"]
+    return (
+        type(tensor) is torch.Tensor
+        and tensor.layout is torch.strided
+        and tensor.device.type == "cpu"
+        and str(tensor.dtype) in _DTYPES
+        and not tensor.requires_grad
+        and not tensor.is_conj()
+        and not tensor.is_neg()
+        and not tensor.is_nested
+        and not tensor._is_zerotensor()  # noqa: SLF001  it has no memory, and no other name
+        and not tensor.__dict__
+        and 0 not in tensor.stride()  # an expanded one is larger than its memory
+    )

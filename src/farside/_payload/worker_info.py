@@ -1,0 +1,142 @@
+"""What a worker may know of itself."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn, TypeAlias
+
+    Fields: TypeAlias = tuple[str, str, int, int, int, int]
+    Task: TypeAlias = tuple[int, int | None, int, int]
+    """Shard, how many there are if that is known, its seed, the epoch."""
+
+
+class WorkerInfo:
+    """What `get_worker_info` tells of the worker that asks. It cannot be changed.
+
+    Attributes:
+        backend: name of the backend, such as ``"subprocess"``.
+        name: the worker's name.
+        index: which of several workers it is, from 0: the option ``worker_index``.
+        count: how many there are: the option ``worker_count``.
+        seed: the option ``seed``, or the number that was drawn for it, below 2**64.
+        epoch: how many passes have begun before the present one: 0 in the first, and before it.
+        shard: in `iterate_in_workers`: the number of the shard that is read just now; in
+            `map_in_workers`: the index of the input. None elsewhere, initializers included.
+        shard_count: how many shards there are; None if that is not known.
+        shard_seed: a number below 2**64 that ``seed``, ``epoch`` and ``shard`` decide, and nothing
+            else: neither the number of workers nor what was read before. Draw random numbers from
+            ``random.Random(info.shard_seed)``: the generators of modules are shared by all shards
+            of a worker.
+    """
+
+    # By hand, since dataclasses would cost a worker some milliseconds of start-up.
+    __slots__ = (
+        "backend", "count", "epoch", "index", "name", "seed", "shard", "shard_count", "shard_seed",
+    )  # fmt: skip
+
+    backend: str
+    name: str
+    index: int
+    count: int
+    seed: int
+    epoch: int
+    shard: int | None
+    shard_count: int | None
+    shard_seed: int | None
+
+    def __init__(self, *fields: Any) -> None:
+        given = (*fields, *(None,) * (len(_FIELDS) - len(fields)))
+        for name, value in zip(_FIELDS, given):  # noqa: B905  only farside makes any
+            object.__setattr__(self, name, value)
+
+    def fields(self) -> Fields:
+        """Return what it is made of, in order, without the task."""
+        return self.backend, self.name, self.index, self.count, self.seed, self.epoch
+
+    def at(self, epoch: int, seed: int, *task: int | None) -> WorkerInfo:
+        """Return what is told in another pass, and of a task."""
+        return WorkerInfo(*self.fields()[:-2], seed, epoch, *task)
+
+    def _all(self) -> tuple[Any, ...]:
+        return tuple([getattr(self, name) for name in _FIELDS])
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise AttributeError(f"{name!r} of a WorkerInfo cannot be changed")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{name!r} of a WorkerInfo cannot be changed")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, WorkerInfo) and self._all() == other._all()
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{field}={getattr(self, field)!r}" for field in _FIELDS)
+        return f"WorkerInfo({told})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return WorkerInfo, self._all()
+
+
+_FIELDS = (
+    "backend", "name", "index", "count", "seed", "epoch", "shard", "shard_count", "shard_seed",
+)  # fmt: skip
+
+_here = threading.local()  # the worker that runs in one thread of this interpreter
+_whole: WorkerInfo | Callable[[], WorkerInfo] | None = None  # the worker that this interpreter is
+_pid = 0  # the process in which it is
+
+
+def get_worker_info() -> WorkerInfo | None:
+    """Tell a worker about itself; None outside a worker.
+
+    All threads of a worker are told the same, except with the backend ``"inline"``: there only the
+    thread is told that runs the iterable. A process that the worker starts is no worker.
+
+    Example:
+        >>> from farside import get_worker_info, iterate_in_subprocess
+        >>> get_worker_info() is None
+        True
+        >>> from functools import partial
+        >>> with iterate_in_subprocess(
+        ...     partial(iter, get_worker_info, None), worker_index=1, worker_count=4
+        ... ) as told:
+        ...     info = next(iter(told))
+        >>> info.index, info.count, info.epoch
+        (1, 4, 0)
+    """
+    info = _told()
+    told: WorkerInfo | None = info() if callable(info) else info
+    return told
+
+
+def _told() -> Any:
+    if _whole is not None and _pid == os.getpid():
+        return _whole
+    return getattr(_here, "info", None)
+
+
+def claim() -> None:
+    """Say that this interpreter is a worker, as a whole."""
+    global _pid  # noqa: PLW0603  there is one worker in an interpreter
+    _pid = os.getpid()
+
+
+def tell(info: Any) -> None:
+    """Say what the worker is that this thread belongs to.
+
+    Args:
+        info: a `WorkerInfo`, or what returns one; None: it is none any more.
+    """
+    global _whole  # noqa: PLW0603  as above
+    if _pid == os.getpid():
+        _whole = info
+    else:
+        _here.info = info

@@ -1,0 +1,98 @@
+"""How far the worker may run ahead of the parent. No I/O.
+
+The parent tells how many items of the pass its user has taken, as a running total. The worker
+starts to make an item only while its window is open.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+AUTOMATIC_ITEMS = 3
+"""Items that may always wait for the parent when ``buffer_size`` is None, however large."""
+
+UNLIMITED = -1
+"""The ``buffer_size`` with which any number of items may wait."""
+
+_ENDLESS = 1 << 62
+
+
+class Window:
+    """The worker's account: may it start on a further item?
+
+    With ``items``, as many finished items may wait for the parent, and one more may be in the
+    making: item k + items + 1 is started no sooner than item k was taken. Without, at least
+    `AUTOMATIC_ITEMS` may wait, and more as long as all that was sent and waits is below ``nbytes``.
+    With `UNLIMITED`, any number may.
+
+    One thread at a time calls `sent`; another one may call the rest meanwhile.
+
+    Attributes:
+        unlimited: whether any number of items may wait.
+
+    Example:
+        >>> window = Window(items=1, nbytes=0)
+        >>> window.stop(taken=0), window.stop(taken=1)
+        (2, 3)
+        >>> window.wish(made=3)
+        2
+    """
+
+    __slots__ = (
+        "_frames",
+        "_items",
+        "_limit",
+        "_nbytes",
+        "_sent_bytes",
+        "_sent_items",
+        "_taken",
+        "unlimited",
+    )
+
+    def __init__(self, items: int | None, nbytes: int) -> None:
+        self.unlimited = items == UNLIMITED
+        self._items = items
+        self._limit = AUTOMATIC_ITEMS if items is None else items
+        self._nbytes = nbytes
+        self._frames: deque[tuple[int, int]] = deque()
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a pass."""
+        self._sent_items = self._sent_bytes = 0
+        self._taken = 0  # bytes
+        self._frames.clear()
+
+    def sent(self, count: int, nbytes: int) -> None:
+        """Book a frame of so many items and bytes."""
+        if self._items is None:
+            self._sent_items += count
+            self._sent_bytes += nbytes
+            self._frames.append((self._sent_items, self._sent_bytes))
+
+    def stop(self, taken: int) -> int:
+        """Tell how many items of the pass may be made now, when so many were taken.
+
+        What was made and not sent is not known here: who asks must not make much of it.
+        """
+        if self.unlimited:
+            return _ENDLESS
+        if self._items is None:
+            frames = self._frames
+            while frames and frames[0][0] <= taken:
+                self._taken = frames.popleft()[1]
+            if self._sent_bytes - self._taken < self._nbytes:
+                return _ENDLESS
+        return taken + self._limit + 1
+
+    def wish(self, made: int) -> int:
+        """Tell how many items must have been taken before it is worth to go on.
+
+        With ``items``, that is as soon as one more may be made. Without, a quarter of the bytes is
+        awaited, so that the worker is not woken for each small item.
+        """
+        wish = made - self._limit
+        if self._items is None:
+            enough = self._sent_bytes - self._nbytes + self._nbytes // 4
+            wish = min([wish, *(items for items, nbytes in list(self._frames) if nbytes > enough)])
+        return wish

@@ -1,0 +1,262 @@
+"""The parent's half of the protocol with a group of workers; one worker is a group of one.
+
+Each worker has a conversation of its own (`ParentCore`). What concerns them all is here: the number
+of the pass, whether the user has closed them, and what follows when one has ended before its time
+(`recovery`). A worker that takes the place of another is told what its predecessor was asked for
+and has not done: the pass that is open, the call that is under way. Closing wins over recovery:
+what a user has closed is never started again.
+
+A worker that is started again goes on with the pass after the last item that has arrived. Which one
+that is, the cores do not know: who loops over the items opens them, and says (`go_on`). Until then
+the worker is among those that `awaiting` names.
+"""
+
+from __future__ import annotations
+
+from .effects import FAILED, RETIRED, Drop, End, Ending, Launch
+from .parent import NO_LIMITS, ParentCore
+from .recovery import may_hand_over, may_restart, without_fallback
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from typing import Any
+
+    from .parent import Limits
+
+
+class GroupCore:
+    """Everything that the parent knows of its workers.
+
+    Args:
+        limits: how long a worker may say nothing.
+        fallback: the backend that may take over, or None.
+        count: how many workers there are.
+        now: when they are started, in seconds of a clock.
+        max_restarts: how many times workers may be started again, all together, in a pass.
+
+    Attributes:
+        workers: a core for each.
+        epoch: the number of the running or latest pass; 0 before the first.
+        closed: whether the user has closed the group.
+        restarts: how many times workers were started again.
+        awaiting: the workers that were started again, and wait to be told where to go on.
+        stamp: free for the shell: it marks what a copy was stepped by.
+
+    Example:
+        >>> group = GroupCore()
+        >>> group.start()
+        1
+        >>> group.workers[0].public_state  # the pass begins as soon as the worker stands by
+        'initialization'
+    """
+
+    def __init__(
+        self,
+        limits: Limits = NO_LIMITS,
+        fallback: str | None = None,
+        count: int = 1,
+        now: float = 0.0,
+        max_restarts: int = 0,
+    ) -> None:
+        self.workers = tuple(ParentCore(limits, now) for _ in range(count))
+        self.epoch = 0
+        self.closed = False
+        self.stamp: Any = None
+        self._limits = limits
+        self._fallback = fallback
+        self.awaiting: frozenset[int] = frozenset()
+        self._replaced: frozenset[int] = frozenset()  # by another backend: each once at most
+        self._max_restarts = max_restarts
+        self._restarts = 0  # in this pass
+        self.restarts = 0
+        self._again: frozenset[int] = frozenset()  # the workers that were started again
+
+    def copy(self) -> GroupCore:
+        """Return a copy. The inboxes are shared."""
+        made: GroupCore = object.__new__(type(self))
+        made.__dict__ = self.__dict__.copy()
+        made.workers = tuple([worker.copy() for worker in self.workers])
+        return made
+
+    # Questions ------------------------------------------------------------------------------
+
+    @property
+    def failure(self) -> Ending | None:
+        """What has ended the group before its time: the failure of any worker."""
+        return next((each.failure for each in self.workers if each.failure is not None), None)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more can be said."""
+        return self.closed or True in [each.done for each in self.workers]
+
+    @property
+    def deadline(self) -> float | None:
+        """When `expire` has to be called if nothing comes; None: never."""
+        return min(
+            (each.deadline for each in self.workers if each.deadline is not None), default=None
+        )
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether there may be a deadline."""
+        return self._limits != NO_LIMITS
+
+    # What the user wants --------------------------------------------------------------------
+
+    def start(self, plans: Sequence[Any] | None = None, beyond: Any = None) -> int:
+        """Begin a pass; one that is still open is superseded. Return its number.
+
+        Args:
+            plans: what each worker is told with the command: plain values.
+            beyond: see `Inbox`.
+        """
+        self.epoch += 1
+        self.awaiting, self._restarts = frozenset(), 0
+        for index, each in enumerate(self.workers):
+            each.start(self.epoch, None if plans is None else plans[index], beyond)
+        return self.epoch
+
+    def give(self, index: int, epoch: int, tasks: Any) -> None:
+        """Give a worker further tasks, if the pass is the present one."""
+        if epoch == self.epoch:
+            self.workers[index].give(tasks)
+
+    def go_on(self, index: int, epoch: int, plan: Any) -> None:
+        """Tell a worker that was started again where to go on, if the pass is the present one."""
+        if epoch == self.epoch and index in self.awaiting:
+            self.awaiting -= {index}
+            self.workers[index].go_on(epoch, plan)
+
+    def call_again(self, index: int, tokens: Sequence[Any]) -> None:
+        """Make calls again in a worker that was started again, before it goes on."""
+        self.workers[index].call_again(tokens)
+
+    def stop(self, epoch: int) -> None:
+        """Leave a pass, if it is the present one, or take note that the user is at its end."""
+        if epoch == self.epoch:
+            self.awaiting = frozenset()
+            for each in self.workers:
+                each.stop()
+            if self.failure is not None:
+                self.end()
+
+    def end(self) -> None:
+        """End the other workers too: one has failed."""
+        for each in self.workers:
+            if not each.done:
+                each.close()
+                each.effects += (End(kill=False),)
+
+    def close(self) -> None:
+        """End all conversations, since the user wants it."""
+        self.closed = True
+        for each in self.workers:
+            each.close()
+
+    # What happens ---------------------------------------------------------------------------
+
+    def receive(
+        self, index: int, frame: Any, failure: Any = None, *, used: bool = True, now: float = 0.0
+    ) -> None:
+        """Take in a frame of a worker.
+
+        Args:
+            index: which worker.
+            frame: the frame.
+            failure: what it tells of a failure, if it is of a kind that does.
+            used: whether the user has got anything from the worker.
+            now: the time: that of a worker that takes its place begins to count.
+
+        Raises:
+            ProtocolError: it is none that may come now.
+        """
+        worker = self.workers[index]
+        spent = index in self._replaced
+        if failure is None or worker.done or spent or not failure.refused:
+            had_failed = worker.failure is not None
+            worker.receive(frame, failure)
+            if worker.failure is not None and not had_failed and failure is None:
+                self._start_again(index, now)  # it has told where it was when its time was up
+            return
+        worker.copy().hear(frame.kind, frame.epoch)
+        ending = Ending(FAILED, worker.public_state, detail=failure)
+        used = used or worker.given_late or index in self._again
+        if self._fallback is None:
+            worker.receive(frame, failure, without_fallback(ending).cause)
+        elif may_hand_over(ending, used=used):
+            self._replace(index, self._fallback, ending, now)
+        else:
+            worker.receive(frame, failure)
+
+    def lose(self, index: int, status: Any, now: float = 0.0, begun: int | None = 0) -> None:
+        """Take in that a worker is gone, how it has ended, and which input it had begun."""
+        if not self.workers[index].done:
+            self.workers[index].look_at_task(begun, None)
+            self.workers[index].lose(status)
+            self._start_again(index, now)
+
+    def fail(self, index: int, cause: str, detail: Any) -> None:
+        """Take in that a worker is of no use any more, for a reason on this side."""
+        self.workers[index].fail(cause, detail)
+
+    def retire(self, index: int, now: float) -> None:
+        """Let another worker take the place of one that has done as many tasks as it was to do."""
+        if not self.workers[index].done:
+            self.workers[index].fail(RETIRED, None, kill=False)
+            self._start_again(index, now)
+
+    def expire(self, now: float) -> None:
+        """Take in that the deadline has passed."""
+        for index, each in enumerate(self.workers):
+            failed = each.failure is not None
+            each.expire(now)
+            if each.failure is not None and not failed:
+                self._start_again(index, now)
+
+    def begin_to_wait(self, now: float, indices: Collection[int] | None = None) -> None:
+        """Take in that somebody waits for workers: for some of them, or for all."""
+        for index, each in enumerate(self.workers):
+            if each.waits_since is None and (indices is None or index in indices):
+                each.waits_since = now
+
+    def end_to_wait(self) -> None:
+        """Take in that nobody waits any more: what comes next has its whole time."""
+        for each in self.workers:
+            each.waits_since = None
+
+    def sleep_through(self, seconds: float) -> None:
+        """Let a time not count in which this process was stopped."""
+        for each in self.workers:
+            each.sleep_through(seconds)
+
+    def _replace(self, index: int, backend: str, ending: Ending, now: float) -> None:
+        """Let another worker do what is left to do for the user."""
+        self._replaced |= {index}
+        old, new = self.workers[index], ParentCore(self._limits, now)
+        old.hand_over(new)
+        new.effects = (*old.effects, Launch(backend, ending), *new.effects)
+        self.workers = (*self.workers[:index], new, *self.workers[index + 1 :])
+
+    def _start_again(self, index: int, now: float) -> None:
+        """Start a worker anew that has just failed, if that may be."""
+        old, failed = self.workers[index], self.workers[index].failure
+        assert failed is not None
+        left = self._max_restarts - self._restarts
+        # Where it was when it failed: the core itself is done.
+        initialized = failed.state != "initialization"
+        again = index in self._again
+        if self.closed or not may_restart(failed, left, again=again, initialized=initialized):
+            return
+        self._restarts += 1
+        self.restarts += 1
+        self._again |= {index}
+        new = ParentCore(self._limits, now)
+        new.begun = old.begun
+        if new.succeed(old):
+            self.awaiting |= {index}
+        told = [each for each in old.effects if not isinstance(each, (End, Drop))]
+        kill = True in [each.kill for each in old.effects if isinstance(each, End)]
+        new.effects = (*told, Launch(None, failed, kill))
+        self.workers = (*self.workers[:index], new, *self.workers[index + 1 :])

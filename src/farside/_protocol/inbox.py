@@ -1,0 +1,76 @@
+"""The items of one pass, from one worker, between their arrival and the user."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from . import progress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Inbox:
+    """The frames of items of one pass that have arrived and were not opened.
+
+    Frames are moved here by one call each, so that no exception can come in between. The user's
+    thread takes them out, without a lock, and opens one after the other.
+
+    Args:
+        beyond: where the user's thread puts what it takes out, if that has to be cleared too.
+
+    Attributes:
+        frames: the frames that were not opened.
+        received: how many items have arrived, and
+        nbytes: how many bytes.
+        skipped: how far the worker has got in making items again, if it has told.
+        cleared: whether what is here must not be taken any more.
+    """
+
+    __slots__ = ("beyond", "cleared", "frames", "nbytes", "received", "skipped")
+
+    def __init__(self, beyond: Any = None) -> None:
+        self.beyond = beyond
+        self.frames: deque[Any] = deque()
+        self.received = self.nbytes = 0
+        self.skipped = progress.NOTHING
+        self.cleared = False
+
+    @property
+    def waiting(self) -> int:
+        """How many items have arrived in frames that were not opened. In any thread."""
+        unopened: int = sum([frame.items for frame in tuple(self.frames)])
+        return unopened
+
+    def take_from(self, frames: deque[Any]) -> None:
+        """Move the first of some frames here."""
+        frame = frames[0]
+        self.frames.extend(map(deque.popleft, (frames,)))
+        self.received += frame.items
+        self.nbytes += len(frame.body)
+        for block in frame.blocks:
+            self.nbytes += block.nbytes
+
+    def take_progress(self, body: bytes | bytearray) -> None:
+        """Take in where in the pass the worker is. It may be done twice.
+
+        Raises:
+            ProtocolError: it cannot be read.
+        """
+        told = progress.read(body)
+        if isinstance(told, progress.Skipped):
+            self.skipped = told
+        elif self.beyond is not None:
+            self.beyond.snapshots.add(told)
+
+    def clear(self, *, beyond: bool = True) -> None:
+        """Let nobody take any more what is here, nor what was taken out and not used.
+
+        Args:
+            beyond: whether something may have been taken out.
+        """
+        self.cleared = True
+        self.frames.clear()
+        if beyond and self.beyond is not None:
+            self.beyond.clear()

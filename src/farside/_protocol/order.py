@@ -1,0 +1,276 @@
+"""Whose turn it is, when several workers read the shards of one sequence. Pure.
+
+What is exchanged: the parent tells each worker, with START_ITERATION, a `Place` in the pass, and
+which slots are its own. From then on both compute whose turn it is by the same functions, so items
+need no label: a worker sends the items of its slots in the order of their turns, and says where a
+shard has ended.
+
+The order: `cycle_length` shards are open at a time, in slots. Slot i reads every cycle_length-th
+shard, from the i-th on, one after the other. The loop gets one item of each slot in turn. Where a
+shard ends, its slot goes on with its next one in the same turn; a slot without shards loses its
+turn. None of this knows how many workers there are.
+
+Why it is enough: the turns of some of the slots, in the order of all turns, are the turns that
+those slots would have alone (`Turns.part`). So a worker that reads its own slots in turn makes its
+items in the order in which the loop wants them. Each worker's items arrive in order, and the loop
+knows from which worker to take the next: it can wait for that one alone, and that one has room to
+send, since nothing of it waits.
+
+A place in the pass is: which shards have ended, how many items of others were read, and whose turn
+it is. Restart and resume are a pass that begins at such a place.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_left
+from collections import namedtuple
+
+try:
+    from _blake2 import blake2b  # without the Python around it: that is start-up time of a worker
+except ImportError:  # pragma: no cover  not CPython
+    from hashlib import blake2b
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import NamedTuple
+
+    class Sharding(NamedTuple):
+        """How a sequence is cut, and in which order its shards are read."""
+
+        total: int
+        """How many shards there are, of all ranks."""
+        cycle_length: int = 1
+        shuffled: bool = False
+        """Whether each pass reads them in another order."""
+        seed: int = 0
+        rank: int = 0
+        world_size: int = 1
+
+    class Place(NamedTuple):
+        """A place in a pass."""
+
+        ended: tuple[tuple[int, int], ...] = ()
+        """The shards that have ended, as ranges: the first, and the one after the last."""
+        begun: tuple[tuple[int, int], ...] = ()
+        """Others of which items were read: the shard, and how many items."""
+        turn: int = 0
+        """The slot whose turn it is; the next one with shards, if it has none."""
+
+    class _Turns(NamedTuple):
+        chains: tuple[Sequence[int], ...]
+        live: tuple[int, ...]
+        heads: tuple[int, ...]
+        read: dict[int, int]
+        at: int
+        ahead: int
+
+else:
+    Sharding = namedtuple(
+        "Sharding",
+        ["total", "cycle_length", "shuffled", "seed", "rank", "world_size"],
+        defaults=(1, False, 0, 0, 1),
+    )
+    Place = namedtuple("Place", ["ended", "begun", "turn"], defaults=((), (), 0))
+    _Turns = namedtuple("_Turns", ["chains", "live", "heads", "read", "at", "ahead"])
+
+BEGIN = Place()
+
+_NUMBERS = struct.Struct("<QQQ")
+
+
+def draw(purpose: bytes, seed: int, epoch: int, index: int) -> int:
+    """Draw a number below 2**64 that only these four decide.
+
+    It is BLAKE2b (RFC 7693) of them, so it looks random, and is the same on every machine.
+
+    Args:
+        purpose: at most 16 bytes: numbers for different ends have nothing to do with each other.
+        seed: the seed of the iterable.
+        epoch: the epoch of the pass.
+        index: of the shard, or of the input.
+    """
+    data = _NUMBERS.pack(seed, epoch % (1 << 64), index)
+    return int.from_bytes(blake2b(data, digest_size=8, person=purpose).digest(), "little")
+
+
+def shard_seed(seed: int, epoch: int, index: int) -> int:
+    """Return the seed of a shard, or of an input of a map, in a pass."""
+    return draw(b"farside shard", seed, epoch, index)
+
+
+def order_of(sharding: Sharding, epoch: int) -> Sequence[int]:
+    """Return the shards of one rank in the order in which a pass reads them."""
+    order: Sequence[int] = range(sharding.total)
+    if sharding.shuffled:
+        seed = sharding.seed
+        order = sorted(order, key=lambda shard: draw(b"farside shuffle", seed, epoch, shard))
+    return order[sharding.rank :: sharding.world_size]
+
+
+def ranges_of(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Write a set of numbers as ranges.
+
+    Example:
+        >>> ranges_of([4, 0, 1, 2])
+        ((0, 3), (4, 5))
+    """
+    ranges: list[list[int]] = []
+    for number in sorted(numbers):
+        if ranges and ranges[-1][1] == number:
+            ranges[-1][1] += 1
+        else:
+            ranges.append([number, number + 1])
+    return tuple((first, end) for first, end in ranges)
+
+
+def numbers_of(ranges: Iterable[tuple[int, int]]) -> set[int]:
+    """Return the set of numbers that `ranges_of` has written.
+
+    Example:
+        >>> numbers_of([(0, 3), (4, 5)])
+        {0, 1, 2, 4}
+    """
+    return {number for first, end in ranges for number in range(first, end)}
+
+
+class Turns(_Turns):
+    """Whose turn it is, in the slots that somebody reads. It is never changed: steps make new ones.
+
+    Attributes:
+        chains: for each slot the shards that it has yet to read at the beginning, in order.
+        live: the slots that have shards left, in ascending order.
+        heads: for each slot, which shard of its chain it reads.
+        read: of some shards, how many items were read.
+        at: which of `live` it was the turn of, `ahead` items ago.
+        ahead: how many items were read since `read` and `at` were right.
+
+    Example:
+        >>> turns = Turns.of(((0, 2), (1,)))
+        >>> turns.shard, turns.advance(1).shard, turns.advance(3).end().shard
+        (0, 1, 0)
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(
+        cls, chains: tuple[Sequence[int], ...], read: dict[int, int] | None = None, turn: int = 0
+    ) -> Turns:
+        """Return the turns of slots, from the turn of one of them on.
+
+        Args:
+            chains: for each slot the shards that it has yet to read, in order.
+            read: of some of them, how many items were read already.
+            turn: see `Place`.
+        """
+        live = tuple([slot for slot, chain in enumerate(chains) if chain])
+        at = bisect_left(live, turn) % (len(live) or 1)
+        return cls(chains, live, (0,) * len(chains), {} if read is None else read, at, 0)
+
+    @classmethod
+    def begin(cls, sharding: Sharding, epoch: int, place: Place = BEGIN) -> Turns:
+        """Return the turns of all slots from a place in a pass on."""
+        return cls.through(order_of(sharding, epoch), sharding.cycle_length, place)
+
+    @classmethod
+    def through(cls, order: Sequence[int], cycle: int, place: Place) -> Turns:
+        """Return the turns of all slots from a place on, where the order of shards is known."""
+        ended = numbers_of(place.ended)
+        chains: list[Sequence[int]] = [order[slot::cycle] for slot in range(cycle)]
+        if ended:
+            chains = [[shard for shard in chain if shard not in ended] for chain in chains]
+        return cls.of(tuple(chains), dict(place.begun), place.turn)
+
+    @property
+    def over(self) -> bool:
+        """Whether no slot has a shard left."""
+        return not self.live
+
+    @property
+    def slot(self) -> int:
+        """The slot whose turn it is. There must be one."""
+        return self.live[(self.at + self.ahead) % len(self.live)]
+
+    @property
+    def shard(self) -> int:
+        """The shard that it reads."""
+        return self.shard_of(self.slot)
+
+    @property
+    def rotation(self) -> tuple[int, ...]:
+        """The slots that have shards, in the order of their turns from now on."""
+        at = (self.at + self.ahead) % (len(self.live) or 1)
+        return self.live[at:] + self.live[:at]
+
+    def shard_of(self, slot: int) -> int:
+        """Return the shard that a slot reads."""
+        return self.chains[slot][self.heads[slot]]
+
+    def read_of(self, shard: int) -> int:
+        """Return how many items of a shard that has not ended were read."""
+        return self.settled().read.get(shard, 0)
+
+    def advance(self, count: int) -> Turns:
+        """Return what is the case when so many items were read, and no shard has ended."""
+        chains, live, heads, read, at, ahead = self
+        return Turns(chains, live, heads, read, at, ahead + count)
+
+    def end(self) -> Turns:
+        """Return what is the case when the shard has ended whose turn it is."""
+        chains, live, heads, read, at, _ = self.settled()
+        slot = live[at]
+        ended = chains[slot][heads[slot]]
+        if ended in read:
+            read = {shard: count for shard, count in read.items() if shard != ended}
+        heads = (*heads[:slot], heads[slot] + 1, *heads[slot + 1 :])
+        if heads[slot] == len(chains[slot]):
+            live = live[:at] + live[at + 1 :]
+            at %= len(live) or 1
+        return Turns(chains, live, heads, read, at, 0)
+
+    def part(self, slots: Sequence[int]) -> Turns:
+        """Return the turns of some of the slots alone."""
+        now = self.settled()
+        live = tuple([slot for slot in now.live if slot in slots])
+        turn = now.slot if now.live else 0
+        return now._replace(live=live, at=bisect_left(live, turn) % (len(live) or 1))
+
+    def place(self, own: Iterable[int]) -> Place:
+        """Return the place in the pass.
+
+        Args:
+            own: all shards that there are for whoever reads the slots.
+        """
+        left = self._left()
+        place = self.place_after(self.ended(own))
+        return place._replace(begun=tuple([each for each in place.begun if each[0] in left]))
+
+    def place_after(self, ended: tuple[tuple[int, int], ...]) -> Place:
+        """Return the place in the pass, where it is known which shards have `ended`."""
+        now = self.settled()
+        begun = [each for each in now.read.items() if each[1]]
+        return Place(ended, tuple(sorted(begun)), now.slot if now.live else 0)
+
+    def ended(self, own: Iterable[int]) -> tuple[tuple[int, int], ...]:
+        """Return the shards that are not left, of all that there are, as ranges."""
+        left = self._left()
+        return ranges_of([shard for shard in own if shard not in left])
+
+    def _left(self) -> set[int]:
+        return {shard for slot in self.live for shard in self.chains[slot][self.heads[slot] :]}
+
+    def settled(self) -> Turns:
+        """Return the same with nothing ahead."""
+        chains, live, heads, read, at, ahead = self
+        if not ahead:
+            return self
+        read = dict(read)
+        rounds, rest = divmod(ahead, len(live))
+        for step, slot in enumerate(live[at:] + live[:at]):
+            count = rounds + (step < rest)
+            if count:
+                shard = chains[slot][heads[slot]]
+                read[shard] = read.get(shard, 0) + count
+        return Turns(chains, live, heads, read, (at + rest) % len(live), 0)

@@ -1,0 +1,123 @@
+"""What a worker tells of its place in a pass, beside items: bodies of PROGRESS_REPORTED. Pure.
+
+There are two kinds. A *snapshot* is the state of what the user iterates on, at an item of a shard:
+a worker that is to go on at that item, or later, loads it, and need not make the items before. And
+while a worker makes items again that the loop has had, it tells how many it has *skipped*.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from struct import Struct, error
+
+from ..errors import ProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import NamedTuple
+
+    class Snapshot(NamedTuple):
+        """A state of what the user iterates on."""
+
+        shard: int
+        item: int
+        """How many items of the shard came before it."""
+        state: bytes
+        """See `_payload.user_states`."""
+
+    class Skipped(NamedTuple):
+        """How far a worker has got in making items again, and dropping them."""
+
+        done: int
+        total: int
+        seconds: float
+
+else:
+    Snapshot = namedtuple("Snapshot", ["shard", "item", "state"])
+    Skipped = namedtuple("Skipped", ["done", "total", "seconds"])
+
+NOTHING = Skipped(0, 0, 0.0)
+
+KEPT = 8
+"""How many snapshots are kept of a shard."""
+
+_SNAPSHOT, _SKIPPED = b"S", b"K"
+_PLACE = Struct("<QQ")
+_SHARE = Struct("<QQd")
+
+
+def write(told: Snapshot | Skipped) -> bytes:
+    """Return the body that tells something."""
+    if isinstance(told, Skipped):
+        return _SKIPPED + _SHARE.pack(*told)
+    return _SNAPSHOT + _PLACE.pack(told.shard, told.item) + told.state
+
+
+def read(body: bytes | bytearray) -> Snapshot | Skipped:
+    """Return what a body tells.
+
+    Raises:
+        ProtocolError: it cannot be read.
+    """
+    try:
+        if body[:1] == _SKIPPED:
+            return Skipped(*_SHARE.unpack(body[1:]))
+        if body[:1] == _SNAPSHOT:
+            shard, item = _PLACE.unpack_from(body, 1)
+            return Snapshot(shard, item, bytes(body[1 + _PLACE.size :]))
+    except error as problem:
+        raise ProtocolError(f"progress that cannot be read: {problem}") from problem
+    raise ProtocolError("progress of an unknown kind")
+
+
+class Snapshots:
+    """The latest snapshots of each shard of a pass.
+
+    The worker is ahead of the loop, nobody knows how far: so those are kept whose distances from
+    the newest grow in the same ratio. One thread at a time adds, and any may ask.
+
+    Args:
+        known: what is known at the beginning.
+
+    Example:
+        >>> snapshots = Snapshots([Snapshot(0, 10, b"a"), Snapshot(0, 20, b"b")])
+        >>> snapshots.before([(0, 25)], {}), snapshots.before([(0, 20)], {0: 19})
+        ([Snapshot(shard=0, item=20, state=b'b')], [Snapshot(shard=0, item=10, state=b'a')])
+    """
+
+    def __init__(self, known: Iterable[Snapshot] = ()) -> None:
+        self._kept: dict[int, tuple[Snapshot, ...]] = {}
+        for each in known:
+            self.add(each)
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Take one in, instead of one of the same item; drop one if there are too many."""
+        others = self._kept.get(snapshot.shard, ())
+        kept = sorted([*[each for each in others if each.item != snapshot.item], snapshot])
+        if len(kept) > KEPT:
+            places = [0, *[each.item for each in kept]]
+            newest = places[-1]
+            # Who is at one of them skips, without it, from the one before. That is least felt where
+            # it was to go far anyway.
+            ratios = [
+                (places[number + 2] - places[number]) / (newest - places[number])
+                for number in range(KEPT)
+            ]
+            del kept[ratios.index(min(ratios))]
+        self._kept[snapshot.shard] = tuple(kept)
+
+    def before(self, begun: Iterable[tuple[int, int]], anchors: dict[int, int]) -> list[Snapshot]:
+        """Return, for those of some shards that have any, the snapshot to go on from.
+
+        Args:
+            begun: shards, and how many items of each were read.
+            anchors: of some of them, the index of an item that is compared when it is made again:
+                so an earlier snapshot is better than one that leaves nothing to compare.
+        """
+        found: list[Snapshot] = []
+        for shard, count in begun if self._kept else ():
+            fit = [each for each in self._kept.get(shard, ()) if each.item <= count]
+            compared = [each for each in fit if each.item <= anchors.get(shard, count)]
+            found += (compared or fit)[-1:]
+        return found

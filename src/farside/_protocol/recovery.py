@@ -1,0 +1,50 @@
+"""What to do when a worker has ended before its time: raise, or go on with another one.
+
+`GroupCore` asks, once for each failure. A further policy is added here.
+"""
+
+from __future__ import annotations
+
+from .effects import DIED, FAILED, NO_FALLBACK, RETIRED, TIMED_OUT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .effects import Ending
+
+
+def may_hand_over(ending: Ending, *, used: bool) -> bool:
+    """Decide whether a worker of another backend may take the place of one.
+
+    An extension module may refuse to load in a subinterpreter. While the user has got nothing from
+    the worker, nobody can tell if one of another backend takes its place. A library may have
+    swallowed the refusal and fail later, so any failure after one counts.
+
+    Args:
+        ending: what has ended the worker.
+        used: whether the user has got anything from the worker.
+    """
+    return not used and ending.cause == FAILED and bool(ending.detail.refused)
+
+
+def without_fallback(ending: Ending) -> Ending:
+    """Return what to raise when no other backend may take over."""
+    certain = ending.detail.refused_module is not None
+    return ending._replace(cause=NO_FALLBACK) if certain else ending
+
+
+def may_restart(ending: Ending, left: int, *, again: bool, initialized: bool) -> bool:
+    """Decide whether a worker that has ended is started again, and goes on where it was.
+
+    One that was started again, and dies before it stands by, most probably never will: it is not
+    started once more. What kills a worker at the same item each time is ended by `left`.
+
+    Args:
+        ending: what has ended the worker.
+        left: how many times workers may be started again.
+        again: whether it was started again itself.
+        initialized: whether it has stood by.
+    """
+    return left > 0 and ending.cause in _AGAIN and (initialized or not again)
+
+
+_AGAIN = frozenset({DIED, TIMED_OUT, RETIRED})

@@ -1,0 +1,247 @@
+"""Where a loop is, as plain values that JSON can carry: what `state_dict` returns. Pure.
+
+A state names what is left of a data set, not of its workers: which shards have ended, and how many
+items of others the loop was given. Only the slot whose turn it is, is about the order. So it can be
+loaded with any number of workers, and states of the ranks of a job can be merged.
+"""
+
+from __future__ import annotations
+
+from .order import Place, numbers_of, ranges_of
+from .progress import Snapshot
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+VERSION = 1
+"""Of the form of a state."""
+
+KEYS = {
+    "farside": int,
+    "kind": str,
+    "epoch": int,
+    "seed": int,
+    "fingerprint": str,
+    "shards": int,
+    "cycle_length": int,
+    "in_order": bool,
+    "shuffled": bool,
+    "world_size": int,
+    "ranks": list,
+    "ended": list,
+    "begun": list,
+    "turn": int,
+    "anchors": list,
+    "snapshots": list,
+}
+"""What a state has, and of which types."""
+
+
+def write(
+    place: Place,
+    *,
+    kind: str,
+    epoch: int,
+    seed: int,
+    fingerprint: str = "",
+    shards: int = 1,
+    cycle_length: int = 1,
+    in_order: bool = True,
+    shuffled: bool = False,
+    rank: int = 0,
+    world_size: int = 1,
+    anchors: Iterable[tuple[int, int, bytes]] = (),
+    snapshots: Iterable[Snapshot] = (),
+) -> dict[str, Any]:
+    """Return the state of a loop.
+
+    Args:
+        place: where the loop is in its pass.
+        kind: what is iterated on: ``"iterable"``, ``"shards"`` or ``"inputs"``.
+        epoch: the epoch of the pass.
+        seed: the seed of the iterable.
+        fingerprint: tells data sets apart.
+        shards: how many there are.
+        cycle_length: how many are open at a time.
+        in_order: whether turns matter.
+        shuffled: whether each pass reads the shards in another order.
+        rank: which process of a job it is.
+        world_size: how many processes the job has.
+        anchors: for some shards that were begun the index of an item, and its digest.
+        snapshots: states of what the user iterates on, for some of them.
+    """
+    return {
+        "farside": VERSION,
+        "kind": kind,
+        "epoch": epoch,
+        "seed": seed,
+        "fingerprint": fingerprint,
+        "shards": shards,
+        "cycle_length": cycle_length,
+        "in_order": in_order,
+        "shuffled": shuffled,
+        "world_size": world_size,
+        "ranks": [rank],
+        "ended": [list(each) for each in place.ended],
+        "begun": [list(each) for each in place.begun],
+        "turn": place.turn,
+        "anchors": [[shard, index, digest.hex()] for shard, index, digest in anchors],
+        "snapshots": [[shard, index, state.decode()] for shard, index, state in snapshots],
+    }
+
+
+def check(state: Any) -> dict[str, Any]:
+    """Check that something is a state.
+
+    Raises:
+        TypeError: it is none at all.
+        ValueError: it is of another version, or is broken.
+    """
+    cure = "pass what state_dict() returned"
+    if not isinstance(state, dict) or "farside" not in state:
+        raise TypeError(f"state={_short(state)} is no state of farside; {cure}")
+    if state["farside"] != VERSION:
+        raise ValueError(
+            f"the state has version {state['farside']!r}, and this farside reads {VERSION}; load "
+            "it with the farside that has made it"
+        )
+    for key, kind in KEYS.items():
+        if type(state.get(key)) is not kind:
+            raise ValueError(f"the state has {key}={_short(state.get(key))}; {cure}")
+    for key, least in _LEAST.items():
+        if state[key] < least:
+            raise ValueError(f"the state has {key}={state[key]}, which is below {least}; {cure}")
+    for key, holds in _HOLDS.items():
+        if not holds(state):
+            raise ValueError(f"the state has {key}={_short(state[key])}, which is broken; {cure}")
+    return state
+
+
+_LEAST = {"epoch": 0, "seed": 0, "turn": 0, "shards": 0, "cycle_length": 1, "world_size": 1}
+
+
+def _are_numbers(value: Any, count: int) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) == count
+        and all(type(number) is int and number >= 0 for number in value)
+    )
+
+
+def _below(state: Mapping[str, Any]) -> float:
+    """Return what the number of each shard is below; of inputs, nobody may know how many."""
+    unknown = state["kind"] == "inputs" and not state["shards"]
+    return float("inf") if unknown else state["shards"]
+
+
+def _ended_holds(state: Mapping[str, Any]) -> bool:
+    pairs = state["ended"]
+    if not all(_are_numbers(pair, 2) for pair in pairs):
+        return False
+    bounds = [bound for pair in pairs for bound in pair]
+    return bounds == sorted(set(bounds)) and (not bounds or bounds[-1] <= _below(state))
+
+
+def _begun_holds(state: Mapping[str, Any]) -> bool:
+    pairs, most = state["begun"], _below(state)
+    return all(
+        _are_numbers(pair, 2)
+        and pair[0] < most
+        and not any(first <= pair[0] < end for first, end in state["ended"])
+        for pair in pairs
+    ) and len({pair[0] for pair in pairs}) == len(pairs)
+
+
+def _anchors_hold(state: Mapping[str, Any]) -> bool:
+    return all(
+        isinstance(anchor, (list, tuple))
+        and len(anchor) == 3  # noqa: PLR2004  shard, index and digest
+        and _are_numbers(anchor[:2], 2)
+        and isinstance(anchor[2], str)
+        and not anchor[2].strip("0123456789abcdef")
+        and len(anchor[2]) % 2 == 0
+        for anchor in state["anchors"]
+    )
+
+
+def _snapshots_hold(state: Mapping[str, Any]) -> bool:
+    begun = dict(state["begun"])
+    return all(
+        isinstance(each, (list, tuple))
+        and [*map(type, each)] == [int, int, str]
+        and 0 <= each[1] <= begun.get(each[0], -1)
+        for each in state["snapshots"]
+    )
+
+
+_HOLDS = {
+    "ended": _ended_holds,
+    "begun": _begun_holds,
+    "turn": lambda state: state["turn"] < state["cycle_length"],
+    "ranks": lambda state: (
+        _are_numbers(state["ranks"], len(state["ranks"]))
+        and all(rank < state["world_size"] for rank in state["ranks"])
+    ),
+    "anchors": _anchors_hold,
+    "snapshots": _snapshots_hold,
+}
+"""What must hold of the parts of a state, so that a pass can begin there."""
+
+
+def read(state: Mapping[str, Any]) -> Place:
+    """Return the place that a state tells."""
+    ended = tuple((first, end) for first, end in state["ended"])
+    begun = tuple(sorted((shard, count) for shard, count in state["begun"]))
+    return Place(ended, begun, state["turn"])
+
+
+def anchors(state: Mapping[str, Any]) -> list[tuple[int, int, bytes]]:
+    """Return what a state has to compare a pass with."""
+    return [(shard, index, bytes.fromhex(digest)) for shard, index, digest in state["anchors"]]
+
+
+def snapshots(state: Mapping[str, Any]) -> list[Snapshot]:
+    """Return the states of what the user iterates on that a state has."""
+    return [Snapshot(shard, index, text.encode()) for shard, index, text in state["snapshots"]]
+
+
+def merge(states: Sequence[Any]) -> dict[str, Any]:
+    """Make one state of those of all ranks of a job; see `farside.merge_states`."""
+    if not isinstance(states, (list, tuple)):
+        raise TypeError(
+            f"states={_short(states)} is no list of states; pass [state, ...], with what "
+            "state_dict() returned in each rank"
+        )
+    checked = [check(state) for state in states]
+    if not checked:
+        raise ValueError("states is empty; pass the states of all ranks")
+    first = checked[0]
+    for key in ("kind", "epoch", "seed", "fingerprint", "shards", "cycle_length", "world_size"):
+        several = {repr(each[key]) for each in checked}
+        if len(several) > 1:
+            raise ValueError(
+                f"the states differ in {key}: {' and '.join(sorted(several))}; pass those that the "
+                "ranks of one job had at the same time"
+                + (": all in the same epoch" if key == "epoch" else "")
+            )
+    ranks = sorted(rank for each in checked for rank in each["ranks"])
+    if ranks != list(range(first["world_size"])):
+        raise ValueError(
+            f"the states are those of ranks {ranks}, and world_size is {first['world_size']}; pass "
+            "one of each rank"
+        )
+    ended = [(begin, end) for each in checked for begin, end in each["ended"]]
+    merged = dict(first)
+    merged["ranks"] = ranks
+    merged["ended"] = [list(each) for each in ranges_of(numbers_of(ended))]
+    merged["anchors"] = [anchor for each in checked for anchor in each["anchors"]]
+    merged["snapshots"] = [each for state in checked for each in state["snapshots"]]
+    merged["begun"] = sorted(list(pair) for each in checked for pair in each["begun"])
+    return merged
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004  a line

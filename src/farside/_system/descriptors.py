@@ -1,0 +1,236 @@
+"""Who owns which file descriptor.
+
+The end of a stream is how either side learns that the other is gone, so an end of a pipe must
+be held by one side alone. Descriptors are close-on-exec (`os.pipe` sees to that), which is
+enough for spawned children. A forked child inherits all of them, so it closes them before
+anything else runs in it, whoever forked: the ``fork`` start method, `os.fork`, another thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from contextlib import contextmanager
+from weakref import WeakSet
+
+from ..errors import LinkClosedError
+from .signals import defer_sigint, with_lock
+from .standard import above_standard, fill_standard
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Protocol, TypeVar
+
+    T = TypeVar("T")
+
+    class Closable(Protocol):
+        """What owns file descriptors."""
+
+        def close(self) -> None:
+            """Close them, once."""
+
+
+# Reentrant, since a Descriptor may be collected, and so closed, while this thread holds it. Ctrl-C
+# is held back with it: it would leave descriptors without an owner.
+_lock = threading.RLock()
+_live: WeakSet[Closable] = WeakSet()
+_inheriting = threading.local()
+_fillers = 0
+_filled: list[int] = []
+"""Which descriptors are open only since there are fillers."""
+
+
+def _guarded(work: Callable[[], T]) -> T:
+    return defer_sigint(lambda: with_lock(_lock, work))
+
+
+class Descriptor:
+    """One file descriptor with one owner; closed with it, or when the owner says so."""
+
+    __slots__ = ("__weakref__", "_fd")
+
+    def __init__(self, fd: int) -> None:
+        self._fd = above_standard(fd)
+        _guarded(lambda: _live.add(self))
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called, here or because the process was forked."""
+        return self._fd < 0
+
+    def fileno(self) -> int:
+        """Return the number.
+
+        Raises:
+            LinkClosedError: it is closed.
+        """
+        if self._fd < 0:
+            raise LinkClosedError("this end of the link is closed")
+        return self._fd
+
+    def close(self) -> None:
+        """Close it, once."""
+        _guarded(self._close)
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            try:
+                os.close(fd)
+            except OSError as error:
+                if error.errno != errno.EBADF:  # other code has closed all that it found
+                    raise
+
+    def __del__(self) -> None:
+        if hasattr(self, "_fd"):
+            self.close()
+
+
+def pipe() -> tuple[Descriptor, Descriptor]:
+    """Make a pipe: the end to read from and the end to write to."""
+
+    def make() -> tuple[Descriptor, Descriptor]:
+        read, write = os.pipe()
+        return Descriptor(read), Descriptor(write)
+
+    return _guarded(make)  # a fork in another thread waits until both ends are on record
+
+
+def opened(opener: Callable[[], int]) -> Descriptor:
+    """Own the descriptor that a function opens."""
+    return _guarded(lambda: Descriptor(opener()))  # as above
+
+
+def adopt(owner: Closable, opener: Callable[[], object]) -> None:
+    """Close what owns descriptors in forked children too.
+
+    Args:
+        owner: what owns them.
+        opener: what opens them.
+    """
+
+    def open_it() -> None:
+        _live.add(owner)
+        opener()
+
+    _guarded(open_it)  # as above
+
+
+def check_room(count: int, descriptor: Descriptor) -> None:
+    """Check that so many more descriptors can be had.
+
+    Args:
+        count: how many.
+        descriptor: any one.
+
+    Raises:
+        OSError: there are not so many.
+    """
+    spare: list[int] = []
+
+    def look() -> None:
+        try:
+            for _ in range(count):
+                spare.append(os.dup(descriptor.fileno()))  # noqa: PERF401  some may fail
+        finally:
+            for fd in spare:
+                os.close(fd)
+
+    _guarded(look)  # no fork comes in between
+
+
+def with_standard_filled(work: Callable[[], T]) -> T:
+    """Do some work that opens descriptors out of reach, or starts a process.
+
+    What it opens is not 0, 1 or 2, and the process has these, though they may be closed here.
+    """
+    _guarded(_fill)
+    try:
+        return work()
+    finally:
+        _guarded(_empty)
+
+
+def _fill() -> None:
+    global _fillers  # noqa: PLW0603  the descriptors are those of the whole process
+    if not _fillers:
+        _filled.extend(fill_standard())
+    _fillers += 1
+
+
+def _empty() -> None:
+    global _fillers  # noqa: PLW0603  as above
+    _fillers -= 1
+    if not _fillers:
+        while _filled:
+            os.close(_filled.pop())
+
+
+class Wakeup:
+    """Wakes a thread of this process that waits with `poll`."""
+
+    __slots__ = ("_read", "_write")
+
+    def __init__(self) -> None:
+        try:
+            self._read = self._write = opened(
+                lambda: os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            )
+        except (AttributeError, OSError):  # not Linux, a policy, or no descriptors are left
+            self._read, self._write = pipe()
+            os.set_blocking(self._read.fileno(), False)
+            os.set_blocking(self._write.fileno(), False)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, here or because the process was forked."""
+        return self._read.closed
+
+    def fileno(self) -> int:
+        """Return the number that becomes readable."""
+        return self._read.fileno()
+
+    def set(self) -> None:
+        """Make it readable, until `clear`."""
+        try:
+            os.write(self._write.fileno(), b"\1" + bytes(7))  # eventfd takes 8 bytes
+        except (LinkClosedError, OSError):
+            pass  # closed already, and so heard
+
+    def clear(self) -> None:
+        """Make it unreadable again, if it is not."""
+        try:
+            os.read(self._read.fileno(), 1 << 12)
+        except (LinkClosedError, OSError):
+            pass  # closed
+
+    def close(self) -> None:
+        """Close it, once."""
+        self._read.close()
+        self._write.close()
+
+
+@contextmanager
+def inherited(ends: Sequence[Descriptor]) -> Iterator[None]:
+    """Let a child that this thread forks meanwhile keep some descriptors."""
+    _inheriting.ends = ends
+    try:
+        yield
+    finally:
+        _inheriting.ends = ()
+
+
+def _close_in_child() -> None:
+    kept = {id(descriptor) for descriptor in getattr(_inheriting, "ends", ())}
+    for descriptor in list(_live):
+        if id(descriptor) not in kept:
+            descriptor.close()
+    _lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_close_in_child
+    )

@@ -1,0 +1,72 @@
+"""What the kernel does at SIGINT, where code in C has a say in it.
+
+Python knows its own handlers alone. As it sets one, it takes the place of what code in C has
+installed (`faulthandler.register`, the runtime of another language), and undoes
+`signal.siginterrupt`.
+"""
+
+from __future__ import annotations
+
+from _signal import SIGINT, signal  # type: ignore[import-not-found]
+from collections import deque
+from functools import partial
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+    Step: TypeAlias = partial[object]
+
+_STRUCT_BYTES = 512
+"""More than a ``struct sigaction`` takes anywhere."""
+
+_HANDLER = slice(16)
+_FLAGS = slice(136, 140)
+"""Where it has its flags on 64-bit Linux. Before them lie the handler and 1024 bits for signals, of
+which the kernel has 64, and the C library fills the rest with anything. (That of macOS has 16 bytes
+in all. Where the flags lie elsewhere, the action seems to be foreign, and is put back for nothing.)
+"""
+
+
+class Sigaction:
+    """Tells whether code in C has a say in SIGINT. The main thread alone may ask.
+
+    Args:
+        handler: Python's present handler. It is set once, to learn how the kernel sees that.
+
+    Raises:
+        ImportError: this Python has no ctypes.
+        AttributeError: the C library has no ``sigaction``.
+    """
+
+    def __init__(self, handler: Any) -> None:
+        import ctypes  # nothing else can ask the kernel
+
+        self._call = ctypes.PyDLL(None).sigaction  # to let go of the GIL would cost more than it
+        self._buffer = ctypes.create_string_buffer(_STRUCT_BYTES)
+        view = memoryview(self._buffer).cast("B")
+        self._handler, self._flags = view[_HANDLER], view[_FLAGS]  # one call each, to look at them
+        self._ask = partial(self._call, int(SIGINT), None, ctypes.byref(self._buffer))
+        self._copy = partial(ctypes.create_string_buffer, size=_STRUCT_BYTES)
+        self._by_reference = ctypes.byref
+        self._pythons = b"", b""
+        beneath = self.foreign()
+        assert beneath is not None
+        _in_one(partial(signal, SIGINT, handler), beneath(self._ask))()
+        self._pythons = bytes(self._handler), bytes(self._flags)
+
+    def foreign(self) -> Callable[[Step], Step] | None:
+        """Return what makes a step that keeps the present action; None if it is Python's own."""
+        self._ask()
+        handler, flags = self._pythons
+        if self._handler == handler and self._flags == flags:
+            return None
+        kept = self._by_reference(self._copy(self._buffer.raw))
+        put_back = partial(self._call, int(SIGINT), kept, None)
+        return lambda step: _in_one(step, put_back)
+
+
+def _in_one(*steps: Step) -> Step:
+    """Make one step of several, in which no handler of a signal comes between two of them."""
+    return partial(deque, map(partial.__call__, steps), 0)  # all of it is code in C

@@ -1,0 +1,198 @@
+"""Steps that Ctrl-C must not cut in two.
+
+Python runs the handler of SIGINT in the main thread, between any two bytecodes, and by default it
+raises KeyboardInterrupt there: after bytes were read and before they were decoded, for example.
+Then the stream is out of step, and the worker is lost. So the few steps that change the state of
+a stream or of the protocol hold the handler back, for microseconds. Waiting is not among them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import partial
+from threading import get_ident
+
+try:
+    # What the functions of `signal` call. They make enumeration members of what they return, which
+    # takes five times as long as the rest, and a loop over small items does this for each frame.
+    # And to import `signal` is start-up time.
+    from _signal import SIGINT, getsignal, signal  # type: ignore[import-not-found]
+except ImportError:  # pragma: no cover  not CPython
+    from signal import SIGINT, getsignal, signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import Any, TypeVar
+
+    from .sigaction import Sigaction
+
+    T = TypeVar("T")
+
+
+_main_ident = threading.main_thread().ident
+
+
+class Here:
+    """The process that this is, known without a system call.
+
+    Attributes:
+        pid: its number.
+    """
+
+    __slots__ = ("pid",)
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+
+
+here = Here()
+
+
+def _note_main_thread() -> None:
+    global _main_ident  # noqa: PLW0603  in a forked child it is the thread that has forked
+    _main_ident = threading.main_thread().ident
+    here.pid = os.getpid()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_main_thread)
+
+
+def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
+    """Do some work, and let no handler of SIGINT that is written in Python run meanwhile.
+
+    It runs at the end instead, if the signal has come. Only the main thread has to do anything. A
+    handler of another signal may still raise in the middle; that of SIGINT is put back then too.
+    What code in C does at SIGINT, it does meanwhile and afterwards.
+    (A context manager could not promise that: Python 3.14 looks for signals between a call of
+    ``__enter__`` and the block.)
+
+    Args:
+        work: what to do.
+        once: do not hold back a second signal. For work that may have to wait after all: who
+            presses Ctrl-C again means it.
+
+    Returns:
+        What the work returns. When the handler raises at the end, that is lost.
+
+    Example:
+        >>> from signal import SIGINT, raise_signal
+        >>> def work():
+        ...     raise_signal(SIGINT)
+        ...     print("not cut in two")
+        >>> try:
+        ...     defer_sigint(work)
+        ... except KeyboardInterrupt:
+        ...     print("interrupted afterwards")
+        not cut in two
+        interrupted afterwards
+    """
+    if get_ident() != _main_ident:
+        return work()
+    handler = getsignal(SIGINT)
+    if handler is _note or not callable(handler):  # it is held back already, or runs nothing
+        return work()
+    foreign = (_sigaction or _learn_sigaction(handler)).foreign()
+    _came.clear()  # an exception may have struck at the end of an earlier time
+    if once or foreign is not None:
+        return _defer_with_care(work, handler, foreign, once=once)
+    try:
+        signal(SIGINT, _note)
+        return work()
+    finally:
+        signal(SIGINT, handler)  # at once: before it, nothing here can be interrupted
+        if _came:
+            handler(SIGINT, _came.pop())
+
+
+_came: list[FrameType | None] = []
+"""Where SIGINT has come that is held back."""
+
+
+def _note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    if not _came:
+        _came.append(frame)
+
+
+def _defer_with_care(work: Callable[[], T], handler: Any, foreign: Any, *, once: bool) -> T:
+    """Do the same where code in C has a say in SIGINT, or where only the first is held back."""
+    came: list[FrameType | None] = [] if once else _came
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if came:
+            handler(number, frame)
+        else:
+            came.append(frame)
+
+    hold = partial(signal, SIGINT, note if once else _note)
+    release = partial(signal, SIGINT, handler)
+    if foreign is not None:
+        hold, release = foreign(hold), foreign(release)
+    try:
+        hold()
+        return work()
+    finally:
+        release()
+        if came:
+            handler(SIGINT, came.pop())
+
+
+class _NoSigaction:
+    """Where the kernel cannot be asked."""
+
+    def foreign(self) -> None:
+        return None
+
+
+_sigaction: Sigaction | _NoSigaction | None = None
+
+
+def _learn_sigaction(handler: Any) -> Sigaction | _NoSigaction:
+    global _sigaction  # noqa: PLW0603  it is that of the process
+    try:
+        from .sigaction import Sigaction  # workers need none
+
+        _sigaction = Sigaction(handler)
+    except (ImportError, AttributeError):
+        _sigaction = _NoSigaction()
+    return _sigaction
+
+
+def with_lock(lock: threading.Lock | threading.RLock, work: Callable[[], T]) -> T:
+    """Do some work that may wait, under a lock that Ctrl-C cannot leave locked.
+
+    ``with lock:`` does not do: Python 3.14 looks for signals after it has taken the lock and
+    before it knows that it has to release it.
+
+    Args:
+        lock: the lock; waiting for it can be interrupted.
+        work: what to do; waiting in it can be interrupted.
+
+    Returns:
+        What the work returns.
+
+    Example:
+        >>> with_lock(threading.Lock(), lambda: "done")
+        'done'
+    """
+    held: list[bool] = []
+    try:
+        held.extend(map(lock.acquire, [True]))  # one call of C code takes the lock and tells of it
+        return work()
+    finally:
+        if held:
+            lock.release()
+
+
+def try_lock(lock: threading.Lock | threading.RLock, work: Callable[[], T]) -> T | None:
+    """Do some work as `with_lock` does, if the lock is free; return None if it is not."""
+    held: list[bool] = []
+    try:
+        held.extend(filter(None, map(lock.acquire, [False])))
+        return work() if held else None
+    finally:
+        if held:
+            lock.release()

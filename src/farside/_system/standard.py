@@ -1,0 +1,39 @@
+"""Descriptors 0, 1 and 2, where they are closed, as in a daemon.
+
+The next three that are opened get these numbers. Then what a C library prints goes there: to a pipe
+of frames, for example, which is out of step from then on.
+"""
+
+from __future__ import annotations
+
+import os
+
+_COUNT = 3
+
+
+def above_standard(fd: int) -> int:
+    """Return a descriptor, close-on-exec, or one with a greater number in its place."""
+    if fd >= _COUNT:
+        return fd
+    import fcntl  # hardly ever needed
+
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _COUNT)
+    finally:
+        os.close(fd)
+
+
+def fill_standard() -> list[int]:
+    """Open the null device where one is closed; return which."""
+    filled = []
+    for number in range(_COUNT):
+        try:
+            os.fstat(number)
+        except OSError:
+            fd = os.open(os.devnull, os.O_RDWR)
+            if fd >= _COUNT:  # another thread has just opened something
+                os.close(fd)
+            else:
+                os.set_inheritable(fd, True)
+                filled.append(fd)
+    return filled

@@ -1,0 +1,105 @@
+"""Sends what was made, when user code takes its time over the next item."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from .._system.signals import with_lock
+from ..errors import LinkClosedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DELAY = 0.002
+"""Seconds that an item may wait for others, at most, while the parent is busy. Waking up so often
+costs a worker that makes items without a pause less than one per cent."""
+
+_PATIENCE = 0.1
+"""Seconds after which the thread ends when it has nothing to do: a worker that is blocked in C when
+it should end must not be kept by it."""
+
+
+class Flusher:
+    """A thread that is called when something waits to be sent, and sends it a little later.
+
+    While items come fast, the thread that makes them sends them in large frames long before. When
+    they do not, none of them waits for the next.
+
+    Args:
+        send: sends what waits, from any thread, and tells whether more has come meanwhile. It may
+            take long.
+    """
+
+    def __init__(self, send: Callable[[], bool]) -> None:
+        self._send = send
+        self._thread: threading.Thread | None = None
+        # Reentrant, since a finalizer may call in the middle of anything.
+        self._changing = threading.RLock()
+        self._at_it = False
+        self._idle = threading.Lock()  # held while there is nothing to do
+        self._idle.acquire()
+        self._over = False
+
+    def call(self) -> None:
+        """Say that something waits to be sent."""
+        if not with_lock(self._changing, self._call):  # no more threads can be had
+            self._send()
+
+    def _call(self) -> bool:
+        try:
+            self._idle.release()
+        except RuntimeError:
+            pass  # called already
+        return self._at_it or self._thread is not None or self._over or self._start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._over = True
+        thread = self._thread
+        if thread is not None:
+            with_lock(self._changing, self._call)
+            thread.join()
+
+    def _start(self) -> bool:
+        try:
+            self._at_it = True
+            # No daemon: subinterpreters have no such threads.
+            thread = threading.Thread(target=self._run, name="farside-flusher", daemon=False)
+            thread.start()
+        except RuntimeError:
+            return False
+        else:
+            self._thread = thread
+            return True
+        finally:
+            self._at_it = False
+
+    def _run(self) -> None:
+        try:
+            while self._is_called():
+                more = True
+                while more:
+                    time.sleep(_DELAY)
+                    if self._over:
+                        return
+                    more = self._send()
+        except (LinkClosedError, MemoryError):
+            pass  # the thread that makes items finds that out too
+
+    def _is_called(self) -> bool:
+        """Wait for a call; False when it is time to end."""
+        if self._idle.acquire(timeout=_PATIENCE):
+            return True
+        return not with_lock(self._changing, self._retire)
+
+    def _retire(self) -> bool:
+        try:
+            self._at_it = True
+            self._thread = None
+            if self._idle.acquire(blocking=False):  # called just now
+                self._thread = threading.current_thread()
+        finally:
+            self._at_it = False
+        return self._thread is None

@@ -1,0 +1,55 @@
+"""Acts when user code imports a module that takes too long to import before."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+def when_imported(module: str, act: Callable[[], object]) -> None:
+    """Call something as soon as a module is imported, now if it is."""
+    if module in sys.modules:
+        act()
+    else:
+        sys.meta_path.insert(0, _Finder(module, act))
+
+
+class _Finder:
+    """Acts when a module is imported, and finds none itself."""
+
+    def __init__(self, module: str, act: Callable[[], object]) -> None:
+        self.module = module
+        self._act = act
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != self.module or self not in sys.meta_path:
+            return None
+        sys.meta_path.remove(self)
+        for finder in sys.meta_path:
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    spec.loader = _Loader(spec.loader, self._act)  # type: ignore[assignment]
+                return spec
+        return None
+
+
+class _Loader:
+    """Loads a module as another loader does, and acts then."""
+
+    def __init__(self, loader: Any, act: Callable[[], object]) -> None:
+        self._loader = loader
+        self._act = act
+
+    def create_module(self, spec: Any) -> Any:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        # Nothing of this is left to be seen.
+        module.__loader__ = module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        self._act()

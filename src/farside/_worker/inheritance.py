@@ -1,0 +1,64 @@
+"""What multiprocessing has in a subinterpreter of what it has in the parent.
+
+The processes that it starts are given the same: the parent's resource tracker, which would else be
+another one that unlinks at the end what the parent still uses; and the key by which proxies of a
+manager are known. It takes effect when user code imports multiprocessing, since that takes longer
+than all of the rest of a start.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .import_hook import when_imported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_tracker: int | None = None
+"""The descriptor of the parent's tracker, until multiprocessing has it."""
+
+
+def inherit(authkey: bytes, tracker: int | None) -> None:
+    """Let multiprocessing find what it needs when it is imported.
+
+    Args:
+        authkey: the key of the parent.
+        tracker: the parent's descriptor of its resource tracker, or None.
+    """
+    global _tracker  # noqa: PLW0603  there is one multiprocessing in an interpreter
+
+    def give_key() -> None:
+        from multiprocessing.process import current_process
+
+        current_process().authkey = authkey
+
+    when_imported("multiprocessing.process", give_key)
+    if tracker is not None:
+        _tracker = os.dup(tracker)
+        when_imported("multiprocessing.resource_tracker", _give_tracker)
+
+
+def end() -> None:
+    """Close what was inherited. The tracker goes on, for the parent."""
+    global _tracker
+    fd, _tracker = _tracker, None
+    state = _state()
+    if state and state["_pid"] is None:  # else it was started here
+        fd, state["_fd"] = state["_fd"], None
+    if fd is not None:
+        os.close(fd)
+
+
+def _give_tracker() -> None:
+    global _tracker
+    _state()["_fd"], _tracker = _tracker, None
+
+
+def _state() -> dict[str, Any]:
+    """Return the attributes of the tracker, which have no public names."""
+    module = sys.modules.get("multiprocessing.resource_tracker")
+    tracker = getattr(module, "_resource_tracker", None)
+    return {} if tracker is None else vars(tracker)

@@ -1,0 +1,84 @@
+"""Loads what the user has given, once the state of the parent that it expects is there."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .._payload import warning_filters
+from .._payload.pickling import loads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+    from .._payload.job import Call, Job
+
+importing_main = False
+"""Whether this interpreter is a worker that is just importing the main module."""
+
+# The module object that __main__ was before must outlive its replacement: code of it still runs.
+_replaced: list[ModuleType] = []
+
+
+def load_call(job: Job) -> Call:
+    """Take over the parent's state, and load the user's callables.
+
+    Raises:
+        BaseException: whatever loading them raises.
+    """
+    given = job.preparation
+    if given is None:
+        os.environ.update(job.environment or {})
+        return _load(job)
+    sys.argv[:] = given.argv
+    sys.setrecursionlimit(given.recursion_limit)
+    if given.int_max_str_digits is not None:
+        sys.set_int_max_str_digits(given.int_max_str_digits)
+    if given.environment is not None and given.environment != os.environ:
+        os.environ.clear()
+        os.environ.update(given.environment)
+    os.environ.update(job.environment or {})
+    if given.multiprocessing is not None:
+        from . import inheritance  # only where the parent has multiprocessing
+
+        inheritance.inherit(*given.multiprocessing)
+    complete = warning_filters.install(given.warning_filters)
+    if given.main_name is not None or given.main_path is not None:
+        _load_main(given.main_name, given.main_path)
+    call = _load(job)
+    if not complete:
+        warning_filters.install(given.warning_filters)  # their categories may be there by now
+    return call
+
+
+def _load(job: Job) -> Call:
+    given: Any = job.call
+    call: Call = loads(given) if isinstance(given, bytes) else given
+    return call
+
+
+def _load_main(name: str | None, path: str | None) -> None:
+    """Run the parent's main module under the name ``__mp_main__``, as multiprocessing does.
+
+    So code below ``if __name__ == "__main__":`` does not run, and classes defined there pickle
+    under a name that the parent knows as well.
+    """
+    import runpy  # only where it is needed: it costs start-up time
+    from types import ModuleType
+
+    global importing_main  # noqa: PLW0603  there is one main module in an interpreter
+    importing_main = True
+    try:
+        if name is not None:
+            content = runpy.run_module(name, run_name="__mp_main__", alter_sys=True)
+        else:
+            assert path is not None
+            content = runpy.run_path(path, run_name="__mp_main__")
+    finally:
+        importing_main = False
+    module = ModuleType("__mp_main__")
+    module.__dict__.update(content)
+    _replaced.append(sys.modules["__main__"])
+    sys.modules["__main__"] = sys.modules["__mp_main__"] = module

@@ -1,0 +1,188 @@
+"""Runs a function over inputs, which the parent gives while the pass goes on."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from itertools import chain, compress, count, islice, repeat, starmap
+from operator import length_hint, setitem
+
+from .._link.control import acknowledged_word
+from .._payload.failure import describe
+from .._payload.items import Mark, decode
+from .._protocol.order import shard_seed
+from .iterables import close_generators, is_iterable, loopable
+from .tasks import Tasks
+
+try:
+    from _functools import partial  # type: ignore[import-not-found]  # without the Python around it: that is start-up time
+except ImportError:  # pragma: no cover  not CPython
+    from functools import partial
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from .._payload.worker_info import Task
+
+_NOTHING: Iterator[Any] = iter(())
+_END = (Mark(),)
+_STOPPED = "function raised StopIteration"
+
+
+class Mapper(Tasks):
+    """Calls a function with one input after the other.
+
+    It is pickled as a function that takes nothing, and called in the worker.
+
+    Args:
+        function: what to call.
+        setup: makes what `function` is given first, or None.
+        flat: whether it returns an iterable, whose elements are the results.
+        timed: whether the parent has to know when an input was begun.
+        one_by_one: whether each result is sent before the next input is begun.
+    """
+
+    keeps_failures = True
+    stage = "function"
+    pickle_stage = "output"
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        setup: Callable[[], Any] | None = None,
+        *,
+        flat: bool = False,
+        timed: bool = False,
+        one_by_one: bool = False,
+    ) -> None:
+        self._given = function, setup, flat, timed, one_by_one
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, self._given
+
+    def named(self) -> list[tuple[str, Any]]:
+        function, setup, *_ = self._given
+        return [("function", function), ("setup", setup)]
+
+    def __repr__(self) -> str:
+        return repr(self._given[0])
+
+    def __call__(self) -> Mapper:
+        """Make in the worker what lasts from pass to pass."""
+        self._function, setup, self._flat, self._timed, self.one_by_one = self._given
+        if setup is not None:
+            self.made = setup()
+            self._function = partial(self._function, self.made)
+        self._waiting: deque[tuple[int, int, bool, list[Any]]] = deque()
+        self._open: Any = None  # the iterator of a flat input
+        self._begin_batch(0, [])
+        self._ended = True
+        self._pass = self._epoch = self._seed = self._skip = 0
+        self._total: int | None = None
+        return self
+
+    def begin(self, plan: Any, epoch: int, seed: int) -> Iterator[Any]:
+        self._pass, self._total = plan
+        self._epoch, self._seed = epoch, seed
+        self.hungry = False
+        return self.go_on()
+
+    def add(self, tasks: Any) -> None:
+        self.hungry = False
+        self._waiting.extend(tasks)
+
+    def go_on(self) -> Iterator[Any]:
+        """Return what yields the results of what is left, also after an input that has failed."""
+        return chain.from_iterable(self._flat_results() if self._flat else self._results())
+
+    def leave(self) -> None:
+        opened, self._open = self._open, None
+        self._waiting.clear()
+        self._inputs, self._ended = _NOTHING, True
+        close_generators((opened,))
+
+    def where(self) -> Task:
+        index = self._first + self._length - length_hint(self._walk) - 1
+        return index, self._total, shard_seed(self._seed, self._epoch, max(index, 0)), self._epoch
+
+    def run_clock(self, on: bool) -> None:  # noqa: FBT001  it starts or stops
+        if self._timed and self.begun is not None:
+            self.begun[1] = time.monotonic_ns() if on and self._flat else 0
+
+    def _results(self) -> Iterator[Any]:
+        while self._has_inputs():
+            yield map(self._function, self._inputs)  # C code calls the function
+            if not self._ended:
+                failure = describe(RuntimeError(_STOPPED), "function", self.where()[0])
+                yield (Mark(tuple(failure)),)
+        self.hungry = True
+
+    def _flat_results(self) -> Iterator[Any]:
+        while self._has_inputs():
+            for given in self._inputs:
+                skip, self._skip = self._skip, 0
+                made = self._function(given)
+                if not is_iterable(made):
+                    raise TypeError(self._not_iterable(made))
+                made = loopable(iter(made))
+                self._open = made
+                if skip:  # the parent has them, from a worker that has died since
+                    deque(islice(made, skip), 0)
+                yield compress(made, self._times()) if self._timed and self.begun else made
+                self._open = None
+                yield _END
+        self.hungry = True
+
+    def _not_iterable(self, made: Any) -> str:
+        function = self._given[0]
+        return (
+            f"function {getattr(function, '__qualname__', repr(function))} returned "
+            f"{type(made).__name__} for the input of index {self.where()[0]}, which is not "
+            "iterable; with flat=True, return an iterable of results, or leave flat out"
+        )
+
+    def _has_inputs(self) -> bool:
+        """See that there are inputs."""
+        if self._ended:
+            if not self._waiting:
+                return False
+            first, self._skip, plain, entries = self._waiting.popleft()
+            self._begin_batch(first, entries)
+            inputs = self._walk
+            if self.begun is not None:
+                inputs = compress(inputs, self._begins(first))
+            if not plain:
+                inputs = map(decode, inputs, repeat(()))
+            self._inputs = chain(inputs, self._end())
+        return True
+
+    def _begin_batch(self, first: int, entries: list[Any]) -> None:
+        self._first, self._length = first, len(entries)
+        self._walk = iter(entries)
+        self._ended = False
+
+    def _end(self) -> Iterator[Any]:
+        self._ended = True
+        yield from ()
+
+    def _begins(self, first: int) -> Iterator[Any]:
+        """Yield something true for each input, and write which one it is into shared memory.
+
+        C code does so: a line of Python for each input would cost more than all the rest.
+        """
+        numbers = count(acknowledged_word(self._pass, first + 1))
+        writes = map(setitem, repeat(self.begun), repeat(0), numbers)
+        # The time first: who reads the number of an input must not find the time of an earlier one.
+        if self._timed:
+            return zip(self._times(), writes)  # noqa: B905  neither ends
+        return zip(writes)
+
+    def _times(self) -> Iterator[Any]:
+        times = starmap(time.monotonic_ns, repeat(()))
+        return zip(map(setitem, repeat(self.begun), repeat(1), times))
+
+
+def _restore(function: Any, setup: Any, flat: bool, timed: bool, one_by_one: bool) -> Mapper:  # noqa: FBT001
+    return Mapper(function, setup, flat=flat, timed=timed, one_by_one=one_by_one)

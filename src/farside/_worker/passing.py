@@ -1,0 +1,189 @@
+"""Makes items once more that the loop has had, and drops them."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import count as count_up
+from itertools import islice
+from time import monotonic
+
+from .._protocol.progress import Skipped
+from ..errors import ReplayDivergedError
+from . import forward
+from .iterables import resumable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+_CURE = (
+    "a pass must be the same each time: draw random numbers from the seed and the epoch that "
+    "get_worker_info() tells, and read nothing that changes; or pass verify_replay=False"
+)
+_OR_ITS_STATE = "; what load_state_dict() loaded may be to blame too"
+
+_SHOWN = 100
+"""Characters of an item that are shown."""
+
+TELL_SECONDS = 0.05
+"""How often the parent is told how far it is: a `timeout` counts from then on."""
+
+SAY_SECONDS = (2.0, 10.0)
+"""When the loggers are told first, and how often then."""
+
+_CHUNK_SECONDS = 0.01
+
+
+class LeftError(Exception):
+    """A command waits, so the pass is over."""
+
+
+class Skips:
+    """Counts the items of a pass that are made again, and tells of it now and then.
+
+    Args:
+        tell: sends how far it is.
+        say: sends a line for the loggers.
+        is_left: tells whether a command has ended the pass.
+    """
+
+    def __init__(
+        self,
+        tell: Callable[[Skipped], object],
+        say: Callable[[str], object],
+        is_left: Callable[[], bool],
+    ) -> None:
+        self._tell = tell
+        self._say = say
+        self._is_left = is_left
+        self.begin()
+
+    def begin(self) -> None:
+        """Take in that a pass begins."""
+        self._total = self._done = 0
+        self._seconds = 0.0
+        self._told, self._said = 0.0, SAY_SECONDS[0]
+
+    def expect(self, count: int) -> None:
+        """Take in how many more there are to skip."""
+        self._total += count
+
+    def drop(self, source: Iterator[Any], count: int) -> int:
+        """Drop some items; tell how many there were.
+
+        Raises:
+            LeftError: a command waits.
+            BaseException: whatever making them raises.
+        """
+        dropped, chunk = 0, 1
+        while dropped < count:
+            began = monotonic()
+            wanted = min(chunk, count - dropped)
+            found = _drop(source, wanted)
+            dropped += found
+            seconds = monotonic() - began
+            self._advance(found, seconds)
+            if found < wanted:
+                break
+            chunk = chunk * 2 if seconds < _CHUNK_SECONDS else max(1, chunk // 2)
+        return dropped
+
+    def _advance(self, count: int, seconds: float) -> None:
+        self._done += count
+        self._seconds += seconds
+        over = self._done == self._total
+        if not over and self._seconds - self._told < TELL_SECONDS:
+            return
+        self._told = self._seconds
+        self._tell(Skipped(self._done, self._total, self._seconds))
+        if self._seconds >= self._said or (over and self._said > SAY_SECONDS[0]):
+            self._said = self._seconds + SAY_SECONDS[1]
+            self._say(self._line())
+        if self._is_left():
+            raise LeftError
+
+    def _line(self) -> str:
+        rate, left = self._done / self._seconds, self._total - self._done
+        return (
+            f"skipped {self._done} of {self._total} items that came before, in "
+            f"{self._seconds:.0f} s ({rate:.0f} items/s); {left} left"
+            + (f", about {left / rate:.0f} s" if left and rate else "")
+        )
+
+
+def pass_over(
+    iterator: Iterator[Any],
+    count: int,
+    anchors: Iterable[tuple[int, bytes]],
+    skips: Skips,
+    *,
+    begun: int = 0,
+    shard: int | None = None,
+) -> None:
+    """Take items out of an iterator up to a number, and compare some with what they were.
+
+    What user code logs meanwhile was logged before, and is dropped.
+
+    Args:
+        iterator: makes them.
+        count: up to how many of the shard.
+        anchors: of some of them the index and the digest, in the order of the indices.
+        skips: counts them.
+        begun: how many there are before the first that it makes.
+        shard: of which shard they are, if of any.
+
+    Raises:
+        ReplayDivergedError: it has fewer, or other ones.
+        LeftError: a command waits.
+        BaseException: whatever making them raises.
+    """
+    of = "the iterable" if shard is None else f"shard {shard}"
+    cure = _CURE + (_OR_ITS_STATE if begun else "")
+    source, passed = resumable(iterator), begun
+    forward.mute(on=True)
+    try:
+        for index, digest in anchors:
+            if index < begun:
+                continue
+            passed += skips.drop(source, index - passed)
+            for item in islice(source, 1 if passed == index else 0):
+                _compare(item, digest, f"the item of index {index} of {of}", cure)
+                passed += 1
+                skips.drop(iter((item,)), 1)
+        passed += skips.drop(source, count - passed)
+    finally:
+        forward.mute(on=False)
+    if passed < count:
+        raise ReplayDivergedError(
+            f"{of} ended after {passed} items, where {count} were read before; {cure}"
+        )
+
+
+def refuse_one_shot() -> None:
+    """Say that a one-shot iterator cannot make again what earlier passes took.
+
+    Raises:
+        ReplayDivergedError: always.
+    """
+    raise ReplayDivergedError(
+        "the iterable cannot go on in a later pass, since fn returned a one-shot iterator; return "
+        "something that can be iterated again and again, such as an object whose __iter__ "
+        "makes a new iterator"
+    )
+
+
+def _drop(source: Iterator[Any], count: int) -> int:
+    numbers = count_up()
+    deque(zip(islice(source, count), numbers, strict=False), maxlen=0)  # in C alone
+    return next(numbers)
+
+
+def _compare(item: Any, digest: bytes, what: str, cure: str) -> None:
+    from .._payload.anchors import of_item  # only who goes on where another was
+    from .._payload.encoder import Encoder
+
+    if digest not in of_item(item, Encoder(None)):
+        text = repr(item)
+        shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+        raise ReplayDivergedError(f"{what} is another one than before: {shown} now; {cure}")

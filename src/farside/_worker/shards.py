@@ -1,0 +1,231 @@
+"""Runs shards: in slots, one item of each in turn, or one shard after the other."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import chain, repeat, takewhile
+from operator import length_hint
+
+from .._payload.items import Mark
+from .._protocol.order import Place, Sharding, Turns, shard_seed
+from . import snapshots
+from .iterables import check_iterable, close_generators, loopable, may_begin_again, resumable
+from .passing import pass_over
+from .tasks import Tasks
+from .torch_info import tell_torch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
+
+    from .._payload.worker_info import Task
+
+_ROUNDS = 64
+"""How many rounds over all slots are made at a time. One needs no Python code for each item."""
+
+_MANY = 1 << 62
+
+_NO_MORE: Iterator[Any] = iter(())
+
+
+class ShardReader(Tasks):
+    """Reads shards of a sequence, as the parent says which.
+
+    It is pickled as a function that takes nothing, and called in the worker.
+
+    Args:
+        fn: makes the iterable of a shard.
+        setup: makes what `fn` is given first, or None.
+        shards: what `fn` is given, for each shard; None: its number.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        setup: Callable[[], Any] | None,
+        shards: Sequence[Any] | None,
+    ) -> None:
+        self._given = fn, setup, shards
+
+    def named(self) -> list[tuple[str, Any]]:
+        fn, setup, shards = self._given
+        numbered = [(f"shards[{index}]", each) for index, each in enumerate(shards or ())]
+        return [("fn", fn), ("setup", setup), *numbered]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._given
+
+    def __call__(self) -> ShardReader:
+        """Make in the worker what lasts from pass to pass."""
+        fn, setup, self._shards = self._given
+        self._sharding = Sharding(0)
+        if setup is not None:
+            self.made = setup()
+            self._fn: Callable[[Any], Any] = lambda shard: fn(self.made, shard)
+        else:
+            self._fn = fn
+        self._open: dict[int, Iterator[Any]] = {}  # by slot
+        self._read: dict[int, int] = {}  # how many items of a shard to pass over
+        self._waiting: deque[int] = deque()  # shards, where the parent deals them out
+        self._anchors: dict[int, tuple[int, bytes]] = {}
+        self._kept: dict[int, tuple[int, bytes]] = {}  # states to load: of shards, at items
+        self._holders: dict[int, Any] = {}  # what has a state, by slot
+        self._latest = -1  # the slot that was asked last for it
+        # What is gone through to make items, how many steps it has, and the shards of the steps.
+        self._walk: tuple[Any, int, tuple[int, ...]] = ((), 0, (0,))
+        # Whose turn it was when that began; or how many items of the one shard were made.
+        self._turns: Turns | int = 0
+        self._epoch = self._seed = 0
+        return self
+
+    def begin(self, plan: Any, epoch: int, seed: int) -> Iterator[Any]:
+        place, slots, dealt, sharding, anchors, kept = plan
+        self._anchors = {shard: (index, digest) for shard, index, digest in anchors}
+        self._kept = {shard: (index, state) for shard, index, state in kept}
+        self._holders = {}
+        self._sharding = Sharding(*sharding)
+        self._epoch, self._seed = epoch, seed
+        self._waiting.clear()
+        self.hungry = False
+        if dealt is not None:
+            self.add(dealt)
+            return self.go_on()
+        place = Place(*place)
+        self._read = dict(place.begun)
+        turns = Turns.begin(self._sharding, epoch, place).part(range(*slots))
+        for slot in turns.live if self._read else ():
+            self._expect(turns.chains[slot])
+        return chain.from_iterable(self._in_turn(turns))
+
+    def add(self, tasks: Any) -> None:
+        self.hungry = False
+        for shard, read in tasks:
+            self._waiting.append(shard)
+            self._read[shard] = read
+            self._expect([shard])
+
+    def _expect(self, shards: Sequence[int]) -> None:
+        """Take in which shards are to be read: what was read of them before is to be skipped."""
+        for shard in shards:
+            if shard in self._read:
+                self.skips.expect(self._read[shard] - self._kept.get(shard, (0, b""))[0])
+
+    def go_on(self) -> Iterator[Any]:
+        """Return what yields the items of the shards that were dealt."""
+        return chain.from_iterable(self._one_by_one())
+
+    def leave(self) -> None:
+        opened, self._open, self._holders = self._open, {}, {}
+        close_generators(opened.values())
+        self._waiting.clear()
+
+    def to_snapshot(self) -> tuple[int, int, Any] | None:
+        holders = self._holders
+        if not holders:
+            return None
+        later = [slot for slot in holders if slot > self._latest]
+        self._latest = slot = min(later or holders)
+        walk, total, shards = self._walk
+        made, turns = total - length_hint(walk), self._turns
+        if isinstance(turns, int):
+            return shards[0], turns + made, holders[slot]
+        shard = turns.shard_of(slot)
+        return shard, turns.advance(made).read_of(shard), holders[slot]
+
+    def where(self) -> Task:
+        walk, total, shards = self._walk
+        shard = shards[(total - length_hint(walk) - 1) % len(shards)]
+        count = self._sharding.total
+        return shard, count, shard_seed(self._seed, self._epoch, shard), self._epoch
+
+    def _in_turn(self, turns: Turns) -> Iterator[Any]:
+        """Yield what yields the next items: for many at a time, so that C code calls ``next()``."""
+        while not turns.over:
+            rotation = turns.rotation
+            slot = rotation[0]
+            if slot not in self._open:
+                self._start(slot, turns.shard)
+            self._turns = turns
+            if len(rotation) == 1:
+                yield self._alone(slot, turns.shard)
+                if slot in self._holders:
+                    turns = turns.advance(self._walked())
+            else:
+                run = tuple(takewhile(self._open.__contains__, rotation))
+                steps = [self._open[each] for each in run]
+                if len(run) == len(rotation):
+                    steps *= _ROUNDS
+                steps.append(_NO_MORE)
+                walk = iter(steps)
+                self._walk = walk, len(steps), tuple(map(turns.shard_of, run))
+                yield map(next, walk)
+                made = self._walked()
+                turns = turns.advance(made)
+                if made == len(steps) - 1:
+                    continue
+                slot = turns.slot
+            self._close(slot, turns.shard)
+            self._turns = turns
+            yield (Mark(),)
+            turns = turns.end()
+
+    def _one_by_one(self) -> Iterator[Any]:
+        while self._waiting:
+            shard = self._waiting.popleft()
+            self._turns = self._read.get(shard, 0)
+            self._start(0, shard)
+            yield self._alone(0, shard)
+            self._close(0, shard)
+            yield (Mark(),)
+        self.hungry = True
+
+    def _alone(self, slot: int, shard: int) -> Iterator[Any]:
+        """Return what yields the items of a shard; they are counted if it has a state."""
+        if slot not in self._holders:
+            self._walk = (), 0, (shard,)
+            return _again(self._open[slot])
+        walk = repeat(self._open[slot], _MANY)
+        self._walk = walk, _MANY, (shard,)
+        return map(next, walk)
+
+    def _walked(self) -> int:
+        """Return how many items were made, where a shard has ended."""
+        walk, total, _ = self._walk
+        return total - length_hint(walk) - 1
+
+    def _close(self, slot: int, shard: int) -> None:
+        """Take in that a shard has ended."""
+        self._walk = (), 0, (shard,)
+        self._holders.pop(slot, None)
+        del self._open[slot]
+
+    def _start(self, slot: int, shard: int) -> None:
+        """Begin to read a shard."""
+        self._walk = (), 0, (shard,)
+        self.stage = "shard"
+        tell_torch(self.where)
+        given = shard if self._shards is None else self._shards[shard]
+        made = check_iterable(self._fn(given))
+        tell_torch(self.where)  # again: fn may have imported it
+        read, (index, state) = self._read.pop(shard, 0), self._kept.pop(shard, (0, None))
+        if state is not None:
+            self.stage = "load_state_dict"
+        iterator, holder, loaded = snapshots.begin(made, state)
+        self.stage = "shard"
+        if read:
+            if not loaded and index:
+                self.skips.expect(index)  # what had a state has none now
+            anchor = self._anchors.get(shard)
+            anchors = () if anchor is None else (anchor,)
+            begun = index if loaded else 0
+            pass_over(iterator, read, anchors, self.skips, begun=begun, shard=shard)
+        self._open[slot] = iterator
+        if holder is not None:
+            self._holders[slot] = holder
+        self.stage = "next"
+
+
+def _again(iterator: Iterator[Any]) -> Iterator[Any]:
+    """Return what a ``for`` loop takes, which calls ``iter()``: that must not begin anew."""
+    return resumable(iterator) if may_begin_again(type(iterator)) else loopable(iterator)

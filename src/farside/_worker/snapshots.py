@@ -1,0 +1,123 @@
+"""Takes the states of what the user iterates on now and then, and loads them.
+
+Which objects have one is torch's convention: those with ``state_dict`` and ``load_state_dict``.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from .._protocol.progress import Snapshot
+from ..errors import LinkClosedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+SECONDS = 0.05
+"""Between two snapshots, at least."""
+
+_TIMES = 100
+"""So many times longer than a snapshot takes, none is taken: that is one per cent."""
+
+
+def has_state(thing: object) -> bool:
+    """Tell whether something can tell where it is, and go on there."""
+    kind = type(thing)
+    return hasattr(kind, "state_dict") and hasattr(kind, "load_state_dict")
+
+
+def begin(made: Any, state: bytes | None) -> tuple[Iterator[Any], Any, bool]:
+    """Begin to iterate on what was made for that alone.
+
+    Args:
+        made: the iterable. If it has no state itself, its iterator may have one.
+        state: what to load, as `user_states` writes it, or None.
+
+    Returns:
+        The iterator; what has its state, or None; and whether the state was loaded.
+
+    Raises:
+        BaseException: whatever user code raises.
+    """
+    if has_state(made):
+        if state is not None:
+            load(made, state)
+        return iter(made), made, state is not None
+    iterator = iter(made)
+    if not has_state(iterator):
+        return iterator, None, False
+    if state is not None:
+        load(iterator, state)
+    return iterator, iterator, state is not None
+
+
+def load(holder: Any, state: bytes) -> None:
+    """Let something go on where it was.
+
+    Raises:
+        BaseException: whatever user code raises.
+    """
+    from .._payload.user_states import thaw  # only who goes on where another was
+
+    holder.load_state_dict(thaw(state))
+
+
+class Snapshots:
+    """Takes snapshots, so rarely that it costs little.
+
+    Args:
+        tell: sends one.
+        say: sends a line for the loggers.
+
+    Attributes:
+        due: when to take the next one, in seconds of `monotonic`.
+    """
+
+    def __init__(self, tell: Callable[[Snapshot], object], say: Callable[..., object]) -> None:
+        self._tell = tell
+        self._say = say
+        self._fails = False
+        self.due = 0.0
+
+    def begin(self) -> None:
+        """Take in that a pass begins."""
+        self.due = monotonic() + SECONDS
+
+    def take(self, found: tuple[int, int, Any] | None) -> None:
+        """Take one, if there is anything that has a state.
+
+        Args:
+            found: a shard, how many of its items were made, and what has its state.
+        """
+        if found is None or self._fails:
+            self.due = monotonic() + SECONDS
+            return
+        from .._payload import user_states  # only where something has a state
+
+        began, (shard, index, holder) = monotonic(), found
+        try:
+            state = holder.state_dict()
+            if state is not None:
+                self._tell(Snapshot(shard, index, user_states.freeze(state)))
+        except LinkClosedError:
+            raise
+        except Exception as error:  # user code: nothing is lost but time, after a restart
+            self._fails = True
+            self._give_up(holder, error)
+        now = monotonic()
+        self.due = now + max(SECONDS, _TIMES * (now - began))
+
+    def _give_up(self, holder: Any, error: Exception) -> None:
+        from .._payload.one_line import one_line
+        from .._payload.user_states import MOST_BYTES, StateTooLargeError
+
+        why = f"has failed ({one_line(error)})"
+        if isinstance(error, StateTooLargeError):
+            why = f"returned more than {MOST_BYTES} bytes"
+        self._say(
+            f"{type(holder).__name__}.state_dict() {why}, so it is not called any more; a worker "
+            "that goes on where another was makes the items before again",
+            warning=True,
+        )

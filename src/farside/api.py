@@ -1,0 +1,343 @@
+"""The entry points.
+
+Their options are in `farside.options`, with a text for each.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from ._parent.iterable import RemoteIterable, SubinterpreterIterable, SubprocessIterable
+from ._parent.mapping import map_inputs
+from ._parent.options import check
+from ._parent.several import iterate_shards
+from ._parent.signatures import complete, takes
+from .options import SeveralOptions, SubinterpreterOptions, SubprocessOptions, WorkerOptions
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+
+    from typing_extensions import Unpack, overload
+
+T = TypeVar("T")
+
+
+@takes(SubprocessOptions)
+def iterate_in_subprocess(
+    fn: Callable[[], Iterable[T]], **options: Unpack[SubprocessOptions]
+) -> SubprocessIterable[T]:
+    """Run an iterable in a subprocess.
+
+    Args:
+        fn: makes the iterable. It is called once, in the worker, after the initializers. Each pass
+            calls ``iter()`` on what it returned. ``fn`` and the other functions may hold what
+            ``multiprocessing.Process(args=...)`` carries: queues, locks, pipes and so on.
+        options: see `iterate_in_worker`. This function does not take ``backend`` and ``fallback``.
+
+    Returns:
+        An iterable that can be iterated again and again. Its worker is ready.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong.
+        NotPicklableError: ``fn`` or an initializer cannot be sent to the worker.
+        WorkerInitializationError: an initializer or ``fn`` failed (also of the original type).
+        WorkerDiedError: the worker ended while it was being initialized.
+        WorkerTimeoutError: its initialization took too long.
+        BackendUnavailableError: no such process can be started here.
+
+    Example:
+        >>> from functools import partial
+        >>> from farside import iterate_in_subprocess
+        >>> with iterate_in_subprocess(partial(range, 3)) as numbers:
+        ...     sum(numbers)
+        3
+    """
+    return SubprocessIterable(
+        check(fn, backend="subprocess", **complete(iterate_in_subprocess, options))
+    )
+
+
+@takes(SubinterpreterOptions)
+def iterate_in_subinterpreter(
+    fn: Callable[[], Iterable[T]], **options: Unpack[SubinterpreterOptions]
+) -> SubinterpreterIterable[T]:
+    """Run an iterable in a PEP 734 subinterpreter of this process.
+
+    It has a GIL of its own. It cannot be killed, and a crash in it ends the whole process.
+
+    Args:
+        fn: makes the iterable. It is called once, in the worker.
+        options: see `iterate_in_worker`. This function does not take ``backend``, ``mp_context``,
+            ``daemon`` and ``env``.
+
+    Returns:
+        An iterable that can be iterated again and again. Its worker is ready.
+
+    Raises:
+        BackendUnavailableError: a subinterpreter cannot be used, and ``fallback`` is None.
+        FarsideError: the start failed otherwise; see `iterate_in_subprocess`.
+        TypeError, ValueError: an argument is wrong.
+
+    Example:
+        >>> import warnings
+        >>> from functools import partial
+        >>> from farside import BackendFallbackWarning, iterate_in_subinterpreter
+        >>> warnings.simplefilter("ignore", BackendFallbackWarning)  # on Python before 3.13
+        >>> with iterate_in_subinterpreter(partial(range, 3)) as numbers:
+        ...     sum(numbers)
+        3
+    """
+    return SubinterpreterIterable(
+        check(fn, backend="subinterpreter", **complete(iterate_in_subinterpreter, options))
+    )
+
+
+@takes(WorkerOptions)
+def iterate_in_worker(
+    fn: Callable[[], Iterable[T]], **options: Unpack[WorkerOptions]
+) -> RemoteIterable[T]:
+    """Run an iterable in the best kind of worker that can be used here.
+
+    Args:
+        fn: makes the iterable. It is called once, in the worker.
+        options: those below. All are optional. `farside.options` has the whole text for each.
+
+    What is read:
+        initializer: a function, or several, to call in the worker before ``fn``. Default: None.
+        finalizer: a function, or several, to call in the worker before it ends. Default: None.
+        seed: a number for ``fn``. Default: None, a random one.
+
+    How far ahead:
+        buffer_size: how many finished items may wait; -1 for no limit. Default: None, as many as
+            ``buffer_bytes`` allows.
+        buffer_bytes: how many bytes may wait. Default: 1 MiB.
+        arena_bytes: size of the shared memory for large contents. Default: 1 GiB.
+
+    Where it runs:
+        backend: ``"auto"``, ``"subprocess"``, ``"subinterpreter"``, ``"inline"`` or ``"ray"``.
+            Default is ``"auto"``.
+        backend_options: what ``"ray"`` is told beside: see `BackendOptions`. Default: None.
+        fallback: ``"subprocess"`` or None, for where a subinterpreter cannot be used. Default:
+            ``"subprocess"``.
+        mp_context: ``"forkserver"``, ``"spawn"``, ``"fork"`` or a context. Default: None,
+            ``"forkserver"`` where it exists.
+        daemon: whether the process is a daemonic one. Default: False.
+        env: environment variables for the process. Default: None.
+        name: what to call the worker. Default: None, a number.
+        worker_index: which one of several workers it is. Default: 0.
+        worker_count: how many workers there are. Default: 1.
+        wait: whether to wait until the worker is ready. Default: True.
+
+    When it fails:
+        timeout: seconds to wait for an item or a result. Default: None, no limit.
+        init_timeout: seconds for the start. Default: None, as ``timeout``.
+        shutdown_timeout: seconds for ``close()``. Default: 4.
+        forward_logs: whether log records and warnings go to the parent. Default: True.
+        max_restarts: how many times, in a pass, a worker that died is started again. Default: 0.
+        verify_replay: whether items that are made once more are compared. Default: True.
+
+    Returns:
+        An iterable that can be iterated again and again. Its worker is ready.
+
+    Raises:
+        FarsideError: the start failed; see `iterate_in_subprocess`.
+        TypeError, ValueError: an argument is wrong.
+
+    Example:
+        >>> from functools import partial
+        >>> from farside import iterate_in_worker
+        >>> with iterate_in_worker(partial(range, 3)) as numbers:
+        ...     sum(numbers)
+        3
+    """
+    return RemoteIterable(check(fn, **complete(iterate_in_worker, options)))
+
+
+@takes(SeveralOptions)
+def iterate_in_workers(
+    fn: Callable[..., Iterable[T]],
+    shards: Sequence[Any] | int,
+    num_workers: int,
+    *,
+    setup: Callable[[], Any] | None = None,
+    in_order: bool = True,
+    cycle_length: int | None = None,
+    shuffle_shards: bool = False,
+    rank: int = 0,
+    world_size: int = 1,
+    max_restarts: int = 0,
+    verify_replay: bool = True,
+    **options: Unpack[SeveralOptions],
+) -> RemoteIterable[T]:
+    """Read the shards of a sequence in several workers.
+
+    The sequence does not depend on the number of workers, on how fast they are, on the backend, or
+    on whether one dies. ``cycle_length`` shards are open at a time, in as many slots. The loop gets
+    one item of each slot in turn. Slot i reads the shards i, i + cycle_length, and so on, one after
+    the other; a slot whose shards have ended loses its turn.
+
+    Args:
+        fn: ``fn(shard)`` makes the iterable of a shard. It is called in a worker, for each shard in
+            each pass. `get_worker_info` tells it ``shard``, ``shard_seed`` and ``epoch``.
+        shards: a sequence of anything that can be pickled, such as paths; or a number n, for the
+            shards 0 to n - 1. They are sent once, when the workers start.
+        num_workers: how many workers there are. 0 runs all in the calling thread, as
+            ``backend="inline"`` does.
+        setup: makes what lasts from pass to pass, such as a model or a connection: once in each
+            worker, after the initializers. ``fn`` is then called as ``fn(made, shard)``, and
+            `RemoteIterable.call` reaches what was made. Default: None.
+        in_order: whether the items come in the order above. False gives items as they come: each
+            shard's in order, and any worker reads the next shard. Default: True.
+        cycle_length: how many shards are open at a time. Default: 16, or as many as there are.
+        shuffle_shards: whether each pass reads the shards in another order, which ``seed`` and the
+            epoch decide. Default: False.
+        rank: which process of a job this is, from 0. It reads each ``world_size``-th shard, from
+            the one of this number on. Default: 0.
+        world_size: how many processes the job has. Default: 1.
+        max_restarts: how many times, in a pass, a worker that has died or run out of time is
+            started again. It goes on after the last item that has arrived, so ``fn(shard)`` must
+            yield the same items each time. Default: 0.
+        verify_replay: whether a pass that is made once more, after a restart or a resume, is
+            compared with what it was: the digests of a sample of items. What differs raises
+            `ReplayDivergedError`. Default: True.
+        options: see `iterate_in_worker`. ``buffer_size`` and ``buffer_bytes`` are for each worker;
+            ``env`` may be a function of a worker's number; ``name`` gets that number added.
+
+    Returns:
+        An iterable that can be iterated again and again. It has no length. Its workers are ready.
+
+    Raises:
+        Exception: see `iterate_in_worker`. What a shard raises is raised in its turn.
+
+    Example:
+        >>> from farside import iterate_in_workers
+        >>> with iterate_in_workers(range, [3, 1, 2], num_workers=2) as numbers:
+        ...     list(numbers)
+        [0, 0, 0, 1, 1, 2]
+    """
+    return iterate_shards(
+        fn,
+        shards,
+        num_workers,
+        setup=setup,
+        in_order=in_order,
+        cycle_length=cycle_length,
+        shuffle_shards=shuffle_shards,
+        rank=rank,
+        world_size=world_size,
+        max_restarts=max_restarts,
+        verify_replay=verify_replay,
+        options=complete(iterate_in_workers, options),
+    )
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def map_in_workers(
+        function: Callable[..., Iterable[T]],
+        items: Iterable[Any] | AsyncIterable[Any],
+        num_workers: int,
+        *,
+        setup: Callable[[], Any] | None = None,
+        flat: Literal[True],
+        in_order: bool = True,
+        task_timeout: float | None = None,
+        retries: int = 0,
+        on_error: Literal["raise", "return", "skip"] = "raise",
+        **options: Unpack[SeveralOptions],
+    ) -> RemoteIterable[T]: ...
+
+    @overload
+    def map_in_workers(
+        function: Callable[..., T],
+        items: Iterable[Any] | AsyncIterable[Any],
+        num_workers: int,
+        *,
+        setup: Callable[[], Any] | None = None,
+        flat: Literal[False] = False,
+        in_order: bool = True,
+        task_timeout: float | None = None,
+        retries: int = 0,
+        on_error: Literal["raise", "return", "skip"] = "raise",
+        **options: Unpack[SeveralOptions],
+    ) -> RemoteIterable[T]: ...
+
+
+@takes(SeveralOptions)
+def map_in_workers(
+    function: Callable[..., Any],
+    items: Iterable[Any] | AsyncIterable[Any],
+    num_workers: int,
+    *,
+    setup: Callable[[], Any] | None = None,
+    flat: bool = False,
+    in_order: bool = True,
+    task_timeout: float | None = None,
+    retries: int = 0,
+    on_error: Literal["raise", "return", "skip"] = "raise",
+    **options: Unpack[SeveralOptions],
+) -> RemoteIterable[Any]:
+    """Call a function with each of some inputs, in several workers, and loop over the results.
+
+    ``items`` is iterated in the thread of the loop, as results are taken: each pass iterates it
+    anew. What it raises is raised in its turn. Inputs and results are sent as they are when they
+    are taken, or returned.
+
+    Args:
+        function: ``function(item)`` is called in a worker. `get_worker_info` tells it the index of
+            the input, as ``shard``, and a seed for it, ``shard_seed``.
+        items: any iterable; for ``async for`` loops an async iterable too. Its elements must be
+            picklable.
+        num_workers: how many workers there are. 0 runs all in the calling thread, as
+            ``backend="inline"`` does.
+        setup: makes what lasts, such as a model: once in each worker, after the initializers.
+            ``function`` is then called as ``function(made, item)``. Default: None.
+        flat: whether ``function`` returns an iterable, whose elements are the results. Default:
+            False.
+        in_order: whether the results come in the order of the inputs. False gives them as they
+            come. Default: True.
+        task_timeout: how many seconds one input may take; with ``flat``, up to its next result. The
+            worker is then ended, and another one goes on. Default: None, no limit.
+        retries: how many times an input is tried again that has cost a worker: it died, or ran out
+            of time. An exception is not tried again. Default: 0.
+        on_error: what becomes of an input that fails, has cost its workers, or cannot be pickled.
+            ``"raise"`` raises the exception in its turn and ends the pass; the workers stay for the
+            next. ``"return"`` gives the exception as the result. ``"skip"`` leaves the result out.
+            The exception's ``input_index`` is the index of the input. Default: ``"raise"``.
+        options: see `iterate_in_worker`. With ``buffer_size``, never more than ``num_workers +
+            buffer_size`` inputs are taken that have no result yet; without, each worker may have
+            ``buffer_bytes`` of inputs, and as much of results. ``env`` may be a function of a
+            worker's number; ``name`` gets that number added.
+
+    Returns:
+        An iterable that can be iterated again and again. ``len()`` is that of ``items``, except
+        with ``flat`` or ``on_error="skip"``. Its workers are ready.
+
+        When a worker dies, the input that ran is what it costs. Others that the worker had are
+        given to the worker that takes its place, so an input may run again whose result was lost.
+
+        `RemoteIterable.load_state_dict` iterates ``items`` from the beginning, and drops the inputs
+        whose results the loop was given before. So a one-shot iterator must be a new one.
+
+    Raises:
+        Exception: see `iterate_in_worker`.
+
+    Example:
+        >>> from farside import map_in_workers
+        >>> with map_in_workers(abs, [3, -1, -2], num_workers=2) as results:
+        ...     list(results)
+        [3, 1, 2]
+    """
+    return map_inputs(
+        function,
+        items,
+        num_workers,
+        setup=setup,
+        flat=flat,
+        in_order=in_order,
+        task_timeout=task_timeout,
+        retries=retries,
+        on_error=on_error,
+        options=complete(map_in_workers, options),
+    )

@@ -1,0 +1,296 @@
+"""The options of the entry points, in four groups.
+
+What is read: `ReadOptions`. How far ahead: `AheadOptions`. Where it runs: `BackendOptions`,
+`FallbackOptions`, `ProcessOptions`, `PlaceOptions`, `IdentityOptions`. When it fails:
+`FailureOptions`, `RestartOptions`.
+
+A function of yours that passes options on can declare them:
+
+    def read(path: str, **options: Unpack[WorkerOptions]) -> RemoteIterable[str]:
+        return iterate_in_worker(partial(open, path), **options)
+
+``Unpack`` is in ``typing`` from Python 3.11 on, and in ``typing_extensions``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from multiprocessing.context import BaseContext
+
+__all__ = [
+    "AheadOptions",
+    "BackendOptions",
+    "EnvironmentOptions",
+    "EnvironmentsOptions",
+    "FailureOptions",
+    "FallbackOptions",
+    "IdentityOptions",
+    "PlaceOptions",
+    "ProcessOptions",
+    "ReadOptions",
+    "RestartOptions",
+    "SeveralOptions",
+    "StartMethod",
+    "SubinterpreterOptions",
+    "SubprocessOptions",
+    "WorkerOptions",
+]
+
+StartMethod = Literal["forkserver", "spawn", "fork"]
+"""How a process is started: a name that multiprocessing has for it."""
+
+
+class ReadOptions(TypedDict, total=False):
+    """What is read."""
+
+    initializer: Callable[[], object] | Sequence[Callable[[], object]] | None
+    """A function, or several, to call in the worker before ``fn``. Default: None.
+
+    They run in the given order. This is the place to import large libraries, to set up logging, or
+    to set the number of threads.
+    """
+
+    finalizer: Callable[[], object] | Sequence[Callable[[], object]] | None
+    """A function, or several, to call in the worker before it ends. Default: None.
+
+    They run after the last pass, and after a failure. Each runs even when an earlier one raised,
+    which gives a `FinalizerFailedWarning`. They have half of ``shutdown_timeout``. They have less
+    than a second when nobody waits for the worker: the iterable was dropped, or the parent is gone.
+    A worker that is killed runs none.
+    """
+
+    seed: int | None
+    """A number from 0 to 2**64 - 1 that ``fn`` finds in `get_worker_info`. Default: None.
+
+    None draws a random one.
+    """
+
+
+class IdentityOptions(TypedDict, total=False):
+    """Which one of several workers it is."""
+
+    worker_index: int
+    """Which one of several workers this is, for `get_worker_info`. Default: 0."""
+
+    worker_count: int
+    """How many workers there are, for `get_worker_info`. Default: 1."""
+
+
+class AheadOptions(TypedDict, total=False):
+    """How far ahead."""
+
+    buffer_size: int | None
+    """How many finished items may wait for the parent. Default: None.
+
+    The worker makes one more while these wait. None holds at least 3 items, and more while they
+    take less than ``buffer_bytes``. -1 sets no limit: all that the parent does not take stays in
+    memory.
+    """
+
+    buffer_bytes: int
+    """How many bytes may wait when ``buffer_size`` is None. Default: 1048576, which is 1 MiB.
+
+    For ``backend="ray"`` the default is 16 MiB.
+    """
+
+    arena_bytes: int
+    """Size in bytes of the shared memory for large contents. Default: 1073741824, which is 1 GiB.
+
+    The memory is anonymous, and is taken only as it is used. Contents that find no room in it go
+    through the pipe. 0 sends everything through the pipe.
+    """
+
+
+class PlaceOptions(TypedDict, total=False):
+    """Where it runs."""
+
+    name: str | None
+    """The worker's name in messages, in `get_worker_info`, and as a process or thread.
+
+    Default: None, which numbers the workers.
+    """
+
+    wait: bool
+    """Whether to wait until the worker is ready. Default: True.
+
+    False returns at once. An error of the start is then raised at the first use, or by
+    `RemoteIterable.wait_ready`. ``async with`` waits without blocking the event loop.
+    """
+
+
+class BackendOptions(TypedDict, total=False):
+    """Where it runs: the kind of worker."""
+
+    # With `str`, for names that were registered; the others are there for completion.
+    backend: Literal["auto", "subprocess", "subinterpreter", "inline", "ray"] | str  # noqa: PYI051
+    """The kind of worker. Default: ``"auto"``.
+
+    ``"auto"`` is a subinterpreter from Python 3.14 on, and a subprocess on older Pythons.
+    ``"inline"`` runs ``fn`` in the calling thread, for debugging. ``"ray"`` runs it on a Ray
+    cluster. `register_backend` adds names. `RemoteIterable.backend` and
+    `RemoteIterable.backend_reason` say what was taken, and why.
+    """
+
+    backend_options: Mapping[str, Any] | None
+    """What the backend is told beside. Default: None.
+
+    ``"ray"`` takes ``num_cpus`` (default: 1), ``num_gpus``, ``memory``, ``resources``,
+    ``accelerator_type``, ``label_selector``, ``scheduling_strategy`` and ``runtime_env``, as Ray
+    has them for actors. Where Ray is not connected, it takes ``address`` and ``namespace``, as
+    ``ray.init`` has them. The other backends take nothing.
+    """
+
+
+class FallbackOptions(TypedDict, total=False):
+    """Where it runs: instead of a subinterpreter."""
+
+    fallback: Literal["subprocess"] | None
+    """What to use where a subinterpreter cannot be used. Default: ``"subprocess"``.
+
+    There is none on old Pythons, and some extension modules refuse to load in one. If that shows
+    before the first item was taken, a subprocess takes over. None raises
+    `BackendUnavailableError` instead.
+    """
+
+
+class ProcessOptions(TypedDict, total=False):
+    """Where it runs: a process."""
+
+    # Not as `StartMethod`: editors would show that name, and not what it stands for.
+    mp_context: Literal["forkserver", "spawn", "fork"] | BaseContext | None
+    """The start method, as a name or as a context of multiprocessing. Default: None.
+
+    None takes ``"forkserver"`` where it exists, else ``"spawn"``. A subinterpreter does not use it.
+    """
+
+    daemon: bool
+    """Whether the process is a daemonic one, as multiprocessing has them. Default: False."""
+
+
+class EnvironmentOptions(TypedDict, total=False):
+    """Where it runs: the environment of a process."""
+
+    env: Mapping[str, str] | None
+    """Environment variables for the worker, beside those of this process. Default: None.
+
+    They are set before any of your modules is imported, and so the process is spawned unless
+    ``mp_context`` says otherwise. They come too late for what Python itself reads as it starts.
+    ``backend="auto"`` takes a subprocess when there are any.
+    """
+
+
+class EnvironmentsOptions(TypedDict, total=False):
+    """Where they run: the environments of several processes."""
+
+    env: Mapping[str, str] | Callable[[int], Mapping[str, str] | None] | None
+    """Environment variables for the workers, beside those of this process. Default: None.
+
+    The same for all, or a function that is given the number of a worker, from 0, and returns its
+    own. See `EnvironmentOptions`.
+    """
+
+
+class FailureOptions(TypedDict, total=False):
+    """When it fails."""
+
+    timeout: float | None
+    """Seconds to wait for an item, or for the result of a `call`. Default: None, no limit.
+
+    After that the worker is ended and `WorkerTimeoutError` is raised. It is also the limit for the
+    initialization, unless ``init_timeout`` is given.
+    """
+
+    init_timeout: float | None
+    """Seconds from the start of the worker until ``fn`` has returned. Default: None.
+
+    None takes the value of ``timeout``.
+    """
+
+    shutdown_timeout: float
+    """Seconds that ``close()`` may take. Default: 4.0."""
+
+    forward_logs: bool
+    """Whether the worker's log records and warnings go to the parent. Default: True.
+
+    They reach the parent's loggers and warning filters. With False the worker prints warnings, and
+    records from ``WARNING`` up, to the standard error stream.
+    """
+
+
+class RestartOptions(TypedDict, total=False):
+    """When it fails: go on."""
+
+    max_restarts: int
+    """How many times, in a pass, a worker that has died or run out of time is started again.
+
+    Default: 0. The new worker calls ``fn`` again and goes on after the last item that has arrived.
+    The items of a pass must thus be the same each time, and must not depend on earlier passes. Each
+    restart gives a `WorkerRestartedWarning`.
+    """
+
+    verify_replay: bool
+    """Whether items that are made once more are compared with what they were. Default: True.
+
+    That is so after a restart, and after `RemoteIterable.load_state_dict`. The digests of a sample
+    of items are compared. What differs raises `ReplayDivergedError`.
+    """
+
+
+class SubprocessOptions(
+    ReadOptions,
+    AheadOptions,
+    PlaceOptions,
+    IdentityOptions,
+    ProcessOptions,
+    EnvironmentOptions,
+    FailureOptions,
+    RestartOptions,
+    total=False,
+):
+    """The options of `iterate_in_subprocess`."""
+
+
+class SubinterpreterOptions(
+    ReadOptions,
+    AheadOptions,
+    PlaceOptions,
+    IdentityOptions,
+    FallbackOptions,
+    FailureOptions,
+    RestartOptions,
+    total=False,
+):
+    """The options of `iterate_in_subinterpreter`."""
+
+
+class WorkerOptions(
+    ReadOptions,
+    AheadOptions,
+    BackendOptions,
+    PlaceOptions,
+    IdentityOptions,
+    FallbackOptions,
+    ProcessOptions,
+    EnvironmentOptions,
+    FailureOptions,
+    RestartOptions,
+    total=False,
+):
+    """The options of `iterate_in_worker`."""
+
+
+class SeveralOptions(
+    ReadOptions,
+    AheadOptions,
+    BackendOptions,
+    PlaceOptions,
+    FallbackOptions,
+    ProcessOptions,
+    EnvironmentsOptions,
+    FailureOptions,
+    total=False,
+):
+    """The options of `iterate_in_workers` and `map_in_workers`, beside their own."""

@@ -1,0 +1,169 @@
+"""What every link promises of items that were taken, as tests."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from .checks import Background, receive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .._link.base import Link, WorkerLink
+    from .._link.frames import Frame
+
+
+class LinkPair(NamedTuple):
+    """Both sides of a link, and what takes them away."""
+
+    parent: Link
+    """The parent's side."""
+    worker: WorkerLink
+    """The worker's side, in this process too."""
+    end_worker: Callable[[], None]
+    """Does what the end of a worker does: its side is gone. It may be called again."""
+
+    def cleanup(self) -> None:
+        """Close both sides."""
+        self.parent.close()
+        self.end_worker()
+
+
+class AcknowledgedContract:
+    """The part of `LinkContract` that is about items that were taken."""
+
+    def make(self) -> LinkPair:
+        """Make a link, both of whose sides are used by threads of this process."""
+        raise NotImplementedError("say how a link is made: return a LinkPair")
+
+    @contextmanager
+    def _pair(self) -> Iterator[LinkPair]:
+        pair = self.make()
+        try:
+            yield pair
+        finally:
+            pair.cleanup()
+
+    def test_nothing_is_taken_at_first(self) -> None:
+        with self._pair() as pair:
+            assert pair.worker.acknowledged(1) == 0
+
+    def test_what_was_taken_is_known(self) -> None:
+        with self._pair() as pair:
+            pair.parent.acknowledge(1, 5)
+            assert pair.worker.acknowledged(1) == 5
+            assert pair.worker.wait_for_credit(1, 5)
+
+    def test_what_was_taken_of_another_pass_does_not_count(self) -> None:
+        with self._pair() as pair:
+            pair.parent.acknowledge(1, 50)
+            assert pair.worker.acknowledged(2) == 0
+            pair.parent.acknowledge(2, 3)
+            assert pair.worker.acknowledged(2) == 3
+
+    def test_a_waiting_worker_hears_that_items_were_taken(self) -> None:
+        with self._pair() as pair:
+            waiting = Background(pair.worker.wait_for_credit, 1, 2)
+            pair.parent.acknowledge(1, 1)
+            pair.parent.acknowledge(1, 2)
+            assert waiting.result()
+
+    def test_a_worker_hears_of_each_of_many_items(self) -> None:
+        with self._pair() as pair:
+
+            def wait_for_each() -> bool:
+                return all(pair.worker.wait_for_credit(1, total) for total in range(1, 3001))
+
+            waiting = Background(wait_for_each)
+            for total in range(1, 3001):
+                pair.parent.acknowledge(1, total)
+            assert waiting.result()
+
+    def test_two_sides_that_wait_for_each_other_in_turn(self) -> None:
+        with self._pair() as pair:
+
+            def work() -> None:
+                for number in range(1, 1001):
+                    pair.worker.send(7, 1, count=1)
+                    assert pair.worker.wait_for_credit(1, number)
+
+            working = Background(work)
+            for number in range(1, 1001):
+                frames: deque[Frame] = deque()
+                assert receive(pair.parent, frames)
+                pair.parent.acknowledge(1, number)
+            working.result()
+
+    def test_items_of_another_pass_do_not_end_the_wait(self) -> None:
+        with self._pair() as pair:
+            waiting = Background(pair.worker.wait_for_credit, 2, 2)
+            pair.parent.acknowledge(1, 50)
+            pair.parent.acknowledge(2, 2)
+            assert waiting.result()
+
+    def test_a_revoked_pass_ends_the_wait(self) -> None:
+        with self._pair() as pair:
+            waiting = Background(pair.worker.wait_for_credit, 1, 1)
+            pair.parent.revoke(1)
+            assert not waiting.result()
+            assert not pair.worker.wait_for_credit(1, 1), "and stays revoked"
+
+    def test_revoking_one_pass_leaves_the_next_alone(self) -> None:
+        with self._pair() as pair:
+            pair.parent.revoke(1)
+            pair.parent.acknowledge(2, 1)
+            assert pair.worker.wait_for_credit(2, 1)
+
+    def test_a_pass_that_was_superseded_is_revoked_too(self) -> None:
+        with self._pair() as pair:
+            pair.parent.revoke(2)
+            assert not pair.worker.wait_for_credit(1, 1)
+
+    def test_a_worker_that_waits_for_room_hears_that_the_parent_is_gone(self) -> None:
+        with self._pair() as pair:
+            waiting = Background(pair.worker.wait_for_credit, 1, 1)
+            pair.parent.close()
+            assert not waiting.result()
+
+    def test_telling_a_worker_that_is_gone_is_no_error(self) -> None:
+        with self._pair() as pair:
+            pair.end_worker()
+            pair.parent.acknowledge(1, 1)
+            pair.parent.revoke(1)
+            pair.parent.tell_waiting(True)
+
+    def test_a_worker_that_reads_nothing_never_hinders_the_parent(self) -> None:
+        """It may be in one long ``next()`` while its parent begins and leaves many passes."""
+        with self._pair() as pair:
+            for epoch in range(1, 100_001):
+                pair.parent.revoke(epoch)
+            assert not pair.worker.wait_for_credit(1, 1)
+
+    def test_the_worker_knows_whether_the_parent_waits(self) -> None:
+        with self._pair() as pair:
+            assert not pair.worker.parent_waits()
+            pair.parent.tell_waiting(True)
+            assert pair.worker.parent_waits()
+            assert pair.worker.attention[0]
+            pair.parent.tell_waiting(False)
+            assert not pair.worker.parent_waits()
+            assert not pair.worker.attention[0]
+
+    def test_who_sends_takes_it_that_the_parent_waits_no_more(self) -> None:
+        with self._pair() as pair:
+            pair.parent.tell_waiting(True)
+            pair.worker.send(1, 1, [b"x"])
+            assert not pair.worker.parent_waits()
+            assert not pair.worker.attention[0]
+            pair.parent.tell_waiting(True)  # it has the frame, and waits again
+            assert pair.worker.parent_waits()
+
+    def test_an_alert_raises_attention_whatever_the_parent_does(self) -> None:
+        with self._pair() as pair:
+            pair.worker.alert(True)
+            assert pair.worker.attention[0]
+            assert not pair.worker.parent_waits()
+            pair.worker.alert(False)
+            assert not pair.worker.attention[0]

@@ -1,0 +1,51 @@
+"""What is said about Ray where it is not there."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from farside import BackendUnavailableError, available_backends, iterate_in_worker
+from farside._backends.ray.backend import RayBackend, _why
+
+
+@pytest.fixture
+def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    if find_spec("ray") is not None:
+        pytest.skip("Ray is there")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+
+@pytest.mark.usefixtures("no_ray")
+def test_it_says_how_to_get_it() -> None:
+    state = available_backends()["ray"]
+    assert state == (False, "Ray is missing; pip install 'farside[ray]'")
+    with pytest.raises(BackendUnavailableError, match="Ray is missing; pip install"):
+        iterate_in_worker(list, backend="ray", backend_options={"address": "auto"})
+    assert "ray" not in sys.modules
+
+
+@pytest.mark.usefixtures("no_ray")
+def test_its_options_are_checked_all_the_same() -> None:
+    with pytest.raises(ValueError, match="backend_options has 'cpus': 1, which backend='ray'"):
+        iterate_in_worker(list, backend="ray", backend_options={"cpus": 1})
+    with pytest.raises(ValueError, match="cannot be given to backend='inline', which takes none"):
+        iterate_in_worker(list, backend="inline", backend_options={"num_cpus": 1})
+    with pytest.raises(ValueError, match="needs a backend, such as backend='ray'"):
+        iterate_in_worker(list, backend_options={"num_cpus": 1})
+    with pytest.raises(TypeError, match="backend_options=3 is no mapping"):
+        iterate_in_worker(list, backend="ray", backend_options=3)  # type: ignore[arg-type]
+    assert RayBackend.capabilities.remote
+
+
+def test_what_ray_says_of_a_death_in_short() -> None:
+    killed = (
+        "The actor died unexpectedly.\n\tclass_name: Actor\nThe actor is dead because its worker "
+        "process has died.\n\x1b[36mExit\x1b[39m detail: End of file. "
+        "Some common causes include: (1)"
+    )
+    assert _why(RuntimeError(killed)) == "its worker process has died. Exit detail: End of file."
+    missing = "The actor with name Actor failed to import\nNo module named 'farside'\n"
+    assert _why(RuntimeError(missing)).startswith("farside is not installed there; install it on")

@@ -1,0 +1,217 @@
+"""The link over calls of an actor, with threads in the place of Ray."""
+
+from __future__ import annotations
+
+import pickle
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside._backends.ray.link import PULLS, CallLink
+from farside._backends.ray.messages import Reply, Words
+from farside._backends.ray.worker_link import ActorLink
+from farside._link.frames import Frame
+from farside.errors import LinkClosedError
+from farside.testing import LinkContract, LinkPair
+from farside.testing.checks import Background, is_readable, receive, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+_LEFT_OUT: Any = None
+
+
+class ThreadCalls:
+    """Calls the worker's side in threads, and carries all that crosses as pickles."""
+
+    def __init__(self) -> None:
+        self.worker = ActorLink()
+        self.left = self.ended = False
+        self.pulls = self.pushes = 0
+        self.threads = ThreadPoolExecutor(PULLS)
+
+    def pull(self, words: Words) -> Future[Reply] | None:
+        self.pulls += 1
+        return None if self.ended else self.threads.submit(self._pull, words)
+
+    def _pull(self, words: Words) -> Reply:
+        self.worker.tell(words)
+        buffers: list[Any] = []
+        data = pickle.dumps(self.worker.take(), 5, buffer_callback=buffers.append)
+        reply: Reply = pickle.loads(data, buffers=[bytes(each) for each in buffers])
+        return reply
+
+    def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
+        self.pushes += 1
+        self.worker.push(number, words, commands)
+
+    def lost(self, *, certain: bool = False) -> bool:
+        del certain
+        return self.left
+
+    def end(self) -> None:
+        self.ended = True
+        self.worker.end()
+
+
+class TestCallLink(LinkContract):
+    def make(self) -> LinkPair:
+        calls = ThreadCalls()
+        return LinkPair(CallLink(calls), calls.worker, calls.end)
+
+    # There is always room, since credit limits what waits; and frames arrive whole.
+    test_a_command_without_room_waits_until_it_is_flushed = _LEFT_OUT
+    test_what_another_thread_sends_without_room_goes_on = _LEFT_OUT
+    test_what_is_posted_arrives_in_order_with_what_is_sent = _LEFT_OUT
+    test_a_huge_frame_comes_in_pieces_that_are_not_waited_for = _LEFT_OUT
+    test_close_reading_wakes_a_blocked_worker = _LEFT_OUT
+    test_after_close_reading_the_worker_hears_the_end_instead_of_what_waits = _LEFT_OUT
+    # Nobody has to be told that somebody waits: a call is always under way.
+    test_the_worker_knows_whether_the_parent_waits = _LEFT_OUT
+    test_who_sends_takes_it_that_the_parent_waits_no_more = _LEFT_OUT
+    test_an_alert_raises_attention_whatever_the_parent_does = _LEFT_OUT
+    test_a_worker_that_sends_many_items_at_a_time_looks_like_it = _LEFT_OUT
+    # The worker is told what was taken with the next call, and at once if it waits for that.
+    test_what_was_taken_is_known = _LEFT_OUT
+    test_what_was_taken_of_another_pass_does_not_count = _LEFT_OUT
+    # A worker that is gone is not known to be so before somebody reads.
+    test_the_parent_cannot_send_to_a_worker_that_is_gone = _LEFT_OUT
+    # Calls fail when a worker dies, so there is no sentinel.
+    test_a_sentinel_ends_the_stream_that_something_holds_open = _LEFT_OUT
+    test_a_sentinel_makes_it_readable_though_whoever_gave_it_has_closed_it = _LEFT_OUT
+
+
+@pytest.fixture
+def calls() -> Iterator[ThreadCalls]:
+    made = ThreadCalls()
+    yield made
+    made.worker.tell(Words(10**6, closed=2))  # so that no call waits any more
+    made.end()
+    made.threads.shutdown()
+
+
+def test_log_records_wait_for_no_call_and_are_refused_when_too_many_wait() -> None:
+    worker = ActorLink()
+    assert worker.post(1, 1, [bytes(1 << 20)], 0)
+    assert worker.post(1, 1, [b"more"], 0)
+    with pytest.raises(BlockingIOError):
+        worker.post(1, 1, [b"too much"], 0)
+
+
+def test_items_share_a_call_and_a_command_does_not_wait(calls: ThreadCalls) -> None:
+    link, worker = CallLink(calls), calls.worker
+    for number in range(1000):
+        worker.send(1, number, [b"item"], count=1)
+    got: deque[Frame] = deque()
+    while len(got) < 1000:
+        assert receive(link, got)
+    assert [frame.epoch for frame in got] == list(range(1000))
+    assert calls.pulls < 100
+    link.close()
+
+
+def test_large_contents_arrive_as_memory_that_can_be_written_to(calls: ThreadCalls) -> None:
+    link = CallLink(calls)
+    calls.worker.send(1, 1, [b"head", memoryview(bytearray(1 << 20)), b"tail"], count=1)
+    got: deque[Frame] = deque()
+    assert receive(link, got)
+    body = got[0].body
+    assert type(body) is bytearray
+    assert body == b"head" + bytes(1 << 20) + b"tail"
+    link.close()
+
+
+def test_a_worker_that_waits_for_credit_gets_it_with_one_call_each(calls: ThreadCalls) -> None:
+    link, worker = CallLink(calls), calls.worker
+
+    def work() -> None:
+        for number in range(1, 101):
+            worker.send(7, 1, count=1)
+            assert worker.wait_for_credit(1, number)
+
+    working = Background(work)
+    for number in range(1, 101):
+        assert receive(link, deque())
+        link.acknowledge(1, number)
+    working.result()
+    assert calls.pulls + calls.pushes < 500
+    link.close()
+
+
+def test_what_came_before_a_death_is_read_and_then_its_end(calls: ThreadCalls) -> None:
+    link, pulls = CallLink(calls), [Future[Reply]() for _ in range(PULLS)]
+    link._pulls[:] = pulls
+    who = (1, "there")
+    pulls[2].set_result(Reply(0, [(7, 1, 1, [b"first"])], None, 0.0, False, who))
+    pulls[0].set_exception(RuntimeError("died"))
+    got: deque[Frame] = deque()
+    calls.ended = True
+    assert link.read(got)
+    assert list(got) == [Frame(7, 1, b"first", 1)]
+    assert not link.read(got), "another call may bring more"
+    pulls[1].set_exception(RuntimeError("died too"))
+    pulls[3].set_result(Reply(2, [], None, 0.0, False, who))
+    with pytest.raises(LinkClosedError):
+        link.read(got)
+    assert str(link.failure) == "died"
+    link.close()
+
+
+def test_whoever_waits_hears_that_the_cluster_was_left(calls: ThreadCalls) -> None:
+    link = CallLink(calls)
+    link.tell_waiting(True)
+    assert not is_readable(link)
+    calls.left = True
+    link.tell_waiting(True)
+    assert is_readable(link)
+    with pytest.raises(LinkClosedError):
+        link.read(deque())
+    with pytest.raises(LinkClosedError):
+        link.send(1, 1)
+    before = calls.pushes
+    link.revoke(1)
+    link.close()
+    assert calls.pushes == before, "a call would join a cluster again"
+
+
+def test_all_is_over_once_what_was_sent_is_fetched_or_the_link_is_closed() -> None:
+    for closed in (False, True):
+        worker = ActorLink()
+        worker.send(1, 1, [b"last"])
+        worker.end()
+        assert not worker.done.is_set()
+        if closed:
+            worker.tell(Words(0, closed=2))
+        else:
+            assert worker._reply().frames
+        until(worker.done.is_set)
+
+
+def test_a_reply_that_comes_late_does_not_undo_what_a_later_one_has_told(
+    calls: ThreadCalls,
+) -> None:
+    link, pulls = CallLink(calls), [Future[Reply]() for _ in range(2)]
+    link.acknowledge(2, 3)
+    pushes = calls.pushes
+    for number, wish in ((1, (2, 4)), (0, (1, 9))):
+        pulls[number].add_done_callback(link._arrive)
+        pulls[number].set_result(Reply(number, [], wish, 0.0, False, (1, "there")))
+    assert calls.pushes == pushes
+    link.acknowledge(2, 4)
+    assert calls.pushes == pushes + 1
+    link.close()
+
+
+def test_as_many_calls_are_under_way_after_a_pass_that_was_left(calls: ThreadCalls) -> None:
+    link, worker = CallLink(calls), calls.worker
+    waiting = Background(worker.wait_for_credit, 1, 5)
+    assert not receive(link, deque(), 0.2)
+    link.revoke(1)
+    assert not waiting.result()
+    worker.send(7, 2)
+    assert receive(link, deque())
+    assert len(link._pulls) == PULLS
+    link.close()

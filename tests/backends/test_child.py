@@ -1,0 +1,170 @@
+"""Processes that are looked at, and signalled, whoever has taken their status."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import select
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside._backends.child import Child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.process import BaseProcess
+
+
+@pytest.fixture(params=["pidfd", "no pidfd"], autouse=True)
+def _pidfd(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other systems than Linux have none, and a policy may forbid them."""
+    if request.param == "no pidfd":
+        monkeypatch.setattr(os, "pidfd_open", _refuse)
+
+
+def _refuse(_: int) -> int:
+    raise PermissionError
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[str], Child]]:
+    """Start processes that do nothing, by a method."""
+    begun: list[tuple[BaseProcess, Child]] = []
+
+    def begin(method: str) -> Child:
+        context: Any = multiprocessing.get_context(method)
+        process = context.Process(target=time.sleep, args=(60,))
+        process.start()
+        begun.append((process, Child(process)))
+        return begun[-1][1]
+
+    yield begin
+    for _, child in begun:
+        child.send(signal.SIGKILL)
+        assert child.wait(10)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+def test_a_signal_and_the_end(start: Callable[[str], Child], method: str) -> None:
+    child = start(method)
+    assert not child.wait(0)
+    assert child.send(signal.SIGTERM)
+    assert child.wait(10)
+    assert (child.code, child.lost) == (-signal.SIGTERM, None)
+    assert child.send(signal.SIGTERM)  # to nobody
+    assert child.pid not in {each.pid for each in multiprocessing.active_children()}
+
+
+def test_a_pid_that_may_be_a_stranger_s_is_not_signalled(
+    start: Callable[[str], Child], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = start("fork")
+    os.kill(child.pid, signal.SIGKILL)
+    os.waitpid(child.pid, 0)  # from here on the kernel may give its number to another
+    signalled: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *to: signalled.append(to))
+    assert child.send(signal.SIGTERM)
+    assert child.wait(0)
+    assert (child.code, child.lost) == (
+        None,
+        "its exit status was taken by another part of the program",
+    )
+    for process in multiprocessing.active_children():
+        assert process.pid != child.pid
+    assert signalled == []
+
+
+def test_a_process_of_another_user_cannot_be_signalled(
+    start: Callable[[str], Child], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = start("fork")
+
+    def forbidden(*_: object) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "kill", forbidden)
+        patch.setattr(signal, "pidfd_send_signal", forbidden)
+        assert not child.send(signal.SIGTERM)
+
+
+def test_multiprocessing_does_not_take_the_status(start: Callable[[str], Child]) -> None:
+    child = start("fork")
+    os.kill(child.pid, signal.SIGKILL)
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            multiprocessing.active_children()
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        assert child.wait(10)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert (child.code, child.lost) == (-signal.SIGKILL, None)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+def test_who_finds_it_in_multiprocessing_can_join_it(
+    start: Callable[[str], Child], method: str
+) -> None:
+    child = start(method)
+    [process] = [each for each in multiprocessing.active_children() if each.pid == child.pid]
+    os.kill(child.pid, signal.SIGKILL)
+    process.join()
+    assert process.exitcode == child.code == -signal.SIGKILL
+
+
+def test_a_fork_server_that_has_ended(
+    start: Callable[[str], Child], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = start("forkserver")
+
+    def end_of_file(_: int) -> int:
+        raise EOFError
+
+    monkeypatch.setattr("multiprocessing.forkserver.read_signed", end_of_file)
+    os.kill(child.pid, signal.SIGKILL)
+    assert child.wait(10)
+    assert child.code is None
+    assert str(child.lost).startswith("the fork server")
+
+
+def test_a_wait_while_another_thread_sees_the_end(start: Callable[[str], Child]) -> None:
+    """That closes the descriptor, whose number is soon that of another file."""
+    child = start("fork")
+    poll = select.poll
+
+    def poll_late() -> Any:
+        made = poll()
+
+        class Late:
+            def register(self, *args: int) -> None:
+                made.register(*args)
+
+            def poll(self, milliseconds: float) -> Any:
+                select.poll = poll  # type: ignore[misc]
+                os.kill(child.pid, signal.SIGKILL)
+                assert child.wait(10)
+                spare.extend(os.pipe() for _ in range(4))
+                return made.poll(milliseconds)
+
+        return Late()
+
+    spare: list[tuple[int, int]] = []
+    select.poll = poll_late  # type: ignore[misc, assignment]
+    begun = time.monotonic()
+    assert child.wait(5)
+    assert time.monotonic() - begun < 4
+    for each in spare:
+        for fd in each:
+            os.close(fd)

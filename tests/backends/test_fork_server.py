@@ -1,0 +1,96 @@
+"""The fork server that farside is the first to need."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from tests.children import run_python
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# `there` runs in a process of the fork server before anything was imported for it.
+START = """
+import multiprocessing, sys
+from functools import partial
+from multiprocessing import forkserver
+from farside import iterate_in_subprocess
+context = multiprocessing.get_context("forkserver")
+expression = "['farside._worker.process' in __import__('sys').modules]"
+def there():
+    with context.Pool(1) as pool:
+        [found] = pool.apply(eval, [expression])
+        return found
+def run_worker():
+    with iterate_in_subprocess(partial(range, 3), mp_context="forkserver") as items:
+        assert list(items) == [0, 1, 2]
+def preloaded():
+    return forkserver._forkserver._preload_modules
+"""
+
+
+def test_the_server_has_the_modules_of_workers() -> None:
+    script = "run_worker(); assert there(); assert preloaded() == ['__main__']"
+    run_python(START + script)
+
+
+def test_a_server_does_not_import_another_farside(tmp_path: Path) -> None:
+    (tmp_path / "farside.py").write_text("raise RuntimeError('another farside')")
+    first = "import sys; sys.path.remove('')\n"
+    told = sys.version_info >= (3, 14)  # of sys.path; before, it looks in the current directory
+    run_python(first + START + f"run_worker(); assert there() == {told}", cwd=tmp_path)
+
+
+def test_a_server_that_runs_stays_as_it_is() -> None:
+    run_python(START + "assert not there(); run_worker(); assert not there()")
+
+
+def test_what_the_program_has_said_holds() -> None:
+    script = """
+multiprocessing.set_forkserver_preload(["json"])
+run_worker()
+assert preloaded() == ["json"]
+assert not there()
+"""
+    run_python(START + script)
+
+
+def test_what_the_program_says_meanwhile_holds() -> None:
+    script = """
+ensure_running = forkserver.ensure_running
+def set_and_run():
+    ensure_running()
+    multiprocessing.set_forkserver_preload(["json"])
+forkserver.ensure_running = set_and_run
+run_worker()
+assert preloaded() == ["json"]
+"""
+    run_python(START + script)
+
+
+def test_a_server_that_cannot_start_leaves_no_trace() -> None:
+    script = """
+def fail():
+    raise OSError("no server")
+forkserver.ensure_running = fail
+try:
+    run_worker()
+except Exception as error:
+    assert "no server" in str(error), error
+else:
+    raise AssertionError("a worker without a server")
+assert preloaded() == ["__main__"]
+"""
+    run_python(START + script)
+
+
+def test_another_server_after_it_is_as_the_program_wants_it() -> None:
+    script = """
+import os, signal
+run_worker()
+os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+os.waitid(os.P_PID, forkserver._forkserver._forkserver_pid, os.WEXITED | os.WNOWAIT)
+assert not there()
+"""
+    run_python(START + script)

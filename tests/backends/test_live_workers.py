@@ -1,0 +1,158 @@
+"""Which workers live, and how they end with the process."""
+
+from __future__ import annotations
+
+import faulthandler
+import multiprocessing
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from farside import BackendUnavailableError, iterate_in_worker
+from farside._backends import live_workers
+from farside._backends.base import ExitStatus, Worker
+from farside._worker import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from farside._link.base import Link
+
+
+class _Link:
+    def __init__(self, log: list[str]) -> None:
+        self._log = log
+
+    def close(self) -> None:
+        self._log.append("link closed")
+
+
+class Scripted(Worker):
+    """Ends in the step that it is told to end in."""
+
+    def __init__(self, ends_in: str) -> None:
+        self.log: list[str] = []
+        self.link = cast("Link", _Link(self.log))
+        self.ends_in = ends_in
+        self.ended = False
+
+    @property
+    def label(self) -> str:
+        return "scripted"
+
+    def wait(self, timeout: float) -> bool:  # noqa: ARG002
+        self.ended = self.ended or self.ends_in == "wait"
+        if self.ended:
+            live_workers.forget(self)
+        self.log.append("waited")
+        return self.ended
+
+    def terminate(self) -> bool:
+        self.ended = self.ends_in == "terminate"
+        self.log.append("terminated")
+        return self.ends_in != "kill at once"
+
+    def kill(self) -> bool:
+        self.ended = self.ends_in.startswith("kill")
+        self.log.append("killed")
+        return True
+
+    def exit_status(self) -> ExitStatus:
+        return ExitStatus("ended")
+
+
+@pytest.fixture(autouse=True, name="armed")
+def _watchdog(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    armed: list[Any] = []
+    monkeypatch.setattr(
+        faulthandler, "dump_traceback_later", lambda *args, **options: armed.append((args, options))
+    )
+    yield armed
+    live_workers._live.clear()
+
+
+@pytest.mark.parametrize(
+    ("ends_in", "steps"),
+    [
+        ("wait", ["waited"]),
+        ("terminate", ["waited", "terminated", "waited"]),
+        ("kill", ["waited", "terminated", "waited", "killed", "waited"]),
+        ("kill at once", ["waited", "terminated", "killed", "waited"]),
+    ],
+)
+def test_stop_uses_no_more_force_than_is_needed(ends_in: str, steps: list[str]) -> None:
+    worker = Scripted(ends_in)
+    assert worker.stop(0.1)
+    assert worker.log == steps
+
+
+def test_stop_tells_when_all_was_in_vain() -> None:
+    assert not Scripted("never").stop(0.1)
+
+
+def test_workers_are_on_record_until_they_have_ended() -> None:
+    first, second = Scripted("terminate"), Scripted("terminate")
+    live_workers.track(first)
+    live_workers.track(second)
+    assert {first, second} <= live_workers._live
+    first.ended = True
+    live_workers.sweep()
+    assert first not in live_workers._live
+    assert second in live_workers._live
+
+
+def test_close_all_tells_all_before_it_waits_for_any(armed: list[Any]) -> None:
+    workers = [Scripted("terminate"), Scripted("kill")]
+    for worker in workers:
+        live_workers.track(worker)
+    for worker in workers:
+        worker.log.clear()
+    live_workers.close_all()
+    for worker in workers:
+        assert worker.log[:2] == ["link closed", "waited"]
+    assert armed == []
+
+
+def test_no_worker_is_started_by_a_worker_that_imports_main(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    live_workers.check_start()
+    with monkeypatch.context() as patch:
+        patch.setattr(load, "importing_main", True)  # a subinterpreter does
+        with pytest.raises(BackendUnavailableError, match="below if __name__ == '__main__'"):
+            iterate_in_worker(list)
+    process = multiprocessing.current_process()
+    monkeypatch.setattr(process, "_inheriting", True, raising=False)  # a spawned process does
+    with pytest.raises(BackendUnavailableError, match="below if __name__ == '__main__'"):
+        iterate_in_worker(list)
+
+
+def test_no_worker_is_started_while_the_process_exits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_workers, "_exiting", True)
+    with pytest.raises(BackendUnavailableError, match="the process is exiting"):
+        iterate_in_worker(list)
+
+
+def test_a_daemon_thread_ends_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    live_workers.end_thread_at_exit()
+    monkeypatch.setattr(live_workers, "_exiting", True)
+    live_workers.end_thread_at_exit()
+    with ThreadPoolExecutor(1) as pool, pytest.raises(SystemExit):
+        pool.submit(live_workers.end_thread_at_exit).result()
+
+
+@pytest.fixture(autouse=True)
+def _filters() -> Iterator[None]:
+    with warnings.catch_warnings():
+        yield
+    live_workers._exiting = live_workers.exit_state.begun = False
+
+
+def test_close_all_arms_the_watchdog_when_a_worker_is_left(armed: list[Any]) -> None:
+    live_workers.track(Scripted("never"))
+    live_workers.close_all()
+    [((seconds,), options)] = armed
+    assert seconds == live_workers.LAST_RESORT_SECONDS
+    assert options["exit"] is True

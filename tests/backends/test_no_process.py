@@ -1,0 +1,123 @@
+"""Why no process can be started, in words that help."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import sys
+from functools import partial
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from farside import BackendUnavailableError, iterate_in_subprocess
+from farside._backends import live_workers
+from tests.kinds import SUBPROCESSES
+from tests.scripts.running import run_script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from farside.options import StartMethod
+
+
+@pytest.fixture(autouse=True)
+def _executable() -> Iterator[None]:
+    yield
+    multiprocessing.set_executable(sys.executable)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", None])
+@pytest.mark.parametrize("path", ["", "/no/such/python", "/"])
+def test_a_program_that_does_not_know_its_python(method: StartMethod | None, path: str) -> None:
+    multiprocessing.set_executable(path)
+    with pytest.raises(BackendUnavailableError, match=r"multiprocessing\.set_executable\(\)"):
+        iterate_in_subprocess(list, mp_context=method)
+    with iterate_in_subprocess(partial(range, 3), mp_context="fork") as numbers:
+        assert list(numbers) == [0, 1, 2]
+
+
+def test_a_program_that_is_no_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_: BaseProcess) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(BaseProcess, "start", start)
+    with pytest.raises(BackendUnavailableError, match="if that is no Python, name the Python"):
+        iterate_in_subprocess(list, mp_context="spawn")
+
+
+def test_what_the_server_lacks_as_all_others_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_: BaseProcess) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(BaseProcess, "start", start)
+    with pytest.raises(OSError, match="Too many open files") as caught:
+        iterate_in_subprocess(list, mp_context="forkserver")
+    assert caught.value.__cause__ is None  # it was the error itself
+
+
+FROZEN = """\
+import multiprocessing, multiprocessing.spawn, os, sys
+
+sys.frozen = True
+if __name__ == "__main__":
+    if int(os.environ.get("GENERATION", "0")) > 2:
+        os._exit(9)  # they must not go on without end
+    os.environ["GENERATION"] = str(int(os.environ.get("GENERATION", "0")) + 1)
+    if "freezes" in sys.argv[0]:
+        if "-c" in sys.argv:  # as PyInstaller has it
+            exec(sys.argv[-1])
+            sys.exit()
+        multiprocessing.spawn.freeze_support()
+    multiprocessing.set_executable(os.path.abspath("program"))
+    from functools import partial
+    from farside import FarsideError, iterate_in_subprocess
+    try:
+        with iterate_in_subprocess(partial(range, 3), mp_context="spawn") as numbers:
+            print(list(numbers))
+    except FarsideError as error:
+        print(type(error).__name__, "freeze_support" in str(error))
+"""
+
+
+@pytest.mark.parametrize("name", ["freezes.py", "does_not.py"])
+def test_a_frozen_program(tmp_path: Path, name: str) -> None:
+    """PyInstaller and others make a program of which every process is a start."""
+    program = tmp_path / "program"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {name} "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / name).write_text(FROZEN)
+    source = f"import runpy\nrunpy.run_path({name!r}, run_name='__main__')\n"
+    done = run_script(tmp_path, source, kind=SUBPROCESSES[0])
+    if name == "freezes.py":
+        assert done == (0, "[0, 1, 2]\n", "")
+    else:
+        # It may end before or after the parent has sent it all, and print before or after it.
+        refused, own = "BackendUnavailableError True", set(done.out.splitlines())
+        assert done.code == 0
+        assert refused in own
+        assert own - {refused} < {"WorkerDiedError False", "BackendUnavailableError False"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "serves"),
+    [
+        (["--multiprocessing-fork", "tracker_fd=5", "pipe_handle=7"], True),
+        (["-S", "-c", "from multiprocessing.resource_tracker import main;main(5)"], True),
+        (["-c", "print()"], False),
+        (["from multiprocessing."], False),
+        ([], False),
+    ],
+)
+def test_what_multiprocessing_starts_a_frozen_program_for(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], *, serves: bool
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["program", *arguments])
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    if serves:
+        with pytest.raises(BackendUnavailableError, match="freeze_support"):
+            live_workers.check_start()
+    else:
+        live_workers.check_start()

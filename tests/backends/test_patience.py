@@ -1,0 +1,47 @@
+"""Work that is not waited for without a limit."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from farside._backends.patience import within
+
+SECONDS = 20.0
+
+
+def test_what_it_returns_and_raises() -> None:
+    undone: list[str] = []
+    assert within(SECONDS, lambda: "done", undone.append) == "done"
+    with pytest.raises(ZeroDivisionError):
+        within(SECONDS, lambda: str(1 // 0), undone.append)
+    assert undone == []
+
+
+def test_what_comes_too_late_is_undone() -> None:
+    go_on, undone = threading.Event(), threading.Event()
+
+    def work() -> str:
+        go_on.wait()
+        return "late"
+
+    results: list[str] = []
+
+    def undo(result: str) -> None:
+        results.append(result)
+        undone.set()
+
+    with pytest.raises(TimeoutError):
+        within(0.01, work, undo)
+    go_on.set()
+    assert undone.wait(SECONDS)
+    assert results == ["late"]
+
+
+def test_without_a_thread_it_is_done_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert within(SECONDS, threading.current_thread, print) is threading.main_thread()

@@ -1,0 +1,92 @@
+"""What the parent packs for a worker."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import threading
+from functools import partial
+from typing import Any
+
+import pytest
+
+from farside import NotPicklableError
+from farside._backends import callables, preparation
+from farside._parent.options import check
+from tests import jobs
+from tests.backends.main_modules import MainModule
+
+
+def in_main() -> list[int]:
+    return [1]
+
+
+def _pretend_main(monkeypatch: pytest.MonkeyPatch, *, file: str | None) -> None:
+    """Let `in_main` be a function of the main module."""
+    main: Any = MainModule(file)
+    main.in_main = in_main
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    monkeypatch.setattr(in_main, "__module__", "__main__")
+
+
+def test_main_is_loaded_only_where_the_job_refers_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    _pretend_main(monkeypatch, file=__file__)
+    options = check(in_main, backend="auto")
+    job = preparation.pack(options, in_process=True)
+    assert job.preparation is not None
+    assert job.preparation.main_path == __file__
+    for other in (
+        preparation.pack(options),
+        preparation.pack(check(list, backend="auto"), in_process=True),
+    ):
+        assert other.preparation is not None
+        assert other.preparation.main_path is None
+
+
+def test_main_that_cannot_be_imported_goes_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    _pretend_main(monkeypatch, file=None)
+    job = preparation.pack(check(in_main, backend="auto"))
+    assert isinstance(job.call, bytes)
+    monkeypatch.delattr(sys.modules["__main__"], "in_main")
+    fn, initializers, finalizers = pickle.loads(job.call)
+    assert (fn(), initializers, finalizers) == ([1], (), ())
+
+
+def test_main_that_cannot_be_imported_without_cloudpickle(monkeypatch: pytest.MonkeyPatch) -> None:
+    _pretend_main(monkeypatch, file=None)
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    with pytest.raises(NotPicklableError, match=r"fn=<function in_main.* refers to __main__"):
+        preparation.pack(check(in_main, backend="auto"))
+    with pytest.raises(NotPicklableError, match=r"initializer\[1\]=<function in_main"):
+        preparation.pack(check(list, backend="auto", initializer=[jobs.note_one, in_main]))
+
+
+def test_a_text_that_mentions_main_is_no_reference() -> None:
+    assert not callables.refers_to_main(pickle.dumps("see if __name__ == '__main__' below"))
+
+
+@pytest.mark.parametrize("hidden", [[], ["cloudpickle"]])
+def test_what_never_pickles_is_to_be_made_in_the_worker(
+    monkeypatch: pytest.MonkeyPatch, hidden: list[str]
+) -> None:
+    for module in hidden:
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(NotPicklableError, match=r"fn=.* does not pickle") as caught:
+        preparation.pack(check(partial(list, threading.Lock()), backend="auto"))
+    assert str(caught.value).endswith("; let fn or an initializer make in the worker what does not")
+
+
+def test_what_fails_in_cloudpickle_too() -> None:
+    unpicklable = jobs.RefusesToPickle()
+    with pytest.raises(NotPicklableError, match="refuses to pickle") as caught:
+        preparation.pack(check(lambda: [unpicklable], backend="auto"))
+    assert isinstance(caught.value.__cause__, TypeError)
+
+
+def test_an_inherited_job_is_not_pickled() -> None:
+    made = lambda: [1]  # noqa: E731  it must not pickle
+    job = preparation.inherit(
+        check(made, backend="auto", buffer_size=3), backend="subprocess", name="me"
+    )
+    assert job.call == (made, (), ())
+    assert (job.preparation, job.buffer_size) == (None, 3)

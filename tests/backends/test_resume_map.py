@@ -1,0 +1,120 @@
+"""States of a map: each input once, in as many lives as it takes."""
+
+from __future__ import annotations
+
+import json
+import random
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside import map_in_workers
+from tests import mapping_jobs as jobs
+from tests.kinds import SUBINTERPRETERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ITEMS = list(range(40))
+FLAT = [(number, each) for number in range(12) for each in range(number % 4)]
+
+
+def lives(function: Any, items: Any, seed: int, backends: list[str], **options: Any) -> list[Any]:
+    """Read all results, in several lives, each with other workers and in its own order."""
+    draw = random.Random(seed)  # noqa: S311  nothing is kept secret
+    got, state = list[Any](), None
+    while True:
+        with map_in_workers(
+            function,
+            items,
+            draw.choice([0, 1, 2]),
+            backend=draw.choice(backends),
+            buffer_size=draw.choice([None, 1]),
+            in_order=draw.choice([True, False]),
+            **options,
+        ) as results:
+            if state is not None:
+                results.load_state_dict(json.loads(json.dumps(state)))
+            iterator, most, behind = iter(results), draw.randrange(1, 20), draw.choice([0, 2])
+            here = list(islice(iterator, most))
+            behind = min(behind, len(here))
+            state = results.state_dict(behind=behind)
+            got += here[: len(here) - behind]
+            if len(here) < most and not behind:
+                assert (state["epoch"], state["ended"], state["begun"]) == (1, [], [])
+                return got
+
+
+@pytest.mark.parametrize("backend", ["subprocess", *(kind.backend for kind in SUBINTERPRETERS)])
+def test_each_result_comes_once(backend: str) -> None:
+    got = lives(jobs.fail_at_threes, ITEMS, 1, [backend], on_error="skip")
+    assert sorted(got) == [number for number in ITEMS if number % 3]
+    got = lives(jobs.fail_at_threes, ITEMS, 2, [backend], on_error="return")
+    assert sorted(each if isinstance(each, int) else each.args[0] for each in got) == ITEMS
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_flat_result_comes_once(seed: int) -> None:
+    got = lives(jobs.count_to_remainder, range(12), seed, ["subprocess"], flat=True)
+    assert sorted(got) == FLAT
+
+
+def test_the_order_and_what_workers_know_are_those_of_the_pass_before() -> None:
+    items = [None] * 20
+    with map_in_workers(jobs.tell, items, 0, seed=3) as results:
+        first, wanted = list(results), list(results)
+    with map_in_workers(jobs.tell, items, 0, seed=3) as results:
+        assert list(results) == first
+        iterator = iter(results)
+        got = [next(iterator) for _ in range(7)]
+        state = results.state_dict()
+    with map_in_workers(jobs.tell, iter(items), 2, backend="subprocess") as results:
+        results.load_state_dict(state)
+        assert (results.epoch, results.seed) == (1, 3)
+        rest = [(index, 20, seed, epoch) for index, _, seed, epoch in results]
+        assert got + rest == wanted  # of an iterator, nobody knows the number of inputs
+        assert results.epoch == 2
+
+
+def test_an_input_that_has_ended_the_pass_is_tried_again() -> None:
+    with map_in_workers(jobs.fail_at_threes, [1, 2, 3, 4], 0) as results:
+        with pytest.raises(ValueError, match="3"):
+            list(results)
+        state = results.state_dict()
+    assert state["ended"] == [[0, 2]]
+    with map_in_workers(abs, [1, 2, 3, 4], 0) as results:
+        results.load_state_dict(state)
+        assert list(results) == [3, 4]
+
+
+def numbers(count: int) -> Iterator[int]:
+    yield from range(count)
+
+
+def test_a_one_shot_iterator_is_one_that_begins_at_the_first_input() -> None:
+    with map_in_workers(jobs.square, numbers(5), 0) as results:
+        iterator = iter(results)
+        next(iterator)
+        state = results.state_dict()
+        del iterator
+        with pytest.raises(ValueError, match="one-shot iterator"):
+            results.load_state_dict(state)
+    with map_in_workers(jobs.square, numbers(5), 0) as results:
+        results.load_state_dict(state)
+        assert list(results) == [1, 4, 9, 16]
+    with map_in_workers(jobs.square, numbers(0), 0) as results:
+        results.load_state_dict(state)
+        with pytest.raises(ValueError, match="1 inputs or more were done, and items has 0"):
+            list(results)
+
+
+@pytest.mark.parametrize("items", [range(6), [0, 1, 2, 3, 5]])
+def test_the_state_of_other_inputs_is_refused(items: Any) -> None:
+    with map_in_workers(jobs.square, range(5), 0) as results:
+        state = results.state_dict()
+    with map_in_workers(jobs.square, items, 0) as results:
+        with pytest.raises(ValueError, match="this iterable has"):
+            results.load_state_dict(state)
+        if len(items) == 5:
+            results.load_state_dict(state, strict=False)

@@ -1,0 +1,227 @@
+"""Snapshots: a worker that goes on where another was loads the state of the user's iterable."""
+
+from __future__ import annotations
+
+import json
+import logging
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside import ReplayDivergedError, WorkerIterationError, WorkerRestartedWarning
+from tests import snapshot_jobs as jobs
+from tests.kinds import SUBINTERPRETERS, SUBPROCESSES, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+INLINE = Kind("inline", "inline", {})
+_, FORKSERVER, _ = SUBPROCESSES
+PLACES = [INLINE, FORKSERVER, *SUBINTERPRETERS]
+
+
+@pytest.fixture(params=PLACES, ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """A kind of worker of each backend."""
+    chosen: Kind = request.param
+    return chosen
+
+
+class Log:
+    """What iterables have noted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+
+    def take(self) -> list[str]:
+        """Return the lines since the last time."""
+        with open(self.path, "a+") as file:
+            file.seek(0)
+            lines = file.read().splitlines()
+            file.truncate(0)
+        return lines
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    return Log(tmp_path / "log")
+
+
+def saved(kind: Kind, fn: Callable[..., Any], count: int, **options: Any) -> tuple[Any, list[Any]]:
+    """Read some items in two workers, and return the state then, by way of JSON, and the items."""
+    with kind.start_several(fn, 3, 2, seed=1, **options) as items:
+        got = []
+        for item in items:
+            got.append(item)
+            if len(got) == count:
+                break
+        return json.loads(json.dumps(items.state_dict())), got
+
+
+def resumed(kind: Kind, fn: Callable[..., Any], state: Any, **options: Any) -> list[Any]:
+    """Return the rest, read in another number of workers."""
+    with kind.start_several(fn, 3, 1, **options) as items:
+        items.load_state_dict(state)
+        return list(items)
+
+
+# Resume -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "job", "in_order"),
+    [
+        *[(each, jobs.Counting, True) for each in PLACES],
+        (INLINE, jobs.Counting, False),
+        (FORKSERVER, jobs.Counting, False),
+        (INLINE, jobs.Iterable, True),
+        (INLINE, jobs.Iterable, False),
+        (INLINE, jobs.Drawing, True),
+    ],
+)
+def test_the_rest_comes_and_the_items_before_are_not_made_again(
+    kind: Kind, job: type[jobs.Counting], log: Log, *, in_order: bool
+) -> None:
+    fn = partial(job, log.path)
+    state, got = saved(kind, fn, 75, in_order=in_order)
+    assert state["snapshots"]
+    log.take()
+    rest = resumed(kind, fn, state, in_order=in_order)
+    assert sorted(got + rest) == sorted(
+        item for shard in range(3) for item in _all(job, log.path, shard)
+    )
+    lines = log.take()
+    for shard, at, _ in state["snapshots"]:
+        loaded = lines.index(f"{shard} loaded {at}")
+        items = [line for line in lines if line.startswith(f"{shard} item")]
+        assert items[0] == f"{shard} item {at}", "it is not bound to its item"
+        assert lines.index(items[0]) > loaded
+
+
+def _all(job: type[jobs.Counting], path: str, shard: int) -> list[Any]:
+    made = job(path, shard)
+    made.pause = 0
+    return list(made)
+
+
+def test_an_item_after_the_snapshot_is_compared(log: Log) -> None:
+    state, _ = saved(INLINE, partial(jobs.Wrong, log.path), 75)
+    with pytest.raises(ReplayDivergedError, match=r"what load_state_dict\(\) loaded may be"):
+        resumed(INLINE, partial(jobs.Wrong, log.path), state)
+
+
+def test_a_state_that_was_just_loaded_is_told_again(log: Log) -> None:
+    fn = partial(jobs.Counting, log.path)
+    state, _ = saved(INLINE, fn, 75)
+    with INLINE.start_several(fn, 3, 1) as items:
+        items.load_state_dict(state)
+        assert items.state_dict() == state
+        iter(items)
+        after = items.state_dict()
+    assert (after["snapshots"], after["anchors"]) == (state["snapshots"], state["anchors"])
+
+
+def test_one_worker_goes_on_by_the_state_of_its_iterator(kind: Kind, log: Log) -> None:
+    fn = partial(jobs.Made, log.path)
+    with kind.start(fn) as items:
+        for item in items:
+            if item == (0, 29):
+                break
+        state = json.loads(json.dumps(items.state_dict()))
+    (_, at, _), *_ = state["snapshots"]
+    log.take()
+    with kind.start(fn) as items:
+        items.load_state_dict(state)
+        assert list(items) == [(0, number) for number in range(30, 40)]
+        lines = log.take()
+        assert lines[:3] == ["0 made", f"0 loaded {at}", f"0 item {at}"]
+        # The next pass begins at its beginning.
+        assert list(items) == [(0, number) for number in range(40)]
+
+
+def test_what_is_no_plain_value_is_in_no_state(log: Log) -> None:
+    fn = partial(jobs.Pickled, log.path)
+    state, got = saved(INLINE, fn, 75)
+    assert state["snapshots"] == []
+    assert len(got) + len(resumed(INLINE, fn, state)) == 120
+    assert not [line for line in log.take() if "loaded" in line]
+
+
+def test_a_state_with_a_pickle_is_refused(log: Log) -> None:
+    fn = partial(jobs.Counting, log.path)
+    state, _ = saved(INLINE, fn, 75)
+    shard, at, text = state["snapshots"][0]
+    for wrong in [
+        [shard, at, "P" + text[1:]],
+        [shard, at, "Lprint()"],
+        [shard, at, "L{"],
+        [shard, at + 99, text],
+        [shard, at],
+        [shard, -1, text],
+        [99, 0, text],
+        [shard, at, None],
+    ]:
+        with INLINE.start_several(fn, 3, 1) as items:
+            with pytest.raises(ValueError, match=r"the state has (a )?snapshot"):
+                items.load_state_dict({**state, "snapshots": [wrong]})
+
+
+# Restart ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("job", [jobs.Mortal, jobs.MortalPickled])
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_worker_that_is_started_again_loads_the_latest(
+    job: type[jobs.Counting], log: Log, *, in_order: bool
+) -> None:
+    with FORKSERVER.start_several(
+        partial(job, log.path), 1, 1, in_order=in_order, max_restarts=1
+    ) as items:
+        with pytest.warns(WorkerRestartedWarning):
+            assert list(items) == [(0, number) for number in range(40)]
+    lines = log.take()
+    after = lines[lines.index("0 dies") + 1 :]
+    assert after[0] == "0 made"
+    assert after[1].startswith("0 loaded ")
+    at = int(after[1].split()[-1])
+    assert 0 < at <= 29
+    assert after[2:] == [f"0 item {number}" for number in range(at, 40)]
+
+
+# What goes wrong ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("job", "why"),
+    [
+        (jobs.Failing, "Failing.state_dict() has failed (LookupError: nowhere)"),
+        (jobs.Large, "Large.state_dict() returned more than 65536 bytes"),
+        (jobs.Unpicklable, "Unpicklable.state_dict() has failed ("),
+    ],
+)
+def test_a_state_that_cannot_be_had_is_told_and_items_are_made_again(
+    job: type[jobs.Counting], why: str, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    with FORKSERVER.start_several(partial(job, log.path, length=20), 1, 1) as items:
+        got = list(islice(items, 15))
+        state = items.state_dict()
+        items.load_state_dict(state)
+        rest = list(items)
+    assert state["snapshots"] == []
+    assert [*got, *rest] == [(0, number) for number in range(20)]
+    (record,) = [each for each in caplog.records if each.name == "farside"]
+    assert record.levelno == logging.WARNING
+    assert why in record.getMessage()
+    assert "makes the items before again" in record.getMessage()
+
+
+def test_an_error_of_load_state_dict_is_raised(log: Log) -> None:
+    fn = partial(jobs.Unloadable, log.path)
+    state, _ = saved(INLINE, fn, 75)
+    with pytest.raises(WorkerIterationError, match="no such place") as caught:
+        resumed(FORKSERVER, fn, state)
+    assert isinstance(caught.value, LookupError)
+    assert caught.value.stage == "load_state_dict"

@@ -1,0 +1,66 @@
+"""Daemons: processes whose descriptors 0, 1 and 2 are closed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.kinds import SUBPROCESSES
+from tests.scripts.running import run_script
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.kinds import Kind
+
+SCRIPT = """\
+import fcntl, multiprocessing.forkserver, os, sys
+
+STANDARD = (0, 1, 2)
+
+def prints():
+    for number in range(3):
+        for fd in STANDARD:
+            try:
+                os.write(fd, b"what a C library prints")
+            except OSError:
+                pass
+        yield number
+
+def what_is_standard():
+    found = []
+    for fd in STANDARD:
+        try:
+            found.append(os.readlink(f"/proc/self/fd/{fd}"))
+        except OSError:
+            found.append("closed")
+    return found
+
+if __name__ == "__main__":
+    from tests.scripts.starting import start
+
+    out = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 100)
+    for fd in STANDARD:
+        os.close(fd)
+    if sys.argv[1] == "served":
+        multiprocessing.forkserver.ensure_running()
+    told = []
+    before = what_is_standard()
+    with start(prints) as numbers, start(what_is_standard) as told_there:
+        told.append(list(numbers))
+        told.append(what_is_standard() == before)
+        told.append(list(told_there))
+    os.write(out, repr(told).encode())
+"""
+
+
+def test_what_is_printed_in_a_daemon_goes_nowhere(tmp_path: Path, kind: Kind) -> None:
+    done = run_script(tmp_path, SCRIPT, "alone", kind=kind)
+    there = ["/dev/null" if kind.is_process else "closed"] * 3
+    assert done == (0, f"[[0, 1, 2], True, {there}]", "")
+
+
+def test_a_fork_server_that_the_daemon_has_started(tmp_path: Path) -> None:
+    [forkserver] = [kind for kind in SUBPROCESSES if kind.name == "forkserver"]
+    done = run_script(tmp_path, SCRIPT, "served", kind=forkserver)
+    assert done.out.startswith("[[0, 1, 2], True, ")  # that server has taken some numbers itself
+    assert (done.code, done.err) == (0, "")

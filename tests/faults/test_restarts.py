@@ -1,0 +1,395 @@
+"""Workers die at any moment and are started again: the loop gets each item once, and in order."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+import time
+import warnings
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside import (
+    FarsideError,
+    IterableClosedError,
+    WorkerDiedError,
+    WorkerRestartedWarning,
+    WorkerTimeoutError,
+    iterate_in_worker,
+)
+from farside._protocol.tables import ParentState
+from farside.testing.checks import take
+from tests import jobs as plain_jobs
+from tests import shard_jobs as jobs
+from tests import snapshot_jobs
+from tests.kinds import SUBPROCESSES
+from tests.simulated import simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from farside import RemoteIterable
+    from tests.kinds import Kind
+
+# A worker may be told to end while it imports a module: Python leaves the module's file open then.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+
+
+LENGTHS = [3, 0, 1, 5, 0, 2, 60, 4, 1, 0, 6, 2, 3, 3, 1, 40, 7, 0, 2, 9]
+EXPECTED = list(simulate(LENGTHS, 16))
+SLOW = partial(jobs.slow_pairs, 0.001)
+_, FORKSERVER, _ = SUBPROCESSES
+
+SOAK = 100 if "FARSIDE_SOAK_SECONDS" in os.environ else 1
+"""Times 10,000 items and ten deaths."""
+
+
+def start(
+    kind: Kind, fn: Callable[..., Any], shards: Sequence[Any] | int, workers: int, **options: Any
+) -> RemoteIterable[Any]:
+    return kind.start_several(fn, shards, workers, **{"max_restarts": 1000, **options})
+
+
+def mortal(
+    kind: Kind, plan: jobs.Plan, workers: int = 1, lengths: Sequence[int] = (8, 8), **options: Any
+) -> RemoteIterable[Any]:
+    read = partial(jobs.mortal_pairs, plan)
+    return start(kind, read, jobs.numbered(lengths), workers, **options)
+
+
+class Told:
+    """What was warned of."""
+
+    def __init__(self, caught: list[warnings.WarningMessage]) -> None:
+        self._caught = caught
+
+    def texts(self) -> list[str]:
+        """Return why workers were started again; nothing else may have been warned of."""
+        own = [each for each in self._caught if "use of fork" not in str(each.message)]
+        assert {each.category for each in own} <= {WorkerRestartedWarning}
+        return [str(each.message) for each in own]
+
+
+@pytest.fixture
+def restarts() -> Iterator[Told]:
+    """What is warned of in a test."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield Told(caught)
+
+
+def kill_one(items: RemoteIterable[Any], rng: Random) -> bool:
+    """Kill a worker; one that was just started had better live, since that would be an error."""
+    client = items._current
+    member = rng.choice(client.members)
+    core = client.core.workers[member.index]
+    if member.worker is None or core.state is ParentState.INITIALIZATION:
+        return False
+    killed: bool = member.worker.kill()
+    return killed
+
+
+class Killer:
+    """Kills workers in a thread, at random moments, a few times: else none would get on."""
+
+    most = 4
+
+    def __init__(self, items: RemoteIterable[Any], seed: int, pause: float = 0.03) -> None:
+        self._items, self._pause = items, pause
+        self._rng = Random(seed)  # noqa: S311  nothing is kept secret
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._kill)
+        self.kills = 0
+
+    def _kill(self) -> None:
+        while self.kills < self.most and not self._end.wait(self._rng.uniform(0, self._pause)):
+            self.kills += kill_one(self._items, self._rng)
+
+    def __enter__(self) -> Killer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+
+# Anywhere -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"buffer_size": 1}, {"buffer_size": 3}, {"buffer_size": -1}, {"in_order": False}],
+    ids=str,
+)
+def test_workers_that_are_killed_at_random_moments(
+    restarts: Told, workers: int, options: dict[str, Any]
+) -> None:
+    kills = 0
+    with start(FORKSERVER, SLOW, jobs.numbered(LENGTHS), workers, **options) as items:
+        for seed in range(2):
+            with Killer(items, seed) as killer:
+                got = list(items)
+            kills += killer.kills
+            ordered = options.get("in_order", True)
+            assert (got if ordered else sorted(got)) == (EXPECTED if ordered else sorted(EXPECTED))
+        assert 0 < items.stats().restarts <= kills
+        told = items.stats().restarts
+    assert told >= len(restarts.texts())  # those of the last moment nobody was told of
+    assert all("was killed by SIGKILL" in each for each in restarts.texts())
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_killed_workers_go_on_by_the_state_of_the_iterable(
+    restarts: Told, tmp_path: Path, *, in_order: bool
+) -> None:
+    log, lengths = tmp_path / "log", [3, 0, 150, 90, 60, 1, 200, 80]
+    read, expected = partial(snapshot_jobs.Numbered, str(log)), list(simulate(lengths, 8))
+    shards, loads = jobs.numbered(lengths), 0
+    with start(FORKSERVER, read, shards, 2, in_order=in_order, cycle_length=8) as items:
+        for seed in range(2):
+            with Killer(items, seed, pause=0.3):
+                got = list(items)
+            assert sorted(got) == sorted(expected)
+            assert not in_order or got == expected
+        loads = log.read_text().count("loaded")
+        assert items.stats().restarts > 0
+    assert loads > 0
+    assert restarts.texts()
+
+
+def test_each_start_method(subprocess_kind: Kind, restarts: Told) -> None:
+    with start(subprocess_kind, SLOW, jobs.numbered(LENGTHS), 2) as items:
+        for seed in range(2):
+            rng = Random(seed)  # noqa: S311  as above
+            got = []
+            for item in items:
+                got.append(item)
+                if len(got) in {20, 60}:
+                    kill_one(items, rng)
+            assert got == EXPECTED
+        assert items.stats().restarts > 0
+    assert all("was started again, and goes on where it was" in each for each in restarts.texts())
+
+
+def test_async_for(restarts: Told) -> None:
+    async def main() -> int:
+        async with start(FORKSERVER, SLOW, jobs.numbered(LENGTHS), 2) as items:
+            for seed in range(2):
+                with Killer(items, seed):
+                    assert [item async for item in items] == EXPECTED
+            return items.stats().restarts
+
+    assert asyncio.run(main()) > 0
+    assert restarts.texts()
+
+
+def test_one_worker(restarts: Told) -> None:
+    numbers = partial(plain_jobs.SleepsEachTime, 100, 0.001)
+    with iterate_in_worker(
+        numbers, backend="subprocess", mp_context="forkserver", max_restarts=1000
+    ) as items:
+        for seed in range(2):
+            with Killer(items, seed):
+                assert list(items) == list(range(100))
+        assert items.stats().restarts > 0
+    assert restarts.texts()
+
+
+@pytest.mark.parametrize("buffer_size", [None, 2])
+def test_views_of_shared_memory_outlive_the_worker(restarts: Told, buffer_size: int | None) -> None:
+    np = pytest.importorskip("numpy")
+    lengths = [10, 0, 30, 12]
+    with start(
+        FORKSERVER, jobs.arrays, jobs.numbered(lengths), 2, buffer_size=buffer_size
+    ) as items:
+        for seed in range(2):
+            with Killer(items, seed):
+                got = list(items)
+            assert [(shard, number) for shard, number, _ in got] == list(simulate(lengths, 4))
+            for shard, number, array in got:
+                assert (array == np.full(50_000, shard * 1000 + number)).all()
+            del got, array
+        assert items.stats().restarts > 0
+    gc.collect()
+    assert restarts.texts()
+
+
+@pytest.mark.timeout(60 * SOAK)
+def test_many_items_and_many_deaths(restarts: Told) -> None:
+    lengths, rng = [100 * SOAK] * 100, Random(0)  # noqa: S311  as above
+    total, deaths = 10_000 * SOAK, 10 * SOAK
+    places, kills = set(rng.sample(range(total), deaths)), 0
+    with start(
+        FORKSERVER, jobs.pairs, jobs.numbered(lengths), 4, buffer_bytes=500, max_restarts=deaths
+    ) as items:
+        waiting = 0
+        for count, (item, expected) in enumerate(
+            zip(items, simulate(lengths, 16), strict=True), start=1
+        ):
+            assert item == expected
+            waiting += count - 1 in places
+            if waiting and kill_one(items, rng):
+                waiting, kills = waiting - 1, kills + 1
+        assert count == total
+        assert items.stats().restarts <= kills
+        assert items.stats().restarts > deaths // 2
+    assert restarts.texts()
+
+
+# Here ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["kill", "exit"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_deaths_in_items_and_while_items_are_passed_over(
+    tmp_path: Path, restarts: Told, how: str, workers: int
+) -> None:
+    places = [(0, 5), (0, 3), (0, 0), (0, 7)]
+    plan = jobs.Plan(str(tmp_path / "lives"), how, *places)
+    with mortal(FORKSERVER, plan, workers, max_restarts=4) as items:
+        for _ in range(2):
+            assert list(items) == list(simulate([8, 8], 2))
+        assert items.stats().restarts == 4
+    assert len(restarts.texts()) == 4
+    assert all(("exit code 7" if how == "exit" else "SIGKILL") in each for each in restarts.texts())
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_death_in_the_first_start(tmp_path: Path, restarts: Told, *, wait: bool) -> None:
+    plan = jobs.Plan(str(tmp_path / "lives"), "kill", "start")
+    with mortal(
+        FORKSERVER, plan, max_restarts=1, initializer=plan.start, forward_logs=False, wait=wait
+    ) as items:
+        assert list(items) == list(simulate([8, 8], 2))
+    assert len(restarts.texts()) == 1
+    assert "in state initialization" in restarts.texts()[0]
+
+
+def test_a_worker_that_dies_again_in_its_start_is_an_error(tmp_path: Path, restarts: Told) -> None:
+    plan = jobs.Plan(str(tmp_path / "lives"), "exit", (1, 5), "start")
+    with mortal(FORKSERVER, plan, max_restarts=9, initializer=plan.start) as items:
+        got, error = take(items)
+        assert got == list(simulate([8, 8], 2))[: len(got)]
+        assert isinstance(error, WorkerDiedError)
+        assert error.state == "initialization"
+        assert items.stats().restarts == 1
+        with pytest.raises(IterableClosedError):
+            iter(items)
+    assert len(restarts.texts()) == 1
+
+
+def test_a_first_start_that_fails_twice_is_an_error(tmp_path: Path, restarts: Told) -> None:
+    plan = jobs.Plan(str(tmp_path / "lives"), "exit", "start", "start")
+    with pytest.raises(WorkerDiedError):
+        mortal(FORKSERVER, plan, max_restarts=9, initializer=plan.start)
+    assert len(restarts.texts()) == 1
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_restarts_that_are_used_up(tmp_path: Path, restarts: Told, *, in_order: bool) -> None:
+    plan = jobs.Plan(str(tmp_path / "lives"), "exit", *[(1, 5)] * 4)
+    with mortal(FORKSERVER, plan, 2, max_restarts=3, in_order=in_order) as items:
+        got, error = take(items)
+        assert isinstance(error, WorkerDiedError)
+        assert error.exit_code == 7
+        assert error.shard == 1  # type: ignore[attr-defined]
+        assert items.stats().restarts == 3
+        assert len(set(got)) == len(got)
+        assert [each for each in got if each[0] == 1] == [(1, number) for number in range(5)][
+            : len([each for each in got if each[0] == 1])
+        ]
+        if in_order:
+            assert got == list(simulate([8, 8], 2))[: len(got)]
+    assert len(restarts.texts()) == 3
+
+
+def test_restarts_count_anew_in_each_pass(tmp_path: Path, restarts: Told) -> None:
+    plan = jobs.Plan(str(tmp_path / "lives"), "exit", (0, 1, 5), (0, 1, 5), (1, 0, 1), (1, 1, 7))
+    with mortal(FORKSERVER, plan, max_restarts=2) as items:
+        for _ in range(3):
+            assert list(items) == list(simulate([8, 8], 2))
+    assert len(restarts.texts()) == 4
+
+
+def test_what_user_code_raises_restarts_nothing(restarts: Told) -> None:
+    with start(FORKSERVER, jobs.fail_at_five, 8, 2) as items:
+        got, error = take(items)
+        assert isinstance(error, KeyError)
+        assert len(got) == 21
+        assert items.stats().restarts == 0
+    assert not restarts.texts()
+
+
+def test_calls_are_made_again(tmp_path: Path, restarts: Told) -> None:
+    plan = jobs.Plan(str(tmp_path / "lives"), "kill", (1, 2), (1, 1), (0, 4))
+    read = partial(jobs.mortal_scaled, plan)
+    with start(FORKSERVER, read, 2, 2, setup=jobs.Made) as items:
+        assert items.call("set_factor", 3) == [(0, 3), (1, 3)]
+        assert items.call("set_factor", 10) == [(0, 10), (1, 10)]
+        expected = [(shard, 10 * number) for number in range(5) for shard in range(2)]
+        for _ in range(2):
+            assert list(items) == expected
+        assert items.stats().restarts == 3
+    assert len(restarts.texts()) == 3
+
+
+def test_a_worker_that_runs_out_of_time(kind: Kind, tmp_path: Path, restarts: Told) -> None:
+    plan = jobs.Plan(str(tmp_path / "lives"), "sleep", (1, 5), (1, 3))
+    with mortal(
+        kind, plan, 2, max_restarts=2, timeout=0.5, init_timeout=30, shutdown_timeout=1
+    ) as items:
+        assert list(items) == list(simulate([8, 8], 2))
+        assert items.stats().restarts == 2
+    assert len([each for each in restarts.texts() if "within timeout=0.5 seconds" in each]) == 2
+
+
+def test_subinterpreters_that_are_stuck_are_not_left_behind_for_ever(
+    subinterpreter_kind: Kind, tmp_path: Path, restarts: Told
+) -> None:
+    plan = jobs.Plan(str(tmp_path / "lives"), "sleep", (0, 1), (0, 2), (0, 3), (0, 4))
+    with mortal(
+        subinterpreter_kind, plan, timeout=0.3, init_timeout=30, shutdown_timeout=0.1
+    ) as items:
+        got, error = take(items)
+        assert isinstance(error, WorkerTimeoutError)
+        assert got == list(simulate([8, 8], 2))[: len(got)]
+    assert 0 < len(restarts.texts()) < 4
+
+
+# Interrupted --------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_in_the_middle(restarts: Told) -> None:
+    def interrupt(after: float) -> None:
+        time.sleep(after)
+        os.kill(os.getpid(), 2)
+
+    rng, again = Random(0), 0  # noqa: S311  as above
+    for seed in range(8):
+        with start(FORKSERVER, SLOW, jobs.numbered(LENGTHS), 2) as items:
+            thread = threading.Thread(target=interrupt, args=(rng.uniform(0.0, 0.1),))
+            got: list[Any] = []
+            with Killer(items, seed, pause=0.01):
+                with pytest.raises(KeyboardInterrupt):  # noqa: PT012  it may come anywhere
+                    thread.start()
+                    for _ in range(1000):
+                        got = []
+                        for item in items:
+                            got.append(item)
+                assert got == EXPECTED[: len(got)]
+                thread.join()
+            try:
+                assert list(items) == EXPECTED
+                again += 1
+            except FarsideError:  # it has struck while a worker was started
+                assert items.state == "closed"
+    assert again > 0
+    restarts.texts()

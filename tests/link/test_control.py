@@ -1,0 +1,45 @@
+"""The control block: words do not overlap, and a pass and a number fit into one of them."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farside._link import control
+from farside._link.control import NOTHING, acknowledged_word, total_of
+from farside._memory.mapping import CONTROL_BYTES
+from tests.steady import STEADY
+
+EPOCHS = st.integers(min_value=0, max_value=(1 << 64) - 1)
+TOTALS = st.integers(min_value=0, max_value=(1 << 44) - 1)
+SECONDS_PER_YEAR = 31_536_000
+
+
+def test_every_word_has_a_place_of_its_own() -> None:
+    words = [control.ATTENTION, control.ACKNOWLEDGED, control.REVOKED, control.WANTED]
+    assert len({word // 8 for word in words}) == 4, "and a cache line of its own"
+    assert max(words) < CONTROL_BYTES // 8
+    assert len({control.PARENT_WAITS, control.COMMAND_CAME}) == 2
+
+
+@STEADY
+@given(EPOCHS, TOTALS)
+def test_a_number_comes_back_for_its_pass(epoch: int, total: int) -> None:
+    word = acknowledged_word(epoch, total)
+    assert 0 <= word < 1 << 64
+    assert total_of(word, epoch) == total
+    assert total_of(word, epoch + 1) == 0
+
+
+@STEADY
+@given(EPOCHS, TOTALS, TOTALS)
+def test_more_items_of_a_pass_make_a_greater_word(epoch: int, one: int, other: int) -> None:
+    assert (acknowledged_word(epoch, one) < acknowledged_word(epoch, other)) is (one < other)
+
+
+@STEADY
+@given(st.integers(min_value=0, max_value=(1 << 20) - 2), TOTALS)
+def test_no_word_of_an_ordinary_pass_is_nothing(epoch: int, total: int) -> None:
+    assert acknowledged_word(epoch, total) != NOTHING
+
+
+def test_a_pass_may_be_as_long_as_anybody_waits() -> None:
+    assert SECONDS_PER_YEAR / 20 < (1 << 44) / 10_000_000

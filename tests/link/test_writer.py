@@ -1,0 +1,189 @@
+"""The writer of frames: whole, in order, and without waiting where that was promised."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside._link import pipe_io, writer
+from farside._link.frames import Decoder, Frame, header
+from farside._link.writer import FrameWriter
+from farside.errors import LinkClosedError
+from tests.background import Background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    Striking: TypeAlias = list[Callable[[], object]]
+
+SMALL = 100
+LARGE = 1 << 19
+"""More than a pipe holds."""
+TOO_LARGE = 1 << 21
+"""More than may wait as well."""
+
+
+class Piped:
+    """A writer, and a reader that has not begun."""
+
+    def __init__(self) -> None:
+        self.read, self.write = os.pipe()
+        os.set_blocking(self.write, False)
+        self.writer = FrameWriter(lambda: self.write)
+        self._decoder = Decoder()
+
+    def frames(self, count: int) -> list[Frame]:
+        got: list[Frame] = []
+        while len(got) < count:
+            self._decoder.filled(os.readv(self.read, [self._decoder.buffer()]), got)
+        return got
+
+    def kinds(self, count: int) -> list[int]:
+        frames = self.frames(count)
+        assert all(frame.body == bytes([frame.kind]) * len(frame.body) for frame in frames)
+        return [frame.kind for frame in frames]
+
+
+@pytest.fixture
+def piped() -> Iterator[Piped]:
+    made = Piped()
+    yield made
+    os.close(made.read)
+    os.close(made.write)
+
+
+def frame(kind: int, length: int = SMALL) -> list[bytes | memoryview]:
+    return [header(kind, 0, length), bytes([kind]) * length]
+
+
+def test_what_is_posted_and_fits_is_written_at_once(piped: Piped) -> None:
+    assert piped.writer.post(frame(1), 0)
+    assert piped.kinds(1) == [1]
+
+
+def test_what_does_not_fit_waits_and_goes_ahead_of_the_next_frame(piped: Piped) -> None:
+    assert not piped.writer.post(frame(1, LARGE), 0)
+    assert not piped.writer.post(frame(2), 0)
+    sending = Background(piped.writer.send, frame(3))
+    assert piped.kinds(3) == [1, 2, 3]
+    sending.result()
+
+
+def test_a_flush_sends_what_waits(piped: Piped) -> None:
+    assert not piped.writer.post(frame(1, LARGE), 0)
+    flushing = Background(piped.writer.flush)
+    assert piped.kinds(1) == [1]
+    flushing.result()
+
+
+def test_any_number_of_frames_may_wait_for_room(piped: Piped) -> None:
+    sent = [piped.writer.send(frame(kind % 10, LARGE), wait=False) for kind in range(20)]
+    assert sent == [False] * 20
+    flush = Background(piped.writer.flush)
+    assert piped.kinds(20) == [kind % 10 for kind in range(20)]
+    flush.result()
+    assert not piped.writer._queue  # none of it is kept
+    assert piped.writer.send(frame(1), wait=False)
+    assert piped.kinds(1) == [1]
+
+
+def test_posting_does_not_wait_for_who_is_blocked_in_sending(piped: Piped) -> None:
+    sending = Background(piped.writer.send, frame(1, LARGE))
+    while not piped.writer._writing:  # it has begun, and cannot end
+        assert sending.thread.is_alive()
+    assert not piped.writer.post(frame(2), 0)
+    assert piped.kinds(1) == [1]
+    sending.result()
+    piped.writer.flush()
+    assert piped.kinds(1) == [2]
+
+
+def test_too_much_is_refused_and_there_is_room_again_afterwards(piped: Piped) -> None:
+    assert not piped.writer.post(frame(1, TOO_LARGE), 0)
+    with pytest.raises(BlockingIOError):
+        piped.writer.post(frame(2), 0)
+    with pytest.raises(BlockingIOError):
+        piped.writer.post(frame(2), 0.01)
+    reading = Background(piped.kinds, 2)
+    assert piped.writer.post(frame(3), 20)
+    piped.writer.flush()
+    assert reading.result() == [1, 3]
+
+
+def test_what_is_sent_in_the_middle_of_a_frame_by_its_own_thread_follows(
+    piped: Piped, striking: Striking
+) -> None:
+    striking += [lambda: piped.writer.send(frame(2)), lambda: piped.writer.post(frame(3), 0)]
+    piped.writer.send(frame(1))
+    assert piped.kinds(3) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("length", [SMALL, LARGE])
+@pytest.mark.parametrize("wait", [True, False])
+def test_an_exception_from_outside_leaves_no_frame_cut(
+    piped: Piped, striking: Striking, length: int, *, wait: bool
+) -> None:
+    striking.append(strike)  # just after all of it, or a part, was written
+    with pytest.raises(SystemExit):
+        piped.writer.send(frame(1, length), wait=wait)
+    sending = Background(piped.writer.send, frame(2))
+    assert piped.kinds(2) == [1, 2]
+    sending.result()
+
+
+def test_an_exception_while_it_waits_for_room_leaves_no_frame_cut(
+    piped: Piped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "wait_for", strike)
+        with pytest.raises(SystemExit):
+            piped.writer.send(frame(1, LARGE))  # a part of it is written
+    sending = Background(piped.writer.send, frame(2))
+    assert piped.kinds(2) == [1, 2]
+    sending.result()
+
+
+def strike(*_: object) -> None:
+    raise SystemExit
+
+
+@pytest.fixture
+def striking(monkeypatch: pytest.MonkeyPatch) -> Striking:
+    """What runs after a write and before anything is made of it, each once."""
+    acts: Striking = []
+
+    def left_of(parts: Any, count: int) -> Any:
+        if acts:
+            acts.pop(0)()
+        return pipe_io.left_of(parts, count)
+
+    monkeypatch.setattr(writer, "left_of", left_of)
+    return acts
+
+
+def test_nobody_who_reads_is_told_to_all(piped: Piped) -> None:
+    os.close(piped.read)
+    try:
+        with pytest.raises(LinkClosedError):
+            piped.writer.send(frame(1))
+        with pytest.raises(LinkClosedError):
+            piped.writer.post(frame(1), 0)
+    finally:
+        piped.read = os.open(os.devnull, os.O_RDONLY)
+
+
+def test_after_its_end_nothing_is_written(piped: Piped) -> None:
+    piped.writer.post(frame(1, LARGE), 0)
+    piped.writer.close()
+    with pytest.raises(LinkClosedError):
+        piped.writer.send(frame(2))
+    with pytest.raises(LinkClosedError):
+        piped.writer.post(frame(2), 0)
+    piped.writer.flush()
+    assert os.read(piped.read, LARGE)
+    os.set_blocking(piped.read, False)
+    with pytest.raises(BlockingIOError):
+        os.read(piped.read, 1)

@@ -1,0 +1,160 @@
+"""Functions that the tests of maps and of the executor run in workers."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from farside import get_worker_info
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def times(made: int, number: int) -> int:
+    return made * number
+
+
+def ten() -> int:
+    return 10
+
+
+def fail_at_threes(number: int) -> int:
+    if number % 3 == 0:
+        raise ValueError(number)
+    return number
+
+
+def lock_at_one(number: int) -> object:
+    return threading.Lock() if number == 1 else number
+
+
+def stop_at_one(number: int) -> int:
+    if number == 1:
+        raise StopIteration
+    return number
+
+
+def count_to(number: int) -> Iterator[tuple[int, int]]:
+    for each in range(number):
+        yield number, each
+
+
+def count_to_remainder(number: int) -> Iterator[tuple[int, int]]:
+    for each in range(number % 4):
+        yield number, each
+
+
+def count_to_two(number: int) -> Iterator[tuple[int, int]]:
+    for each in range(number):
+        if each == 2:
+            raise KeyError(number)
+        yield number, each
+
+
+def die_at_seven(number: int) -> int:
+    if number == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def die_once(path: str, number: int) -> int:
+    if number == 7 and not Path(path).exists():
+        Path(path).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def die_in_the_middle(number: int) -> Iterator[tuple[int, int]]:
+    for each in range(number):
+        if (number, each) == (5, 3):
+            time.sleep(0.05)  # so that the results before it are sent
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield number, each
+
+
+def sleep_at_three(number: int) -> int:
+    if number == 3:
+        time.sleep(60)
+    return number
+
+
+def nap(number: int) -> int:
+    time.sleep(0.002)
+    return number
+
+
+def nap_with(contents: bytes) -> int:
+    time.sleep(0.02)
+    return len(contents)
+
+
+class Block:
+    """Large contents that cross beside the pickle, as those of arrays do."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = memoryview(data)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return Block, (pickle.PickleBuffer(self.data),)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def add_one(self) -> int:
+        self.data[:] = bytes([self.data[0] + 1]) * len(self.data)
+        return self.data[0]
+
+    @property
+    def whole(self) -> bool:
+        return self.data == bytes([self.data[0]]) * len(self.data)
+
+
+def keep_changed(block: Block) -> tuple[int, bool]:
+    """Change a block, keep it for good, and tell whether all that were kept are as they were."""
+    KEPT.append(block)
+    return block.add_one(), all(each.whole for each in KEPT)
+
+
+KEPT: list[Block] = []
+
+
+def change_and_die_once(path: str, block: Block) -> int:
+    number = block.add_one()
+    if number == 8 and not Path(path).exists():
+        Path(path).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def tell(_: object) -> Any:
+    info = get_worker_info()
+    assert info is not None
+    return info.shard, info.shard_count, info.shard_seed, info.epoch
+
+
+def add_to(values: list[int]) -> list[int]:
+    values.append(0)
+    return values
+
+
+def count_calls() -> int:
+    """Return how many times this worker has called it."""
+    CALLS.append(None)
+    return len(CALLS)
+
+
+CALLS: list[None] = []
+
+
+def fail() -> None:
+    raise OSError("no")

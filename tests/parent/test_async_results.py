@@ -1,0 +1,179 @@
+"""The iterator of ``async for``, against a scripted worker, and the waiters behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside import IterableClosedError
+from farside._parent import lifecycle
+from farside._parent.async_results import AsyncResults
+from farside._parent.event_loops import off_loop, waiter_here
+from farside._parent.results import enter_iteration_mode
+from tests.parent import scripted
+from tests.parent.scripted import finished, items, started
+
+if TYPE_CHECKING:
+    from tests.loops import Loop
+
+
+@pytest.fixture(autouse=True)
+def _no_turn_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test depend on the clock: where a turn is due, there has to be a loop."""
+    monkeypatch.setattr("farside._parent.async_results._TURN_SECONDS", 1000)
+
+
+def scripted_pass(*frames: Any) -> tuple[AsyncResults[Any], scripted.ScriptedLink]:
+    client, link = scripted.client(started(1), *frames, forward_logs=False)
+    return AsyncResults(enter_iteration_mode(client)), link
+
+
+def at_once(awaitable: Any) -> Any:
+    """Await something that never waits, without any loop."""
+    coroutine = awaitable.__await__()
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    pytest.fail("it waits")
+
+
+def test_what_has_arrived_is_handed_out_without_a_loop() -> None:
+    frames = [items(1, *range(100)), items(1), items(1, 100), finished(1)]
+    results, _ = scripted_pass(*frames)
+    assert [at_once(results.__anext__()) for _ in range(101)] == list(range(101))
+    for _ in range(2):
+        with pytest.raises(StopAsyncIteration):
+            at_once(results.__anext__())
+
+
+def test_a_turn_is_given_when_it_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("farside._parent.async_results._TURN_SECONDS", 0)
+    results, _ = scripted_pass(items(1, *range(10)), finished(1))
+
+    async def main() -> int:
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.ensure_future(others())
+        assert [item async for item in results] == list(range(10))
+        task.cancel()
+        return turns
+
+    assert asyncio.run(main()) >= 10  # one for each item, since none may be taken without a look
+
+
+@pytest.mark.parametrize("how", ["dropped", "closed"])
+def test_leaving_stops_the_pass(how: str) -> None:
+    results, link = scripted_pass(items(1, "a", "b"))
+    assert at_once(results.__anext__()) == "a"
+    if how == "closed":
+        at_once(results.aclose())
+        with pytest.raises(StopAsyncIteration):
+            at_once(results.__anext__())
+    del results
+    assert link.told[1:3] == [("STOP_ITERATION", 1), ("revoke", 1)]
+
+
+def test_an_error_is_raised_once() -> None:
+    results, link = scripted_pass(items(1, "a"))
+    assert at_once(results.__anext__()) == "a"
+    lifecycle.close(results._taker.this.client, kill=False)
+    assert link.told[-1] == ("close reading",)
+    with pytest.raises(IterableClosedError):
+        at_once(results.__anext__())
+    with pytest.raises(StopAsyncIteration):
+        at_once(results.__anext__())
+
+
+def test_without_a_loop_it_says_so() -> None:
+    with pytest.raises(RuntimeError, match="no event loop runs in this thread"):
+        waiter_here()
+
+
+def test_a_waiter_waits_for_a_descriptor_a_moment_or_a_call(loop: Loop) -> None:
+    read, write = os.pipe()
+
+    async def main() -> None:
+        assert await waiter_here().wait(read, 0.01) is False
+        os.write(write, b"x")
+        assert await waiter_here().wait(read, 60) is True
+        waiter = waiter_here()
+        waking = threading.Timer(0.01, waiter.wake)
+        waking.start()
+        assert await waiter.wait(None, 60) is True
+        assert await waiter.wait(None, 60) is True  # it was woken, and stays so
+        waking.join()
+        early = waiter_here()
+        early.wake()
+        assert await early.wait() is True
+
+    try:
+        loop.run(main)
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+def test_a_waiter_may_be_woken_when_its_loop_is_gone(loop: Loop) -> None:
+    async def main() -> Any:
+        waiter = waiter_here()
+
+        async def wait() -> None:
+            await waiter.wait()
+
+        await loop.cut(0.01, wait)
+        return waiter
+
+    waiter = loop.run(main)
+    waiter.wake()
+    assert waiter.woken
+
+
+def test_work_off_the_loop_returns_or_raises(loop: Loop) -> None:
+    async def main() -> None:
+        assert await off_loop(threading.get_ident) != threading.get_ident()
+        with pytest.raises(ZeroDivisionError):
+            await off_loop(lambda: 1 // 0)
+
+    loop.run(main)
+
+
+def test_work_off_the_loop_is_finished_when_the_task_is_cancelled(loop: Loop) -> None:
+    go_on, done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        go_on.wait(20)
+        done.set()
+
+    async def main() -> None:
+        timer = threading.Timer(0.05, go_on.set)
+        timer.start()
+        assert await loop.cut(0.01, lambda: off_loop(work)) is None
+        assert done.is_set()
+        timer.join()
+
+    loop.run(main)
+
+
+def test_without_threads_work_is_done_in_the_loop(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            assert await off_loop(threading.get_ident) == threading.get_ident()
+
+    loop.run(main)

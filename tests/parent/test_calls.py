@@ -1,0 +1,207 @@
+"""Calls and reports of stacks, against a scripted worker."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from typing import Any
+
+import pytest
+
+from farside import (
+    CallFailedError,
+    IterableClosedError,
+    NotPicklableError,
+    PassOpenError,
+    ProtocolError,
+    WorkerDiedError,
+    WorkerTimeoutError,
+)
+from farside._parent import lifecycle
+from farside._parent.calls import ask_for_stacks, call_method
+from farside._parent.client import Client
+from farside._parent.options import check
+from farside._payload.stack_report import read_stack
+from farside._protocol.messages import Status
+from farside._protocol.tables import ParentState
+from tests.background import Background
+from tests.parent import scripted
+from tests.parent.scripted import (
+    ScriptedWorker,
+    answer,
+    failure,
+    finished,
+    items,
+    iterate,
+    ready,
+    report,
+    started,
+    starting,
+    state,
+    status,
+)
+
+
+def call(client: Client, method: str = "go", *args: Any) -> Any:
+    return call_method(client, method, args, {})
+
+
+def test_the_answer_comes_with_a_length() -> None:
+    client, link = scripted.client()
+    link.then(answer(0, "one", 7))
+    assert call(client) == "one"
+    assert (client.core.workers[0].length, state(client)) == (7, ParentState.STAND_BY)
+    assert client.used
+    assert link.told == [("CALL", 0)]
+
+
+def test_a_failure_is_raised_and_changes_nothing() -> None:
+    client, link = scripted.client()
+    link.then(failure(Status.CALL_FAILED, 0, KeyError("x"), "call", None), answer(0, 2))
+    with pytest.raises(KeyError) as caught:
+        call(client)
+    assert isinstance(caught.value, CallFailedError)
+    assert caught.value.method == "go"
+    assert not client.used
+    assert call(client) == 2
+
+
+def test_arguments_that_do_not_pickle_are_not_sent() -> None:
+    client, link = scripted.client()
+    with pytest.raises(NotPicklableError, match="the arguments of 'go' cannot be sent"):
+        call(client, "go", threading.Lock())
+    with pytest.raises(TypeError, match="method=3 is no name"):
+        call(client, 3)  # type: ignore[arg-type]
+    assert link.told == []
+
+
+def test_no_call_before_the_user_is_at_the_end() -> None:
+    client, link = scripted.client()
+    link.then(started(1), items(1, "a"), finished(1))
+    results = iterate(client)
+    assert next(results) == "a"
+    with pytest.raises(PassOpenError, match="'go' cannot be called while an iterator"):
+        call(client)
+    assert next(results, None) is None
+    link.then(answer(1, 3))
+    assert call(client) == 3
+
+
+def test_a_call_waits_for_the_end_of_a_pass_that_was_left() -> None:
+    client, link = scripted.client()
+    link.then(started(1), items(1, "a"))
+    results = iterate(client)
+    assert next(results) == "a"
+    results.close()
+    link.then(items(1, "b"), finished(1), answer(1, 3))
+    assert call(client) == 3
+    assert link.told[-3:] == [("STOP_ITERATION", 1), ("revoke", 1), ("CALL", 1)]
+
+
+def test_a_call_that_was_given_up_delays_what_comes_next() -> None:
+    client, link = scripted.client()
+    link.then(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        call(client)
+    assert client.public_state == "call"
+    link.then(answer(0, "too late"), answer(0, "next"))
+    assert call(client) == "next"
+    link.then(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        call(client)
+    link.then(answer(0, "too late"), started(1))
+    link.then(items(1, "a"), finished(1))
+    assert list(iterate(client)) == ["a"]
+
+
+def test_a_worker_that_dies_in_a_call() -> None:
+    client, _ = scripted.client()
+    with pytest.raises(WorkerDiedError) as caught:
+        call(client)
+    assert caught.value.state == "call"
+    with pytest.raises(IterableClosedError):
+        call(client)
+
+
+def test_closing_while_a_call_waits() -> None:
+    client, link = scripted.client()
+    link.then(lambda: lifecycle.close(client, kill=False))
+    with pytest.raises(IterableClosedError):
+        call(client)
+
+
+def test_closing_in_another_thread_while_a_call_waits() -> None:
+    client, link = scripted.client(None, None, None, forward_logs=False)
+    waiting = Background(call, client)
+    assert link.waited_for.wait(20)
+    assert lifecycle.close(client, kill=False)
+    with pytest.raises(IterableClosedError):
+        waiting.result()
+
+
+def test_an_answer_that_cannot_be_read_ends_the_worker() -> None:
+    client, link = scripted.client()
+    link.then(status(Status.CALL_SUCCEEDED, 0, b"no pickle"))
+    with pytest.raises(ProtocolError, match="an answer to a call that cannot be read"):
+        call(client)
+    assert state(client) is ParentState.DONE
+
+
+def test_a_time_out_asks_for_the_stack() -> None:
+    client, link = scripted.client(timeout=1e-9)  # which one wait for nothing exceeds
+    link.then(None, report(0))
+    with pytest.raises(WorkerTimeoutError) as caught:
+        call(client)
+    stack = 'the thread that runs the iterable:\n  File "file.py", line 3, in work\n'
+    assert caught.value.worker_stack == stack
+    assert "the call of 'go' did not return within timeout=1e-09 seconds" in str(caught.value)
+    assert link.told[:2] == [("CALL", 0), ("REPORT_STACK", 0)]
+
+
+def test_items_may_come_before_the_stack() -> None:
+    client, link = scripted.client()
+    link.then(started(1), items(1, "a"), report(1))
+    results = iterate(client)
+    (stack,) = ask_for_stacks(client)
+    assert "in work" in (stack or "")
+    assert next(results) == "a"
+
+
+def test_the_initialization_has_a_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, _ = scripted.client(timeout=2, init_timeout=5)
+    assert client.core.workers[0].limit == 2
+    monkeypatch.setattr("farside._protocol.parent.STACK_SECONDS", 1e-9)
+    with starting(ScriptedWorker(None, None, None)):
+        fresh = Client(check(list, backend="scripted", timeout=2, init_timeout=1e-9))
+        assert fresh.core.workers[0].limit == 1e-9
+        with pytest.raises(WorkerTimeoutError, match=r"within init_timeout=1e-09 seconds"):
+            lifecycle.start(fresh)
+
+
+@pytest.mark.parametrize("body", [b"no pickle", pickle.dumps(3), pickle.dumps([(1, 2)])])
+def test_a_report_that_cannot_be_read(body: bytes) -> None:
+    with pytest.raises(ProtocolError, match="a report of stacks that cannot be read"):
+        read_stack(body)
+
+
+def test_a_report_that_cannot_be_read_ends_the_worker() -> None:
+    client, _ = scripted.client(status(Status.STACK_REPORTED, 0, b"no pickle"))
+    assert ask_for_stacks(client) == [None]
+    assert state(client) is ParentState.DONE
+    assert scripted.worker_of(client).killed
+
+
+@pytest.mark.parametrize(("body", "length"), [(b"", None), (bytearray(b"70"), 70)])
+def test_a_length(body: bytes, length: int | None) -> None:
+    with starting(ScriptedWorker(ready(body))):
+        client = Client(check(list, backend="scripted"))
+        lifecycle.start(client)
+    assert client.core.workers[0].length == length
+
+
+@pytest.mark.parametrize("body", [b"-1", b"9" * 5000])
+def test_a_length_that_is_none_ends_the_worker(body: bytes) -> None:
+    worker = ScriptedWorker(ready(body))
+    with starting(worker), pytest.raises(ProtocolError):
+        lifecycle.start(Client(check(list, backend="scripted")))
+    assert worker.killed

@@ -1,0 +1,371 @@
+"""Events of a client: finalizers, signal handlers and threads, in the middle of one another."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import warnings
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from farside import BackendFallbackWarning, FarsideError, IterableClosedError, ProtocolError
+from farside._parent.calls import call_method
+from farside._parent.results import enter_iteration_mode
+from farside._protocol.effects import BROKEN
+from farside._protocol.group import GroupCore
+from farside._protocol.messages import Cmd, Status
+from farside._protocol.tables import ParentState
+from tests.background import Background
+from tests.faults.interrupting import Alarm, strike_at
+from tests.parent import scripted
+from tests.parent.scripted import (
+    answer,
+    finished,
+    items,
+    iterate,
+    ready,
+    refusal,
+    started,
+    starting,
+    state,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from farside._parent.client import Client
+
+
+def noting(seen: list[Any], value: object) -> Callable[[GroupCore], object]:
+    return lambda _: seen.append(value)
+
+
+def test_an_event_happens_at_once_when_nobody_has_the_lock() -> None:
+    client, _ = scripted.client()
+    seen: list[int] = []
+    client.post(noting(seen, 1))
+    assert seen == [1]
+    assert client.step(lambda _: 2) == 2
+
+
+def test_an_event_that_is_put_off_happens_before_the_next_one_that_fits() -> None:
+    client, _ = scripted.client()
+    seen: list[int] = []
+    client.put_off(noting(seen, 1))
+    assert seen == []
+
+    def fail(_: GroupCore) -> NoReturn:
+        raise ProtocolError("it does not fit")
+
+    with pytest.raises(ProtocolError):
+        client.step(fail)
+    del seen[:]  # it may happen twice, and has not yet happened to the core
+    client.step(noting(seen, 2))
+    client.step(noting(seen, 3))
+    assert seen == [1, 2, 3]
+
+
+@pytest.mark.parametrize("where", ["in a step", "in an effect"])
+def test_an_event_left_by_the_thread_that_has_the_lock_happens_after_it(where: str) -> None:
+    client, link = scripted.client()
+    seen: list[int] = []
+
+    def leave(*_: object) -> None:
+        client.post(noting(seen, 1))
+        assert client.step(noting(seen, 2)) is None
+        assert seen == []
+
+    if where == "in a step":
+        client.step(leave)
+    else:
+        link.on_send = leave
+        client.step(GroupCore.start)
+    assert seen == [1, 2]
+
+
+def test_an_event_left_by_another_thread_happens_in_the_thread_that_has_the_lock() -> None:
+    client, link = scripted.client()
+    seen: list[int] = []
+
+    def leave(*_: object) -> None:
+        # It does not wait for the lock.
+        Background(client.post, lambda _: seen.append(threading.get_ident())).result()
+        assert seen == []
+
+    link.on_send = leave
+    client.step(GroupCore.start)
+    assert seen == [threading.get_ident()]
+
+
+def test_an_event_left_while_an_event_happens_happens_next() -> None:
+    client, _ = scripted.client()
+    seen: list[int] = []
+
+    def happen(value: int, _: GroupCore) -> None:
+        seen.append(value)
+        if value < 3:
+            client.post(partial(happen, value + 1))
+
+    client.post(partial(happen, 1))
+    assert seen == [1, 2, 3]
+
+
+def test_no_event_is_lost_between_threads() -> None:
+    client, _ = scripted.client()
+    seen: list[int] = []
+
+    def work(start: int) -> None:
+        for number in range(start, start + 500):
+            client.step(noting(seen, number))
+            client.post(noting(seen, -number))
+
+    threads = [Background(work, start) for start in (1000, 2000, 3000)]
+    for thread in threads:
+        thread.result()
+    client.step(lambda _: None)
+    assert len(seen) == 3000
+    assert sorted(seen) == sorted({*seen})
+
+
+def test_the_other_threads_are_not_in_the_middle_of_an_event() -> None:
+    client, link = scripted.client()
+    assert not client.stepping_here
+    told: list[bool] = []
+
+    def ask(*_: object) -> None:
+        told.append(client.stepping_here)
+        told.append(Background(lambda: client.stepping_here).result())
+
+    link.on_send = ask
+    client.step(GroupCore.start)
+    assert told == [True, False]
+
+
+# What is raised in the middle of an event -----------------------------------------------------
+
+
+def test_an_event_that_does_not_fit_changes_nothing() -> None:
+    client, link = scripted.client()
+    before = client.core
+
+    def fail(core: GroupCore) -> NoReturn:
+        core.start()
+        raise ProtocolError("it does not fit")
+
+    with pytest.raises(ProtocolError, match="it does not fit"):
+        client.step(fail)
+    assert client.core is before
+    assert (state(client), link.told) == (ParentState.STAND_BY, [])
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, Alarm])
+def test_an_event_that_was_interrupted_happens_once(interrupt: type[BaseException]) -> None:
+    client, link = scripted.client()
+    raising = [True]
+
+    def begin(core: GroupCore) -> int:
+        epoch = core.start()
+        if raising.pop():
+            raising.append(False)
+            raise interrupt
+        return epoch
+
+    with pytest.raises(interrupt):
+        client.step(begin)
+    assert (state(client), link.told, client.core.epoch) == (ParentState.STAND_BY, [], 0)
+    client.step(lambda _: None)
+    assert (state(client), client.core.epoch) == (ParentState.STARTING, 1)
+    assert link.told == [("START_ITERATION", 1)]
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, Alarm])
+def test_an_effect_that_was_interrupted_ends_the_worker(interrupt: type[BaseException]) -> None:
+    client, link = scripted.client()
+
+    def strike(*_: object) -> NoReturn:
+        link.on_send = lambda *_: None
+        raise interrupt
+
+    link.on_send = strike
+    with pytest.raises(interrupt):
+        enter_iteration_mode(client)
+    with pytest.raises(IterableClosedError) as caught:
+        enter_iteration_mode(client)
+    assert isinstance(caught.value.__cause__, ProtocolError)
+    assert "signal handler" in str(caught.value.__cause__)
+    client.see_to_chores()
+    assert scripted.worker_of(client).killed
+    assert link.told[0] == ("ABORT", 1)
+
+
+def test_ctrl_c_comes_after_the_event() -> None:
+    client, link = scripted.client()
+    strikes = [signal.SIGINT]
+    link.on_send = lambda *_: signal.raise_signal(strikes.pop()) if strikes else None
+    with pytest.raises(KeyboardInterrupt):
+        enter_iteration_mode(client)
+    # The pass has begun, and nobody gets to know it: so it is left.
+    assert link.told == [("START_ITERATION", 1), ("STOP_ITERATION", 1), ("revoke", 1)]
+    assert state(client) is ParentState.STOPPING
+    assert not client.core.workers[0].effects
+    strikes.append(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        client.post(GroupCore.start)
+    assert link.told[3:] == [("START_ITERATION", 2)]
+
+
+# Dropped in the middle ------------------------------------------------------------------------
+
+
+def test_an_iterator_that_is_dropped_in_the_middle_of_a_send_stops_its_pass() -> None:
+    client, link = scripted.client(started(1), items(1, "a"))
+    held = [iterate(client)]
+    assert next(held[0]) == "a"
+    link.on_send = lambda *_: held.clear()
+    client.step(lambda core: core.workers[0].ask_for_stack(None))
+    assert not held
+    assert link.told[1:] == [("REPORT_STACK", 1), ("STOP_ITERATION", 1), ("revoke", 1)]
+    assert state(client) is ParentState.STOPPING
+
+
+def test_an_iterator_that_is_dropped_as_it_is_superseded_stops_nothing() -> None:
+    client, link = scripted.client(started(1), items(1, "a"))
+    held = [iterate(client)]
+    assert next(held[0]) == "a"
+    link.on_send = lambda *_: held.clear()
+    client.step(GroupCore.start)
+    assert link.told[1:] == [("STOP_ITERATION", 1), ("revoke", 1), ("START_ITERATION", 2)]
+    assert state(client) is ParentState.STARTING
+
+
+@pytest.fixture
+def _striking() -> Iterator[None]:
+    """Let a signal that nothing here holds back raise KeyboardInterrupt."""
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+
+
+WORKS: dict[str, Callable[[Client], object]] = {
+    "start": lambda client: client.step(GroupCore.start),
+    "supersede": lambda client: [client.step(GroupCore.start) for _ in "12"],
+    "leave": lambda client: client.post(partial(client.stop, client.step(GroupCore.start) or 0)),
+    "ask": lambda client: client.step(lambda core: core.workers[0].ask_for_stack(None)),
+    "close": lambda client: client.step(GroupCore.close),
+}
+
+
+@pytest.mark.usefixtures("_striking")
+@pytest.mark.parametrize("work", WORKS)
+def test_a_signal_handlers_exception_leaves_no_event_half_done(work: str) -> None:
+    """Wherever it strikes, all effects are those of whole events, or the worker was given up."""
+    for place in range(1, 1 << 20):
+        client, link = scripted.client()
+        struck = strike_at(place, partial(WORKS[work], client), signal.SIGUSR1)
+        # Another thread, since a lock that this one has kept would let it pass.
+        Background(client.step, lambda _: None).result()
+        core = client.core.workers[0]
+        assert not core.effects
+        assert not client._mailbox
+        if core.failure is not None:
+            assert core.failure.cause == BROKEN
+            assert state(client) is ParentState.DONE
+        else:
+            assert link.told == said_by(client, work)
+        client.abandon()
+        if not struck.reached:
+            assert core.failure is None
+            break
+        assert struck.raised
+
+
+def said_by(client: Client, work: str) -> list[tuple[Any, ...]]:
+    """Return what a worker was told that has come to where the core is."""
+    epoch, now = client.core.epoch, state(client)
+    told: list[tuple[Any, ...]] = [("START_ITERATION", 1)] * (epoch >= 1)
+    if epoch == 2:
+        told += [("STOP_ITERATION", 1), ("revoke", 1), ("START_ITERATION", 2)]
+    if now is ParentState.STOPPING:
+        told += [("STOP_ITERATION", epoch), ("revoke", epoch)]
+    if now is ParentState.DONE:
+        told += [("ABORT", epoch), ("revoke", epoch)]
+    if work == "ask":
+        told += [("REPORT_STACK", epoch)] * len(client.core.workers[0]._stacks)
+    return told
+
+
+REFUSED = refusal(Status.ITERATOR_FAILED, 1, "next", 0)
+
+
+class Obliging:
+    """Lets a scripted worker do what it is told.
+
+    Args:
+        link: the way to it.
+        refuses: it cannot, since an extension module refuses to load.
+    """
+
+    def __init__(self, link: scripted.ScriptedLink, *, refuses: bool = False) -> None:
+        self.calls = 0
+        self._link = link
+        self._refuses = refuses
+        link.on_send = self._oblige
+
+    def _oblige(self, cmd: Cmd, epoch: int) -> None:
+        if cmd is Cmd.CALL:
+            self.calls += 1
+            self._link.then(answer(epoch, self.calls))
+        elif cmd is Cmd.START_ITERATION and self._refuses:
+            self._link.then(started(epoch), REFUSED)
+        elif cmd is Cmd.START_ITERATION:
+            self._link.then(started(epoch), items(epoch, epoch), finished(epoch))
+
+
+def call(client: Client) -> Any:
+    return call_method(client, "go", (), {})
+
+
+def whole_pass(client: Client) -> list[Any]:
+    return list(iterate(client))
+
+
+@pytest.mark.usefixtures("_striking")
+@pytest.mark.parametrize(
+    ("how", "every"),
+    [(call, 1), (whole_pass, 3), ("fallback", 11)],
+    ids=["a call", "a pass", "a fallback"],
+)
+def test_each_frame_is_taken_in_once_wherever_a_handlers_exception_strikes(
+    how: Any, every: int
+) -> None:
+    work = whole_pass if how == "fallback" else how
+    for place in range(1, 1 << 20, 1 if "FARSIDE_EVERY_PLACE" in os.environ else every):
+        client, link = scripted.client(fallback="subprocess", forward_logs=False)
+        other = scripted.ScriptedWorker(ready())
+        obliging = Obliging(link, refuses=how == "fallback")
+        Obliging(other.link)
+        with starting(other), warnings.catch_warnings():
+            warnings.simplefilter("ignore", BackendFallbackWarning)
+            struck = strike_at(place, partial(work, client), signal.SIGUSR1)
+            check_next(client, obliging, called=how is call)
+        client.abandon()
+        other.link.close()
+        if not struck.reached:
+            break
+        assert struck.raised
+
+
+def check_next(client: Client, obliging: Obliging, *, called: bool) -> None:
+    """Check, in another thread, that whoever comes next gets what is theirs."""
+    try:
+        if called:
+            assert Background(call, client).result() == obliging.calls
+        assert Background(whole_pass, client).result() == [client.core.epoch]
+    except FarsideError:
+        failure = client.core.failure
+        assert failure is not None
+        assert failure.cause == BROKEN
+        assert "signal handler" in failure.detail

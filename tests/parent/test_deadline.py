@@ -1,0 +1,96 @@
+"""Time limits: what counts, and what does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from farside._parent import lifecycle
+from farside._parent.results import enter_iteration_mode
+from farside._parent.wait import LONGEST_SECONDS
+from tests.parent import scripted
+from tests.parent.scripted import started
+
+if TYPE_CHECKING:
+    from farside._parent.client import Client
+    from tests.parent.scripted import ScriptedLink
+
+
+class Clock:
+    """A clock that goes on when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("farside._parent.client.monotonic", clock)
+    return clock
+
+
+def waiting(seconds: float) -> tuple[Client, ScriptedLink]:
+    """Return a client that is about to wait for its first item."""
+    client, link = scripted.client(timeout=seconds)
+    client.begin_to_wait(enter_iteration_mode(client))
+    return client, link
+
+
+def wait_once(client: Client, clock: Clock, late: float = 0.0) -> None:
+    """Wait as `Waiting` does, in vain."""
+    assert client.core.deadline is not None
+    clock.now += min(LONGEST_SECONDS, max(0.0, client.core.deadline - clock.now))
+    planned = clock.now
+    clock.now += late
+    client.time_passes(planned)
+
+
+def wait_on(client: Client, link: ScriptedLink, clock: Clock, late: float = 0.01) -> float:
+    """Wait until the time is up, each time a little late; return how long that took."""
+    begin = clock.now
+    while ("REPORT_STACK", 1) not in link.told:
+        wait_once(client, clock, late)
+    return clock.now - begin
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.01, 3.0, 60.0])
+def test_it_passes_in_time(clock: Clock, seconds: float) -> None:
+    assert wait_on(*waiting(seconds), clock) == pytest.approx(seconds, abs=0.05)
+
+
+@pytest.mark.parametrize("before", [0, 1, 3])
+@pytest.mark.parametrize("stopped", [2.0, 600.0])
+def test_what_the_process_was_stopped_does_not_count(
+    clock: Clock, before: int, stopped: float
+) -> None:
+    client, link = waiting(4.0)
+    for _ in range(before):
+        wait_once(client, clock)
+    wait_once(client, clock, late=stopped)
+    assert link.told == [("START_ITERATION", 1)]
+    left = 4.0 - before - 1  # the wait that was stopped has lasted a second before
+    assert wait_on(client, link, clock) == pytest.approx(max(left, 0.0), abs=0.05)
+
+
+def test_a_frame_begins_it_anew(clock: Clock) -> None:
+    client, link = waiting(4.0)
+    for _ in range(3):
+        wait_once(client, clock)
+    link.then(started(1), None)
+    client.waiting.look(client)
+    assert client.core.deadline is None  # until somebody waits again
+    clock.now += 100.0
+    client.begin_to_wait(lifecycle.Ready(client))
+    assert wait_on(client, link, clock) == pytest.approx(4.0, abs=0.05)
+
+
+def test_it_passes_also_when_the_time_went_by_between_two_waits(clock: Clock) -> None:
+    client, link = waiting(4.0)
+    clock.now += 5.0
+    wait_once(client, clock)
+    assert ("REPORT_STACK", 1) in link.told

@@ -1,0 +1,244 @@
+"""WorkerExecutor keeps what `concurrent.futures` promises."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from concurrent import futures as standard
+from concurrent.futures import BrokenExecutor, CancelledError, wait
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside import (
+    BackendUnavailableError,
+    NotPicklableError,
+    WorkerDiedError,
+    WorkerExecutor,
+    WorkerTimeoutError,
+)
+from farside._backends import registry
+from tests import mapping_jobs as jobs
+from tests.kinds import SUBINTERPRETERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BACKENDS = ["subprocess", *(kind.backend for kind in SUBINTERPRETERS)]
+
+
+@pytest.fixture(params=BACKENDS)
+def executor(request: pytest.FixtureRequest) -> Iterator[WorkerExecutor]:
+    with WorkerExecutor(2, backend=request.param) as made:
+        yield made
+
+
+def test_submit(executor: WorkerExecutor) -> None:
+    assert executor.submit(pow, 2, exp=5).result() == 32
+    futures = [executor.submit(jobs.square, number) for number in range(200)]
+    assert [future.result() for future in futures] == [number**2 for number in range(200)]
+
+
+def test_map(executor: WorkerExecutor) -> None:
+    wanted = [number**2 for number in range(20)]
+    assert list(executor.map(jobs.square, range(20))) == wanted
+    assert list(executor.map(jobs.square, range(20), chunksize=3)) == wanted
+    assert list(executor.map(jobs.square, range(20), chunksize=3, buffersize=2)) == wanted
+    assert list(executor.map(pow, [2, 3], [3, 2, 1])) == [8, 9]
+
+
+def test_map_with_buffersize_takes_what_it_needs(executor: WorkerExecutor) -> None:
+    taken = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(20):
+            taken.append(number)
+            yield number
+
+    results = executor.map(jobs.square, numbers(), buffersize=2)
+    assert taken == [0, 1]
+    assert next(results) == 0
+    assert taken == [0, 1, 2]
+    assert list(results)[-1] == 361
+
+
+def test_map_has_a_timeout(executor: WorkerExecutor) -> None:
+    with pytest.raises(standard.TimeoutError):
+        list(executor.map(time.sleep, [0.5], timeout=0.1))
+
+
+def test_an_exception_is_the_original_with_its_traceback(executor: WorkerExecutor) -> None:
+    error = executor.submit(jobs.fail_at_threes, 3).exception()
+    assert type(error) is ValueError
+    assert error.args == (3,)
+    assert "in fail_at_threes" in str(error.__cause__)
+
+
+def test_what_does_not_pickle_fails_alone(executor: WorkerExecutor) -> None:
+    argument = executor.submit(jobs.square, threading.Lock())
+    result = executor.submit(jobs.lock_at_one, 1)
+    assert isinstance(argument.exception(), NotPicklableError)
+    assert isinstance(result.exception(), NotPicklableError)
+    assert executor.submit(jobs.square, 2).result() == 4
+
+
+def test_tasks_that_wait_can_be_cancelled(executor: WorkerExecutor) -> None:
+    futures = [executor.submit(time.sleep, 0.3) for _ in range(10)]
+    while not futures[0].running():
+        time.sleep(0.01)
+    cancelled = [future for future in futures if future.cancel()]
+    assert len(cancelled) >= 10 - 2 * 2  # one that runs and one that waits, in each worker
+    with pytest.raises(CancelledError):
+        cancelled[0].result()
+    wait(futures)
+
+
+def test_shutdown(executor: WorkerExecutor) -> None:
+    future = executor.submit(jobs.square, 3)
+    executor.shutdown()
+    assert future.result(timeout=0) == 9
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        executor.submit(jobs.square, 3)
+
+
+def test_shutdown_that_cancels(executor: WorkerExecutor) -> None:
+    futures = [executor.submit(time.sleep, 0.2) for _ in range(10)]
+    executor.shutdown(cancel_futures=True)
+    assert [future.done() for future in futures] == [True] * 10
+    assert sum(future.cancelled() for future in futures) >= 10 - 2 * 2
+
+
+@pytest.mark.parametrize("end", ["terminate_workers", "kill_workers"])
+def test_workers_that_are_ended_at_once(executor: WorkerExecutor, end: str) -> None:
+    futures = [executor.submit(time.sleep, 60) for _ in range(10)]
+    while not futures[0].running():
+        time.sleep(0.01)
+    getattr(executor, end)()
+    wait(futures, timeout=20)
+    cancelled = [future.cancelled() for future in futures]
+    assert cancelled.count(True) >= 10 - 2 * 2
+    for future in futures[: cancelled.index(True)]:
+        assert isinstance(future.exception(timeout=0), BrokenExecutor)
+    with pytest.raises(RuntimeError):
+        executor.submit(jobs.square, 3)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_another_worker_takes_the_place_of_one_that_has_done_its_tasks(backend: str) -> None:
+    with (
+        warnings.catch_warnings(),
+        WorkerExecutor(1, backend=backend, max_tasks_per_child=3) as executor,
+    ):
+        warnings.simplefilter("error")  # nothing has failed
+        futures = [executor.submit(jobs.count_calls) for _ in range(8)]
+        assert [future.result() for future in futures] == [1, 2, 3, 1, 2, 3, 1, 2]
+
+
+def test_a_death_begins_the_count_of_tasks_anew() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with WorkerExecutor(1, backend="subprocess", max_tasks_per_child=2) as executor:
+            lost = executor.submit(jobs.die_at_seven, 7)
+            futures = [executor.submit(jobs.count_calls) for _ in range(4)]
+            assert [future.result() for future in futures] == [1, 2, 1, 2]
+            assert isinstance(lost.exception(), WorkerDiedError)
+
+
+def test_an_executor_that_is_dropped_does_what_was_submitted() -> None:
+    executor = WorkerExecutor(1, backend="subprocess")
+    future = executor.submit(jobs.square, 3)
+    del executor
+    assert future.result() == 9
+
+
+def test_an_executor_that_nobody_used_starts_nothing() -> None:
+    WorkerExecutor(2).shutdown()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_setup_is_given_first(backend: str) -> None:
+    with WorkerExecutor(1, backend=backend, setup=jobs.ten) as executor:
+        assert executor.submit(jobs.times, 3).result() == 30
+        assert list(executor.map(jobs.times, [1, 2], chunksize=2)) == [10, 20]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_initializer_that_fails_breaks_the_executor(backend: str) -> None:
+    with WorkerExecutor(2, backend=backend, initializer=jobs.fail) as executor:
+        future = executor.submit(jobs.square, 3)
+        assert isinstance(future.exception(), BrokenExecutor)
+        with pytest.raises(BrokenExecutor):
+            executor.submit(jobs.square, 3)
+
+
+def test_workers_that_cannot_be_started_tell_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise BackendUnavailableError("none today", backend="subprocess", reason="none today")
+
+    monkeypatch.setattr(registry, "choose", refuse)
+    with WorkerExecutor(1, backend="subprocess") as executor:
+        error = executor.submit(jobs.square, 3).exception()
+    assert isinstance(error, BrokenExecutor)
+    assert str(error) == "the workers of the executor are of no use: none today"
+
+
+def test_a_death_fails_the_call_that_ran_and_no_other() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what it warns of must not end its thread
+        with WorkerExecutor(2, backend="subprocess") as executor:
+            futures = [executor.submit(jobs.die_at_seven, number) for number in range(20)]
+            errors = {number: each.exception() for number, each in enumerate(futures)}
+            assert isinstance(errors.pop(7), WorkerDiedError)
+            assert set(errors.values()) == {None}
+
+
+def test_a_call_that_takes_too_long() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with WorkerExecutor(1, backend="subprocess", task_timeout=1.0) as executor:
+            late, next_one = (executor.submit(jobs.sleep_at_three, each) for each in (3, 4))
+            assert isinstance(late.exception(), WorkerTimeoutError)
+            assert next_one.result() == 4
+
+
+def test_asyncio(executor: WorkerExecutor) -> None:
+    async def main() -> Any:
+        loop = asyncio.get_running_loop()
+        calls = [loop.run_in_executor(executor, jobs.square, number) for number in range(5)]
+        return await asyncio.gather(*calls)
+
+    assert asyncio.run(main()) == [0, 1, 4, 9, 16]
+
+
+def test_what_was_submitted_is_done_before_python_exits() -> None:
+    code = (
+        "from farside import WorkerExecutor\n"
+        "executor = WorkerExecutor(1, backend='subprocess')\n"
+        "for each in range(3): executor.submit(print, each, flush=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (done.stdout.split(), done.stderr) == (["0", "1", "2"], "")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_workers": 0},
+        {"backend": "inline"},
+        {"setup": 1},
+        {"initializer": 1},
+        {"initargs": 3},
+        {"retries": -1},
+        {"max_tasks_per_child": 0},
+    ],
+)
+def test_bad_arguments_are_refused(options: dict[str, Any]) -> None:
+    [name] = options
+    with pytest.raises((TypeError, ValueError), match=f"{name}="):
+        WorkerExecutor(**options)

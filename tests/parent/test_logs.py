@@ -1,0 +1,103 @@
+"""Records as data, and back, without a worker."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import sys
+import warnings
+
+import pytest
+
+from farside._parent.logs import Logs, Origin, show
+from farside._payload.records import flatten_record, flatten_warning, tell_dropped
+from farside.errors import ProtocolError
+
+ORIGIN = Origin("a worker", "subprocess", "pid 1")
+
+
+class Hostile:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+    def __reduce__(self) -> str:
+        raise TypeError("no pickle")
+
+
+def record(text: str, *args: object, **extra: object) -> logging.LogRecord:
+    made = logging.LogRecord("tests.records", 30, "file.py", 7, text, args, None, "function")
+    vars(made).update(extra)
+    return made
+
+
+def shown(body: bytes, caplog: pytest.LogCaptureFixture) -> logging.LogRecord:
+    caplog.clear()
+    show(body, ORIGIN)
+    (got,) = caplog.records
+    return got
+
+
+def test_a_record_comes_back(caplog: pytest.LogCaptureFixture) -> None:
+    got = shown(flatten_record(record("%d of %s", 3, "four", number=7, table=[1])), caplog)
+    assert (got.getMessage(), got.args, got.lineno) == ("3 of four", None, 7)
+    attributes = vars(got)
+    assert (attributes["number"], attributes["table"]) == (7, [1])
+    assert attributes["worker_label"] == "pid 1"
+
+
+def test_a_record_that_has_come_further_keeps_its_origin(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    got = shown(flatten_record(record("text", worker_label="pid 2")), caplog)
+    assert vars(got)["worker_label"] == "pid 2"
+
+
+def test_nothing_in_a_record_makes_it_fail(caplog: pytest.LogCaptureFixture) -> None:
+    got = shown(flatten_record(record("%s", Hostile(), held=Hostile())), caplog)
+    assert "RuntimeError: no text" in got.getMessage()
+    assert vars(got)["held"] == "<Hostile whose repr() failed>"
+
+
+def test_an_exception_is_text(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        raise KeyError("inner")
+    except KeyError:
+        made = record("failed")
+        made.exc_info = sys.exc_info()
+    got = shown(flatten_record(made), caplog)
+    assert got.exc_info is None
+    assert str(got.exc_text).endswith("KeyError: 'inner'")
+
+
+def test_a_warning_comes_back_as_the_nearest_class_that_is_known() -> None:
+    local = type("Local", (DeprecationWarning,), {"__module__": "not_there"})
+    with warnings.catch_warnings(record=True) as caught:
+        show(flatten_warning(local("text"), local, "file.py", 7, None), ORIGIN)
+    (got,) = caught
+    assert (got.category, str(got.message), got.lineno) == (DeprecationWarning, "text", 7)
+
+
+def test_dropped_records_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    got = shown(tell_dropped(5), caplog)
+    assert "the a worker dropped 5 log records" in got.getMessage()
+
+
+@pytest.mark.parametrize("body", [b"", b"garbage", pickle.dumps(("other", 1))])
+def test_garbage_is_an_error_of_the_protocol(body: bytes) -> None:
+    with pytest.raises(ProtocolError, match="a record"):
+        show(body, ORIGIN)
+
+
+def test_what_is_left_when_a_handler_raises_is_delivered_the_next_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    logs = Logs(wanted=True)
+    for body in (b"garbage", flatten_record(record("next"))):
+        logs.add(body)
+    with pytest.raises(ProtocolError):
+        logs.deliver(ORIGIN)
+    assert not caplog.records
+    logs.deliver(ORIGIN)
+    assert caplog.messages == ["next"]

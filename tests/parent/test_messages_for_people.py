@@ -1,0 +1,243 @@
+"""The worker's failures as exceptions of the parent. `test_failures_dual` has the dual ones."""
+
+import pickle
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farside._backends.base import ExitStatus
+from farside._parent import messages_for_people
+from farside._parent.unguarded import EXIT_CODE, MESSAGE
+from farside._payload.failure import describe
+from farside.errors import (
+    BackendUnavailableError,
+    NotPicklableError,
+    RemoteTraceback,
+    WorkerInitializationError,
+    WorkerIterationError,
+)
+from tests.payload.exceptions import WORKER, Final, HostileAttribute, WithNeedyMeta, arrive
+
+WHERE = f"next() of the iterator failed in the {WORKER}, at the item of index 3"
+ADDED = [WHERE] if sys.version_info >= (3, 11) else []
+
+
+@pytest.mark.parametrize(
+    "original",
+    [
+        StopIteration("v"),
+        StopAsyncIteration("v"),
+        SystemExit(3),
+        KeyboardInterrupt("v"),
+        GeneratorExit("v"),
+        BaseException("v"),
+        Final("v"),
+        WithNeedyMeta("v"),
+    ],
+    ids=lambda case: type(case).__name__,
+)
+def test_what_must_not_or_cannot_be_raised_again_is_the_cause_alone(original: Any) -> None:
+    error = arrive(original)
+    cause: Any = error.__cause__
+    name = describe(original, "next", 0).type_name
+    assert type(error) is WorkerIterationError
+    assert str(error) == f"{WHERE}: {name}: {original}"
+    assert (error.stage, error.item_index, error.original_type) == ("next", 3, name)
+    assert type(cause) is type(original)
+    assert cause.args == original.args
+    assert isinstance(cause.__cause__, RemoteTraceback)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+class Local:
+    """What makes an exception that does not unpickle here."""
+
+    def __reduce__(self) -> Any:
+        return int, ("no number",)
+
+
+class NoException(Exception):
+    def __reduce__(self) -> Any:
+        return list, ("abc",)
+
+
+@pytest.mark.parametrize("original", [ValueError(Local()), NoException("x")], ids=type)
+def test_what_does_not_unpickle_arrives_as_text(original: Exception) -> None:
+    error = arrive(original, "iter", 0)
+    assert type(error) is WorkerIterationError
+    assert str(original) in str(error)
+    assert isinstance(error.__cause__, RemoteTraceback)
+    assert error.remote_traceback in str(error.__cause__)
+
+
+def test_an_attribute_that_raises_is_no_harm() -> None:
+    error = arrive(HostileAttribute(2, "text", "path"))
+    assert isinstance(error, WorkerIterationError)
+    assert "text" in str(error)
+
+
+class NoHeir(ValueError):
+    """No class can be derived from it, by the means of a class that would end the program."""
+
+    def __init_subclass__(cls) -> None:
+        raise SystemExit(3)
+
+
+class KeepsArguments(ValueError):
+    def __getattribute__(self, name: str) -> Any:
+        if name == "args":
+            raise SystemExit(3)
+        return super().__getattribute__(name)
+
+
+def with_odd_notes() -> ValueError:
+    error: Any = ValueError("noted")
+    error.__notes__ = 5
+    return error  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    "original", [NoHeir("x"), KeepsArguments("x"), with_odd_notes()], ids=["heir", "args", "notes"]
+)
+def test_a_class_that_does_not_behave_arrives_as_text(original: Exception) -> None:
+    error = arrive(original)
+    assert type(error) is WorkerIterationError
+    assert error.original_type == describe(original, "next", 0).type_name
+    assert isinstance(error.__cause__, RemoteTraceback)
+
+
+class Interrupted(Exception):
+    def __reduce__(self) -> Any:
+        return interrupt, ()
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt  # as Ctrl-C does, while a module is imported for it
+
+
+def test_ctrl_c_while_an_exception_is_unpickled_is_not_swallowed() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        arrive(Interrupted())
+
+
+def test_what_does_not_pickle_arrives_as_text() -> None:
+    original = ValueError(iter_of_nothing())
+    error = arrive(original, "initializer", None)
+    assert type(error) is WorkerInitializationError
+    assert str(error) == f"initializer failed in the {WORKER}: ValueError: {original}"
+    assert isinstance(error.__cause__, RemoteTraceback)
+
+
+def iter_of_nothing() -> Iterator[None]:
+    yield
+
+
+def test_an_item_that_does_not_pickle() -> None:
+    error = arrive(ValueError("why"), "pickle", 5)
+    assert type(error) is NotPicklableError
+    assert isinstance(error, TypeError)
+    assert error.item_index == 5
+    assert "index 5" in str(error)
+    assert "ValueError: why" in str(error)
+    assert type(error.__cause__) is ValueError
+
+
+def test_cloudpickle_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "cloudpickle" not in str(arrive(ValueError("why"), "pickle", 5))
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    assert "or install cloudpickle" in str(arrive(ValueError("why"), "pickle", 5))
+
+
+def test_what_does_not_load_gets_the_cure_as_a_note() -> None:
+    error = arrive(AttributeError("no such name"), "load", None)
+    notes = getattr(error, "__notes__", [])
+    assert any("above if __name__ ==" in note for note in notes) is bool(ADDED)
+
+
+# Other failures -------------------------------------------------------------------------------
+
+
+def test_a_worker_that_died_tells_how() -> None:
+    status = ExitStatus("it was killed by SIGKILL (exit code -9)", -9, "SIGKILL")
+    error = messages_for_people.died(WORKER, status, 4, "iteration")
+    assert (error.exit_code, error.signal_name, error.last_index) == (-9, "SIGKILL", 4)
+    assert "after the item of index 4" in str(error)
+    assert "killed by SIGKILL" in str(error)
+
+
+def test_a_worker_that_died_at_once_has_a_traceback() -> None:
+    error = messages_for_people.died(
+        WORKER, ExitStatus("it ended with exit code 1", 1), None, "initialization"
+    )
+    assert "before any item" in str(error)
+    assert "see its traceback above" in str(error)
+
+
+def test_a_time_out_tells_what_was_awaited() -> None:
+    early = messages_for_people.timed_out(WORKER, 2.5, None, "initialization")
+    late = messages_for_people.timed_out(WORKER, 2.5, 7, "iteration")
+    assert "initialization did not end within init_timeout=2.5" in str(early)
+    assert early.worker_stack is None
+    assert "it does not tell where it was" in str(early)
+    assert "after the item of index 7" in str(late)
+    assert (late.seconds, late.last_index, late.state) == (2.5, 7, "iteration")
+
+
+def test_a_time_out_shows_the_stack() -> None:
+    stack = "the thread that runs the iterable:\n  File ...\n"
+    error = messages_for_people.timed_out(WORKER, 2.5, None, "call", method="sleep", stack=stack)
+    assert "the call of 'sleep' did not return within timeout=2.5 seconds" in str(error)
+    assert error.worker_stack == stack
+    assert str(error).endswith(f"it was here:\n\n{stack.rstrip()}")
+
+
+def test_an_iterable_that_is_closed_tells_why() -> None:
+    assert "is closed" in str(messages_for_people.closed(None))
+    assert "process 12" in str(messages_for_people.closed(12))
+
+
+def test_a_superseded_pass_names_both() -> None:
+    said = str(messages_for_people.superseded(1, 2))
+    assert said.startswith("pass 1 was superseded by pass 2")
+
+
+def test_a_superseded_pass_names_a_recipe_that_exists() -> None:
+    said = str(messages_for_people.superseded(1, 2))
+    heading, page = re.findall(r"see '(.+)' in (\S+)$", said)[0]
+    assert f"\n## {heading}\n" in (Path(__file__).parents[2] / page).read_text("utf-8")
+
+
+def test_a_module_that_refuses_to_load_gets_the_cure_as_a_note() -> None:
+    error = arrive(ImportError("module numpy does not support loading in subinterpreters"))
+    cure = (
+        "numpy cannot be loaded in a subinterpreter. Use iterate_in_subprocess or "
+        "backend='subprocess'. Or import it earlier, at the top of the module of fn or in an "
+        "initializer: a subprocess then takes over by itself"
+    )
+    assert getattr(error, "__notes__", []) == [*ADDED, *([cure] if ADDED else [])]
+
+
+class Refused(ImportError):
+    def __init_subclass__(cls) -> None:
+        raise TypeError("no class of both kinds")
+
+
+def test_the_cure_is_there_without_the_original_exception() -> None:
+    error = arrive(Refused("module numpy does not support loading in subinterpreters"))
+    assert not isinstance(error, ImportError)
+    notes = getattr(error, "__notes__", [])
+    assert any("Or import it earlier" in note for note in notes) is bool(ADDED)
+
+
+def test_a_main_script_that_starts_workers_is_told_shortly() -> None:
+    died = messages_for_people.died(WORKER, ExitStatus("", EXIT_CODE), None, "initialization")
+    refused = arrive(BackendUnavailableError("no worker", reason="why"), "load", None)
+    for error in (died, refused):
+        assert str(error) == f"the {WORKER} could not start: {MESSAGE}"
+        assert error.__cause__ is None
+    later = messages_for_people.died(WORKER, ExitStatus("it ended", EXIT_CODE), 3, "iteration")
+    assert "it ended" in str(later)

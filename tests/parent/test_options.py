@@ -1,0 +1,217 @@
+"""Bad arguments raise at once, and name argument, value and cure."""
+
+from __future__ import annotations
+
+import multiprocessing
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from farside import iterate_in_subinterpreter, iterate_in_subprocess, iterate_in_worker
+from farside._parent.options import BUFFER_BYTES, SHUTDOWN_SECONDS, check
+from farside._protocol.credit import UNLIMITED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def _check(**options: Any) -> Any:
+    return check(list, **{"backend": "auto", **options})
+
+
+def test_defaults() -> None:
+    options = _check()
+    assert (options.buffer_size, options.timeout, options.mp_context) == (None, None, None)
+    assert (options.buffer_bytes, options.shutdown_timeout) == (BUFFER_BYTES, SHUTDOWN_SECONDS)
+    assert (options.initializers, options.daemon, options.fallback) == ((), False, None)
+
+
+def test_options_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        _check().timeout = 3
+
+
+@pytest.mark.parametrize("value", [3, "range", [1, 2], None])
+def test_fn_must_be_callable(value: object) -> None:
+    with pytest.raises(TypeError, match=r"fn=.* is not callable; pass a function") as caught:
+        check(value, backend="auto")
+    assert repr(value) in str(caught.value)
+
+
+def test_a_generator_is_not_its_function() -> None:
+    def count() -> Iterator[int]:
+        yield 1
+
+    with pytest.raises(TypeError, match=r"such as count itself, or functools\.partial\(count, "):
+        check(count(), backend="auto")
+    with pytest.raises(TypeError, match=r"such as functools\.partial\(range, 10\)"):
+        check((n for n in range(3)), backend="auto")
+
+
+@pytest.mark.parametrize("name", ["buffer_size", "buffer_bytes"])
+@pytest.mark.parametrize("value", [0, -2, np.int64(0)])
+def test_counts_below_one(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name}=.*below 1; pass a whole number") as caught:
+        _check(**{name: value})
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["buffer_size", "buffer_bytes"])
+@pytest.mark.parametrize("value", [True, False, 1.0, "3", float("nan"), [3]])
+def test_counts_that_are_no_whole_numbers(name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"{name}=.*is not a whole number; pass a whole") as caught:
+        _check(**{name: value})
+    assert repr(value) in str(caught.value)
+
+
+def test_counts_of_other_integer_types() -> None:
+    options = _check(buffer_size=np.int64(7), buffer_bytes=np.uint8(9))
+    assert (options.buffer_size, options.buffer_bytes) == (7, 9)
+    assert type(options.buffer_size) is int
+
+
+@pytest.mark.parametrize("value", [-1, np.int64(-1)])
+def test_minus_one_is_no_limit_of_items(value: Any) -> None:
+    options = _check(buffer_size=value)
+    assert options.buffer_size == UNLIMITED
+    assert type(options.buffer_size) is int
+    with pytest.raises(ValueError, match=r"buffer_bytes=.*below 1"):
+        _check(buffer_bytes=value)
+    with pytest.raises(ValueError, match=r"buffer_size=-2 is below 1; .*, -1 for no limit, or"):
+        _check(buffer_size=-2)
+
+
+@pytest.mark.parametrize("name", ["timeout", "shutdown_timeout"])
+@pytest.mark.parametrize("value", [0, -1, -0.5, float("nan"), float("inf"), 10**400])
+def test_seconds_out_of_range(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name}=.*not a finite number above 0; pass") as caught:
+        _check(**{name: value})
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["timeout", "shutdown_timeout"])
+@pytest.mark.parametrize("value", ["3", True, [3], 3j])
+def test_seconds_that_are_no_numbers(name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"{name}=.*is not a number; pass seconds"):
+        _check(**{name: value})
+
+
+def test_seconds_of_other_number_types() -> None:
+    assert _check(timeout=Fraction(1, 2)).timeout == 0.5
+    assert _check(timeout=np.float32(2)).timeout == 2.0
+
+
+def test_one_initializer_or_several() -> None:
+    assert _check(initializer=list).initializers == (list,)
+    assert _check(initializer=[list, dict]).initializers == (list, dict)
+    assert _check(initializer=()).initializers == ()
+
+
+@pytest.mark.parametrize("value", [3, "abc", {1: 2}])
+def test_initializer_of_a_wrong_type(value: object) -> None:
+    with pytest.raises(TypeError, match=r"initializer=.*neither callable nor a sequence; pass"):
+        _check(initializer=value)
+
+
+def test_initializer_that_is_not_callable_is_named() -> None:
+    with pytest.raises(TypeError, match=r"initializer\[1\]=3 is not callable; pass functions"):
+        _check(initializer=[list, 3])
+
+
+@pytest.mark.parametrize("value", ["spawn", "forkserver", "fork"])
+def test_start_method_by_name_or_context(value: str) -> None:
+    assert _check(mp_context=value).mp_context == value
+    context = multiprocessing.get_context(value)
+    assert _check(mp_context=context).mp_context is context
+
+
+def test_unknown_start_method() -> None:
+    with pytest.raises(ValueError, match=r"mp_context='thread' is no start method; .*'spawn'"):
+        _check(mp_context="thread")
+    with pytest.raises(TypeError, match=r"mp_context=3 is no multiprocessing context; .*'spawn'"):
+        _check(mp_context=3)
+
+
+def test_unknown_backend() -> None:
+    with pytest.raises(ValueError, match=r"backend='dask' is not known; .*'subprocess'"):
+        iterate_in_worker(list, backend="dask")
+    with pytest.raises(TypeError, match=r"backend=3 is not a name"):
+        iterate_in_worker(list, backend=3)  # type: ignore[arg-type]
+
+
+def test_unknown_fallback() -> None:
+    with pytest.raises(ValueError, match=r"fallback='ray' is not known; .*or None"):
+        iterate_in_subinterpreter(list, fallback="ray")  # type: ignore[arg-type]
+
+
+def test_a_subinterpreter_is_no_fallback() -> None:
+    with pytest.raises(ValueError, match=r"fallback='subinterpreter' is not known; .*or None"):
+        iterate_in_worker(list, fallback="subinterpreter")  # type: ignore[arg-type]
+
+
+def test_a_backend_is_no_fallback_for_itself() -> None:
+    assert _check(backend="subprocess", fallback="subprocess").fallback is None
+    assert _check(backend="auto", fallback="subprocess").fallback == "subprocess"
+
+
+@pytest.mark.parametrize("value", [0, None, "yes"])
+def test_daemon_must_be_a_bool(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"daemon=.* is not a bool; pass True or False"):
+        _check(daemon=value)
+
+
+@pytest.mark.parametrize(
+    "entry", [iterate_in_subprocess, iterate_in_subinterpreter, iterate_in_worker]
+)
+def test_every_entry_point_checks(entry: Any) -> None:
+    with pytest.raises(ValueError, match="buffer_size=0"):
+        entry(list, buffer_size=0)
+    with pytest.raises(TypeError, match="nonsense"):
+        entry(list, nonsense=1)
+    with pytest.raises(TypeError):
+        entry(partial(range, 3), 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"init_timeout": 0}, ValueError, "init_timeout=0 is not a finite number above 0"),
+        ({"init_timeout": "1"}, TypeError, "init_timeout='1' is not a number"),
+        ({"finalizer": 3}, TypeError, "finalizer=3 is neither callable nor a sequence"),
+        ({"finalizer": [print, 3]}, TypeError, r"finalizer\[1\]=3 is not callable"),
+        ({"env": 3}, TypeError, "env=3 is no mapping; pass a dict"),
+        ({"env": {"A": 1}}, TypeError, "env has 'A': 1, which are not both texts"),
+        ({"env": {1: "a"}}, TypeError, "env has 1: 'a', which are not both texts"),
+        ({"env": {"A=": "b"}}, ValueError, "env has 'A=': 'b', which no environment can have"),
+        ({"env": {"A": "b\0"}}, ValueError, "which no environment can have"),
+        ({"env": {}, "backend": "subinterpreter"}, ValueError, "use backend='subprocess' or"),
+        ({"env": {}, "backend": "inline"}, ValueError, "use backend='subprocess' or 'auto'"),
+        ({"name": 3}, TypeError, "name=3 is no text"),
+        ({"name": " "}, ValueError, "name=' ' is empty or not printable"),
+        ({"name": "a\nb"}, ValueError, "is empty or not printable"),
+        ({"worker_count": 0}, ValueError, "worker_count=0 is below 1; pass a whole number"),
+        ({"worker_count": 1.5}, TypeError, "worker_count=1.5 is not a whole number"),
+        ({"worker_index": 1}, ValueError, "worker_index=1 is not below worker_count=1"),
+        ({"worker_index": -1}, ValueError, "worker_index=-1 is not below worker_count=1"),
+        ({"worker_index": True}, TypeError, "worker_index=True is not a whole number"),
+        ({"seed": -1}, ValueError, "seed=-1 is out of range; pass a whole number"),
+        ({"seed": 1 << 64}, ValueError, "is out of range"),
+        ({"seed": "x"}, TypeError, "seed='x' is not a whole number"),
+    ],
+    ids=str,
+)
+def test_who_a_worker_is(options: dict[str, Any], kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        _check(**options)
+
+
+def test_defaults_of_who_a_worker_is() -> None:
+    options = _check(timeout=3, seed=np.int64(5), env={"A": "b"}, finalizer=print)
+    assert (options.init_timeout, options.seed, options.env) == (3, 5, {"A": "b"})
+    assert (options.finalizers, options.name) == ((print,), None)
+    assert (options.worker_index, options.worker_count) == (0, 1)
+    assert _check().seed != _check().seed
+    assert _check(timeout=3, init_timeout=8).init_timeout == 8

@@ -1,0 +1,100 @@
+"""What users, editors and tools see of the entry points."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import farside
+from farside import iterate_in_subinterpreter, iterate_in_subprocess, iterate_in_worker, options
+from farside._parent.options import DEFAULTS, check
+from farside._parent.signatures import complete, takes
+
+_ENTRIES = [
+    (iterate_in_subprocess, options.SubprocessOptions),
+    (iterate_in_subinterpreter, options.SubinterpreterOptions),
+    (iterate_in_worker, options.WorkerOptions),
+]
+
+
+@pytest.mark.parametrize(("entry", "typed"), _ENTRIES, ids=lambda each: each.__name__)
+def test_the_signature_lists_each_option_with_its_default(entry: Any, typed: Any) -> None:
+    fn, *shown = inspect.signature(entry).parameters.values()
+    assert (fn.name, fn.default) == ("fn", fn.empty)
+    assert {each.name for each in shown} == typed.__optional_keys__
+    for each in shown:
+        assert each.kind is each.KEYWORD_ONLY
+        assert each.default == dict(DEFAULTS)[each.name]
+        assert each.annotation
+
+
+def test_the_signature_shows_values() -> None:
+    shown = str(inspect.signature(iterate_in_worker))
+    assert "buffer_bytes: 'int' = 1048576" in shown
+    assert "timeout: 'float | None' = None" in shown
+
+
+def test_every_option_has_a_default_and_every_default_an_option() -> None:
+    assert set(DEFAULTS) == options.WorkerOptions.__optional_keys__
+
+
+def test_every_option_has_a_text_that_ends_with_its_default() -> None:
+    tree = ast.parse(Path(options.__file__).read_text("utf-8"))
+    texts = {
+        before.target.id: ast.literal_eval(after.value)
+        for group in tree.body
+        if isinstance(group, ast.ClassDef)
+        for before, after in zip(group.body, group.body[1:], strict=False)
+        if isinstance(before, ast.AnnAssign)
+        and isinstance(before.target, ast.Name)
+        and isinstance(after, ast.Expr)
+    }
+    assert texts.keys() == DEFAULTS.keys()
+    for name, default in DEFAULTS.items():
+        shown = re.search(r"Default: (?:``)?([^`,.\s]+(?:\.\d)?)", texts[name])
+        assert shown is not None, name
+        assert ast.literal_eval(shown[1]) == default, name
+
+
+def test_help_lists_every_option_once() -> None:
+    assert iterate_in_worker.__doc__ is not None
+    arguments = iterate_in_worker.__doc__.partition("Returns:")[0]
+    listed = re.findall(r"^ {4,8}(\w+): .*", arguments, re.MULTILINE)
+    assert sorted(listed) == sorted(["fn", "options", *DEFAULTS])
+
+
+@pytest.mark.parametrize(
+    ("entry", "name", "message"),
+    [
+        (iterate_in_worker, "bufer_size", r"did you mean 'buffer_size'\?$"),
+        (iterate_in_subprocess, "backend", r"iterate_in_worker takes it$"),
+        (iterate_in_subinterpreter, "env", r"iterate_in_subprocess takes it$"),
+        (iterate_in_subinterpreter, "zzz", r"it takes initializer, finalizer, .*, wait, "),
+    ],
+)
+def test_an_unknown_option_is_refused_at_once(entry: Any, name: str, message: str) -> None:
+    start = rf"^{entry.__name__}\(\) got an unexpected keyword argument '{name}'; "
+    with pytest.raises(TypeError, match=start + message):
+        entry(3, **{name: 1})
+
+
+def test_a_missing_fn() -> None:
+    with pytest.raises(TypeError, match=r"iterate_in_worker\(\) missing 1 required"):
+        farside.iterate_in_worker(timeout=3)  # type: ignore[call-arg]
+
+
+def test_a_class_and_arguments_of_its_own() -> None:
+    class Executor:
+        @takes(options.SubprocessOptions)
+        def __init__(self, num_workers: int, *, ordered: bool = True, **given: Any) -> None:
+            self.given = num_workers, ordered, complete(Executor.__init__, given)
+
+    shown = list(inspect.signature(Executor).parameters)
+    assert shown[:3] == ["num_workers", "ordered", "initializer"]
+    assert Executor(3, timeout=2.5).given[2]["timeout"] == 2.5
+    assert check(list, backend="auto", **Executor(3).given[2]).timeout is None

@@ -1,0 +1,41 @@
+"""A script without ``if __name__ == "__main__":`` is told so, in few lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from farside._parent.unguarded import MESSAGE
+from tests.kinds import KINDS
+from tests.scripts.running import run_script
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.kinds import Kind
+
+_SCRIPT = """
+from tests.scripts.starting import start
+
+def numbers():
+    return [1]
+
+print("imported", flush=True)
+with start(numbers) as received:
+    print(list(received))
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_one_message_says_it(kind: Kind, tmp_path: Path) -> None:
+    done = run_script(tmp_path, _SCRIPT, kind=kind)
+    if kind.name == "fork":  # it imports nothing
+        assert (done.code, done.out) == (0, "imported\n[1]\n")
+        return
+    assert done.code == 1
+    assert MESSAGE in done.err
+    assert "runpy" not in done.err  # no traceback of what has imported it
+    if kind.name != "forkserver":  # the end of one that was asked for is an error with a cause
+        assert done.err.rstrip().endswith(MESSAGE)
+        assert done.err.count("Traceback") == 1

@@ -1,0 +1,190 @@
+"""Items: whatever way their contents go, what arrives is what was yielded, at that moment."""
+
+from array import array
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farside._link.frames import Frame
+from farside._memory.parts import BLOCK_BYTES
+from farside._payload.items import ITEM_REFS, Stored, decode, pack, unpack
+from tests.payload.ways import WAYS, Way, items_in
+from tests.steady import STEADY
+
+SIZES = st.sampled_from([0, 1, 300, BLOCK_BYTES - 200, BLOCK_BYTES, 20_000, 70_000])
+LEAVES = st.one_of(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False),
+    st.builds(lambda n: "é" * n, SIZES),
+    st.builds(bytes, SIZES),
+    st.builds(bytearray, SIZES),
+)
+ITEMS = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+@STEADY
+@given(st.lists(ITEMS, max_size=4), st.sampled_from(list(WAYS.values())))
+def test_items_of_every_kind_and_size_arrive(items: list[Any], arena_bytes: int | None) -> None:
+    way = Way(arena_bytes)
+    frame = way.frame(*[way.encoder.encode(item) for item in items])
+    assert not items or not unpack(frame).plain
+    assert items_in(frame, frame.blocks) == items
+    way.close()
+
+
+@STEADY
+@given(st.lists(st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False)))
+def test_atoms_arrive_and_say_what_they_are(items: list[Any]) -> None:
+    parts, refs = pack(items)
+    assert refs == []
+    frame = Frame(1, 1, b"".join(parts), len(items))
+    opened = unpack(frame)
+    assert (opened.entries, opened.marks, opened.plain) == (items, [], True)
+
+
+@pytest.mark.parametrize("item", [b"", b"bytes", (0, []), (b"a", [b"b"]), [1], 1 << 70])
+def test_items_that_look_like_entries_are_items(way: Way, item: object) -> None:
+    assert way.carry(item) == item
+
+
+def test_atoms_beside_others_need_no_encoder(way: Way) -> None:
+    frame = way.frame(None, way.encoder.encode({"a": 1}), "atom", 7, way.encoder.encode(b"bytes"))
+    assert items_in(frame, frame.blocks) == [None, {"a": 1}, "atom", 7, b"bytes"]
+
+
+@pytest.mark.parametrize("size", [10, 5_000, 20_000, 100_000])
+def test_items_are_snapshots(way: Way, size: int) -> None:
+    item: dict[str, Any] = {"bytearray": bytearray(size), "array": np.zeros(size, np.uint8)}
+    entry = way.encoder.encode(item)
+    item["bytearray"][:] = b"x" * size
+    item["array"][:] = 1
+    item["more"] = 2
+    frame = way.frame(entry)
+    got = decode(unpack(frame).entries[0], frame.blocks)
+    assert got.keys() == {"bytearray", "array"}
+    assert not any(got["bytearray"])
+    assert not got["array"].any()
+
+
+def test_small_items_are_bytes_and_large_ones_are_stored(roomy: Way) -> None:
+    assert type(roomy.encoder.encode([1, "x"])) is bytes
+    assert type(roomy.encoder.encode(np.zeros(10))) is bytes
+    for large in (b"x" * BLOCK_BYTES, "x" * BLOCK_BYTES, np.zeros(BLOCK_BYTES)):
+        stored = roomy.encoder.encode({"large": large})
+        assert type(stored) is Stored
+        assert len(stored.refs) == 1
+
+
+ARRAYS: dict[str, Any] = {
+    "C": np.arange(60_000).reshape(300, 200),
+    "Fortran": np.asfortranarray(np.arange(60_000).reshape(300, 200)),
+    "not contiguous": np.arange(60_000).reshape(300, 200)[::3, ::-2],
+    "small": np.arange(10),
+    "empty": np.zeros((0, 5)),
+    "scalar": np.array(5.5),
+    "structured": np.zeros(5_000, dtype=[("a", "i4"), ("b", "f8", (2,))]),
+    "dates": np.arange(20_000).astype("M8[s]"),
+    "big-endian": np.arange(20_000, dtype=">i4"),
+}
+
+
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+def test_arrays_arrive_equal_and_writable(way: Way, array: Any) -> None:
+    got = way.carry({"array": array})["array"]
+    assert (got.dtype, got.shape) == (array.dtype, array.shape)
+    assert np.array_equal(got, array)
+    assert got.flags.writeable
+    got[...] = np.ones(1).astype(array.dtype)
+    assert (got == np.ones(1).astype(array.dtype)).all()
+
+
+def test_fortran_order_stays(way: Way) -> None:
+    assert way.carry(ARRAYS["Fortran"]).flags.f_contiguous
+
+
+@pytest.mark.parametrize("size", [10, 50_000])
+def test_read_only_arrays_arrive_read_only(way: Way, size: int) -> None:
+    array: Any = np.arange(size)
+    array.flags.writeable = False
+    got = way.carry(array)
+    assert np.array_equal(got, array)
+    assert not got.flags.writeable
+
+
+def test_arrays_of_objects_arrive(way: Way) -> None:
+    array: Any = np.array([{"a": 1}, "x" * 20_000, None, np.arange(5_000)], dtype=object)
+    got = way.carry(array)
+    assert list(got[:3]) == list(array[:3])
+    assert np.array_equal(got[3], array[3])
+    assert got[3].flags.writeable
+
+
+@pytest.mark.parametrize("count", [ITEM_REFS - 2, ITEM_REFS - 1, ITEM_REFS, 3 * ITEM_REFS])
+def test_any_number_of_buffers(way: Way, count: int) -> None:
+    sizes = [BLOCK_BYTES + number % 100 for number in range(count)]
+    arrays: list[Any] = [np.full(size, number, np.uint16) for number, size in enumerate(sizes)]
+    entry = way.encoder.encode([b"x" * 20_000, *arrays])
+    assert type(entry) is Stored
+    assert len(entry.refs) <= ITEM_REFS
+    frame = way.frame(entry)
+    _, *got = decode(unpack(frame).entries[0], frame.blocks)
+    assert [len(each) for each in got] == sizes
+    for number, each in enumerate(got):
+        assert (each == number).all()
+        assert each.flags.writeable
+        assert each.flags.aligned
+
+
+@pytest.mark.parametrize("count", [ITEM_REFS - 1, ITEM_REFS, 3 * ITEM_REFS, 10_000])
+def test_many_buffers_are_all_in_blocks(count: int) -> None:
+    """A view keeps a part of the item at most."""
+    way = Way(1 << 27)
+    array: Any = np.zeros(BLOCK_BYTES + 1, np.uint8)
+    entry = way.encoder.encode([array.view() for _ in range(count)])
+    assert type(entry) is Stored
+    assert 50 <= len(entry.refs) <= ITEM_REFS
+    assert len(way.frame(entry).body) < 1 << 16
+    assert max(ref.nbytes for ref in entry.refs) < entry.nbytes / 40
+    way.close()
+
+
+def test_one_buffer_that_is_there_twice_arrives_as_one(roomy: Way) -> None:
+    array: Any = np.zeros(20_000)
+    first, second = roomy.carry([array, array])
+    first[0] = 1
+    assert second[0] == 1
+
+
+def test_two_items_do_not_share_memory(way: Way) -> None:
+    array: Any = np.zeros(20_000)
+    first, second = way.carry(array), way.carry(array)
+    first[0] = 1
+    assert second[0] == 0
+
+
+VIEWS: dict[str, memoryview] = {
+    "bytes": memoryview(b"abc"),
+    "writable": memoryview(bytearray(20_000)),
+    "large and readonly": memoryview(bytes(20_000)),
+    "numbers": memoryview(array("d", range(5000))),
+    "a matrix": memoryview(array("i", range(6000))).cast("B").cast("i", [60, 100]),
+    "every second": memoryview(bytes(range(200)) * 200)[::2],
+    "empty": memoryview(b""),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_memoryviews_arrive(way: Way, view: memoryview) -> None:
+    got = way.carry([view])[0]
+    assert got.tolist() == view.tolist()
+    assert (got.format, got.shape, got.readonly) == (view.format, view.shape, view.readonly)

@@ -1,0 +1,167 @@
+"""Items that do not pickle, and bodies that nobody has packed: nothing is left of them."""
+
+import pickle
+import signal
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farside._link.frames import Frame
+from farside._payload import pickling
+from farside._payload.items import Mark, Stored, decode, marks_of, pack, unpack
+from farside.errors import ProtocolError
+from tests.payload.ways import Way
+from tests.steady import STEADY
+
+
+class Refuses:
+    """Refuses to pickle."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        self.error = error
+
+    def __reduce__(self) -> str:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, MemoryError])
+def test_after_an_error_nothing_is_left_of_the_item(roomy: Way, error: type[BaseException]) -> None:
+    assert roomy.blocks
+    with pytest.raises(error):
+        roomy.encoder.encode([b"y" * 70_000, np.zeros(50_000), Refuses(error)])
+    assert roomy.blocks.used == 0
+    assert roomy.carry([1, "after"]) == [1, "after"]
+    assert (roomy.carry(np.ones(50_000)) == 1).all()
+
+
+def test_a_buffer_that_is_not_contiguous_is_an_error(way: Way) -> None:
+    with pytest.raises((pickle.PicklingError, BufferError)):
+        way.encoder.encode(pickle.PickleBuffer(memoryview(bytearray(100_000))[::2]))
+    assert way.carry("after") == "after"
+
+
+def test_cloudpickle_takes_over_and_buffers_are_there_once(roomy: Way) -> None:
+    array: Any = np.arange(50_000)
+    entry = roomy.encoder.encode((array, lambda: 7, b"z" * 100_000))
+    assert type(entry) is Stored
+    assert len(entry.refs) == 2
+    frame = roomy.frame(entry)
+    got, call, data = decode(unpack(frame).entries[0], frame.blocks)
+    assert np.array_equal(got, array)
+    assert call() == 7
+    assert data == b"z" * 100_000
+    assert roomy.carry(lambda: 8)() == 8
+    assert roomy.carry([1]) == [1]
+
+
+def test_without_cloudpickle_plain_pickles_error_is_raised(
+    roomy: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pickling, "cloudpickle_dumps", lambda: None)
+    with pytest.raises((pickle.PicklingError, AttributeError), match=r"[Cc]an't (get|pickle)"):
+        roomy.encoder.encode([np.zeros(50_000), lambda: 1])
+    assert roomy.carry([1]) == [1]
+
+
+def test_discarding_gives_the_blocks_back(roomy: Way) -> None:
+    assert roomy.blocks
+    stored = roomy.encoder.encode([np.zeros(50_000), np.zeros(50_000), b"x" * 20_000])
+    assert type(stored) is Stored
+    assert len(stored.refs) == 3
+    assert roomy.blocks.used > 800_000
+    roomy.encoder.discard(stored)
+    assert roomy.blocks.used == 0
+
+
+# Bodies that nobody has packed ----------------------------------------------------------------
+
+HOSTILE: dict[str, bytes] = {
+    "nothing": b"",
+    "garbage": b"?",
+    "cut short": pickle.dumps(([1, 2, 3],), 5)[:-2],
+    "no list": pickle.dumps(5, 5),
+    "empty tuple": pickle.dumps((), 5),
+    "no list in the tuple": pickle.dumps((5,), 5),
+    "text": pickle.dumps("a", 5),
+    "plain: nothing": b"P",
+    "plain: garbage": b"P?",
+    "plain: cut short": b"P" + pickle.dumps([1], 5)[:-2],
+    "plain: no list": b"P" + pickle.dumps((1,), 5),
+    "plain: too few": b"P" + pickle.dumps([], 5),
+    "plain: too many": b"P" + pickle.dumps([1, 2], 5),
+    "text in the tuple": pickle.dumps(("a",), 5),
+    "a tuple in the tuple": pickle.dumps(((1,),), 5),
+    "too few": pickle.dumps([], 5),
+    "too many": pickle.dumps([1, 2], 5),
+    "a table cut short": b"B" + bytes(7),
+    "a table that lies": b"B" + bytes(7) + b"\xff" * 16,
+    "a class that is not there": b"cno_such_module\nname\n.",
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_what_is_no_body_is_a_protocol_error(body: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        unpack(Frame(1, 1, body, 1))
+
+
+@STEADY
+@given(st.binary(max_size=60), st.sampled_from([b"", b"B", b"P", b"\x80\x05"]))
+def test_random_bodies_are_a_protocol_error_or_nothing(body: bytes, start: bytes) -> None:
+    try:
+        unpack(Frame(1, 1, start + body, 1))
+    except ProtocolError:
+        pass
+
+
+ENTRIES: dict[str, tuple[Any, ...]] = {
+    "one part": (b"x",),
+    "three parts": (b"x", [], []),
+    "no list": (pickle.dumps(1), 5),
+    "a block that is not there": (1, []),
+    "a block from the end": (-1, []),
+    "a buffer that is not there": (pickle.dumps(1), [1]),
+    "no contents": ("text", []),
+    "a buffer without contents": (pickle.dumps(1), [None]),
+    "one block twice": (0, [0]),
+    "one block twice, in parts": (0, [(0, [1])]),
+    "parts of nothing": (pickle.dumps(1), [()]),
+    "parts of no block": (pickle.dumps(1), [(1, [1])]),
+    "parts that are not there": (pickle.dumps(1), [(0, [1, 1 << 40])]),
+    "a part before the beginning": (pickle.dumps(1), [(0, [-1])]),
+    "a part without a size": (pickle.dumps(1), [(0, ["1"])]),
+    "no list of parts": (pickle.dumps(1), [(0, 1)]),
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+def test_what_is_no_entry_is_a_protocol_error(entry: Any) -> None:
+    with pytest.raises(ProtocolError, match="an item that cannot be read"):
+        decode(entry, [memoryview(pickle.dumps(1))])
+
+
+class Strikes:
+    """Lets a signal come while it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return signal.raise_signal, (signal.SIGUSR1,)
+
+
+def test_what_a_signal_handler_raises_meanwhile_is_no_protocol_error() -> None:
+    def handle(*_: object) -> None:
+        raise ValueError("of the handler")
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        for body in (pickle.dumps([Strikes()]), b"P" + pickle.dumps([Strikes()])):
+            with pytest.raises(ValueError, match="of the handler"):
+                unpack(Frame(1, 1, body, items=1))
+        marked = Frame(1, 1, b"".join(map(bytes, pack([Mark((Strikes(),))])[0])), items=1)
+        for read in (unpack, marks_of):
+            with pytest.raises(ValueError, match="of the handler"):
+                read(marked)
+    finally:
+        signal.signal(signal.SIGUSR1, before)

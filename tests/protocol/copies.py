@@ -1,0 +1,211 @@
+"""Copies of what brings items to the loop, and what makes a difference in it.
+
+The parent has no use for copies of a `Delivery`: so this knows what one is made of. What is not
+listed here is shared, which only what is never changed may be.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from operator import length_hint
+from typing import TYPE_CHECKING, Any
+
+from farside._parent.batches import Batch
+from farside._parent.dealt import Dealt
+from farside._parent.in_turn import InTurn
+from farside._parent.mapped import Mapped
+from farside._parent.mapped_orders import MappedAsTheyCome, MappedInOrder
+from farside._parent.progress import Progress
+from farside._parent.queues import Queue, Source
+from farside._parent.supply import Supply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from farside._parent.delivery import Delivery
+
+_Memo = dict[int, Any]
+_SHARED = {"members", "own", "plan", "snapshots", "_anchors", "_measured"}
+
+
+class Numbers:
+    """An iterator over the numbers below one, which counts."""
+
+    def __init__(self, end: int, at: int = 0) -> None:
+        self.end, self.at = end, at
+
+    def __iter__(self) -> Numbers:
+        return self
+
+    def __next__(self) -> int:
+        if self.at == self.end:
+            raise StopIteration
+        self.at += 1
+        return self.at - 1
+
+
+def copied(value: Any, memo: _Memo) -> Any:
+    """Return a copy of a value, and of all in it that may change.
+
+    Args:
+        value: the value.
+        memo: what was copied, by its identity: what is one thing stays one.
+    """
+    copy = _COPIES.get(type(value))
+    if copy is None:
+        return value
+    known = memo.get(id(value))
+    return copy(value, memo) if known is None else known
+
+
+def _list(value: list[Any], memo: _Memo) -> list[Any]:
+    made: list[Any] = []
+    memo[id(value)] = made
+    made.extend([copied(each, memo) if type(each) in _COPIES else each for each in value])
+    return made
+
+
+def _deque(value: deque[Any], memo: _Memo) -> deque[Any]:
+    return deque(
+        [copied(each, memo) if type(each) in _COPIES else each for each in value], value.maxlen
+    )
+
+
+def _dict(value: dict[Any, Any], memo: _Memo) -> dict[Any, Any]:
+    return {key: copied(each, memo) for key, each in value.items()}
+
+
+def _iterator(value: Any, memo: _Memo) -> Any:
+    made: Any = iter(())
+    kind, (entries, *_), *at = value.__reduce__()
+    if at:
+        made = kind(copied(entries, memo))
+        made.__setstate__(at[0])
+    memo[id(value)] = made
+    return made
+
+
+def _slots(value: Any, memo: _Memo) -> Any:
+    made = object.__new__(type(value))
+    memo[id(value)] = made
+    for name in type(value).__slots__:
+        setattr(made, name, copied(getattr(value, name), memo))
+    return made
+
+
+def _delivery(value: Delivery, memo: _Memo) -> Delivery:
+    made: Delivery = object.__new__(type(value))
+    memo[id(value)] = made
+    fields = vars(made)
+    for name, each in vars(value).items():
+        fields[name] = each if name in _SHARED else copied(each, memo)
+    if isinstance(made, InTurn):
+        made._shares = None, []  # kept so that it need not be found again
+    return made
+
+
+def _supply(value: Supply, memo: _Memo) -> Supply:
+    made: Supply = object.__new__(Supply)
+    memo[id(value)] = made
+    vars(made).update(vars(value))
+    made._done, made.read = deque(value._done), dict(value.read)
+    if value._begin is None:
+        numbers: Any = value._items
+        made._items = Numbers(numbers.end, numbers.at)
+        made._next = made._items.__next__
+    return made
+
+
+def _progress(value: Progress, memo: _Memo) -> Progress:
+    made: Progress = object.__new__(Progress)
+    memo[id(value)] = made
+    vars(made).update(vars(value))
+    made._blocks = copied(value._blocks, memo)
+    return made
+
+
+_COPIES: dict[type, Callable[[Any, _Memo], Any]] = {
+    list: _list,
+    deque: _deque,
+    dict: _dict,
+    type(iter([])): _iterator,
+    Queue: _slots,
+    Source: _slots,
+    Batch: _slots,
+    Supply: _supply,
+    Progress: _progress,
+    InTurn: _delivery,
+    Dealt: _delivery,
+    MappedInOrder: _delivery,
+    MappedAsTheyCome: _delivery,
+}
+
+
+# What makes a difference ------------------------------------------------------------------------
+
+
+def frozen(value: Any) -> Any:
+    """Return plain values as what can be hashed."""
+    if type(value) in {list, tuple, deque}:
+        return tuple([frozen(each) for each in value])
+    if type(value) is dict:
+        return tuple(sorted([(key, frozen(each)) for key, each in value.items()]))
+    return value
+
+
+def key_of(delivery: Delivery) -> tuple[Any, ...]:
+    """Return what in a delivery makes a difference to what it will do.
+
+    Where it has been before makes none: that is for `place` alone.
+    """
+    own: tuple[Any, ...] = ()
+    if isinstance(delivery, InTurn):
+        now = delivery.front.settled()
+        own = now.live, now.heads, now.at, tuple(sorted(now.read.items()))
+    elif isinstance(delivery, Dealt):
+        own = frozen((delivery._shards, delivery._read, delivery._under_way, delivery._next))
+    elif isinstance(delivery, Mapped):
+        own = _key_of_mapped(delivery)
+    return (
+        delivery.over,
+        delivery.cleared,
+        *own,
+        *[_key_of_queue(each) for each in delivery.queues],
+    )
+
+
+def _key_of_queue(queue: Queue) -> tuple[Any, ...]:
+    waiting = queue.waiting
+    return (
+        tuple(queue.entries[queue.at :]),
+        tuple([(place - queue.at, failure) for place, failure in queue.marks]),
+        queue.taken,
+        queue.told,
+        queue.before,
+        waiting and (queue.source.plain, queue.source.each),
+    )
+
+
+def _key_of_mapped(mapped: Mapped) -> tuple[Any, ...]:
+    given = [[(b.first, len(b.entries), b.done, b.skip) for b in each] for each in mapped._given]
+    settled = {number: each[1:] for number, each in mapped._settled.items()}
+    supply = mapped._supply
+    mine: Any = getattr(mapped, "_order", None) or getattr(mapped, "_next", None)
+    values = (
+        mapped.front, mapped._numbered, given, mapped._counts, mapped._answered, mapped._read,
+        mapped._left_over, settled, mapped._tries, supply.taken, supply.ended, supply.read, mine,
+    )  # fmt: skip
+    return (mapped.failure is not None, *frozen(values))
+
+
+def key_of_rest(rest: Any, sources: Any) -> Any:
+    """Return what in the rest of a block makes a difference.
+
+    Args:
+        rest: see `Delivery.rest`.
+        sources: where its entries come from; see `delivery.Block`.
+    """
+    if type(rest) is list and rest:
+        from_all = sources if type(sources) is list else [sources]
+        return tuple(rest), tuple([(each.index, each.each) for each in from_all])
+    return length_hint(rest)

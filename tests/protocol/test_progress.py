@@ -1,0 +1,51 @@
+"""What a worker tells of its place: written and read, and which snapshots are kept."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farside._protocol.progress import KEPT, Skipped, Snapshot, Snapshots, read, write
+from farside.errors import ProtocolError
+
+
+@pytest.mark.parametrize("told", [Snapshot(3, 1 << 40, b"state"), Skipped(2, 5, 0.5)])
+def test_what_is_told_is_read(told: Snapshot | Skipped) -> None:
+    assert read(bytearray(write(told))) == told
+
+
+@pytest.mark.parametrize("body", [b"", b"S", b"S1234567", b"K", b"K" * 24, b"X" + bytes(24)])
+def test_anything_else_is_refused(body: bytes) -> None:
+    with pytest.raises(ProtocolError, match=r"^progress "):
+        read(body)
+
+
+@given(st.lists(st.integers(0, 10_000), min_size=1), st.integers(0, 10_000))
+def test_the_one_to_go_on_from_is_not_beyond_what_was_read(places: list[int], count: int) -> None:
+    snapshots = Snapshots(Snapshot(0, each, b"%d" % each) for each in places)
+    found = snapshots.before([(0, count), (1, count)], {})
+    if len({*places}) <= KEPT:
+        best = max((each for each in places if each <= count), default=None)
+        assert [each.item for each in found] == ([] if best is None else [best])
+    for each in found:
+        assert each.item <= count
+        assert each.state == b"%d" % each.item
+
+
+def test_few_are_kept_of_a_long_pass_and_little_is_skipped() -> None:
+    # A loop that is so far behind the worker goes back no further than a few times that.
+    snapshots, newest = Snapshots(), 100_000
+    for place in range(0, newest + 1, 5):
+        snapshots.add(Snapshot(0, place, b""))
+    for behind in [0, 10, 100, 1000, 10_000]:
+        (found,) = snapshots.before([(0, newest - behind)], {})
+        assert newest - found.item <= 10 * max(behind, 5)
+
+
+def test_one_before_the_item_that_is_compared_is_preferred() -> None:
+    snapshots = Snapshots([Snapshot(0, 10, b"a"), Snapshot(0, 20, b"b")])
+    assert snapshots.before([(0, 30)], {0: 20})[0].item == 20
+    assert snapshots.before([(0, 30)], {0: 19})[0].item == 10
+    assert snapshots.before([(0, 30)], {0: 9})[0].item == 20
+    assert snapshots.before([(0, 9)], {}) == []

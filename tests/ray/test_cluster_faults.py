@@ -1,0 +1,158 @@
+"""What goes wrong with workers on Ray, and how they end."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside import (
+    WorkerDiedError,
+    WorkerRestartedWarning,
+    iterate_in_worker,
+)
+from farside.testing import jobs
+from farside.testing.checks import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from farside import RemoteIterable
+
+pytestmark = pytest.mark.timeout(180)  # Ray starts processes, which takes seconds
+
+SLICE = {"num_cpus": 0.1}
+
+
+def start(fn: Any, **options: Any) -> RemoteIterable[Any]:
+    return iterate_in_worker(fn, backend="ray", backend_options=SLICE, **options)
+
+
+def pid_of(iterable: RemoteIterable[Any]) -> int:
+    """Read it from what the worker is called: ``pid 4711 on somewhere``."""
+    text = repr(iterable)
+    return int(text.partition("worker='pid ")[2].split()[0])
+
+
+def is_running(pid: int) -> bool:
+    return os.path.exists(f"/proc/{pid}")
+
+
+def test_a_killed_actor_is_an_error_at_once() -> None:
+    with start(jobs.Endless, buffer_size=1) as numbers:
+        iterator = iter(numbers)
+        assert next(iterator) == 0
+        begun = time.monotonic()
+        os.kill(pid_of(numbers), signal.SIGKILL)
+        with pytest.raises(WorkerDiedError, match=r"its actor has died: its worker process") as it:
+            list(iterator)
+        assert time.monotonic() - begun < 5.0
+        assert "ray worker (pid " in str(it.value)
+
+
+def test_an_actor_that_dies_is_started_again_and_the_pass_is_complete() -> None:
+    with start(partial(jobs.Numbers, 3000), buffer_size=4, max_restarts=1) as numbers:
+        iterator = iter(numbers)
+        got = [next(iterator) for _ in range(100)]
+        os.kill(pid_of(numbers), signal.SIGKILL)
+        with pytest.warns(WorkerRestartedWarning, match="its actor has died"):
+            got += [next(iterator) for _ in range(50)]
+        assert got == list(range(150))
+        assert list(numbers) == list(range(3000))
+
+
+def test_a_worker_that_ends_its_process() -> None:
+    with start(partial(jobs.FailsAt, 3, partial(os._exit, 5)), buffer_size=1) as numbers:
+        with pytest.raises(WorkerDiedError, match="its actor has died"):
+            list(numbers)
+
+
+def test_closing_in_the_middle_of_a_pass_ends_the_process() -> None:
+    numbers = start(jobs.Endless)
+    assert next(iter(numbers)) == 0
+    pid = pid_of(numbers)
+    numbers.close()
+    until(lambda: not is_running(pid))
+
+
+def test_an_iterable_that_is_dropped_lets_its_actor_go() -> None:
+    numbers = start(jobs.Endless)
+    iterator = iter(numbers)
+    assert next(iterator) == 0
+    pid = pid_of(numbers)
+    del numbers, iterator
+    gc.collect()
+    until(lambda: not is_running(pid))
+
+
+def test_a_worker_blocked_in_c_is_killed() -> None:
+    numbers = start(partial(map, time.sleep, [0.0, 600.0]), shutdown_timeout=1)
+    iterator = iter(numbers)
+    assert next(iterator) is None
+    pid = pid_of(numbers)
+    numbers.close()
+    until(lambda: not is_running(pid))
+
+
+def test_stacks_calls_and_logs_cross(caplog: pytest.LogCaptureFixture) -> None:
+    with start(partial(jobs.Spins, 1), initializer=partial(logging.warning, "hello")) as spins:
+        iterator = iter(spins)
+        assert next(iterator) == 0
+        assert "in __iter__" in spins.dump_stack()
+    assert "hello" in caplog.text
+
+
+def test_options_that_are_wrong() -> None:
+    cases: list[tuple[Any, type[Exception], str]] = [
+        (
+            {"cpus": 1},
+            ValueError,
+            "'cpus': 1, which backend='ray' does not take; it takes num_cpus",
+        ),
+        ({"num_cpus": -1}, ValueError, "is refused by Ray: "),
+        (3, TypeError, "backend_options=3 is no mapping; pass a dict"),
+    ]
+    for given, kind, message in cases:
+        with pytest.raises(kind, match=message):
+            iterate_in_worker(list, backend="ray", backend_options=given)
+
+
+_DRIVER = """
+import os, sys, time
+import ray
+import farside
+
+def read():
+    for number in range(10**9):
+        yield number, os.environ["MARK"]
+
+if __name__ == "__main__":
+    given = {"address": sys.argv[1], "num_cpus": 0.1, "namespace": "other"}
+    env = {"MARK": "x"}
+    with farside.iterate_in_worker(read, backend="ray", backend_options=given, env=env) as it:
+        for number, mark in it:
+            print(repr(it).partition("worker='pid ")[2].split()[0], mark, flush=True)
+            time.sleep(600)
+"""
+
+
+def test_the_actors_of_another_driver_end_when_that_is_killed(cluster: Any, tmp_path: Path) -> None:
+    script = tmp_path / "driver.py"
+    script.write_text(_DRIVER)
+    address = cluster.get_runtime_context().gcs_address
+    command = [sys.executable, str(script), address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
+        assert driver.stdout is not None
+        pid, mark = driver.stdout.readline().split()
+        assert mark == "x"
+        assert is_running(int(pid))
+        driver.kill()
+    until(lambda: not is_running(int(pid)))

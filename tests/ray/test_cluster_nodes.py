@@ -1,0 +1,101 @@
+"""Workers on several nodes, and a process that leaves the cluster."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside import (
+    BackendUnavailableError,
+    WorkerDiedError,
+    WorkerRestartedWarning,
+    available_backends,
+    iterate_in_worker,
+)
+from farside.testing import jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.timeout(180)  # Ray starts processes, which takes seconds
+
+FAR = {"num_cpus": 0.1, "resources": {"far": 1}}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster(_helpers_of_multiprocessing: None) -> Iterator[Any]:
+    """A cluster of one node, where others can be added; this process is not connected."""
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
+    made = Cluster(initialize_head=True, head_node_args=head)
+    yield made
+    made.shutdown()
+
+
+@pytest.fixture
+def connected(cluster: Any) -> Iterator[Any]:
+    import ray
+
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    yield ray
+    ray.shutdown()
+
+
+def test_a_worker_goes_on_when_its_node_is_gone(cluster: Any, connected: Any) -> None:
+    del connected
+    given = {"num_cpus": 1, "resources": {"far": 1}, "object_store_memory": 100 << 20}
+    first = cluster.add_node(**given)
+    with iterate_in_worker(
+        partial(jobs.Numbers, 500),
+        backend="ray",
+        backend_options=FAR,
+        max_restarts=1,
+        buffer_size=2,
+    ) as numbers:
+        iterator = iter(numbers)
+        got = [next(iterator) for _ in range(100)]
+        second = cluster.add_node(**given)
+        cluster.remove_node(first)
+        with pytest.warns(WorkerRestartedWarning, match="its actor has died"):
+            got += iterator
+        assert got == list(range(500))
+    cluster.remove_node(second)
+
+
+def test_leaving_the_cluster_before_closing(connected: Any) -> None:
+    numbers = iterate_in_worker(jobs.Endless, backend="ray", buffer_size=1)
+    idle = iterate_in_worker(list[int], backend="ray", backend_options={"num_cpus": 0})
+    iterator = iter(numbers)
+    assert next(iterator) == 0
+    connected.shutdown()
+    with pytest.raises(WorkerDiedError, match=r"this process has left the cluster \(ray.shutdown"):
+        for _ in iterator:
+            pass
+    numbers.close()
+    idle.close()
+    assert not connected.is_initialized(), "nothing has joined a cluster again"
+
+
+def test_it_connects_to_an_address_and_to_no_other(cluster: Any) -> None:
+    import ray
+
+    assert not ray.is_initialized()
+    state = available_backends()["ray"]
+    assert not state.usable
+    assert "Ray is not connected; call ray.init() first" in state.reason
+    with pytest.raises(BackendUnavailableError, match="Ray is not connected"):
+        iterate_in_worker(list, backend="ray")
+    for address, message in {
+        "nowhere": "there is no cluster at address='nowhere' ",
+        "local": "would start a cluster",
+        "ray://127.0.0.1:1": "is for a Ray client",
+    }.items():
+        with pytest.raises(BackendUnavailableError, match=message):
+            iterate_in_worker(list, backend="ray", backend_options={"address": address})
+    given = {"address": cluster.address, "num_cpus": 0}
+    with iterate_in_worker(partial(range, 3), backend="ray", backend_options=given) as numbers:
+        assert list(numbers) == [0, 1, 2]
+    ray.shutdown()

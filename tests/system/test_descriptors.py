@@ -1,0 +1,222 @@
+"""Descriptors: each is closed once, by its owner, and no forked child keeps one by accident."""
+
+import gc
+import os
+import select
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from farside._system.descriptors import Descriptor, Wakeup, inherited, pipe
+from farside.errors import LinkClosedError
+from tests.background import Background
+from tests.children import forked, run_python
+
+
+@pytest.fixture
+def both() -> Iterator[tuple[Descriptor, Descriptor]]:
+    ends = pipe()
+    yield ends
+    for end in ends:
+        end.close()
+
+
+def is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+def test_a_pipe_is_read_at_its_first_end(both: tuple[Descriptor, Descriptor]) -> None:
+    read, write = both
+    os.write(write.fileno(), b"through")
+    assert os.read(read.fileno(), 10) == b"through"
+
+
+def test_close_closes(both: tuple[Descriptor, Descriptor]) -> None:
+    read, _ = both
+    fd = read.fileno()
+    assert not read.closed
+    read.close()
+    assert read.closed
+    assert not is_open(fd)
+
+
+def test_closing_again_does_not_close_who_has_the_number_now(
+    both: tuple[Descriptor, Descriptor],
+) -> None:
+    read, _ = both
+    fd = read.fileno()
+    read.close()
+    stranger = os.open(os.devnull, os.O_RDONLY)
+    try:
+        assert stranger == fd  # the lowest free number: POSIX says so
+        read.close()
+        assert is_open(stranger)
+    finally:
+        os.close(stranger)
+
+
+def test_one_that_other_code_has_closed_is_closed(both: tuple[Descriptor, Descriptor]) -> None:
+    os.close(both[0].fileno())
+    both[0].close()
+    assert both[0].closed
+
+
+def test_a_closed_descriptor_has_no_number(both: tuple[Descriptor, Descriptor]) -> None:
+    both[0].close()
+    with pytest.raises(LinkClosedError, match="closed"):
+        both[0].fileno()
+
+
+def test_many_threads_close_it_once(
+    both: tuple[Descriptor, Descriptor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[int] = []
+    close = os.close
+
+    def counting(fd: int) -> None:
+        closed.append(fd)
+        close(fd)
+
+    monkeypatch.setattr(os, "close", counting)
+    fd = both[0].fileno()
+    calls = [Background(both[0].close) for _ in range(8)]
+    for call in calls:
+        call.result()
+    assert closed.count(fd) == 1
+
+
+def test_a_collected_descriptor_closes_its_number() -> None:
+    read, write = pipe()
+    fds = [read.fileno(), write.fileno()]
+    del read, write
+    gc.collect()
+    assert not any(is_open(fd) for fd in fds)
+
+
+def test_collecting_one_that_was_closed_does_nothing() -> None:
+    read, write = pipe()
+    fd = read.fileno()
+    read.close()
+    stranger = os.open(os.devnull, os.O_RDONLY)
+    try:
+        assert stranger == fd
+        del read
+        gc.collect()
+        assert is_open(stranger)
+    finally:
+        os.close(stranger)
+        write.close()
+
+
+@pytest.mark.filterwarnings("error")
+def test_collecting_one_that_was_never_made_whole_is_silent() -> None:
+    unmade = Descriptor.__new__(Descriptor)
+    del unmade
+    gc.collect()
+
+
+def test_those_left_at_exit_are_silent() -> None:
+    script = "import sys; from farside._system.descriptors import pipe; sys.left = pipe()"
+    assert run_python(script) == ""
+
+
+def test_a_forked_child_has_none(both: tuple[Descriptor, Descriptor]) -> None:
+    fds = [end.fileno() for end in both]
+
+    def check() -> None:
+        assert all(end.closed for end in both)
+        assert not any(is_open(fd) for fd in fds)
+
+    assert forked(check) == 0
+    assert all(is_open(fd) for fd in fds)
+
+
+def test_a_forked_child_has_what_it_inherits(both: tuple[Descriptor, Descriptor]) -> None:
+    read, write = both
+
+    def check() -> None:
+        assert write.closed
+        os.fstat(read.fileno())
+
+    with inherited([read]):
+        assert forked(check) == 0
+
+
+def test_what_is_inherited_works_in_the_child(both: tuple[Descriptor, Descriptor]) -> None:
+    read, write = both
+    with inherited([write]):
+        assert forked(lambda: os.write(write.fileno(), b"from the child")) == 0
+    write.close()
+    assert os.read(read.fileno(), 100) == b"from the child"
+    assert os.read(read.fileno(), 100) == b""
+
+
+def test_nothing_is_inherited_afterwards(both: tuple[Descriptor, Descriptor]) -> None:
+    read, _ = both
+    with pytest.raises(KeyError), inherited([read]):
+        raise KeyError
+
+    def check() -> None:
+        assert read.closed
+
+    assert forked(check) == 0
+
+
+def test_bequests_of_another_thread_are_its_own(both: tuple[Descriptor, Descriptor]) -> None:
+    read, _ = both
+    inside, leave = threading.Event(), threading.Event()
+
+    def inherit() -> None:
+        with inherited([read]):
+            inside.set()
+            leave.wait()
+
+    def check() -> None:
+        assert read.closed
+
+    other = Background(inherit)
+    inside.wait()
+    try:
+        assert forked(check) == 0
+    finally:
+        leave.set()
+        other.result()
+
+
+def test_a_forked_child_can_make_close_and_fork_again() -> None:
+    def grandchild() -> None:
+        read, write = pipe()
+        read.close()
+        write.close()
+
+    def child() -> None:
+        read, write = pipe()
+        assert forked(grandchild) == 0
+        os.write(write.fileno(), b"x")
+        assert os.read(read.fileno(), 1) == b"x"
+
+    assert forked(child) == 0
+
+
+def test_a_wakeup_is_readable_until_it_is_cleared() -> None:
+    wakeup = Wakeup()
+    for _ in range(3):
+        wakeup.set()
+    assert is_readable(wakeup.fileno())
+    wakeup.clear()
+    assert not is_readable(wakeup.fileno())
+    # Whoever looks too late, or twice, must not wait.
+    Background(wakeup.clear).result()
+    wakeup.close()
+    assert wakeup.closed
+    wakeup.set()
+    wakeup.clear()
+
+
+def is_readable(fd: int) -> bool:
+    return bool(select.select([fd], [], [], 0)[0])

@@ -1,0 +1,111 @@
+"""What code in C does at SIGINT stays as it is, whatever Python does with its own handler."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from farside._system import signals
+from farside._system.signals import defer_sigint
+from tests.faults.interrupting import Alarm, alarming, strike_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+LIBC = ctypes.CDLL(None)
+
+
+def action() -> bytes:
+    """Return what the kernel does at SIGINT."""
+    buffer = ctypes.create_string_buffer(512)
+    assert LIBC.sigaction(int(signal.SIGINT), None, buffer) == 0
+    return buffer.raw[:16] + buffer.raw[136:140]
+
+
+def by_c_code() -> None:
+    """Let SIGINT call ``abs`` of the C library."""
+    LIBC.signal.restype = ctypes.c_void_p
+    LIBC.signal(int(signal.SIGINT), ctypes.cast(LIBC.abs, ctypes.c_void_p))
+
+
+def restarting() -> None:
+    signal.siginterrupt(signal.SIGINT, False)
+
+
+def dumping() -> None:
+    faulthandler.register(signal.SIGINT, file=sys.__stderr__ or 2)
+
+
+WAYS: list[Callable[[], None]] = [by_c_code, restarting, dumping]
+
+
+@pytest.fixture(autouse=True)
+def _handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(signals, "_sigaction", None)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    faulthandler.unregister(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["first", "later"])
+@pytest.mark.parametrize("install", WAYS)
+def test_it_is_there_meanwhile_and_afterwards(install: Callable[[], None], *, known: bool) -> None:
+    if known:
+        defer_sigint(lambda: None)
+    pythons = action()
+    install()
+    foreign = action()
+    assert foreign != pythons
+    assert defer_sigint(lambda: defer_sigint(action)) == foreign
+    assert action() == foreign
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert defer_sigint(action) == action() == pythons
+
+
+def test_code_in_c_that_calls_pythons_handler_is_held_back_with_it(tmp_path: Path) -> None:
+    steps: list[str] = []
+
+    def work() -> None:
+        signal.raise_signal(signal.SIGINT)
+        steps.append("whole")
+
+    with (tmp_path / "stacks").open("w+") as file:
+        faulthandler.register(signal.SIGINT, file=file, chain=True)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                defer_sigint(work)
+        faulthandler.unregister(signal.SIGINT)
+        file.seek(0)
+        assert file.read().count("in work") == 2
+    assert steps == ["whole", "whole"]
+
+
+@pytest.mark.parametrize("install", WAYS)
+def test_another_signal_leaves_it_in_its_place(install: Callable[[], None]) -> None:
+    install()
+    foreign = action()
+    alarms = 0
+    with alarming():
+        while strike_at(
+            alarms + 1, lambda: defer_sigint(lambda: None), signal.SIGUSR1, Alarm
+        ).raised:
+            alarms += 1
+            assert action() == foreign
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert alarms
+
+
+def test_where_the_kernel_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    with pytest.raises(KeyboardInterrupt):
+        defer_sigint(lambda: os.kill(os.getpid(), signal.SIGINT))
+    assert defer_sigint(lambda: "done") == "done"

@@ -1,0 +1,164 @@
+"""defer_sigint: steps that Ctrl-C does not cut in two."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from farside._system import signals
+from farside._system.signals import defer_sigint, try_lock, with_lock
+from tests.faults.interrupting import Alarm, alarming, strike_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _handler() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def interrupt(steps: list[str]) -> None:
+    def work() -> None:
+        signal.raise_signal(signal.SIGINT)
+        steps.append("whole")
+
+    defer_sigint(work)
+
+
+def test_the_interrupt_comes_after_the_step() -> None:
+    steps: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(steps)
+    assert steps == ["whole"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_without_an_interrupt_nothing_happens() -> None:
+    assert defer_sigint(lambda: "done") == "done"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_handler_of_the_users_is_called_once() -> None:
+    calls: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: calls.append(number))
+
+    def work() -> None:
+        signal.raise_signal(signal.SIGINT)
+        assert calls == []
+
+    defer_sigint(lambda: defer_sigint(work))
+    assert calls == [signal.SIGINT]
+
+
+def test_what_is_held_back_within_waits_for_the_end_of_the_outermost_step() -> None:
+    steps: list[str] = []
+
+    def work() -> None:
+        interrupt(steps)
+        steps.append("after it")
+
+    with pytest.raises(KeyboardInterrupt):
+        defer_sigint(work)
+    with pytest.raises(KeyboardInterrupt):
+        defer_sigint(partial(defer_sigint, work), once=True)
+    assert steps == ["whole", "after it"] * 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_whose_handler_was_cut_off_does_not_come_later() -> None:
+    signals._came.append(None)  # as one leaves it that strikes just before the handler is called
+    assert defer_sigint(lambda: "done") == "done"
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL])
+def test_where_no_python_code_would_run_nothing_is_done(handler: signal.Handlers) -> None:
+    signal.signal(signal.SIGINT, handler)
+    assert defer_sigint(lambda: signal.getsignal(signal.SIGINT)) is handler
+
+
+def test_other_threads_do_nothing() -> None:
+    def look() -> object:
+        assert threading.current_thread() is not threading.main_thread()
+        return defer_sigint(lambda: signal.getsignal(signal.SIGINT))
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(look).result() is signal.default_int_handler
+
+
+def test_an_error_of_the_step_is_kept_beside_the_interrupt() -> None:
+    def fail() -> None:
+        signal.raise_signal(signal.SIGINT)
+        raise ValueError("mine")
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        defer_sigint(fail)
+    assert isinstance(caught.value.__context__, ValueError)
+
+
+def test_a_second_interrupt_is_not_held_back_where_it_is_asked_for() -> None:
+    steps: list[str] = []
+
+    def insist() -> None:
+        signal.raise_signal(signal.SIGINT)
+        steps.append("held back")
+        signal.raise_signal(signal.SIGINT)
+        steps.append("held back again")
+
+    with pytest.raises(KeyboardInterrupt):
+        defer_sigint(insist, once=True)
+    assert steps == ["held back"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_another_signal_leaves_the_handler_in_its_place() -> None:
+    alarms = 0
+    with alarming():
+        while strike_at(
+            alarms + 1, lambda: defer_sigint(lambda: None), signal.SIGUSR1, Alarm
+        ).raised:
+            alarms += 1
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert alarms
+
+
+def test_no_interrupt_leaves_a_lock_locked() -> None:
+    lock = threading.Lock()
+    interrupts = 0
+    while strike_at(interrupts + 1, lambda: with_lock(lock, lambda: None)).raised:
+        interrupts += 1
+        assert not lock.locked()
+    assert interrupts  # after the lock was taken, among others
+
+
+def test_nor_does_one_where_the_lock_is_only_tried() -> None:
+    lock = threading.Lock()
+    interrupts = 0
+    while strike_at(interrupts + 1, lambda: try_lock(lock, lambda: None)).raised:
+        interrupts += 1
+        assert not lock.locked()
+    assert interrupts
+
+
+def test_a_lock_that_another_holds_is_let_be() -> None:
+    lock = threading.Lock()
+    done: list[bool] = []
+    assert try_lock(lock, lock.locked)
+    with lock:
+        assert try_lock(lock, lambda: done.append(True)) is None
+    assert not done
+
+
+def test_the_lock_is_held_for_the_work() -> None:
+    lock = threading.Lock()
+    assert with_lock(lock, lock.locked)
+    with pytest.raises(ZeroDivisionError):
+        with_lock(lock, lambda: 1 // 0)
+    assert not lock.locked()

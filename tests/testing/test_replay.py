@@ -1,0 +1,160 @@
+"""`check_replay` finds what cannot be resumed, and says why; it finds nothing where nothing is."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from farside import ReplayDivergedError, get_worker_info
+from farside.testing import check_replay
+from farside.testing.replay import HINTS, find_difference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+pytestmark = [
+    pytest.mark.timeout(300),  # each runs several spawned workers
+    pytest.mark.usefixtures("unmeasured"),  # which are slow to start if coverage looks on
+]
+
+
+class KeptGenerator:
+    def __init__(self) -> None:
+        self._random = random.Random(0)  # noqa: S311
+
+    def __iter__(self) -> Iterator[float]:
+        return (self._random.random() for _ in range(8))
+
+
+class KeptCount:
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __iter__(self) -> Iterator[int]:
+        for _ in range(8):
+            self._count += 1
+            yield self._count
+
+
+class GlobalGenerator:
+    def __iter__(self) -> Iterator[float]:
+        return (random.random() for _ in range(8))  # noqa: S311
+
+
+class GlobalShuffle:
+    def __iter__(self) -> Iterator[int]:
+        numbers = list(range(50))
+        random.shuffle(numbers)
+        return iter(numbers)
+
+
+class OrderOfASet:
+    def __iter__(self) -> Iterator[str]:
+        return iter(list({f"key {number}" for number in range(20)}))
+
+
+class HashOfAString:
+    def __iter__(self) -> Iterator[int]:
+        return (hash(f"key {number}") for number in range(8))
+
+
+class Clock:
+    def __iter__(self) -> Iterator[int]:
+        return (time.monotonic_ns() for _ in range(8))
+
+
+class ProcessNumber:
+    def __iter__(self) -> Iterator[int]:
+        return iter([os.getpid()])
+
+
+class LengthThatChanges:
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(os.getpid() % 1000))
+
+
+class SecretGenerator:
+    def __iter__(self) -> Iterator[bytes]:
+        return (os.urandom(8) for _ in range(8))
+
+
+BAD: list[tuple[Callable[[], Iterable[object]], str]] = [
+    (KeptGenerator, "pass before"),
+    (KeptCount, "pass before"),
+    (GlobalGenerator, "generator"),
+    (GlobalShuffle, "generator"),
+    (OrderOfASet, "hash"),
+    (HashOfAString, "hash"),
+    (Clock, "time"),
+    (ProcessNumber, "time"),
+    (LengthThatChanges, "time"),
+    (SecretGenerator, "time"),
+]
+
+
+class SeededByEpoch:
+    def __iter__(self) -> Iterator[float]:
+        info = get_worker_info()
+        assert info is not None
+        generator = random.Random(f"{info.seed} {info.epoch}")  # noqa: S311
+        return (generator.random() for _ in range(8))
+
+
+class EqualSets:
+    def __iter__(self) -> Iterator[set[str]]:
+        return ({f"key {number}", "another", str(number)} for number in range(8))
+
+
+class SortedSet:
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted({f"key {number}" for number in range(20)}))
+
+
+def once() -> Iterator[int]:
+    yield from range(5)
+
+
+def of_a_shard(shard: int) -> Iterator[float]:
+    info = get_worker_info()
+    assert info is not None
+    assert info.shard_seed is not None
+    generator = random.Random(info.shard_seed)  # noqa: S311
+    for _ in range(shard):
+        yield generator.random()
+
+
+GOOD: list[Callable[[], Iterable[object]]] = [
+    partial(range, 20),
+    list,
+    partial(iter, "once"),
+    once,
+    SeededByEpoch,
+    EqualSets,
+    SortedSet,
+    partial(dict.fromkeys, "abc", {"a": [1.5]}),
+    partial(zip, range(5), "abcde"),
+]
+
+
+@pytest.mark.parametrize(("fn", "way"), BAD, ids=lambda each: getattr(each, "__name__", each))
+def test_what_differs_is_found_and_named(fn: Callable[[], Iterable[object]], way: str) -> None:
+    found = find_difference(fn)
+    assert found is not None
+    assert found.way == way
+
+
+@pytest.mark.parametrize("fn", GOOD, ids=[str(number) for number in range(len(GOOD))])
+def test_nothing_is_found_where_nothing_differs(fn: Callable[[], Iterable[object]]) -> None:
+    assert find_difference(fn) is None
+
+
+def test_shards_are_compared_too() -> None:
+    check_replay(of_a_shard, [3, 0, 2])
+    with pytest.raises(ReplayDivergedError) as caught:
+        check_replay(lambda _: GlobalGenerator(), 2)
+    assert HINTS["generator"] in str(caught.value)

@@ -1,1 +1,0 @@
-"""Tests of farside._transport."""

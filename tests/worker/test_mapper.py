@@ -1,0 +1,117 @@
+"""What a worker does with the inputs of a map, without a worker."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside._link.control import total_of
+from farside._payload.items import Mark
+from farside._protocol.order import shard_seed
+from farside._worker.mapper import Mapper
+from tests import mapping_jobs as jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PASS = 3
+
+
+def make(function: Callable[..., Any], **options: bool) -> Mapper:
+    mapper = Mapper(function, None, **options)()
+    mapper.begun = [0, 0]
+    return mapper
+
+
+def run(mapper: Mapper, *batches: tuple[int, int, bool, list[Any]]) -> list[Any]:
+    results = mapper.begin((_PASS, 10), 2, 7)
+    mapper.add(batches)
+    return list(results)
+
+
+def test_it_calls_the_function_and_is_hungry_then() -> None:
+    mapper = make(jobs.square)
+    assert run(mapper, (0, 0, True, [1, 2]), (2, 0, True, [3])) == [1, 4, 9]
+    assert mapper.hungry
+    mapper.add([(3, 0, True, [4])])
+    assert not mapper.hungry
+    assert list(mapper.go_on()) == [16]
+
+
+def test_it_says_which_input_it_has_begun() -> None:
+    begun = []
+
+    def note(number: int) -> int:
+        begun.append((total_of(mapper.begun[0], _PASS) - 1, mapper.where()))
+        return number
+
+    mapper = make(note)
+    run(mapper, (4, 0, True, [0, 0]), (9, 0, False, [pickle.dumps("x")]))
+    assert [index for index, _ in begun] == [4, 5, 9]
+    assert [where for _, where in begun] == [
+        (index, 10, shard_seed(7, 2, index), 2) for index in (4, 5, 9)
+    ]
+    assert mapper.begun[1] == 0
+
+
+def test_it_says_when_it_has_begun_if_that_is_asked_for() -> None:
+    mapper = make(jobs.count_to, timed=True, flat=True)
+    results = mapper.begin((_PASS, 10), 2, 7)
+    mapper.add([(0, 0, True, [3])])
+    times = [mapper.begun[1] for each in results if not isinstance(each, Mark)]
+    assert 0 < times[0] < times[1] < times[2]
+    mapper.run_clock(False)
+    assert mapper.begun[1] == 0
+
+
+def test_it_goes_on_after_an_input_that_has_failed() -> None:
+    mapper = make(jobs.fail_at_threes)
+    results = mapper.begin((_PASS, 10), 2, 7)
+    mapper.add([(0, 0, True, [1, 3, 5]), (3, 0, True, [6, 7])])
+    assert next(results) == 1
+    with pytest.raises(ValueError, match="3"):
+        next(results)
+    assert mapper.where()[0] == 1
+    results = mapper.go_on()
+    assert next(results) == 5
+    with pytest.raises(ValueError, match="6"):
+        next(results)
+    assert list(mapper.go_on()) == [7]
+    assert mapper.hungry
+
+
+@pytest.mark.parametrize("last", [[], [2]])
+def test_stop_iteration_is_a_failure_of_its_input(last: list[int]) -> None:
+    zero, mark, *rest = run(make(jobs.stop_at_one), (0, 0, True, [0, 1, *last]))
+    assert (zero, rest) == (0, last)
+    assert isinstance(mark, Mark)
+    assert mark.failure is not None
+    assert mark.failure[1] == 1
+
+
+def test_a_flat_input_goes_on_after_what_has_arrived() -> None:
+    results = run(make(jobs.count_to, flat=True), (2, 2, True, [3, 1]))
+    assert [each if isinstance(each, tuple) else None for each in results] == [
+        (3, 2), None, (1, 0), None
+    ]  # fmt: skip
+
+
+def test_leaving_closes_what_is_open() -> None:
+    closed = []
+
+    def numbers(_: int) -> Any:
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append(True)
+
+    mapper = make(numbers, flat=True)
+    results = mapper.begin((_PASS, 10), 2, 7)
+    mapper.add([(0, 0, True, [0, 0])])
+    assert next(results) == 1
+    mapper.leave()
+    assert closed == [True]
+    assert run(mapper, (0, 0, True, [])) == []

@@ -1,0 +1,200 @@
+"""The outbox: frames are as long as they may be, in order, and nothing of them is lost."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farside._link.frames import MAX_REFS
+from farside._memory.parts import BLOCK_BYTES
+from farside._payload.items import ITEM_REFS
+from farside._worker.outbox import BATCH_BYTES, BATCH_ITEMS
+from farside.errors import LinkClosedError
+from tests.steady import STEADY
+from tests.worker.boxed import EPOCH, KIND, Boxed
+
+
+def arrays(count: int, nbytes: int = BLOCK_BYTES + 1) -> list[Any]:
+    return [np.full(nbytes, number % 251, np.uint8) for number in range(count)]
+
+
+def test_nothing_makes_no_frame(boxed: Boxed) -> None:
+    boxed.box.flush()
+    assert boxed.sink.frames == []
+
+
+def test_items_go_in_order_in_one_frame(boxed: Boxed) -> None:
+    items: list[Any] = [1, "x" * 1000, 2, {"a": 1}, b"y" * 20_000, 3]
+    for item in items:
+        boxed.add(item)
+    boxed.box.flush()
+    boxed.box.flush()
+    assert boxed.frames() == [items]
+
+
+def test_a_frame_of_plain_items_says_so_and_no_other(boxed: Boxed) -> None:
+    batches: list[list[Any]] = [[1, 2], [1, b""], [3, {}], [{1}], [b"z" * 10_000], [4, 5]]
+    for items in batches:
+        for item in items:
+            boxed.add(item)
+        boxed.box.flush()
+    assert boxed.plain() == [True, False, True, False, False, True]
+
+
+def test_a_frame_is_booked_with_all_its_bytes(boxed: Boxed) -> None:
+    boxed.add(bytes(100_000))
+    boxed.box.flush()
+    assert boxed.window._sent_items == 1
+    assert 100_000 < boxed.window._sent_bytes < 101_000
+
+
+def test_it_is_time_to_send_when_pickles_fill_a_batch(boxed: Boxed) -> None:
+    while not boxed.add("x" * 1000):
+        pass
+    assert BATCH_BYTES / 1100 < len(boxed.box.entries) < BATCH_BYTES / 1000 + 1
+    assert boxed.box.is_full()
+    boxed.box.flush()
+    assert not boxed.box.is_full()
+
+
+def test_it_is_time_to_send_when_atoms_fill_a_batch(boxed: Boxed) -> None:
+    for number in range(BATCH_ITEMS - 1):
+        assert not boxed.add(number)
+    assert boxed.add(-1)
+    boxed.box.flush()
+    assert not boxed.box.is_full()
+
+
+def test_a_small_budget_makes_small_batches() -> None:
+    boxed = Boxed(nbytes=100)
+    assert not boxed.add(1)
+    assert not boxed.add(2)
+    assert boxed.add(3), "27 of 25 bytes"
+    boxed.box.flush()
+    assert boxed.add("x" * 300)
+    boxed.close()
+
+
+MANY = 3 * (MAX_REFS // ITEM_REFS)
+
+
+def test_a_frame_never_has_more_blocks_than_it_may(boxed: Boxed) -> None:
+    item = arrays(ITEM_REFS)
+    for _ in range(MANY):
+        if boxed.add(item[:-1]):
+            boxed.box.flush()
+    boxed.box.flush()
+    assert len(boxed.got()) == MANY
+
+
+@pytest.mark.parametrize("size", [60_000, 1 << 20])
+def test_large_items_do_not_pile_up(boxed: Boxed, size: int) -> None:
+    adding = [boxed.add(b"x" * size) for _ in range(2)]
+    assert adding[-1], "more than 64 KiB wait"
+    assert adding[0] is (size > 64 << 10)
+
+
+def test_dropping_gives_all_blocks_back_and_makes_room(boxed: Boxed) -> None:
+    while not boxed.add([1, *arrays(10)]):
+        pass
+    assert boxed.blocks.used > 0
+    boxed.box.drop()
+    assert boxed.blocks.used == 0
+    assert not boxed.box.is_full()
+    boxed.box.flush()
+    assert boxed.sink.frames == []
+
+
+class Refuses:
+    def __reduce__(self) -> str:
+        raise LookupError("refuses")
+
+
+def test_an_item_that_does_not_pickle_is_told_and_the_others_go(boxed: Boxed) -> None:
+    boxed.add(1)
+    boxed.add({})
+    with pytest.raises(LookupError):
+        boxed.add(Refuses())
+    assert boxed.box.refused
+    boxed.add({2: 2})
+    assert not boxed.box.refused
+    boxed.box.flush()
+    assert boxed.frames() == [[1, {}, {2: 2}]]
+
+
+def test_after_many_items_that_are_not_plain_the_pass_looks_at_none(boxed: Boxed) -> None:
+    def plain_after(misses: int) -> bool:
+        for _ in range(misses):
+            boxed.add({"not": [b"plain"]})
+        boxed.box.flush()
+        boxed.add({"plain": 1})
+        boxed.box.flush()
+        return boxed.plain()[-1]
+
+    assert plain_after(31), "it begins to count again"
+    assert plain_after(31)
+    assert not plain_after(32)
+    assert not plain_after(0)
+    boxed.box.begin(KIND, EPOCH)
+    assert plain_after(0)
+
+
+def test_a_frame_that_cannot_be_made_is_not_lost(
+    boxed: Boxed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    for item in (1, {"a": 1}, b"x" * 10_000):
+        boxed.add(item)
+    with monkeypatch.context() as patch:
+        patch.setattr("farside._worker.outbox.pack", fails)
+        with pytest.raises(MemoryError):
+            boxed.box.flush()
+    boxed.box.flush()
+    assert boxed.frames() == [[1, {"a": 1}, b"x" * 10_000]]
+
+
+def test_a_parent_that_is_gone_is_told(boxed: Boxed) -> None:
+    def gone() -> None:
+        raise LinkClosedError
+
+    boxed.sink.before = gone
+    boxed.add(1)
+    with pytest.raises(LinkClosedError):
+        boxed.box.flush()
+    boxed.box.drop()
+
+
+@STEADY
+@given(
+    st.lists(
+        st.sampled_from([1, "", {"a": 1}, (1, "z" * 200), "x" * 300, b"y" * 9000, "flush", "drop"]),
+        max_size=60,
+    ),
+    st.sampled_from([40, 5000, 1 << 18]),
+)
+def test_any_succession_of_items_and_acts(steps: list[Any], nbytes: int) -> None:
+    boxed = Boxed(nbytes, arena_bytes=1 << 16)
+    expected: list[Any] = []
+    waiting: list[Any] = []
+    for step in steps:
+        if step == "drop":
+            boxed.box.drop()
+            waiting.clear()
+            continue
+        if step != "flush":
+            waiting.append(step)
+        if step == "flush" or boxed.add(step):
+            boxed.box.flush()
+            expected += waiting
+            waiting.clear()
+    assert boxed.box.entries == [] or waiting
+    assert boxed.got() == expected
+    assert all(len(frame) <= BATCH_ITEMS for frame in boxed.frames())
+    boxed.box.drop()
+    boxed.blocks.give_all_back(ref for _, refs in boxed.sink.frames for ref in refs)
+    assert boxed.blocks.used == 0
+    boxed.close()
