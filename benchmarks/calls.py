@@ -1,10 +1,12 @@
-"""The worker's side of those contestants that map a function over numbers."""
+"""The worker's side of those contestants that call a function, with a number or with a part."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from benchmarks.sources.base import Source
 
 _prepared: dict[str, Source] = {}
@@ -13,6 +15,11 @@ _prepared: dict[str, Source] = {}
 def prepare(source: Source) -> None:
     """Prepare the source of this worker; for contestants that take an initializer."""
     _prepared["source"] = source()
+
+
+def part(source: Source) -> Iterable[Any]:
+    """Prepare the part of a worker; for contestants that call a function with it."""
+    return source()
 
 
 def item(index: int) -> Any:

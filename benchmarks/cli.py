@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from . import against, runner, tables, targets
 from . import results as result_files
-from . import runner, tables, targets
 from .cases import CASES
 from .contestants import CONTESTANTS
 
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .results import Outcome, Results
+
+
+AGAINST = {"seconds": 0.2, "rounds": 15}
+"""Other defaults with ``--against``: many short rounds bear a disturbance best."""
+
+QUICK = {
+    "cases": ["ints", "dicts", "ints-buffer3", "arrays-100kB", "further-pass", "first-item-warm"],
+    "seconds": 0.1,
+    "rounds": 9,
+}
+"""Other defaults with ``--quick``: with fewer rounds an interval holds its worst one."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,18 +61,37 @@ def parser() -> argparse.ArgumentParser:
         type=_python,
         help="run a contestant in another Python, which has its library",
     )
+    parse.add_argument(
+        "--against",
+        metavar="REVISION",
+        help="measure no peers, but another revision of farside; fail in what is slower now",
+    )
+    parse.add_argument("--quick", action="store_true", help="few cases, in few and short rounds")
     parse.add_argument("--json", metavar="FILE", help="write the results")
     parse.add_argument("--load", metavar="FILE", help="show results that --json wrote; run nothing")
-    parse.add_argument("--plot", metavar="FILE", help="draw FILE.svg and FILE.png")
+    parse.add_argument("--plot", metavar="FILE", help="draw a chart into this SVG file")
     parse.add_argument("--targets", action="store_true", help="compare with the bars to clear")
     parse.add_argument("--list", action="store_true", help="list cases and contestants")
     return parse
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmarks; the status is 1 if farside or a ceiling failed, or missed a target."""
-    parse = parser()
+def read(parse: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line; some options bring other defaults for some."""
     options = parse.parse_args(arguments)
+    if options.against:
+        parse.set_defaults(**AGAINST)
+    if options.quick:
+        parse.set_defaults(**QUICK)
+    return parse.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmarks; the status is 1 if farside or a ceiling failed, or missed a target.
+
+    With ``--against`` it is 1 also if anything is slower than it was, or nothing was compared.
+    """
+    parse = parser()
+    options = read(parse, arguments)
     console = Console(highlight=False, width=None if os.isatty(1) else 110)
     if options.list:
         _list(console)
@@ -68,15 +99,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.load:
         results = result_files.load(options.load)
     else:
-        wanted = runner.Options(
-            options.cases, options.peers, options.seconds, options.rounds, dict(options.python)
-        )
-        if not runner.selected(wanted)[0]:
-            parse.error(f"no case is called {','.join(options.cases)}; see --list")
-        results = _run(wanted)
+        try:
+            results = _measure(options)
+        except ValueError as error:
+            parse.error(str(error))
     if options.json:
         results.save(options.json)
     return _show(results, console, options)
+
+
+def _measure(options: argparse.Namespace) -> Results:
+    """Run what the command line asks for.
+
+    Raises:
+        ValueError: There is no such case, or no such revision.
+    """
+    with against.trees(options.against) if options.against else nullcontext(()) as trees:
+        wanted = runner.Options(
+            options.cases,
+            options.peers,
+            options.seconds,
+            options.rounds,
+            dict(options.python),
+            trees,
+        )
+        if not runner.selected(wanted)[0]:
+            raise ValueError(f"no case is called {','.join(options.cases)}; see --list")
+        results = _run(wanted)
+    if options.against:
+        results.about["against"] = options.against
+    return results
 
 
 def _run(options: runner.Options) -> Results:
@@ -96,21 +148,27 @@ def _run(options: runner.Options) -> Results:
 def _show(results: Results, console: Console, options: argparse.Namespace) -> int:
     about = ", ".join(f"{key} {value}" for key, value in results.about.items())
     console.print(about, *tables.versions(results), "", sep="\n")
-    for name in results.measured_cases():
+    revision = results.about.get("against")
+    for name in () if revision else results.measured_cases():
         console.print(tables.case_table(results, name), "")
     for line in tables.failures(results):
         console.print(f"! {line}", markup=False)
     if options.plot:
         from . import charts
 
-        console.print(*charts.draw(results, options.plot))
-    failed = [each for each in results.outcomes if each.error and not _is_peer(results, each)]
-    missed = []
+        with open(options.plot, "w", encoding="utf-8") as file:
+            file.write(charts.chart(results))
+        console.print(f"The chart is in {os.path.abspath(options.plot)}.")
+    failed = any(each.error and not _is_peer(results, each) for each in results.outcomes)
     if options.targets:
         verdicts = targets.judge(results)
         console.print(targets.verdict_table(verdicts))
-        missed = [each for each in verdicts if each.must and each.reached is False]
-    return 1 if failed or missed else 0
+        failed |= any(each.must and each.reached is False for each in verdicts)
+    if revision:
+        comparisons = against.compare(results, revision)
+        console.print(against.comparison_table(comparisons, revision))
+        failed |= not comparisons or any(each.failed for each in comparisons)
+    return int(failed)
 
 
 def _is_peer(results: Results, outcome: Outcome) -> bool:

@@ -11,6 +11,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,6 +28,20 @@ _LINE = 200
 _SECONDS_TO_TIDY = 2
 
 
+class Tree(NamedTuple):
+    """A farside to measure that is not the installed one.
+
+    Attributes:
+        suffix: What the names of its contestants end with, to tell one tree from another.
+        version: What tables call it.
+        path: The folder that holds the package.
+    """
+
+    suffix: str
+    version: str
+    path: str
+
+
 @dataclass(frozen=True)
 class Options:
     """What to run.
@@ -37,6 +52,7 @@ class Options:
         seconds: Of one measurement.
         rounds: How often all of them are done.
         pythons: By pattern: the Python to use for contestants, instead of this one.
+        trees: Farsides to compare, instead of the installed one with peers and ceilings.
     """
 
     cases: Sequence[str] = ("*",)
@@ -44,6 +60,7 @@ class Options:
     seconds: float = 1.0
     rounds: int = 5
     pythons: Mapping[str, str] | None = None
+    trees: Sequence[Tree] = ()
 
     @property
     def limit(self) -> float:
@@ -64,6 +81,17 @@ class Measurement(NamedTuple):
     case: str
     contestant: str
     python: str
+    tree: Tree | None = None
+
+    @property
+    def name(self) -> str:
+        """What the results call the contestant."""
+        return self.contestant + (self.tree.suffix if self.tree else "")
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """What all have in common that are measured one right after the other."""
+        return (self.case, self.contestant) if self.tree else (self.case,)
 
 
 def selected(options: Options) -> tuple[list[str], list[str]]:
@@ -72,7 +100,8 @@ def selected(options: Options) -> tuple[list[str], list[str]]:
     contestants = [
         name
         for name, each in CONTESTANTS.items()
-        if each.group != "peer" or _matches(name, options.peers)
+        if each.group == "farside"
+        or not (options.trees or (each.group == "peer" and not _matches(name, options.peers)))
     ]
     return cases, contestants
 
@@ -84,20 +113,25 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 def plan(options: Options) -> tuple[Results, list[Measurement]]:
     """Find out who can do what; return results that are still empty, and what to measure."""
     cases, names = selected(options)
-    surveys = {python: _ask(python, (), options.limit) for python in map(options.python, names)}
+    surveys: dict[tuple[str, str], dict[str, Any]] = {}
     contestants: dict[str, dict[str, Any]] = {}
     todo: list[Measurement] = []
-    for name in names:
-        python = options.python(name)
-        survey = surveys[python]
+    trees: Sequence[Tree | None] = options.trees or [None]
+    for name, tree in product(names, trees):
+        python, path = options.python(name), tree.path if tree else ""
+        if (python, path) not in surveys:
+            surveys[python, path] = _ask(python, (), options.limit, path)
+        survey = surveys[python, path]
         if "error" in survey:
             found: dict[str, Any] = {"missing": survey["error"]}
         else:
             found = dict(survey["contestants"][name], python=survey["python"])
+        if tree and "version" in found:
+            found["version"] = tree.version
         refuses = found.pop("refuses", dict.fromkeys(cases, "missing"))
         about = {"group": CONTESTANTS[name].group, "library": CONTESTANTS[name].library}
-        contestants[name] = {**about, **found}
-        todo += [Measurement(case, name, python) for case in cases if refuses[case] is None]
+        contestants[name + (tree.suffix if tree else "")] = {**about, **found}
+        todo += [Measurement(case, name, python, tree) for case in cases if refuses[case] is None]
     conditions = {**machine.describe(), "seconds": options.seconds, "rounds": options.rounds}
     return Results(conditions, {case: _describe(case) for case in cases}, contestants), todo
 
@@ -119,7 +153,7 @@ def run(
     tell: Callable[[Measurement], object],
 ) -> None:
     """Measure: round by round, in each round case by case, in each case one after the other."""
-    outcomes = {each: Outcome(each.case, each.contestant) for each in todo}
+    outcomes = {each: Outcome(each.case, each.name) for each in todo}
     results.outcomes += outcomes.values()
     stuck: set[Measurement] = set()
     for turn in range(options.rounds):
@@ -129,7 +163,9 @@ def run(
             if each in stuck:
                 outcome.values.append(None)
                 continue
-            answer = _ask(each.python, (*each[:2], str(options.seconds)), options.limit)
+            what = (each.case, each.contestant, str(options.seconds))
+            path = each.tree.path if each.tree else ""
+            answer = _ask(each.python, what, options.limit, path)
             outcome.values.append(answer.get("value"))
             if "error" in answer:
                 outcome.error = answer["error"]
@@ -138,22 +174,27 @@ def run(
 
 
 def _order(todo: Sequence[Measurement], turn: int) -> Iterator[Measurement]:
-    """Begin each round with another contestant: none of them is always the first."""
-    for case in dict.fromkeys(each.case for each in todo):
-        group = [each for each in todo if each.case == case]
-        first = turn % len(group)
-        yield from group[first:] + group[:first]
+    """Begin each round with another contestant, and turn the order around when all have begun.
+
+    So none of them is always the first, and none always follows the same one.
+    """
+    for compared in dict.fromkeys(each.compared for each in todo):
+        group = [each for each in todo if each.compared == compared]
+        again, first = divmod(turn, len(group))
+        order = group[first:] + group[:first]
+        yield from reversed(order) if again % 2 else order
 
 
-def _ask(python: str, what: Sequence[str], limit: float) -> dict[str, Any]:
-    """Run a job and return what it wrote."""
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+def _ask(python: str, what: Sequence[str], limit: float, path: str = "") -> dict[str, Any]:
+    """Run a job and return what it wrote; modules are looked for in `path` first."""
+    paths = filter(None, [path, str(ROOT), os.environ.get("PYTHONPATH")])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # starts are measured with bytecode at hand
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as output:
-        path = os.path.join(folder, "answer.json")
+        file_name = os.path.join(folder, "answer.json")
         try:
             process = subprocess.Popen(
-                [python, "-c", job.ENTRY, *what, path],
+                [python, "-c", job.ENTRY, *what, file_name],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -164,8 +205,8 @@ def _ask(python: str, what: Sequence[str], limit: float) -> dict[str, Any]:
         except OSError as error:
             return {"error": f"{python}: {error.strerror}"}
         stuck = _wait(process, limit)
-        if os.path.exists(path) and os.path.getsize(path):
-            with open(path, encoding="utf-8") as file:
+        if os.path.exists(file_name) and os.path.getsize(file_name):
+            with open(file_name, encoding="utf-8") as file:
                 answer: dict[str, Any] = json.load(file)
                 return answer
         if stuck:

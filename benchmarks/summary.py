@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,19 +41,40 @@ def summarize(values: Sequence[float]) -> Summary:
     return Summary(median, min(values), max(values), spread)
 
 
-def times_better(one: Outcome, other: Outcome, *, lower: bool) -> float | None:
-    """Return how many times better one contestant is than another.
+def ratios(one: Outcome, other: Outcome, *, lower: bool) -> list[float]:
+    """Return how many times better one contestant is than another in each round that both have.
 
-    Each round gives a ratio of two measurements that were made close to each other, so what slows
-    the machine down for a while cancels out; the median of these ratios counts.
+    Each is a ratio of two measurements that were made close to each other, so what slows the
+    machine down for a while cancels out.
     """
-    ratios = []
+    found = []
     for mine, theirs in zip(one.values, other.values):  # noqa: B905  the shorter one counts
         if mine is None or theirs is None:
             continue
         above, below = (theirs, mine) if lower else (mine, theirs)
-        ratios.append(above / below if below else float("inf"))
-    return statistics.median(ratios) if ratios else None
+        found.append(above / below if below else float("inf") if above else 1.0)
+    return found
+
+
+def times_better(one: Outcome, other: Outcome, *, lower: bool) -> float | None:
+    """Return how many times better one contestant is than another: the median of the rounds."""
+    found = ratios(one, other, lower=lower)
+    return statistics.median(found) if found else None
+
+
+def interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
+    """Return between which of the values the median of all that could be measured lies.
+
+    This asks for nothing but independent values: each is above that median with a probability of
+    one half, so how many are above it follows the binomial distribution. None: the values are too
+    few to be so confident; it takes six for 95 %.
+    """
+    ordered, number = sorted(values), len(values)
+    outside, tail = 0, 1
+    while 2 * tail <= (1 - confidence) * 2**number:
+        outside += 1
+        tail += math.comb(number, outside)
+    return (ordered[outside - 1], ordered[-outside]) if outside else None
 
 
 def best(outcomes: Iterable[Outcome | None], *, lower: bool) -> Outcome | None:

@@ -20,6 +20,9 @@ _SPDL_INTERPRETER = ("spdl-subinterpreter-3", "spdl-subinterpreter-1000")
 _IMAP = ("pool-imap-1", "pool-imap-100", "pool-imap-1000")
 _LOADER = ("torch-dataloader",)
 _POOL = ("spdl-pool-3", "spdl-pool-64")
+_BOTH = (SUBPROCESS, SUBINTERPRETER)
+_OF_LINEAR = 0.9
+_SEVERAL = (2, 4, 8, 16)
 
 
 class Goal(NamedTuple):
@@ -128,6 +131,27 @@ BARS = (
     Bar("at-once-dicts", SUBINTERPRETER_ASYNC, (Goal(0.8, (SUBINTERPRETER,)),)),
     Bar("at-once-arrays", SUBPROCESS_ASYNC, (Goal(0.8, (SUBPROCESS,)),)),
     Bar("list-100kB", SUBPROCESS, (Goal(0.5, (SUBPROCESS,)),), of_case="fresh-100kB"),
+    *(
+        Bar(
+            f"{way}-1ms-{number}",
+            mine,
+            (Goal(_OF_LINEAR * number, (mine,)),),
+            of_case=f"{way}-1ms-1",
+        )
+        for way in ("workers", "map")
+        for number in _SEVERAL
+        for mine in _BOTH
+    ),
+    *(
+        Bar("workers-ints-4", mine, (Goal(0.9, (mine,)),), of_case="workers-ints-1")
+        for mine in _BOTH
+    ),
+    *(
+        Bar("map-ints", mine, (Goal(0.9, _IMAP), Goal(30, _LOADER)), (Goal(1, _IMAP),))
+        for mine in _BOTH
+    ),
+    *(Bar("map-busy", mine, (Goal(0.95, _IMAP),)) for mine in _BOTH),
+    Bar("map-arrays-100kB", SUBPROCESS, (Goal(5, _IMAP),)),
 )
 LIMITS = (
     Limit("first-item-warm", SUBINTERPRETER, 30, 15),

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from . import loops, resources, starts, streams
+from . import loops, many, resources, starts, streams
 from .base import Case, FailedError, Job
 
 __all__ = ["CASES", "Case", "FailedError", "Job"]
 
 CASES: dict[str, Case] = {
-    each.name: each for each in (*streams.CASES, *loops.CASES, *starts.CASES, *resources.CASES)
+    each.name: each
+    for each in (
+        *streams.CASES,
+        *many.CASES,
+        *loops.CASES,
+        *starts.CASES,
+        *resources.CASES,
+    )
 }

@@ -35,9 +35,7 @@ class Job(NamedTuple):
 
     def open(self, source: Source) -> Iterable[Any]:
         """Start the contestant on a source."""
-        case = self.case
-        opened = self.contestant.open(source, case.workers, case.buffer_size)
-        return self.stack.enter_context(opened)
+        return self.stack.enter_context(self.contestant.open_for(self.case, source))
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,8 @@ class Case:
         demands: What a contestant must offer; see `Contestant`.
         buffer_size: How many items may be made ahead; None: as the contestant thinks best.
         workers: How many workers make the items.
+        warm_up: So many seconds pass before the clock starts, at least. Pools give their first
+            items when some of their workers have not started yet.
     """
 
     name: str
@@ -65,3 +65,4 @@ class Case:
     demands: frozenset[str] = frozenset({"stream"})
     buffer_size: int | None = None
     workers: int = 1
+    warm_up: float = 0.0

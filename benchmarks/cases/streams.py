@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.sources import fresh, payloads, small
+from benchmarks.sources.tally import Tally
 
 from .base import Case
 
@@ -27,24 +28,28 @@ _BLOCK = 0.02
 def throughput(job: Job) -> float:
     """Return the items a second, after a quarter of the time has gone by to warm up."""
     source = job.case.source()
+    consumer = source if job.contestant.in_order else Tally()
     seconds = job.seconds * job.contestant.patience
+    warm_up = max(seconds / 4, job.case.warm_up)
     iterator = iter(job.open(source))
     for index in range(_VERIFIED):
-        source.verify(next(iterator), index)
-    taken, block, _ = _run(source, iterator, (_VERIFIED, 1), seconds / 4)
+        consumer.verify(next(iterator), index)
+    taken, block, _ = _run(consumer, iterator, (_VERIFIED, 1), warm_up)
     begun = taken
-    taken, _, spent = _run(source, iterator, (taken, block), seconds)
+    taken, _, spent = _run(consumer, iterator, (taken, block), seconds)
+    if isinstance(consumer, Tally):
+        consumer.finish()
     return (taken - begun) / spent
 
 
 def _run(
-    source: Source, iterator: Iterator[Any], state: tuple[int, int], seconds: float
+    consumer: Source | Tally, iterator: Iterator[Any], state: tuple[int, int], seconds: float
 ) -> tuple[int, int, float]:
     """Consume in blocks for some time; return how far that led, the size of block, and the time."""
     taken, block = state
     begun = before = perf_counter()
     while True:
-        source.consume(iterator, taken, block)
+        consumer.consume(iterator, taken, block)
         taken += block
         now = perf_counter()
         if now - begun >= seconds:

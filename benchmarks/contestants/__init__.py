@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import ceilings, farside, libraries, pools, spdl, torch
+from . import ceilings, farside, libraries, pools, pypi_pools, ray, spdl, torch
 
 if TYPE_CHECKING:
     from .base import Contestant
@@ -16,6 +16,8 @@ CONTESTANTS: dict[str, Contestant] = {
         *ceilings.CONTESTANTS,
         *spdl.CONTESTANTS,
         *pools.CONTESTANTS,
+        *pypi_pools.CONTESTANTS,
+        *ray.CONTESTANTS,
         *torch.CONTESTANTS,
         *libraries.CONTESTANTS,
     )

@@ -7,6 +7,8 @@ import importlib.util
 import sys
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.sources.small import Ints
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
@@ -31,12 +33,14 @@ class Contestant:
             ``"worker"``: the items are made by a worker that can stand idle; ``"process"``: which
             is a process; ``"numpy"``: NumPy loads in it; ``"buffer_size"``: the number of items
             that it makes ahead can be set; ``"workers"``: there may be several; ``"lone"``: there
-            may be just one; ``"default"``: it is not a variant that is tuned for throughput;
+            may be just one; ``"map"``: call a function with inputs that come from this process;
+            ``"default"``: it is not a variant that is tuned for throughput;
             ``"separate"``: one process can have several that know nothing of each other;
             ``"async"``: its iterables are asynchronous.
         together: How many items it moves as one message, or keeps in its buffer.
         patience: Its streams are measured for so many times as long as others.
         cases: The only cases that it is for, where it is not for all of which it offers all.
+        in_order: Whether its items come in the order of their numbers.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Contestant:
     together = 1
     patience = 1
     cases: frozenset[str] | None = None
+    in_order = True
 
     def missing(self) -> str | None:
         """Return why it cannot run in this Python, or None."""
@@ -65,6 +70,8 @@ class Contestant:
         if lacks:
             return f"has no {', '.join(sorted(lacks))}"
         source = case.source()
+        if not self.in_order and not isinstance(source, Ints):
+            return "only numbers are checked in any order"
         tuned = "default" not in self.offers
         if tuned and self.together * source.nbytes > TOGETHER_BYTES:
             return "would keep too much in memory"
@@ -85,6 +92,10 @@ class Contestant:
         """Import what is needed, before any clock starts."""
         if self.library:
             importlib.import_module(self.library)
+
+    def open_for(self, case: Case, source: Source) -> AbstractContextManager[Iterable[Any]]:
+        """Start what a case asks for; override it where that is not the same for all cases."""
+        return self.open(source, case.workers, case.buffer_size)
 
     def open(
         self, source: Source, workers: int = 1, buffer_size: int | None = None

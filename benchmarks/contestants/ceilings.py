@@ -6,14 +6,17 @@ import mmap
 import multiprocessing
 import os
 import pickle
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
+
+from benchmarks.sources.base import function_of
 
 from .base import Contestant, Passes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from benchmarks.cases.base import Case
     from benchmarks.sources.base import Source
@@ -28,7 +31,13 @@ class InProcess(Contestant):
 
     name = "in-process"
     group = "source"
-    offers = frozenset({"stream", "numpy"})
+    offers = frozenset({"stream", "map", "numpy"})
+
+    def open_for(self, case: Case, source: Source) -> AbstractContextManager[Iterable[Any]]:
+        """Map the function here, or hand out the source itself."""
+        if "map" in case.demands:
+            return nullcontext(map(function_of(source), source.inputs()))
+        return super().open_for(case, source)
 
     @contextmanager
     def open(

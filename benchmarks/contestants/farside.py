@@ -2,38 +2,85 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .base import Contestant, take_turns
+from benchmarks import calls
+from benchmarks.sources.base import function_of
+
+from .base import Contestant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
     from benchmarks.cases.base import Case
     from benchmarks.sources.base import Source
+    from farside.options import SeveralOptions
+
+_FUNCTIONS = {
+    "allocate": "allocate",
+    "map": "map_in_workers",
+    "workers": "iterate_in_workers",
+}
+"""What a case may demand, and the public name that it takes."""
 
 
 class _Farside(Contestant):
+    """What all of them share.
+
+    Attributes:
+        function: The public name that it is about; another revision may lack it.
+        several: Options of `iterate_in_workers` and `map_in_workers` that make it the same.
+    """
+
     group = "farside"
     library = "farside"
+    function: str
+    several: SeveralOptions
+
+    def missing(self) -> str | None:
+        """Tell what is missing; that may be the function."""
+        if absent := super().missing():
+            return absent
+        import farside
+
+        return None if hasattr(farside, self.function) else f"this farside has no {self.function}"
+
+    def refuses(self, case: Case) -> str | None:
+        """Tell what it lacks; older releases lack some functions."""
+        import farside
+
+        for demand, name in _FUNCTIONS.items():
+            if demand in case.demands and not hasattr(farside, name):
+                return f"this farside has no {name}()"
+        return super().refuses(case)
 
     def load(self) -> None:
         """Import what the public names are made of; it is done on first use."""
         import farside
 
-        for name in ("iterate_in_subprocess", "iterate_in_subinterpreter"):
-            getattr(farside, name)
+        for name in (self.function, *_FUNCTIONS.values()):
+            getattr(farside, name, None)
 
-    @contextmanager
     def open(
         self, source: Source, workers: int = 1, buffer_size: int | None = None
-    ) -> Iterator[Iterable[Any]]:
-        """Start one worker for each shard."""
-        with ExitStack() as stack:
-            parts = [source.shard(index, workers) for index in range(workers)]
-            yield take_turns([stack.enter_context(self._start(p, buffer_size)) for p in parts])
+    ) -> AbstractContextManager[Iterable[Any]]:
+        """Start the worker."""
+        assert workers == 1, "several are for open_for"
+        return self._start(source, buffer_size)
+
+    def open_for(self, case: Case, source: Source) -> AbstractContextManager[Iterable[Any]]:
+        """Start one worker by the function for one, and several by those for several."""
+        import farside
+
+        if "map" in case.demands:
+            return farside.map_in_workers(
+                function_of(source), source.inputs(), case.workers, **self.several
+            )
+        if "workers" in case.demands:
+            parts = [source.shard(index, case.workers) for index in range(case.workers)]
+            return farside.iterate_in_workers(calls.part, parts, case.workers, **self.several)
+        return super().open_for(case, source)
 
     def _start(
         self, source: Source, buffer_size: int | None
@@ -45,15 +92,9 @@ class FarsideSubprocess(_Farside):
     """`farside.iterate_in_subprocess`, with the defaults."""
 
     name = "farside-subprocess"
-    offers = Contestant.offers | {"buffer_size", "allocate", "separate"}
-
-    def refuses(self, case: Case) -> str | None:
-        """Tell what it lacks; releases before `farside.allocate` lack that."""
-        import farside
-
-        if "allocate" in case.demands and not hasattr(farside, "allocate"):
-            return "this farside has no allocate()"
-        return super().refuses(case)
+    function = "iterate_in_subprocess"
+    offers = Contestant.offers | {"buffer_size", "allocate", "separate", "map"}
+    several = {"backend": "subprocess"}  # noqa: RUF012  a dictionary with types
 
     def _start(
         self, source: Source, buffer_size: int | None
@@ -67,8 +108,10 @@ class FarsideSubinterpreter(_Farside):
     """`farside.iterate_in_subinterpreter`, with the defaults, but never a subprocess instead."""
 
     name = "farside-subinterpreter"
+    function = "iterate_in_subinterpreter"
     python = (3, 13)
-    offers = (Contestant.offers | {"buffer_size", "separate"}) - {"process", "numpy"}
+    offers = (Contestant.offers | {"buffer_size", "separate", "map"}) - {"process", "numpy"}
+    several = {"backend": "subinterpreter", "fallback": None}  # noqa: RUF012  a dictionary with types
 
     def missing(self) -> str | None:
         """Tell what is missing; on 3.13 that may be the backport."""

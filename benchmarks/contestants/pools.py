@@ -1,4 +1,4 @@
-"""Pools of the standard library and joblib: they map a function over numbers.
+"""Pools of the standard library and joblib: they map a function over the inputs of a source.
 
 The inputs have no end, and the measurement leaves the loop when its time is up; so
 `Executor.map` needs its `buffersize` (Python 3.14), without which it submits all inputs first.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import calls
@@ -26,7 +27,11 @@ CHUNKS = (1, 100, 1000)
 _SUBMITTED = 1000  # calls that are submitted ahead; fewer where payloads are large
 
 
-class _Mapping(Contestant):
+class Mapping(Contestant):
+    """What maps a function; some in chunks."""
+
+    offers = Contestant.offers | {"map"}
+
     def __init__(self, chunksize: int = 1) -> None:
         self.together = chunksize
         if chunksize > 1:
@@ -40,12 +45,14 @@ class _Mapping(Contestant):
         return super().refuses(case)
 
 
-class PoolImap(_Mapping):
+class PoolImap(Mapping):
     """`multiprocessing.Pool.imap`."""
+
+    kind = "imap"
 
     def __init__(self, chunksize: int) -> None:
         super().__init__(chunksize)
-        self.name = f"pool-imap-{chunksize}"
+        self.name = f"pool-{self.kind.replace('_', '-')}-{chunksize}"
 
     def load(self) -> None:
         """Import what a pool is made of."""
@@ -61,10 +68,22 @@ class PoolImap(_Mapping):
         del buffer_size
         function = function_of(source)
         with multiprocessing.Pool(workers, calls.prepare, (source,)) as pool:
-            yield Passes(lambda: pool.imap(function, source.indices(), self.together))
+            run = getattr(pool, self.kind)
+            yield Passes(lambda: run(function, source.inputs(), self.together))
 
 
-class _ExecutorMap(_Mapping):
+class PoolImapUnordered(PoolImap):
+    """`multiprocessing.Pool.imap_unordered`."""
+
+    kind = "imap_unordered"
+    in_order = False
+
+    def refuses(self, case: Case) -> str | None:
+        """Refuse one worker, where it is `imap`."""
+        return "is imap" if case.workers == 1 else super().refuses(case)
+
+
+class _ExecutorMap(Mapping):
     python = (3, 14)  # for buffersize
 
     @contextmanager
@@ -81,7 +100,7 @@ class _ExecutorMap(_Mapping):
         try:
             yield Passes(
                 lambda: executor.map(  # type: ignore[call-arg,unused-ignore]  # before 3.14
-                    function, source.indices(), chunksize=chunk, buffersize=ahead
+                    function, source.inputs(), chunksize=chunk, buffersize=ahead
                 )
             )
         finally:
@@ -116,7 +135,7 @@ class InterpreterPool(_ExecutorMap):
     """`concurrent.futures.InterpreterPoolExecutor.map`; it pays no heed to `chunksize`."""
 
     name = "interpreter-executor"
-    offers = Contestant.offers - {"process", "numpy"}
+    offers = Mapping.offers - {"process", "numpy"}
 
     def load(self) -> None:
         """Import what the executor is made of."""
@@ -131,7 +150,7 @@ class InterpreterPool(_ExecutorMap):
         return make(workers, initializer=initializer, initargs=(source,))
 
 
-class Joblib(_Mapping):
+class Joblib(Mapping):
     """`joblib.Parallel(return_as="generator")`, with the batches that it finds best itself.
 
     It has two workers, since with one it runs everything in this process.
@@ -139,7 +158,7 @@ class Joblib(_Mapping):
 
     name = "joblib-2"
     library = "joblib"
-    offers = Contestant.offers - {"lone"}
+    offers = Mapping.offers - {"lone"}
     patience = 5  # it makes batches of 0.2 s and more, so items arrive in bursts
     WORKERS = 2
 
@@ -158,13 +177,17 @@ class Joblib(_Mapping):
 
         del buffer_size
         warnings.filterwarnings("ignore", ".*tasks.*not.*", UserWarning)  # the loop is left early
-        call = joblib.delayed(calls.item_of)
         parallel = joblib.Parallel(max(workers, self.WORKERS), return_as="generator")
-        yield Passes(lambda: parallel(call(source, index) for index in source.indices()))
+        if direct := type(source).direct:
+            call = joblib.delayed(direct)
+        else:
+            call = partial(joblib.delayed(calls.item_of), source)
+        yield Passes(lambda: parallel(map(call, source.inputs())))
 
 
 CONTESTANTS: tuple[Contestant, ...] = (
     *map(PoolImap, CHUNKS),
+    *map(PoolImapUnordered, CHUNKS),
     *map(ProcessPool, CHUNKS),
     InterpreterPool(),
     Joblib(),

@@ -1,10 +1,12 @@
-"""The dataset for the DataLoader: a module of its own, since it cannot do without torch."""
+"""The datasets for the DataLoader: a module of its own, since it cannot do without torch."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, get_worker_info
+
+from benchmarks.sources.base import function_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,6 +33,40 @@ def make_loader(source: Source, workers: int, buffer_size: int | None) -> Iterab
         batch_size=None,
         num_workers=workers,
         prefetch_factor=buffer_size,
+        persistent_workers=True,
+    )
+    return loader
+
+
+class FunctionDataset(Dataset[Any]):  # type: ignore[misc]  # of type Any where torch is missing
+    """The function of a source as a dataset; what is looked up in it are inputs."""
+
+    def __init__(self, source: Source) -> None:
+        self._function = function_of(source)
+
+    def __getitem__(self, given: Any) -> Any:
+        """Call the function."""
+        return self._function(given)
+
+
+class Inputs(Sampler[Any]):  # type: ignore[misc]  # of type Any where torch is missing
+    """The inputs of a source as a sampler, which stays in the parent."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate on them."""
+        return iter(self._source.inputs())
+
+
+def make_mapping_loader(source: Source, workers: int) -> Iterable[Any]:
+    """Return a loader that maps the function of a source, again without batching."""
+    loader: Iterable[Any] = DataLoader(
+        FunctionDataset(source),
+        batch_size=None,
+        sampler=Inputs(source),
+        num_workers=workers,
         persistent_workers=True,
     )
     return loader

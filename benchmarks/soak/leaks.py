@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from functools import partial
+from importlib import import_module
 from multiprocessing import forkserver, resource_tracker
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -60,8 +61,8 @@ class Fails:
         raise ValueError("a leak is looked for")
 
 
-def start(backend: str, fn: Callable[[], Any]) -> Any:
-    """Start a worker."""
+def start(backend: Any, fn: Callable[[], Any]) -> Any:
+    """Start a worker of a backend, or of a start method."""
     if backend in {"spawn", "forkserver", "fork"}:
         return farside.iterate_in_subprocess(fn, mp_context=backend)
     return farside.iterate_in_worker(fn, backend=backend, fallback=None)
@@ -133,14 +134,23 @@ def contents(backend: str, count: int) -> Grown:
         return measure(work, count // 100)
 
 
-def bare_interpreters(_: str, count: int) -> Grown:
+def modules() -> list[str]:
+    """Return what is imported here: in a worker, all that it needs itself."""
+    return [*sys.modules]
+
+
+def bare_interpreters(backend: str, count: int) -> Grown:
     """Create and close interpreters that import what a worker does: what Python itself loses."""
-    from farside._backends import interpreters
+    backport = "interpreters_backport.interpreters"
+    later = sys.version_info >= (3, 14)
+    interpreters = import_module("concurrent.interpreters" if later else backport)
+    with start(backend, modules) as names:
+        imports = "\n".join(f"import {name}" for name in names if name.startswith("farside"))
 
     def work() -> None:
         def host() -> None:
-            interpreter = interpreters.module().create()
-            interpreter.exec("import farside._worker.interpreter, runpy, ctypes")
+            interpreter = interpreters.create()
+            interpreter.exec(f"import runpy, ctypes\n{imports}")
             interpreter.close()
 
         thread = threading.Thread(target=host)
@@ -159,7 +169,7 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "workers": Case(workers, 500, 100),
+    "workers": Case(workers, 1000, 100),
     "failures": Case(failures, 200, 100),
     "passes": Case(passes, 100_000, 0),
     "leaves": Case(leaves, 10_000, 0),

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import NamedTuple
 
-from farside._backends import lifetime
+import farside
 
 _LOW_LEVEL = "_interpreters"
 _M_MMAP_THRESHOLD = -3
@@ -48,7 +48,8 @@ def settle(before: Held, seconds: float) -> dict[str, int]:
     deadline = time.monotonic() + seconds
     while (left := held().over(before)) and time.monotonic() < deadline:
         time.sleep(0.02)
-        lifetime.sweep()  # as the next start does: processes of dropped iterables are reaped then
+        # A start reaps the processes of iterables that were dropped.
+        farside.iterate_in_worker(list, backend="subprocess").close()
     return left
 
 

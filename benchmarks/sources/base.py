@@ -1,7 +1,7 @@
 """A source: what a worker yields, and how the parent tells that it arrived unharmed.
 
 One source serves every contestant. Those that run an iterable call it and iterate on what that
-returns; those that map a function over numbers map `function_of(source)` over `Source.indices`.
+returns; those that map a function map `function_of(source)` over `Source.inputs`.
 Either way item number `i` is the same.
 """
 
@@ -30,12 +30,12 @@ class Source:
         nbytes: Size of the payload of one item; 0 where items are small objects.
         distinct: How many items in a row are different objects. Pickling more of them together
             would write an object once and refer to it later. None: all are.
-        direct: A function that makes an item from its number alone, where one can.
+        direct: A function that makes an item from its input alone, where one can.
     """
 
     nbytes: int = 0
     distinct: int | None = None
-    direct: Callable[[int], Any] | None = None
+    direct: Callable[[Any], Any] | None = None
 
     def __init__(self, length: int | None = None) -> None:
         self.length = length
@@ -56,6 +56,10 @@ class Source:
         if self.length is None:
             return count(self._start, self._step)
         return range(self._start, self.length, self._step)
+
+    def inputs(self) -> Iterable[Any]:
+        """Return what the function is mapped over: the numbers, if nothing else."""
+        return self.indices()
 
     def __iter__(self) -> Iterator[Any]:
         item = self.item
@@ -85,8 +89,8 @@ class Source:
             check(item, index)
 
 
-def function_of(source: Source) -> Callable[[int], Any]:
-    """Return the function to map over the numbers, once `calls.prepare` ran in the worker."""
+def function_of(source: Source) -> Callable[[Any], Any]:
+    """Return the function to map over the inputs, once `calls.prepare` ran in the worker."""
     return type(source).direct or calls.item
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .base import Source, expect
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _RING_BYTES = 1 << 20
 _WORD = 8
@@ -95,6 +95,22 @@ class Arrays(Ring):
         """Compare all."""
         self.check(item, index)
         expect(f"item {index}", bool((item == index % self.size).all()), True)
+
+
+def increased(array: Any) -> Any:
+    """Make an item of `ReturnedArrays`."""
+    return array + 1
+
+
+class ReturnedArrays(Arrays):
+    """The same, each from an array that this process gives, and in which all is less by one."""
+
+    direct = staticmethod(increased)
+
+    def inputs(self) -> Iterator[Any]:
+        """Return new views of some arrays, in turn; they are made before the first."""
+        ring = [self.make(number - 1) for number in range(self.size)]
+        return (ring[index % self.size][:] for index in self.indices())
 
 
 class Batches(Ring):

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 from .base import Source, expect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
-def identity(index: int) -> int:
-    """Make an item of `Ints`."""
-    return index
+_DOZE = 0.001
+
+
+def identity(given: Any) -> Any:
+    """Make an item of `Ints` or `ReturnedDicts`: what is given."""
+    return given
 
 
 def sample(index: int) -> dict[str, Any]:
@@ -29,6 +32,12 @@ def busy(index: int) -> int:
     for each in range(1000):
         total += each
     return index if total else 0
+
+
+def doze(index: int) -> int:
+    """Make an item of `Dozing`."""
+    time.sleep(_DOZE)
+    return index
 
 
 def sum_of(first: int, number: int) -> int:
@@ -48,7 +57,7 @@ def digits_below(number: int) -> int:
 class Ints(Source):
     """The integers from 0."""
 
-    direct = staticmethod(identity)
+    direct: Callable[[Any], Any] | None = staticmethod(identity)
 
     def __iter__(self) -> Iterator[int]:
         # A loop of its own: with a call for each item the source would cost more than the rest.
@@ -81,10 +90,23 @@ class Busy(Ints):
         return busy(index)
 
 
+class Dozing(Ints):
+    """The same, each after a millisecond of sleep."""
+
+    direct = staticmethod(doze)
+
+    def __iter__(self) -> Iterator[int]:
+        return map(doze, self.indices())
+
+    def item(self, index: int) -> int:
+        """Sleep, and return the number."""
+        return doze(index)
+
+
 class Dicts(Source):
     """Dictionaries with a number and a text of their own."""
 
-    direct = staticmethod(sample)
+    direct: Callable[[Any], Any] | None = staticmethod(sample)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for index in self.indices():
@@ -107,6 +129,16 @@ class Dicts(Source):
         expect("sum of ids", ids, sum_of(first, number))
         digits = digits_below(first + number) - digits_below(first)
         expect("length of texts", letters, number * len("sample ") + digits)
+
+
+class ReturnedDicts(Dicts):
+    """The same, made by this process: the function returns what it is given."""
+
+    direct = staticmethod(identity)
+
+    def inputs(self) -> Iterator[dict[str, Any]]:
+        """Make the dictionaries."""
+        return map(sample, self.indices())
 
 
 class Slow(Source):

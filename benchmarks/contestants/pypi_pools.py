@@ -1,0 +1,108 @@
+"""Pools that are installed from PyPI. They take part where there are several workers."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import calls
+from benchmarks.sources.base import function_of
+
+from .base import Contestant, Passes
+from .pools import CHUNKS, Mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from benchmarks.cases.base import Case
+    from benchmarks.sources.base import Source
+
+
+_SEVERAL = {"workers", "map"}
+
+
+class _ForSeveral(Mapping):
+    def refuses(self, case: Case) -> str | None:
+        """Refuse the cases that are about one worker."""
+        return super().refuses(case) if case.demands & _SEVERAL else "for several workers"
+
+
+class Mpire(_ForSeveral):
+    """`mpire.WorkerPool.imap`; the number is its `chunk_size`."""
+
+    library = "mpire"
+
+    def __init__(self, chunksize: int) -> None:
+        super().__init__(chunksize)
+        self.name = f"mpire-{chunksize}"
+
+    @contextmanager
+    def open(
+        self, source: Source, workers: int = 1, buffer_size: int | None = None
+    ) -> Iterator[Iterable[Any]]:
+        """Start a pool at the first item; leaving its `with` block terminates it."""
+        import mpire
+
+        del buffer_size
+        function, chunk = function_of(source), self.together
+        prepare = partial(calls.prepare, source)
+        with mpire.WorkerPool(workers) as pool:
+            yield Passes(
+                lambda: pool.imap(
+                    function,
+                    zip(source.inputs()),  # tuples: a dictionary would be taken for keywords
+                    chunk_size=chunk,
+                    worker_init=prepare,
+                )
+            )
+
+
+class Pebble(_ForSeveral):
+    """`pebble.ProcessPool.map`; the number is its `chunksize`.
+
+    It submits all inputs before it returns, and these have no end. So it gets them in parts, and
+    the next part while the results of the last one are taken.
+    """
+
+    library = "pebble"
+    _CHUNKS = 16  # for each worker, in a part
+
+    def __init__(self, chunksize: int) -> None:
+        super().__init__(chunksize)
+        self.name = f"pebble-{chunksize}"
+
+    @contextmanager
+    def open(
+        self, source: Source, workers: int = 1, buffer_size: int | None = None
+    ) -> Iterator[Iterable[Any]]:
+        """Start a pool; leaving ends its workers."""
+        import pebble
+
+        del buffer_size
+        function, chunk = function_of(source), self.together
+
+        def submit(inputs: Iterable[Any]) -> Any:
+            return pool.map(function, inputs, chunksize=chunk).result()
+
+        pool = pebble.ProcessPool(workers, initializer=calls.prepare, initargs=(source,))
+        try:
+            yield Passes(lambda: _in_parts(submit, source.inputs(), self._CHUNKS * workers * chunk))
+        finally:
+            pool.stop()
+
+
+def _in_parts(
+    submit: Callable[[Iterable[Any]], Iterable[Any]], inputs: Iterable[Any], size: int
+) -> Iterator[Any]:
+    """Submit inputs in parts, one part ahead."""
+    iterator = iter(inputs)
+    ahead: Iterable[Any] = ()
+    while part := list(islice(iterator, size)):
+        results, ahead = ahead, submit(part)
+        yield from results
+    yield from ahead
+
+
+CONTESTANTS: tuple[Contestant, ...] = (*map(Mpire, CHUNKS), *map(Pebble, CHUNKS))
