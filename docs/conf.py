@@ -9,6 +9,8 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sphinx.pycode import ModuleAnalyzer
+
 if TYPE_CHECKING:
     from docutils import nodes
     from sphinx.addnodes import pending_xref
@@ -38,6 +40,7 @@ html_title = f"farside {release}"
 html_static_path = ["_static"]
 html_favicon = "_static/favicon.svg"
 html_css_files = ["farside.css"]
+html_js_files = ["copy.js"]
 html_copy_source = False
 
 myst_enable_extensions = ["deflist"]
@@ -51,14 +54,21 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_custom_sections = [
+    (group, "params_style")
+    for group in ("What is read", "How far ahead", "Where it runs", "When it fails")
+]
 
 # Names in annotations that have no page.
 nitpick_ignore_regex = [
     ("py:(class|obj)", r"(.+\.)?T"),
     ("py:(class|obj)", r"(collections\.abc|multiprocessing|types|typing|unittest)\..+"),
     ("py:class", "BaseContext"),  # of multiprocessing
+    ("py:(class|obj)", r"(concurrent\.futures\.(Executor|Future|BrokenExecutor)|Future)"),
+    ("py:(class|obj)", r"(concurrent\.futures\..*)?BrokenExecutor"),
+    ("py:obj", r"pickle\.PickleBuffer"),
     ("py:class", "DTypeLike|NDArray"),  # of numpy.typing
-    ("py:class", "Arena"),  # the memory that a channel shares; nothing that is documented uses it
+    ("py:class", "Arena"),  # the memory that a link shares; nothing that is documented uses it
 ]
 
 
@@ -85,6 +95,13 @@ def resolve_name(
     inside = node["refdoc"] in {"explain/protocol", "reference/backends"}
     private = node["reftype"] in {"class", "exc", "obj"} and inside
     return content if small or private else None
+
+
+def forget_overloads(_app: Sphinx) -> None:
+    """Let the signature of an entry point be shown, which lists its options; overloads do not."""
+    api = ModuleAnalyzer.for_module("farside.api")
+    api.analyze()
+    api.overloads.clear()
 
 
 _prose: dict[str, list[str]] = {}
@@ -120,6 +137,7 @@ def add_unreleased(_app: Sphinx, docname: str, content: list[str]) -> None:
 
 def setup(app: Sphinx) -> None:
     """Register what is defined here."""
+    app.connect("builder-inited", forget_overloads)
     app.connect("source-read", add_unreleased)
     app.connect("missing-reference", resolve_name)
     app.connect("autodoc-process-docstring", keep_prose, priority=400)

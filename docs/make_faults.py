@@ -26,6 +26,16 @@ from tests.faults.matrix import (  # noqa: E402
     Row,
     Stage,
 )
+from tests.faults.surroundings import (  # noqa: E402
+    GOES_ON,
+    NOT_IMPORTED,
+    ON_3_14,
+    ROWS,
+    SPAWNED,
+    TAKES_OVER,
+    TIMES_OUT,
+    UNAVAILABLE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -94,6 +104,28 @@ def _cell(way: str, stages: Iterable[str], kinds: Sequence[str]) -> str:
     return "; ".join(texts)
 
 
+COMES_OF_IT = {
+    GOES_ON: "nothing: it works",
+    TAKES_OVER: "a subprocess takes over[^instead]",
+    ON_3_14: "on Python 3.14 a subprocess takes over[^instead]",
+    NOT_IMPORTED: "nothing, unless `fn` is defined in it: then `WorkerTimeoutError`",
+    SPAWNED: "it is spawned[^no-server]",
+    UNAVAILABLE: "`BackendUnavailableError`",
+    TIMES_OUT: "`WorkerTimeoutError`",
+}
+
+
+def by_surroundings() -> str:
+    """Make the table of what a process can be like, and what comes of it."""
+    return _table(
+        ["your process …", "a worker that is a process", "a subinterpreter"],
+        [
+            [row.title, COMES_OF_IT[row.process], COMES_OF_IT[row.subinterpreter]]
+            for row in ROWS.values()
+        ],
+    )
+
+
 def by_stage() -> str:
     """Make the table of where a fault shows, and what the error says of the place."""
     rows = [
@@ -133,6 +165,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "process": lambda: by_way(METHODS),
     "subinterpreter": lambda: by_way([SUBINTERPRETER]),
     "stages": by_stage,
+    "surroundings": by_surroundings,
 }
 
 
