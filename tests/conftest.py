@@ -59,6 +59,13 @@ def _of_other_method(item: pytest.Item) -> bool:
     return any(kind in METHODS and kind != _METHOD for kind in kinds)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show why tests failed that were run again: pytest shows their names only."""
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.section(f"run again: {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext)
+
+
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
 def kind(request: pytest.FixtureRequest) -> Kind:
     """Each kind of worker that can be started here."""
