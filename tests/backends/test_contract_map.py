@@ -294,3 +294,23 @@ def test_an_input_that_takes_too_long(subprocess_kind: Kind) -> None:
     assert isinstance(got[3], WorkerTimeoutError)
     assert got[3].input_index == 3
     assert "task_timeout=1.0" in str(got[3])
+
+
+def test_an_input_that_holds_up_the_loop_for_too_long(subprocess_kind: Kind) -> None:
+    with (
+        pytest.warns(match="timeout"),
+        start(
+            subprocess_kind,
+            jobs.sleep_at_three,
+            range(6),
+            on_error="return",
+            retries=1,
+            timeout=0.5,
+            init_timeout=30,
+        ) as results,
+    ):
+        got = list(results)
+    assert results.stats().restarts == 2
+    assert [each for each in got if isinstance(each, int)] == [0, 1, 2, 4, 5]
+    assert isinstance(got[3], WorkerTimeoutError)
+    assert got[3].input_index == 3

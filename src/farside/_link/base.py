@@ -135,14 +135,14 @@ class Link(ABC):
     def revoke(self, epoch: int) -> None:
         """Let the worker not wait for credit of a pass any more: a command was sent."""
 
-    def begun(self, epoch: int) -> tuple[int, float | None] | None:  # noqa: ARG002
+    def begun(self, epoch: int) -> tuple[int | None, float | None]:  # noqa: ARG002
         """Return which input of a map the worker has begun in a pass, and since when it runs.
 
         Returns:
-            Its index plus one, or 0; and the time of a monotonic clock, or None. None altogether:
-            that is not known.
+            Its index plus one; 0: none; None: that is not known. And the time of a monotonic clock,
+            or None.
         """
-        return None
+        return None, None
 
     def gauges(self) -> Gauges:
         """Return what is known of the worker's side; the last values, once closed."""

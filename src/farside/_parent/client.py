@@ -305,12 +305,11 @@ class Client(Steps):
 
     def _look_at_tasks(self) -> None:
         """Take in which inputs of a map run, and since when: the time counts whoever waits."""
-        if self.options.task_timeout is not None:
+        if self.options.sends_inputs:
             core = self.core
             for worker, member in zip(core.workers, self.members, strict=True):
-                told = None if member.link is None else member.link.begun(core.epoch)
-                if told is not None:
-                    worker.look_at_task(*told)
+                if member.link is not None:
+                    worker.look_at_task(*member.link.begun(core.epoch))
 
     def fail(self, member: Member, cause: str, detail: object) -> None:
         """Give a worker up, for a reason on this side; seeing to chores ends it."""

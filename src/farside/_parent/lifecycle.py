@@ -224,8 +224,8 @@ def take_loss(client: Client, member: Member) -> None:
         return
     live_workers.end_thread_at_exit()
     status = member.worker.exit_status()
-    told = member.link.begun(client.core.epoch)
-    begun = None if told is None else told[0]
+    sends = client.options.sends_inputs
+    begun = member.link.begun(client.core.epoch)[0] if sends else None
     client.step(lambda core: core.lose(member.index, status, monotonic(), begun))
 
 
