@@ -22,6 +22,7 @@ from farside import (
     WorkerTimeoutError,
 )
 from farside._backends import registry
+from farside._protocol.tables import ParentState
 from tests import mapping_jobs as jobs
 from tests.kinds import SUBINTERPRETERS
 
@@ -194,6 +195,22 @@ def test_a_death_fails_the_call_that_ran_and_no_other() -> None:
             errors = {number: each.exception() for number, each in enumerate(futures)}
             assert isinstance(errors.pop(7), WorkerDiedError)
             assert set(errors.values()) == {None}
+
+
+def test_workers_that_die_whenever_they_are_ready_break_the_executor() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with WorkerExecutor(1, backend="subprocess") as executor:
+            assert executor.submit(jobs.square, 3).result() == 9
+            client: Any = executor._crew._client
+            while client.core.failure is None:
+                worker, state = client.members[0].worker, client.core.workers[0].state
+                if state is not ParentState.INITIALIZATION:
+                    worker.kill()
+                time.sleep(0.01)
+            error = executor.submit(jobs.square, 3).exception()
+    assert isinstance(error, BrokenExecutor)
+    assert "started again 5 times in a row" in str(error)
 
 
 def test_a_call_that_takes_too_long() -> None:

@@ -17,7 +17,18 @@ from farside._protocol.effects import (
     TIMED_OUT,
     Ending,
 )
-from farside._protocol.recovery import may_hand_over, may_restart, without_fallback
+from farside._protocol.group import GroupCore
+from farside._protocol.messages import Status
+from farside._protocol.parent import STACK_SECONDS, Limits
+from farside._protocol.recovery import (
+    MOST_FUTILE,
+    STEADY_SECONDS,
+    may_hand_over,
+    may_restart,
+    without_fallback,
+)
+
+from .side import Frame
 
 
 class Failure(NamedTuple):
@@ -78,3 +89,86 @@ def test_a_worker_is_started_again(
 @pytest.mark.parametrize("cause", [FAILED, REFUSED, BROKEN, CLOSED, NO_FALLBACK])
 def test_what_has_failed_for_a_reason_is_not_started_again(cause: str) -> None:
     assert not may_restart(Ending(cause), 5, again=False, initialized=True)
+
+
+# A worker of a map that dies before it has begun an input -----------------------------------------
+
+NO_END = 1 << 62
+
+
+def mapping(count: int = 1, limits: Limits | None = None) -> GroupCore:
+    """Return a group in a pass of a map, where only inputs count what they cost."""
+    core = GroupCore(limits or Limits(), count=count, max_restarts=NO_END)
+    core.start(["plan"] * count)
+    for index in range(count):
+        live(core, index)
+    return core
+
+
+def live(core: GroupCore, index: int = 0, now: float = 0.0) -> None:
+    """Let a worker stand by, and be told what to do."""
+    core.receive(index, Frame(Status.INITIALIZATION_SUCCEEDED, 0), now=now)
+    core.go_on(index, core.epoch, "plan")
+
+
+def die(core: GroupCore, times: int, *, begun: int | None = 0, seconds: float = 0.0) -> None:
+    """Let worker 0 die again and again, each time so long after it has stood by."""
+    for _ in range(times):
+        core.lose(0, "killed", core.workers[0].ready_since + seconds, begun)
+        if core.failure is None:
+            live(core)
+
+
+def test_who_dies_again_and_again_before_any_input_is_given_up() -> None:
+    core = mapping(2)
+    die(core, MOST_FUTILE)
+    assert core.failure is None
+    die(core, 1)
+    assert core.failure is not None
+    assert (core.failure.cause, core.failure.futile) == (DIED, MOST_FUTILE + 1)
+    assert core.restarts == MOST_FUTILE
+    assert core.workers[1].failure is None
+
+
+@pytest.mark.parametrize("begun", [3, None], ids=["input", "unknown"])
+def test_a_death_that_an_input_counts_begins_the_count_anew(begun: int | None) -> None:
+    core = mapping()
+    for _ in range(3):
+        die(core, MOST_FUTILE)
+        die(core, 1, begun=begun)
+    assert core.failure is None
+
+
+def test_many_deaths_of_inputs_are_for_the_inputs_to_count() -> None:
+    core = mapping()
+    die(core, 10 * MOST_FUTILE, begun=3)
+    assert core.failure is None
+
+
+def test_who_has_stood_by_for_long_is_started_again_however_often() -> None:
+    core = mapping()
+    die(core, 10 * MOST_FUTILE, seconds=STEADY_SECONDS)
+    assert core.failure is None
+    die(core, MOST_FUTILE + 1, seconds=STEADY_SECONDS / 2)
+    assert core.failure is not None
+
+
+def test_each_pass_begins_the_count_anew() -> None:
+    core = mapping()
+    for _ in range(3):
+        die(core, MOST_FUTILE)
+        core.start(["plan"])
+    assert core.failure is None
+
+
+def test_who_runs_out_of_time_again_and_again_before_any_input_is_given_up() -> None:
+    core, now = mapping(limits=Limits(None, 3 * STEADY_SECONDS)), 0.0
+    for _ in range(MOST_FUTILE + 1):
+        assert core.failure is None
+        core.workers[0].look_at_task(0, None)
+        core.begin_to_wait(now)
+        core.expire(now := now + 3 * STEADY_SECONDS)
+        core.expire(now := now + STACK_SECONDS)
+        live(core, now=now)
+    assert core.failure is not None
+    assert core.failure.cause == TIMED_OUT

@@ -17,6 +17,7 @@ from .._protocol.effects import (
     TIMED_OUT,
 )
 from .._protocol.messages import UNKNOWN
+from .._protocol.recovery import MOST_FUTILE
 from ..errors import (
     BackendUnavailableError,
     FarsideError,
@@ -115,6 +116,7 @@ def timed_out(
     )
 
 
+FUTILE = f"it was started again {MOST_FUTILE} times in a row, and has begun no input since"
 NO_STACK = (
     "it does not tell where it was, so it was in C code that holds the GIL, stopped, or not started"
 )
@@ -155,10 +157,15 @@ def error_of(ending: Ending, member: Member, options: Options) -> FarsideError:
         # A process may have a subinterpreter of its own that has failed.
         refused = cause == NO_FALLBACK and member.backend == "subinterpreter"
         return _no_fallback(error, member.backend) if refused else error
-    if cause == DIED:
-        return died(name, detail, ending.last_index, ending.state)
-    if cause == TIMED_OUT:
-        return _timed_out(ending, name, options)
+    if cause in {DIED, TIMED_OUT}:
+        error = (
+            died(name, detail, ending.last_index, ending.state)
+            if cause == DIED
+            else _timed_out(ending, name, options)
+        )
+        if ending.futile > MOST_FUTILE:
+            error.args = (f"{error.args[0]}; {FUTILE}",)
+        return error
     if cause in _DISOBEYED:
         return ProtocolError(f"the {name} {_DISOBEYED[cause]}")
     return ProtocolError(detail) if cause == BROKEN else closed(None)

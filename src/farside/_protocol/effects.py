@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         """The failure, the exit status, the text of the stacks or of what was wrong."""
         method: str | None = None
         """What was called, if a call was under way."""
+        futile: int = 0
+        """How many workers of a map, one after the other, have ended without beginning an input."""
 
     class Send(NamedTuple):
         """Send a command; CALL with the body that belongs to its token."""
@@ -77,8 +79,8 @@ if TYPE_CHECKING:
 else:
     Ending = namedtuple(
         "Ending",
-        ["cause", "state", "last_index", "detail", "method"],
-        defaults=("", None, None, None),
+        ["cause", "state", "last_index", "detail", "method", "futile"],
+        defaults=("", None, None, None, 0),
     )
     Send = namedtuple("Send", ["cmd", "epoch", "token", "content"], defaults=(None, None))
     Answer = namedtuple("Answer", ["token", "frame"])

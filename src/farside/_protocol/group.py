@@ -14,8 +14,9 @@ the worker is among those that `awaiting` names.
 from __future__ import annotations
 
 from .effects import FAILED, RETIRED, Drop, End, Ending, Launch
+from .messages import Status
 from .parent import NO_LIMITS, ParentCore
-from .recovery import may_hand_over, may_restart, without_fallback
+from .recovery import STEADY_SECONDS, may_hand_over, may_restart, without_fallback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -177,6 +178,8 @@ class GroupCore:
         if failure is None or worker.done or spent or not failure.refused:
             had_failed = worker.failure is not None
             worker.receive(frame, failure)
+            if frame.kind == Status.INITIALIZATION_SUCCEEDED:
+                worker.ready_since = now
             if worker.failure is not None and not had_failed and failure is None:
                 self._start_again(index, now)  # it has told where it was when its time was up
             return
@@ -190,11 +193,14 @@ class GroupCore:
         else:
             worker.receive(frame, failure)
 
-    def lose(self, index: int, status: Any, now: float = 0.0, begun: int | None = 0) -> None:
+    def lose(self, index: int, status: Any, now: float = 0.0, begun: int | None = None) -> None:
         """Take in that a worker is gone, how it has ended, and which input it had begun."""
-        if not self.workers[index].done:
-            self.workers[index].look_at_task(begun, None)
-            self.workers[index].lose(status)
+        worker = self.workers[index]
+        if not worker.done:
+            worker.look_at_task(begun, None)
+            if now - worker.ready_since >= STEADY_SECONDS:
+                worker.futile = 0
+            worker.lose(status)
             self._start_again(index, now)
 
     def fail(self, index: int, cause: str, detail: Any) -> None:
@@ -253,7 +259,6 @@ class GroupCore:
         self.restarts += 1
         self._again |= {index}
         new = ParentCore(self._limits, now)
-        new.begun = old.begun
         if new.succeed(old):
             self.awaiting |= {index}
         told = [each for each in old.effects if not isinstance(each, (End, Drop))]

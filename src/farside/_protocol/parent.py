@@ -95,8 +95,11 @@ class ParentCore(ParentMachine):
         launched: when the worker was started.
         waits_since: since when somebody has waited, and nothing came.
         latest: free for the shell: the frame that was taken in last.
-        begun: which input of a map it has begun, plus one, as far as was looked; 0: none;
+        begun: which input of a map it has begun, plus one, as far as was looked; 0: none; None: not
+            known;
         task_since: since when that runs.
+        futile: how many workers before it, one after the other, have begun no input of the pass.
+        ready_since: since when it has stood by.
         loss: free for the shell: how the worker before this one has ended, and which it was.
         given_late: whether it was given tasks after the first items of the pass had arrived.
     """
@@ -115,8 +118,10 @@ class ParentCore(ParentMachine):
         self.launched = launched
         self.waits_since: float | None = None
         self.latest: Any = None
-        self.begun: int | None = 0
+        self.begun: int | None = None
         self.task_since: float | None = None
+        self.futile = 0
+        self.ready_since = 0.0
         self.loss: Any = None
         self._limits = limits
         self._wanted: int | None = None  # the pass to start as soon as the worker stands by
@@ -197,6 +202,7 @@ class ParentCore(ParentMachine):
         self.opened, self.over = True, False
         self.used_up = self.continued = False
         self.waits_since = None
+        self.futile = 0
         self._begin(epoch, plan)
 
     def succeed(self, before: ParentCore) -> bool:
@@ -205,6 +211,8 @@ class ParentCore(ParentMachine):
         Returns:
             Whether there is a pass to go on with: see `go_on`.
         """
+        assert before.failure is not None
+        self.begun, self.futile = before.begun, before.failure.futile
         self.inbox, self.opened, self.length = before.inbox, before.opened, before.length
         self.over = before.over and before.ending is None  # it had finished before it died
         return self.opened and not self.over
@@ -437,7 +445,8 @@ class ParentCore(ParentMachine):
             self._fail(self._ending(TIMED_OUT, frame), End(kill=True))
 
     def _ending(self, cause: str, detail: Any = None) -> Ending:
-        return Ending(cause, self.public_state, self.last_index, detail, self.method)
+        futile = self.futile + 1 if self.begun == 0 else 0
+        return Ending(cause, self.public_state, self.last_index, detail, self.method, futile)
 
     def _fail(self, ending: Ending, end: End) -> None:
         """The worker has ended or must; what has arrived can still be taken."""

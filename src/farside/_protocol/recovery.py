@@ -11,6 +11,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .effects import Ending
 
+MOST_FUTILE = 5
+"""How many times in a row a worker of a map is started again that has begun no input."""
+
+STEADY_SECONDS = 10.0
+"""Who has stood by for so long, and dies then, does not do so each time."""
+
 
 def may_hand_over(ending: Ending, *, used: bool) -> bool:
     """Decide whether a worker of another backend may take the place of one.
@@ -36,7 +42,8 @@ def may_restart(ending: Ending, left: int, *, again: bool, initialized: bool) ->
     """Decide whether a worker that has ended is started again, and goes on where it was.
 
     One that was started again, and dies before it stands by, most probably never will: it is not
-    started once more. What kills a worker at the same item each time is ended by `left`.
+    started once more. What kills a worker at the same item each time is ended by `left`. In a map
+    there is no such limit: each input has its own, and a worker that dies before any is ended here.
 
     Args:
         ending: what has ended the worker.
@@ -44,7 +51,8 @@ def may_restart(ending: Ending, left: int, *, again: bool, initialized: bool) ->
         again: whether it was started again itself.
         initialized: whether it has stood by.
     """
-    return left > 0 and ending.cause in _AGAIN and (initialized or not again)
+    may = left > 0 and ending.cause in _AGAIN and (initialized or not again)
+    return may and ending.futile <= MOST_FUTILE
 
 
 _AGAIN = frozenset({DIED, TIMED_OUT, RETIRED})
