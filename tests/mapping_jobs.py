@@ -93,6 +93,20 @@ def nap(number: int) -> int:
     return number
 
 
+def is_deadly(number: int, every: int) -> bool:
+    return number % every == every // 2
+
+
+def nap_or_die(folder: str, every: int, number: int) -> int:
+    """Die at some inputs, and write a byte for each time."""
+    if is_deadly(number, every):
+        with Path(folder, str(number)).open("ab", buffering=0) as file:
+            file.write(b"x")
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.001)
+    return number
+
+
 def nap_with(contents: bytes) -> int:
     time.sleep(0.02)
     return len(contents)
