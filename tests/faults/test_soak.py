@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.soak.meters import resident_kib, steady_allocator
 from farside import WorkerDiedError
 from tests import jobs
 from tests.faults.staging import pid_of
@@ -25,6 +26,9 @@ SECONDS = float(os.environ.get("FARSIDE_SOAK_SECONDS", "18"))
 AT_ONCE_S = 5.0
 """From the last item that came, or the death, to the error; ten times what is promised on an idle
 machine: nineteen others are busy."""
+
+MOST_KIB = 16_384
+"""How much more memory there may be after the second half of the time: allocators keep some."""
 
 SPAWN, FORKSERVER, _ = SUBPROCESSES  # a process with so many threads is not forked
 
@@ -65,11 +69,23 @@ class Life:
             self.deaths += 1
 
 
+def live_together(first_seed: int) -> tuple[int, int]:
+    """Let workers live and die for half of the time; return what `Life.live` does, of all."""
+    until = time.monotonic() + SECONDS / 2
+    with ThreadPoolExecutor(WORKERS) as pool:
+        futures = [pool.submit(Life(first_seed + each, until).live) for each in range(WORKERS)]
+        results = [future.result() for future in futures]
+    return sum(passes for passes, _ in results), sum(deaths for _, deaths in results)
+
+
 @pytest.mark.timeout(SECONDS + 120)
 def test_workers_that_are_killed_all_the_time() -> None:
-    until = time.monotonic() + SECONDS
-    with ThreadPoolExecutor(WORKERS) as pool:
-        futures = [pool.submit(Life(seed, until).live) for seed in range(WORKERS)]
-        results = [future.result() for future in futures]
-    assert sum(deaths for _, deaths in results) >= WORKERS
-    assert sum(passes for passes, _ in results) > 0
+    steady_allocator()
+    passes, deaths = live_together(0)
+    kib = resident_kib()
+    later_passes, later_deaths = live_together(WORKERS)
+    grown = resident_kib() - kib
+    assert deaths + later_deaths >= WORKERS
+    assert passes + later_passes > 0
+    assert grown < MOST_KIB, f"{grown} KiB for {later_deaths} workers and {later_passes} passes"
+    print(f"{grown} KiB for {later_deaths} workers and {later_passes} passes")
