@@ -8,6 +8,7 @@ import select
 import signal
 import threading
 import time
+from multiprocessing import forkserver
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -57,6 +58,22 @@ def test_a_signal_and_the_end(start: Callable[[str], Child], method: str) -> Non
     assert (child.code, child.lost) == (-signal.SIGTERM, None)
     assert child.send(signal.SIGTERM)  # to nobody
     assert child.pid not in {each.pid for each in multiprocessing.active_children()}
+
+
+def test_a_fork_server_that_has_to_wait_for_its_turn_tells_the_status_later(
+    start: Callable[[str], Child],
+) -> None:
+    child = start("forkserver")
+    server: int = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    os.kill(server, signal.SIGSTOP)
+    turn = threading.Timer(2.0, os.kill, (server, signal.SIGCONT))
+    turn.start()
+    try:
+        os.kill(child.pid, signal.SIGKILL)
+        assert child.wait(10)
+    finally:
+        turn.join()
+    assert (child.code, child.lost) == (-signal.SIGKILL, None)
 
 
 def test_a_pid_that_may_be_a_stranger_s_is_not_signalled(

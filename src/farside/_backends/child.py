@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 REAP_SECONDS = 1.0
-"""How long the exit code may lag behind the end of the process: a fork server reports it."""
+"""How long the end of a process may lag behind that of its pipe."""
+
+REPORT_SECONDS = 10.0
+"""How long a fork server may take to report an exit code. It does so as soon as it runs, but on a
+busy machine it has to wait for its turn. If it has ended, nobody waits for it."""
 
 LOOK_SECONDS = 1.0
 """How long to wait for the end before one looks whether another thread has seen it."""
@@ -124,7 +128,7 @@ class Child:
         if self._served:
             poll = select.poll()
             poll.register(self._popen.sentinel, select.POLLIN)
-            poll.poll(REAP_SECONDS * 1000)
+            poll.poll(REPORT_SECONDS * 1000)
         elif self._handle is None:  # the end of its pipe came a moment before its own
             deadline = time.monotonic() + REAP_SECONDS
             while not self._look() and time.monotonic() < deadline:
