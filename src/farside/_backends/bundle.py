@@ -42,6 +42,7 @@ FINDER = "farside._worker.bundled"
 NAMES = (
     *_PYTHON.split(),
     "farside",
+    "farside._named_tuple",
     "farside.errors",
     *(f"farside.{package}" for package in _FARSIDE),
     *(f"farside.{package}.{each}" for package in _FARSIDE for each in _FARSIDE[package].split()),

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
+from .._named_tuple import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import NamedTuple, TypeAlias
+    from typing import TypeAlias
 
     Part: TypeAlias = bytes | memoryview
-
-    class Ref(NamedTuple):
-        """Where a block of shared memory lies: its slot, its offset in the arena, its length."""
-
-        slot: int
-        offset: int
-        nbytes: int
-
-else:
-    Ref = namedtuple("Ref", ["slot", "offset", "nbytes"])
 
 BLOCK_BYTES = 1 << 13
 """Contents from this size on go to the arena. Below, two copies through a pipe cost less than a
 block does."""
+
+
+class Ref(NamedTuple):
+    """Where a block of shared memory lies: its slot, its offset in the arena, its length."""
+
+    slot: int
+    offset: int
+    nbytes: int
 
 
 def size(parts: Sequence[Part]) -> int:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import namedtuple
 
+from .._named_tuple import NamedTuple
 from . import pickling
 from .refusals import PHRASE, refused
 
@@ -16,37 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
-    from typing import Any, NamedTuple
-
-    class Failure(NamedTuple):
-        """What went wrong in a worker."""
-
-        stage: str
-        item_index: int | None
-        type_name: str
-        message: str
-        traceback: str
-        exception: bytes | None
-        refused_module: str | None
-        refused: tuple[str, ...]
-        culprit: str | None = None
-
-else:
-    Failure = namedtuple(
-        "Failure",
-        [
-            "stage",
-            "item_index",
-            "type_name",
-            "message",
-            "traceback",
-            "exception",
-            "refused_module",
-            "refused",
-            "culprit",
-        ],
-        defaults=[None],
-    )
+    from typing import Any
 
 _TEXT_LIMIT = 100_000
 """Characters of a message or traceback; the exception itself crosses whole where it pickles."""
@@ -58,6 +28,20 @@ _OURS = tuple(
     os.path.join(_PACKAGE, each)
     for each in ("_worker", "_payload", "_link", "_memory", "_system", "_protocol")
 )
+
+
+class Failure(NamedTuple):
+    """What went wrong in a worker."""
+
+    stage: str
+    item_index: int | None
+    type_name: str
+    message: str
+    traceback: str
+    exception: bytes | None
+    refused_module: str | None
+    refused: tuple[str, ...]
+    culprit: str | None = None
 
 
 def describe(error: BaseException, stage: str, index: int | None) -> Failure:

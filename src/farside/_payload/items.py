@@ -19,12 +19,12 @@ cross before the entries, each with its place among them, and the frame counts t
 
 from __future__ import annotations
 
-from collections import namedtuple
 from struct import Struct
 from sys import modules
 
 from .._memory.parts import Ref
 from .._memory.parts import size as size_of
+from .._named_tuple import NamedTuple
 from ..errors import ProtocolError
 from . import pickling
 from .c_pickle import pickle
@@ -32,27 +32,25 @@ from .c_pickle import pickle
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, NamedTuple, TypeAlias
+    from typing import Any, TypeAlias
 
     from .._link.frames import Frame
     from .._memory.parts import Part
 
     Place: TypeAlias = "Ref | bytes | pickle.PickleBuffer"
 
-    class Group(NamedTuple):
-        """Buffers of one item that lie in one place: that, and the size of each."""
-
-        place: Place
-        sizes: list[int]
-
-else:
-    Group = namedtuple("Group", ["place", "sizes"])
-
 ITEM_REFS = 100
 """Blocks that one item may have. Where it has more buffers, several of them share a block."""
 
 ALIGN = 64
 """Where a buffer may begin in a block: fit for every kind of data, and for vector instructions."""
+
+
+class Group(NamedTuple):
+    """Buffers of one item that lie in one place: that, and the size of each."""
+
+    place: Place
+    sizes: list[int]
 
 
 class Mark:

@@ -7,12 +7,12 @@ are pickled a second time, since that state must be there before they can be loa
 
 from __future__ import annotations
 
-from collections import namedtuple
+from .._named_tuple import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, NamedTuple, TypeAlias
+    from typing import Any, TypeAlias
 
     from .log_levels import Levels
     from .shared import SharedCall
@@ -26,61 +26,32 @@ if TYPE_CHECKING:
     ]
     """fn, initializers, finalizers."""
 
-    class Preparation(NamedTuple):
-        """What a new interpreter lacks of the parent's state."""
-
-        argv: list[str]
-        warning_filters: list[PlainFilter]
-        recursion_limit: int
-        int_max_str_digits: int | None
-        environment: dict[str, str] | None
-        main_name: str | None
-        main_path: str | None
-        multiprocessing: tuple[bytes, int | None] | None = None
-
-    class Job(NamedTuple):
-        """What a worker has to do."""
-
-        call: bytes | Call | SharedCall
-        preparation: Preparation | None
-        buffer_size: int | None
-        buffer_bytes: int
-        info: Fields | None = None
-        environment: dict[str, str] | None = None
-        finalizer_seconds: float = 0.0
-        forward_logs: bool = False
-        log_levels: Levels | None = None
-
-else:
-    Preparation = namedtuple(
-        "Preparation",
-        [
-            "argv",
-            "warning_filters",
-            "recursion_limit",
-            "int_max_str_digits",
-            "environment",
-            "main_name",
-            "main_path",
-            "multiprocessing",
-        ],
-        defaults=(None,),
-    )
-    Job = namedtuple(
-        "Job",
-        [
-            "call",
-            "preparation",
-            "buffer_size",
-            "buffer_bytes",
-            "info",
-            "environment",
-            "finalizer_seconds",
-            "forward_logs",
-            "log_levels",
-        ],
-        defaults=(None, None, 0.0, False, None),
-    )
-
 JOB = 0
 """Kind of the frame that carries the job: neither a command nor a status."""
+
+
+class Preparation(NamedTuple):
+    """What a new interpreter lacks of the parent's state."""
+
+    argv: list[str]
+    warning_filters: list[PlainFilter]
+    recursion_limit: int
+    int_max_str_digits: int | None
+    environment: dict[str, str] | None
+    main_name: str | None
+    main_path: str | None
+    multiprocessing: tuple[bytes, int | None] | None = None
+
+
+class Job(NamedTuple):
+    """What a worker has to do."""
+
+    call: bytes | Call | SharedCall
+    preparation: Preparation | None
+    buffer_size: int | None
+    buffer_bytes: int
+    info: Fields | None = None
+    environment: dict[str, str] | None = None
+    finalizer_seconds: float = 0.0
+    forward_logs: bool = False
+    log_levels: Levels | None = None

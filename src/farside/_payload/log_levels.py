@@ -6,21 +6,20 @@ What the parent would not show need not be sent. Nothing here imports `logging`.
 from __future__ import annotations
 
 import sys
-from collections import namedtuple
+
+from .._named_tuple import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NamedTuple
+    from typing import Any
 
-    class Levels(NamedTuple):
-        """Levels of loggers."""
 
-        root: int
-        disable: int
-        loggers: list[tuple[str, int, bool]]
+class Levels(NamedTuple):
+    """Levels of loggers."""
 
-else:
-    Levels = namedtuple("Levels", ["root", "disable", "loggers"])
+    root: int
+    disable: int
+    loggers: list[tuple[str, int, bool]]
 
 
 def flatten() -> Levels | None:
