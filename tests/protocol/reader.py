@@ -156,7 +156,7 @@ def _entries(tasks: Tasks, iterator: Iterator[Any]) -> Iterator[Any]:
             yield None
             return
         except ValueError as error:
-            yield Mark(tuple(describe(error, tasks.stage, tasks.where()[0])))
+            yield Mark(tuple(describe(error, tasks.stage, tasks.failed_alone())))
             iterator = tasks.go_on()
         else:
             return

@@ -2,8 +2,9 @@
 
 import pickle
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -11,11 +12,14 @@ from farside._payload import pickling, remote_errors
 from farside._payload.failure import Failure
 from farside._payload.job import Job
 from farside._protocol.messages import Status
-from farside._protocol.tables import WorkerEvent, WorkerState
-from farside._worker.execute import Execution
+from farside._worker.execute import execute_iterable
 from farside._worker.listener import Commands
+from tests.background import receive
 from tests.link.links import make_pipes
 from tests.worker.harness import BUDGET, Executing, executing, make_job, running
+
+if TYPE_CHECKING:
+    from farside._link.frames import Frame
 
 RAISED = [
     ValueError("wrong"),
@@ -224,10 +228,14 @@ def test_the_traceback_shows_the_users_frames_and_none_of_farside() -> None:
     assert failure.traceback.endswith(f"ZeroDivisionError: {failure.message}\n")
 
 
-def test_system_exit_that_strikes_once_the_pass_is_over_is_left_to_the_next_command() -> None:
+def test_system_exit_that_strikes_between_two_pieces_of_user_code_ends_the_worker() -> None:
+    class Ending(Commands):
+        def get(self) -> NoReturn:
+            raise SystemExit  # as the listener raises it
+
     pair = make_pipes()
-    execution = Execution(pair.worker, Commands(pair.worker))
-    execution.machine.fire(WorkerEvent.INITIALIZED)
-    execution._fail(WorkerEvent.ITERATOR_RAISED, SystemExit(), "next", 3)
-    assert execution.machine.state is WorkerState.STAND_BY
+    execute_iterable(pair.worker, Ending(pair.worker), make_job(list))
+    frames: deque[Frame] = deque()
+    receive(pair.parent, frames)
+    assert [frame.kind for frame in frames] == [Status.INITIALIZATION_SUCCEEDED]
     pair.cleanup()

@@ -28,7 +28,7 @@ _FARSIDE = {
     "_protocol": "codes credit messages progress worker worker_table",
     "_system": "signals",
     "_worker": "calls execute finalizers flusher forward import_hook interpreter interrupt"
-    " iterables listener load outbox passing serve snapshots stacks tasks",
+    " iterables listener load maker outbox passing serve snapshots stacks tasks whole",
 }
 _PYTHON = (
     "__future__ _compat_pickle _py_warnings _weakrefset collections copyreg functools keyword"

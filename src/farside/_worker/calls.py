@@ -2,55 +2,41 @@
 
 from __future__ import annotations
 
-from .._payload import pickling
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
-class MethodCall:
-    """One call of a method.
+def find_method(made: object, name: str, origin: str) -> Callable[..., Any]:
+    """Return a method.
 
     Args:
-        body: what CALL has brought.
-        origin: the user's function that has returned what is called.
+        made: what has it.
+        name: what it is called.
+        origin: which function of the user's has returned that: ``"fn"`` or ``"setup"``.
 
-    Attributes:
-        stage: how far it got: ``"arguments"``, ``"call"``, and then what the caller says.
+    Raises:
+        BaseException: whatever looking for it raises; or there is none.
     """
+    if made is None and origin == "setup":
+        raise AttributeError(
+            f"there is nothing to call {name!r} of: no setup was given; pass setup, a function "
+            "that makes it in each worker"
+        )
+    kind = type(made).__name__
+    try:
+        method = getattr(made, name)
+    except AttributeError as error:
+        from .._payload.one_line import one_line  # only when something fails
 
-    def __init__(self, body: bytes | bytearray, origin: str = "fn") -> None:
-        self.stage = "arguments"
-        self._origin = origin
-        self._body = body
-
-    def run(self, iterable: object) -> Any:  # it is whatever the method returns
-        """Call the method.
-
-        Raises:
-            BaseException: whatever it raises, or loading its arguments.
-        """
-        name, args, kwargs = pickling.loads(self._body)
-        self._body = b""
-        self.stage = "call"
-        if iterable is None and self._origin == "setup":
-            raise AttributeError(
-                f"there is nothing to call {name!r} of: no setup was given; pass setup, a function "
-                "that makes it in each worker"
-            )
-        try:
-            method = getattr(iterable, name)
-        except AttributeError as error:
-            from .._payload.one_line import one_line  # only when something fails
-
-            raise AttributeError(
-                f"{type(iterable).__name__}, which {self._origin} returned, has no method {name!r} "
-                f"({one_line(error)})"
-            ) from error
-        if not callable(method):
-            raise TypeError(
-                f"{name!r} of {type(iterable).__name__}, which {self._origin} returned, is no "
-                f"method; read it with call('__getattribute__', {name!r})"
-            )
-        return method(*args, **kwargs)
+        raise AttributeError(
+            f"{kind}, which {origin} returned, has no method {name!r} ({one_line(error)})"
+        ) from error
+    if not callable(method):
+        raise TypeError(
+            f"{name!r} of {kind}, which {origin} returned, is no method; read it with "
+            f"call('__getattribute__', {name!r})"
+        )
+    found: Callable[..., Any] = method
+    return found

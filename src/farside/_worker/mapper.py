@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from functools import partial
 from itertools import chain, compress, count, islice, repeat, starmap
 from operator import length_hint, setitem
 
@@ -13,11 +14,6 @@ from .._payload.items import Mark, decode
 from .._protocol.order import shard_seed
 from .iterables import close_generators, is_iterable, loopable
 from .tasks import Tasks
-
-try:
-    from _functools import partial  # type: ignore[import-not-found]  # without the Python around it: that is start-up time
-except ImportError:  # pragma: no cover  not CPython
-    from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +40,6 @@ class Mapper(Tasks):
         one_by_one: whether each result is sent before the next input is begun.
     """
 
-    keeps_failures = True
     stage = "function"
     pickle_stage = "output"
 
@@ -97,7 +92,7 @@ class Mapper(Tasks):
         """Return what yields the results of what is left, also after an input that has failed."""
         return chain.from_iterable(self._flat_results() if self._flat else self._results())
 
-    def leave(self) -> None:
+    def leave(self, made: int = 0) -> None:  # noqa: ARG002  see `Tasks`
         opened, self._open = self._open, None
         self._waiting.clear()
         self._inputs, self._ended = _NOTHING, True
@@ -106,6 +101,9 @@ class Mapper(Tasks):
     def where(self) -> Task:
         index = self._first + self._length - length_hint(self._walk) - 1
         return index, self._total, shard_seed(self._seed, self._epoch, max(index, 0)), self._epoch
+
+    def failed_alone(self) -> int:
+        return self.where()[0]
 
     def run_clock(self, on: bool) -> None:  # noqa: FBT001  it starts or stops
         if self._timed and self.begun is not None:

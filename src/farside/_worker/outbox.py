@@ -1,4 +1,4 @@
-"""The worker's items that were made and are not sent yet.
+"""The worker's items that were made and are not sent yet, and how many more may be made.
 
 Small items share a frame. They wait here while the parent is busy, for a moment.
 """
@@ -12,7 +12,11 @@ from .._memory.parts import size
 from .._payload.encoder import Encoder
 from .._payload.items import ITEM_REFS, Stored, pack
 from .._payload.plain import ADD_COPY, ATOM_BYTES, MAX_VALUES
+from .._payload.records import flatten_line
+from .._protocol import progress
+from .._protocol.messages import Status
 from .._system.signals import with_lock
+from .flusher import Flusher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,21 +52,21 @@ class Outbox:
 
     Args:
         link: where they go.
-        window: where they are booked.
+        window: where they are booked: it tells what credit the parent gives.
         nbytes: how much may wait in all; a frame has no more than a quarter of it.
 
     Attributes:
+        flusher: sends what has waited for long enough.
         entries: what waits. Atoms are appended directly, everything else by `put`.
-        batch: how many items a frame has at most.
         refused: whether the last `put` has failed.
-        frames: how many frames were sent.
     """
 
     def __init__(self, link: WorkerLink, window: Window, nbytes: int) -> None:
         self.entries: list[Any] = []
-        self.batch = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
+        self._batch = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
         self.refused = False
-        self.frames = 0
+        self.flusher = Flusher(self._send_late)
+        self._frames = self._frames_before = 0  # that were sent, and as the flusher has seen it
         self._link = link
         self._window = window
         self._encoder = Encoder(link.arena)
@@ -75,8 +79,18 @@ class Outbox:
         # writer at a time, so that none of two threads undoes what the other does.
         self._bytes = self._bytes_taken = 0
 
-    def begin(self, kind: int, epoch: int) -> None:
-        """Begin a pass, whose items go in frames of a kind."""
+    def begin(self, kind: int, epoch: int, made: int = 0, nbytes: int = 0) -> None:
+        """Begin a pass.
+
+        Args:
+            kind: of the frames that its items go in.
+            epoch: of the pass.
+            made: how many items count as made.
+            nbytes: how many bytes they have.
+        """
+        self._window.reset()
+        if made:
+            self._window.sent(made, nbytes)
         self._kind = kind
         self._epoch = epoch
         self._tries = _MISSES
@@ -121,8 +135,64 @@ class Outbox:
     def is_full(self) -> bool:
         """Tell whether it is time to send, whatever the parent does."""
         return (
-            len(self.entries) >= self.batch or self._bytes - self._bytes_taken >= self._batch_bytes
+            len(self.entries) >= self._batch or self._bytes - self._bytes_taken >= self._batch_bytes
         )
+
+    def send_due(self, made: int, *, each: bool) -> int:
+        """Send what is due, if anything is.
+
+        Args:
+            made: how many items of the pass were made.
+            each: whether all is due.
+
+        Returns:
+            How many there may be before the next look; not more than `made`: there is no credit.
+        """
+        if self._link.parent_waits() or self.is_full() or each:
+            if not self.flush():
+                self.flusher.call()
+        elif self.entries:
+            self.flusher.call()
+        stop = self._window.stop(self._link.acknowledged(self._epoch))
+        # The first of a batch is looked at, so that the flusher hears of it.
+        return min(stop, made + (self._batch if self.entries and not each else 1))
+
+    def wait_for_credit(self, made: int) -> bool:
+        """Wait until a further item may be made; False: a command was sent, or the parent is gone.
+
+        Args:
+            made: how many items of the pass were made.
+        """
+        while True:
+            self.flush()
+            if not self._link.wait_for_credit(self._epoch, self._window.wish(made)):
+                return False
+            if self._window.stop(self._link.acknowledged(self._epoch)) > made:
+                return True
+
+    def tell_progress(self, told: progress.Snapshot | progress.Skipped) -> None:
+        """Tell the parent where the pass is."""
+        self._send_beside(Status.PROGRESS_REPORTED, self._epoch, progress.write(told))
+
+    def say(self, text: str, *, warning: bool = False) -> None:
+        """Tell the parent's loggers something of farside's own."""
+        self._send_beside(Status.RECORDS_EMITTED, 0, flatten_line(text, warning=warning))
+
+    def _send_beside(self, status: Status, epoch: int, body: bytes) -> None:
+        """Send what no item waits for; what finds no room now, the flusher sends."""
+        if not self._link.send(status, epoch, [body], wait=False):
+            self.flusher.call()
+
+    def _send_late(self) -> bool:
+        """Send, for the flusher, what has waited for long enough; tell whether more waits."""
+        self._link.flush()  # of what has found no room
+        frames, self._frames_before = self._frames_before, self._frames
+        if frames != self._frames:
+            return True  # what waits has not waited since the last time
+        sent = self.flush()
+        # What the thread that makes items adds from now on is the first of a batch again.
+        self._link.alert(True)
+        return not sent or bool(self.entries)
 
     def flush(self) -> bool:
         """Send what there is: wait for room, unless as much may wait as likes.
@@ -156,7 +226,7 @@ class Outbox:
         parts, refs = pack(entries)
         # Not before: what does not go into a frame, for want of memory, fails again, and is told.
         del self.entries[: len(entries)]
-        self.frames += 1
+        self._frames += 1
         nbytes = size(parts)
         if refs:
             nbytes += sum([ref.nbytes for ref in refs])

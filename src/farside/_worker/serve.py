@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from .._payload.job import JOB
+from .._payload.job import JOB, Job
+from .._payload.pickling import loads
 from ..errors import LinkClosedError
 from .execute import execute_iterable, refuse
 from .listener import CommandListener
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from .._link.base import WorkerLink
     from .._link.frames import Frame
-    from .._payload.job import Job
     from .interrupt import Interruptible
 
 
@@ -29,7 +29,7 @@ def serve(
 
     Args:
         link: the way to the parent.
-        job: what to do; None: it comes as the first frame.
+        job: what to do, or the body of the frame that brings it; None: it comes as that frame.
         last_resort: what ends the process when the parent is gone and user code does not end.
     """
     frames: deque[Frame] = deque()
@@ -41,6 +41,12 @@ def serve(
         first = frames.popleft()
         assert first.kind == JOB
         job = first.body
+    if not isinstance(job, Job):
+        try:
+            job = Job(*loads(job))
+        except Exception as error:
+            refuse(link, error, "load")
+            return
     listener = CommandListener(link, frames, last_resort)
     try:
         listener.start()

@@ -115,23 +115,23 @@ class ShardReader(Tasks):
         """Return what yields the items of the shards that were dealt."""
         return chain.from_iterable(self._one_by_one())
 
-    def leave(self) -> None:
+    def leave(self, made: int = 0) -> None:  # noqa: ARG002  see `Tasks`
         opened, self._open, self._holders = self._open, {}, {}
         close_generators(opened.values())
         self._waiting.clear()
 
-    def to_snapshot(self) -> tuple[int, int, Any] | None:
+    def to_snapshot(self, made: int) -> tuple[int, int, Any] | None:  # noqa: ARG002  see `Tasks`
         holders = self._holders
         if not holders:
             return None
         later = [slot for slot in holders if slot > self._latest]
         self._latest = slot = min(later or holders)
         walk, total, shards = self._walk
-        made, turns = total - length_hint(walk), self._turns
+        walked, turns = total - length_hint(walk), self._turns
         if isinstance(turns, int):
-            return shards[0], turns + made, holders[slot]
+            return shards[0], turns + walked, holders[slot]
         shard = turns.shard_of(slot)
-        return shard, turns.advance(made).read_of(shard), holders[slot]
+        return shard, turns.advance(walked).read_of(shard), holders[slot]
 
     def where(self) -> Task:
         walk, total, shards = self._walk

@@ -6,16 +6,18 @@ from itertools import count
 from time import monotonic
 
 from .._payload import pickling
-from .._payload.failure import describe, of_user
+from .._payload.failure import of_user
 from .._payload.worker_info import get_worker_info, tell
 from .._protocol.worker_table import WorkerState
 from ..errors import ProtocolError
 from .execute import Execution
 from .iterables import resumable
+from .maker import LEFT, TO_GO_ON, Maker
+from .tasks import Tasks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any
 
@@ -23,6 +25,25 @@ if TYPE_CHECKING:
     from .._payload.failure import Failure
     from .._payload.job import Job
     from .listener import Commands
+    from .tasks import Trouble
+
+
+class _StepMaker(Maker):
+    """Makes items until one has to be sent."""
+
+    _source = staticmethod(resumable)  # a second `for` over the same iterator must not reset it
+
+    def _look_up(self, made: int) -> int:
+        self.made = made
+        if self._snapshots.due <= monotonic():
+            self._snapshots.take(self.tasks.to_snapshot(made - self._before))
+        if self.outbox.entries:
+            self.outbox.flush()
+            return 0  # enough for this step
+        return made + 1
+
+    def _may_go_on_after(self, error: BaseException) -> bool:
+        return not isinstance(error, KeyboardInterrupt)
 
 
 class Stepwise(Execution):
@@ -31,21 +52,14 @@ class Stepwise(Execution):
     Two exceptions of user code differ from those of other workers. KeyboardInterrupt is not caught:
     whoever pressed Ctrl-C did so in this thread. And whatever else is raised keeps its traceback,
     for debuggers.
-
-    Args:
-        link: where statuses and items go.
-        commands: what the parent has said.
-        job: the user's callables and their limits.
     """
 
-    _source = staticmethod(resumable)  # a second `for` over the same iterator must not reset it
+    _maker_class = _StepMaker
 
     def __init__(self, link: WorkerLink, commands: Commands, job: Job) -> None:
-        super().__init__(link, commands)
-        self._job = job
-        self._iterator: Iterator[Any] | None = None
-        self._made = 0
-        self._parked = False  # it has no tasks left
+        super().__init__(link, commands, job)
+        self._begun = False  # the pass
+        self._parked = False  # it has no tasks left, or one has failed
         self._number = next(_numbers)
 
     @property
@@ -59,10 +73,7 @@ class Stepwise(Execution):
         if not self._commands.empty():
             return False
         if self.machine.state is WorkerState.ITERATION:
-            tasks = self._tasks
-            return (
-                self._iterator is not None and self._parked and tasks is not None and tasks.hungry
-            )
+            return self._parked and self._maker.tasks.hungry
         return self.machine.state is WorkerState.STAND_BY
 
     def step(self) -> None:
@@ -84,66 +95,51 @@ class Stepwise(Execution):
             tell(outer)
 
     def _step(self) -> None:
+        if self.idle:
+            raise ProtocolError("the worker and its parent wait for each other")
         if self.machine.state is WorkerState.INITIALIZATION:
-            self.initialize(self._job)
+            self.initialize()
         elif self.machine.state is WorkerState.CALL:
             self.call()
-        elif self.machine.state is WorkerState.STAND_BY or not self._commands.empty():
-            if self._commands.empty():
-                raise ProtocolError("the worker and its parent wait for each other")
-            if self.machine.state is WorkerState.STAND_BY or not self._take_tasks():
-                self._leave()
-                self.obey()
-        else:
+        elif self.machine.state is WorkerState.STAND_BY:
+            self.obey()
+        elif self._commands.empty():
             self.iterate()
+        elif not self._maker.take_tasks():
+            self._leave()
         if self.machine.state is not WorkerState.ITERATION:
-            self._iterator = None
+            self._maker.drop()
+            self._begun = self._parked = False
 
     def iterate(self) -> None:
         """Begin the pass, or go on with it."""
-        if self._iterator is None:
-            begun = self._begin()
-            if begun is None:
-                return
-            self._iterator, self._made = begun
-            self._parked = False
-        if self._parked:  # it has no tasks left, or one has failed
-            assert self._tasks is not None
-            if self._tasks.hungry:
-                raise ProtocolError("the worker and its parent wait for each other")
-            self._iterator = self._tasks.go_on()
-        self._made, self._parked = self._make_items(self._iterator, self._made)
+        trouble = None if self._begun else self._begin()
+        self._begun = trouble is None
+        if self._parked:
+            self._maker.go_on()
+        outcome = trouble or self._maker.make_items()
+        self._parked = outcome is TO_GO_ON
+        if not self._parked and outcome is not LEFT:
+            self._take(outcome)
 
     def end(self) -> None:
         """Run the finalizers, and let go of everything of the user's."""
         self._as_the_worker(self._finalizers.run)
-        self._leave()
-        self._iterator = self._tasks = None
-        self._iterable = ()
+        self._maker.leave()
+        self._maker.drop()
+        self._maker.tasks = Tasks()
         _tracebacks.pop(self._number, None)
 
-    def _look_up(self, made: int) -> int:
-        self._made = made
-        if self._snapshots.due <= monotonic():
-            self._take_snapshot(made)
-        if self._outbox.entries:
-            self._outbox.flush()
-            return 0  # enough for this step
-        return made + 1
+    def _fail(self, event: Any, trouble: Trouble) -> None:
+        interrupted = isinstance(trouble.error, KeyboardInterrupt)
+        if not interrupted or self.machine.state is WorkerState.CALL:  # it must not be made again
+            super()._fail(event, trouble)
+        if interrupted:
+            raise trouble.error
 
-    def _may_go_on_after(self, error: BaseException) -> bool:
-        return not isinstance(error, KeyboardInterrupt)
-
-    def _fail(self, event: Any, error: BaseException, stage: str, index: int | None) -> None:
-        if isinstance(error, KeyboardInterrupt):
-            if self.machine.state is WorkerState.CALL:  # it must not be made again
-                super()._fail(event, error, stage, index)
-            raise error
-        super()._fail(event, error, stage, index)
-
-    def _describe(self, error: BaseException, stage: str, index: int | None) -> Failure:
-        failure = describe(error, stage, index)
-        _tracebacks[self._number] = of_user(error.__traceback__)
+    def _describe(self, trouble: Trouble) -> Failure:
+        failure = super()._describe(trouble)
+        _tracebacks[self._number] = of_user(trouble.error.__traceback__)
         if failure.exception is None:
             return failure
         raised = pickling.dumps(_Raised(failure.exception, self._number))

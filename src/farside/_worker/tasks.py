@@ -1,6 +1,8 @@
-"""What a worker runs in a pass if that is more than one iterable: shards, or inputs of a map."""
+"""What a worker runs in a pass: one iterable, shards, or inputs of a map."""
 
 from __future__ import annotations
+
+from .._named_tuple import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,27 +12,40 @@ if TYPE_CHECKING:
     from .._payload.worker_info import Task
 
 
+class Trouble(NamedTuple):
+    """What user code has raised, or pickling what it has made."""
+
+    error: BaseException
+    stage: str
+    item: int | None
+    """The index of the item, if there is one."""
+    culprit: str | None = None
+    """Which part of an item, or of a result, does not pickle."""
+
+
 class Tasks:
-    """Runs tasks: the base of what ``fn`` makes in such a worker.
+    """Runs tasks: what ``fn`` makes in a worker that is given several, and `Whole` for one.
 
     Attributes:
-        made: what ``setup`` has made, if there is one: `RemoteIterable.call` reaches it.
+        made: what ``setup`` or ``fn`` has made, if there is one: `RemoteIterable.call` reaches it.
+        origin: which of the two it was.
         stage: what user code is run for just now, for the error that it may raise.
         pickle_stage: what an item is that does not pickle.
         hungry: whether the iterator has ended only because it has no tasks left; more may come.
-        keeps_failures: whether a failure of user code belongs to its task alone: then `go_on`
-            returns what yields the items of the tasks after it.
+        numbers_items: whether the number of items before it tells which one an item is.
         one_by_one: whether each item is sent before the next is begun.
+        goes_on: whether the next pass goes on where an earlier one was left.
         skips: counts the items that are made again.
         begun: words of shared memory, for the task that is begun and for the time; None if there
             are none.
     """
 
     made: Any = None
+    origin = "setup"
     stage = "next"
     pickle_stage = "pickle"
     hungry = False
-    keeps_failures = one_by_one = False
+    numbers_items = one_by_one = goes_on = False
     begun: Any = None
     skips: Any = None
 
@@ -59,19 +74,37 @@ class Tasks:
         """Return what yields the items of the tasks that have come since it was hungry."""
         raise NotImplementedError
 
-    def run_clock(self, on: bool) -> None:  # noqa: FBT001  it starts or stops
-        """Take in that no task runs for a while, or that it goes on."""
+    def failed_alone(self) -> int | None:
+        """Return the index of the task that user code has just failed in; None: the pass fails.
 
-    def leave(self) -> None:
-        """Let go of what the pass has open."""
-
-    def to_snapshot(self) -> tuple[int, int, Any] | None:
-        """Return a shard, how many of its items were made, and what has its state.
-
-        Of several, another one each time; None if there is none. It is asked between two items.
+        If it is not None, `go_on` returns what yields the items of the tasks after it.
         """
         return None
 
-    def where(self) -> Task:
-        """Tell which task user code runs for just now."""
-        raise NotImplementedError
+    def run_clock(self, on: bool) -> None:  # noqa: FBT001  it starts or stops
+        """Take in that no task runs for a while, or that it goes on."""
+
+    def leave(self, made: int = 0) -> None:
+        """Let go of what the pass has open, after so many items."""
+
+    def finish(self, made: int) -> bool:  # noqa: ARG002  most have no use for it
+        """Take in that the pass has come to its end; tell whether an earlier one had used up all.
+
+        Args:
+            made: how many items it had.
+        """
+        return False
+
+    def to_snapshot(self, made: int) -> tuple[int, int, Any] | None:  # noqa: ARG002  as above
+        """Return a shard, how many of its items were made, and what has its state.
+
+        Of several, another one each time; None if there is none. It is asked between two items.
+
+        Args:
+            made: how many items this worker has made in the pass.
+        """
+        return None
+
+    def where(self) -> Task | tuple[()]:
+        """Tell which task user code runs for just now, if there are several."""
+        return ()

@@ -1,0 +1,251 @@
+"""Makes the items of passes, as far ahead as the parent lets it, and sends them."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from .._payload import pickling
+from .._payload.items import Mark
+from .._payload.plain import ATOMS, INT_LIMIT, STR_LIMIT
+from .._protocol.credit import Window
+from .._protocol.messages import UNKNOWN, Cmd, Status
+from ..errors import LinkClosedError
+from .iterables import loopable
+from .outbox import Outbox
+from .passing import Skips
+from .snapshots import Snapshots
+from .tasks import Tasks, Trouble
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeAlias
+
+    from .._link.base import WorkerLink
+    from .._payload.failure import Failure
+    from .._payload.job import Job
+    from .._protocol.worker import WorkerMachine
+    from .listener import Commands
+
+    Outcome: TypeAlias = "str | Trouble"
+
+_ATOMS = ATOMS | {Mark}
+
+LEFT = "left"
+"""A command waits that ends the pass."""
+
+OVER = "over"
+"""The pass has come to its end."""
+
+TO_GO_ON = "to go on"
+"""There are no tasks left, but more may come; or one has failed alone."""
+
+
+class Maker:
+    """Makes items, in one pass after the other.
+
+    Args:
+        link: where they go, and where credit comes from.
+        commands: what the listener hears.
+        machine: the worker's half of the protocol.
+        job: its limits.
+        describe: turns what a task alone has met into data.
+
+    Attributes:
+        tasks: what it runs.
+        made: how many items of the pass were made, or count as made.
+        outbox: what was made and is not sent yet.
+    """
+
+    def __init__(
+        self,
+        link: WorkerLink,
+        commands: Commands,
+        machine: WorkerMachine,
+        job: Job,
+        describe: Callable[[Trouble], Failure],
+    ) -> None:
+        self.tasks = Tasks()
+        self.made = 0
+        self._link = link
+        self._commands = commands
+        self._machine = machine
+        self._describe = describe
+        window = Window(job.buffer_size, job.buffer_bytes)
+        self.outbox = Outbox(link, window, job.buffer_bytes)
+        self._skips = Skips(self.outbox.tell_progress, self.outbox.say, self.is_left)
+        self._snapshots = Snapshots(self.outbox.tell_progress, self.outbox.say)
+        self._before = 0  # how many items counted as made when the pass began
+        self._iterator: Iterator[Any] | None = None
+
+    def take(self, tasks: Tasks) -> None:
+        """Take what is run in each pass."""
+        self.tasks = tasks
+        tasks.begun, tasks.skips = self._link.begun, self._skips
+
+    # A pass ---------------------------------------------------------------------------------
+
+    def begin(
+        self, plan: Any, epoch: int, seed: int, booked: tuple[int, int] = (0, 0)
+    ) -> Trouble | None:
+        """Begin a pass; tell what user code has raised, if it has.
+
+        Args:
+            plan: what START has told for the tasks.
+            epoch: the epoch of the pass.
+            seed: the seed of the iterable.
+            booked: how many items count as made, and how many bytes they have.
+        """
+        self.made = self._before = booked[0]
+        self.outbox.begin(Status.ITERATOR_SUCCESS, self._machine.epoch, *booked)
+        self._skips.begin()
+        self._snapshots.begin()
+        try:
+            self._iterator = self.tasks.begin(plan, epoch, seed)
+        except BaseException as error:
+            return Trouble(error, self.tasks.stage, self._index(0))
+        return None
+
+    def run(self) -> Outcome:
+        """Make items until the pass is over, or a command waits that ends it."""
+        while True:
+            outcome = self.make_items()
+            if outcome is not TO_GO_ON:
+                return outcome
+            if self.tasks.hungry:
+                self.outbox.flush()
+                self.tasks.run_clock(False)
+                while self.tasks.hungry:
+                    if not self.take_tasks():
+                        return LEFT
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Go on with the tasks that have come, or are left."""
+        self._iterator = self.tasks.go_on()
+
+    def leave(self) -> None:
+        """Let go of what the pass has open: user code is told before the parent."""
+        self.tasks.leave(self.made - self._before)
+
+    def finish(self) -> bool:
+        """Take in that the pass has come to its end; see `Tasks.finish`."""
+        if self._commands.empty():
+            self.outbox.flush()
+        else:
+            self.outbox.drop()  # nobody waits for this pass any more
+        return self.tasks.finish(self.made)
+
+    def drop(self) -> None:
+        """Drop the iterator of a pass that is over."""
+        self._iterator = None
+
+    def take_tasks(self) -> bool:
+        """Take the next command, if it brings tasks; wait for it. Tell whether it does."""
+        command = self._commands.peek()
+        if command is None or command[0] != Cmd.GIVE_TASKS:
+            return False
+        self._commands.get()
+        self._machine.command(*command[:2])
+        self.tasks.add(pickling.loads(*command[2:]))
+        return True
+
+    def is_left(self) -> bool:
+        """Tell whether a command waits that ends the pass."""
+        while not self._commands.empty():
+            if not self.take_tasks():
+                return True
+        return False
+
+    # Items ----------------------------------------------------------------------------------
+
+    _source = staticmethod(loopable)
+
+    def make_items(self) -> Outcome:
+        """Go on until the iterator ends or fails, or `_look_up` says that it is enough.
+
+        This loop is what a small item costs the worker: what it needs is in local variables.
+        """
+        iterator, made = self._iterator, self.made
+        assert iterator is not None
+        outbox, attention, look_up = self.outbox, self._link.attention, self._look_up
+        put, add, atoms = outbox.put, outbox.entries.append, _ATOMS
+        low, high, short = -INT_LIMIT, INT_LIMIT, STR_LIMIT
+        item: Any = None
+        stop = look_up(made)
+        if not stop:
+            return LEFT
+        try:
+            for item in self._source(iterator):
+                kind = type(item)
+                if (
+                    # Those of one digit are compared in a third of the time that others take.
+                    (kind is int and (-(1 << 29) < item < 1 << 29 or low < item < high))
+                    or kind in atoms
+                    or (kind is str and len(item) < short)
+                ):
+                    add(item)
+                elif put(item):
+                    stop = made
+                # User code must not find its item still held while it makes the next.
+                item = None  # noqa: PLW2901  `del` would leave none to look into after a failure
+                made += 1
+                if attention[0] or made >= stop:
+                    stop = look_up(made)
+                    if not stop:
+                        return LEFT
+        except LinkClosedError:
+            raise  # of farside's own: user code knows no link
+        except BaseException as error:
+            self.made = made
+            return self._take_failure(error, item)
+        self.made = made
+        return TO_GO_ON if self.tasks.hungry else OVER
+
+    def _take_failure(self, error: BaseException, item: Any) -> Outcome:
+        """Take in that user code, or pickling what it has made, has failed."""
+        trouble = Trouble(error, self.tasks.stage, self._index(self.made))
+        if self.outbox.refused:
+            from .._payload import culprit  # only when something fails
+
+            self.outbox.refused = False
+            part = culprit.find(item, "item", error)
+            trouble = trouble._replace(stage=self.tasks.pickle_stage, culprit=part)
+        task = self.tasks.failed_alone()
+        if task is not None and self._may_go_on_after(error):
+            failure = self._describe(trouble._replace(item=task))
+            if self.made or not failure.refused:  # else a worker of another backend may do it
+                self.outbox.entries.append(Mark(tuple(failure)))
+                self.made += 1
+                return TO_GO_ON
+        return trouble
+
+    def _may_go_on_after(self, error: BaseException) -> bool:  # noqa: ARG002  see `stepwise`
+        return True
+
+    def _index(self, number: int) -> int:
+        """Return what to call an item before which the pass had so many."""
+        return number if self.tasks.numbers_items else UNKNOWN
+
+    def _look_up(self, made: int) -> int:
+        """Look, between two items, what the parent wants, and send what is due.
+
+        Returns:
+            How many there may be before the next look; 0 when a command waits that ends the pass.
+        """
+        self.made = made
+        if self.is_left():
+            return 0
+        if self._snapshots.due <= monotonic():
+            self._snapshots.take(self.tasks.to_snapshot(made - self._before))
+        stop = self.outbox.send_due(made, each=self.tasks.one_by_one)
+        if stop > made:
+            return stop
+        self.tasks.run_clock(False)
+        if not self.outbox.wait_for_credit(made):
+            # It was sent before the wait was broken off; so may have been tasks, before it.
+            while self.take_tasks():
+                pass
+            return 0
+        self.tasks.run_clock(True)
+        return made + 1

@@ -1,0 +1,77 @@
+"""What a worker runs where ``fn`` has made one iterable for all passes: that is the one task."""
+
+from __future__ import annotations
+
+from .iterables import check_iterable, may_begin_again
+from .passing import pass_over, refuse_one_shot
+from .snapshots import has_state, load
+from .tasks import Tasks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+
+class Whole(Tasks):
+    """Iterates on an iterable, anew in each pass.
+
+    Args:
+        made: the iterable.
+
+    Raises:
+        TypeError: it is none.
+    """
+
+    origin = "fn"
+    numbers_items = True
+
+    def __init__(self, made: Any) -> None:
+        self.made = check_iterable(made)
+        self._itself = False  # it was its own iterator, in the latest pass
+        self._one_shot = False  # and cannot begin again
+        self._used_up = False
+        self._left = False  # a pass, after some of its items
+        self._stateful: Any = None  # the iterator, if it has a state
+        self._read = 0  # how many items were read before those that it makes
+
+    @property
+    def goes_on(self) -> bool:  # type: ignore[override]  # nobody sets it
+        return self._one_shot and self._left and not self._used_up
+
+    def begin(self, plan: Any, epoch: int, seed: int) -> Iterator[Any]:  # noqa: ARG002  see `Tasks`
+        self.stage = "iter"
+        iterator: Iterator[Any] = iter(self.made)
+        used = epoch > 0 or self._one_shot  # by a pass of this worker, or of one before it
+        self._itself = iterator is self.made
+        self._one_shot = self._itself and not may_begin_again(type(iterator))
+        self._stateful = iterator if has_state(iterator) else None
+        self._read = 0
+        if plan:
+            self._read, anchors, kept = plan
+            begun = 0
+            if kept is not None and self._stateful is not None:
+                begun, state = kept
+                self.stage = "load_state_dict"
+                load(iterator, state)
+                self.stage = "iter"
+            elif self._one_shot and used:
+                refuse_one_shot()
+            self.skips.expect(self._read - begun)
+            pass_over(iterator, self._read, anchors, self.skips, begun=begun)
+        self.stage = "next"
+        return iterator
+
+    def leave(self, made: int = 0) -> None:
+        self._left = self._left or made > 0
+        self._stateful = None
+
+    def finish(self, made: int) -> bool:
+        empty_again = self._itself and self._used_up and not made
+        self._used_up = self._used_up or self._itself
+        self._stateful = None
+        return empty_again
+
+    def to_snapshot(self, made: int) -> tuple[int, int, Any] | None:
+        holder = self._stateful
+        return None if holder is None else (0, self._read + made, holder)
