@@ -10,12 +10,13 @@ import ctypes
 import sys
 
 from .memory_at import buffer_at
+from .reducers import as_ever
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias
+    from typing import Any
 
-    Reduced: TypeAlias = str | tuple[Any, ...]
+    from .reducers import Reduced
 
 _BYTES = {"L": 1, "RGB": 4, "RGBX": 4, "RGBA": 4, "CMYK": 4, "I;16": 2}
 """Modes, and how many bytes a pixel takes in memory. Others go as Pillow pickles them."""
@@ -27,18 +28,13 @@ def reduce_image(image: Any) -> Reduced:
     width, height = image.size
     nbytes = width * height * _BYTES.get(image.mode, 0)
     if type(image) is not sys.modules["PIL.Image"].Image or not nbytes:
-        return _as_ever(image)
+        return as_ever(image)
     try:
         _, array = image.__arrow_c_array__()
         address = _find_pixels(array)
     except (AttributeError, ValueError):  # an older release; or a large image, in several pieces
-        return _as_ever(image)
+        return as_ever(image)
     return rebuild_image, (image.mode, image.size, image.info, buffer_at(address, nbytes, array))
-
-
-def _as_ever(image: Any) -> Reduced:
-    reduced: Reduced = image.__reduce_ex__(5)
-    return reduced
 
 
 def rebuild_image(mode: str, size: tuple[int, int], info: Any, pixels: Any) -> Any:

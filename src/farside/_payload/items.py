@@ -174,16 +174,9 @@ def unpack(frame: Frame) -> Opened:
     Raises:
         ProtocolError: it cannot be read, or holds not as many as the frame says.
     """
-    body = frame.body
-    marks: list[Any] = []
+    marks, body = _split(frame.body)
     try:
-        first = body[:1]
-        if first == _MARKED:
-            begin = 1 + _LENGTH.size + _LENGTH.unpack_from(body, 1)[0]
-            marks = pickling.loads(body[1 + _LENGTH.size : begin])
-            body = body[begin:]
-            first = body[:1]
-        plain = first == _PLAIN
+        plain = body[:1] == _PLAIN
         entries = pickle.loads(memoryview(body)[1:]) if plain else pickling.loads(body)
         count = len(entries) + len(marks)
     except Exception as error:
@@ -199,14 +192,18 @@ def marks_of(frame: Frame) -> list[Any]:
     Raises:
         ProtocolError: they cannot be read.
     """
-    if frame.body[:1] != _MARKED:
-        return []
+    return _split(frame.body)[0]
+
+
+def _split(body: pickling.Body) -> tuple[list[Any], pickling.Body]:
+    """Return the marks, and the body without them."""
+    if body[:1] != _MARKED:
+        return [], body
     try:
-        end = 1 + _LENGTH.size + _LENGTH.unpack_from(frame.body, 1)[0]
-        marks: list[Any] = pickling.loads(frame.body[1 + _LENGTH.size : end])
+        end = 1 + _LENGTH.size + _LENGTH.unpack_from(body, 1)[0]
+        return pickling.loads(body[1 + _LENGTH.size : end]), body[end:]
     except Exception as error:
         raise _unreadable("marks", error) from error
-    return marks
 
 
 def _unreadable(what: str, error: Exception) -> ProtocolError:

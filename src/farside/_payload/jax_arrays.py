@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import sys
 
+from .reducers import as_ever
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .reducers import Reduced
 
-def reduce_array(array: Any) -> str | tuple[Any, ...]:
+
+def reduce_array(array: Any) -> Reduced:
     """Reduce an array."""
     if array.weak_type or not array.is_fully_addressable:  # made of a Python number; on others
-        reduced: str | tuple[Any, ...] = array.__reduce_ex__(5)
-        return reduced
+        return as_ever(array)
     return rebuild_array, (sys.modules["numpy"].asarray(array),)
 
 

@@ -12,12 +12,13 @@ from copyreg import dispatch_table
 from numpy import ascontiguousarray, ndarray
 
 from .._memory.allocate import allocate
+from .reducers import as_ever
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias
+    from typing import Any
 
-    Reduced: TypeAlias = str | tuple[Any, ...]
+    from .reducers import Reduced
 
 _LARGE = 1 << 19
 """From here on new memory costs more than memory of the arena, which has been used before."""
@@ -41,14 +42,13 @@ def reduce_array(array: Any) -> Reduced:
         return _reduce_plain(array)
     if cls is getattr(sys.modules["numpy"], "memmap", None):
         return rebuild_memmap, (array.view(ndarray),)
-    return _as_ever(array)
+    return as_ever(array)
 
 
 def _reduce_plain(array: Any) -> Reduced:
     if array.flags.forc:
         if array.dtype.kind in _PLAIN:  # most are, and there are many of them
-            reduced: Reduced = array.__reduce_ex__(5)
-            return reduced
+            return as_ever(array)
     else:
         axes = sorted(range(array.ndim), key=array.strides.__getitem__, reverse=True)
         dense = array.transpose(axes)
@@ -57,17 +57,12 @@ def _reduce_plain(array: Any) -> Reduced:
     dtype = array.dtype
     kind = dtype.kind
     if kind in _PLAIN:
-        return _as_ever(_in_order(array))
+        return as_ever(_in_order(array))
     if kind in "mM" and dtype.metadata is None:
         return rebuild_view, (_in_order(array).view("i8"), dtype)
     if kind == "V" and dtype.isbuiltin == _OF_OTHERS and dtype.itemsize in {1, 2, 4, 8}:
         return rebuild_view, (_in_order(array).view(f"u{dtype.itemsize}"), dtype)
-    return _as_ever(array)
-
-
-def _as_ever(array: Any) -> Reduced:
-    reduced: Reduced = array.__reduce_ex__(5)
-    return reduced
+    return as_ever(array)
 
 
 def _in_order(array: Any) -> Any:
@@ -113,7 +108,7 @@ def reduce_masked(array: Any) -> Reduced:
     numpy = sys.modules["numpy"]
     plain = type(array) is numpy.ma.MaskedArray and array.baseclass is ndarray
     if not plain or array.dtype.names is not None or array.dtype.hasobject:
-        return _as_ever(array)
+        return as_ever(array)
     mask = None if array.mask is numpy.ma.nomask else array.mask
     arguments = array.data, mask, array._fill_value, array.hardmask  # noqa: SLF001  None by default
     return rebuild_masked, arguments

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import sys
 
+from .reducers import as_ever
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, TypeAlias
+    from typing import Any
 
-    Reduced: TypeAlias = str | tuple[Any, ...]
+    from .reducers import Reduced
 
 _MOST = 256
 """Types of columns that are known: then all are forgotten."""
@@ -31,7 +33,7 @@ def reduce_frame(frame: Any) -> Reduced:
             if len(batches) == 1:  # it takes half the time to pickle
                 table = batches[0]
             return rebuild_frame, (table, _sorted(frame.get_columns()))
-    return _as_ever(frame)
+    return as_ever(frame)
 
 
 def reduce_series(series: Any) -> Reduced:
@@ -40,7 +42,7 @@ def reduce_series(series: Any) -> Reduced:
         array = _to_arrow(series, (series.dtype,))
         if array is not None:
             return rebuild_series, (series.name, array, _sorted([series]))
-    return _as_ever(series)
+    return as_ever(series)
 
 
 def rebuild_frame(table: Any, known: Sequence[tuple[int, bool]]) -> Any:
@@ -96,8 +98,3 @@ def _sorted(columns: Sequence[Any]) -> list[tuple[int, bool]]:
         if flags["SORTED_ASC"] or flags["SORTED_DESC"]:
             found.append((index, flags["SORTED_DESC"]))
     return found
-
-
-def _as_ever(of: Any) -> Reduced:
-    reduced: Reduced = of.__reduce_ex__(5)
-    return reduced

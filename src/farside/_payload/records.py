@@ -15,6 +15,7 @@ from .c_pickle import pickle
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable
     from typing import Any
 
 RECORD = "record"
@@ -102,14 +103,11 @@ def _freeze(value: object) -> bytes | str:
 
 
 def _repr(value: object) -> str:
-    try:
-        return str.__str__(repr(value))
-    except Exception:  # user code
-        return f"<{type(value).__name__} whose repr() failed>"
+    return _str(value, repr)
 
 
-def _str(value: object) -> str:
+def _str(value: object, make: Callable[[object], str] = str) -> str:
     try:
-        return str.__str__(str(value))
+        return str.__str__(make(value))
     except Exception:  # user code
-        return f"<{type(value).__name__} whose str() failed>"
+        return f"<{type(value).__name__} whose {make.__name__}() failed>"

@@ -47,9 +47,7 @@ class SharedCall:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A pickle of its own: the worker takes over the parent's state before it loads this.
-        dumps: Callable[..., bytes | None] = (
-            dumps_by_value if self._by_value else dumps_by_reference
-        )
+        dumps: Dumps = dumps_by_value if self._by_value else dumps_by_reference
         return bytes, (dumps(self.call, table=table_within_start()),)
 
 

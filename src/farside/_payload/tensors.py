@@ -11,15 +11,18 @@ there with every torch, and knows no bfloat16.
 
 from __future__ import annotations
 
-import pickle
 import sys
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from .memory_at import buffer_at
+from .reducers import as_ever
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from .reducers import Reduced
+
     Tensor: TypeAlias = Any  # torch is no dependency
-    Reduced: TypeAlias = str | tuple[Any, ...]
 
 _DTYPES = frozenset({
     "torch.bool", "torch.uint8", "torch.uint16", "torch.uint32", "torch.uint64",
@@ -59,7 +62,7 @@ def _reduce_special(tensor: Tensor) -> Reduced:
     Torch keeps each in a list until ``torch.load`` has checked it, which never runs here: what is
     in the tensor crosses as tensors.
     """
-    reduced: Reduced = tensor.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
+    reduced = as_ever(tensor)
     if tensor.layout is sys.modules["torch"].strided or isinstance(reduced, str):
         return reduced
     kept = getattr(sys.modules.get("torch._utils"), "_rebuild_sparse_tensor", rebuild_sparse)

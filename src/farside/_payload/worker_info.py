@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     """Shard, how many there are if that is known, its seed, the epoch."""
 
 
+_FIELDS = (
+    "backend", "name", "index", "count", "seed", "epoch", "shard", "shard_count", "shard_seed",
+)  # fmt: skip
+
+
 class WorkerInfo:
     """What `get_worker_info` tells of the worker that asks. It cannot be changed.
 
@@ -35,9 +40,7 @@ class WorkerInfo:
     """
 
     # By hand, since dataclasses would cost a worker some milliseconds of start-up.
-    __slots__ = (
-        "backend", "count", "epoch", "index", "name", "seed", "shard", "shard_count", "shard_seed",
-    )  # fmt: skip
+    __slots__ = _FIELDS
 
     backend: str
     name: str
@@ -84,10 +87,6 @@ class WorkerInfo:
     def __reduce__(self) -> tuple[Any, ...]:
         return WorkerInfo, self._all()
 
-
-_FIELDS = (
-    "backend", "name", "index", "count", "seed", "epoch", "shard", "shard_count", "shard_seed",
-)  # fmt: skip
 
 _here = threading.local()  # the worker that runs in one thread of this interpreter
 _whole: WorkerInfo | Callable[[], WorkerInfo] | None = None  # the worker that this interpreter is
