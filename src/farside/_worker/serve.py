@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from .._link.base import WorkerLink
     from .._link.frames import Frame
-    from .interrupt import Interruptible
 
 
 def serve(
@@ -57,26 +56,16 @@ def serve(
         try:
             execute_iterable(link, listener.commands, job, listener.finalizers)
         finally:
-            _end(listener.iteration)
-            _finalize(listener)
+            _to_the_end(listener.iteration.done)
+            _to_the_end(listener.finalizers.run)
     finally:
-        _end(listener.finalization)
+        _to_the_end(listener.finalization.done)
 
 
-def _finalize(listener: CommandListener) -> None:
+def _to_the_end(act: Callable[[], None]) -> None:
+    """Call something until it returns: the listener may raise SystemExit in the middle of it."""
     while True:
         try:
-            listener.finalizers.run()
-        except SystemExit:  # of the listener, between two of them
-            continue
-        return
-
-
-def _end(work: Interruptible) -> None:
-    """Let the listener interrupt it no more, and take what it has raised in this thread."""
-    while True:
-        try:
-            work.done()
+            return act()
         except SystemExit:
             continue
-        return
