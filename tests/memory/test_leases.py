@@ -231,12 +231,6 @@ def test_a_block_is_given_back_even_if_there_is_no_memory_for_its_copy(
     assert flagged(mapping) == [SLOT]
 
 
-def test_a_block_that_nobody_wants(mapping: Mapping, leases: Leases) -> None:
-    leases.give_back(SLOT)
-    assert flagged(mapping) == [SLOT]
-    assert leases.held == 0
-
-
 def test_a_view_outlives_all_else(mapping: Mapping, leases: Leases) -> None:
     flags = mapping.flags
     view = leases.lend(SLOT, OFFSET, 8)
@@ -290,11 +284,10 @@ def test_what_ends_in_a_forked_child_is_not_told(mapping: Mapping, they: str) ->
     assert flagged(mapping) == [SLOT, SLOT + 1]
 
 
-def test_nor_what_is_given_back_or_copied_there(mapping: Mapping, leases: Leases) -> None:
+def test_nor_what_is_copied_there(mapping: Mapping, leases: Leases) -> None:
     tight = Leases(mapping, 0)
 
     def give_back() -> None:
-        leases.give_back(SLOT)
         tight.lend(SLOT, OFFSET, 8)
         leases.lend(SLOT, OFFSET, 8)
 

@@ -86,10 +86,6 @@ class Leases:
         view = self._views.open(slot, self._ends.get(slot) or self._end_of(slot))
         return view[offset : offset + nbytes]
 
-    def give_back(self, slot: int) -> None:
-        """Tell the worker that nobody wants a block."""
-        self._mark(slot, 1)
-
     def close(self) -> None:
         """Let go of the mapping: what is lent keeps it, and nothing is lent any more."""
         self._arena = _NOTHING
