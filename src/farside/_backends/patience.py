@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from .._system.signals import defer_sigint
 
@@ -28,53 +28,34 @@ def within(seconds: float, work: Callable[[], T], undo: Callable[[T], object]) -
         TimeoutError: it goes on.
         BaseException: whatever the work raises.
     """
-    attempt = _Attempt(work, undo)
+    over, first = threading.Event(), threading.Lock()
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:  # for who waits
+            errors.append(error)
+        over.set()
+        undo_after_the_other()
+
+    def undo_after_the_other() -> None:
+        # The work ends and the wait is given up: who is the second of them undoes what was done.
+        if not first.acquire(blocking=False):
+            for result in results:
+                undo(result)
+
     try:
-        threading.Thread(target=attempt.run, name="farside start", daemon=True).start()
+        threading.Thread(target=run, name="farside start", daemon=True).start()
     except RuntimeError:  # no more threads can be had, or no daemonic ones in this interpreter
         return defer_sigint(work, once=True)
-    return attempt.result(seconds)
-
-
-class _Attempt(Generic[T]):
-    def __init__(self, work: Callable[[], T], undo: Callable[[T], object]) -> None:
-        self._work = work
-        self._undo = undo
-        self._over = threading.Event()
-        self._lock = threading.Lock()
-        self._given_up = False
-        self._results: list[T] = []
-        self._error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            result = self._work()
-        except BaseException as error:  # for who waits
-            self._error = error
-        else:
-            with self._lock:
-                self._results.append(result)
-                given_up = self._given_up
-            if given_up:
-                self._undo(result)
-        self._over.set()
-
-    def result(self, seconds: float) -> T:
-        try:
-            if not self._over.wait(seconds):
-                raise TimeoutError
-            if self._error is not None:
-                raise self._error
-            return self._results[0]
-        except BaseException:
-            defer_sigint(self._give_up)
-            raise
-        finally:
-            self._error = None  # whose traceback refers to this
-
-    def _give_up(self) -> None:
-        with self._lock:
-            self._given_up = True
-            results = list(self._results)
-        for each in results:  # it has come just now
-            self._undo(each)
+    try:
+        if not over.wait(seconds):
+            raise TimeoutError
+        if errors:
+            raise errors.pop()  # its traceback refers to this
+        return results[0]
+    except BaseException:
+        defer_sigint(undo_after_the_other)
+        raise
