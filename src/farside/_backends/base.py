@@ -1,4 +1,4 @@
-"""What a backend must offer: five verbs for a worker, two for the backend."""
+"""What a backend must offer, and its workers."""
 
 from __future__ import annotations
 
@@ -38,18 +38,12 @@ class Capabilities(NamedTuple):
     """What workers of a kind can do, and what goes for them.
 
     Example:
-        >>> Capabilities(killable=True).own_environment
+        >>> Capabilities(own_environment=True).remote
         False
     """
 
-    killable: bool = False
-    """Whether one can be ended whatever it does; and what it crashes is itself alone."""
     own_environment: bool = False
     """Whether it can have environment variables of its own."""
-    shares_memory: bool = False
-    """Whether large contents can lie in memory that both sides share."""
-    allows_fork: bool = True
-    """Whether this process may fork while one lives."""
     remote: bool = False
     """Whether it may run on another machine."""
 
@@ -86,13 +80,13 @@ class Worker(ABC):
     def wait(self, timeout: float) -> bool:
         """Wait for its end, `timeout` seconds at most; tell whether it has ended."""
 
-    @abstractmethod
     def terminate(self) -> bool:
         """Tell it to end, by force that it may answer; False when this kind knows none."""
+        return False
 
-    @abstractmethod
     def kill(self) -> bool:
         """End it, by force that it cannot answer; False when this kind knows none."""
+        return False
 
     @abstractmethod
     def exit_status(self) -> ExitStatus:

@@ -59,12 +59,6 @@ class InlineWorker(Worker):
     def wait(self, timeout: float) -> bool:
         return self.link.wait(timeout)
 
-    def terminate(self) -> bool:
-        return False
-
-    def kill(self) -> bool:
-        return False
-
     def exit_status(self) -> ExitStatus:
         return ExitStatus("it was closed")
 
@@ -191,12 +185,7 @@ class InlineLink(Link):
         self._receiving = False
 
     def close(self) -> None:
-        self._open = False
-        if self._working.acquire(blocking=False):
-            try:
-                self._end()
-            finally:
-                self._working.release()
+        self.wait(0)
 
     def wait(self, timeout: float) -> bool:
         """End the worker, unless it is at work; tell whether it has ended."""

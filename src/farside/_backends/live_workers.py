@@ -37,15 +37,10 @@ class ExitState:
 
     Finalizers that run then find that Python has emptied this and other modules: they cannot use
     any global name, and look at this by an attribute of their own.
-
-    Attributes:
-        begun: whether every worker has been told to end, so that nothing is left to say.
     """
 
-    __slots__ = ("begun",)
-
-    def __init__(self) -> None:
-        self.begun = False
+    begun = False
+    """Whether every worker has been told to end, so that nothing is left to say."""
 
 
 exit_state = ExitState()

@@ -14,7 +14,7 @@ from .._payload.job import JOB
 from .._system.signals import defer_sigint
 from ..errors import BackendUnavailableError, LinkClosedError
 from . import bundle, interpreters, live_workers, preparation
-from .base import Availability, Backend, Capabilities, ExitStatus, Worker
+from .base import Availability, Backend, ExitStatus, Worker
 
 if TYPE_CHECKING:
     from .._link.opening import WorkerEnds
@@ -43,7 +43,6 @@ class SubinterpreterBackend(Backend):
     """Starts subinterpreters."""
 
     name = "subinterpreter"
-    capabilities = Capabilities(shares_memory=True, allows_fork=False)
 
     @staticmethod
     def availability() -> Availability:
@@ -117,11 +116,7 @@ class SubinterpreterWorker(Worker):
             live_workers.forget(self)  # the host does so too, but it may have ended before `track`
         return self._closed
 
-    def terminate(self) -> bool:
-        return False  # its listener raises SystemExit in it; more cannot be done
-
-    def kill(self) -> bool:
-        return False
+    # No `terminate`: its listener raises SystemExit in it, and more cannot be done.
 
     def exit_status(self) -> ExitStatus:
         if not self._returned:

@@ -42,7 +42,7 @@ class SubprocessBackend(Backend):
     """Starts processes by ``spawn``, ``forkserver`` or ``fork``."""
 
     name = "subprocess"
-    capabilities = Capabilities(killable=True, own_environment=True, shares_memory=True)
+    capabilities = Capabilities(own_environment=True)
 
     @staticmethod
     def availability() -> Availability:

@@ -46,7 +46,7 @@ class RayBackend(Backend):
     """Starts actors of a Ray cluster."""
 
     name = "ray"
-    capabilities = Capabilities(killable=True, own_environment=True, remote=True)
+    capabilities = Capabilities(own_environment=True, remote=True)
 
     @classmethod
     def availability(cls) -> Availability:
@@ -154,9 +154,6 @@ class RayWorker(Worker):
         if ended:
             live_workers.forget(self)
         return ended
-
-    def terminate(self) -> bool:
-        return False  # Ray knows no such signal
 
     def kill(self) -> bool:
         if not self.wait(0):
