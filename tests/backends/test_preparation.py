@@ -6,7 +6,7 @@ import pickle
 import sys
 import threading
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +15,9 @@ from farside._backends import callables, preparation
 from farside._parent.options import check
 from tests import jobs
 from tests.backends.main_modules import MainModule
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def in_main() -> list[int]:
@@ -90,3 +93,25 @@ def test_an_inherited_job_is_not_pickled() -> None:
     )
     assert job.call == (made, (), ())
     assert (job.preparation, job.buffer_size) == (None, 3)
+
+
+@pytest.mark.parametrize("spec", ["pkg.mod", "mod"])
+def test_main_by_name(monkeypatch: pytest.MonkeyPatch, spec: str) -> None:
+    monkeypatch.setitem(sys.modules, "__main__", MainModule("/some/where.py", spec))
+    assert preparation.main_module() == (spec, None)
+
+
+def test_main_by_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "__main__", MainModule("script"))
+    assert preparation.main_module() == (None, str(script))
+
+
+@pytest.mark.parametrize(
+    "main", [MainModule(), MainModule("<stdin>"), MainModule("/a/pkg/__main__.py", "pkg.__main__")]
+)
+def test_main_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch, main: Any) -> None:
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    assert preparation.main_module() == (None, None)

@@ -5,5 +5,5 @@ the process), `subprocess` (with `process`, its worker, `child`, the process its
 and `process_start`, `patience` and `no_process`, what stands in the way of starting one),
 `subinterpreter` (with `interpreters`, one face over the standard library and the backport, and
 `bundle`, the code of its modules), `inline` (no isolation), `preparation` (what a new interpreter
-is told) and `main_module`.
+is told).
 """

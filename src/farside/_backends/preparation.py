@@ -11,7 +11,6 @@ from .._payload import log_levels, warning_filters
 from .._payload.job import Job, Preparation
 from .._payload.worker_info import WorkerInfo
 from .callables import pack_anywhere, pack_call, refers_to_main
-from .main_module import main_module
 
 if TYPE_CHECKING:
     from .._parent.options import Options
@@ -70,6 +69,22 @@ def pack(
         backend=backend or options.backend,
         name=name or name_of(options),
     )
+
+
+def main_module() -> tuple[str | None, str | None]:
+    """Find how a worker can import the main module: by name, by path, or (None, None) not at all.
+
+    The rules are those of multiprocessing: an interactive session, ``python -c``, standard input
+    and a package's ``__main__`` cannot be imported again.
+    """
+    main = sys.modules.get("__main__")
+    name = getattr(getattr(main, "__spec__", None), "name", None)
+    if name is not None:
+        return (None if name == "__main__" or name.endswith(".__main__") else name), None
+    path = getattr(main, "__file__", None)
+    if path is None or not os.path.isfile(path):  # "<stdin>" is no path
+        return None, None
+    return None, os.path.abspath(path)
 
 
 def _of_multiprocessing() -> tuple[bytes, int | None] | None:

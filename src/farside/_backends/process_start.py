@@ -6,13 +6,47 @@ import multiprocessing
 import multiprocessing.resource_tracker
 import os
 import signal
+import sys
 import threading
+from multiprocessing import spawn
 from typing import TYPE_CHECKING, Any
 
 from .fork_server import start_with_modules
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.process import BaseProcess
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+
+class _Pretence(threading.local):
+    """What multiprocessing is told while this thread starts a process.
+
+    To start may take long, and other threads neither wait for it nor see anything of it.
+    """
+
+    no_main = False
+    """There is no main module to import."""
+    no_daemon = False
+    """This process is no daemonic one."""
+
+
+_pretence = _Pretence()
+
+
+def _pretending(work: Callable[[], T], **what: bool) -> T:
+    before = {name: getattr(_pretence, name) for name in what}
+    try:
+        vars(_pretence).update(what)
+        return work()
+    finally:
+        vars(_pretence).update(before)  # a signal handler may start a worker in a start
+
+
+if hasattr(os, "register_at_fork"):  # the start goes on in the parent alone
+    os.register_at_fork(after_in_child=lambda: vars(_pretence).clear())
 
 
 def start_process(process: BaseProcess, method: str) -> None:
@@ -40,39 +74,48 @@ def _start_anywhere(process: BaseProcess) -> None:
     that is terminated. Workers end by themselves.
     """
     current = vars(multiprocessing.current_process())
-    if not current["_config"].get("daemon"):
-        process.start()
-        return
-    if type(current["_config"]) is not _Config:
+    if current["_config"].get("daemon") and type(current["_config"]) is not _Config:
         current["_config"] = _Config(current["_config"])
-    before = _is_disguised()
-    _this_thread.disguised = True
-    try:
-        process.start()
-    finally:
-        _this_thread.disguised = before  # a signal handler may start a worker in a start
+    _pretending(process.start, no_daemon=True)
 
 
 class _Config(dict[str, Any]):
-    """What multiprocessing knows of this process: daemonic, except for a thread in a start.
-
-    To start may take long, and other threads neither wait for it nor see anything of it.
-    """
+    """What multiprocessing knows of this process: daemonic, except for a thread in a start."""
 
     def get(self, key: str, default: Any = None) -> Any:
-        return False if key == "daemon" and _is_disguised() else super().get(key, default)
+        return False if key == "daemon" and _pretence.no_daemon else super().get(key, default)
 
 
-_this_thread = threading.local()
+def with_main_hidden(work: Callable[[], T], *, always: bool) -> T:
+    """Start a process that multiprocessing does not let import the main module.
+
+    A script that comes from standard input has ``"<stdin>"`` for its file, and every spawned
+    process would fail to open that. And where a worker has an environment of its own, the main
+    module is imported only after that is there, by the job.
+
+    Args:
+        work: what starts the process.
+        always: hide the main module even if it can be imported.
+
+    Returns:
+        What the work returns.
+    """
+    path = getattr(sys.modules.get("__main__"), "__file__", None)
+    _teach_multiprocessing()
+    return _pretending(work, no_main=always or (path is not None and not os.path.exists(path)))
 
 
-def _is_disguised() -> bool:
-    return getattr(_this_thread, "disguised", False)
+def _teach_multiprocessing() -> None:
+    """Let multiprocessing leave the main module out of what it tells a new process."""
+    prepare = spawn.get_preparation_data
+    if getattr(prepare, "__module__", "") == __name__:
+        return
 
+    def get_preparation_data(name: str) -> dict[str, Any]:
+        data = prepare(name)
+        if _pretence.no_main:
+            for key in ("init_main_from_name", "init_main_from_path"):
+                data.pop(key, None)
+        return data
 
-def _drop_disguise() -> None:
-    _this_thread.disguised = False  # the start goes on in the parent alone
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_drop_disguise)
+    spawn.get_preparation_data = get_preparation_data

@@ -22,11 +22,10 @@ from ..errors import LinkClosedError, WorkerTimeoutError
 from . import preparation
 from .base import Availability, Backend, Capabilities
 from .child import REAP_SECONDS, Child
-from .main_module import with_main_hidden
 from .no_process import check_method, check_server, check_spawned, check_surroundings
 from .patience import within
 from .process import ProcessWorker
-from .process_start import start_process
+from .process_start import start_process, with_main_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The parent's main module: how a worker can import it, and how to keep it from doing so."""
+"""How a process is kept from importing the main module."""
 
 from __future__ import annotations
 
@@ -6,38 +6,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from multiprocessing import spawn
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from farside._backends.main_module import main_module, with_main_hidden
+from farside._backends.process_start import with_main_hidden
 from tests.backends.main_modules import MainModule
 from tests.children import forked
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-@pytest.mark.parametrize("spec", ["pkg.mod", "mod"])
-def test_main_by_name(monkeypatch: pytest.MonkeyPatch, spec: str) -> None:
-    monkeypatch.setitem(sys.modules, "__main__", MainModule("/some/where.py", spec))
-    assert main_module() == (spec, None)
-
-
-def test_main_by_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    script = tmp_path / "script"
-    script.write_text("")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "__main__", MainModule("script"))
-    assert main_module() == (None, str(script))
-
-
-@pytest.mark.parametrize(
-    "main", [MainModule(), MainModule("<stdin>"), MainModule("/a/pkg/__main__.py", "pkg.__main__")]
-)
-def test_main_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch, main: Any) -> None:
-    monkeypatch.setitem(sys.modules, "__main__", main)
-    assert main_module() == (None, None)
 
 
 def told_of_main() -> bool:
