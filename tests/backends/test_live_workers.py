@@ -115,12 +115,12 @@ def test_close_all_tells_all_before_it_waits_for_any(armed: list[Any]) -> None:
     assert armed == []
 
 
-def test_no_worker_is_started_by_a_worker_that_imports_main(
+def test_no_worker_is_started_by_a_worker_that_imports_modules(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     live_workers.check_start()
     with monkeypatch.context() as patch:
-        patch.setattr(load, "importing_main", True)  # a subinterpreter does
+        patch.setattr(load, "loading", True)  # a subinterpreter does
         with pytest.raises(BackendUnavailableError, match="below if __name__ == '__main__'"):
             iterate_in_worker(list)
     process = multiprocessing.current_process()

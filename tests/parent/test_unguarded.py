@@ -39,3 +39,34 @@ def test_one_message_says_it(kind: Kind, tmp_path: Path) -> None:
     if kind.name != "forkserver":  # the end of one that was asked for is an error with a cause
         assert done.err.rstrip().endswith(MESSAGE)
         assert done.err.count("Traceback") == 1
+
+
+_MODULE = """
+from tests.scripts.starting import start
+
+def numbers():
+    return [1]
+
+received = start(numbers)
+"""
+
+_USES_MODULE = """
+if __name__ == "__main__":
+    import served
+
+    with served.received as received:
+        print(list(received))
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_module_that_starts_workers_is_told_so_too(kind: Kind, tmp_path: Path) -> None:
+    # The worker imports it to find `numbers`: it would start a worker, which imports it, and so on.
+    (tmp_path / "served.py").write_text(_MODULE)
+    done = run_script(tmp_path, _USES_MODULE, kind=kind)
+    if kind.name == "fork":
+        assert (done.code, done.out) == (0, "[1]\n")
+        return
+    assert done.code == 1
+    assert done.err.rstrip().endswith(MESSAGE)
+    assert done.err.count("Traceback") == 1

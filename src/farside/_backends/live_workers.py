@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 EXIT_SECONDS = 2.0
 """How long all workers together may take to end when the process exits."""
 
+IMPORTING = (
+    "a worker that imports a module must not start workers itself meanwhile; put what starts them "
+    "below if __name__ == '__main__': or into a function"
+)
+
 LAST_RESORT_SECONDS = 5.0
 """How long the rest of the exit may take when a worker could not be ended."""
 
@@ -51,8 +56,8 @@ def check_start() -> None:
 
     Raises:
         BackendUnavailableError: the process exits, or it is a worker itself that is just
-            importing the main script, which would start workers without end, or is that of a
-            frozen program; or nothing can wait for a worker.
+            importing the main script or the module of fn, which would start workers without end,
+            or is that of a frozen program; or nothing can wait for a worker.
     """
     process: object = None
     if "multiprocessing.process" in sys.modules:  # its workers have imported it
@@ -62,11 +67,8 @@ def check_start() -> None:
     reason = ""
     if _exiting or not threading.main_thread().is_alive():
         reason = "the process is exiting"
-    elif load.importing_main or getattr(process, "_inheriting", False):
-        reason = (
-            "a worker that imports the main script must not start workers itself; move what "
-            "starts them below if __name__ == '__main__':"
-        )
+    elif load.loading or getattr(process, "_inheriting", False):
+        reason = IMPORTING
     elif getattr(sys, "frozen", False) and _serves_multiprocessing():
         reason = (
             "a frozen program is started again for each worker, and has to call "

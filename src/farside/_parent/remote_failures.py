@@ -77,7 +77,7 @@ def _build(
 
 
 def _unguarded(failure: Failure, worker: str) -> WorkerInitializationError:
-    """Make the error for a main script that has started workers in a worker, without a cause."""
+    """Make the error for a module that has started workers in a worker, without a cause."""
     error = WorkerInitializationError(f"the {worker} could not start: {unguarded.MESSAGE}")
     error.stage, error.original_type = failure.stage, failure.type_name
     error.remote_traceback = failure.traceback

@@ -1,7 +1,8 @@
-"""A main script that starts workers without ``if __name__ == "__main__":``.
+"""A module that starts workers when it is imported, such as a main script without a guard.
 
-A worker imports the main script, and so does a fork server. Either refuses to start workers
-meanwhile. Two tracebacks of that would bury the message of the parent, so both end without one.
+A worker imports the main script and the module of ``fn``, and a fork server imports the main
+script. Either refuses to start workers meanwhile. Two tracebacks of that would bury the message of
+the parent, so both end without one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from .._backends.live_workers import IMPORTING
 from ..errors import BackendUnavailableError
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ EXIT_CODE = os.EX_CONFIG
 """How a process ends that was refused a worker while it imported the main script."""
 
 MESSAGE = (
-    "the main script starts workers while a worker imports it; put what starts workers below "
-    "if __name__ == '__main__':"
+    "the main script, or a module, starts workers when it is imported, and a worker imports it "
+    "too; put what starts workers below if __name__ == '__main__': or into a function"
 )
 
 
@@ -35,7 +37,7 @@ def be_brief() -> None:
 
 
 def _show(kind: type[BaseException], error: BaseException, tb: TracebackType | None) -> None:
-    if not (isinstance(error, BackendUnavailableError) and "imports the main" in error.reason):
+    if not (isinstance(error, BackendUnavailableError) and error.reason == IMPORTING):
         sys.__excepthook__(kind, error, tb)
         return
     me = sys.modules["multiprocessing.process"].current_process()

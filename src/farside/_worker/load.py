@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from .._payload.job import Call, Job
+    from .._payload.job import Call, Job, Preparation
 
-importing_main = False
-"""Whether this interpreter is a worker that is just importing the main module."""
+loading = False
+"""Whether this interpreter is a worker that is just importing the main module, or what fn needs."""
 
 # The module object that __main__ was before must outlive its replacement: code of it still runs.
 _replaced: list[ModuleType] = []
@@ -32,6 +32,16 @@ def load_call(job: Job) -> Call:
     if given is None:
         os.environ.update(job.environment or {})
         return _load(job)
+    global loading  # noqa: PLW0603  an interpreter is one worker
+    loading = True
+    try:
+        return _load_after(given, job)
+    finally:
+        loading = False
+
+
+def _load_after(given: Preparation, job: Job) -> Call:
+    """Load the user's callables once this interpreter has what it lacks of the parent's state."""
     sys.argv[:] = given.argv
     sys.setrecursionlimit(given.recursion_limit)
     if given.int_max_str_digits is not None:
@@ -68,16 +78,11 @@ def _load_main(name: str | None, path: str | None) -> None:
     import runpy  # only where it is needed: it costs start-up time
     from types import ModuleType
 
-    global importing_main  # noqa: PLW0603  there is one main module in an interpreter
-    importing_main = True
-    try:
-        if name is not None:
-            content = runpy.run_module(name, run_name="__mp_main__", alter_sys=True)
-        else:
-            assert path is not None
-            content = runpy.run_path(path, run_name="__mp_main__")
-    finally:
-        importing_main = False
+    if name is not None:
+        content = runpy.run_module(name, run_name="__mp_main__", alter_sys=True)
+    else:
+        assert path is not None
+        content = runpy.run_path(path, run_name="__mp_main__")
     module = ModuleType("__mp_main__")
     module.__dict__.update(content)
     _replaced.append(sys.modules["__main__"])
