@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack, overload
 
+    from .errors import FarsideError
+
 T = TypeVar("T")
 
 
@@ -244,7 +246,22 @@ if TYPE_CHECKING:
         in_order: bool = True,
         task_timeout: float | None = None,
         retries: int = 0,
-        on_error: Literal["raise", "return", "skip"] = "raise",
+        on_error: Literal["return"],
+        **options: Unpack[SeveralOptions],
+    ) -> RemoteIterable[T | FarsideError]: ...
+
+    @overload
+    def map_in_workers(
+        function: Callable[..., Iterable[T]],
+        items: Iterable[Any] | AsyncIterable[Any],
+        num_workers: int,
+        *,
+        setup: Callable[[], Any] | None = None,
+        flat: Literal[True],
+        in_order: bool = True,
+        task_timeout: float | None = None,
+        retries: int = 0,
+        on_error: Literal["raise", "skip"] = "raise",
         **options: Unpack[SeveralOptions],
     ) -> RemoteIterable[T]: ...
 
@@ -259,7 +276,22 @@ if TYPE_CHECKING:
         in_order: bool = True,
         task_timeout: float | None = None,
         retries: int = 0,
-        on_error: Literal["raise", "return", "skip"] = "raise",
+        on_error: Literal["return"],
+        **options: Unpack[SeveralOptions],
+    ) -> RemoteIterable[T | FarsideError]: ...
+
+    @overload
+    def map_in_workers(
+        function: Callable[..., T],
+        items: Iterable[Any] | AsyncIterable[Any],
+        num_workers: int,
+        *,
+        setup: Callable[[], Any] | None = None,
+        flat: Literal[False] = False,
+        in_order: bool = True,
+        task_timeout: float | None = None,
+        retries: int = 0,
+        on_error: Literal["raise", "skip"] = "raise",
         **options: Unpack[SeveralOptions],
     ) -> RemoteIterable[T]: ...
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import farside
 from farside import (
     Availability,
+    FarsideError,
     RemoteIterable,
     SubinterpreterIterable,
     SubprocessIterable,
@@ -84,6 +85,11 @@ def maps() -> None:
     assert_type(map_in_workers(count, [1], 2), "RemoteIterable[Iterator[int]]")
     assert_type(map_in_workers(count, [1], 2, flat=True, wait=False), RemoteIterable[int])
     assert_type(map_in_workers(len, ["a"], 2, flat=False, buffer_size=3), RemoteIterable[int])
+    assert_type(map_in_workers(len, ["a"], 2, on_error="skip"), RemoteIterable[int])
+    returned = map_in_workers(len, ["a"], 2, on_error="return")
+    assert_type(returned, RemoteIterable[int | FarsideError])
+    returned = map_in_workers(count, [1], 2, flat=True, on_error="return", wait=False)
+    assert_type(returned, RemoteIterable[int | FarsideError])
 
 
 def wrong_arguments() -> None:
