@@ -51,6 +51,15 @@ def test_a_generator_is_not_its_function() -> None:
         check((n for n in range(3)), backend="auto")
 
 
+def test_an_object_is_not_its_class() -> None:
+    class Samples:
+        def __iter__(self) -> Iterator[int]:
+            return iter(())
+
+    with pytest.raises(TypeError, match=r"such as functools\.partial\(Samples, \.\.\.\), which"):
+        check(Samples(), backend="auto")
+
+
 @pytest.mark.parametrize("name", ["buffer_size", "buffer_bytes"])
 @pytest.mark.parametrize("value", [0, -2, np.int64(0)])
 def test_counts_below_one(name: str, value: Any) -> None:

@@ -199,7 +199,10 @@ class RemoteIterable(Generic[T]):
         """
         length = self._current.length
         if length is None:
-            raise TypeError(f"the iterable of this {type(self).__name__} has no len()")
+            raise TypeError(
+                f"this {type(self).__name__} has no len(): what fn returns has none, or it reads "
+                "shards, whose lengths are not known before; count the items in the loop"
+            )
         return length
 
     def __bool__(self) -> bool:

@@ -155,7 +155,10 @@ def _fn(value: Any) -> Callable[[], Iterable[Any]]:
     if callable(value):
         fn: Callable[[], Iterable[Any]] = value  # what it returns shows in the worker
         return fn
+    kind = type(value)
     example = "functools.partial(range, 10)"
+    if hasattr(kind, "__iter__") and kind.__module__ != "builtins":
+        example = f"functools.partial({kind.__name__}, ...), which makes it in the worker"
     if isinstance(value, GeneratorType) and (name := value.__name__).isidentifier():
         example = f"{name} itself, or functools.partial({name}, ...) if it takes arguments"
     raise TypeError(
