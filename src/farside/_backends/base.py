@@ -38,12 +38,18 @@ class Capabilities(NamedTuple):
     """What workers of a kind can do, and what goes for them.
 
     Example:
-        >>> Capabilities(own_environment=True).remote
+        >>> Capabilities(killable=True).own_environment
         False
     """
 
+    killable: bool = False
+    """Whether one can be ended whatever it does; and what it crashes is itself alone."""
     own_environment: bool = False
     """Whether it can have environment variables of its own."""
+    shares_memory: bool = False
+    """Whether large contents can lie in memory that both sides share."""
+    allows_fork: bool = True
+    """Whether this process may fork while one lives."""
     remote: bool = False
     """Whether it may run on another machine."""
 

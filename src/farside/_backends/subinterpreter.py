@@ -14,7 +14,7 @@ from .._payload.job import JOB
 from .._system.signals import defer_sigint
 from ..errors import BackendUnavailableError, LinkClosedError
 from . import bundle, interpreters, live_workers, preparation
-from .base import Availability, Backend, ExitStatus, Worker
+from .base import Availability, Backend, Capabilities, ExitStatus, Worker
 
 if TYPE_CHECKING:
     from .._link.opening import WorkerEnds
@@ -43,6 +43,7 @@ class SubinterpreterBackend(Backend):
     """Starts subinterpreters."""
 
     name = "subinterpreter"
+    capabilities = Capabilities(shares_memory=True, allows_fork=False)
 
     @staticmethod
     def availability() -> Availability:

@@ -41,7 +41,7 @@ class SubprocessBackend(Backend):
     """Starts processes by ``spawn``, ``forkserver`` or ``fork``."""
 
     name = "subprocess"
-    capabilities = Capabilities(own_environment=True)
+    capabilities = Capabilities(killable=True, own_environment=True, shares_memory=True)
 
     @staticmethod
     def availability() -> Availability:

@@ -46,7 +46,7 @@ class RayBackend(Backend):
     """Starts actors of a Ray cluster."""
 
     name = "ray"
-    capabilities = Capabilities(own_environment=True, remote=True)
+    capabilities = Capabilities(killable=True, own_environment=True, remote=True)
 
     @classmethod
     def availability(cls) -> Availability:
