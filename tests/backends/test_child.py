@@ -17,6 +17,7 @@ from farside._backends.child import Child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
 
@@ -31,14 +32,19 @@ def _refuse(_: int) -> int:
     raise PermissionError
 
 
+def _exit_with(reader: Connection[object, int]) -> None:
+    """Exit with the code that comes."""
+    os._exit(reader.recv())
+
+
 @pytest.fixture
-def start() -> Iterator[Callable[[str], Child]]:
+def start() -> Iterator[Callable[..., Child]]:
     """Start processes that do nothing, by a method."""
     begun: list[tuple[BaseProcess, Child]] = []
 
-    def begin(method: str) -> Child:
+    def begin(method: str, target: Callable[..., Any] = time.sleep, argument: Any = 60) -> Child:
         context: Any = multiprocessing.get_context(method)
-        process = context.Process(target=time.sleep, args=(60,))
+        process = context.Process(target=target, args=(argument,))
         process.start()
         begun.append((process, Child(process)))
         return begun[-1][1]
@@ -60,20 +66,27 @@ def test_a_signal_and_the_end(start: Callable[[str], Child], method: str) -> Non
     assert child.pid not in {each.pid for each in multiprocessing.active_children()}
 
 
-def test_a_fork_server_that_has_to_wait_for_its_turn_tells_the_status_later(
-    start: Callable[[str], Child],
+@pytest.mark.parametrize("code", [-signal.SIGKILL, 7])
+def test_how_it_has_ended_is_known_before_a_fork_server_gets_its_turn(
+    start: Callable[..., Child], code: int
 ) -> None:
-    child = start("forkserver")
-    server: int = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
-    os.kill(server, signal.SIGSTOP)
-    turn = threading.Timer(2.0, os.kill, (server, signal.SIGCONT))
-    turn.start()
-    try:
-        os.kill(child.pid, signal.SIGKILL)
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    with reader, writer:
+        child = start("forkserver", _exit_with, reader)
+        server: int = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+        os.kill(server, signal.SIGSTOP)
+        try:
+            if code < 0:
+                os.kill(child.pid, -code)
+            else:
+                writer.send(code)
+            if hasattr(os, "pidfd_open") and os.pidfd_open is not _refuse:
+                assert child.wait(10)
+                assert child.code == code
+        finally:
+            os.kill(server, signal.SIGCONT)
         assert child.wait(10)
-    finally:
-        turn.join()
-    assert (child.code, child.lost) == (-signal.SIGKILL, None)
+        assert (child.code, child.lost) == (code, None)
 
 
 def test_a_pid_that_may_be_a_stranger_s_is_not_signalled(
@@ -151,6 +164,8 @@ def test_a_fork_server_that_has_ended(
 
     monkeypatch.setattr("multiprocessing.forkserver.read_signed", end_of_file)
     os.kill(child.pid, signal.SIGKILL)
+    while os.path.exists(f"/proc/{child.pid}"):
+        time.sleep(0.01)  # until then, the kernel tells
     assert child.wait(10)
     assert child.code is None
     assert str(child.lost).startswith("the fork server")

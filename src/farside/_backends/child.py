@@ -27,11 +27,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 REAP_SECONDS = 1.0
-"""How long the end of a process may lag behind that of its pipe."""
-
-REPORT_SECONDS = 10.0
-"""How long a fork server may take to report an exit code. It does so as soon as it runs, but on a
-busy machine it has to wait for its turn. If it has ended, nobody waits for it."""
+"""How long the exit code may lag behind the end of the process: a fork server reports it."""
 
 LOOK_SECONDS = 1.0
 """How long to wait for the end before one looks whether another thread has seen it."""
@@ -128,7 +124,7 @@ class Child:
         if self._served:
             poll = select.poll()
             poll.register(self._popen.sentinel, select.POLLIN)
-            poll.poll(REPORT_SECONDS * 1000)
+            poll.poll(REAP_SECONDS * 1000)
         elif self._handle is None:  # the end of its pipe came a moment before its own
             deadline = time.monotonic() + REAP_SECONDS
             while not self._look() and time.monotonic() < deadline:
@@ -186,9 +182,23 @@ class Child:
         poll = select.poll()
         poll.register(self._popen.sentinel, select.POLLIN)
         if not poll.poll(0):
-            return None
+            return self._status_of_zombie()
         code: int = read_signed(self._popen.sentinel)
         return code
+
+    def _status_of_zombie(self) -> int | None:
+        """Ask the kernel: on a busy machine, the fork server may have to wait long for its turn."""
+        if self._handle is None:
+            return None
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()
+            # It is there, so nobody had taken its status, and the pid is not a stranger's.
+            signal.pidfd_send_signal(self._handle.fileno(), 0)
+        except OSError:
+            return None
+        status = int(fields[-1])  # 0 also if this process may not know
+        return os.waitstatus_to_exitcode(status) if fields[0] == b"Z" and status else None
 
 
 def _open_pidfd(pid: int) -> Descriptor | None:
