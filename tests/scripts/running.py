@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import textwrap
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import farside
 from tests.scripts.starting import KIND_VARIABLE
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
     from tests.kinds import Kind
 
 _PATHS = (Path(farside.__file__).parents[1], Path(__file__).parents[2])
+
+HANG_S = 45.0
+"""How long a script may take where its time is not what is tested. The machine may be busy, but the
+deadline of a test must not come first: then nobody would see where the script hangs."""
+
+STACKS_S = 2.0
+"""How long a script that hangs may take to write where its threads are."""
 
 AFTERMATH_S = 2.0
 """How long the helpers of multiprocessing, and workers whose parent was killed, may outlive it."""
@@ -55,6 +63,7 @@ class Script:
         with self._err.open("wb") as err:
             self._process = subprocess.Popen(
                 [sys.executable, *command],
+                bufsize=0,  # so that `select` sees each line
                 cwd=folder,
                 env=env,
                 stdin=pipe,
@@ -63,14 +72,18 @@ class Script:
                 start_new_session=True,
             )
         self.pid = self._process.pid
+        self._heard = ""
         if self._process.stdin is not None:
             with self._process.stdin as script:
                 script.write(stdin.encode())
 
     def line(self) -> str:
-        """Wait for a line that the script prints."""
+        """Wait for a line that the script prints, and flushes; "" if it ends before."""
         assert self._process.stdout is not None
-        return self._process.stdout.readline().decode().rstrip("\n")
+        if not select.select([self._process.stdout], [], [], HANG_S)[0]:
+            self._tell_where_it_hangs()
+        self._heard = self._process.stdout.readline().decode().rstrip("\n")
+        return self._heard
 
     def processes(self) -> set[int]:
         """Find all processes of its session that run."""
@@ -91,8 +104,7 @@ class Script:
         try:
             code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            left = self._kill_all()
-            raise AssertionError(f"{left} hang; they printed {self._said()}") from None
+            self._tell_where_it_hangs()
         deadline = time.monotonic() + AFTERMATH_S
         while left := self.processes():
             assert time.monotonic() < deadline, f"left behind: {left}"
@@ -112,6 +124,16 @@ class Script:
         self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+    def _tell_where_it_hangs(self) -> NoReturn:
+        os.kill(self.pid, signal.SIGABRT)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(STACKS_S)
+        left = self._kill_all() - {self.pid}
+        out, err = self._said()
+        raise AssertionError(
+            f"{self.pid} hangs after {self._heard!r}, and left {left}; it printed {out!r}\n{err}"
+        )
 
     def _kill_all(self) -> set[int]:
         processes = self.processes()
@@ -134,7 +156,7 @@ def write_script(folder: Path, source: str, name: str = "script.py") -> Path:
 
 
 def run_command(
-    folder: Path, *command: str, kind: Kind, stdin: str = "", timeout: float = 20
+    folder: Path, *command: str, kind: Kind, stdin: str = "", timeout: float = HANG_S
 ) -> Done:
     """Run Python with some arguments."""
     with Script(folder, command, kind=kind, stdin=stdin) as script:
@@ -142,8 +164,21 @@ def run_command(
 
 
 def run_script(
-    folder: Path, source: str, *args: str, kind: Kind, stdin: str = "", timeout: float = 20
+    folder: Path, source: str, *args: str, kind: Kind, stdin: str = "", timeout: float = HANG_S
 ) -> Done:
     """Run a text as a script."""
     path = write_script(folder, source)
     return run_command(folder, str(path), *args, kind=kind, stdin=stdin, timeout=timeout)
+
+
+def run_to_its_exit(folder: Path, source: str, *args: str, kind: Kind, exit_s: float) -> Done:
+    """Run a text as a script, and limit the time of what comes after its first line alone.
+
+    How long its workers take to start depends on how busy the machine is.
+    """
+    path = write_script(folder, source)
+    command = ["-X", "faulthandler", str(path), *args]  # to show the stacks if it crashes or hangs
+    with Script(folder, command, kind=kind) as script:
+        line = script.line()
+        done = script.wait(exit_s)
+    return done._replace(out=f"{line}\n{done.out}")

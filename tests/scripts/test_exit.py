@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.scripts.running import run_script
+from tests.scripts.running import run_to_its_exit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from tests.kinds import Kind
     from tests.scripts.running import Done
 
-EXIT_S = 8
-"""How long a whole script may take."""
+EXIT_S = 12
+"""How long a script may take from when it says "end". It is more than the exit's own limits, after
+which the process is ended by force: that has a code and a text of its own."""
 
 HEAD = """\
 import sys
@@ -35,7 +36,7 @@ if __name__ == "__main__":
 
 
 def run(folder: Path, body: str, kind: Kind) -> Done:
-    return run_script(folder, HEAD + indent(body, "    "), kind=kind, timeout=EXIT_S)
+    return run_to_its_exit(folder, HEAD + indent(body, "    "), kind=kind, exit_s=EXIT_S)
 
 
 def check(done: Done, out: str = "end\n", code: int = 0) -> None:
@@ -51,7 +52,7 @@ def test_wherever_the_worker_is(tmp_path: Path, kind: Kind, act: str) -> None:
     for number in range(5 if racy else 1):
         folder = tmp_path / str(number)
         folder.mkdir()
-        check(run(folder, f"held = begin({act!r})\nprint('end')", kind))
+        check(run(folder, f"held = begin({act!r})\nprint('end', flush=True)", kind))
 
 
 @pytest.mark.parametrize("stderr", ["open", "closed"])
@@ -61,7 +62,7 @@ def test_a_subinterpreter_that_holds_its_gil_is_ended_by_force(
     body = "held = begin('gil')\nprint('end', flush=True)\n"
     if stderr == "closed":
         body += "sys.stderr.close()\n"
-    done = run_script(tmp_path, HEAD + indent(body, "    "), kind=subinterpreter_kind)
+    done = run(tmp_path, body, subinterpreter_kind)
     assert (done.code, done.out) == (1, "end\n")
     if stderr == "closed":
         assert done.err == ""
@@ -164,7 +165,7 @@ def last():
 
 @pytest.mark.parametrize("case", CASES)
 def test_whoever_holds_the_iterable(tmp_path: Path, kind: Kind, case: str) -> None:
-    check(run(tmp_path, CASES[case] + "print('end')\n", kind))
+    check(run(tmp_path, CASES[case] + "print('end', flush=True)\n", kind))
 
 
 ITERATES_TO_ITS_END = """\
@@ -199,7 +200,7 @@ def last():
         assert list(kept) == [0, 1, 2]
     except RuntimeError:  # "can't fork at interpreter shutdown", or the like
         pass
-    print("end")
+    print("end", flush=True)
 
 if __name__ == "__main__":
     from functools import partial
@@ -208,7 +209,7 @@ if __name__ == "__main__":
 
 
 def test_a_worker_started_when_all_others_have_ended(tmp_path: Path, kind: Kind) -> None:
-    check(run_script(tmp_path, LATE, kind=kind, timeout=EXIT_S))
+    check(run_to_its_exit(tmp_path, LATE, kind=kind, exit_s=EXIT_S))
 
 
 CLOSED_LATE = """\
@@ -218,7 +219,7 @@ if __name__ == "__main__":
     def last():
         held.iterable.close()
         thread.join()
-        print("end")
+        print("closed")
 
     class Kept:
         pass
@@ -243,6 +244,7 @@ if __name__ == "__main__":
     thread = threading.Thread(target=iterate, daemon=True)
     thread.start()
     begun.wait()
+    print("end", flush=True)
 """
 
 
@@ -253,14 +255,15 @@ def test_closing_and_joining_when_all_have_ended_while_a_daemon_thread_iterates(
 ) -> None:
     if act == "sleep" and not kind.is_process:
         return  # it is left behind, and closing it says so
-    check(run_script(tmp_path, CLOSED_LATE, act, hook, kind=kind, timeout=EXIT_S))
+    done = run_to_its_exit(tmp_path, CLOSED_LATE, act, hook, kind=kind, exit_s=EXIT_S)
+    check(done, "end\nclosed\n")
 
 
 @pytest.mark.parametrize("act", ["produce", "sleep"])
 def test_an_unhandled_exception_keeps_its_traceback_and_exit_code(
     tmp_path: Path, kind: Kind, act: str
 ) -> None:
-    body = f"held = begin({act!r})\nprint('end')\nraise ValueError('mine')"
+    body = f"held = begin({act!r})\nprint('end', flush=True)\nraise ValueError('mine')"
     done = run(tmp_path, body, kind)
     assert (done.code, done.out) == (1, "end\n")
     assert re.fullmatch(
@@ -270,21 +273,29 @@ def test_an_unhandled_exception_keeps_its_traceback_and_exit_code(
     )
 
 
+FAILS_IN_ITS_LOOP = """\
+with start(Endless) as numbers:
+    for number in numbers:
+        print("end", flush=True)
+        1 / number
+"""
+
+
 def test_an_exception_in_the_loop_body(tmp_path: Path, kind: Kind) -> None:
-    body = "with start(Endless) as numbers:\n    for number in numbers:\n        1 / number\n"
-    done = run(tmp_path, body, kind)
-    assert (done.code, done.out) == (1, "")
+    done = run(tmp_path, FAILS_IN_ITS_LOOP, kind)
+    assert (done.code, done.out) == (1, "end\n")
     assert done.err.count("Traceback") == 1
     assert done.err.endswith("ZeroDivisionError: division by zero\n")
 
 
 @pytest.mark.parametrize("act", ["produce", "loop"])
 def test_sys_exit_keeps_its_exit_code(tmp_path: Path, kind: Kind, act: str) -> None:
-    check(run(tmp_path, f"held = begin({act!r})\nprint('end')\nsys.exit(7)", kind), code=7)
+    body = f"held = begin({act!r})\nprint('end', flush=True)\nsys.exit(7)"
+    check(run(tmp_path, body, kind), code=7)
 
 
 @pytest.mark.parametrize("act", ["idle", "credit", "produce"])
 def test_finalizers_run(tmp_path: Path, kind: Kind, act: str) -> None:
-    finalizer = "partial(__import__('os').mkdir, 'told')"
-    check(run(tmp_path, f"held = begin({act!r}, finalizer={finalizer})\nprint('end')", kind))
+    begun = f"begin({act!r}, finalizer=partial(os.mkdir, 'told'))"
+    check(run(tmp_path, f"held = {begun}\nprint('end', flush=True)", kind))
     assert (tmp_path / "told").is_dir()
