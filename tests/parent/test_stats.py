@@ -35,6 +35,29 @@ def test_bottleneck(parent: float, worker: float, bottleneck: str) -> None:
     assert stats.bottleneck == bottleneck
 
 
+@pytest.mark.parametrize(
+    ("parent", "worker", "transfer", "bottleneck"),
+    [
+        (9, 9, 7, "transfer"),  # each waits for what is on its way
+        (9, 0, 3, "worker"),
+        (9, 0, 4.9, "worker"),
+        (5, 0, 4.5, "balanced"),  # the loop is as long at work
+        (3, 8, 2, "parent"),
+        (6, 6, 4.5, "balanced"),
+    ],
+)
+def test_bottleneck_on_the_way(
+    parent: float, worker: float, transfer: float, bottleneck: str
+) -> None:
+    stats = Stats(
+        elapsed_seconds=10,
+        parent_wait_seconds=parent,
+        worker_wait_seconds=worker,
+        transfer_seconds=transfer,
+    )
+    assert stats.bottleneck == bottleneck
+
+
 def test_nothing_has_happened() -> None:
     assert Stats().bottleneck == "balanced"
     assert "0 items (0 B) in 0 passes, 0.0 ms, 0 items/s" in str(Stats())
@@ -80,6 +103,14 @@ def test_text() -> None:
         "arena: 5 GiB used, 6 GiB at most; 7 copies",
         "start: 20.5 ms",
     ]
+
+
+def test_text_of_the_way() -> None:
+    text = str(Stats(elapsed_seconds=4, parent_wait_seconds=3, transfer_seconds=2.5))
+    assert (
+        "bottleneck: transfer (the parent waited 3.00 s, 75% (of it for the way: 2.50 s, 62%), "
+        in text
+    )
 
 
 def test_what_a_pass_counts() -> None:

@@ -111,7 +111,7 @@ def loops() -> None:
         assert_type(numbers.backend, str)
         state: Literal["initialization", "call", "stopping", "iteration", "stand by", "closed"]
         state = numbers.state
-        bottleneck: Literal["worker", "parent", "balanced"] = numbers.stats().bottleneck
+        bottleneck: Literal["worker", "parent", "transfer", "balanced"] = numbers.stats().bottleneck
         print(state, bottleneck)
         assert_type(len(numbers), int)
         assert_type(numbers.call("set_epoch", 3), Any)

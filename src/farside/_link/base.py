@@ -25,7 +25,8 @@ if TYPE_CHECKING:
         """What a link knows of the traffic on it.
 
         Seconds for which the worker has waited for the parent; bytes that were sent and not
-        received; bytes of the arena in use, now and at most; blocks of it that were copied.
+        received; bytes of the arena in use, now and at most; blocks of it that were copied;
+        seconds for which somebody here has waited while items were on their way.
         """
 
         worker_waited: float = 0.0
@@ -33,12 +34,13 @@ if TYPE_CHECKING:
         arena_used: int = 0
         arena_peak: int = 0
         copies: int = 0
+        transfer: float = 0.0
 
 else:
     Gauges = namedtuple(
         "Gauges",
-        ["worker_waited", "unread", "arena_used", "arena_peak", "copies"],
-        defaults=(0.0, 0, 0, 0, 0),
+        ["worker_waited", "unread", "arena_used", "arena_peak", "copies", "transfer"],
+        defaults=(0.0, 0, 0, 0, 0, 0.0),
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from .._backends.registry import load
 from .._worker.mapper import Mapper
 from .batches import Plan
 from .inputs import Inputs
@@ -67,17 +66,7 @@ def map_inputs(
 
 
 def options_of_mapper(options: Options, mapper: Any, task_timeout: float | None) -> Options:
-    """Return the options of a worker that is given its tasks one after the other.
-
-    Raises:
-        ValueError: the time of an input cannot be seen, since the worker may be elsewhere.
-    """
-    where = options.backend
-    if task_timeout is not None and where != "auto" and load(where).capabilities.remote:
-        raise ValueError(
-            f"task_timeout={task_timeout!r} cannot be given to backend={where!r}, whose clock is "
-            "another; give a timeout, which is for what the loop waits for"
-        )
+    """Return the options of a worker that is given its tasks one after the other."""
     return replace(
         options, fn=mapper, task_timeout=task_timeout, sends_inputs=True, max_restarts=NO_END
     )

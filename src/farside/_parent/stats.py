@@ -34,6 +34,10 @@ class Stats:
         parent_wait_seconds: how much of it the loop has waited for items.
         worker_wait_seconds: how much of it the worker has waited until items were taken, since as
             many as may wait were waiting.
+        transfer_seconds: for how much of `parent_wait_seconds` items were on their way from
+            another machine, by the durations that each side measures with a clock of its own: what
+            a call took, less for how long it was there. So the way there counts too. 0 on this
+            machine, but with ``backend="ray"``.
         startup_seconds: how long the worker took to start, initializers included.
         buffered_items: how many items have arrived in this process and were not taken.
         buffered_bytes: how many bytes wait: of items that have arrived and were not looked at, and
@@ -68,6 +72,7 @@ class Stats:
     elapsed_seconds: float = 0.0
     parent_wait_seconds: float = 0.0
     worker_wait_seconds: float = 0.0
+    transfer_seconds: float = 0.0
     startup_seconds: float = 0.0
     buffered_items: int = 0
     buffered_bytes: int = 0
@@ -92,14 +97,22 @@ class Stats:
         return by_wait[0].name if by_wait else ""
 
     @property
-    def bottleneck(self) -> Literal["worker", "parent", "balanced"]:
+    def bottleneck(self) -> Literal["worker", "parent", "transfer", "balanced"]:
         """Which side the other one waits for.
 
         ``"worker"`` if the parent waits longer than the worker, by more than a tenth of the elapsed
-        time; ``"parent"`` the other way round; else ``"balanced"``.
+        time; ``"parent"`` the other way round; else ``"balanced"``. What either waits for items on
+        their way does not count, but if it is longer than that, and longer than the parent is at
+        work, it is ``"transfer"``.
         """
-        difference = self.parent_wait_seconds - self.worker_wait_seconds
-        if abs(difference) <= _TENTH * self.elapsed_seconds:
+        least = _TENTH * self.elapsed_seconds
+        for_worker = self.parent_wait_seconds - self.transfer_seconds
+        for_parent = max(0.0, self.worker_wait_seconds - self.transfer_seconds)
+        at_work = self.elapsed_seconds - self.parent_wait_seconds
+        if self.transfer_seconds - max(for_worker, for_parent, at_work) > least:
+            return "transfer"
+        difference = for_worker - for_parent
+        if abs(difference) <= least:
             return "balanced"
         return "worker" if difference > 0 else "parent"
 
@@ -107,7 +120,10 @@ class Stats:
         """Return the figures as a text of some lines, for people."""
         rate = self.items / self.elapsed_seconds if self.elapsed_seconds else 0.0
         limit = _limit(self.buffer_size)
-        waited = f"the parent waited {self._share('parent')}, the worker {self._share('worker')}"
+        waited = f"the parent waited {self._share(self.parent_wait_seconds)}"
+        if self.transfer_seconds:
+            waited += f" (of it for the way: {self._share(self.transfer_seconds)})"
+        waited += f", the worker {self._share(self.worker_wait_seconds)}"
         wait = f"{_count(self.buffered_items, 'item')} and {_size(self.buffered_bytes)} wait"
         used, peak = _size(self.arena_bytes_used), _size(self.arena_bytes_peak)
         return (
@@ -135,8 +151,7 @@ class Stats:
         restarts = f"; {_count(self.restarts, 'restart')}" if self.restarts else ""
         return f"\n{_count(len(self.workers), 'worker')}; slowest: the {self.slowest}{restarts}"
 
-    def _share(self, side: str) -> str:
-        seconds: float = getattr(self, f"{side}_wait_seconds")
+    def _share(self, seconds: float) -> str:
         share = seconds / self.elapsed_seconds if self.elapsed_seconds else 0.0
         return f"{_time(seconds)}, {share:.0%}"
 
@@ -169,13 +184,16 @@ def collect(client: Client) -> Stats:
     totals = counters.totals(core, delivery)
     each = tuple(_of_worker(client, member) for member in client.members)
     opened = 0 if delivery is None else delivery.waiting
+    waited = counters.waits.seconds()
     together = Stats(
         items=totals.items,
         bytes=totals.nbytes,
         passes=core.epoch,
         elapsed_seconds=totals.seconds,
-        parent_wait_seconds=counters.waits.seconds(),
+        parent_wait_seconds=waited,
         worker_wait_seconds=sum([one.worker_wait_seconds for one in each]) / len(each),
+        # Items of several may be on their way at the same time.
+        transfer_seconds=min(waited, sum([one.transfer_seconds for one in each])),
         startup_seconds=counters.startup_seconds,
         buffered_items=sum([one.buffered_items for one in each]) + opened,
         buffered_bytes=sum([one.buffered_bytes for one in each]),
@@ -198,6 +216,7 @@ def _of_worker(client: Client, member: Member) -> Stats:
     return Stats(
         name=member.name,
         worker_wait_seconds=gauges.worker_waited,
+        transfer_seconds=gauges.transfer,
         buffered_items=inbox.waiting,
         buffered_bytes=sum([len(frame.body) for frame in tuple(inbox.frames)]) + gauges.unread,
         arena_bytes_used=gauges.arena_used,

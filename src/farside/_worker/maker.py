@@ -113,8 +113,8 @@ class Maker:
             if outcome is not TO_GO_ON:
                 return outcome
             if self.tasks.hungry:
+                self.tasks.run_clock(False)  # first: it is done, however long sending takes
                 self.outbox.flush()
-                self.tasks.run_clock(False)
                 while self.tasks.hungry:
                     if not self.take_tasks():
                         return LEFT

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from farside._backends.ray.link import PULLS, CallLink
 from farside._backends.ray.messages import Reply, Words
 from farside._backends.ray.worker_link import ActorLink
+from farside._link.control import acknowledged_word
 from farside._link.frames import Frame
 from farside.errors import LinkClosedError
 from farside.testing import LinkContract, LinkPair
@@ -31,6 +34,7 @@ class ThreadCalls:
         self.worker = ActorLink()
         self.left = self.ended = False
         self.pulls = self.pushes = 0
+        self.way = 0.0  # seconds that a reply takes
         self.threads = ThreadPoolExecutor(PULLS)
 
     def pull(self, words: Words) -> Future[Reply] | None:
@@ -42,6 +46,7 @@ class ThreadCalls:
         buffers: list[Any] = []
         data = pickle.dumps(self.worker.take(), 5, buffer_callback=buffers.append)
         reply: Reply = pickle.loads(data, buffers=[bytes(each) for each in buffers])
+        time.sleep(self.way)
         return reply
 
     def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
@@ -186,7 +191,7 @@ def test_all_is_over_once_what_was_sent_is_fetched_or_the_link_is_closed() -> No
         if closed:
             worker.tell(Words(0, closed=2))
         else:
-            assert worker._reply().frames
+            assert worker._reply(0.0).frames
         until(worker.done.is_set)
 
 
@@ -197,7 +202,7 @@ def test_a_reply_that_comes_late_does_not_undo_what_a_later_one_has_told(
     link.acknowledge(2, 3)
     pushes = calls.pushes
     for number, wish in ((1, (2, 4)), (0, (1, 9))):
-        pulls[number].add_done_callback(link._arrive)
+        pulls[number].add_done_callback(partial(link._arrive, 0.0))
         pulls[number].set_result(Reply(number, [], wish, 0.0, False, (1, "there")))
     assert calls.pushes == pushes
     link.acknowledge(2, 4)
@@ -214,4 +219,71 @@ def test_as_many_calls_are_under_way_after_a_pass_that_was_left(calls: ThreadCal
     worker.send(7, 2)
     assert receive(link, deque())
     assert len(link._pulls) == PULLS
+    link.close()
+
+
+def test_what_runs_is_told_from_time_to_time_and_so_is_that_nothing_does(
+    calls: ThreadCalls,
+) -> None:
+    link, worker = CallLink(calls), calls.worker
+
+    def told(since: int) -> tuple[int, float | None] | None:
+        worker.begun[:] = acknowledged_word(2, 8), since
+        until(lambda: not link.read(deque()) and bool(link._begun[1]) == bool(since))
+        return link.begun(2)
+
+    before = time.monotonic()
+    told_first = told(time.monotonic_ns())
+    assert told_first is not None
+    assert told_first[0] == 8
+    assert told_first[1] is not None
+    assert before <= told_first[1] <= time.monotonic()
+    assert link.begun(3) == (0, None), "of another pass"
+    assert told(0) == (8, None)
+    link.close()
+
+
+def test_nothing_is_told_of_what_runs_once_the_worker_is_gone(calls: ThreadCalls) -> None:
+    link = CallLink(calls)
+    calls.left = True
+    assert link.begun(1) is None
+    link.close()
+
+
+def test_what_ran_when_nobody_fetched_is_not_known_to_run(calls: ThreadCalls) -> None:
+    link, pulls = CallLink(calls), [Future[Reply]() for _ in range(PULLS)]
+    link._pulls[:] = pulls
+    for number, pull in enumerate(pulls):
+        pull.add_done_callback(partial(link._arrive, 0.0))
+        begun = acknowledged_word(1, number + 1), 5.0
+        reply = Reply(number, [(7, 1, 1, [b"item"])], None, 0.0, False, (1, "there"), begun)
+        pull.set_result(reply)
+    told = link.begun(1)
+    assert told is not None
+    assert told[0] == PULLS
+    assert told[1] is not None
+    assert link.read(deque())
+    assert link.begun(1) == (0, None), "the worker could not tell what it has begun since"
+    link.close()
+
+
+def test_a_wait_is_for_the_way_or_for_the_worker(calls: ThreadCalls) -> None:
+    link, worker = CallLink(calls), calls.worker
+    calls.way = 0.1
+
+    def fetch(pause: float) -> float:
+        before = link.gauges().transfer
+        link.tell_waiting(True)
+        time.sleep(pause)
+        worker.send(7, 1, count=1)
+        assert receive(link, deque())
+        link.tell_waiting(False)
+        return link.gauges().transfer - before
+
+    for _ in range(PULLS):  # calls that were made before anything was known of the worker
+        assert fetch(0.0) == 0.0
+    for pause in (0.0, 0.3):
+        begun = time.monotonic()
+        way = fetch(pause)
+        assert 0.09 <= way <= time.monotonic() - begun - pause
     link.close()

@@ -3,47 +3,33 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Protocol
+from time import monotonic
+from typing import TYPE_CHECKING
 
 from ..._link.base import Gauges, Link
+from ..._link.control import total_of
 from ..._link.frames import Frame
 from ..._system.descriptors import Wakeup
 from ..._system.signals import defer_sigint, with_lock
 from ...errors import LinkClosedError
-from .messages import Words
+from .messages import Words, joined
+from .way import Way
 
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Sequence
     from concurrent.futures import Future
-    from typing import Any
 
     from ..._memory.parts import Part
-    from .messages import Reply
+    from .messages import Calls, Reply
 
 PULLS = 4
 """How many calls are under way: one waits in the actor, one is on its way there, one comes back,
 and one is being read."""
 
 _CLOSED = "this side was closed"
-
-
-class Calls(Protocol):
-    """What calls the actor."""
-
-    def pull(self, words: Words) -> Future[Reply] | None:
-        """Call `Actor.pull`; None: the worker has ended, and earlier calls bring all."""
-
-    def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
-        """Call `Actor.push`."""
-
-    def lost(self, *, certain: bool = False) -> bool:
-        """Tell whether no call can be made any more, since this process has left the cluster.
-
-        Args:
-            certain: whether to find out too if it has joined one again, which takes longer.
-        """
 
 
 class CallLink(Link):
@@ -70,6 +56,8 @@ class CallLink(Link):
         self._hearing = threading.RLock()
         self._granted: tuple[int, int] | None = None  # the latest of these that was reached
         self._waited = 0.0
+        self._begun: tuple[int, float | None] = (0, None)
+        self._way = Way()
         self._last = False
         self.who: tuple[int, str] | None = None
         self.failure: BaseException | None = None
@@ -79,25 +67,30 @@ class CallLink(Link):
         future = self._calls.pull(self._tell())
         if future is not None:
             self._pulls.append(future)
-            future.add_done_callback(self._arrive)
+            called = self._way.set_out(started=self.who is not None)
+            future.add_done_callback(partial(self._arrive, called))
 
-    def _arrive(self, future: Future[Reply]) -> None:
+    def _arrive(self, called: float, future: Future[Reply]) -> None:
         """Take note of what cannot wait until somebody reads; this runs in a thread of Ray's."""
         if future.exception() is not None:
             self._wakeup.set()
             return
         reply = future.result()
-        with_lock(self._hearing, lambda: self._hear(reply))
+        with_lock(self._hearing, lambda: self._hear(reply, called))
         self._grant()
         if reply.number == self._next:  # else it is read after others, or was read just now
             self._wakeup.set()
 
-    def _hear(self, reply: Reply) -> None:
-        """Take note of what the worker waits for, unless a later reply has told that."""
+    def _hear(self, reply: Reply, called: float) -> None:
+        """Take note of what the worker waits for and does, unless a later reply has told that."""
+        if True in [items > 0 for _, _, items, _ in reply.frames]:
+            self._way.arrive(called, reply.held)
         if reply.number > self._heard:
             self._heard = reply.number
             # What was granted just now, the worker may not have known yet.
             self._wish = None if reply.wish == self._granted else reply.wish
+            word, age = reply.begun
+            self._begun = word, None if age is None else monotonic() - age
 
     def _push(self, commands: list[tuple[int, int, bytes]]) -> None:
         # Ctrl-C in between would leave a gap, and the actor would wait for what is missing.
@@ -130,7 +123,7 @@ class CallLink(Link):
         reply = self._replies.pop(self._next)
         self._next += 1
         into.extend(
-            Frame(kind, epoch, _joined(parts), items) for kind, epoch, items, parts in reply.frames
+            Frame(kind, epoch, joined(parts), items) for kind, epoch, items, parts in reply.frames
         )
         self._take_note(reply)
         if not (self._has_reply() or self._is_over()):
@@ -187,9 +180,13 @@ class CallLink(Link):
     # Beside the frames ----------------------------------------------------------------------
 
     def tell_waiting(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
+        if not on:
+            self._way.asking.end()
+            return
+        self._way.asking.begin()
         # The actor goes by its calls. But calls that are under way when this process leaves the
         # cluster never come back, so whoever waits looks for that from time to time.
-        if on and self._calls.lost(certain=True):
+        if self._calls.lost(certain=True):
             self._wakeup.set()
 
     def acknowledge(self, epoch: int, total: int) -> None:
@@ -210,6 +207,8 @@ class CallLink(Link):
         missing = PULLS - len(self._pulls) - len(self._replies)
         if missing <= 0 or self._state or self._is_over():
             return False
+        if False not in [each.done() for each in self._pulls]:
+            self._begun = (0, None)  # by no call the worker could have told what it did since
         for _ in range(missing):
             self._pull()
         return True
@@ -222,8 +221,15 @@ class CallLink(Link):
         if self._state < 2 and not self._calls.lost():  # noqa: PLR2004  all of it is closed
             self._push([])
 
+    def begun(self, epoch: int) -> tuple[int, float | None] | None:
+        if self._is_over():
+            return None  # it may have begun others since it told
+        word, since = self._begun
+        total = total_of(word, epoch)
+        return total, since if total else None
+
     def gauges(self) -> Gauges:
-        return Gauges(worker_waited=self._waited)
+        return Gauges(worker_waited=self._waited, transfer=self._way.seconds)
 
     # The end --------------------------------------------------------------------------------
 
@@ -240,10 +246,3 @@ class CallLink(Link):
         self._wakeup.close()
         self._pulls.clear()
         self._replies.clear()
-
-
-def _joined(parts: list[Any]) -> bytes | bytearray:
-    """Put a body together; what Ray holds is only read, and items are to be written to."""
-    if len(parts) == 1 and type(parts[0]) is bytes:
-        return parts[0]
-    return bytearray().join(parts)

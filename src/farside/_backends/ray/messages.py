@@ -1,8 +1,18 @@
-"""What calls of the actor carry."""
+"""What calls of the actor carry, and what makes them."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import pickle
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Future
+
+    from ..._memory.parts import Part
+
+_BESIDE_BYTES = 1 << 16
+"""From here on, Ray moves the contents of a part without copying them once more."""
 
 
 class Words(NamedTuple):
@@ -23,7 +33,9 @@ class Reply(NamedTuple):
     """What a call of `Actor.pull` returns.
 
     Its number; frames as ``(kind, epoch, items, parts)``; for which total of which pass the worker
-    waits; for how long it has waited in all; whether this is the last; process and machine.
+    waits; for how long it has waited in all; whether this is the last; process and machine; which
+    input of a map it has begun, as a word of `control.BEGUN`, and for how many seconds that runs;
+    how many seconds the call was there. All times are durations: machines have clocks of their own.
     """
 
     number: int
@@ -32,3 +44,40 @@ class Reply(NamedTuple):
     waited: float
     last: bool
     who: tuple[int, str]
+    begun: tuple[int, float | None] = (0, None)
+    held: float = 0.0
+
+
+class Calls(Protocol):
+    """What calls the actor."""
+
+    def pull(self, words: Words) -> Future[Reply] | None:
+        """Call `Actor.pull`; None: the worker has ended, and earlier calls bring all."""
+
+    def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
+        """Call `Actor.push`."""
+
+    def lost(self, *, certain: bool = False) -> bool:
+        """Tell whether no call can be made any more, since this process has left the cluster.
+
+        Args:
+            certain: whether to find out too if it has joined one again, which takes longer.
+        """
+
+
+def beside(parts: Sequence[Part], length: int) -> list[Any]:
+    """Return parts as Ray moves them best: what is small in one, what is large by itself."""
+    if length < _BESIDE_BYTES:
+        return [b"".join(parts)]
+    large = [memoryview(part).nbytes >= _BESIDE_BYTES for part in parts]
+    return [
+        pickle.PickleBuffer(part) if alone else bytes(part)
+        for part, alone in zip(parts, large, strict=True)
+    ]
+
+
+def joined(parts: list[Any]) -> bytes | bytearray:
+    """Put a body together; what Ray holds is only read, and items are to be written to."""
+    if len(parts) == 1 and type(parts[0]) is bytes:
+        return parts[0]
+    return bytearray().join(parts)

@@ -7,12 +7,11 @@ and items when there are many of them, or when the call before has returned a mo
 from __future__ import annotations
 
 import os
-import pickle
 import threading
 from collections import deque
 from queue import SimpleQueue
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..._link.base import WorkerLink
 from ..._link.control import COMMAND_CAME, PARENT_WAITS
@@ -21,7 +20,7 @@ from ..._link.stopwatch import Stopwatch
 from ..._memory.parts import size
 from ..._system.signals import with_lock
 from ...errors import LinkClosedError
-from .messages import Reply, Words
+from .messages import Reply, Words, beside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +34,8 @@ kB to 1 MB take twice the time: it is calls, and objects in Ray's store, that co
 _PAUSE_SECONDS = 0.002
 """Items wait so long, at most, for others to return with. A call costs either side some 0.2 ms."""
 
-_BESIDE_BYTES = 1 << 16
-"""From here on, Ray moves the contents of a part without copying them once more."""
+_REPORT_SECONDS = 0.2
+"""While an input of a map runs whose time counts, the parent is told so as often."""
 
 _BACKLOG_BYTES = 1 << 20
 """How much may wait before log records do not go with it any more."""
@@ -66,6 +65,8 @@ class ActorLink(WorkerLink):
 
     def __init__(self) -> None:
         self.arena = None
+        self.begun = [0, 0]
+        self._told_running = False  # the parent was told last that an input runs
         self._attention = memoryview(bytearray(8))
         self.attention: Sequence[int] = self._attention.cast("Q")
         self._up: deque[tuple[Frame, Sequence[Part], int]] = deque()
@@ -113,6 +114,7 @@ class ActorLink(WorkerLink):
 
     def take(self) -> Reply:
         """Wait until a call shall return, and make what it returns."""
+        called = monotonic()
         with self._turn:
             while not self._is_due():
                 pause = self._replied + _PAUSE_SECONDS - monotonic()
@@ -121,21 +123,23 @@ class ActorLink(WorkerLink):
                     continue
                 self._attention[PARENT_WAITS] = 1
                 if not self._is_due():  # a frame may have come just before
-                    self._due.wait()
-            return with_lock(self._lock, self._reply)
+                    self._due.wait(_REPORT_SECONDS)
+                    if self.begun[1] or self._told_running:
+                        break
+            return with_lock(self._lock, lambda: self._reply(called))
 
     def _is_due(self) -> bool:
         if self._urgent or self._over or self._words.closed or self._waiting >= REPLY_BYTES:
             return True
         return bool(self._up) and monotonic() >= self._replied + _PAUSE_SECONDS
 
-    def _reply(self) -> Reply:
+    def _reply(self, called: float) -> Reply:
         frames, nbytes = [], 0
         # First: what becomes urgent from now on is seen below, or by the next call.
         urgent, self._urgent = self._urgent, False
         while self._up and nbytes < REPLY_BYTES:
             frame, parts, length = self._up.popleft()
-            frames.append((frame.kind, frame.epoch, frame.items, _beside(parts, length)))
+            frames.append((frame.kind, frame.epoch, frame.items, beside(parts, length)))
             nbytes += length
         self._waiting -= nbytes
         if urgent and self._up:
@@ -145,7 +149,15 @@ class ActorLink(WorkerLink):
         last = bool(self._words.closed) or (self._over and not self._up)
         self._look_whether_done()
         who = os.getpid(), os.uname().nodename
-        return Reply(number, frames, self._wish, self._waits.seconds(), last, who)
+        held = self._replied - called
+        waited, begun = self._waits.seconds(), self._begun()
+        return Reply(number, frames, self._wish, waited, last, who, begun, held)
+
+    def _begun(self) -> tuple[int, float | None]:
+        """Tell which input was begun, and for how long it runs."""
+        word, since = self.begun
+        self._told_running = bool(since)
+        return word, monotonic() - since / 1e9 if since else None
 
     def end(self) -> None:
         """Say that the worker has ended: nothing comes any more, and nobody listens."""
@@ -236,14 +248,3 @@ class ActorLink(WorkerLink):
         finally:
             self._wish = None
             self._waits.end()
-
-
-def _beside(parts: Sequence[Part], length: int) -> list[Any]:
-    """Return parts as Ray moves them best: what is small in one, what is large by itself."""
-    if length < _BESIDE_BYTES:
-        return [b"".join(parts)]
-    large = [memoryview(part).nbytes >= _BESIDE_BYTES for part in parts]
-    return [
-        pickle.PickleBuffer(part) if alone else bytes(part)
-        for part, alone in zip(parts, large, strict=True)
-    ]
