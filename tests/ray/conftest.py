@@ -24,6 +24,11 @@ CPUS = 8
 @pytest.fixture(scope="module", autouse=True)
 def cluster(_helpers_of_multiprocessing: None) -> Iterator[Any]:
     """A cluster on this machine, to which this process is connected."""
+    yield from made_cluster(200 << 20)
+
+
+def made_cluster(store_bytes: int) -> Iterator[Any]:
+    """Make a cluster; see that nothing of it is left behind."""
     import ray
 
     before = _orphans()
@@ -31,7 +36,7 @@ def cluster(_helpers_of_multiprocessing: None) -> Iterator[Any]:
         address="local",  # and not that of tests that run at the same time
         num_cpus=CPUS,
         include_dashboard=False,
-        object_store_memory=200 << 20,
+        object_store_memory=store_bytes,
         log_to_driver=False,
         logging_level="ERROR",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +79,19 @@ def test_leaving_the_cluster_before_closing(connected: Any) -> None:
     numbers.close()
     idle.close()
     assert not connected.is_initialized(), "nothing has joined a cluster again"
+
+
+def test_leaving_the_cluster_in_the_middle_of_a_wait(connected: Any) -> None:
+    with iterate_in_worker(
+        partial(map, time.sleep, [0.0, 600.0]), backend="ray", backend_options={"num_cpus": 0}
+    ) as numbers:
+        iterator = iter(numbers)
+        assert next(iterator) is None
+        leaving = threading.Timer(0.5, connected.shutdown)
+        leaving.start()
+        with pytest.raises(WorkerDiedError, match="this process has left the cluster"):
+            next(iterator)
+        leaving.join()
 
 
 def test_it_connects_to_an_address_and_to_no_other(cluster: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from functools import partial
 from typing import Any
@@ -12,10 +13,12 @@ import pytest
 from farside import (
     WorkerExecutor,
     WorkerRestartedWarning,
+    WorkerTimeoutError,
     iterate_in_worker,
     iterate_in_workers,
     map_in_workers,
 )
+from tests import mapping_jobs
 from tests.ray.test_cluster_faults import SLICE
 
 pytestmark = pytest.mark.timeout(180)  # Ray starts processes, which takes seconds
@@ -72,8 +75,23 @@ def test_a_function_of_inputs() -> None:
     with WorkerExecutor(2, **RAY) as executor:
         assert list(executor.map(abs, range(-50, 0))) == list(range(50, 0, -1))
         assert executor.submit(pow, 2, 5).result() == 32
-    with pytest.raises(ValueError, match=r"task_timeout=1\.0 cannot be given to"):
-        map_in_workers(abs, [1], 1, task_timeout=1, **RAY)
+
+
+def test_an_input_that_takes_too_long_and_none_that_the_loop_leaves_alone() -> None:
+    options: dict[str, Any] = {**RAY, "task_timeout": 1.0, "on_error": "return"}
+    with (  # noqa: PT031  it warns somewhere in the pass
+        pytest.warns(match="task_timeout"),
+        map_in_workers(mapping_jobs.sleep_at_three, range(40), 1, **options) as results,
+    ):
+        iterator = iter(results)
+        got = [next(iterator) for _ in range(5)]
+        time.sleep(1.5)  # all calls come back meanwhile, and what they tell is old then
+        got += iterator
+    [error] = [each for each in got if not isinstance(each, int)]
+    assert isinstance(error, WorkerTimeoutError)
+    assert error.input_index == 3
+    assert "task_timeout=1.0" in str(error)
+    assert [each for each in got if each is not error] == [n for n in range(40) if n != 3]
 
 
 def test_an_array_crosses_and_can_be_written_to() -> None:
