@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farside import NotPicklableError, WorkerDiedError, WorkerTimeoutError, map_in_workers
+from farside._link.base import Link
+from farside._link.pipes import PipeLink
 from tests import mapping_jobs as jobs
 
 if TYPE_CHECKING:
@@ -255,6 +257,31 @@ def test_a_death_raises_in_its_turn_and_the_next_pass_has_all_workers(
                     seen.append(each)  # noqa: PERF402
             assert seen == list(range(7))
             assert caught.value.input_index == 7
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize("retries", [0, 1])
+def test_only_the_input_that_kills_is_blamed_where_nobody_knows_what_was_begun(
+    subprocess_kind: Kind, monkeypatch: pytest.MonkeyPatch, *, in_order: bool, retries: int
+) -> None:
+    monkeypatch.setattr(PipeLink, "begun", Link.begun)
+    with (
+        pytest.warns(match="started again"),
+        start(
+            subprocess_kind,
+            jobs.die_at_seven,
+            range(40),
+            retries=retries,
+            in_order=in_order,
+            on_error="return",
+        ) as results,
+    ):
+        got = list(results)
+    [error] = [each for each in got if not isinstance(each, int)]
+    assert isinstance(error, WorkerDiedError)
+    assert error.input_index == 7
+    came = [each for each in got if each is not error]
+    assert (came if in_order else sorted(came)) == [n for n in range(40) if n != 7]
 
 
 @pytest.mark.parametrize("in_order", [True, False])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from farside import (
+    WorkerDiedError,
     WorkerExecutor,
     WorkerRestartedWarning,
     WorkerTimeoutError,
@@ -92,6 +93,18 @@ def test_an_input_that_takes_too_long_and_none_that_the_loop_leaves_alone() -> N
     assert error.input_index == 3
     assert "task_timeout=1.0" in str(error)
     assert [each for each in got if each is not error] == [n for n in range(40) if n != 3]
+
+
+def test_only_the_input_that_kills_is_given_up() -> None:
+    with (
+        pytest.warns(WorkerRestartedWarning),
+        map_in_workers(
+            mapping_jobs.die_at_seven, range(40), 1, on_error="return", **RAY
+        ) as results,
+    ):
+        got = list(results)
+    assert isinstance(got.pop(7), WorkerDiedError)
+    assert got == [number for number in range(40) if number != 7]
 
 
 def test_an_array_crosses_and_can_be_written_to() -> None:

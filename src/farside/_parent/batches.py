@@ -43,6 +43,14 @@ class Batch:
         """What the worker is told."""
         return self.first, self.skip, *convert(self.entries, [])
 
+    def singles(self) -> list[Batch]:
+        """Return a batch for each of the inputs."""
+        skips = [self.skip] + [0] * len(self.entries)
+        return [
+            Batch(number, [entry], 0, skip)
+            for number, (entry, skip) in enumerate(zip(self.entries, skips), self.first)  # noqa: B905
+        ]
+
 
 class Settled(NamedTuple):
     """An input whose failure is known here."""

@@ -7,7 +7,8 @@ answer belongs to follows from what the worker was given.
 
 A worker that has died had some inputs that it has not answered. One of them it had begun: that is
 blamed. The others go to its successor, in order, and so does the blamed one if it may be tried
-again; else it is *settled* here, and its failure takes its place.
+again; else it is *settled* here, and its failure takes its place. Where nobody knows which one it
+was, the successor is given one at a time, until it is.
 """
 
 from __future__ import annotations
@@ -81,6 +82,8 @@ class Mapped(Delivery):
         self._left_over: list[deque[LeftOver]] = [deque() for _ in range(plan.workers)]
         self._settled: dict[int, Settled] = {}
         self._tries: dict[int, int] = {}
+        # What those workers are given later that are given one input at a time.
+        self._one_by_one: dict[int, deque[Batch]] = {}
         self._batch = 1
         self._measured = (monotonic(), 0)
         self._most = 1 if plan.ahead is not None else MOST
@@ -116,6 +119,7 @@ class Mapped(Delivery):
     def refill(self, workers: Sequence[ParentCore]) -> None:
         """Take inputs, and give them to the workers that have fewest."""
         plan, supply = self.plan, self._supply
+        self._give_next(workers)
         left = self._left(workers)
         self._measure(sum(self._counts) - sum(left))
         held = [sum([batch.nbytes for batch in given]) for given in self._given]
@@ -143,7 +147,10 @@ class Mapped(Delivery):
                 self._given[index].append(batch)
                 self._counts[index] += len(entries)
                 held[index] += nbytes
-                self._orders.setdefault(index, []).append(batch.order)
+                if index in self._one_by_one:
+                    self._one_by_one[index].extend(batch.singles())
+                else:
+                    self._orders.setdefault(index, []).append(batch.order)
                 self._numbered += len(entries)
                 self.added(index, len(entries))
                 left = self._left(workers)
@@ -153,6 +160,15 @@ class Mapped(Delivery):
                 self._numbered += 1
             elif not entries:
                 break
+
+    def _give_next(self, workers: Sequence[ParentCore]) -> None:
+        for index, later in list(self._one_by_one.items()):
+            if Mapped._left(self, workers)[index] > len(later):
+                continue
+            if later:
+                self._orders.setdefault(index, []).append(later.popleft().order)
+            else:
+                del self._one_by_one[index]
 
     def _left(self, workers: Sequence[ParentCore]) -> list[int]:
         """Return how many inputs each worker has yet to answer."""
@@ -284,7 +300,8 @@ class Mapped(Delivery):
         else:
             came, partial = sum([run + ended for run, ended in runs]), 0
         kept, lost = self._cut(index, came, partial)
-        blamed = self._blame(core, lost)
+        later = len(self._one_by_one.pop(index, ()))
+        blamed = self._blame(core, lost, later)
         if blamed is not None:
             # What the loop has got of an input is of the first that is lost.
             read = 0 if came or blamed != lost[0].first else self._read[index]
@@ -298,6 +315,9 @@ class Mapped(Delivery):
         self._orders[index] = [batch.order for batch in lost]
         if not lost:
             del self._orders[index]
+        elif blamed is None and core.loss[2] is None:
+            singles = deque([single for batch in lost for single in batch.singles()])
+            self._orders[index], self._one_by_one[index] = [singles.popleft().order], singles
 
     def _cut(self, index: int, came: int, partial: int) -> tuple[list[Batch], list[Batch]]:
         """Return what a worker was given and has answered, and what it has not."""
@@ -324,12 +344,20 @@ class Mapped(Delivery):
         """Return how many results of an input the loop had when the pass began here."""
         return self._supply.read.get(number, 0)
 
-    def _blame(self, core: ParentCore, lost: list[Batch]) -> int | None:
-        """Return the input that has cost a worker, if it may not be tried again."""
-        if not lost:
-            return None
+    def _blame(self, core: ParentCore, lost: list[Batch], later: int) -> int | None:
+        """Return the input that has cost a worker, if that is known and it may not be tried again.
+
+        Args:
+            core: what is known of the worker.
+            lost: what it has not answered,
+            later: and how many inputs of that it was not given yet.
+        """
         begun = core.loss[2]
-        begun = lost[0].first if begun is None else begun - 1
+        if begun is None:
+            if sum([len(batch.entries) for batch in lost]) - later != 1:
+                return None
+            begun = lost[0].first + 1
+        begun -= 1
         if not any(batch.first <= begun < batch.first + len(batch.entries) for batch in lost):
             return None
         tries = self._tries[begun] = self._tries.get(begun, 0) + 1

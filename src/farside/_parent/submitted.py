@@ -147,7 +147,8 @@ class Submitted(Mapped):
 
     def start_again(self, core: ParentCore, index: int) -> None:
         super().start_again(core, index)
-        self._begun[index] = sum([len(order[3]) for order in self._orders.get(index, ())])
+        told = sum([len(order[3]) for order in self._orders.get(index, ())])
+        self._begun[index] = told + len(self._one_by_one.get(index, ()))
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
         if super().ready(workers) or self._settled:
