@@ -41,6 +41,12 @@ def test_a_module_that_is_not_there_does_not_hide_others(
 
 
 @pytest.mark.parametrize("_", HERE)
+def test_a_path_is_no_module(_: str) -> None:
+    found = check.look(__file__, 20)
+    assert found["detail"].endswith("write the name of a module, without the folder and .py")
+
+
+@pytest.mark.parametrize("_", HERE)
 def test_a_module_that_fails_everywhere(_: str) -> None:
     found = check.look("tests.cli.broken", 20)
     assert found["result"] == "fails"
@@ -84,7 +90,9 @@ def test_a_process_that_does_not_end_itself_is_killed(monkeypatch: pytest.Monkey
 
 def test_an_iterable_that_is_the_same_each_time(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--replay", "tests.cli.factories:Samples"]) == FINE
-    assert "is the same each time" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "is the same each time" in told.out
+    assert "compare passes of tests.cli.factories:Samples: for each item, 20 s" in told.err
 
 
 def test_an_iterable_that_is_not(capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +107,9 @@ def test_an_iterable_that_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ([], "nothing to check"),
         (["json", "--replay", "tests.cli.factories:Samples"], "and no modules"),
-        (["--replay", "tests.cli.factories:fails"], "fails in a worker"),
+        (["--replay", "tests.cli.factories:fails"], "fails in a worker: ValueError: no data"),
+        (["--replay", "tests.cli.factories:stops", "--limit", "4"], ", in stops, "),
+        (["--replay", "tests.cli.hanging:x", "--limit", "2"], "it hangs: no end within 2 s"),
     ],
 )
 def test_what_cannot_be_checked(

@@ -130,6 +130,8 @@ def test_recommendations() -> None:
     assert "it imports NumPy, and the extension module numpy" in told(fast, refused)
     assert "does without yaml._yaml" in told(fast, fast, yaml=["yaml._yaml"])
     assert "No worker can run it: x." in told({"error": "x"}, fast)
+    empty = {**fast, "items": 0}
+    assert told(empty, empty).startswith("It gives no items")
 
 
 @pytest.mark.parametrize(("name", "code"), [("numbers", FINE), ("locked", FINDING)])

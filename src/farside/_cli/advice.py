@@ -49,7 +49,9 @@ def _numpy(why: str) -> str:
 
 
 def _by_speed(process: dict[str, Any], interpreter: dict[str, Any]) -> str:
-    ratio = _rate(interpreter) / _rate(process) if process["items"] else 1.0
+    if not process["items"]:
+        return "It gives no items, so no backend is faster than another."
+    ratio = _rate(interpreter) / _rate(process)
     sooner = process["startup"] / max(interpreter["startup"], 1e-6)
     if ratio >= _CLOSE:
         how = "faster" if ratio > 1 / _CLOSE else "as fast"

@@ -11,7 +11,7 @@ from .._backends.registry import available_backends
 from ..errors import FarsideError
 from . import output
 from .errors import CommandError
-from .probe import ask
+from .probe import ask, failure
 
 if TYPE_CHECKING:
     import argparse
@@ -46,16 +46,21 @@ def run(given: argparse.Namespace) -> int:
 
 def _check_replay(given: argparse.Namespace) -> int:
     """Tell whether an iterable is the same each time."""
+    if given.modules:
+        raise CommandError("--replay checks an iterable, and no modules; name them in another call")
+    with output.step(f"import {given.replay}", given.limit):
+        imported = ask({"kind": "factory", "factory": given.replay}, given.limit)
+    if "error" in imported:
+        raise CommandError(f"{given.replay} cannot be imported: {imported['error']}")
     from ..testing.replay import HINTS, find_difference
     from .factory import load
 
-    if given.modules:
-        raise CommandError("--replay checks an iterable, and no modules; name them in another call")
-    fn = load(given.replay)
     try:
-        found = find_difference(fn)
+        with output.step(f"compare passes of {given.replay}: for each item", given.limit):
+            found = find_difference(load(given.replay), timeout=given.limit)
     except FarsideError as error:
-        raise CommandError(f"{given.replay} fails in a worker: {error}") from error
+        problem = failure(error)["error"]
+        raise CommandError(f"{given.replay} fails in a worker: {problem}") from error
     if given.json:
         told = None if found is None else {"way": found.way, "item": found.item}
         output.print_json({"same": found is None, "difference": told})
@@ -80,7 +85,10 @@ def look(module: str, limit: float) -> dict[str, Any]:
         ``detail``: why. ``missing``: the extension modules that it did without.
     """
     if not _exists(module):
-        return _found("not found", f"there is no module {module}; install it, or check its name")
+        cure = "install it, or check its name"
+        if os.path.isfile(module):
+            cure = "write the name of a module, without the folder and .py"
+        return _found("not found", f"there is no module {module}; {cure}")
     with output.step(f"import {module} in a subinterpreter", limit):
         told = ask({"kind": "import", "module": module}, limit)
     if told.get("everywhere"):

@@ -44,7 +44,7 @@ def examine(given: argparse.Namespace, usable: list[str]) -> dict[str, Any]:
     with output.step(f"import {name}", given.limit):
         found = ask({"kind": "factory", "factory": name}, given.limit)
     if "error" in found:
-        found = {"pickles": False, "pickle_problem": found["error"], "modules": []}
+        return _cannot_be_imported(name, found["error"], quiet=given.json)
     imports: dict[str, Any] = {}
     for module in found.pop("modules") if "subinterpreter" in usable else ():
         imports[module] = look(module, given.limit)
@@ -65,6 +65,18 @@ def examine(given: argparse.Namespace, usable: list[str]) -> dict[str, Any]:
     if not given.json:
         output.paragraph(found["recommendation"])
     return found
+
+
+def _cannot_be_imported(name: str, error: str, *, quiet: bool) -> dict[str, Any]:
+    problem = f"it cannot be imported: {error}"
+    output.table(
+        f"The factory {name}", [("can be sent to a worker", f"no: {problem}")], quiet=quiet
+    )
+    recommendation = f"No worker can run it: {problem}."
+    if not quiet:
+        output.paragraph(recommendation)
+    told = {"name": name, "pickles": False, "pickle_problem": problem}
+    return {**told, "imports": {}, "runs": {}, "recommendation": recommendation}
 
 
 def _rows(found: dict[str, Any], imports: dict[str, Any]) -> list[tuple[str, str]]:

@@ -38,9 +38,12 @@ def load(name: str) -> Callable[[], Any]:
     try:
         module: Any = import_module(module_name)
     except Exception as error:
+        cure = ""
+        if isinstance(error, ModuleNotFoundError):
+            where = "run from the folder that has it, or " * (error.name == module_name)
+            cure = f"; {where}install {error.name}"
         raise CommandError(
-            f"{module_name} cannot be imported ({type(error).__name__}: {error}); "
-            "run from the folder that has it, or install it"
+            f"{module_name} cannot be imported ({type(error).__name__}: {error}){cure}"
         ) from error
     value = _evaluate(text, vars(module), module_name)
     _check(value, name)

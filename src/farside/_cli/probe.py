@@ -99,12 +99,13 @@ def main(request: dict[str, Any], limit: float) -> None:
     except CommandError as error:
         result = {"refused": str(error)}
     except Exception as error:
-        result = _failure(error)
+        result = failure(error)
     with open(results, "w") as file:
         json.dump(result, file)
 
 
-def _failure(error: Exception) -> dict[str, Any]:
+def failure(error: Exception) -> dict[str, Any]:
+    """Tell of an exception in one line: what it is, and where a worker was that took too long."""
     from farside import FarsideError, WorkerFailedError, WorkerTimeoutError
 
     message = " ".join(str(error).split())
@@ -190,7 +191,7 @@ def _import(module: str, limit: float) -> dict[str, Any]:
         with iterate_in_subinterpreter(fn, fallback=None, timeout=limit / 2) as names:
             inside = set(names)
     except Exception as error:
-        result = _failure(error)
+        result = failure(error)
     else:
         result = {"error": "", "missing": []}
     try:

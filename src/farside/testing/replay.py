@@ -90,11 +90,13 @@ def find_difference(
     *,
     setup: Callable[[], Any] | None = None,
     limit: int = 1000,
+    timeout: float | None = None,
 ) -> Difference | None:
     """Return in which way an iterable differs from time to time, or None; see `check_replay`."""
     if not isinstance(limit, int) or limit < 1:
         raise ValueError(f"limit={limit!r} is no number of items; pass 1 or more")
-    run = partial(_run, fn, shards, setup, limit)
+    start = partial(_start, fn, shards, setup, timeout)
+    run = partial(_run, start, limit)
     first, second = run([0, 1], hash_seed=1)
     (again,) = run([0], hash_seed=1)
     differs = _compare(first, again)
@@ -116,9 +118,7 @@ def find_difference(
 
 
 def _run(
-    fn: Callable[..., Any],
-    shards: Sequence[Any] | int | None,
-    setup: Callable[[], Any] | None,
+    start: Callable[..., RemoteIterable[Any]],
     limit: int,
     epochs: Sequence[int],
     *,
@@ -131,7 +131,7 @@ def _run(
     with (
         warnings.catch_warnings(),
         _hash_seed(hash_seed),
-        _start(fn, shards, setup, seeded=seeded) as iterable,
+        start(seeded=seeded) as iterable,
     ):
         warnings.simplefilter("ignore", ExhaustedIteratorWarning)
         if epochs[0]:
@@ -146,25 +146,20 @@ def _start(
     fn: Callable[..., Any],
     shards: Sequence[Any] | int | None,
     setup: Callable[[], Any] | None,
+    timeout: float | None,
     *,
     seeded: bool,
 ) -> RemoteIterable[Any]:
-    # Spawned: that alone reads PYTHONHASHSEED.
-    initializer = _seed_all if seeded else None
+    options: Any = {
+        "backend": "subprocess",
+        "mp_context": "spawn",  # that alone reads PYTHONHASHSEED
+        "seed": 1,
+        "initializer": _seed_all if seeded else None,
+        "timeout": timeout,
+    }
     if shards is None:
-        return iterate_in_worker(
-            fn, backend="subprocess", mp_context="spawn", seed=1, initializer=initializer
-        )
-    return iterate_in_workers(
-        fn,
-        shards,
-        1,
-        setup=setup,
-        backend="subprocess",
-        mp_context="spawn",
-        seed=1,
-        initializer=initializer,
-    )
+        return iterate_in_worker(fn, **options)
+    return iterate_in_workers(fn, shards, 1, setup=setup, **options)
 
 
 def _seed_all() -> None:
