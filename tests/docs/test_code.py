@@ -29,8 +29,8 @@ _PAGES = [
     ),
 ]
 _LIBRARIES = (
-    "PIL", "datasets", "jax", "numpy", "pandas", "polars", "pyarrow", "spdl", "starlette", "torch",
-    "uvicorn", "webdataset",
+    "PIL", "datasets", "fastapi", "httpx", "jax", "numpy", "pandas", "polars", "pyarrow", "spdl",
+    "starlette", "torch", "uvicorn", "webdataset",
 )  # fmt: skip
 _MINORS = {f"Python 3.{minor}": minor for minor in range(11, 16)}
 
