@@ -59,6 +59,19 @@ def test_a_row_is_from_the_run(name: str, cells: list[str]) -> None:
             assert cell in {"–", "not in 5 s"}
 
 
+def test_the_figures_of_async_loops_are_from_the_run() -> None:
+    page = (_ROOT / "docs" / "guides" / "async.md").read_text("utf-8").replace("\n", " ")
+    for case, name in (
+        ("at-once-dicts", "for small dictionaries"),
+        ("at-once-arrays", "for arrays"),
+        ("at-once-ints", "for integers"),
+    ):
+        found = re.findall(rf"│ {case} +│ farside-subprocess-async .*│ +([\d.]+) ×", _RUN)
+        told = re.search(rf"(\d+) %[^%]*{name}", page)
+        assert told is not None
+        assert int(told[1]) == round(100 * float(found[0]))
+
+
 def test_the_figures_of_subinterpreters_are_from_the_run() -> None:
     page = (_ROOT / "docs" / "explain" / "subinterpreters.md").read_text("utf-8")
     for case in ("first-item-cold", "first-item-warm", "worker-memory"):
