@@ -119,10 +119,10 @@ def start_again_elsewhere(self: Mapped, core: Any, index: int) -> None:
 _START_AGAIN = Mapped.start_again
 
 
-def blame_first(self: Mapped, core: Any, lost: list[Batch]) -> int | None:
+def blame_first(self: Mapped, core: Any, lost: list[Batch], later: int) -> int | None:
     """Blame the first input without an answer."""
-    core.loss = (*core.loss[:2], None)
-    return _BLAME(self, core, lost)
+    core.loss = (*core.loss[:2], lost[0].first + 1)
+    return _BLAME(self, core, lost, later)
 
 
 _BLAME = Mapped._blame

@@ -221,9 +221,9 @@ class CallLink(Link):
         if self._state < 2 and not self._calls.lost():  # noqa: PLR2004  all of it is closed
             self._push([])
 
-    def begun(self, epoch: int) -> tuple[int, float | None] | None:
+    def begun(self, epoch: int) -> tuple[int | None, float | None]:
         if self._is_over():
-            return None  # it may have begun others since it told
+            return None, None  # it may have begun others since it told
         word, since = self._begun
         total = total_of(word, epoch)
         return total, since if total else None
