@@ -221,6 +221,16 @@ def test_a_module_that_refuses_to_load_gets_the_cure_as_a_note() -> None:
     assert getattr(error, "__notes__", []) == [*ADDED, *([cure] if ADDED else [])]
 
 
+def test_a_function_that_lacks_arguments_gets_the_cure_as_a_note() -> None:
+    def read(path: str) -> None:
+        raise AssertionError(path)
+
+    with pytest.raises(TypeError) as caught:
+        read()  # type: ignore[call-arg]
+    notes = getattr(arrive(caught.value, "fn", None), "__notes__", [])
+    assert any("pass functools.partial(fn, ...)" in note for note in notes) is bool(ADDED)
+
+
 class Refused(ImportError):
     def __init_subclass__(cls) -> None:
         raise TypeError("no class of both kinds")

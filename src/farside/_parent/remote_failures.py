@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from .._payload import pickling
@@ -149,4 +150,6 @@ def _cure(failure: Failure) -> str:
             "the worker imports what fn and initializers are made of: define them at the top level "
             "of a module that it can import, in a script above if __name__ == '__main__':"
         )
+    if failure.stage == "fn" and re.search(r"\) missing \d+ required ", failure.message):
+        return "fn is called without arguments; if it needs some, pass functools.partial(fn, ...)"
     return ""
