@@ -241,7 +241,7 @@ class Mapped(Delivery):
 
     def _error_of(self, index: int, number: int, fields: tuple[Any, ...]) -> BaseException:
         error = to_exception(Failure(*fields), self.members[index].name)
-        name_input(error, number)
+        vars(error)["input_index"] = number  # its note names it already
         return error
 
     def failed(self, number: int, error: BaseException | None) -> list[Any]:
