@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import loops, many, resources, starts, streams
+from . import images, loops, many, resources, starts, streams
 from .base import Case, FailedError, Job
 
 __all__ = ["CASES", "Case", "FailedError", "Job"]
@@ -12,6 +12,7 @@ CASES: dict[str, Case] = {
     for each in (
         *streams.CASES,
         *many.CASES,
+        *images.CASES,
         *loops.CASES,
         *starts.CASES,
         *resources.CASES,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from time import perf_counter, process_time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.sources import fresh, payloads, small
 from benchmarks.sources.tally import Tally
@@ -25,9 +25,17 @@ _BLOCK = 0.02
 """About so many seconds pass between two looks at the clock."""
 
 
-def throughput(job: Job) -> float:
-    """Return the items a second, after a quarter of the time has gone by to warm up."""
-    source = job.case.source()
+class Streamed(NamedTuple):
+    """What arrived while the clock ran, and what that took."""
+
+    items: int
+    seconds: float
+    cpu: float
+    """Seconds of processor time of this process, all its threads together."""
+
+
+def stream(job: Job, source: Source) -> Streamed:
+    """Let items come, the clock on after a quarter of the time has gone by to warm up."""
     consumer = source if job.contestant.in_order else Tally()
     seconds = job.seconds * job.contestant.patience
     warm_up = max(seconds / 4, job.case.warm_up)
@@ -35,11 +43,18 @@ def throughput(job: Job) -> float:
     for index in range(_VERIFIED):
         consumer.verify(next(iterator), index)
     taken, block, _ = _run(consumer, iterator, (_VERIFIED, 1), warm_up)
-    begun = taken
+    begun, cpu = taken, process_time()
     taken, _, spent = _run(consumer, iterator, (taken, block), seconds)
+    cpu = process_time() - cpu
     if isinstance(consumer, Tally):
         consumer.finish()
-    return (taken - begun) / spent
+    return Streamed(taken - begun, spent, cpu)
+
+
+def throughput(job: Job) -> float:
+    """Return the items a second."""
+    streamed = stream(job, job.case.source())
+    return streamed.items / streamed.seconds
 
 
 def _run(

@@ -20,7 +20,7 @@ from benchmarks.sources.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SEVERAL = [name for name in CASES if name.startswith(("workers-", "map-"))]
+SEVERAL = [name for name in CASES if name.startswith(("workers-", "map-", "images-"))]
 OTHERS = [name for name in CASES if name not in SEVERAL]
 
 
@@ -87,8 +87,11 @@ def test_farside_is_asked_for_its_function_for_several(
     [
         *((case, "farside-subprocess") for case in ("map-ints", "map-dicts", "map-arrays-100kB")),
         *((case, "farside-subprocess") for case in ("workers-ints-4", "workers-1ms-2")),
+        *((case, "farside-subprocess") for case in ("images-2", "images-cpu-2")),
         *((case, "farside-subinterpreter") for case in ("map-dicts", "workers-ints-4")),
         *((case, "in-process") for case in ("map-ints", "map-dicts", "map-arrays-100kB")),
+        ("images-2", "pool-imap-1"),
+        ("images-2", "torch-dataloader"),
         *((case, "pool-imap-100") for case in ("map-dicts", "map-arrays-100kB")),
         *((case, "pool-imap-unordered-100") for case in ("map-ints", "map-busy")),
         *((case, "process-executor-100") for case in ("map-ints", "map-dicts")),

@@ -13,7 +13,7 @@ import pytest
 import farside
 from benchmarks import calls
 from benchmarks.cases import CASES
-from benchmarks.sources import fresh, payloads, small
+from benchmarks.sources import fresh, images, payloads, small
 from benchmarks.sources.base import Source, WrongItemError, function_of
 
 SMALL = [
@@ -23,7 +23,9 @@ SMALL = [
     small.Dicts(40),
     small.ReturnedDicts(40),
 ]
+JPEGS = images.JpegBatches(3)
 LARGE = [
+    JPEGS,
     payloads.Bytes(4000, 40),
     payloads.Arrays(4000, 40),
     payloads.ReturnedArrays(4000, 40),
@@ -41,6 +43,11 @@ def same(one: Any, other: Any) -> bool:
 @pytest.fixture(autouse=True)
 def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "_prepared", {})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _files(tmp_path_factory: pytest.TempPathFactory) -> None:
+    JPEGS.make_files(str(tmp_path_factory.mktemp("jpegs")))
 
 
 @pytest.mark.parametrize("source", ALL, ids=lambda source: type(source).__name__)
