@@ -1,6 +1,7 @@
 """Real tensors. It needs PyTorch, so pytest runs this file where it is named: in tox's torch."""
 
 import pickle
+import sys
 import weakref
 from collections.abc import Iterator
 from functools import partial
@@ -93,14 +94,17 @@ def test_dense_tensors_keep_their_layout(tensor: Any) -> None:
     assert buffers == [tensor.numel() * tensor.element_size()]
 
 
-@pytest.mark.parametrize(
-    "tensor", [torch.arange(LARGE)[::2], torch.arange(LARGE).reshape(200, 200)[:, 3:150]]
-)
-def test_others_are_made_contiguous(tensor: Any) -> None:
-    received, buffers = sent(tensor)
-    assert same(received, tensor)
-    assert received.is_contiguous()
-    assert buffers == [tensor.numel() * tensor.element_size()]
+@pytest.mark.parametrize("way", ["by NumPy", "by torch"])
+@pytest.mark.parametrize("dtype", ["int64", "bfloat16", "bool", "complex128"])
+def test_others_are_made_contiguous(dtype: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if way == "by torch":
+        monkeypatch.delitem(sys.modules, "numpy", raising=False)
+    whole = torch.arange(LARGE).remainder(3).to(getattr(torch, dtype))
+    for tensor in (whole[::2], whole.reshape(200, 200)[:, 3:150]):
+        received, buffers = sent(tensor)
+        assert same(received, tensor)
+        assert received.is_contiguous()
+        assert buffers == [tensor.numel() * tensor.element_size()]
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (0, 3), (3, 0, 2), (1,), (1, 1)])

@@ -57,15 +57,15 @@ def _reduce_plain(array: Any) -> Reduced:
     dtype = array.dtype
     kind = dtype.kind
     if kind in _PLAIN:
-        return as_ever(_in_order(array))
+        return as_ever(in_order(array))
     if kind in "mM" and dtype.metadata is None:
-        return rebuild_view, (_in_order(array).view("i8"), dtype)
+        return rebuild_view, (in_order(array).view("i8"), dtype)
     if kind == "V" and dtype.isbuiltin == _OF_OTHERS and dtype.itemsize in {1, 2, 4, 8}:
-        return rebuild_view, (_in_order(array).view(f"u{dtype.itemsize}"), dtype)
+        return rebuild_view, (in_order(array).view(f"u{dtype.itemsize}"), dtype)
     return as_ever(array)
 
 
-def _in_order(array: Any) -> Any:
+def in_order(array: Any) -> Any:
     """Return an array that is contiguous: a copy if need be."""
     flags = array.flags
     if flags.c_contiguous or flags.f_contiguous:

@@ -5,8 +5,7 @@ tensor is a small part of it. Here the contents of a plain CPU tensor become a b
 tensor is made of that buffer again. Whatever is special about a tensor (another device, a gradient,
 a subclass …) is left to torch.
 
-The buffer is a ctypes array at the tensor's address. NumPy would do for most tensors, but is not
-there with every torch, and knows no bfloat16.
+The buffer is a ctypes array at the tensor's address, for NumPy is not there with every torch.
 """
 
 from __future__ import annotations
@@ -50,10 +49,32 @@ def reduce_tensor(tensor: Tensor) -> Reduced:
         dense = tensor.permute(sorted(range(len(shape)), key=steps.__getitem__, reverse=True))
         if dense.is_contiguous():
             tensor, strides = dense, steps
+        elif (copy := _copy_in_order(tensor)) is not None:
+            return rebuild, (pickle.PickleBuffer(copy), tensor.dtype, shape, None)
         else:
             tensor = tensor.contiguous()
     nbytes = tensor.numel() * tensor.element_size()
     return rebuild, (buffer_at(tensor.data_ptr(), nbytes, tensor), tensor.dtype, shape, strides)
+
+
+def _copy_in_order(tensor: Tensor) -> Any:
+    """Copy by NumPy what does not lie together; return an array, or None where NumPy is not there.
+
+    Torch would copy it with a thread for each core, even if it is small. They wait for each other
+    in a loop, which costs many times what it saves where the cores have other work. And what NumPy
+    copies need not be copied once more on its way.
+    """
+    torch = sys.modules["torch"]
+    if "numpy" not in sys.modules:
+        return None
+    from .ndarrays import in_order
+
+    known = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    numbers = known.get(tensor.element_size(), tensor.dtype)  # NumPy has no bfloat16, for one
+    try:
+        return in_order(tensor.view(numbers).numpy())
+    except RuntimeError:  # this torch cannot use this NumPy
+        return None
 
 
 def _reduce_special(tensor: Tensor) -> Reduced:
