@@ -1,0 +1,115 @@
+"""PyTorch's loaders and torchdata's: around farside, inside its workers, and in its place."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("torchdata", reason="torchdata is not installed")
+
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+from farside import WorkerRestartedWarning, iterate_in_workers
+
+from . import torch_jobs as jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = [
+    pytest.mark.timeout(240),  # workers import torch, which takes seconds
+    pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning"),
+]
+
+
+def start(fn: Callable[[Any], Any], shards: Any, workers: int, **options: Any) -> Any:
+    return iterate_in_workers(
+        fn, shards, workers, backend="subprocess", seed=1, init_timeout=200, **options
+    )
+
+
+def told(items: Any) -> list[Any]:
+    return [each.tolist() if isinstance(each, torch.Tensor) else each for each in items]
+
+
+def test_torchdata_and_farside_give_the_same_sequence() -> None:
+    loader = StatefulDataLoader(jobs.Numbers(), batch_size=None, num_workers=jobs.SHARDS)
+    with start(jobs.read, jobs.SHARDS, 2) as items:
+        assert told(items) == told(loader) == list(range(jobs.ITEMS))
+
+
+@pytest.mark.parametrize("fn", [jobs.read, jobs.load])
+def test_it_goes_on_by_the_state_of_the_data_set_or_of_the_loader(
+    fn: Callable[[int], Any], tmp_path: Path
+) -> None:
+    with start(fn, jobs.SHARDS, 2, buffer_size=1) as items:
+        whole = told(items)
+        got = told(islice(items, 15))
+        torch.save(items.state_dict(), tmp_path / "state")
+    state = torch.load(tmp_path / "state")
+    assert state == json.loads(json.dumps(state))
+    assert state["snapshots"]
+    with start(fn, jobs.SHARDS, 1) as items:
+        items.load_state_dict(state)
+        assert got + told(items) == whole
+        assert items.stats().skipped_items < len(got)
+
+
+def test_a_state_with_tensors_serves_a_worker_that_is_started_again(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    fn = partial(jobs.load_shuffled, str(log))
+    with pytest.warns(WorkerRestartedWarning), start(fn, 1, 1, max_restarts=1) as items:
+        got = [number for batch in told(items) for number in batch]
+    assert sorted(got) == [number**2 for number in range(jobs.ITEMS)]
+    assert jobs.ITEMS < len(log.read_text().splitlines()) < 2 * jobs.ITEMS  # not all over again
+
+
+class Over(IterableDataset):  # type: ignore[misc]  # of type Any where torch is missing
+    """Farside as a data set."""
+
+    def __init__(self, items: Any) -> None:
+        self.items = items
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.items)
+
+    def state_dict(self) -> Any:
+        return self.items.state_dict()
+
+    def load_state_dict(self, state: Any) -> None:
+        self.items.load_state_dict(state)
+
+
+def test_a_loader_over_farside() -> None:
+    with start(range, [5, 5], 2) as items:
+        loader = DataLoader(Over(items), batch_size=4)
+        whole = [[0, 0, 1, 1], [2, 2, 3, 3], [4, 4]]
+        assert told(loader) == whole
+        for batch in loader:
+            assert batch.tolist() == whole[0]
+            break
+        del batch
+        assert told(loader) == whole
+
+
+def test_a_stateful_loader_over_farside_goes_on_with_other_workers() -> None:
+    with start(range, [5, 5], 2) as items:
+        loader = StatefulDataLoader(Over(items), batch_size=4)
+        iterator = iter(loader)
+        got = told([next(iterator)])
+        state = loader.state_dict()
+        del iterator, loader
+    with start(range, [5, 5], 1) as items:
+        loader = StatefulDataLoader(Over(items), batch_size=4)
+        loader.load_state_dict(state)
+        whole = [[0, 0, 1, 1], [2, 2, 3, 3], [4, 4]]
+        assert got + told(loader) == whole
+        assert told(loader) == whole
+        assert items.epoch == 2

@@ -1,0 +1,76 @@
+"""Data sets and loaders of PyTorch and torchdata, as shards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import Dataset, IterableDataset, get_worker_info
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHARDS, ITEMS = 2, 40
+
+
+class Numbers(IterableDataset):  # type: ignore[misc]  # of type Any where torch is missing
+    """It asks for its part, and tells where it is."""
+
+    def __init__(self) -> None:
+        self.at = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        info = get_worker_info()
+        numbers = range(info.id, ITEMS, info.num_workers)
+        while self.at < len(numbers):
+            self.at += 1
+            time.sleep(0.01)
+            yield torch.tensor(numbers[self.at - 1])
+        self.at = 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"at": self.at}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.at = state["at"]
+
+
+class Squares(Dataset):  # type: ignore[misc]  # of type Any where torch is missing
+    """It has an index, notes what is asked for, and kills its process once."""
+
+    def __init__(self, log: str, shard: int) -> None:
+        self.log, self.shard = log, shard
+
+    def __len__(self) -> int:
+        return ITEMS
+
+    def __getitem__(self, index: int) -> int:
+        time.sleep(0.01)
+        with open(self.log, "a+") as file:
+            file.write(f"{self.shard} {index}\n")
+            file.seek(0)
+            count = len(file.readlines())
+        if count == ITEMS:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return index * index
+
+
+def read(shard: int) -> Any:
+    """Return what was written for torchdata's loader."""
+    return Numbers()
+
+
+def load(shard: int) -> Any:
+    """Return a loader that makes batches of it."""
+    return StatefulDataLoader(Numbers(), batch_size=2)
+
+
+def load_shuffled(log: str, shard: int) -> Any:
+    """Return a loader with a sampler, whose state has that of a generator: a tensor."""
+    generator = torch.Generator()
+    generator.manual_seed(shard)
+    return StatefulDataLoader(Squares(log, shard), shuffle=True, generator=generator, batch_size=2)
