@@ -237,13 +237,15 @@ def test_what_runs_is_told_from_time_to_time_and_so_is_that_nothing_does(
     assert told_first[0] == 8
     assert told_first[1] is not None
     assert before <= told_first[1] <= time.monotonic()
-    assert link.begun(3) == (0, None), "of another pass"
-    assert told(0) == (8, None)
+    assert link.begun(3) == (None, None), "of another pass"
+    assert told(0) == (None, None)
     link.close()
 
 
 def test_nothing_is_told_of_what_runs_once_the_worker_is_gone(calls: ThreadCalls) -> None:
     link = CallLink(calls)
+    link._begun = acknowledged_word(1, 3), 5.0
+    assert link.begun(1) == (3, 5.0)
     calls.left = True
     assert link.begun(1) == (None, None)
     link.close()
@@ -258,11 +260,10 @@ def test_what_ran_when_nobody_fetched_is_not_known_to_run(calls: ThreadCalls) ->
         reply = Reply(number, [(7, 1, 1, [b"item"])], None, 0.0, False, (1, "there"), begun)
         pull.set_result(reply)
     told = link.begun(1)
-    assert told is not None
     assert told[0] == PULLS
     assert told[1] is not None
     assert link.read(deque())
-    assert link.begun(1) == (0, None), "the worker could not tell what it has begun since"
+    assert link.begun(1) == (None, None), "the worker could not tell what it has begun since"
     link.close()
 
 

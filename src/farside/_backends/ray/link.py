@@ -222,11 +222,10 @@ class CallLink(Link):
             self._push([])
 
     def begun(self, epoch: int) -> tuple[int | None, float | None]:
-        if self._is_over():
-            return None, None  # it may have begun others since it told
         word, since = self._begun
         total = total_of(word, epoch)
-        return total, since if total else None
+        # A worker that has died may have begun others since it told.
+        return (total, since) if total and not self._is_over() else (None, None)
 
     def gauges(self) -> Gauges:
         return Gauges(worker_waited=self._waited, transfer=self._way.seconds)

@@ -34,8 +34,8 @@ class Reply(NamedTuple):
 
     Its number; frames as ``(kind, epoch, items, parts)``; for which total of which pass the worker
     waits; for how long it has waited in all; whether this is the last; process and machine; which
-    input of a map it has begun, as a word of `control.BEGUN`, and for how many seconds that runs;
-    how many seconds the call was there. All times are durations: machines have clocks of their own.
+    input of a map runs, as a word of `control.BEGUN`, and for how many seconds; how many seconds
+    the call was there. All times are durations: machines have clocks of their own.
     """
 
     number: int

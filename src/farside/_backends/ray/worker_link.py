@@ -154,10 +154,10 @@ class ActorLink(WorkerLink):
         return Reply(number, frames, self._wish, waited, last, who, begun, held)
 
     def _begun(self) -> tuple[int, float | None]:
-        """Tell which input was begun, and for how long it runs."""
+        """Tell which input runs, and for how long: only if its time counts, and so is told of."""
         word, since = self.begun
         self._told_running = bool(since)
-        return word, monotonic() - since / 1e9 if since else None
+        return (word, monotonic() - since / 1e9) if since else (0, None)
 
     def end(self) -> None:
         """Say that the worker has ended: nothing comes any more, and nobody listens."""
