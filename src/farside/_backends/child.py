@@ -156,7 +156,9 @@ class Child:
         if self.code is None and self.lost is None:
             if not last or self._handle is None:
                 return False
-            self.lost = "the fork server does not tell its exit status"
+            self.code = self._status_of_zombie()
+            if self.code is None:
+                self.lost = "the fork server does not tell its exit status"
         # So multiprocessing never looks at its pid again.
         self._popen.returncode = _UNKNOWN if self.code is None else self.code
         del self._popen.poll
@@ -182,14 +184,13 @@ class Child:
         poll = select.poll()
         poll.register(self._popen.sentinel, select.POLLIN)
         if not poll.poll(0):
-            return self._status_of_zombie()
+            return None
         code: int = read_signed(self._popen.sentinel)
         return code
 
     def _status_of_zombie(self) -> int | None:
         """Ask the kernel: on a busy machine, the fork server may have to wait long for its turn."""
-        if self._handle is None:
-            return None
+        assert self._handle is not None
         try:
             with open(f"/proc/{self.pid}/stat", "rb") as file:
                 fields = file.read().rpartition(b")")[2].split()
