@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 class BundleFinder:
     """Finds modules of a bundle, each once. They look as if they had been imported from their file.
 
-    Args:
-        modules: what is there.
-        fd: an open file with the code of each, as `marshal` has it.
+    The code of each, as `marshal` has it, is read from an open file.
     """
 
     def __init__(self, modules: Iterable[Module], fd: int) -> None:

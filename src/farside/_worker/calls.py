@@ -9,16 +9,7 @@ if TYPE_CHECKING:
 
 
 def find_method(made: object, name: str, origin: str) -> Callable[..., Any]:
-    """Return a method.
-
-    Args:
-        made: what has it.
-        name: what it is called.
-        origin: which function of the user's has returned that: ``"fn"`` or ``"setup"``.
-
-    Raises:
-        BaseException: whatever looking for it raises; or there is none.
-    """
+    """Return a method of what a function of the user's has returned: ``"fn"`` or ``"setup"``."""
     if made is None and origin == "setup":
         raise AttributeError(
             f"there is nothing to call {name!r} of: no setup was given; pass setup, a function "

@@ -67,13 +67,7 @@ def execute_iterable(
 
 
 def refuse(link: WorkerLink, error: BaseException, stage: str = "start") -> None:
-    """Tell the parent that the worker cannot even begin.
-
-    Args:
-        link: where that goes.
-        error: why.
-        stage: how far it got.
-    """
+    """Tell the parent that the worker cannot even begin."""
     status = WorkerMachine().fire(WorkerEvent.INITIALIZATION_RAISED)
     assert status is not None
     try:
@@ -135,9 +129,7 @@ class Execution:
 
     def end(self) -> None:
         """Let the iterable go, and send the last that user code had to say."""
-        self._maker.leave()
-        self._maker.drop()
-        self._maker.tasks = Tasks()
+        self._maker.end()
         self._maker.outbox.flusher.stop()
         try:
             self._forwarder.tell_dropped()
@@ -182,7 +174,7 @@ class Execution:
     def iterate(self) -> None:
         """Iteration: a waiting command comes first, then the next item."""
         self._take(self._begin() or self._maker.run())
-        self._maker.drop()
+        self._maker.iterator = None
 
     def _begin(self) -> Trouble | None:
         """Begin a pass, as START has told."""

@@ -28,18 +28,11 @@ current: Forwarder | None = None
 
 
 class Forwarder:
-    """Sends bodies of records, from any thread.
+    """Sends bodies of records, from any thread, unless it is muted.
 
     The thread that runs the iterable waits for the parent to make room, as it does with items.
     Other threads do not, since nobody may read for hours: a record of theirs waits in memory. When
     much waits there too, it is dropped, and the next that finds room tells how many were.
-
-    Args:
-        link: where they go.
-        call_flusher: has what waits sent in a while.
-
-    Attributes:
-        muted: whether records are dropped.
     """
 
     def __init__(self, link: WorkerLink, call_flusher: Callable[[], object]) -> None:
@@ -52,11 +45,7 @@ class Forwarder:
         self.muted = False
 
     def forward(self, flatten: Callable[[], bytes]) -> bool:
-        """Send a record; tell whether the parent hears of it.
-
-        Args:
-            flatten: makes its body.
-        """
+        """Send a record, of which `flatten` makes the body; tell whether the parent hears of it."""
         if os.getpid() != self._process:
             return False  # a forked child of the worker: the stream is not its own
         if self.muted:

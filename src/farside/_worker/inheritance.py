@@ -22,12 +22,7 @@ _tracker: int | None = None
 
 
 def inherit(authkey: bytes, tracker: int | None) -> None:
-    """Let multiprocessing find what it needs when it is imported.
-
-    Args:
-        authkey: the key of the parent.
-        tracker: the parent's descriptor of its resource tracker, or None.
-    """
+    """Let multiprocessing have the parent's key and tracker (a descriptor) when it is imported."""
     global _tracker  # noqa: PLW0603  there is one multiprocessing in an interpreter
 
     def give_key() -> None:

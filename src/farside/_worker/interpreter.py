@@ -14,14 +14,7 @@ from .serve import serve
 
 
 def main(commands: int, wakes: int, frames: int, memory: int) -> None:
-    """Run a worker in this interpreter.
-
-    Args:
-        commands: file descriptor to read commands from.
-        wakes: file descriptor that is written to when the worker waits for the parent.
-        frames: file descriptor to write statuses and items to.
-        memory: file descriptor of the shared memory.
-    """
+    """Run a worker in this interpreter; see `PipeWorkerLink` for the file descriptors."""
     # Registered first, so called last. Python (3.13 to 3.15) frees no memory of an interpreter that
     # ends with a compiled pattern among its warning filters: some MiB for each.
     atexit.register(warnings.resetwarnings)

@@ -9,11 +9,7 @@ if TYPE_CHECKING:
 
 
 def check_iterable(made: Any) -> Iterable[Any]:  # it is whatever fn returned
-    """Check what ``fn`` returned, without calling its ``__iter__``: that belongs to a pass.
-
-    Raises:
-        TypeError: it cannot be iterated on.
-    """
+    """Check what ``fn`` returned, without calling its ``__iter__``: that belongs to a pass."""
     if is_iterable(made):
         iterable: Iterable[Any] = made
         return iterable
@@ -56,10 +52,8 @@ def resumable(iterator: Iterator[Any]) -> Iterator[Any]:
 def close_generators(iterators: Iterable[Iterator[Any]]) -> None:
     """Close those that are generators, each even if an earlier one fails.
 
-    Nobody waits for what is raised: Python prints it, as for a generator that is dropped.
-
-    Raises:
-        BaseException: SystemExit or KeyboardInterrupt. They may come from outside.
+    Nobody waits for what is raised: Python prints it, as for a generator that is dropped. But
+    SystemExit and KeyboardInterrupt may come from outside.
     """
     for iterator in iterators:
         if isinstance(iterator, _GENERATOR):

@@ -24,9 +24,6 @@ def tie(fd: int) -> None:
     Nothing is ever written to the pipe. SIGALRM ends the process, unless user code handles that;
     until then there is time for an orderly end. Where the system has no such signals, nothing
     happens.
-
-    Args:
-        fd: the end to read from.
     """
     if not hasattr(fcntl, "F_SETSIG"):  # pragma: no cover  not Linux
         return

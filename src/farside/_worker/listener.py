@@ -161,14 +161,7 @@ class CommandListener:
 
 
 def answer_aside(link: WorkerLink, kind: int, epoch: int) -> bool:
-    """Answer a command that leaves the worker where it is: report the stack.
-
-    Returns:
-        Whether the command was one of these.
-
-    Raises:
-        LinkClosedError: the parent does not receive any more.
-    """
+    """Answer a command that leaves the worker where it is; tell whether it is one of these."""
     if kind not in ASIDES:
         return False
     try:

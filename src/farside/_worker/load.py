@@ -23,11 +23,7 @@ _replaced: list[ModuleType] = []
 
 
 def load_call(job: Job) -> Call:
-    """Take over the parent's state, and load the user's callables.
-
-    Raises:
-        BaseException: whatever loading them raises.
-    """
+    """Take over the parent's state, and load the user's callables."""
     given = job.preparation
     if given is None:
         os.environ.update(job.environment or {})

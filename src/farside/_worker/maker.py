@@ -31,30 +31,19 @@ if TYPE_CHECKING:
 
 _ATOMS = ATOMS | {Mark}
 
-LEFT = "left"
-"""A command waits that ends the pass."""
-
-OVER = "over"
-"""The pass has come to its end."""
-
-TO_GO_ON = "to go on"
-"""There are no tasks left, but more may come; or one has failed alone."""
+LEFT = "left"  # a command waits that ends the pass
+OVER = "over"  # the pass has come to its end
+TO_GO_ON = "to go on"  # there are no tasks left, but more may come; or one has failed alone
 
 
 class Maker:
     """Makes items, in one pass after the other.
 
-    Args:
-        link: where they go, and where credit comes from.
-        commands: what the listener hears.
-        machine: the worker's half of the protocol.
-        job: its limits.
-        describe: turns what a task alone has met into data.
-
     Attributes:
         tasks: what it runs.
         made: how many items of the pass were made, or count as made.
         outbox: what was made and is not sent yet.
+        iterator: what yields the items of the pass.
     """
 
     def __init__(
@@ -76,7 +65,7 @@ class Maker:
         self._skips = Skips(self.outbox.tell_progress, self.outbox.say, self.is_left)
         self._snapshots = Snapshots(self.outbox.tell_progress, self.outbox.say)
         self._before = 0  # how many items counted as made when the pass began
-        self._iterator: Iterator[Any] | None = None
+        self.iterator: Iterator[Any] | None = None
 
     def take(self, tasks: Tasks) -> None:
         """Take what is run in each pass."""
@@ -88,20 +77,13 @@ class Maker:
     def begin(
         self, plan: Any, epoch: int, seed: int, booked: tuple[int, int] = (0, 0)
     ) -> Trouble | None:
-        """Begin a pass; tell what user code has raised, if it has.
-
-        Args:
-            plan: what START has told for the tasks.
-            epoch: the epoch of the pass.
-            seed: the seed of the iterable.
-            booked: how many items count as made, and how many bytes they have.
-        """
+        """Begin a pass, with so many items and bytes that count as made; tell what has failed."""
         self.made = self._before = booked[0]
         self.outbox.begin(Status.ITERATOR_SUCCESS, self._machine.epoch, *booked)
         self._skips.begin()
         self._snapshots.begin()
         try:
-            self._iterator = self.tasks.begin(plan, epoch, seed)
+            self.iterator = self.tasks.begin(plan, epoch, seed)
         except BaseException as error:
             return Trouble(error, self.tasks.stage, self._index(0))
         return None
@@ -122,7 +104,7 @@ class Maker:
 
     def go_on(self) -> None:
         """Go on with the tasks that have come, or are left."""
-        self._iterator = self.tasks.go_on()
+        self.iterator = self.tasks.go_on()
 
     def leave(self) -> None:
         """Let go of what the pass has open: user code is told before the parent."""
@@ -136,9 +118,11 @@ class Maker:
             self.outbox.drop()  # nobody waits for this pass any more
         return self.tasks.finish(self.made)
 
-    def drop(self) -> None:
-        """Drop the iterator of a pass that is over."""
-        self._iterator = None
+    def end(self) -> None:
+        """Let go of everything of the user's."""
+        self.leave()
+        self.iterator = None
+        self.tasks = Tasks()
 
     def take_tasks(self) -> bool:
         """Take the next command, if it brings tasks; wait for it. Tell whether it does."""
@@ -166,7 +150,7 @@ class Maker:
 
         This loop is what a small item costs the worker: what it needs is in local variables.
         """
-        iterator, made = self._iterator, self.made
+        iterator, made = self.iterator, self.made
         assert iterator is not None
         outbox, attention, look_up = self.outbox, self._link.attention, self._look_up
         put, add, atoms = outbox.put, outbox.entries.append, _ATOMS

@@ -80,14 +80,7 @@ class Outbox:
         self._bytes = self._bytes_taken = 0
 
     def begin(self, kind: int, epoch: int, made: int = 0, nbytes: int = 0) -> None:
-        """Begin a pass.
-
-        Args:
-            kind: of the frames that its items go in.
-            epoch: of the pass.
-            made: how many items count as made.
-            nbytes: how many bytes they have.
-        """
+        """Begin a pass, whose items go in frames of a kind, and of which some may count as made."""
         self._window.reset()
         if made:
             self._window.sent(made, nbytes)
@@ -98,8 +91,7 @@ class Outbox:
     def put(self, item: object) -> bool:
         """Add an item of any kind, as it is now; tell whether it is time to send.
 
-        Raises:
-            BaseException: whatever pickling it raises; `refused` is then true.
+        If that fails, `refused` is true.
         """
         self.refused = True
         add_copy = ADD_COPY.get(type(item)) if self._tries else None
@@ -125,11 +117,7 @@ class Outbox:
         return self._bytes - self._bytes_taken >= self._batch_bytes
 
     def encode(self, thing: object) -> bytes | Stored:
-        """Pickle something that is no item, and not sent from here.
-
-        Raises:
-            BaseException: whatever pickling it raises.
-        """
+        """Pickle something that is no item, and not sent from here."""
         return self._encoder.encode(thing)
 
     def is_full(self) -> bool:
@@ -139,11 +127,7 @@ class Outbox:
         )
 
     def send_due(self, made: int, *, each: bool) -> int:
-        """Send what is due, if anything is.
-
-        Args:
-            made: how many items of the pass were made.
-            each: whether all is due.
+        """Send what is due, or all, after so many items of the pass.
 
         Returns:
             How many there may be before the next look; not more than `made`: there is no credit.
@@ -158,11 +142,7 @@ class Outbox:
         return min(stop, made + (self._batch if self.entries and not each else 1))
 
     def wait_for_credit(self, made: int) -> bool:
-        """Wait until a further item may be made; False: a command was sent, or the parent is gone.
-
-        Args:
-            made: how many items of the pass were made.
-        """
+        """Wait until a further item may be made; False: a command was sent, or nobody is there."""
         while True:
             self.flush()
             if not self._link.wait_for_credit(self._epoch, self._window.wish(made)):
@@ -197,11 +177,7 @@ class Outbox:
     def flush(self) -> bool:
         """Send what there is: wait for room, unless as much may wait as likes.
 
-        Returns:
-            Whether nothing waits. If something does, the link has to be flushed by and by.
-
-        Raises:
-            LinkClosedError: the parent does not receive any more.
+        Returns whether nothing waits. If something does, the link has to be flushed by and by.
         """
         return with_lock(self._lock, self._send)
 

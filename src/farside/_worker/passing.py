@@ -70,12 +70,7 @@ class Skips:
         self._total += count
 
     def drop(self, source: Iterator[Any], count: int) -> int:
-        """Drop some items; tell how many there were.
-
-        Raises:
-            LeftError: a command waits.
-            BaseException: whatever making them raises.
-        """
+        """Drop some items; tell how many there were. A command that waits raises `LeftError`."""
         dropped, chunk = 0, 1
         while dropped < count:
             began = monotonic()
@@ -161,11 +156,7 @@ def pass_over(
 
 
 def refuse_one_shot() -> None:
-    """Say that a one-shot iterator cannot make again what earlier passes took.
-
-    Raises:
-        ReplayDivergedError: always.
-    """
+    """Say that a one-shot iterator cannot make again what earlier passes took."""
     raise ReplayDivergedError(
         "the iterable cannot go on in a later pass, since fn returned a one-shot iterator; return "
         "something that can be iterated again and again, such as an object whose __iter__ "

@@ -23,11 +23,7 @@ def run_task_with(
 
 
 class Chunk:
-    """Calls a function several times.
-
-    Args:
-        fn: the function.
-    """
+    """Calls a function several times."""
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         self._fn = fn

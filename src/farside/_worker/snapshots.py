@@ -29,17 +29,12 @@ def has_state(thing: object) -> bool:
 
 
 def begin(made: Any, state: bytes | None) -> tuple[Iterator[Any], Any, bool]:
-    """Begin to iterate on what was made for that alone.
+    """Begin to iterate on what was made for that alone, from a state on if there is one.
 
-    Args:
-        made: the iterable. If it has no state itself, its iterator may have one.
-        state: what to load, as `user_states` writes it, or None.
+    If the iterable has no state itself, its iterator may have one.
 
     Returns:
         The iterator; what has its state, or None; and whether the state was loaded.
-
-    Raises:
-        BaseException: whatever user code raises.
     """
     if has_state(made):
         if state is not None:
@@ -54,11 +49,7 @@ def begin(made: Any, state: bytes | None) -> tuple[Iterator[Any], Any, bool]:
 
 
 def load(holder: Any, state: bytes) -> None:
-    """Let something go on where it was.
-
-    Raises:
-        BaseException: whatever user code raises.
-    """
+    """Let something go on where it was."""
     from .._payload.user_states import thaw  # only who goes on where another was
 
     holder.load_state_dict(thaw(state))
@@ -86,11 +77,7 @@ class Snapshots:
         self.due = monotonic() + SECONDS
 
     def take(self, found: tuple[int, int, Any] | None) -> None:
-        """Take one, if there is anything that has a state.
-
-        Args:
-            found: a shard, how many of its items were made, and what has its state.
-        """
+        """Take one of what has the state of a shard, if anything, after so many of its items."""
         if found is None or self._fails:
             self.due = monotonic() + SECONDS
             return

@@ -13,7 +13,6 @@ from ..errors import ProtocolError
 from .execute import Execution
 from .iterables import resumable
 from .maker import LEFT, TO_GO_ON, Maker
-from .tasks import Tasks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +57,6 @@ class Stepwise(Execution):
 
     def __init__(self, link: WorkerLink, commands: Commands, job: Job) -> None:
         super().__init__(link, commands, job)
-        self._begun = False  # the pass
         self._parked = False  # it has no tasks left, or one has failed
         self._number = next(_numbers)
 
@@ -108,13 +106,12 @@ class Stepwise(Execution):
         elif not self._maker.take_tasks():
             self._leave()
         if self.machine.state is not WorkerState.ITERATION:
-            self._maker.drop()
-            self._begun = self._parked = False
+            self._maker.iterator = None
+            self._parked = False
 
     def iterate(self) -> None:
         """Begin the pass, or go on with it."""
-        trouble = None if self._begun else self._begin()
-        self._begun = trouble is None
+        trouble = None if self._maker.iterator is not None else self._begin()
         if self._parked:
             self._maker.go_on()
         outcome = trouble or self._maker.make_items()
@@ -125,9 +122,7 @@ class Stepwise(Execution):
     def end(self) -> None:
         """Run the finalizers, and let go of everything of the user's."""
         self._as_the_worker(self._finalizers.run)
-        self._maker.leave()
-        self._maker.drop()
-        self._maker.tasks = Tasks()
+        self._maker.end()
         _tracebacks.pop(self._number, None)
 
     def _fail(self, event: Any, trouble: Trouble) -> None:

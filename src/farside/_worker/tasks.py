@@ -54,16 +54,7 @@ class Tasks:
         return []
 
     def begin(self, plan: Any, epoch: int, seed: int) -> Iterator[Any]:
-        """Begin a pass.
-
-        Args:
-            plan: what the parent has told.
-            epoch: the epoch of the pass.
-            seed: the seed of the iterable.
-
-        Returns:
-            What yields the items, and a `Mark` after each shard.
-        """
+        """Begin a pass, as told; return what yields items, and a `Mark` after each shard."""
         raise NotImplementedError
 
     def add(self, tasks: Any) -> None:
@@ -88,20 +79,14 @@ class Tasks:
         """Let go of what the pass has open, after so many items."""
 
     def finish(self, made: int) -> bool:  # noqa: ARG002  most have no use for it
-        """Take in that the pass has come to its end; tell whether an earlier one had used up all.
-
-        Args:
-            made: how many items it had.
-        """
+        """Take in the end of a pass of so many items; tell whether one before had used up all."""
         return False
 
     def to_snapshot(self, made: int) -> tuple[int, int, Any] | None:  # noqa: ARG002  as above
         """Return a shard, how many of its items were made, and what has its state.
 
-        Of several, another one each time; None if there is none. It is asked between two items.
-
-        Args:
-            made: how many items this worker has made in the pass.
+        Of several, another one each time; None if there is none. It is asked between two items, of
+        which this worker has made so many in the pass.
         """
         return None
 

@@ -14,14 +14,7 @@ if TYPE_CHECKING:
 
 
 class Whole(Tasks):
-    """Iterates on an iterable, anew in each pass.
-
-    Args:
-        made: the iterable.
-
-    Raises:
-        TypeError: it is none.
-    """
+    """Iterates on an iterable, anew in each pass."""
 
     origin = "fn"
     numbers_items = True
