@@ -140,11 +140,7 @@ class Child:
         return defer_sigint(lambda: with_lock(self._lock, lambda: self._take_status(last=last)))
 
     def _take_status(self, *, last: bool) -> bool:
-        """Take note of the end of the process, if it has ended and its status is there.
-
-        Args:
-            last: do not expect a status any more.
-        """
+        """Take note of the end of the process, if its status is there or not awaited."""
         if self._ended:
             return True
         try:

@@ -25,11 +25,7 @@ def unavailable(reason: str) -> BackendUnavailableError:
 
 
 def check_method(method: str) -> None:
-    """Check that a start method can be used in this process, as far as that can be told.
-
-    Raises:
-        BackendUnavailableError: it cannot.
-    """
+    """Refuse a start method that cannot be used in this process, as far as that can be told."""
     forks = method == "fork"
     library = patched("thread") if forks else patched("socket") if method == "forkserver" else None
     if library and forks:
@@ -55,11 +51,7 @@ def _executable() -> str:
 
 
 def check_surroundings(error: OSError | EOFError) -> None:
-    """Say what this process lacks, if that is why none can be started by any method.
-
-    Raises:
-        BackendUnavailableError: that is why.
-    """
+    """Say what this process lacks, if that is why none can be started by any method."""
     if isinstance(error, BlockingIOError):
         raise unavailable(
             "no more processes can be had (see ulimit -u, or the limit on pids of the container)"
@@ -74,11 +66,7 @@ def check_surroundings(error: OSError | EOFError) -> None:
 
 
 def check_spawned(error: OSError | EOFError) -> None:
-    """Say that what was started is perhaps no Python, if it did not wait for what it has to do.
-
-    Raises:
-        BackendUnavailableError: so it is.
-    """
+    """Say that what was started is perhaps no Python, if it did not wait for what it has to do."""
     if isinstance(error, BrokenPipeError):
         raise unavailable(
             f"{_executable()!r} has ended as soon as it was started, see above; if that is no "
@@ -87,11 +75,7 @@ def check_spawned(error: OSError | EOFError) -> None:
 
 
 def check_server(error: OSError | EOFError) -> None:
-    """Say why a fork server that was asked for does not serve, if that lies with the server.
-
-    Raises:
-        BackendUnavailableError: it does.
-    """
+    """Say why a fork server that was asked for does not serve, if that lies with the server."""
     if isinstance(error, ChildProcessError):
         reason = (
             "the fork server is not a child of this process: it is that of the parent of this "

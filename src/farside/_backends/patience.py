@@ -14,15 +14,9 @@ T = TypeVar("T")
 
 
 def within(seconds: float, work: Callable[[], T], undo: Callable[[T], object]) -> T:
-    """Do some work in a thread, and do not wait longer for it than so.
+    """Do some work in a thread, and wait for so many seconds at most: Ctrl-C ends the wait too.
 
-    Args:
-        seconds: how long to wait. Ctrl-C ends the wait too.
-        work: what to do.
-        undo: what to do with the result if nobody waits for it any more.
-
-    Returns:
-        What the work returns.
+    What comes when nobody waits for it any more is undone.
 
     Raises:
         TimeoutError: it goes on.

@@ -87,18 +87,11 @@ class _Config(dict[str, Any]):
 
 
 def with_main_hidden(work: Callable[[], T], *, always: bool) -> T:
-    """Start a process that multiprocessing does not let import the main module.
+    """Start a process that multiprocessing does not let import the main module, where it must not.
 
     A script that comes from standard input has ``"<stdin>"`` for its file, and every spawned
-    process would fail to open that. And where a worker has an environment of its own, the main
-    module is imported only after that is there, by the job.
-
-    Args:
-        work: what starts the process.
-        always: hide the main module even if it can be imported.
-
-    Returns:
-        What the work returns.
+    process would fail to open that. And where a worker has an environment of its own (`always`),
+    the main module is imported only after that is there, by the job.
     """
     path = getattr(sys.modules.get("__main__"), "__file__", None)
     _teach_multiprocessing()

@@ -72,11 +72,7 @@ def register_backend(name: str, backend: str | type[Backend]) -> None:
 
 
 def load(name: str) -> type[Backend]:
-    """Import a backend.
-
-    Raises:
-        KeyError: there is none of this name.
-    """
+    """Import a backend; a KeyError if there is none of this name."""
     backend = _BACKENDS[name]
     if isinstance(backend, str):
         module, _, attribute = backend.partition(":")

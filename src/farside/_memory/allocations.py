@@ -55,8 +55,7 @@ class Allocations:
     def claim(self, view: memoryview) -> Ref | None:
         """Refer to the block that a view lies in, which is then the parent's too.
 
-        Returns:
-            None if there is no such block, or the parent has it already.
+        None if there is no such block, or the parent has it already.
         """
         offset = _address(view) - self._base
         at = bisect_right(self._starts, (offset, SLOTS)) - 1

@@ -78,11 +78,7 @@ class Allocator:
         return slot, self._offsets[slot]
 
     def free(self, slot: int) -> None:
-        """Take a block back.
-
-        Raises:
-            ValueError: it is not in use.
-        """
+        """Take a block back; a ValueError if it is not in use."""
         size = self.size_of(slot)
         if not size:
             raise ValueError(f"slot {slot} is not in use")

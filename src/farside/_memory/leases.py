@@ -68,9 +68,6 @@ class Leases:
         """Return a writable view of a block, or of a copy of it.
 
         What a signal handler raises in here may lose the block: see `signals.defer_sigint`.
-
-        Raises:
-            ProtocolError: the block is lent already.
         """
         if self._ended:
             self._settle()

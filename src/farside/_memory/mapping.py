@@ -53,11 +53,7 @@ _WORTH_IT = 1 << 20
 
 
 def create(arena_bytes: int, *, both: bool = False) -> Descriptor:
-    """Make shared memory.
-
-    Args:
-        arena_bytes: size of an arena.
-        both: whether there is a second part, of the same size.
+    """Make shared memory with an arena of a size, or with a second part like the first.
 
     Raises:
         OSError: no file descriptors are left, or this size cannot be had.
@@ -246,12 +242,9 @@ class Mapping:
         return nbytes
 
     def commit(self, upto: int) -> bool:
-        """Make sure that the arena's bytes before `upto` can be touched.
+        """Make sure that the arena's bytes before `upto` can be touched. Only one side may do this.
 
-        Only one side may do this.
-
-        Returns:
-            False if there is no room for them: then they must be left alone.
+        False if there is no room for them: then they must be left alone.
         """
         if upto <= self._committed:
             return True

@@ -34,13 +34,7 @@ _SAMPLE_BYTES = 64
 
 
 def of_entry(entry: Any, blocks: Sequence[memoryview], *, plain: bool) -> bytes:
-    """Return the digest of an item that has arrived.
-
-    Args:
-        entry: see `items`.
-        blocks: the shared memory of its frame.
-        plain: whether the entry is the item itself.
-    """
+    """Return the digest of an item that has arrived. A plain entry is the item itself."""
     if type(entry) is bytes:
         return _digest([entry])
     if plain or type(entry) is not tuple:
@@ -50,15 +44,7 @@ def of_entry(entry: Any, blocks: Sequence[memoryview], *, plain: bool) -> bytes:
 
 
 def of_item(item: Any, encoder: Encoder) -> set[bytes]:
-    """Return the digests that an item may have when it arrives.
-
-    Args:
-        item: the item.
-        encoder: what items are pickled with: one without an arena.
-
-    Raises:
-        BaseException: whatever pickling raises.
-    """
+    """Return the digests that an item may have when it arrives. The encoder has no arena."""
     found = set()
     kind = type(item)
     atom = (

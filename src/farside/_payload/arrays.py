@@ -32,11 +32,7 @@ class Templates:
         self._types: dict[int, Any] = {}
 
     def find(self, array: Any) -> tuple[bytes, memoryview] | None:
-        """Return the pickle of an array and its contents; None if it has to be pickled.
-
-        Raises:
-            BufferError: the contents cannot be had.
-        """
+        """Return the pickle of an array and its contents; None if it has to be pickled."""
         if not array.flags.c_contiguous or ndarray in dispatch_table or ndarray in of_users:
             return None
         dtype = array.dtype
@@ -65,11 +61,7 @@ where the pickle is of something else."""
 
 
 def load(stream: bytes, buffer: Any) -> Any:
-    """Unpickle what has one buffer.
-
-    Raises:
-        BaseException: whatever unpickling raises.
-    """
+    """Unpickle what has one buffer."""
     known = _known.get(stream)
     if known is not None:
         dtype, shape, readonly = known

@@ -42,11 +42,7 @@ class Encoder:
         self._renew()
 
     def encode(self, item: object) -> bytes | Stored:
-        """Pickle an item, as it is now.
-
-        Raises:
-            BaseException: whatever pickling raised: cloudpickle's error where it is installed.
-        """
+        """Pickle an item, as it is now. If cloudpickle is installed, what it raises is raised."""
         if len(modules) != self._modules:  # a new library may have a way of its own
             self._look_for_libraries()
         if type(item) is self._array and item.nbytes >= BLOCK_BYTES:  # type: ignore[attr-defined]

@@ -54,11 +54,7 @@ class Group(NamedTuple):
 
 
 class Mark:
-    """What stands between items.
-
-    Args:
-        failure: the fields of a `Failure`, of what has failed by itself; None: a shard has ended.
-    """
+    """What stands between items: the end of a shard, or the fields of an input's `Failure`."""
 
     __slots__ = ("failure",)
 
@@ -83,13 +79,9 @@ class Stored:
 
 
 def pack(entries: list[Any]) -> tuple[list[Part], list[Ref]]:
-    """Make the body of a frame.
+    """Make the body of a frame, of atoms, copies, and what `encoder.Encoder` has made of others.
 
-    Args:
-        entries: atoms, copies, and what `encoder.Encoder` has made of other items.
-
-    Returns:
-        The parts of the body, and the blocks that belong to the frame.
+    Returns the parts of the body, and the blocks that belong to the frame.
     """
     if Mark in set(map(type, entries)):
         return _pack_with_marks(entries)
@@ -101,14 +93,9 @@ def pack(entries: list[Any]) -> tuple[list[Part], list[Ref]]:
 
 
 def convert(entries: list[Any], refs: list[Ref]) -> tuple[bool, list[Any]]:
-    """Turn entries into what crosses.
+    """Turn entries, no marks among them, into what crosses; add their blocks to `refs`.
 
-    Args:
-        entries: as those of `pack`, and no marks.
-        refs: where the blocks go that belong to them.
-
-    Returns:
-        Whether each is the item itself, and what to pickle, all together.
+    Returns whether each is the item itself, and what to pickle, all together.
     """
     kinds = set(map(type, entries))
     if kinds.isdisjoint(_ENCODED):
@@ -169,11 +156,7 @@ class Opened:
 
 
 def unpack(frame: Frame) -> Opened:
-    """Open the body of a frame.
-
-    Raises:
-        ProtocolError: it cannot be read, or holds not as many as the frame says.
-    """
+    """Open the body of a frame; a ProtocolError if it holds not as many as the frame says."""
     marks, body = _split(frame.body)
     try:
         plain = body[:1] == _PLAIN
@@ -187,11 +170,7 @@ def unpack(frame: Frame) -> Opened:
 
 
 def marks_of(frame: Frame) -> list[Any]:
-    """Return the marks of a frame, and open nothing else; see `Opened`.
-
-    Raises:
-        ProtocolError: they cannot be read.
-    """
+    """Return the marks of a frame, and open nothing else; see `Opened`."""
     return _split(frame.body)[0]
 
 
@@ -209,10 +188,8 @@ def _split(body: pickling.Body) -> tuple[list[Any], pickling.Body]:
 def _unreadable(what: str, error: Exception) -> ProtocolError:
     """Say that something cannot be read, unless a signal handler has raised that meanwhile.
 
-    To read what is farside's own runs no other code, so a frame of other code is the handler's.
-
-    Raises:
-        Exception: what the handler has raised.
+    To read what is farside's own runs no other code, so a frame of other code is the handler's:
+    then what it has raised is raised.
     """
     ours, trace = (globals(), vars(pickling)), error.__traceback__
     while trace is not None:

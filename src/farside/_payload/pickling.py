@@ -37,19 +37,10 @@ _MOST_BLOCKS = 1000  # a frame takes few more
 
 
 def dumps(obj: object, table: Table | None = None) -> list[Part]:
-    """Pickle an object of the user's.
+    """Pickle an object of the user's, with the reducers of a table; default: those for items.
 
-    The parts refer to the object's own buffers: they must be sent before the object can change.
-
-    Args:
-        obj: the object.
-        table: the reducers; default: those for items.
-
-    Returns:
-        What to send, in order.
-
-    Raises:
-        BaseException: whatever pickling raised: cloudpickle's error where it is installed.
+    Returns what to send, in order. The parts refer to the object's own buffers: they must be sent
+    before the object can change. Where cloudpickle is installed, what it raises is raised.
     """
     buffers: list[pickle.PickleBuffer] = []
     try:
@@ -75,10 +66,7 @@ def dumps_by_reference(
 ) -> bytes:
     """Pickle an object of the user's, with functions and classes as their names.
 
-    Args:
-        obj: the object.
-        buffer_callback: is given each large buffer, which is then not in the pickle.
-        table: the reducers; default: those for items.
+    `buffer_callback` is given each large buffer, which is then not in the pickle.
     """
     file = io.BytesIO()
     pickler = pickle.Pickler(file, 5, buffer_callback=buffer_callback)
@@ -121,9 +109,6 @@ def loads(body: Body, blocks: Sequence[memoryview] = ()) -> Any:  # it is whatev
 
     Buffers come back as writable views of the body, which lives as long as they do; or of the
     blocks, if they lie there.
-
-    Raises:
-        BaseException: whatever unpickling raises.
     """
     if blocks:
         return pickle.loads(body, buffers=blocks)

@@ -15,11 +15,7 @@ _NEVER_AGAIN = (StopIteration, StopAsyncIteration)
 
 
 def read_failure(body: bytes | bytearray) -> Failure:
-    """Read what the worker says of a failure.
-
-    Raises:
-        ProtocolError: it cannot be read.
-    """
+    """Read what the worker says of a failure."""
     try:
         failure = Failure(*pickling.loads(body))
         fits = map(isinstance, failure, _FIELDS)

@@ -30,14 +30,9 @@ _CTYPES = "multiprocessing.sharedctypes"
 class SharedCall:
     """A call that holds such objects. It pickles as bytes, in the start of its process.
 
-    Args:
-        call: the callables.
-        by_value: whether it takes cloudpickle.
-        refers_to_main: whether anything of it is defined in the main module.
-
     Attributes:
-        call: the same.
-        refers_to_main: the same.
+        call: the callables.
+        refers_to_main: whether anything of it is defined in the main module.
     """
 
     def __init__(self, call: Call, *, by_value: bool, refers_to_main: bool) -> None:
@@ -66,8 +61,7 @@ def table_of_calls() -> Table:
 def table_within_start(*, here: bool = False) -> Table:
     """Return the reducers for a call that is pickled in the start of its process.
 
-    Args:
-        here: only whether it pickles is asked: it stays in this process.
+    If it stays `here`, only whether it pickles is asked.
     """
     table = table_of_calls()
     for cls, reduce in _of_multiprocessing().items():

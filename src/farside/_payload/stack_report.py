@@ -12,11 +12,7 @@ _TEXT_LIMIT = 50_000
 
 
 def read_stack(body: bytes | bytearray) -> str:
-    """Read where the worker's threads are.
-
-    Raises:
-        ProtocolError: it cannot be read.
-    """
+    """Read where the worker's threads are."""
     try:
         texts = [_format(title, places) for title, places in pickling.loads(body)]
     except Exception as error:

@@ -29,12 +29,7 @@ class StateTooLargeError(Exception):
 
 
 def freeze(state: object) -> bytes:
-    """Turn a state into bytes.
-
-    Raises:
-        StateTooLargeError: it is too large.
-        BaseException: whatever pickling raises, if it has to be pickled.
-    """
+    """Turn a state into bytes; a StateTooLargeError if there are too many."""
     if _is_literal(state, [MOST_BYTES], 0):
         body = LITERAL + repr(state).encode()
         if len(body) > MOST_BYTES:
@@ -46,12 +41,7 @@ def freeze(state: object) -> bytes:
 
 
 def thaw(frozen: bytes) -> Any:
-    """Make the state again.
-
-    Raises:
-        ValueError: it is no text of a state.
-        BaseException: whatever unpickling raises.
-    """
+    """Make the state again; a ValueError if it is no text of a state."""
     if frozen[:1] == _PICKLED:
         return pickle.loads(frozen[1:])
     from ast import literal_eval  # only who goes on where another was
@@ -63,11 +53,7 @@ def thaw(frozen: bytes) -> Any:
 
 
 def check_literal(frozen: bytes) -> None:
-    """Check that what is in the state of a loop is a literal. It runs no code.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """Refuse what is in the state of a loop and no literal, by a ValueError. It runs no code."""
     try:
         if frozen[:1] != LITERAL:
             raise ValueError("it is no literal")

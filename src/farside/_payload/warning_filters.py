@@ -29,11 +29,7 @@ def flatten() -> list[PlainFilter]:
 
 
 def install(filters: list[PlainFilter]) -> bool:
-    """Let this interpreter have these filters, as far as their categories are there.
-
-    Returns:
-        Whether all are.
-    """
+    """Let this interpreter have the filters whose categories are there; tell whether all are."""
     found = []
     for action, message, home, name, module, line in filters:
         category = _find(home, name)

@@ -129,11 +129,7 @@ def claim() -> None:
 
 
 def tell(info: Any) -> None:
-    """Say what the worker is that this thread belongs to.
-
-    Args:
-        info: a `WorkerInfo`, or what returns one; None: it is none any more.
-    """
+    """Say what worker this thread belongs to, by what tells it or what returns that; or none."""
     global _whole  # noqa: PLW0603  as above
     if _pid == os.getpid():
         _whole = info

@@ -9,11 +9,7 @@ _CGROUPS = "/sys/fs/cgroup"
 
 
 class OomKills:
-    """Counts how many processes of a control group were killed for lack of memory.
-
-    Args:
-        pid: a process of it.
-    """
+    """Counts how many processes of a process's control group were killed for lack of memory."""
 
     def __init__(self, pid: int) -> None:
         self._file, self._before = _find(pid)

@@ -61,11 +61,7 @@ class Descriptor:
         return self._fd < 0
 
     def fileno(self) -> int:
-        """Return the number.
-
-        Raises:
-            LinkClosedError: it is closed.
-        """
+        """Return the number; a LinkClosedError if it is closed."""
         if self._fd < 0:
             raise LinkClosedError("this end of the link is closed")
         return self._fd
@@ -104,12 +100,7 @@ def opened(opener: Callable[[], int]) -> Descriptor:
 
 
 def adopt(owner: Closable, opener: Callable[[], object]) -> None:
-    """Close what owns descriptors in forked children too.
-
-    Args:
-        owner: what owns them.
-        opener: what opens them.
-    """
+    """Close an owner of descriptors in forked children too, as of when it opens them."""
 
     def open_it() -> None:
         _live.add(owner)
@@ -119,15 +110,7 @@ def adopt(owner: Closable, opener: Callable[[], object]) -> None:
 
 
 def check_room(count: int, descriptor: Descriptor) -> None:
-    """Check that so many more descriptors can be had.
-
-    Args:
-        count: how many.
-        descriptor: any one.
-
-    Raises:
-        OSError: there are not so many.
-    """
+    """Check that so many more descriptors can be had, as duplicates of any one: else an OSError."""
     spare: list[int] = []
 
     def look() -> None:

@@ -6,14 +6,7 @@ import sys
 
 
 def patched(what: str) -> str | None:
-    """Tell which library has replaced something, if one has.
-
-    Args:
-        what: ``"thread"``, ``"select"`` or ``"socket"``.
-
-    Returns:
-        ``"gevent"``, ``"eventlet"``, or None.
-    """
+    """Tell whether gevent or eventlet has replaced ``"thread"``, ``"select"`` or ``"socket"``."""
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and monkey.is_module_patched("_thread" if what == "thread" else what):
         return "gevent"
@@ -24,11 +17,7 @@ def patched(what: str) -> str | None:
 
 
 def check_threads() -> None:
-    """Check that a thread of this process is one.
-
-    Raises:
-        RuntimeError: it is a coroutine, which runs only when the others let it.
-    """
+    """Refuse threads that are coroutines, which run only when the others let them."""
     library = patched("thread")
     if library is not None:
         raise RuntimeError(
