@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _FARSIDE = {
     "_link": "base control frames pipe_io stopwatch worker_pipes writer",
     "_memory": "allocate arena blocks mapping parts",
-    "_payload": "c_pickle encoder failure items job pickling plain records reducers refusals"
+    "_payload": "encoder failure items job pickling plain records reducers refusals"
     " warning_filters worker_info",
     "_protocol": "codes credit messages progress worker worker_table",
     "_system": "signals",

@@ -13,15 +13,11 @@ as what was in use at once, and no succession of sizes breaks it up for good.
 
 from __future__ import annotations
 
+from _bisect import bisect_left  # without the Python around it: that is start-up time
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from bisect import bisect_left
     from collections.abc import Callable
-else:
-    try:
-        from _bisect import bisect_left  # without the Python around it: that is start-up time
-    except ImportError:  # pragma: no cover  not CPython
-        from bisect import bisect_left
 
 UNIT = 4096
 _STEP = 1 << 20

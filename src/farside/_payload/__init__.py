@@ -1,6 +1,6 @@
 """What crosses, as data.
 
-`pickling` (objects and bytes, by `c_pickle`) with `reducers`, `tensors` and `arrow` (how some kinds
+`pickling` (objects and bytes) with `reducers`, `tensors` and `arrow` (how some kinds
 are pickled) and `culprit` (what of an object is not), `items` (what items cross as), `encoder`
 (which makes that), `job` (what a worker is given) with `warning_filters` and `log_levels`,
 `worker_info` (what it knows of itself), `failure` (exceptions as data) with `refusals`,

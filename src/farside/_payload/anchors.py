@@ -6,16 +6,12 @@ again. What may cross in several ways has a digest for each: `of_item` returns t
 
 from __future__ import annotations
 
+import _pickle as pickle
 import io
+from _blake2 import blake2b  # without the Python around it: that is start-up time of a worker
 
-from .c_pickle import pickle
 from .items import Group, Stored
 from .plain import ADD_COPY, ATOMS, INT_LIMIT, STR_LIMIT
-
-try:
-    from _blake2 import blake2b  # without the Python around it: that is start-up time of a worker
-except ImportError:  # pragma: no cover  not CPython
-    from hashlib import blake2b
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

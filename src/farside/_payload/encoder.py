@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import _pickle as pickle
 from sys import modules
 
 from .._memory.parts import BLOCK_BYTES, size
 from . import pickling
-from .c_pickle import pickle
 from .items import ALIGN, ITEM_REFS, Group, Stored
 from .reducers import table_of_items
 

@@ -19,6 +19,7 @@ cross before the entries, each with its place among them, and the frame counts t
 
 from __future__ import annotations
 
+import _pickle as pickle
 from struct import Struct
 from sys import modules
 
@@ -27,7 +28,6 @@ from .._memory.parts import size as size_of
 from .._named_tuple import NamedTuple
 from ..errors import ProtocolError
 from . import pickling
-from .c_pickle import pickle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ through cloudpickle where that is installed.
 
 from __future__ import annotations
 
+import _pickle as pickle  # without the Python around it: that is start-up time
 import io
 import struct
 from collections import ChainMap
 from sys import modules
 
-from .c_pickle import pickle
 from .reducers import Table, table_of_items
 
 TYPE_CHECKING = False

@@ -7,10 +7,10 @@ memory.
 
 from __future__ import annotations
 
+import _pickle as pickle
 import sys
 
 from . import pickling
-from .c_pickle import pickle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

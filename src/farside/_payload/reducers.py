@@ -6,10 +6,9 @@ already: a worker that never sees the library pays for nothing.
 
 from __future__ import annotations
 
+import _pickle as pickle
 import copyreg
 import sys
-
-from .c_pickle import pickle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from a file. Others are pickled. They serve a worker that is started again, and 
 
 from __future__ import annotations
 
+import _pickle as pickle
 from math import isfinite
-
-from .c_pickle import pickle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

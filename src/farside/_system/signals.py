@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import os
 import threading
+
+# What the functions of `signal` call. They make enumeration members of what they return, which
+# takes five times as long as the rest, and a loop over small items does this for each frame. And to
+# import `signal` is start-up time.
+from _signal import SIGINT, getsignal, signal  # type: ignore[import-not-found]
 from functools import partial
 from threading import get_ident
-
-try:
-    # What the functions of `signal` call. They make enumeration members of what they return, which
-    # takes five times as long as the rest, and a loop over small items does this for each frame.
-    # And to import `signal` is start-up time.
-    from _signal import SIGINT, getsignal, signal  # type: ignore[import-not-found]
-except ImportError:  # pragma: no cover  not CPython
-    from signal import SIGINT, getsignal, signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,16 +7,12 @@ signal's default, which ends the process.
 from __future__ import annotations
 
 import signal
+from _signal import (  # type: ignore[import-not-found]  # see `signals`
+    SIG_DFL,
+    SIGPIPE,
+    getsignal,
+)
 from contextlib import contextmanager
-
-try:
-    from _signal import (  # type: ignore[import-not-found]  # see `signals`
-        SIG_DFL,
-        SIGPIPE,
-        getsignal,
-    )
-except ImportError:  # pragma: no cover  not CPython
-    from signal import SIG_DFL, SIGPIPE, getsignal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from _queue import SimpleQueue  # without the Python around it: that is start-up time
 
 from .._payload.pickling import dumps
 from .._protocol.messages import Cmd
@@ -22,7 +23,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable, Sequence
-    from queue import SimpleQueue
     from typing import TypeAlias
 
     from .._link.base import WorkerLink
@@ -30,11 +30,6 @@ if TYPE_CHECKING:
     from .._payload.pickling import Body
 
     Command: TypeAlias = tuple[int, int, Body, Sequence[memoryview]]
-else:
-    try:
-        from _queue import SimpleQueue  # without the Python around it: that is start-up time
-    except ImportError:  # pragma: no cover  not CPython
-        from queue import SimpleQueue
 
 _PATIENCE = (0.05, 0.2, 0.2)
 """Seconds before each SystemExit. The first leaves an orderly end its time; the others are for
