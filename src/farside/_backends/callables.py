@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pickletools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .._payload import pickling
 from .._payload.one_line import one_line
@@ -49,7 +49,7 @@ def pack_call(options: Options, *, main_importable: bool, here: bool = False) ->
         NotPicklableError: they cannot be pickled.
     """
     with contextlib.suppress(NotPicklableError):
-        return _pickle(options, table_of_calls(), main_importable=main_importable).data
+        return _pickle(options, table_of_calls(), main_importable=main_importable)[0]
     with pretended_start():
         table = table_within_start(here=here)
         data, by_value = _pickle(options, table, main_importable=main_importable)
@@ -72,12 +72,8 @@ def pack_anywhere(options: Options, *, main_importable: bool) -> bytes:
     raise AssertionError("it has just been refused")
 
 
-class _Pickled(NamedTuple):
-    data: bytes
-    by_value: bool
-
-
-def _pickle(options: Options, table: Table, *, main_importable: bool) -> _Pickled:
+def _pickle(options: Options, table: Table, *, main_importable: bool) -> tuple[bytes, bool]:
+    """Return the pickle, and whether it took cloudpickle."""
     call = (options.fn, options.initializers, options.finalizers)
     try:
         data = pickling.dumps_by_reference(call, table=table)
@@ -85,13 +81,13 @@ def _pickle(options: Options, table: Table, *, main_importable: bool) -> _Pickle
     except Exception as error:  # __reduce__ is user code
         data, problem = b"", error
     if problem is None and (main_importable or not refers_to_main(data)):
-        return _Pickled(data, by_value=False)
+        return data, False
     try:
         by_value = pickling.dumps_by_value(call, table)
     except Exception as error:
         by_value, problem = None, error
     if by_value is not None:
-        return _Pickled(by_value, by_value=True)
+        return by_value, True
     if problem is None:
         raise NotPicklableError(
             f"{_culprit(options, table, by_value=False)} refers to __main__, which a worker cannot "

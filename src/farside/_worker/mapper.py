@@ -54,9 +54,6 @@ class Mapper(Tasks):
     ) -> None:
         self._given = function, setup, flat, timed, one_by_one
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, self._given
-
     def named(self) -> list[tuple[str, Any]]:
         function, setup, *_ = self._given
         return [("function", function), ("setup", setup)]
@@ -180,7 +177,3 @@ class Mapper(Tasks):
     def _times(self) -> Iterator[Any]:
         times = starmap(time.monotonic_ns, repeat(()))
         return zip(map(setitem, repeat(self.begun), repeat(1), times))
-
-
-def _restore(function: Any, setup: Any, flat: bool, timed: bool, one_by_one: bool) -> Mapper:  # noqa: FBT001
-    return Mapper(function, setup, flat=flat, timed=timed, one_by_one=one_by_one)

@@ -53,9 +53,6 @@ class ShardReader(Tasks):
         numbered = [(f"shards[{index}]", each) for index, each in enumerate(shards or ())]
         return [("fn", fn), ("setup", setup), *numbered]
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self._given
-
     def __call__(self) -> ShardReader:
         """Make in the worker what lasts from pass to pass."""
         fn, setup, self._shards = self._given
