@@ -152,13 +152,12 @@ class Execution:
     def call(self) -> None:
         """Call: call the method, and stand by again."""
         target, origin = self._maker.tasks.made, self._maker.tasks.origin
-        body, self._body = self._body, b""
         stage, result = "arguments", None
         try:
-            name, args, kwargs = pickling.loads(body)
-            stage = "call"
+            name, args, kwargs = pickling.loads(self._body)
+            stage, self._body = "call", b""
             result = find_method(target, name, origin)(*args, **kwargs)
-            del args, kwargs
+            del args, kwargs  # what they hold may be large
             stage = "result"
             parts, refs = pack([self._maker.outbox.encode(result), length_of(target)])
         except BaseException as error:
