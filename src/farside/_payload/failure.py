@@ -44,7 +44,9 @@ class Failure(NamedTuple):
     culprit: str | None = None
 
 
-def describe(error: BaseException, stage: str, index: int | None) -> Failure:
+def describe(
+    error: BaseException, stage: str, index: int | None, culprit: str | None = None
+) -> Failure:
     """Turn an exception into data.
 
     Args:
@@ -52,6 +54,7 @@ def describe(error: BaseException, stage: str, index: int | None) -> Failure:
         stage: ``"start"``, ``"load"``, ``"initializer"``, ``"fn"``, ``"iter"``, ``"next"`` or
             ``"pickle"``.
         index: index of the item in the making, or None.
+        culprit: which part of an item or of a result does not pickle.
     """
     cls = type(error)
     name = _safe(lambda: f"{cls.__module__}.{cls.__qualname__}", "unknown type")
@@ -60,7 +63,7 @@ def describe(error: BaseException, stage: str, index: int | None) -> Failure:
     traceback = _safe(lambda: _format(error), f"{name}: {message}\n")
     frozen, module = freeze(error), _refused(error)
     extensions = (refused.get(module, module),) if module else tuple(refused.values())
-    return Failure(stage, index, name, message, traceback, frozen, module, extensions)
+    return Failure(stage, index, name, message, traceback, frozen, module, extensions, culprit)
 
 
 def freeze(error: BaseException) -> bytes | None:

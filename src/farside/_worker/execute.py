@@ -215,8 +215,7 @@ class Execution:
         self._push(self.machine.fire(event), pickling.dumps_plain(tuple(failure)))
 
     def _describe(self, trouble: Trouble) -> Failure:
-        failure = describe(trouble.error, trouble.stage, trouble.item)
-        return failure._replace(culprit=trouble.culprit)
+        return describe(*trouble)
 
     def _push(
         self,
