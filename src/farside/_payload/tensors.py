@@ -11,6 +11,7 @@ The buffer is a ctypes array at the tensor's address, for NumPy is not there wit
 from __future__ import annotations
 
 import sys
+from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
 from .memory_at import buffer_at
@@ -50,7 +51,7 @@ def reduce_tensor(tensor: Tensor) -> Reduced:
         if dense.is_contiguous():
             tensor, strides = dense, steps
         elif (copy := _copy_in_order(tensor)) is not None:
-            return rebuild, (pickle.PickleBuffer(copy), tensor.dtype, shape, None)
+            return rebuild, (PickleBuffer(copy), tensor.dtype, shape, None)
         else:
             tensor = tensor.contiguous()
     nbytes = tensor.numel() * tensor.element_size()
