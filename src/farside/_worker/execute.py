@@ -177,7 +177,7 @@ class Execution:
 
     def _begin(self) -> Trouble | None:
         """Begin a pass, as START has told."""
-        info, tasks = self._info, self._maker.tasks
+        info, maker = self._info, self._maker
         epoch, seed = self.machine.epoch - 1, info.seed if info else 0
         booked, plan = (0, 0), None
         body, self._body = self._body, b""
@@ -185,9 +185,10 @@ class Execution:
             epoch, seed, booked, plan = pickling.loads(body)
         if info is not None:
             self._info = info = info.at(epoch, seed)
-            self._told = lambda: info.at(epoch, seed, *tasks.where()[:3])
+            # Not the tasks themselves: this outlives them, and what user code has made.
+            self._told = lambda: info.at(epoch, seed, *maker.tasks.where()[:3])
         tell(self._told)
-        return self._maker.begin(plan, epoch, seed, booked)
+        return maker.begin(plan, epoch, seed, booked)
 
     def _take(self, outcome: Outcome) -> None:
         """Take in how a pass has ended."""
