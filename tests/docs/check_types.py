@@ -29,8 +29,8 @@ follow_imports = silent
 # They have no types, take minutes, or are not installed where types are checked. What derives from
 # them, or is decorated by them, is then untyped too.
 _UNTYPED = (
-    "PIL datasets fastapi httpx jax pandas polars pyarrow ray spdl starlette torch uvicorn "
-    "webdataset"
+    "PIL accelerate datasets fastapi httpx jax lightning pandas polars pyarrow ray spdl starlette "
+    "torch torchdata uvicorn webdataset"
 )
 _SKIP = "[mypy-{}.*]\nfollow_imports = skip\nignore_missing_imports = true\n"
 

@@ -29,8 +29,8 @@ _PAGES = [
     ),
 ]
 _LIBRARIES = (
-    "PIL", "datasets", "fastapi", "httpx", "jax", "numpy", "pandas", "polars", "pyarrow", "spdl",
-    "starlette", "torch", "uvicorn", "webdataset",
+    "PIL", "accelerate", "datasets", "fastapi", "httpx", "jax", "lightning", "numpy", "pandas",
+    "polars", "pyarrow", "spdl", "starlette", "torch", "torchdata", "uvicorn", "webdataset",
 )  # fmt: skip
 _MINORS = {f"Python 3.{minor}": minor for minor in range(11, 16)}
 
