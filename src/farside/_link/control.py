@@ -6,6 +6,10 @@ once. A worker that is about to wait says so in a word of its own, and then look
 took. The parent writes that word, and then looks whether anybody waits. Processors may delay a
 write behind a read that follows it, so that both overlook each other, though not for long. So the
 worker first waits for a millisecond only and looks again; by then it sees the parent's word.
+
+To wake a side is dear: some 5 µs. So the parent, when it takes items fast, lets a worker sleep that
+could make one more, until there is room for several. It never has to keep that in mind: the
+worker looks after a millisecond, and says then that it will not look again.
 """
 
 from __future__ import annotations
@@ -24,6 +28,12 @@ REVOKED = 16
 
 WANTED = 24
 """From the worker: the value of ``ACKNOWLEDGED`` that it waits for, or ``NOTHING``."""
+
+AMPLE = 25
+"""From the worker, as it begins to wait: the value that would be ample. At most `LATE_NS` after the
+one of ``WANTED`` it is to be woken; 0: at once."""
+
+LATE_NS = 10_000
 
 WORKER_WAITED = 32
 """From the worker: how long it has waited for the parent to take items, or to make room for them

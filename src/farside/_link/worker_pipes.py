@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+from itertools import chain, repeat
 
 from .._memory.arena import Arena
 from .._memory.mapping import SLOTS, map_what_fits
@@ -12,6 +13,7 @@ from ..errors import LinkClosedError, ProtocolError
 from .base import WorkerLink
 from .control import (
     ACKNOWLEDGED,
+    AMPLE,
     ATTENTION,
     BEGUN,
     COMMAND_CAME,
@@ -127,20 +129,22 @@ class PipeWorkerLink(WorkerLink):
     def acknowledged(self, epoch: int) -> int:
         return total_of(self._control[ACKNOWLEDGED], epoch)
 
-    def wait_for_credit(self, epoch: int, total: int) -> bool:
-        control, patience = self._control, _SOON_MS
+    def wait_for_credit(self, epoch: int, total: int, ample: int = 0) -> bool:
+        control = self._control
+        control[AMPLE] = acknowledged_word(epoch, ample)
         control[WANTED] = acknowledged_word(epoch, total)
         self._waits.begin()
         try:
-            while True:
+            for patience in chain((_SOON_MS, _SOON_MS), repeat(-1)):
                 if control[REVOKED] >= epoch:
                     return False
                 if self.acknowledged(epoch) >= total:
                     return True
                 self._poll.poll(patience)
-                patience = -1
+                control[AMPLE] = 0
                 if not self._drain():
-                    return False  # the parent is gone; the listener hears it too
+                    break  # the parent is gone; the listener hears it too
+            return False
         finally:
             self._waits.end()
             control[WANTED] = NOTHING

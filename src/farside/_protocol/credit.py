@@ -35,7 +35,7 @@ class Window:
         >>> window.stop(taken=0), window.stop(taken=1)
         (2, 3)
         >>> window.wish(made=3)
-        2
+        (2, 3)
     """
 
     __slots__ = (
@@ -85,14 +85,17 @@ class Window:
                 return _ENDLESS
         return taken + self._limit + 1
 
-    def wish(self, made: int) -> int:
+    def wish(self, made: int) -> tuple[int, int]:
         """Tell how many items must have been taken before it is worth to go on.
 
-        With ``items``, that is as soon as one more may be made. Without, a quarter of the bytes is
-        awaited, so that the worker is not woken for each small item.
+        Returns:
+            That, and how many had better be, if the loop is about to take them, so that the worker
+            is not woken for each small item: with ``items``, one and all of them. Without, a
+            quarter of the bytes, and no more than that.
         """
-        wish = made - self._limit
-        if self._items is None:
-            enough = self._sent_bytes - self._nbytes + self._nbytes // 4
-            wish = min([wish, *(items for items, nbytes in list(self._frames) if nbytes > enough)])
-        return wish
+        least = made - self._limit
+        if self._items is not None:
+            return least, made
+        enough = self._sent_bytes - self._nbytes + self._nbytes // 4
+        least = min([least, *(items for items, nbytes in list(self._frames) if nbytes > enough)])
+        return least, least
