@@ -2,6 +2,7 @@
 
 import os
 from collections import deque
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -82,7 +83,7 @@ def test_what_an_ended_worker_has_sent_is_received_in_pieces(
     os.close(sentinel)
     os.close(writer)
     worker.send(1, 1, [bytes(100_000)])
-    monkeypatch.setattr(pipes, "_READS", 1)
+    monkeypatch.setattr(parent._reader, "read", partial(parent._reader.read, reads=1))
     got: deque[Frame] = deque()
     assert is_readable(parent)
     assert parent.read(got) is False

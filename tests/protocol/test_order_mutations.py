@@ -109,11 +109,11 @@ _GO_ON = Pass._go_on
 def start_again_elsewhere(self: Mapped, core: Any, index: int) -> None:
     """Give what a worker that has died had to another one."""
     _START_AGAIN(self, core, index)
-    other, orders = (index + 1) % len(self.queues), self._orders.pop(index, None)
+    other, orders = (index + 1) % len(self.queues), self.orders.pop(index, None)
     if orders:
         lost = [self._given[index].pop() for _ in orders]
         self._given[other].extend(reversed(lost))
-        self._orders.setdefault(other, []).extend(orders)
+        self.orders.setdefault(other, []).extend(orders)
 
 
 _START_AGAIN = Mapped.start_again

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections import namedtuple
+from functools import partial
 
 from ..errors import ProtocolError
 
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 
 else:
     Frame = namedtuple("Frame", ["kind", "epoch", "body", "items", "blocks"], defaults=(0, ()))
+
+_frame: Callable[[tuple[int, int, bytes, int, Sequence[memoryview]]], Frame] = partial(
+    tuple.__new__, Frame
+)
+"""Makes a frame without a call of Python code: there is one for each small item at worst."""
 
 MAGIC = 0xFA
 MAX_BODY = 1 << 48
@@ -173,7 +179,7 @@ class Decoder:
                 break
             blocks = self._blocks(view[start + HEADER_SIZE : begin]) if refs else ()
             start = begin + length
-            out.append(Frame(kind, epoch, bytes(view[begin:start]), items, blocks))
+            out.append(_frame((kind, epoch, bytes(view[begin:start]), items, blocks)))
         rest = end - start
         if start and rest:
             self._scratch[:rest] = self._scratch[start:end]

@@ -52,11 +52,6 @@ if TYPE_CHECKING:
     from .._memory.parts import Part, Ref
     from .frames import Frame
 
-_READS = 16
-"""How often the pipe is read, at most, where nothing may take long. A worker can fill it again and
-again meanwhile; so often it takes about a millisecond."""
-
-
 _LARGE = 1 << 15
 """Bytes of a command from which on the way down is made wider: inputs of a map come that way."""
 
@@ -124,14 +119,10 @@ class PipeLink(Link):
     def send(
         self, kind: int, epoch: int, parts: Sequence[Part] = (), *, refs: Sequence[Ref] = ()
     ) -> bool:
-        frame = [header(kind, epoch, size(parts), 0, refs), *map(_as_it_is_now, parts)]
-
-        def write() -> bool:
-            self._writer.add(frame)
-            self._write()
-            return not self._writer.pending
-
-        return defer_sigint(write)
+        writer = self._writer
+        writer.add([header(kind, epoch, size(parts), 0, refs), *map(_as_it_is_now, parts)])
+        self._write()
+        return not writer.pending
 
     def flush(self) -> None:
         try:
@@ -195,7 +186,7 @@ class PipeLink(Link):
         self._reader.check()
         self.leases.look()
         before = len(into)
-        more = self._reader.read(into, _READS)
+        more = self._reader.read(into)
         if len(into) > before:
             return True
         if self._peer_ended and not more:

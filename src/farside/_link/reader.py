@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from itertools import islice, repeat
+from itertools import islice
 from time import monotonic
 
-from .._system.signals import defer_sigint
 from ..errors import LinkClosedError, ProtocolError
 from .pipe_io import check_gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Iterable
 
     from .._system.descriptors import Descriptor
     from .frames import Decoder, Frame
@@ -28,9 +26,13 @@ _QUICK_SECONDS = 50e-6
 _QUICK_ITEMS = 16
 """so many in a row did. To send each by itself, and to wake the parent, costs some 5 µs."""
 
+_READS = 16
+"""How often the pipe is read, at most, where nothing may take long. A worker can fill it again and
+again meanwhile; so often it takes about a millisecond."""
+
 
 class FrameReader:
-    """Reads frames from a pipe that does not block. One thread at a time may.
+    """Reads frames from a pipe that does not block. One thread at a time may, and defers SIGINT.
 
     Args:
         end: the end of the pipe to read from.
@@ -58,7 +60,7 @@ class FrameReader:
         if not self._in_step:
             raise ProtocolError("an exception of a signal handler struck while frames were read")
 
-    def read(self, into: deque[Frame], reads: int | None = None) -> bool:
+    def read(self, into: deque[Frame], reads: int = _READS) -> bool:
         """Take in what is there, until a frame is complete; tell whether more may be there.
 
         Args:
@@ -69,16 +71,34 @@ class FrameReader:
             LinkClosedError: the stream has ended, or this end is closed.
             ProtocolError: what came is no frame.
         """
-        attempts = repeat(None) if reads is None else repeat(None, reads)
-        before = len(into)
-        self._busy = True
+        before, count = len(into), 1
+        fd = self.end.fileno()
+        self._in_step, self._busy = False, True
         try:
-            more = defer_sigint(lambda: self._read(into, attempts))
+            for _ in range(reads):
+                count = os.readv(fd, [self._decoder.buffer()])
+                if not count:
+                    break
+                self._decoder.filled(count, into)
+                if len(into) > before:
+                    break
+        except BlockingIOError:
+            self._in_step = True
+            return False
+        except OSError as error:  # a signal handler may have closed this side
+            check_gone(error)
+            raise LinkClosedError("this side was closed") from None
         finally:
             self._busy = False
+        # Whatever else was raised between reading and decoding (by a handler of another signal
+        # than SIGINT) leaves the stream out of step; then no later frame is trusted.
+        self._in_step = True
+        if not count:
+            cut = " in the middle of a frame" if self._decoder.partial else ""
+            raise LinkClosedError(f"the worker's stream has ended{cut}")
         if len(into) > before:
-            self._look_at(into[-1], sum(each.items for each in islice(into, before, None)))
-        return more
+            self._look_at(into[-1], sum([each.items for each in islice(into, before, None)]))
+        return True
 
     def _look_at(self, last: Frame, items: int) -> None:
         """Find out whether items come fast: so many have just come, these in the last frame."""
@@ -94,30 +114,4 @@ class FrameReader:
         if self._busy:  # a signal handler may close then
             return False
         self._decoder.close()
-        return True
-
-    def _read(self, into: deque[Frame], attempts: Iterable[None]) -> bool:
-        fd = self.end.fileno()
-        self._in_step = False
-        before, count = len(into), 1
-        try:
-            for _ in attempts:
-                count = os.readv(fd, [self._decoder.buffer()])
-                if not count:
-                    break
-                self._decoder.filled(count, into)
-                if len(into) > before:
-                    break
-        except BlockingIOError:
-            self._in_step = True
-            return False
-        except OSError as error:  # a signal handler may have closed this side
-            check_gone(error)
-            raise LinkClosedError("this side was closed") from None
-        # Whatever else was raised between reading and decoding (by a handler of another signal
-        # than SIGINT) leaves the stream out of step; then no later frame is trusted.
-        self._in_step = True
-        if not count:
-            cut = " in the middle of a frame" if self._decoder.partial else ""
-            raise LinkClosedError(f"the worker's stream has ended{cut}")
         return True

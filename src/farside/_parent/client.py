@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from contextlib import suppress
 from functools import partial
+from operator import attrgetter
 from time import monotonic
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -46,7 +47,8 @@ _REVOKES_CREDIT = frozenset({Cmd.STOP_ITERATION, Cmd.ABORT})
 _WITH_FAILURE = frozenset(
     {Status.INITIALIZATION_FAILED, Status.ITERATOR_FAILED, Status.CALL_FAILED}
 )
-_RECORDS = {int(Status.RECORDS_EMITTED)}
+_RECORDS = frozenset({int(Status.RECORDS_EMITTED)})
+_KIND = attrgetter("kind")
 STATES: tuple[State, ...] = (
     "initialization", "call", "stopping", "iteration", "stand by", "closed",
 )  # fmt: skip
@@ -335,7 +337,7 @@ class Client(Steps):
         self.core.workers[index].receive_items(frames)  # without the lock: see there
         if not frames:
             return True
-        more = len(frames) < before or {each.kind for each in frames} != _RECORDS
+        more = len(frames) < before or not _RECORDS.issuperset(map(_KIND, frames))
         try:
             self.change(partial(self._take_frames, member))
         except ProtocolError:
@@ -395,6 +397,8 @@ class Client(Steps):
     def _do(self, member: Member, effect: Effect) -> None:
         if isinstance(effect, Send):
             self._send(member, effect)
+        elif isinstance(effect, Drop):
+            effect.inbox.clear(beyond=effect.beyond)
         elif isinstance(effect, Answer):
             self.used = self.used or effect.frame.kind == Status.CALL_SUCCEEDED
             effect.token.arrive(effect.frame)
@@ -403,8 +407,6 @@ class Client(Steps):
         elif isinstance(effect, Log):
             member.logs.add(effect.body)
             self.has_news = True
-        elif isinstance(effect, Drop):
-            effect.inbox.clear(beyond=effect.beyond)
         elif isinstance(effect, End):
             self.chores.append(partial(lifecycle.end_failed, self, member, kill=effect.kill))
         elif isinstance(effect, Launch):
@@ -423,17 +425,18 @@ class Client(Steps):
 
     def _send(self, member: Member, effect: Send) -> None:
         parts = () if effect.token is None else effect.token.parts
-        self.waiting.look_for_room()  # before it is sent: an exception may strike in the middle
+        sent = False
         try:
             if effect.content is not None:
                 sent = member.send_content(effect.cmd, effect.epoch, effect.content)
             else:
                 sent = member.send(effect.cmd, effect.epoch, parts)
-            if not sent:
-                self.waiting.look_for_room()  # again: whoever leads may have looked meanwhile
-                self.waiting.wake()
             if effect.cmd in _REVOKES_CREDIT:
                 # After the command: a worker that waits for credit looks for it now.
                 member.revoke(effect.epoch)
         except LinkClosedError:
-            pass  # the worker is gone: reading tells how
+            sent = True  # the worker is gone: reading tells how
+        finally:
+            if not sent:  # or an exception has struck in the middle
+                self.waiting.look_for_room()
+                self.waiting.wake()

@@ -104,7 +104,7 @@ class Dealt(AsTheyCome):
                     shard = self._shards.popleft()
                     under_way.append(shard)
                     told = shard, self._read.get(shard, 0)
-                    self._orders.setdefault(index, []).append(told)
+                    self.orders.setdefault(index, []).append(told)
 
     @property
     def needs(self) -> Sequence[int]:

@@ -59,6 +59,7 @@ class Delivery:
         snapshots: states of what the user iterates on, from the workers.
         verify: whether to take digests of items now and then.
         rest: what is left of the present block.
+        orders: what workers have to be told.
         source: what has to be awaited for inputs, if they are an async iterable.
         unprompted: whether items come without a step of the loop.
     """
@@ -78,18 +79,19 @@ class Delivery:
         self._before = 0  # how many items were in the blocks before
         self._count = 0  # and in the present one
         self._opened: list[Any] = []
-        self._orders: dict[int, list[Any]] = {}  # what workers have to be told
+        self.orders: dict[int, list[Any]] = {}
         self._anchors: dict[int, deque[tuple[int, bytes]]] = {}
         self._next_anchor = 0.0
         self.snapshots = Snapshots()
 
     def know(
-        self, anchors: Iterable[tuple[int, int, bytes]], snapshots: Iterable[Snapshot]
+        self, anchors: Iterable[tuple[int, int, bytes]], snapshots: Sequence[Snapshot]
     ) -> None:
         """Take in what was known of the pass before it began here; see `known_of`."""
         for shard, index, digest in anchors:
             self._anchors[shard] = deque([(index, digest)], maxlen=_ANCHORS)
-        self.snapshots = Snapshots(snapshots)
+        if snapshots:
+            self.snapshots = Snapshots(snapshots)
 
     @property
     def needs(self) -> Sequence[int]:
@@ -116,9 +118,9 @@ class Delivery:
 
     def take_orders(self) -> dict[int, list[Any]]:
         """Return the tasks that workers have to be given since the last time."""
-        orders = self._orders
+        orders = self.orders
         if orders:
-            self._orders = {}
+            self.orders = {}
         return orders
 
     @property
@@ -221,15 +223,15 @@ class OneAfterAnother(Delivery):
         self.first = first
 
     def take(self, workers: Sequence[ParentCore]) -> Block | None:
-        self._begin_block()
         queue = self.queues[0]
         opened = queue.open(workers[0])
         if opened is None:
             return None
+        self._begin_block()
         entries, source = opened.entries, queue.source
         if not source.each:
             queue.taken += len(entries)
-        if entries and self.verify and self._anchor_is_due:
+        if entries and self._anchor_is_due:
             self._anchor(0, self.first + self._before, entries[0], source)
         self._end_block(entries)
         return entries, source.needed

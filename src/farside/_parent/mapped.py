@@ -150,7 +150,7 @@ class Mapped(Delivery):
                 if index in self._one_by_one:
                     self._one_by_one[index].extend(batch.singles())
                 else:
-                    self._orders.setdefault(index, []).append(batch.order)
+                    self.orders.setdefault(index, []).append(batch.order)
                 self._numbered += len(entries)
                 self.added(index, len(entries))
                 left = self._left(workers)
@@ -166,7 +166,7 @@ class Mapped(Delivery):
             if Mapped._left(self, workers)[index] > len(later):
                 continue
             if later:
-                self._orders.setdefault(index, []).append(later.popleft().order)
+                self.orders.setdefault(index, []).append(later.popleft().order)
             else:
                 del self._one_by_one[index]
 
@@ -312,12 +312,12 @@ class Mapped(Delivery):
                 left_over = LeftOver(came, self._settled[blamed].partial, blamed)
                 self._left_over[index].append(left_over)
         self._given[index] = deque([*kept, *lost])
-        self._orders[index] = [batch.order for batch in lost]
+        self.orders[index] = [batch.order for batch in lost]
         if not lost:
-            del self._orders[index]
+            del self.orders[index]
         elif blamed is None and core.loss[2] is None:
             singles = deque([single for batch in lost for single in batch.singles()])
-            self._orders[index], self._one_by_one[index] = [singles.popleft().order], singles
+            self.orders[index], self._one_by_one[index] = [singles.popleft().order], singles
 
     def _cut(self, index: int, came: int, partial: int) -> tuple[list[Batch], list[Batch]]:
         """Return what a worker was given and has answered, and what it has not."""

@@ -9,7 +9,7 @@ from .._payload.pickling import dumps_beside, dumps_plain
 from .logs import Logs, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .._backends.base import Worker
     from .._link.frames import Frame
@@ -37,6 +37,7 @@ class Member:
         released: whether the way up from it is closed.
         left_behind: whether it was to end, and has not.
         failure: why it has ended before its time, and the exception that says so.
+        acknowledge, revoke: as those of its link; before there is one, they do nothing.
     """
 
     def __init__(self, index: int, options: Options) -> None:
@@ -44,6 +45,8 @@ class Member:
         self.backend = ""
         self.worker: Any = None
         self.link: Any = None
+        self.acknowledge: Callable[[int, int], object] = _say_nothing
+        self.revoke: Callable[[int], object] = _say_nothing
         self.frames: deque[Frame] = deque()
         self.gone = self.released = self.left_behind = False
         self.failure: tuple[Ending, BaseException] | None = None
@@ -54,6 +57,7 @@ class Member:
     def attach(self, worker: Worker) -> None:
         """Take a worker that was started, and send it what was said to it before."""
         self.worker, self.link = worker, worker.link
+        self.acknowledge, self.revoke = self.link.acknowledge, self.link.revoke
         self.gone = self.released = False
         unsent, self._unsent = self._unsent, []
         for kind, epoch, parts in unsent:
@@ -110,16 +114,6 @@ class Member:
         sent: bool = self.link.send(kind, epoch, parts, refs=refs)
         return sent
 
-    def revoke(self, epoch: int) -> None:
-        """Let the worker not wait for credit of a pass: a command was sent."""
-        if self.link is not None:
-            self.link.revoke(epoch)
-
-    def acknowledge(self, epoch: int, total: int) -> None:
-        """Tell the worker how many items of a pass were taken."""
-        if self.link is not None:
-            self.link.acknowledge(epoch, total)
-
     def tell_waiting(self, *, on: bool) -> None:
         """Tell the worker whether somebody waits."""
         if self.link is not None:
@@ -143,3 +137,7 @@ class Member:
                 self.logs.deliver(origin)
             else:
                 self.logs.deliver_all(origin, problems)
+
+
+def _say_nothing(*_: int) -> None:
+    pass

@@ -171,8 +171,9 @@ class Pass:
         for queue in self.delivery.queues:
             if queue.told != queue.taken:
                 self._tell(queue)
-        for index, tasks in self.delivery.take_orders().items():
-            self.client.step(partial(_give, index, self.epoch, tasks))
+        if self.delivery.orders:
+            for index, tasks in self.delivery.take_orders().items():
+                self.client.step(partial(_give, index, self.epoch, tasks))
 
     def say_again(self) -> None:
         """Tell the workers once more how much was taken: another pass may have spoken since."""

@@ -147,7 +147,7 @@ class Submitted(Mapped):
 
     def start_again(self, core: ParentCore, index: int) -> None:
         super().start_again(core, index)
-        told = sum([len(order[3]) for order in self._orders.get(index, ())])
+        told = sum([len(order[3]) for order in self.orders.get(index, ())])
         self._begun[index] = told + len(self._one_by_one.get(index, ()))
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:

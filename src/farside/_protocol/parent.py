@@ -69,6 +69,9 @@ STACK_SECONDS = 0.5
 milliseconds."""
 
 _WITH_CONTENT = frozenset({Cmd.START_ITERATION, Cmd.GIVE_TASKS})
+_OF_PASS = frozenset({ParentEvent.PASS_STARTED, ParentEvent.PASS_FINISHED, ParentEvent.PROGRESS})
+_ANSWERS = frozenset({ParentEvent.CALL_RETURNED, ParentEvent.CALL_FAILED})
+_FAILURES = frozenset({ParentEvent.PASS_FAILED, ParentEvent.INITIALIZATION_FAILED})
 _ITEMS = int(Status.ITERATOR_SUCCESS)
 _LENGTH_DIGITS = 20
 """Of the largest number that ``len()`` returns, and one more; ``int()`` refuses thousands."""
@@ -300,15 +303,15 @@ class ParentCore(ParentMachine):
             self.effects += (Log(frame.body),)
             return
         self.waits_since = None
-        if event in {ParentEvent.PASS_STARTED, ParentEvent.PASS_FINISHED, ParentEvent.PROGRESS}:
+        if event in _OF_PASS:
             self._take_of_pass(event, frame.body)
         elif event is ParentEvent.READY:
             self._take_ready(frame.body)
-        elif event in {ParentEvent.CALL_RETURNED, ParentEvent.CALL_FAILED}:
+        elif event in _ANSWERS:
             self._take_answer(frame, failure, cause)
         elif event is ParentEvent.STACK:
             self._take_stack(frame)
-        elif event in {ParentEvent.PASS_FAILED, ParentEvent.INITIALIZATION_FAILED}:
+        elif event in _FAILURES:
             self._fail(self._ending(cause, failure), End(kill=False))
         elif event is ParentEvent.REFUSED:
             self._fail(self._ending(REFUSED), End(kill=False))
@@ -322,12 +325,12 @@ class ParentCore(ParentMachine):
         only that one thread at a time does so: to move a frame is one step. If another thread ends
         the pass just then, its inbox is cleared, here at the latest.
         """
-        inbox, take = self.inbox, self.inbox.take_from
+        inbox = self.inbox
         while frames and self.state is ParentState.ITERATION:
             frame = frames[0]
             if frame.kind != _ITEMS or frame.epoch != self.epoch:
                 break
-            take(frames)
+            inbox.take_from(frames)
             self.waits_since = None
             if inbox.cleared:
                 inbox.frames.clear()

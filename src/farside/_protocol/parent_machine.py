@@ -22,6 +22,7 @@ PUBLIC_STATES = {
 """What users read in `RemoteIterable.state`."""
 
 _STATUSES = {int(status): status for status in Status}
+_CURRENT, _OLD = Age.CURRENT, Age.OLD
 
 
 class ParentMachine:
@@ -87,7 +88,7 @@ class ParentMachine:
             raise ProtocolError(
                 f"the worker sent {status.name} for pass {epoch}; the latest is {self.epoch}"
             )
-        return self._take((status, Age.CURRENT if epoch == self.epoch else Age.OLD))
+        return self._take((status, _CURRENT if epoch == self.epoch else _OLD))
 
     def lost(self) -> ParentEvent:
         """Take in that the worker is gone: its end of the link has closed."""
