@@ -51,23 +51,6 @@ def test_an_event_happens_at_once_when_nobody_has_the_lock() -> None:
     assert client.step(lambda _: 2) == 2
 
 
-def test_an_event_that_is_put_off_happens_before_the_next_one_that_fits() -> None:
-    client, _ = scripted.client()
-    seen: list[int] = []
-    client.put_off(noting(seen, 1))
-    assert seen == []
-
-    def fail(_: GroupCore) -> NoReturn:
-        raise ProtocolError("it does not fit")
-
-    with pytest.raises(ProtocolError):
-        client.step(fail)
-    del seen[:]  # it may happen twice, and has not yet happened to the core
-    client.step(noting(seen, 2))
-    client.step(noting(seen, 3))
-    assert seen == [1, 2, 3]
-
-
 @pytest.mark.parametrize("where", ["in a step", "in an effect"])
 def test_an_event_left_by_the_thread_that_has_the_lock_happens_after_it(where: str) -> None:
     client, link = scripted.client()

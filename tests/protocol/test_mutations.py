@@ -237,7 +237,7 @@ def forgetting(name: str, value: object) -> Callable[..., Any]:
 
 def hand_over_open_only(self: ParentCore, successor: ParentCore) -> None:
     """Hand a pass over only if items may still come."""
-    self.opened = self.opened and not self.over
+    self._opened = self.opened and not self.over
     _HAND_OVER(self, successor)
 
 
@@ -377,7 +377,7 @@ def nothing(*_: object) -> None:
                 (GroupCore, "close", keeping(GroupCore, "close", "closed")),
             ]),
             ("the open pass is not handed over", FALLBACK, [
-                (ParentCore, "hand_over", forgetting("opened", False)),
+                (ParentCore, "hand_over", forgetting("_opened", False)),
             ]),
             ("a pass that has finished is not handed over", FALLBACK, [
                 (ParentCore, "hand_over", hand_over_open_only),

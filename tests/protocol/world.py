@@ -45,7 +45,7 @@ class Failure(NamedTuple):
 
 _FAILURES = {Status.INITIALIZATION_FAILED, Status.ITERATOR_FAILED, Status.CALL_FAILED}
 _MINE = ("used", "closed", "opened", "unanswered", "called", "asked", "got", "total", "given")
-_INBOX = ("received", "cleared")
+_INBOX = ("received", "cleared", "at_end")
 _CORE = sorted(set(vars(ParentCore(NO_LIMITS))) - {"inbox", "effects"})
 _GROUP = ("epoch", "closed", "awaiting", "_restarts", "_again", "_replaced")
 _KEY_OF_WORLD = attrgetter(*[f"group.{name}" for name in _GROUP], *_MINE)
@@ -220,7 +220,14 @@ class World:
     def stop(self, _: int) -> None:
         """Leave the pass, or come to its end."""
         self.opened = False
-        self._step(lambda group: group.stop(group.epoch))
+        cores = self.group.workers
+        if [core.over and core.ending is None for core in cores] == [True] and self._has_all(0):
+            cores[0].inbox.at_end = True
+        else:
+            self._step(lambda group: group.stop(group.epoch))
+
+    def _has_all(self, index: int) -> bool:
+        return self.got[index] == self.total[index] and not self.group.workers[index].inbox.frames
 
     def close(self, _: int) -> None:
         """End it all."""

@@ -111,9 +111,14 @@ class Pass:
         self.acknowledge()
         if delivery.cleared:
             self._raise_cut_off()
-        items = OVER if delivery.over else self._find_end(core)
-        delivery.finished = items is OVER
-        return items
+        if not delivery.over:
+            if self._find_end(core) is None:
+                return None
+            for worker in workers:
+                worker.inbox.at_end = True  # nothing is left to say: the worker has finished
+            delivery.clear()
+        delivery.finished = True
+        return OVER
 
     def _begin(self, core: GroupCore, came: bool) -> None:  # noqa: FBT001  it is a fact
         """Take in, until the first items have come, what the beginning tells."""
@@ -203,9 +208,8 @@ class Pass:
         """
         client, delivery = self.client, self.delivery
         if not client.exiting and not client.foreign_to:
-            # A worker that has finished need not be told.
-            ended = delivery.finished and not delivery.over
-            (client.put_off if ended else client.post)(partial(client.stop, self.epoch))
+            if delivery.over or not delivery.finished:
+                client.post(partial(client.stop, self.epoch))
             # After it: the worker waits until it hears that, and not longer than the pass is open.
             client.counters.end(self.epoch)
 

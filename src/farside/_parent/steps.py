@@ -61,7 +61,6 @@ class Steps(ABC):
     def __init__(self, core: GroupCore) -> None:
         self.core = core
         self._mailbox: deque[_Event] = deque()
-        self._late: list[Callable[[GroupCore], object]] = []
         self._lock = threading.RLock()
         self._stepping = False
         self._performing = False  # an effect; still set when an exception has struck in it
@@ -93,24 +92,17 @@ class Steps(ABC):
         self._mailbox.append(_Event(event))
         self._empty_if_free()
 
-    def put_off(self, event: Callable[[GroupCore], object]) -> None:
-        """Let an event happen together with the next one, and before it: it wants nothing done.
-
-        Args:
-            event: changes the core. It may happen twice.
-        """
-        self._late.append(event)
-
     def change(self, work: Callable[[], object]) -> None:
         """With the lock, do what steps the core several times; events come after it.
+
+        Who calls it defers SIGINT.
 
         Raises:
             ProtocolError: a step does not fit. The core is as it was before that.
         """
-        defer_sigint(partial(with_lock, self._lock, partial(self._guard, work)))
+        with_lock(self._lock, partial(self._empty, work))
         if self._mailbox:
             self._empty_if_free()
-        self._tell()
 
     @property
     def stepping_here(self) -> bool:
@@ -123,35 +115,31 @@ class Steps(ABC):
             if not self._defer_sigint(partial(self._try_lock, self._lock, self._empty)):
                 return
 
-    def _empty(self) -> bool:
-        """With the lock, let what is in the mailbox happen."""
-        self._guard(self._let_all_happen)
-        self._tell()
-        return True
+    def _empty(self, work: Callable[[], object] | None = None) -> bool:
+        """With the lock, do some work, and let what is in the mailbox happen.
 
-    def _guard(self, work: Callable[[], object]) -> None:
-        """With the lock, do some work; not if this thread is at some, further up: that goes on."""
+        Not if this thread is at that already, further up: that goes on.
+        """
         if self._stepping:
-            return
+            return True
         self._stepping = True
         try:
             if self._performing:
                 self._mend()
-            work()
+            if work is not None:
+                work()
+            while self._mailbox:
+                self._happen(self._mailbox[0])
+                self._mailbox.popleft()
+            self.core.stamp = None  # it refers to what it was for
         finally:
             self._stepping = False
-
-    def _let_all_happen(self) -> None:
-        while self._mailbox:
-            self._happen(self._mailbox[0])
-            self._mailbox.popleft()
-        self.core.stamp = None  # it refers to what it was for
+        self._tell()
+        return True
 
     def _happen(self, event: _Event) -> None:
         if self.core.stamp is not event:  # it has happened, and then an exception struck
-            core, late = self.core.copy(), self._late[:]
-            for each in late:
-                each(core)
+            core = self.core.copy()
             try:
                 event.result = event.step(core)
             except ProtocolError as error:
@@ -159,7 +147,6 @@ class Steps(ABC):
                 return
             core.stamp = event
             self.core = core
-            del self._late[: len(late)]
         self._perform()
 
     @abstractmethod

@@ -135,7 +135,7 @@ class GroupCore:
         self.workers[index].call_again(tokens)
 
     def stop(self, epoch: int) -> None:
-        """Leave a pass, if it is the present one, or take note that the user is at its end."""
+        """Leave a pass, if it is the present one."""
         if epoch == self.epoch:
             self.awaiting = frozenset()
             for each in self.workers:

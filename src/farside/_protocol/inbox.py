@@ -26,16 +26,17 @@ class Inbox:
         nbytes: how many bytes.
         skipped: how far the worker has got in making items again, if it has told.
         cleared: whether what is here must not be taken any more.
+        at_end: whether the user has come to the end of the pass. Who takes the items out says so.
     """
 
-    __slots__ = ("beyond", "cleared", "frames", "nbytes", "received", "skipped")
+    __slots__ = ("at_end", "beyond", "cleared", "frames", "nbytes", "received", "skipped")
 
     def __init__(self, beyond: Any = None) -> None:
         self.beyond = beyond
         self.frames: deque[Any] = deque()
         self.received = self.nbytes = 0
         self.skipped = progress.NOTHING
-        self.cleared = False
+        self.cleared = self.at_end = False
 
     @property
     def waiting(self) -> int:

@@ -87,7 +87,6 @@ class ParentCore(ParentMachine):
     Attributes:
         effects: what is to be done, in order; whoever does it takes it away.
         inbox: the items of the present pass that have arrived.
-        opened: whether the user has neither left the present pass nor come to its end.
         over: whether nothing more of the present pass will arrive.
         ending: why it is over, if that is not its own end.
         failure: why the conversation is over; None if it is not, or the user has closed it.
@@ -111,7 +110,7 @@ class ParentCore(ParentMachine):
         super().__init__()
         self.effects: tuple[Effect, ...] = ()
         self.inbox = Inbox()
-        self.opened = self.over = False
+        self._opened = self.over = False
         self.ending: Ending | None = None
         self.failure: Ending | None = None
         self.used_up = self.continued = False
@@ -149,6 +148,11 @@ class ParentCore(ParentMachine):
     def done(self) -> bool:
         """Whether nothing more can be said."""
         return self.state is ParentState.DONE
+
+    @property
+    def opened(self) -> bool:
+        """Whether the user has neither left the present pass nor come to its end."""
+        return self._opened and not self.inbox.at_end
 
     @property
     def public_state(self) -> str:
@@ -202,7 +206,7 @@ class ParentCore(ParentMachine):
         """
         self._discard()
         self.inbox, self.ending = Inbox(beyond), None
-        self.opened, self.over = True, False
+        self._opened, self.over = True, False
         self.used_up = self.continued = False
         self.waits_since = None
         self.futile = 0
@@ -216,7 +220,7 @@ class ParentCore(ParentMachine):
         """
         assert before.failure is not None
         self.begun, self.futile = before.begun, before.failure.futile
-        self.inbox, self.opened, self.length = before.inbox, before.opened, before.length
+        self.inbox, self._opened, self.length = before.inbox, before._opened, before.length
         self.over = before.over and before.ending is None  # it had finished before it died
         return self.opened and not self.over
 
@@ -242,13 +246,13 @@ class ParentCore(ParentMachine):
             self._say(ParentAction.GIVE, content=tasks)
 
     def stop(self) -> None:
-        """Leave the pass, or take note that the user has come to its end."""
+        """Leave the pass."""
         self._wanted = None
         if self.allows(ParentAction.STOP):
             self._say(ParentAction.STOP)
         # Also when the worker has finished: what has arrived may hold memory.
         self._discard()
-        self.opened, self.over = False, True
+        self._opened, self.over = False, True
 
     def ask(self, token: Any, method: str | None) -> None:
         """Call a method, as soon as the worker stands by. One call at a time is made."""
