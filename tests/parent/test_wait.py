@@ -758,7 +758,7 @@ class Here:
     def tell_waiting(self, on: bool) -> None:  # noqa: FBT001
         pass
 
-    close = close_reading = filenos
+    close = close_reading = acknowledge = revoke = filenos
 
 
 def test_a_worker_without_descriptors_goes_on_while_it_is_waited_for(group: Group) -> None:

@@ -19,6 +19,7 @@ from .._protocol.effects import BROKEN, Answer, Drop, End, Fail, Launch, Log, Se
 from .._protocol.group import GroupCore
 from .._protocol.messages import Cmd, Status
 from .._protocol.parent import Limits
+from .._protocol.tables import ParentState
 from .._system.signals import here
 from ..errors import LinkClosedError, ProtocolError
 from . import lifecycle, messages_for_people, unguarded
@@ -349,8 +350,9 @@ class Client(Steps):
         """With the lock, let each frame happen: one after the other, and each once."""
         frames, index, now = member.frames, member.index, monotonic()
         while frames:
-            worker = self.core.workers[index]
-            if worker.expects_items:
+            core = self.core
+            worker = core.workers[index]
+            if worker.state is ParentState.ITERATION:
                 worker.receive_items(frames)
                 if not frames:
                     return
@@ -360,11 +362,12 @@ class Client(Steps):
                 return
             if worker.latest is not frame:  # else an exception has struck just after it
                 failure = read_failure(frame.body) if frame.kind in _WITH_FAILURE else None
-                core = self.core.copy()
+                core = core.copy()
                 core.receive(index, frame, failure, used=self.used, now=now)
                 core.workers[index].latest = frame
                 self.core = core
-            self._perform()
+            if core.workers[index].effects:
+                self._perform()
             if frame.kind == Status.INITIALIZATION_SUCCEEDED:
                 self.counters.startup_seconds = now - self.core.workers[index].launched
             frames.popleft()

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from .._payload.anchors import of_entry
+from .._payload.plain import ATOMS
 from .._protocol.order import Place
 from .._protocol.progress import Snapshots
 from .queues import Queue
@@ -80,7 +81,7 @@ class Delivery:
         self._count = 0  # and in the present one
         self._opened: list[Any] = []
         self.orders: dict[int, list[Any]] = {}
-        self._anchors: dict[int, deque[tuple[int, bytes]]] = {}
+        self._anchors: dict[int, deque[tuple[int, Any]]] = {}
         self._next_anchor = 0.0
         self.snapshots = Snapshots()
 
@@ -165,6 +166,8 @@ class Delivery:
                         break
                 else:
                     continue
+            if type(digest) is not bytes:
+                digest = of_entry(digest, (), plain=True)
             found.append((shard, index, digest))
         indices = {shard: index for shard, index, _ in found}
         return found, self.snapshots.before(begun, indices)
@@ -182,7 +185,9 @@ class Delivery:
             if len(self._anchors) > KEPT:  # most shards have ended, but not those in the block
                 del self._anchors[next(iter(self._anchors))]
         began = monotonic()
-        kept.append((index, of_entry(entry, blocks, plain=plain)))
+        # That of a value that cannot change is made when somebody asks.
+        late = type(entry) is int or type(entry) in ATOMS
+        kept.append((index, entry if late else of_entry(entry, blocks, plain=plain)))
         pause = _ANCHOR_TIMES * (monotonic() - began)
         self._next_anchor = max(self._next_anchor, began) + min(pause, _ANCHOR_SECONDS)
 

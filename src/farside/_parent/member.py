@@ -93,14 +93,14 @@ class Member:
         if self.link is None:
             self._unsent.append((kind, epoch, parts))
             return True
-        self._observe_down(kind, epoch, parts)
+        if self.worker.observer is not None:
+            self._observe_down(kind, epoch, parts)
         sent: bool = self.link.send(kind, epoch, parts)
         return sent
 
     def _observe_down(self, kind: int, epoch: int, parts: Sequence[Part]) -> None:
-        if self.worker.observer is not None:
-            nbytes = sum(memoryview(part).nbytes for part in parts)
-            self.worker.observer("down", kind, epoch, 0, nbytes)
+        nbytes = sum(memoryview(part).nbytes for part in parts)
+        self.worker.observer("down", kind, epoch, 0, nbytes)
 
     def send_content(self, kind: int, epoch: int, content: object) -> bool:
         """Send a command with plain values, and large buffers among them; as `send`."""
@@ -110,7 +110,8 @@ class Member:
         parts, refs = dumps_beside(content, arena)
         if not refs:
             return self.send(kind, epoch, parts)
-        self._observe_down(kind, epoch, parts)
+        if self.worker.observer is not None:
+            self._observe_down(kind, epoch, parts)
         sent: bool = self.link.send(kind, epoch, parts, refs=refs)
         return sent
 

@@ -35,6 +35,9 @@ class Start(NamedTuple):
     snapshots: list[Snapshot] = []  # noqa: RUF012
 
 
+_START = Start()
+
+
 class Given(NamedTuple):
     """What decides the items beside the user's functions, and whether the user has given it."""
 
@@ -118,7 +121,7 @@ class Resumable:
         return begun + self._ahead
 
     def _begin_at(self, begun: int) -> tuple[int, Start]:
-        start, self._loaded = self._loaded or Start(), None
+        start, self._loaded = self._loaded or _START, None
         return self.epoch(begun), start
 
     def _keep(self, delivery: Delivery, epoch: int, start: Start) -> None:
@@ -231,7 +234,7 @@ class OneIterable(Resumable):
 
     def begin(self, begun: int) -> tuple[Delivery, Numbered[Any] | None]:
         epoch, start = self._begin_at(begun)
-        read = dict(start.place.begun).get(0, 0)
+        read = start.place.begun[0][1] if start.place.begun else 0
         delivery = OneAfterAnother(read, counting=self._counting)
         self._keep(delivery, epoch, start)
         if not (read or self._ahead):

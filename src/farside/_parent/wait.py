@@ -237,7 +237,7 @@ class Waiting:
         came = False
         for member in client.members:
             if member.frames:
-                came = self._take_in(client, member) or came
+                came = defer_sigint(partial(self._take_in, client, member)) or came
         return came
 
     def _ask_and_wait(self, client: Client, wanted: Wanted, end: float | None) -> None:

@@ -88,16 +88,16 @@ class ParentMachine:
             raise ProtocolError(
                 f"the worker sent {status.name} for pass {epoch}; the latest is {self.epoch}"
             )
-        return self._take((status, _CURRENT if epoch == self.epoch else _OLD))
+        step = self._step((status, _CURRENT if epoch == self.epoch else _OLD))
+        self.state = step.state
+        assert step.event is not None  # only actions have none
+        return step.event
 
     def lost(self) -> ParentEvent:
         """Take in that the worker is gone: its end of the link has closed."""
-        return self._take(ParentEvent.WORKER_LOST)
-
-    def _take(self, what: ParentInput) -> ParentEvent:
-        step = self._step(what)
+        step = self._step(ParentEvent.WORKER_LOST)
         self.state = step.state
-        assert step.event is not None  # only actions have none
+        assert step.event is not None
         return step.event
 
     def _step(self, what: ParentInput) -> ParentStep:
