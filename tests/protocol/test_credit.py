@@ -84,11 +84,13 @@ def test_a_wish_that_is_fulfilled_opens_the_window(
 
 @STEADY
 @given(st.integers(min_value=1, max_value=40), st.integers(min_value=0, max_value=100))
-def test_a_counting_worker_wishes_for_one_item_and_rather_for_all(items: int, taken: int) -> None:
+def test_a_counting_worker_wishes_for_one_item_and_rather_for_several(
+    items: int, taken: int
+) -> None:
     window = Window(items, 0)
     made = taken + items + 1
     assert made == window.stop(taken)
-    assert window.wish(made) == (taken + 1, made)
+    assert window.wish(made) == (taken + 1, made if items > 2 else taken + 1)
 
 
 def test_an_automatic_worker_waits_for_a_quarter_of_the_bytes() -> None:
