@@ -19,7 +19,6 @@ from .._protocol.effects import BROKEN, Answer, Drop, End, Fail, Launch, Log, Se
 from .._protocol.group import GroupCore
 from .._protocol.messages import Cmd, Status
 from .._protocol.parent import Limits
-from .._protocol.tables import ParentState
 from .._system.signals import here
 from ..errors import LinkClosedError, ProtocolError
 from . import lifecycle, messages_for_people, unguarded
@@ -352,7 +351,7 @@ class Client(Steps):
         while frames:
             core = self.core
             worker = core.workers[index]
-            if worker.state is ParentState.ITERATION:
+            if worker.expects_items:
                 worker.receive_items(frames)
                 if not frames:
                     return
