@@ -1,7 +1,8 @@
-"""Ray on this machine: its own generator of objects, and workers of farside on it."""
+"""Ray on this machine: its generator of objects, its data sets, and workers of farside on it."""
 
 from __future__ import annotations
 
+import importlib.util
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,12 @@ _CASES = frozenset({"ints", "dicts", "arrays-100kB", "arrays-1MB", "arrays-10MB"
 _STORE_BYTES = 400 << 20
 _AHEAD = 16
 """How many objects a generator may be ahead: without a bound it fills the store."""
+
+_NEEDED = ("pandas", "pyarrow", "typing_extensions")
+"""What `ray.data` imports, and Ray does not install."""
+
+_ROWS, _BLOCK_BYTES, _BLOCKS = 20_000, 32_000_000, 1000
+"""Rows of a block of a data set, its bytes at most, and blocks: more than a measurement takes."""
 
 
 class _OnRay(Contestant):
@@ -66,6 +73,51 @@ class _Maker:
         yield from self._source
 
 
+class RayData(_OnRay):
+    """Rows of `ray.data`, made by an actor in blocks, as `Dataset.map` and `iter_rows` have it."""
+
+    name = "ray-data"
+
+    def missing(self) -> str | None:
+        """Return why it cannot run in this Python, or None."""
+        lacks = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+        return super().missing() or (f"needs {', '.join(lacks)}" if lacks else None)
+
+    def load(self) -> None:
+        """Start a cluster on this machine, with nothing that draws on the terminal."""
+        super().load()
+        import ray.data
+
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.execution_options.preserve_order = True
+
+    @contextmanager
+    def open(
+        self,
+        source: Source,
+        workers: int = 1,  # noqa: ARG002  its cases have one
+        buffer_size: int | None = None,  # noqa: ARG002  and none
+    ) -> Iterator[Iterable[Any]]:
+        """Describe a data set: each pass starts an actor of its own."""
+        import ray.data
+
+        in_block = max(1, min(_ROWS, _BLOCK_BYTES // (source.nbytes or 1)))
+        numbers = ray.data.range(_BLOCKS * in_block, override_num_blocks=_BLOCKS)
+        rows = numbers.map(
+            _Row, fn_constructor_args=(source,), compute=ray.data.ActorPoolStrategy(size=1)
+        )
+        yield Passes(lambda: (row["item"] for row in rows.iter_rows()))
+
+
+class _Row:
+    def __init__(self, source: Source) -> None:
+        self._item = source().item
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {"item": self._item(row["id"])}
+
+
 class FarsideRay(_OnRay):
     """`farside.iterate_in_worker` with ``backend="ray"``."""
 
@@ -84,4 +136,4 @@ class FarsideRay(_OnRay):
         return iterate_in_worker(source, backend="ray", buffer_size=buffer_size)
 
 
-CONTESTANTS: tuple[Contestant, ...] = (FarsideRay(), RayGenerator())
+CONTESTANTS: tuple[Contestant, ...] = (FarsideRay(), RayGenerator(), RayData())
