@@ -285,5 +285,6 @@ def test_a_wait_is_for_the_way_or_for_the_worker(calls: ThreadCalls) -> None:
     for pause in (0.0, 0.3):
         begun = time.monotonic()
         way = fetch(pause)
-        assert 0.09 <= way <= time.monotonic() - begun - pause
+        sooner = 0.01  # the call may have been made before that
+        assert 0.09 <= way <= time.monotonic() - begun - pause + sooner
     link.close()
