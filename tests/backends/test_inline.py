@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import threading
+import time
 import traceback
 import warnings
 from functools import partial
@@ -142,6 +144,26 @@ def test_a_keyboard_interrupt_is_one_and_the_iterable_goes_on() -> None:
             with pytest.raises(KeyboardInterrupt, match="by hand"):
                 next(iterator)
             assert next(iterator, "over") == "over"
+
+
+class Slow:
+    """Takes long over its second item, and Ctrl-C is pressed meanwhile."""
+
+    def __iter__(self) -> Iterator[int]:
+        yield 0
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        time.sleep(10)
+        SEEN.append("slept")
+
+
+def test_ctrl_c_does_not_wait_for_the_item() -> None:
+    before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        with inline(Slow) as numbers, pytest.raises(KeyboardInterrupt):
+            list(numbers)
+        assert SEEN == []
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def raise_interrupt() -> None:

@@ -755,6 +755,9 @@ class Here:
             into.append(self._frames.pop(0))
         return bool(into)
 
+    def go_on(self) -> None:
+        pass
+
     def tell_waiting(self, on: bool) -> None:  # noqa: FBT001
         pass
 

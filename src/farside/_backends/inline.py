@@ -135,16 +135,22 @@ class InlineLink(Link):
     def flush(self) -> None:
         pass  # there is always room
 
-    def read(self, into: deque[Frame]) -> bool:
-        while self._receiving and self._open:
-            if self._frames:
-                into.append(self._frames.popleft())
-                return True
-            if self._worker.done:
-                break
+    @property
+    def _is_live(self) -> bool:
+        return self._receiving and self._open and not self._worker.done
+
+    def go_on(self) -> None:
+        while self._is_live and not self._frames:
             with_lock(self._working, self._step)
             if self.idle:
-                return False  # another worker of this thread may have something to do
+                return  # another worker of this thread may have something to do
+
+    def read(self, into: deque[Frame]) -> bool:
+        if self._frames and self._receiving and self._open:
+            into.append(self._frames.popleft())
+            return True
+        if self._is_live:
+            return False
         raise LinkClosedError("this side was closed")
 
     @property

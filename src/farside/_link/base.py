@@ -85,6 +85,15 @@ class Link(ABC):
         A worker that is gone is no error here: reading tells.
         """
 
+    def go_on(self) -> None:  # noqa: B027  most workers do so by themselves
+        """Let a worker in the thread that reads go on, until it has sent something or is idle.
+
+        User code runs in this, so Ctrl-C is not held back, as it is in all else.
+
+        Raises:
+            ProtocolError: the worker and its parent wait for each other.
+        """
+
     @abstractmethod
     def read(self, into: deque[Frame]) -> bool:
         """Append the frames that are there; tell whether a frame was complete.

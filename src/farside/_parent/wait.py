@@ -322,6 +322,11 @@ class Waiting:
         return poll
 
     def _read(self, client: Client, member: Member) -> bool:
+        if member in self._here:
+            try:
+                member.link.go_on()
+            except ProtocolError as error:
+                return defer_sigint(partial(self._give_up, client, member, error))
         return defer_sigint(partial(self._read_now, client, member))  # once for all of it
 
     def _read_now(self, client: Client, member: Member) -> bool:
