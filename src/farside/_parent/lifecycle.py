@@ -173,7 +173,7 @@ def replace(client: Client, old: Member, new: Member, ending: Ending) -> None:
 
 
 def restart(client: Client, old: Member, new: Member, ending: Ending, *, kill: bool) -> None:
-    """Start a worker again that has died, or has run out of time."""
+    """Start a worker again that has died, has run out of time, or has done its share of tasks."""
     try:
         wanted = _give_way(client, old, new, kill=kill)
         client.left_behind += old.left_behind

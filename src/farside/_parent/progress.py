@@ -63,7 +63,7 @@ class Progress:
             blocks.popleft()
 
     def took(self, number: int, count: int) -> None:
-        """Take in that the next items are the results of so many inputs, from one on."""
+        """Take in the next `count` results: of one input if flat, else of one input each."""
         self._add(number)
         self.taken += count
         if self._flat:

@@ -192,7 +192,7 @@ class Pass:
         self.client.members[queue.index].acknowledge(self.epoch, queue.taken - queue.before)
 
     def spoilt(self, error: FarsideError) -> None:
-        """End the worker, which has sent what is of no use here, unless it has failed itself."""
+        """End all workers, since one has sent what is of no use here, unless one has failed."""
         client = self.client
         if error is self.delivery.failure:
             return  # it is that of one input, and the workers are as good as before
@@ -275,7 +275,7 @@ def _give(index: int, epoch: int, tasks: Any, core: GroupCore) -> None:
 def enter_iteration_mode(client: Client, owner: object = None) -> Pass:
     """Begin a pass: send STOP_ITERATION if one is open, then START_ITERATION.
 
-    It does not wait for the worker; `drain` does, at the first item.
+    It does not wait for the worker; `Pass.step` does, at the first item.
 
     Args:
         client: holds the workers.
@@ -314,6 +314,8 @@ def enter_iteration_mode(client: Client, owner: object = None) -> Pass:
 
 def drain(this: Pass) -> None:
     """Discard what earlier passes left, until ITERATION_STARTED of this pass has arrived.
+
+    A loop does so too, while it waits for its first item. This waits for no item.
 
     Args:
         this: the pass.

@@ -51,7 +51,9 @@ class Steps(ABC):
         core: the core.
 
     Attributes:
-        core: what is known of the workers. Anybody may look at it; events change it.
+        core: what is known of the workers. Anybody may look at it. Events change it. Whoever waits
+            notes since when, and which inputs run, without one: an event at the same time may lose
+            such a note, and it is made again with the next wait, within a second.
     """
 
     # Finalizers find no global name when Python exits.

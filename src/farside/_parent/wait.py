@@ -3,7 +3,7 @@
 One thread at a time waits for the workers of a client; it *leads*. It reads what has come and takes
 it in for everybody. Other threads wait for a lock of their own, which the leader releases whenever
 something has come, and when it leaves. An event loop waits by its own means (`aio`) and then reads,
-unless a thread leads. Nobody leads while user code runs, except a worker that runs inline.
+unless a thread leads. While a thread leads, no user code runs in it but that of inline workers.
 
 Every wait ends: by a frame, by the end of a worker (its stream ends, and its process can be watched
 beside it), by the wakeup, by a deadline, and after a second in any case. Python can miss a signal
@@ -97,8 +97,8 @@ class Waiting:
     def remove(self, member: Member) -> None:
         """Wait for a worker no more, and close the way up from it.
 
-        A thread that leads may just wait for it: then that thread does so. This one waits for it,
-        but not for ever: the leader may be in user code, of a worker that runs inline.
+        If another thread leads, that one closes the way up, and this one waits until it has: for a
+        second at most, since the leader may be in user code of an inline worker.
         """
         if member.released:
             return

@@ -1,6 +1,8 @@
 """The Remote Iterable Protocol: vocabulary, transition tables, and the two machines. No I/O.
 
 Read in this order: `messages` (what is said), `worker_table` and `tables` (when it may be said),
-`worker` and `parent` (the two machines that look every step up in the tables). `codes` is what the
-enumerations are made of.
+`worker` and `parent_machine` (the two machines that look steps up in the tables), `parent` (one
+worker's conversation), `group` and `recovery` (all workers, and what follows when one has ended).
+`effects` is what the cores want done, `inbox` where items wait, `order` whose turn it is, `credit`
+how far a worker may run ahead. `codes` is what the enumerations are made of.
 """

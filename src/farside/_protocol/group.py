@@ -3,8 +3,9 @@
 Each worker has a conversation of its own (`ParentCore`). What concerns them all is here: the number
 of the pass, whether the user has closed them, and what follows when one has ended before its time
 (`recovery`). A worker that takes the place of another is told what its predecessor was asked for
-and has not done: the pass that is open, the call that is under way. Closing wins over recovery:
-what a user has closed is never started again.
+and has not done. After a fallback that is the pass that is open and the call that is under way;
+after a restart the pass alone, for the call has failed. Closing wins over recovery: what a user has
+closed is never started again.
 
 A worker that is started again goes on with the pass after the last item that has arrived. Which one
 that is, the cores do not know: who loops over the items opens them, and says (`go_on`). Until then

@@ -10,9 +10,10 @@ changes the core and appends to its ``effects``: what a shell has to do now, in 
 waits, sends, logs or runs user code.
 
 Why it is enough: whoever waits is told. A pass is over, a call is answered or has failed, by one of
-three things: a status, the end of the worker, or the user; each is an event. What a user wants
-before the worker stands by is kept, and said as soon as it does. Statuses of a pass that was left
-are dropped by their epoch. After DONE nothing is said, and only records are taken in.
+these: a status, the end of the worker, a deadline, a failure on this side, or the user; each is an
+event. What a user wants before the worker stands by is kept, and said as soon as it does. Statuses
+of a pass that was left are dropped: by their epoch, or as long as the worker has not confirmed that
+it stops. After DONE nothing is said, and only records are taken in.
 
 A core is a plain value. A shell that may be struck by an exception at any moment steps a copy, and
 then puts that in place of the core: so an event has happened or has not. Only the frames of items

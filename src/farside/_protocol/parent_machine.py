@@ -52,7 +52,7 @@ class ParentMachine:
         """Do what the user wants.
 
         Args:
-            action: start a pass, stop it, call, ask for stacks, or close.
+            action: start a pass, stop it, give tasks, call, ask for stacks, or close.
             epoch: the number of the pass to start: above all before it.
 
         Returns:

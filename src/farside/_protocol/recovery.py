@@ -1,6 +1,7 @@
 """What to do when a worker has ended before its time: raise, or go on with another one.
 
-`GroupCore` asks, once for each failure. A further policy is added here.
+`GroupCore` asks when a worker was refused something, is gone, has run out of time, or has done its
+share of tasks. A further policy is added here; one for another cause needs a call in `group` too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ MOST_FUTILE = 5
 """How many times in a row a worker of a map is started again that has begun no input."""
 
 STEADY_SECONDS = 10.0
-"""Who has stood by for so long, and dies then, does not do so each time."""
+"""A worker that has lived for so long after its start does not count as one that began nothing."""
 
 
 def may_hand_over(ending: Ending, *, used: bool) -> bool:

@@ -1,9 +1,10 @@
 """The transition tables of the worker and of the parent: the whole protocol, as data.
 
 Those of the worker are in `worker_table`: a worker imports no more. Two rules hold for both files.
-All that decides what may follow what is here: the machines in `worker` and `parent` only look steps
-up, and the shells that do I/O only carry them out. And a missing key is a protocol error: what is
-not written here does not happen.
+All that decides what may follow what is here: the machines in `worker` and `parent_machine` only
+look steps up, and the shells that do I/O only carry them out. And a missing key is a protocol
+error. (Items, progress and records are too many to look each up. They change no state, and tests
+see that they are sent and taken in only where the tables have them.)
 
 ``docs/make_diagrams.py`` draws the state diagrams of the documentation from these tables.
 """
@@ -62,7 +63,7 @@ class ParentAction(IntEnum):
 
 
 class Age(IntEnum):
-    """Whose pass a status belongs to: the present one, or one that the parent has left."""
+    """Whose pass a status belongs to: the latest one, or an earlier one."""
 
     OLD = 96
     CURRENT = 97
