@@ -27,6 +27,8 @@ from farside.testing.checks import take
 from tests import jobs as plain_jobs
 from tests import shard_jobs as jobs
 from tests import snapshot_jobs
+from tests.faults import dying
+from tests.faults.staging import pid_of
 from tests.kinds import SUBPROCESSES
 from tests.simulated import simulate
 
@@ -339,6 +341,15 @@ def test_calls_are_made_again(tmp_path: Path, restarts: Told) -> None:
             assert list(items) == expected
         assert items.stats().restarts == 3
     assert len(restarts.texts()) == 3
+
+
+def test_the_error_of_a_call_names_the_worker_that_has_died(restarts: Told) -> None:
+    with FORKSERVER.start(partial(dying.Shelf, 3), max_restarts=1) as shelf:
+        pid = pid_of(shelf)
+        with pytest.raises(WorkerDiedError, match=rf"\(pid {pid}\)"):
+            shelf.call("die", 3)
+        assert pid_of(shelf) != pid
+    assert len(restarts.texts()) == 1
 
 
 def test_a_worker_that_runs_out_of_time(kind: Kind, tmp_path: Path, restarts: Told) -> None:

@@ -100,12 +100,13 @@ def call_method(
     while not client.step(lambda core: _ask(core, questions, method)):
         _check(client, method)
         client.wait(_Unasked(client))
+    asked = [*client.members]  # one that dies in the call may have a successor at once
     try:
         client.wait(_All(questions))
     finally:
         if not _All(questions).ready:  # KeyboardInterrupt: nobody waits for the answer any more
             client.step(lambda core: _give_up(core, questions))
-    for question, member in zip(questions, client.members, strict=True):
+    for question, member in zip(questions, asked, strict=True):
         if question.ending is not None:
             raise client.error(question.ending, member)
     client.check_home()
