@@ -130,15 +130,6 @@ BARS = (
     Bar("at-once-dicts", SUBPROCESS_ASYNC, (Goal(0.8, (SUBPROCESS,)),)),
     Bar("at-once-dicts", SUBINTERPRETER_ASYNC, (Goal(0.8, (SUBINTERPRETER,)),)),
     Bar("at-once-arrays", SUBPROCESS_ASYNC, (Goal(0.8, (SUBPROCESS,)),)),
-    *(
-        Bar(f"safety-{name}", mine, (Goal(0.98, (other,)),))
-        for name in ("ints", "dicts", "busy", "arrays")
-        for mine, other in (
-            ("farside-verified", "farside-unverified"),
-            ("farside-restarting", "farside-unverified"),
-        )
-    ),
-    Bar("safety-busy", "farside-states", (Goal(0.98, ("farside-shards",)),)),
     Bar("list-100kB", SUBPROCESS, (Goal(0.5, (SUBPROCESS,)),), of_case="fresh-100kB"),
     *(
         Bar(

@@ -115,19 +115,6 @@ def _streams() -> Iterator[Case]:
             demands=frozenset({"stream", "workers"} | ({"lone"} if workers == 1 else set())),
             workers=workers,
         )
-    for name, title, made, needs in (
-        ("ints", "integers", small.Ints, set()),
-        ("dicts", "small dicts", small.Dicts, set()),
-        ("busy", "busy integers", small.Busy, set()),
-        ("arrays", "arrays of 100kB", partial(payloads.Arrays, SIZES["100kB"]), {"numpy"}),
-    ):
-        yield Case(
-            f"safety-{name}",
-            f"{title}, and a state or a restart",
-            made,
-            throughput,
-            demands=frozenset({"safety", *needs}),
-        )
 
 
 CASES = tuple(_streams())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import ceilings, farside, libraries, pools, pypi_pools, ray, safety, spdl, torch
+from . import ceilings, farside, libraries, pools, pypi_pools, ray, spdl, torch
 
 if TYPE_CHECKING:
     from .base import Contestant
@@ -13,7 +13,6 @@ CONTESTANTS: dict[str, Contestant] = {
     each.name: each
     for each in (
         *farside.CONTESTANTS,
-        *safety.CONTESTANTS,
         *ceilings.CONTESTANTS,
         *spdl.CONTESTANTS,
         *pools.CONTESTANTS,

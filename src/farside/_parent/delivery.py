@@ -7,7 +7,6 @@ none.
 
 from __future__ import annotations
 
-from collections import deque
 from operator import length_hint
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -38,6 +37,17 @@ _ANCHOR_TIMES = 200
 _ANCHOR_SECONDS = 0.005
 """So many times longer than a digest takes, none is taken, but not for a longer time: another
 program may just have had its turn. The first item of each open shard has one in any case."""
+
+
+class _Anchor:
+    """The index of an item of a shard, and its digest. None: that is made when somebody asks."""
+
+    __slots__ = ("digest", "index", "item")
+
+    def __init__(self, index: int, digest: bytes | None, item: Any = None) -> None:
+        self.index = index
+        self.digest = digest
+        self.item = item
 
 
 class Delivery:
@@ -81,7 +91,7 @@ class Delivery:
         self._count = 0  # and in the present one
         self._opened: list[Any] = []
         self.orders: dict[int, list[Any]] = {}
-        self._anchors: dict[int, deque[tuple[int, Any]]] = {}
+        self._anchors: dict[int, list[_Anchor]] = {}
         self._next_anchor = 0.0
         self.snapshots = Snapshots()
 
@@ -90,7 +100,7 @@ class Delivery:
     ) -> None:
         """Take in what was known of the pass before it began here; see `known_of`."""
         for shard, index, digest in anchors:
-            self._anchors[shard] = deque([(index, digest)], maxlen=_ANCHORS)
+            self._anchors[shard] = [_Anchor(index, digest)]
         if snapshots:
             self.snapshots = Snapshots(snapshots)
 
@@ -159,16 +169,16 @@ class Delivery:
             kept = self._anchors.get(shard)
             if kept is None:
                 continue
-            index, digest = kept[-1]  # nearly always the one
-            if index >= count:
-                for index, digest in reversed(tuple(kept)):  # noqa: B007
-                    if index < count:
+            anchor = kept[-1]  # nearly always the one
+            if anchor.index >= count:
+                for anchor in reversed(tuple(kept)):
+                    if anchor.index < count:
                         break
                 else:
                     continue
-            if type(digest) is not bytes:
-                digest = of_entry(digest, (), plain=True)
-            found.append((shard, index, digest))
+            if anchor.digest is None:
+                anchor.digest = of_entry(anchor.item, (), plain=True)
+            found.append((shard, anchor.index, anchor.digest))
         indices = {shard: index for shard, index, _ in found}
         return found, self.snapshots.before(begun, indices)
 
@@ -181,13 +191,16 @@ class Delivery:
         plain, blocks = (True, ()) if source is None else (source.plain, source.blocks)
         kept = self._anchors.get(shard)
         if kept is None:
-            kept = self._anchors[shard] = deque(maxlen=_ANCHORS)
+            kept = self._anchors[shard] = []
             if len(self._anchors) > KEPT:  # most shards have ended, but not those in the block
                 del self._anchors[next(iter(self._anchors))]
         began = monotonic()
         # That of a value that cannot change is made when somebody asks.
         late = type(entry) is int or type(entry) in ATOMS
-        kept.append((index, entry if late else of_entry(entry, blocks, plain=plain)))
+        digest = None if late else of_entry(entry, blocks, plain=plain)
+        kept.append(_Anchor(index, digest, entry if late else None))
+        if len(kept) > _ANCHORS:
+            del kept[0]
         pause = _ANCHOR_TIMES * (monotonic() - began)
         self._next_anchor = max(self._next_anchor, began) + min(pause, _ANCHOR_SECONDS)
 

@@ -68,7 +68,9 @@ class InTurn(Delivery):
     def turns(self, behind: int = 0) -> Turns | None:
         """Return whose turn it is, or was some items ago; None: that is not known."""
         given = self.delivered - behind
-        for steps in reversed(tuple(self._steps)):
+        steps = self._steps[-1]  # nearly always; to copy all of them costs more than the rest
+        known = (steps,) if steps[0][0] <= given else reversed(tuple(self._steps))
+        for steps in known:
             for at, turns in reversed(steps):
                 if at <= given:
                     return turns.advance(given - at)
@@ -113,10 +115,11 @@ class InTurn(Delivery):
     ) -> None:
         """Take the digests of the first items, one for each slot."""
         entries, sources = part
+        read = turns.settled().read
         for position, (slot, entry) in enumerate(zip(rotation, entries)):  # noqa: B905  any number
             shard = turns.shard_of(slot)
             source = sources[position] if type(sources) is list else sources
-            self._anchor(shard, turns.read_of(shard), entry, source)
+            self._anchor(shard, read.get(shard, 0), entry, source)
 
     def _merge(
         self, rotation: tuple[int, ...], workers: Sequence[ParentCore]
