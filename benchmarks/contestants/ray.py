@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+from collections import deque
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from .base import Contestant, Passes
@@ -18,6 +20,9 @@ _CASES = frozenset({"ints", "dicts", "arrays-100kB", "arrays-1MB", "arrays-10MB"
 _STORE_BYTES = 400 << 20
 _AHEAD = 16
 """How many objects a generator may be ahead: without a bound it fills the store."""
+
+_IN_FLIGHT = 8
+"""How many calls of an actor are on their way: more do not make it faster."""
 
 _NEEDED = ("pandas", "pyarrow", "typing_extensions")
 """What `ray.data` imports, and Ray does not install."""
@@ -71,6 +76,39 @@ class _Maker:
 
     def items(self) -> Iterator[Any]:
         yield from self._source
+
+    def item(self, index: int) -> Any:
+        return self._source.item(index)
+
+
+class RayGet(_OnRay):
+    """Calls of an actor, some in flight, each of which returns an item."""
+
+    name = "ray-get"
+
+    @contextmanager
+    def open(
+        self,
+        source: Source,
+        workers: int = 1,  # noqa: ARG002  its cases have one
+        buffer_size: int | None = None,  # noqa: ARG002  and none
+    ) -> Iterator[Iterable[Any]]:
+        """Start an actor."""
+        import ray
+
+        actor = ray.remote(num_cpus=1)(_Maker).remote(source)
+        yield Passes(lambda: _results(actor))
+        ray.kill(actor)
+
+
+def _results(actor: Any) -> Iterator[Any]:
+    import ray
+
+    in_flight = deque(actor.item.remote(index) for index in range(_IN_FLIGHT))
+    for index in count(_IN_FLIGHT):
+        found = ray.get(in_flight.popleft())
+        in_flight.append(actor.item.remote(index))
+        yield found
 
 
 class RayData(_OnRay):
@@ -136,4 +174,4 @@ class FarsideRay(_OnRay):
         return iterate_in_worker(source, backend="ray", buffer_size=buffer_size)
 
 
-CONTESTANTS: tuple[Contestant, ...] = (FarsideRay(), RayGenerator(), RayData())
+CONTESTANTS: tuple[Contestant, ...] = (FarsideRay(), RayGenerator(), RayGet(), RayData())
