@@ -9,39 +9,34 @@ whatever it does.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import namedtuple
+
+from .._named_tuple import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Sequence
-    from typing import Any, NamedTuple
+    from typing import Any
 
     from .._memory.arena import Arena
     from .._memory.parts import Part, Ref
     from .frames import Frame
 
-    class Gauges(NamedTuple):
-        """What a link knows of the traffic on it.
 
-        Seconds for which the worker has waited for the parent; bytes that were sent and not
-        received; bytes of the arena in use, now and at most; blocks of it that were copied;
-        seconds for which somebody here has waited while items were on their way.
-        """
+class Gauges(NamedTuple):
+    """What a link knows of the traffic on it.
 
-        worker_waited: float = 0.0
-        unread: int = 0
-        arena_used: int = 0
-        arena_peak: int = 0
-        copies: int = 0
-        transfer: float = 0.0
+    Seconds for which the worker has waited for the parent; bytes that were sent and not
+    received; bytes of the arena in use, now and at most; blocks of it that were copied;
+    seconds for which somebody here has waited while items were on their way.
+    """
 
-else:
-    Gauges = namedtuple(
-        "Gauges",
-        ["worker_waited", "unread", "arena_used", "arena_peak", "copies", "transfer"],
-        defaults=(0.0, 0, 0, 0, 0, 0.0),
-    )
+    worker_waited: float = 0.0
+    unread: int = 0
+    arena_used: int = 0
+    arena_peak: int = 0
+    copies: int = 0
+    transfer: float = 0.0
 
 
 class Link(ABC):

@@ -9,29 +9,27 @@ slot of a block (16 bits) and its offset in the arena (48 bits), then its length
 from __future__ import annotations
 
 import struct
-from collections import namedtuple
 from functools import partial
 
+from .._named_tuple import NamedTuple
 from ..errors import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableSequence, Sequence
-    from typing import NamedTuple
 
     from .._memory.parts import Ref
 
-    class Frame(NamedTuple):
-        """One message: its kind, its epoch, its body, how many items it carries, and its blocks."""
 
-        kind: int
-        epoch: int
-        body: bytes | bytearray
-        items: int = 0
-        blocks: Sequence[memoryview] = ()
+class Frame(NamedTuple):
+    """One message: its kind, its epoch, its body, how many items it carries, and its blocks."""
 
-else:
-    Frame = namedtuple("Frame", ["kind", "epoch", "body", "items", "blocks"], defaults=(0, ()))
+    kind: int
+    epoch: int
+    body: bytes | bytearray
+    items: int = 0
+    blocks: Sequence[memoryview] = ()
+
 
 _frame: Callable[[tuple[int, int, bytes, int, Sequence[memoryview]]], Frame] = partial(
     tuple.__new__, Frame

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 
 from .._memory.mapping import share
+from .._named_tuple import NamedTuple
 from .._system.descriptors import opened, pipe, with_standard_filled
 from .pipes import PipeLink, widen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NamedTuple
-
     from .._system.descriptors import Descriptor
 
-    class WorkerEnds(NamedTuple):
-        """The worker's ends of the pipes, and the shared memory."""
 
-        commands: Descriptor
-        wakes: Descriptor
-        frames: Descriptor
-        memory: Descriptor
+class WorkerEnds(NamedTuple):
+    """The worker's ends of the pipes, and the shared memory."""
 
-else:
-    WorkerEnds = namedtuple("WorkerEnds", ["commands", "wakes", "frames", "memory"])
+    commands: Descriptor
+    wakes: Descriptor
+    frames: Descriptor
+    memory: Descriptor
 
 
 def open_link(arena_bytes: int, *, both: bool = False) -> tuple[PipeLink, WorkerEnds]:

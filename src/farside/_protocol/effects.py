@@ -2,93 +2,90 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
+from .._named_tuple import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NamedTuple, TypeAlias
+    from typing import Any, TypeAlias
 
     from .inbox import Inbox
     from .messages import Cmd
 
-    class Ending(NamedTuple):
-        """Why a worker's conversation is over: what an error is made of."""
 
-        cause: str
-        """One of the constants below."""
-        state: str = ""
-        """Where the worker was, in the words of `PUBLIC_STATES`."""
-        last_index: int | None = None
-        """Of the last item that has arrived."""
-        detail: Any = None
-        """The failure, the exit status, the text of the stacks or of what was wrong."""
-        method: str | None = None
-        """What was called, if a call was under way."""
-        futile: int = 0
-        """How many workers of a map, one after the other, have ended without beginning an input."""
+class Ending(NamedTuple):
+    """Why a worker's conversation is over: what an error is made of."""
 
-    class Send(NamedTuple):
-        """Send a command; CALL with the body that belongs to its token."""
+    cause: str
+    """One of the constants below."""
+    state: str = ""
+    """Where the worker was, in the words of `PUBLIC_STATES`."""
+    last_index: int | None = None
+    """Of the last item that has arrived."""
+    detail: Any = None
+    """The failure, the exit status, the text of the stacks or of what was wrong."""
+    method: str | None = None
+    """What was called, if a call was under way."""
+    futile: int = 0
+    """How many workers of a map, one after the other, have ended without beginning an input."""
 
-        cmd: Cmd
-        epoch: int
-        token: Any = None
-        content: Any = None
-        """What it carries: plain values."""
 
-    class Answer(NamedTuple):
-        """Give what has arrived to whoever has asked by a token."""
+class Send(NamedTuple):
+    """Send a command; CALL with the body that belongs to its token."""
 
-        token: Any
-        frame: Any
+    cmd: Cmd
+    epoch: int
+    token: Any = None
+    content: Any = None
+    """What it carries: plain values."""
 
-    class Fail(NamedTuple):
-        """Tell whoever has asked by a token that no answer will come."""
 
-        token: Any
-        ending: Ending
+class Answer(NamedTuple):
+    """Give what has arrived to whoever has asked by a token."""
 
-    class Log(NamedTuple):
-        """Give a log record or a warning to the user's loggers."""
+    token: Any
+    frame: Any
 
-        body: Any
 
-    class Drop(NamedTuple):
-        """Let nobody take any more what an inbox has, or what was taken out of it together."""
+class Fail(NamedTuple):
+    """Tell whoever has asked by a token that no answer will come."""
 
-        inbox: Inbox
-        beyond: bool = True
-        """False: nothing was taken out, and another worker's items go there."""
+    token: Any
+    ending: Ending
 
-    class End(NamedTuple):
-        """End the worker and what leads to it. It ends by itself, unless it is to be killed."""
 
-        kill: bool
+class Log(NamedTuple):
+    """Give a log record or a warning to the user's loggers."""
 
-    class Launch(NamedTuple):
-        """Let go of the worker, and start another one in its place."""
+    body: Any
 
-        backend: str | None
-        """The backend to take; None: the same."""
-        ending: Ending
-        """What made that necessary."""
-        kill: bool = False
-        """Whether the one before does not end by itself."""
 
+class Drop(NamedTuple):
+    """Let nobody take any more what an inbox has, or what was taken out of it together."""
+
+    inbox: Inbox
+    beyond: bool = True
+    """False: nothing was taken out, and another worker's items go there."""
+
+
+class End(NamedTuple):
+    """End the worker and what leads to it. It ends by itself, unless it is to be killed."""
+
+    kill: bool
+
+
+class Launch(NamedTuple):
+    """Let go of the worker, and start another one in its place."""
+
+    backend: str | None
+    """The backend to take; None: the same."""
+    ending: Ending
+    """What made that necessary."""
+    kill: bool = False
+    """Whether the one before does not end by itself."""
+
+
+if TYPE_CHECKING:
     Effect: TypeAlias = Launch | Send | Answer | Fail | Log | Drop | End
-else:
-    Ending = namedtuple(
-        "Ending",
-        ["cause", "state", "last_index", "detail", "method", "futile"],
-        defaults=("", None, None, None, 0),
-    )
-    Send = namedtuple("Send", ["cmd", "epoch", "token", "content"], defaults=(None, None))
-    Answer = namedtuple("Answer", ["token", "frame"])
-    Fail = namedtuple("Fail", ["token", "ending"])
-    Log = namedtuple("Log", ["body"])
-    Drop = namedtuple("Drop", ["inbox", "beyond"], defaults=(True,))
-    End = namedtuple("End", ["kill"])
-    Launch = namedtuple("Launch", ["backend", "ending", "kill"], defaults=(False,))
 
 FAILED, DIED, TIMED_OUT, RETIRED = "failed", "died", "timed out", "retired"
 REFUSED, BROKEN, CLOSED = "refused", "broken", "closed"

@@ -24,56 +24,50 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
-from collections import namedtuple
 
 try:
     from _blake2 import blake2b  # without the Python around it: that is start-up time of a worker
 except ImportError:  # pragma: no cover  not CPython
     from hashlib import blake2b
+from .._named_tuple import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import NamedTuple
 
-    class Sharding(NamedTuple):
-        """How a sequence is cut, and in which order its shards are read."""
 
-        total: int
-        """How many shards there are, of all ranks."""
-        cycle_length: int = 1
-        shuffled: bool = False
-        """Whether each pass reads them in another order."""
-        seed: int = 0
-        rank: int = 0
-        world_size: int = 1
+class Sharding(NamedTuple):
+    """How a sequence is cut, and in which order its shards are read."""
 
-    class Place(NamedTuple):
-        """A place in a pass."""
+    total: int
+    """How many shards there are, of all ranks."""
+    cycle_length: int = 1
+    shuffled: bool = False
+    """Whether each pass reads them in another order."""
+    seed: int = 0
+    rank: int = 0
+    world_size: int = 1
 
-        ended: tuple[tuple[int, int], ...] = ()
-        """The shards that have ended, as ranges: the first, and the one after the last."""
-        begun: tuple[tuple[int, int], ...] = ()
-        """Others of which items were read: the shard, and how many items."""
-        turn: int = 0
-        """The slot whose turn it is; the next one with shards, if it has none."""
 
-    class _Turns(NamedTuple):
-        chains: tuple[Sequence[int], ...]
-        live: tuple[int, ...]
-        heads: tuple[int, ...]
-        read: dict[int, int]
-        at: int
-        ahead: int
+class Place(NamedTuple):
+    """A place in a pass."""
 
-else:
-    Sharding = namedtuple(
-        "Sharding",
-        ["total", "cycle_length", "shuffled", "seed", "rank", "world_size"],
-        defaults=(1, False, 0, 0, 1),
-    )
-    Place = namedtuple("Place", ["ended", "begun", "turn"], defaults=((), (), 0))
-    _Turns = namedtuple("_Turns", ["chains", "live", "heads", "read", "at", "ahead"])
+    ended: tuple[tuple[int, int], ...] = ()
+    """The shards that have ended, as ranges: the first, and the one after the last."""
+    begun: tuple[tuple[int, int], ...] = ()
+    """Others of which items were read: the shard, and how many items."""
+    turn: int = 0
+    """The slot whose turn it is; the next one with shards, if it has none."""
+
+
+class _Turns(NamedTuple):
+    chains: tuple[Sequence[int], ...]
+    live: tuple[int, ...]
+    heads: tuple[int, ...]
+    read: dict[int, int]
+    at: int
+    ahead: int
+
 
 BEGIN = Place()
 

@@ -22,8 +22,7 @@ are not copied: an inbox belongs to one pass, and to move a frame there is one s
 
 from __future__ import annotations
 
-from collections import namedtuple
-
+from .._named_tuple import NamedTuple
 from ..errors import ProtocolError
 from .effects import (
     CLOSED,
@@ -48,20 +47,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Sequence
-    from typing import Any, NamedTuple
+    from typing import Any
 
     from .effects import Effect
 
-    class Limits(NamedTuple):
-        """For how many seconds a worker may say nothing; None is no limit."""
 
-        init: float | None = None
-        answer: float | None = None
-        task: float | None = None
-        """For how many seconds an input of a map may run."""
+class Limits(NamedTuple):
+    """For how many seconds a worker may say nothing; None is no limit."""
 
-else:
-    Limits = namedtuple("Limits", ["init", "answer", "task"], defaults=(None, None, None))
+    init: float | None = None
+    answer: float | None = None
+    task: float | None = None
+    """For how many seconds an input of a map may run."""
+
 
 NO_LIMITS = Limits()
 

@@ -7,35 +7,33 @@ while a worker makes items again that the loop has had, it tells how many it has
 
 from __future__ import annotations
 
-from collections import namedtuple
 from struct import Struct, error
 
+from .._named_tuple import NamedTuple
 from ..errors import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import NamedTuple
 
-    class Snapshot(NamedTuple):
-        """A state of what the user iterates on."""
 
-        shard: int
-        item: int
-        """How many items of the shard came before it."""
-        state: bytes
-        """See `_payload.user_states`."""
+class Snapshot(NamedTuple):
+    """A state of what the user iterates on."""
 
-    class Skipped(NamedTuple):
-        """How far a worker has got in making items again, and dropping them."""
+    shard: int
+    item: int
+    """How many items of the shard came before it."""
+    state: bytes
+    """See `_payload.user_states`."""
 
-        done: int
-        total: int
-        seconds: float
 
-else:
-    Snapshot = namedtuple("Snapshot", ["shard", "item", "state"])
-    Skipped = namedtuple("Skipped", ["done", "total", "seconds"])
+class Skipped(NamedTuple):
+    """How far a worker has got in making items again, and dropping them."""
+
+    done: int
+    total: int
+    seconds: float
+
 
 NOTHING = Skipped(0, 0, 0.0)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
+from .._named_tuple import NamedTuple
 from .codes import IntEnum
 from .messages import Cmd, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NamedTuple, TypeAlias
+    from typing import TypeAlias
 
 
 class WorkerState(IntEnum):
@@ -42,13 +41,10 @@ class WorkerEvent(IntEnum):
 if TYPE_CHECKING:
     WorkerInput: TypeAlias = WorkerEvent | Cmd
 
-    class WorkerStep(NamedTuple):
-        state: WorkerState
-        push: Status | None
 
-else:
-    # typing costs a worker some milliseconds of start-up, so the class is made without it.
-    WorkerStep = namedtuple("WorkerStep", ["state", "push"])
+class WorkerStep(NamedTuple):
+    state: WorkerState
+    push: Status | None
 
 
 def _worker_table() -> dict[tuple[WorkerState, WorkerInput], WorkerStep]:
