@@ -8,13 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farside._link import pipe_io, pipes
+from farside._link import pipe_io
 from farside._link.control import (
-    AMPLE,
-    LATE_NS,
-    WANTED,
     WORKER_WAITED,
-    acknowledged_word,
 )
 from farside._link.frames import HEADER_SIZE, Decoder, Frame, header
 from farside._link.opening import WorkerEnds, open_link
@@ -97,66 +93,6 @@ def test_what_an_ended_worker_has_sent_is_received_in_pieces(
     with pytest.raises(LinkClosedError):
         parent.read(got)
     assert list(got) == [Frame(1, 1, bytes(100_000))]
-
-
-class Sleeper:
-    """A worker that waits for one item, and rather for four; and a parent whose clock stands still.
-
-    Attributes:
-        woken: at which numbers of items it was woken.
-    """
-
-    def __init__(self, parent: PipeLink, worker: PipeWorkerLink, patch: pytest.MonkeyPatch) -> None:
-        self.woken: list[int] = []
-        self._now, self._total = 1000, 0
-        self._parent = parent
-        patch.setattr(pipes, "monotonic_ns", lambda: self._now)
-        patch.setattr(parent, "_wake", lambda: self.woken.append(self._total))
-        worker._control[AMPLE] = acknowledged_word(1, 4)
-        worker._control[WANTED] = acknowledged_word(1, 1)
-
-    def take(self, total: int, later: int = 0) -> None:
-        """Tell it that so many were taken, so much later."""
-        self._now += later
-        self._total = total
-        self._parent.acknowledge(1, total)
-
-
-def test_a_worker_is_woken_once_for_several_items_that_are_taken_fast(
-    parent: PipeLink, worker: PipeWorkerLink, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sleeper = Sleeper(parent, worker, monkeypatch)
-    for total in range(1, 5):
-        sleeper.take(total, LATE_NS // 4)
-    assert sleeper.woken == [4]
-
-
-def test_a_worker_is_woken_sooner_by_a_slow_loop(
-    parent: PipeLink, worker: PipeWorkerLink, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sleeper = Sleeper(parent, worker, monkeypatch)
-    for total in (1, 2):
-        sleeper.take(total, LATE_NS)
-    assert sleeper.woken == [2]
-
-
-def test_a_worker_that_looks_no_more_is_woken_at_once(
-    parent: PipeLink, worker: PipeWorkerLink, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sleeper = Sleeper(parent, worker, monkeypatch)
-    worker._control[AMPLE] = 0
-    sleeper.take(1)
-    assert sleeper.woken == [1]
-
-
-def test_a_worker_that_nobody_wakes_looks_by_itself(
-    parent: PipeLink, worker: PipeWorkerLink, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pipes, "monotonic_ns", lambda: 0)  # so the parent always finds it early
-    for number in range(1, 21):
-        waiting = Background(worker.wait_for_credit, 1, number, number + 3)
-        parent.acknowledge(1, number)
-        assert waiting.result()
 
 
 class InterruptingDecoder(Decoder):

@@ -42,9 +42,9 @@ class ObservedLink(PipeWorkerLink):
         self.waits_for_credit: SimpleQueue[int] = SimpleQueue()
         self.listens: SimpleQueue[None] = SimpleQueue()
 
-    def wait_for_credit(self, epoch: int, total: int, ample: int = 0) -> bool:
+    def wait_for_credit(self, epoch: int, total: int) -> bool:
         self.waits_for_credit.put(epoch)
-        return super().wait_for_credit(epoch, total, ample)
+        return super().wait_for_credit(epoch, total)
 
     def receive(self, into: deque[Frame]) -> None:
         self.listens.put(None)

@@ -107,7 +107,7 @@ class InlineWorkerLink(WorkerLink):
     def acknowledged(self, epoch: int) -> int:
         raise NotImplementedError  # it never runs ahead
 
-    def wait_for_credit(self, epoch: int, total: int, ample: int = 0) -> bool:
+    def wait_for_credit(self, epoch: int, total: int) -> bool:
         raise NotImplementedError
 
 

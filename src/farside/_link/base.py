@@ -261,13 +261,12 @@ class WorkerLink(ABC):
         """Return how many items of a pass were taken so far."""
 
     @abstractmethod
-    def wait_for_credit(self, epoch: int, total: int, ample: int = 0) -> bool:
+    def wait_for_credit(self, epoch: int, total: int) -> bool:
         """Wait until so many items of a pass were taken.
 
         Args:
             epoch: the pass.
             total: how many.
-            ample: how many had better be, if that is only a moment later. A link need not care.
 
         Returns:
             False when the wait is over because a command was sent, or the parent is gone.

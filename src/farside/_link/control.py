@@ -6,10 +6,6 @@ once. A worker that is about to wait says so in a word of its own, and then look
 took. The parent writes that word, and then looks whether anybody waits. Processors may delay a
 write behind a read that follows it, so that both overlook each other, though not for long. So the
 worker first waits for a millisecond only and looks again; by then it sees the parent's word.
-
-To wake a side is dear: some 5 µs. So a parent that takes items fast lets a worker sleep that could
-make one more, until there is room for several. It need not come back to that: the worker looks
-after a millisecond, as above, and lets itself be woken at once from then on.
 """
 
 from __future__ import annotations
@@ -28,13 +24,6 @@ REVOKED = 16
 
 WANTED = 24
 """From the worker: the value of ``ACKNOWLEDGED`` that it waits for, or ``NOTHING``."""
-
-AMPLE = 25
-"""From the worker, as it begins to wait: a later value that would be ample; 0: none would."""
-
-LATE_NS = 10_000
-"""Nanoseconds after the value of ``WANTED`` for which the parent may let the worker sleep until
-that of ``AMPLE``. A loop that needs longer for a few items loses more than a wake-up costs."""
 
 WORKER_WAITED = 32
 """From the worker: how long it has waited for the parent to take items, or to make room for them

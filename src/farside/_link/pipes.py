@@ -13,7 +13,6 @@ import fcntl
 import os
 import termios
 from array import array
-from time import monotonic_ns
 
 from .._memory.arena import ARENA_PEAK, ARENA_USED, Arena
 from .._memory.leases import Leases
@@ -26,10 +25,8 @@ from ..errors import LinkClosedError, ProtocolError
 from .base import Gauges, Link
 from .control import (
     ACKNOWLEDGED,
-    AMPLE,
     ATTENTION,
     BEGUN,
-    LATE_NS,
     NOTHING,
     PARENT_WAITS,
     REVOKED,
@@ -83,7 +80,6 @@ class PipeLink(Link):
         self._given_back = mapping.given_back
         self._attention = mapping.control[ATTENTION : ATTENTION + 1].cast("B")
         self._woken = NOTHING  # the wish that the worker was last woken for
-        self._granted = NOTHING, 0  # the one that was last fulfilled, and when
         self._arena_bytes = mapping.arena_bytes
         # Half of the arena is for what the worker has on its way.
         self.leases = Leases(mapping, mapping.arena_bytes // 2)
@@ -143,17 +139,8 @@ class PipeLink(Link):
         control[ACKNOWLEDGED] = word = acknowledged_word(epoch, total)
         wanted = control[WANTED]
         if wanted <= word and wanted != self._woken:
-            if word < control[AMPLE] and self._may_sleep(wanted):
-                return
             self._woken = wanted
             self._wake()
-
-    def _may_sleep(self, wanted: int) -> bool:
-        """Tell whether it was only just now that the worker could have gone on."""
-        now = monotonic_ns()
-        if self._granted[0] != wanted:
-            self._granted = wanted, now
-        return now - self._granted[1] < LATE_NS
 
     def revoke(self, epoch: int) -> None:
         self._control[REVOKED] = epoch

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-from itertools import chain, repeat
 
 from .._memory.arena import Arena
 from .._memory.mapping import SLOTS, map_what_fits
@@ -13,7 +12,6 @@ from ..errors import LinkClosedError, ProtocolError
 from .base import WorkerLink
 from .control import (
     ACKNOWLEDGED,
-    AMPLE,
     ATTENTION,
     BEGUN,
     COMMAND_CAME,
@@ -129,22 +127,20 @@ class PipeWorkerLink(WorkerLink):
     def acknowledged(self, epoch: int) -> int:
         return total_of(self._control[ACKNOWLEDGED], epoch)
 
-    def wait_for_credit(self, epoch: int, total: int, ample: int = 0) -> bool:
-        control = self._control
-        control[AMPLE] = acknowledged_word(epoch, ample)
+    def wait_for_credit(self, epoch: int, total: int) -> bool:
+        control, patience = self._control, _SOON_MS
         control[WANTED] = acknowledged_word(epoch, total)
         self._waits.begin()
         try:
-            for patience in chain((_SOON_MS, _SOON_MS), repeat(-1)):
+            while True:
                 if control[REVOKED] >= epoch:
                     return False
                 if self.acknowledged(epoch) >= total:
                     return True
                 self._poll.poll(patience)
-                control[AMPLE] = 0
+                patience = -1
                 if not self._drain():
-                    break  # the parent is gone; the listener hears it too
-            return False
+                    return False  # the parent is gone; the listener hears it too
         finally:
             self._waits.end()
             control[WANTED] = NOTHING

@@ -14,9 +14,6 @@ AUTOMATIC_ITEMS = 3
 UNLIMITED = -1
 """The ``buffer_size`` with which any number of items may wait."""
 
-_SEVERAL = 3
-"""Of fewer items that may wait, a slow loop would hardly have one left when the worker wakes up."""
-
 _ENDLESS = 1 << 62
 
 
@@ -38,7 +35,7 @@ class Window:
         >>> window.stop(taken=0), window.stop(taken=1)
         (2, 3)
         >>> window.wish(made=3)
-        (2, 2)
+        2
     """
 
     __slots__ = (
@@ -88,17 +85,14 @@ class Window:
                 return _ENDLESS
         return taken + self._limit + 1
 
-    def wish(self, made: int) -> tuple[int, int]:
+    def wish(self, made: int) -> int:
         """Tell how many items must have been taken before it is worth to go on.
 
-        Returns:
-            That, and how many had better be, if the loop is about to take them, so that the worker
-            is not woken for each small item: with ``items``, one, and all of several. Without, a
-            quarter of the bytes, and no more than that.
+        With ``items`` one is enough. Without, a quarter of the bytes, so that the worker is not
+        woken for each small item.
         """
         least = made - self._limit
         if self._items is not None:
-            return least, made if self._limit >= _SEVERAL else least
+            return least
         enough = self._sent_bytes - self._nbytes + self._nbytes // 4
-        least = min([least, *(items for items, nbytes in list(self._frames) if nbytes > enough)])
-        return least, least
+        return min([least, *(items for items, nbytes in list(self._frames) if nbytes > enough)])

@@ -145,7 +145,7 @@ class Outbox:
         """Wait until a further item may be made; False: a command was sent, or nobody is there."""
         while True:
             self.flush()
-            if not self._link.wait_for_credit(self._epoch, *self._window.wish(made)):
+            if not self._link.wait_for_credit(self._epoch, self._window.wish(made)):
                 return False
             if self._window.stop(self._link.acknowledged(self._epoch)) > made:
                 return True

@@ -231,7 +231,7 @@ class ActorLink(WorkerLink):
         words = self._words
         return words.total if words.epoch == epoch else 0
 
-    def wait_for_credit(self, epoch: int, total: int, ample: int = 0) -> bool:  # noqa: ARG002
+    def wait_for_credit(self, epoch: int, total: int) -> bool:
         self._waits.begin()
         try:
             while True:
