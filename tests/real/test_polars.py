@@ -53,6 +53,12 @@ def columns(start: int = 0) -> list[Any]:
     ]
 
 
+@pytest.fixture(autouse=True)
+def of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small ones go as large ones do."""
+    monkeypatch.setattr(polars_frames, "LEAST_BYTES", 0)
+
+
 COLUMNS = {each.name: each for each in columns()}
 BY_POLARS = {"enum", "wide"}
 """These do not come back from Arrow as they are."""
@@ -100,6 +106,22 @@ def test_the_contents_are_kept_out_of_the_stream(name: str) -> None:
             assert memoryview(stream).nbytes < 1000 + entry.nbytes / 5
         else:
             assert len(entry) < 3000
+
+
+@pytest.mark.parametrize("rows", [1000, 100_000])
+def test_small_ones_go_as_polars_pickles_them(
+    way: Way, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(polars_frames, "LEAST_BYTES", 1 << 18)
+    for sent in (pl.Series("int", range(rows)), pl.DataFrame({"int": range(rows)})):
+        by_polars = polars_frames.as_ever(sent)
+        reduce = (
+            polars_frames.reduce_series
+            if isinstance(sent, pl.Series)
+            else polars_frames.reduce_frame
+        )
+        assert (reduce(sent)[0] == by_polars[0]) == (rows < 10_000)
+        assert way.carry(sent).equals(sent)
 
 
 def test_a_slice_crosses_by_itself() -> None:

@@ -1,7 +1,7 @@
 """Polars frames and series, as Arrow's memory. Imported where Polars is there already.
 
 Polars itself pickles them as a file. pyarrow pickles its buffers out of band, and to go through
-it, Polars copies nothing. Without pyarrow they go as Polars pickles them.
+it, Polars copies nothing. Without pyarrow they go as Polars pickles them, and so do small ones.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     from .reducers import Reduced
 
+LEAST_BYTES = 1 << 18
+"""Of smaller ones, what both libraries do in Python takes longer than the copies of a file: at 100
+kB twice as long."""
+
 _MOST = 256
 """Types of columns that are known: then all are forgotten."""
 
@@ -26,7 +30,8 @@ _return: dict[Any, bool] = {}
 
 def reduce_frame(frame: Any) -> Reduced:
     """Reduce a frame."""
-    if type(frame) is sys.modules["polars"].DataFrame and frame.width:
+    own = type(frame) is sys.modules["polars"].DataFrame
+    if own and frame.width and frame.estimated_size() >= LEAST_BYTES:
         table = _to_arrow(frame, tuple(frame.dtypes))
         if table is not None:
             batches = table.to_batches()
@@ -38,7 +43,8 @@ def reduce_frame(frame: Any) -> Reduced:
 
 def reduce_series(series: Any) -> Reduced:
     """Reduce a series."""
-    if type(series) is sys.modules["polars"].Series:
+    own = type(series) is sys.modules["polars"].Series
+    if own and series.estimated_size() >= LEAST_BYTES:
         array = _to_arrow(series, (series.dtype,))
         if array is not None:
             return rebuild_series, (series.name, array, _sorted([series]))
