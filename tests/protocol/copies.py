@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from farside._parent.batches import Batch
 from farside._parent.dealt import Dealt
+from farside._parent.given_results import GivenResults
 from farside._parent.in_turn import InTurn
 from farside._parent.mapped import Mapped
 from farside._parent.mapped_orders import MappedAsTheyCome, MappedInOrder
-from farside._parent.progress import Progress
 from farside._parent.queues import Queue, Source
 from farside._parent.supply import Supply
 
@@ -116,8 +116,8 @@ def _supply(value: Supply, memo: _Memo) -> Supply:
     return made
 
 
-def _progress(value: Progress, memo: _Memo) -> Progress:
-    made: Progress = object.__new__(Progress)
+def _progress(value: GivenResults, memo: _Memo) -> GivenResults:
+    made: GivenResults = object.__new__(GivenResults)
     memo[id(value)] = made
     vars(made).update(vars(value))
     made._blocks = copied(value._blocks, memo)
@@ -133,7 +133,7 @@ _COPIES: dict[type, Callable[[Any, _Memo], Any]] = {
     Source: _slots,
     Batch: _slots,
     Supply: _supply,
-    Progress: _progress,
+    GivenResults: _progress,
     InTurn: _delivery,
     Dealt: _delivery,
     MappedInOrder: _delivery,

@@ -34,7 +34,7 @@ from .reader import READER_FIELDS, Inputs, Reader, frame_of, stream_of
 from .side import Rules, Side, ViolationError
 
 if TYPE_CHECKING:
-    from farside._parent.sequence import Sequence
+    from farside._parent.sequence import ItemSequence
     from farside._protocol.effects import Effect
 
     from .world import Move
@@ -70,7 +70,7 @@ class OrderWorld(Judged):
         endless = isinstance(rules.reads, Inputs)
         restarts = NO_END if endless else rules.restarts
         self.group = GroupCore(NO_LIMITS, None, rules.workers, 0.0, restarts)
-        self.sequence: Sequence | None = None
+        self.sequence: ItemSequence | None = None
         self.waits = self.failed = False
         self.deaths = 0
         self._of_sides: list[Any] = [None] * rules.workers
@@ -316,7 +316,7 @@ def _key_of_core(core: ParentCore, awaiting: frozenset[int]) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def sequence_of(rules: Rules) -> Sequence:
+def sequence_of(rules: Rules) -> ItemSequence:
     """Return what a pass is made of."""
     reads, counting = rules.reads, rules.credit is not None
     if isinstance(reads, Inputs):

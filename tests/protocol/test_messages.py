@@ -101,7 +101,7 @@ def test_examples_in_docstrings(module: str) -> None:
         "inbox",
         "parent",
         "recovery",
-        "state",
+        "loop_state",
         "tables",
         "worker_table",
     }

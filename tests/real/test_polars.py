@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside._payload import polars_frames
+from farside._payload import polars_frames, reducers
 from farside._payload.encoder import Encoder
 from farside._payload.items import Stored
 
@@ -114,7 +114,7 @@ def test_small_ones_go_as_polars_pickles_them(
 ) -> None:
     monkeypatch.setattr(polars_frames, "LEAST_BYTES", 1 << 18)
     for sent in (pl.Series("int", range(rows)), pl.DataFrame({"int": range(rows)})):
-        by_polars = polars_frames.as_ever(sent)
+        by_polars = reducers.as_ever(sent)
         reduce = (
             polars_frames.reduce_series
             if isinstance(sent, pl.Series)

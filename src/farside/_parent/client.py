@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .calls import Question
     from .delivery import Delivery
     from .options import Options
-    from .sequence import Part, Sequence
+    from .sequence import ItemSequence, Part
     from .wait import Wanted
 
     State = Literal["initialization", "call", "stopping", "iteration", "stand by", "closed"]
@@ -95,7 +95,7 @@ class Client(Steps):
     _exit_state = live_workers.exit_state
     _here = here
 
-    def __init__(self, *several: Options, sequence: Sequence | None = None) -> None:
+    def __init__(self, *several: Options, sequence: ItemSequence | None = None) -> None:
         unguarded.be_brief()
         live_workers.check_start()  # before anything is there that would have to be closed
         options = several[0]
@@ -111,7 +111,7 @@ class Client(Steps):
         self._told = False  # the user knows how the start has ended
         self.options = options
         self.reason = ""
-        self.sequence: Sequence = sequence or OneIterable(
+        self.sequence: ItemSequence = sequence or OneIterable(
             _given(options), counting=options.counts_items
         )
         self.delivery: Delivery | None = None

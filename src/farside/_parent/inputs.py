@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
-from collections.abc import Sequence as Numbered
+from collections.abc import AsyncIterable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,9 @@ from .._worker.iterables import length_of
 from ..errors import ExhaustedIteratorWarning
 from .async_supply import AsyncSupply
 from .fingerprint import fingerprint
+from .given_results import GivenResults
 from .mapped import Mapped
 from .mapped_orders import MappedAsTheyCome, MappedInOrder
-from .progress import Progress
 from .sequence import Given, Resumable, bytes_of
 from .supply import Supply
 from .warn import warn
@@ -63,13 +62,13 @@ class Inputs(Resumable):
             return None
         return length_of(self._items)
 
-    def begin(self, begun: int) -> tuple[Delivery, Numbered[Any] | None]:
+    def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
         epoch, start = self._begin_at(begun)
         place = start.place
         kind = MappedInOrder if self._plan.in_order else MappedAsTheyCome
         source = AsyncSupply if is_async(self._items) else Supply
         supply = source(partial(self._iterate, place), place)
-        progress = Progress(place, flat=self._plan.flat)
+        progress = GivenResults(place, flat=self._plan.flat)
         delivery = kind(self._plan, supply, progress, counting=self._counting)
         delivery.number = begun + 1
         self._keep(delivery, epoch, start)
@@ -117,7 +116,7 @@ class Inputs(Resumable):
         """See how many inputs there are, and what tells them apart, as far as that can be known."""
         items, total = self._items, length_of(self._items) or 0
         self._sharding = self._sharding._replace(total=total)
-        if total and not self._given.fingerprint and isinstance(items, Numbered):
+        if total and not self._given.fingerprint and isinstance(items, Sequence):
             places = range(0, total, -(-total // _SAMPLE))
             found = fingerprint([items[each] for each in places])
             self._given = self._given._replace(fingerprint=found)

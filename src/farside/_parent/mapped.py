@@ -22,7 +22,7 @@ from . import messages_for_people
 from .async_supply import AsyncSupply
 from .batches import Batch, LeftOver, Plan, Settled
 from .delivery import MOST, Delivery
-from .progress import Progress
+from .given_results import GivenResults
 from .queues import Queue, arrived
 from .remote_failures import to_exception
 
@@ -65,13 +65,13 @@ class Mapped(Delivery):
     batches = True  # whether it is given several at a time
 
     def __init__(
-        self, plan: Plan, supply: Supply, progress: Progress | None = None, *, counting: bool
+        self, plan: Plan, supply: Supply, progress: GivenResults | None = None, *, counting: bool
     ) -> None:
         super().__init__(plan.workers, counting=counting)
         self.plan = plan
         self.front = 0
         self.number = 0
-        self.progress = progress or Progress(flat=plan.flat)
+        self.progress = progress or GivenResults(flat=plan.flat)
         self._supply = supply
         self.source = supply if isinstance(supply, AsyncSupply) else None
         self._numbered = 0  # how many inputs were given to workers, or settled

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .._protocol.parent import ParentCore
     from .batches import Plan, Settled
-    from .progress import Progress
+    from .given_results import GivenResults
     from .queues import Block
     from .supply import Supply
 
@@ -22,7 +22,7 @@ class MappedInOrder(Mapped):
     """The results in the order of the inputs."""
 
     def __init__(
-        self, plan: Plan, supply: Supply, progress: Progress | None = None, *, counting: bool
+        self, plan: Plan, supply: Supply, progress: GivenResults | None = None, *, counting: bool
     ) -> None:
         super().__init__(plan, supply, progress, counting=counting)
         # Which worker has the next inputs, and how many; None: one is settled, or they were done
@@ -136,7 +136,7 @@ class MappedAsTheyCome(Mapped):
     """The results as they come."""
 
     def __init__(
-        self, plan: Plan, supply: Supply, progress: Progress | None = None, *, counting: bool
+        self, plan: Plan, supply: Supply, progress: GivenResults | None = None, *, counting: bool
     ) -> None:
         super().__init__(plan, supply, progress, counting=counting)
         self._next = 0  # the worker that is looked at first

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .._payload.user_states import LITERAL, check_literal
-from .._protocol import state as states
+from .._protocol import loop_state as states
 from .._protocol.order import BEGIN, Place, Sharding, Turns, order_of
 from .dealt import Dealt
 from .delivery import OneAfterAnother
@@ -13,7 +13,7 @@ from .in_turn import InTurn
 from .queues import arrived
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence as Numbered
+    from collections.abc import Sequence
 
     from .._protocol.parent import ParentCore
     from .._protocol.progress import Snapshot
@@ -49,7 +49,7 @@ class Given(NamedTuple):
     fingerprint: str = ""
 
 
-class Sequence(Protocol):
+class ItemSequence(Protocol):
     """What a pass is made of."""
 
     several: bool
@@ -73,7 +73,7 @@ class Sequence(Protocol):
             begun: how many passes were begun.
         """
 
-    def begin(self, begun: int) -> tuple[Delivery, Numbered[Any] | None]:
+    def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
         """Begin a pass.
 
         Args:
@@ -232,7 +232,7 @@ class OneIterable(Resumable):
     def length(self, told: int | None) -> int | None:
         return told
 
-    def begin(self, begun: int) -> tuple[Delivery, Numbered[Any] | None]:
+    def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
         epoch, start = self._begin_at(begun)
         read = start.place.begun[0][1] if start.place.begun else 0
         delivery = OneAfterAnother(read, counting=self._counting)
@@ -290,7 +290,7 @@ class Shards(Resumable):
     def length(self, told: int | None) -> int | None:  # noqa: ARG002  of shards, nobody knows it
         return None
 
-    def begin(self, begun: int) -> tuple[Delivery, Numbered[Any] | None]:
+    def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
         epoch, start = self._begin_at(begun)
         sharding, count, place = self._sharding, self._count, start.place
         if self._in_order:

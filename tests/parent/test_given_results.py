@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from farside._parent.progress import KEPT, Progress
+from farside._parent.given_results import KEPT, GivenResults
 from farside._protocol.order import Place, numbers_of, ranges_of
 
 
@@ -15,7 +15,7 @@ from farside._protocol.order import Place, numbers_of, ranges_of
 def test_the_place_after_any_number_of_items(seed: int, *, flat: bool) -> None:
     draw = Random(seed)  # noqa: S311  nothing is kept secret
     before = set(draw.choices(range(6), k=draw.randrange(6)))
-    progress = Progress(Place(ranges_of(before)), flat=flat)
+    progress = GivenResults(Place(ranges_of(before)), flat=flat)
     left = [number for number in range(30) if number not in before]
     ended, read, wanted = set(before), dict[int, int](), list[Place]()
 
@@ -57,7 +57,7 @@ def test_the_place_after_any_number_of_items(seed: int, *, flat: bool) -> None:
 
 
 def test_it_remembers_enough_and_not_all() -> None:
-    progress = Progress()
+    progress = GivenResults()
     for number in range(10 * KEPT):
         progress.begin_block()
         progress.took(number, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._protocol import state
+from .._protocol import loop_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,4 +36,4 @@ def merge_states(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
         ...     seen, list(numbers)
         ([0, 0, 0, 0], [1, 1, 1, 1])
     """
-    return state.merge(states)
+    return loop_state.merge(states)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from farside._protocol import state as states
+from farside._protocol import loop_state as states
 from farside._protocol.order import Place
 
 

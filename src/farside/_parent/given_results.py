@@ -30,7 +30,7 @@ class _Step(NamedTuple):
     """The input that the next items belong to; -1: nothing is known of further items."""
 
 
-class Progress:
+class GivenResults:
     """The place in a pass.
 
     Args:
@@ -41,7 +41,7 @@ class Progress:
         taken: how many items are in blocks.
 
     Example:
-        >>> progress = Progress()
+        >>> progress = GivenResults()
         >>> progress.took(0, 5)
         >>> progress.place(3)
         Place(ended=((0, 3),), begun=(), turn=0)
