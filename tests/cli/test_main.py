@@ -47,7 +47,13 @@ def test_usage(arguments: list[str], message: str, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == USAGE
-    assert message in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert message in told.err
+    assert not told.out
+    with pytest.raises(SystemExit) as caught:
+        main([*arguments, "--json"])
+    assert caught.value.code == USAGE
+    assert message in json.loads(capsys.readouterr().out)["error"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from .errors import CommandError
 
@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: those of the command line; None takes the process's own.
     """
-    parser = _parser()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = _parser(as_json="--json" in arguments)
     given = parser.parse_args(arguments)
     if given.version:
         from .surroundings import installed
@@ -56,17 +57,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _tell(given: argparse.Namespace, error: CommandError) -> int:
     print(f"farside {given.command}: error: {error}", file=sys.stderr)
     if given.json:
-        from .output import print_json
-
-        print_json({"error": str(error)})
+        _tell_as_json(str(error))
     return USAGE
 
 
-def _parser() -> argparse.ArgumentParser:
+def _tell_as_json(error: str) -> None:
+    from .output import print_json
+
+    print_json({"error": error})
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells in JSON too what is wrong with the arguments, if JSON is asked for."""
+
+    as_json = False
+
+    def error(self, message: str) -> NoReturn:
+        if self.as_json:
+            _tell_as_json(message)
+        super().error(message)
+
+
+def _parser(*, as_json: bool) -> argparse.ArgumentParser:
     about = "Run an iterable in a worker: what works here, and how fast."
-    parser = argparse.ArgumentParser(prog="farside", description=about, epilog=_EPILOG)
+    parser = _Parser(prog="farside", description=about, epilog=_EPILOG)
     parser.add_argument("--version", action="store_true", help="show the version and exit")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    for each in (parser, _doctor(commands), _check(commands), _bench(commands)):
+        each.as_json = as_json
+    return parser
+
+
+def _doctor(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
     doctor = commands.add_parser(
         "doctor",
         help="tell what works here, and whether a factory does",
@@ -82,6 +104,10 @@ def _parser() -> argparse.ArgumentParser:
         "the module is found from the current folder too",
     )
     _add_common(doctor, seconds=2.0)
+    return doctor
+
+
+def _check(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
     check = commands.add_parser(
         "check",
         help="tell whether modules can be loaded in a subinterpreter",
@@ -97,6 +123,10 @@ def _parser() -> argparse.ArgumentParser:
         help="tell whether an iterable is the same each time, so that it can be resumed",
     )
     _add_common(check)
+    return check
+
+
+def _bench(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
     bench = commands.add_parser(
         "bench",
         help="measure the backends on this machine, in some fifteen seconds",
@@ -105,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.add_argument("--plot", metavar="FILE.svg", help="write the table as a picture, too")
     _add_common(bench, seconds=1.5)
-    return parser
+    return bench
 
 
 def _add_common(parser: argparse.ArgumentParser, seconds: float | None = None) -> None:
