@@ -99,7 +99,7 @@ class Worker:
         """Receive a frame that is this one."""
         assert self.receive() == Frame(status, epoch, body)
 
-    def expect_ready(self) -> bytes | bytearray:
+    def expect_ready(self) -> bytes | bytearray | memoryview:
         """Receive that the iterable exists; return what is said of its length."""
         frame = self.receive()
         assert (frame.kind, frame.epoch) == (Status.INITIALIZATION_SUCCEEDED, 0)

@@ -26,7 +26,7 @@ class Frame(NamedTuple):
 
     kind: int
     epoch: int
-    body: bytes | bytearray
+    body: bytes | bytearray | memoryview
     items: int = 0
     blocks: Sequence[memoryview] = ()
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .._memory.arena import Arena
     from .._memory.parts import Part, Ref
 
-    Body: TypeAlias = bytes | bytearray
+    Body: TypeAlias = bytes | bytearray | memoryview
     Offer: TypeAlias = Callable[[pickle.PickleBuffer], object]
 
 _TABLE_MARK = b"B"
@@ -114,7 +114,7 @@ def loads(body: Body, blocks: Sequence[memoryview] = ()) -> Any:  # it is whatev
         return pickle.loads(body, buffers=blocks)
     if body[:1] != _TABLE_MARK:
         return pickle.loads(body)  # both sides run the same user's code
-    view = memoryview(body if isinstance(body, bytearray) else bytearray(body))
+    view = memoryview(bytearray(body) if isinstance(body, bytes) else body)
     _, count, length = _START.unpack_from(view)
     sizes = struct.unpack_from(f"<{count}Q", view, _START.size)
     position = _START.size + 8 * count

@@ -14,7 +14,7 @@ from .failure import Failure, state_of
 _NEVER_AGAIN = (StopIteration, StopAsyncIteration)
 
 
-def read_failure(body: bytes | bytearray) -> Failure:
+def read_failure(body: bytes | bytearray | memoryview) -> Failure:
     """Read what the worker says of a failure."""
     try:
         failure = Failure(*pickling.loads(body))

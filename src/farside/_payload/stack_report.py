@@ -11,7 +11,7 @@ _TEXT_LIMIT = 50_000
 """Characters; there may be many threads."""
 
 
-def read_stack(body: bytes | bytearray) -> str:
+def read_stack(body: bytes | bytearray | memoryview) -> str:
     """Read where the worker's threads are."""
     try:
         texts = [_format(title, places) for title, places in pickling.loads(body)]

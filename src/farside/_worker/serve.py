@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def serve(
     link: WorkerLink,
-    job: Job | bytes | bytearray | None = None,
+    job: Job | bytes | bytearray | memoryview | None = None,
     *,
     last_resort: Callable[[], object] | None = None,
 ) -> None:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from .messages import Reply, Words
 
 
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of <malloc.h>
+_KEPT_BYTES = 1 << 27
+
+
 class Actor:
     """A worker, as Ray holds it.
 
@@ -25,6 +29,7 @@ class Actor:
     """
 
     def __init__(self, job: bytes) -> None:
+        _keep_memory()
         self._link = ActorLink()
         self._problem: str | None = None
         worker_info.claim()
@@ -55,3 +60,18 @@ class Actor:
             self._problem = f"its thread has failed ({type(error).__name__}: {error})"
         finally:
             self._link.end()
+
+
+def _keep_memory() -> None:
+    """Let the C library keep memory that was freed: what each item takes anew is slow to get.
+
+    This process is the worker's alone.
+    """
+    try:
+        import ctypes
+
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter in (_TRIM_THRESHOLD, _MMAP_THRESHOLD):
+            mallopt(parameter, _KEPT_BYTES)
+    except (ImportError, AttributeError, OSError):
+        pass  # Python has no ctypes, or the C library is not that of GNU

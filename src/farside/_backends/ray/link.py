@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..._link.base import Gauges, Link
 from ..._link.control import total_of
 from ..._link.frames import Frame
+from ..._memory.recycled import Recycled
 from ..._system.descriptors import Wakeup
 from ..._system.signals import defer_sigint, with_lock
 from ...errors import LinkClosedError
@@ -58,6 +59,7 @@ class CallLink(Link):
         self._waited = 0.0
         self._begun: tuple[int, float | None] = (0, None)
         self._way = Way()
+        self._buffers = Recycled()
         self._last = False
         self.who: tuple[int, str] | None = None
         self.failure: BaseException | None = None
@@ -123,7 +125,8 @@ class CallLink(Link):
         reply = self._replies.pop(self._next)
         self._next += 1
         into.extend(
-            Frame(kind, epoch, joined(parts), items) for kind, epoch, items, parts in reply.frames
+            Frame(kind, epoch, joined(parts, self._buffers), items)
+            for kind, epoch, items, parts in reply.frames
         )
         self._take_note(reply)
         if not (self._has_reply() or self._is_over()):

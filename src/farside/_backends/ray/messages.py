@@ -5,14 +5,21 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from ..._memory.parts import size
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Future
 
     from ..._memory.parts import Part
+    from ..._memory.recycled import Recycled
 
 _BESIDE_BYTES = 1 << 16
 """From here on, Ray moves the contents of a part without copying them once more."""
+
+
+_RECYCLED_BYTES = 1 << 20
+"""Bodies of this size and more take longer to find memory for than to copy."""
 
 
 class Words(NamedTuple):
@@ -76,8 +83,16 @@ def beside(parts: Sequence[Part], length: int) -> list[Any]:
     ]
 
 
-def joined(parts: list[Any]) -> bytes | bytearray:
+def joined(parts: list[Any], buffers: Recycled) -> bytes | bytearray | memoryview:
     """Put a body together; what Ray holds is only read, and items are to be written to."""
     if len(parts) == 1 and type(parts[0]) is bytes:
         return parts[0]
-    return bytearray().join(parts)
+    nbytes = size(parts)
+    if nbytes < _RECYCLED_BYTES:
+        return bytearray().join(parts)
+    body, position = buffers.take(nbytes), 0
+    for part in parts:
+        view = memoryview(part).cast("B")
+        body[position : position + view.nbytes] = view
+        position += view.nbytes
+    return body

@@ -1,0 +1,73 @@
+"""Buffers that are used again: only when nothing refers to what was in them."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farside._memory.recycled import Recycled
+
+_KEPT: list[pickle.PickleBuffer] = []
+_OUT_OF_BAND = pickle.dumps(pickle.PickleBuffer(b"x"), 5, buffer_callback=_KEPT.append)
+
+
+def owner(view: memoryview) -> int:
+    return id(view.obj)
+
+
+def test_a_buffer_is_as_large_as_asked_for_and_can_be_written() -> None:
+    view = Recycled().take(10)
+    assert (view.nbytes, view.readonly, view.format) == (10, False, "B")
+    view[:] = bytes(range(10))
+
+
+def test_a_buffer_is_given_again_when_it_was_dropped() -> None:
+    buffers = Recycled()
+    view = buffers.take(1000)
+    first = owner(view)
+    del view
+    for nbytes in (1000, 999, 500):
+        assert owner(buffers.take(nbytes)) == first
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda view: view,
+        lambda view: view[3:5],
+        lambda view: np.frombuffer(view, np.uint8)[::2],
+        lambda view: pickle.loads(_OUT_OF_BAND, buffers=[view]),
+        lambda view: (each for each in view),
+    ],
+)
+def test_no_buffer_is_given_again_while_anything_refers_to_it(use: Any) -> None:
+    buffers = Recycled()
+    held = [use(buffers.take(1000)) for _ in range(20)]
+    others = [buffers.take(1000) for _ in range(20)]
+    for other in others:
+        other[:] = bytes(1000)
+    assert len({owner(each) for each in others}) == 20
+    held.clear()
+
+
+def test_one_that_is_much_larger_is_not_taken() -> None:
+    buffers = Recycled()
+    first = owner(buffers.take(1000))
+    assert owner(buffers.take(499)) != first
+
+
+@given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 5)), max_size=60))
+def test_contents_stay_as_long_as_they_are_held(steps: list[tuple[int, int]]) -> None:
+    buffers, held = Recycled(), list[tuple[memoryview, int]]()
+    for number, (nbytes, drop) in enumerate(steps):
+        view = buffers.take(nbytes)
+        view[:] = bytes([number]) * nbytes
+        held.append((view, number))
+        del view, held[: drop if drop < len(held) else 0]
+        for each, kept in held:
+            assert bytes(each) == bytes([kept]) * each.nbytes
