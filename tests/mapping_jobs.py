@@ -172,3 +172,8 @@ CALLS: list[None] = []
 
 def fail() -> None:
     raise OSError("no")
+
+
+def sleep_with(seconds: float, contents: bytes) -> int:
+    time.sleep(seconds)
+    return len(contents)

@@ -197,3 +197,22 @@ def shorter(path: str, shard: int) -> Iterator[int]:
     """Yield as many numbers as a file says."""
     with open(path) as file:
         yield from range(int(file.read()))
+
+
+class WordsAndDeath:
+    """Logs, and dies once, before the item 2."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(4):
+            if number == 2 and not os.path.exists(self.path):
+                with open(self.path, "x"):
+                    pass
+                import logging
+
+                logging.getLogger("tests.mortal").warning("last words")
+                time.sleep(0.1)  # until they are sent
+                os.kill(os.getpid(), 9)
+            yield number

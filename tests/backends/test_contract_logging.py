@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import signal
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import IterableClosedError, WorkerDiedError, WorkerTimeoutError
+from farside import IterableClosedError, WorkerDiedError, WorkerTimeoutError, iterate_in_workers
 from farside.testing.checks import take
 from tests.backends import logging_jobs as jobs
 
@@ -255,6 +256,24 @@ def test_a_handler_that_raises_does_not_keep_the_worker_from_being_closed(
         items.close()
     assert keeper.texts == ["in finally", "in __del__"]
     items.close()
+
+
+def test_a_handler_that_raises_does_not_keep_other_workers_from_being_closed(
+    keeper: Keeper,
+) -> None:
+    def act(_: object) -> None:
+        raise OSError("no handler")
+
+    items = iterate_in_workers(
+        jobs.left_with_words, 3, 3, backend="subprocess", initializer=jobs.be_patient
+    )
+    for _ in zip(items, range(6), strict=False):
+        pass
+    keeper.act = act
+    with pytest.raises(OSError, match="no handler"):
+        items.close()
+    assert items.state == "closed"
+    assert not multiprocessing.active_children()
 
 
 def test_a_handler_may_iterate_and_start_another(kind: Kind, keeper: Keeper) -> None:

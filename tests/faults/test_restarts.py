@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import threading
 import time
@@ -373,6 +374,49 @@ def test_subinterpreters_that_are_stuck_are_not_left_behind_for_ever(
         assert isinstance(error, WorkerTimeoutError)
         assert got == list(simulate([8, 8], 2))[: len(got)]
     assert 0 < len(restarts.texts()) < 4
+
+
+def test_the_time_of_a_start_begins_when_the_one_before_has_ended(
+    subinterpreter_kind: Kind, tmp_path: Path, restarts: Told
+) -> None:
+    plan = jobs.Plan(str(tmp_path / "lives"), "sleep", (1, 5))
+    with mortal(
+        subinterpreter_kind, plan, timeout=0.3, init_timeout=2, shutdown_timeout=3
+    ) as items:
+        assert list(items) == list(simulate([8, 8], 2))
+    assert len(restarts.texts()) == 1
+
+
+def test_what_a_handler_raises_keeps_no_worker_from_being_started_again(
+    tmp_path: Path, restarts: Told
+) -> None:
+    class Refusing(logging.Handler):
+        def emit(self, _: logging.LogRecord) -> None:
+            raise OSError("no handler")
+
+    logger, handler = logging.getLogger("tests.mortal"), Refusing()
+    logger.addHandler(handler)
+    path = str(tmp_path / "died")
+    try:
+        with iterate_in_worker(
+            partial(jobs.WordsAndDeath, path), backend="subprocess", max_restarts=1
+        ) as items:
+            got, heard = list[int](), 0
+            iterator = iter(items)
+            for _ in range(100):
+                try:
+                    got.append(next(iterator))
+                except StopIteration:
+                    break
+                except OSError:
+                    heard += 1
+                    items.load_state_dict(items.state_dict())
+                    iterator = iter(items)
+            assert got == [0, 1, 2, 3]
+            assert heard
+    finally:
+        logger.removeHandler(handler)
+    assert len(restarts.texts()) == 1
 
 
 # Interrupted --------------------------------------------------------------------------------------

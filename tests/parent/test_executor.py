@@ -259,3 +259,38 @@ def test_bad_arguments_are_refused(options: dict[str, Any]) -> None:
     [name] = options
     with pytest.raises((TypeError, ValueError), match=f"{name}="):
         WorkerExecutor(**options)
+
+
+# Large tasks --------------------------------------------------------------------------------------
+
+
+def test_more_large_arguments_than_workers(executor: WorkerExecutor) -> None:
+    large = bytes(2 << 20)
+    futures = [executor.submit(len, large) for _ in range(7)]
+    assert [future.result() for future in futures] == [len(large)] * 7
+
+
+def test_it_does_not_spin_while_a_worker_has_large_arguments() -> None:
+    with WorkerExecutor(1, backend="subprocess") as executor:
+        first = executor.submit(jobs.sleep_with, 0.5, bytes(2 << 20))
+        second = executor.submit(len, bytes(2 << 20))
+        time.sleep(0.1)  # both were given, as far as there is room
+        before = time.process_time()
+        assert first.result() == 2 << 20
+        assert time.process_time() - before < 0.25
+        assert second.result() == 2 << 20
+
+
+def test_a_thread_that_cannot_be_had_is_told_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    executor = WorkerExecutor(1, backend="subprocess")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            executor.submit(pow, 2, 3)
+    assert executor.submit(pow, 2, 4).result() == 16
+    executor.shutdown()

@@ -93,7 +93,7 @@ def test_garbage_is_an_error_of_the_protocol(body: bytes) -> None:
 def test_what_is_left_when_a_handler_raises_is_delivered_the_next_time(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    logs = Logs(wanted=True)
+    logs = Logs()
     for body in (b"garbage", flatten_record(record("next"))):
         logs.add(body)
     with pytest.raises(ProtocolError):

@@ -219,7 +219,7 @@ def receive_though_done(
 ) -> None:
     """Replace a worker even when it is done."""
     if failure is not None and failure.refused and not used and not self._replaced:
-        self._replace(index, "subprocess", self.workers[index]._ending("failed"), 0.0)
+        self._replace(index, "subprocess", self.workers[index]._ending("failed"))
     else:
         self.workers[index].receive(frame, failure)
 

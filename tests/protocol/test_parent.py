@@ -569,7 +569,7 @@ def test_another_worker_goes_on_with_what_is_left_to_do() -> None:
         Drop(old.inbox, beyond=False),
         Launch("subprocess", Ending(FAILED, "initialization", None, REFUSAL)),
     ]
-    assert (new.state, new.deadline) == (ParentState.INITIALIZATION, 60.0)
+    assert (new.state, new.deadline) == (ParentState.INITIALIZATION, None)
     core.receive(0, READY)
     assert effects_of(new) == [Send(Cmd.START_ITERATION, 1)]
     core.receive(0, Frame(Status.ITERATION_STARTED, 1))
@@ -682,16 +682,51 @@ def test_a_worker_that_has_died_is_started_again_and_told_where_to_go_on() -> No
 
 def test_a_worker_that_has_done_its_tasks_ends_by_itself_and_is_started_again() -> None:
     core = restarting()
-    core.retire(0, 5.0)
+    core.retire(0)
     (abort, launch) = effects_of(core.workers[0])
     assert abort == Send(Cmd.ABORT, 1)
     assert (launch.ending.cause, launch.kill) == (RETIRED, False)
     assert core.awaiting == {0}
+    assert core.workers[0].launched is None, "the one before it is ended first"
+    core.launch(0, 5.0)
     assert core.workers[0].launched == 5.0
     core.close()
-    closed = core.copy()
-    core.retire(0, 6.0)
-    assert core.workers[0].launched == closed.workers[0].launched
+    core.retire(0)
+    assert core.workers[0].launched == 5.0, "nothing is started any more"
+
+
+def test_workers_that_do_their_share_may_be_replaced_for_ever() -> None:
+    core = restarting(restarts=1000)
+    for _ in range(20):
+        core.workers[0].begun = 0  # it was looked at before its first task began
+        core.retire(0)
+        assert core.workers[0].failure is None
+        core.launch(0, 0.0)
+        core.receive(0, READY)
+        core.go_on(0, 1, plan_of(0))
+        core.receive(0, Frame(Status.ITERATION_STARTED, 1))
+
+
+def test_the_time_of_a_start_begins_with_it() -> None:
+    core = GroupCore(Limits(init=1.0), None, 1, 0.0, 1)
+    core.receive(0, READY)
+    core.start([plan_of(0)])
+    core.lose(0, "killed", 100.0)
+    assert core.deadline is None, "the one before it is ended first"
+    core.launch(0, 105.0)
+    assert core.deadline == 106.0
+
+
+def test_the_time_of_an_input_stops_with_the_process() -> None:
+    core = ready_core(Limits(task=5.0))
+    core.look_at_task(1, 100.0)
+    core.sleep_through(10.0)
+    core.look_at_task(1, 100.0)
+    assert core.deadline == 115.0
+    core.look_at_task(2, 120.0)
+    assert core.deadline == 125.0
+    core.look_at_task(0, None)
+    assert core.deadline is None
 
 
 def test_a_worker_that_is_ready_is_told_at_once_where_to_go_on() -> None:

@@ -342,6 +342,8 @@ class World:
             side.hang_up()
         elif self.closed:
             raise ViolationError("a worker is started for a user who has closed all")
+        else:
+            self._step(lambda group: group.launch(index, 0.0))
 
     def hang_up(self, index: int) -> None:
         """Close the parent's end of a link."""

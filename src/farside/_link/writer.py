@@ -110,16 +110,19 @@ class FrameWriter:
 
     def _try_write(self, patience: float) -> bool:
         """Write what there is room for, and tell whether that was all."""
-        # Not `with_lock`: no exception is raised from outside in the threads that get here.
-        if not self._lock.acquire(timeout=patience):
-            return False
+        held: list[bool] = []
         try:
+            # One call of C code acquires and notes that: no exception from outside comes between.
+            held.extend(filter(None, map(self._lock.acquire, (True,), (patience,))))
+            if not held:
+                return False
             if self._writing:
                 return True  # it is being written, further up in this thread
             self._write_what_fits()
             return not self._queue
         finally:
-            self._lock.release()
+            if held:
+                self._lock.release()
 
     def _write_what_fits(self) -> None:
         self._write(False)

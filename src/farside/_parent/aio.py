@@ -44,17 +44,25 @@ class AsyncWait:
         Nothing that may take long is done in the thread of the loop.
         """
         client = self._client
-        while True:
-            if client.chores:
-                await off_loop(client.see_to_chores)
-            client.deliver()
-            if wanted.ready or client.foreign_to:
-                return
-            came = client.waiting.look_if_free(client)
-            client.waiting.wake_others()
-            client.deliver()
-            if not (came or client.chores or wanted.ready):
-                await self._wait(wanted)
+        try:
+            while not await self._wait_once(client, wanted):
+                pass
+        finally:
+            client.waiting.end(client)
+
+    async def _wait_once(self, client: Client, wanted: Wanted) -> bool:
+        """See to what there is, and wait for a while; tell whether the wait is over."""
+        if client.chores:
+            await off_loop(client.see_to_chores)
+        client.deliver()
+        if wanted.ready or client.foreign_to:
+            return True
+        came = client.waiting.look_if_free(client)
+        client.waiting.wake_others()
+        client.deliver()
+        if not (came or client.chores or wanted.ready):
+            await self._wait(wanted)
+        return False
 
     async def _wait(self, wanted: Wanted) -> None:
         client, waiter = self._client, waiter_here()

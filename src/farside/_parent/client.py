@@ -275,7 +275,12 @@ class Client(Steps):
                 notice = self.notices.popleft()
             except IndexError:  # another thread has taken it
                 break
-            notice()
+            try:
+                notice()
+            except Exception as problem:
+                if problems is None:
+                    raise
+                problems.append(problem)
         for member in self.members:
             member.deliver_logs(problems)
 
@@ -368,7 +373,7 @@ class Client(Steps):
             if core.workers[index].effects:
                 self._perform()
             if frame.kind == Status.INITIALIZATION_SUCCEEDED:
-                self.counters.startup_seconds = now - self.core.workers[index].launched
+                self.counters.startup_seconds = now - (self.core.workers[index].launched or now)
             frames.popleft()
             self.core.workers[index].latest = None  # it may hold memory
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import weakref
 from concurrent.futures import BrokenExecutor
 from contextlib import suppress
@@ -90,9 +89,10 @@ class Crew:
     def _start(self) -> None:
         with self._starting:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="farside-executor")
+                thread = threading.Thread(target=self._run, name="farside-executor")
+                thread.start()  # a RuntimeError if no more threads can be had
+                self._thread = thread
                 _exit.crews.add(self)
-                self._thread.start()
 
     def _wake(self) -> None:
         client = self._client
@@ -177,4 +177,4 @@ _exit = _Exit()
 
 
 def _retire(index: int, core: GroupCore) -> None:
-    core.retire(index, time.monotonic())
+    core.retire(index)

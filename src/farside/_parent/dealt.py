@@ -44,7 +44,7 @@ class AsTheyCome(Delivery):
         for _ in queues:
             queue = queues[self._next]
             while queue.fill(workers[queue.index]):
-                if queue.marks and queue.at_mark:
+                if queue.at_mark:
                     self.pass_mark(queue)
                     continue
                 entries, source = queue.take(queue.run), queue.source
@@ -113,7 +113,9 @@ class Dealt(AsTheyCome):
     def pass_mark(self, queue: Queue) -> None:
         super().pass_mark(queue)
         shard = self._under_way[queue.index].popleft()
-        self._ends.append((self._before, shard, self._read.pop(shard, 0)))
+        # In this order: another thread may ask for the place just now.
+        self._ends.append((self._before, shard, self._read.get(shard, 0)))
+        self._read.pop(shard, None)
         self.deal()
         self.over = not (self._shards or any(self._under_way))
 
@@ -123,12 +125,15 @@ class Dealt(AsTheyCome):
         self._runs.append((self._before, shard, count))
 
     def place(self, behind: int = 0) -> Place | None:
-        given, read = self.delivered - behind, dict(self._read)
+        given = self.delivered - behind
         number = bisect_right(self._ends, given, key=itemgetter(0))
+        read = dict(self._read)
         known, ended = self._ended
         if known != number:
             ended = ranges_of([shard for _, shard, _ in self._ends[:number]])
             self._ended = number, ended
+        if number:  # another thread may just be about to
+            read.pop(self._ends[number - 1][1], None)
         read.update({shard: count for _, shard, count in self._ends[number:]})
         for at, shard, count in reversed(tuple(self._runs)):
             if at + count <= given:

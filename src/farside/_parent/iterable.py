@@ -319,7 +319,8 @@ class RemoteIterable(Generic[T]):
 
         The worker is asked first; a process is sent SIGTERM and then SIGKILL if it does not
         end. A subinterpreter that is blocked in C code cannot be ended: it is left behind with
-        a `WorkerAbandonedWarning`. Closing twice is fine.
+        a `WorkerAbandonedWarning`, and each further one adds a quarter of the time. Closing twice
+        is fine.
         """
         self._end(kill=False)
 

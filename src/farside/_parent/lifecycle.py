@@ -138,7 +138,7 @@ def _launch_or_fail(client: Client, member: Member) -> None:
     except Exception as problem:
         client.fail(member, HERE, problem)
     if client.core.closed and member.worker is not None:
-        _end(client, member, kill=False, listen=0.0)
+        _end(client, member, kill=False, listen=0.0, problems=[])
 
 
 def launch(client: Client, member: Member) -> None:
@@ -147,6 +147,7 @@ def launch(client: Client, member: Member) -> None:
     Raises:
         FarsideError: that is not possible.
     """
+    client.step(lambda core: core.launch(member.index, monotonic()))
     worker = registry.launch(member.backend, member.options)
     worker.wake = client.waiting.wake
     try:
@@ -197,10 +198,17 @@ def _give_way(client: Client, old: Member, new: Member, *, kill: bool) -> bool:
     """End a worker whose place another one takes; tell whether that is to be started."""
     with suppress(LinkClosedError):
         old.send(Cmd.ABORT, 0)  # it may have failed: a subinterpreter still listens
-    _end(client, old, kill=kill, listen=0.0)
-    old.deliver_logs()
+    problems = list[Exception]()  # what loggers raise, the loop raises in its turn
+    _end(client, old, kill=kill, listen=0.0, problems=problems)
+    old.deliver_logs(problems)
+    client.notices.extend(partial(_raise, problem) for problem in problems)
+    client.has_news = client.has_news or bool(problems)
     # Else it was closed, or an exception of a signal handler has struck in here before.
     return not client.core.workers[new.index].done and new.worker is None
+
+
+def _raise(problem: Exception) -> None:
+    raise problem
 
 
 def _warn_of_restart(why: str) -> None:
@@ -246,12 +254,15 @@ def end_failed(client: Client, member: Member, *, kill: bool) -> None:
     if failure is not None:
         # Now: it may refer to what an inline worker has until its end.
         client.make_error(failure, member)
+    problems = list[Exception]()
     if kill:
-        _end(client, member, kill=True, listen=FAREWELL_SECONDS)
+        _end(client, member, kill=True, listen=FAREWELL_SECONDS, problems=problems)
         _close_waiting(client)
+        if problems:
+            raise problems[0]
         return
     # It is ending by itself, which takes some milliseconds, and runs its finalizers.
-    options, gone, problems = client.options, _Gone(member), list[Exception]()
+    options, gone = client.options, _Gone(member)
     try:
         if options.finalizers:
             client.wait(gone, monotonic() + options.shutdown_timeout / 2, problems)
@@ -281,16 +292,18 @@ def close(client: Client, *, kill: bool) -> bool:
     if client.stepping_here:
         return True  # in a signal handler: they are told in a moment, and end by themselves
     listen = client.options.shutdown_timeout / 2
-    begun = monotonic()
-    client.wait(_Launched(client), begun + client.options.shutdown_timeout)
+    begun, problems = monotonic(), list[Exception]()
+    client.wait(_Launched(client), begun + client.options.shutdown_timeout, problems)
     try:
         ended = [
-            _end(client, member, kill=kill, listen=listen, begun=begun)
+            _end(client, member, kill=kill, listen=listen, problems=problems, begun=begun)
             for member in client.members
             if member.worker is not None
         ]
     finally:
         client.waiting.close()
+    if problems:
+        raise problems[0]
     return all(ended)
 
 
@@ -300,7 +313,7 @@ def abandon(client: Client) -> None:
     Nobody else uses the client any more. The workers end by themselves; until then they are on
     record.
     """
-    if client.exiting or client.foreign_to:
+    if client.foreign_to:
         return
 
     def leave() -> None:
@@ -315,7 +328,13 @@ def abandon(client: Client) -> None:
 
 
 def _end(
-    client: Client, member: Member, *, kill: bool, listen: float, begun: float | None = None
+    client: Client,
+    member: Member,
+    *,
+    kill: bool,
+    listen: float,
+    problems: list[Exception],
+    begun: float | None = None,
 ) -> bool:
     """End a worker; tell whether it has ended.
 
@@ -325,11 +344,11 @@ def _end(
         kill: do not give it time for an orderly end.
         listen: for how many seconds to take in what its user code still logs. A worker that is
             blocked in sending goes on meanwhile.
+        problems: where the exceptions go that loggers raise.
         begun: since when the workers know that they are to end; default: now.
     """
     if kill:
         member.worker.kill()
-    problems = list[Exception]()
     begun = monotonic() if begun is None else begun
     try:
         if client.options.forward_logs and not member.gone:
@@ -341,6 +360,4 @@ def _end(
     ended: bool = member.worker.stop(client.options.shutdown_timeout, waited=waited)
     member.link.close()
     member.left_behind = not ended
-    if problems:
-        raise problems[0]
     return ended

@@ -31,20 +31,15 @@ class Logs:
     they are called while no lock of farside is held, by one thread at a time: another one that has
     received something leaves it to that. So does a handler that iterates itself.
 
-    Args:
-        wanted: whether the worker sends any.
-
     Attributes:
-        wanted: the same.
         waiting: what has arrived.
     """
 
-    def __init__(self, *, wanted: bool) -> None:
-        self.wanted = wanted
-        self.waiting: deque[bytes | bytearray] = deque()
+    def __init__(self) -> None:
+        self.waiting: deque[bytes | bytearray | memoryview] = deque()
         self._delivering = threading.Lock()  # never waited for
 
-    def add(self, body: bytes | bytearray) -> None:
+    def add(self, body: bytes | bytearray | memoryview) -> None:
         """Take in what has arrived."""
         self.waiting.append(body)
 
@@ -79,7 +74,7 @@ class Logs:
         return True
 
 
-def show(body: bytes | bytearray, origin: Origin) -> None:
+def show(body: bytes | bytearray | memoryview, origin: Origin) -> None:
     """Give a record or warning to this interpreter's loggers, or to `warnings.showwarning`.
 
     Raises:

@@ -122,17 +122,8 @@ class Mapped(Delivery):
         self._give_next(workers)
         left = self._left(workers)
         self._measure(sum(self._counts) - sum(left))
-        held = [sum([batch.nbytes for batch in given]) for given in self._given]
-        while not supply.ended:
-            room = _HOPE if plan.ahead is None else plan.ahead - (supply.taken - self.front)
-            index = left.index(min(left))
-            share = max(1, min(self._batch, room // plan.workers)) if self.batches else 1
-            if (
-                room <= 0
-                or left[index] >= max(self.depth, 3 * (share - 1))
-                or held[index] >= plan.nbytes
-            ):
-                break
+        while not supply.ended and (room := self.room(left)) is not None:
+            index, share = room
             done = supply.pass_over()
             if done:
                 self.passed_over(done)
@@ -146,7 +137,6 @@ class Mapped(Delivery):
                 batch = Batch(self._numbered, entries, nbytes, skip)
                 self._given[index].append(batch)
                 self._counts[index] += len(entries)
-                held[index] += nbytes
                 if index in self._one_by_one:
                     self._one_by_one[index].extend(batch.singles())
                 else:
@@ -160,6 +150,21 @@ class Mapped(Delivery):
                 self._numbered += 1
             elif not entries:
                 break
+
+    def room(self, left: Sequence[int]) -> tuple[int, int] | None:
+        """Return which worker is given inputs next, and how many; None: there is no room for any.
+
+        Args:
+            left: how many inputs each worker has yet to answer.
+        """
+        plan = self.plan
+        room = _HOPE if plan.ahead is None else plan.ahead - (self._numbered - self.front)
+        index = left.index(min(left))
+        share = max(1, min(self._batch, room // plan.workers)) if self.batches else 1
+        if room <= 0 or left[index] >= max(self.depth, 3 * (share - 1)):
+            return None
+        held = sum([batch.nbytes for batch in self._given[index]])
+        return None if held >= plan.nbytes else (index, share)
 
     def _give_next(self, workers: Sequence[ParentCore]) -> None:
         for index, later in list(self._one_by_one.items()):

@@ -34,7 +34,11 @@ class MappedInOrder(Mapped):
         return (self._order[0][0],) if self._order and self._order[0][0] is not None else ()
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
-        return super().ready(workers) or bool(self._order and self._order[0][0] is None)
+        if super().ready(workers) or (self._order and self._order[0][0] is None):
+            return True
+        # Other workers may do inputs while the loop waits for the next result.
+        more = self.source is None and not self._supply.ended
+        return more and self.room(self._left(workers)) is not None
 
     def passed_over(self, count: int) -> None:
         self._order.append([None, count])

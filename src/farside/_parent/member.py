@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._payload.pickling import dumps_beside, dumps_plain
@@ -37,7 +38,8 @@ class Member:
         released: whether the way up from it is closed.
         left_behind: whether it was to end, and has not.
         failure: why it has ended before its time, and the exception that says so.
-        acknowledge, revoke: as those of its link; before there is one, they do nothing.
+        acknowledge, revoke: as those of its link. Before there is one, it is told later what was
+            acknowledged, and there is nothing to revoke.
     """
 
     def __init__(self, index: int, options: Options) -> None:
@@ -45,12 +47,13 @@ class Member:
         self.backend = ""
         self.worker: Any = None
         self.link: Any = None
-        self.acknowledge: Callable[[int, int], object] = _say_nothing
+        self._acknowledged: list[tuple[int, int]] = []
+        self.acknowledge: Callable[[int, int], object] = partial(_remember, self._acknowledged)
         self.revoke: Callable[[int], object] = _say_nothing
         self.frames: deque[Frame] = deque()
         self.gone = self.released = self.left_behind = False
         self.failure: tuple[Ending, BaseException] | None = None
-        self.logs = Logs(wanted=options.forward_logs)
+        self.logs = Logs()
         self.options = options
         self._unsent: list[tuple[int, int, Sequence[Part]]] = []
 
@@ -59,6 +62,8 @@ class Member:
         self.worker, self.link = worker, worker.link
         self.acknowledge, self.revoke = self.link.acknowledge, self.link.revoke
         self.gone = self.released = False
+        for epoch, total in self._acknowledged:
+            self.acknowledge(epoch, total)
         unsent, self._unsent = self._unsent, []
         for kind, epoch, parts in unsent:
             self.send(kind, epoch, parts)
@@ -140,5 +145,9 @@ class Member:
                 self.logs.deliver_all(origin, problems)
 
 
-def _say_nothing(*_: int) -> None:
+def _remember(kept: list[tuple[int, int]], epoch: int, total: int) -> None:
+    kept[:] = [(epoch, total)]
+
+
+def _say_nothing(_epoch: int) -> None:
     pass

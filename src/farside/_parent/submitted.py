@@ -155,7 +155,7 @@ class Submitted(Mapped):
             return True
         if self.pending.ended:
             return self.closing and not any(self._given)
-        return min(self._left(workers)) < self.depth
+        return self.room(self._left(workers)) is not None
 
     def end(self) -> None:
         if self.closing and self.pending.ended and not any(self._given):

@@ -167,8 +167,12 @@ class Waiting:
             while not self._wait_once(client, wanted, end, problems):
                 pass
         finally:
-            if client.core.has_limits and self._is_last():
-                client.core.end_to_wait()
+            self.end(client)
+
+    def end(self, client: Client) -> None:
+        """Take in that a wait has ended: what nobody waits for has no deadline."""
+        if client.core.has_limits and self._is_last():
+            client.core.end_to_wait()
 
     def _wait_once(
         self,
@@ -303,10 +307,11 @@ class Waiting:
             self._polled = stamp
         if not self._congested:
             return self._poll
+        self._congested = False  # first: another thread may find no room just now
         members = list(self._members.values())  # a copy: other threads may add some
         if True not in [member.congested for member in members]:
-            self._congested = False
             return self._poll
+        self._congested = True
         poll = self._make_poll()
         for member in set(members):
             try:
@@ -333,8 +338,9 @@ class Waiting:
         try:
             member.link.read(member.frames)
         except LinkClosedError:
-            self._forget(member)
+            # In this order: an exception of a signal handler may come in between.
             client.chores.append(partial(lifecycle.take_loss, client, member))
+            self._forget(member)
             return True
         except ProtocolError as error:
             return self._give_up(client, member, error)
@@ -348,8 +354,8 @@ class Waiting:
 
     def _give_up(self, client: Client, member: Member, error: ProtocolError) -> bool:
         """Read nothing any more from a worker whose frames cannot be trusted."""
-        self._forget(member)
         client.fail(member, BROKEN, str(error))
+        self._forget(member)
         return True
 
     def _make_poll(self) -> select.poll:

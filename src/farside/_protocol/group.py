@@ -169,7 +169,7 @@ class GroupCore:
             frame: the frame.
             failure: what it tells of a failure, if it is of a kind that does.
             used: whether the user has got anything from the worker.
-            now: the time: that of a worker that takes its place begins to count.
+            now: the time.
 
         Raises:
             ProtocolError: it is none that may come now.
@@ -182,7 +182,7 @@ class GroupCore:
             if frame.kind == Status.INITIALIZATION_SUCCEEDED:
                 worker.ready_since = now
             if worker.failure is not None and not had_failed and failure is None:
-                self._start_again(index, now)  # it has told where it was when its time was up
+                self._start_again(index)  # it has told where it was when its time was up
             return
         worker.copy().hear(frame.kind, frame.epoch)
         ending = Ending(FAILED, worker.public_state, detail=failure)
@@ -190,9 +190,13 @@ class GroupCore:
         if self._fallback is None:
             worker.receive(frame, failure, without_fallback(ending).cause)
         elif may_hand_over(ending, used=used):
-            self._replace(index, self._fallback, ending, now)
+            self._replace(index, self._fallback, ending)
         else:
             worker.receive(frame, failure)
+
+    def launch(self, index: int, now: float) -> None:
+        """Take in that a worker is started just now."""
+        self.workers[index].launched = now
 
     def lose(self, index: int, status: Any, now: float = 0.0, begun: int | None = None) -> None:
         """Take in that a worker is gone, how it has ended, and which input it had begun."""
@@ -202,17 +206,19 @@ class GroupCore:
             if now - worker.ready_since >= STEADY_SECONDS:
                 worker.futile = 0
             worker.lose(status)
-            self._start_again(index, now)
+            self._start_again(index)
 
     def fail(self, index: int, cause: str, detail: Any) -> None:
         """Take in that a worker is of no use any more, for a reason on this side."""
         self.workers[index].fail(cause, detail)
 
-    def retire(self, index: int, now: float) -> None:
+    def retire(self, index: int) -> None:
         """Let another worker take the place of one that has done as many tasks as it was to do."""
-        if not self.workers[index].done:
-            self.workers[index].fail(RETIRED, None, kill=False)
-            self._start_again(index, now)
+        worker = self.workers[index]
+        if not worker.done:
+            worker.begun, worker.futile = None, 0  # it has done what it was given
+            worker.fail(RETIRED, None, kill=False)
+            self._start_again(index)
 
     def expire(self, now: float) -> None:
         """Take in that the deadline has passed."""
@@ -220,7 +226,7 @@ class GroupCore:
             failed = each.failure is not None
             each.expire(now)
             if each.failure is not None and not failed:
-                self._start_again(index, now)
+                self._start_again(index)
 
     def begin_to_wait(self, now: float, indices: Collection[int] | None = None) -> None:
         """Take in that somebody waits for workers: for some of them, or for all."""
@@ -238,15 +244,15 @@ class GroupCore:
         for each in self.workers:
             each.sleep_through(seconds)
 
-    def _replace(self, index: int, backend: str, ending: Ending, now: float) -> None:
+    def _replace(self, index: int, backend: str, ending: Ending) -> None:
         """Let another worker do what is left to do for the user."""
         self._replaced |= {index}
-        old, new = self.workers[index], ParentCore(self._limits, now)
+        old, new = self.workers[index], ParentCore(self._limits, None)
         old.hand_over(new)
         new.effects = (*old.effects, Launch(backend, ending), *new.effects)
         self.workers = (*self.workers[:index], new, *self.workers[index + 1 :])
 
-    def _start_again(self, index: int, now: float) -> None:
+    def _start_again(self, index: int) -> None:
         """Start a worker anew that has just failed, if that may be."""
         old, failed = self.workers[index], self.workers[index].failure
         assert failed is not None
@@ -259,7 +265,7 @@ class GroupCore:
         self._restarts += 1
         self.restarts += 1
         self._again |= {index}
-        new = ParentCore(self._limits, now)
+        new = ParentCore(self._limits, None)
         if new.succeed(old):
             self.awaiting |= {index}
         told = [each for each in old.effects if not isinstance(each, (End, Drop))]

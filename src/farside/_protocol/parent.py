@@ -81,7 +81,7 @@ class ParentCore(ParentMachine):
 
     Args:
         limits: how long the worker may say nothing.
-        launched: when it was started, in seconds of a clock.
+        launched: when it was started, in seconds of a clock; None: it has yet to be.
 
     Attributes:
         effects: what is to be done, in order; whoever does it takes it away.
@@ -98,14 +98,14 @@ class ParentCore(ParentMachine):
         latest: free for the shell: the frame that was taken in last.
         begun: which input of a map it has begun, plus one, as far as was looked; 0: none; None: not
             known;
-        task_since: since when that runs.
+        task_since: since when that runs; the time in which this process was stopped is added.
         futile: how many workers before it, one after the other, have begun no input of the pass.
         ready_since: since when it has stood by.
         loss: free for the shell: how the worker before this one has ended, and which it was.
         given_late: whether it was given tasks after the first items of the pass had arrived.
     """
 
-    def __init__(self, limits: Limits, launched: float = 0.0) -> None:
+    def __init__(self, limits: Limits, launched: float | None = 0.0) -> None:
         super().__init__()
         self.effects: tuple[Effect, ...] = ()
         self.inbox = Inbox()
@@ -121,6 +121,7 @@ class ParentCore(ParentMachine):
         self.latest: Any = None
         self.begun: int | None = None
         self.task_since: float | None = None
+        self._task_begun: float | None = None  # the same, as it was told
         self.futile = 0
         self.ready_since = 0.0
         self.loss: Any = None
@@ -191,7 +192,9 @@ class ParentCore(ParentMachine):
     def look_at_task(self, begun: int | None, since: float | None) -> None:
         """Take in which input of a map the worker has begun, and since when that runs."""
         if self._grace is None and not self.done:  # else the one is known that has taken too long
-            self.begun, self.task_since = begun, since
+            self.begun = begun
+            if since != self._task_begun:
+                self._task_begun = self.task_since = since
 
     # What the user wants --------------------------------------------------------------------
 
@@ -364,9 +367,12 @@ class ParentCore(ParentMachine):
 
     def sleep_through(self, seconds: float) -> None:
         """Let a time not count in which this process was stopped."""
-        self.launched += seconds
+        if self.launched is not None:
+            self.launched += seconds
         if self.waits_since is not None:
             self.waits_since += seconds
+        if self.task_since is not None:
+            self.task_since += seconds
         if self._grace is not None:
             self._grace += seconds
 

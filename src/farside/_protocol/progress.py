@@ -52,7 +52,7 @@ def write(told: Snapshot | Skipped) -> bytes:
     return _SNAPSHOT + _PLACE.pack(told.shard, told.item) + told.state
 
 
-def read(body: bytes | bytearray) -> Snapshot | Skipped:
+def read(body: bytes | bytearray | memoryview) -> Snapshot | Skipped:
     """Return what a body tells.
 
     Raises:
