@@ -85,7 +85,7 @@ def test_a_frame_begins_it_anew(clock: Clock) -> None:
     client.waiting.look(client)
     assert client.core.deadline is None  # until somebody waits again
     clock.now += 100.0
-    client.begin_to_wait(lifecycle.Ready(client))
+    client.begin_to_wait(lifecycle.ready(client))
     assert wait_on(client, link, clock) == pytest.approx(4.0, abs=0.05)
 
 

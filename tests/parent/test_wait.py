@@ -207,6 +207,21 @@ def strike_soon(waiting: Waiting) -> Background[None]:
 # One thread -------------------------------------------------------------------------------------
 
 
+def test_no_time_counts_after_a_task_was_cancelled(
+    group: Group, one: tuple[Member, WorkerLink], loop: Loop
+) -> None:
+    ended: list[bool] = []
+    group.client.core = SimpleNamespace(
+        deadline=None, has_limits=True, end_to_wait=lambda: ended.append(one[1].parent_waits())
+    )
+
+    async def main() -> None:
+        await loop.cut(0.02, lambda: AsyncWait(group.client.real).until(never()))
+
+    loop.run(main)
+    assert ended == [False]
+
+
 @pytest.mark.usefixtures("one")
 def test_what_is_ready_is_not_waited_for(group: Group) -> None:
     group.client.wait(Wanted(lambda: True))

@@ -14,6 +14,7 @@ from .._protocol.effects import BROKEN
 from .._protocol.parent import STACK_SECONDS
 from ..errors import NotPicklableError, ProtocolError
 from . import messages_for_people
+from .when import When
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,28 +60,13 @@ class Question:
         self.ending = ending
 
 
-class _Unasked:
-    """Is ready when no other call waits for its answer."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    @property
-    def ready(self) -> bool:
-        """Whether there is no reason to wait."""
-        return True not in [each.call is not None for each in self._client.core.workers]
+def _is_asked(client: Client) -> bool:
+    """Tell whether a call waits for its answer."""
+    return True in [each.call is not None for each in client.core.workers]
 
 
-class _All:
-    """Is ready when several questions are answered."""
-
-    def __init__(self, questions: Sequence[Question]) -> None:
-        self._questions = questions
-
-    @property
-    def ready(self) -> bool:
-        """Whether there is no reason to wait."""
-        return False not in [each.ready for each in self._questions]
+def _all_ready(questions: Sequence[Question]) -> bool:
+    return False not in [each.ready for each in questions]
 
 
 def call_method(
@@ -99,12 +85,12 @@ def call_method(
     questions = [Question(parts) for _ in client.members]
     while not client.step(lambda core: _ask(core, questions, method)):
         _check(client, method)
-        client.wait(_Unasked(client))
+        client.wait(When(lambda: not _is_asked(client)))
     asked = [*client.members]  # one that dies in the call may have a successor at once
     try:
-        client.wait(_All(questions))
+        client.wait(When(lambda: _all_ready(questions)))
     finally:
-        if not _All(questions).ready:  # KeyboardInterrupt: nobody waits for the answer any more
+        if not _all_ready(questions):  # KeyboardInterrupt: nobody waits for the answer any more
             client.step(lambda core: _give_up(core, questions))
     for question, member in zip(questions, asked, strict=True):
         if question.ending is not None:
@@ -189,7 +175,7 @@ def ask_for_stacks(client: Client) -> list[str | None]:
 
     if not client.step(ask):
         client.check_open()
-    client.wait(_All(questions), monotonic() + STACK_SECONDS)
+    client.wait(When(lambda: _all_ready(questions)), monotonic() + STACK_SECONDS)
     return [
         _stack(client, member, question)
         for member, question in zip(client.members, questions, strict=True)

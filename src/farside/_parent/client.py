@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from operator import attrgetter
 from time import monotonic
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from .._backends import live_workers
 from .._payload.remote_errors import read_failure
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     State = Literal["initialization", "call", "stopping", "iteration", "stand by", "closed"]
 
-T = TypeVar("T")
 
 _REVOKES_CREDIT = frozenset({Cmd.STOP_ITERATION, Cmd.ABORT})
 _WITH_FAILURE = frozenset(

@@ -33,7 +33,7 @@ class Counters:
 
     Attributes:
         waits: runs while somebody waits for an item.
-        startup_seconds: how long the worker took to stand by for the first time.
+        startup_seconds: how long the worker that was started last took to stand by.
     """
 
     def __init__(self) -> None:

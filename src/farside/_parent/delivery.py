@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .queues import Block, Source
 
 MOST = 1000
-"""How many entries a block has, or few more: as many as a frame."""
+"""How many entries a block has, of each worker, or few more: as many as a frame."""
 
 KEPT = 1000
 """How many blocks before the present one are remembered, for `Delivery.place`."""

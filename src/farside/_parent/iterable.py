@@ -157,7 +157,7 @@ class RemoteIterable(Generic[T]):
             'stand by'
         """
         client = self._current
-        client.wait(lifecycle.Ready(client))
+        client.wait(lifecycle.ready(client))
         client.check_started()
 
     async def ready(self) -> None:
@@ -169,7 +169,7 @@ class RemoteIterable(Generic[T]):
         from .aio import AsyncWait  # not everybody needs it
 
         client = self._current
-        await AsyncWait(client).until(lifecycle.Ready(client))
+        await AsyncWait(client).until(lifecycle.ready(client))
         client.check_started()
 
     def __iter__(self) -> Iterator[T]:

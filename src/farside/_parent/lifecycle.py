@@ -17,6 +17,7 @@ from .._system.signals import defer_sigint
 from ..errors import BackendFallbackWarning, LinkClosedError, WorkerRestartedWarning
 from . import messages_for_people
 from .warn import warn
+from .when import When
 
 if TYPE_CHECKING:
     from .._protocol.effects import Ending
@@ -33,42 +34,15 @@ FAREWELL_SECONDS = 0.25
 """How long to wait, after a failure, for a worker that is ending by itself."""
 
 
-class Ready:
-    """Is ready when all workers stand by, or one has failed."""
+def ready(client: Client) -> When:
+    """Return what is ready when all workers stand by, or one has failed."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    @property
-    def ready(self) -> bool:
-        """Whether there is no reason to wait."""
-        core = self._client.core
+    def holds() -> bool:
+        core = client.core
         states = [each.state for each in core.workers]
         return ParentState.INITIALIZATION not in states or core.failure is not None
 
-
-class _Launched:
-    """Is ready when no worker is just being started."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    @property
-    def ready(self) -> bool:
-        """Whether there is no reason to wait."""
-        return self._client.launching is None
-
-
-class _Gone:
-    """Is ready when a worker has sent its last."""
-
-    def __init__(self, member: Member) -> None:
-        self._member = member
-
-    @property
-    def ready(self) -> bool:
-        """Whether there is no reason to wait."""
-        return self._member.gone
+    return When(holds)
 
 
 def choose(client: Client, options: Options) -> None:
@@ -103,7 +77,7 @@ def start(client: Client) -> None:
             return
         for member in client.members:
             launch(client, member)
-        client.wait(Ready(client))
+        client.wait(ready(client))
         client.check_started()
     except BaseException:
         close(client, kill=False)
@@ -262,7 +236,7 @@ def end_failed(client: Client, member: Member, *, kill: bool) -> None:
             raise problems[0]
         return
     # It is ending by itself, which takes some milliseconds, and runs its finalizers.
-    options, gone = client.options, _Gone(member)
+    options, gone = client.options, When(lambda: member.gone)
     try:
         if options.finalizers:
             client.wait(gone, monotonic() + options.shutdown_timeout / 2, problems)
@@ -293,7 +267,9 @@ def close(client: Client, *, kill: bool) -> bool:
         return True  # in a signal handler: they are told in a moment, and end by themselves
     listen = client.options.shutdown_timeout / 2
     begun, problems = monotonic(), list[Exception]()
-    client.wait(_Launched(client), begun + client.options.shutdown_timeout, problems)
+    client.wait(
+        When(lambda: client.launching is None), begun + client.options.shutdown_timeout, problems
+    )
     try:
         ended = [
             _end(client, member, kill=kill, listen=listen, problems=problems, begun=begun)
@@ -352,7 +328,7 @@ def _end(
     begun = monotonic() if begun is None else begun
     try:
         if client.options.forward_logs and not member.gone:
-            client.wait(_Gone(member), begun + listen, problems)
+            client.wait(When(lambda: member.gone), begun + listen, problems)
     finally:
         # A worker that is blocked in sending wakes up, and so does a thread that waits.
         client.waiting.remove(member)

@@ -164,18 +164,18 @@ class Queue:
 
 def arrived(queue: Queue, frames: Sequence[Any]) -> list[tuple[int, bool]]:
     """Return what has arrived from a worker and is in no block: runs of items, and their ends."""
-    found, at = [], queue.at
-    for place, _ in queue.marks:
-        found.append((place - at, True))
-        at = place
-    found.append((len(queue.entries) - at, False))
+    parts = [(queue.marks, queue.at, len(queue.entries))]
     for frame in frames:
-        marks, at = marks_of(frame), 0
-        for place, _ in marks:
+        marks = marks_of(frame)
+        parts.append((deque(marks), 0, frame.items - len(marks)))
+    found = []
+    for marks_in, at, end in parts:
+        for place, _ in marks_in:
             found.append((place - at, True))
-            at = place
-        found.append((frame.items - len(marks) - at, False))
-    return [each for each in found if each != (0, False)]
+            at = place  # noqa: PLW2901  the next run begins there
+        if end > at:
+            found.append((end - at, False))
+    return found
 
 
 def join(parts: list[tuple[list[Any], Any]]) -> Block:

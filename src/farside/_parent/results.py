@@ -22,6 +22,7 @@ from ..errors import (
 )
 from . import messages_for_people
 from .warn import warn
+from .when import When
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -112,7 +113,7 @@ class Pass:
         if delivery.cleared:
             self._raise_cut_off()
         if not delivery.over:
-            if self._find_end(core) is None:
+            if not self._is_at_end(core):
                 return None
             for worker in workers:
                 worker.inbox.at_end = True  # nothing is left to say: the worker has finished
@@ -141,8 +142,8 @@ class Pass:
                 raise self.client.error(worker.ending, member)
         raise IterableClosedError("the iterator was closed")
 
-    def _find_end(self, core: GroupCore) -> list[Any] | None:
-        """Nothing has come: return None if something may, `OVER` if the pass is at its end."""
+    def _is_at_end(self, core: GroupCore) -> bool:
+        """Nothing has come: tell whether nothing more can."""
         client, delivery = self.client, self.delivery
         finished = bool(delivery.needs)  # else there is nothing to do just now
         for index in delivery.needs:
@@ -161,7 +162,7 @@ class Pass:
                 raise ProtocolError(_EARLY)
             if worker.used_up:
                 warn(_USED_UP, ExhaustedIteratorWarning)
-        return OVER if finished else None
+        return finished
 
     def _go_on(self, core: GroupCore) -> None:
         """Tell workers that were started again where they go on."""
@@ -320,21 +321,12 @@ def drain(this: Pass) -> None:
     Args:
         this: the pass.
     """
-    this.client.wait(_Started(this))
 
+    def holds() -> bool:
+        states = [each.state for each in this.client.core.workers]
+        return this.ready or states == [ParentState.ITERATION] * len(states)
 
-class _Started:
-    """Is ready when a pass has begun in the worker, or will not."""
-
-    def __init__(self, this: Pass) -> None:
-        self._this = this
-
-    @property
-    def ready(self) -> bool:
-        """Whether there is no reason to wait."""
-        workers = self._this.client.core.workers
-        begun = [each.state is ParentState.ITERATION for each in workers]
-        return self._this.ready or False not in begun
+    this.client.wait(When(holds))
 
 
 def iterate_results(this: Pass) -> Generator[Any, None, None]:
