@@ -216,3 +216,31 @@ class WordsAndDeath:
                 time.sleep(0.1)  # until they are sent
                 os.kill(os.getpid(), 9)
             yield number
+
+
+class Unknown(Exception):
+    """Does not pickle, so the loop gets an error of farside's."""
+
+    def __reduce__(self) -> Any:
+        raise TypeError("not this one")
+
+
+class DeathAndFailure:
+    """Dies once, before the item 2, and fails instead of the item 4."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(4):
+            if number == 2 and not os.path.exists(self.path):
+                with open(self.path, "x"):
+                    pass
+                time.sleep(0.1)  # until what came before is sent
+                os.kill(os.getpid(), 9)
+            yield number
+        raise Unknown("here")
+
+    def die(self) -> None:
+        """Die."""
+        os.kill(os.getpid(), 9)

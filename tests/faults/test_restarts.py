@@ -19,6 +19,7 @@ from farside import (
     FarsideError,
     IterableClosedError,
     WorkerDiedError,
+    WorkerIterationError,
     WorkerRestartedWarning,
     WorkerTimeoutError,
     iterate_in_worker,
@@ -385,6 +386,39 @@ def test_the_time_of_a_start_begins_when_the_one_before_has_ended(
     ) as items:
         assert list(items) == list(simulate([8, 8], 2))
     assert len(restarts.texts()) == 1
+
+
+def test_the_index_of_an_item_counts_from_the_beginning_of_the_pass(
+    tmp_path: Path, restarts: Told
+) -> None:
+    start = partial(
+        iterate_in_worker,
+        partial(jobs.DeathAndFailure, str(tmp_path / "died")),
+        backend="subprocess",
+        max_restarts=1,
+    )
+    with start() as items:
+        got, error = take(items)
+        assert got == [0, 1, 2, 3]
+        assert isinstance(error, WorkerIterationError)
+        assert (error.stage, error.item_index) == ("next", 4)
+    assert len(restarts.texts()) == 1
+    with start() as items:
+        iterator = iter(items)
+        assert [next(iterator), next(iterator)] == [0, 1]
+        state = items.state_dict()
+    with start() as items:
+        items.load_state_dict(state)
+        got, error = take(items)
+        assert got == [2, 3]
+        assert isinstance(error, WorkerIterationError)
+        assert error.item_index == 4
+    with start() as items:
+        items.load_state_dict(state)
+        assert next(iter(items)) == 2
+        with pytest.raises(WorkerDiedError) as caught:
+            items.call("die")
+        assert caught.value.last_index in {2, 3}
 
 
 def test_what_a_handler_raises_keeps_no_worker_from_being_started_again(

@@ -73,10 +73,12 @@ class Delivery:
         orders: what workers have to be told.
         source: what has to be awaited for inputs, if they are an async iterable.
         unprompted: whether items come without a step of the loop.
+        first: how many items of an iterable were given before, in another life of the loop.
     """
 
     source: Any = None
     unprompted = False
+    first = 0
 
     def __init__(self, count: int, *, counting: bool) -> None:
         self.queues = [Queue(index, counting=counting) for index in range(count)]

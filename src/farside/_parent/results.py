@@ -256,7 +256,7 @@ class Pass:
     def _not_here(self, source: Source, error: Exception) -> NotPicklableError:
         missing = isinstance(error, (ImportError, AttributeError))
         name = self.client.members[source.index].name
-        index = self.delivery.delivered - 1
+        index = self.delivery.first + self.delivery.delivered - 1
         return NotPicklableError(
             f"the item of index {index} came from the {name} and does not unpickle here "
             f"({one_line(error)})"

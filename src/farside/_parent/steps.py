@@ -1,10 +1,10 @@
-"""How the core is stepped: by one lock, which is held for microseconds, and a mailbox.
+"""How the core is stepped: by one lock, which is held for a short time, and a mailbox.
 
 Whoever wants something puts an *event* into the mailbox: a function of the group's core. Whoever
 has the lock empties the mailbox: each event steps a copy of the core, the copy takes its place, and
-its effects are performed. No user code runs meanwhile, and nothing waits. So nobody has to wait for
-the lock who must not: a finalizer or a signal handler leaves its event, and whoever has the lock
-finds it.
+its effects are performed. Nothing waits meanwhile, and no user code runs, but for ``len()`` of the
+inputs of a map as a pass begins. So nobody has to wait for the lock who must not: a finalizer or a
+signal handler leaves its event, and whoever has the lock finds it.
 
 An exception of a signal handler finds the core as it was before an event or after it. To put the
 copy in its place is one step, and the core's ``stamp`` tells what has happened already.

@@ -128,6 +128,7 @@ class ParentCore(ParentMachine):
         self._limits = limits
         self._wanted: int | None = None  # the pass to start as soon as the worker stands by
         self._plan: Any = None  # what it is told then
+        self._first = 0  # how many items of the pass were given in another life of the loop
         # And the tasks that it is given before it has begun, or before any item came.
         self._given: tuple[Any, ...] = ()
         self.given_late = False
@@ -163,8 +164,9 @@ class ParentCore(ParentMachine):
     def last_index(self) -> int | None:
         """Index of the last item of the present pass that has arrived, as far as that is known."""
         if self._plan is not None and type(self._plan[-1]) is tuple:
-            return UNKNOWN  # it reads shards
-        return self.inbox.received - 1 if self.inbox.received else None
+            return UNKNOWN  # it reads shards, or does inputs
+        count = self._first + self.inbox.received
+        return count - 1 if count else None
 
     @property
     def expects_items(self) -> bool:
@@ -212,6 +214,8 @@ class ParentCore(ParentMachine):
         self.used_up = self.continued = False
         self.waits_since = None
         self.futile = 0
+        resumed = plan is not None and type(plan[-1]) is list  # see `Whole.begin`
+        self._first = plan[-1][0] if resumed else 0
         self._begin(epoch, plan)
 
     def succeed(self, before: ParentCore) -> bool:
@@ -223,6 +227,7 @@ class ParentCore(ParentMachine):
         assert before.failure is not None
         self.begun, self.futile = before.begun, before.failure.futile
         self.inbox, self._opened, self.length = before.inbox, before._opened, before.length
+        self._first = before._first
         self.over = before.over and before.ending is None  # it had finished before it died
         return self.opened and not self.over
 

@@ -85,7 +85,7 @@ class Maker:
         try:
             self.iterator = self.tasks.begin(plan, epoch, seed)
         except BaseException as error:
-            return Trouble(error, self.tasks.stage, self._index(0))
+            return Trouble(error, self.tasks.stage, self._index(self.made))
         return None
 
     def run(self) -> Outcome:
@@ -208,8 +208,9 @@ class Maker:
         return True
 
     def _index(self, number: int) -> int:
-        """Return what to call an item before which the pass had so many."""
-        return number if self.tasks.numbers_items else UNKNOWN
+        """Return what to call the item that is made when so many count as made."""
+        first = self.tasks.first
+        return UNKNOWN if first is None else first + number - self._before
 
     def _look_up(self, made: int) -> int:
         """Look, between two items, what the parent wants, and send what is due.

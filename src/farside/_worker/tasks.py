@@ -32,7 +32,8 @@ class Tasks:
         stage: what user code is run for just now, for the error that it may raise.
         pickle_stage: what an item is that does not pickle.
         hungry: whether the iterator has ended only because it has no tasks left; more may come.
-        numbers_items: whether the number of items before it tells which one an item is.
+        first: how many items of the pass come before those that it makes; None: the number of items
+            before it does not tell which one an item is.
         one_by_one: whether each item is sent before the next is begun.
         goes_on: whether the next pass goes on where an earlier one was left.
         skips: counts the items that are made again.
@@ -45,7 +46,8 @@ class Tasks:
     stage = "next"
     pickle_stage = "pickle"
     hungry = False
-    numbers_items = one_by_one = goes_on = False
+    first: int | None = None
+    one_by_one = goes_on = False
     begun: Any = None
     skips: Any = None
 

@@ -17,7 +17,6 @@ class Whole(Tasks):
     """Iterates on an iterable, anew in each pass."""
 
     origin = "fn"
-    numbers_items = True
 
     def __init__(self, made: Any) -> None:
         self.made = check_iterable(made)
@@ -27,6 +26,10 @@ class Whole(Tasks):
         self._left = False  # a pass, after some of its items
         self._stateful: Any = None  # the iterator, if it has a state
         self._read = 0  # how many items were read before those that it makes
+
+    @property
+    def first(self) -> int:  # type: ignore[override]  # nobody sets it
+        return self._read
 
     @property
     def goes_on(self) -> bool:  # type: ignore[override]  # nobody sets it
