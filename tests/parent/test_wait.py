@@ -212,7 +212,7 @@ def test_no_time_counts_after_a_task_was_cancelled(
 ) -> None:
     ended: list[bool] = []
     group.client.core = SimpleNamespace(
-        deadline=None, has_limits=True, end_to_wait=lambda: ended.append(one[1].parent_waits())
+        deadline=None, has_limits=True, pause=lambda _: ended.append(one[1].parent_waits())
     )
 
     async def main() -> None:

@@ -717,6 +717,26 @@ def test_the_time_of_a_start_begins_with_it() -> None:
     assert core.deadline == 106.0
 
 
+def test_only_the_time_counts_in_which_a_task_waits() -> None:
+    core = GroupCore(Limits(answer=5.0))
+    core.receive(0, READY)
+    core.start()
+    core.begin_to_wait(100.0)
+    core.pause(102.0)
+    core.pause(103.0)
+    assert core.deadline is None
+    core.begin_to_wait(200.0)
+    assert core.deadline == 203.0, "two of five seconds are over"
+    core.pause(201.0)
+    core.receive(0, Frame(Status.ITERATION_STARTED, 1))
+    core.begin_to_wait(300.0)
+    assert core.deadline == 305.0
+    core.pause(301.0)
+    core.end_to_wait()
+    core.begin_to_wait(400.0)
+    assert core.deadline == 405.0
+
+
 def test_the_time_of_an_input_stops_with_the_process() -> None:
     core = ready_core(Limits(task=5.0))
     core.look_at_task(1, 100.0)

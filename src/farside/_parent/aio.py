@@ -48,7 +48,7 @@ class AsyncWait:
             while not await self._wait_once(client, wanted):
                 pass
         finally:
-            client.waiting.end(client)
+            client.waiting.pause(client)
 
     async def _wait_once(self, client: Client, wanted: Wanted) -> bool:
         """See to what there is, and wait for a while; tell whether the wait is over."""

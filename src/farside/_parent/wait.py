@@ -167,12 +167,13 @@ class Waiting:
             while not self._wait_once(client, wanted, end, problems):
                 pass
         finally:
-            self.end(client)
+            if client.core.has_limits and self._is_last():
+                client.core.end_to_wait()
 
-    def end(self, client: Client) -> None:
-        """Take in that a wait has ended: what nobody waits for has no deadline."""
+    def pause(self, client: Client) -> None:
+        """Take in that a task waits no more: what nobody waits for has no deadline."""
         if client.core.has_limits and self._is_last():
-            client.core.end_to_wait()
+            client.core.pause(monotonic())
 
     def _wait_once(
         self,

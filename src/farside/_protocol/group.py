@@ -231,13 +231,19 @@ class GroupCore:
     def begin_to_wait(self, now: float, indices: Collection[int] | None = None) -> None:
         """Take in that somebody waits for workers: for some of them, or for all."""
         for index, each in enumerate(self.workers):
-            if each.waits_since is None and (indices is None or index in indices):
-                each.waits_since = now
+            if indices is None or index in indices:
+                each.begin_to_wait(now)
 
     def end_to_wait(self) -> None:
         """Take in that nobody waits any more: what comes next has its whole time."""
         for each in self.workers:
-            each.waits_since = None
+            each.waits_since = each.paused = None
+
+    def pause(self, now: float) -> None:
+        """Take in that nobody waits just now: what was waited already counts when somebody does."""
+        for each in self.workers:
+            if each.paused is None:
+                each.paused = now
 
     def sleep_through(self, seconds: float) -> None:
         """Let a time not count in which this process was stopped."""

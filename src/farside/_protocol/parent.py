@@ -95,6 +95,7 @@ class ParentCore(ParentMachine):
         length: the length of the iterable, as far as the worker has told.
         launched: when the worker was started.
         waits_since: since when somebody has waited, and nothing came.
+        paused: since when nobody waits; None: somebody does, or has not begun.
         latest: free for the shell: the frame that was taken in last.
         begun: which input of a map it has begun, plus one, as far as was looked; 0: none; None: not
             known;
@@ -118,6 +119,7 @@ class ParentCore(ParentMachine):
         self.length: int | None = None
         self.launched = launched
         self.waits_since: float | None = None
+        self.paused: float | None = None
         self.latest: Any = None
         self.begun: int | None = None
         self.task_since: float | None = None
@@ -184,12 +186,21 @@ class ParentCore(ParentMachine):
         """When `expire` has to be called if nothing comes; None: never."""
         if self._grace is not None or self.done:
             return self._grace
-        since = self.launched if self.state is ParentState.INITIALIZATION else self.waits_since
+        waits_since = self.waits_since if self.paused is None else None
+        since = self.launched if self.state is ParentState.INITIALIZATION else waits_since
         ends = None if self.limit is None or since is None else since + self.limit
         if self.task_since is None or self._limits.task is None:
             return ends
         task_ends = self.task_since + self._limits.task
         return task_ends if ends is None else min(ends, task_ends)
+
+    def begin_to_wait(self, now: float) -> None:
+        """Take in that somebody waits for it."""
+        paused, self.paused = self.paused, None
+        if self.waits_since is None:
+            self.waits_since = now
+        elif paused is not None:
+            self.waits_since += now - paused
 
     def look_at_task(self, begun: int | None, since: float | None) -> None:
         """Take in which input of a map the worker has begun, and since when that runs."""
