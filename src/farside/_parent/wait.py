@@ -308,11 +308,13 @@ class Waiting:
             self._polled = stamp
         if not self._congested:
             return self._poll
-        self._congested = False  # first: another thread may find no room just now
         members = list(self._members.values())  # a copy: other threads may add some
         if True not in [member.congested for member in members]:
-            return self._poll
-        self._congested = True
+            self._congested = False
+            # Again: another thread may have found no room just before.
+            if True not in [member.congested for member in members]:
+                return self._poll
+            self._congested = True
         poll = self._make_poll()
         for member in set(members):
             try:
