@@ -240,7 +240,3 @@ class DeathAndFailure:
                 os.kill(os.getpid(), 9)
             yield number
         raise Unknown("here")
-
-    def die(self) -> None:
-        """Die."""
-        os.kill(os.getpid(), 9)

@@ -413,12 +413,6 @@ def test_the_index_of_an_item_counts_from_the_beginning_of_the_pass(
         assert got == [2, 3]
         assert isinstance(error, WorkerIterationError)
         assert error.item_index == 4
-    with start() as items:
-        items.load_state_dict(state)
-        assert next(iter(items)) == 2
-        with pytest.raises(WorkerDiedError) as caught:
-            items.call("die")
-        assert caught.value.last_index in {2, 3}
 
 
 def test_what_a_handler_raises_keeps_no_worker_from_being_started_again(

@@ -717,6 +717,17 @@ def test_the_time_of_a_start_begins_with_it() -> None:
     assert core.deadline == 106.0
 
 
+def test_the_index_of_the_last_item_counts_those_of_an_earlier_life() -> None:
+    core = ready_core()
+    core.start(1, (0, 7, (0, 0), [5, [], None]))
+    assert core.last_index == 4
+    core.receive(Frame(Status.ITERATION_STARTED, 1))
+    core.receive_items(deque([item()]))
+    assert core.last_index == 5
+    core.start(2)
+    assert core.last_index is None
+
+
 def test_only_the_time_counts_in_which_a_task_waits() -> None:
     core = GroupCore(Limits(answer=5.0))
     core.receive(0, READY)
