@@ -22,6 +22,7 @@ import farside
 
 from . import calls
 from .sources import payloads, small
+from .summary import interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -145,14 +146,14 @@ def _compare(variants: dict[str, _Variant], count: int, rounds: int) -> list[Rat
 
 def _ratio(name: str, mine: _Variant, plain: _Variant, count: int) -> Ratio:
     walls, cpus = mine.wall[_WARM_UP:], mine.cpu[_WARM_UP:]
-    ratios = sorted(b / a for a, b in zip(walls, plain.wall[_WARM_UP:], strict=True))
-    aside = max(0, int((len(ratios) - 1.96 * len(ratios) ** 0.5) / 2))
+    ratios = [b / a for a, b in zip(walls, plain.wall[_WARM_UP:], strict=True)]
+    low, high = interval(ratios) or (min(ratios), max(ratios))  # of few rounds: all of them
     return Ratio(
         name,
         count / median(walls),
         median(ratios),
-        ratios[aside],
-        ratios[-1 - aside],
+        low,
+        high,
         median(a / b for a, b in zip(cpus, plain.cpu[_WARM_UP:], strict=True)),
     )
 

@@ -199,8 +199,8 @@ def shorter(path: str, shard: int) -> Iterator[int]:
         yield from range(int(file.read()))
 
 
-class WordsAndDeath:
-    """Logs, and dies once, before the item 2."""
+class _Mortal:
+    """Yields four numbers, and dies once, before the number 2."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -210,12 +210,22 @@ class WordsAndDeath:
             if number == 2 and not os.path.exists(self.path):
                 with open(self.path, "x"):
                     pass
-                import logging
-
-                logging.getLogger("tests.mortal").warning("last words")
-                time.sleep(0.1)  # until they are sent
+                self.say()
+                time.sleep(0.1)  # until what came before is sent
                 os.kill(os.getpid(), 9)
             yield number
+
+    def say(self) -> None:
+        """Say the last words."""
+
+
+class WordsAndDeath(_Mortal):
+    """Logs before it dies."""
+
+    def say(self) -> None:
+        import logging
+
+        logging.getLogger("tests.mortal").warning("last words")
 
 
 class Unknown(Exception):
@@ -225,18 +235,9 @@ class Unknown(Exception):
         raise TypeError("not this one")
 
 
-class DeathAndFailure:
-    """Dies once, before the item 2, and fails instead of the item 4."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
+class DeathAndFailure(_Mortal):
+    """Fails instead of a fifth item."""
 
     def __iter__(self) -> Iterator[int]:
-        for number in range(4):
-            if number == 2 and not os.path.exists(self.path):
-                with open(self.path, "x"):
-                    pass
-                time.sleep(0.1)  # until what came before is sent
-                os.kill(os.getpid(), 9)
-            yield number
+        yield from super().__iter__()
         raise Unknown("here")

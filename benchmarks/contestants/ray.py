@@ -48,10 +48,8 @@ class _OnRay(Contestant):
         )
 
 
-class RayGenerator(_OnRay):
-    """A generator of an actor, with an object for each item, as Ray's documentation has it."""
-
-    name = "ray-generator"
+class _OfActor(_OnRay):
+    """Items of one actor, which holds the source."""
 
     @contextmanager
     def open(
@@ -64,10 +62,40 @@ class RayGenerator(_OnRay):
         import ray
 
         actor = ray.remote(num_cpus=1)(_Maker).remote(source)
+        yield Passes(lambda: self._items(actor))
+        ray.kill(actor)
+
+    def _items(self, actor: Any) -> Iterator[Any]:
+        """Yield the items of a pass."""
+        raise NotImplementedError
+
+
+class RayGenerator(_OfActor):
+    """A generator of an actor, with an object for each item, as Ray's documentation has it."""
+
+    name = "ray-generator"
+
+    def _items(self, actor: Any) -> Iterator[Any]:
+        import ray
+
         ahead = {"_generator_backpressure_num_objects": _AHEAD}
         items = actor.items.options(num_returns="streaming", **ahead)
-        yield Passes(lambda: map(ray.get, items.remote()))
-        ray.kill(actor)
+        return map(ray.get, items.remote())
+
+
+class RayGet(_OfActor):
+    """Calls of an actor, some in flight, each of which returns an item."""
+
+    name = "ray-get"
+
+    def _items(self, actor: Any) -> Iterator[Any]:
+        import ray
+
+        in_flight = deque(actor.item.remote(index) for index in range(_IN_FLIGHT))
+        for index in count(_IN_FLIGHT):
+            found = ray.get(in_flight.popleft())
+            in_flight.append(actor.item.remote(index))
+            yield found
 
 
 class _Maker:
@@ -79,36 +107,6 @@ class _Maker:
 
     def item(self, index: int) -> Any:
         return self._source.item(index)
-
-
-class RayGet(_OnRay):
-    """Calls of an actor, some in flight, each of which returns an item."""
-
-    name = "ray-get"
-
-    @contextmanager
-    def open(
-        self,
-        source: Source,
-        workers: int = 1,  # noqa: ARG002  its cases have one
-        buffer_size: int | None = None,  # noqa: ARG002  and none
-    ) -> Iterator[Iterable[Any]]:
-        """Start an actor."""
-        import ray
-
-        actor = ray.remote(num_cpus=1)(_Maker).remote(source)
-        yield Passes(lambda: _results(actor))
-        ray.kill(actor)
-
-
-def _results(actor: Any) -> Iterator[Any]:
-    import ray
-
-    in_flight = deque(actor.item.remote(index) for index in range(_IN_FLIGHT))
-    for index in count(_IN_FLIGHT):
-        found = ray.get(in_flight.popleft())
-        in_flight.append(actor.item.remote(index))
-        yield found
 
 
 class RayData(_OnRay):

@@ -22,8 +22,8 @@ from farside._parent.sequence import Given, Start
 from farside._parent.sequence import Shards as ShardsOfParent
 from farside._protocol.effects import Drop
 from farside._protocol.group import GroupCore
+from farside._protocol.limits import NO_LIMITS
 from farside._protocol.order import Sharding
-from farside._protocol.parent import NO_LIMITS, ParentCore
 from farside._protocol.tables import ParentState
 from farside.errors import WorkerDiedError
 
@@ -36,6 +36,7 @@ from .side import Rules, Side, ViolationError
 if TYPE_CHECKING:
     from farside._parent.sequence import ItemSequence
     from farside._protocol.effects import Effect
+    from farside._protocol.parent import ParentCore
 
     from .world import Move
 

@@ -26,8 +26,9 @@ from farside._protocol.effects import (
 )
 from farside._protocol.group import GroupCore
 from farside._protocol.inbox import Inbox
+from farside._protocol.limits import NO_LIMITS, STACK_SECONDS, Limits
 from farside._protocol.messages import CONTINUED, EXHAUSTED, UNKNOWN, Cmd, Status
-from farside._protocol.parent import NO_LIMITS, STACK_SECONDS, Limits, ParentCore
+from farside._protocol.parent import ParentCore
 from farside._protocol.parent_machine import ParentMachine
 from farside._protocol.tables import Age, ParentAction, ParentEvent, ParentState, WorkerEvent
 from farside.errors import ProtocolError

@@ -18,8 +18,8 @@ from farside._protocol.effects import (
     Ending,
 )
 from farside._protocol.group import GroupCore
+from farside._protocol.limits import STACK_SECONDS, Limits
 from farside._protocol.messages import Status
-from farside._protocol.parent import STACK_SECONDS, Limits
 from farside._protocol.recovery import (
     MOST_FUTILE,
     STEADY_SECONDS,

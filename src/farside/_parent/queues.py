@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .._payload.items import marks_of, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import TypeAlias
 
     from .._payload.items import Opened
@@ -164,13 +164,13 @@ class Queue:
 
 def arrived(queue: Queue, frames: Sequence[Any]) -> list[tuple[int, bool]]:
     """Return what has arrived from a worker and is in no block: runs of items, and their ends."""
-    parts = [(queue.marks, queue.at, len(queue.entries))]
+    parts: list[tuple[Iterable[Any], int, int]] = [(queue.marks, queue.at, len(queue.entries))]
     for frame in frames:
         marks = marks_of(frame)
-        parts.append((deque(marks), 0, frame.items - len(marks)))
+        parts.append((marks, 0, frame.items - len(marks)))
     found = []
-    for marks_in, at, end in parts:
-        for place, _ in marks_in:
+    for marks_of_part, at, end in parts:
+        for place, _ in marks_of_part:
             found.append((place - at, True))
             at = place  # noqa: PLW2901  the next run begins there
         if end > at:
