@@ -24,11 +24,14 @@ from farside import (
     WorkerTimeoutError,
     iterate_in_worker,
 )
+from farside._protocol import recovery
+from farside._protocol.recovery import PAUSE_SECONDS
 from farside._protocol.tables import ParentState
-from farside.testing.checks import take
+from farside.testing.checks import take, until
 from tests import jobs as plain_jobs
 from tests import shard_jobs as jobs
 from tests import snapshot_jobs
+from tests.background import Background
 from tests.faults import dying
 from tests.faults.staging import pid_of
 from tests.kinds import SUBPROCESSES
@@ -313,6 +316,33 @@ def test_restarts_that_are_used_up(tmp_path: Path, restarts: Told, *, in_order: 
         if in_order:
             assert got == list(simulate([8, 8], 2))[: len(got)]
     assert len(restarts.texts()) == 3
+
+
+def test_who_makes_no_progress_is_started_again_later_and_later(
+    tmp_path: Path, restarts: Told
+) -> None:
+    plan = jobs.Plan(str(tmp_path / "lives"), "exit", *[(0, 0)] * 4)
+    with mortal(FORKSERVER, plan) as items:
+        begun = time.monotonic()
+        assert list(items) == list(simulate([8, 8], 2))
+        assert time.monotonic() - begun >= sum(PAUSE_SECONDS * 2**n for n in range(3))
+    assert len(restarts.texts()) == 4
+
+
+def test_closing_ends_a_pause_between_restarts(
+    tmp_path: Path, restarts: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "PAUSE_SECONDS", 300.0)
+    monkeypatch.setattr(recovery, "LONGEST_PAUSE", 300.0)
+    plan = jobs.Plan(str(tmp_path / "lives"), "exit", *[(0, 0)] * 2)
+    with mortal(FORKSERVER, plan) as items:
+        loop = Background(take, items)
+        until(lambda: items._current.core.restarts == 2)
+        items.close()
+        got, error = loop.result()
+        assert got == []
+        assert isinstance(error, IterableClosedError)
+    assert len(restarts.texts()) <= 2
 
 
 def test_restarts_count_anew_in_each_pass(tmp_path: Path, restarts: Told) -> None:

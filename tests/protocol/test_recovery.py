@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import NamedTuple
 
 import pytest
@@ -16,15 +17,19 @@ from farside._protocol.effects import (
     RETIRED,
     TIMED_OUT,
     Ending,
+    Launch,
 )
 from farside._protocol.group import GroupCore
 from farside._protocol.limits import STACK_SECONDS, Limits
 from farside._protocol.messages import Status
 from farside._protocol.recovery import (
+    LONGEST_PAUSE,
     MOST_FUTILE,
+    PAUSE_SECONDS,
     STEADY_SECONDS,
     may_hand_over,
     may_restart,
+    pause_before,
     without_fallback,
 )
 
@@ -89,6 +94,54 @@ def test_a_worker_is_started_again(
 @pytest.mark.parametrize("cause", [FAILED, REFUSED, BROKEN, CLOSED, NO_FALLBACK])
 def test_what_has_failed_for_a_reason_is_not_started_again(cause: str) -> None:
     assert not may_restart(Ending(cause), 5, again=False, initialized=True)
+
+
+# Pauses -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("barren", "times"), [(0, 0), (1, 1), (2, 2), (3, 4), (100, LONGEST_PAUSE / PAUSE_SECONDS)]
+)
+def test_pauses_grow_where_nothing_comes(barren: int, times: float) -> None:
+    ending = Ending(DIED, futile=9, barren=barren)
+    assert pause_before(ending, gets_inputs=False) == pytest.approx(times * PAUSE_SECONDS)
+
+
+@pytest.mark.parametrize(("futile", "times"), [(0, 0), (1, 0), (2, 1), (3, 2), (4, 4)])
+def test_pauses_of_a_map_grow_where_no_input_is_begun(futile: int, times: float) -> None:
+    ending = Ending(DIED, futile=futile, barren=9)
+    assert pause_before(ending, gets_inputs=True) == pytest.approx(times * PAUSE_SECONDS)
+
+
+def test_a_worker_that_was_started_again_and_sends_nothing_is_barren() -> None:
+    core = GroupCore(Limits(), max_restarts=NO_END)
+    core.start(["plan"])
+    live(core)
+    told = []
+    for items in (2, 0, 0, 1, 0):
+        begin(core)
+        if items:
+            frame = Frame(Status.ITERATOR_SUCCESS, core.epoch, items=items)
+            core.workers[0].receive_items(deque([frame]))
+        core.lose(0, "killed")
+        told.append(launched(core).ending.barren)
+        live(core)
+    assert told == [0, 1, 2, 0, 1]
+    core.start(["plan"])
+    core.lose(0, "killed")
+    assert launched(core).ending.barren == 0
+
+
+def begin(core: GroupCore) -> None:
+    """Let a worker say that it has begun the pass."""
+    core.receive(0, Frame(Status.ITERATION_STARTED, core.epoch))
+
+
+def launched(core: GroupCore) -> Launch:
+    """Return what is wanted last: that a worker is started again."""
+    effect = core.workers[0].effects[-1]
+    assert isinstance(effect, Launch)
+    return effect
 
 
 # A worker of a map that dies before it has begun an input -----------------------------------------

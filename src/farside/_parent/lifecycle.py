@@ -12,6 +12,7 @@ from .._backends import live_workers, registry
 from .._protocol.effects import BROKEN, HERE, RETIRED
 from .._protocol.group import GroupCore
 from .._protocol.messages import Cmd
+from .._protocol.recovery import pause_before
 from .._protocol.tables import ParentState
 from .._system.signals import defer_sigint
 from ..errors import BackendFallbackWarning, LinkClosedError, WorkerRestartedWarning
@@ -150,7 +151,8 @@ def replace(client: Client, old: Member, new: Member, ending: Ending) -> None:
 def restart(client: Client, old: Member, new: Member, ending: Ending, *, kill: bool) -> None:
     """Start a worker again that has died, has run out of time, or has done its share of tasks."""
     try:
-        wanted = _give_way(client, old, new, kill=kill)
+        pause = pause_before(ending, gets_inputs=client.options.sends_inputs)
+        wanted = _give_way(client, old, new, kill=kill, pause=pause)
         client.left_behind += old.left_behind
         if not wanted:
             return
@@ -168,12 +170,23 @@ def restart(client: Client, old: Member, new: Member, ending: Ending, *, kill: b
         raise
 
 
-def _give_way(client: Client, old: Member, new: Member, *, kill: bool) -> bool:
-    """End a worker whose place another one takes; tell whether that is to be started."""
+def _give_way(client: Client, old: Member, new: Member, *, kill: bool, pause: float = 0.0) -> bool:
+    """End a worker whose place another one takes; tell whether that is to be started.
+
+    Args:
+        client: the client.
+        old: the worker.
+        new: what takes its place.
+        kill: it does not end by itself.
+        pause: for how many seconds to wait then, unless all is closed meanwhile.
+    """
     with suppress(LinkClosedError):
         old.send(Cmd.ABORT, 0)  # it may have failed: a subinterpreter still listens
     problems = list[Exception]()  # what loggers raise, the loop raises in its turn
     _end(client, old, kill=kill, listen=0.0, problems=problems)
+    if pause:
+        closed = When(lambda: client.core.workers[new.index].done)
+        client.wait(closed, monotonic() + pause, problems)
     old.deliver_logs(problems)
     client.notices.extend(partial(_raise, problem) for problem in problems)
     client.has_news = client.has_news or bool(problems)

@@ -27,6 +27,8 @@ class Ending(NamedTuple):
     """What was called, if a call was under way."""
     futile: int = 0
     """How many workers of a map, one after the other, have ended without beginning an input."""
+    barren: int = 0
+    """How many that were started again, one after the other, have ended without sending an item."""
 
 
 class Send(NamedTuple):

@@ -85,7 +85,8 @@ class ParentCore(ParentMachine):
         begun: which input of a map it has begun, plus one, as far as was looked; 0: none; None: not
             known;
         task_since: since when that runs; the time in which this process was stopped is added.
-        futile: how many workers before it, one after the other, have begun no input of the pass.
+        futile: how many workers before it, one after the other, have begun no input of the pass,
+        barren: and how many that were started again have sent nothing of it.
         ready_since: since when it has stood by.
         loss: free for the shell: how the worker before this one has ended, and which it was.
         given_late: whether it was given tasks after the first items of the pass had arrived.
@@ -109,7 +110,8 @@ class ParentCore(ParentMachine):
         self.begun: int | None = None
         self.task_since: float | None = None
         self._task_begun: float | None = None  # the same, as it was told
-        self.futile = 0
+        self.futile = self.barren = 0
+        self._inherited: int | None = None  # how many items had arrived before it was started again
         self.ready_since = 0.0
         self.loss: Any = None
         self._limits = limits
@@ -208,8 +210,8 @@ class ParentCore(ParentMachine):
         self.inbox, self.ending = Inbox(beyond), None
         self._opened, self.over = True, False
         self.used_up = self.continued = False
-        self.waits_since = None
-        self.futile = 0
+        self.waits_since = self._inherited = None
+        self.futile = self.barren = 0
         resumed = plan is not None and type(plan[-1]) is list  # see `Whole.begin`
         self._first = plan[-1][0] if resumed else 0
         self._begin(epoch, plan)
@@ -221,7 +223,9 @@ class ParentCore(ParentMachine):
             Whether there is a pass to go on with: see `go_on`.
         """
         assert before.failure is not None
-        self.begun, self.futile = before.begun, before.failure.futile
+        self.begun = before.begun
+        self.futile, self.barren = before.failure.futile, before.failure.barren
+        self._inherited = before.inbox.received
         self.inbox, self._opened, self.length = before.inbox, before._opened, before.length
         self._first = before._first
         self.over = before.over and before.ending is None  # it had finished before it died
@@ -459,7 +463,10 @@ class ParentCore(ParentMachine):
 
     def _ending(self, cause: str, detail: Any = None) -> Ending:
         futile = self.futile + 1 if self.begun == 0 else 0
-        return Ending(cause, self.public_state, self.last_index, detail, self.method, futile)
+        barren = self.barren + 1 if self.inbox.received == self._inherited else 0
+        return Ending(
+            cause, self.public_state, self.last_index, detail, self.method, futile, barren
+        )
 
     def _fail(self, ending: Ending, end: End) -> None:
         """The worker has ended or must; what has arrived can still be taken."""

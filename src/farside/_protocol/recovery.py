@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 MOST_FUTILE = 5
 """How many times in a row a worker of a map is started again that has begun no input."""
 
+PAUSE_SECONDS = 0.1
+"""How long to wait before a worker is started again whose predecessor has made no progress either;
+twice as long each further time."""
+
+LONGEST_PAUSE = 10.0
+
 STEADY_SECONDS = 10.0
 """A worker that has lived for so long after its start does not count as one that began nothing."""
 
@@ -54,6 +60,21 @@ def may_restart(ending: Ending, left: int, *, again: bool, initialized: bool) ->
     """
     may = left > 0 and ending.cause in _AGAIN and (initialized or not again)
     return may and ending.futile <= MOST_FUTILE
+
+
+def pause_before(ending: Ending, *, gets_inputs: bool) -> float:
+    """Return for how many seconds to wait before a worker is started again.
+
+    What has ended workers again and again may be over soon: there was no memory, or a server was
+    away. Where there is progress, nothing is waited for. In a map, a worker that has begun an input
+    has made some: the `retries` of the input count its deaths.
+
+    Args:
+        ending: what has ended the worker.
+        gets_inputs: whether it is one of a map.
+    """
+    futile = ending.futile - 1 if gets_inputs else ending.barren
+    return min(PAUSE_SECONDS * 2 ** (futile - 1), LONGEST_PAUSE) if futile > 0 else 0.0
 
 
 _AGAIN = frozenset({DIED, TIMED_OUT, RETIRED})
