@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .sources.base import Source
 
 SHARDS = 64
+WORKERS = 2
 ITEMS = 100
 """How many a loop takes between two states."""
 
@@ -113,6 +114,20 @@ def compare_options(source: Source, count: int, rounds: int) -> list[Ratio]:
         return _compare(variants, count, rounds)
 
 
+def compare_options_of_several(
+    make: Callable[[int], Source], count: int, rounds: int
+) -> list[Ratio]:
+    """Compare options of several workers, which have the shards between them."""
+    shards = [make(count // SHARDS) for _ in range(SHARDS)]
+    start = partial(farside.iterate_in_workers, calls.part, shards, WORKERS, backend="subprocess")
+    with ExitStack() as stack:
+        variants = {
+            f"{name}, {WORKERS} workers": _Variant(stack.enter_context(start(**options)))
+            for name, options in OPTIONS.items()
+        }
+        return _compare(variants, count, rounds)
+
+
 def compare_states(make: Callable[[int], Source], count: int, rounds: int) -> list[Ratio]:
     """Compare a loop over shards with one that asks for the state again and again."""
     shards = [make(count // SHARDS) for _ in range(SHARDS)]
@@ -185,10 +200,11 @@ def main(arguments: list[str] | None = None) -> None:
         make = SOURCES[name]
         count = _count_for(make, options.seconds)
         found = compare_options(make(count), count, options.rounds)
+        found += compare_options_of_several(make, count, options.rounds)
         found += compare_states(make, count, options.rounds)
         for each in found:
             print(
-                f"{name:8}{each.variant:16}{each.rate:12,.0f} items/s  {each.ratio:.3f} × "
+                f"{name:8}{each.variant:28}{each.rate:12,.0f} items/s  {each.ratio:.3f} × "
                 f"({each.low:.3f} to {each.high:.3f})  CPU of the loop {each.cpu:.2f} ×",
                 flush=True,
             )

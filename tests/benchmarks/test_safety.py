@@ -26,5 +26,5 @@ def test_states_are_compared() -> None:
 def test_the_command_prints_a_line_for_each_variant(capsys: pytest.CaptureFixture[str]) -> None:
     safety.main(["--only", "ints", "--seconds", "0.001", "--rounds", "2"])
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(safety.OPTIONS) + 3
+    assert len(lines) == 2 * len(safety.OPTIONS) + 3
     assert all(line.startswith("ints") for line in lines)
