@@ -14,6 +14,7 @@ import pytest
 from farside import BackendFallbackWarning, FarsideError, IterableClosedError, ProtocolError
 from farside._parent.calls import call_method
 from farside._parent.results import enter_iteration_mode
+from farside._parent.when import When
 from farside._protocol.effects import BROKEN
 from farside._protocol.group import GroupCore
 from farside._protocol.messages import Cmd, Status
@@ -125,6 +126,33 @@ def test_the_other_threads_are_not_in_the_middle_of_an_event() -> None:
     link.on_send = ask
     client.step(GroupCore.start)
     assert told == [True, False]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        enter_iteration_mode,
+        lambda client: call_method(client, "__len__", (), {}),
+        lambda client: client.wait(When(lambda: False)),
+    ],
+    ids=["a pass", "a call", "a wait"],
+)
+def test_a_handler_that_strikes_in_the_middle_of_an_event_begins_nothing(
+    use: Callable[[Client], object],
+) -> None:
+    client, link = scripted.client()
+    told: list[str] = []
+
+    def strike(*_: object) -> None:
+        try:
+            use(client)
+        except RuntimeError as error:
+            told.append(str(error))
+
+    link.on_send = strike
+    client.step(GroupCore.start)
+    assert len(told) == 1
+    assert "set a flag" in told[0]
 
 
 # What is raised in the middle of an event -----------------------------------------------------

@@ -52,11 +52,15 @@ class StandIn:
         self.core: Any = SimpleNamespace(deadline=None, has_limits=False)
         self.has_news = False
         self.foreign_to: int | None = None
-        self.stepping_here = False
+        self.stepping = False
         self.frames: list[Frame] = []
         self.failures: list[tuple[int, str, str]] = []
         self.planned: list[float] = []  # when waits were to end that ended for nothing
         self.taken_in_by: set[int] = set()
+
+    def check_not_stepping(self) -> None:
+        if self.stepping:
+            raise RuntimeError("in a step")
 
     def see_to_chores(self) -> None:
         while self.chores:
@@ -333,8 +337,8 @@ def test_a_forked_child_waits_for_nothing(group: Group) -> None:
 
 @pytest.mark.usefixtures("one")
 def test_who_is_in_the_middle_of_a_step_is_refused(group: Group) -> None:
-    group.client.stepping_here = True
-    with pytest.raises(RuntimeError, match="a signal handler waits"):
+    group.client.stepping = True
+    with pytest.raises(RuntimeError, match="in a step"):
         group.client.wait(never())
 
 

@@ -81,6 +81,7 @@ def call_method(
         FarsideError: see `RemoteIterable.call`.
     """
     client.check_home()
+    client.check_not_stepping()
     parts = _pack(method, args, kwargs)
     questions = [Question(parts) for _ in client.members]
     while not client.step(lambda core: _ask(core, questions, method)):

@@ -124,6 +124,7 @@ class RemoteIterable(Generic[T]):
         """
         client = self._current
         client.check_home()
+        client.check_not_stepping()
         client.check_open()
         if client.step(lambda core: True in [each.opened for each in core.workers]):
             raise pass_open("load_state_dict")

@@ -284,8 +284,10 @@ def enter_iteration_mode(client: Client, owner: object = None) -> Pass:
 
     Raises:
         IterableClosedError: there is no worker any more.
+        RuntimeError: a signal handler begins it, and has struck in the middle of a step.
     """
     client.check_home()
+    client.check_not_stepping()
 
     begun: list[int] = []
     given_up = False

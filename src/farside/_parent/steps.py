@@ -111,6 +111,18 @@ class Steps(ABC):
         """Whether this thread is in the middle of an event, further up."""
         return self._stepping and bool(try_lock(self._lock, lambda: True))
 
+    def check_not_stepping(self) -> None:
+        """Check that this thread may wait for a worker, or begin something with it.
+
+        Raises:
+            RuntimeError: it is a signal handler that has struck in the middle of an event.
+        """
+        if self.stepping_here:
+            raise RuntimeError(
+                "a signal handler uses a worker, and has struck while the protocol with it was at "
+                "a step; let the handler set a flag, and use the worker elsewhere"
+            )
+
     def _empty_if_free(self) -> None:
         # Looked at again after the lock was given back: somebody may have relied on this thread.
         while self._mailbox and not self._stepping:

@@ -189,11 +189,7 @@ class Waiting:
             client.deliver(problems)
         if wanted.ready or client.foreign_to or (end is not None and monotonic() >= end):
             return True
-        if client.stepping_here:
-            raise RuntimeError(
-                "a signal handler waits for a worker, and has struck while the protocol with "
-                "it was at a step; let the handler set a flag, and wait elsewhere"
-            )
+        client.check_not_stepping()
         if try_lock(self._leading, partial(self._lead, client, wanted, end)):
             self.wake_others()  # whoever wakes first leads now
         else:
