@@ -159,6 +159,7 @@ class FarsideRay(_OnRay):
 
     name = "farside-ray"
     group = "farside"
+    options: dict[str, Any] | None = None
 
     def open(
         self,
@@ -169,7 +170,23 @@ class FarsideRay(_OnRay):
         """Start a worker."""
         from farside import iterate_in_worker
 
-        return iterate_in_worker(source, backend="ray", buffer_size=buffer_size)
+        return iterate_in_worker(
+            source, backend="ray", buffer_size=buffer_size, backend_options=self.options
+        )
 
 
-CONTESTANTS: tuple[Contestant, ...] = (FarsideRay(), RayGenerator(), RayGet(), RayData())
+class FarsideRayReadOnly(FarsideRay):
+    """The same; large contents arrive as those of `RayGet` do: to be read only."""
+
+    name = "farside-ray-read-only"
+    cases = frozenset({"arrays-10MB"})
+    options = {"read_only": True}  # noqa: RUF012  nobody changes it
+
+
+CONTESTANTS: tuple[Contestant, ...] = (
+    FarsideRay(),
+    FarsideRayReadOnly(),
+    RayGenerator(),
+    RayGet(),
+    RayData(),
+)

@@ -140,7 +140,8 @@ class BackendOptions(TypedDict, total=False):
     ``"ray"`` takes ``num_cpus`` (default: 1), ``num_gpus``, ``memory``, ``resources``,
     ``accelerator_type``, ``label_selector``, ``scheduling_strategy`` and ``runtime_env``, as Ray
     has them for actors. Where Ray is not connected, it takes ``address`` and ``namespace``, as
-    ``ray.init`` has them. The other backends take nothing.
+    ``ray.init`` has them. With ``"read_only": True``, contents of 4 MiB and more can only be read,
+    as what ``ray.get`` returns: they are not copied here. The other backends take nothing.
     """
 
 

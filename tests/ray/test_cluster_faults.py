@@ -118,6 +118,7 @@ def test_options_that_are_wrong() -> None:
             "'cpus': 1, which backend='ray' does not take; it takes num_cpus",
         ),
         ({"num_cpus": -1}, ValueError, "is refused by Ray: "),
+        ({"read_only": 1}, TypeError, "'read_only': 1; pass True or False"),
         (3, TypeError, "backend_options=3 is no mapping; pass a dict"),
     ]
     for given, kind, message in cases:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 from functools import partial
@@ -55,6 +56,22 @@ def test_others_have_filled_the_object_store(cluster: Any) -> None:
     with iterate_in_worker(partial(make, sizes), backend="ray", backend_options=SLICE) as items:
         check(list(items), sizes)
     assert len(cluster.get(others[0])) == LARGE
+
+
+def test_objects_that_nobody_uses_any_more_leave_the_object_store() -> None:
+    numpy = pytest.importorskip("numpy")
+    fn = partial(map, numpy.full, [LARGE // 8] * 40, range(40))
+    given = {**SLICE, "read_only": True}
+    gc.disable()  # as a training loop may
+    try:
+        with iterate_in_worker(fn, backend="ray", backend_options=given) as arrays:
+            for number, array in enumerate(arrays):
+                assert array[0] == array[-1] == number
+                # Where there is no room left, contents go another way, and can be written to.
+                assert not array.flags.writeable
+                del array
+    finally:
+        gc.enable()
 
 
 def talk(items: int, lines: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 import warnings
 from functools import partial
@@ -19,12 +20,14 @@ from farside import (
     iterate_in_workers,
     map_in_workers,
 )
+from farside.testing.checks import take
 from tests import mapping_jobs
-from tests.ray.test_cluster_faults import SLICE
+from tests.ray.test_cluster_faults import SLICE, pid_of
 
 pytestmark = pytest.mark.timeout(180)  # Ray starts processes, which takes seconds
 
 RAY: dict[str, Any] = {"backend": "ray", "backend_options": SLICE}
+READ_ONLY: dict[str, Any] = {"backend": "ray", "backend_options": {**SLICE, "read_only": True}}
 
 
 def read(shard: int) -> Any:
@@ -38,6 +41,16 @@ def read_or_die(shard: int, path: str) -> Any:
             with open(path, "w"):
                 os._exit(3)
         yield shard, number
+
+
+def reuse_array(sizes: list[int]) -> Any:
+    """Yield the beginning of one array again and again, with other contents each time."""
+    import numpy as np
+
+    array = np.empty(max(sizes))
+    for number, size in enumerate(sizes):
+        array[:size] = number
+        yield array[:size]
 
 
 def expected() -> list[tuple[int, int]]:
@@ -113,6 +126,75 @@ def test_an_array_crosses_and_can_be_written_to() -> None:
         for array in arrays:
             array[:] += 1
             assert array.min() == array.max() == 2.0
+
+
+def test_large_arrays_that_are_only_read_are_not_copied() -> None:
+    pytest.importorskip("numpy")
+    sizes = [10, 100_000, 2_000_000, 1_000_000]
+    with iterate_in_worker(partial(reuse_array, sizes), **READ_ONLY) as arrays:
+        got = list(arrays)
+    assert [array.flags.writeable for array in got] == [True, True, False, False]
+    for number, array in enumerate(got):  # each is as it was when it was made
+        assert array.shape == (sizes[number],)
+        assert array.min() == array.max() == number
+
+
+def test_large_results_and_answers_that_are_only_read() -> None:
+    numpy = pytest.importorskip("numpy")
+    sizes = [10, 1_000_000] * 5
+    with map_in_workers(numpy.ones, sizes, 2, **READ_ONLY) as results:
+        got = list(results)
+    assert [result.sum() for result in got] == sizes
+    assert [result.flags.writeable for result in got] == [True, False] * 5
+    listed: Any = partial(list, [numpy.zeros(1_000_000)])
+    with iterate_in_worker(listed, **READ_ONLY) as items:
+        answer = items.call("__getitem__", 0)
+        assert answer.nbytes == 8_000_000
+        assert not answer.flags.writeable
+
+
+def fail_after(sizes: list[int]) -> Any:
+    yield from reuse_array(sizes)
+    raise LookupError("the end of it")
+
+
+def test_what_is_raised_after_large_arrays_comes_after_them() -> None:
+    pytest.importorskip("numpy")
+    with iterate_in_worker(partial(fail_after, [1_000_000] * 5), **READ_ONLY) as arrays:
+        got, error = take(arrays)
+    assert isinstance(error, LookupError)
+    assert [array[0] for array in got] == [0, 1, 2, 3, 4]
+
+
+def test_a_pass_with_large_arrays_is_left_and_the_next_one_is_whole() -> None:
+    pytest.importorskip("numpy")
+    with iterate_in_worker(partial(Reuses, [1_000_000] * 10), **READ_ONLY) as arrays:
+        for _ in range(2):
+            for array in arrays:
+                if array[0] == 3:
+                    break
+        assert [array[0] for array in arrays] == list(range(10))
+        next(iter(arrays))  # and closed in the middle
+
+
+class Reuses:
+    def __init__(self, sizes: list[int]) -> None:
+        self._sizes = sizes
+
+    def __iter__(self) -> Any:
+        return reuse_array(self._sizes)
+
+
+def test_a_worker_that_dies_with_large_arrays_under_way() -> None:
+    pytest.importorskip("numpy")
+    sizes = [600_000] * 20
+    with iterate_in_worker(partial(reuse_array, sizes), max_restarts=1, **READ_ONLY) as arrays:
+        iterator = iter(arrays)
+        got = [next(iterator) for _ in range(5)]
+        os.kill(pid_of(arrays), signal.SIGKILL)
+        with pytest.warns(WorkerRestartedWarning, match="its actor has died"):
+            got += iterator
+    assert [array[0] for array in got] == [array[-1] for array in got] == list(range(20))
 
 
 def test_no_warning_but_what_is_asked_for() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._memory.arena import Arena
-    from .._memory.parts import Part, Ref
+    from .._memory.parts import Part, Ref, Store
     from .frames import Frame
 
 
@@ -174,11 +174,11 @@ class WorkerLink(ABC):
     Attributes:
         begun: two words for what `Link.begun` tells, or None.
         attention: its only element is not 0 while the parent waits for items, and after `alert`.
-        arena: memory that the parent shares, or None.
+        arena: memory that the parent shares, or what is in its place, or None.
     """
 
     attention: Sequence[int]
-    arena: Arena | None
+    arena: Store | None
     begun: Any = None
 
     @abstractmethod

@@ -7,9 +7,27 @@ from .._named_tuple import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TypeAlias
+    from typing import Any, Protocol, TypeAlias
 
     Part: TypeAlias = bytes | memoryview
+
+    class Store(Protocol):
+        """Where large contents go that cross beside a frame: an `Arena`, or what replaces it."""
+
+        allocations: Any
+
+        def store(self, parts: Sequence[Part]) -> Ref | None:
+            """Find a place for some contents; None: there is none."""
+
+        def free(self, ref: Ref) -> None:
+            """Take back what is not sent."""
+
+        def claim(self, view: memoryview) -> Ref | None:
+            """Return where a view lies, if that is memory that user code was given."""
+
+        def settle(self) -> None:
+            """Get ready for a status: items are not sent at this moment."""
+
 
 BLOCK_BYTES = 1 << 13
 """Contents from this size on go to the arena. Below, two copies through a pipe cost less than a

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from .._memory.arena import Arena
-    from .._memory.parts import Part
+    from .._memory.parts import Part, Store
     from .items import Place
 
 _RENEW_BYTES = 1 << 16
@@ -30,7 +29,7 @@ class Encoder:
     One pickler serves all items: making one costs as much as pickling a small item.
     """
 
-    def __init__(self, arena: Arena | None) -> None:
+    def __init__(self, arena: Store | None) -> None:
         self._arena = arena
         self._chunks: list[bytes] = []  # of the pickle
         self._buffers: list[memoryview] = []  # what is kept out of it

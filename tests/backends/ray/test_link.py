@@ -150,7 +150,7 @@ def test_what_came_before_a_death_is_read_and_then_its_end(calls: ThreadCalls) -
     link, pulls = CallLink(calls), [Future[Reply]() for _ in range(PULLS)]
     link._pulls[:] = pulls
     who = (1, "there")
-    pulls[2].set_result(Reply(0, [(7, 1, 1, [b"first"])], None, 0.0, False, who))
+    pulls[2].set_result(Reply(0, [(7, 1, 1, [b"first"], [])], None, 0.0, False, who))
     pulls[0].set_exception(RuntimeError("died"))
     got: deque[Frame] = deque()
     calls.ended = True
@@ -257,7 +257,7 @@ def test_what_ran_when_nobody_fetched_is_not_known_to_run(calls: ThreadCalls) ->
     for number, pull in enumerate(pulls):
         pull.add_done_callback(partial(link._arrive, 0.0))
         begun = acknowledged_word(1, number + 1), 5.0
-        reply = Reply(number, [(7, 1, 1, [b"item"])], None, 0.0, False, (1, "there"), begun)
+        reply = Reply(number, [(7, 1, 1, [b"item"], [])], None, 0.0, False, (1, "there"), begun)
         pull.set_result(reply)
     told = link.begun(1)
     assert told[0] == PULLS

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..._payload import worker_info
 from ..._worker.serve import serve
+from .objects import Objects
 from .worker_link import ActorLink
 
 if TYPE_CHECKING:
@@ -26,11 +27,12 @@ class Actor:
 
     Args:
         job: the worker's job, pickled.
+        read_only: whether the parent only reads large contents.
     """
 
-    def __init__(self, job: bytes) -> None:
+    def __init__(self, job: bytes, *, read_only: bool = False) -> None:
         _keep_memory()
-        self._link = ActorLink()
+        self._link = ActorLink(_objects() if read_only else None)
         self._problem: str | None = None
         worker_info.claim()
         # A daemon: Ray ends the process, whatever the user's code does.
@@ -60,6 +62,13 @@ class Actor:
             self._problem = f"its thread has failed ({type(error).__name__}: {error})"
         finally:
             self._link.end()
+
+
+def _objects() -> Objects:
+    import ray  # it is there: this is an actor
+
+    full = (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError)
+    return Objects(ray.put, full)
 
 
 def _keep_memory() -> None:

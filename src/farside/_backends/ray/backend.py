@@ -39,6 +39,9 @@ _OF_ACTOR = (
 _OF_CONNECTION = ("address", "namespace")
 """What Ray is told when it is not connected."""
 
+_READ_ONLY = "read_only"
+"""Whether large contents arrive as Ray has them, to be read only. It is no option of Ray's."""
+
 _CONNECT = "call ray.init() first, or pass backend_options={'address': 'auto'}, or set RAY_ADDRESS"
 
 
@@ -67,13 +70,16 @@ class RayBackend(Backend):
 
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> None:
-        known = (*_OF_ACTOR, *_OF_CONNECTION)
+        known = (*_OF_ACTOR, *_OF_CONNECTION, _READ_ONLY)
         for name, value in options.items():
             if name not in known:
                 raise ValueError(
                     f"backend_options has {name!r}: {value!r}, which backend='ray' does not take; "
                     f"it takes {', '.join(known)}"
                 )
+        read_only = options.get(_READ_ONLY, False)
+        if not isinstance(read_only, bool):
+            raise TypeError(f"backend_options has 'read_only': {read_only!r}; pass True or False")
 
     def launch(self, options: Options) -> RayWorker:
         given = options.backend_options
@@ -83,7 +89,8 @@ class RayBackend(Backend):
         body = b"".join(pickling.dumps_plain(tuple(job)))
         of_actor = {"num_cpus": 1, **{each: given[each] for each in _OF_ACTOR if each in given}}
         try:
-            return defer_sigint(lambda: RayWorker(ActorCalls(body, of_actor)))
+            read_only = given.get(_READ_ONLY, False)
+            return defer_sigint(lambda: RayWorker(ActorCalls(body, of_actor, read_only=read_only)))
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"backend_options={dict(given)!r} is refused by Ray: {one_line(error)}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from .actor import Actor
 from .link import PULLS
+from .objects import with_contents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,16 @@ def session() -> tuple[str, str]:
     return str(context.gcs_address), str(context.get_job_id())
 
 
+def _let_go(kept: object, of: Future[Reply]) -> None:
+    """Do nothing: a future holds what its callbacks hold, until it is done with and dropped."""
+    del kept, of
+
+
+def _future(reference: Any) -> Future[Any]:
+    future: Future[Any] = reference.future()
+    return future
+
+
 @cache
 def _actor_class() -> Any:
     # Commands are heard while a call waits for frames, and while user code runs.
@@ -40,20 +51,22 @@ class ActorCalls:
     Args:
         job: what `Actor` is given.
         options: those of the actor, as Ray has them.
+        read_only: whether large contents arrive as objects of Ray's, to be read only.
 
     Attributes:
         watched: is done when the worker has ended.
     """
 
-    def __init__(self, job: bytes, options: Mapping[str, Any]) -> None:
+    def __init__(self, job: bytes, options: Mapping[str, Any], *, read_only: bool = False) -> None:
         self._session = session()
         self._certainly_lost = False
         self._is_initialized = ray().is_initialized
         self._actor: Any = (
             _actor_class()
             .options(max_restarts=0, max_task_retries=0, max_concurrency=PULLS, **options)
-            .remote(job)
+            .remote(job, read_only=read_only)
         )
+        self._read_only = read_only
         self._pull = self._actor.pull
         self._push = self._actor.push.options(concurrency_group="commands")
         watch = self._actor.watch.options(concurrency_group="watch")
@@ -61,7 +74,16 @@ class ActorCalls:
 
     def pull(self, words: Words) -> Future[Reply] | None:
         pull = self._pull  # `release` may come in between
-        return None if pull is None else pull.remote(words).future()
+        if pull is None:
+            return None
+        called: Future[Reply] = pull.remote(words).future()
+        if not self._read_only:
+            return called
+        made, actor = with_contents(called, _future), self._actor
+        # Its objects are the actor's: it has to live until they are here, even if it has nothing
+        # more to do.
+        made.add_done_callback(partial(_let_go, actor))
+        return made
 
     def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
         push = self._push

@@ -85,7 +85,7 @@ class CallLink(Link):
 
     def _hear(self, reply: Reply, called: float) -> None:
         """Take note of what the worker waits for and does, unless a later reply has told that."""
-        if True in [items > 0 for _, _, items, _ in reply.frames]:
+        if True in [items > 0 for _, _, items, *_ in reply.frames]:
             self._way.arrive(called, reply.held)
         if reply.number > self._heard:
             self._heard = reply.number
@@ -99,7 +99,8 @@ class CallLink(Link):
         defer_sigint(lambda: self._calls.push(next(self._pushes), self._tell(), commands))
 
     def _tell(self) -> Words:
-        return Words(next(self._words), self._epoch, self._total, self._revoked, self._state)
+        closed = max(self._state, self.failure is not None)
+        return Words(next(self._words), self._epoch, self._total, self._revoked, closed)
 
     # Frames ---------------------------------------------------------------------------------
 
@@ -125,8 +126,8 @@ class CallLink(Link):
         reply = self._replies.pop(self._next)
         self._next += 1
         into.extend(
-            Frame(kind, epoch, joined(parts, self._buffers), items)
-            for kind, epoch, items, parts in reply.frames
+            Frame(kind, epoch, joined(parts, self._buffers), items, contents or ())
+            for kind, epoch, items, parts, contents in reply.frames
         )
         self._take_note(reply)
         if not (self._has_reply() or self._is_over()):
@@ -152,11 +153,17 @@ class CallLink(Link):
             self._pulls.remove(future)
             error = future.exception()
             if error is not None:
-                self.failure = self.failure or error
+                self._take_failure(error)
             else:
                 reply = future.result()
                 self._replies[reply.number] = reply
         return self._next in self._replies
+
+    def _take_failure(self, error: BaseException) -> None:
+        """Take in that a call has failed: what others bring has no place without its reply."""
+        if self.failure is None:
+            self.failure = error
+            self._push_words()  # a worker that lives lets the other calls go
 
     def _is_over(self) -> bool:
         """Tell whether nothing comes any more."""
@@ -208,7 +215,7 @@ class CallLink(Link):
     def _pull_more(self) -> bool:
         """Make as many calls as are missing; tell whether there were any."""
         missing = PULLS - len(self._pulls) - len(self._replies)
-        if missing <= 0 or self._state or self._is_over():
+        if missing <= 0 or self._state or self.failure is not None or self._is_over():
             return False
         if False not in [each.done() for each in self._pulls]:
             self._begun = (0, None)  # by no call the worker could have told what it did since

@@ -39,14 +39,15 @@ class Words(NamedTuple):
 class Reply(NamedTuple):
     """What a call of `Actor.pull` returns.
 
-    Its number; frames as ``(kind, epoch, items, parts)``; for which total of which pass the worker
-    waits; for how long it has waited in all; whether this is the last; process and machine; which
-    input of a map runs, as a word of `control.BEGUN`, and for how many seconds; how many seconds
-    the call was there. All times are durations: machines have clocks of their own.
+    Its number; frames as ``(kind, epoch, items, parts, contents)``, where contents are what refers
+    to objects of Ray's, and in the parent the objects themselves; for which total of which pass the
+    worker waits; for how long it has waited in all; whether this is the last; process and machine;
+    which input of a map runs, as a word of `control.BEGUN`, and for how many seconds; how many
+    seconds the call was there. All times are durations: machines have clocks of their own.
     """
 
     number: int
-    frames: list[tuple[int, int, int, list[Any]]]
+    frames: list[tuple[int, int, int, list[Any], list[Any]]]
     wish: tuple[int, int] | None
     waited: float
     last: bool
@@ -72,9 +73,9 @@ class Calls(Protocol):
         """
 
 
-def beside(parts: Sequence[Part], length: int) -> list[Any]:
+def beside(parts: Sequence[Part]) -> list[Any]:
     """Return parts as Ray moves them best: what is small in one, what is large by itself."""
-    if length < _BESIDE_BYTES:
+    if size(parts) < _BESIDE_BYTES:
         return [b"".join(parts)]
     large = [memoryview(part).nbytes >= _BESIDE_BYTES for part in parts]
     return [

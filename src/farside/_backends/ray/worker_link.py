@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..._memory.parts import Part, Ref
+    from .objects import Objects
 
 REPLY_BYTES = 1 << 22
 """A call returns no more frames than reach this size together. With a quarter of it, arrays of 100
@@ -61,10 +62,14 @@ class _Bell:
 
 
 class ActorLink(WorkerLink):
-    """The worker's side of the link."""
+    """The worker's side of the link.
 
-    def __init__(self) -> None:
-        self.arena = None
+    Args:
+        objects: makes objects of large contents, if the parent shall only read them.
+    """
+
+    def __init__(self, objects: Objects | None = None) -> None:
+        self.arena = self._objects = objects
         self.begun = [0, 0]
         self._told_running = False  # the parent was told last that an input runs
         self._attention = memoryview(bytearray(8))
@@ -135,11 +140,15 @@ class ActorLink(WorkerLink):
 
     def _reply(self, called: float) -> Reply:
         frames, nbytes = [], 0
+        if self._words.closed:  # nobody reads what waits
+            self._up.clear()
+            self._waiting = 0
         # First: what becomes urgent from now on is seen below, or by the next call.
         urgent, self._urgent = self._urgent, False
         while self._up and nbytes < REPLY_BYTES:
             frame, parts, length = self._up.popleft()
-            frames.append((frame.kind, frame.epoch, frame.items, beside(parts, length)))
+            objects = list(frame.blocks)
+            frames.append((frame.kind, frame.epoch, frame.items, beside(parts), objects))
             nbytes += length
         self._waiting -= nbytes
         if urgent and self._up:
@@ -180,8 +189,11 @@ class ActorLink(WorkerLink):
         refs: Sequence[Ref] = (),
         wait: bool = True,  # noqa: ARG002  credit is what limits how much waits
     ) -> bool:
-        assert not refs  # there is no arena
-        self._add(Frame(kind, epoch, b"", count), parts, urgent=not count)
+        blocks = []
+        if refs:
+            assert self._objects is not None  # it has made them
+            blocks = self._objects.take(refs)  # not memory: what Ray gives the parent for it
+        self._add(Frame(kind, epoch, b"", count, blocks), parts, urgent=not count)
         return True
 
     def post(self, kind: int, epoch: int, parts: Sequence[Part], patience: float) -> bool:
@@ -197,7 +209,7 @@ class ActorLink(WorkerLink):
         def add() -> None:
             if self._retired or self._over or self._words.closed:
                 raise LinkClosedError(_NOBODY)
-            length = size(parts)
+            length = size(parts)  # without objects: they do not make a reply larger
             self._up.append((frame, parts, length))
             self._waiting += length
             self._urgent = self._urgent or urgent
