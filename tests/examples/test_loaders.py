@@ -21,6 +21,7 @@ NEEDS = {
     "parquet_to_batches": ("pyarrow",),
     "shards_to_batches": (),
     "text_to_tokens": (),
+    "video_to_clips": ("av", "numpy"),
 }
 
 
