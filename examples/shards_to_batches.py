@@ -47,8 +47,10 @@ def read_shard(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the samples of a shard."""
     sample: dict[str, Any] = {}
     with tarfile.open(path) as shard:
-        for member in shard:
-            key, _, kind = member.name.partition(".")
+        for member in filter(tarfile.TarInfo.isfile, shard):
+            folder, slash, base = member.name.rpartition("/")
+            stem, _, kind = base.partition(".")
+            key = folder + slash + stem
             if sample and sample["key"] != key:
                 yield sample
                 sample = {}
