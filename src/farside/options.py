@@ -229,8 +229,8 @@ class RestartOptions(TypedDict, total=False):
 
     Default: 0. The new worker calls ``fn`` again and goes on after the last item that has arrived.
     The items of a pass must thus be the same each time, and must not depend on earlier passes. Each
-    restart gives a `WorkerRestartedWarning`. If workers die one after the other and none of them
-    sends an item, each is started later than the one before: after 0.1 seconds, 0.2, and so on.
+    restart gives a `WorkerRestartedWarning`. It happens at once; but if workers die one after the
+    other and send no item, the next is started after 0.1 seconds, then 0.2, and so on, 10 at most.
     """
 
     verify_replay: bool

@@ -6,10 +6,12 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import threading
 import time
 import warnings
 from functools import partial
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,6 @@ from farside import (
     iterate_in_worker,
 )
 from farside._protocol import recovery
-from farside._protocol.recovery import PAUSE_SECONDS
 from farside._protocol.tables import ParentState
 from farside.testing.checks import take, until
 from tests import jobs as plain_jobs
@@ -319,30 +320,88 @@ def test_restarts_that_are_used_up(tmp_path: Path, restarts: Told, *, in_order: 
 
 
 def test_who_makes_no_progress_is_started_again_later_and_later(
-    tmp_path: Path, restarts: Told
+    tmp_path: Path, restarts: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = jobs.Plan(str(tmp_path / "lives"), "exit", *[(0, 0)] * 4)
+    monkeypatch.setattr(recovery, "PAUSE_SECONDS", 0.7)
+    plan = jobs.Plan(str(tmp_path / "lives"), "exit", *[(0, 0)] * 3)
     with mortal(FORKSERVER, plan) as items:
         begun = time.monotonic()
         assert list(items) == list(simulate([8, 8], 2))
-        assert time.monotonic() - begun >= sum(PAUSE_SECONDS * 2**n for n in range(3))
-    assert len(restarts.texts()) == 4
+        assert time.monotonic() - begun >= 0.7 + 1.4
+    assert len(restarts.texts()) == 3
 
 
-def test_closing_ends_a_pause_between_restarts(
-    tmp_path: Path, restarts: Told, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def _long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "PAUSE_SECONDS", 300.0)
     monkeypatch.setattr(recovery, "LONGEST_PAUSE", 300.0)
+
+
+def pausing(items: RemoteIterable[Any]) -> bool:
+    """Tell whether a worker is to be started again by and by."""
+    return bool(items._current.later)
+
+
+@pytest.mark.usefixtures("_long_pauses")
+def test_closing_ends_a_pause_between_restarts(tmp_path: Path, restarts: Told) -> None:
     plan = jobs.Plan(str(tmp_path / "lives"), "exit", *[(0, 0)] * 2)
     with mortal(FORKSERVER, plan) as items:
         loop = Background(take, items)
-        until(lambda: items._current.core.restarts == 2)
+        until(lambda: pausing(items))
         items.close()
         got, error = loop.result()
         assert got == []
         assert isinstance(error, IterableClosedError)
-    assert len(restarts.texts()) <= 2
+    assert len(restarts.texts()) == 2
+
+
+@pytest.mark.usefixtures("_long_pauses")
+def test_other_workers_go_on_in_a_pause(tmp_path: Path, restarts: Told) -> None:
+    plan = jobs.Plan(str(tmp_path / "lives"), "exit", *[(0, 0)] * 2)
+    options: dict[str, Any] = {"in_order": False, "buffer_size": 1, "timeout": 0.5}
+    with mortal(FORKSERVER, plan, 2, (8, 50_000), **options) as items:
+        iterator, got = iter(items), []
+        while not pausing(items):
+            got.append(next(iterator))
+        time.sleep(1.0)  # longer than a worker may say nothing
+        got += islice(iterator, 1000)
+        assert got == [(1, number) for number in range(len(got))]
+    assert len(restarts.texts()) == 2
+
+
+@pytest.mark.usefixtures("_long_pauses")
+def test_a_task_is_cancelled_in_a_pause(tmp_path: Path, restarts: Told) -> None:
+    plan = jobs.Plan(str(tmp_path / "lives"), "exit", *[(0, 0)] * 2)
+
+    async def main() -> None:
+        async with mortal(FORKSERVER, plan, wait=False) as items:
+            waiting = asyncio.ensure_future(items.__aiter__().__anext__())
+            while not pausing(items):  # noqa: ASYNC110  nothing tells of it
+                await asyncio.sleep(0.01)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+
+    asyncio.run(main())
+    assert len(restarts.texts()) == 2
+
+
+@pytest.mark.usefixtures("_long_pauses")
+def test_ctrl_c_in_a_pause_leaves_the_iterable_as_it_is(tmp_path: Path, restarts: Told) -> None:
+    plan = jobs.Plan(str(tmp_path / "lives"), "exit", *[(0, 0)] * 2)
+    with mortal(FORKSERVER, plan) as items:
+        striking = Background(interrupt, lambda: pausing(items))
+        with pytest.raises(KeyboardInterrupt):
+            list(items)
+        striking.result()
+        assert items.state == "initialization"
+        assert pausing(items)
+    assert len(restarts.texts()) == 2
+
+
+def interrupt(when: Callable[[], bool]) -> None:
+    until(when)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_restarts_count_anew_in_each_pass(tmp_path: Path, restarts: Told) -> None:

@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farside._link import pipe_io
-from farside._link.control import (
-    WORKER_WAITED,
-)
+from farside._link.control import WORKER_WAITED
 from farside._link.frames import HEADER_SIZE, Decoder, Frame, header
 from farside._link.opening import WorkerEnds, open_link
 from farside._link.pipes import PipeLink
@@ -64,6 +62,16 @@ def test_more_parts_than_one_system_call_takes(
     assert receive(parent, got)
     sending.result()
     assert list(got) == [Frame(1, 2, b"".join(parts))]
+
+
+def test_a_loop_that_was_replaced_has_no_say_any_more(
+    parent: PipeLink, worker: PipeWorkerLink
+) -> None:
+    parent.acknowledge(2, 5)
+    parent.acknowledge(1, 9)
+    assert worker.acknowledged(2) == 5
+    parent.acknowledge(2, 4)  # a worker that was started again is told its own
+    assert worker.acknowledged(2) == 4
 
 
 @STEADY

@@ -49,6 +49,7 @@ class StandIn:
         self.waiting = Waiting()
         self.members: list[Member] = []
         self.chores: deque[Callable[[], object]] = deque()
+        self.later: dict[int, object] = {}
         self.core: Any = SimpleNamespace(deadline=None, has_limits=False)
         self.has_news = False
         self.foreign_to: int | None = None

@@ -79,6 +79,7 @@ class PipeLink(Link):
         self._control[WANTED] = NOTHING
         self._given_back = mapping.given_back
         self._attention = mapping.control[ATTENTION : ATTENTION + 1].cast("B")
+        self._epoch = 0  # the pass that was last spoken of
         self._woken = NOTHING  # the wish that the worker was last woken for
         self._arena_bytes = mapping.arena_bytes
         # Half of the arena is for what the worker has on its way.
@@ -135,7 +136,9 @@ class PipeLink(Link):
             self._writer.flush(wait=False)
 
     def acknowledge(self, epoch: int, total: int) -> None:
-        control = self._control
+        if epoch < self._epoch:
+            return  # of a loop that another thread has replaced
+        control, self._epoch = self._control, epoch
         control[ACKNOWLEDGED] = word = acknowledged_word(epoch, total)
         wanted = control[WANTED]
         if wanted <= word and wanted != self._woken:

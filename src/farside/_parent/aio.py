@@ -10,7 +10,7 @@ from weakref import ref
 
 from .._system.descriptors import adopt, with_standard_filled
 from .event_loops import off_loop, waiter_here
-from .wait import LONGEST_SECONDS, SOON_SECONDS, seconds_until
+from .wait import SOON_SECONDS, seconds_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,6 +52,8 @@ class AsyncWait:
 
     async def _wait_once(self, client: Client, wanted: Wanted) -> bool:
         """See to what there is, and wait for a while; tell whether the wait is over."""
+        if client.later:
+            client.take_due()
         if client.chores:
             await off_loop(client.see_to_chores)
         client.deliver()
@@ -86,7 +88,10 @@ class AsyncWait:
         members = client.awaited(wanted)
         seconds = None
         if client.core.deadline is not None:
-            seconds = min(LONGEST_SECONDS, seconds_until(client.core.deadline))
+            seconds = seconds_until(client.core.deadline)
+        if client.later:
+            until_due = seconds_until(client.due)
+            seconds = until_due if seconds is None else min(seconds, until_due)
         if True in [member.congested for member in client.members]:
             seconds = _CONGESTION_SECONDS if seconds is None else min(seconds, _CONGESTION_SECONDS)
         begun, token = monotonic(), object()

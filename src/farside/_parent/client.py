@@ -77,6 +77,7 @@ class Client(Steps):
         members: a worker each, and what leads to it.
         waiting: where threads and event loops wait for them.
         chores: what is to be done without the lock, and may take its time.
+        later: chores that have their time, each by the number of the worker that it is for.
         notices: what is to be warned of, by whoever waits.
         has_news: whether there may be something to deliver.
         counters: what is counted.
@@ -102,6 +103,7 @@ class Client(Steps):
         count, now = len(several), monotonic()
         super().__init__(GroupCore(limits, options.fallback, count, now, options.max_restarts))
         self.chores: deque[Callable[[], object]] = deque()
+        self.later: dict[int, lifecycle.Later] = {}
         self.notices: deque[Callable[[], object]] = deque()
         self.has_news = False
         self.counters = Counters()
@@ -241,6 +243,20 @@ class Client(Steps):
     ) -> None:
         """Wait until something is ready, or until a time; see `Waiting.until`."""
         self.waiting.until(self, wanted, until, problems)
+
+    @property
+    def due(self) -> float | None:
+        """When the next chore is to be done that has its time."""
+        return min([each.due for each in [*self.later.values()]], default=None)
+
+    def take_due(self) -> None:
+        """Put those whose time has come among the chores."""
+        now = monotonic()
+        for index, each in [*self.later.items()]:
+            if each.due <= now:
+                with suppress(KeyError):  # another thread has done so
+                    # One call, so that no exception of a signal handler comes in between.
+                    self.chores.extend(map(self.later.pop, (index,)))
 
     def see_to_chores(self) -> None:
         """Do what is to be done without the lock. It may take its time."""

@@ -21,6 +21,8 @@ from .warn import warn
 from .when import When
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .._protocol.effects import Ending
     from .client import Client
     from .member import Member
@@ -30,6 +32,21 @@ _CUT_OFF = (
     "an exception of a signal handler struck while a worker was started in the place of another; "
     "make a new iterable to go on"
 )
+
+
+class Later:
+    """A chore that is to be done at a time."""
+
+    __slots__ = ("_chore", "due")
+
+    def __init__(self, due: float, chore: Callable[[], object]) -> None:
+        self.due = due
+        self._chore = chore
+
+    def __call__(self) -> None:
+        """Do it."""
+        self._chore()
+
 
 FAREWELL_SECONDS = 0.25
 """How long to wait, after a failure, for a worker that is ending by itself."""
@@ -151,8 +168,7 @@ def replace(client: Client, old: Member, new: Member, ending: Ending) -> None:
 def restart(client: Client, old: Member, new: Member, ending: Ending, *, kill: bool) -> None:
     """Start a worker again that has died, has run out of time, or has done its share of tasks."""
     try:
-        pause = pause_before(ending, gets_inputs=client.options.sends_inputs)
-        wanted = _give_way(client, old, new, kill=kill, pause=pause)
+        wanted = _give_way(client, old, new, kill=kill)
         client.left_behind += old.left_behind
         if not wanted:
             return
@@ -163,6 +179,23 @@ def restart(client: Client, old: Member, new: Member, ending: Ending, *, kill: b
         if ending.cause != RETIRED:
             client.notices.append(partial(_warn_of_restart, str(error)))
             client.has_news = True
+        pause = pause_before(ending, gets_inputs=client.options.sends_inputs)
+        if pause:
+            begin = Later(monotonic() + pause, partial(_start_again, client, new))
+            client.later[new.index] = begin
+            client.waiting.wake()  # whoever leads waits no longer than until then
+        else:
+            _start_again(client, new)
+    except BaseException:
+        client.fail(new, BROKEN, _CUT_OFF)
+        raise
+
+
+def _start_again(client: Client, new: Member) -> None:
+    """Start a worker in the place of one that has ended, unless there is no use for it any more."""
+    if client.core.workers[new.index].done or new.worker is not None:
+        return
+    try:
         client.step(lambda core: core.call_again(new.index, client.calls))
         _launch_or_fail(client, new)
     except BaseException:
@@ -170,23 +203,12 @@ def restart(client: Client, old: Member, new: Member, ending: Ending, *, kill: b
         raise
 
 
-def _give_way(client: Client, old: Member, new: Member, *, kill: bool, pause: float = 0.0) -> bool:
-    """End a worker whose place another one takes; tell whether that is to be started.
-
-    Args:
-        client: the client.
-        old: the worker.
-        new: what takes its place.
-        kill: it does not end by itself.
-        pause: for how many seconds to wait then, unless all is closed meanwhile.
-    """
+def _give_way(client: Client, old: Member, new: Member, *, kill: bool) -> bool:
+    """End a worker whose place another one takes; tell whether that is to be started."""
     with suppress(LinkClosedError):
         old.send(Cmd.ABORT, 0)  # it may have failed: a subinterpreter still listens
     problems = list[Exception]()  # what loggers raise, the loop raises in its turn
     _end(client, old, kill=kill, listen=0.0, problems=problems)
-    if pause:
-        closed = When(lambda: client.core.workers[new.index].done)
-        client.wait(closed, monotonic() + pause, problems)
     old.deliver_logs(problems)
     client.notices.extend(partial(_raise, problem) for problem in problems)
     client.has_news = client.has_news or bool(problems)

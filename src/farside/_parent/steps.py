@@ -109,7 +109,8 @@ class Steps(ABC):
     @property
     def stepping_here(self) -> bool:
         """Whether this thread is in the middle of an event, further up."""
-        return self._stepping and bool(try_lock(self._lock, lambda: True))
+        # With the lock, it is set only further up in this thread: another one may just have ended.
+        return self._stepping and bool(try_lock(self._lock, lambda: self._stepping))
 
     def check_not_stepping(self) -> None:
         """Check that this thread may wait for a worker, or begin something with it.

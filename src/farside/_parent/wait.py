@@ -115,7 +115,8 @@ class Waiting:
                 self._sleep(lambda: member not in self._leaving, min(left, 0.05))
 
     def close(self) -> None:
-        """Let go of the wakeup: nobody will wait any more."""
+        """Let go of the wakeup: nobody will wait any more, and whoever does looks around now."""
+        self.wake()
         self._wakeup.close()
         self.stamp = object()
 
@@ -183,7 +184,10 @@ class Waiting:
         problems: list[Exception] | None,
     ) -> bool:
         """See to what there is, and wait for a while; tell whether the wait is over."""
+        if client.later:
+            client.take_due()
         if client.chores:
+            client.check_not_stepping()
             client.see_to_chores()
         if client.has_news:
             client.deliver(problems)
@@ -247,7 +251,9 @@ class Waiting:
         members, token = client.awaited(wanted), object()
         try:
             self.tell_waiting(members, token, on=True)
-            seconds = min(LONGEST_SECONDS, seconds_until(end), seconds_until(client.core.deadline))
+            seconds = min(seconds_until(end), seconds_until(client.core.deadline))
+            if client.later:
+                seconds = min(seconds, seconds_until(client.due))
             begun = monotonic()
             if self.look(client, seconds):
                 return
@@ -403,4 +409,7 @@ class Waiting:
 
 
 def seconds_until(moment: float | None) -> float:
-    return LONGEST_SECONDS if moment is None else max(0.0, moment - monotonic())
+    """Return how long to wait at a time, for something that is to happen at some moment."""
+    if moment is None:
+        return LONGEST_SECONDS
+    return min(LONGEST_SECONDS, max(0.0, moment - monotonic()))

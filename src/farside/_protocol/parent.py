@@ -434,6 +434,7 @@ class ParentCore(ParentMachine):
             self.continued = body == CONTINUED
         else:
             self.used_up = body == EXHAUSTED
+            self.barren, self._inherited = 0, None  # it has made progress, without an item
             self._end_pass(None)
 
     def _take_answer(self, frame: Any, failure: Any, cause: str) -> None:
@@ -444,6 +445,7 @@ class ParentCore(ParentMachine):
             return  # to an earlier call, that was given up; the present one has yet to be made
         token, method = self.call, self.method
         self.call = self.method = None
+        self.barren, self._inherited = 0, None
         if token is None:
             return
         if failure is None:

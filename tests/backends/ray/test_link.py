@@ -146,6 +146,14 @@ def test_a_worker_that_waits_for_credit_gets_it_with_one_call_each(calls: Thread
     link.close()
 
 
+def test_a_loop_that_was_replaced_has_no_say_any_more(calls: ThreadCalls) -> None:
+    link = CallLink(calls)
+    link.acknowledge(2, 5)
+    link.acknowledge(1, 9)
+    assert link._tell()[1:3] == (2, 5)
+    link.close()
+
+
 def test_what_came_before_a_death_is_read_and_then_its_end(calls: ThreadCalls) -> None:
     link, pulls = CallLink(calls), [Future[Reply]() for _ in range(PULLS)]
     link._pulls[:] = pulls

@@ -200,6 +200,8 @@ class CallLink(Link):
             self._wakeup.set()
 
     def acknowledge(self, epoch: int, total: int) -> None:
+        if epoch < self._epoch:
+            return  # of a loop that another thread has replaced
         self._epoch, self._total = epoch, total
         if self._wish is not None:
             self._grant()
