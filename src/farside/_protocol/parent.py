@@ -223,9 +223,8 @@ class ParentCore(ParentMachine):
             Whether there is a pass to go on with: see `go_on`.
         """
         assert before.failure is not None
-        self.begun = before.begun
+        self.begun, self._inherited = before.begun, before.inbox.received
         self.futile, self.barren = before.failure.futile, before.failure.barren
-        self._inherited = before.inbox.received
         self.inbox, self._opened, self.length = before.inbox, before._opened, before.length
         self._first = before._first
         self.over = before.over and before.ending is None  # it had finished before it died
@@ -466,9 +465,8 @@ class ParentCore(ParentMachine):
     def _ending(self, cause: str, detail: Any = None) -> Ending:
         futile = self.futile + 1 if self.begun == 0 else 0
         barren = self.barren + 1 if self.inbox.received == self._inherited else 0
-        return Ending(
-            cause, self.public_state, self.last_index, detail, self.method, futile, barren
-        )
+        where = self.public_state, self.last_index
+        return Ending(cause, *where, detail, self.method, futile, barren)
 
     def _fail(self, ending: Ending, end: End) -> None:
         """The worker has ended or must; what has arrived can still be taken."""
