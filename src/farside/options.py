@@ -229,8 +229,9 @@ class RestartOptions(TypedDict, total=False):
 
     Default: 0. The new worker calls ``fn`` again and goes on after the last item that has arrived.
     The items of a pass must thus be the same each time, and must not depend on earlier passes. Each
-    restart gives a `WorkerRestartedWarning`. It happens at once; but if workers die one after the
-    other and send no item, the next is started after 0.1 seconds, then 0.2, and so on, 10 at most.
+    restart gives a `WorkerRestartedWarning`. The first restart is at once. If the new worker ends
+    too before it has sent an item, the next one waits 0.1 seconds, and then twice as long each
+    time, 10 seconds at most.
     """
 
     verify_replay: bool
