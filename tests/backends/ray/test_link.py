@@ -61,6 +61,12 @@ class ThreadCalls:
         self.ended = True
         self.worker.end()
 
+    def shut_down(self) -> None:
+        """End it, and the threads."""
+        self.worker.tell(Words(10**6, closed=2))  # so that no call waits any more
+        self.end()
+        self.threads.shutdown()
+
 
 class TestCallLink(LinkContract):
     def make(self) -> LinkPair:
@@ -93,9 +99,7 @@ class TestCallLink(LinkContract):
 def calls() -> Iterator[ThreadCalls]:
     made = ThreadCalls()
     yield made
-    made.worker.tell(Words(10**6, closed=2))  # so that no call waits any more
-    made.end()
-    made.threads.shutdown()
+    made.shut_down()
 
 
 def test_log_records_wait_for_no_call_and_are_refused_when_too_many_wait() -> None:

@@ -60,15 +60,16 @@ class ObjectCalls(ThreadCalls):
             called, lambda number: self.fetching.submit(self.shelf.contents.pop, number)
         )
 
+    def shut_down(self) -> None:
+        super().shut_down()
+        self.fetching.shutdown()
+
 
 @pytest.fixture
 def calls() -> Iterator[ObjectCalls]:
     made = ObjectCalls()
     yield made
-    made.worker.tell(Words(10**6, closed=2))  # so that no call waits any more
-    made.end()
-    made.threads.shutdown()
-    made.fetching.shutdown()
+    made.shut_down()
 
 
 def reply(*frames: tuple[int, int, int, list[Any], list[Any]]) -> Future[Reply]:
@@ -167,8 +168,7 @@ def test_no_future_is_kept_by_its_own_callbacks() -> None:
         gc.enable()
 
 
-def test_a_reply_that_cannot_be_had_lets_the_other_calls_go() -> None:
-    calls = ObjectCalls()
+def test_a_reply_that_cannot_be_had_lets_the_other_calls_go(calls: ObjectCalls) -> None:
     link = CallLink(calls)
     worker, refs = calls.worker, []
     for _ in range(2):
@@ -187,6 +187,3 @@ def test_a_reply_that_cannot_be_had_lets_the_other_calls_go() -> None:
     assert not got
     assert isinstance(link.failure, KeyError)
     link.close()
-    calls.end()
-    calls.threads.shutdown()
-    calls.fetching.shutdown()
