@@ -73,9 +73,9 @@ class Calls(Protocol):
         """
 
 
-def beside(parts: Sequence[Part]) -> list[Any]:
+def beside(parts: Sequence[Part], length: int) -> list[Any]:
     """Return parts as Ray moves them best: what is small in one, what is large by itself."""
-    if size(parts) < _BESIDE_BYTES:
+    if length < _BESIDE_BYTES:
         return [b"".join(parts)]
     large = [memoryview(part).nbytes >= _BESIDE_BYTES for part in parts]
     return [

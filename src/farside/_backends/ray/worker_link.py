@@ -148,7 +148,7 @@ class ActorLink(WorkerLink):
         while self._up and nbytes < REPLY_BYTES:
             frame, parts, length = self._up.popleft()
             objects = list(frame.blocks)
-            frames.append((frame.kind, frame.epoch, frame.items, beside(parts), objects))
+            frames.append((frame.kind, frame.epoch, frame.items, beside(parts, length), objects))
             nbytes += length
         self._waiting -= nbytes
         if urgent and self._up:
