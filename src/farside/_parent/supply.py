@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _IN_C = frozenset(
-    {type(iter([])), type(iter(())), type(iter(range(0))), type(iter(range(1 << 99)))}
+    {type(iter([])), type(iter(())), type(iter(range(0))), type(iter(range(1 << 99))), count}
 )
 """Iterators that run no code between two inputs: so nothing can change an input that was taken
 before the next one was."""
@@ -100,14 +100,13 @@ class Supply:
         if self._done or self.read:
             most = self._limit(most, self.taken)
         if self._in_c:
-            entries = list(islice(self._items, most))
-            kinds = set(map(type, entries))
-            if kinds <= ATOMS or (
-                kinds == {int} and min(entries) > -INT_LIMIT and max(entries) < INT_LIMIT
-            ):
-                self.ended = len(entries) < most
+            at_once = min(most, 1 + nbytes // STR_LIMIT)
+            entries = list(islice(self._items, at_once))
+            size = _size_of_atoms(entries)
+            if size is not None:
+                self.ended = len(entries) < at_once
                 self.taken += len(entries)
-                return entries, ATOM_BYTES * len(entries)
+                return entries, size
             # Then their pickles are what counts: those of a million are not made at once.
             self._items = chain(entries, self._items)
             self._next, self._in_c = self._items.__next__, False
@@ -153,6 +152,15 @@ class Supply:
         entry = self._encoder.encode(item)
         entries.append(entry)
         return entry.nbytes if isinstance(entry, Stored) else len(entry)
+
+
+def _size_of_atoms(entries: list[Any]) -> int | None:
+    """Return about how many bytes they have; None: each has to be looked at by itself."""
+    kinds = set(map(type, entries))
+    if kinds == {str}:
+        return sum(map(len, entries)) if max(map(len, entries)) < STR_LIMIT else None
+    small = kinds == {int} and min(entries) > -INT_LIMIT and max(entries) < INT_LIMIT
+    return ATOM_BYTES * len(entries) if small or kinds <= ATOMS else None
 
 
 _TOO_FEW = (
