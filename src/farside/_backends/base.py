@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from .._parent.options import Options
 
 
+REMOTE_BUFFER_BYTES = 1 << 24
+"""Default of ``buffer_bytes`` on other machines, where what is on its way counts too."""
+
 _LAST_SECONDS = 0.5
 """What a worker is given in the end at least, however small the limit is."""
 
@@ -150,6 +153,11 @@ class Backend(ABC):
                 f"backend_options={dict(options)!r} cannot be given to backend={cls.name!r}, which "
                 "takes none; leave it out"
             )
+
+    @classmethod
+    def default_buffer_bytes(cls, options: Mapping[str, Any]) -> int | None:  # noqa: ARG003
+        """Return ``buffer_bytes`` for these ``backend_options``; None: as on one machine."""
+        return REMOTE_BUFFER_BYTES if cls.capabilities.remote else None
 
     @abstractmethod
     def launch(self, options: Options) -> Worker:

@@ -22,9 +22,6 @@ BUFFER_BYTES = 1 << 20
 halves the throughput (waking a process costs as much as moving such an item), and is little beside
 a Python process."""
 
-REMOTE_BUFFER_BYTES = 1 << 24
-"""The same for workers on other machines, where what is on its way counts too."""
-
 ARENA_BYTES = 1 << 30
 """Default of ``arena_bytes``. It is address space; memory is taken as it is used."""
 
@@ -122,7 +119,7 @@ def check(fn: Any, *, backend: Any, fallback: Any = None, **options: Any) -> Opt
         backend_options=check_backend_options(given["backend_options"], backend),
         fallback=_fallback(fallback, backend),
         buffer_size=_buffer_size(given["buffer_size"]),
-        buffer_bytes=_buffer_bytes(given["buffer_bytes"], backend),
+        buffer_bytes=_buffer_bytes(given["buffer_bytes"], backend, given["backend_options"]),
         arena_bytes=count("arena_bytes", given["arena_bytes"], "bytes", 0, ARENA_MOST),
         initializers=_callables("initializer", given["initializer"]),
         mp_context=_mp_context(given["mp_context"]),
@@ -175,11 +172,11 @@ def _buffer_size(value: Any) -> int | None:
     return count("buffer_size", value, "items")
 
 
-def _buffer_bytes(value: Any, backend: str) -> int:
+def _buffer_bytes(value: Any, backend: str, backend_options: Mapping[str, Any] | None) -> int:
     number = count("buffer_bytes", value, "bytes")
     if number != BUFFER_BYTES or backend == "auto":
         return number
-    return REMOTE_BUFFER_BYTES if registry.load(backend).capabilities.remote else number
+    return registry.load(backend).default_buffer_bytes(backend_options or {}) or number
 
 
 def count(name: str, value: Any, unit: str, least: int = 1, most: int | None = None) -> int:

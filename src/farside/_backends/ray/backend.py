@@ -42,6 +42,10 @@ _OF_CONNECTION = ("address", "namespace")
 _READ_ONLY = "read_only"
 """Whether large contents arrive as Ray has them, to be read only. It is no option of Ray's."""
 
+_READ_ONLY_BYTES = 1 << 26
+"""Default of ``buffer_bytes`` with it. To fetch an object takes several messages, during which
+others have to be on their way. They lie in the store, and take nothing of either side's memory."""
+
 _CONNECT = "call ray.init() first, or pass backend_options={'address': 'auto'}, or set RAY_ADDRESS"
 
 
@@ -80,6 +84,12 @@ class RayBackend(Backend):
         read_only = options.get(_READ_ONLY, False)
         if not isinstance(read_only, bool):
             raise TypeError(f"backend_options has 'read_only': {read_only!r}; pass True or False")
+
+    @classmethod
+    def default_buffer_bytes(cls, options: Mapping[str, Any]) -> int | None:
+        if options.get(_READ_ONLY):
+            return _READ_ONLY_BYTES
+        return super().default_buffer_bytes(options)
 
     def launch(self, options: Options) -> RayWorker:
         given = options.backend_options

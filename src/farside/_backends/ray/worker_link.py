@@ -193,7 +193,8 @@ class ActorLink(WorkerLink):
         if refs:
             assert self._objects is not None  # it has made them
             blocks = self._objects.take(refs)  # not memory: what Ray gives the parent for it
-        self._add(Frame(kind, epoch, b"", count, blocks), parts, urgent=not count)
+        # An object fills a reply by itself: nothing is gained by waiting for others.
+        self._add(Frame(kind, epoch, b"", count, blocks), parts, urgent=bool(blocks) or not count)
         return True
 
     def post(self, kind: int, epoch: int, parts: Sequence[Part], patience: float) -> bool:
