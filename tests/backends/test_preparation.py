@@ -88,9 +88,8 @@ def test_what_fails_in_cloudpickle_too() -> None:
 
 def test_an_inherited_job_is_not_pickled() -> None:
     made = lambda: [1]  # noqa: E731  it must not pickle
-    job = preparation.inherit(
-        check(made, backend="auto", buffer_size=3), backend="subprocess", name="me"
-    )
+    options = check(made, backend="auto", buffer_size=3)
+    job = preparation.job_of(options, options.call, backend="subprocess", name="me")
     assert job.call == (made, (), ())
     assert (job.preparation, job.buffer_size) == (None, 3)
 

@@ -129,6 +129,15 @@ def test_auto_where_there_are_no_subinterpreters(monkeypatch: pytest.MonkeyPatch
     assert registry.choose("auto", None) == ("subprocess", f"subinterpreter: {UNUSABLE.reason}")
 
 
+def test_auto_where_there_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(monkeypatch, subinterpreter=UNUSABLE, subprocess=UNUSABLE)
+    with pytest.raises(BackendUnavailableError, match="no backend can be used here: ") as caught:
+        registry.choose("auto", None)
+    assert caught.value.reason == (
+        f"subinterpreter: {UNUSABLE.reason}; subprocess: {UNUSABLE.reason}"
+    )
+
+
 class _Implementation:
     name = "pypy"
 

@@ -53,8 +53,7 @@ def pack_call(options: Options, *, main_importable: bool, here: bool = False) ->
     with pretended_start():
         table = table_within_start(here=here)
         data, by_value = _pickle(options, table, main_importable=main_importable)
-    call = (options.fn, options.initializers, options.finalizers)
-    return SharedCall(call, by_value=by_value, refers_to_main=refers_to_main(data))
+    return SharedCall(options.call, by_value=by_value, refers_to_main=refers_to_main(data))
 
 
 def pack_anywhere(options: Options, *, main_importable: bool) -> bytes:
@@ -74,7 +73,7 @@ def pack_anywhere(options: Options, *, main_importable: bool) -> bytes:
 
 def _pickle(options: Options, table: Table, *, main_importable: bool) -> tuple[bytes, bool]:
     """Return the pickle, and whether it took cloudpickle."""
-    call = (options.fn, options.initializers, options.finalizers)
+    call = options.call
     try:
         data = pickling.dumps_by_reference(call, table=table)
         problem: BaseException | None = None

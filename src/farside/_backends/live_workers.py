@@ -138,9 +138,8 @@ def _limit_the_rest() -> None:
     except ImportError:  # this is a subinterpreter, and its end not that of the process
         return
     try:
-        assert sys.__stderr__ is not None
-        fd = sys.__stderr__.fileno()
-    except (AssertionError, ValueError, OSError):  # there is none, or it was closed
+        fd = sys.__stderr__.fileno()  # type: ignore[union-attr]  # see below
+    except (AttributeError, ValueError, OSError):  # there is none, or it was closed
         fd = os.open(os.devnull, os.O_WRONLY)
     faulthandler.dump_traceback_later(LAST_RESORT_SECONDS, exit=True, file=fd)
 

@@ -103,21 +103,15 @@ def _of_multiprocessing() -> tuple[bytes, int | None] | None:
     return bytes(current_process().authkey), tracker
 
 
-def inherit(options: Options, *, backend: str, name: str) -> Job:
-    """Make the job of a worker that is a copy of this process."""
-    call = (options.fn, options.initializers, options.finalizers)
-    return job_of(options, call, None, backend=backend, name=name)
-
-
 def job_of(
     options: Options,
     call: bytes | Call | SharedCall,
-    preparation: Preparation | None,
+    preparation: Preparation | None = None,
     *,
     backend: str,
     name: str,
 ) -> Job:
-    """Put a job together."""
+    """Put a job together; one without a preparation is for a copy of this process."""
     info = WorkerInfo(backend, name, options.worker_index, options.worker_count, options.seed, 0)
     return Job(
         call,

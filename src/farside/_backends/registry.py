@@ -162,6 +162,5 @@ def _choose_automatically() -> Choice:
             reasons.append("subinterpreter: preferred from Python 3.14 on")
         else:
             return Choice(name, "; ".join(reasons) or "the best that this Python offers")
-    raise BackendUnavailableError(
-        f"no backend can be used here: {'; '.join(reasons)}", backend="auto"
-    )
+    why = "; ".join(reasons)
+    raise BackendUnavailableError(f"no backend can be used here: {why}", backend="auto", reason=why)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 from .._link.opening import open_link
-from .._payload import pickling
-from .._payload.job import JOB
-from .._system.signals import defer_sigint
-from ..errors import BackendUnavailableError, LinkClosedError
+from ..errors import BackendUnavailableError
 from . import bundle, interpreters, live_workers, preparation
 from .base import Availability, Backend, Capabilities, ExitStatus, Worker
+from .starting import start
 
 if TYPE_CHECKING:
     from .._link.opening import WorkerEnds
@@ -55,24 +52,13 @@ class SubinterpreterBackend(Backend):
         # Classes of the main module come back under this name (see _worker.load).
         sys.modules.setdefault("__mp_main__", sys.modules["__main__"])
         interpreters.module()
-        worker: SubinterpreterWorker | None = None
 
-        def begin() -> None:
-            nonlocal worker
-            worker = SubinterpreterWorker(
+        def begin() -> SubinterpreterWorker:
+            return SubinterpreterWorker(
                 name, *open_link(options.arena_bytes, both=options.sends_inputs)
             )
 
-        try:
-            defer_sigint(begin)
-            assert worker is not None
-            with contextlib.suppress(LinkClosedError):  # gone already: receiving tells
-                worker.link.send(JOB, 0, pickling.dumps_plain(tuple(job)))
-        except BaseException:  # KeyboardInterrupt: nobody gets to know the worker
-            if worker is not None:
-                worker.link.close()
-            raise
-        return worker
+        return start(begin, job)
 
 
 class SubinterpreterWorker(Worker):

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-import multiprocessing.resource_tracker
-import multiprocessing.util
 import signal
 import sys
+from functools import partial
 from multiprocessing import reduction
 from typing import TYPE_CHECKING, Any
 
 from .._link.opening import open_link
-from .._payload import pickling
-from .._payload.job import JOB, Job
 from .._system.descriptors import Descriptor, check_room, inherited, pipe, with_standard_filled
 from .._system.monkey_patches import patched
 from .._system.signals import defer_sigint
 from .._worker.process import main
-from ..errors import LinkClosedError, WorkerTimeoutError
+from ..errors import WorkerTimeoutError
 from . import preparation
 from .base import Availability, Backend, Capabilities
 from .child import REAP_SECONDS, Child
@@ -26,12 +22,14 @@ from .no_process import check_method, check_server, check_spawned, check_surroun
 from .patience import within
 from .process import ProcessWorker
 from .process_start import start_process, with_main_hidden
+from .starting import start
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from multiprocessing.process import BaseProcess
 
     from .._parent.options import Options
+    from .._payload.job import Job
 
 _DESCRIPTORS = 12
 """How many multiprocessing may need to start a process. It loses some where it gets too few."""
@@ -56,52 +54,34 @@ class SubprocessBackend(Backend):
         check_method(context.get_start_method())
         name = preparation.name_of(options)
         if forks:
-            job = preparation.inherit(options, backend=self.name, name=name)
+            job = preparation.job_of(options, options.call, backend=self.name, name=name)
         else:
             job = preparation.pack(options, within_start=True, backend=self.name, name=name)
         by_link = isinstance(job.call, bytes)
-        worker: ProcessWorker | None = None
-        try:
-            worker = _begin(context, options, name, None if by_link else job)
-            if by_link:
-                # A worker that is gone already is no error here: receiving tells, with its status.
-                with contextlib.suppress(LinkClosedError):
-                    worker.link.send(JOB, 0, pickling.dumps_plain(tuple(job)))
-        except BaseException:  # KeyboardInterrupt: nobody gets to know the worker
-            if worker is not None:
-                worker.link.close()
-            raise
-        return worker
+
+        def begin() -> ProcessWorker:
+            return _start_worker(context, options, name, None if by_link else job)
+
+        # multiprocessing is not made to be interrupted in the middle: its child would find no job,
+        # and its locks might stay locked. A fork server that first imports the main module takes
+        # its time, so a second Ctrl-C is not held back.
+        run: Callable[[Callable[[], ProcessWorker]], object] = partial(defer_sigint, once=True)
+        if options.init_timeout is not None and context.get_start_method() == "forkserver":
+            run = partial(_run_in_time, options.init_timeout)
+        return start(begin, job if by_link else None, run)
 
 
-def _begin(context: Any, options: Options, name: str, job: Job | None) -> ProcessWorker:
-    begun: list[ProcessWorker] = []
-
-    def work() -> ProcessWorker:
-        begun.append(_start_worker(context, options, name, job))
-        return begun[0]
-
-    seconds = options.init_timeout
-    if seconds is not None and context.get_start_method() == "forkserver":
-        try:
-            return within(seconds, work, lambda worker: worker.link.close())
-        except TimeoutError as error:
-            raise WorkerTimeoutError(
-                f"no worker was started within init_timeout={seconds} seconds: the fork server "
-                "first imports the main script, which takes longer; let it do less above "
-                "if __name__ == '__main__':, or give a longer init_timeout",
-                seconds=seconds,
-                state="initialization",
-            ) from error
-    # multiprocessing is not made to be interrupted in the middle: its child would find no job, and
-    # its locks might stay locked. A fork server that first imports the main module takes its time,
-    # so a second Ctrl-C is not held back.
+def _run_in_time(seconds: float, work: Callable[[], ProcessWorker]) -> None:
     try:
-        return defer_sigint(work, once=True)
-    except BaseException:
-        for worker in begun:  # the handler has raised at the end
-            worker.link.close()
-        raise
+        within(seconds, work, lambda worker: worker.link.close())
+    except TimeoutError as error:
+        raise WorkerTimeoutError(
+            f"no worker was started within init_timeout={seconds} seconds: the fork server "
+            "first imports the main script, which takes longer; let it do less above "
+            "if __name__ == '__main__':, or give a longer init_timeout",
+            seconds=seconds,
+            state="initialization",
+        ) from error
 
 
 class _Passed:

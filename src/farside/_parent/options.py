@@ -15,6 +15,7 @@ from ..options import StartMethod
 from .identity import check_backend_options, check_env, check_index, check_name, check_seed
 
 if TYPE_CHECKING:
+    from .._payload.job import Call
     from ..options import WorkerOptions
 
 BUFFER_BYTES = 1 << 20
@@ -65,6 +66,11 @@ class Options:
     task_timeout: float | None = None
     sends_inputs: bool = False
     """Whether inputs are sent later: they may be large, and defined in the main module."""
+
+    @property
+    def call(self) -> Call:
+        """What user code a worker runs."""
+        return self.fn, self.initializers, self.finalizers
 
     @property
     def counts_items(self) -> bool:

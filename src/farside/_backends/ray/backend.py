@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..._payload import pickling
 from ..._payload.one_line import one_line
-from ..._system.signals import defer_sigint
 from ...errors import BackendUnavailableError
 from .. import live_workers, preparation
 from ..base import Availability, Backend, Capabilities, ExitStatus, Worker
+from ..starting import start
 from .calls import ActorCalls, ray
 from .link import CallLink
 
@@ -100,7 +100,7 @@ class RayBackend(Backend):
         of_actor = {"num_cpus": 1, **{each: given[each] for each in _OF_ACTOR if each in given}}
         try:
             read_only = given.get(_READ_ONLY, False)
-            return defer_sigint(lambda: RayWorker(ActorCalls(body, of_actor, read_only=read_only)))
+            return start(lambda: RayWorker(ActorCalls(body, of_actor, read_only=read_only)))
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"backend_options={dict(given)!r} is refused by Ray: {one_line(error)}"
