@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -21,6 +22,9 @@ class Samples:
     def __iter__(self) -> Iterator[int]:
         return iter(range(50))
 
+
+shared = partial(map, len, {"key": [multiprocessing.Lock()]})
+"""The start of a process carries it, and nothing else."""
 
 locked = partial(map, len, {"key": [threading.Lock()]})
 

@@ -47,6 +47,12 @@ def test_a_path_is_no_module(_: str) -> None:
 
 
 @pytest.mark.parametrize("_", HERE)
+def test_a_package_that_ends_the_process_ends_only_its_own(_: str) -> None:
+    found = check.look("tests.cli.ending.module", 20)
+    assert found["result"] not in {"loads", "not found"}
+
+
+@pytest.mark.parametrize("_", HERE)
 def test_a_module_that_fails_everywhere(_: str) -> None:
     found = check.look("tests.cli.broken", 20)
     assert found["result"] == "fails"

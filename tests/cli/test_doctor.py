@@ -76,6 +76,10 @@ def test_an_fn_that_does_not_pickle() -> None:
     assert found["recommendation"].startswith("No worker can run it: fn.args[1]['key'][0]: ")
 
 
+def test_an_fn_that_only_a_process_can_be_given() -> None:
+    assert examined("shared", subinterpreter=False)["pickles"]
+
+
 def test_an_item_that_does_not_pickle() -> None:
     found = examined("yields_lock", subinterpreter=False)
     error = found["runs"]["subprocess"]["error"]

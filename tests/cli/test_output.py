@@ -76,8 +76,3 @@ def test_a_step_is_told_while_it_is_done(
     before += capsys.readouterr().err
     assert "look, 3 s at most" in before
     assert before.endswith("at most\n") is not looks  # else it is wiped away
-
-
-def test_shares() -> None:
-    assert output.bar([(0.5, "a"), (0.25, "b"), (0.25, "c")], 8) == "aaaabbcc"
-    assert output.bar([(0.0, "a"), (1.2, "b")], 5) == "bbbbb"

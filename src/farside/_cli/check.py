@@ -84,14 +84,14 @@ def look(module: str, limit: float) -> dict[str, Any]:
         ``"does not load"``, ``"fails"`` (in the main interpreter too), or ``"not found"``.
         ``detail``: why. ``missing``: the extension modules that it did without.
     """
-    if not _exists(module):
-        cure = "install it, or check its name"
-        if os.path.isfile(module):
-            cure = "write the name of a module, without the folder and .py"
-        return _found("not found", f"there is no module {module}; {cure}")
+    if not _may_exist(module):
+        return _not_found(module)
     with output.step(f"import {module} in a subinterpreter", limit):
         told = ask({"kind": "import", "module": module}, limit)
     if told.get("everywhere"):
+        absent = told["error"].partition("ModuleNotFoundError: No module named ")[2].split(";")[0]
+        if absent and f"{module}.".startswith(f"{absent.strip(chr(39))}."):
+            return _not_found(module)
         return _found("fails", f"in the main interpreter too: {told['error']}")
     if told["error"]:
         return _found("does not load", told.get("reason") or told["error"])
@@ -110,8 +110,16 @@ def _found(result: str, detail: str, missing: Sequence[str] = ()) -> dict[str, A
     return {"result": result, "detail": detail, "missing": list(missing)}
 
 
-def _exists(module: str) -> bool:
+def _not_found(module: str) -> dict[str, Any]:
+    cure = "install it, or check its name"
+    if os.path.isfile(module):
+        cure = "write the name of a module, without the folder and .py"
+    return _found("not found", f"there is no module {module}; {cure}")
+
+
+def _may_exist(module: str) -> bool:
+    """Look for the outermost package only: to look into it would import it here."""
     try:
-        return find_spec(module) is not None
+        return find_spec(module.partition(".")[0]) is not None
     except (ImportError, ValueError):
         return False

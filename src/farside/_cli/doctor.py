@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .._parent.stats import size_text
 from .._payload.pickling import has_cloudpickle
 from . import output
 from .advice import recommend
@@ -46,7 +47,8 @@ def examine(given: argparse.Namespace, usable: list[str]) -> dict[str, Any]:
     if "error" in found:
         return _cannot_be_imported(name, found["error"], quiet=given.json)
     imports: dict[str, Any] = {}
-    for module in found.pop("modules") if "subinterpreter" in usable else ():
+    modules = found.pop("modules")
+    for module in modules if "subinterpreter" in usable else ():
         imports[module] = look(module, given.limit)
     output.table(f"The factory {name}", _rows(found, imports), quiet=given.json)
     backends = [None, *usable] if found["pickles"] else [None]
@@ -107,10 +109,10 @@ def _print_surroundings(found: dict[str, Any]) -> None:
             ("executable", python["executable"]),
             ("platform", found["platform"]),
             ("processors", str(found["processors"])),
-            ("memory limit", "none" if memory is None else output.size(memory)),
+            ("memory limit", "none" if memory is None else size_text(memory)),
             ("open files", "no limit" if files is None else f"{files} at most"),
-            ("large pipes", "unknown" if pipe is None else f"{output.size(pipe)} at most"),
-            ("arena", f"{limits['arena']}, {output.size(limits['arena_bytes'])} by default"),
+            ("large pipes", "unknown" if pipe is None else f"{size_text(pipe)} at most"),
+            ("arena", f"{limits['arena']}, {size_text(limits['arena_bytes'])} by default"),
             *((name, each or "not installed") for name, each in found["packages"].items()),
         ],
     )

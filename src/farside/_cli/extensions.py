@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from importlib.machinery import ExtensionFileLoader
@@ -16,7 +17,7 @@ def after_import(module: str) -> list[str]:
 
 def loaded() -> list[str]:
     """Return the extension modules that are loaded, but Python's own."""
-    own = dirname(dirname(_stdlib()))
+    own = dirname(dirname(os.path.abspath(os.__file__)))
     found = []
     for name, each in list(sys.modules.items()):
         spec = getattr(each, "__spec__", None)
@@ -25,9 +26,3 @@ def loaded() -> list[str]:
             if "-packages" in origin or commonpath([own, origin]) != own:
                 found.append(name)
     return sorted(found)
-
-
-def _stdlib() -> str:
-    import os
-
-    return os.path.abspath(os.__file__)

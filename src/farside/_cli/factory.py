@@ -111,3 +111,17 @@ def why_unpicklable(fn: Any) -> str | None:
         part = culprit.find(fn, "fn", error) or "fn"
         return f"{part} does not pickle ({type(error).__name__}: {error})"
     return None
+
+
+def can_be_sent(fn: Any) -> bool:
+    """Tell whether a subprocess can be given a factory, by whichever way."""
+    from farside import NotPicklableError
+
+    from .._backends.callables import pack_call
+    from .._parent.options import check
+
+    try:
+        pack_call(check(fn, backend="subprocess"), main_importable=True)
+    except NotPicklableError:
+        return False
+    return True

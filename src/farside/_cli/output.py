@@ -138,27 +138,6 @@ def _width() -> int:
     return shutil.get_terminal_size().columns - 1
 
 
-def bar(shares: Sequence[tuple[float, str]], width: int = 10) -> str:
-    """Draw shares of a whole.
-
-    Args:
-        shares: how large each is, from 0 to 1, and a character for it.
-        width: characters of the whole.
-
-    Example:
-        >>> bar([(0.5, "█"), (0.25, "▒")], 8)
-        '████▒▒'
-    """
-    ends = [0.0]
-    for share, _ in shares:
-        ends.append(ends[-1] + share)
-    marks = [round(min(end, 1.0) * width) for end in ends]
-    return "".join(
-        mark * (after - before)
-        for (_, mark), before, after in zip(shares, marks, marks[1:], strict=False)
-    )
-
-
 def number(value: float) -> str:
     """Show a number with three digits that count, and k, M or G for thousands.
 
@@ -171,16 +150,3 @@ def number(value: float) -> str:
             return f"{value:.3g}{prefix}"
         value /= 1000
     return f"{value:.3g} G"
-
-
-def size(nbytes: float) -> str:
-    """Show a number of bytes.
-
-    Example:
-        >>> size(1 << 30), size(1_500_000), size(12)
-        ('1.0 GiB', '1.4 MiB', '12 B')
-    """
-    for factor, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if nbytes >= factor:
-            return f"{nbytes / factor:.1f} {unit}"
-    return f"{nbytes:.0f} B"

@@ -120,17 +120,12 @@ def failure(error: Exception) -> dict[str, Any]:
 
 def _factory(factory: str, limit: float) -> dict[str, Any]:  # noqa: ARG001
     """Import a factory: does it pickle, and which modules does a worker import for it?"""
-    from .._payload.pickling import dumps_by_value
-    from .factory import load, modules, why_unpicklable
+    from .factory import can_be_sent, load, modules, why_unpicklable
 
     fn = load(factory)
     problem = why_unpicklable(fn)
-    try:
-        by_value = problem is not None and dumps_by_value(fn) is not None
-    except Exception:  # user code
-        by_value = False
     return {
-        "pickles": problem is None or by_value,
+        "pickles": problem is None or can_be_sent(fn),
         "pickle_problem": problem,
         "modules": modules(fn),
     }

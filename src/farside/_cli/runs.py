@@ -56,5 +56,6 @@ def _cells(told: dict[str, Any]) -> tuple[str, ...]:
     if waited is None:
         return start, rate, "", "", items
     share = min(1.0, waited / seconds)
-    picture = output.bar([(share, "█"), (1 - share, "▒")])
+    tenths = round(10 * share)
+    picture = "█" * tenths + "▒" * (10 - tenths)
     return start, rate, output.number(told["nbytes"] / seconds), picture, items

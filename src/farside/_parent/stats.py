@@ -124,10 +124,10 @@ class Stats:
         if self.transfer_seconds:
             waited += f" (of it for the way: {self._share(self.transfer_seconds)})"
         waited += f", the worker {self._share(self.worker_wait_seconds)}"
-        wait = f"{_count(self.buffered_items, 'item')} and {_size(self.buffered_bytes)} wait"
-        used, peak = _size(self.arena_bytes_used), _size(self.arena_bytes_peak)
+        wait = f"{_count(self.buffered_items, 'item')} and {size_text(self.buffered_bytes)} wait"
+        used, peak = size_text(self.arena_bytes_used), size_text(self.arena_bytes_peak)
         return (
-            f"{_count(self.items, 'item')} ({_size(self.bytes)}) in "
+            f"{_count(self.items, 'item')} ({size_text(self.bytes)}) in "
             f"{_count(self.passes, 'pass', 'passes')}, "
             f"{_time(self.elapsed_seconds)}, {rate:.0f} items/s\n"
             f"bottleneck: {self.bottleneck} ({waited})\n"
@@ -170,7 +170,8 @@ def _time(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
 
 
-def _size(nbytes: float) -> str:
+def size_text(nbytes: float) -> str:
+    """Show a number of bytes."""
     for unit in ("B", "KiB", "MiB"):
         if nbytes < 1024:  # noqa: PLR2004  a size has no other meaning
             return f"{nbytes:.3g} {unit}"

@@ -1,0 +1,3 @@
+"""A package that ends whatever imports it."""
+
+raise SystemExit(3)
