@@ -1,5 +1,6 @@
 """Granted blocks: handed over as they lie there, and free when neither side has them any more."""
 
+import errno
 import gc
 import pickle
 import random
@@ -303,6 +304,18 @@ arena.claim(arena.held)
 
 def test_views_that_are_left_at_exit_are_silent() -> None:
     assert run_python(AT_EXIT) == ""
+
+
+def test_without_descriptors_there_are_none(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "farside._memory.allocations":
+                raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.delitem(sys.modules, "farside._memory.allocations", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Full(), *sys.meta_path])
+    assert sides.arena.grant(SIZE) is None
+    assert sides.used == 0
 
 
 def test_without_ctypes_there_are_none(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:

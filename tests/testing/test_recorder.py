@@ -98,3 +98,11 @@ def test_nothing_is_left_of_it() -> None:
     assert registry.on_start == []
     with iterate_in_worker(partial(jobs.Numbers, 1), backend="inline") as numbers:
         assert list(numbers) == [0]
+
+
+def test_a_recording_within_another() -> None:
+    with record() as outer, record() as inner:
+        with iterate_in_worker(partial(range, 3), backend="inline") as numbers:
+            assert list(numbers) == [0, 1, 2]
+    assert inner.names()
+    assert outer.names() == inner.names()

@@ -73,7 +73,7 @@ class Arena:
             return None  # it would be pickled with the item anyway
         try:
             from .allocations import Allocations  # not everybody needs it
-        except ImportError:  # a Python built without libffi
+        except (ImportError, OSError):  # a Python built without libffi; no descriptors are left
             return None
         allocations = self.allocations or self._begin(Allocations)
         found = None if allocations is None else self._find(nbytes, allocations)

@@ -128,8 +128,11 @@ def record(file: TextIO | None = None) -> Iterator[Recording]:
 
     def observe(backend: str, worker: Worker) -> None:
         known = weakref.ref(worker)  # the worker refers to what observes it
+        others = worker.observer  # of a recording around this one
 
         def note(direction: str, kind: int, epoch: int, items: int, nbytes: int) -> None:
+            if others is not None:
+                others(direction, kind, epoch, items, nbytes)
             here = known()  # a subinterpreter has no number at first
             name = f"{backend} ({here.label})" if here else backend
             log.note(direction, name, kind, epoch, items=items, nbytes=nbytes)
