@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farside._link import pipe_io
+from farside._link import writer
 from farside._link.control import WORKER_WAITED
 from farside._link.frames import HEADER_SIZE, Decoder, Frame, header
 from farside._link.opening import WorkerEnds, open_link
@@ -56,7 +56,7 @@ def test_the_worker_closes_none_of_its_ends(worker_ends: WorkerEnds) -> None:
 def test_more_parts_than_one_system_call_takes(
     parent: PipeLink, worker: PipeWorkerLink, size: int
 ) -> None:
-    parts = [bytes([i % 256]) * size for i in range(3 * pipe_io.IOV_MAX + 1)]
+    parts = [bytes([i % 256]) * size for i in range(3 * writer.IOV_MAX + 1)]
     sending = Background(worker.send, 1, 2, parts)
     got: deque[Frame] = deque()
     assert receive(parent, got)
@@ -80,7 +80,7 @@ def test_what_is_left_after_a_partial_write(parts: list[bytes], data: st.DataObj
     whole = b"".join(parts)
     count = data.draw(st.integers(min_value=0, max_value=len(whole)))
     left = [memoryview(part) if i % 2 else part for i, part in enumerate(parts)]
-    left = pipe_io.left_of(left, count)
+    left = writer.left_of(left, count)
     assert b"".join(left) == whole[count:]
     assert bool(b"".join(left)) == bool(left)  # nothing is left of nothing: the loop ends
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside._link import pipe_io, writer
+from farside._link import writer
 from farside._link.frames import Decoder, Frame, header
 from farside._link.writer import FrameWriter
 from farside.errors import LinkClosedError
@@ -154,11 +154,12 @@ def strike(*_: object) -> None:
 def striking(monkeypatch: pytest.MonkeyPatch) -> Striking:
     """What runs after a write and before anything is made of it, each once."""
     acts: Striking = []
+    really = writer.left_of
 
     def left_of(parts: Any, count: int) -> Any:
         if acts:
             acts.pop(0)()
-        return pipe_io.left_of(parts, count)
+        return really(parts, count)
 
     monkeypatch.setattr(writer, "left_of", left_of)
     return acts

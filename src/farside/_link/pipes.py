@@ -36,10 +36,9 @@ from .control import (
     total_of,
 )
 from .frames import Decoder, header
-from .pipe_io import check_gone
 from .reader import FrameReader
 from .stopwatch import seconds_of
-from .writer import FrameWriter
+from .writer import FrameWriter, check_gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,9 +47,6 @@ if TYPE_CHECKING:
 
     from .._memory.parts import Part, Ref
     from .frames import Frame
-
-_LARGE = 1 << 15
-"""Bytes of a command from which on the way down is made wider: inputs of a map come that way."""
 
 _PIPE_BYTES = 1 << 18
 """What a wide pipe holds, where that can be chosen: as much as may wait by default."""
@@ -92,7 +88,6 @@ class PipeLink(Link):
         self._peer_ended = False
         self._guarded = sigpipe.kills()
         self._kept: list[Descriptor] = []
-        self._wide = False  # the way down
         self._last: Gauges | None = None  # when it was closed
 
     def keep(self, descriptor: Descriptor) -> None:

@@ -7,7 +7,7 @@ from itertools import islice
 from time import monotonic
 
 from ..errors import LinkClosedError, ProtocolError
-from .pipe_io import check_gone
+from .writer import check_gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -24,9 +24,8 @@ from .control import (
     total_of,
 )
 from .frames import COMMAND_SCRATCH, Decoder, header
-from .pipe_io import check_gone
 from .stopwatch import Stopwatch
-from .writer import FrameWriter
+from .writer import FrameWriter, check_gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ worker that is stopped makes no room at all, while a time limit and Ctrl-C must 
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import threading
@@ -15,7 +16,6 @@ from collections import deque
 from .._memory.parts import size
 from .._system.signals import with_lock
 from ..errors import LinkClosedError
-from .pipe_io import IOV_MAX, check_gone, left_of
 from .stopwatch import Stopwatch
 
 TYPE_CHECKING = False
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._memory.parts import Part
+
+IOV_MAX = 1000
+"""Parts in one system call; POSIX promises 16, Linux and macOS have 1024."""
 
 BACKLOG_BYTES = 1 << 20
 """How much of what was posted may wait for room, before posting waits."""
@@ -175,3 +178,26 @@ def wait_for(fd: int, event: int, seconds: float | None = None) -> bool:
     poll = select.poll()
     poll.register(fd, event)
     return bool(poll.poll(None if seconds is None else seconds * 1000))
+
+
+def left_of(queue: list[Part], count: int) -> list[Part]:
+    """Return what is left to write when `count` bytes were."""
+    done = 0
+    for part in queue:
+        length = part.nbytes if isinstance(part, memoryview) else len(part)
+        if count < length:
+            break
+        count -= length
+        done += 1
+    else:
+        return []
+    return [memoryview(queue[done])[count:], *queue[done + 1 :]]
+
+
+def check_gone(error: OSError) -> None:
+    """Raise again what does not mean that an end of the pipe is closed.
+
+    EBADF is this side's own end: another thread may close it at any moment.
+    """
+    if error.errno not in {errno.EPIPE, errno.EBADF}:
+        raise error

@@ -36,8 +36,11 @@ class Templates:
         if not array.flags.c_contiguous or ndarray in dispatch_table or ndarray in of_users:
             return None
         dtype = array.dtype
-        if id(dtype) not in self._types and not self._take(dtype):
-            return None
+        if id(dtype) not in self._types:
+            if not _is_plain(dtype) or len(self._types) >= _MOST:
+                return None
+            # As long as a type is kept, no other one has its number. There are few such types.
+            self._types[id(dtype)] = dtype
         view = pickle.PickleBuffer(array).raw()
         key = id(dtype), array.shape, view.readonly
         stream = self._known.get(key)
@@ -46,13 +49,6 @@ class Templates:
                 self._known.clear()
             self._known[key] = stream = _describe(array)
         return stream, view
-
-    def _take(self, dtype: Any) -> bool:
-        # As long as a type is kept, no other one has its number. There are few such types.
-        if _is_plain(dtype) and len(self._types) < _MOST:
-            self._types[id(dtype)] = dtype
-            return True
-        return False
 
 
 _known: dict[bytes, tuple[Any, ...] | None] = {}

@@ -105,12 +105,10 @@ def _groups(value: Any) -> Iterator[Group]:
         keys = list(dict.keys(value))
         yield list(dict.values(value)), lambda index: f"[{_name(keys[index])}]"
         yield keys, lambda _: " (a key)"
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, (list, tuple, deque)):
         yield list(value), lambda index: f"[{index}]"
     elif isinstance(value, (set, frozenset)):
         yield list(value), lambda _: " (an element)"
-    elif isinstance(value, deque):
-        yield list(value), lambda index: f"[{index}]"
     elif isinstance(value, functools.partial):
         yield [value.func, value.args, value.keywords], (".func", ".args", ".keywords").__getitem__
     elif isinstance(value, MethodType):

@@ -138,21 +138,18 @@ def _number(stored: Stored, refs: list[Ref]) -> tuple[Any, list[Any]]:
     return stream, buffers
 
 
-class Opened:
+class Opened(NamedTuple):
     """What is in a frame of items.
 
     Attributes:
         entries: the items' entries.
-        plain: whether each of them is the item itself.
         marks: for each mark the number of entries before it, and its failure.
+        plain: whether each entry is the item itself.
     """
 
-    __slots__ = ("entries", "marks", "plain")
-
-    def __init__(self, entries: list[Any], marks: list[Any], plain: bool) -> None:  # noqa: FBT001
-        self.entries = entries
-        self.marks = marks
-        self.plain = plain
+    entries: list[Any]
+    marks: list[Any]
+    plain: bool
 
 
 def unpack(frame: Frame) -> Opened:

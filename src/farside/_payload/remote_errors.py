@@ -26,18 +26,8 @@ def read_failure(body: bytes | bytearray | memoryview) -> Failure:
     return failure
 
 
-_OR_NONE = type(None)
-_FIELDS: tuple[tuple[type, ...], ...] = (
-    (str,),
-    (int, _OR_NONE),
-    (str,),
-    (str,),
-    (str,),
-    (bytes, _OR_NONE),
-    (str, _OR_NONE),
-    (tuple,),
-    (str, _OR_NONE),
-)
+_NONE = type(None)
+_FIELDS: Any = (str, (int, _NONE), str, str, str, (bytes, _NONE), (str, _NONE), tuple, (str, _NONE))
 """Types of what a `Failure` has."""
 
 
