@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+import types
 import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -294,3 +295,39 @@ def test_several_workers_of_one_thread_wait_for_each_other(*, in_order: bool) ->
     with iterate_in_workers(range, [1, 0, 3], 3, backend="inline", in_order=in_order) as numbers:
         for _ in range(3):
             assert sorted(numbers) == [0, 0, 1, 2]
+
+
+def reads_within(shard: int) -> Iterator[tuple[int | None, int | None]]:
+    """Iterate inline in a shard; tell the shard before the inner pass and within it."""
+    with iterate_in_worker(partial(range, 4), backend="inline") as inner:
+        for _ in inner:
+            info = farside.get_worker_info()
+            assert info is not None
+            yield shard, info.shard
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_worker_in_a_shard_changes_nothing_of_what_is_told_of_it(workers: int) -> None:
+    with iterate_in_workers(reads_within, 4, workers, backend="subprocess") as told:
+        found = list(told)
+    assert len(found) == 16
+    assert all(shard == seen for shard, seen in found)
+
+
+TORCH = "torch.utils.data._utils.worker"
+
+
+def ids_of_torch(shard: int) -> Iterator[tuple[int, int]]:
+    for _ in range(2):
+        yield shard, sys.modules[TORCH]._worker_info.id
+
+
+def test_torch_is_told_of_shards_only_while_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: Any = types.ModuleType(TORCH)
+    told._worker_info = None
+    monkeypatch.setitem(sys.modules, TORCH, told)
+    with iterate_in_workers(ids_of_torch, 3, 0) as items:
+        for shard, seen in items:
+            assert shard == seen
+            assert told._worker_info is None
+    assert told._worker_info is None

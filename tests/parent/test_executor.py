@@ -22,6 +22,7 @@ from farside import (
     WorkerTimeoutError,
 )
 from farside._backends import registry
+from farside._parent.submitted import Pending
 from farside._protocol.tables import ParentState
 from tests import mapping_jobs as jobs
 from tests.kinds import SUBINTERPRETERS
@@ -293,4 +294,37 @@ def test_a_thread_that_cannot_be_had_is_told_and_tried_again(
         with pytest.raises(RuntimeError, match="new thread"):
             executor.submit(pow, 2, 3)
     assert executor.submit(pow, 2, 4).result() == 16
+    executor.shutdown()
+
+
+def test_a_task_that_submit_refused_is_not_run_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    pending = Pending()
+    executor = WorkerExecutor(1, backend="subprocess")
+    monkeypatch.setattr(executor._crew, "_pending", pending)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            executor.submit(pow, 2, 3)
+    assert pending.ended
+    executor.shutdown()
+
+
+@pytest.mark.timeout(30)
+def test_an_executor_that_the_garbage_collector_finds_anywhere() -> None:
+    pending = Pending()
+    with pending._lock:  # it runs within any step of the thread that has it
+        pending.close()
+    assert pending.closed
+
+
+def test_a_forked_child_leaves_it_alone() -> None:
+    executor = WorkerExecutor(1, backend="subprocess")
+    with executor._crew._pending._lock:  # another thread had it when the child was forked
+        executor._crew._pid += 1
+        executor._crew.shut_down(cancel=True)
+        executor._crew._pid -= 1
+    assert not executor._crew._pending.closed
     executor.shutdown()

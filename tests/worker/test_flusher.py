@@ -173,3 +173,17 @@ def test_a_parent_that_is_gone_ends_it_in_silence(flusher: Flusher, sends: Sends
 def test_its_thread_is_no_daemon(flusher: Flusher) -> None:
     flusher.call()
     assert not thread_of(flusher).daemon, "a subinterpreter has no such threads"
+
+
+def test_another_thread_comes_after_one_that_had_no_memory(flusher: Flusher, sends: Sends) -> None:
+    def fails() -> bool:
+        sends.then = lambda: False
+        raise MemoryError
+
+    sends.then = fails
+    flusher.call()
+    first = thread_of(flusher)
+    sends.times.get(timeout=SECONDS)
+    first.join(SECONDS)
+    flusher.call()
+    sends.times.get(timeout=SECONDS)

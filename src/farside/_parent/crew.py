@@ -83,14 +83,18 @@ class Crew:
             raise RuntimeError("cannot schedule new futures after interpreter shutdown")
         if not self._pending.add(work):
             raise RuntimeError("cannot schedule new futures after shutdown")
-        self._start()
+        try:
+            self._start()
+        except RuntimeError:  # no more threads can be had
+            if self._pending.withdraw(work):
+                raise
         self._wake()
 
     def _start(self) -> None:
         with self._starting:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="farside-executor")
-                thread.start()  # a RuntimeError if no more threads can be had
+                thread.start()
                 self._thread = thread
                 _exit.crews.add(self)
 
@@ -101,6 +105,8 @@ class Crew:
 
     def shut_down(self, *, cancel: bool) -> None:
         """Take no more tasks, and end when those are done that were submitted."""
+        if self._pid != os.getpid():
+            return  # its locks may be held by threads that are not here
         self._pending.close()
         if cancel:
             for future in self._pending.clear():

@@ -28,6 +28,8 @@ def _bytes_of(value: Any) -> bytes:
         return f"{str(value) if isinstance(value, PurePath) else repr(value)}\n".encode()
     if isinstance(value, (tuple, list)):
         return b"(" + b"".join(map(_bytes_of, value)) + b")"
+    if isinstance(value, (set, frozenset)):  # in an order that differs from process to process
+        return b"<" + b"".join(sorted(map(_bytes_of, value))) + b">"
     if isinstance(value, dict):
         items = sorted((_bytes_of(key), _bytes_of(item)) for key, item in value.items())
         return b"{" + b"".join(key + item for key, item in items) + b"}"

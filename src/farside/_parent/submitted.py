@@ -39,7 +39,8 @@ class Pending(Supply):
     def __init__(self) -> None:
         super().__init__(lambda: iter(()))
         self._works: deque[Work] = deque()
-        self._lock = threading.Lock()
+        # Reentrant: the garbage collector may find a dropped executor, which closes this, anywhere.
+        self._lock = threading.RLock()
         self.futures: dict[int, Future[Any]] = {}
         self.closed = False
 
@@ -58,6 +59,15 @@ class Pending(Supply):
             if not self.closed:
                 self._works.append(work)
             return not self.closed
+
+    def withdraw(self, work: Work) -> bool:
+        """Take a task back; False: a worker has it."""
+        with self._lock:
+            try:
+                self._works.remove(work)
+            except ValueError:
+                return False
+            return True
 
     def close(self) -> None:
         """Add nothing more."""

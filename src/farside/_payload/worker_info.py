@@ -111,12 +111,13 @@ def get_worker_info() -> WorkerInfo | None:
         >>> info.index, info.count, info.epoch
         (1, 4, 0)
     """
-    info = _told()
-    told: WorkerInfo | None = info() if callable(info) else info
-    return told
+    info = told()
+    found: WorkerInfo | None = info() if callable(info) else info
+    return found
 
 
-def _told() -> Any:
+def told() -> Any:
+    """Return what was said with `tell`."""
     if _whole is not None and _pid == os.getpid():
         return _whole
     return getattr(_here, "info", None)

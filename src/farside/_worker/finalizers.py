@@ -10,14 +10,19 @@ if TYPE_CHECKING:
 class Finalizers:
     """The user's finalizers, once they are loaded.
 
+    Args:
+        interruptible: whether KeyboardInterrupt is raised, since it is that of the user's thread.
+
     Attributes:
         seconds: how long all together may take while the parent is there.
         expired: whether that has passed: no more are run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, interruptible: bool = False) -> None:
         self.seconds = 0.0
         self.expired = False
+        self._interruptible = interruptible
+        self._number = 0  # of the next one
         self._waiting: list[Callable[[], object]] = []
 
     def load(self, finalizers: tuple[Callable[[], object], ...], seconds: float) -> None:
@@ -31,14 +36,15 @@ class Finalizers:
         Raises:
             BaseException: what was raised from outside, between two of them. Then call it again.
         """
-        number = 0
         while self._waiting and not self.expired:
+            number, self._number = self._number, self._number + 1
             finalizer = self._waiting.pop(0)
             try:
                 finalizer()
             except BaseException as error:  # SystemExit too: it ends this finalizer, not the worker
+                if self._interruptible and isinstance(error, KeyboardInterrupt):
+                    raise
                 _report(number, error)
-            number += 1
 
 
 def _report(number: int, error: BaseException) -> None:

@@ -85,8 +85,13 @@ class Flusher:
                     if self._over:
                         return
                     more = self._send()
-        except (LinkClosedError, MemoryError):
+        except LinkClosedError:
             pass  # the thread that makes items finds that out too
+        except MemoryError:  # so does that; the next call begins another thread
+            with_lock(self._changing, self._forget)
+
+    def _forget(self) -> None:
+        self._thread = None
 
     def _is_called(self) -> bool:
         """Wait for a call; False when it is time to end."""

@@ -69,18 +69,18 @@ class Forwarder:
 
     def _post(self, body: bytes) -> None:
         dropped, self._dropped = self._dropped, 0
-        bodies = [tell_dropped(dropped), body] if dropped else [body]
+        post = self._link.post
         try:
-            all_sent = [
-                self._link.post(Status.RECORDS_EMITTED, 0, [each], self._patience)
-                for each in bodies
-            ]
+            if dropped:
+                post(Status.RECORDS_EMITTED, 0, [tell_dropped(dropped)], self._patience)
+                dropped = 0
+            sent = post(Status.RECORDS_EMITTED, 0, [body], self._patience)
         except BlockingIOError:
             self._dropped += dropped + 1
             self._patience = 0
         else:
             self._patience = _PATIENCE
-            if not all_sent[-1]:
+            if not sent:
                 self._call_flusher()
 
 

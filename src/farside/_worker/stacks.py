@@ -45,11 +45,12 @@ def report() -> list[tuple[str, list[Place]]]:
     for innermost in sys._current_frames().values():  # noqa: SLF001  a documented function
         frames = _chain(innermost)
         name = _thread_name(frames[0])
-        if name in _HELPERS or len(found) > _THREADS:
+        if name in _HELPERS:
             continue
         entrance = _entrance(frames)
         if entrance is None:
-            found.append((f"the thread {name}", _places(frames)))
+            if len(found) <= _THREADS:
+                found.append((f"the thread {name}", _places(frames)))
         else:
             places = _places(_of_user(frames[entrance:]))
             found.insert(0, ("the thread that runs the iterable", places))

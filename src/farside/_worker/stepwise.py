@@ -7,10 +7,12 @@ from time import monotonic
 
 from .._payload import pickling
 from .._payload.failure import of_user
-from .._payload.worker_info import get_worker_info, tell
+from .._payload.worker_info import tell, told
 from .._protocol.worker_table import WorkerState
 from ..errors import ProtocolError
+from . import torch_info
 from .execute import Execution
+from .finalizers import Finalizers
 from .iterables import resumable
 from .maker import LEFT, TO_GO_ON, Maker
 
@@ -56,7 +58,8 @@ class Stepwise(Execution):
     _maker_class = _StepMaker
 
     def __init__(self, link: WorkerLink, commands: Commands, job: Job) -> None:
-        super().__init__(link, commands, job)
+        super().__init__(link, commands, job, Finalizers(interruptible=True))
+        self._torch: Any = None  # what torch is to tell user code
         self._parked = False  # it has no tasks left, or one has failed
         self._number = next(_numbers)
 
@@ -84,13 +87,14 @@ class Stepwise(Execution):
         self._as_the_worker(self._step)
 
     def _as_the_worker(self, act: Callable[[], None]) -> None:
-        outer = get_worker_info()
+        outer, outer_torch = told(), torch_info.exchange(self._torch)
         if self._info is not None:
             tell(self._told)
         try:
             act()
         finally:
             tell(outer)
+            self._torch = torch_info.exchange(outer_torch)
 
     def _step(self) -> None:
         if self.idle:
@@ -121,9 +125,11 @@ class Stepwise(Execution):
 
     def end(self) -> None:
         """Run the finalizers, and let go of everything of the user's."""
-        self._as_the_worker(self._finalizers.run)
-        self._maker.end()
-        _tracebacks.pop(self._number, None)
+        try:
+            self._as_the_worker(self._finalizers.run)
+        finally:
+            self._maker.end()
+            _tracebacks.pop(self._number, None)
 
     def _fail(self, event: Any, trouble: Trouble) -> None:
         interrupted = isinstance(trouble.error, KeyboardInterrupt)

@@ -35,6 +35,13 @@ class _Info:
 
 def tell_torch(where: Callable[[], Task]) -> None:
     """Let torch tell of the shard that user code reads just now, if torch is imported."""
+    exchange(_Info(where))
+
+
+def exchange(info: Any) -> Any:
+    """Let torch tell something else; return what it told before, None if it is not imported."""
     worker: Any = modules.get("torch.utils.data._utils.worker")
+    before = getattr(worker, "_worker_info", None)
     if worker is not None:
-        setattr(worker, "_worker_info", _Info(where))  # noqa: B010  torch has no other way
+        setattr(worker, "_worker_info", info)  # noqa: B010  torch has no other way
+    return before

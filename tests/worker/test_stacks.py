@@ -1,0 +1,25 @@
+"""Where the threads of a worker are: the one that runs the iterable is told in any case."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from farside._worker import stacks
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_the_thread_of_the_iterable_is_told_whatever_the_others_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frame = sys._getframe()
+    frames: dict[int, Any] = dict.fromkeys(range(300), frame)
+    seen = iter(range(300))
+    monkeypatch.setattr(sys, "_current_frames", lambda: frames)
+    monkeypatch.setattr(stacks, "_several_interpreters", lambda: False)
+    monkeypatch.setattr(stacks, "_entrance", lambda _: 0 if next(seen) == 299 else None)
+    found = stacks.report()
+    assert found[0][0] == "the thread that runs the iterable"
+    assert 100 < len(found) < 110
