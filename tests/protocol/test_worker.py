@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from farside._protocol.messages import Cmd, Status
-from farside._protocol.tables import ASIDES, WorkerEvent, WorkerState
+from farside._protocol.tables import ASIDES, WORKER, WorkerEvent, WorkerState
 from farside._protocol.worker import WorkerMachine
 from farside.errors import ProtocolError
 
@@ -131,7 +131,13 @@ def test_commands_wait_until_a_call_is_over(cmd: Cmd) -> None:
 
 
 def test_the_stack_alone_is_reported_without_a_change_of_state() -> None:
-    assert ASIDES == {Cmd.REPORT_STACK: Status.STACK_REPORTED}
+    states = [state for state in WorkerState if state is not WorkerState.DONE]
+    for cmd in Cmd:
+        steps = [(state, WORKER.get((state, cmd))) for state in states]
+        stays = all(step is not None and step.state is state for state, step in steps)
+        assert (cmd in ASIDES) is stays
+        if stays:
+            assert {step.push for _, step in steps if step} == {ASIDES[cmd]}
 
 
 # Commands that are none ---------------------------------------------------------------------------

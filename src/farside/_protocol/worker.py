@@ -35,10 +35,6 @@ class WorkerMachine:
         self.state = WorkerState.INITIALIZATION
         self.epoch = 0
 
-    def allows(self, event: WorkerInput) -> bool:
-        """Tell whether the present state has a step for an event."""
-        return (self.state, event) in WORKER
-
     def command(self, kind: int, epoch: int) -> Status | None:
         """Obey a command.
 

@@ -84,21 +84,9 @@ def _worker_table() -> dict[tuple[WorkerState, WorkerInput], WorkerStep]:
     return table
 
 
-def _asides() -> dict[Cmd, Status]:
-    asides: dict[Cmd, Status] = {}
-    for cmd in Cmd:
-        for state in (each for each in WorkerState if each is not WorkerState.DONE):
-            step = WORKER.get((state, cmd))
-            if step is None or step.state is not state or step.push is None:
-                asides.pop(cmd, None)
-                break
-            asides[cmd] = step.push
-    return asides
-
-
 WORKER = _worker_table()
 """``(state, command or event) → (next state, status to push)`` of the worker."""
 
-ASIDES = _asides()
+ASIDES = {Cmd.REPORT_STACK: Status.STACK_REPORTED}
 """The commands that leave a worker where it is, whatever its state, and what each is answered with.
 Any thread of the worker may answer them."""
