@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import job, machine
@@ -165,7 +166,7 @@ def run(
                 continue
             what = (each.case, each.contestant, str(options.seconds))
             path = each.tree.path if each.tree else ""
-            answer = _ask(each.python, what, options.limit, path)
+            answer = _ask(each.python, what, options.limit, path, CASES[each.case].environment)
             outcome.values.append(answer.get("value"))
             if "error" in answer:
                 outcome.error = answer["error"]
@@ -185,11 +186,18 @@ def _order(todo: Sequence[Measurement], turn: int) -> Iterator[Measurement]:
         yield from reversed(order) if again % 2 else order
 
 
-def _ask(python: str, what: Sequence[str], limit: float, path: str = "") -> dict[str, Any]:
+def _ask(
+    python: str,
+    what: Sequence[str],
+    limit: float,
+    path: str = "",
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Run a job and return what it wrote; modules are looked for in `path` first."""
     paths = filter(None, [path, str(ROOT), os.environ.get("PYTHONPATH")])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # starts are measured with bytecode at hand
+    environment.update(more)  # but some without
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as output:
         file_name = os.path.join(folder, "answer.json")
         try:

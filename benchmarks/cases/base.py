@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import ExitStack
 
     from benchmarks.contestants.base import Contestant
@@ -52,6 +53,7 @@ class Case:
         demands: What a contestant must offer; see `Contestant`.
         buffer_size: How many items may be made ahead; None: as the contestant thinks best.
         workers: How many workers make the items.
+        environment: What is added to the environment of the process that measures.
         warm_up: So many seconds pass before the clock starts, at least. Pools give their first
             items when some of their workers have not started yet.
     """
@@ -66,3 +68,4 @@ class Case:
     buffer_size: int | None = None
     workers: int = 1
     warm_up: float = 0.0
+    environment: Mapping[str, str] = MappingProxyType({})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -113,6 +114,16 @@ CASES = (
         unit="ms",
         lower=True,
         demands=_WORKER,
+    ),
+    Case(
+        "first-item-uncached",
+        "the same where Python finds and writes no bytecode",
+        small.Ints,
+        first_item_warm,
+        unit="ms",
+        lower=True,
+        demands=_WORKER,
+        environment={"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": os.devnull},
     ),
     Case(
         "further-pass",
