@@ -34,7 +34,8 @@ def iterate_in_subprocess(
         fn: makes the iterable. It is called once, in the worker, after the initializers. Each pass
             calls ``iter()`` on what it returned. ``fn`` and the other functions may hold what
             ``multiprocessing.Process(args=...)`` carries: queues, locks, pipes and so on.
-        options: see `iterate_in_worker`. This function does not take ``backend`` and ``fallback``.
+        options: see `iterate_in_worker`. This function does not take ``backend``,
+            ``backend_options`` and ``fallback``.
 
     Returns:
         An iterable that can be iterated again and again. Its worker is ready.
@@ -69,8 +70,8 @@ def iterate_in_subinterpreter(
 
     Args:
         fn: makes the iterable. It is called once, in the worker.
-        options: see `iterate_in_worker`. This function does not take ``backend``, ``mp_context``,
-            ``daemon`` and ``env``.
+        options: see `iterate_in_worker`. This function does not take ``backend``,
+            ``backend_options``, ``mp_context``, ``daemon`` and ``env``.
 
     Returns:
         An iterable that can be iterated again and again. Its worker is ready.
@@ -118,7 +119,7 @@ def iterate_in_worker(
     Where it runs:
         backend: ``"auto"``, ``"subprocess"``, ``"subinterpreter"``, ``"inline"`` or ``"ray"``.
             Default is ``"auto"``.
-        backend_options: what ``"ray"`` is told beside: see `BackendOptions`. Default: None.
+        backend_options: further settings of ``"ray"``: see `BackendOptions`. Default: None.
         fallback: ``"subprocess"`` or None, for where a subinterpreter cannot be used. Default:
             ``"subprocess"``.
         mp_context: ``"forkserver"``, ``"spawn"``, ``"fork"`` or a context. Default: None,

@@ -87,7 +87,8 @@ class WorkerFailedError(FarsideError):
 
     Attributes:
         stage: ``"start"`` (the worker's threads), ``"load"`` (fn and the initializers, from their
-            pickles), ``"initializer"``, ``"fn"``, ``"iter"`` or ``"next"``.
+            pickles), ``"initializer"``, ``"fn"``, ``"iter"`` or ``"next"``; of several workers also
+            ``"setup"``, ``"shard"`` or ``"function"``; where a pass goes on, ``"load_state_dict"``.
         item_index: index of the item that was being made, from 0; None before the first pass.
         original_type: module and name of what the worker raised.
         remote_traceback: the worker's traceback, as text.
@@ -185,7 +186,7 @@ class PassSupersededError(FarsideError):
 
 
 class ReplayDivergedError(FarsideError):
-    """A pass that was to go on where an earlier one was has come to something else there.
+    """A pass was resumed or restarted, and its items differ from those before.
 
     Restart and resume need passes that are the same each time: for each shard, and each epoch.
     """

@@ -135,7 +135,7 @@ class BackendOptions(TypedDict, total=False):
     """
 
     backend_options: Mapping[str, Any] | None
-    """What the backend is told beside. Default: None.
+    """Further settings of the backend. Default: None.
 
     ``"ray"`` takes ``num_cpus`` (default: 1), ``num_gpus``, ``memory``, ``resources``,
     ``accelerator_type``, ``label_selector``, ``scheduling_strategy`` and ``runtime_env``, as Ray

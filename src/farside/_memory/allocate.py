@@ -33,10 +33,9 @@ def allocate(nbytes: SupportsIndex) -> memoryview:
     is written to the memory after it was yielded may show in the parent, which may write to it
     too. The memory is used again once neither side has anything left that lies on it.
 
-    A contiguous part of the memory is handed over likewise, a read-only array is copied. The same
-    memory can be handed over once at a time: what is yielded while the parent still has something
-    that lies on it is copied, as are contents below 8 KiB, and those of an item of a hundred
-    buffers or more.
+    A contiguous part of the memory is handed over likewise, and a read-only array is copied. While
+    the parent still has something that lies on the memory, yielding it again makes a copy. Contents
+    below 8 KiB, and those of items of a hundred buffers or more, are always copied.
 
     Outside a worker, or where the shared memory (``arena_bytes``) is full, it is ordinary memory,
     which is copied when it is yielded. So the same code runs anywhere. Any thread may call it.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class BrokenWorkersError(FarsideError, BrokenExecutor):
-    """The workers of an executor cannot be started; its cause says why."""
+    """The workers of an executor cannot be started, or were ended; its cause says why."""
 
 
 class _Tasks(Inputs):

@@ -54,7 +54,7 @@ class RemoteIterable(Generic[T]):
 
     @property
     def backend(self) -> str:
-        """Name of the backend that runs the worker: ``"subprocess"`` or ``"subinterpreter"``."""
+        """Name of the backend that runs the worker, such as ``"subprocess"``."""
         return self._current.members[0].backend
 
     @property
@@ -109,7 +109,8 @@ class RemoteIterable(Generic[T]):
     def load_state_dict(self, state: dict[str, Any], *, strict: bool = True) -> None:
         """Let the next pass begin where a loop was: with any number of workers, on any machine.
 
-        The seed and ``cycle_length`` of the state are taken over. The worker makes the items once
+        The seed and ``cycle_length`` of the state are taken over, unless others were passed, which
+        is a ValueError. The worker makes the items once
         more that the loop was given, and drops them, so a pass must be the same each time.
 
         Args:
@@ -224,6 +225,7 @@ class RemoteIterable(Generic[T]):
 
         Returns:
             What the method returns. It is pickled as items are; large arrays lie in shared memory.
+            `iterate_in_workers` and `map_in_workers` return a list, with one result of each worker.
 
         Raises:
             PassOpenError: an iterator is open; take it to its end, leave the loop, or close it.

@@ -35,9 +35,9 @@ class Stats:
         worker_wait_seconds: how much of it the worker has waited until items were taken, since as
             many as may wait were waiting.
         transfer_seconds: for how much of `parent_wait_seconds` items were on their way from
-            another machine, by the durations that each side measures with a clock of its own: what
-            a call took, less for how long it was there. So the way there counts too. 0 on this
-            machine, but with ``backend="ray"``.
+            another machine. The parent measures how long a call took, and the worker how long it
+            held the call. The difference counts, so both directions are in it. 0 except with
+            ``backend="ray"``.
         startup_seconds: how long the worker took to start, initializers included.
         buffered_items: how many items have arrived in this process and were not taken.
         buffered_bytes: how many bytes wait: of items that have arrived and were not looked at, and

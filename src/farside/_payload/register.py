@@ -30,9 +30,9 @@ def register_reducer(
     `pickle.PickleBuffer` and has 8 KiB or more goes through shared memory, and comes back as a
     writable memoryview of it (as a read-only one, if what was wrapped is).
 
-    The side that sends pickles, so that is where to call it: for items, in the worker, which is
-    what an ``initializer`` is for, or at the top of the module that yields them. Called in the
-    parent, it holds for the callables that a worker is given, and for the arguments of calls. Both
+    The side that sends an object pickles it. Call this on that side: for items in the worker, by an
+    ``initializer`` or at the top of the module that yields them; for the callables that a worker is
+    given, and for the arguments of calls, in the parent. Both
     sides import the function that makes the object again, so it belongs in a module.
 
     It holds for everything that is pickled from then on, in workers of any backend, and comes

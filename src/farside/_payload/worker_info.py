@@ -31,8 +31,9 @@ class WorkerInfo:
         seed: the option ``seed``, or the number that was drawn for it, below 2**64.
         epoch: how many passes have begun before the present one: 0 in the first, and before it.
         shard: in `iterate_in_workers`: the number of the shard that is read just now; in
-            `map_in_workers`: the index of the input. None elsewhere, initializers included.
-        shard_count: how many shards there are; None if that is not known.
+            `map_in_workers`: the index of the input. None elsewhere, initializers included, and so
+            are the two below.
+        shard_count: how many shards or inputs there are; None if that is not known.
         shard_seed: a number below 2**64 that ``seed``, ``epoch`` and ``shard`` decide, and nothing
             else: neither the number of workers nor what was read before. Draw random numbers from
             ``random.Random(info.shard_seed)``: the generators of modules are shared by all shards

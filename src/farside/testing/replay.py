@@ -25,8 +25,8 @@ HINTS = {
         "generator or an iterator, must be made anew in each pass"
     ),
     "generator": (
-        "it draws from a global random generator; draw from Random(get_worker_info().shard_seed), "
-        "or from the seed and the epoch that get_worker_info() tells"
+        "it draws from a global random generator; make one from the seed and the epoch that "
+        "get_worker_info() tells, or from its shard_seed where there are shards"
     ),
     "hash": "it depends on the order of a set, or on hash(): sort what comes out of a set",
     "time": "it depends on something outside: the time, a process number, files that change",

@@ -9,6 +9,7 @@ import pytest
 
 from farside import BackendUnavailableError, available_backends, iterate_in_worker
 from farside._backends.ray.backend import RayBackend, _why
+from farside._parent.options import check
 
 
 @pytest.fixture
@@ -49,3 +50,13 @@ def test_what_ray_says_of_a_death_in_short() -> None:
     assert _why(RuntimeError(killed)) == "its worker process has died. Exit detail: End of file."
     missing = "The actor with name Actor failed to import\nNo module named 'farside'\n"
     assert _why(RuntimeError(missing)).startswith("farside is not installed there; install it on")
+
+
+def test_how_much_may_wait_unless_the_user_says_so() -> None:
+    def given(**options: object) -> int:
+        return check(list, backend="ray", **options).buffer_bytes
+
+    assert given() == given(backend_options={"read_only": False}) == 1 << 24
+    assert given(backend_options={"read_only": True}) == 1 << 26
+    assert given(backend_options={"read_only": True}, buffer_bytes=5000) == 5000
+    assert check(list, backend="subprocess").buffer_bytes == 1 << 20
