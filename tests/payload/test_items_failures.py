@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from farside._link.frames import Frame
 from farside._payload import pickling
+from farside._payload.encoder import Encoder
 from farside._payload.items import Mark, Stored, decode, marks_of, pack, unpack
 from farside.errors import ProtocolError
 from tests.payload.ways import Way
@@ -165,3 +166,49 @@ def test_what_a_signal_handler_raises_meanwhile_is_no_protocol_error() -> None:
                 read(marked)
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("count", [1, 2, 300])
+def test_what_could_not_be_stored_is_no_part_of_the_next_item(
+    roomy: Way, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], count: int
+) -> None:
+    """It has been pickled, and finds no memory, or is interrupted; after some of its parts."""
+    lost = {number: np.zeros(20_000 // 8) for number in range(count)}
+    store, calls = roomy.encoder._place, []
+
+    def place(parts: Any) -> Any:
+        calls.append(parts)
+        if len(calls) == min(count, 2) + 1:
+            raise error
+        return store(parts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(roomy.encoder, "_place", place)
+        with pytest.raises(error):
+            roomy.encoder.encode(lost)
+    assert roomy.blocks
+    assert roomy.blocks.used == 0
+    assert roomy.carry({"next": "item"}) == {"next": "item"}
+    assert (roomy.carry({"a": np.ones(50_000)})["a"] == 1).all()
+
+
+def test_what_was_interrupted_after_it_was_pickled_is_no_part_of_the_next_item(way: Way) -> None:
+    way.encoder._dump(["interrupted"])
+    assert way.carry(["next"]) == ["next"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10])
+def test_buffers_behind_marks_lie_where_they_fit(count: int) -> None:
+    """In a body that is read where it lies, as Ray's large ones are."""
+    array: Any = np.arange(200_000, dtype="f8")
+    encoder = Encoder(None)
+    parts, _ = pack([Mark()] * count + [encoder.encode({"key": array})])
+    body = b"".join(map(bytes, parts))
+    memory: Any = np.zeros(len(body) + 64, "u1")
+    start = -memory.ctypes.data % 64
+    memory[start : start + len(body)] = np.frombuffer(body, "u1")
+    opened = unpack(Frame(1, 1, memoryview(memory)[start : start + len(body)], items=count + 1))
+    got = decode(opened.entries[0], [])["key"]
+    assert got.flags.aligned
+    assert np.array_equal(got, array)

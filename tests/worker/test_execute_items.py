@@ -233,3 +233,23 @@ def test_an_iterator_that_begins_anew_is_not_used_up() -> None:
     with executing(Resetting) as worker:
         finish(worker, 1, 1, 0)
         finish(worker, 2, 1, 0)
+
+
+def test_each_pass_asks_an_iterator_once_to_begin() -> None:
+    class Counts:
+        begun = 0
+
+        def __iter__(self) -> "Counts":
+            self.begun += 1
+            self.left = 2
+            return self
+
+        def __next__(self) -> int:
+            if not self.left:
+                raise StopIteration
+            self.left -= 1
+            return self.begun
+
+    with executing(Counts) as worker:
+        finish(worker, 1, 1, 1)
+        finish(worker, 2, 2, 2)

@@ -250,3 +250,14 @@ def test_raising_in_a_thread_that_is_gone_does_nothing() -> None:
     ended.result()
     assert ended.thread.ident is not None
     raise_in_thread(ended.thread.ident, LookupError)
+
+
+def test_a_listener_without_memory_ends_the_worker(capsys: pytest.CaptureFixture[str]) -> None:
+    class Full(Silent):
+        def receive(self, into: deque[Frame]) -> None:  # noqa: ARG002
+            raise MemoryError("no room for a large input")
+
+    hears = CommandListener(Full(), deque(), None)
+    assert hears._listen()  # the end, as if the parent were gone
+    assert hears.commands.get() is None
+    assert "MemoryError: no room for a large input" in capsys.readouterr().err

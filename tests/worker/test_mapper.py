@@ -115,3 +115,46 @@ def test_leaving_closes_what_is_open() -> None:
     mapper.leave()
     assert closed == [True]
     assert run(mapper, (0, 0, True, [])) == []
+
+
+class Unpicklable:
+    """What raises StopIteration as it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return next, (iter(()),)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_an_input_whose_unpickling_stops_fails_alone(*, flat: bool) -> None:
+    entries = [pickle.dumps(each, 5) for each in (1, Unpicklable(), 2)]
+    mapper = make(jobs.count_to if flat else jobs.square, flat=flat)
+    results = mapper.begin((_PASS, 10), 2, 7)
+    mapper.add([(0, 0, False, entries)])
+    with pytest.raises(RuntimeError, match="unpickling the input raised StopIteration"):
+        list(results)
+    assert mapper.failed_alone() == 1
+    assert [each for each in mapper.go_on() if type(each) is not Mark] == (
+        [(2, 0), (2, 1)] if flat else [4]
+    )
+
+
+class Counts:
+    """An iterator that counts how often it was asked to begin."""
+
+    def __init__(self, most: int) -> None:
+        self.left, self.begun = most, 0
+
+    def __iter__(self) -> Counts:
+        self.begun += 1
+        return self
+
+    def __next__(self) -> int:
+        if not self.left:
+            raise StopIteration
+        self.left -= 1
+        return self.begun
+
+
+def test_the_iterator_of_a_flat_input_begins_once() -> None:
+    results = run(make(Counts, flat=True), (0, 1, True, [3]))
+    assert [each for each in results if type(each) is int] == [1, 1]

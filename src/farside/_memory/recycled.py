@@ -6,6 +6,13 @@ goes there.
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _MOST = 4
 """How many buffers are kept."""
 
@@ -13,33 +20,45 @@ _MOST = 4
 class Recycled:
     """Gives buffers, and gives them again.
 
-    What it gives is a view. NumPy's arrays, and whatever else is made of it by the buffer protocol,
-    count as views too.
+    What it gives is a view of a ctypes array that lies on the buffer. Whatever is made of the view
+    keeps that array, also NumPy's ``ndarray(…, buffer=view)``, which gives the view itself up. So a
+    buffer is free when its array is gone.
     """
 
     def __init__(self) -> None:
-        self._buffers: list[bytearray] = []
+        self._buffers: list[tuple[bytearray, ref[Any]]] = []
 
     def take(self, nbytes: int) -> memoryview:
         """Return a writable buffer of so many bytes, whose contents are any."""
-        buffers = self._buffers
-        for index, buffer in enumerate(buffers):
-            if nbytes <= len(buffer) <= 2 * nbytes and _is_free(buffer):
-                buffers.append(buffers.pop(index))
+        kept, most = self._buffers, 2 * _rounded(nbytes)
+        for index, (buffer, array) in enumerate(kept):
+            if nbytes <= len(buffer) <= most and array() is None:
+                del kept[index]
                 break
         else:
-            buffer = bytearray(nbytes)
-            buffers.append(buffer)
-            if len(buffers) > _MOST:
-                del buffers[0]  # whoever has views of it keeps it
-        return memoryview(buffer)[:nbytes]
+            buffer = bytearray(_rounded(nbytes))
+        try:
+            made = _maker(len(buffer))(buffer)
+        except ImportError:  # Python was built without libffi
+            return memoryview(buffer)[:nbytes]
+        kept.append((buffer, ref(made)))
+        if len(kept) > _MOST:
+            del kept[0]  # whoever has views of it keeps it
+        return memoryview(made).cast("B")[:nbytes]
 
 
-def _is_free(buffer: bytearray) -> bool:
-    """Tell whether there are no views: Python refuses to make larger what others have views of."""
-    try:
-        buffer.append(0)
-    except BufferError:
-        return False
-    buffer.pop()
-    return True
+def _rounded(nbytes: int) -> int:
+    """Return a size that is larger by an eighth at most: ctypes keeps a type for each, for ever."""
+    step = 1 << max(0, nbytes.bit_length() - 4)
+    return -(-nbytes // step) * step
+
+
+@cache
+def _maker(nbytes: int) -> Callable[[bytearray], Any]:
+    import ctypes  # not everybody needs it
+
+    class Array(ctypes.c_ubyte * nbytes):  # type: ignore[misc]
+        pass
+
+    make: Callable[[bytearray], Any] = Array.from_buffer
+    return make

@@ -44,6 +44,8 @@ class Encoder:
         """Pickle an item, as it is now. If cloudpickle is installed, what it raises is raised."""
         if len(modules) != self._modules:  # a new library may have a way of its own
             self._look_for_libraries()
+        if self._chunks:  # an exception from outside has struck in the middle of an earlier item
+            self._renew()
         if type(item) is self._array and item.nbytes >= BLOCK_BYTES:  # type: ignore[attr-defined]
             found = self._templates.find(item)
             if found is not None:
@@ -88,13 +90,19 @@ class Encoder:
         chunks, buffers = self._chunks, self._buffers
         written = size(chunks)
         nbytes = written + sum(view.nbytes for view in buffers)
-        places: list[Place | Group] = [self._place(chunks)]
+        places: list[Place | Group] = []
         each = -(-len(buffers) // (ITEM_REFS - 1))  # how many buffers a block has
-        if each > 1:
-            starts = range(0, len(buffers), each)
-            places += [self._place_together(buffers[at : at + each]) for at in starts]
-        else:
-            places += map(self._place_buffer, buffers)
+        try:
+            places.append(self._place(chunks))
+            if each > 1:
+                starts = range(0, len(buffers), each)
+                places.extend(self._place_together(buffers[at : at + each]) for at in starts)
+            else:
+                places.extend(map(self._place_buffer, buffers))
+        except BaseException:  # what is left here would become a part of the next item
+            self.discard(Stored(places, nbytes))
+            self._renew()
+            raise
         chunks.clear()
         buffers.clear()
         if written >= _RENEW_BYTES:

@@ -24,7 +24,6 @@ from struct import Struct
 from sys import modules
 
 from .._memory.parts import Ref
-from .._memory.parts import size as size_of
 from .._named_tuple import NamedTuple
 from ..errors import ProtocolError
 from . import pickling
@@ -113,9 +112,10 @@ def _pack_with_marks(entries: list[Any]) -> tuple[list[Part], list[Ref]]:
             marks.append((len(items), entry.failure))
         else:
             items.append(entry)
-    head = pickling.dumps_plain(marks)
+    head = b"".join(pickling.dumps_plain(marks))
+    head += bytes(-(1 + _LENGTH.size + len(head)) % 16)  # buffers behind it stay where they fit
     parts, refs = pack(items)
-    return [_MARKED + _LENGTH.pack(size_of(head)), *head, *parts], refs
+    return [_MARKED + _LENGTH.pack(len(head)) + head, *parts], refs
 
 
 def _convert(entry: Any, refs: list[Ref]) -> Any:

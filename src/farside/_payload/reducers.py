@@ -118,10 +118,31 @@ def reduce_memoryview(view: memoryview) -> tuple[Any, ...]:
     contents = view if view.c_contiguous else bytearray(view.tobytes())
     return rebuild_memoryview, (
         pickle.PickleBuffer(contents),
-        view.format,
+        _native(view),
         view.shape,
         view.readonly,
     )
+
+
+def _native(view: memoryview) -> str:
+    """Return the format of a view, as Python makes one of it.
+
+    Raises:
+        TypeError: Python makes none.
+    """
+    form: Any = view.format
+    if form[:1] in {"@", "=", "<" if sys.byteorder == "little" else ">"}:
+        form = form[1:]  # as ctypes writes it
+    try:
+        same = memoryview(bytes(view.itemsize)).cast(form).itemsize == view.itemsize
+    except ValueError:
+        same = False
+    if not same:
+        raise TypeError(
+            f"a memoryview of the format {view.format!r} cannot be made again; yield "
+            "view.cast('B'), or a NumPy array"
+        )
+    return str(form)
 
 
 def rebuild_memoryview(

@@ -129,6 +129,7 @@ def _is_plain(tensor: Tensor) -> bool:
         and not tensor.is_conj()
         and not tensor.is_neg()
         and not tensor.is_nested
+        and not tensor.has_names()  # torch refuses to pickle these
         and not tensor._is_zerotensor()  # noqa: SLF001  it has no memory, and no other name
         and not tensor.__dict__
         and 0 not in tensor.stride()  # an expanded one is larger than its memory

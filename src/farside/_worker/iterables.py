@@ -49,6 +49,11 @@ def resumable(iterator: Iterator[Any]) -> Iterator[Any]:
     return iter(iterator.__next__, _NOTHING)
 
 
+def begun_once(iterator: Iterator[Any]) -> Iterator[Any]:
+    """Return what a ``for`` loop takes, whose call of ``iter()`` must not begin anew."""
+    return resumable(iterator) if may_begin_again(type(iterator)) else loopable(iterator)
+
+
 def close_generators(iterators: Iterable[Iterator[Any]]) -> None:
     """Close those that are generators, each even if an earlier one fails.
 

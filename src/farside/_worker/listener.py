@@ -144,14 +144,19 @@ class CommandListener:
                         return False
                 self._link.receive(self._frames)
         except (LinkClosedError, ProtocolError):
-            self.commands.put(None)
-            return True
+            pass
+        except Exception:  # MemoryError: nobody would hear a command any more
+            import traceback
+
+            traceback.print_exc()
+        self.commands.put(None)
+        return True
 
     def _await_loss(self) -> None:
         try:
             while True:
                 self._link.receive(self._frames)
-        except (LinkClosedError, ProtocolError):
+        except Exception:  # noqa: S110  LinkClosedError, for the most part
             pass
 
 

@@ -12,7 +12,7 @@ from .._link.control import acknowledged_word
 from .._payload.failure import describe
 from .._payload.items import Mark, decode
 from .._protocol.order import shard_seed
-from .iterables import close_generators, is_iterable, loopable
+from .iterables import begun_once, close_generators, is_iterable
 from .tasks import Tasks
 
 TYPE_CHECKING = False
@@ -121,7 +121,7 @@ class Mapper(Tasks):
                 made = self._function(given)
                 if not is_iterable(made):
                     raise TypeError(self._not_iterable(made))
-                made = loopable(iter(made))
+                made = begun_once(iter(made))
                 self._open = made
                 if skip:  # the parent has them, from a worker that has died since
                     deque(islice(made, skip), 0)
@@ -149,7 +149,7 @@ class Mapper(Tasks):
             if self.begun is not None:
                 inputs = compress(inputs, self._begins(first))
             if not plain:
-                inputs = map(decode, inputs, repeat(()))
+                inputs = map(_decode, inputs)
             self._inputs = chain(inputs, self._end())
         return True
 
@@ -177,3 +177,11 @@ class Mapper(Tasks):
     def _times(self) -> Iterator[Any]:
         times = starmap(time.monotonic_ns, repeat(()))
         return zip(map(setitem, repeat(self.begun), repeat(1), times))
+
+
+def _decode(entry: Any) -> Any:
+    """Turn an entry into its input. StopIteration would pass for the end of the batch."""
+    try:
+        return decode(entry, ())
+    except StopIteration as error:
+        raise RuntimeError("unpickling the input raised StopIteration") from error

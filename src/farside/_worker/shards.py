@@ -9,7 +9,7 @@ from operator import length_hint
 from .._payload.items import Mark
 from .._protocol.order import Place, Sharding, Turns, shard_seed
 from . import snapshots
-from .iterables import check_iterable, close_generators, loopable, may_begin_again, resumable
+from .iterables import begun_once, check_iterable, close_generators
 from .passing import pass_over
 from .tasks import Tasks
 from .torch_info import tell_torch
@@ -181,7 +181,7 @@ class ShardReader(Tasks):
         """Return what yields the items of a shard; they are counted if it has a state."""
         if slot not in self._holders:
             self._walk = (), 0, (shard,)
-            return _again(self._open[slot])
+            return begun_once(self._open[slot])
         walk = repeat(self._open[slot], _MANY)
         self._walk = walk, _MANY, (shard,)
         return map(next, walk)
@@ -221,8 +221,3 @@ class ShardReader(Tasks):
         if holder is not None:
             self._holders[slot] = holder
         self.stage = "next"
-
-
-def _again(iterator: Iterator[Any]) -> Iterator[Any]:
-    """Return what a ``for`` loop takes, which calls ``iter()``: that must not begin anew."""
-    return resumable(iterator) if may_begin_again(type(iterator)) else loopable(iterator)

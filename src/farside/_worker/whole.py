@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .iterables import check_iterable, may_begin_again
+from .iterables import begun_once, check_iterable, may_begin_again
 from .passing import pass_over, refuse_one_shot
 from .snapshots import has_state, load
 from .tasks import Tasks
@@ -56,7 +56,7 @@ class Whole(Tasks):
             self.skips.expect(self._read - begun)
             pass_over(iterator, self._read, anchors, self.skips, begun=begun)
         self.stage = "next"
-        return iterator
+        return begun_once(iterator)
 
     def leave(self, made: int = 0) -> None:
         self._left = self._left or made > 0
