@@ -351,6 +351,27 @@ def test_another_number_of_ranks(before: int, after: int, *, shuffle: bool) -> N
     assert Counter(used + rest) == Counter(simulate(lengths, 1))
 
 
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize("rounds", [1, 2, 5])
+def test_jobs_that_resume_again_and_again(rounds: int, *, in_order: bool) -> None:
+    """Each has another number of ranks, in the same epoch, and merges what all of them tell."""
+    lengths = [3, 2, 5, 2, 4, 4, 3, 0, 6, 2, 3]
+    used: list[Any] = []
+    merged = None
+    for number in range(rounds + 1):
+        states, ranks = [], 2 + number % 2
+        for rank in range(ranks):
+            with pairs(
+                lengths=lengths, rank=rank, world_size=ranks, seed=1, in_order=in_order
+            ) as items:
+                if merged is not None:
+                    items.load_state_dict(merged)
+                used += list(items) if number == rounds else some(items, 1 + rank % 2)
+                states.append(sent(items.state_dict()))
+        merged = sent(merge_states(states)) if number < rounds else None
+    assert Counter(used) == Counter(simulate(lengths, 1))
+
+
 def test_states_that_cannot_be_merged() -> None:
     with pairs(rank=0, world_size=2, seed=1) as first, pairs(rank=1, world_size=2, seed=1) as other:
         one, two = first.state_dict(), other.state_dict()

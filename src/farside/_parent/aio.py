@@ -60,7 +60,7 @@ class AsyncWait:
         if wanted.ready or client.foreign_to:
             return True
         came = client.waiting.look_if_free(client)
-        client.waiting.wake_others()
+        client.waiting.wake_others(tasks=came)  # else two tasks would wake each other for ever
         client.deliver()
         if not (came or client.chores or wanted.ready):
             await self._wait(wanted)

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from .._protocol.order import BEGIN, Place, numbers_of
-from .supply import Supply
+from .supply import TOO_FEW, Supply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -57,7 +57,7 @@ class AsyncSupply(Supply):
                     self._iterator = self._begin_async()
                 item = await self._iterator.__anext__()
             except StopAsyncIteration:
-                self._over = True
+                self._over, self._error = True, self._too_few()
             except Exception as error:
                 self._over, self._error = True, error
             except BaseException:  # the task is cancelled
@@ -68,6 +68,11 @@ class AsyncSupply(Supply):
                 self._add_input(item)
                 self.wanted -= 1
         self.wanted = 0
+
+    def _too_few(self) -> ValueError | None:
+        """Return what is wrong if the state that was loaded tells of inputs that have not come."""
+        end = 1 + max(self._numbers, default=-1)
+        return ValueError(TOO_FEW.format(end, self.taken)) if end > self.taken else None
 
     def _add_input(self, item: Any) -> None:
         if self.taken in self._numbers:

@@ -69,6 +69,10 @@ def _all_ready(questions: Sequence[Question]) -> bool:
     return False not in [each.ready for each in questions]
 
 
+def _unanswered(questions: Sequence[Question]) -> list[int]:
+    return [index for index, each in enumerate(questions) if not each.ready]
+
+
 def call_method(
     client: Client, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:  # it is whatever the method returns
@@ -89,7 +93,7 @@ def call_method(
         client.wait(When(lambda: not _is_asked(client)))
     asked = [*client.members]  # one that dies in the call may have a successor at once
     try:
-        client.wait(When(lambda: _all_ready(questions)))
+        client.wait(When(lambda: _all_ready(questions), lambda: _unanswered(questions)))
     finally:
         if not _all_ready(questions):  # KeyboardInterrupt: nobody waits for the answer any more
             client.step(lambda core: _give_up(core, questions))

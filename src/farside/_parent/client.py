@@ -100,8 +100,9 @@ class Client(Steps):
         live_workers.check_start()  # before anything is there that would have to be closed
         options = several[0]
         limits = Limits(options.init_timeout, options.timeout, options.task_timeout)
-        count, now = len(several), monotonic()
-        super().__init__(GroupCore(limits, options.fallback, count, now, options.max_restarts))
+        count = len(several)
+        # The time of each counts from its launch.
+        super().__init__(GroupCore(limits, options.fallback, count, None, options.max_restarts))
         self.chores: deque[Callable[[], object]] = deque()
         self.later: dict[int, lifecycle.Later] = {}
         self.notices: deque[Callable[[], object]] = deque()

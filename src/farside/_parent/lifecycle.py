@@ -60,7 +60,11 @@ def ready(client: Client) -> When:
         states = [each.state for each in core.workers]
         return ParentState.INITIALIZATION not in states or core.failure is not None
 
-    return When(holds)
+    def awaited() -> list[int]:
+        workers = enumerate(client.core.workers)
+        return [index for index, each in workers if each.state is ParentState.INITIALIZATION]
+
+    return When(holds, awaited)
 
 
 def choose(client: Client, options: Options) -> None:
@@ -129,7 +133,8 @@ def _launch_or_fail(client: Client, member: Member) -> None:
             launch(client, member)
     except Exception as problem:
         client.fail(member, HERE, problem)
-    if client.core.closed and member.worker is not None:
+    replaced = client.members[member.index] is not member  # it ran out of time meanwhile
+    if client.core.closed or replaced:
         _end(client, member, kill=False, listen=0.0, problems=[])
 
 
@@ -263,6 +268,8 @@ def end_failed(client: Client, member: Member, *, kill: bool) -> None:
     if failure is not None:
         # Now: it may refer to what an inline worker has until its end.
         client.make_error(failure, member)
+    if client.core.closed:
+        return  # `close` ends them all
     problems = list[Exception]()
     if kill:
         _end(client, member, kill=True, listen=FAREWELL_SECONDS, problems=problems)
@@ -309,7 +316,6 @@ def close(client: Client, *, kill: bool) -> bool:
         ended = [
             _end(client, member, kill=kill, listen=listen, problems=problems, begun=begun)
             for member in client.members
-            if member.worker is not None
         ]
     finally:
         client.waiting.close()
@@ -358,6 +364,8 @@ def _end(
         problems: where the exceptions go that loggers raise.
         begun: since when the workers know that they are to end; default: now.
     """
+    if member.worker is None:  # it is being started
+        return True
     if kill:
         member.worker.kill()
     begun = monotonic() if begun is None else begun

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
     from .._protocol.group import GroupCore
+    from .._protocol.parent import ParentCore
     from ..errors import FarsideError
     from .client import Client
     from .delivery import Delivery
-    from .queues import Queue, Source
+    from .queues import Block, Queue, Source
 
 _CURE = (
     "return something that can be iterated again and again, such as a list or an object whose "
@@ -102,9 +103,10 @@ class Pass:
         if core.epoch != self.epoch:
             raise messages_for_people.superseded(self.epoch, core.epoch)
         if core.awaiting:
+            client.step(lambda _: None)  # after the step that has begun it, in whatever thread
             self._go_on(core)
         workers = core.workers
-        block = delivery.take(workers)
+        block = self._take(workers)
         if not self._told and (block is not None or len(workers) > 1 or workers[0].over):
             self._begin(core, block is not None)
         if block is not None:
@@ -120,6 +122,15 @@ class Pass:
             delivery.clear()
         delivery.finished = True
         return OVER
+
+    def _take(self, workers: Sequence[ParentCore]) -> Block | None:
+        delivery = self.delivery
+        try:
+            return delivery.take(workers)
+        except (IndexError, ValueError) as error:
+            if not delivery.cleared or error is delivery.failure:
+                raise
+            return None  # another thread has cleared it in the middle
 
     def _begin(self, core: GroupCore, came: bool) -> None:  # noqa: FBT001  it is a fact
         """Take in, until the first items have come, what the beginning tells."""

@@ -93,7 +93,7 @@ class Pending(Supply):
             entries: list[Any] = []
             try:
                 size = self._add(work.call, entries)
-            except Exception as error:
+            except BaseException as error:  # SystemExit of user code: nobody else could tell
                 work.future.set_exception(_not_sent(error))
                 continue
             self.futures[self.taken] = work.future
@@ -101,7 +101,7 @@ class Pending(Supply):
             return entries, size
 
 
-def _not_sent(error: Exception) -> NotPicklableError:
+def _not_sent(error: BaseException) -> NotPicklableError:
     made = NotPicklableError(
         f"the task cannot be sent to a worker: it does not pickle ({one_line(error)}); submit a "
         "function of a module, and arguments that do"
@@ -192,7 +192,7 @@ class Submitted(Mapped):
         future = self.pending.futures.pop(number)
         try:
             result = entry if source.plain else decode(entry, source.blocks)
-        except Exception as error:
+        except BaseException as error:  # as above
             future.set_exception(_not_here(error))
         else:
             future.set_result(result)
@@ -215,7 +215,7 @@ class Submitted(Mapped):
                 future.set_exception(error)
 
 
-def _not_here(error: Exception) -> NotPicklableError:
+def _not_here(error: BaseException) -> NotPicklableError:
     made = NotPicklableError(f"the result of the task does not unpickle here ({one_line(error)})")
     made.__cause__ = error
     return made

@@ -80,7 +80,7 @@ class Supply:
             self.ended, self.error = True, error
         self.taken = next(counter)
         if self.taken < end and not self.ended:
-            self.ended, self.error = True, ValueError(_TOO_FEW.format(end, self.taken))
+            self.ended, self.error = True, ValueError(TOO_FEW.format(end, self.taken))
 
     def _limit(self, most: int, number: int) -> int:
         """Return how many inputs may be taken together: only the first may have been begun."""
@@ -163,7 +163,7 @@ def _size_of_atoms(entries: list[Any]) -> int | None:
     return ATOM_BYTES * len(entries) if small or kinds <= ATOMS else None
 
 
-_TOO_FEW = (
+TOO_FEW = (
     "the state that was loaded is of a pass in which {} inputs or more were done, and items has "
     "{}; pass the items that it was made with"
 )

@@ -128,12 +128,12 @@ class Waiting:
         """Let whoever leads look for commands that have found no room: one is about to be sent."""
         self._congested = True
 
-    def wake_others(self) -> None:
-        """Let the threads that do not lead look whether they go on."""
+    def wake_others(self, *, tasks: bool = True) -> None:
+        """Let the threads that do not lead, and tasks if asked to, look whether they go on."""
         while self._others:
             with suppress(IndexError, RuntimeError):  # another thread does the same
                 self._others.popleft().release()
-        if self.tasks:
+        if tasks and self.tasks:
             for task in list(self.tasks):
                 waiter = task()
                 if waiter is not None:
@@ -194,7 +194,12 @@ class Waiting:
         if wanted.ready or client.foreign_to or (end is not None and monotonic() >= end):
             return True
         client.check_not_stepping()
-        if try_lock(self._leading, partial(self._lead, client, wanted, end)):
+        try:
+            led = try_lock(self._leading, partial(self._lead, client, wanted, end))
+        except BaseException:  # of a signal handler, when something has come
+            self.wake_others()
+            raise
+        if led:
             self.wake_others()  # whoever wakes first leads now
         else:
             self._sleep(lambda: wanted.ready, seconds_until(end))

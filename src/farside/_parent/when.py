@@ -5,18 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+
+def _all() -> None:
+    return None
 
 
 class When:
-    """Is ready when a function says so."""
+    """Is ready when a function says so.
 
-    __slots__ = ("_holds",)
+    Args:
+        holds: the function.
+        awaited: returns the workers that have to say something; default: all.
+    """
 
-    def __init__(self, holds: Callable[[], bool]) -> None:
+    __slots__ = ("_awaited", "_holds")
+
+    def __init__(
+        self, holds: Callable[[], bool], awaited: Callable[[], Sequence[int] | None] = _all
+    ) -> None:
         self._holds = holds
+        self._awaited = awaited
 
     @property
     def ready(self) -> bool:
         """Whether there is no reason to wait."""
         return self._holds()
+
+    @property
+    def workers(self) -> Sequence[int] | None:
+        """The workers whose time counts; None: all."""
+        return self._awaited()

@@ -59,7 +59,7 @@ class GroupCore:
         limits: Limits = NO_LIMITS,
         fallback: str | None = None,
         count: int = 1,
-        now: float = 0.0,
+        now: float | None = 0.0,
         max_restarts: int = 0,
     ) -> None:
         self.workers = tuple(ParentCore(limits, now) for _ in range(count))

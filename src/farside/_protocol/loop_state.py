@@ -7,7 +7,7 @@ loaded with any number of workers, and states of the ranks of a job can be merge
 
 from __future__ import annotations
 
-from .order import Place, numbers_of, ranges_of
+from .order import Place, Sharding, numbers_of, order_of, ranges_of
 from .progress import Snapshot
 
 TYPE_CHECKING = False
@@ -236,10 +236,31 @@ def merge(states: Sequence[Any]) -> dict[str, Any]:
     merged = dict(first)
     merged["ranks"] = ranks
     merged["ended"] = [list(each) for each in ranges_of(numbers_of(ended))]
-    merged["anchors"] = [anchor for each in checked for anchor in each["anchors"]]
-    merged["snapshots"] = [each for state in checked for each in state["snapshots"]]
-    merged["begun"] = sorted(list(pair) for each in checked for pair in each["begun"])
+    for key in ("begun", "anchors", "snapshots"):  # each begins with the number of a shard
+        merged[key] = sorted(list(each) for state in checked for each in _own(state, key))
     return merged
+
+
+def _own(state: Mapping[str, Any], key: str) -> list[Any]:
+    """Return what a state tells of the shards of its own ranks.
+
+    A job that has loaded a merged state has what that told of the shards of others, as it was then.
+    """
+    found: list[Any] = state[key]
+    if state["world_size"] == 1:
+        return found
+    sharding = Sharding(
+        state["shards"],
+        shuffled=state["shuffled"],
+        seed=state["seed"],
+        world_size=state["world_size"],
+    )
+    own = {
+        shard
+        for rank in state["ranks"]
+        for shard in order_of(sharding._replace(rank=rank), state["epoch"])
+    }
+    return [each for each in found if each[0] in own]
 
 
 def _short(value: object) -> str:
