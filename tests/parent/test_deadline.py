@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from farside._parent import lifecycle
 from farside._parent.results import enter_iteration_mode
 from farside._parent.wait import LONGEST_SECONDS
+from farside._parent.when import When
 from tests.parent import scripted
 from tests.parent.scripted import started
 
@@ -85,7 +85,7 @@ def test_a_frame_begins_it_anew(clock: Clock) -> None:
     client.waiting.look(client)
     assert client.core.deadline is None  # until somebody waits again
     clock.now += 100.0
-    client.begin_to_wait(lifecycle.ready(client))
+    client.begin_to_wait(When(lambda: False))
     assert wait_on(client, link, clock) == pytest.approx(4.0, abs=0.05)
 
 

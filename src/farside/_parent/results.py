@@ -103,7 +103,7 @@ class Pass:
         if core.epoch != self.epoch:
             raise messages_for_people.superseded(self.epoch, core.epoch)
         if core.awaiting:
-            client.step(lambda _: None)  # after the step that has begun it, in whatever thread
+            client.step(partial(_nothing))  # after the step that has begun it, in whatever thread
             self._go_on(core)
         workers = core.workers
         block = self._take(workers)
@@ -274,6 +274,10 @@ class Pass:
             + ("; make what it refers to importable in the parent" if missing else ""),
             item_index=index,
         )
+
+
+def _nothing(core: GroupCore) -> None:
+    pass
 
 
 def _go_on(index: int, epoch: int, plan: Any, core: GroupCore) -> None:
