@@ -79,3 +79,87 @@ def test_the_figures_of_subinterpreters_are_from_the_run() -> None:
         for name in ("subinterpreter", "subprocess"):
             found = re.findall(rf"^│ farside-{name} +│ ([\d.]+)", table, re.MULTILINE)
             assert found[0] in page
+
+
+def _explained(name: str) -> str:
+    return (_ROOT / "docs" / "explain" / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("row", "case", "contestant"),
+    [
+        ("| subinterpreter |", "first-item-warm", "subinterpreter"),
+        ("| subprocess, by a fork server |", "first-item-warm", "subprocess"),
+        ("| subinterpreter, where Python", "first-item-uncached", "subinterpreter"),
+        ("| subprocess, where Python", "first-item-uncached", "subprocess"),
+        ("| memory of one more subinterpreter |", "worker-memory", "subinterpreter"),
+        ("| memory of one more subprocess |", "worker-memory", "subprocess"),
+    ],
+)
+def test_the_figures_of_starts_are_from_the_run(row: str, case: str, contestant: str) -> None:
+    run, page = _explained("benchmarks-against.txt"), _explained("performance.md")
+    [measured] = re.findall(rf"│ {case} +│ farside-{contestant} +│ ([\d.]+) ×", run)
+    [told] = [line for line in page.splitlines() if line.startswith(row)]
+    assert float(re.findall(r"([\d.]+) ×", told)[0]) == pytest.approx(float(measured), abs=0.06)
+
+
+def test_the_figures_of_parts_are_from_the_run() -> None:
+    run, page = _explained("benchmarks-parts.txt"), _explained("performance.md").replace("\n", " ")
+    parts = {
+        line.split()[0]: [float(each) for each in line.split()[1:]]
+        for line in run.partition("\n\n")[2].partition("\n\n")[0].splitlines()[1:]
+    }
+    for case, told in (
+        ("ints", "takes {1:.2f} µs, of which the generator itself is {0:.2f}"),
+        ("ints", "The parent takes {2:.2f} µs"),
+        ("dicts", "the worker takes {1:.1f} µs, {0:.1f} of them"),
+        ("dicts", "and the parent {2:.1f}"),
+        ("arrays-10kB", "takes the worker {1:.0f} µs and the parent {2:.0f}"),
+        ("arrays-100kB", "one of 100 kB {1:.0f} and {2:.0f}"),
+        ("arrays-1MB", "one of 1 MB {1:.0f} and {2:.0f}"),
+    ):
+        assert told.format(*parts[case]) in page, (case, told)
+
+
+def test_the_figures_of_the_machine_are_from_the_run() -> None:
+    run, page = _explained("benchmarks-floor.txt"), _explained("performance.md")
+    why = _explained("why.md")
+    for name in ("pipe", "socketpair", "Connection"):
+        [measured] = re.findall(rf"^{name} +([\d.]+) µs", run, re.MULTILINE)
+        assert f"| {measured} |" in why
+    for name in ("shared memory", "other memory", "a list"):
+        [measured] = re.findall(rf"^{name}.* ([\d.]+) GB/s", run, re.MULTILINE)
+        assert f"{float(measured):.1f} GB/s" in page
+
+
+def test_the_figures_of_ray_are_from_the_run() -> None:
+    run = _explained("benchmarks-ray.txt")
+    page = (_ROOT / "docs" / "guides" / "cluster.md").read_text("utf-8")
+    for row, case in (
+        ("int", "ints"),
+        ("array of 100 kB", "arrays-100kB"),
+        ("array of 1 MB", "arrays-1MB"),
+        ("array of 10 MB", "arrays-10MB"),
+    ):
+        [told] = re.findall(rf"^\| {row} \| (.+) \|$", page, re.MULTILINE)
+        loop, worker, generator = map(_microseconds, told.split(" | "))
+        [line] = re.findall(rf"^{case} +[\d.]+ +([\d.]+) +([\d.]+) +[\d.]+$", run, re.MULTILINE)
+        assert worker == pytest.approx(float(line[0]), rel=0.05)
+        assert loop == pytest.approx(float(line[1]), rel=0.05)
+        table = run.partition(f"\n{case}: ")[2].partition("\n\n")[0]
+        [rate, unit] = re.findall(r"│ ray-generator +│ +([\d.]+) (k )?items", table)[0]
+        assert generator == pytest.approx(1e6 / float(rate) / (1e3 if unit else 1), rel=0.05)
+
+
+def _microseconds(text: str) -> float:
+    number, unit = text.split()
+    return float(number) * {"µs": 1, "ms": 1000}[unit]
+
+
+def test_the_figures_of_threads_are_from_the_run() -> None:
+    run = _explained("benchmarks-threads.txt")
+    page = (_ROOT / "docs" / "guides" / "libraries.md").read_text("utf-8").replace("\n", " ")
+    [ratio, low, high] = re.findall(r"^torch .* ([\d.]+) +([\d.]+) +([\d.]+)$", run, re.MULTILINE)[
+        0
+    ]
+    assert f"{float(ratio):.1f} times as fast ({float(low):.1f} to {float(high):.1f} times" in page
