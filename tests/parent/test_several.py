@@ -191,3 +191,24 @@ def test_async_inputs_that_are_fewer_than_a_state_tells() -> None:
     assert got == list(range(10))
     with pytest.raises(ValueError, match="10 inputs or more were done, and items has 5"):
         asyncio.run(read(5, state))
+
+
+def test_results_do_not_wait_for_more_than_one_further_input() -> None:
+    """Though many were wanted at once, since they came fast before."""
+    burst, given = 400, 0
+
+    async def numbers() -> AsyncIterator[int]:
+        nonlocal given
+        for number in range(burst + 4):
+            if number >= burst:
+                await asyncio.sleep(0.3)
+            given += 1
+            yield number
+
+    async def read() -> list[int]:
+        async with map_in_workers(abs, numbers(), 2, backend="subprocess") as results:
+            return [given - result async for result in results]
+
+    ahead = asyncio.run(read())
+    assert len(ahead) == burst + 4
+    assert max(ahead[-3:]) <= 2

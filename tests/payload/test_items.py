@@ -196,6 +196,7 @@ def test_memoryviews_arrive(way: Way, view: memoryview) -> None:
 
 @pytest.mark.parametrize("code", [">i4", "c16", "i4,f8"])
 def test_memoryviews_that_cannot_be_made_again_are_refused_here(way: Way, code: str) -> None:
+    array: Any = np.zeros(5000, code)
     with pytest.raises(TypeError, match=r"a memoryview of the format .* cannot be made again"):
-        way.encoder.encode(memoryview(np.zeros(5000, code)))
+        way.encoder.encode(memoryview(array))
     assert way.carry("after") == "after"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from .._protocol.order import BEGIN, Place, numbers_of
@@ -21,6 +22,9 @@ class _Input(NamedTuple):
 
 
 _DONE = _Input()
+
+_LOOK_SECONDS = 0.001
+"""Inputs that come faster than that are taken many at a time."""
 
 
 class AsyncSupply(Supply):
@@ -48,9 +52,14 @@ class AsyncSupply(Supply):
         self.wanted = 0
         self._fed = False
 
-    async def feed(self) -> None:
-        """Await as many inputs as are wanted."""
+    async def feed(self, came: Callable[[], bool]) -> None:
+        """Await as many inputs as are wanted, or as come until there is something for the loop.
+
+        Args:
+            came: tells whether there is. To ask takes some microseconds.
+        """
         self._fed = True
+        begun = monotonic()
         while self.wanted and not self._over:
             try:
                 if self._iterator is None:
@@ -67,6 +76,8 @@ class AsyncSupply(Supply):
             else:
                 self._add_input(item)
                 self.wanted -= 1
+                if monotonic() - begun >= _LOOK_SECONDS and came():
+                    break
         self.wanted = 0
 
     def _too_few(self) -> ValueError | None:
