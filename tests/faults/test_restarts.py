@@ -359,7 +359,7 @@ def test_closing_ends_a_pause_between_restarts(tmp_path: Path, restarts: Told) -
 def test_other_workers_go_on_in_a_pause(tmp_path: Path, restarts: Told) -> None:
     plan = jobs.Plan(str(tmp_path / "lives"), "exit", *[(0, 0)] * 2)
     options: dict[str, Any] = {"in_order": False, "buffer_size": 1, "timeout": 0.5}
-    with mortal(FORKSERVER, plan, 2, (8, 50_000), **options) as items:
+    with mortal(FORKSERVER, plan, 2, (8, 50_000), init_timeout=60, **options) as items:
         iterator, got = iter(items), []
         while not pausing(items):
             got.append(next(iterator))

@@ -23,12 +23,8 @@ from farside import (
 )
 from farside._backends import registry
 from farside._backends.subprocess import SubprocessBackend
-from farside._parent import lifecycle
 from farside._parent.queues import Queue
 from farside._parent.wait import Waiting
-from farside._protocol.group import GroupCore
-
-from . import scripted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -88,14 +84,6 @@ def test_closing_in_another_thread_in_the_middle_of_a_block(
             list(iterator)
         for each in closers:
             each.join()
-
-
-def test_a_worker_that_failed_is_left_to_the_close_that_has_begun() -> None:
-    client, link = scripted.client()
-    client.step(GroupCore.close)
-    lifecycle.end_failed(client, client.members[0], kill=True)
-    assert not link.closed
-    lifecycle.close(client, kill=False)
 
 
 class Ends:

@@ -96,11 +96,12 @@ def make_for_nothing(self: Reader) -> None:
 _MAKE = Reader.make
 
 
-def go_on_untold(self: Pass, core: Any) -> None:
+def go_on_untold(self: Pass) -> Any:
     """Let a worker go on that was told what has been taken of another one."""
     tell, type(self)._tell = type(self)._tell, lambda *_: None  # type: ignore[method-assign]
-    _GO_ON(self, core)
+    core = _GO_ON(self)
     type(self)._tell = tell  # type: ignore[method-assign]
+    return core
 
 
 _GO_ON = Pass._go_on

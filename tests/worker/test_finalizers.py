@@ -19,13 +19,14 @@ def interrupts() -> None:
 def test_each_is_named_by_its_number_also_after_ctrl_c() -> None:
     done: list[str] = []
     finalizers = Finalizers(interruptible=True)
-    finalizers.load((lambda: done.append("first"), interrupts, fails), 1)
-    with pytest.raises(KeyboardInterrupt):
-        finalizers.run()
-    with pytest.warns(FinalizerFailedWarning, match=r"finalizer\[2\] failed \(OSError: failed\)"):
+    finalizers.load((interrupts, lambda: done.append("second"), fails), 1)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        pytest.warns(FinalizerFailedWarning, match=r"finalizer\[2\] failed \(OSError: failed\)"),
+    ):
         finalizers.run()
     finalizers.run()
-    assert done == ["first"]
+    assert done == ["second"]
 
 
 def test_elsewhere_ctrl_c_is_a_failure_as_any_other() -> None:

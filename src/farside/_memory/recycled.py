@@ -39,7 +39,7 @@ class Recycled:
             buffer = bytearray(_rounded(nbytes))
         try:
             made = _maker(len(buffer))(buffer)
-        except ImportError:  # Python was built without libffi
+        except (ImportError, OSError):  # Python was built without libffi; no descriptors are left
             return memoryview(buffer)[:nbytes]
         kept.append((buffer, ref(made)))
         if len(kept) > _MOST:

@@ -50,18 +50,37 @@ class AsyncWait:
         finally:
             client.waiting.pause(client)
 
-    async def _wait_once(self, client: Client, wanted: Wanted) -> bool:
-        """See to what there is, and wait for a while; tell whether the wait is over."""
+    async def look(self) -> None:
+        """See to what there is, without a wait: while inputs of a map are awaited."""
+        client = self._client
+        await self._see_to_chores(client)
+        if not client.waiting.runs_them:  # else they would wait for the inputs
+            self._look(client)
+        client.time_passes(monotonic())
+
+    async def _see_to_chores(self, client: Client) -> None:
         if client.later:
             client.take_due()
         if client.chores:
             await off_loop(client.see_to_chores)
         client.deliver()
+
+    def _look(self, client: Client) -> bool:
+        """Take in what has come; tell whether anything has."""
+        came = True
+        try:
+            came = client.waiting.look_if_free(client)
+        finally:
+            client.waiting.wake_others(tasks=came)  # else two tasks would wake each other for ever
+        client.deliver()
+        return came
+
+    async def _wait_once(self, client: Client, wanted: Wanted) -> bool:
+        """See to what there is, and wait for a while; tell whether the wait is over."""
+        await self._see_to_chores(client)
         if wanted.ready or client.foreign_to:
             return True
-        came = client.waiting.look_if_free(client)
-        client.waiting.wake_others(tasks=came)  # else two tasks would wake each other for ever
-        client.deliver()
+        came = self._look(client)
         if not (came or client.chores or wanted.ready):
             await self._wait(wanted)
         return False

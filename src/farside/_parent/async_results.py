@@ -139,7 +139,8 @@ class _Taker(Generic[T]):
                     return item
                 source = self.this.delivery.source
                 if source is not None:
-                    await source.feed(self._came)
+                    await source.feed()
+                    await self._async_wait.look()
                 items = self._step()
                 if items is OVER:
                     self.end()
@@ -150,10 +151,6 @@ class _Taker(Generic[T]):
         finally:
             self._busy = False
         raise StopAsyncIteration
-
-    def _came(self) -> bool:
-        self.this.client.waiting.look_if_free(self.this.client)
-        return self.this.ready
 
     async def _pause(self) -> None:
         """Give the loop's other tasks a turn."""

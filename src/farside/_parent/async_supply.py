@@ -52,12 +52,8 @@ class AsyncSupply(Supply):
         self.wanted = 0
         self._fed = False
 
-    async def feed(self, came: Callable[[], bool]) -> None:
-        """Await as many inputs as are wanted, or as come until there is something for the loop.
-
-        Args:
-            came: tells whether there is. To ask takes some microseconds.
-        """
+    async def feed(self) -> None:
+        """Await as many inputs as are wanted, but not for long: results may have come meanwhile."""
         self._fed = True
         begun = monotonic()
         while self.wanted and not self._over:
@@ -76,7 +72,7 @@ class AsyncSupply(Supply):
             else:
                 self._add_input(item)
                 self.wanted -= 1
-                if monotonic() - begun >= _LOOK_SECONDS and came():
+                if monotonic() - begun >= _LOOK_SECONDS:
                     break
         self.wanted = 0
 

@@ -117,6 +117,8 @@ class Crew:
 
     def end_now(self, *, kill: bool) -> None:
         """End the workers, whatever they do."""
+        if self._pid != os.getpid():
+            return
         self._ended = True
         self.shut_down(cancel=True)
         client = self._client

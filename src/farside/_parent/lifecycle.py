@@ -268,8 +268,6 @@ def end_failed(client: Client, member: Member, *, kill: bool) -> None:
     if failure is not None:
         # Now: it may refer to what an inline worker has until its end.
         client.make_error(failure, member)
-    if client.core.closed:
-        return  # `close` ends them all
     problems = list[Exception]()
     if kill:
         _end(client, member, kill=True, listen=FAREWELL_SECONDS, problems=problems)

@@ -103,8 +103,7 @@ class Pass:
         if core.epoch != self.epoch:
             raise messages_for_people.superseded(self.epoch, core.epoch)
         if core.awaiting:
-            client.step(partial(_nothing))  # after the step that has begun it, in whatever thread
-            self._go_on(core)
+            core = self._go_on()
         workers = core.workers
         block = self._take(workers)
         if not self._told and (block is not None or len(workers) > 1 or workers[0].over):
@@ -175,13 +174,18 @@ class Pass:
                 warn(_USED_UP, ExhaustedIteratorWarning)
         return finished
 
-    def _go_on(self, core: GroupCore) -> None:
+    def _go_on(self) -> GroupCore:
         """Tell workers that were started again where they go on."""
+        self.client.step(partial(_nothing))  # the step that has begun it is over then
+        core = self.client.core
+        if core.epoch != self.epoch:
+            raise messages_for_people.superseded(self.epoch, core.epoch)
         for index in core.awaiting:
             plan = self.client.sequence.successor(self.delivery, core.workers[index], index)
             # What was taken since it was started, it may have been told as if it had made it.
             self._tell(self.delivery.queues[index])
             self.client.step(partial(_go_on, index, self.epoch, plan))
+        return core
 
     def acknowledge(self) -> None:
         """Tell the workers how much was taken."""

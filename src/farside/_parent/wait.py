@@ -139,6 +139,11 @@ class Waiting:
                 if waiter is not None:
                     waiter.wake()
 
+    @property
+    def runs_them(self) -> bool:
+        """Whether workers run in the thread that waits."""
+        return bool(self._here)
+
     def filenos(self) -> list[int]:
         """Return what an event loop has to wait for."""
         own = [] if self._wakeup.closed else [self._wakeup.fileno()]

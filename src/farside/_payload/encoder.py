@@ -44,7 +44,7 @@ class Encoder:
         """Pickle an item, as it is now. If cloudpickle is installed, what it raises is raised."""
         if len(modules) != self._modules:  # a new library may have a way of its own
             self._look_for_libraries()
-        if self._chunks:  # an exception from outside has struck in the middle of an earlier item
+        if self._chunks or self._buffers:  # an exception has struck in the middle of an item
             self._renew()
         if type(item) is self._array and item.nbytes >= BLOCK_BYTES:  # type: ignore[attr-defined]
             found = self._templates.find(item)

@@ -236,31 +236,29 @@ def merge(states: Sequence[Any]) -> dict[str, Any]:
     merged = dict(first)
     merged["ranks"] = ranks
     merged["ended"] = [list(each) for each in ranges_of(numbers_of(ended))]
+    own = _own(checked)
     for key in ("begun", "anchors", "snapshots"):  # each begins with the number of a shard
-        merged[key] = sorted(list(each) for state in checked for each in _own(state, key))
+        pairs = zip(checked, own)  # noqa: B905  as many
+        merged[key] = sorted(
+            list(each) for state, shards in pairs for each in state[key] if each[0] in shards
+        )
     return merged
 
 
-def _own(state: Mapping[str, Any], key: str) -> list[Any]:
-    """Return what a state tells of the shards of its own ranks.
+def _own(states: Sequence[Mapping[str, Any]]) -> list[set[int]]:
+    """Return the shards of the ranks of each state.
 
-    A job that has loaded a merged state has what that told of the shards of others, as it was then.
+    A job that has loaded a merged state tells of the shards of others too, as they were then.
     """
-    found: list[Any] = state[key]
-    if state["world_size"] == 1:
-        return found
-    sharding = Sharding(
-        state["shards"],
-        shuffled=state["shuffled"],
-        seed=state["seed"],
-        world_size=state["world_size"],
-    )
-    own = {
-        shard
-        for rank in state["ranks"]
-        for shard in order_of(sharding._replace(rank=rank), state["epoch"])
-    }
-    return [each for each in found if each[0] in own]
+    first = states[0]
+    if first["world_size"] == 1:
+        return [{each[0] for key in ("begun", "anchors", "snapshots") for each in first[key]}]
+    sharding = Sharding(first["shards"], shuffled=first["shuffled"], seed=first["seed"])
+    order = order_of(sharding, first["epoch"])
+    return [
+        {shard for rank in state["ranks"] for shard in order[rank :: state["world_size"]]}
+        for state in states
+    ]
 
 
 def _short(value: object) -> str:

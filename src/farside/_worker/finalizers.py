@@ -35,7 +35,9 @@ class Finalizers:
 
         Raises:
             BaseException: what was raised from outside, between two of them. Then call it again.
+            KeyboardInterrupt: one was interrupted, where that is raised; the others have run too.
         """
+        interrupted: KeyboardInterrupt | None = None
         while self._waiting and not self.expired:
             number, self._number = self._number, self._number + 1
             finalizer = self._waiting.pop(0)
@@ -43,8 +45,11 @@ class Finalizers:
                 finalizer()
             except BaseException as error:  # SystemExit too: it ends this finalizer, not the worker
                 if self._interruptible and isinstance(error, KeyboardInterrupt):
-                    raise
-                _report(number, error)
+                    interrupted = error
+                else:
+                    _report(number, error)
+        if interrupted is not None:
+            raise interrupted
 
 
 def _report(number: int, error: BaseException) -> None:

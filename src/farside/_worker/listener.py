@@ -144,12 +144,10 @@ class CommandListener:
                         return False
                 self._link.receive(self._frames)
         except (LinkClosedError, ProtocolError):
-            pass
+            self.commands.put(None)
         except Exception:  # MemoryError: nobody would hear a command any more
-            import traceback
-
-            traceback.print_exc()
-        self.commands.put(None)
+            self.commands.put(None)
+            _print_exception()
         return True
 
     def _await_loss(self) -> None:
@@ -158,6 +156,15 @@ class CommandListener:
                 self._link.receive(self._frames)
         except Exception:  # noqa: S110  LinkClosedError, for the most part
             pass
+
+
+def _print_exception() -> None:
+    try:
+        import traceback  # only when something fails
+
+        traceback.print_exc()
+    except Exception:  # noqa: S110  there is no memory for that either
+        pass
 
 
 def answer_aside(link: WorkerLink, kind: int, epoch: int) -> bool:

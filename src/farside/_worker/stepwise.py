@@ -59,7 +59,7 @@ class Stepwise(Execution):
 
     def __init__(self, link: WorkerLink, commands: Commands, job: Job) -> None:
         super().__init__(link, commands, job, Finalizers(interruptible=True))
-        self._torch: Any = None  # what torch is to tell user code
+        self._torch: Any = None  # what torch is to tell user code; None: what it tells anyhow
         self._parked = False  # it has no tasks left, or one has failed
         self._number = next(_numbers)
 
@@ -87,14 +87,18 @@ class Stepwise(Execution):
         self._as_the_worker(self._step)
 
     def _as_the_worker(self, act: Callable[[], None]) -> None:
-        outer, outer_torch = told(), torch_info.exchange(self._torch)
+        outer, outer_torch = told(), torch_info.told()
+        if self._torch is not None:
+            torch_info.exchange(self._torch)
         if self._info is not None:
             tell(self._told)
         try:
             act()
         finally:
             tell(outer)
-            self._torch = torch_info.exchange(outer_torch)
+            if torch_info.told() is not outer_torch:
+                self._torch = torch_info.told()
+                torch_info.exchange(outer_torch)
 
     def _step(self) -> None:
         if self.idle:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from .._payload.worker_info import Task
 
 
+_MODULE = "torch.utils.data._utils.worker"
+
+
 class _Info:
     """What ``torch.utils.data.get_worker_info()`` returns: a shard is to it what a worker is."""
 
@@ -38,10 +41,13 @@ def tell_torch(where: Callable[[], Task]) -> None:
     exchange(_Info(where))
 
 
-def exchange(info: Any) -> Any:
-    """Let torch tell something else; return what it told before, None if it is not imported."""
-    worker: Any = modules.get("torch.utils.data._utils.worker")
-    before = getattr(worker, "_worker_info", None)
+def told() -> Any:
+    """Return what torch tells; None if it is not imported."""
+    return getattr(modules.get(_MODULE), "_worker_info", None)
+
+
+def exchange(info: Any) -> None:
+    """Let torch tell something else, if it is imported."""
+    worker: Any = modules.get(_MODULE)
     if worker is not None:
         setattr(worker, "_worker_info", info)  # noqa: B010  torch has no other way
-    return before
