@@ -23,7 +23,7 @@ class Samples:
         return iter(range(50))
 
 
-shared = partial(map, len, {"key": [multiprocessing.Lock()]})
+shared = partial(map, len, {"key": [multiprocessing.get_context("spawn").Lock()]})
 """The start of a process carries it, and nothing else."""
 
 locked = partial(map, len, {"key": [threading.Lock()]})
