@@ -135,7 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--number", type=int, default=5000, help="round trips (%(default)s)")
     parser.add_argument("--megabytes", type=int, default=1000, help="new memory (%(default)s)")
     options = parser.parse_args(arguments)
-    print(", ".join(f"{key} {value}" for key, value in machine.describe().items()), end="\n\n")
+    print(machine.line(), end="\n\n")
     for name, make in WAYS.items():
         spent = between_processes(make, options.number)
         print(f"{name:32}{1e6 * spent:10.1f} µs there and back, to another process", flush=True)

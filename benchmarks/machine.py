@@ -19,6 +19,11 @@ def describe() -> dict[str, Any]:
     }
 
 
+def line() -> str:
+    """Return the same in one line: the first that a script prints."""
+    return ", ".join(f"{key} {value}" for key, value in describe().items())
+
+
 def _field(path: str, name: str) -> str:
     """Return what stands behind the first ``name:`` in a file of Linux."""
     try:

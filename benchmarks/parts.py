@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 from collections import deque
-from contextlib import nullcontext
 from functools import partial
 from itertools import chain, islice
 from statistics import median
@@ -19,11 +18,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import farside
 
 from . import machine
+from .contestants.ray import FarsideRay
 from .sources import payloads, small
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
     from .sources.base import Source
 
@@ -110,19 +109,6 @@ def _consume(items: Any) -> float:
     return float(ended - begun)
 
 
-def _cluster(backend: str) -> AbstractContextManager[object]:
-    """Return what must be open meanwhile: a cluster on this machine, for workers on Ray."""
-    if backend != "ray":
-        return nullcontext()
-    import ray
-
-    options = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
-    opened: AbstractContextManager[object] = ray.init(
-        num_cpus=2, object_store_memory=400 << 20, **options
-    )
-    return opened
-
-
 def _names(backend: str, wanted: str) -> list[str]:
     """Return which sources can be measured here: NumPy does not load in a subinterpreter."""
     no_arrays = backend == "subinterpreter" or importlib.util.find_spec("numpy") is None
@@ -137,16 +123,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=0.3, help="for each pass (%(default)s)")
     parser.add_argument("--rounds", type=int, default=9, help="(%(default)s)")
     options = parser.parse_args(arguments)
-    print(", ".join(f"{key} {value}" for key, value in machine.describe().items()))
+    print(machine.line())
     print(
         f"backend {options.backend}, seconds {options.seconds}, rounds {options.rounds}", end="\n\n"
     )
     print(f"{'µs of an item':16}{'alone':>10}{'worker':>10}{'loop':>10}{'wall clock':>12}")
-    with _cluster(options.backend):
-        for name in _names(options.backend, options.only):
-            parts = measure(SOURCES[name], options.backend, options.seconds, options.rounds)
-            alone, worker, loop, wall = (f"{1e6 * each:.3f}" for each in parts)
-            print(f"{name:16}{alone:>10}{worker:>10}{loop:>10}{wall:>12}", flush=True)
+    if options.backend == "ray":
+        FarsideRay().load()  # starts a cluster on this machine
+    for name in _names(options.backend, options.only):
+        parts = measure(SOURCES[name], options.backend, options.seconds, options.rounds)
+        alone, worker, loop, wall = (f"{1e6 * each:.3f}" for each in parts)
+        print(f"{name:16}{alone:>10}{worker:>10}{loop:>10}{wall:>12}", flush=True)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="(%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="(%(default)s)")
     options = parser.parse_args(arguments)
-    print(", ".join(f"{key} {value}" for key, value in machine.describe().items()))
+    print(machine.line())
     print(
         f"{options.workers} workers, times a second, medians of {options.rounds} rounds", end="\n\n"
     )
