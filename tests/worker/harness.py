@@ -236,3 +236,21 @@ def serving(
 def saying(job: Job) -> Saying:
     """Return the frame that carries a job."""
     return JOB, 0, dumps(tuple(job))
+
+
+class Counts:
+    """An iterator that counts how often it was asked to begin, which it does anew."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.begun = most, 0
+
+    def __iter__(self) -> Counts:
+        self.begun += 1
+        self.left = self.most
+        return self
+
+    def __next__(self) -> int:
+        if not self.left:
+            raise StopIteration
+        self.left -= 1
+        return self.begun

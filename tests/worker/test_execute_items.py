@@ -2,11 +2,12 @@
 
 import weakref
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from farside._protocol.messages import CONTINUED, EXHAUSTED, Cmd, Status
-from tests.worker.harness import Worker, executing
+from tests.worker.harness import Counts, Worker, executing
 
 
 class Counter:
@@ -236,20 +237,6 @@ def test_an_iterator_that_begins_anew_is_not_used_up() -> None:
 
 
 def test_each_pass_asks_an_iterator_once_to_begin() -> None:
-    class Counts:
-        begun = 0
-
-        def __iter__(self) -> "Counts":
-            self.begun += 1
-            self.left = 2
-            return self
-
-        def __next__(self) -> int:
-            if not self.left:
-                raise StopIteration
-            self.left -= 1
-            return self.begun
-
-    with executing(Counts) as worker:
+    with executing(partial(Counts, 2)) as worker:
         finish(worker, 1, 1, 1)
         finish(worker, 2, 2, 2)

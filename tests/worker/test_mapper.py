@@ -12,6 +12,7 @@ from farside._payload.items import Mark
 from farside._protocol.order import shard_seed
 from farside._worker.mapper import Mapper
 from tests import mapping_jobs as jobs
+from tests.worker.harness import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,23 +137,6 @@ def test_an_input_whose_unpickling_stops_fails_alone(*, flat: bool) -> None:
     assert [each for each in mapper.go_on() if type(each) is not Mark] == (
         [(2, 0), (2, 1)] if flat else [4]
     )
-
-
-class Counts:
-    """An iterator that counts how often it was asked to begin."""
-
-    def __init__(self, most: int) -> None:
-        self.left, self.begun = most, 0
-
-    def __iter__(self) -> Counts:
-        self.begun += 1
-        return self
-
-    def __next__(self) -> int:
-        if not self.left:
-            raise StopIteration
-        self.left -= 1
-        return self.begun
 
 
 def test_the_iterator_of_a_flat_input_begins_once() -> None:
