@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from farside.options import StartMethod
 
-PROMPT_S = 1.9
-"""Less than a worker gets to end by itself before it is killed."""
-
+SHUTDOWN_S = 20
+PROMPT_S = 10
+"""Less than `SHUTDOWN_S`, which a worker gets to end by itself before it is killed."""
 
 SECONDS = 20
 """After which a forked child that hangs is ended."""
@@ -251,7 +251,7 @@ REFUSED = {
 def test_a_worker_of_a_worker(kind: Kind, inner: Kind, keep: bool) -> None:  # noqa: FBT001
     options: dict[str, Any] = {"backend": inner.backend, "fallback": None, **inner.options}
     fn: Any = partial(Nests, options, keep=keep)
-    nested = kind.start(fn)
+    nested = kind.start(fn, shutdown_timeout=SHUTDOWN_S)
     got, error = take(nested)
     begin = time.monotonic()
     nested.close()

@@ -1,6 +1,7 @@
 """Items: whatever way their contents go, what arrives is what was yielded, at that moment."""
 
 import ctypes
+import sys
 from array import array
 from typing import Any
 
@@ -194,7 +195,18 @@ def test_memoryviews_arrive(way: Way, view: memoryview) -> None:
     assert got.format == (view.format[1:] if view.format[:1] == "<" else view.format)
 
 
-@pytest.mark.parametrize("code", [">i4", "c16", "i4,f8"])
+COMPLEX = pytest.param("c16", marks=pytest.mark.skipif(sys.version_info >= (3, 15), reason="Zd"))
+"""Memoryviews of Python 3.15 know the format of complex numbers, "Zd"."""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="Zd")
+def test_memoryviews_of_complex_numbers_arrive(way: Way) -> None:
+    array: Any = np.arange(5000, dtype="c16")
+    got = way.carry([memoryview(array)])[0]
+    assert (got.format, got.tolist()) == ("Zd", array.tolist())
+
+
+@pytest.mark.parametrize("code", [">i4", COMPLEX, "i4,f8"])
 def test_memoryviews_that_cannot_be_made_again_are_refused_here(way: Way, code: str) -> None:
     array: Any = np.zeros(5000, code)
     with pytest.raises(TypeError, match=r"a memoryview of the format .* cannot be made again"):
