@@ -54,6 +54,9 @@ def refuses() -> list[int]:
     return [len(readline.__name__)]
 
 
+take = "mine"
+
+
 def needs(argument: int) -> list[int]:
     return [argument]
 

@@ -62,6 +62,15 @@ def test_the_picture(
         path.unlink()
 
 
+def test_a_picture_that_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(runs, "ask", lambda *_: TOLD)
+    (tmp_path / "x.svg").mkdir()
+    assert main(["bench", "--plot", str(tmp_path / "x.svg")]) == 2
+    assert "x.svg: Is a directory" in capsys.readouterr().err
+
+
 def test_the_picture_needs_rich(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

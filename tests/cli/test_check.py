@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -99,6 +101,14 @@ def test_an_iterable_that_is_the_same_each_time(capsys: pytest.CaptureFixture[st
     told = capsys.readouterr()
     assert "is the same each time" in told.out
     assert "compare passes of tests.cli.factories:Samples: for each item, 20 s" in told.err
+
+
+def test_what_user_code_prints_is_not_in_the_json() -> None:
+    command = ["check", "--replay", "tests.cli.printing:numbers", "--json"]
+    told = subprocess.run(
+        [sys.executable, "-m", "farside", *command], check=True, capture_output=True, text=True
+    )
+    assert json.loads(told.stdout) == {"same": True, "difference": None}
 
 
 def test_an_iterable_that_is_not(capsys: pytest.CaptureFixture[str]) -> None:

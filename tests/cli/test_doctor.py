@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +18,9 @@ from farside._cli.main import FINDING, FINE, main
 from farside._cli.probe import ask
 from tests.cli import factories
 from tests.kinds import HAS_SUBINTERPRETERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SECONDS = 5.0
 """More than they take: they end by themselves, after one pass."""
@@ -66,6 +70,20 @@ def test_a_factory_with_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     fn = load("tests.cli.factories:Samples().__iter__")
     assert list(fn()) == list(range(50))
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations are evaluated at once")
+def test_annotations_that_only_type_checkers_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "annotated.py").write_text("def train() -> Unknown:\n    yield 1\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    assert list(load("annotated:train")()) == [1]
+
+
+def test_a_name_of_the_module_is_what_an_argument_means() -> None:
+    assert load("tests.cli.factories:repeats(take, times=2)")() == ["mine"] * 2
 
 
 def test_an_fn_that_does_not_pickle() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 
@@ -59,6 +60,30 @@ def test_no_headers(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_row_of_two_cells_takes_all_the_room(capsys: pytest.CaptureFixture[str]) -> None:
     output.Table("T", [("", 3), ("", 4)]).row("a", "longer than the column")
     assert capsys.readouterr().out == "T\n  a    longer than the column\n"
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "20"])
+def test_a_terminal_that_is_too_narrow(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setitem(sys.modules, "rich", None)
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    output.table("T", [("a name that is longer than the terminal is wide", "what is said of it")])
+    output.paragraph("word " * 9)
+    assert "what is said of" in capsys.readouterr().out
+
+
+def test_a_step_whose_name_looks_like_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with output.step('samples:read("[/data]*.gz")', 3.0):
+        pass
+
+
+def test_json_of_a_name_that_is_no_text(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_json({"error": "caf\udce9"})
+    assert json.loads(capsys.readouterr().out) == {"error": "caf\udce9"}
 
 
 @pytest.mark.parametrize("rich", [True, False])

@@ -45,7 +45,10 @@ def run(given: argparse.Namespace) -> int:
     if given.json:
         output.print_json({**describe(), "bench": bench})
     if given.plot is not None:
-        output.save_svg(given.plot)
+        try:
+            output.save_svg(given.plot)
+        except OSError as error:
+            raise CommandError(f"--plot {given.plot}: {error.strerror}") from None
         print(f"The table is in {os.path.abspath(given.plot)}.", file=sys.stderr)
     return int(any("error" in each for case in bench.values() for each in case.values()))
 

@@ -56,7 +56,10 @@ def _check_replay(given: argparse.Namespace) -> int:
     from .factory import load
 
     try:
-        with output.step(f"compare passes of {given.replay}: for each item", given.limit):
+        with (
+            output.step(f"compare passes of {given.replay}: for each item", given.limit),
+            output.muted(),
+        ):
             found = find_difference(load(given.replay), timeout=given.limit)
     except FarsideError as error:
         problem = failure(error)["error"]

@@ -64,8 +64,9 @@ def _evaluate(text: str, names: dict[str, Any], module: str) -> Any:
     try:
         if not isinstance(node, ast.Call) or value_of(node.func) is functools.partial:
             return value_of(node)
-        names = {**names, "take": functools.partial(functools.partial, value_of(node.func))}
-        node.func = ast.Name("take", ast.Load())
+        unspellable = "<take>"  # so it hides no name of the user's
+        names = {**names, unspellable: functools.partial(functools.partial, value_of(node.func))}
+        node.func = ast.Name(unspellable, ast.Load())
         return value_of(ast.fix_missing_locations(node))
     except AttributeError as error:
         raise CommandError(f"{module} has no {text}; name a callable of it ({error})") from None
@@ -89,8 +90,8 @@ def _check(value: Any, name: str) -> None:
             f"{name} cannot be called {with_what} arguments ({error}); write "
             f"a call with what it needs, such as '{name.partition('(')[0]}(\"train.jsonl\")'"
         ) from None
-    except ValueError:
-        pass  # a callable of C code that does not tell
+    except Exception:  # noqa: S110  the worker will call it
+        pass  # C code that does not tell, or annotations that cannot be evaluated
 
 
 def modules(fn: Any) -> list[str]:

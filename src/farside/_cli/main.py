@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from importlib import import_module
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: those of the command line; None takes the process's own.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # tables have characters of their own
     parser = _parser(as_json="--json" in arguments)
     given = parser.parse_args(arguments)
     if given.version:

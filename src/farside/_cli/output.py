@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import textwrap
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ _LEAST = 16
 
 def print_json(value: Any) -> None:
     """Print a value for machines."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(json.dumps(value, indent=2))
 
 
 class Table:
@@ -51,7 +52,8 @@ class Table:
         room = _width() - sum(abs(width) + 2 for width in widths) - 2
         parts = [last]
         if sys.stdout.isatty():
-            parts = textwrap.wrap(last, room) if room >= _LEAST or len(cells) == 2 else []  # noqa: PLR2004
+            enough = room >= _LEAST or len(cells) == 2  # noqa: PLR2004
+            parts = textwrap.wrap(last, max(room, _LEAST)) if enough else []
         for line in zip_longest(*([cell] for cell in short), parts or [""], fillvalue=""):
             padded = [
                 cell.rjust(-width) if width < 0 else cell.ljust(width)
@@ -125,17 +127,32 @@ def step(what: str, limit: float) -> Iterator[None]:
         return
     try:
         from rich.console import Console
+        from rich.text import Text
     except ImportError:
         print(f"… {text}", end="\r", file=sys.stderr, flush=True)
         yield
         print(" " * (len(text) + 2), end="\r", file=sys.stderr, flush=True)
     else:
-        with Console(stderr=True).status(text):
+        with Console(stderr=True).status(Text(text)):
             yield
 
 
+@contextmanager
+def muted() -> Iterator[None]:
+    """Keep what user code prints, here and in workers, out of the standard output."""
+    sys.stdout.flush()
+    shown = os.dup(1)
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(shown, 1)
+            os.close(shown)
+
+
 def _width() -> int:
-    return shutil.get_terminal_size().columns - 1
+    return max(_LEAST, shutil.get_terminal_size().columns - 1)
 
 
 def number(value: float) -> str:

@@ -73,7 +73,11 @@ def _how_it_ended(code: int, said: str, limit: float) -> str:
     _, hangs, stacks = said.rpartition("Timeout (")
     if hangs:  # faulthandler; of each stack the innermost call comes first, the main thread last
         return f"it hangs: no end within {limit:.0f} s{_place(stacks.rpartition('Thread ')[2])}"
-    last = said.rpartition("\n")[2]
+    # A warning, such as the resource tracker's of what is left behind, is not why it has ended.
+    lines = [
+        line for line in said.splitlines() if not re.search(r"Warning: |warnings\.warn\(", line)
+    ]
+    last = lines[-1] if lines else ""
     return f"it ends the process with exit code {code}{': ' if last else ''}{last}"
 
 
