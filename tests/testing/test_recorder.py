@@ -75,6 +75,16 @@ def test_lines_are_printed_as_they_come() -> None:
     assert "STOP_ITERATION" in log.names()
 
 
+def test_a_file_that_was_closed_disturbs_nobody() -> None:
+    with record(io.StringIO()) as log:
+        numbers = iterate_in_worker(partial(jobs.Numbers, 3), backend="inline")
+        assert log._file is not None
+        log._file.close()
+        with numbers:
+            assert list(numbers) == [0, 1, 2]
+    assert log.names()[-1] == "ABORT"
+
+
 def test_two_workers_are_told_apart() -> None:
     with record() as log:
         for backend in ("inline", "subprocess"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import time
@@ -128,11 +129,26 @@ def of_a_shard(shard: int) -> Iterator[float]:
         yield generator.random()
 
 
+def counts() -> Iterator[int]:
+    return itertools.count()
+
+
+class Kept:
+    """Makes an iterator that is kept."""
+
+    def __init__(self) -> None:
+        self.kept = iter(range(3))
+
+    def __iter__(self) -> Iterator[int]:
+        return self.kept
+
+
 GOOD: list[Callable[[], Iterable[object]]] = [
     partial(range, 20),
     list,
     partial(iter, "once"),
     once,
+    counts,
     SeededByEpoch,
     EqualSets,
     SortedSet,
@@ -151,6 +167,17 @@ def test_what_differs_is_found_and_named(fn: Callable[[], Iterable[object]], way
 @pytest.mark.parametrize("fn", GOOD, ids=[str(number) for number in range(len(GOOD))])
 def test_nothing_is_found_where_nothing_differs(fn: Callable[[], Iterable[object]]) -> None:
     assert find_difference(fn) is None
+
+
+def test_an_iterator_that_is_kept_for_all_passes_is_no_same_pass() -> None:
+    found = find_difference(Kept)
+    assert found is not None
+    assert (found.way, found.item) == ("pass before", 0)
+
+
+def test_setup_is_for_shards() -> None:
+    with pytest.raises(ValueError, match="setup is for shards; pass shards too"):
+        check_replay(of_a_shard, setup=list)
 
 
 def test_shards_are_compared_too() -> None:

@@ -95,7 +95,10 @@ class Recording:
         )
         self.records.append(made)
         if self._file is not None:
-            print(made, file=self._file)
+            try:
+                print(made, file=self._file)
+            except (OSError, ValueError):  # it is full, or was closed: the worker goes on
+                self._file = None
 
 
 @contextmanager
@@ -106,8 +109,8 @@ def record(file: TextIO | None = None) -> Iterator[Recording]:
     as they live, also after the block.
 
     Args:
-        file: where each command and status is printed to as it comes, such as ``sys.stderr``.
-            None: nothing is printed.
+        file: where each command and status is printed to as it comes, such as ``sys.stderr``, as
+            long as it can be written to. None: nothing is printed.
 
     Yields:
         The recording.

@@ -67,7 +67,7 @@ def check_replay(
         limit: how many items of a pass to compare.
 
     Raises:
-        ValueError: ``limit`` is below 1.
+        ValueError: ``limit`` is below 1, or there is ``setup`` without ``shards``.
         ReplayDivergedError: it is not the same. The message says what differs, and most probably
             why.
 
@@ -95,6 +95,8 @@ def find_difference(
     """Return in which way an iterable differs from time to time, or None; see `check_replay`."""
     if not isinstance(limit, int) or limit < 1:
         raise ValueError(f"limit={limit!r} is no number of items; pass 1 or more")
+    if setup is not None and shards is None:
+        raise ValueError("setup is for shards; pass shards too, or call it in fn")
     start = partial(_start, fn, shards, setup, timeout)
     run = partial(_run, start, limit)
     first, second = run([0, 1], hash_seed=1)
@@ -109,9 +111,10 @@ def find_difference(
     differs = _compare(first, other)
     if differs is not None:
         return Difference("hash", *differs)
-    if first and not second:
+    try:
+        (alone,) = run([1], hash_seed=1)
+    except ReplayDivergedError:  # the worker refuses it for one reason
         return None  # a one-shot iterator: there are no later passes
-    (alone,) = run([1], hash_seed=1)
     left = run([0, 1], hash_seed=1, leave=max(1, len(first) // 2))[1]
     differs = _compare(second, alone) or _compare(second, left)
     return None if differs is None else Difference("pass before", *differs)
