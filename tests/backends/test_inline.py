@@ -176,6 +176,17 @@ def test_a_keyboard_interrupt_while_it_starts() -> None:
         inline(list, initializer=raise_interrupt)
 
 
+def begin_and_raise() -> None:
+    SEEN.append("begun")
+    raise KeyboardInterrupt
+
+
+def test_what_was_interrupted_is_not_begun_again() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        inline(list, initializer=begin_and_raise)
+    assert SEEN == ["begun"]
+
+
 def test_fn_is_a_copy_that_went_through_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
     given = [[1]]
     with inline(partial(list, given)) as items:

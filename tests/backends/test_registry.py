@@ -195,6 +195,14 @@ def test_a_backend_of_ones_own(*, by_name: bool) -> None:
 
 
 @pytest.mark.usefixtures("own_registry")
+def test_a_backend_that_cannot_be_imported_hides_no_other() -> None:
+    register_backend("mine", "no_such_module:Mine")
+    found = available_backends()
+    assert found["mine"].reason.startswith("cannot be imported: ModuleNotFoundError: ")
+    assert (found["mine"].usable, found["subprocess"].usable) == (False, True)
+
+
+@pytest.mark.usefixtures("own_registry")
 @pytest.mark.parametrize(
     ("name", "backend", "kind", "message"),
     [

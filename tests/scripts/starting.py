@@ -29,7 +29,7 @@ class Begun(NamedTuple):
 def start(fn: Callable[[], Iterable[Any]], **options: Any) -> RemoteIterable[Any]:
     """Start a worker of the kind that the test has chosen."""
     name = os.environ[KIND_VARIABLE]
-    if name == "subinterpreter":  # which `tests.kinds` does not offer inside of one
+    if name in {"subinterpreter", "inline"}:  # the first is not in `tests.kinds` inside of one
         kind = Kind(name, name, {})
     else:
         kind = Kind(name, "subprocess", {"mp_context": name})

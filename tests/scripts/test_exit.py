@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kinds import Kind
 from tests.scripts.running import run_to_its_exit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.kinds import Kind
     from tests.scripts.running import Done
 
+INLINE = Kind("inline", "inline", {})
 EXIT_S = 12
 """How long a script may take from when it says "end". It is more than the exit's own limits, after
 which the process is ended by force: that has a code and a text of its own."""
@@ -298,4 +299,11 @@ def test_sys_exit_keeps_its_exit_code(tmp_path: Path, kind: Kind, act: str) -> N
 def test_finalizers_run(tmp_path: Path, kind: Kind, act: str) -> None:
     begun = f"begin({act!r}, finalizer=partial(os.mkdir, 'told'))"
     check(run(tmp_path, f"held = {begun}\nprint('end', flush=True)", kind))
+    assert (tmp_path / "told").is_dir()
+
+
+@pytest.mark.parametrize("left", ["next(iter(held))", "list(held)", ""])
+def test_finalizers_in_the_calling_thread_run(tmp_path: Path, left: str) -> None:
+    begun = "start(partial(Numbers, 3), finalizer=partial(os.mkdir, 'told'))"
+    check(run(tmp_path, f"held = {begun}\n{left}\nprint('end', flush=True)", INLINE))
     assert (tmp_path / "told").is_dir()

@@ -16,7 +16,7 @@ from .._system.signals import with_lock
 from .._worker.listener import Commands, answer_aside
 from .._worker.stepwise import Stepwise
 from ..errors import LinkClosedError
-from . import callables, preparation
+from . import callables, live_workers, preparation
 from .base import Availability, Backend, ExitStatus, Worker
 
 if TYPE_CHECKING:
@@ -51,13 +51,21 @@ class InlineWorker(Worker):
 
     def __init__(self, job: Job) -> None:
         self.link: InlineLink = InlineLink(job)
+        live_workers.track(self)
 
     @property
     def label(self) -> str:
         return "in the calling thread"
 
     def wait(self, timeout: float) -> bool:
-        return self.link.wait(timeout)
+        ended = self.link.wait(timeout)
+        if ended:
+            live_workers.forget(self)
+        return ended
+
+    def stop(self, timeout: float, *, waited: float = 0.0) -> bool:
+        self.link.close()  # it hears a command only where somebody waits for it
+        return super().stop(timeout, waited=waited)
 
     def exit_status(self) -> ExitStatus:
         return ExitStatus("it was closed")
@@ -173,6 +181,10 @@ class InlineLink(Link):
         self._steps += 1
         try:
             self._worker.step()
+        except BaseException:
+            if self._worker.starting:
+                self._open = False  # it must not begin a second time
+            raise
         finally:
             self._steps -= 1
             if not self._open:
@@ -191,11 +203,13 @@ class InlineLink(Link):
         self._receiving = False
 
     def close(self) -> None:
+        self._open = False
         self.wait(0)
 
     def wait(self, timeout: float) -> bool:
-        """End the worker, unless it is at work; tell whether it has ended."""
-        self._open = False
+        """Tell whether the worker has ended; end it if it is to, unless it is at work."""
+        if self._open and not self._worker.done:
+            return False
         if self._working.acquire(timeout=max(0.0, timeout)):
             try:
                 self._end()

@@ -104,7 +104,18 @@ def available_backends() -> dict[str, Availability]:
         >>> available_backends()["subprocess"].usable
         True
     """
-    return {name: load(name).availability() for name in names()}
+    return {name: _availability(name) for name in names()}
+
+
+def _availability(name: str) -> Availability:
+    try:
+        backend = load(name)
+    except Exception as error:  # whatever its module raises
+        from .._payload.one_line import one_line
+        from .base import Availability
+
+        return Availability(usable=False, reason=f"cannot be imported: {one_line(error)}")
+    return backend.availability()
 
 
 def choose(
