@@ -9,6 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from farside import get_worker_info
 from farside.testing.jobs import *  # noqa: F403  tests call them jobs.Numbers and so on
 
 if TYPE_CHECKING:
@@ -23,6 +24,21 @@ class Tellers:
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         yield os.getpid(), WHO
+
+
+def long_texts() -> Iterator[str]:
+    while True:
+        yield "x" * 255
+
+
+class Seeds:
+    """Tells what random numbers are drawn from."""
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        info = get_worker_info()
+        assert info is not None
+        yield info.epoch, info.seed
+        yield info.epoch, info.seed
 
 
 WHO = ""

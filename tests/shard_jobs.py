@@ -50,6 +50,18 @@ def environment(_: int) -> Iterator[tuple[int, str, str | None]]:
     yield info.index, info.name, os.environ.get("FARSIDE_TEST")
 
 
+def tagged(shard: int) -> Iterator[Any]:
+    """Yield items that hold sets."""
+    for number in range(3):
+        yield {"number": (shard, number), "tags": {"cat", "dog", "bird", "fish", "cow"}}
+
+
+def counted(shard: int) -> Iterator[Any]:
+    """Yield the same without sets."""
+    for number in range(3):
+        yield {"number": (shard, number), "tags": ["cat", "dog"]}
+
+
 class Made:
     """What `setup` makes: it counts how many there are in this worker, and has a factor."""
 

@@ -183,6 +183,15 @@ def test_what_is_told_of_a_shard_does_not_depend_on_the_workers(
                 )
 
 
+def test_an_environment_of_any_worker_needs_processes() -> None:
+    def env(index: int) -> dict[str, str] | None:
+        return {"FARSIDE_TEST": "of 1"} if index else None
+
+    with iterate_in_workers(jobs.environment, 2, 2, env=env) as items:
+        assert items.backend == "subprocess"
+        assert [told for *_, told in items] == [None, "of 1"]
+
+
 def test_names_and_environments(kind: Kind) -> None:
     options: dict[str, Any] = {"name": "reader"}
     if kind.is_process:
@@ -423,6 +432,8 @@ def test_fewer_slots_than_workers_are_warned_of() -> None:
     with pytest.warns(FarsideWarning, match="cycle_length=2 is below num_workers=3") as caught:
         items = iterate_in_workers(jobs.pairs, shards, 3, cycle_length=2, backend="inline")
     assert len(caught) == 1
+    with pytest.warns(FarsideWarning, match="cycle_length=16 is below num_workers=18"):
+        iterate_in_workers(range, 20, 18, backend="inline").close()
     assert "1 workers have nothing to do" in str(caught[0].message)
     with items:
         assert list(items) == list(simulate([1, 2, 3, 4], 2))

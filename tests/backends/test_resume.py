@@ -279,6 +279,7 @@ def changed(**changes: Any) -> Any:
         ({"begun": [[1, -1]]}, ValueError, "begun=.*, which is broken"),
         ({"kind": "iterable"}, ValueError, "kind='iterable', and this iterable has 'shards'"),
         ({"shards": 5}, ValueError, "shards=5, and this iterable has 4; pass the same shards"),
+        ({"snapshots": [[0, 0, "Lprint()"]]}, ValueError, "a snapshot that cannot be read"),
         ({"fingerprint": "ab"}, ValueError, "the shards are others; pass strict=False"),
         ({"world_size": 2}, ValueError, "rank .0. of 2, and this is rank 0 of 1"),
     ],
@@ -422,6 +423,21 @@ def test_the_first_items_are_compared_however_fast_they_come(workers: int) -> No
                 next(iter(items))
 
 
+def test_items_that_hold_sets_are_not_taken_for_others() -> None:
+    """The order in which a set is pickled is that of hashes, which each process draws anew."""
+    spawn, _, _ = SUBPROCESSES
+    for fn in (jobs.tagged, jobs.counted):
+        for _ in range(3):
+            with start(INLINE, fn, 4, 1) as items:
+                first = some(items, 3)
+                state = sent(items.state_dict())
+            with start(spawn, fn, 4, 1) as items:
+                items.load_state_dict(state)
+                rest = list(items)
+            with start(INLINE, fn, 4, 1) as items:
+                assert first + rest == list(items)
+
+
 def test_a_shard_that_has_become_shorter(kind: Kind, tmp_path: Path) -> None:
     path = tmp_path / "length"
     path.write_text("10")
@@ -453,6 +469,14 @@ def test_one_worker(kind: Kind) -> None:
     with map_in_workers(mapping_jobs.square, [1, 2], 0) as squares:
         with pytest.raises((TypeError, ValueError)):
             squares.load_state_dict(state)
+
+
+def test_the_seed_of_a_state_of_the_beginning_is_taken_over(kind: Kind) -> None:
+    with kind.start(plain_jobs.Seeds, seed=4) as items:
+        state = sent(items.state_dict())
+    with kind.start(plain_jobs.Seeds) as items:
+        items.load_state_dict(state)
+        assert [*items, *items] == [(0, 4)] * 2 + [(1, 4)] * 2
 
 
 def test_a_one_shot_iterator_resumes_in_its_first_pass_alone(kind: Kind) -> None:

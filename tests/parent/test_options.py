@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
+import threading
 from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -106,6 +108,10 @@ def test_seconds_out_of_range(name: str, value: Any) -> None:
 def test_seconds_that_are_no_numbers(name: str, value: Any) -> None:
     with pytest.raises(TypeError, match=f"{name}=.*is not a number; pass seconds"):
         _check(**{name: value})
+
+
+def test_a_limit_of_more_seconds_than_anything_can_wait() -> None:
+    assert _check(timeout=sys.maxsize).timeout == threading.TIMEOUT_MAX
 
 
 def test_seconds_of_other_number_types() -> None:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 import threading
 import time
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from farside import (
+    CallFailedError,
     IterableClosedError,
     NotPicklableError,
     WorkerExecutor,
+    WorkerRestartedWarning,
     WorkerTimeoutError,
     get_worker_info,
     iterate_in_subprocess,
@@ -23,11 +30,14 @@ from farside import (
 )
 from farside._backends import registry
 from farside._backends.subprocess import SubprocessBackend
+from farside._parent.async_supply import AsyncSupply
+from farside._parent.delivery import Delivery
 from farside._parent.queues import Queue
 from farside._parent.wait import Waiting
+from farside._protocol.order import Place, join_ranges
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from farside._parent.options import Options
 
@@ -200,3 +210,200 @@ def test_results_do_not_wait_for_more_than_one_further_input() -> None:
     ahead = asyncio.run(read())
     assert len(ahead) == burst + 4
     assert max(ahead[-3:]) <= 2
+
+
+# What strikes in the middle -----------------------------------------------------------------------
+
+
+class Picky:
+    """Unpickles in the process that it came from alone."""
+
+    def __init__(self, pid: int = 0) -> None:
+        if pid and pid != os.getpid():
+            raise LookupError("not here")
+
+    def __reduce__(self) -> Any:
+        return Picky, (os.getpid(),)
+
+
+def with_a_picky_one() -> list[Any]:
+    return [{0: 0}, {1: 1}, Picky(), {3: 3}]
+
+
+def test_an_item_that_does_not_unpickle_does_not_count_as_used() -> None:
+    with iterate_in_subprocess(with_a_picky_one) as items:
+        with pytest.raises(NotPicklableError, match="the item of index 2 came from"):
+            list(items)
+        assert items.state_dict()["begun"] == [[0, 2]]
+
+
+def test_so_it_is_for_an_event_loop() -> None:
+    async def main() -> None:
+        async with iterate_in_subprocess(with_a_picky_one) as items:
+            iterator = aiter_of(items)
+            assert [await iterator.__anext__() for _ in range(2)] == [{0: 0}, {1: 1}]
+            with pytest.raises(NotPicklableError, match="the item of index 2 came from"):
+                await iterator.__anext__()
+            with pytest.raises(StopAsyncIteration):
+                await iterator.__anext__()
+            assert items.state_dict()["begun"] == [[0, 2]]
+
+    asyncio.run(main())
+
+
+def aiter_of(items: Any) -> Any:
+    return items.__aiter__()
+
+
+def sleeps() -> Iterator[int]:
+    yield 0
+    time.sleep(60)
+
+
+def test_closing_the_iterator_tells_a_task_that_waits() -> None:
+    async def main() -> None:
+        async with iterate_in_subprocess(sleeps, shutdown_timeout=0.2) as items:
+            iterator = aiter_of(items)
+
+            async def collect() -> list[int]:
+                return [item async for item in iterator]
+
+            task = asyncio.ensure_future(collect())
+            await asyncio.sleep(0.2)
+            await iterator.aclose()
+            with pytest.raises(IterableClosedError, match="closed while this task waited"):
+                await asyncio.wait_for(task, 30)
+            with pytest.raises(StopAsyncIteration):
+                await iterator.__anext__()
+
+    asyncio.run(main())
+
+
+def sleep_for_long(_: object) -> None:
+    time.sleep(60)
+
+
+@pytest.mark.timeout(30)
+def test_a_time_limit_of_inputs_holds_for_an_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the loop waits before the worker has begun the input."""
+    from farside._parent.client import Client
+
+    begins, really = time.monotonic() + 1, Client._look_at_tasks
+
+    def look(self: Client) -> None:
+        if time.monotonic() > begins:
+            really(self)
+
+    monkeypatch.setattr(Client, "_look_at_tasks", look)
+
+    async def main() -> None:
+        options: Any = {"backend": "subprocess", "task_timeout": 0.5, "shutdown_timeout": 0.2}
+        async with map_in_workers(sleep_for_long, [0], 1, **options) as results:
+            with pytest.raises(WorkerTimeoutError):
+                async for _ in results:
+                    pass
+
+    with pytest.warns(WorkerRestartedWarning):
+        asyncio.run(main())
+
+
+def wait_for(path: str) -> None:
+    while not os.path.exists(path):
+        time.sleep(0.01)
+
+
+def test_a_task_waits_for_no_busy_worker_while_another_is_idle(tmp_path: Path) -> None:
+    path = str(tmp_path / "go on")
+    with WorkerExecutor(2, backend="subprocess") as executor:
+        try:
+            busy = executor.submit(wait_for, path)
+            soon = executor.submit(time.sleep, 0.2)
+            assert executor.submit(pow, 2, 3).result(20) == 8
+            assert soon.done()
+            assert not busy.done()
+        finally:
+            Path(path).touch()
+
+
+class Data:
+    """Has rows that a call loads from a file."""
+
+    def __init__(self) -> None:
+        self.rows = ["default"]
+
+    def load(self, path: str) -> None:
+        self.rows = Path(path).read_text().split()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def pid(self) -> int:
+        return os.getpid()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_calls_that_are_made_again_after_a_restart(tmp_path: Path, *, there: bool) -> None:
+    path = tmp_path / "rows"
+    path.write_text("a b c")
+    with iterate_in_subprocess(Data, max_restarts=1) as rows:
+        rows.call("load", str(path))
+        assert len(rows) == 3
+        if not there:
+            path.unlink()
+        os.kill(rows.call("pid"), signal.SIGKILL)
+        ending = nullcontext() if there else pytest.raises(CallFailedError)
+        with pytest.warns(WorkerRestartedWarning), ending:
+            assert list(rows) == ["a", "b", "c"]
+        if there:
+            assert len(rows) == 3
+
+
+def five(_: int) -> range:
+    return range(5)
+
+
+def test_what_is_kept_of_a_pass_does_not_grow_with_the_shards() -> None:
+    with iterate_in_workers(five, 2000, 1, backend="subprocess") as items:
+        assert len(list(items)) == 10_000
+        delivery: Any = items._current.delivery
+        assert sum(map(len, delivery._steps)) < 800
+        assert items.state_dict(behind=1000)["ended"]
+
+
+def test_what_strikes_as_a_pass_begins_loses_no_loaded_state(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with iterate_in_workers(five, 4, 1, backend="inline", seed=1) as items:
+        next(iter(items))
+        state = items.state_dict()
+        items.load_state_dict(state)
+        with monkeypatch.context() as patched:
+            patched.setattr(Delivery, "know", raise_memory_error)
+            with pytest.raises(MemoryError):
+                iter(items)
+        assert items.state_dict() == state
+        assert len(list(items)) == 19
+
+
+def raise_memory_error(*_: object) -> None:
+    raise MemoryError
+
+
+def test_the_elements_of_an_array_are_shards() -> None:
+    shards: list[Any] = [np.arange(3), np.int64(3)]
+    for each in shards:
+        with iterate_in_workers(five, each, 0) as items:
+            assert len(list(items)) == 15
+
+
+def test_many_inputs_that_are_done_cost_no_memory() -> None:
+    async def nothing() -> AsyncIterator[int]:
+        return
+        yield
+
+    supply = AsyncSupply(nothing, Place(((0, 1 << 40),), (), 0))
+    assert "1099511627776" in str(supply._too_few())
+    assert join_ranges([(0, 1 << 40), (1 << 39, 1 << 41)]) == [(0, 1 << 41)]

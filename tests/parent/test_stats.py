@@ -10,7 +10,7 @@ import pytest
 
 from farside import Stats
 from farside._parent.results import enter_iteration_mode
-from farside._parent.stats import collect
+from farside._parent.stats import collect, size_text
 from tests.parent import scripted
 from tests.parent.scripted import finished, items, iterate, started
 
@@ -103,6 +103,11 @@ def test_text() -> None:
         "arena: 5 GiB used, 6 GiB at most; 7 copies",
         "start: 20.5 ms",
     ]
+
+
+def test_text_of_sizes() -> None:
+    sizes = [999, 1000, 1023 << 10, 1000 << 20, 2000 << 30]
+    assert [*map(size_text, sizes)] == ["999 B", "0.977 KiB", "0.999 MiB", "0.977 GiB", "2e+03 GiB"]
 
 
 def test_text_of_the_way() -> None:

@@ -867,8 +867,19 @@ def test_calls_are_made_again_before_the_pass_goes_on() -> None:
     assert effects_of(core.workers[0]) == [Send(Cmd.CALL, 0, tokens[0])]
     core.receive(0, Frame(Status.CALL_SUCCEEDED))
     assert effects_of(core.workers[0]) == [Send(Cmd.CALL, 0, tokens[1])]
-    core.receive(0, Frame(Status.CALL_FAILED), Failure())
+    core.receive(0, Frame(Status.CALL_SUCCEEDED))
     assert effects_of(core.workers[0]) == [Send(Cmd.START_ITERATION, 1, None, plan_of(0))]
+
+
+def test_a_call_that_fails_when_it_is_made_again_ends_the_worker() -> None:
+    core = restarting()
+    core.lose(0, "killed")
+    core.call_again(0, [object(), object()])
+    core.go_on(0, 1, plan_of(0))
+    core.receive(0, READY)
+    core.receive(0, Frame(Status.CALL_FAILED), Failure())
+    assert core.failure is not None
+    assert core.workers[0].done
 
 
 def test_a_call_of_the_user_is_made_after_those_that_are_made_again() -> None:

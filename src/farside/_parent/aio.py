@@ -106,8 +106,9 @@ class AsyncWait:
         client = self._client
         members = client.awaited(wanted)
         seconds = None
-        if client.core.deadline is not None:
-            seconds = seconds_until(client.core.deadline)
+        deadline = client.core.deadline
+        if deadline is not None or client.core.has_limits:  # nobody tells when an input begins
+            seconds = seconds_until(deadline)
         if client.later:
             until_due = seconds_until(client.due)
             seconds = until_due if seconds is None else min(seconds, until_due)

@@ -11,6 +11,7 @@ from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from ..errors import IterableClosedError
 from .aio import AsyncWait
 from .event_loops import off_loop, waiter_here
 from .results import OVER, SPOILT
@@ -57,8 +58,14 @@ class AsyncResults(Generic[T]):
         # What a small item costs is this much: mostly there is one, and no need to look further.
         taker = self._taker
         try:
-            for item in taker.items:
-                return item
+            try:
+                for item in taker.items:
+                    return item
+            except SPOILT:
+                raise
+            except BaseException:
+                taker.end()  # what gives the items is of no use any more
+                raise
             return await taker.advance()
         except SPOILT as error:
             taker.over = True
@@ -120,22 +127,21 @@ class _Taker(Generic[T]):
         Raises:
             StopAsyncIteration: the pass is over.
             RuntimeError: another task waits for the next item.
-            FarsideError: the pass failed, was superseded, or the iterable was closed.
+            FarsideError: the pass failed, was superseded, or the iterable or this was closed.
         """
         if self._busy:
             raise RuntimeError(
                 "another task waits for the next item of this iterator; give each task an "
                 "iterable of its own, or let one task hand out the items"
             )
+        if self.over:
+            raise StopAsyncIteration
         self._busy = True
         try:
-            if monotonic() - self._turn_began >= _TURN_SECONDS:
-                await self._pause()
-            elif self._at_once < _AT_ONCE:
-                self._at_once *= 2
+            await self._give_turn()
             while not self.over:
                 self.items = islice(self._rest, self._at_once)
-                for item in self.items:
+                for item in self._take_one():
                     return item
                 source = self.this.delivery.source
                 if source is not None:
@@ -144,16 +150,31 @@ class _Taker(Generic[T]):
                 items = self._step()
                 if items is OVER:
                     self.end()
-                elif items is not None:
+                    raise StopAsyncIteration
+                if items is not None:
                     self._rest = iter(items)
                 elif source is None or not source.wanted:
                     await self._wait()
         finally:
             self._busy = False
-        raise StopAsyncIteration
+        raise IterableClosedError("the iterator was closed while this task waited for an item")
 
-    async def _pause(self) -> None:
-        """Give the loop's other tasks a turn."""
+    def _take_one(self) -> Iterable[T]:
+        try:
+            for item in self.items:
+                return (item,)
+        except SPOILT:
+            raise
+        except BaseException:
+            self.end()  # as above
+            raise
+        return ()
+
+    async def _give_turn(self) -> None:
+        """Give the loop's other tasks a turn, if they have waited for long."""
+        if monotonic() - self._turn_began < _TURN_SECONDS:
+            self._at_once = min(self._at_once * 2, _AT_ONCE)
+            return
         self._at_once = max(self._at_once // 2, 1)
         await waiter_here().pause()
         self._turn_began = monotonic()

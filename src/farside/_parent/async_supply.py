@@ -6,7 +6,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from .._protocol.order import BEGIN, Place, numbers_of
+from .._protocol.order import BEGIN, Place
 from .supply import TOO_FEW, Supply
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class AsyncSupply(Supply):
         super().__init__(_refuse_for, place)
         self._begin_async = begin
         self._iterator: AsyncIterator[Any] | None = None
-        self._numbers = numbers_of(place.ended)
+        self._ended = deque(place.ended)  # ranges of inputs that are done, in order
         self._ready: deque[_Input] = deque()
         self._over = False
         self._error: BaseException | None = None
@@ -78,11 +78,13 @@ class AsyncSupply(Supply):
 
     def _too_few(self) -> ValueError | None:
         """Return what is wrong if the state that was loaded tells of inputs that have not come."""
-        end = 1 + max(self._numbers, default=-1)
+        end = self._ended[-1][1] if self._ended else 0
         return ValueError(TOO_FEW.format(end, self.taken)) if end > self.taken else None
 
     def _add_input(self, item: Any) -> None:
-        if self.taken in self._numbers:
+        while self._ended and self._ended[0][1] <= self.taken:
+            self._ended.popleft()
+        if self._ended and self._ended[0][0] <= self.taken:
             self.taken += 1
             self._ready.append(_DONE)
             return

@@ -104,6 +104,8 @@ class InTurn(Delivery):
         self.front, self.over = turns, turns.over
         if count or len(steps) > 1:
             self._steps.append(steps)
+            while len(self._steps) > 1 and self._steps[1][0][0] <= before - KEPT:
+                self._steps.popleft()  # each step holds as much as there are slots
         if not count:
             return None
         block = join(parts)

@@ -76,7 +76,7 @@ def choose(client: Client, options: Options) -> None:
     choice = registry.choose(
         options.backend,
         options.fallback,
-        process=options.env is not None,
+        process=any(each.options.env is not None for each in client.members),
         backend_options=options.backend_options,
     )
     client.reason = choice.reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import GeneratorType
@@ -209,7 +210,7 @@ def seconds(name: str, value: Any, or_else: str) -> float:
         number = math.inf
     if not (number > 0 and math.isfinite(number)):
         raise ValueError(f"{name}={value!r} is not a finite number above 0; {cure}")
-    return number
+    return min(number, threading.TIMEOUT_MAX)  # some 300 years: no wait may be longer
 
 
 def limit(name: str, value: Any, none: str) -> float | None:

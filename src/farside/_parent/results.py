@@ -256,10 +256,15 @@ class Pass:
                     item = loads(entry)
                 else:
                     item = entry if source.plain else decode(entry, source.blocks)
-            except ProtocolError:
-                raise
-            except Exception as error:
-                raise self._not_here(source, error) from error
+            except BaseException as error:
+                told = self._not_here(source, error) if isinstance(error, Exception) else error
+                # The loop does not get it, so it does not count as used.
+                entries.append(entry)
+                if several:
+                    sources.append(source)
+                if told is error:
+                    raise
+                raise told from error
             if source.each:
                 queue = queues[source.index]
                 queue.taken = queue.told = taken = queue.taken + 1
@@ -268,7 +273,9 @@ class Pass:
             yield item
             del item  # the user alone decides how long it lives
 
-    def _not_here(self, source: Source, error: Exception) -> NotPicklableError:
+    def _not_here(self, source: Source, error: Exception) -> Exception:
+        if isinstance(error, ProtocolError):
+            return error
         missing = isinstance(error, (ImportError, AttributeError))
         name = self.client.members[source.index].name
         index = self.delivery.first + self.delivery.delivered - 1

@@ -121,13 +121,13 @@ class Resumable:
         return begun + self._ahead
 
     def _begin_at(self, begun: int) -> tuple[int, Start]:
-        start, self._loaded = self._loaded or _START, None
-        return self.epoch(begun), start
+        return self.epoch(begun), self._loaded or _START
 
     def _keep(self, delivery: Delivery, epoch: int, start: Start) -> None:
         delivery.epoch, delivery.verify = epoch, self._given.verify
         delivery.know(start.anchors, start.snapshots)
         self._passes = [delivery, *self._passes[:1]]
+        self._loaded = None  # not before: what strikes meanwhile must not lose it
 
     def state(self, begun: int, behind: int) -> dict[str, Any]:
         """Return the state of the loop; see `RemoteIterable.state_dict`."""
@@ -192,12 +192,13 @@ class Resumable:
                 "with farside.merge_states, and load that in each"
             )
         self._refuse(read, "shuffled", sharding.shuffled, "pass shuffle_shards as it was then")
-        self._sharding = sharding._replace(seed=read["seed"], cycle_length=read["cycle_length"])
-        self._ahead = read["epoch"] - begun
         anchors, kept = states.anchors(read) if given.verify else [], states.snapshots(read)
         for each in kept:
             check_literal(each.state)
-        self._loaded, self._passes = Start(states.read(read), anchors, kept), []
+        start = Start(states.read(read), anchors, kept)  # nothing is refused from here on
+        self._sharding = sharding._replace(seed=read["seed"], cycle_length=read["cycle_length"])
+        self._ahead = read["epoch"] - begun
+        self._loaded, self._passes = start, []
 
     def _refuse_others(self, read: dict[str, Any], *, strict: bool) -> None:
         """Refuse the state of another data set."""
@@ -237,8 +238,8 @@ class OneIterable(Resumable):
         read = start.place.begun[0][1] if start.place.begun else 0
         delivery = OneAfterAnother(read, counting=self._counting)
         self._keep(delivery, epoch, start)
-        if not (read or self._ahead):
-            return delivery, None
+        if not (read or self._ahead) and self.seed == self._given.seed:
+            return delivery, None  # the worker knows
         return delivery, [self._plan(epoch, (0, 0), read, start.anchors, start.snapshots)]
 
     def is_over(self, delivery: Delivery) -> bool:  # noqa: ARG002  the worker tells the end

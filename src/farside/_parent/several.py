@@ -43,13 +43,15 @@ def iterate_shards(
     size = count("world_size", world_size, "ranks")
     sharding = Sharding(
         number,
-        _cycle(cycle_length, number, workers),
+        _cycle(cycle_length, number),
         flag("shuffle_shards", shuffle_shards),
         0,
         _rank(rank, size),
         size,
     )
-    _tell_of_idle_workers(sharding.cycle_length, number, workers)
+    ordered = flag("in_order", in_order)
+    if ordered:
+        _tell_of_idle_workers(sharding.cycle_length, number, workers)
     replay = {"max_restarts": max_restarts, "verify_replay": verify_replay}
     several = options_of_workers(workers, fn, {**options, **replay})
     first = several[0]
@@ -67,7 +69,7 @@ def iterate_shards(
         given,
         sharding,
         len(several),
-        in_order=flag("in_order", in_order),
+        in_order=ordered,
         counting=first.counts_items,
     )
     return RemoteIterable(*several, sequence=sequence)
@@ -108,7 +110,7 @@ def _shards(value: Any) -> tuple[Sequence[Any] | None, int]:
     cure = "pass a sequence, such as a list of paths, or how many there are"
     if isinstance(value, (str, bytes, bool)):
         raise TypeError(f"shards={value!r} is no sequence of shards; {cure}")
-    if hasattr(type(value), "__index__"):
+    if hasattr(type(value), "__index__") and not _has_length(value):  # arrays have both
         return None, count("shards", value, "shards", 0)
     if not (hasattr(type(value), "__len__") and hasattr(type(value), "__getitem__")) or isinstance(
         value, Mapping
@@ -117,24 +119,31 @@ def _shards(value: Any) -> tuple[Sequence[Any] | None, int]:
     return value if isinstance(value, range) else list(value), len(value)
 
 
-def _cycle(value: Any, shards: int, workers: int) -> int:
+def _has_length(value: Any) -> bool:
+    try:
+        len(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _cycle(value: Any, shards: int) -> int:
     if value is None:
         return max(1, min(CYCLE_LENGTH, shards))
-    number = count("cycle_length", value, "shards")
-    if number < min(workers, shards):
-        warn(
-            f"cycle_length={number} is below num_workers={workers}: so many shards are open at a "
-            f"time, and {workers - number} workers have nothing to do; pass {workers} or more",
-            FarsideWarning,
-        )
-    return number
+    return count("cycle_length", value, "shards")
 
 
 def _tell_of_idle_workers(cycle: int, shards: int, workers: int) -> None:
-    """Log it if the slots cannot be dealt evenly, and name a better number."""
-    most = -(-cycle // workers) if workers else 0
-    if workers < 2 or cycle >= shards or cycle % workers == 0:  # noqa: PLR2004  several
+    """Warn if some workers have no slot; log it if some have fewer; name a better number."""
+    if cycle < min(workers, shards):
+        warn(
+            f"cycle_length={cycle} is below num_workers={workers}: so many shards are open at a "
+            f"time, and {workers - cycle} workers have nothing to do; pass {workers} or more",
+            FarsideWarning,
+        )
+    if workers < 2 or not workers < cycle < shards or cycle % workers == 0:  # noqa: PLR2004
         return
+    most = -(-cycle // workers)
     import logging  # only who has something to say pays for it
 
     logging.getLogger("farside").info(

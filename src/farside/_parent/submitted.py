@@ -124,7 +124,6 @@ class Submitted(Mapped):
     """
 
     batches = False
-    depth = 2  # one that runs, and one that waits behind it: others can be cancelled
 
     def __init__(self, plan: Plan, pending: Pending, most: int | None = None) -> None:
         super().__init__(plan, pending, counting=False)
@@ -132,6 +131,11 @@ class Submitted(Mapped):
         self.closing = False
         self._most_tasks = most
         self._begun = [0] * plan.workers  # how many tasks each was given since it was started
+
+    @property
+    def depth(self) -> int:  # type: ignore[override]  # it changes
+        """One that runs; and where they are short, one that waits behind it."""
+        return 2 if self._batch > 1 else 1
 
     def added(self, index: int, count: int) -> None:
         self._begun[index] += count

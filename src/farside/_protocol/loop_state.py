@@ -7,7 +7,7 @@ loaded with any number of workers, and states of the ranks of a job can be merge
 
 from __future__ import annotations
 
-from .order import Place, Sharding, numbers_of, order_of, ranges_of
+from .order import Place, Sharding, join_ranges, order_of
 from .progress import Snapshot
 
 TYPE_CHECKING = False
@@ -235,7 +235,7 @@ def merge(states: Sequence[Any]) -> dict[str, Any]:
     ended = [(begin, end) for each in checked for begin, end in each["ended"]]
     merged = dict(first)
     merged["ranks"] = ranks
-    merged["ended"] = [list(each) for each in ranges_of(numbers_of(ended))]
+    merged["ended"] = [list(each) for each in join_ranges(ended)]
     own = _own(checked)
     for key in ("begun", "anchors", "snapshots"):  # each begins with the number of a shard
         pairs = zip(checked, own)  # noqa: B905  as many

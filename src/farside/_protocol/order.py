@@ -129,6 +129,22 @@ def numbers_of(ranges: Iterable[tuple[int, int]]) -> set[int]:
     return {number for first, end in ranges for number in range(first, end)}
 
 
+def join_ranges(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return ranges that hold the same numbers, in order and apart.
+
+    Example:
+        >>> join_ranges([(4, 6), (0, 2), (1, 4)])
+        [(0, 6)]
+    """
+    joined: list[tuple[int, int]] = []
+    for first, end in sorted(ranges):
+        if joined and first <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(joined[-1][1], end)
+        else:
+            joined.append((first, end))
+    return joined
+
+
 class Turns(_Turns):
     """Whose turn it is, in the slots that somebody reads. It is never changed: steps make new ones.
 

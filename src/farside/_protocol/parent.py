@@ -409,7 +409,8 @@ class ParentCore(ParentMachine):
     def _take_ready(self, body: bytes | bytearray) -> None:
         if body and not (body.isdigit() and len(body) <= _LENGTH_DIGITS):
             raise ProtocolError("the worker sent a length that is none")
-        self.length = int(body) if body else None
+        if not self._again:  # they may change it; what the worker before has told holds
+            self.length = int(body) if body else None
 
     def _go_ahead(self) -> None:
         """The worker stands by: say what was kept for that."""
@@ -439,6 +440,8 @@ class ParentCore(ParentMachine):
     def _take_answer(self, frame: Any, failure: Any, cause: str) -> None:
         if self._again:
             self._again = self._again[1:]
+            if failure is not None:  # what the iterable was made to be, it is not any more
+                self._fail(self._ending(cause, failure), End(kill=True))
             return
         if not self._call_is_said:
             return  # to an earlier call, that was given up; the present one has yet to be made
