@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import time
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import pytest
 from farside import WorkerDiedError
 from farside.errors import PassSupersededError
 from farside.testing.checks import take
+from tests import jobs
 from tests.backends.producing import Buffers, Dies, FailsAfter, arrays, check
 
 if TYPE_CHECKING:
@@ -89,6 +91,14 @@ def test_every_second_one_is_kept(kind: Kind) -> None:
     assert len(kept) == 75
     for number, item in kept.items():
         check(item, number, NBYTES)
+
+
+def test_many_texts_are_bounded_by_bytes_too(kind: Kind) -> None:
+    with kind.start(jobs.long_texts, buffer_bytes=1 << 14) as items:
+        assert next(iter(items)) == "x" * 255
+        time.sleep(0.2)
+        stats = items.stats()
+        assert 0 < stats.buffered_bytes <= 1 << 15
 
 
 def test_what_the_user_writes_stays_and_goes_nowhere_else(kind: Kind) -> None:

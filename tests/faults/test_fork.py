@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -26,7 +27,7 @@ from tests.kinds import KINDS, SUBPROCESSES, Kind
 from tests.scripts.running import run_script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from farside.options import StartMethod
@@ -77,6 +78,22 @@ def test_a_forked_child_is_told_whose_iterable_it_is(subprocess_kind: Kind) -> N
         in_forked_child(check)
         assert [next(iterator) for _ in range(1000)] == list(range(1, 1001))
         assert next(iter(numbers)) == 0
+
+
+class Forks:
+    """Has children that come back to farside: their ends are not those of the worker."""
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(6):
+            if number % 2 and not os.fork():
+                sys.exit(number)
+            yield number
+
+
+def test_a_forked_child_of_the_worker_speaks_for_itself(subprocess_kind: Kind) -> None:
+    with subprocess_kind.start(Forks) as numbers:
+        for _ in range(2):
+            assert list(numbers) == list(range(6))
 
 
 def test_a_fork_while_another_thread_is_at_it(subprocess_kind: Kind) -> None:

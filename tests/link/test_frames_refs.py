@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farside._link import frames
-from farside._link.frames import HEADER_SIZE, MAX_REFS, Decoder, Frame, header
+from farside._link.frames import COMMAND_SCRATCH, HEADER_SIZE, MAX_REFS, Decoder, Frame, header
 from farside._link.opening import WorkerEnds
 from farside._link.pipes import PipeLink
 from farside._memory.mapping import SLOTS
@@ -92,6 +92,14 @@ def test_as_many_refs_as_there_may_be(length: int) -> None:
     sent = [([Ref(n, n * 4096, n) for n in range(MAX_REFS)], length, 1)] * 3
     lender = Lender()
     check(feed(Decoder(lender, ROOM), stream_of(sent)), sent, lender)
+
+
+@pytest.mark.parametrize("length", [0, 8000, 8191, 8192])
+def test_so_it_is_for_commands(length: int) -> None:
+    sent = [([Ref(n, n * 4096, n) for n in range(MAX_REFS)], length, 1)] * 3
+    lender = Lender()
+    decoder = Decoder(lender, ROOM, scratch=COMMAND_SCRATCH)
+    check(feed(decoder, stream_of(sent)), sent, lender)
 
 
 def test_more_refs_are_garbage() -> None:

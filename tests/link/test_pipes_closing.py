@@ -23,6 +23,20 @@ def test_closing_while_something_waits_for_room(parent: PipeLink, worker: PipeWo
         worker.receive(deque())
 
 
+def test_a_worker_whose_wake_up_descriptor_was_closed_waits_for_nothing(
+    parent: PipeLink, worker: PipeWorkerLink
+) -> None:
+    kept = os.dup(worker._wakes)
+    os.close(worker._wakes)
+    try:
+        with pytest.raises(LinkClosedError, match="that wakes the worker was closed"):
+            worker.wait_for_credit(1, 1)
+    finally:
+        os.dup2(kept, worker._wakes)
+        os.close(kept)
+    parent.close()
+
+
 def closing_first(parent: PipeLink, call: Callable[..., int]) -> Callable[..., int]:
     """Close the parent's side just before a system call, as another thread may."""
     begun: list[bool] = []

@@ -182,6 +182,7 @@ VIEWS: dict[str, memoryview] = {
     "a matrix": memoryview(array("i", range(6000))).cast("B").cast("i", [60, 100]),
     "every second": memoryview(bytes(range(200)) * 200)[::2],
     "empty": memoryview(b""),
+    "no numbers": memoryview(array("d")),
     "of ctypes": memoryview((ctypes.c_ubyte * 20_000)()),
     "numbers of ctypes": memoryview((ctypes.c_double * 3000)()),
 }

@@ -14,6 +14,7 @@ import pytest
 
 import farside
 from farside._payload.pickling import dumps, dumps_by_value, loads
+from farside._payload.reducers import Table
 from tests.payload import registering
 from tests.payload.registering import SIZE, Frame, Frames, Late, SubFrame, reduce_frame
 
@@ -33,6 +34,18 @@ def test_what_is_registered_is_heard_by_an_encoder_that_is_there_already(way: Wa
     got.contents[0] = 1
     with pytest.raises(TypeError, match="cannot pickle a Frame"):
         pickle.dumps(frame)
+
+
+def test_what_a_user_tells_copyreg_goes_before_what_farside_knows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    masked: Any = np.ma.MaskedArray
+    array: Any = np.ma.array([1.0, 2.0], mask=[True, False])  # type: ignore[no-untyped-call]
+    assert loads(b"".join(bytes(each) for each in dumps(array))).mask[0]
+    monkeypatch.setitem(copyreg.dispatch_table, masked, lambda _: (str, ("the user's",)))
+    table = Table()
+    assert masked not in table
+    assert table[masked](array) == (str, ("the user's",))
 
 
 def test_it_holds_for_calls_and_beside_lambdas() -> None:

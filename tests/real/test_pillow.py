@@ -50,6 +50,26 @@ def test_every_mode(way: Way, mode: str, size: tuple[int, int]) -> None:
         assert got == pickle.loads(pickle.dumps(sent))
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK"])
+def test_images_on_foreign_memory(way: Way, mode: str) -> None:
+    """Pillow before 13 crashes if it is asked where their pixels are."""
+    sent = Image.frombuffer(mode, (512, 16), bytes(512 * 16 * len(mode)), "raw", mode, 0, 1)
+    got = way.carry(sent)
+    assert got.tobytes() == sent.tobytes()
+    assert way.carry(got).tobytes() == sent.tobytes()
+    assert way.carry(got.copy()).tobytes() == sent.tobytes()
+
+
+def test_images_with_gaps_between_rows(way: Way) -> None:
+    before = Image.core.get_alignment()
+    Image.core.set_alignment(64)
+    try:
+        sent = image("L", (33, 300))
+        assert way.carry(sent).tobytes() == sent.tobytes()
+    finally:
+        Image.core.set_alignment(before)
+
+
 @pytest.mark.parametrize("mode", sorted(images._BYTES))
 def test_pixels_are_kept_out_of_the_stream(mode: str) -> None:
     if not hasattr(Image.Image, "__arrow_c_array__"):

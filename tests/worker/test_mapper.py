@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from farside._link.control import total_of
 from farside._payload.items import Mark
+from farside._protocol.messages import Cmd, Status
 from farside._protocol.order import shard_seed
 from farside._worker.mapper import Mapper
 from tests import mapping_jobs as jobs
-from tests.worker.harness import Counts
+from tests.worker.harness import Counts, executing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +91,26 @@ def test_stop_iteration_is_a_failure_of_its_input(last: list[int]) -> None:
     assert isinstance(mark, Mark)
     assert mark.failure is not None
     assert mark.failure[1] == 1
+
+
+def test_what_strikes_between_two_inputs_is_blamed_on_none() -> None:
+    with executing(Mapper(jobs.square), buffer_size=1) as worker:
+        strikes = [TimeoutError("too late")]
+        wait = worker.link.wait_for_credit
+        worker.link.wait_for_credit = lambda *given: (  # type: ignore[method-assign]
+            raise_it(strikes.pop()) if strikes else wait(*given)
+        )
+        plan = pickle.dumps((0, 0, (0, 0), (_PASS, 3)))
+        worker.say(Cmd.START_ITERATION, 1, plan)
+        worker.expect(Status.ITERATION_STARTED, 1)
+        worker.say(Cmd.GIVE_TASKS, 1, pickle.dumps([(0, 0, True, [1, 2, 3])]))
+        worker.expect_items(1, 1, 4)
+        failure = worker.expect_failure(Status.ITERATOR_FAILED, 1)
+        assert failure.message == "too late"
+
+
+def raise_it(error: Exception) -> NoReturn:
+    raise error
 
 
 def test_a_flat_input_goes_on_after_what_has_arrived() -> None:

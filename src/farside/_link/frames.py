@@ -51,8 +51,8 @@ _OFFSET_BITS = 48
 _SCRATCH = 1 << 16
 """Bytes read at once: what a Linux pipe holds by default."""
 
-COMMAND_SCRATCH = 1 << 14
-"""For commands: more than nearly all of them have."""
+COMMAND_SCRATCH = 1 << 15
+"""For commands: all references of a frame, and a body that needs no buffer of its own."""
 
 _OWN_BUFFER = 1 << 13
 """A body of at least so many bytes that is not wholly there gets a buffer of its own, so that

@@ -151,6 +151,6 @@ class PipeWorkerLink(WorkerLink):
             return bool(os.read(self._wakes, 1 << 16))
         except BlockingIOError:
             return True
-        except OSError as error:
+        except OSError as error:  # the listener, which reads elsewhere, would not hear it
             check_gone(error)
-            return False
+            raise LinkClosedError("the descriptor that wakes the worker was closed") from error

@@ -118,9 +118,9 @@ def _pickles_itself(cls: type) -> bool:
 
 def _refused(error: BaseException) -> str | None:
     """Name the extension module that refused to load in a subinterpreter, if that is the cause."""
-    import re  # only when something fails: it costs start-up time
-
     try:
+        import re  # only when something fails: it costs start-up time
+
         texts = [_message(each) for each in _chain(error) if isinstance(each, ImportError)]
     except BaseException:  # user code: even the attributes of an exception may raise
         return None

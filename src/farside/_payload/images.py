@@ -21,13 +21,21 @@ if TYPE_CHECKING:
 _BYTES = {"L": 1, "RGB": 4, "RGBX": 4, "RGBA": 4, "CMYK": 4, "I;16": 2}
 """Modes, and how many bytes a pixel takes in memory. Others go as Pillow pickles them."""
 
+_FOREIGN = "_farside_lies_on_foreign_memory"
+"""An attribute of the images made here that do. Copies of them do not, and do not have it."""
+
 
 def reduce_image(image: Any) -> Reduced:
     """Reduce an image, or one of a subclass that pickles likewise."""
     image.load()
     width, height = image.size
     nbytes = width * height * _BYTES.get(image.mode, 0)
-    if type(image) is not sys.modules["PIL.Image"].Image or not nbytes:
+    module = sys.modules["PIL.Image"]
+    if type(image) is not module.Image or not nbytes:
+        return as_ever(image)
+    # Until Pillow 13, one that lies on foreign memory has no block that Arrow's interface could
+    # tell, and it looks all the same: SIGSEGV. And rows of an aligned image have gaps.
+    if image.readonly or hasattr(image, _FOREIGN) or module.core.get_alignment() != 1:
         return as_ever(image)
     try:
         _, array = image.__arrow_c_array__()
@@ -46,6 +54,7 @@ def rebuild_image(mode: str, size: tuple[int, int], info: Any, pixels: Any) -> A
     else:
         image = Image.frombuffer(mode, size, pixels, "raw", mode, 0, 1)
         image.readonly = int(memoryview(pixels).readonly)  # the memory is its own
+        setattr(image, _FOREIGN, True)
     image.info = info
     return image
 

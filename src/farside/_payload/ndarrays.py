@@ -85,7 +85,10 @@ def _by_pixel(*arrays: Any) -> Any:
     pixel = last.shape[-1] * last.itemsize
     if last.ndim == 1 or last.strides[-1] != last.itemsize or pixel > _PIXEL_BYTES:
         return arrays
-    return [array.view(f"V{pixel}") for array in arrays]
+    try:
+        return [array.view(f"V{pixel}") for array in arrays]
+    except ValueError:  # before NumPy 1.23, of those that are not contiguous
+        return arrays
 
 
 def rebuild_transposed(dense: Any, axes: list[int]) -> Any:

@@ -67,9 +67,20 @@ class Table(dict[type, "Callable[[Any], Any]"]):
                 file, _, function = reducer.partition(".")
                 ours = __import__(f"{__package__}.{file}", fromlist=[function])
                 reduce = getattr(ours, function)
-                self.update((each, reduce) for each in alike(cls))
+                for each in alike(cls):
+                    if _is_of_user(each, library):
+                        self.pop(each, None)
+                    else:
+                        self[each] = reduce
         self.update(of_users)
         self.modules = count
+
+
+def _is_of_user(cls: type, library: str) -> bool:
+    """Tell whether another than the library has told copyreg how a class is reduced."""
+    reducer = copyreg.dispatch_table.get(cls)
+    made_in = str(getattr(reducer, "__module__", ""))
+    return reducer is not None and made_in.partition(".")[0] != library.partition(".")[0]
 
 
 _of_items: Table | None = None
@@ -153,6 +164,6 @@ def rebuild_memoryview(
 ) -> memoryview:
     """Make a memoryview of contents."""
     view = memoryview(contents)
-    if view.nbytes:  # an empty one cannot be cast to a shape
-        view = view.cast("B").cast(form, list(shape))
+    # An empty one cannot be cast to a shape.
+    view = view.cast("B").cast(form, list(shape)) if view.nbytes else view.cast("B").cast(form)
     return view.toreadonly() if readonly else view

@@ -6,12 +6,13 @@ from time import monotonic
 
 from .._payload import pickling
 from .._payload.items import Mark
-from .._payload.plain import ATOMS, INT_LIMIT, STR_LIMIT
+from .._payload.plain import ATOM_BYTES, ATOMS, INT_LIMIT, STR_LIMIT
 from .._protocol.credit import Window
 from .._protocol.messages import UNKNOWN, Cmd, Status
+from .._system.signals import here
 from ..errors import LinkClosedError
 from .iterables import loopable
-from .outbox import Outbox
+from .outbox import BATCH_ITEMS, Outbox
 from .passing import Skips
 from .snapshots import Snapshots
 from .tasks import Tasks, Trouble
@@ -65,12 +66,16 @@ class Maker:
         self._skips = Skips(self.outbox.tell_progress, self.outbox.say, self.is_left)
         self._snapshots = Snapshots(self.outbox.tell_progress, self.outbox.say)
         self._before = 0  # how many items counted as made when the pass began
+        self._pid, self._looking = here.pid, False  # while it looks, no item fails
+        self._short = STR_LIMIT if job.buffer_bytes >= STR_LIMIT * BATCH_ITEMS else ATOM_BYTES
         self.iterator: Iterator[Any] | None = None
 
     def take(self, tasks: Tasks) -> None:
         """Take what is run in each pass."""
         self.tasks = tasks
         tasks.begun, tasks.skips = self._link.begun, self._skips
+
+    in_process_of_user = False  # so forked children are the user's own business
 
     # A pass ---------------------------------------------------------------------------------
 
@@ -96,7 +101,8 @@ class Maker:
                 return outcome
             if self.tasks.hungry:
                 self.tasks.run_clock(False)  # first: it is done, however long sending takes
-                self.outbox.flush()
+                if not self.outbox.flush():
+                    self.outbox.flusher.call()
                 while self.tasks.hungry:
                     if not self.take_tasks():
                         return LEFT
@@ -154,9 +160,9 @@ class Maker:
         assert iterator is not None
         outbox, attention, look_up = self.outbox, self._link.attention, self._look_up
         put, add, atoms = outbox.put, outbox.entries.append, _ATOMS
-        low, high, short = -INT_LIMIT, INT_LIMIT, STR_LIMIT
+        low, high, short = -INT_LIMIT, INT_LIMIT, self._short
         item: Any = None
-        stop = look_up(made)
+        stop, self._looking = look_up(made), False
         if not stop:
             return LEFT
         try:
@@ -175,7 +181,9 @@ class Maker:
                 item = None  # noqa: PLW2901  `del` would leave none to look into after a failure
                 made += 1
                 if attention[0] or made >= stop:
+                    self._looking = True
                     stop = look_up(made)
+                    self._looking = False
                     if not stop:
                         return LEFT
         except LinkClosedError:
@@ -188,7 +196,13 @@ class Maker:
 
     def _take_failure(self, error: BaseException, item: Any) -> Outcome:
         """Take in that user code, or pickling what it has made, has failed."""
+        if here.pid != self._pid and not self.in_process_of_user:
+            from .forked import end_child  # only when it happens
+
+            end_child(error)  # it must not speak for the worker
         trouble = Trouble(error, self.tasks.stage, self._index(self.made))
+        # By a signal handler, or for want of memory: the last input may have its answer already.
+        struck = self._looking or (item is not None and not self.outbox.refused)
         if self.outbox.refused:
             from .._payload import culprit  # only when something fails
 
@@ -196,7 +210,7 @@ class Maker:
             part = culprit.find(item, "item", error)
             trouble = trouble._replace(stage=self.tasks.pickle_stage, culprit=part)
         task = self.tasks.failed_alone()
-        if task is not None and self._may_go_on_after(error):
+        if task is not None and not struck and self._may_go_on_after(error):
             failure = self._describe(trouble._replace(item=task))
             if self.made or not failure.refused:  # else a worker of another backend may do it
                 self.outbox.entries.append(Mark(tuple(failure)))

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 class _StepMaker(Maker):
     """Makes items until one has to be sent."""
 
+    in_process_of_user = True
     _source = staticmethod(resumable)  # a second `for` over the same iterator must not reset it
 
     def _look_up(self, made: int) -> int:
@@ -69,6 +70,11 @@ class Stepwise(Execution):
         return self.machine.state is WorkerState.DONE
 
     @property
+    def starting(self) -> bool:
+        """Whether it has not come to stand by yet."""
+        return self.machine.state is WorkerState.INITIALIZATION
+
+    @property
     def idle(self) -> bool:
         """Whether it can only go on when it is told something."""
         if not self._commands.empty():
@@ -103,7 +109,7 @@ class Stepwise(Execution):
     def _step(self) -> None:
         if self.idle:
             raise ProtocolError("the worker and its parent wait for each other")
-        if self.machine.state is WorkerState.INITIALIZATION:
+        if self.starting:
             self.initialize()
         elif self.machine.state is WorkerState.CALL:
             self.call()

@@ -1,0 +1,32 @@
+"""The end of forked children of a worker, in which the user's code has come back to farside's."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+
+def end_child(error: BaseException) -> NoReturn:
+    """End this process with the exit code that Python would end it with, and say why.
+
+    What else the worker would do at its end (send the failure, run finalizers) is the worker's.
+    """
+    code = 1
+    if not isinstance(error, SystemExit):
+        import traceback
+
+        traceback.print_exception(type(error), error, error.__traceback__)
+    elif error.code is None or isinstance(error.code, int):
+        code = error.code or 0
+    else:
+        sys.stderr.write(f"{error.code}\n")
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            continue
+    os._exit(code)
