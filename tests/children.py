@@ -10,7 +10,7 @@ from pathlib import Path
 
 import farside
 
-SECONDS = 20
+SECONDS = 50
 SOURCE = str(Path(farside.__file__).parents[1])
 
 

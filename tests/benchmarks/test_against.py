@@ -103,7 +103,7 @@ def test_trees_of_one_contestant_are_measured_one_after_the_other(
 ) -> None:
     asked: list[str] = []
 
-    def ask(_: str, what: tuple[str, ...], __: float, path: str) -> dict[str, object]:
+    def ask(_: str, what: tuple[str, ...], __: float, path: str, *___: object) -> dict[str, object]:
         asked.append(what[1] + path)
         return {"value": 1.0}
 

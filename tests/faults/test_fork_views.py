@@ -177,9 +177,9 @@ def end(gate: Gate, wait: Callable[[], int | None]) -> None:
 
 def test_children_that_stay_make_copies_of_what_comes(subprocess_kind: Kind) -> None:
     ends = []
-    with subprocess_kind.start(Counted, arena_bytes=1 << 20) as counted:
+    with subprocess_kind.start(Counted, arena_bytes=4 << 20) as counted:
         iterator = iter(counted)
-        for first in range(0, 40, 4):
+        for first in range(0, 120, 4):
             arrays = [next(iterator) for _ in range(4)]
             assert [array[0] for array in arrays] == [*range(first, first + 4)]
             gate = Gate()
