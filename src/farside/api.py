@@ -197,9 +197,9 @@ def iterate_in_workers(
         rank: which process of a job this is, from 0. It reads each ``world_size``-th shard, from
             the one of this number on. Default: 0.
         world_size: how many processes the job has. Default: 1.
-        max_restarts: how many times, in a pass, a worker that has died or run out of time is
-            started again. It goes on after the last item that has arrived, so ``fn(shard)`` must
-            yield the same items each time. Default: 0.
+        max_restarts: how many times, in a pass and for all workers together, a worker that has died
+            or run out of time is started again. It goes on after the last item that has arrived, so
+            ``fn(shard)`` must yield the same items each time. Default: 0.
         verify_replay: whether a pass that is made once more, after a restart or a resume, is
             compared with what it was: the digests of a sample of items. What differs raises
             `ReplayDivergedError`. Default: True.
@@ -347,8 +347,8 @@ def map_in_workers(
         An iterable that can be iterated again and again. ``len()`` is that of ``items``, except
         with ``flat`` or ``on_error="skip"``. Its workers are ready.
 
-        When a worker dies, the input that ran is what it costs. Others that the worker had are
-        given to the worker that takes its place, so an input may run again whose result was lost.
+        When a worker dies, only the input that it was running fails. Another worker gets its other
+        inputs; some of them may run twice, if their results were lost.
 
         `RemoteIterable.load_state_dict` iterates ``items`` from the beginning, and drops the inputs
         whose results the loop was given before. So a one-shot iterator must be a new one.

@@ -17,7 +17,7 @@
         ├── PassSupersededError            a newer pass over the same iterable has begun
         ├── ReplayDivergedError            a pass that was to be the same as before is not
         ├── ProtocolError                  a frame that may not come now, or no frame at all
-        └── LinkClosedError             the other end is gone (never leaves farside)
+        └── LinkClosedError                the other end is gone (never leaves farside)
     Exception
     └── RemoteTraceback                    the worker's traceback, as ``__cause__``
     RuntimeWarning

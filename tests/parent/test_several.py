@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from farside import (
+    BrokenWorkersError,
     CallFailedError,
     IterableClosedError,
     NotPicklableError,
@@ -397,6 +398,74 @@ def test_the_elements_of_an_array_are_shards() -> None:
     for each in shards:
         with iterate_in_workers(five, each, 0) as items:
             assert len(list(items)) == 15
+
+
+@pytest.mark.parametrize(
+    ("shards", "options", "told"),
+    [
+        ([], {}, "there are no shards for 2 workers here: a loop gets no items"),
+        ([1], {}, "there are 1 shards for 2 workers here: 1 have nothing to do"),
+        ([1, 1], {"rank": 2, "world_size": 3}, "there are no shards"),
+        ([1, 1], {}, ""),
+    ],
+)
+def test_too_few_shards_are_told(
+    shards: list[int], options: Any, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    iterate_in_workers(range, shards, 2, backend="inline", **options).close()
+    assert told in caplog.text
+    assert bool(caplog.records) == bool(told)
+
+
+def test_ranks_that_would_shuffle_in_different_ways() -> None:
+    ranks: Any = {"rank": 0, "world_size": 2, "shuffle_shards": True, "backend": "inline"}
+    with iterate_in_workers(five, 4, 1, seed=3, **ranks) as items:
+        list(items)
+        state = items.state_dict()
+    with iterate_in_workers(five, 4, 1, **ranks) as items:
+        with pytest.raises(ValueError, match="pass the same seed to each rank"):
+            iter(items)
+        items.load_state_dict(state)
+        assert len(list(items)) == 10
+        assert len(list(items)) == 10
+
+
+def test_inputs_that_have_failed_are_counted() -> None:
+    options: Any = {"backend": "inline", "on_error": "skip"}
+    with map_in_workers(bool_of_array, [1, 0, 2, 0], 1, **options) as results:
+        assert list(results) == [1, 2]
+        assert next(iter(results)) == 1
+        assert list(results) == [1, 2]
+        stats = results.stats()
+        assert stats.failed_inputs >= 4
+        assert f"{stats.failed_inputs} failed inputs" in str(stats)
+
+
+def bool_of_array(number: int) -> int:
+    if not number:
+        raise ValueError(number)
+    return number
+
+
+def test_a_worker_that_has_yet_to_start_has_no_length() -> None:
+    with iterate_in_subprocess(five_numbers, wait=False) as numbers:
+        if numbers.state == "initialization":
+            with pytest.raises(TypeError, match="call wait_ready"):
+                len(numbers)
+        numbers.wait_ready()
+        assert len(numbers) == 5
+
+
+def five_numbers() -> range:
+    return range(5)
+
+
+def test_an_executor_has_environments_and_a_time_to_start() -> None:
+    with WorkerExecutor(1, env={"FARSIDE_TEST": "here"}, backend="subprocess") as executor:
+        assert executor.submit(os.getenv, "FARSIDE_TEST").result(20) == "here"
+    with WorkerExecutor(1, setup=takes_a_second, init_timeout=0.1) as executor:
+        with pytest.raises(BrokenWorkersError):
+            executor.submit(abs, 1).result(20)
 
 
 def test_many_inputs_that_are_done_cost_no_memory() -> None:

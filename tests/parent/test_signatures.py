@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 import farside
-from farside import iterate_in_subinterpreter, iterate_in_subprocess, iterate_in_worker, options
+from farside import (
+    iterate_in_subinterpreter,
+    iterate_in_subprocess,
+    iterate_in_worker,
+    iterate_in_workers,
+    map_in_workers,
+    options,
+)
 from farside._parent.options import DEFAULTS, check
 from farside._parent.signatures import complete, takes
 
@@ -74,7 +81,9 @@ def test_help_lists_every_option_once() -> None:
         (iterate_in_worker, "bufer_size", r"did you mean 'buffer_size'\?$"),
         (iterate_in_subprocess, "backend", r"iterate_in_worker takes it$"),
         (iterate_in_subinterpreter, "env", r"iterate_in_subprocess takes it$"),
-        (iterate_in_subinterpreter, "zzz", r"it takes initializer, finalizer, .*, wait, "),
+        (iterate_in_subinterpreter, "zzz", r"it takes fn, initializer, .*, wait, "),
+        (iterate_in_worker, "num_workers", r"iterate_in_workers takes it$"),
+        (iterate_in_worker, "prefetch_factor", r"use 'buffer_size'$"),
     ],
 )
 def test_an_unknown_option_is_refused_at_once(entry: Any, name: str, message: str) -> None:
@@ -98,3 +107,23 @@ def test_a_class_and_arguments_of_its_own() -> None:
     assert shown[:3] == ["num_workers", "ordered", "initializer"]
     assert Executor(3, timeout=2.5).given[2]["timeout"] == 2.5
     assert check(list, backend="auto", **Executor(3).given[2]).timeout is None
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("task_timout", "did you mean 'task_timeout'"),
+        ("max_restarts", "use 'retries'"),
+        ("n_jobs", "use 'num_workers'"),
+    ],
+)
+def test_an_unknown_option_of_a_map(name: str, message: str) -> None:
+    unknown: Any = {name: 1}
+    with pytest.raises(TypeError, match=message):
+        map_in_workers(abs, [1], 1, **unknown)
+
+
+def test_an_unknown_option_of_several_workers() -> None:
+    unknown: Any = {"shuffle": True}
+    with pytest.raises(TypeError, match="use 'shuffle_shards'"):
+        iterate_in_workers(range, 2, 1, **unknown)

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 class Totals(NamedTuple):
-    """Sums over passes: items that were taken, bytes that have arrived, seconds."""
+    """Sums over passes: items taken, bytes that have arrived, seconds, inputs that have failed."""
 
     items: int = 0
     nbytes: int = 0
     seconds: float = 0.0
+    failed: int = 0
 
 
 class _Times(NamedTuple):
@@ -68,4 +69,5 @@ class Counters:
             nbytes += each.inbox.nbytes
         ended = monotonic() if times.ended is None else times.ended
         seconds = before.seconds + ended - times.began
-        return Totals(before.items + delivery.delivered, nbytes, seconds)
+        failed = before.failed + delivery.failed_inputs
+        return Totals(before.items + delivery.delivered, nbytes, seconds, failed)

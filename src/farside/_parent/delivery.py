@@ -65,6 +65,7 @@ class Delivery:
         cleared: whether nothing of it may be taken any more: the pass was left, or all was closed.
         members: the workers, by their numbers.
         failure: the exception of an input that has ended the pass.
+        failed_inputs: how many inputs have failed without that.
         epoch: what user code is told that the pass is.
         finished: whether the loop has come to the end of the pass.
         snapshots: states of what the user iterates on, from the workers.
@@ -76,6 +77,7 @@ class Delivery:
         first: how many items of an iterable were given before, in another life of the loop.
     """
 
+    failed_inputs = 0
     source: Any = None
     unprompted = False
     first = 0

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class WorkerExecutor(Executor):
     """Runs calls in workers: a `concurrent.futures.Executor`.
 
@@ -36,10 +42,14 @@ class WorkerExecutor(Executor):
     place. The workers are started with the first call.
 
     Args:
-        max_workers: how many workers there are. Default: None, as many as there are processors.
+        max_workers: how many workers there are. Default: None, as many as the processors that this
+            process may use.
         backend: see `iterate_in_worker`. Default: ``"auto"``.
         backend_options: what the backend is told beside. Default: None.
         mp_context: see `iterate_in_worker`. Default: None.
+        env: environment variables of the workers; see `iterate_in_workers`. Default: None.
+        init_timeout: how many seconds a worker may take to start, with `initializer` and `setup`.
+            Default: None, no limit.
         setup: makes what lasts, such as a model: once in each worker. ``submit(fn, x)`` then calls
             ``fn(made, x)``. Default: None.
         initializer: a function to call in each worker first. If it fails, the executor is broken.
@@ -68,6 +78,8 @@ class WorkerExecutor(Executor):
         backend: Literal["auto", "subprocess", "subinterpreter", "ray"] | str = "auto",  # noqa: PYI051
         backend_options: Mapping[str, Any] | None = None,
         mp_context: Literal["forkserver", "spawn", "fork"] | BaseContext | None = None,
+        env: Mapping[str, str] | Callable[[int], Mapping[str, str] | None] | None = None,
+        init_timeout: float | None = None,
         setup: Callable[[], Any] | None = None,
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
@@ -75,7 +87,7 @@ class WorkerExecutor(Executor):
         retries: int = 0,
         max_tasks_per_child: int | None = None,
     ) -> None:
-        workers = os.cpu_count() or 1
+        workers = _processors()
         if max_workers is not None:
             workers = count("max_workers", max_workers, "workers")
         if backend == "inline":
@@ -93,6 +105,8 @@ class WorkerExecutor(Executor):
             "backend": backend,
             "backend_options": backend_options,
             "mp_context": mp_context,
+            "env": env,
+            "init_timeout": init_timeout,
             "initializer": first,
             "wait": False,
         }

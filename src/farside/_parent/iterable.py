@@ -200,12 +200,14 @@ class RemoteIterable(Generic[T]):
             TypeError: it has no length, or could not tell.
         """
         length = self._current.length
-        if length is None:
-            raise TypeError(
-                f"this {type(self).__name__} has no len(): what fn returns has none, or it reads "
-                "shards, whose lengths are not known before; count the items in the loop"
-            )
-        return length
+        if length is not None:
+            return length
+        reason = "its items are counted only as they come"
+        if self.state == "initialization":
+            reason = "the worker has yet to start; call wait_ready() first"
+        elif self._current.sequence.kind == "iterable":
+            reason = "what fn returns has none"
+        raise TypeError(f"this {type(self).__name__} has no len(): {reason}")
 
     def __bool__(self) -> bool:
         """Return True, whatever the length: this is a worker."""

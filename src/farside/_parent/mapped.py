@@ -258,6 +258,7 @@ class Mapped(Delivery):
         if error is not None and self.plan.on_error == "raise":
             self.failure = error
             raise error
+        self.failed_inputs += error is not None
         found = [] if error is None or self.plan.on_error == "skip" else [error]
         self.progress.end(number, len(found))
         return found

@@ -52,6 +52,8 @@ class Given(NamedTuple):
 class ItemSequence(Protocol):
     """What a pass is made of."""
 
+    kind: str
+    """What it is called in states."""
     several: bool
     """Whether the user has asked for several workers: a call then returns a list."""
 
@@ -294,6 +296,7 @@ class Shards(Resumable):
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
         epoch, start = self._begin_at(begun)
         sharding, count, place = self._sharding, self._count, start.place
+        self._refuse_a_seed_of_its_own()
         if self._in_order:
             order = order_of(sharding, epoch)
             turns = Turns.through(order, sharding.cycle_length, place)
@@ -310,6 +313,16 @@ class Shards(Resumable):
             ]
         self._keep(delivery, epoch, start)
         return delivery, plans
+
+    def _refuse_a_seed_of_its_own(self) -> None:
+        sharding, given = self._sharding, self._given
+        drawn = not given.seed_given and sharding.seed == given.seed
+        if sharding.shuffled and sharding.world_size > 1 and drawn:
+            raise ValueError(
+                f"shuffle_shards=True and world_size={sharding.world_size} without seed: each rank "
+                "would shuffle in another way, and some shards be read twice and others never; "
+                "pass the same seed to each rank"
+            )
 
     def is_over(self, delivery: Delivery) -> bool:
         return delivery.over

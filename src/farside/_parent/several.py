@@ -50,8 +50,11 @@ def iterate_shards(
         size,
     )
     ordered = flag("in_order", in_order)
-    if ordered:
-        _tell_of_idle_workers(sharding.cycle_length, number, workers)
+    own = len(range(sharding.rank, number, size))
+    if own < max(1, workers):
+        _tell_of_few_shards(own, workers)
+    elif ordered:
+        _tell_of_idle_workers(sharding.cycle_length, own, workers)
     replay = {"max_restarts": max_restarts, "verify_replay": verify_replay}
     several = options_of_workers(workers, fn, {**options, **replay})
     first = several[0]
@@ -131,6 +134,17 @@ def _cycle(value: Any, shards: int) -> int:
     if value is None:
         return max(1, min(CYCLE_LENGTH, shards))
     return count("cycle_length", value, "shards")
+
+
+def _tell_of_few_shards(shards: int, workers: int) -> None:
+    import logging
+
+    logging.getLogger("farside").warning(
+        "there are %s shards for %d workers here: %s; pass more shards, such as smaller files",
+        shards or "no",
+        workers,
+        f"{workers - shards} have nothing to do" if shards else "a loop gets no items",
+    )
 
 
 def _tell_of_idle_workers(cycle: int, shards: int, workers: int) -> None:

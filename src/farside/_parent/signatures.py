@@ -28,6 +28,9 @@ def takes(options: Any) -> Callable[[F], F]:
 
     def show(function: F) -> F:
         signature = inspect.signature(function)
+        for each in signature.parameters.values():
+            if each.kind is not each.VAR_KEYWORD:
+                _TAKEN_BY.setdefault(each.name, []).append(_name(function))
         own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
         types = options.__annotations__
         for name, default in DEFAULTS.items():
@@ -51,13 +54,13 @@ def complete(function: Callable[..., Any], options: Mapping[str, object]) -> dic
     Raises:
         TypeError: it does not take one of the options.
     """
-    parameters = inspect.signature(function).parameters.values()
+    parameters = list(inspect.signature(function).parameters.values())
     known = {each.name: each.default for each in parameters if each.name in DEFAULTS}
     for name in options:
         if name not in known:
             raise TypeError(
                 f"{_name(function)}() got an unexpected keyword argument {name!r}"
-                f"{_cure(name, list(known))}"
+                f"{_cure(name, [each.name for each in parameters])}"
             )
     return {**known, **options}
 
@@ -66,7 +69,22 @@ def _name(function: Callable[..., Any]) -> str:
     return function.__qualname__.removesuffix(".__init__")
 
 
+_OF_OTHERS = {
+    "max_restarts": "retries",
+    "max_workers": "num_workers",
+    "multiprocessing_context": "mp_context",
+    "n_jobs": "num_workers",
+    "prefetch_factor": "buffer_size",
+    "processes": "num_workers",
+    "shuffle": "shuffle_shards",
+    "worker_init_fn": "initializer",
+}
+"""Names that other libraries, or other functions, have for options."""
+
+
 def _cure(name: str, known: list[str]) -> str:
+    if (same := _OF_OTHERS.get(name)) in known:
+        return f"; use {same!r}"
     if others := _TAKEN_BY.get(name):
         return f"; {others[0]} takes it"
     import difflib  # which most programs never need

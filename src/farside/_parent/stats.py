@@ -32,8 +32,7 @@ class Stats:
         elapsed_seconds: for how long passes were open, in all: from ``iter()`` until the iterator
             was at its end, was left or superseded.
         parent_wait_seconds: how much of it the loop has waited for items.
-        worker_wait_seconds: how much of it the worker has waited until items were taken, since as
-            many as may wait were waiting.
+        worker_wait_seconds: how much of it the worker has stood still because its buffer was full.
         transfer_seconds: for how much of `parent_wait_seconds` items were on their way from
             another machine. The parent measures how long a call took, and the worker how long it
             held the call. The difference counts, so both directions are in it. 0 except with
@@ -51,6 +50,8 @@ class Stats:
         copies: how many contents were copied out of the shared memory when they arrived, since
             half of it was held by views.
         restarts: how many times workers were started again, in all passes.
+        failed_inputs: how many inputs of a map have failed, in all passes, and did not end it: see
+            ``on_error``.
         skipped_items: how many items of the present pass were made again and dropped, by workers
             that go on where another was; they tell so now and then.
         items_to_skip: how many of such are left, as far as workers have told.
@@ -81,6 +82,7 @@ class Stats:
     arena_bytes_peak: int = 0
     copies: int = 0
     restarts: int = 0
+    failed_inputs: int = 0
     skipped_items: int = 0
     items_to_skip: int = 0
     skip_seconds: float = 0.0
@@ -149,7 +151,9 @@ class Stats:
         if not self.workers:
             return ""
         restarts = f"; {_count(self.restarts, 'restart')}" if self.restarts else ""
-        return f"\n{_count(len(self.workers), 'worker')}; slowest: the {self.slowest}{restarts}"
+        failed = f"; {_count(self.failed_inputs, 'failed input')}" if self.failed_inputs else ""
+        workers = _count(len(self.workers), "worker")
+        return f"\n{workers}; slowest: the {self.slowest}{restarts}{failed}"
 
     def _share(self, seconds: float) -> str:
         share = seconds / self.elapsed_seconds if self.elapsed_seconds else 0.0
@@ -203,6 +207,7 @@ def collect(client: Client) -> Stats:
         arena_bytes_peak=sum([one.arena_bytes_peak for one in each]),
         copies=sum([one.copies for one in each]),
         restarts=core.restarts,
+        failed_inputs=totals.failed,
         skipped_items=sum([one.skipped_items for one in each]),
         items_to_skip=sum([one.items_to_skip for one in each]),
         skip_seconds=max([one.skip_seconds for one in each]),

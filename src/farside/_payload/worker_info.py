@@ -104,10 +104,9 @@ def get_worker_info() -> WorkerInfo | None:
         >>> from farside import get_worker_info, iterate_in_subprocess
         >>> get_worker_info() is None
         True
-        >>> from functools import partial
-        >>> with iterate_in_subprocess(
-        ...     partial(iter, get_worker_info, None), worker_index=1, worker_count=4
-        ... ) as told:
+        >>> def tell():
+        ...     yield get_worker_info()
+        >>> with iterate_in_subprocess(tell, worker_index=1, worker_count=4) as told:
         ...     info = next(iter(told))
         >>> info.index, info.count, info.epoch
         (1, 4, 0)
