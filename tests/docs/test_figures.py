@@ -18,6 +18,7 @@ _CASES = {
     "arrays of 10 MB": "arrays-10MB",
     "arrays of 10 MB made with `farside.numpy.empty`": "allocated-10MB",
     "training batches of 5 MB": "batch",
+    "JPEG files in batches, 2 workers": "images-2",
     "first item of a later worker": "first-item-warm",
     "a killed worker is noticed": "death",
 }
@@ -43,9 +44,9 @@ def _times(run: str, case: str, family: str) -> str | None:
 def test_a_row_is_from_the_run(name: str, cells: list[str]) -> None:
     case = _CASES[name]
     ours, *others = cells
-    told = re.match(r"([\d.,]+)( million)?(/s| ms)", ours)
+    told = re.match(r"([\d.,]+)( million| images)?(/s| ms)", ours)
     assert told is not None
-    value = float(told[1].replace(",", "")) * (1e6 if told[2] else 1)
+    value = float(told[1].replace(",", "")) * (1e6 if told[2] == " million" else 1)
     panel = run_path(str(_ROOT / "docs" / "make_chart.py"))["panel"]
     [measured] = [bar.value for bar in panel(_RUN, case)[1] if bar.label == "farside-subprocess"]
     assert value == pytest.approx(measured, rel=0.1 if told[3] == " ms" else 0.02)
