@@ -374,6 +374,21 @@ def test_what_is_kept_of_a_pass_does_not_grow_with_the_shards() -> None:
         assert items.state_dict(behind=1000)["ended"]
 
 
+@pytest.mark.parametrize("in_order", [True, False])
+def test_which_shards_have_ended_is_known_from_what_was_known_before(*, in_order: bool) -> None:
+    options: Any = {"backend": "inline", "seed": 1, "shuffle_shards": True, "in_order": in_order}
+    with iterate_in_workers(range, [number % 4 for number in range(90)], 2, **options) as items:
+        iterator: Any = iter(items)
+        delivery: Any = items._current.delivery
+        nothing = ((), ()) if in_order else (0, ())
+        for number, _ in enumerate(iterator):
+            if number % 7 == 0:
+                told = items.state_dict(behind=min(number, number % 3))["ended"]
+                known, delivery._ended = delivery._ended, nothing
+                assert told == items.state_dict(behind=min(number, number % 3))["ended"]
+                delivery._ended = known
+
+
 def test_what_strikes_as_a_pass_begins_loses_no_loaded_state(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

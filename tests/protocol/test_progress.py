@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farside._protocol.progress import KEPT, Skipped, Snapshot, Snapshots, read, write
+from farside._protocol.progress import KEPT, MOST_SHARDS, Skipped, Snapshot, Snapshots, read, write
 from farside.errors import ProtocolError
 
 
@@ -49,3 +49,13 @@ def test_one_before_the_item_that_is_compared_is_preferred() -> None:
     assert snapshots.before([(0, 30)], {0: 19})[0].item == 10
     assert snapshots.before([(0, 30)], {0: 9})[0].item == 20
     assert snapshots.before([(0, 9)], {}) == []
+
+
+def test_of_very_many_shards_the_latest_are_kept() -> None:
+    snapshots = Snapshots()
+    for shard in range(3 * MOST_SHARDS):
+        snapshots.add(Snapshot(shard, 1, b"a"))
+        snapshots.add(Snapshot(0, shard, b"b"))  # one that is read for long
+    assert len(snapshots._kept) == MOST_SHARDS
+    first, latest = (0, 10**6), (3 * MOST_SHARDS - 1, 1)
+    assert len(snapshots.before([first, (1, 10), latest], {})) == 2

@@ -51,12 +51,15 @@ class Link(ABC):
             worker had better not be told at once that somebody waits: it would send each by itself.
         congested: whether commands wait for room: then `room_fileno` has to be waited for too.
         idle: of a worker in the thread that reads, whether it has nothing to do.
+        to_be_looked_at: whether `filenos` do not tell all: then whoever waits calls `tell_waiting`
+            each second.
     """
 
     arena: Arena | None = None
     streaming: bool = False
     congested: bool = False
     idle: bool = False
+    to_be_looked_at: bool = False
 
     # Frames ---------------------------------------------------------------------------------
 

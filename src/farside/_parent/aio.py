@@ -107,7 +107,8 @@ class AsyncWait:
         members = client.awaited(wanted)
         seconds = None
         deadline = client.core.deadline
-        if deadline is not None or client.core.has_limits:  # nobody tells when an input begins
+        look = True in [each.link.to_be_looked_at for each in members if each.link is not None]
+        if deadline is not None or client.core.has_limits or look:  # no descriptor tells all
             seconds = seconds_until(deadline)
         if client.later:
             until_due = seconds_until(client.due)

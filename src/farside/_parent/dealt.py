@@ -7,8 +7,8 @@ from collections import deque
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from .._protocol.order import Place, Sharding, numbers_of, order_of, ranges_of
-from .delivery import KEPT, Delivery
+from .._protocol.order import Place, Sharding, numbers_of, order_of, ranges_of, with_range
+from .delivery import AT_ONCE, KEPT, Delivery
 from .queues import arrived
 
 if TYPE_CHECKING:
@@ -130,7 +130,11 @@ class Dealt(AsTheyCome):
         read = dict(self._read)
         known, ended = self._ended
         if known != number:
-            ended = ranges_of([shard for _, shard, _ in self._ends[:number]])
+            if known and 0 < number - known <= AT_ONCE:
+                for _, shard, _ in self._ends[known:number]:
+                    ended = with_range(ended, shard, shard + 1)
+            else:
+                ended = ranges_of([shard for _, shard, _ in self._ends[:number]])
             self._ended = number, ended
         if number:  # another thread may just be about to
             read.pop(self._ends[number - 1][1], None)

@@ -30,6 +30,10 @@ MOST = 1000
 KEPT = 1000
 """How many blocks before the present one are remembered, for `Delivery.place`."""
 
+AT_ONCE = 64
+"""So many shards that have ended since the latest `Delivery.place` are added to those known then;
+when there are more, all are looked at."""
+
 _ANCHORS = 8
 """How many are kept for a shard: the latest that the loop has passed is told."""
 

@@ -7,11 +7,10 @@ run of inputs is one step, and the place in the middle of it follows.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from .._protocol.order import BEGIN, Place
+from .._protocol.order import BEGIN, Place, with_range
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -104,19 +103,3 @@ class GivenResults:
                         ended = with_range(ended, number, number + more)  # noqa: PLW2901
                 return Place(ended, tuple(sorted(read.items())))
         return None
-
-
-def with_range(ranges: Ranges, first: int, end: int) -> Ranges:
-    """Return ranges with one more, which touches none of them but at its ends.
-
-    Example:
-        >>> with_range(((0, 2), (5, 6)), 2, 4)
-        ((0, 4), (5, 6))
-    """
-    at = bisect_left(ranges, (first, end))
-    low = high = at
-    if at and ranges[at - 1][1] == first:
-        low, first = at - 1, ranges[at - 1][0]
-    if at < len(ranges) and ranges[at][0] == end:
-        high, end = at + 1, ranges[at][1]
-    return (*ranges[:low], (first, end), *ranges[high:])

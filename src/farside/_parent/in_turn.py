@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from operator import le
 from typing import TYPE_CHECKING, Any
 
-from .delivery import KEPT, MOST, Delivery
+from .._protocol.order import with_range
+from .delivery import AT_ONCE, KEPT, MOST, Delivery
 from .queues import join
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class InTurn(Delivery):
         # At some numbers of items, of the whole pass, the turns then: by blocks.
         self._steps: deque[list[tuple[int, Turns]]] = deque([[(0, turns)]], KEPT)
         self._first_round = len(turns.live)  # so many items
-        self._ended: tuple[Any, Any, tuple[tuple[int, int], ...]] = (None, None, ())
+        self._ended: tuple[tuple[int, ...], tuple[tuple[int, int], ...]] = ((), ())
         self._shares: tuple[Any, list[tuple[Queue, list[int]]]] = (None, [])
 
     @property
@@ -58,12 +60,24 @@ class InTurn(Delivery):
         turns = self.turns(behind)
         if turns is None:
             return None
-        # There may be very many shards, and states are asked for far more often than one ends.
-        heads, live, ended = self._ended
-        if heads != turns.heads or live != turns.live:
-            ended = turns.ended(self.own)
-            self._ended = turns.heads, turns.live, ended
-        return turns.place_after(ended)
+        return turns.place_after(self._ended_at(turns))
+
+    def _ended_at(self, turns: Turns) -> tuple[tuple[int, int], ...]:
+        """Return the shards that have ended: by what was known when it was asked for last.
+
+        There may be very many, and states are asked for far more often than one of them ends.
+        """
+        known, ended = self._ended
+        if known != turns.heads:
+            count = sum(turns.heads) - sum(known)
+            if known and count <= AT_ONCE and all(map(le, known, turns.heads)):
+                for chain, first, end in zip(turns.chains, known, turns.heads):  # noqa: B905  equal
+                    for shard in chain[first:end]:
+                        ended = with_range(ended, shard, shard + 1)
+            else:
+                ended = turns.ended(self.own)
+            self._ended = turns.heads, ended
+        return ended
 
     def turns(self, behind: int = 0) -> Turns | None:
         """Return whose turn it is, or was some items ago; None: that is not known."""
@@ -90,7 +104,7 @@ class InTurn(Delivery):
                     break  # the worker goes on when the loop is there
                 queue.pass_mark()
                 turns, begins = turns.end(), True
-                steps.append((before + count, turns))
+                _add_step(steps, before + count, turns)
                 continue
             rotation = turns.rotation
             part = self._merge(rotation, workers)
@@ -101,13 +115,14 @@ class InTurn(Delivery):
             parts.append(part)
             count += len(part[0])
             turns = turns.advance(len(part[0]))
+        if turns is not self.front and not count:
+            _add_step(self._steps[-1], before, turns)
         self.front, self.over = turns, turns.over
-        if count or len(steps) > 1:
-            self._steps.append(steps)
-            while len(self._steps) > 1 and self._steps[1][0][0] <= before - KEPT:
-                self._steps.popleft()  # each step holds as much as there are slots
         if not count:
             return None
+        self._steps.append(steps)
+        while len(self._steps) > 1 and self._steps[1][0][0] <= before - KEPT:
+            self._steps.popleft()  # each step holds as much as there are slots
         block = join(parts)
         self._end_block(block[0])
         return block
@@ -160,3 +175,11 @@ class InTurn(Delivery):
             shares = [(self.queues[index], positions) for index, positions in found.items()]
             self._shares = rotation, shares
         return shares
+
+
+def _add_step(steps: list[tuple[int, Turns]], at: int, turns: Turns) -> None:
+    """Add the turns at a number of items; those before it at the same number count no more."""
+    if steps[-1][0] == at:
+        steps[-1] = at, turns
+    else:
+        steps.append((at, turns))

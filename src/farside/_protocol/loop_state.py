@@ -7,6 +7,8 @@ loaded with any number of workers, and states of the ranks of a job can be merge
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 from .order import Place, Sharding, join_ranges, order_of
 from .progress import Snapshot
 
@@ -146,10 +148,11 @@ def _ended_holds(state: Mapping[str, Any]) -> bool:
 
 def _begun_holds(state: Mapping[str, Any]) -> bool:
     pairs, most = state["begun"], _below(state)
+    bounds = [bound for pair in state["ended"] for bound in pair]
     return all(
         _are_numbers(pair, 2)
         and pair[0] < most
-        and not any(first <= pair[0] < end for first, end in state["ended"])
+        and bisect_right(bounds, pair[0]) % 2 == 0  # it lies between two ranges
         for pair in pairs
     ) and len({pair[0] for pair in pairs}) == len(pairs)
 

@@ -145,6 +145,24 @@ def join_ranges(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return joined
 
 
+def with_range(
+    ranges: tuple[tuple[int, int], ...], first: int, end: int
+) -> tuple[tuple[int, int], ...]:
+    """Return ranges with one more, which touches none of them but at its ends.
+
+    Example:
+        >>> with_range(((0, 2), (5, 6)), 2, 4)
+        ((0, 4), (5, 6))
+    """
+    at = bisect_left(ranges, (first, end))
+    low = high = at
+    if at and ranges[at - 1][1] == first:
+        low, first = at - 1, ranges[at - 1][0]
+    if at < len(ranges) and ranges[at][0] == end:
+        high, end = at + 1, ranges[at][1]
+    return (*ranges[:low], (first, end), *ranges[high:])
+
+
 class Turns(_Turns):
     """Whose turn it is, in the slots that somebody reads. It is never changed: steps make new ones.
 

@@ -40,6 +40,9 @@ NOTHING = Skipped(0, 0, 0.0)
 KEPT = 8
 """How many snapshots are kept of a shard."""
 
+MOST_SHARDS = 1000
+"""And of how many shards."""
+
 _SNAPSHOT, _SKIPPED = b"S", b"K"
 _PLACE = Struct("<QQ")
 _SHARE = Struct("<QQd")
@@ -103,7 +106,10 @@ class Snapshots:
                 for number in range(KEPT)
             ]
             del kept[ratios.index(min(ratios))]
+        self._kept.pop(snapshot.shard, None)  # so that the last is the one that was added to last
         self._kept[snapshot.shard] = tuple(kept)
+        if len(self._kept) > MOST_SHARDS:  # nearly all have ended; without one, more is made again
+            del self._kept[next(iter(self._kept))]
 
     def before(self, begun: Iterable[tuple[int, int]], anchors: dict[int, int]) -> list[Snapshot]:
         """Return, for those of some shards that have any, the snapshot to go on from.

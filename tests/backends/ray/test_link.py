@@ -300,3 +300,38 @@ def test_a_wait_is_for_the_way_or_for_the_worker(calls: ThreadCalls) -> None:
         sooner = 0.01  # the call may have been made before that
         assert 0.09 <= way <= time.monotonic() - begun - pause + sooner
     link.close()
+
+
+def test_an_actor_that_dies_while_all_replies_wait_to_be_read(calls: ThreadCalls) -> None:
+    link = CallLink(calls)
+    for number in range(PULLS):
+        before = sum(each.done() for each in link._pulls)
+        calls.worker.send(1, 1, [b"%d" % number])  # no items: a call returns with it at once
+        until(lambda before=before: sum(each.done() for each in link._pulls) > before)  # type: ignore[misc]
+    calls.ended = True  # it has died: no call can be made any more, and none is under way
+    got: deque[Frame] = deque()
+    begin = time.monotonic()
+    for _ in range(PULLS):
+        assert receive(link, got)
+    with pytest.raises(LinkClosedError, match="has ended"):
+        receive(link, got)
+    assert [bytes(frame.body) for frame in got] == [b"%d" % number for number in range(PULLS)]
+    assert time.monotonic() - begin < 10
+    with pytest.raises(LinkClosedError):
+        link.send(1, 1)
+    link.close()
+
+
+def test_what_is_told_later_is_never_older(calls: ThreadCalls) -> None:
+    """The number comes first: whoever draws a higher one sees what was closed before."""
+    link = CallLink(calls)
+    numbers = link._words
+
+    class Closing:
+        def __next__(self) -> int:
+            link._state = 2
+            return next(numbers)
+
+    link._words = Closing()  # type: ignore[assignment]
+    assert link._tell().closed == 2
+    link.close()

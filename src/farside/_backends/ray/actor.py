@@ -6,6 +6,7 @@ The parent keeps a few calls of `Actor.pull` under way, which return frames. Com
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -55,13 +56,17 @@ class Actor:
 
     def _run(self, job: bytes) -> None:
         try:
-            serve(self._link, job)
+            serve(self._link, job, last_resort=self._end_process)
         except SystemExit:
             pass  # raised by the listener when everything was over already
         except BaseException as error:
             self._problem = f"its thread has failed ({type(error).__name__}: {error})"
         finally:
             self._link.end()
+
+    def _end_process(self) -> None:
+        if self._link.abandoned:  # else it is Ray's to end, when everything was fetched
+            os._exit(1)
 
 
 def _objects() -> Objects:

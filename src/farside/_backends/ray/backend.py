@@ -107,8 +107,16 @@ class RayBackend(Backend):
             ) from error
 
 
+_connecting = threading.Lock()  # Ray connects once, and iterables may start in several threads
+
+
 def _connect(how: dict[str, Any]) -> None:
     """Connect to a cluster that runs, unless this process is connected."""
+    with _connecting:
+        _connect_once(how)
+
+
+def _connect_once(how: dict[str, Any]) -> None:
     module = ray()
     if module.util.client.ray.is_connected():
         raise _unavailable(
@@ -117,7 +125,9 @@ def _connect(how: dict[str, Any]) -> None:
         )
     if module.is_initialized():
         return
-    how = {"address": os.environ.get("RAY_ADDRESS", "auto"), **how}
+    how = {"address": os.environ.get("RAY_ADDRESS"), **how}
+    if not how["address"]:  # a worker is started again, and its cluster was left
+        raise _unavailable(f"Ray is not connected; {_CONNECT}")
     if how["address"] == "local":
         raise _unavailable(
             "address='local' would start a cluster; call ray.init() yourself to start one"

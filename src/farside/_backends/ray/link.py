@@ -44,6 +44,8 @@ class CallLink(Link):
         failure: why calls have failed.
     """
 
+    to_be_looked_at = True
+
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._wakeup = Wakeup()
@@ -60,17 +62,20 @@ class CallLink(Link):
         self._begun: tuple[int, float | None] = (0, None)
         self._way = Way()
         self._buffers = Recycled()
-        self._last = False
+        self._last = self._gone = False  # the last reply was read; no call can be made
         self.who: tuple[int, str] | None = None
         self.failure: BaseException | None = None
         self._pull_more()
 
     def _pull(self) -> None:
         future = self._calls.pull(self._tell())
-        if future is not None:
-            self._pulls.append(future)
-            called = self._way.set_out(started=self.who is not None)
-            future.add_done_callback(partial(self._arrive, called))
+        if future is None:  # it has died, and nobody may be told: all calls have returned
+            self._gone = True
+            self._wakeup.set()
+            return
+        self._pulls.append(future)
+        called = self._way.set_out(started=self.who is not None)
+        future.add_done_callback(partial(self._arrive, called))
 
     def _arrive(self, called: float, future: Future[Reply]) -> None:
         """Take note of what cannot wait until somebody reads; this runs in a thread of Ray's."""
@@ -80,7 +85,9 @@ class CallLink(Link):
         reply = future.result()
         with_lock(self._hearing, lambda: self._hear(reply, called))
         self._grant()
-        if reply.number == self._next:  # else it is read after others, or was read just now
+        # Else it is read after others, or was read just now. After a reply that was lost, all the
+        # others are the last.
+        if reply.number == self._next or reply.last:
             self._wakeup.set()
 
     def _hear(self, reply: Reply, called: float) -> None:
@@ -99,15 +106,16 @@ class CallLink(Link):
         defer_sigint(lambda: self._calls.push(next(self._pushes), self._tell(), commands))
 
     def _tell(self) -> Words:
+        number = next(self._words)  # first: what is told with a higher one must not be older
         closed = max(self._state, self.failure is not None)
-        return Words(next(self._words), self._epoch, self._total, self._revoked, closed)
+        return Words(number, self._epoch, self._total, self._revoked, closed)
 
     # Frames ---------------------------------------------------------------------------------
 
     def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> bool:
         if self._state > 1:
             raise LinkClosedError(_CLOSED)
-        if self.failure is not None or self._last or self._calls.lost():
+        if self.failure is not None or self._last or self._gone or self._calls.lost():
             raise LinkClosedError("the worker is gone")
         self._push([(kind, epoch, b"".join(parts))])
         return True
@@ -167,8 +175,8 @@ class CallLink(Link):
 
     def _is_over(self) -> bool:
         """Tell whether nothing comes any more."""
-        failed = self.failure is not None and not self._pulls
-        return self._last or failed or self._calls.lost()
+        cut = (self._gone or self.failure is not None) and not self._pulls
+        return self._last or cut or self._calls.lost()
 
     def _check_end(self) -> None:
         if self._is_over():

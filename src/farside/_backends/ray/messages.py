@@ -60,7 +60,7 @@ class Calls(Protocol):
     """What calls the actor."""
 
     def pull(self, words: Words) -> Future[Reply] | None:
-        """Call `Actor.pull`; None: the worker has ended, and earlier calls bring all."""
+        """Call `Actor.pull`; None: the worker has ended, and no call is made any more."""
 
     def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
         """Call `Actor.push`."""

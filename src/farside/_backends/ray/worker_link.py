@@ -139,6 +139,8 @@ class ActorLink(WorkerLink):
         return bool(self._up) and monotonic() >= self._replied + _PAUSE_SECONDS
 
     def _reply(self, called: float) -> Reply:
+        # First: frames that are lost below, for want of memory, must leave a gap.
+        number, self._replies = self._replies, self._replies + 1
         frames, nbytes = [], 0
         if self._words.closed:  # nobody reads what waits
             self._up.clear()
@@ -153,7 +155,6 @@ class ActorLink(WorkerLink):
         self._waiting -= nbytes
         if urgent and self._up:
             self._urgent = True
-        number, self._replies = self._replies, self._replies + 1
         self._replied = monotonic()
         last = bool(self._words.closed) or (self._over and not self._up)
         self._look_whether_done()
@@ -174,6 +175,11 @@ class ActorLink(WorkerLink):
         self._due.ring()
         self._down.put(None)  # else the listener would keep the process, whose cluster may be gone
         self._look_whether_done()
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the parent has closed all of it, and user code has not ended."""
+        return self._words.closed > 1 and not self._over
 
     def _look_whether_done(self) -> None:
         if self._over and (self._words.closed or not self._up):
