@@ -371,14 +371,10 @@ class ParentCore(ParentMachine):
 
     def sleep_through(self, seconds: float) -> None:
         """Let a time not count in which this process was stopped."""
-        if self.launched is not None:
-            self.launched += seconds
-        if self.waits_since is not None:
-            self.waits_since += seconds
-        if self.task_since is not None:
-            self.task_since += seconds
-        if self._grace is not None:
-            self._grace += seconds
+        since = self.launched, self.waits_since, self.task_since, self._grace
+        self.launched, self.waits_since, self.task_since, self._grace = [
+            None if moment is None else moment + seconds for moment in since
+        ]
 
     def hand_over(self, successor: ParentCore) -> None:
         """Let another worker do what this one was asked for; the user has got nothing of it."""
