@@ -14,6 +14,7 @@ was, the successor is given one at a time, until it is.
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ class Mapped(Delivery):
         self._tries: dict[int, int] = {}
         # What those workers are given later that are given one input at a time.
         self._one_by_one: dict[int, deque[Batch]] = {}
-        self._batch = 1
+        self._batch, self._each = 1, inf  # inputs at a time, and the seconds that one takes
         self._measured = (monotonic(), 0)
         self._most = 1 if plan.ahead is not None else MOST
 
@@ -189,9 +190,9 @@ class Mapped(Delivery):
         now, (before, known) = monotonic(), self._measured
         if answers - known < self._batch or now == before:
             return
-        each = (now - before) * self.plan.workers / (answers - known)
+        self._each = (now - before) * self.plan.workers / (answers - known)
         self._measured = now, answers
-        wanted = int(BATCH_SECONDS / each)
+        wanted = int(BATCH_SECONDS / self._each)
         self._batch = max(1, min(wanted, self._batch * GROWTH, MOST_INPUTS))
 
     def passed_over(self, count: int) -> None:
