@@ -2,7 +2,7 @@
 
 It needs pyarrow, and writes its own file. What to measure: rows a second. Arrow decodes in threads
 that let go of the GIL, so here a worker helps most where Python handles rows: filters that Arrow
-lacks, texts to numbers. Batches cross as Arrow's memory, and a small slice sends only what it shows.
+lacks, texts to numbers. Batches cross as Arrow's memory; a small slice sends what it shows.
 """
 
 from __future__ import annotations
