@@ -56,6 +56,12 @@ def tagged(shard: int) -> Iterator[Any]:
         yield {"number": (shard, number), "tags": {"cat", "dog", "bird", "fish", "cow"}}
 
 
+def lines(shard: int) -> Iterator[str]:
+    """Yield texts that may be sent in either way."""
+    for number in range(4):
+        yield f"line {number} of {shard} " * 5
+
+
 def counted(shard: int) -> Iterator[Any]:
     """Yield the same without sets."""
     for number in range(3):

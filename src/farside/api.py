@@ -193,7 +193,8 @@ def iterate_in_workers(
             shard's in order, and any worker reads the next shard. Default: True.
         cycle_length: how many shards are open at a time. Default: 16, or as many as there are.
         shuffle_shards: whether each pass reads the shards in another order, which ``seed`` and the
-            epoch decide. Default: False.
+            epoch decide. With ``world_size``, a pass without ``seed`` is a ValueError. Default:
+            False.
         rank: which process of a job this is, from 0. It reads each ``world_size``-th shard, from
             the one of this number on. Default: 0.
         world_size: how many processes the job has. Default: 1.

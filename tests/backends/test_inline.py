@@ -25,6 +25,7 @@ from farside import (
     iterate_in_worker,
     iterate_in_workers,
 )
+from farside._backends import live_workers
 from farside._payload import pickling
 from tests import jobs
 
@@ -174,6 +175,28 @@ def raise_interrupt() -> None:
 def test_a_keyboard_interrupt_while_it_starts() -> None:
     with pytest.raises(KeyboardInterrupt):
         inline(list, initializer=raise_interrupt)
+
+
+def test_another_thread_that_sweeps_takes_nothing_away() -> None:
+    """A start in another thread looks at all workers, also at one that is about to tell its end."""
+    with inline(Divides) as items:
+        link: Any = items._current.members[0].link
+        step = link._step
+
+        def step_and_sweep() -> None:
+            step()
+            thread = threading.Thread(target=live_workers.sweep)
+            thread.start()
+            thread.join(0.2)
+
+        link._step = step_and_sweep
+        with pytest.raises(ZeroDivisionError):
+            list(items)
+
+
+class Divides:
+    def __iter__(self) -> Iterator[int]:
+        yield 1 // 0
 
 
 def begin_and_raise() -> None:

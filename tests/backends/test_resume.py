@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farside import (
+    ExhaustedIteratorWarning,
     IterableClosedError,
     PassOpenError,
     ReplayDivergedError,
@@ -438,6 +439,17 @@ def test_items_that_hold_sets_are_not_taken_for_others() -> None:
                 assert first + rest == list(items)
 
 
+def test_texts_are_compared_however_little_may_wait(kind: Kind) -> None:
+    with start(kind, jobs.lines, 2, 1, buffer_bytes=1 << 14) as items:
+        first = some(items, 5)
+        state = sent(items.state_dict())
+    for buffer_bytes in (1 << 14, 1 << 20):
+        with start(kind, jobs.lines, 2, 1, buffer_bytes=buffer_bytes) as items:
+            everything = list(items)
+            items.load_state_dict(state)
+            assert first + list(items) == everything
+
+
 def test_a_shard_that_has_become_shorter(kind: Kind, tmp_path: Path) -> None:
     path = tmp_path / "length"
     path.write_text("10")
@@ -487,6 +499,8 @@ def test_a_one_shot_iterator_resumes_in_its_first_pass_alone(kind: Kind) -> None
     with kind.start(count) as items:
         items.load_state_dict(state)
         assert list(items) == list(range(4, 10))
+        with pytest.warns(ExhaustedIteratorWarning):
+            assert list(items) == []
     with kind.start(count) as items:
         list(items)
         items.load_state_dict(state)

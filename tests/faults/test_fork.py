@@ -96,6 +96,29 @@ def test_a_forked_child_of_the_worker_speaks_for_itself(subprocess_kind: Kind) -
             assert list(numbers) == list(range(6))
 
 
+class ForksElsewhere:
+    """Has such children in ``__init__``, ``__iter__`` and a method."""
+
+    def __init__(self) -> None:
+        self.fork()
+
+    def fork(self) -> str:
+        if not os.fork():
+            raise SystemExit
+        return "parent"
+
+    def __iter__(self) -> Iterator[int]:
+        self.fork()
+        return iter(range(3))
+
+
+def test_so_it_does_wherever_it_was_forked(subprocess_kind: Kind) -> None:
+    with subprocess_kind.start(ForksElsewhere) as numbers:
+        for _ in range(2):
+            assert list(numbers) == [0, 1, 2]
+            assert numbers.call("fork") == "parent"
+
+
 def test_a_fork_while_another_thread_is_at_it(subprocess_kind: Kind) -> None:
     """The locks that it has are held for ever in the child."""
     with subprocess_kind.start(jobs.Endless, buffer_size=1) as numbers:

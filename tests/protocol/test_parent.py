@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -874,11 +875,12 @@ def test_calls_are_made_again_before_the_pass_goes_on() -> None:
 def test_a_call_that_fails_when_it_is_made_again_ends_the_worker() -> None:
     core = restarting()
     core.lose(0, "killed")
-    core.call_again(0, [object(), object()])
+    core.call_again(0, [SimpleNamespace(method="load"), object()])
     core.go_on(0, 1, plan_of(0))
     core.receive(0, READY)
     core.receive(0, Frame(Status.CALL_FAILED), Failure())
     assert core.failure is not None
+    assert core.failure.method == "load"
     assert core.workers[0].done
 
 

@@ -74,11 +74,13 @@ class Worker(ABC):
         observer: called with each command that is sent and each frame that was read: ``"down"`` or
             ``"up"``, its number, that of its pass, how many items and how many bytes it has.
         wake: lets whoever waits for the worker look around.
+        beside: whether it runs beside the thread that loops over it.
     """
 
     link: Link
     observer: Callable[[str, int, int, int, int], object] | None = None
     wake: Callable[[], object] | None = None
+    beside: bool = True
 
     @property
     @abstractmethod

@@ -49,6 +49,8 @@ class InlineBackend(Backend):
 class InlineWorker(Worker):
     """A worker that goes on when its parent waits for it."""
 
+    beside = False
+
     def __init__(self, job: Job) -> None:
         self.link: InlineLink = InlineLink(job)
         live_workers.track(self)
@@ -208,8 +210,8 @@ class InlineLink(Link):
 
     def wait(self, timeout: float) -> bool:
         """Tell whether the worker has ended; end it if it is to, unless it is at work."""
-        if self._open and not self._worker.done:
-            return False
+        if self._open:  # whoever reads may still want what it has told at last
+            return self._ended
         if self._working.acquire(timeout=max(0.0, timeout)):
             try:
                 self._end()

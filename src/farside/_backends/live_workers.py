@@ -118,13 +118,17 @@ def close_all() -> None:
     global _exiting  # noqa: PLW0603  a process exits once
     _exiting = True
     deadline = time.monotonic() + EXIT_SECONDS
-    workers = list(_live)
+    workers = [each for each in _live if each.beside]
     for worker in workers:
         worker.link.close()
-    exit_state.begun = True
-    for worker in workers:
-        worker.stop(max(0.1, deadline - time.monotonic()))
-    if not _live:
+    try:
+        for inline in _live.difference(workers):
+            inline.link.close()  # runs finalizers, in which Ctrl-C may strike
+    finally:
+        exit_state.begun = True
+        for worker in workers:
+            worker.stop(max(0.1, deadline - time.monotonic()))
+    if _live.isdisjoint(workers):
         return
     # They are abandoned knowingly; Python need not tell.
     warnings.filterwarnings("ignore", "remaining subinterpreters", RuntimeWarning)

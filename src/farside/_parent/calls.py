@@ -32,17 +32,18 @@ class Question:
 
     Args:
         parts: what is sent with it.
+        method: the method that is called, if it is a call.
 
     Attributes:
-        parts: the same.
+        parts, method: the same.
         answer: the frame with the answer, once it has arrived.
         ending: why no answer will arrive, or None.
     """
 
-    __slots__ = ("answer", "ending", "parts")
+    __slots__ = ("answer", "ending", "method", "parts")
 
-    def __init__(self, parts: Sequence[Part] = ()) -> None:
-        self.parts = parts
+    def __init__(self, parts: Sequence[Part] = (), method: str | None = None) -> None:
+        self.parts, self.method = parts, method
         self.answer: Frame | None = None
         self.ending: Ending | None = None
 
@@ -102,7 +103,7 @@ def call_method(
             raise client.error(question.ending, member)
     client.check_home()
     if client.options.max_restarts:
-        client.calls.append(Question(parts))
+        client.calls.append(Question(parts, method))
     results = [
         _result(client, member, question.answer, method)
         for question, member in zip(questions, client.members, strict=True)

@@ -188,7 +188,7 @@ class Mapped(Delivery):
     def _measure(self, answers: int) -> None:
         """Take in how many inputs were answered up to now."""
         now, (before, known) = monotonic(), self._measured
-        if answers - known < self._batch or now == before:
+        if answers - known < (self._batch if self.batches else 1) or now == before:
             return
         self._each = (now - before) * self.plan.workers / (answers - known)
         self._measured = now, answers

@@ -311,9 +311,11 @@ def enter_iteration_mode(client: Client, owner: object = None) -> Pass:
     Raises:
         IterableClosedError: there is no worker any more.
         RuntimeError: a signal handler begins it, and has struck in the middle of a step.
+        ValueError: see `Shards.check`.
     """
     client.check_home()
     client.check_not_stepping()
+    client.sequence.check()
 
     begun: list[int] = []
     given_up = False
@@ -326,6 +328,7 @@ def enter_iteration_mode(client: Client, owner: object = None) -> Pass:
         client.delivery = delivery
         delivery.members = client.members
         begun.append(core.start(plans, delivery))
+        client.sequence.begun()
         return delivery
 
     try:

@@ -85,6 +85,12 @@ class ItemSequence(Protocol):
             What brings its items, and what each worker is told.
         """
 
+    def begun(self) -> None:
+        """Take in that the pass has begun."""
+
+    def check(self) -> None:
+        """Check that a pass can begin."""
+
     def is_over(self, delivery: Delivery) -> bool:
         """Tell whether a pass that its workers have finished is at its end."""
 
@@ -129,7 +135,13 @@ class Resumable:
         delivery.epoch, delivery.verify = epoch, self._given.verify
         delivery.know(start.anchors, start.snapshots)
         self._passes = [delivery, *self._passes[:1]]
-        self._loaded = None  # not before: what strikes meanwhile must not lose it
+
+    def begun(self) -> None:
+        """Take in that a pass has begun. Before, what strikes must not lose what was loaded."""
+        self._loaded = None
+
+    def check(self) -> None:
+        """Check that a pass can begin; see `Shards.check`."""
 
     def state(self, begun: int, behind: int) -> dict[str, Any]:
         """Return the state of the loop; see `RemoteIterable.state_dict`."""
@@ -296,7 +308,6 @@ class Shards(Resumable):
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
         epoch, start = self._begin_at(begun)
         sharding, count, place = self._sharding, self._count, start.place
-        self._refuse_a_seed_of_its_own()
         if self._in_order:
             order = order_of(sharding, epoch)
             turns = Turns.through(order, sharding.cycle_length, place)
@@ -314,7 +325,12 @@ class Shards(Resumable):
         self._keep(delivery, epoch, start)
         return delivery, plans
 
-    def _refuse_a_seed_of_its_own(self) -> None:
+    def check(self) -> None:
+        """Check that a pass can begin.
+
+        Raises:
+            ValueError: each rank would shuffle in another way.
+        """
         sharding, given = self._sharding, self._given
         drawn = not given.seed_given and sharding.seed == given.seed
         if sharding.shuffled and sharding.world_size > 1 and drawn:

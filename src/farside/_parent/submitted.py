@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._payload.items import decode
@@ -138,7 +139,8 @@ class Submitted(Mapped):
     @property
     def depth(self) -> int:  # type: ignore[override]  # it changes
         """One that runs; and where they are short, one that waits behind it."""
-        return 2 if self._each < _SHORT_SECONDS else 1
+        latest = max(self._each, monotonic() - self._measured[0])
+        return 2 if latest < _SHORT_SECONDS else 1
 
     def added(self, index: int, count: int) -> None:
         self._begun[index] += count

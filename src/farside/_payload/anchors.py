@@ -50,7 +50,7 @@ def of_item(item: Any, encoder: Encoder) -> set[bytes]:
     )
     if atom or (kind in ADD_COPY and ADD_COPY[kind](item, [])):
         found.add(_of_value(item))
-    if not atom:
+    if not atom or kind is str:  # a text may be sent either way
         entry = encoder.encode(item)
         if type(entry) is Stored:
             places = [each if type(each) is not Group else tuple(each) for each in entry.places]

@@ -435,9 +435,10 @@ class ParentCore(ParentMachine):
 
     def _take_answer(self, frame: Any, failure: Any, cause: str) -> None:
         if self._again:
-            self._again = self._again[1:]
+            made, self._again = self._again[0], self._again[1:]
             if failure is not None:  # what the iterable was made to be, it is not any more
-                self._fail(self._ending(cause, failure), End(kill=True))
+                ending = self._ending(cause, failure)._replace(method=made.method)
+                self._fail(ending, End(kill=True))
             return
         if not self._call_is_said:
             return  # to an earlier call, that was given up; the present one has yet to be made

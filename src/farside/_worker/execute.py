@@ -207,6 +207,7 @@ class Execution:
         self.obey()
 
     def _fail(self, event: WorkerEvent, trouble: Trouble) -> None:
+        self._maker.end_if_forked(trouble.error)
         if self.machine.state is WorkerState.ITERATION:
             if self._maker.is_left():
                 self._leave()  # nobody waits for this pass any more; ABORT may have raised it

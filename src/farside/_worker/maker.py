@@ -6,13 +6,13 @@ from time import monotonic
 
 from .._payload import pickling
 from .._payload.items import Mark
-from .._payload.plain import ATOM_BYTES, ATOMS, INT_LIMIT, STR_LIMIT
+from .._payload.plain import ATOMS, INT_LIMIT
 from .._protocol.credit import Window
 from .._protocol.messages import UNKNOWN, Cmd, Status
 from .._system.signals import here
 from ..errors import LinkClosedError
 from .iterables import loopable
-from .outbox import BATCH_ITEMS, Outbox
+from .outbox import Outbox
 from .passing import Skips
 from .snapshots import Snapshots
 from .tasks import Tasks, Trouble
@@ -67,15 +67,18 @@ class Maker:
         self._snapshots = Snapshots(self.outbox.tell_progress, self.outbox.say)
         self._before = 0  # how many items counted as made when the pass began
         self._pid, self._looking = here.pid, False  # while it looks, no item fails
-        self._short = STR_LIMIT if job.buffer_bytes >= STR_LIMIT * BATCH_ITEMS else ATOM_BYTES
         self.iterator: Iterator[Any] | None = None
 
     def take(self, tasks: Tasks) -> None:
         """Take what is run in each pass."""
-        self.tasks = tasks
-        tasks.begun, tasks.skips = self._link.begun, self._skips
+        self.tasks, tasks.begun, tasks.skips = tasks, self._link.begun, self._skips
 
-    in_process_of_user = False  # so forked children are the user's own business
+    def end_if_forked(self, error: BaseException) -> None:
+        """End this process if it is a child of the worker: it must not speak for that."""
+        if here.pid != self._pid:
+            from .forked import end_child  # only when it happens
+
+            end_child(error)
 
     # A pass ---------------------------------------------------------------------------------
 
@@ -156,11 +159,11 @@ class Maker:
 
         This loop is what a small item costs the worker: what it needs is in local variables.
         """
-        iterator, made = self.iterator, self.made
+        iterator, made, outbox = self.iterator, self.made, self.outbox
         assert iterator is not None
-        outbox, attention, look_up = self.outbox, self._link.attention, self._look_up
+        attention, look_up = self._link.attention, self._look_up
         put, add, atoms = outbox.put, outbox.entries.append, _ATOMS
-        low, high, short = -INT_LIMIT, INT_LIMIT, self._short
+        low, high, short = -INT_LIMIT, INT_LIMIT, outbox.short
         item: Any = None
         stop, self._looking = look_up(made), False
         if not stop:
@@ -196,12 +199,9 @@ class Maker:
 
     def _take_failure(self, error: BaseException, item: Any) -> Outcome:
         """Take in that user code, or pickling what it has made, has failed."""
-        if here.pid != self._pid and not self.in_process_of_user:
-            from .forked import end_child  # only when it happens
-
-            end_child(error)  # it must not speak for the worker
+        self.end_if_forked(error)
         trouble = Trouble(error, self.tasks.stage, self._index(self.made))
-        # By a signal handler, or for want of memory: the last input may have its answer already.
+        # Not in an input: the last one may have its answer already.
         struck = self._looking or (item is not None and not self.outbox.refused)
         if self.outbox.refused:
             from .._payload import culprit  # only when something fails
@@ -209,8 +209,8 @@ class Maker:
             self.outbox.refused = False
             part = culprit.find(item, "item", error)
             trouble = trouble._replace(stage=self.tasks.pickle_stage, culprit=part)
-        task = self.tasks.failed_alone()
-        if task is not None and not struck and self._may_go_on_after(error):
+        task = None if struck else self.tasks.failed_alone()
+        if task is not None and self._may_go_on_after(error):
             failure = self._describe(trouble._replace(item=task))
             if self.made or not failure.refused:  # else a worker of another backend may do it
                 self.outbox.entries.append(Mark(tuple(failure)))

@@ -11,7 +11,7 @@ from .._link.frames import MAX_REFS
 from .._memory.parts import size
 from .._payload.encoder import Encoder
 from .._payload.items import ITEM_REFS, Stored, pack
-from .._payload.plain import ADD_COPY, ATOM_BYTES, MAX_VALUES
+from .._payload.plain import ADD_COPY, ATOM_BYTES, MAX_VALUES, STR_LIMIT
 from .._payload.records import flatten_line
 from .._protocol import progress
 from .._protocol.messages import Status
@@ -59,10 +59,13 @@ class Outbox:
         flusher: sends what has waited for long enough.
         entries: what waits. Atoms are appended directly, everything else by `put`.
         refused: whether the last `put` has failed.
+        short: texts of fewer characters are atoms.
     """
 
     def __init__(self, link: WorkerLink, window: Window, nbytes: int) -> None:
         self.entries: list[Any] = []
+        # What is appended directly is not counted: where little may wait, that must be short.
+        self.short = STR_LIMIT if nbytes >= STR_LIMIT * BATCH_ITEMS else ATOM_BYTES
         self._batch = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
         self.refused = False
         self.flusher = Flusher(self._send_late)

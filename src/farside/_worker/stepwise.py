@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 class _StepMaker(Maker):
     """Makes items until one has to be sent."""
 
-    in_process_of_user = True
     _source = staticmethod(resumable)  # a second `for` over the same iterator must not reset it
 
     def _look_up(self, made: int) -> int:
@@ -43,6 +42,9 @@ class _StepMaker(Maker):
             self.outbox.flush()
             return 0  # enough for this step
         return made + 1
+
+    def end_if_forked(self, error: BaseException) -> None:
+        pass  # a child of the user's own process goes on as it likes
 
     def _may_go_on_after(self, error: BaseException) -> bool:
         return not isinstance(error, KeyboardInterrupt)

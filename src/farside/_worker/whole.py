@@ -40,6 +40,7 @@ class Whole(Tasks):
         iterator: Iterator[Any] = iter(self.made)
         used = epoch > 0 or self._one_shot  # by a pass of this worker, or of one before it
         self._itself = iterator is self.made
+        goes_on = self._one_shot  # it is the one that a pass of this worker has left
         self._one_shot = self._itself and not may_begin_again(type(iterator))
         self._stateful = iterator if has_state(iterator) else None
         self._read = 0
@@ -51,7 +52,7 @@ class Whole(Tasks):
                 self.stage = "load_state_dict"
                 load(iterator, state)
                 self.stage = "iter"
-            elif self._one_shot and used:
+            elif self._one_shot and used and (self._read or not goes_on):
                 refuse_one_shot()
             self.skips.expect(self._read - begun)
             pass_over(iterator, self._read, anchors, self.skips, begun=begun)

@@ -7,6 +7,7 @@ import time
 import weakref
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -167,6 +168,26 @@ def test_no_future_is_kept_by_its_own_callbacks() -> None:
         assert [each() for each in kept] == [None, None, None]
     finally:
         gc.enable()
+
+
+def test_replies_that_come_after_one_that_was_lost_end_the_wait(calls: ObjectCalls) -> None:
+    """Also those that the actor had made before it heard of that."""
+    link = CallLink(calls)
+    lost, *others = link._pulls  # of the threads, which have nothing to bring yet
+    late: Future[Reply] = Future()
+    failed: Future[Reply] = Future()
+    link._pulls[:] = [failed, late]
+    late.add_done_callback(partial(link._arrive, 0.0))
+    failed.set_exception(MemoryError())
+    got: deque[Frame] = deque()
+    assert not link.read(got)
+    assert isinstance(link.failure, MemoryError)
+    late.set_result(Reply(1, [(1, 1, 1, [b"x"], [])], None, 0.0, False, (1, "here")))
+    with pytest.raises(LinkClosedError):
+        receive(link, got, 10)
+    assert not got
+    link.close()
+    del lost, others
 
 
 def test_a_reply_that_cannot_be_had_lets_the_other_calls_go(calls: ObjectCalls) -> None:

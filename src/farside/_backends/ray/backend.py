@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..._payload import pickling
 from ..._payload.one_line import one_line
+from ..._system.signals import with_lock
 from ...errors import BackendUnavailableError
 from .. import live_workers, preparation
 from ..base import Availability, Backend, Capabilities, ExitStatus, Worker
@@ -107,13 +108,12 @@ class RayBackend(Backend):
             ) from error
 
 
-_connecting = threading.Lock()  # Ray connects once, and iterables may start in several threads
+_connecting = threading.RLock()  # Ray connects once, and iterables may start in several threads
 
 
 def _connect(how: dict[str, Any]) -> None:
     """Connect to a cluster that runs, unless this process is connected."""
-    with _connecting:
-        _connect_once(how)
+    with_lock(_connecting, lambda: _connect_once(how))
 
 
 def _connect_once(how: dict[str, Any]) -> None:

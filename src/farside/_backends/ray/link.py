@@ -85,9 +85,8 @@ class CallLink(Link):
         reply = future.result()
         with_lock(self._hearing, lambda: self._hear(reply, called))
         self._grant()
-        # Else it is read after others, or was read just now. After a reply that was lost, all the
-        # others are the last.
-        if reply.number == self._next or reply.last:
+        # Else it is read after others, or was read just now. After one that was lost, none is read.
+        if reply.number == self._next or reply.last or self.failure is not None:
             self._wakeup.set()
 
     def _hear(self, reply: Reply, called: float) -> None:
@@ -171,6 +170,7 @@ class CallLink(Link):
         """Take in that a call has failed: what others bring has no place without its reply."""
         if self.failure is None:
             self.failure = error
+            self._wakeup.set()  # others may have come just before
             self._push_words()  # a worker that lives lets the other calls go
 
     def _is_over(self) -> bool:
