@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from farside._memory import allocate
+from farside._payload import worker_info
 from farside._payload.job import Job
 from farside._protocol.messages import Cmd, Status
 from farside._worker import interpreter
@@ -21,6 +22,8 @@ from tests.worker.harness import BUDGET, Worker, running, saying
 def _changes_nothing_for_good(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Undo what the entry point does once in the life of an interpreter."""
     monkeypatch.setattr(ExtensionFileLoader, "create_module", ExtensionFileLoader.create_module)
+    monkeypatch.setattr(worker_info, "_pid", 0)  # else this process counts as a worker, as a whole
+    monkeypatch.setattr(worker_info, "_whole", None)
     yield
     allocate.use(None)
     # The second would end this process's resource tracker before the locks that tests have made.
