@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .._backends.registry import available_backends
-from .._parent.options import ARENA_BYTES
+from .._parent.options import ARENA_BYTES, processors
 
 _PACKAGES = ("cloudpickle", "numpy", "torch", "rich", "interpreters-pep-734")
 
@@ -31,7 +31,7 @@ def describe() -> dict[str, Any]:
             "gil": _gil(),
         },
         "platform": platform.platform(),
-        "processors": _processors(),
+        "processors": processors(),
         "backends": {
             name: {"usable": each.usable, "reason": each.reason}
             for name, each in available_backends().items()
@@ -64,12 +64,6 @@ def limits() -> dict[str, Any]:
 def _gil() -> bool:
     enabled = getattr(sys, "_is_gil_enabled", None)
     return enabled is None or bool(enabled())
-
-
-def _processors() -> int | None:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
 
 
 def _open_files() -> int | None:

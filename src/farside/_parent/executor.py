@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import time
 import weakref
 from collections import deque
@@ -17,7 +16,7 @@ from .._worker.run_task import Chunk, run_task, run_task_with
 from .batches import Plan
 from .crew import Crew
 from .mapping import options_of_mapper
-from .options import BUFFER_BYTES, check_setup, count, limit
+from .options import BUFFER_BYTES, check_setup, count, limit, processors
 from .several import options_of_workers
 from .submitted import Work
 
@@ -27,12 +26,6 @@ if TYPE_CHECKING:
     from typing import Literal
 
 T = TypeVar("T")
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class WorkerExecutor(Executor):
@@ -87,7 +80,7 @@ class WorkerExecutor(Executor):
         retries: int = 0,
         max_tasks_per_child: int | None = None,
     ) -> None:
-        workers = _processors()
+        workers = processors() or 1
         if max_workers is not None:
             workers = count("max_workers", max_workers, "workers")
         if backend == "inline":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -198,6 +199,13 @@ def count(name: str, value: Any, unit: str, least: int = 1, most: int | None = N
     if most is not None and number > most:
         raise ValueError(f"{name}={value!r} is above {most}; pass less")
     return number
+
+
+def processors() -> int | None:
+    """Return how many processors this process may use; None: that is not known."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 def seconds(name: str, value: Any, or_else: str) -> float:

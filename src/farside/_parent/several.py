@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._protocol.order import Sharding
+from .._worker.iterables import length_of
 from .._worker.shards import ShardReader
 from ..errors import FarsideWarning
 from .fingerprint import fingerprint
@@ -113,21 +114,13 @@ def _shards(value: Any) -> tuple[Sequence[Any] | None, int]:
     cure = "pass a sequence, such as a list of paths, or how many there are"
     if isinstance(value, (str, bytes, bool)):
         raise TypeError(f"shards={value!r} is no sequence of shards; {cure}")
-    if hasattr(type(value), "__index__") and not _has_length(value):  # arrays have both
+    if hasattr(type(value), "__index__") and length_of(value) is None:  # arrays have both
         return None, count("shards", value, "shards", 0)
     if not (hasattr(type(value), "__len__") and hasattr(type(value), "__getitem__")) or isinstance(
         value, Mapping
     ):
         raise TypeError(f"shards={value!r} is no sequence; {cure}")
     return value if isinstance(value, range) else list(value), len(value)
-
-
-def _has_length(value: Any) -> bool:
-    try:
-        len(value)
-    except TypeError:
-        return False
-    return True
 
 
 def _cycle(value: Any, shards: int) -> int:

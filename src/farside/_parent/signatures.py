@@ -28,16 +28,14 @@ def takes(options: Any) -> Callable[[F], F]:
 
     def show(function: F) -> F:
         signature = inspect.signature(function)
-        for each in signature.parameters.values():
-            if each.kind is not each.VAR_KEYWORD:
-                _TAKEN_BY.setdefault(each.name, []).append(_name(function))
         own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
         types = options.__annotations__
         for name, default in DEFAULTS.items():
             if name in types:
                 type_ = types[name].__forward_arg__
                 own.append(Parameter(name, KEYWORD_ONLY, default=default, annotation=type_))
-                _TAKEN_BY.setdefault(name, []).append(_name(function))
+        for each in own:
+            _TAKEN_BY.setdefault(each.name, []).append(_name(function))
         vars(function)["__signature__"] = signature.replace(parameters=own)
         return function
 
