@@ -16,17 +16,16 @@ def end_child(error: BaseException) -> NoReturn:
     What else the worker would do at its end (send the failure, run finalizers) is the worker's.
     """
     code = 1
-    if not isinstance(error, SystemExit):
-        import traceback
+    try:
+        if not isinstance(error, SystemExit):
+            import traceback
 
-        traceback.print_exception(type(error), error, error.__traceback__)
-    elif error.code is None or isinstance(error.code, int):
-        code = error.code or 0
-    else:
-        sys.stderr.write(f"{error.code}\n")
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):
-            continue
-    os._exit(code)
+            traceback.print_exception(type(error), error, error.__traceback__)
+        elif error.code is None or isinstance(error.code, int):
+            code = error.code or 0
+        else:
+            sys.stderr.write(f"{error.code}\n")
+        sys.stderr.flush()
+        sys.stdout.flush()
+    finally:  # also where there is no stream to write to
+        os._exit(code & 0xFF)
