@@ -29,6 +29,13 @@ def slow_pairs(seconds: float, shard: tuple[int, int]) -> Iterator[tuple[int, in
         yield pair
 
 
+def first_dies(shard: int) -> Iterator[int]:
+    """Yield the shard; the first one ends its process."""
+    if not shard:
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield shard
+
+
 def numbered(lengths: Sequence[int]) -> list[tuple[int, int]]:
     """Return shards for `pairs`."""
     return list(enumerate(lengths))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from farside import PassSupersededError
+from farside import PassSupersededError, WorkerDiedError, iterate_in_workers
 from farside.testing.checks import take
-from tests import jobs
+from tests import jobs, shard_jobs
 from tests.background import Background
 
 if TYPE_CHECKING:
@@ -104,3 +106,23 @@ def test_a_thread_that_ends_before_its_worker(kind: Kind) -> None:
     [numbers] = held
     with numbers:
         assert list(numbers) == NUMBERS
+
+
+def test_many_workers_end_since_one_has_died() -> None:
+    """However many there are: their ends are not awaited one within the other."""
+    count = 30
+    numbers = iterate_in_workers(
+        shard_jobs.first_dies,
+        range(count),
+        num_workers=count,
+        cycle_length=count,
+        backend="subprocess",
+    )
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 3 * count)
+    try:
+        with numbers:
+            _, error = take(numbers)
+    finally:
+        sys.setrecursionlimit(before)
+    assert isinstance(error, WorkerDiedError)

@@ -10,6 +10,7 @@ from collections import deque
 from contextlib import suppress
 from functools import partial
 from operator import attrgetter
+from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
@@ -52,6 +53,9 @@ STATES: tuple[State, ...] = (
     "initialization", "call", "stopping", "iteration", "stand by", "closed",
 )  # fmt: skip
 """What users read in `RemoteIterable.state`: of several workers, the first that holds for any."""
+
+_DEEPEST = 8
+"""How many chores of a thread may be in the middle of each other."""
 
 _TORN = (
     "an exception of a signal handler struck in the middle of a step of the protocol, so the "
@@ -104,6 +108,7 @@ class Client(Steps):
         # The time of each counts from its launch.
         super().__init__(GroupCore(limits, options.fallback, count, None, options.max_restarts))
         self.chores: deque[Callable[[], object]] = deque()
+        self._seeing: set[tuple[int, object]] = set()  # which threads see to them
         self.later: dict[int, lifecycle.Later] = {}
         self.notices: deque[Callable[[], object]] = deque()
         self.has_news = False
@@ -260,17 +265,30 @@ class Client(Steps):
                     self.chores.extend(map(self.later.pop, (index,)))
 
     def see_to_chores(self) -> None:
-        """Do what is to be done without the lock. It may take its time."""
-        while self.chores:
-            taken: list[Callable[[], object]] = []
-            try:
-                with suppress(IndexError):  # another thread has taken it
-                    taken.extend(map(deque.popleft, (self.chores,)))
-                for chore in taken:
-                    chore()
-            except BaseException:
-                self.chores.extendleft(taken)  # a chore does nothing that it has done
-                raise
+        """Do what is to be done without the lock. It may take its time.
+
+        A chore may wait, and who waits sees to chores. Where many workers end at once, each wait
+        would stand within the one before, so what is too many is left to the waits further out.
+        """
+        thread = get_ident()
+        mark = thread, object()
+        try:
+            self._seeing.add(mark)
+            while self.chores and [each for each, _ in [*self._seeing]].count(thread) <= _DEEPEST:
+                self._do_chore()
+        finally:
+            self._seeing.discard(mark)
+
+    def _do_chore(self) -> None:
+        taken: list[Callable[[], object]] = []
+        try:
+            with suppress(IndexError):  # another thread has taken it
+                taken.extend(map(deque.popleft, (self.chores,)))
+            for chore in taken:
+                chore()
+        except BaseException:
+            self.chores.extendleft(taken)  # a chore does nothing that it has done
+            raise
 
     def deliver(self, problems: list[Exception] | None = None) -> None:
         """Give the user's loggers and warning filters what there is for them.
