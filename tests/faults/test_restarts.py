@@ -339,7 +339,7 @@ def _long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pausing(items: RemoteIterable[Any]) -> bool:
     """Tell whether a worker is to be started again by and by."""
-    return bool(items._current.later)
+    return items._current.chores.due is not None
 
 
 @pytest.mark.usefixtures("_long_pauses")

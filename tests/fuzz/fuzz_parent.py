@@ -109,21 +109,21 @@ def check(source: Source) -> None:
 
 def iterate(link: PipeLink) -> list[Any]:
     """Iterate on what a worker has sent, as users do."""
-    from farside._parent import lifecycle
+    from farside._parent import closing, starting
     from farside._parent.client import Client
     from farside._parent.options import check as options
-    from tests.parent.scripted import ScriptedWorker, iterate, starting
+    from tests.parent.scripted import ScriptedWorker, iterate, launching
 
     worker: Any = ScriptedWorker()
     worker.link.close()
     worker.link = link
-    with starting(worker):
+    with launching(worker):
         client = Client(options(list, backend="scripted"))
-        lifecycle.start(client)
+        starting.start(client)
     try:
         return list(iterate(client))
     finally:
-        lifecycle.close(client, kill=False)
+        closing.close(client, kill=False)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from farside._backends import registry
 from farside._backends.base import Availability, Backend, ExitStatus, Worker
 from farside._link.base import Link
 from farside._link.frames import Frame
-from farside._parent import lifecycle
+from farside._parent import starting
 from farside._parent.client import Client
 from farside._parent.options import check
 from farside._parent.results import enter_iteration_mode, iterate_results
@@ -196,7 +196,7 @@ class ScriptedWorker(Worker):
 
 
 @contextmanager
-def starting(*starts: ScriptedWorker | Callable[[], ScriptedWorker]) -> Iterator[None]:
+def launching(*starts: ScriptedWorker | Callable[[], ScriptedWorker]) -> Iterator[None]:
     """Let the backends "scripted" and "subprocess" start these workers, one after the other.
 
     Args:
@@ -223,16 +223,16 @@ def starting(*starts: ScriptedWorker | Callable[[], ScriptedWorker]) -> Iterator
 def client(*steps: Step, **options: Any) -> tuple[Client, ScriptedLink]:
     """Make a client whose worker stands by, and goes on with a script."""
     worker = ScriptedWorker(ready(), *steps)
-    with starting(worker):
+    with launching(worker):
         made = Client(check(list, backend="scripted", **options))
-        lifecycle.start(made)
+        starting.start(made)
     return made, worker.link
 
 
 def iterable(*steps: Step, **options: Any) -> tuple[RemoteIterable[Any], ScriptedLink]:
     """Make a remote iterable whose worker stands by, and goes on with a script."""
     worker = ScriptedWorker(ready(), *steps)
-    with starting(worker):
+    with launching(worker):
         made: RemoteIterable[Any] = RemoteIterable(check(list, backend="scripted", **options))
     return made, worker.link
 

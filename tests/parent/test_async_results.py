@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farside import IterableClosedError
-from farside._parent import lifecycle
+from farside._parent import closing
 from farside._parent.async_results import AsyncResults
 from farside._parent.event_loops import off_loop, waiter_here
 from farside._parent.results import enter_iteration_mode
@@ -87,7 +87,7 @@ def test_leaving_stops_the_pass(how: str) -> None:
 def test_an_error_is_raised_once() -> None:
     results, link = scripted_pass(items(1, "a"))
     assert at_once(results.__anext__()) == "a"
-    lifecycle.close(results._taker.this.client, kill=False)
+    closing.close(results._taker.this.client, kill=False)
     assert link.told[-1] == ("close reading",)
     with pytest.raises(IterableClosedError):
         at_once(results.__anext__())

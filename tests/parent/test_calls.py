@@ -17,7 +17,7 @@ from farside import (
     WorkerDiedError,
     WorkerTimeoutError,
 )
-from farside._parent import lifecycle
+from farside._parent import closing, starting
 from farside._parent.calls import ask_for_stacks, call_method
 from farside._parent.client import Client
 from farside._parent.options import check
@@ -33,10 +33,10 @@ from tests.parent.scripted import (
     finished,
     items,
     iterate,
+    launching,
     ready,
     report,
     started,
-    starting,
     state,
     status,
 )
@@ -125,7 +125,7 @@ def test_a_worker_that_dies_in_a_call() -> None:
 
 def test_closing_while_a_call_waits() -> None:
     client, link = scripted.client()
-    link.then(lambda: lifecycle.close(client, kill=False))
+    link.then(lambda: closing.close(client, kill=False))
     with pytest.raises(IterableClosedError):
         call(client)
 
@@ -134,7 +134,7 @@ def test_closing_in_another_thread_while_a_call_waits() -> None:
     client, link = scripted.client(None, None, None, forward_logs=False)
     waiting = Background(call, client)
     assert link.waited_for.wait(20)
-    assert lifecycle.close(client, kill=False)
+    assert closing.close(client, kill=False)
     with pytest.raises(IterableClosedError):
         waiting.result()
 
@@ -171,11 +171,11 @@ def test_the_initialization_has_a_limit_of_its_own(monkeypatch: pytest.MonkeyPat
     client, _ = scripted.client(timeout=2, init_timeout=5)
     assert client.core.workers[0].limit == 2
     monkeypatch.setattr("farside._protocol.parent.STACK_SECONDS", 1e-9)
-    with starting(ScriptedWorker(None, None, None)):
+    with launching(ScriptedWorker(None, None, None)):
         fresh = Client(check(list, backend="scripted", timeout=2, init_timeout=1e-9))
         assert fresh.core.workers[0].limit == 1e-9
         with pytest.raises(WorkerTimeoutError, match=r"within init_timeout=1e-09 seconds"):
-            lifecycle.start(fresh)
+            starting.start(fresh)
 
 
 @pytest.mark.parametrize("body", [b"no pickle", pickle.dumps(3), pickle.dumps([(1, 2)])])
@@ -193,15 +193,15 @@ def test_a_report_that_cannot_be_read_ends_the_worker() -> None:
 
 @pytest.mark.parametrize(("body", "length"), [(b"", None), (bytearray(b"70"), 70)])
 def test_a_length(body: bytes, length: int | None) -> None:
-    with starting(ScriptedWorker(ready(body))):
+    with launching(ScriptedWorker(ready(body))):
         client = Client(check(list, backend="scripted"))
-        lifecycle.start(client)
+        starting.start(client)
     assert client.core.workers[0].length == length
 
 
 @pytest.mark.parametrize("body", [b"-1", b"9" * 5000])
 def test_a_length_that_is_none_ends_the_worker(body: bytes) -> None:
     worker = ScriptedWorker(ready(body))
-    with starting(worker), pytest.raises(ProtocolError):
-        lifecycle.start(Client(check(list, backend="scripted")))
+    with launching(worker), pytest.raises(ProtocolError):
+        starting.start(Client(check(list, backend="scripted")))
     assert worker.killed

@@ -21,7 +21,7 @@ from farside import (
     WorkerIterationError,
     WorkerTimeoutError,
 )
-from farside._parent import lifecycle
+from farside._parent import closing, starting
 from farside._parent.calls import call_method
 from farside._parent.client import Client
 from farside._parent.options import check
@@ -38,10 +38,10 @@ from tests.parent.scripted import (
     finished,
     items,
     iterate,
+    launching,
     ready,
     refusal,
     started,
-    starting,
     state,
     status,
     worker_of,
@@ -159,7 +159,7 @@ def test_what_is_left_of_an_open_frame_is_not_delivered(how: str, values: Any) -
     results = iterate(client)
     assert next(results) == values[0]
     if how == "closed":
-        lifecycle.close(client, kill=False)
+        closing.close(client, kill=False)
     else:
         enter_iteration_mode(client)
     with pytest.raises(IterableClosedError if how == "closed" else PassSupersededError):
@@ -209,10 +209,10 @@ def test_death_in_stand_by_is_told_by_the_next_pass() -> None:
 def test_failure_of_the_initialization() -> None:
     told = failure(Status.INITIALIZATION_FAILED, 0, ValueError("no"), "fn", None)
     worker = ScriptedWorker(told)
-    with starting(worker):
+    with launching(worker):
         client = Client(check(list, backend="scripted"))
         with pytest.raises(ValueError, match="no") as caught:
-            lifecycle.start(client)
+            starting.start(client)
     assert isinstance(caught.value, WorkerInitializationError)
     assert worker.link.closed
 
@@ -288,7 +288,7 @@ def test_interrupt_while_waiting_loses_nothing() -> None:
 
 def test_closing_in_the_middle_of_a_wait() -> None:
     client, link = scripted.client()
-    link.then(started(1), items(1, "a"), partial(lifecycle.close, client, kill=False))
+    link.then(started(1), items(1, "a"), partial(closing.close, client, kill=False))
     got, error = take(iterate(client))
     assert got == ["a"]
     assert isinstance(error, IterableClosedError)
@@ -300,7 +300,7 @@ def test_closing_while_another_thread_waits() -> None:
     link.then(started(1), items(1, "a"), *[None] * 100)
     waiting = Background(take, iterate(client))
     assert link.waited_for.wait(20)
-    assert lifecycle.close(client, kill=False)
+    assert closing.close(client, kill=False)
     got, error = waiting.result()
     assert got == ["a"]
     assert isinstance(error, IterableClosedError)
@@ -310,7 +310,7 @@ def test_closing_while_another_thread_waits() -> None:
 def test_frames_after_closing_are_ignored() -> None:
     client, link = scripted.client()
     this = enter_iteration_mode(client)
-    link.then(started(1), partial(lifecycle.close, client, kill=False), items(1, "late"))
+    link.then(started(1), partial(closing.close, client, kill=False), items(1, "late"))
     client.wait(this)
     with pytest.raises(IterableClosedError):
         this.step()
@@ -342,7 +342,7 @@ REFUSED_IN_NEXT = refusal(Status.ITERATOR_FAILED, 1, "next", 0)
 def test_another_worker_goes_on_with_the_pass() -> None:
     client, link = scripted.client(started(1), REFUSED_IN_NEXT, fallback="subprocess")
     other = ScriptedWorker(ready(b"7"), started(1), items(1, "a"), finished(1))
-    with starting(other), pytest.warns(BackendFallbackWarning, match="_odd does not support"):
+    with launching(other), pytest.warns(BackendFallbackWarning, match="_odd does not support"):
         assert list(iterate(client)) == ["a"]
     assert link.closed
     assert other.link.told == [("START_ITERATION", 1)]
@@ -354,7 +354,7 @@ def test_another_worker_is_told_of_a_call() -> None:
     told = refusal(Status.CALL_FAILED, 0, "call", None)
     client, link = scripted.client(told, fallback="subprocess")
     other = ScriptedWorker(ready(), scripted.answer(0, "done"))
-    with starting(other), pytest.warns(BackendFallbackWarning):
+    with launching(other), pytest.warns(BackendFallbackWarning):
         assert call_method(client, "go", (), {}) == "done"
     assert link.told[0] == other.link.told[0] == ("CALL", 0)
 
@@ -364,7 +364,7 @@ def test_no_other_worker_goes_on_when_items_were_got() -> None:
     results = iterate(client)
     assert next(results) == "a"
     link.then(refusal(Status.ITERATOR_FAILED, 1, "next", 1))
-    with starting():
+    with launching():
         _, error = take(results)
     assert isinstance(error, ImportError)
     assert isinstance(error, WorkerIterationError)
@@ -378,7 +378,7 @@ def test_another_worker_that_cannot_be_started_is_told(kind: type[Exception]) ->
         raise problem
 
     client, link = scripted.client(started(1), REFUSED_IN_NEXT, fallback="subprocess")
-    with starting(fail), pytest.warns(BackendFallbackWarning):
+    with launching(fail), pytest.warns(BackendFallbackWarning):
         got, error = take(iterate(client))
     assert got == []
     assert error is problem
@@ -393,10 +393,10 @@ def test_closing_while_another_worker_is_started_is_heard() -> None:
     other = ScriptedWorker(ready(), started(1), items(1, "a"), finished(1))
 
     def start() -> ScriptedWorker:
-        Background(lifecycle.close, client, kill=False).result()
+        Background(closing.close, client, kill=False).result()
         return other
 
-    with starting(start), pytest.warns(BackendFallbackWarning):
+    with launching(start), pytest.warns(BackendFallbackWarning):
         got, error = take(iterate(client))
     assert got == []
     assert isinstance(error, IterableClosedError)
@@ -419,7 +419,7 @@ def test_a_forked_child_has_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"belongs to process {owner}" in str(error)
     with pytest.raises(IterableClosedError, match=f"belongs to process {owner}"):
         enter_iteration_mode(client)
-    assert lifecycle.close(client, kill=False)
+    assert closing.close(client, kill=False)
     client.abandon()
     assert link.told == told
 

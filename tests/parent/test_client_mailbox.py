@@ -27,10 +27,10 @@ from tests.parent.scripted import (
     finished,
     items,
     iterate,
+    launching,
     ready,
     refusal,
     started,
-    starting,
     state,
 )
 
@@ -207,7 +207,7 @@ def test_an_effect_that_was_interrupted_ends_the_worker(interrupt: type[BaseExce
         enter_iteration_mode(client)
     assert isinstance(caught.value.__cause__, ProtocolError)
     assert "signal handler" in str(caught.value.__cause__)
-    client.see_to_chores()
+    client.chores.see_to()
     assert scripted.worker_of(client).killed
     assert link.told[0] == ("ABORT", 1)
 
@@ -358,7 +358,7 @@ def test_each_frame_is_taken_in_once_wherever_a_handlers_exception_strikes(
         other = scripted.ScriptedWorker(ready())
         obliging = Obliging(link, refuses=how == "fallback")
         Obliging(other.link)
-        with starting(other), warnings.catch_warnings():
+        with launching(other), warnings.catch_warnings():
             warnings.simplefilter("ignore", BackendFallbackWarning)
             struck = strike_at(place, partial(work, client), signal.SIGUSR1)
             check_next(client, obliging, called=how is call)

@@ -20,11 +20,11 @@ from tests.parent.scripted import (
     failure,
     finished,
     items,
+    launching,
     ready,
     refusal,
     report,
     started,
-    starting,
     status,
 )
 
@@ -252,7 +252,7 @@ async def fallen_back(verbs: Any) -> Scene:
     refused = refusal(Status.ITERATOR_FAILED, 1, "next", 0)
     scene = Scene(verbs, started(1), refused, fallback="subprocess")
     other = ScriptedWorker(ready(b"2"), started(1), items(1, 1), finished(1))
-    with starting(other), warnings.catch_warnings(record=True) as caught:
+    with launching(other), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         await scene.next(scene.begin(), 3)
     scene.seen += [each.category is BackendFallbackWarning for each in caught]

@@ -17,8 +17,9 @@ import pytest
 
 from farside._link.frames import Frame
 from farside._link.opening import open_link
-from farside._parent import lifecycle, options, wait
+from farside._parent import closing, options, wait
 from farside._parent.aio import AsyncWait, Readiness
+from farside._parent.chores import Chores
 from farside._parent.member import Member
 from farside._parent.wait import Waiting
 from farside._protocol.effects import BROKEN
@@ -48,8 +49,7 @@ class StandIn:
     def __init__(self) -> None:
         self.waiting = Waiting()
         self.members: list[Member] = []
-        self.chores: deque[Callable[[], object]] = deque()
-        self.later: dict[int, object] = {}
+        self.chores = Chores()
         self.core: Any = SimpleNamespace(deadline=None, has_limits=False)
         self.has_news = False
         self.foreign_to: int | None = None
@@ -62,10 +62,6 @@ class StandIn:
     def check_not_stepping(self) -> None:
         if self.stepping:
             raise RuntimeError("in a step")
-
-    def see_to_chores(self) -> None:
-        while self.chores:
-            self.chores.popleft()()
 
     def deliver(self, problems: list[Exception] | None = None) -> None:
         pass
@@ -326,7 +322,7 @@ def test_what_an_exception_has_left_is_taken_in(
 
 def test_chores_are_seen_to_before_anything_else(group: Group) -> None:
     done: list[int] = []
-    group.client.chores.append(lambda: done.append(1))
+    group.client.chores.add(lambda: done.append(1))
     group.client.wait(Wanted(lambda: bool(done)))
 
 
@@ -557,7 +553,7 @@ def test_the_end_of_a_worker_is_seen_to(group: Group, one: tuple[Member, WorkerL
     lost: list[Member] = []
     client = group.client
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lifecycle, "take_loss", lambda _, member: lost.append(member))
+        patch.setattr(closing, "take_loss", lambda _, member: lost.append(member))
         client.wait(Wanted(lambda: bool(lost)))
     assert lost == [one[0]]
     assert one[0].gone
@@ -893,7 +889,7 @@ def test_chores_are_seen_to_beside_the_loop(
 ) -> None:
     assert one
     seen: list[int] = []
-    group.client.chores.append(lambda: seen.append(threading.get_ident()))
+    group.client.chores.add(lambda: seen.append(threading.get_ident()))
     run(loop, group, Wanted(lambda: bool(seen)))
     assert seen != [threading.get_ident()]
 

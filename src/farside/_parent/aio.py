@@ -59,10 +59,8 @@ class AsyncWait:
         client.time_passes(monotonic())
 
     async def _see_to_chores(self, client: Client) -> None:
-        if client.later:
-            client.take_due()
-        if client.chores:
-            await off_loop(client.see_to_chores)
+        if client.chores.pending:
+            await off_loop(client.chores.see_to)
         client.deliver()
 
     def _look(self, client: Client) -> bool:
@@ -81,7 +79,7 @@ class AsyncWait:
         if wanted.ready or client.foreign_to:
             return True
         came = self._look(client)
-        if not (came or client.chores or wanted.ready):
+        if not (came or client.chores.pending or wanted.ready):
             await self._wait(wanted)
         return False
 
@@ -106,13 +104,12 @@ class AsyncWait:
         client = self._client
         members = client.awaited(wanted)
         seconds = None
-        deadline = client.core.deadline
+        deadline, due = client.core.deadline, client.chores.due
         look = True in [each.link.to_be_looked_at for each in members if each.link is not None]
         if deadline is not None or client.core.has_limits or look:  # no descriptor tells all
             seconds = seconds_until(deadline)
-        if client.later:
-            until_due = seconds_until(client.due)
-            seconds = until_due if seconds is None else min(seconds, until_due)
+        if due is not None:
+            seconds = min(seconds_until(due), seconds_until(deadline))
         if True in [member.congested for member in client.members]:
             seconds = _CONGESTION_SECONDS if seconds is None else min(seconds, _CONGESTION_SECONDS)
         begun, token = monotonic(), object()

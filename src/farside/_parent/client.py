@@ -7,10 +7,8 @@ records to `logs`, and warnings among the *notices*: whoever waits sees to them,
 from __future__ import annotations
 
 from collections import deque
-from contextlib import suppress
 from functools import partial
 from operator import attrgetter
-from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
@@ -22,7 +20,8 @@ from .._protocol.limits import Limits
 from .._protocol.messages import Cmd, Status
 from .._system.signals import here
 from ..errors import LinkClosedError, ProtocolError
-from . import lifecycle, messages_for_people, unguarded
+from . import closing, messages_for_people, starting, unguarded
+from .chores import Chores
 from .counters import Counters
 from .member import Member
 from .sequence import Given, OneIterable
@@ -54,9 +53,6 @@ STATES: tuple[State, ...] = (
 )  # fmt: skip
 """What users read in `RemoteIterable.state`: of several workers, the first that holds for any."""
 
-_DEEPEST = 8
-"""How many chores of a thread may be in the middle of each other."""
-
 _TORN = (
     "an exception of a signal handler struck in the middle of a step of the protocol, so the "
     "worker was ended; make a new iterable to go on"
@@ -81,7 +77,6 @@ class Client(Steps):
         members: a worker each, and what leads to it.
         waiting: where threads and event loops wait for them.
         chores: what is to be done without the lock, and may take its time.
-        later: chores that have their time, each by the number of the worker that it is for.
         notices: what is to be warned of, by whoever waits.
         has_news: whether there may be something to deliver.
         counters: what is counted.
@@ -107,9 +102,7 @@ class Client(Steps):
         count = len(several)
         # The time of each counts from its launch.
         super().__init__(GroupCore(limits, options.fallback, count, None, options.max_restarts))
-        self.chores: deque[Callable[[], object]] = deque()
-        self._seeing: set[tuple[int, object]] = set()  # which threads see to them
-        self.later: dict[int, lifecycle.Later] = {}
+        self.chores = Chores()
         self.notices: deque[Callable[[], object]] = deque()
         self.has_news = False
         self.counters = Counters()
@@ -225,14 +218,14 @@ class Client(Steps):
     def abandon(self) -> None:
         """Tell all workers to end, without waiting: for finalizers."""
         if not self.exiting:
-            lifecycle.abandon(self)
+            closing.abandon(self)
 
     def give_up(self, member: Member, cause: str, detail: object) -> None:
         """End a worker, for a reason on this side, and wait for that."""
         if self.foreign_to:
             return
         self.fail(member, cause, detail)
-        self.see_to_chores()
+        self.chores.see_to()
 
     @staticmethod
     def stop(epoch: int, core: GroupCore) -> None:
@@ -249,46 +242,6 @@ class Client(Steps):
     ) -> None:
         """Wait until something is ready, or until a time; see `Waiting.until`."""
         self.waiting.until(self, wanted, until, problems)
-
-    @property
-    def due(self) -> float | None:
-        """When the next chore is to be done that has its time."""
-        return min([each.due for each in [*self.later.values()]], default=None)
-
-    def take_due(self) -> None:
-        """Put those whose time has come among the chores."""
-        now = monotonic()
-        for index, each in [*self.later.items()]:
-            if each.due <= now:
-                with suppress(KeyError):  # another thread has done so
-                    # One call, so that no exception of a signal handler comes in between.
-                    self.chores.extend(map(self.later.pop, (index,)))
-
-    def see_to_chores(self) -> None:
-        """Do what is to be done without the lock. It may take its time.
-
-        A chore may wait, and who waits sees to chores. Where many workers end at once, each wait
-        would stand within the one before, so what is too many is left to the waits further out.
-        """
-        thread = get_ident()
-        mark = thread, object()
-        try:
-            self._seeing.add(mark)
-            while self.chores and [each for each, _ in [*self._seeing]].count(thread) <= _DEEPEST:
-                self._do_chore()
-        finally:
-            self._seeing.discard(mark)
-
-    def _do_chore(self) -> None:
-        taken: list[Callable[[], object]] = []
-        try:
-            with suppress(IndexError):  # another thread has taken it
-                taken.extend(map(deque.popleft, (self.chores,)))
-            for chore in taken:
-                chore()
-        except BaseException:
-            self.chores.extendleft(taken)  # a chore does nothing that it has done
-            raise
 
     def deliver(self, problems: list[Exception] | None = None) -> None:
         """Give the user's loggers and warning filters what there is for them.
@@ -449,7 +402,7 @@ class Client(Steps):
             member.logs.add(effect.body)
             self.has_news = True
         elif isinstance(effect, End):
-            self.chores.append(partial(lifecycle.end_failed, self, member, kill=effect.kill))
+            self.chores.add(partial(closing.end_failed, self, member, kill=effect.kill))
         elif isinstance(effect, Launch):
             # What is said from now on, the new worker is told; the old one has nothing more to say.
             self.members[member.index] = new = Member(member.index, member.options)
@@ -458,11 +411,11 @@ class Client(Steps):
                 self.core.workers[member.index].loss = (
                     effect.ending, member, self.core.workers[member.index].begun
                 )  # fmt: skip
-                self.chores.append(
-                    partial(lifecycle.restart, self, member, new, effect.ending, kill=effect.kill)
+                self.chores.add(
+                    partial(starting.restart, self, member, new, effect.ending, kill=effect.kill)
                 )
             else:
-                self.chores.append(partial(lifecycle.replace, self, member, new, effect.ending))
+                self.chores.add(partial(starting.replace, self, member, new, effect.ending))
 
     def _send(self, member: Member, effect: Send) -> None:
         parts = () if effect.token is None else effect.token.parts

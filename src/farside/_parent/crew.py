@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._protocol.group import GroupCore
 from ..errors import FarsideError
-from . import lifecycle
+from . import closing, starting
 from .client import Client
 from .inputs import Inputs
 from .results import OVER, enter_iteration_mode
@@ -139,7 +139,7 @@ class Crew:
         delivery, client = self._tasks.delivery, None
         try:
             client = Client(*self._options, sequence=self._tasks)
-            lifecycle.start(client)
+            starting.start(client)
             self._client = client
             this = enter_iteration_mode(client)
             while this.step() is not OVER:
@@ -159,7 +159,7 @@ class Crew:
             delivery.fail_all(broken)
         finally:
             if client is not None:
-                lifecycle.close(client, kill=False)
+                closing.close(client, kill=False)
 
 
 class _Exit:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from ..errors import WorkerAbandonedWarning
-from . import lifecycle
+from . import closing, starting
 from .calls import ask_for_stacks, call_method
 from .client import Client
 from .messages_for_people import NO_STACK, pass_open
@@ -49,7 +49,7 @@ class RemoteIterable(Generic[T]):
         """Start the workers and wait until they stand by. Users call the entry points instead."""
         self._client: Client | None = None
         client = Client(*options, sequence=sequence)
-        lifecycle.start(client)
+        starting.start(client)
         self._client = client
 
     @property
@@ -159,7 +159,7 @@ class RemoteIterable(Generic[T]):
             'stand by'
         """
         client = self._current
-        client.wait(lifecycle.ready(client))
+        client.wait(starting.ready(client))
         client.check_started()
 
     async def ready(self) -> None:
@@ -171,7 +171,7 @@ class RemoteIterable(Generic[T]):
         from .aio import AsyncWait  # not everybody needs it
 
         client = self._current
-        await AsyncWait(client).until(lifecycle.ready(client))
+        await AsyncWait(client).until(starting.ready(client))
         client.check_started()
 
     def __iter__(self) -> Iterator[T]:
@@ -344,7 +344,7 @@ class RemoteIterable(Generic[T]):
         """
         from .event_loops import off_loop
 
-        if not await off_loop(partial(lifecycle.close, self._current, kill=False)):
+        if not await off_loop(partial(closing.close, self._current, kill=False)):
             self._warn_of_abandonment()
 
     def __enter__(self) -> Self:
@@ -411,7 +411,7 @@ class RemoteIterable(Generic[T]):
         return self._client
 
     def _end(self, *, kill: bool) -> None:
-        if not lifecycle.close(self._current, kill=kill):
+        if not closing.close(self._current, kill=kill):
             self._warn_of_abandonment()
 
     def _warn_of_abandonment(self) -> None:

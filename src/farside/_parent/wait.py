@@ -26,7 +26,7 @@ from .._protocol.effects import BROKEN
 from .._system.descriptors import Wakeup
 from .._system.signals import defer_sigint, try_lock
 from ..errors import LinkClosedError, ProtocolError
-from . import lifecycle
+from . import closing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -189,11 +189,9 @@ class Waiting:
         problems: list[Exception] | None,
     ) -> bool:
         """See to what there is, and wait for a while; tell whether the wait is over."""
-        if client.later:
-            client.take_due()
-        if client.chores:
+        if client.chores.pending:
             client.check_not_stepping()
-            client.see_to_chores()
+            client.chores.see_to()
         if client.has_news:
             client.deliver(problems)
         if wanted.ready or client.foreign_to or (end is not None and monotonic() >= end):
@@ -261,9 +259,8 @@ class Waiting:
         members, token = client.awaited(wanted), object()
         try:
             self.tell_waiting(members, token, on=True)
-            seconds = min(seconds_until(end), seconds_until(client.core.deadline))
-            if client.later:
-                seconds = min(seconds, seconds_until(client.due))
+            moments = end, client.core.deadline, client.chores.due
+            seconds = min(map(seconds_until, moments))
             begun = monotonic()
             if self.look(client, seconds):
                 return
@@ -354,7 +351,7 @@ class Waiting:
             member.link.read(member.frames)
         except LinkClosedError:
             # In this order: an exception of a signal handler may come in between.
-            client.chores.append(partial(lifecycle.take_loss, client, member))
+            client.chores.add(partial(closing.take_loss, client, member))
             self._forget(member)
             return True
         except ProtocolError as error:

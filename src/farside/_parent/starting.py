@@ -1,4 +1,7 @@
-"""How the workers of a client start and end. All of it may take time: no lock is held meanwhile."""
+"""How the workers of a client start, and others in their place.
+
+All of it may take time: no lock is held meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,18 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from .._backends import live_workers, registry
+from .._backends import registry
 from .._protocol.effects import BROKEN, HERE, RETIRED
-from .._protocol.group import GroupCore
 from .._protocol.messages import Cmd
 from .._protocol.recovery import pause_before
 from .._protocol.tables import ParentState
-from .._system.signals import defer_sigint
 from ..errors import BackendFallbackWarning, LinkClosedError, WorkerRestartedWarning
 from . import messages_for_people
+from .closing import close, end
 from .warn import warn
 from .when import When
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .._protocol.effects import Ending
     from .client import Client
     from .member import Member
@@ -32,24 +32,6 @@ _CUT_OFF = (
     "an exception of a signal handler struck while a worker was started in the place of another; "
     "make a new iterable to go on"
 )
-
-
-class Later:
-    """A chore that is to be done at a time."""
-
-    __slots__ = ("_chore", "due")
-
-    def __init__(self, due: float, chore: Callable[[], object]) -> None:
-        self.due = due
-        self._chore = chore
-
-    def __call__(self) -> None:
-        """Do it."""
-        self._chore()
-
-
-FAREWELL_SECONDS = 0.25
-"""How long to wait, after a failure, for a worker that is ending by itself."""
 
 
 def ready(client: Client) -> When:
@@ -135,7 +117,7 @@ def _launch_or_fail(client: Client, member: Member) -> None:
         client.fail(member, HERE, problem)
     replaced = client.members[member.index] is not member  # it ran out of time meanwhile
     if client.core.closed or replaced:
-        _end(client, member, kill=False, listen=0.0, problems=[])
+        end(client, member, kill=False, listen=0.0, problems=[])
 
 
 def launch(client: Client, member: Member) -> None:
@@ -186,8 +168,8 @@ def restart(client: Client, old: Member, new: Member, ending: Ending, *, kill: b
             client.has_news = True
         pause = pause_before(ending, gets_inputs=client.options.sends_inputs)
         if pause:
-            begin = Later(monotonic() + pause, partial(_start_again, client, new))
-            client.later[new.index] = begin
+            begin = partial(_start_again, client, new)
+            client.chores.add_later(new.index, monotonic() + pause, begin)
             client.waiting.wake()  # whoever leads waits no longer than until then
         else:
             _start_again(client, new)
@@ -213,7 +195,7 @@ def _give_way(client: Client, old: Member, new: Member, *, kill: bool) -> bool:
     with suppress(LinkClosedError):
         old.send(Cmd.ABORT, 0)  # it may have failed: a subinterpreter still listens
     problems = list[Exception]()  # what loggers raise, the loop raises in its turn
-    _end(client, old, kill=kill, listen=0.0, problems=problems)
+    end(client, old, kill=kill, listen=0.0, problems=problems)
     old.deliver_logs(problems)
     client.notices.extend(partial(_raise, problem) for problem in problems)
     client.has_news = client.has_news or bool(problems)
@@ -238,143 +220,3 @@ def _tell_of_fallback(client: Client, backend: str) -> None:
     import logging  # only who falls back pays for it
 
     logging.getLogger("farside").info(message)
-
-
-def take_loss(client: Client, member: Member) -> None:
-    """Find out how a worker has ended whose link has closed."""
-    if client.members[member.index] is not member or client.core.workers[member.index].done:
-        return
-    live_workers.end_thread_at_exit()
-    status = member.worker.exit_status()
-    sends = client.options.sends_inputs
-    begun = member.link.begun(client.core.epoch)[0] if sends else None
-    client.step(lambda core: core.lose(member.index, status, monotonic(), begun))
-
-
-def end_failed(client: Client, member: Member, *, kill: bool) -> None:
-    """End a worker that has failed.
-
-    An iterable that nobody closes after a failure should not leave a process behind.
-
-    Args:
-        client: the client.
-        member: the worker.
-        kill: it does not end by itself.
-    """
-    if member.worker is None:
-        _close_waiting(client)
-        return
-    failure = client.core.workers[member.index].failure
-    if failure is not None:
-        # Now: it may refer to what an inline worker has until its end.
-        client.make_error(failure, member)
-    problems = list[Exception]()
-    if kill:
-        _end(client, member, kill=True, listen=FAREWELL_SECONDS, problems=problems)
-        _close_waiting(client)
-        if problems:
-            raise problems[0]
-        return
-    # It is ending by itself, which takes some milliseconds, and runs its finalizers.
-    options, gone = client.options, When(lambda: member.gone)
-    try:
-        if options.finalizers:
-            client.wait(gone, monotonic() + options.shutdown_timeout / 2, problems)
-        if options.forward_logs:
-            client.wait(gone, monotonic() + FAREWELL_SECONDS, problems)
-    finally:
-        client.waiting.remove(member)
-        member.link.close()
-        _close_waiting(client)  # whoever keeps the error keeps no descriptor
-        member.worker.wait(FAREWELL_SECONDS)
-    if problems:
-        raise problems[0]
-
-
-def _close_waiting(client: Client) -> None:
-    """Let go of what waits for the workers, if none is left."""
-    if False not in [each.worker is None or each.released for each in client.members]:
-        client.waiting.close()
-
-
-def close(client: Client, *, kill: bool) -> bool:
-    """End all workers and wait for them; tell whether all have ended."""
-    if client.foreign_to:
-        return True
-    client.step(GroupCore.close)
-    client.counters.end(client.core.epoch)
-    if client.stepping_here:
-        return True  # in a signal handler: they are told in a moment, and end by themselves
-    listen = client.options.shutdown_timeout / 2
-    begun, problems = monotonic(), list[Exception]()
-    client.wait(
-        When(lambda: client.launching is None), begun + client.options.shutdown_timeout, problems
-    )
-    try:
-        ended = [
-            _end(client, member, kill=kill, listen=listen, problems=problems, begun=begun)
-            for member in client.members
-        ]
-    finally:
-        client.waiting.close()
-    if problems:
-        raise problems[0]
-    return all(ended)
-
-
-def abandon(client: Client) -> None:
-    """Tell all workers to end, without waiting: for finalizers.
-
-    Nobody else uses the client any more. The workers end by themselves; until then they are on
-    record.
-    """
-    if client.foreign_to:
-        return
-
-    def leave() -> None:
-        client.post(GroupCore.close)
-        for member in client.members:
-            if member.worker is not None and not member.released:
-                client.waiting.remove(member)
-                member.link.close()
-        client.waiting.close()
-
-    defer_sigint(leave)  # Ctrl-C would be swallowed in a finalizer, and the workers go on for ever
-
-
-def _end(
-    client: Client,
-    member: Member,
-    *,
-    kill: bool,
-    listen: float,
-    problems: list[Exception],
-    begun: float | None = None,
-) -> bool:
-    """End a worker; tell whether it has ended.
-
-    Args:
-        client: the client.
-        member: the worker. It was told to end.
-        kill: do not give it time for an orderly end.
-        listen: for how many seconds to take in what its user code still logs. A worker that is
-            blocked in sending goes on meanwhile.
-        problems: where the exceptions go that loggers raise.
-        begun: since when the workers know that they are to end; default: now.
-    """
-    if member.worker is None:  # it is being started
-        return True
-    if kill:
-        member.worker.kill()
-    begun = monotonic() if begun is None else begun
-    try:
-        if client.options.forward_logs and not member.gone:
-            client.wait(When(lambda: member.gone), begun + listen, problems)
-    finally:
-        # A worker that is blocked in sending wakes up, and so does a thread that waits.
-        client.waiting.remove(member)
-    waited = monotonic() - begun
-    ended: bool = member.worker.stop(client.options.shutdown_timeout, waited=waited)
-    member.link.close()
-    member.left_behind = not ended
-    return ended

@@ -1,0 +1,87 @@
+"""What is to be done for a client without its lock: it takes time, or runs user code.
+
+Whoever waits for the workers sees to it: a thread in its wait, or for a task a thread beside the
+event loop.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import suppress
+from operator import itemgetter
+from threading import get_ident
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Chore = Callable[[], object]
+
+_chore_of = itemgetter(1)
+
+_DEEPEST = 8
+"""How many chores of a thread may be in the middle of each other."""
+
+
+class Chores:
+    """What is to be done, each once, in the order in which it came. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._now: deque[Chore] = deque()
+        self._later: dict[int, tuple[float, Chore]] = {}
+        self._seeing: set[tuple[int, object]] = set()  # a mark for each call of `see_to`
+
+    def add(self, chore: Chore) -> None:
+        """Let something be done as soon as somebody waits."""
+        self._now.append(chore)
+
+    def add_later(self, worker: int, due: float, chore: Chore) -> None:
+        """Let something be done for a worker at a time: one thing for each worker."""
+        self._later[worker] = due, chore
+
+    @property
+    def due(self) -> float | None:
+        """When the next chore is to be done that has its time."""
+        return min([due for due, _ in [*self._later.values()]], default=None)
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to do by now."""
+        if self._later:
+            self._take_due()
+        return bool(self._now)
+
+    def _take_due(self) -> None:
+        now = monotonic()
+        for worker, (due, _) in [*self._later.items()]:
+            if due <= now:
+                with suppress(KeyError):  # another thread has done so
+                    # One call, so that no exception of a signal handler comes in between.
+                    self._now.extend(map(_chore_of, map(self._later.pop, (worker,))))
+
+    def see_to(self) -> None:
+        """Do what there is.
+
+        A chore may wait, and who waits sees to chores. Where many workers end at once, each wait
+        would stand within the one before, so what is too many is left to the waits further out.
+        """
+        thread = get_ident()
+        mark = thread, object()
+        try:
+            self._seeing.add(mark)
+            while self._now and [each for each, _ in [*self._seeing]].count(thread) <= _DEEPEST:
+                self._do_next()
+        finally:
+            self._seeing.discard(mark)
+
+    def _do_next(self) -> None:
+        taken: list[Chore] = []
+        try:
+            with suppress(IndexError):  # another thread has taken it
+                taken.extend(map(deque.popleft, (self._now,)))
+            for chore in taken:
+                chore()
+        except BaseException:
+            self._now.extendleft(taken)  # a chore does nothing that it has done
+            raise

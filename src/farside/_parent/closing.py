@@ -1,0 +1,161 @@
+"""How the workers of a client end: by themselves, by a failure, or because the user wants it.
+
+All of it may take time: no lock is held meanwhile.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from .._backends import live_workers
+from .._protocol.group import GroupCore
+from .._system.signals import defer_sigint
+from .when import When
+
+if TYPE_CHECKING:
+    from .client import Client
+    from .member import Member
+
+FAREWELL_SECONDS = 0.25
+"""How long to wait, after a failure, for a worker that is ending by itself."""
+
+
+def take_loss(client: Client, member: Member) -> None:
+    """Find out how a worker has ended whose link has closed."""
+    if client.members[member.index] is not member or client.core.workers[member.index].done:
+        return
+    live_workers.end_thread_at_exit()
+    status = member.worker.exit_status()
+    sends = client.options.sends_inputs
+    begun = member.link.begun(client.core.epoch)[0] if sends else None
+    client.step(lambda core: core.lose(member.index, status, monotonic(), begun))
+
+
+def end_failed(client: Client, member: Member, *, kill: bool) -> None:
+    """End a worker that has failed.
+
+    An iterable that nobody closes after a failure should not leave a process behind.
+
+    Args:
+        client: the client.
+        member: the worker.
+        kill: it does not end by itself.
+    """
+    if member.worker is None:
+        _close_waiting(client)
+        return
+    failure = client.core.workers[member.index].failure
+    if failure is not None:
+        # Now: it may refer to what an inline worker has until its end.
+        client.make_error(failure, member)
+    problems = list[Exception]()
+    if kill:
+        end(client, member, kill=True, listen=FAREWELL_SECONDS, problems=problems)
+        _close_waiting(client)
+        if problems:
+            raise problems[0]
+        return
+    # It is ending by itself, which takes some milliseconds, and runs its finalizers.
+    options, gone = client.options, When(lambda: member.gone)
+    try:
+        if options.finalizers:
+            client.wait(gone, monotonic() + options.shutdown_timeout / 2, problems)
+        if options.forward_logs:
+            client.wait(gone, monotonic() + FAREWELL_SECONDS, problems)
+    finally:
+        client.waiting.remove(member)
+        member.link.close()
+        _close_waiting(client)  # whoever keeps the error keeps no descriptor
+        member.worker.wait(FAREWELL_SECONDS)
+    if problems:
+        raise problems[0]
+
+
+def _close_waiting(client: Client) -> None:
+    """Let go of what waits for the workers, if none is left."""
+    if False not in [each.worker is None or each.released for each in client.members]:
+        client.waiting.close()
+
+
+def close(client: Client, *, kill: bool) -> bool:
+    """End all workers and wait for them; tell whether all have ended."""
+    if client.foreign_to:
+        return True
+    client.step(GroupCore.close)
+    client.counters.end(client.core.epoch)
+    if client.stepping_here:
+        return True  # in a signal handler: they are told in a moment, and end by themselves
+    listen = client.options.shutdown_timeout / 2
+    begun, problems = monotonic(), list[Exception]()
+    client.wait(
+        When(lambda: client.launching is None), begun + client.options.shutdown_timeout, problems
+    )
+    try:
+        ended = [
+            end(client, member, kill=kill, listen=listen, problems=problems, begun=begun)
+            for member in client.members
+        ]
+    finally:
+        client.waiting.close()
+    if problems:
+        raise problems[0]
+    return all(ended)
+
+
+def abandon(client: Client) -> None:
+    """Tell all workers to end, without waiting: for finalizers.
+
+    Nobody else uses the client any more. The workers end by themselves; until then they are on
+    record.
+    """
+    if client.foreign_to:
+        return
+
+    def leave() -> None:
+        client.post(GroupCore.close)
+        for member in client.members:
+            if member.worker is not None and not member.released:
+                client.waiting.remove(member)
+                member.link.close()
+        client.waiting.close()
+
+    defer_sigint(leave)  # Ctrl-C would be swallowed in a finalizer, and the workers go on for ever
+
+
+def end(
+    client: Client,
+    member: Member,
+    *,
+    kill: bool,
+    listen: float,
+    problems: list[Exception],
+    begun: float | None = None,
+) -> bool:
+    """End a worker; tell whether it has ended.
+
+    Args:
+        client: the client.
+        member: the worker. It was told to end.
+        kill: do not give it time for an orderly end.
+        listen: for how many seconds to take in what its user code still logs. A worker that is
+            blocked in sending goes on meanwhile.
+        problems: where the exceptions go that loggers raise.
+        begun: since when the workers know that they are to end; default: now.
+    """
+    if member.worker is None:  # it is being started
+        return True
+    if kill:
+        member.worker.kill()
+    begun = monotonic() if begun is None else begun
+    try:
+        if client.options.forward_logs and not member.gone:
+            client.wait(When(lambda: member.gone), begun + listen, problems)
+    finally:
+        # A worker that is blocked in sending wakes up, and so does a thread that waits.
+        client.waiting.remove(member)
+    waited = monotonic() - begun
+    ended: bool = member.worker.stop(client.options.shutdown_timeout, waited=waited)
+    member.link.close()
+    member.left_behind = not ended
+    return ended
