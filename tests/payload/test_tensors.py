@@ -35,6 +35,12 @@ class Parameter(FakeTensor):
         return self.__reduce__()
 
 
+class Newer(FakeTensor):
+    """A tensor of a release that lacks what the reducer asks for, or has it no more."""
+
+    layout = "strided"
+
+
 class Late:
     """Somebody registers a reducer for it, at some time."""
 
@@ -110,3 +116,8 @@ def test_a_worker_without_torch_imports_nothing_of_it() -> None:
         "from farside._payload.encoder import Encoder; Encoder(None).encode(range(3))"
     )
     assert not imported & {"torch", "ctypes", "farside._payload.tensors"}
+
+
+def test_a_tensor_of_a_release_that_has_renamed_things(torch: ModuleType) -> None:
+    vars(torch).update(Tensor=Newer)
+    assert encoded(Encoder(None), Newer()) == "by torch, protocol 5"

@@ -40,7 +40,11 @@ def reduce_tensor(tensor: Tensor) -> Reduced:
 
     Tensors that share memory become independent of each other.
     """
-    if not _is_plain(tensor):
+    try:
+        plain = _is_plain(tensor)
+    except AttributeError:  # a newer release has renamed something: torch itself knows how
+        return as_ever(tensor)
+    if not plain:
         return _reduce_special(tensor)
     shape = tuple(tensor.shape)
     strides: tuple[int, ...] | None = None
@@ -129,7 +133,7 @@ def _is_plain(tensor: Tensor) -> bool:
         and not tensor.is_conj()
         and not tensor.is_neg()
         and not tensor.is_nested
-        and not tensor.has_names()  # torch refuses to pickle these
+        and not getattr(tensor, "has_names", bool)()  # before 2.15; torch refuses to pickle these
         and not tensor._is_zerotensor()  # noqa: SLF001  it has no memory, and no other name
         and not tensor.__dict__
         and 0 not in tensor.stride()  # an expanded one is larger than its memory
