@@ -84,6 +84,8 @@ def test_help_lists_every_option_once() -> None:
         (iterate_in_subinterpreter, "zzz", r"it takes fn, initializer, .*, wait, "),
         (iterate_in_worker, "num_workers", r"iterate_in_workers takes it$"),
         (iterate_in_worker, "prefetch_factor", r"use 'buffer_size'$"),
+        (iterate_in_worker, "persistent_workers", r"leave it out, since workers stay until .*"),
+        (iterate_in_worker, "batch_size", r"fn makes the batches, .* docs/guides/.*\.md$"),
     ],
 )
 def test_an_unknown_option_is_refused_at_once(entry: Any, name: str, message: str) -> None:
@@ -125,5 +127,5 @@ def test_an_unknown_option_of_a_map(name: str, message: str) -> None:
 
 def test_an_unknown_option_of_several_workers() -> None:
     unknown: Any = {"shuffle": True}
-    with pytest.raises(TypeError, match="use 'shuffle_shards'"):
+    with pytest.raises(TypeError, match="shuffle_shards=True draws the order of the shards"):
         iterate_in_workers(range, 2, 1, **unknown)

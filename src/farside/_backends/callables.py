@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from .._parent.options import Options
     from .._payload.reducers import Table
 
-_CURE = "define it at the top level of a module that the worker can import, or install cloudpickle"
+_CURE = (
+    "define it at the top level of a module that the worker can import (functools.partial gives it "
+    "arguments), or install cloudpickle"
+)
 _MAKE_THERE = "let fn or an initializer make in the worker what does not"
 _SAME_METHOD = (
     "make it with multiprocessing.get_context('forkserver'), or 'spawn', which suit each other, or "

@@ -74,15 +74,32 @@ _OF_OTHERS = {
     "n_jobs": "num_workers",
     "prefetch_factor": "buffer_size",
     "processes": "num_workers",
-    "shuffle": "shuffle_shards",
     "worker_init_fn": "initializer",
 }
 """Names that other libraries, or other functions, have for options."""
+
+_IN_FN = (
+    "fn makes the batches, and draws the order of what is in them: see "
+    "docs/guides/migrating/dataloader.md"
+)
+_CURES = {
+    **dict.fromkeys(
+        ("batch_sampler", "batch_size", "collate_fn", "drop_last", "generator", "sampler"), _IN_FN
+    ),
+    "chunk_size": "leave it out, since what is small is sent many at a time",
+    "chunksize": "leave it out, since what is small is sent many at a time",
+    "persistent_workers": "leave it out, since workers stay until close()",
+    "pin_memory": "pin in the process that has the accelerator: see docs/guides/pinned-memory.md",
+    "shuffle": f"shuffle_shards=True draws the order of the shards; {_IN_FN}",
+}
+"""What to do instead, for options of other libraries that have no counterpart."""
 
 
 def _cure(name: str, known: list[str]) -> str:
     if (same := _OF_OTHERS.get(name)) in known:
         return f"; use {same!r}"
+    if (cure := _CURES.get(name)) is not None:
+        return f"; {cure}"
     if others := _TAKEN_BY.get(name):
         return f"; {others[0]} takes it"
     import difflib  # which most programs never need

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 _CURE = (
-    "a pass must be the same each time: draw random numbers from the seed and the epoch that "
-    "get_worker_info() tells, and read nothing that changes; or pass verify_replay=False"
+    "a pass must be the same each time: use the code, the data and the batch size of before, and "
+    "draw random numbers from the seed and the epoch that get_worker_info() tells; or pass "
+    "verify_replay=False"
 )
 _OR_ITS_STATE = "; what load_state_dict() loaded may be to blame too"
 
@@ -177,5 +178,5 @@ def _compare(item: Any, digest: bytes, what: str, cure: str) -> None:
     encoder = Encoder(None)
     if digest not in of_item(item, encoder) and is_comparable(item, encoder):
         text = repr(item)
-        shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
-        raise ReplayDivergedError(f"{what} is another one than before: {shown} now; {cure}")
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]} (and so on)"
+        raise ReplayDivergedError(f"{what} is another one than before: it is {shown}; {cure}")
