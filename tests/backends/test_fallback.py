@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,22 @@ def test_numpy_in_the_first_next(subinterpreter_kind: Kind) -> None:
         assert told[0].filename == __file__
         assert array.tolist() == [0, 1, 2]
         assert items.backend == "subprocess"
+
+
+def refused_late() -> range:
+    """Take some time before an extension module refuses."""
+    time.sleep(0.2)
+    import readline  # noqa: F401
+
+    return range(3)
+
+
+def test_the_start_counts_what_was_tried_before(subinterpreter_kind: Kind) -> None:
+    with pytest.warns(BackendFallbackWarning, match="readline"):
+        numbers = iterate_in_worker(refused_late, backend="subinterpreter")
+    with numbers:
+        assert numbers.backend == "subprocess"
+        assert numbers.stats().startup_seconds > 0.4
 
 
 def test_closing_while_it_starts_is_heard(

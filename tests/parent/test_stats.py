@@ -72,7 +72,7 @@ def test_one_of_each() -> None:
 
 def test_no_limit() -> None:
     assert "wait; limit: none\n" in str(Stats(buffer_size=-1))
-    assert "wait; limit: goes by bytes\n" in str(Stats())
+    assert "wait; limit: buffer_bytes\n" in str(Stats())
 
 
 def test_they_are_frozen() -> None:

@@ -360,7 +360,7 @@ class Client(Steps):
             if core.workers[index].effects:
                 self._perform()
             if frame.kind == Status.INITIALIZATION_SUCCEEDED:
-                self.counters.startup_seconds = now - (self.core.workers[index].launched or now)
+                self.counters.startup_seconds = now - (member.launched or now)
             frames.popleft()
             self.core.workers[index].latest = None  # it may hold memory
 
@@ -415,6 +415,7 @@ class Client(Steps):
                     partial(starting.restart, self, member, new, effect.ending, kill=effect.kill)
                 )
             else:
+                new.launched = member.launched
                 self.chores.add(partial(starting.replace, self, member, new, effect.ending))
 
     def _send(self, member: Member, effect: Send) -> None:

@@ -34,7 +34,8 @@ class Counters:
 
     Attributes:
         waits: runs while somebody waits for an item.
-        startup_seconds: how long the worker that was started last took to stand by.
+        startup_seconds: how long the worker that was started last took to stand by, with one before
+            it that a fallback has given up.
     """
 
     def __init__(self) -> None:

@@ -132,11 +132,16 @@ def _cycle(value: Any, shards: int) -> int:
 def _tell_of_few_shards(shards: int, workers: int) -> None:
     import logging
 
-    logging.getLogger("farside").warning(
-        "there are %s shards for %d workers here: %s; pass more shards, such as smaller files",
-        shards or "no",
+    log = logging.getLogger("farside")
+    if not shards:
+        log.warning("there are no shards for %d workers here: a loop gets no items", workers)
+        return
+    log.warning(
+        "there %s for %d workers here, so %d have nothing to do; pass more shards, such as smaller "
+        "files",
+        "is 1 shard" if shards == 1 else f"are {shards} shards",
         workers,
-        f"{workers - shards} have nothing to do" if shards else "a loop gets no items",
+        workers - shards,
     )
 
 

@@ -126,7 +126,9 @@ def launch(client: Client, member: Member) -> None:
     Raises:
         FarsideError: that is not possible.
     """
-    client.step(lambda core: core.launch(member.index, monotonic()))
+    now = monotonic()
+    member.launched = member.launched or now
+    client.step(lambda core: core.launch(member.index, now))
     worker = registry.launch(member.backend, member.options)
     worker.wake = client.waiting.wake
     try:

@@ -22,8 +22,8 @@ _TENTH = 0.1
 class Stats:
     """What `RemoteIterable.stats` returns: figures of one worker, from its start up to now.
 
-    After a fallback has taken over, they are those of the subprocess alone. After the end of the
-    worker they stay as they were.
+    After a fallback has taken over, they are those of the subprocess alone, but for
+    `startup_seconds`. After the end of the worker they stay as they were.
 
     Attributes:
         items: how many items were taken, in all passes.
@@ -37,7 +37,8 @@ class Stats:
             another machine. The parent measures how long a call took, and the worker how long it
             held the call. The difference counts, so both directions are in it. 0 except with
             ``backend="ray"``.
-        startup_seconds: how long the worker took to start, initializers included.
+        startup_seconds: how long the worker took to start: imports, initializers and ``fn``, and
+            what was tried in a subinterpreter before a fallback.
         buffered_items: how many items have arrived in this process and were not taken.
         buffered_bytes: how many bytes wait: of items that have arrived and were not looked at, and
             what is in the pipe. (What the worker holds back for a moment, to send it with the next
@@ -153,7 +154,8 @@ class Stats:
         restarts = f"; {_count(self.restarts, 'restart')}" if self.restarts else ""
         failed = f"; {_count(self.failed_inputs, 'failed input')}" if self.failed_inputs else ""
         workers = _count(len(self.workers), "worker")
-        return f"\n{workers}; slowest: the {self.slowest}{restarts}{failed}"
+        slowest = f"; slowest: the {self.slowest}" if len(self.workers) > 1 else ""
+        return f"\n{workers}{slowest}{restarts}{failed}"
 
     def _share(self, seconds: float) -> str:
         share = seconds / self.elapsed_seconds if self.elapsed_seconds else 0.0
@@ -162,7 +164,7 @@ class Stats:
 
 def _limit(buffer_size: int | None) -> str:
     if buffer_size is None:
-        return "goes by bytes"
+        return "buffer_bytes"
     return "none" if buffer_size == UNLIMITED else _count(buffer_size, "item")
 
 
