@@ -91,7 +91,7 @@ def test_an_fn_that_does_not_pickle() -> None:
     assert not found["pickles"]
     problem = found["pickle_problem"]
     assert problem.startswith("fn.args[1]['key'][0]: _thread.lock does not pickle (TypeError: ")
-    assert found["recommendation"].startswith("No worker can run it: fn.args[1]['key'][0]: ")
+    assert found["recommendation"].startswith("No worker has run it: fn.args[1]['key'][0]: ")
 
 
 def test_an_fn_that_only_a_process_can_be_given() -> None:
@@ -106,7 +106,7 @@ def test_an_item_that_does_not_pickle() -> None:
 
 def test_a_factory_that_fails() -> None:
     found = examined("fails", subinterpreter=False)
-    expected = "No worker can run it, nor can this process: ValueError: no data."
+    expected = "No worker has run it, nor has this process: ValueError: no data."
     assert found["recommendation"] == expected
 
 
@@ -133,12 +133,12 @@ def test_a_hang_is_a_result_that_says_where(name: str, place: str, backend: str 
     limit = 3 if backend is None else 24  # of which a worker has half, to start and for an item
     told = ask({"kind": "run", "factory": factory, "backend": backend, "seconds": 60}, limit)
     assert f"{place}{factories.__file__}:" in told["error"]
-    assert ("it hangs: no end within 3 s" in told["error"]) is (backend is None)
+    assert ("no end within 3 s (--limit gives it more)" in told["error"]) is (backend is None)
 
 
 def test_recommendations() -> None:
-    fast = {"items": 1000, "seconds": 1.0, "startup": 0.02}
-    slow = {"items": 100, "seconds": 1.0, "startup": 0.1}
+    fast = {"items": 1000, "seconds": 1.0, "startup": 0.02, "nbytes": 4000, "passes": 1}
+    slow = {"items": 100, "seconds": 1.0, "startup": 0.1, "nbytes": 400, "passes": 1}
     refused = {"error": "x", "reason": "the extension module numpy._core does not load"}
 
     def told(process: Any, interpreter: Any, **missing: list[str]) -> str:
@@ -146,14 +146,49 @@ def test_recommendations() -> None:
         runs = {"none": fast, "subprocess": process, "subinterpreter": interpreter}
         return recommend({"runs": runs, "imports": imports})
 
-    assert "it is faster and starts in 20 ms, 5.0 times" in told(slow, fast)
-    assert "it is as fast and" in told(fast, fast)
+    assert "it is faster than a subprocess, and starts 5.0 times sooner." in told(slow, fast)
+    assert "it is as fast as a subprocess. A crash" in told(fast, fast)
     assert told(fast, slow).startswith("Use backend='subprocess': it is 10.0 times as fast")
     assert "it imports NumPy, and the extension module numpy" in told(fast, refused)
     assert "does without yaml._yaml" in told(fast, fast, yaml=["yaml._yaml"])
-    assert "No worker can run it: x." in told({"error": "x"}, fast)
+    assert "No worker has run it: x." in told({"error": "x"}, fast)
     empty = {**fast, "items": 0}
     assert told(empty, empty).startswith("It gives no items")
+
+
+@pytest.mark.parametrize(
+    ("plain", "worker", "imported", "told"),
+    [
+        ((1000, 1.0), (900, 1.0), 0.1, "An item takes 1 ms to make: several workers share that"),
+        ((100_000, 1.0), (90_000, 1.0), 0.1, ""),
+        ((3_000_000, 1.0), (100_000, 1.0), 0.1, "(4 B) takes 333 ns"),
+        ((3_000_000, 1.0), (100_000, 1.0), 0.1, "from one: yield lists of many items, or use no"),
+        ((100_000, 1.0), (90_000, 1.0), 4.5, "stands by late (import: 4.5 s, fn: 20 ms)"),
+    ],
+)
+def test_what_is_slow(
+    plain: tuple[int, float], worker: tuple[int, float], imported: float, told: str
+) -> None:
+    def run(items: int, seconds: float) -> dict[str, Any]:
+        return {
+            "items": items,
+            "seconds": seconds,
+            "startup": 0.02,
+            "nbytes": 4 * items,
+            "passes": 1,
+        }
+
+    runs = {"none": run(*plain), "subprocess": run(*worker)}
+    text = recommend({"runs": runs, "imports": {}, "import_seconds": imported})
+    assert text.startswith("Use backend='subprocess': there are no subinterpreters in this Python.")
+    assert told in text
+    assert bool(told) is not text.endswith("in this Python.")
+
+
+def test_a_slow_first_item_is_told() -> None:
+    run = {"items": 10, "seconds": 3.5, "startup": 0.02, "nbytes": 40, "first": 3.0, "passes": 1}
+    text = recommend({"runs": {"none": run, "subprocess": run}, "imports": {}})
+    assert "Its first item takes 3 s: what each pass need not do belongs into fn." in text
 
 
 @pytest.mark.parametrize(("name", "code"), [("numbers", FINE), ("locked", FINDING)])

@@ -1,28 +1,52 @@
-"""Which backend to take for a factory, in one sentence."""
+"""What to do about a factory, in a few sentences: which backend to take, and what is slow."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from .._parent.stats import size_text
+from .output import duration
+
 _CLOSE = 0.8
 """A backend that is at least so fast, beside the other one, counts as as fast."""
 
+_SOONER = 1.5
+"""By how many times the start of a subinterpreter must be shorter to be told of."""
+
+_SLOW_SECONDS = 1.0
+"""A start, or a first item, that takes so long is told of."""
+
+_CROSSING = 2.0
+"""If a loop without a worker is so many times as fast, what an item costs is its way."""
+
+_SMALL_BYTES = 8192
+
+_ENOUGH = 100
+"""In a pass of fewer small items than this, most of the time is that of the pass."""
+
+_WORTH_SECONDS = 1e-4
+"""An item that takes so long to make is worth several workers."""
+
 
 def recommend(found: dict[str, Any]) -> str:
-    """Recommend a backend.
+    """Recommend a backend, and tell what takes time.
 
     Args:
         found: see `doctor.examine`.
 
     Example:
-        >>> run = {"items": 10, "seconds": 1.0, "startup": 0.1}
-        >>> recommend({"runs": {"none": run, "subprocess": run}, "imports": {}})
-        "Use backend='subprocess': there are no subinterpreters in this Python."
+        >>> run = {"items": 10, "seconds": 1.0, "startup": 0.1, "nbytes": 100, "passes": 1}
+        >>> recommend({"runs": {"none": run, "subprocess": run}, "imports": {}})[:54]
+        "Use backend='subprocess': there are no subinterpreters"
     """
     runs = found["runs"]
-    process, interpreter = runs.get("subprocess", {}), runs.get("subinterpreter")
-    if "items" not in process:
+    if "items" not in runs.get("subprocess", ()):
         return _not_at_all(runs)
+    return " ".join(filter(None, [_backend(found), _start(found), _items(runs)]))
+
+
+def _backend(found: dict[str, Any]) -> str:
+    process, interpreter = found["runs"]["subprocess"], found["runs"].get("subinterpreter")
     if interpreter is None:
         return "Use backend='subprocess': there are no subinterpreters in this Python."
     if "items" not in interpreter:
@@ -39,9 +63,9 @@ def recommend(found: dict[str, Any]) -> str:
 
 def _not_at_all(runs: dict[str, Any]) -> str:
     if "items" not in runs["none"]:
-        return f"No worker can run it, nor can this process: {runs['none']['error']}."
+        return f"No worker has run it, nor has this process: {runs['none']['error']}."
     told = runs.get("subprocess") or {"error": "no backend can be used here"}
-    return f"No worker can run it: {told['error']}."
+    return f"No worker has run it: {told['error']}."
 
 
 def _numpy(why: str) -> str:
@@ -52,15 +76,60 @@ def _by_speed(process: dict[str, Any], interpreter: dict[str, Any]) -> str:
     if not process["items"]:
         return "It gives no items, so no backend is faster than another."
     ratio = _rate(interpreter) / _rate(process)
+    if ratio < _CLOSE:
+        return f"Use backend='subprocess': it is {1 / ratio:.1f} times as fast as a subinterpreter."
+    how = "faster than" if ratio > 1 / _CLOSE else "as fast as"
     sooner = process["startup"] / max(interpreter["startup"], 1e-6)
-    if ratio >= _CLOSE:
-        how = "faster" if ratio > 1 / _CLOSE else "as fast"
-        return (
-            f"Use backend='subinterpreter' (or 'auto', on 3.14 and later): it is {how} and starts "
-            f"in {interpreter['startup'] * 1000:.0f} ms, {sooner:.1f} times as fast as a "
-            "subprocess; a crash in it would end the process."
+    start = f", and starts {sooner:.1f} times sooner" if sooner >= _SOONER else ""
+    return (
+        f"Use backend='subinterpreter' (or 'auto', on 3.14 and later): it is {how} a "
+        f"subprocess{start}. A crash in it would end the process."
+    )
+
+
+def _start(found: dict[str, Any]) -> str:
+    """Tell what is slow at the start of a worker, or of a pass."""
+    plain, imported = found["runs"]["none"], found.get("import_seconds", 0.0)
+    if "items" not in plain:
+        return ""
+    sentences = []
+    if imported + plain["startup"] >= _SLOW_SECONDS:
+        sentences.append(
+            f"A worker stands by late (import: {duration(imported)}, fn: "
+            f"{duration(plain['startup'])}): start it early, with wait=False, and keep it."
         )
-    return f"Use backend='subprocess': it is {1 / ratio:.1f} times as fast as a subinterpreter."
+    first = plain.get("first") or 0.0
+    if first >= _SLOW_SECONDS and 2 * first > plain["seconds"]:
+        sentences.append(
+            f"Its first item takes {duration(first)}: what each pass need not do belongs into fn."
+        )
+    return " ".join(sentences)
+
+
+def _items(runs: dict[str, Any]) -> str:
+    """Tell what takes the time of an item: to make it, or its way."""
+    plain = runs["none"]
+    workers = [each for name, each in runs.items() if name != "none" and each.get("items")]
+    if not (plain.get("items") and workers):
+        return ""
+    best = max(workers, key=_rate)
+    own, whole = 1 / _rate(plain), 1 / _rate(best)
+    each = best["nbytes"] / best["items"]
+    in_pass = best["items"] / best["passes"]
+    if whole > _CROSSING * own and (in_pass >= _ENOUGH or each >= _SMALL_BYTES):
+        cure = "yield lists of many items, or use no worker"
+        if each >= _SMALL_BYTES:
+            cure = "fill memory from farside.allocate(), yield less, or use no worker"
+        return (
+            f"An item ({size_text(each)}) takes {duration(own)} without a worker, and "
+            f"{duration(whole)} from one: {cure}."
+        )
+    if own >= _WORTH_SECONDS:
+        return (
+            f"An item takes {duration(own)} to make: several workers share that, see "
+            "iterate_in_workers."
+        )
+    return ""
 
 
 def _rate(told: dict[str, Any]) -> float:

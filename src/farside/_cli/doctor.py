@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _BACKENDS = ("subprocess", "subinterpreter")
 
+_IMPORTS = 4
+"""How many times as long as its import a step may take beside its limit."""
+
 
 def run(given: argparse.Namespace) -> int:
     """Look at this machine and at a factory, print what was found, and return the exit code."""
@@ -46,17 +49,15 @@ def examine(given: argparse.Namespace, usable: list[str]) -> dict[str, Any]:
         found = ask({"kind": "factory", "factory": name}, given.limit)
     if "error" in found:
         return _cannot_be_imported(name, found["error"], quiet=given.json)
-    imports: dict[str, Any] = {}
-    modules = found.pop("modules")
-    for module in modules if "subinterpreter" in usable else ():
-        imports[module] = look(module, given.limit)
-    output.table(f"The factory {name}", _rows(found, imports), quiet=given.json)
+    # Each step imports it anew, and some do so twice.
+    limit = given.limit + _IMPORTS * found["import_seconds"]
+    imports = _look_at(name, found, limit, look_inside="subinterpreter" in usable, quiet=given.json)
     backends = [None, *usable] if found["pickles"] else [None]
     told = measure(
         [(LABELS[backend], name, backend) for backend in backends],
         "How fast it is",
         seconds=given.seconds,
-        limit=given.limit,
+        limit=limit,
         quiet=given.json,
     )
     runs = {backend or "none": each for backend, each in zip(backends, told, strict=True)}
@@ -74,27 +75,39 @@ def _cannot_be_imported(name: str, error: str, *, quiet: bool) -> dict[str, Any]
     output.table(
         f"The factory {name}", [("can be sent to a worker", f"no: {problem}")], quiet=quiet
     )
-    recommendation = f"No worker can run it: {problem}."
+    recommendation = f"No worker has run it: {problem}."
     if not quiet:
         output.paragraph(recommendation)
     told = {"name": name, "pickles": False, "pickle_problem": problem}
     return {**told, "imports": {}, "runs": {}, "recommendation": recommendation}
 
 
-def _rows(found: dict[str, Any], imports: dict[str, Any]) -> list[tuple[str, str]]:
+def _look_at(
+    name: str, found: dict[str, Any], limit: float, *, look_inside: bool, quiet: bool
+) -> dict[str, Any]:
+    """Print what was found of a factory; return what its modules do in a subinterpreter."""
+    modules = found.pop("modules") if look_inside else []
+    labels = {each: f"{each}, in a subinterpreter" for each in modules}
+    wide = max(map(len, ("can be sent to a worker", *labels.values())))
+    made = output.Table(f"The factory {name}", [("", wide)], quiet=quiet)
+    made.row("its import takes", output.duration(found["import_seconds"]))
+    made.row("can be sent to a worker", _how_it_pickles(found))
+    imports: dict[str, Any] = {}
+    for module, label in labels.items():
+        imports[module] = each = look(module, limit)
+        made.row(label, f"{each['result']}{': ' * bool(each['detail'])}{each['detail']}")
+    made.end()
+    return imports
+
+
+def _how_it_pickles(found: dict[str, Any]) -> str:
     problem = found["pickle_problem"]
     if problem is None:
-        pickles = "yes"
-    elif found["pickles"]:
-        pickles = f"by cloudpickle only: {problem}"
-    else:
-        cure = "" if has_cloudpickle() else "; installing cloudpickle may help"
-        pickles = f"no: {problem}{cure}"
-    rows = [("can be sent to a worker", pickles)]
-    for module, each in imports.items():
-        detail = f": {each['detail']}" if each["detail"] else ""
-        rows.append((f"{module}, in a subinterpreter", f"{each['result']}{detail}"))
-    return rows
+        return "yes"
+    if found["pickles"]:
+        return f"by cloudpickle only: {problem}"
+    cure = "" if has_cloudpickle() else "; installing cloudpickle may help"
+    return f"no: {problem}{cure}"
 
 
 def _print_surroundings(found: dict[str, Any]) -> None:

@@ -88,7 +88,8 @@ def _check(value: Any, name: str) -> None:
         with_what = "with those" if "(" in name else "without"
         raise CommandError(
             f"{name} cannot be called {with_what} arguments ({error}); write "
-            f"a call with what it needs, such as '{name.partition('(')[0]}(\"train.jsonl\")'"
+            f"a call with what it needs, such as '{name.partition('(')[0]}(\"train.jsonl\")'; a "
+            "function of shards is called with one of them"
         ) from None
     except Exception:  # noqa: S110  the worker will call it
         pass  # C code that does not tell, or annotations that cannot be evaluated

@@ -155,6 +155,20 @@ def _width() -> int:
     return max(_LEAST, shutil.get_terminal_size().columns - 1)
 
 
+def duration(seconds: float) -> str:
+    """Show a time with three digits that count.
+
+    Example:
+        >>> duration(12.34), duration(0.0123), duration(0.0000045)
+        ('12.3 s', '12.3 ms', '4.5 µs')
+    """
+    for unit in ("s", "ms", "µs"):
+        if seconds >= 0.9995:  # noqa: PLR2004  what is rounded to one is told in this unit
+            return f"{seconds:.3g} {unit}"
+        seconds *= 1000
+    return f"{seconds:.3g} ns"
+
+
 def number(value: float) -> str:
     """Show a number with three digits that count, and k, M or G for thousands.
 

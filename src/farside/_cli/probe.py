@@ -52,7 +52,7 @@ def ask(request: dict[str, Any], limit: float) -> dict[str, Any]:
                 check=False,
             ).returncode
         except subprocess.TimeoutExpired:
-            return {"error": f"it hangs: no end within {limit:.0f} s"}
+            return {"error": _no_end(limit)}
         out.seek(0)
         text = out.read()
         err.seek(0)
@@ -72,13 +72,17 @@ def _how_it_ended(code: int, said: str, limit: float) -> str:
         return f"it crashes: the process was killed by {signal.Signals(-code).name}"
     _, hangs, stacks = said.rpartition("Timeout (")
     if hangs:  # faulthandler; of each stack the innermost call comes first, the main thread last
-        return f"it hangs: no end within {limit:.0f} s{_place(stacks.rpartition('Thread ')[2])}"
+        return _no_end(limit) + _place(stacks.rpartition("Thread ")[2])
     # A warning, such as the resource tracker's of what is left behind, is not why it has ended.
     lines = [
         line for line in said.splitlines() if not re.search(r"Warning: |warnings\.warn\(", line)
     ]
     last = lines[-1] if lines else ""
     return f"it ends the process with exit code {code}{': ' if last else ''}{last}"
+
+
+def _no_end(limit: float) -> str:
+    return f"no end within {limit:.0f} s (--limit gives it more)"
 
 
 def _place(stack: str, *, innermost: int = 0) -> str:
@@ -126,9 +130,12 @@ def _factory(factory: str, limit: float) -> dict[str, Any]:  # noqa: ARG001
     """Import a factory: does it pickle, and which modules does a worker import for it?"""
     from .factory import can_be_sent, load, modules, why_unpicklable
 
+    begin = perf_counter()
     fn = load(factory)
+    seconds = perf_counter() - begin
     problem = why_unpicklable(fn)
     return {
+        "import_seconds": seconds,
         "pickles": problem is None or can_be_sent(fn),
         "pickle_problem": problem,
         "modules": modules(fn),
@@ -160,6 +167,7 @@ def loop(iterable: Iterable[Any], seconds: float) -> dict[str, Any]:
 
     warnings.simplefilter("ignore", ExhaustedIteratorWarning)
     items = passes = 0
+    first = None
     now = begin = perf_counter()
     end = begin + seconds
     while now < end:
@@ -167,12 +175,15 @@ def loop(iterable: Iterable[Any], seconds: float) -> dict[str, Any]:
         for _ in iterable:
             items += 1
             now = perf_counter()
+            if first is None:
+                first = now - begin
             if now >= end:
                 break
         if items == before:
             break
         passes += 1
-    return {"items": items, "passes": passes, "seconds": max(now - begin, 1e-9)}
+    taken = max(now - begin, 1e-9)
+    return {"items": items, "passes": passes, "seconds": taken, "first": first}
 
 
 def _import(module: str, limit: float) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def _cells(told: dict[str, Any]) -> tuple[str, ...]:
     if "items" not in told:
         return (told.get("reason") or told["error"],)
     seconds, waited = told["seconds"], told.get("waited")
-    start = f"{told['startup'] * 1000:.0f} ms"
+    start = output.duration(told["startup"])
     items = f"{told['items']:,} item{'s' * (told['items'] != 1)} in {seconds:.1f} s"
     rate = output.number(told["items"] / seconds)
     if waited is None:
