@@ -1,7 +1,11 @@
 """Run an iterable in an isolated worker, and loop over what it yields.
 
-`iterate_in_worker` picks a worker, `iterate_in_subprocess` and `iterate_in_subinterpreter` name
-one. Names are imported on first use: what this module imports, every worker pays for.
+* `iterate_in_worker` picks a worker; `iterate_in_subprocess`, `iterate_in_subinterpreter` name one.
+* `iterate_in_workers` reads many shards in several workers, as one sequence.
+* `map_in_workers` calls a function with each of many inputs, in several workers.
+* `WorkerExecutor` is a `concurrent.futures.Executor`.
+
+Names are imported on first use: what this module imports, every worker pays for.
 """
 
 from __future__ import annotations

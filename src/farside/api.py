@@ -103,7 +103,7 @@ def iterate_in_worker(
 
     Args:
         fn: makes the iterable. It is called once, in the worker.
-        options: those below. All are optional. `farside.options` has the whole text for each.
+        options: those below. All are optional. The page "Options" has the whole text for each.
 
     What is read:
         initializer: a function, or several, to call in the worker before ``fn``. Default: None.
@@ -117,8 +117,9 @@ def iterate_in_worker(
         arena_bytes: size of the shared memory for large contents. Default: 1 GiB.
 
     Where it runs:
-        backend: ``"auto"``, ``"subprocess"``, ``"subinterpreter"``, ``"inline"`` or ``"ray"``.
-            Default is ``"auto"``.
+        backend: ``"subprocess"``, ``"subinterpreter"``, ``"inline"``, ``"ray"`` or ``"auto"``: a
+            subinterpreter from Python 3.14 on, whose crash would end the program, and before that,
+            or where it cannot load a library, a subprocess. Default: ``"auto"``.
         backend_options: further settings of ``"ray"``: see `BackendOptions`. Default: None.
         fallback: ``"subprocess"`` or None, for where a subinterpreter cannot be used. Default:
             ``"subprocess"``.
@@ -127,8 +128,8 @@ def iterate_in_worker(
         daemon: whether the process is a daemonic one. Default: False.
         env: environment variables for the process. Default: None.
         name: what to call the worker. Default: None, a number.
-        worker_index: which one of several workers it is. Default: 0.
-        worker_count: how many workers there are. Default: 1.
+        worker_index: a number for ``fn``, which `get_worker_info` tells it. Default: 0.
+        worker_count: another one: how many such workers there are. Default: 1.
         wait: whether to wait until the worker is ready. Default: True.
 
     When it fails:
@@ -340,16 +341,18 @@ def map_in_workers(
             next. ``"return"`` gives the exception as the result. ``"skip"`` leaves the result out.
             The exception's ``input_index`` is the index of the input. Default: ``"raise"``.
         options: see `iterate_in_worker`. With ``buffer_size``, never more than ``num_workers +
-            buffer_size`` inputs are taken that have no result yet; without, each worker may have
-            ``buffer_bytes`` of inputs, and as much of results. ``env`` may be a function of a
-            worker's number; ``name`` gets that number added.
+            buffer_size`` inputs are taken whose results the loop does not have; without, each
+            worker may have ``buffer_bytes`` of inputs, and as much of results. ``env`` may be a
+            function of a worker's number; ``name`` gets that number added.
 
     Returns:
         An iterable that can be iterated again and again. ``len()`` is that of ``items``, except
-        with ``flat`` or ``on_error="skip"``. Its workers are ready.
+        with ``flat`` or ``on_error="skip"``. Its workers are ready, unless ``wait=False``.
 
         When a worker dies, only the input that it was running fails. Another worker gets its other
-        inputs; some of them may run twice, if their results were lost.
+        inputs; some of them may run twice, if their results were lost. But a crash in a
+        subinterpreter, which ``backend="auto"`` takes from Python 3.14 on, ends the whole program:
+        pass ``backend="subprocess"`` if the function may crash.
 
         `RemoteIterable.load_state_dict` iterates ``items`` from the beginning, and drops the inputs
         whose results the loop was given before. So a one-shot iterator must be a new one.

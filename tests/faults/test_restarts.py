@@ -464,6 +464,7 @@ def test_subinterpreters_that_are_stuck_are_not_left_behind_for_ever(
         assert isinstance(error, WorkerTimeoutError)
         assert got == list(simulate([8, 8], 2))[: len(got)]
     assert 0 < len(restarts.texts()) < 4
+    assert all(each.endswith("could not be ended, and is left behind") for each in restarts.texts())
 
 
 def test_the_time_of_a_start_begins_when_the_one_before_has_ended(

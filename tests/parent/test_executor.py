@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import pytest
 
 from farside import (
     BackendUnavailableError,
+    BrokenWorkersError,
     NotPicklableError,
     WorkerDiedError,
     WorkerExecutor,
@@ -328,3 +330,31 @@ def test_a_forked_child_leaves_it_alone() -> None:
         executor._crew._pid -= 1
     assert not executor._crew._pending.closed
     executor.shutdown()
+
+
+def test_async_with_leaves_without_blocking_the_loop() -> None:
+    turns = 0
+
+    async def tick() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0.01)
+
+    async def main() -> None:
+        ticking = asyncio.create_task(tick())
+        async with WorkerExecutor(1, backend="subprocess") as executor:
+            await asyncio.wrap_future(executor.submit(abs, -1))
+            future = executor.submit(time.sleep, 0.5)
+            before = turns
+        assert future.done()
+        assert turns > before + 1
+        ticking.cancel()
+
+    asyncio.run(main())
+
+
+def test_the_error_of_an_executor_has_a_public_name() -> None:
+    error = pickle.loads(pickle.dumps(BrokenWorkersError("why")))
+    assert type(error) is BrokenWorkersError
+    assert BrokenWorkersError.__module__ == "farside"

@@ -148,6 +148,8 @@ def end(
     if kill:
         member.worker.kill()
     begun = monotonic() if begun is None else begun
+    if member.left_behind:  # it has had its time
+        begun -= client.options.shutdown_timeout
     try:
         if client.options.forward_logs and not member.gone:
             client.wait(When(lambda: member.gone), begun + listen, problems)

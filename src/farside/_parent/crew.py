@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 
 
 class BrokenWorkersError(FarsideError, BrokenExecutor):
-    """The workers of an executor cannot be started, or were ended; its cause says why."""
+    """The workers of an executor cannot be started, or were ended; its cause says why.
+
+    It is a `concurrent.futures.BrokenExecutor` too.
+    """
+
+    __module__ = "farside"  # it is not in `errors`, for what it derives from takes time to import
 
 
 class _Tasks(Inputs):

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
     from typing import Literal
 
+    from typing_extensions import Self
+
 T = TypeVar("T")
 
 
@@ -32,7 +34,11 @@ class WorkerExecutor(Executor):
     """Runs calls in workers: a `concurrent.futures.Executor`.
 
     A worker that dies fails the call that ran, with `WorkerDiedError`, and another one takes its
-    place. The workers are started with the first call.
+    place. But a crash in a subinterpreter, which ``backend="auto"`` takes from Python 3.14 on, ends
+    the whole program: pass ``backend="subprocess"`` if calls may crash.
+
+    The workers are started with the first call. In coroutines, use ``async with``: it leaves
+    without blocking the event loop.
 
     Args:
         max_workers: how many workers there are. Default: None, as many as the processors that this
@@ -168,6 +174,16 @@ class WorkerExecutor(Executor):
         self._crew.shut_down(cancel=cancel_futures)
         if wait:
             self._crew.join()
+
+    async def __aenter__(self) -> Self:
+        """Return self: ``async with`` leaves without blocking the event loop."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Shut down, and wait for that in a thread beside the event loop."""
+        from .event_loops import off_loop  # not everybody needs it
+
+        await off_loop(self.shutdown)
 
     def terminate_workers(self) -> None:
         """End the workers at once, and cancel what waits; what runs gets a `BrokenWorkersError`.

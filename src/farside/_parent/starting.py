@@ -24,6 +24,7 @@ from .when import When
 
 if TYPE_CHECKING:
     from .._protocol.effects import Ending
+    from ..errors import FarsideError
     from .client import Client
     from .member import Member
     from .options import Options
@@ -166,7 +167,8 @@ def restart(client: Client, old: Member, new: Member, ending: Ending, *, kill: b
             client.fail(new, HERE, error)
             return
         if ending.cause != RETIRED:
-            client.notices.append(partial(_warn_of_restart, str(error)))
+            notice = _told_of_restart(client, old, error)
+            client.notices.append(partial(warn, notice, WorkerRestartedWarning))
             client.has_news = True
         pause = pause_before(ending, gets_inputs=client.options.sends_inputs)
         if pause:
@@ -209,8 +211,12 @@ def _raise(problem: Exception) -> None:
     raise problem
 
 
-def _warn_of_restart(why: str) -> None:
-    warn(f"a worker was started again, and goes on where it was: {why}", WorkerRestartedWarning)
+def _told_of_restart(client: Client, old: Member, error: FarsideError) -> str:
+    what = "a worker was started again, and goes on where it was"
+    if client.options.sends_inputs:
+        what = "a worker takes the place of another one"
+    beside = "; it could not be ended, and is left behind" if old.left_behind else ""
+    return f"{what}: {error}{beside}"
 
 
 def _tell_of_fallback(client: Client, backend: str) -> None:
