@@ -20,12 +20,11 @@ from farside._backends.ray.worker_link import ActorLink
 from farside._payload.encoder import Encoder
 from farside._payload.items import Stored, decode, pack, unpack
 from farside.errors import LinkClosedError
-from farside.testing.checks import receive
+from farside.testing.checks import Background, receive, until
 
 from .test_link import ThreadCalls
 
 if TYPE_CHECKING:
-    import pickle
     from collections.abc import Iterator
 
     from farside._link.frames import Frame
@@ -35,12 +34,12 @@ class Shelf:
     """Ray's store."""
 
     def __init__(self) -> None:
-        self.contents: dict[int, bytes] = {}
+        self.contents: dict[int, list[bytes]] = {}
         self._numbers = count()
 
-    def put(self, contents: pickle.PickleBuffer) -> int:
+    def put(self, contents: list[Any]) -> int:
         number = next(self._numbers)
-        self.contents[number] = bytes(contents)
+        self.contents[number] = [bytes(each) for each in contents]
         return number
 
 
@@ -48,19 +47,33 @@ class ObjectCalls(ThreadCalls):
     """Calls that bring objects too."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.shelf = Shelf()
-        self.objects = Objects(self.shelf.put)
-        self.worker = ActorLink(self.objects)
+        super().__init__()
         self.fetching = ThreadPoolExecutor(2)
+        self.lent = 0  # how many calls have brought contents
+
+    def make_worker(self) -> ActorLink:
+        self.objects = Objects(self.shelf.put)
+        return ActorLink(self.objects)
 
     def pull(self, words: Words) -> Future[Reply] | None:
-        called = super().pull(words)
-        if called is None:
+        self.pulls += 1
+        if self.ended:
             return None
-        return with_contents(
-            called, lambda number: self.fetching.submit(self.shelf.contents.pop, number)
-        )
+        beside: Future[list[bytes]] = Future()
+        called = self.threads.submit(self._pull_with, words, beside)
+
+        def fetch(what: Any) -> Future[list[bytes]]:
+            return beside if what is beside else self.fetching.submit(self.shelf.contents.pop, what)
+
+        return with_contents(called, beside, fetch)
+
+    def _pull_with(self, words: Words, beside: Future[list[bytes]]) -> Reply:
+        reply, contents = self.carry(words)
+        if contents is not None:
+            self.lent += 1
+            beside.set_result(contents)
+        return reply
 
     def shut_down(self) -> None:
         super().shut_down()
@@ -74,29 +87,110 @@ def calls() -> Iterator[ObjectCalls]:
     made.shut_down()
 
 
-def reply(*frames: tuple[int, int, int, list[Any], list[Any]]) -> Future[Reply]:
+def reply(*frames: tuple[int, int, int, list[Any], Any]) -> Future[Reply]:
     made: Future[Reply] = Future()
     made.set_result(Reply(0, list(frames), None, 0.0, last=False, who=(1, "here")))
     return made
 
 
-def test_items_cross_with_their_objects(calls: ObjectCalls) -> None:
-    link, encoder = CallLink(calls), Encoder(calls.worker.arena)
-    items = [b"x" * OBJECT_BYTES, b"small", bytearray(b"y" * (OBJECT_BYTES + 1)), b"z" * (1 << 20)]
+def send(worker: ActorLink, *items: Any) -> None:
+    """Send items in one frame."""
+    encoder = Encoder(worker.arena)
     parts, refs = pack([encoder.encode(item) for item in items])
-    assert len(refs) == 2
-    calls.worker.send(1, 1, parts, count=4, refs=refs)
+    worker.send(1, 1, parts, count=len(items), refs=refs)
+
+
+def take(link: CallLink, count: int = 1) -> list[tuple[list[Any], list[bool]]]:
+    """Receive frames; return the items of each, and of each block whether it can only be read."""
     got: deque[Frame] = deque()
-    while not got:
+    while len(got) < count:
         receive(link, got)
-    assert [block.readonly for block in got[0].blocks] == [True, True]
-    blocks: Any = got[0].blocks
-    assert [decode(entry, blocks) for entry in unpack(got[0]).entries] == items
+    found = []
+    for frame in got:
+        blocks: Any = frame.blocks
+        only_read = [block.readonly for block in blocks]
+        found.append(([decode(entry, blocks) for entry in unpack(frame).entries], only_read))
+    return found
+
+
+ITEMS = [b"x" * OBJECT_BYTES, b"small", bytearray(b"y" * (OBJECT_BYTES + 1)), b"z" * (1 << 20)]
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_items_cross_with_their_contents(calls: ObjectCalls, *, read_only: bool) -> None:
+    link = CallLink(calls, read_only=read_only)
+    until(lambda: calls.worker._calls > 0)
+    for _ in range(2):
+        send(calls.worker, *ITEMS)
+        assert take(link) == [(ITEMS, [read_only, read_only])]
+    assert calls.lent == 2
     assert not calls.shelf.contents
     link.close()
 
 
-def test_an_item_that_is_not_sent_leaves_no_object() -> None:
+def test_where_no_call_waits_they_become_objects(calls: ObjectCalls) -> None:
+    for _ in range(3):
+        send(calls.worker, *ITEMS)
+    assert len(calls.shelf.contents) == 3
+    link = CallLink(calls)
+    assert [items for items, _ in take(link, 3)] == [ITEMS] * 3
+    assert not calls.shelf.contents
+    link.close()
+
+
+def test_an_item_may_change_when_it_was_sent(calls: ObjectCalls) -> None:
+    link = CallLink(calls, read_only=True)
+    item = bytearray(OBJECT_BYTES)
+    sent = []
+    for number in range(20):
+        item[:] = bytes([number]) * OBJECT_BYTES
+        send(calls.worker, item)
+        item[:] = b"?" * OBJECT_BYTES
+        [([copy], _)] = take(link)
+        sent.append(copy)
+    assert [set(each) for each in sent] == [{number} for number in range(20)]
+    link.close()
+
+
+def test_who_lends_waits_until_it_is_written_or_nobody_wants_it() -> None:
+    worker = ActorLink(Objects(Shelf().put))
+    worker._calls = 1
+    item = bytearray(OBJECT_BYTES)
+    sending = Background(send, worker, item)
+    until(lambda: len(worker._up) == 1)
+    _, contents = worker.take()
+    assert contents is not None
+    [taken] = contents
+    contents.clear()
+    assert sending.thread.is_alive()
+    assert bytes(taken).count(bytes(item)) == 1
+    del taken
+    sending.result()
+
+    worker._calls = 1
+    sending = Background(send, worker, item)
+    until(lambda: len(worker._up) == 1)
+    worker.tell(Words(1, closed=1))
+    sending.result()
+    assert worker.take()[1] is None
+
+
+def test_each_reply_brings_the_contents_of_one_frame() -> None:
+    worker = ActorLink(Objects(Shelf().put))
+    worker._calls = 1
+    both = [Background(send, worker, bytes([number]) * OBJECT_BYTES) for number in range(2)]
+    until(lambda: len(worker._up) == 2)
+    for _ in both:
+        reply, contents = worker.take()
+        assert len(reply.frames) == 1
+        assert contents is not None
+        assert len(contents) == 1
+        contents.clear()
+    for each in both:
+        each.result()
+
+
+def test_an_item_that_is_not_sent_leaves_nothing() -> None:
     objects = Objects(Shelf().put)
     encoder = Encoder(objects)
     stored = encoder.encode(bytes(OBJECT_BYTES))
@@ -106,29 +200,36 @@ def test_an_item_that_is_not_sent_leaves_no_object() -> None:
         objects.take(stored.refs)
 
 
-def test_what_the_store_refuses_goes_with_the_reply() -> None:
+def test_what_the_store_refuses_waits_for_a_call(calls: ObjectCalls) -> None:
     def refuse(_: object) -> None:
         raise MemoryError
 
-    assert Objects(refuse, (MemoryError,)).store([bytes(OBJECT_BYTES)]) is None
+    calls.objects._put, calls.objects._full = refuse, (MemoryError,)
+    sending = Background(send, calls.worker, *ITEMS)
+    link = CallLink(calls)
+    assert take(link)[0][0] == ITEMS
+    sending.result()
+    assert calls.lent == 1
+    link.close()
     with pytest.raises(MemoryError):
-        Objects(refuse).store([bytes(OBJECT_BYTES)])
+        Objects(refuse).put([bytes(OBJECT_BYTES)])
 
 
 def test_a_reply_comes_when_all_of_its_objects_are_there() -> None:
-    fetched: dict[str, Future[bytes]] = {name: Future() for name in "abc"}
+    fetched: dict[str, Future[list[bytes]]] = {name: Future() for name in "abc"}
     made = with_contents(
-        reply((1, 1, 2, [], ["a", "b"]), (1, 1, 0, [b"body"], []), (1, 1, 1, [], ["c"])),
+        reply((1, 1, 2, [], "a"), (1, 1, 0, [b"body"], None), (1, 1, 1, [], "beside")),
+        "c",
         fetched.__getitem__,
     )
-    for name in "cab":
+    for name in "ca":
         assert not made.done()
-        fetched[name].set_result(name.encode())
-    assert [frame[-1] for frame in made.result().frames] == [[b"a", b"b"], [], [b"c"]]
+        fetched[name].set_result([name.encode(), b"x"])
+    assert [list(frame[-1]) for frame in made.result().frames] == [[b"a", b"x"], [], [b"c", b"x"]]
 
 
 def test_a_reply_without_objects_waits_for_nothing() -> None:
-    assert with_contents(reply((1, 1, 0, [b"x"], [])), lambda _: Future()).done()
+    assert with_contents(reply((1, 1, 0, [b"x"], None)), 0, lambda _: Future()).done()
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -140,7 +241,7 @@ def test_an_object_that_is_lost_fails_the_reply(*, late: bool) -> None:
             raise OSError("lost")
         return lost
 
-    made = with_contents(reply((1, 1, 1, [], ["a"])), fetch)
+    made = with_contents(reply((1, 1, 1, [], "a")), 0, fetch)
     if late:
         lost.set_exception(OSError("lost"))
     with pytest.raises(OSError, match="lost"):
@@ -149,17 +250,17 @@ def test_an_object_that_is_lost_fails_the_reply(*, late: bool) -> None:
 
 def test_a_call_that_fails_fails_the_reply() -> None:
     called: Future[Reply] = Future()
-    made = with_contents(called, lambda _: Future())
+    made = with_contents(called, 0, lambda _: Future())
     called.set_exception(OSError("dead"))
     with pytest.raises(OSError, match="dead"):
         made.result(0)
 
 
 def test_no_future_is_kept_by_its_own_callbacks() -> None:
-    part: Future[bytes] = Future()
-    called = reply((1, 1, 1, [], ["a"]))
-    made = with_contents(called, {"a": part}.__getitem__)
-    part.set_result(b"contents")
+    part: Future[list[bytes]] = Future()
+    called = reply((1, 1, 1, [], "a"))
+    made = with_contents(called, 0, {"a": part}.__getitem__)
+    part.set_result([b"contents"])
     kept = [weakref.ref(each) for each in (part, called, made)]
     gc.disable()
     try:
@@ -182,7 +283,7 @@ def test_replies_that_come_after_one_that_was_lost_end_the_wait(calls: ObjectCal
     got: deque[Frame] = deque()
     assert not link.read(got)
     assert isinstance(link.failure, MemoryError)
-    late.set_result(Reply(1, [(1, 1, 1, [b"x"], [])], None, 0.0, False, (1, "here")))
+    late.set_result(Reply(1, [(1, 1, 1, [b"x"], ())], None, 0.0, False, (1, "here")))
     with pytest.raises(LinkClosedError):
         receive(link, got, 10)
     assert not got
@@ -191,15 +292,10 @@ def test_replies_that_come_after_one_that_was_lost_end_the_wait(calls: ObjectCal
 
 
 def test_a_reply_that_cannot_be_had_lets_the_other_calls_go(calls: ObjectCalls) -> None:
-    link = CallLink(calls)
-    worker, refs = calls.worker, []
     for _ in range(2):
-        ref = calls.objects.store([bytes(OBJECT_BYTES)])
-        assert ref is not None
-        refs.append(ref)
+        send(calls.worker, bytes(OBJECT_BYTES))
     calls.shelf.contents.pop(0)  # it is lost
-    for ref in refs:
-        worker.send(1, 1, [b"item"], count=1, refs=[ref])
+    link = CallLink(calls)
     got: deque[Frame] = deque()
     begin = time.monotonic()
     for _ in range(10):

@@ -17,6 +17,7 @@ from .worker_link import ActorLink
 
 if TYPE_CHECKING:
     from .messages import Reply, Words
+    from .worker_link import Contents
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of <malloc.h>
@@ -28,20 +29,19 @@ class Actor:
 
     Args:
         job: the worker's job, pickled.
-        read_only: whether the parent only reads large contents.
     """
 
-    def __init__(self, job: bytes, *, read_only: bool = False) -> None:
+    def __init__(self, job: bytes) -> None:
         _keep_memory()
-        self._link = ActorLink(_objects() if read_only else None)
+        self._link = ActorLink(_objects())
         self._problem: str | None = None
         worker_info.claim()
         # A daemon: Ray ends the process, whatever the user's code does.
         thread = threading.Thread(target=self._run, args=(job,), name="farside-worker", daemon=True)
         thread.start()
 
-    def pull(self, words: Words) -> Reply:
-        """Return the frames that come next; wait for them."""
+    def pull(self, words: Words) -> tuple[Reply, Contents | None]:
+        """Return the frames that come next, and large contents of one; wait for them."""
         self._link.tell(words)
         return self._link.take()
 

@@ -101,7 +101,7 @@ class RayBackend(Backend):
         of_actor = {"num_cpus": 1, **{each: given[each] for each in _OF_ACTOR if each in given}}
         try:
             read_only = given.get(_READ_ONLY, False)
-            return start(lambda: RayWorker(ActorCalls(body, of_actor, read_only=read_only)))
+            return start(lambda: RayWorker(ActorCalls(body, of_actor), read_only=read_only))
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"backend_options={dict(given)!r} is refused by Ray: {one_line(error)}"
@@ -157,8 +157,8 @@ class RayWorker(Worker):
 
     link: CallLink
 
-    def __init__(self, calls: ActorCalls) -> None:
-        self.link = CallLink(calls)
+    def __init__(self, calls: ActorCalls, *, read_only: bool = False) -> None:
+        self.link = CallLink(calls, read_only=read_only)
         self._calls = calls
         self._owner = os.getpid()
         self._ended = threading.Event()

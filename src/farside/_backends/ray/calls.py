@@ -51,23 +51,21 @@ class ActorCalls:
     Args:
         job: what `Actor` is given.
         options: those of the actor, as Ray has them.
-        read_only: whether large contents arrive as objects of Ray's, to be read only.
 
     Attributes:
         watched: is done when the worker has ended.
     """
 
-    def __init__(self, job: bytes, options: Mapping[str, Any], *, read_only: bool = False) -> None:
+    def __init__(self, job: bytes, options: Mapping[str, Any]) -> None:
         self._session = session()
         self._certainly_lost = False
         self._is_initialized = ray().is_initialized
         self._actor: Any = (
             _actor_class()
             .options(max_restarts=0, max_task_retries=0, max_concurrency=PULLS, **options)
-            .remote(job, read_only=read_only)
+            .remote(job)
         )
-        self._read_only = read_only
-        self._pull = self._actor.pull
+        self._pull = self._actor.pull.options(num_returns=2)
         self._push = self._actor.push.options(concurrency_group="commands")
         watch = self._actor.watch.options(concurrency_group="watch")
         self.watched: Future[str | None] = watch.remote().future()
@@ -76,10 +74,8 @@ class ActorCalls:
         pull = self._pull  # `release` may come in between
         if pull is None:
             return None
-        called: Future[Reply] = pull.remote(words).future()
-        if not self._read_only:
-            return called
-        made, actor = with_contents(called, _future), self._actor
+        called, beside = pull.remote(words)
+        made, actor = with_contents(_future(called), beside, _future), self._actor
         # Its objects are the actor's: it has to live until they are here, even if it has nothing
         # more to do.
         made.add_done_callback(partial(_let_go, actor))

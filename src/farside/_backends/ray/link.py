@@ -15,7 +15,7 @@ from ..._memory.recycled import Recycled
 from ..._system.descriptors import Wakeup
 from ..._system.signals import defer_sigint, with_lock
 from ...errors import LinkClosedError
-from .messages import Words, joined
+from .messages import Words, copied, joined
 from .way import Way
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class CallLink(Link):
 
     Args:
         calls: what calls the actor.
+        read_only: whether large contents are only read, where Ray has them; else they are copied.
 
     Attributes:
         who: the process of the worker, and its machine; None: not known yet.
@@ -46,8 +47,9 @@ class CallLink(Link):
 
     to_be_looked_at = True
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, *, read_only: bool = False) -> None:
         self._calls = calls
+        self._read_only = read_only
         self._wakeup = Wakeup()
         self._pulls: list[Future[Reply]] = []
         self._replies: dict[int, Reply] = {}
@@ -133,7 +135,7 @@ class CallLink(Link):
         reply = self._replies.pop(self._next)
         self._next += 1
         into.extend(
-            Frame(kind, epoch, joined(parts, self._buffers), items, contents or ())
+            Frame(kind, epoch, joined(parts, self._buffers), items, self._blocks(contents))
             for kind, epoch, items, parts, contents in reply.frames
         )
         self._take_note(reply)
@@ -144,6 +146,11 @@ class CallLink(Link):
         if not (reply.frames or self._has_reply()):
             self._check_end()
         return bool(reply.frames)
+
+    def _blocks(self, contents: Sequence[memoryview]) -> Sequence[memoryview]:
+        if self._read_only or not contents:
+            return contents
+        return [copied([each], self._buffers) for each in contents]
 
     def _take_note(self, reply: Reply) -> None:
         self.who, self._waited = reply.who, reply.waited

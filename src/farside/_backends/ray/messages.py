@@ -40,14 +40,14 @@ class Reply(NamedTuple):
     """What a call of `Actor.pull` returns.
 
     Its number; frames as ``(kind, epoch, items, parts, contents)``, where contents are what refers
-    to objects of Ray's, and in the parent the objects themselves; for which total of which pass the
-    worker waits; for how long it has waited in all; whether this is the last; process and machine;
-    which input of a map runs, as a word of `control.BEGUN`, and for how many seconds; how many
-    seconds the call was there. All times are durations: machines have clocks of their own.
+    to an object of Ray's, or None, and in the parent what is in it; for which total of which pass
+    the worker waits; for how long it has waited in all; whether this is the last; process and
+    machine; which input of a map runs, as a word of `control.BEGUN`, and for how many seconds; how
+    many seconds the call was there. All times are durations: machines have clocks of their own.
     """
 
     number: int
-    frames: list[tuple[int, int, int, list[Any], list[Any]]]
+    frames: list[tuple[int, int, int, list[Any], Any]]
     wish: tuple[int, int] | None
     waited: float
     last: bool
@@ -91,7 +91,12 @@ def joined(parts: list[Any], buffers: Recycled) -> bytes | bytearray | memoryvie
     nbytes = size(parts)
     if nbytes < _RECYCLED_BYTES:
         return bytearray().join(parts)
-    body, position = buffers.take(nbytes), 0
+    return copied(parts, buffers)
+
+
+def copied(parts: Sequence[Any], buffers: Recycled) -> memoryview:
+    """Copy parts into memory that can be written to."""
+    body, position = buffers.take(size(parts)), 0
     for part in parts:
         view = memoryview(part).cast("B")
         body[position : position + view.nbytes] = view

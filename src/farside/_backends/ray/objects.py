@@ -1,14 +1,19 @@
-"""Large contents as objects of Ray's store, which the parent reads where they lie.
+"""Large contents as objects of Ray's store, beside the replies that have all else.
 
-An object is written once, as the item is made, and so it is the snapshot of the item too. What
-refers to it goes up in a reply. The parent waits for the object itself, which Ray may have to bring
-from another machine, before it takes the reply.
+A call of the actor returns two values: a reply, and the large contents of one of its frames. Ray
+writes these into its store as the call returns, straight from the memory of the item. Until that
+is done the item must stay as it is, so the thread that has made it waits (`Lent`). Where no call
+waits for frames, the contents become an object at once, by `ray.put`, and the reply refers to that.
+
+The parent waits for the object itself, which Ray may have to bring from another machine, before it
+takes the reply.
 """
 
 from __future__ import annotations
 
 import pickle
 import threading
+import weakref
 from concurrent.futures import Future
 from functools import partial
 from itertools import count
@@ -23,15 +28,48 @@ if TYPE_CHECKING:
     from .messages import Reply
 
 OBJECT_BYTES = 1 << 22
-"""Contents of this size and more are objects of their own. It costs some 0.5 ms more to make and to
+"""Contents of this size and more are objects of their own. It costs some 0.3 ms more to make and to
 fetch one than to let it go with the reply."""
+
+BESIDE = "beside"
+"""What a frame has in the place of an object whose contents come beside the reply."""
+
+
+class Lent:
+    """Large contents that lie in an item, until Ray has written them into its store."""
+
+    def __init__(self, contents: Sequence[Part]) -> None:
+        views = [memoryview(each).cast("B") for each in contents]
+        self._buffers = [pickle.PickleBuffer(view) for view in views]
+        self._locks = [threading.Lock() for _ in views]
+        for lock in self._locks:
+            lock.acquire()
+        # Whoever reads a buffer holds its view, and Ray lets go of both when it has written.
+        self._watches = [
+            weakref.ref(view, partial(_release, lock))
+            for view, lock in zip(views, self._locks, strict=True)
+        ]
+
+    def give(self) -> list[pickle.PickleBuffer]:
+        """Return the contents, once."""
+        buffers, self._buffers = self._buffers, []
+        return buffers
+
+    def wait(self) -> None:
+        """Wait until nobody has them any more: they are written, or nobody wants them."""
+        for lock in self._locks:
+            lock.acquire()
+
+
+def _release(lock: threading.Lock, _: object) -> None:
+    lock.release()
 
 
 class Objects:
-    """What the worker's link has in the place of an arena: contents that nobody writes to.
+    """What the worker's link has in the place of an arena: contents that lie where they are.
 
     Args:
-        put: makes an object, and returns what refers to it: `ray.put`.
+        put: makes an object of a list of contents, and returns what refers to it: `ray.put`.
         full: what that raises where there is no room.
 
     Attributes:
@@ -42,30 +80,32 @@ class Objects:
 
     def __init__(self, put: Callable[[Any], Any], full: tuple[type[Exception], ...] = ()) -> None:
         self._put, self._full = put, full
-        self._objects: dict[Ref, Any] = {}
+        self._contents: dict[Ref, Part] = {}
         self._numbers = count()
 
     def store(self, parts: Sequence[Part]) -> Ref | None:
-        """Make an object of some contents; None: they go with the reply."""
+        """Take some contents, which stay where they are; None: they go with the reply."""
         nbytes = size(parts)
         if nbytes < OBJECT_BYTES:
             return None
-        contents = parts[0] if len(parts) == 1 else b"".join(parts)
-        try:
-            made = self._put(pickle.PickleBuffer(contents))
-        except self._full:  # there may be room when they go with the reply
-            return None
         ref = Ref(next(self._numbers), 0, nbytes)
-        self._objects[ref] = made
+        self._contents[ref] = parts[0] if len(parts) == 1 else b"".join(parts)
         return ref
 
     def free(self, ref: Ref) -> None:
-        """Let an object go that is not sent."""
-        del self._objects[ref]
+        """Let contents go that are not sent."""
+        del self._contents[ref]
 
-    def take(self, refs: Sequence[Ref]) -> list[Any]:
-        """Return what refers to objects that are sent now."""
-        return [self._objects.pop(ref) for ref in refs]
+    def take(self, refs: Sequence[Ref]) -> list[Part]:
+        """Return contents that are sent now."""
+        return [self._contents.pop(ref) for ref in refs]
+
+    def put(self, contents: Sequence[Part]) -> Any:
+        """Make an object of contents; None: there is no room."""
+        try:
+            return self._put([pickle.PickleBuffer(each) for each in contents])
+        except self._full:
+            return None
 
     def claim(self, view: memoryview) -> Ref | None:
         """Return where a view lies, if it is of memory that was given to user code: never."""
@@ -74,7 +114,9 @@ class Objects:
         """Do nothing: what an arena does before a status."""
 
 
-def with_contents(called: Future[Reply], fetch: Callable[[Any], Future[Any]]) -> Future[Reply]:
+def with_contents(
+    called: Future[Reply], beside: Any, fetch: Callable[[Any], Future[Any]]
+) -> Future[Reply]:
     """Return a future of a reply that has contents where it had what refers to objects.
 
     A future keeps its callbacks. So none of them may refer to the future itself, or memory would be
@@ -82,6 +124,7 @@ def with_contents(called: Future[Reply], fetch: Callable[[Any], Future[Any]]) ->
 
     Args:
         called: the future of the reply.
+        beside: what refers to the object that comes beside it.
         fetch: returns the future of an object.
     """
     made: Future[Reply] = Future()
@@ -89,7 +132,11 @@ def with_contents(called: Future[Reply], fetch: Callable[[Any], Future[Any]]) ->
     def fetch_objects(called: Future[Reply]) -> None:
         try:
             reply = called.result()
-            fetched = [[fetch(each) for each in frame[-1]] for frame in reply.frames]
+            objects = [frame[-1] for frame in reply.frames]
+            fetched = [
+                None if each is None else fetch(beside if each == BESIDE else each)
+                for each in objects
+            ]
         except BaseException as error:
             made.set_exception(error)
             return
@@ -99,9 +146,9 @@ def with_contents(called: Future[Reply], fetch: Callable[[Any], Future[Any]]) ->
     return made
 
 
-def _when_done(fetched: list[list[Future[Any]]], finish: Callable[[], None]) -> None:
+def _when_done(fetched: list[Future[Any] | None], finish: Callable[[], None]) -> None:
     """Call a function once all futures are done: in the thread in which the last one is."""
-    each = [future for of_frame in fetched for future in of_frame]
+    each = [future for future in fetched if future is not None]
     missing, lock = len(each) + 1, threading.Lock()
 
     def count_down(_: object) -> None:
@@ -117,9 +164,9 @@ def _when_done(fetched: list[list[Future[Any]]], finish: Callable[[], None]) -> 
     count_down(None)
 
 
-def _finish(made: Future[Reply], reply: Reply, fetched: list[list[Future[Any]]]) -> None:
+def _finish(made: Future[Reply], reply: Reply, fetched: list[Future[Any] | None]) -> None:
     try:
-        contents = [[memoryview(each.result()).cast("B") for each in frame] for frame in fetched]
+        contents = [() if each is None else _views(each.result()) for each in fetched]
     except BaseException as error:
         made.set_exception(error)
         return
@@ -127,3 +174,7 @@ def _finish(made: Future[Reply], reply: Reply, fetched: list[list[Future[Any]]])
         fetched.clear()
     pairs = zip(reply.frames, contents, strict=True)
     made.set_result(reply._replace(frames=[(*frame[:-1], found) for frame, found in pairs]))
+
+
+def _views(contents: Sequence[Any]) -> list[memoryview]:
+    return [memoryview(each).cast("B") for each in contents]

@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from queue import SimpleQueue
 from time import monotonic, sleep
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..._link.base import WorkerLink
 from ..._link.control import COMMAND_CAME, PARENT_WAITS
@@ -21,12 +21,17 @@ from ..._memory.parts import size
 from ..._system.signals import with_lock
 from ...errors import LinkClosedError
 from .messages import Reply, Words, beside
+from .objects import BESIDE, Lent
 
 if TYPE_CHECKING:
+    import pickle
     from collections.abc import Sequence
+    from typing import TypeAlias
 
     from ..._memory.parts import Part, Ref
     from .objects import Objects
+
+    Contents: TypeAlias = list[pickle.PickleBuffer]
 
 REPLY_BYTES = 1 << 22
 """A call returns no more frames than reach this size together. With a quarter of it, arrays of 100
@@ -65,7 +70,7 @@ class ActorLink(WorkerLink):
     """The worker's side of the link.
 
     Args:
-        objects: makes objects of large contents, if the parent shall only read them.
+        objects: what large contents become; None: they go with replies.
     """
 
     def __init__(self, objects: Objects | None = None) -> None:
@@ -80,6 +85,7 @@ class ActorLink(WorkerLink):
         self._lock = threading.RLock()  # a finalizer may send in the middle of anything
         self._due = _Bell()
         self._turn = threading.Lock()  # one call waits at a time
+        self._calls = 0  # that wait here
         self._replies = 0
         self._replied = 0.0  # when the latest call returned
         self._down: SimpleQueue[Frame | None] = SimpleQueue()
@@ -102,6 +108,7 @@ class ActorLink(WorkerLink):
             before, self._words = self._words, words
         self._granted.ring()
         if words.closed > before.closed:
+            with_lock(self._lock, self._drop)
             self._due.ring()
             if words.closed > 1:
                 self._down.put(None)
@@ -117,9 +124,10 @@ class ActorLink(WorkerLink):
                     self._down.put(Frame(kind, epoch, body))
                 self.tell(due[0])
 
-    def take(self) -> Reply:
-        """Wait until a call shall return, and make what it returns."""
+    def take(self) -> tuple[Reply, Contents | None]:
+        """Wait until a call shall return; make what it returns, with large contents beside it."""
         called = monotonic()
+        with_lock(self._lock, self._come)
         with self._turn:
             while not self._is_due():
                 pause = self._replied + _PAUSE_SECONDS - monotonic()
@@ -133,25 +141,33 @@ class ActorLink(WorkerLink):
                         break
             return with_lock(self._lock, lambda: self._reply(called))
 
+    def _come(self) -> None:
+        self._calls += 1
+
     def _is_due(self) -> bool:
         if self._urgent or self._over or self._words.closed or self._waiting >= REPLY_BYTES:
             return True
         return bool(self._up) and monotonic() >= self._replied + _PAUSE_SECONDS
 
-    def _reply(self, called: float) -> Reply:
+    def _reply(self, called: float) -> tuple[Reply, Contents | None]:
+        self._calls -= 1
         # First: frames that are lost below, for want of memory, must leave a gap.
         number, self._replies = self._replies, self._replies + 1
         frames, nbytes = [], 0
-        if self._words.closed:  # nobody reads what waits
-            self._up.clear()
-            self._waiting = 0
+        if self._words.closed:
+            self._drop()
         # First: what becomes urgent from now on is seen below, or by the next call.
         urgent, self._urgent = self._urgent, False
+        contents: Contents | None = None
         while self._up and nbytes < REPLY_BYTES:
             frame, parts, length = self._up.popleft()
-            objects = list(frame.blocks)
-            frames.append((frame.kind, frame.epoch, frame.items, beside(parts, length), objects))
+            made: Any = None if frame.blocks == () else frame.blocks
+            if isinstance(made, Lent):
+                contents, made = made.give(), BESIDE
+            frames.append((frame.kind, frame.epoch, frame.items, beside(parts, length), made))
             nbytes += length
+            if made == BESIDE:
+                break  # another one has no place
         self._waiting -= nbytes
         if urgent and self._up:
             self._urgent = True
@@ -161,7 +177,15 @@ class ActorLink(WorkerLink):
         who = os.getpid(), os.uname().nodename
         held = self._replied - called
         waited, begun = self._waits.seconds(), self._begun()
-        return Reply(number, frames, self._wish, waited, last, who, begun, held)
+        return Reply(number, frames, self._wish, waited, last, who, begun, held), contents
+
+    def _drop(self) -> None:
+        """Let go of what waits: nobody reads it."""
+        for frame, _, _ in self._up:
+            if isinstance(frame.blocks, Lent):
+                frame.blocks.give()
+        self._up.clear()
+        self._waiting = 0
 
     def _begun(self) -> tuple[int, float | None]:
         """Tell which input runs, and for how long: only if its time counts, and so is told of."""
@@ -195,13 +219,19 @@ class ActorLink(WorkerLink):
         refs: Sequence[Ref] = (),
         wait: bool = True,  # noqa: ARG002  credit is what limits how much waits
     ) -> bool:
-        blocks = []
-        if refs:
-            assert self._objects is not None  # it has made them
-            blocks = self._objects.take(refs)  # not memory: what Ray gives the parent for it
+        made: Any = self._make_object(refs) if refs else ()
         # An object fills a reply by itself: nothing is gained by waiting for others.
-        self._add(Frame(kind, epoch, b"", count, blocks), parts, urgent=bool(blocks) or not count)
+        self._add(Frame(kind, epoch, b"", count, made), parts, urgent=bool(refs) or not count)
+        if isinstance(made, Lent):
+            made.wait()  # the item may change as soon as this returns
         return True
+
+    def _make_object(self, refs: Sequence[Ref]) -> Any:
+        """Make an object of large contents; or lend them to a call that waits."""
+        assert self._objects is not None  # it has taken them
+        contents = self._objects.take(refs)
+        made = None if self._calls else self._objects.put(contents)
+        return Lent(contents) if made is None else made
 
     def post(self, kind: int, epoch: int, parts: Sequence[Part], patience: float) -> bool:
         deadline = monotonic() + patience
