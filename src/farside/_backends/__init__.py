@@ -4,6 +4,7 @@
 the process), `subprocess` (with `process`, its worker, `child`, the process itself, `fork_server`,
 and `process_start`, `patience` and `no_process`, what stands in the way of starting one),
 `subinterpreter` (with `interpreters`, one face over the standard library and the backport, and
-`bundle`, the code of its modules), `inline` (no isolation), `preparation` (what a new interpreter
-is told).
+`bundle`, the code of its modules), `inline` (no isolation), `ray` (actors of a cluster). All of
+them use `starting` (a worker gets its job, whatever strikes), `callables` (what the user gives, as
+a pickle, or why not) and `preparation` (what a new interpreter is told).
 """

@@ -1,1 +1,19 @@
-"""The parent's side of a worker: what the user holds, and what becomes of it."""
+"""The parent's side of the workers: what the user holds, and what becomes of it.
+
+What users hold and ask for: `iterable` (RemoteIterable), `results` and `async_results` (the loops
+``for`` and ``async for``), `calls` (of methods, and stacks), `stats`, `executor`. What they give is
+checked by `options`, `identity`, `several`, `mapping` and `signatures`.
+
+The workers: `client` carries out what the cores of `_protocol` decide, by `steps` (one lock, and a
+mailbox), with a `member` for each worker; `starting` and `closing` take their time, as `chores`;
+`wait` and `aio` (on the `event_loops`) are the one wait, for what `when` says is ready.
+
+What a pass is made of: a `sequence`, from which the `delivery` brings items to the loop, out of
+`queues`: one worker's, `in_turn`, or as they are `dealt`. In a map the sequence is `inputs`, the
+delivery `mapped` with `mapped_orders`, and `supply` and `async_supply` take what the user gives;
+`batches` and `given_results` keep in mind what is done. An executor has a `crew` and what was
+`submitted`.
+
+What people read: `messages_for_people`, `remote_failures`, `unguarded`, `warn`, `logs`. Beside
+these, `counters`, `fingerprint` and `merging` (of states).
+"""

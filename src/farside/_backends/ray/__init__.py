@@ -1,6 +1,7 @@
 """Workers that are actors of a Ray cluster, on this machine or on others.
 
 `actor` is what runs there, with its side of the link, `worker_link`; they know nothing of Ray.
-`link` is the parent's side, over calls of the actor; `calls` makes these, and
-`messages` is what they carry. `backend` connects and launches, and is all that the registry knows.
+`link` is the parent's side, over calls of the actor; `calls` makes these, `messages` is what they
+carry, and `objects` are large contents beside them. `way` measures how long all that takes.
+`backend` connects and launches, and is all that the registry knows.
 """
