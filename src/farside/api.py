@@ -38,7 +38,8 @@ def iterate_in_subprocess(
             ``backend_options`` and ``fallback``.
 
     Returns:
-        An iterable that can be iterated again and again. Its worker is ready.
+        An iterable that can be iterated again and again. Its worker is ready, unless
+        ``wait=False``.
 
     Raises:
         TypeError, ValueError: an argument is wrong.
@@ -74,7 +75,8 @@ def iterate_in_subinterpreter(
             ``backend_options``, ``mp_context``, ``daemon`` and ``env``.
 
     Returns:
-        An iterable that can be iterated again and again. Its worker is ready.
+        An iterable that can be iterated again and again. Its worker is ready, unless
+        ``wait=False``.
 
     Raises:
         BackendUnavailableError: a subinterpreter cannot be used, and ``fallback`` is None.
@@ -117,9 +119,10 @@ def iterate_in_worker(
         arena_bytes: size of the shared memory for large contents. Default: 1 GiB.
 
     Where it runs:
-        backend: ``"subprocess"``, ``"subinterpreter"``, ``"inline"``, ``"ray"`` or ``"auto"``: a
-            subinterpreter from Python 3.14 on, whose crash would end the program, and before that,
-            or where it cannot load a library, a subprocess. Default: ``"auto"``.
+        backend: ``"subprocess"``, ``"subinterpreter"``, ``"inline"``, ``"ray"`` or ``"auto"``.
+            ``"auto"`` is a subinterpreter from Python 3.14 on, and a subprocess before that, or
+            where a library refuses to load. A crash in a subinterpreter ends the program. Default:
+            ``"auto"``.
         backend_options: further settings of ``"ray"``: see `BackendOptions`. Default: None.
         fallback: ``"subprocess"`` or None, for where a subinterpreter cannot be used. Default:
             ``"subprocess"``.
@@ -128,8 +131,8 @@ def iterate_in_worker(
         daemon: whether the process is a daemonic one. Default: False.
         env: environment variables for the process. Default: None.
         name: what to call the worker. Default: None, a number.
-        worker_index: a number for ``fn``, which `get_worker_info` tells it. Default: 0.
-        worker_count: another one: how many such workers there are. Default: 1.
+        worker_index: which one of your workers this is: `get_worker_info` tells ``fn``. Default: 0.
+        worker_count: how many workers you start; told in the same way. Default: 1.
         wait: whether to wait until the worker is ready. Default: True.
 
     When it fails:
@@ -141,7 +144,8 @@ def iterate_in_worker(
         verify_replay: whether items that are made once more are compared. Default: True.
 
     Returns:
-        An iterable that can be iterated again and again. Its worker is ready.
+        An iterable that can be iterated again and again. Its worker is ready, unless
+        ``wait=False``.
 
     Raises:
         FarsideError: the start failed; see `iterate_in_subprocess`.
@@ -209,7 +213,8 @@ def iterate_in_workers(
             ``env`` may be a function of a worker's number; ``name`` gets that number added.
 
     Returns:
-        An iterable that can be iterated again and again. It has no length. Its workers are ready.
+        An iterable that can be iterated again and again. It has no length. Its workers are
+        ready, unless ``wait=False``.
 
     Raises:
         Exception: see `iterate_in_worker`. What a shard raises is raised in its turn.

@@ -87,13 +87,13 @@ def test_extension_modules_of_others_alone() -> None:
 
 def test_a_module_whose_import_hangs() -> None:
     told = probe.ask({"kind": "import", "module": "tests.cli.hanging"}, 2)
-    assert told["error"].startswith("no end within 2 s (--limit gives it more)")
+    assert told["error"].startswith("it did not end within 2 s (see --limit)")
 
 
 def test_a_process_that_does_not_end_itself_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "_LATE", -1.5)
     told = probe.ask({"kind": "factory", "factory": "tests.cli.hanging:x"}, 2)
-    assert told == {"error": "no end within 2 s (--limit gives it more)"}
+    assert told == {"error": "it did not end within 2 s (see --limit)"}
 
 
 def test_an_iterable_that_is_the_same_each_time(capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,7 +127,7 @@ def test_an_iterable_that_is_not(capsys: pytest.CaptureFixture[str]) -> None:
         (["--replay", "tests.cli.factories:stops", "--limit", "4"], ", in stops, "),
         (
             ["--replay", "tests.cli.hanging:x", "--limit", "2"],
-            "no end within 2 s (--limit gives it more)",
+            "it did not end within 2 s (see --limit)",
         ),
     ],
 )

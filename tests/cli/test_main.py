@@ -111,7 +111,7 @@ def test_the_first_line_comes_at_once_whatever_the_factory_does() -> None:
         told, steps = process.communicate(timeout=50)
     assert process.returncode == FINDING
     assert "… import tests.cli.hanging:x, 2 s at most" in steps.decode()
-    problem = "it cannot be imported: no end within 2 s (--limit gives it more), in <module>, "
+    problem = "it cannot be imported: it did not end within 2 s (see --limit), in <module>, "
     assert f"can be sent to a worker  no: {problem}" in told.decode()
     assert f"No worker has run it: {problem}" in told.decode()
     assert "measure" not in steps.decode()  # it would hang again

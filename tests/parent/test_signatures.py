@@ -85,7 +85,11 @@ def test_help_lists_every_option_once() -> None:
         (iterate_in_worker, "num_workers", r"iterate_in_workers takes it$"),
         (iterate_in_worker, "prefetch_factor", r"use 'buffer_size'$"),
         (iterate_in_worker, "persistent_workers", r"leave it out, since workers stay until .*"),
-        (iterate_in_worker, "batch_size", r"fn makes the batches, .* docs/guides/.*\.md$"),
+        (
+            iterate_in_worker,
+            "batch_size",
+            r"your function makes the batches, .* docs/guides/.*\.md$",
+        ),
     ],
 )
 def test_an_unknown_option_is_refused_at_once(entry: Any, name: str, message: str) -> None:

@@ -19,7 +19,7 @@ from farside._parent.batches import Plan
 from farside._parent.mapped import Mapped
 from farside._parent.results import OVER, SPOILT
 from farside._parent.sequence import Given, Start
-from farside._parent.sequence import Shards as ShardsOfParent
+from farside._parent.sharded import Shards as ShardsOfParent
 from farside._protocol.effects import Drop
 from farside._protocol.group import GroupCore
 from farside._protocol.limits import NO_LIMITS

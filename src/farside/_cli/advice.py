@@ -80,7 +80,7 @@ def _by_speed(process: dict[str, Any], interpreter: dict[str, Any]) -> str:
         return f"Use backend='subprocess': it is {1 / ratio:.1f} times as fast as a subinterpreter."
     how = "faster than" if ratio > 1 / _CLOSE else "as fast as"
     sooner = process["startup"] / max(interpreter["startup"], 1e-6)
-    start = f", and starts {sooner:.1f} times sooner" if sooner >= _SOONER else ""
+    start = f", and starts {sooner:.1f} times as fast" if sooner >= _SOONER else ""
     return (
         f"Use backend='subinterpreter' (or 'auto', on 3.14 and later): it is {how} a "
         f"subprocess{start}. A crash in it would end the process."
@@ -95,13 +95,14 @@ def _start(found: dict[str, Any]) -> str:
     sentences = []
     if imported + plain["startup"] >= _SLOW_SECONDS:
         sentences.append(
-            f"A worker stands by late (import: {duration(imported)}, fn: "
+            f"A worker takes long to start (import: {duration(imported)}, fn: "
             f"{duration(plain['startup'])}): start it early, with wait=False, and keep it."
         )
     first = plain.get("first") or 0.0
     if first >= _SLOW_SECONDS and 2 * first > plain["seconds"]:
         sentences.append(
-            f"Its first item takes {duration(first)}: what each pass need not do belongs into fn."
+            f"Its first item takes {duration(first)}: move into fn what need not be done in each "
+            "pass."
         )
     return " ".join(sentences)
 

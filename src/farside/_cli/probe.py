@@ -82,7 +82,7 @@ def _how_it_ended(code: int, said: str, limit: float) -> str:
 
 
 def _no_end(limit: float) -> str:
-    return f"no end within {limit:.0f} s (--limit gives it more)"
+    return f"it did not end within {limit:.0f} s (see --limit)"
 
 
 def _place(stack: str, *, innermost: int = 0) -> str:

@@ -8,11 +8,11 @@ The workers: `client` carries out what the cores of `_protocol` decide, by `step
 mailbox), with a `member` for each worker; `starting` and `closing` take their time, as `chores`;
 `wait` and `aio` (on the `event_loops`) are the one wait, for what `when` says is ready.
 
-What a pass is made of: a `sequence`, from which the `delivery` brings items to the loop, out of
-`queues`: one worker's, `in_turn`, or as they are `dealt`. In a map the sequence is `inputs`, the
-delivery `mapped` with `mapped_orders`, and `supply` and `async_supply` take what the user gives;
-`batches` and `given_results` keep in mind what is done. An executor has a `crew` and what was
-`submitted`.
+What a pass is made of: a `sequence` (of shards: `sharded`), of which the `delivery` brings items to
+the loop, out of `queues`: one worker's, `in_turn`, or as they are `dealt`. In a map the sequence is
+`inputs`, the delivery `mapped` with `mapped_orders`, and `supply` and `async_supply` take what the
+user gives; `batches` and `given_results` keep in mind what is done. An executor has a `crew` and
+what was `submitted`.
 
 What people read: `messages_for_people`, `remote_failures`, `unguarded`, `warn`, `logs`. Beside
 these, `counters`, `fingerprint` and `merging` (of states).

@@ -37,8 +37,8 @@ class WorkerExecutor(Executor):
     place. But a crash in a subinterpreter, which ``backend="auto"`` takes from Python 3.14 on, ends
     the whole program: pass ``backend="subprocess"`` if calls may crash.
 
-    The workers are started with the first call. In coroutines, use ``async with``: it leaves
-    without blocking the event loop.
+    The workers are started with the first call. In coroutines, use ``async with``: leaving the
+    block then does not block the event loop.
 
     Args:
         max_workers: how many workers there are. Default: None, as many as the processors that this

@@ -68,8 +68,8 @@ def died(worker: str, status: ExitStatus, last_index: int | None, state: str) ->
         message = f"the {worker} could not start: {unguarded.MESSAGE}"
     elif state == "initialization" and status.code == 1:
         message += "; see its traceback above. Each worker imports the main script first"
-    elif status.signal_name == "SIGKILL":
-        message += ", as Linux does where memory runs out"
+    elif status.signal_name == "SIGKILL" and "memory" not in status.text:
+        message += "; Linux does so when memory runs out, and so does `kill -9`"
     return WorkerDiedError(
         message,
         exit_code=status.code,
@@ -167,7 +167,7 @@ def error_of(ending: Ending, member: Member, options: Options) -> FarsideError:
         )
         if ending.futile > MOST_FUTILE:
             error.args = (f"{error.args[0]}; {FUTILE}",)
-        elif ending.state == "iteration" and not options.max_restarts:
+        elif cause == DIED and ending.state == "iteration" and not options.max_restarts:
             error.args = (f"{error.args[0]}; {_RESTARTS}",)
         return error
     if cause in _DISOBEYED:
@@ -175,7 +175,7 @@ def error_of(ending: Ending, member: Member, options: Options) -> FarsideError:
     return ProtocolError(detail) if cause == BROKEN else closed(None)
 
 
-_RESTARTS = "with max_restarts=1, another worker would go on in its place"
+_RESTARTS = "with max_restarts=1, another worker would take its place and go on"
 
 _DISOBEYED = {
     REFUSED: "refused a command",

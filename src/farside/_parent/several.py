@@ -13,7 +13,8 @@ from ..errors import FarsideWarning
 from .fingerprint import fingerprint
 from .iterable import RemoteIterable
 from .options import Options, check, check_setup, count, flag
-from .sequence import Given, Shards
+from .sequence import Given
+from .sharded import Shards
 from .warn import warn
 
 CYCLE_LENGTH = 16

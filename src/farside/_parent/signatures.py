@@ -79,7 +79,7 @@ _OF_OTHERS = {
 """Names that other libraries, or other functions, have for options."""
 
 _IN_FN = (
-    "fn makes the batches, and draws the order of what is in them: see "
+    "your function makes the batches, and draws the order of what is in them: see "
     "docs/guides/migrating/dataloader.md"
 )
 _CURES = {
@@ -90,7 +90,7 @@ _CURES = {
     "chunksize": "leave it out, since what is small is sent many at a time",
     "persistent_workers": "leave it out, since workers stay until close()",
     "pin_memory": "pin in the process that has the accelerator: see docs/guides/pinned-memory.md",
-    "shuffle": f"shuffle_shards=True draws the order of the shards; {_IN_FN}",
+    "shuffle": _IN_FN,
 }
 """What to do instead, for options of other libraries that have no counterpart."""
 
@@ -99,7 +99,8 @@ def _cure(name: str, known: list[str]) -> str:
     if (same := _OF_OTHERS.get(name)) in known:
         return f"; use {same!r}"
     if (cure := _CURES.get(name)) is not None:
-        return f"; {cure}"
+        shards = name == "shuffle" and "shuffle_shards" in known
+        return f"; {'shuffle_shards=True draws the order of the shards; ' * shards}{cure}"
     if others := _TAKEN_BY.get(name):
         return f"; {others[0]} takes it"
     import difflib  # which most programs never need

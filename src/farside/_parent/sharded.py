@@ -1,0 +1,123 @@
+"""What a pass over shards is made of: of which shards each worker reads what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._protocol.order import BEGIN, Sharding, Turns, order_of
+from .dealt import Dealt
+from .in_turn import InTurn
+from .queues import arrived
+from .sequence import Given, Part, Resumable, Start, bytes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._protocol.parent import ParentCore
+    from .delivery import Delivery
+
+
+class Shards(Resumable):
+    """What ``fn(shard)`` makes, anew in each pass, in several workers.
+
+    Args:
+        given: what decides the items.
+        sharding: how the shards are read.
+        count: how many workers there are.
+        in_order: whether their items come in an order that the number of workers does not change.
+        counting: whether the workers have to know of each item that was taken.
+    """
+
+    kind = "shards"
+    several = True
+
+    def __init__(
+        self, given: Given, sharding: Sharding, count: int, *, in_order: bool, counting: bool
+    ) -> None:
+        super().__init__(given, sharding, counting=counting)
+        self._count = count
+        self._in_order = in_order
+
+    def length(self, told: int | None) -> int | None:  # noqa: ARG002  of shards, nobody knows it
+        return None
+
+    def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
+        epoch, start = self._begin_at(begun)
+        sharding, count, place = self._sharding, self._count, start.place
+        if self._in_order:
+            order = order_of(sharding, epoch)
+            turns = Turns.through(order, sharding.cycle_length, place)
+            delivery: Delivery = InTurn(turns, count, order, counting=self._counting)
+            plans = [self._plan(epoch, start, each) for each in range(count)]
+        else:
+            delivery = dealt = Dealt(place, sharding, epoch, count, counting=self._counting)
+            dealt.deal()
+            firsts = dealt.take_orders()
+            start_of_none = start._replace(place=BEGIN)
+            plans = [
+                self._plan(epoch, start_of_none, each, firsts.get(each, []))
+                for each in range(count)
+            ]
+        self._keep(delivery, epoch, start)
+        return delivery, plans
+
+    def check(self) -> None:
+        """Check that a pass can begin.
+
+        Raises:
+            ValueError: each rank would shuffle in another way.
+        """
+        sharding, given = self._sharding, self._given
+        drawn = not given.seed_given and sharding.seed == given.seed
+        if sharding.shuffled and sharding.world_size > 1 and drawn:
+            raise ValueError(
+                f"shuffle_shards=True and world_size={sharding.world_size} without seed: each rank "
+                "would shuffle in another way, and some shards be read twice and others never; "
+                "pass the same seed to each rank"
+            )
+
+    def is_over(self, delivery: Delivery) -> bool:
+        return delivery.over
+
+    def part(self, delivery: Delivery, index: int) -> Part | None:
+        if isinstance(delivery, Dealt):
+            return Part(*delivery.part_of(delivery.queues[index]))
+        assert isinstance(delivery, InTurn)
+        turns = delivery.front
+        return None if turns.over else Part(turns.shard, turns.read_of(turns.shard))
+
+    def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
+        queue, frames = delivery.queues[index], tuple(core.inbox.frames)
+        base = queue.go_on(core.inbox.received), bytes_of(core)
+        if isinstance(delivery, Dealt):
+            dealt = delivery.left_of(index, frames)
+            start = Start(BEGIN, *delivery.known_of(dealt))
+            return self._plan(delivery.epoch, start, index, dealt, base=base)
+        assert isinstance(delivery, InTurn)
+        turns = delivery.front.part(self._slots(index))
+        for run, ended in arrived(queue, frames):
+            turns = turns.advance(run)
+            if ended:
+                turns = turns.end()
+        place = turns.place(delivery.own)
+        start = Start(place, *delivery.known_of(place.begun))
+        return self._plan(delivery.epoch, start, index, base=base)
+
+    def _slots(self, index: int) -> range:
+        return range(index, self._sharding.cycle_length, self._count)
+
+    def _plan(
+        self,
+        epoch: int,
+        start: Start,
+        index: int,
+        dealt: list[tuple[int, int]] | None = None,
+        *,
+        base: tuple[int, int] = (0, 0),
+    ) -> Any:
+        slots = self._slots(index)
+        mine = slots.start, slots.stop, slots.step
+        kept = [tuple(each) for each in start.snapshots]
+        place, anchors = tuple(start.place), start.anchors
+        told = place, mine, dealt, tuple(self._sharding), anchors, kept
+        return epoch, self.seed, base, told
