@@ -151,7 +151,10 @@ def test_recommendations() -> None:
     assert told(fast, slow).startswith("Use backend='subprocess': it is 10.0 times as fast")
     assert "it imports NumPy, and the extension module numpy" in told(fast, refused)
     assert "does without yaml._yaml" in told(fast, fast, yaml=["yaml._yaml"])
-    assert "No worker has run it: x." in told({"error": "x"}, fast)
+    assert "No worker has run it: x." in told({"error": "x"}, refused)
+    assert "Use backend='subinterpreter': in a subprocess it fails (x)." in told(
+        {"error": "x"}, fast
+    )
     empty = {**fast, "items": 0}
     assert told(empty, empty).startswith("It gives no items")
 
@@ -185,10 +188,16 @@ def test_what_is_slow(
     assert bool(told) is not text.endswith("in this Python.")
 
 
-def test_a_slow_first_item_is_told() -> None:
-    run = {"items": 10, "seconds": 3.5, "startup": 0.02, "nbytes": 40, "first": 3.0, "passes": 1}
+@pytest.mark.parametrize(
+    ("items", "seconds", "first", "told"),
+    [(10, 3.5, 3.0, True), (2, 4.0, 2.1, False), (1, 3.0, 3.0, False), (100, 3.0, 0.5, False)],
+)
+def test_a_slow_first_item_is_told(items: int, seconds: float, first: float, *, told: bool) -> None:
+    run = {"items": items, "seconds": seconds, "first": first, "passes": 1}
+    run = {**run, "startup": 0.02, "nbytes": 4 * items}
     text = recommend({"runs": {"none": run, "subprocess": run}, "imports": {}})
-    assert "Its first item takes 3 s: move into fn what need not be done in each pass." in text
+    message = f"Its first item takes {first:.3g} s: move into fn what need not be done in each "
+    assert (message in text) is told
 
 
 @pytest.mark.parametrize(("name", "code"), [("numbers", FINE), ("locked", FINDING)])

@@ -64,6 +64,8 @@ class ExitStatus(NamedTuple):
     """For people, such as "killed by SIGKILL (exit code -9)"."""
     code: int | None = None
     signal_name: str | None = None
+    again: bool = True
+    """Whether another one could be started in its place."""
 
 
 class Worker(ABC):

@@ -16,6 +16,9 @@ _SOONER = 1.5
 _SLOW_SECONDS = 1.0
 """A start, or a first item, that takes so long is told of."""
 
+_LATE = 5.0
+"""So many times as long as the others a first item must take to be told of."""
+
 _CROSSING = 2.0
 """If a loop without a worker is so many times as fast, what an item costs is its way."""
 
@@ -65,6 +68,8 @@ def _not_at_all(runs: dict[str, Any]) -> str:
     if "items" not in runs["none"]:
         return f"No worker has run it, nor has this process: {runs['none']['error']}."
     told = runs.get("subprocess") or {"error": "no backend can be used here"}
+    if "items" in runs.get("subinterpreter", ()):
+        return f"Use backend='subinterpreter': in a subprocess it fails ({told['error']})."
     return f"No worker has run it: {told['error']}."
 
 
@@ -73,7 +78,7 @@ def _numpy(why: str) -> str:
 
 
 def _by_speed(process: dict[str, Any], interpreter: dict[str, Any]) -> str:
-    if not process["items"]:
+    if not (process["items"] and interpreter["items"]):
         return "It gives no items, so no backend is faster than another."
     ratio = _rate(interpreter) / _rate(process)
     if ratio < _CLOSE:
@@ -98,8 +103,8 @@ def _start(found: dict[str, Any]) -> str:
             f"A worker takes long to start (import: {duration(imported)}, fn: "
             f"{duration(plain['startup'])}): start it early, with wait=False, and keep it."
         )
-    first = plain.get("first") or 0.0
-    if first >= _SLOW_SECONDS and 2 * first > plain["seconds"]:
+    first, others = plain.get("first") or 0.0, plain["items"] - plain["passes"]
+    if first >= _SLOW_SECONDS and others and first > _LATE * (plain["seconds"] - first) / others:
         sentences.append(
             f"Its first item takes {duration(first)}: move into fn what need not be done in each "
             "pass."

@@ -86,7 +86,8 @@ def _look_at(
     name: str, found: dict[str, Any], limit: float, *, look_inside: bool, quiet: bool
 ) -> dict[str, Any]:
     """Print what was found of a factory; return what its modules do in a subinterpreter."""
-    modules = found.pop("modules") if look_inside else []
+    named = found.pop("modules")
+    modules = named if look_inside else []
     labels = {each: f"{each}, in a subinterpreter" for each in modules}
     wide = max(map(len, ("can be sent to a worker", *labels.values())))
     made = output.Table(f"The factory {name}", [("", wide)], quiet=quiet)

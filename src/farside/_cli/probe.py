@@ -114,12 +114,14 @@ def main(request: dict[str, Any], limit: float) -> None:
 
 def failure(error: Exception) -> dict[str, Any]:
     """Tell of an exception in one line: what it is, and where a worker was that took too long."""
-    from farside import FarsideError, WorkerFailedError, WorkerTimeoutError
+    from farside import FarsideError, WorkerDiedError, WorkerFailedError, WorkerTimeoutError
 
     message = " ".join(str(error).split())
     if isinstance(error, WorkerTimeoutError):
         message = message.partition("; it was here")[0]
         message += _place(error.worker_stack or "", innermost=-1)
+    elif isinstance(error, WorkerDiedError):
+        message = message.partition("; with max_restarts")[0]  # the command has no such option
     elif not isinstance(error, FarsideError) or isinstance(error, WorkerFailedError):
         name = getattr(error, "original_type", "") or type(error).__name__
         message = f"{name}: {message}"

@@ -38,7 +38,10 @@ class Arena:
 
     Attributes:
         allocations: blocks that user code has; None before the first.
+        lends: False: what is stored is copied at once.
     """
+
+    lends = False
 
     def __init__(self, mapping: Mapping) -> None:
         self.allocations: Allocations | None = None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         """Where large contents go that cross beside a frame: an `Arena`, or what replaces it."""
 
         allocations: Any
+        lends: bool  # whether contents stay where the item has them, until it is sent
 
         def store(self, parts: Sequence[Part]) -> Ref | None:
             """Find a place for some contents; None: there is none."""

@@ -360,7 +360,7 @@ class Client(Steps):
             if core.workers[index].effects:
                 self._perform()
             if frame.kind == Status.INITIALIZATION_SUCCEEDED:
-                self.counters.startup_seconds = now - (member.launched or now)
+                self.counters.startup_seconds = member.tried + now - (member.launched or now)
             frames.popleft()
             self.core.workers[index].latest = None  # it may hold memory
 
@@ -415,8 +415,14 @@ class Client(Steps):
                     partial(starting.restart, self, member, new, effect.ending, kill=effect.kill)
                 )
             else:
-                new.launched = member.launched
+                new.tried = self._tried(member, effect.ending)
                 self.chores.add(partial(starting.replace, self, member, new, effect.ending))
+
+    def _tried(self, member: Member, ending: Ending) -> float:
+        """Return for how long workers were started in vain, that a fallback gives up."""
+        if ending.state != "initialization" or member.launched is None:
+            return self.counters.startup_seconds  # it stood by, and was refused something later
+        return member.tried + monotonic() - member.launched
 
     def _send(self, member: Member, effect: Send) -> None:
         parts = () if effect.token is None else effect.token.parts

@@ -37,7 +37,8 @@ class Member:
         gone: whether it has sent its last, or nobody reads from it any more.
         released: whether the way up from it is closed.
         left_behind: whether it was to end, and has not.
-        launched: when it was started, or another before it that a fallback has given up.
+        launched: when it was started.
+        tried: for how many seconds others were started before it, which a fallback has given up.
         failure: why it has ended before its time, and the exception that says so.
         acknowledge, revoke: as those of its link. Before there is one, it is told later what was
             acknowledged, and there is nothing to revoke.
@@ -54,6 +55,7 @@ class Member:
         self.frames: deque[Frame] = deque()
         self.gone = self.released = self.left_behind = False
         self.launched: float | None = None
+        self.tried = 0.0
         self.failure: tuple[Ending, BaseException] | None = None
         self.logs = Logs()
         self.options = options

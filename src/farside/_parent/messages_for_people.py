@@ -167,12 +167,17 @@ def error_of(ending: Ending, member: Member, options: Options) -> FarsideError:
         )
         if ending.futile > MOST_FUTILE:
             error.args = (f"{error.args[0]}; {FUTILE}",)
-        elif cause == DIED and ending.state == "iteration" and not options.max_restarts:
+        elif cause == DIED and ending.state == "iteration" and _may_be_new(detail, options):
             error.args = (f"{error.args[0]}; {_RESTARTS}",)
         return error
     if cause in _DISOBEYED:
         return ProtocolError(f"the {name} {_DISOBEYED[cause]}")
     return ProtocolError(detail) if cause == BROKEN else closed(None)
+
+
+def _may_be_new(status: ExitStatus, options: Options) -> bool:
+    """Tell whether another worker could have taken the place of one, if that had been asked for."""
+    return status.again and not options.max_restarts
 
 
 _RESTARTS = "with max_restarts=1, another worker would take its place and go on"

@@ -138,11 +138,11 @@ def _tell_of_few_shards(shards: int, workers: int) -> None:
         log.warning("there are no shards for %d workers here: a loop gets no items", workers)
         return
     log.warning(
-        "there %s for %d workers here, so %d have nothing to do; pass more shards, such as smaller "
+        "there %s for %d workers here, so %s nothing to do; pass more shards, such as smaller "
         "files",
         "is 1 shard" if shards == 1 else f"are {shards} shards",
         workers,
-        workers - shards,
+        "1 has" if workers - shards == 1 else f"{workers - shards} have",
     )
 
 

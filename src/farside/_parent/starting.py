@@ -127,8 +127,7 @@ def launch(client: Client, member: Member) -> None:
     Raises:
         FarsideError: that is not possible.
     """
-    now = monotonic()
-    member.launched = member.launched or now
+    now = member.launched = monotonic()
     client.step(lambda core: core.launch(member.index, now))
     worker = registry.launch(member.backend, member.options)
     worker.wake = client.waiting.wake
@@ -214,7 +213,7 @@ def _raise(problem: Exception) -> None:
 def _told_of_restart(client: Client, old: Member, error: FarsideError) -> str:
     what = "a worker was started again, and goes on where it was"
     if client.options.sends_inputs:
-        what = "a worker takes the place of another one"
+        what = "a worker was started again in the place of another one"
     beside = "; it could not be ended, and is left behind" if old.left_behind else ""
     return f"{what}: {error}{beside}"
 

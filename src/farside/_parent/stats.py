@@ -221,12 +221,16 @@ def _of_worker(client: Client, member: Member) -> Stats:
     gauges = Gauges() if member.link is None else member.link.gauges()
     inbox = client.core.workers[member.index].inbox
     done, total, seconds = inbox.skipped
+    frames = tuple(inbox.frames)
+    waiting = sum([len(frame.body) for frame in frames])
+    if member.link is not None and member.link.arena is None:  # else it tells of their blocks
+        waiting += sum([block.nbytes for frame in frames for block in frame.blocks])
     return Stats(
         name=member.name,
         worker_wait_seconds=gauges.worker_waited,
         transfer_seconds=gauges.transfer,
         buffered_items=inbox.waiting,
-        buffered_bytes=sum([len(frame.body) for frame in tuple(inbox.frames)]) + gauges.unread,
+        buffered_bytes=waiting + gauges.unread,
         arena_bytes_used=gauges.arena_used,
         arena_bytes_peak=gauges.arena_peak,
         copies=gauges.copies,

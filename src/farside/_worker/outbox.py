@@ -6,6 +6,7 @@ Small items share a frame. They wait here while the parent is busy, for a moment
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 from .._link.frames import MAX_REFS
 from .._memory.parts import size
@@ -73,6 +74,7 @@ class Outbox:
         self._link = link
         self._window = window
         self._encoder = Encoder(link.arena)
+        self._lends = link.arena is not None and link.arena.lends
         self._tries = 0  # how many more items that are not plain may come in a row
         self._kind = 0
         self._epoch = 0
@@ -108,16 +110,32 @@ class Outbox:
             self._bytes += nbytes
             return self._bytes - self._bytes_taken >= self._batch_bytes
         entry = self._encoder.encode(item)
+        if self._lends and isinstance(entry, Stored) and entry.refs:
+            with_lock(self._lock, partial(self._send_alone, entry))
+            self.refused = False
+            return True
         self.refused = False
         if self._tries:
             self._tries -= 1
+        self._add(entry)
+        # As `is_full` does, without a call: this is what a small item costs.
+        return self._bytes - self._bytes_taken >= self._batch_bytes
+
+    def _add(self, entry: bytes | Stored) -> None:
         self.entries.append(entry)
         if isinstance(entry, bytes):
             self._bytes += len(entry)
         else:
             self._bytes += max(_STORED_SHARE, entry.nbytes // _STORED_DISCOUNT)
-        # As `is_full` does, without a call: this is what a small item costs.
-        return self._bytes - self._bytes_taken >= self._batch_bytes
+
+    def _send_alone(self, entry: Stored) -> None:
+        """Send an item at once whose contents are the user's own memory: it may change after that.
+
+        The thread that has made it does so, and not the flusher: it must not go on meanwhile.
+        """
+        self._send()
+        self._add(entry)
+        self._send()
 
     def encode(self, thing: object) -> bytes | Stored:
         """Pickle something that is no item, and not sent from here."""

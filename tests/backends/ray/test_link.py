@@ -27,12 +27,6 @@ if TYPE_CHECKING:
 _LEFT_OUT: Any = None
 
 
-def with_views(reply: Reply) -> Reply:
-    """Return a reply as the parent reads it, none of whose frames has an object."""
-    assert [frame for frame in reply.frames if frame[-1] is not None] == []
-    return reply._replace(frames=[(*frame[:-1], ()) for frame in reply.frames])
-
-
 class ThreadCalls:
     """Calls the worker's side in threads, and carries all that crosses as pickles."""
 
@@ -51,20 +45,14 @@ class ThreadCalls:
         return None if self.ended else self.threads.submit(self._pull, words)
 
     def _pull(self, words: Words) -> Reply:
-        reply, contents = self.carry(words)
-        assert contents is None  # none were large
-        return with_views(reply)
-
-    def carry(self, words: Words) -> tuple[Reply, Any]:
-        """Call, and copy what it returns, as Ray does."""
         self.worker.tell(words)
         buffers: list[Any] = []
         data = pickle.dumps(self.worker.take(), 5, buffer_callback=buffers.append)
         copies = [bytes(each) for each in buffers]
-        buffers.clear()
-        carried: tuple[Reply, Any] = pickle.loads(data, buffers=copies)
+        buffers.clear()  # as Ray lets go of them
+        reply: Reply = pickle.loads(data, buffers=copies)
         time.sleep(self.way)
-        return carried
+        return reply
 
     def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
         self.pushes += 1
@@ -220,7 +208,7 @@ def test_all_is_over_once_what_was_sent_is_fetched_or_the_link_is_closed() -> No
         if closed:
             worker.tell(Words(0, closed=2))
         else:
-            assert worker._reply(0.0)[0].frames
+            assert worker._reply(0.0).frames
         until(worker.done.is_set)
 
 

@@ -16,9 +16,11 @@ import pytest
 from farside._backends.ray.link import CallLink
 from farside._backends.ray.messages import Reply, Words
 from farside._backends.ray.objects import OBJECT_BYTES, Objects, with_contents
-from farside._backends.ray.worker_link import ActorLink
+from farside._backends.ray.worker_link import REPLY_BYTES, ActorLink
 from farside._payload.encoder import Encoder
 from farside._payload.items import Stored, decode, pack, unpack
+from farside._protocol.credit import Window
+from farside._worker.outbox import Outbox
 from farside.errors import LinkClosedError
 from farside.testing.checks import Background, receive, until
 
@@ -50,30 +52,23 @@ class ObjectCalls(ThreadCalls):
         self.shelf = Shelf()
         super().__init__()
         self.fetching = ThreadPoolExecutor(2)
-        self.lent = 0  # how many calls have brought contents
+        self.lent = 0  # how many frames have brought their contents, or had none
 
     def make_worker(self) -> ActorLink:
         self.objects = Objects(self.shelf.put)
         return ActorLink(self.objects)
 
     def pull(self, words: Words) -> Future[Reply] | None:
-        self.pulls += 1
-        if self.ended:
+        called = super().pull(words)
+        if called is None:
             return None
-        beside: Future[list[bytes]] = Future()
-        called = self.threads.submit(self._pull_with, words, beside)
+        called.add_done_callback(self._count)
+        return with_contents(
+            called, lambda number: self.fetching.submit(self.shelf.contents.pop, number)
+        )
 
-        def fetch(what: Any) -> Future[list[bytes]]:
-            return beside if what is beside else self.fetching.submit(self.shelf.contents.pop, what)
-
-        return with_contents(called, beside, fetch)
-
-    def _pull_with(self, words: Words, beside: Future[list[bytes]]) -> Reply:
-        reply, contents = self.carry(words)
-        if contents is not None:
-            self.lent += 1
-            beside.set_result(contents)
-        return reply
+    def _count(self, called: Future[Reply]) -> None:
+        self.lent += len([frame for frame in called.result().frames if isinstance(frame[-1], list)])
 
     def shut_down(self) -> None:
         super().shut_down()
@@ -158,8 +153,7 @@ def test_who_lends_waits_until_it_is_written_or_nobody_wants_it() -> None:
     item = bytearray(OBJECT_BYTES)
     sending = Background(send, worker, item)
     until(lambda: len(worker._up) == 1)
-    _, contents = worker.take()
-    assert contents is not None
+    [(*_, contents)] = worker.take().frames
     [taken] = contents
     contents.clear()
     assert sending.thread.is_alive()
@@ -172,7 +166,46 @@ def test_who_lends_waits_until_it_is_written_or_nobody_wants_it() -> None:
     until(lambda: len(worker._up) == 1)
     worker.tell(Words(1, closed=1))
     sending.result()
-    assert worker.take()[1] is None
+    assert worker.take().frames == []
+
+
+def test_who_has_made_a_large_item_sends_it_and_goes_on_when_it_is_written() -> None:
+    """Not the flusher: the thread that makes items would go on meanwhile, and change them."""
+    worker = ActorLink(Objects(Shelf().put))
+    worker._calls = 1
+    box = Outbox(worker, Window(None, 1 << 26), 1 << 26)
+    box.begin(1, 1)
+    box.entries.append(7)
+    putting = Background(box.put, bytearray(OBJECT_BYTES))
+    until(lambda: len(worker._up) == 2)
+    assert not box.entries
+    flushing = Background(box.flush)
+    none, contents = [frame[-1] for frame in worker.take().frames]
+    assert none == []
+    assert putting.thread.is_alive()
+    assert flushing.thread.is_alive()
+    contents.clear()
+    assert putting.result()
+    assert flushing.result()
+
+
+def test_an_item_of_a_pass_that_was_left_is_given_back() -> None:
+    worker = ActorLink(Objects(Shelf().put))
+    worker._calls = 1
+    sending = Background(send, worker, bytearray(OBJECT_BYTES))
+    until(lambda: len(worker._up) == 1)
+    worker.tell(Words(1, epoch=1))
+    assert sending.thread.is_alive()
+    worker.tell(Words(2, epoch=1, revoked=1))
+    sending.result()
+    assert [frame[-1] for frame in worker.take().frames] == [[]]
+
+
+def test_behind_much_that_waits_it_is_an_object_at_once(calls: ObjectCalls) -> None:
+    calls.worker._calls = 1
+    calls.worker.send(1, 1, [bytes(REPLY_BYTES)], count=1)
+    send(calls.worker, bytearray(OBJECT_BYTES))
+    assert len(calls.shelf.contents) == 1
 
 
 def test_each_reply_brings_the_contents_of_one_frame() -> None:
@@ -181,9 +214,7 @@ def test_each_reply_brings_the_contents_of_one_frame() -> None:
     both = [Background(send, worker, bytes([number]) * OBJECT_BYTES) for number in range(2)]
     until(lambda: len(worker._up) == 2)
     for _ in both:
-        reply, contents = worker.take()
-        assert len(reply.frames) == 1
-        assert contents is not None
+        [(*_, contents)] = worker.take().frames
         assert len(contents) == 1
         contents.clear()
     for each in both:
@@ -216,20 +247,23 @@ def test_what_the_store_refuses_waits_for_a_call(calls: ObjectCalls) -> None:
 
 
 def test_a_reply_comes_when_all_of_its_objects_are_there() -> None:
-    fetched: dict[str, Future[list[bytes]]] = {name: Future() for name in "abc"}
+    fetched: dict[str, Future[list[bytes]]] = {name: Future() for name in "ab"}
     made = with_contents(
-        reply((1, 1, 2, [], "a"), (1, 1, 0, [b"body"], None), (1, 1, 1, [], "beside")),
-        "c",
+        reply((1, 1, 2, [], "a"), (1, 1, 0, [b"body"], [b"c"]), (1, 1, 1, [], "b")),
         fetched.__getitem__,
     )
-    for name in "ca":
+    for name in "ba":
         assert not made.done()
         fetched[name].set_result([name.encode(), b"x"])
-    assert [list(frame[-1]) for frame in made.result().frames] == [[b"a", b"x"], [], [b"c", b"x"]]
+    assert [list(frame[-1]) for frame in made.result().frames] == [
+        [b"a", b"x"],
+        [b"c"],
+        [b"b", b"x"],
+    ]
 
 
 def test_a_reply_without_objects_waits_for_nothing() -> None:
-    assert with_contents(reply((1, 1, 0, [b"x"], None)), 0, lambda _: Future()).done()
+    assert with_contents(reply((1, 1, 0, [b"x"], [])), lambda _: Future()).done()
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -241,7 +275,7 @@ def test_an_object_that_is_lost_fails_the_reply(*, late: bool) -> None:
             raise OSError("lost")
         return lost
 
-    made = with_contents(reply((1, 1, 1, [], "a")), 0, fetch)
+    made = with_contents(reply((1, 1, 1, [], "a")), fetch)
     if late:
         lost.set_exception(OSError("lost"))
     with pytest.raises(OSError, match="lost"):
@@ -250,7 +284,7 @@ def test_an_object_that_is_lost_fails_the_reply(*, late: bool) -> None:
 
 def test_a_call_that_fails_fails_the_reply() -> None:
     called: Future[Reply] = Future()
-    made = with_contents(called, 0, lambda _: Future())
+    made = with_contents(called, lambda _: Future())
     called.set_exception(OSError("dead"))
     with pytest.raises(OSError, match="dead"):
         made.result(0)
@@ -259,7 +293,7 @@ def test_a_call_that_fails_fails_the_reply() -> None:
 def test_no_future_is_kept_by_its_own_callbacks() -> None:
     part: Future[list[bytes]] = Future()
     called = reply((1, 1, 1, [], "a"))
-    made = with_contents(called, 0, {"a": part}.__getitem__)
+    made = with_contents(called, {"a": part}.__getitem__)
     part.set_result([b"contents"])
     kept = [weakref.ref(each) for each in (part, called, made)]
     gc.disable()

@@ -17,7 +17,6 @@ from .worker_link import ActorLink
 
 if TYPE_CHECKING:
     from .messages import Reply, Words
-    from .worker_link import Contents
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of <malloc.h>
@@ -40,8 +39,8 @@ class Actor:
         thread = threading.Thread(target=self._run, args=(job,), name="farside-worker", daemon=True)
         thread.start()
 
-    def pull(self, words: Words) -> tuple[Reply, Contents | None]:
-        """Return the frames that come next, and large contents of one; wait for them."""
+    def pull(self, words: Words) -> Reply:
+        """Return the frames that come next; wait for them."""
         self._link.tell(words)
         return self._link.take()
 

@@ -192,7 +192,8 @@ class RayWorker(Worker):
 
     def exit_status(self) -> ExitStatus:
         if self._calls.lost(certain=True):
-            return ExitStatus("this process has left the cluster (ray.shutdown() was called?)")
+            left = "this process has left the cluster (ray.shutdown() was called?)"
+            return ExitStatus(left, again=False)
         watched = self._calls.watched
         if not self.wait(_TOLD_SECONDS):
             self.kill()

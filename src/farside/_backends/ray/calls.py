@@ -65,7 +65,7 @@ class ActorCalls:
             .options(max_restarts=0, max_task_retries=0, max_concurrency=PULLS, **options)
             .remote(job)
         )
-        self._pull = self._actor.pull.options(num_returns=2)
+        self._pull = self._actor.pull
         self._push = self._actor.push.options(concurrency_group="commands")
         watch = self._actor.watch.options(concurrency_group="watch")
         self.watched: Future[str | None] = watch.remote().future()
@@ -74,8 +74,7 @@ class ActorCalls:
         pull = self._pull  # `release` may come in between
         if pull is None:
             return None
-        called, beside = pull.remote(words)
-        made, actor = with_contents(_future(called), beside, _future), self._actor
+        made, actor = with_contents(_future(pull.remote(words)), _future), self._actor
         # Its objects are the actor's: it has to live until they are here, even if it has nothing
         # more to do.
         made.add_done_callback(partial(_let_go, actor))

@@ -148,7 +148,9 @@ class CallLink(Link):
         return bool(reply.frames)
 
     def _blocks(self, contents: Sequence[memoryview]) -> Sequence[memoryview]:
-        if self._read_only or not contents:
+        if not contents:
+            return ()
+        if self._read_only:
             return contents
         return [copied([each], self._buffers) for each in contents]
 

@@ -39,9 +39,9 @@ class Words(NamedTuple):
 class Reply(NamedTuple):
     """What a call of `Actor.pull` returns.
 
-    Its number; frames as ``(kind, epoch, items, parts, contents)``, where contents are what refers
-    to an object of Ray's, or None, and in the parent what is in it; for which total of which pass
-    the worker waits; for how long it has waited in all; whether this is the last; process and
+    Its number; frames as ``(kind, epoch, items, parts, contents)``, where contents are a list, or
+    what refers to an object of Ray's, which the parent fetches; for which total of which pass the
+    worker waits; for how long it has waited in all; whether this is the last; process and
     machine; which input of a map runs, as a word of `control.BEGUN`, and for how many seconds; how
     many seconds the call was there. All times are durations: machines have clocks of their own.
     """

@@ -1,12 +1,10 @@
-"""Large contents as objects of Ray's store, beside the replies that have all else.
+"""Large contents in Ray's store, where the parent reads them.
 
-A call of the actor returns two values: a reply, and the large contents of one of its frames. Ray
-writes these into its store as the call returns, straight from the memory of the item. Until that
-is done the item must stay as it is, so the thread that has made it waits (`Lent`). Where no call
-waits for frames, the contents become an object at once, by `ray.put`, and the reply refers to that.
-
-The parent waits for the object itself, which Ray may have to bring from another machine, before it
-takes the reply.
+Ray writes what a call returns into its store, and large buffers of it straight from the memory of
+the item. Until that is done the item must stay as it is, so the thread that has made it waits
+(`Lent`). Where no call waits for frames, the contents become an object at once, by `ray.put`, and
+a later reply refers to that. The parent waits for the object, which Ray may have to bring from
+another machine, before it takes the reply.
 """
 
 from __future__ import annotations
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
 OBJECT_BYTES = 1 << 22
 """Contents of this size and more are objects of their own. It costs some 0.3 ms more to make and to
 fetch one than to let it go with the reply."""
-
-BESIDE = "beside"
-"""What a frame has in the place of an object whose contents come beside the reply."""
 
 
 class Lent:
@@ -77,6 +72,7 @@ class Objects:
     """
 
     allocations = None
+    lends = True
 
     def __init__(self, put: Callable[[Any], Any], full: tuple[type[Exception], ...] = ()) -> None:
         self._put, self._full = put, full
@@ -114,9 +110,7 @@ class Objects:
         """Do nothing: what an arena does before a status."""
 
 
-def with_contents(
-    called: Future[Reply], beside: Any, fetch: Callable[[Any], Future[Any]]
-) -> Future[Reply]:
+def with_contents(called: Future[Reply], fetch: Callable[[Any], Future[Any]]) -> Future[Reply]:
     """Return a future of a reply that has contents where it had what refers to objects.
 
     A future keeps its callbacks. So none of them may refer to the future itself, or memory would be
@@ -124,7 +118,6 @@ def with_contents(
 
     Args:
         called: the future of the reply.
-        beside: what refers to the object that comes beside it.
         fetch: returns the future of an object.
     """
     made: Future[Reply] = Future()
@@ -132,11 +125,8 @@ def with_contents(
     def fetch_objects(called: Future[Reply]) -> None:
         try:
             reply = called.result()
-            objects = [frame[-1] for frame in reply.frames]
-            fetched = [
-                None if each is None else fetch(beside if each == BESIDE else each)
-                for each in objects
-            ]
+            contents = [frame[-1] for frame in reply.frames]
+            fetched = [None if isinstance(each, list) else fetch(each) for each in contents]
         except BaseException as error:
             made.set_exception(error)
             return
@@ -166,7 +156,10 @@ def _when_done(fetched: list[Future[Any] | None], finish: Callable[[], None]) ->
 
 def _finish(made: Future[Reply], reply: Reply, fetched: list[Future[Any] | None]) -> None:
     try:
-        contents = [() if each is None else _views(each.result()) for each in fetched]
+        contents = [
+            _views(frame[-1] if each is None else each.result())
+            for frame, each in zip(reply.frames, fetched, strict=True)
+        ]
     except BaseException as error:
         made.set_exception(error)
         return

@@ -21,17 +21,13 @@ from ..._memory.parts import size
 from ..._system.signals import with_lock
 from ...errors import LinkClosedError
 from .messages import Reply, Words, beside
-from .objects import BESIDE, Lent
+from .objects import Lent
 
 if TYPE_CHECKING:
-    import pickle
     from collections.abc import Sequence
-    from typing import TypeAlias
 
     from ..._memory.parts import Part, Ref
     from .objects import Objects
-
-    Contents: TypeAlias = list[pickle.PickleBuffer]
 
 REPLY_BYTES = 1 << 22
 """A call returns no more frames than reach this size together. With a quarter of it, arrays of 100
@@ -79,7 +75,7 @@ class ActorLink(WorkerLink):
         self._told_running = False  # the parent was told last that an input runs
         self._attention = memoryview(bytearray(8))
         self.attention: Sequence[int] = self._attention.cast("Q")
-        self._up: deque[tuple[Frame, Sequence[Part], int]] = deque()
+        self._up: deque[tuple[Frame, Sequence[Part], int]] = deque()  # blocks: see `_make_object`
         self._waiting = 0  # bytes that wait
         self._urgent = False
         self._lock = threading.RLock()  # a finalizer may send in the middle of anything
@@ -107,6 +103,8 @@ class ActorLink(WorkerLink):
                 return
             before, self._words = self._words, words
         self._granted.ring()
+        if words.revoked > before.revoked:
+            with_lock(self._lock, self._drop_left)
         if words.closed > before.closed:
             with_lock(self._lock, self._drop)
             self._due.ring()
@@ -124,8 +122,8 @@ class ActorLink(WorkerLink):
                     self._down.put(Frame(kind, epoch, body))
                 self.tell(due[0])
 
-    def take(self) -> tuple[Reply, Contents | None]:
-        """Wait until a call shall return; make what it returns, with large contents beside it."""
+    def take(self) -> Reply:
+        """Wait until a call shall return, and make what it returns."""
         called = monotonic()
         with_lock(self._lock, self._come)
         with self._turn:
@@ -149,7 +147,7 @@ class ActorLink(WorkerLink):
             return True
         return bool(self._up) and monotonic() >= self._replied + _PAUSE_SECONDS
 
-    def _reply(self, called: float) -> tuple[Reply, Contents | None]:
+    def _reply(self, called: float) -> Reply:
         self._calls -= 1
         # First: frames that are lost below, for want of memory, must leave a gap.
         number, self._replies = self._replies, self._replies + 1
@@ -158,16 +156,14 @@ class ActorLink(WorkerLink):
             self._drop()
         # First: what becomes urgent from now on is seen below, or by the next call.
         urgent, self._urgent = self._urgent, False
-        contents: Contents | None = None
-        while self._up and nbytes < REPLY_BYTES:
+        large = False
+        while self._up and nbytes < REPLY_BYTES and not large:
             frame, parts, length = self._up.popleft()
-            made: Any = None if frame.blocks == () else frame.blocks
+            made: Any = [] if frame.blocks == () else frame.blocks
             if isinstance(made, Lent):
-                contents, made = made.give(), BESIDE
+                large, made = True, made.give()
             frames.append((frame.kind, frame.epoch, frame.items, beside(parts, length), made))
             nbytes += length
-            if made == BESIDE:
-                break  # another one has no place
         self._waiting -= nbytes
         if urgent and self._up:
             self._urgent = True
@@ -177,7 +173,14 @@ class ActorLink(WorkerLink):
         who = os.getpid(), os.uname().nodename
         held = self._replied - called
         waited, begun = self._waits.seconds(), self._begun()
-        return Reply(number, frames, self._wish, waited, last, who, begun, held), contents
+        return Reply(number, frames, self._wish, waited, last, who, begun, held)
+
+    def _drop_left(self) -> None:
+        """Give items back that are lent, of a pass that was left: the worker waits for that."""
+        left = self._words.revoked
+        for frame, _, _ in self._up:
+            if frame.items and frame.epoch <= left and isinstance(frame.blocks, Lent):
+                frame.blocks.give()  # the parent drops what is left of the frame
 
     def _drop(self) -> None:
         """Let go of what waits: nobody reads it."""
@@ -227,10 +230,11 @@ class ActorLink(WorkerLink):
         return True
 
     def _make_object(self, refs: Sequence[Ref]) -> Any:
-        """Make an object of large contents; or lend them to a call that waits."""
+        """Lend large contents to a call that waits; or make an object of them, and refer to it."""
         assert self._objects is not None  # it has taken them
         contents = self._objects.take(refs)
-        made = None if self._calls else self._objects.put(contents)
+        will_go = self._calls and self._waiting < REPLY_BYTES  # with a call that waits
+        made = None if will_go else self._objects.put(contents)
         return Lent(contents) if made is None else made
 
     def post(self, kind: int, epoch: int, parts: Sequence[Part], patience: float) -> bool:
