@@ -88,7 +88,7 @@ def test_help_lists_every_option_once() -> None:
         (
             iterate_in_worker,
             "batch_size",
-            r"your function makes the batches, .* docs/guides/.*\.md$",
+            r"your function makes the batches, .* in the documentation$",
         ),
     ],
 )

@@ -14,10 +14,10 @@ _SOONER = 1.5
 """By how many times the start of a subinterpreter must be shorter to be told of."""
 
 _SLOW_SECONDS = 1.0
-"""A start, or a first item, that takes so long is told of."""
+"""A start that takes so long is told of."""
 
-_LATE = 5.0
-"""So many times as long as the others a first item must take to be told of."""
+_LATE, _LATE_SECONDS = 5.0, 0.1
+"""So many times as long as the others a first item must take to be told of, and so many seconds."""
 
 _CROSSING = 2.0
 """If a loop without a worker is so many times as fast, what an item costs is its way."""
@@ -104,10 +104,15 @@ def _start(found: dict[str, Any]) -> str:
             f"{duration(plain['startup'])}): start it early, with wait=False, and keep it."
         )
     first, others = plain.get("first") or 0.0, plain["items"] - plain["passes"]
-    if first >= _SLOW_SECONDS and others and first > _LATE * (plain["seconds"] - first) / others:
+    if plain["items"] == 1 and first >= _SLOW_SECONDS:
         sentences.append(
-            f"Its first item takes {duration(first)}: move into fn what need not be done in each "
-            "pass."
+            f"Only one item came, after {duration(first)}: see with a larger --seconds whether the "
+            "others are as slow."
+        )
+    elif others and first >= _LATE_SECONDS and first > _LATE * _own(plain):
+        sentences.append(
+            f"The first item of a pass takes {duration(first)}: move into __init__, or setup, what "
+            "need not be done in each pass."
         )
     return " ".join(sentences)
 
@@ -116,16 +121,16 @@ def _items(runs: dict[str, Any]) -> str:
     """Tell what takes the time of an item: to make it, or its way."""
     plain = runs["none"]
     workers = [each for name, each in runs.items() if name != "none" and each.get("items")]
-    if not (plain.get("items") and workers):
+    if not (plain.get("items") and workers) or plain["items"] == 1:
         return ""
     best = max(workers, key=_rate)
-    own, whole = 1 / _rate(plain), 1 / _rate(best)
+    own, whole = _own(plain), _own(best)
     each = best["nbytes"] / best["items"]
     in_pass = best["items"] / best["passes"]
     if whole > _CROSSING * own and (in_pass >= _ENOUGH or each >= _SMALL_BYTES):
         cure = "yield lists of many items, or use no worker"
         if each >= _SMALL_BYTES:
-            cure = "fill memory from farside.allocate(), yield less, or use no worker"
+            cure = "make it smaller, use no worker, or fill arrays from farside.allocate()"
         return (
             f"An item ({size_text(each)}) takes {duration(own)} without a worker, and "
             f"{duration(whole)} from one: {cure}."
@@ -136,6 +141,15 @@ def _items(runs: dict[str, Any]) -> str:
             "iterate_in_workers."
         )
     return ""
+
+
+def _own(told: dict[str, Any]) -> float:
+    """Return how long an item takes that is not the first of its pass, if there are such."""
+    first, items, passes = told.get("first") or 0.0, told["items"], told["passes"]
+    rest = told["seconds"] - first * passes
+    if items > passes and rest > 0:
+        return float(max(rest / (items - passes), 1e-9))
+    return float(told["seconds"] / items)
 
 
 def _rate(told: dict[str, Any]) -> float:

@@ -360,7 +360,7 @@ class Client(Steps):
             if core.workers[index].effects:
                 self._perform()
             if frame.kind == Status.INITIALIZATION_SUCCEEDED:
-                self.counters.startup_seconds = member.tried + now - (member.launched or now)
+                member.startup_seconds = member.tried + now - (member.launched or now)
             frames.popleft()
             self.core.workers[index].latest = None  # it may hold memory
 
@@ -418,10 +418,11 @@ class Client(Steps):
                 new.tried = self._tried(member, effect.ending)
                 self.chores.add(partial(starting.replace, self, member, new, effect.ending))
 
-    def _tried(self, member: Member, ending: Ending) -> float:
+    @staticmethod
+    def _tried(member: Member, ending: Ending) -> float:
         """Return for how long workers were started in vain, that a fallback gives up."""
         if ending.state != "initialization" or member.launched is None:
-            return self.counters.startup_seconds  # it stood by, and was refused something later
+            return member.startup_seconds  # it stood by, and was refused something later
         return member.tried + monotonic() - member.launched
 
     def _send(self, member: Member, effect: Send) -> None:

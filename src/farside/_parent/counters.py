@@ -34,13 +34,10 @@ class Counters:
 
     Attributes:
         waits: runs while somebody waits for an item.
-        startup_seconds: how long the worker that was started last took to stand by, with one before
-            it that a fallback has given up.
     """
 
     def __init__(self) -> None:
         self.waits = Stopwatch()
-        self.startup_seconds = 0.0
         self._before = Totals()  # of the passes before the present one
         self._times = _Times()
 

@@ -39,6 +39,7 @@ class Member:
         left_behind: whether it was to end, and has not.
         launched: when it was started.
         tried: for how many seconds others were started before it, which a fallback has given up.
+        startup_seconds: how long it took to stand by, with that.
         failure: why it has ended before its time, and the exception that says so.
         acknowledge, revoke: as those of its link. Before there is one, it is told later what was
             acknowledged, and there is nothing to revoke.
@@ -55,7 +56,7 @@ class Member:
         self.frames: deque[Frame] = deque()
         self.gone = self.released = self.left_behind = False
         self.launched: float | None = None
-        self.tried = 0.0
+        self.tried = self.startup_seconds = 0.0
         self.failure: tuple[Ending, BaseException] | None = None
         self.logs = Logs()
         self.options = options

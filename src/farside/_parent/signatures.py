@@ -80,7 +80,7 @@ _OF_OTHERS = {
 
 _IN_FN = (
     "your function makes the batches, and draws the order of what is in them: see "
-    "docs/guides/migrating/dataloader.md"
+    '"From PyTorch\'s DataLoader" in the documentation'
 )
 _CURES = {
     **dict.fromkeys(
@@ -89,7 +89,10 @@ _CURES = {
     "chunk_size": "leave it out, since what is small is sent many at a time",
     "chunksize": "leave it out, since what is small is sent many at a time",
     "persistent_workers": "leave it out, since workers stay until close()",
-    "pin_memory": "pin in the process that has the accelerator: see docs/guides/pinned-memory.md",
+    "pin_memory": (
+        "pin in the process that has the accelerator: see 'Pinned memory and overlap' in the "
+        "documentation"
+    ),
     "shuffle": _IN_FN,
 }
 """What to do instead, for options of other libraries that have no counterpart."""

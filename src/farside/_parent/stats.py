@@ -38,7 +38,7 @@ class Stats:
             held the call. The difference counts, so both directions are in it. 0 except with
             ``backend="ray"``.
         startup_seconds: how long the worker took to start: imports, initializers and ``fn``, and
-            what was tried in a subinterpreter before a fallback.
+            what was tried in a subinterpreter before a fallback. Of several workers, the slowest.
         buffered_items: how many items have arrived in this process and were not taken.
         buffered_bytes: how many bytes wait: of items that have arrived and were not looked at, and
             what is in the pipe. (What the worker holds back for a moment, to send it with the next
@@ -201,7 +201,7 @@ def collect(client: Client) -> Stats:
         worker_wait_seconds=sum([one.worker_wait_seconds for one in each]) / len(each),
         # Items of several may be on their way at the same time.
         transfer_seconds=min(waited, sum([one.transfer_seconds for one in each])),
-        startup_seconds=counters.startup_seconds,
+        startup_seconds=max([each.startup_seconds for each in client.members]),
         buffered_items=sum([one.buffered_items for one in each]) + opened,
         buffered_bytes=sum([one.buffered_bytes for one in each]),
         buffer_size=client.options.buffer_size,
