@@ -44,7 +44,7 @@ if __name__ == "__main__":
         try:
             list(items)
         except WorkerDiedError as error:
-            print(error.exit_code, str(error).rpartition("iteration: ")[2])
+            print(error.exit_code, str(error).partition("iteration: ")[2].partition("; with")[0])
     print(descriptors() - before)
 """
 

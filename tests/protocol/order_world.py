@@ -11,6 +11,7 @@ The loop is judged by what a plain loop over the same shards or inputs would hav
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from farside._backends.base import ExitStatus
@@ -46,7 +47,7 @@ NO_END = 1 << 62
 class _Member:
     """A worker, for messages."""
 
-    name, backend, options = "the worker", "subprocess", None
+    name, backend, options = "the worker", "subprocess", SimpleNamespace(max_restarts=1)
 
 
 _MEMBER = _Member()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside._parent import sequence
+from farside._parent import sharded
 from farside._parent.batches import Batch, Settled
 from farside._parent.dealt import Dealt
 from farside._parent.in_turn import InTurn
@@ -190,7 +190,7 @@ BROKEN: list[tuple[Any, ...]] = [
     ("the end of a shard gives no credit back", EMPTY,
         (Queue, "pass_mark", pass_mark_for_nothing),
     ),
-    ("what has arrived is made again", ALONE, (sequence, "arrived", lambda *_: [])),
+    ("what has arrived is made again", ALONE, (sharded, "arrived", lambda *_: [])),
     ("a shard begins anew in another worker", ALONE, (
         shards, "pass_over", lambda *_, **__: None
     )),
