@@ -110,23 +110,20 @@ class Outbox:
             self._bytes += nbytes
             return self._bytes - self._bytes_taken >= self._batch_bytes
         entry = self._encoder.encode(item)
+        if self._tries:
+            self._tries -= 1
         if self._lends and isinstance(entry, Stored) and entry.refs:
             with_lock(self._lock, partial(self._send_alone, entry))
             self.refused = False
             return True
         self.refused = False
-        if self._tries:
-            self._tries -= 1
-        self._add(entry)
-        # As `is_full` does, without a call: this is what a small item costs.
-        return self._bytes - self._bytes_taken >= self._batch_bytes
-
-    def _add(self, entry: bytes | Stored) -> None:
         self.entries.append(entry)
         if isinstance(entry, bytes):
             self._bytes += len(entry)
         else:
             self._bytes += max(_STORED_SHARE, entry.nbytes // _STORED_DISCOUNT)
+        # As `is_full` does, without a call: this is what a small item costs.
+        return self._bytes - self._bytes_taken >= self._batch_bytes
 
     def _send_alone(self, entry: Stored) -> None:
         """Send an item at once whose contents are the user's own memory: it may change after that.
@@ -134,7 +131,7 @@ class Outbox:
         The thread that has made it does so, and not the flusher: it must not go on meanwhile.
         """
         self._send()
-        self._add(entry)
+        self.entries.append(entry)
         self._send()
 
     def encode(self, thing: object) -> bytes | Stored:

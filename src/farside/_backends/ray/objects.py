@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .messages import Reply
 
 OBJECT_BYTES = 1 << 22
-"""Contents of this size and more are objects of their own. It costs some 0.3 ms more to make and to
-fetch one than to let it go with the reply."""
+"""Contents of this size and more are written from where they lie. Of smaller ones the worker makes
+a copy, and goes on at once."""
 
 
 class Lent:
