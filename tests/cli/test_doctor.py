@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from farside._cli.advice import recommend
 from farside._cli.doctor import examine
 from farside._cli.factory import load, why_unpicklable
 from farside._cli.main import FINDING, FINE, main
-from farside._cli.probe import ask
+from farside._cli.probe import ask, loop
 from tests.cli import factories
 from tests.kinds import HAS_SUBINTERPRETERS
 
@@ -205,6 +206,21 @@ def test_a_slow_first_item_is_told(
     text = recommend({"runs": {"none": run, "subprocess": run}, "imports": {}})
     assert told in text
     assert own in text
+
+
+def test_threads_that_compete_are_told() -> None:
+    run = {"items": 10, "seconds": 1.0, "startup": 0.02, "nbytes": 4, "passes": 1, "cores": 1.0}
+    one = recommend({"runs": {"none": run, "subprocess": run}, "imports": {}})
+    two = recommend({"runs": {"none": {**run, "cores": 1.9}, "subprocess": run}, "imports": {}})
+    assert "keep 1.9 cores busy: give each worker one thread, with env=" in two
+    assert two.startswith(one)
+    assert "cores" not in one
+
+
+def test_a_loop_tells_how_many_cores_were_busy() -> None:
+    assert loop(iter([1]), 0.1)["cores"] >= 0
+    slow = map(time.sleep, [0.1, 0.1])
+    assert loop(slow, 1.0)["cores"] < 0.9
 
 
 @pytest.mark.parametrize(("name", "code"), [("numbers", FINE), ("locked", FINDING)])

@@ -30,6 +30,9 @@ _ENOUGH = 100
 _WORTH_SECONDS = 1e-4
 """An item that takes so long to make is worth several workers."""
 
+_CORES = 1.2
+"""A loop that keeps more cores busy than this makes its items by several threads."""
+
 
 def recommend(found: dict[str, Any]) -> str:
     """Recommend a backend, and tell what takes time.
@@ -135,12 +138,23 @@ def _items(runs: dict[str, Any]) -> str:
             f"An item ({size_text(each)}) takes {duration(own)} without a worker, and "
             f"{duration(whole)} from one: {cure}."
         )
-    if own >= _WORTH_SECONDS:
-        return (
-            f"An item takes {duration(own)} to make: several workers share that, see "
-            "iterate_in_workers."
-        )
-    return ""
+    if own < _WORTH_SECONDS:
+        return ""
+    several = (
+        f"An item takes {duration(own)} to make: several workers share that, see "
+        "iterate_in_workers."
+    )
+    return several + _threads(plain.get("cores", 0.0))
+
+
+def _threads(cores: float) -> str:
+    """Tell of libraries whose threads would compete with those of other workers."""
+    if cores < _CORES:
+        return ""
+    return (
+        f" Threads of its libraries keep {cores:.1f} cores busy: give each worker one thread, "
+        "with env={'OMP_NUM_THREADS': '1'}, else several workers may be slower than one."
+    )
 
 
 def _own(told: dict[str, Any]) -> float:

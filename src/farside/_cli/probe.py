@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
 
 from .errors import CommandError
@@ -170,6 +170,7 @@ def loop(iterable: Iterable[Any], seconds: float) -> dict[str, Any]:
     warnings.simplefilter("ignore", ExhaustedIteratorWarning)
     items = passes = 0
     first = None
+    worked = process_time()
     now = begin = perf_counter()
     end = begin + seconds
     while now < end:
@@ -185,7 +186,8 @@ def loop(iterable: Iterable[Any], seconds: float) -> dict[str, Any]:
             break
         passes += 1
     taken = max(now - begin, 1e-9)
-    return {"items": items, "passes": passes, "seconds": taken, "first": first}
+    cores = (process_time() - worked) / taken
+    return {"items": items, "passes": passes, "seconds": taken, "first": first, "cores": cores}
 
 
 def _import(module: str, limit: float) -> dict[str, Any]:
