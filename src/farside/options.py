@@ -128,7 +128,8 @@ class BackendOptions(TypedDict, total=False):
     backend: Literal["auto", "subprocess", "subinterpreter", "inline", "ray"] | str  # noqa: PYI051
     """The kind of worker. Default: ``"auto"``.
 
-    ``"auto"`` is a subinterpreter from Python 3.14 on, and a subprocess on older Pythons.
+    ``"auto"`` is a subinterpreter from Python 3.14 on, and a subprocess on older Pythons, or where
+    PyTorch is installed: it cannot train in a process that has had a subinterpreter.
     ``"inline"`` runs ``fn`` in the calling thread, for debugging. ``"ray"`` runs it on a Ray
     cluster. `register_backend` adds names. `RemoteIterable.backend` and
     `RemoteIterable.backend_reason` say what was taken, and why.

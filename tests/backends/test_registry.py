@@ -6,20 +6,28 @@ import sys
 import threading
 import tracemalloc
 from functools import partial
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from farside import (
     Availability,
     BackendUnavailableError,
+    FarsideWarning,
     available_backends,
+    iterate_in_subinterpreter,
     iterate_in_worker,
     register_backend,
 )
 from farside._backends import interpreters, registry
 from farside._backends.subinterpreter import SubinterpreterBackend
 from farside._backends.subprocess import SubprocessBackend
+from tests.kinds import HAS_SUBINTERPRETERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 USABLE = Availability(usable=True, reason="fine")
 UNUSABLE = Availability(usable=False, reason="not today; wait until tomorrow")
@@ -88,13 +96,13 @@ def test_a_process_whose_memory_is_traced() -> None:
 
 def test_a_backend_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     _set(monkeypatch, subinterpreter=USABLE, subprocess=USABLE)
-    assert registry.choose("subprocess", None) == ("subprocess", "asked for")
-    assert registry.choose("subinterpreter", "subprocess") == ("subinterpreter", "asked for")
+    assert registry.choose("subprocess", None) == ("subprocess", "asked for", "")
+    assert registry.choose("subinterpreter", "subprocess") == ("subinterpreter", "asked for", "")
 
 
 def test_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
     _set(monkeypatch, subinterpreter=UNUSABLE, subprocess=USABLE)
-    name, reason = registry.choose("subinterpreter", "subprocess")
+    name, reason, _ = registry.choose("subinterpreter", "subprocess")
     assert name == "subprocess"
     assert "subinterpreter backend cannot be used: not today" in reason
 
@@ -119,14 +127,51 @@ def test_nothing_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_auto(monkeypatch: pytest.MonkeyPatch, version: tuple[int, int]) -> None:
     _set(monkeypatch, subinterpreter=USABLE, subprocess=USABLE)
     monkeypatch.setattr(sys, "version_info", version)
-    name, reason = registry.choose("auto", "subprocess")
+    name, reason, _ = registry.choose("auto", "subprocess")
     assert name == ("subinterpreter" if version >= (3, 14) else "subprocess")
     assert ("from Python 3.14 on" in reason) is (version < (3, 14))
 
 
 def test_auto_where_there_are_no_subinterpreters(monkeypatch: pytest.MonkeyPatch) -> None:
     _set(monkeypatch, subinterpreter=UNUSABLE, subprocess=USABLE)
-    assert registry.choose("auto", None) == ("subprocess", f"subinterpreter: {UNUSABLE.reason}")
+    assert registry.choose("auto", None)[:2] == ("subprocess", f"subinterpreter: {UNUSABLE.reason}")
+
+
+@pytest.fixture
+def _pytorch_is_looked_for_anew() -> Iterator[None]:
+    interpreters._finds_pytorch.cache_clear()
+    yield
+    interpreters._finds_pytorch.cache_clear()
+
+
+@pytest.mark.usefixtures("_pytorch_is_looked_for_anew")
+@pytest.mark.parametrize("file", ["torch/__init__.py", "torch/notes.txt"])
+def test_auto_spares_pytorch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file: str) -> None:
+    (tmp_path / file).parent.mkdir()
+    (tmp_path / file).touch()
+    _set(monkeypatch, subinterpreter=USABLE, subprocess=USABLE)
+    monkeypatch.setattr(sys, "version_info", (3, 14))
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    name, reason, _ = registry.choose("auto", None)
+    installed = file.endswith(".py")  # a folder alone is not PyTorch
+    assert name == ("subprocess" if installed else "subinterpreter")
+    assert ("PyTorch is installed" in reason) is installed
+
+
+def test_what_breaks_pytorch_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(monkeypatch, subinterpreter=USABLE, subprocess=USABLE)
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    assert registry.choose("auto", None).warning == ""
+    assert "PyTorch cannot train" in registry.choose("subinterpreter", None).warning
+
+
+@pytest.mark.skipif(not HAS_SUBINTERPRETERS, reason="there are none")
+def test_the_warning_names_the_users_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    with pytest.warns(FarsideWarning, match="pass backend='subprocess'") as caught:
+        iterate_in_subinterpreter(partial(range, 3), fallback="subprocess").close()
+    assert caught[0].filename == __file__
 
 
 def test_auto_where_there_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,12 @@ import json
 import sys
 import time
 from itertools import count
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from farside._backends import registry
 from farside._cli import probe, surroundings
 from farside._cli.advice import recommend
 from farside._cli.doctor import examine
@@ -206,6 +208,24 @@ def test_a_slow_first_item_is_told(
     text = recommend({"runs": {"none": run, "subprocess": run}, "imports": {}})
     assert told in text
     assert own in text
+
+
+def test_pytorch_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = {"items": 10, "seconds": 1.0, "startup": 0.02, "nbytes": 4, "passes": 1}
+    runs = {"none": run, "subprocess": run, "subinterpreter": run}
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    text = recommend({"runs": runs, "imports": {}})
+    assert text.startswith("Use backend='subprocess': PyTorch is installed, and cannot train in")
+
+
+def test_what_auto_takes_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor"]) == FINE
+    chosen = surroundings.describe()["automatic"]
+    assert f"'auto'takes{chosen['backend']}:" in capsys.readouterr().out.replace(" ", "")
+    monkeypatch.setattr(registry, "AUTOMATIC", ())
+    assert surroundings.describe()["automatic"]["backend"] is None
 
 
 def test_threads_that_compete_are_told() -> None:

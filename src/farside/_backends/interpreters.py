@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -63,6 +64,22 @@ def _wrong_with_process() -> str:
             f"{STACK_BYTES} or more by threading.stack_size()"
         )
     return ""
+
+
+def has_pytorch() -> bool:
+    """Tell whether this program can use PyTorch.
+
+    That cannot train in a process that has had a subinterpreter. Its ``backward()`` refuses to run
+    while the thread holds the GIL, and asks ``PyGILState_Check()``, which answers yes in any thread
+    from the first subinterpreter on, for good.
+    """
+    return sys.modules.get("torch") is not None or _finds_pytorch()
+
+
+@cache
+def _finds_pytorch() -> bool:
+    spec = find_spec("torch")
+    return spec is not None and spec.origin is not None  # else it is a folder of that name
 
 
 def inside() -> bool:

@@ -23,6 +23,16 @@ _BACKENDS: dict[str, str | type[Backend]] = {
 }
 """Name to class, or to where it is: a backend is imported when it is first asked about."""
 
+_INTERPRETERS = "farside._backends.interpreters"  # by then the backend has imported it
+
+PYTORCH = "PyTorch is installed, and cannot train in a process that has had a subinterpreter"
+
+_BREAKS_PYTORCH = (
+    "PyTorch cannot train in a process that has had a subinterpreter: from now on, backward() "
+    "raises 'The autograd engine was called while holding the GIL'; pass backend='subprocess', "
+    "unless this program only infers"
+)
+
 AUTOMATIC = ("subinterpreter", "subprocess")
 """What ``"auto"`` takes, in the order in which it prefers them."""
 
@@ -32,6 +42,8 @@ class Choice(NamedTuple):
 
     name: str
     reason: str
+    warning: str = ""
+    """What it breaks in this program."""
 
 
 def names() -> tuple[str, ...]:
@@ -143,7 +155,8 @@ def choose(
         return _choose_automatically()
     wanted = load(backend).availability_with(backend_options)
     if wanted.usable:
-        return Choice(backend, "asked for")
+        breaks = backend == "subinterpreter" and sys.modules.get("torch") is not None
+        return Choice(backend, "asked for", _BREAKS_PYTORCH if breaks else "")
     # Whoever wants other machines does not want all workers on this one instead.
     if load(backend).capabilities.remote:
         fallback = None
@@ -171,6 +184,8 @@ def _choose_automatically() -> Choice:
             # 3.13 leaks 1.7 MiB for each interpreter made and closed, and crashes where 3.14
             # does not; there it is for who asks for it.
             reasons.append("subinterpreter: preferred from Python 3.14 on")
+        elif name == "subinterpreter" and import_module(_INTERPRETERS).has_pytorch():
+            reasons.append(f"subinterpreter: {PYTORCH}")
         else:
             return Choice(name, "; ".join(reasons) or "the best that this Python offers")
     why = "; ".join(reasons)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._backends.interpreters import has_pytorch
+from .._backends.registry import PYTORCH
 from .._parent.stats import size_text
 from .output import duration
 
@@ -58,6 +60,8 @@ def _backend(found: dict[str, Any]) -> str:
     if "items" not in interpreter:
         why = interpreter.get("reason") or interpreter["error"]
         return f"Use backend='subprocess': {_numpy(why)}{why}."
+    if has_pytorch():
+        return f"Use backend='subprocess': {PYTORCH}."
     missing = sorted({each for part in found["imports"].values() for each in part["missing"]})
     if missing:
         return (

@@ -112,7 +112,7 @@ def _how_it_pickles(found: dict[str, Any]) -> str:
 
 
 def _print_surroundings(found: dict[str, Any]) -> None:
-    python, limits = found["python"], found["limits"]
+    python, limits, automatic = found["python"], found["limits"], found["automatic"]
     memory, files, pipe = limits["memory_limit"], limits["open_files"], limits["pipe_bytes"]
     gil = "" if python["gil"] else ", without a GIL"
     output.table(
@@ -138,5 +138,6 @@ def _print_surroundings(found: dict[str, Any]) -> None:
                 f"{'yes' if each['usable'] else 'no'}{': ' * bool(each['reason'])}{each['reason']}",
             )
             for name, each in found["backends"].items()
-        ],
+        ]
+        + [("'auto' takes", f"{automatic['backend'] or 'none'}: {automatic['reason']}")],
     )

@@ -11,8 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from .._backends.registry import available_backends
+from .._backends.registry import available_backends, choose
 from .._parent.options import ARENA_BYTES, processors
+from ..errors import BackendUnavailableError
 
 _PACKAGES = ("cloudpickle", "numpy", "torch", "rich", "interpreters-pep-734")
 
@@ -36,6 +37,7 @@ def describe() -> dict[str, Any]:
             name: {"usable": each.usable, "reason": each.reason}
             for name, each in available_backends().items()
         },
+        "automatic": _automatic(),
         "start_methods": multiprocessing.get_all_start_methods(),
         "limits": limits(),
         "packages": {name: installed(name) for name in _PACKAGES},
@@ -59,6 +61,14 @@ def limits() -> dict[str, Any]:
         "open_files": _open_files(),
         "pipe_bytes": _number("/proc/sys/fs/pipe-max-size"),
     }
+
+
+def _automatic() -> dict[str, Any]:
+    try:
+        choice = choose("auto", None)
+    except BackendUnavailableError as error:
+        return {"backend": None, "reason": error.reason}
+    return {"backend": choice.name, "reason": choice.reason}
 
 
 def _gil() -> bool:

@@ -16,7 +16,12 @@ from .._protocol.effects import BROKEN, HERE, RETIRED
 from .._protocol.messages import Cmd
 from .._protocol.recovery import pause_before
 from .._protocol.tables import ParentState
-from ..errors import BackendFallbackWarning, LinkClosedError, WorkerRestartedWarning
+from ..errors import (
+    BackendFallbackWarning,
+    FarsideWarning,
+    LinkClosedError,
+    WorkerRestartedWarning,
+)
 from . import messages_for_people
 from .closing import close, end
 from .warn import warn
@@ -65,6 +70,8 @@ def choose(client: Client, options: Options) -> None:
     client.reason = choice.reason
     for member in client.members:
         member.backend = choice.name
+    if choice.warning:
+        warn(choice.warning, FarsideWarning)
     if options.backend not in {choice.name, "auto"}:
         _tell_of_fallback(client, choice.name)
 
