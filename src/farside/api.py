@@ -121,8 +121,8 @@ def iterate_in_worker(
     Where it runs:
         backend: ``"subprocess"``, ``"subinterpreter"``, ``"inline"``, ``"ray"`` or ``"auto"``.
             ``"auto"`` is a subinterpreter from Python 3.14 on, and a subprocess before that, or
-            where a library refuses to load or PyTorch is installed. A crash in a subinterpreter ends the program. Default:
-            ``"auto"``.
+            where a library refuses to load or PyTorch is installed. A crash in a subinterpreter
+            ends the program. Default: ``"auto"``.
         backend_options: further settings of ``"ray"``: see `BackendOptions`. Default: None.
         fallback: ``"subprocess"`` or None, for where a subinterpreter cannot be used. Default:
             ``"subprocess"``.

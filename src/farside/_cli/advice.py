@@ -32,11 +32,12 @@ _ENOUGH = 100
 _WORTH_SECONDS = 1e-4
 """An item that takes so long to make is worth several workers."""
 
-_CORES = 1.2
-"""A loop that keeps more cores busy than this makes its items by several threads."""
+_CORES = 1.3
+"""Where all threads together compute so many times as long as the one that loops, items are made by
+several."""
 
 
-def recommend(found: dict[str, Any]) -> str:
+def recommend(found: dict[str, Any]) -> list[str]:
     """Recommend a backend, and tell what takes time.
 
     Args:
@@ -44,13 +45,13 @@ def recommend(found: dict[str, Any]) -> str:
 
     Example:
         >>> run = {"items": 10, "seconds": 1.0, "startup": 0.1, "nbytes": 100, "passes": 1}
-        >>> recommend({"runs": {"none": run, "subprocess": run}, "imports": {}})[:54]
+        >>> recommend({"runs": {"none": run, "subprocess": run}, "imports": {}})[0][:54]
         "Use backend='subprocess': there are no subinterpreters"
     """
     runs = found["runs"]
     if "items" not in runs.get("subprocess", ()):
-        return _not_at_all(runs)
-    return " ".join(filter(None, [_backend(found), _start(found), _items(runs)]))
+        return [_not_at_all(runs)]
+    return [each for each in (_backend(found), *_start(found), _items(runs)) if each]
 
 
 def _backend(found: dict[str, Any]) -> str:
@@ -99,12 +100,12 @@ def _by_speed(process: dict[str, Any], interpreter: dict[str, Any]) -> str:
     )
 
 
-def _start(found: dict[str, Any]) -> str:
+def _start(found: dict[str, Any]) -> list[str]:
     """Tell what is slow at the start of a worker, or of a pass."""
     plain, imported = found["runs"]["none"], found.get("import_seconds", 0.0)
+    sentences: list[str] = []
     if "items" not in plain:
-        return ""
-    sentences = []
+        return sentences
     if imported + plain["startup"] >= _SLOW_SECONDS:
         sentences.append(
             f"A worker takes long to start (import: {duration(imported)}, fn: "
@@ -121,7 +122,7 @@ def _start(found: dict[str, Any]) -> str:
             f"The first item of a pass takes {duration(first)}: move into __init__, or setup, what "
             "need not be done in each pass."
         )
-    return " ".join(sentences)
+    return sentences
 
 
 def _items(runs: dict[str, Any]) -> str:
@@ -130,6 +131,12 @@ def _items(runs: dict[str, Any]) -> str:
     workers = [each for name, each in runs.items() if name != "none" and each.get("items")]
     if not (plain.get("items") and workers) or plain["items"] == 1:
         return ""
+    if plain.get("cores", 1.0) >= _CORES:
+        return (
+            f"Threads of its libraries compute too, {plain['cores']:.1f} in all: give each worker "
+            "one thread, with env={'OMP_NUM_THREADS': '1'}, else several workers may be slower "
+            "than one."
+        )
     best = max(workers, key=_rate)
     own, whole = _own(plain), _own(best)
     each = best["nbytes"] / best["items"]
@@ -144,20 +151,9 @@ def _items(runs: dict[str, Any]) -> str:
         )
     if own < _WORTH_SECONDS:
         return ""
-    several = (
-        f"An item takes {duration(own)} to make: several workers share that, see "
-        "iterate_in_workers."
-    )
-    return several + _threads(plain.get("cores", 0.0))
-
-
-def _threads(cores: float) -> str:
-    """Tell of libraries whose threads would compete with those of other workers."""
-    if cores < _CORES:
-        return ""
     return (
-        f" Threads of its libraries keep {cores:.1f} cores busy: give each worker one thread, "
-        "with env={'OMP_NUM_THREADS': '1'}, else several workers may be slower than one."
+        f"An item takes {duration(own)} to make: if your loop waits for items, several workers "
+        "share that, see iterate_in_workers."
     )
 
 

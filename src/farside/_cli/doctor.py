@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 _BACKENDS = ("subprocess", "subinterpreter")
 
 _IMPORTS = 4
-"""How many times as long as its import a step may take beside its limit."""
+"""How many times as long as its import and its arguments a step may take beside its limit."""
+
+_LONG_SECONDS = 0.1
+"""Arguments that take so long to make are told of."""
 
 
 def run(given: argparse.Namespace) -> int:
@@ -50,7 +53,7 @@ def examine(given: argparse.Namespace, usable: list[str]) -> dict[str, Any]:
     if "error" in found:
         return _cannot_be_imported(name, found["error"], quiet=given.json)
     # Each step imports it anew, and some do so twice.
-    limit = given.limit + _IMPORTS * found["import_seconds"]
+    limit = given.limit + _IMPORTS * (found["import_seconds"] + found["arguments_seconds"])
     imports = _look_at(name, found, limit, look_inside="subinterpreter" in usable, quiet=given.json)
     backends = [None, *usable] if found["pickles"] else [None]
     told = measure(
@@ -64,9 +67,10 @@ def examine(given: argparse.Namespace, usable: list[str]) -> dict[str, Any]:
     for backend in usable:
         runs.setdefault(backend, {"error": found["pickle_problem"]})
     found = {"name": name, **found, "imports": imports, "runs": runs}
-    found["recommendation"] = recommend(found)
-    if not given.json:
-        output.paragraph(found["recommendation"])
+    advice = recommend(found)
+    found["recommendation"] = " ".join(advice)
+    for each in () if given.json else advice:
+        output.paragraph(each)
     return found
 
 
@@ -92,6 +96,8 @@ def _look_at(
     wide = max(map(len, ("can be sent to a worker", *labels.values())))
     made = output.Table(f"The factory {name}", [("", wide)], quiet=quiet)
     made.row("its import takes", output.duration(found["import_seconds"]))
+    if found["arguments_seconds"] >= _LONG_SECONDS:
+        made.row("its arguments take", output.duration(found["arguments_seconds"]))
     made.row("can be sent to a worker", _how_it_pickles(found))
     imports: dict[str, Any] = {}
     for module, label in labels.items():

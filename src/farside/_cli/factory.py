@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from .errors import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
 
 
 def load(name: str) -> Callable[[], Any]:
@@ -24,6 +25,19 @@ def load(name: str) -> Callable[[], Any]:
 
     Raises:
         CommandError: there is none, or it is not to be called without arguments.
+    """
+    module, text = import_module_of(name)
+    value = _evaluate(text, vars(module), module.__name__)
+    _check(value, name)
+    fn: Callable[[], Any] = value
+    return fn
+
+
+def import_module_of(name: str) -> tuple[ModuleType, str]:
+    """Import the module of a factory; return it, and what comes behind the colon.
+
+    Raises:
+        CommandError: there is none, or it cannot be imported.
     """
     module_name, colon, text = name.partition(":")
     if not (module_name and colon and text):
@@ -36,7 +50,7 @@ def load(name: str) -> Callable[[], Any]:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        module: Any = import_module(module_name)
+        return import_module(module_name), text
     except Exception as error:
         cure = ""
         if isinstance(error, ModuleNotFoundError):
@@ -45,10 +59,6 @@ def load(name: str) -> Callable[[], Any]:
         raise CommandError(
             f"{module_name} cannot be imported ({type(error).__name__}: {error}){cure}"
         ) from error
-    value = _evaluate(text, vars(module), module_name)
-    _check(value, name)
-    fn: Callable[[], Any] = value
-    return fn
 
 
 def _evaluate(text: str, names: dict[str, Any], module: str) -> Any:
@@ -89,10 +99,25 @@ def _check(value: Any, name: str) -> None:
         raise CommandError(
             f"{name} cannot be called {with_what} arguments ({error}); write "
             f"a call with what it needs, such as '{name.partition('(')[0]}(\"train.jsonl\")'; a "
-            "function of shards is called with one of them"
+            "function of shards is called with what setup makes, if there is one, and a shard"
         ) from None
     except Exception:  # noqa: S110  the worker will call it
         pass  # C code that does not tell, or annotations that cannot be evaluated
+
+
+class Passes:
+    """What a factory makes, and makes anew for each pass if that is a one-shot iterator."""
+
+    def __init__(self, fn: Callable[[], Any]) -> None:
+        self._fn = fn
+        self._made = [fn()]
+
+    def __iter__(self) -> Iterator[Any]:
+        made = self._made.pop() if self._made else self._fn()
+        iterator: Iterator[Any] = iter(made)
+        if iterator is not made:
+            self._made.append(made)
+        return iterator
 
 
 def modules(fn: Any) -> list[str]:

@@ -10,7 +10,8 @@ import json
 import os
 import re
 import sys
-from time import perf_counter, process_time
+from functools import partial
+from time import perf_counter, process_time, thread_time
 from typing import TYPE_CHECKING, Any
 
 from .errors import CommandError
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _LATE = 5.0
 """Seconds after its limit at which a process that does not end itself is killed."""
+
+_MUCH = 0.1
+"""What share of the time other threads must have computed to be told of."""
 
 _FRAME = re.compile(r'File "(.+?)", line (\d+),? in (\S+)')
 _NOT_OF_USER = ("<", os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(__file__)))
@@ -130,14 +134,17 @@ def failure(error: Exception) -> dict[str, Any]:
 
 def _factory(factory: str, limit: float) -> dict[str, Any]:  # noqa: ARG001
     """Import a factory: does it pickle, and which modules does a worker import for it?"""
-    from .factory import can_be_sent, load, modules, why_unpicklable
+    from .factory import can_be_sent, import_module_of, load, modules, why_unpicklable
 
     begin = perf_counter()
+    import_module_of(factory)
+    imported = perf_counter()
     fn = load(factory)
-    seconds = perf_counter() - begin
+    made = perf_counter()
     problem = why_unpicklable(fn)
     return {
-        "import_seconds": seconds,
+        "import_seconds": imported - begin,
+        "arguments_seconds": made - imported,
         "pickles": problem is None or can_be_sent(fn),
         "pickle_problem": problem,
         "modules": modules(fn),
@@ -148,9 +155,9 @@ def _run(factory: str, backend: str | None, seconds: float, limit: float) -> dic
     """Measure a factory on a backend, or in this very loop."""
     from farside import iterate_in_worker
 
-    from .factory import load
+    from .factory import Passes, load
 
-    fn = load(factory)
+    fn = partial(Passes, load(factory))
     begin = perf_counter()
     if backend is None:
         iterable = fn()
@@ -163,14 +170,9 @@ def _run(factory: str, backend: str | None, seconds: float, limit: float) -> dic
 
 def loop(iterable: Iterable[Any], seconds: float) -> dict[str, Any]:
     """Loop pass by pass until the time is up, or a pass is empty."""
-    import warnings
-
-    from farside import ExhaustedIteratorWarning
-
-    warnings.simplefilter("ignore", ExhaustedIteratorWarning)
     items = passes = 0
     first = None
-    worked = process_time()
+    whole, own = process_time(), thread_time()
     now = begin = perf_counter()
     end = begin + seconds
     while now < end:
@@ -186,7 +188,10 @@ def loop(iterable: Iterable[Any], seconds: float) -> dict[str, Any]:
             break
         passes += 1
     taken = max(now - begin, 1e-9)
-    cores = (process_time() - worked) / taken
+    # Beside what this thread has had: on a busy machine, all of them have less than they want.
+    own = max(thread_time() - own, 1e-9)
+    others = process_time() - whole - own
+    cores = 1 + others / own if others > _MUCH * taken else 1.0
     return {"items": items, "passes": passes, "seconds": taken, "first": first, "cores": cores}
 
 
