@@ -26,11 +26,12 @@ _ALLOWED = {
     "errors": set(),
     "options": set(),
     "numpy": {"_memory"},
+    "torch": {"_parent", "_worker", "api", "options"},
     "backends": {"_backends", "_payload", "_parent", "_link", "_worker"},
     "testing": {"_backends", "_protocol", "_payload", "_link", "_memory", "_parent"},
     "_cli": {"_backends", "_parent", "_payload", "testing"},
     "__main__": {"_cli"},
-    "__init__": {"_payload", "_parent", "_backends", "_memory", "api", "numpy"},
+    "__init__": {"_payload", "_parent", "_backends", "_memory", "api", "numpy", "torch"},
 }  # fmt: skip
 """Which part may import which, beside what everything may import."""
 

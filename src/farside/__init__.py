@@ -13,6 +13,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import numpy as numpy
+    from . import torch as torch
     from ._backends.base import Availability as Availability
     from ._backends.registry import available_backends as available_backends
     from ._backends.registry import register_backend as register_backend
@@ -103,8 +104,8 @@ _HOMES = {
     **dict.fromkeys(_ERRORS, ".errors"),
 }
 
-_MODULES = ("numpy",)
-"""Not among the names for ``import *``: it would hide the real one."""
+_MODULES = ("numpy", "torch")
+"""Not among the names for ``import *``: they would hide the real ones."""
 
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604  one list of names; a test checks it
 

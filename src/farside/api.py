@@ -173,6 +173,7 @@ def iterate_in_workers(
     shuffle_shards: bool = False,
     rank: int = 0,
     world_size: int = 1,
+    length: int | None = None,
     max_restarts: int = 0,
     verify_replay: bool = True,
     **options: Unpack[SeveralOptions],
@@ -203,6 +204,8 @@ def iterate_in_workers(
         rank: which process of a job this is, from 0. It reads each ``world_size``-th shard, from
             the one of this number on. Default: 0.
         world_size: how many processes the job has. Default: 1.
+        length: how many items each pass has here, if you know that: what ``len()`` returns, as
+            progress bars ask. Nothing checks it. Default: None.
         max_restarts: how many times, in a pass and for all workers together, a worker that has died
             or run out of time is started again. It goes on after the last item that has arrived, so
             ``fn(shard)`` must yield the same items each time. Default: 0.
@@ -213,8 +216,8 @@ def iterate_in_workers(
             ``env`` may be a function of a worker's number; ``name`` gets that number added.
 
     Returns:
-        An iterable that can be iterated again and again. It has no length. Its workers are
-        ready, unless ``wait=False``.
+        An iterable that can be iterated again and again. It has no length unless you pass
+        ``length``. Its workers are ready, unless ``wait=False``.
 
     Raises:
         Exception: see `iterate_in_worker`. What a shard raises is raised in its turn.
@@ -235,6 +238,7 @@ def iterate_in_workers(
         shuffle_shards=shuffle_shards,
         rank=rank,
         world_size=world_size,
+        length=length,
         max_restarts=max_restarts,
         verify_replay=verify_replay,
         options=complete(iterate_in_workers, options),

@@ -28,6 +28,7 @@ __all__ = [
     "FailureOptions",
     "FallbackOptions",
     "IdentityOptions",
+    "LoaderOptions",
     "PlaceOptions",
     "ProcessOptions",
     "ReadOptions",
@@ -284,6 +285,19 @@ class WorkerOptions(
     total=False,
 ):
     """The options of `iterate_in_worker`."""
+
+
+class LoaderOptions(
+    ReadOptions,
+    AheadOptions,
+    PlaceOptions,
+    ProcessOptions,
+    EnvironmentsOptions,
+    FailureOptions,
+    RestartOptions,
+    total=False,
+):
+    """The options of `farside.torch.data_loader` that a ``DataLoader`` does not have."""
 
 
 class SeveralOptions(

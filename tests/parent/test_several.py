@@ -468,6 +468,14 @@ def bool_of_array(number: int) -> int:
     return number
 
 
+def test_who_knows_the_length_may_say_it() -> None:
+    with iterate_in_workers(range, [3, 1], 2, length=4) as numbers:
+        assert len(numbers) == len(list(numbers)) == 4
+    for wrong, kind in ((-1, ValueError), ("4", TypeError)):
+        with pytest.raises(kind, match="length="):
+            iterate_in_workers(range, [3, 1], 2, length=wrong)  # type: ignore[arg-type]
+
+
 def test_a_worker_that_has_yet_to_start_has_no_length() -> None:
     with iterate_in_subprocess(five_numbers, wait=False) as numbers:
         if numbers.state == "initialization":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,11 @@ import pytest
 pytest.importorskip("torchdata", reason="torchdata is not installed")
 
 import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, Subset
 from torchdata.stateful_dataloader import StatefulDataLoader
 
-from farside import WorkerRestartedWarning, iterate_in_workers
+from farside import WorkerRestartedWarning, iterate_in_worker, iterate_in_workers
+from farside.torch import data_loader
 
 from . import torch_jobs as jobs
 
@@ -113,3 +115,40 @@ def test_a_stateful_loader_over_farside_goes_on_with_other_workers() -> None:
         assert got + told(loader) == whole
         assert told(loader) == whole
         assert items.epoch == 2
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_data_loader_is_a_data_loader(workers: int, drop_last: bool) -> None:  # noqa: FBT001
+    part = Subset(jobs.Pictures(), range(3, 21))
+    theirs = DataLoader(part, batch_size=4, drop_last=drop_last)
+    with data_loader(part, 4, drop_last=drop_last, num_workers=workers) as ours:
+        assert len(ours) == len(theirs)
+        for mine, other in zip(ours, theirs, strict=True):
+            assert all(map(torch.equal, mine, other))
+    with data_loader(part, None, num_workers=workers) as samples:
+        assert [index for _, index in samples] == list(range(3, 21))
+
+
+def test_data_loader_reads_the_parts_of_an_iterable_data_set() -> None:
+    theirs = DataLoader(jobs.Numbers(), batch_size=6, num_workers=jobs.SHARDS)
+    with data_loader(jobs.Numbers(), 6, num_workers=jobs.SHARDS) as ours:
+        assert told(ours) == told(theirs)
+
+
+def test_its_workers_have_one_thread_and_the_program_keeps_its_own() -> None:
+    before = torch.get_num_threads()
+    with data_loader(jobs.Threads(), 23, num_workers=1) as loader:
+        assert told(loader) == [[1] * 23]
+    with data_loader(jobs.Threads(), 23) as loader:
+        assert told(loader) == [[before] * 23]
+    assert torch.get_num_threads() == before
+
+
+def test_a_program_that_trains_gets_no_subinterpreter() -> None:
+    with iterate_in_worker(partial(range, 2)) as numbers:
+        assert numbers.backend == "subprocess"
+        weights = torch.ones(3, requires_grad=True)
+        for number in numbers:
+            (weights * number).sum().backward()  # fails where there has been a subinterpreter
+        assert "PyTorch" in numbers.backend_reason or sys.version_info < (3, 14)

@@ -74,3 +74,20 @@ def load_shuffled(log: str, shard: int) -> Any:
     generator = torch.Generator()
     generator.manual_seed(shard)
     return StatefulDataLoader(Squares(log, shard), shuffle=True, generator=generator, batch_size=2)
+
+
+class Pictures(Dataset):  # type: ignore[misc]  # of type Any where torch is missing
+    """A data set with an index, whose samples are tensors."""
+
+    def __len__(self) -> int:
+        return 23
+
+    def __getitem__(self, index: int) -> Any:
+        return torch.full((2, 3), float(index)), index
+
+
+class Threads(Pictures):
+    """It tells with how many threads the worker computes."""
+
+    def __getitem__(self, index: int) -> Any:
+        return torch.get_num_threads()

@@ -32,6 +32,7 @@ def iterate_shards(
     shuffle_shards: Any,
     rank: Any,
     world_size: Any,
+    length: Any,
     max_restarts: Any,
     verify_replay: Any,
     options: dict[str, Any],
@@ -76,6 +77,7 @@ def iterate_shards(
         len(several),
         in_order=ordered,
         counting=first.counts_items,
+        length=None if length is None else count("length", length, "items", 0),
     )
     return RemoteIterable(*several, sequence=sequence)
 

@@ -26,20 +26,29 @@ class Shards(Resumable):
         count: how many workers there are.
         in_order: whether their items come in an order that the number of workers does not change.
         counting: whether the workers have to know of each item that was taken.
+        length: how many items a pass has, if the user knows it.
     """
 
     kind = "shards"
     several = True
 
     def __init__(
-        self, given: Given, sharding: Sharding, count: int, *, in_order: bool, counting: bool
+        self,
+        given: Given,
+        sharding: Sharding,
+        count: int,
+        *,
+        in_order: bool,
+        counting: bool,
+        length: int | None = None,
     ) -> None:
         super().__init__(given, sharding, counting=counting)
         self._count = count
         self._in_order = in_order
+        self._length = length
 
-    def length(self, told: int | None) -> int | None:  # noqa: ARG002  of shards, nobody knows it
-        return None
+    def length(self, told: int | None) -> int | None:  # noqa: ARG002  the user alone may know it
+        return self._length
 
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
         epoch, start = self._begin_at(begun)

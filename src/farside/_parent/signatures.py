@@ -82,10 +82,10 @@ _IN_FN = (
     "your function makes the batches, and draws the order of what is in them: see "
     '"From PyTorch\'s DataLoader" in the documentation'
 )
+_LOADER = f"farside.torch.data_loader takes it for a data set of PyTorch; else {_IN_FN}"
 _CURES = {
-    **dict.fromkeys(
-        ("batch_sampler", "batch_size", "collate_fn", "drop_last", "generator", "sampler"), _IN_FN
-    ),
+    **dict.fromkeys(("batch_sampler", "generator", "sampler"), _IN_FN),
+    **dict.fromkeys(("batch_size", "collate_fn", "drop_last", "shuffle"), _LOADER),
     "chunk_size": "leave it out, since what is small is sent many at a time",
     "chunksize": "leave it out, since what is small is sent many at a time",
     "persistent_workers": "leave it out, since workers stay until close()",
@@ -93,7 +93,6 @@ _CURES = {
         "pin in the process that has the accelerator: see 'Pinned memory and overlap' in the "
         "documentation"
     ),
-    "shuffle": _IN_FN,
 }
 """What to do instead, for options of other libraries that have no counterpart."""
 

@@ -1,0 +1,115 @@
+"""The worker's part of `farside.torch.data_loader`: batches of a data set of PyTorch."""
+
+from __future__ import annotations
+
+import random
+from importlib import import_module
+from itertools import islice
+from sys import modules
+
+from .._payload.worker_info import WorkerInfo, get_worker_info
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+
+class Batches:
+    """What lasts from pass to pass: a data set, and how its batches are made.
+
+    It has the attributes of the data set too, for `RemoteIterable.call`.
+
+    Args:
+        dataset: the data set.
+        size: how many samples a batch has; None: samples are not batched.
+        collate: makes a batch of a list of samples, or, without batches, an item of a sample;
+            default: PyTorch's.
+        shuffle: whether each pass has another order.
+        drop_last: whether a part's last batch is left out if it is shorter.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        size: int | None,
+        collate: Callable[[Any], Any] | None,
+        shuffle: bool,  # noqa: FBT001  it goes through a partial
+        drop_last: bool,  # noqa: FBT001
+    ) -> None:
+        self.dataset, self._size, self._shuffle, self._drop_last = dataset, size, shuffle, drop_last
+        self._collate = collate or _pytorch_collate(batched=size is not None)
+        self._order: list[int] = []
+        self._drawn: tuple[int, int] | None = None
+        torch = modules.get("torch")
+        if torch is not None and _info().backend != "inline":
+            torch.set_num_threads(1)  # as a DataLoader does: the threads of workers compete
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.dataset, name)
+
+    def at(self, number: int) -> Any:
+        """Make a batch, or an item, of a data set that has an index."""
+        if self._size is None:
+            return self._collate(self.dataset[self._indices(number, 1)[0]])
+        indices = self._indices(number, self._size)
+        several = getattr(self.dataset, "__getitems__", None)
+        if several is not None:
+            return self._collate(several(indices))
+        return self._collate([self.dataset[index] for index in indices])
+
+    def _indices(self, number: int, size: int) -> list[int]:
+        info = _info()
+        if self._drawn != (info.seed, info.epoch):  # all workers draw the same order
+            self._order = list(range(len(self.dataset)))
+            if self._shuffle:
+                random.Random(f"{info.seed} {info.epoch}").shuffle(self._order)  # noqa: S311
+            self._drawn = info.seed, info.epoch
+        return self._order[number * size :][:size]
+
+    def all(self) -> Iterator[Any]:
+        """Make the batches, or the items, of what an iterable data set yields for this shard."""
+        samples = iter(self.dataset)
+        if self._size is None:
+            yield from map(self._collate, samples)
+            return
+        while batch := list(islice(samples, self._size)):
+            if len(batch) == self._size or not self._drop_last:
+                yield self._collate(batch)
+
+
+def _info() -> WorkerInfo:
+    info = get_worker_info()
+    assert info is not None  # this runs in workers only
+    return info
+
+
+def _pytorch_collate(*, batched: bool) -> Callable[[Any], Any]:
+    data = import_module("torch.utils.data")  # only who wants it needs PyTorch
+    chosen: Callable[[Any], Any] = data.default_collate if batched else data.default_convert
+    return chosen
+
+
+def read_batch(batches: Batches, number: int) -> Iterator[Any]:
+    """Yield the batch of a shard, which is its number."""
+    _seed()
+    yield batches.at(number)
+
+
+def read_part(batches: Batches, part: int) -> Iterator[Any]:  # noqa: ARG001  PyTorch is told it
+    """Yield the batches of a part of an iterable data set."""
+    _seed()
+    yield from batches.all()
+
+
+def _seed() -> None:
+    """Seed the generators that transforms draw from, as a DataLoader does, for each shard."""
+    info = _info()
+    if info.backend == "inline":
+        return  # they are the program's own
+    seed = info.shard_seed or 0
+    random.seed(seed)
+    if "numpy" in modules:
+        modules["numpy"].random.seed(seed % 2**32)
+    if "torch" in modules:
+        modules["torch"].manual_seed(seed % 2**63)

@@ -1,0 +1,139 @@
+"""What PyTorch's ``DataLoader`` does, in workers of farside.
+
+The module is there without PyTorch; its function needs that only for the default ``collate_fn``.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from sys import modules
+from typing import TYPE_CHECKING, Any, Literal
+
+from ._parent.options import count, flag
+from ._parent.signatures import complete, takes
+from ._worker.loader import Batches, read_batch, read_part
+from .api import iterate_in_workers
+from .options import LoaderOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Unpack
+
+    from ._parent.iterable import RemoteIterable
+
+__all__ = ["data_loader"]
+
+
+@takes(LoaderOptions)
+def data_loader(
+    dataset: Any,
+    batch_size: int | None = 1,
+    shuffle: bool = False,  # noqa: FBT001, FBT002  as DataLoader has it
+    *,
+    num_workers: int = 0,
+    collate_fn: Callable[[Any], Any] | None = None,
+    drop_last: bool = False,
+    in_order: bool = True,
+    rank: int = 0,
+    world_size: int = 1,
+    backend: Literal["subprocess", "inline", "ray"] | str = "subprocess",  # noqa: PYI051
+    **options: Unpack[LoaderOptions],
+) -> RemoteIterable[Any]:
+    """Load a data set as ``torch.utils.data.DataLoader`` does.
+
+    The arguments that it shares with a ``DataLoader`` mean the same. The batches are those of
+    `iterate_in_workers`: the same for any number of workers, in an order that ``seed`` and the
+    epoch decide, with `RemoteIterable.state_dict` and ``max_restarts``. Before each batch of a data
+    set with an index, the generators of ``random``, NumPy and PyTorch are seeded in the worker, so
+    augmentations do not depend on the workers either. Each worker computes with one thread of
+    PyTorch.
+
+    A data set without an index, an ``IterableDataset``, is read in as many parts as there are
+    workers: it asks PyTorch's ``get_worker_info()`` which one is its own. So its batches depend on
+    ``num_workers``, and a state can be loaded with the same number only.
+
+    Args:
+        dataset: the data set. It is pickled for each worker.
+        batch_size: how many samples a batch has. None gives samples as they are. Default: 1.
+        shuffle: whether each epoch has another order. A data set without an index cannot have it.
+            Default: False.
+        num_workers: how many workers there are. 0 loads in the thread of the loop. It then seeds
+            nothing, since the generators are those of your model too. Default: 0.
+        collate_fn: makes a batch of a list of samples. Default: None, PyTorch's
+            ``default_collate``.
+        drop_last: whether the last batch is left out if it is shorter. Default: False.
+        in_order: whether the batches come in their order. False gives them as they come. Default:
+            True.
+        rank: which process of a job this is, from 0. It gets each ``world_size``-th batch, and all
+            ranks as many: up to ``world_size`` - 1 batches are left out. Pass the same ``seed`` to
+            all. Default: 0.
+        world_size: how many processes the job has. Default: 1.
+        backend: ``"subprocess"``, ``"inline"``, ``"ray"``, or one of your own. Default:
+            ``"subprocess"``, since PyTorch loads in no subinterpreter.
+        options: see `iterate_in_workers`. ``buffer_size`` is what ``prefetch_factor`` is to a
+            ``DataLoader``, and ``initializer``, without an argument, what ``worker_init_fn`` is.
+
+    Returns:
+        An iterable that can be iterated again and again. If the data set has an index, ``len()`` is
+        the number of batches. Its workers stay until it is closed.
+
+    Raises:
+        ValueError: ``shuffle`` or ``world_size`` with a data set without an index, both without
+            ``seed``, or a wrong number.
+        TypeError: an argument is wrong, or ``dataset`` is no data set.
+        Exception: see `iterate_in_workers`.
+
+    Example:
+        >>> from farside.torch import data_loader
+        >>> squares = [number * number for number in range(5)]
+        >>> with data_loader(squares, batch_size=2, num_workers=2, collate_fn=list) as loader:
+        ...     len(loader), list(loader)
+        (3, [[0, 1], [4, 9], [16]])
+    """
+    rest = {**complete(data_loader, options), "backend": backend}
+    size = None if batch_size is None else count("batch_size", batch_size, "samples")
+    mixed, short = flag("shuffle", shuffle), flag("drop_last", drop_last)
+    workers = count("num_workers", num_workers, "workers", 0)
+    ranks = count("world_size", world_size, "ranks")
+    if mixed and ranks > 1 and rest["seed"] is None:
+        raise ValueError(
+            f"shuffle=True and world_size={ranks} without seed: each rank would draw another "
+            "order; pass the same seed to each rank"
+        )
+    batches: int | None = None
+    if _has_index(dataset):
+        samples, each = len(dataset), size or 1
+        batches = samples // each if short else -(-samples // each)
+        batches -= batches % ranks
+    elif mixed or ranks > 1:
+        name = "shuffle=True" if mixed else f"world_size={ranks}"
+        raise ValueError(f"{name}, but dataset has no index; let the data set do that itself")
+    shards = max(1, workers) if batches is None else batches
+    return iterate_in_workers(
+        read_part if batches is None else read_batch,
+        shards,
+        workers,
+        setup=partial(Batches, dataset, size, collate_fn, mixed, short),
+        cycle_length=shards if batches is None else None,
+        in_order=in_order,
+        rank=rank,
+        world_size=ranks,
+        length=None if batches is None else batches // ranks,
+        **rest,
+    )
+
+
+def _has_index(dataset: Any) -> bool:
+    """Tell which of the two kinds of data sets it is: PyTorch's base class has both methods."""
+    torch = modules.get("torch.utils.data")
+    if torch is not None and isinstance(dataset, torch.IterableDataset):
+        return False
+    if hasattr(type(dataset), "__getitem__") and hasattr(type(dataset), "__len__"):
+        return True
+    if not hasattr(type(dataset), "__iter__"):
+        raise TypeError(
+            f"dataset={dataset!r} has neither __getitem__ and __len__, nor __iter__; pass a data "
+            "set"
+        )
+    return False

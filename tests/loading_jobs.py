@@ -1,0 +1,60 @@
+"""Data sets as PyTorch has them, without PyTorch."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from farside import get_worker_info
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Squares:
+    """A data set with an index."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> int:
+        return index * index
+
+    def set_epoch(self, epoch: int) -> int:
+        self.epoch = epoch
+        return epoch
+
+
+class ManyAtOnce(Squares):
+    """A data set that makes a batch at once."""
+
+    def __getitem__(self, index: int) -> int:
+        raise AssertionError("it would be asked for each sample")
+
+    def __getitems__(self, indices: list[int]) -> list[int]:
+        return [index * index for index in indices]
+
+
+class Noise(Squares):
+    """A data set whose transform draws from the generator of a module."""
+
+    def __getitem__(self, index: int) -> Any:
+        return index, random.random()  # noqa: S311
+
+
+class Part:
+    """A data set without an index, which reads its part."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __iter__(self) -> Iterator[int]:
+        info = get_worker_info()
+        assert info is not None
+        assert info.shard is not None
+        assert info.shard_count is not None
+        return iter(range(info.shard, self.length, info.shard_count))

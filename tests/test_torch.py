@@ -1,0 +1,179 @@
+"""What a DataLoader does, without PyTorch; `tests.real.test_torch` compares it with that."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from itertools import islice
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import farside
+from farside.torch import data_loader
+from tests.loading_jobs import ManyAtOnce, Noise, Part, Squares
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WORKERS = [0, 1, 3]
+
+
+def batches_of(dataset: Any, *args: Any, passes: int = 1, **options: Any) -> list[list[Any]]:
+    with data_loader(dataset, *args, collate_fn=list, **options) as loader:
+        return [list(loader) for _ in range(passes)]
+
+
+@pytest.mark.parametrize("num_workers", WORKERS)
+@pytest.mark.parametrize("kind", [Squares, ManyAtOnce])
+def test_batches(num_workers: int, kind: type[Squares]) -> None:
+    options = {"num_workers": num_workers}
+    assert batches_of(kind(5), 2, **options) == [[[0, 1], [4, 9], [16]]]
+    assert batches_of(kind(5), 2, drop_last=True, **options) == [[[0, 1], [4, 9]]]
+    assert batches_of(kind(0), 2, **options) == [[]]
+
+
+def test_samples_without_batches() -> None:
+    with data_loader(Squares(3), None, num_workers=1, collate_fn=str) as loader:
+        assert len(loader) == 3
+        assert list(loader) == ["0", "1", "4"]
+
+
+def test_its_length_is_that_of_the_batches() -> None:
+    for samples, drop_last, expected in [(5, False, 3), (5, True, 2), (0, False, 0)]:
+        with data_loader(Squares(samples), 2, drop_last=drop_last, collate_fn=list) as loader:
+            assert len(loader) == expected
+
+
+def test_each_epoch_has_an_order_of_its_own_for_any_number_of_workers() -> None:
+    found = [
+        batches_of(Squares(20), 3, True, num_workers=each, seed=7, passes=2) for each in WORKERS
+    ]
+    assert found[0] == found[1] == found[2]
+    first, second = ([sample for batch in each for sample in batch] for each in found[0])
+    assert first != second
+    assert sorted(first) == sorted(second) == [number**2 for number in range(20)]
+    assert batches_of(Squares(20), 3, True, seed=8) != found[0][:1]
+
+
+def test_transforms_draw_the_same_for_any_number_of_workers() -> None:
+    one, two = (batches_of(Noise(10), 2, num_workers=each, seed=7, passes=2) for each in (1, 2))
+    assert one == two
+    drawn = [number for each in one for batch in each for _, number in batch]
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_the_generators_of_the_program_are_left_alone() -> None:
+    random.seed(3)
+    expected = random.random()  # noqa: S311
+    random.seed(3)
+    assert batches_of(Squares(2), 1, num_workers=0) == [[[0], [1]]]
+    assert random.random() == expected  # noqa: S311
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_ranks_have_each_batch_once_and_as_many(num_workers: int) -> None:
+    def of_rank(rank: int) -> list[Any]:
+        with data_loader(
+            Squares(7),
+            2,
+            shuffle=True,
+            drop_last=True,
+            collate_fn=list,
+            seed=1,
+            num_workers=num_workers,
+            rank=rank,
+            world_size=2,
+        ) as loader:
+            assert len(loader) == 1
+            return list(loader)
+
+    alone = batches_of(Squares(7), 2, True, drop_last=True, seed=1)[0]
+    assert of_rank(0) + of_rank(1) == alone[:2]
+
+
+@pytest.mark.parametrize("num_workers", WORKERS)
+def test_a_data_set_without_an_index_reads_its_part(num_workers: int) -> None:
+    found = batches_of(Part(10), 2, num_workers=num_workers, passes=2)
+    assert found[0] == found[1]
+    assert sorted(each for batch in found[0] for each in batch) == list(range(10))
+    assert {len(batch) for batch in found[0]} <= {1, 2}
+    assert all(len(batch) == 2 for batch in batches_of(Part(9), 2, drop_last=True)[0])
+    with data_loader(Part(3), None, num_workers=1, collate_fn=str) as loader:
+        assert list(loader) == ["0", "1", "2"]
+        with pytest.raises(TypeError, match="its items are counted only as they come"):
+            len(loader)
+
+
+def test_a_state_goes_on_with_other_workers() -> None:
+    with data_loader(Squares(20), 3, True, collate_fn=list, num_workers=2, seed=7) as loader:
+        expected = list(loader)
+    with data_loader(Squares(20), 3, True, collate_fn=list, num_workers=2, seed=7) as loader:
+        before = list(islice(loader, 3))
+        state = loader.state_dict()
+    with data_loader(Squares(20), 3, True, collate_fn=list, num_workers=1) as loader:
+        loader.load_state_dict(state)
+        assert before + list(loader) == expected
+
+
+def test_calls_reach_the_data_set() -> None:
+    with data_loader(Squares(3), num_workers=2, collate_fn=list) as loader:
+        assert loader.call("set_epoch", 4) == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options", "kind", "message"),
+    [
+        (Squares(3), {"batch_size": 0}, ValueError, "batch_size=0 is below 1"),
+        (Squares(3), {"shuffle": 1}, TypeError, "shuffle=1 is not a bool"),
+        (Squares(3), {"num_workers": -1}, ValueError, "num_workers=-1 is below 0"),
+        (Squares(3), {"sampler": [1]}, TypeError, "data_loader.. got an unexpected .*'sampler'"),
+        (Squares(3), {"prefetch_factor": 2}, TypeError, "use 'buffer_size'"),
+        (Squares(3), {"shuffle": True, "world_size": 2}, ValueError, "without seed: each rank"),
+        (Part(3), {"shuffle": True}, ValueError, "shuffle=True, but dataset has no index"),
+        (Part(3), {"world_size": 2}, ValueError, "world_size=2, but dataset has no index"),
+        (3, {}, TypeError, "dataset=3 has neither __getitem__ and __len__, nor __iter__"),
+    ],
+)
+def test_what_is_wrong_is_told(
+    dataset: Any, options: dict[str, Any], kind: type[Exception], message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        data_loader(dataset, **options)
+
+
+@pytest.fixture
+def pytorch(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Stand in for PyTorch, whose base class of all data sets has an index."""
+
+    class IterableDataset(Squares):
+        def __iter__(self) -> Iterator[int]:
+            return iter(range(self.length))
+
+    data: Any = ModuleType("torch.utils.data")
+    data.IterableDataset = IterableDataset
+    data.default_collate, data.default_convert = tuple, repr
+    torch: Any = ModuleType("torch")
+    seeds: list[int] = []
+    torch.manual_seed = seeds.append
+    for module in (torch, data):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(sys.modules, "torch.utils", ModuleType("torch.utils"))
+    return SimpleNamespace(data=data, seeds=seeds)
+
+
+def test_what_pytorch_says_of_a_data_set_counts(pytorch: SimpleNamespace) -> None:
+    with data_loader(pytorch.data.IterableDataset(3), 2) as loader:
+        assert list(loader) == [(0, 1), (2,)]
+    with data_loader(pytorch.data.IterableDataset(2), None) as loader:
+        assert list(loader) == ["0", "1"]
+    assert pytorch.seeds == []  # in this thread they are the program's own
+
+
+def test_the_module_needs_no_pytorch() -> None:
+    code = "import sys, farside; farside.torch.data_loader; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+    assert "torch" not in farside.__all__
