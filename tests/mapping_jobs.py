@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import signal
 import threading
 import time
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,3 +180,43 @@ def fail() -> None:
 def sleep_with(seconds: float, contents: bytes) -> int:
     time.sleep(seconds)
     return len(contents)
+
+
+def fail_after_a_refusal(number: int) -> int:
+    """Swallow that NumPy refuses to load in a subinterpreter, and fail for another reason."""
+    with suppress(ImportError):
+        import_module("numpy")
+    if number == 1:
+        raise ValueError("bad row")
+    return number
+
+
+def hang_or_fail(begun: Path, task: Any) -> Any:
+    if task == "hang":
+        begun.touch()
+        time.sleep(1000)
+    if task == "bad":
+        while not begun.exists():
+            time.sleep(0.01)
+        raise ValueError("bad")
+    return task
+
+
+def touch(path: Path) -> str:
+    path.touch()
+    return path.name
+
+
+def slow_results(count: int) -> Iterator[int]:
+    for number in range(count):
+        time.sleep(0.2)
+        logging.getLogger("farside.tests").warning("result %d", number)
+        yield number
+
+
+def die_in_nth_start(path: Path, number: int) -> None:
+    """As if there were no memory just then; an initializer."""
+    with path.open("a") as file:
+        file.write("x")
+    if path.stat().st_size == number:
+        os._exit(9)

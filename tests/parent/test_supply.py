@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside._parent.supply import Supply
+from farside._parent.supply import TAKE_SECONDS, Supply
 from farside._payload.items import decode
 from farside._payload.plain import STR_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 PLENTY = 1 << 18
 
@@ -51,9 +52,25 @@ def test_all_inputs_are_taken_in_order(items: list[Any], most: int) -> None:
 
 def test_what_never_ends_is_taken_in_parts() -> None:
     supply = supply_of(count(5))
-    assert supply.take(4, PLENTY)[0] == [5, 6, 7, 8]
-    assert supply.take(2, PLENTY)[0] == [9, 10]
+    assert [len(supply.take(40, PLENTY)[0]) for _ in range(7)] == [1, 2, 4, 8, 16, 32, 40]
+    assert supply.steady
+    assert supply.take(2, PLENTY)[0] == [108, 109]
     assert not supply.ended
+
+
+def test_the_next_input_is_not_waited_for_where_one_was_slow() -> None:
+    def items() -> Iterator[int]:
+        for number in range(1000):
+            if number == 200:
+                time.sleep(2 * TAKE_SECONDS)
+            yield number
+
+    supply, found = supply_of(items()), list[int]()
+    while len(found) <= 200:
+        assert supply.steady or len(found) < 100  # but at the beginning
+        found += supply.take(100, PLENTY)[0]
+    assert (found[-1], supply.steady) == (200, False)
+    assert len(supply.take(100, PLENTY)[0]) == 1
 
 
 @pytest.mark.parametrize("items", [["x" * (STR_LIMIT - 1)] * 100, ["x" * STR_LIMIT] * 100])

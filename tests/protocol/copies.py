@@ -10,6 +10,7 @@ from collections import deque
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
+from farside._parent import supply as farside_supply
 from farside._parent.batches import Batch
 from farside._parent.dealt import Dealt
 from farside._parent.given_results import GivenResults
@@ -42,6 +43,10 @@ class Numbers:
             raise StopIteration
         self.at += 1
         return self.at - 1
+
+
+# As many are taken together as there may be, whatever the time is: so the same states are explored.
+farside_supply._IN_C |= {Numbers}
 
 
 def copied(value: Any, memo: _Memo) -> Any:
@@ -109,8 +114,8 @@ def _supply(value: Supply, memo: _Memo) -> Supply:
     memo[id(value)] = made
     vars(made).update(vars(value))
     made._done, made.read = deque(value._done), dict(value.read)
-    if value._begin is None:
-        numbers: Any = value._items
+    numbers: Any = value._items
+    if isinstance(numbers, Numbers):
         made._items = Numbers(numbers.end, numbers.at)
         made._next = made._items.__next__
     return made

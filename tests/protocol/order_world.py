@@ -222,7 +222,9 @@ class OrderWorld(Judged):
 
     def _begin_block(self, loop: Loop) -> bool:
         """Take the next block; return whether there is one whose items are taken one by one."""
-        items: Any = loop.step()
+        inputs, items = _inputs_of(loop), loop.step()
+        while items is None and loop.ready and _inputs_of(loop) > inputs:
+            inputs, items = _inputs_of(loop), loop.step()  # there is no wait in between
         if items is None:
             loop.say_again()
             self.waits = True
@@ -346,6 +348,11 @@ class _Items:
 
     def __iter__(self) -> Numbers:
         return Numbers(self._count)
+
+
+def _inputs_of(loop: Loop) -> int:
+    """Return how many inputs of a map were given to workers."""
+    return getattr(loop.delivery, "_numbered", 0)
 
 
 def forget() -> None:

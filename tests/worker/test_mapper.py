@@ -12,6 +12,7 @@ from farside._payload.items import Mark
 from farside._protocol.messages import Cmd, Status
 from farside._protocol.order import shard_seed
 from farside._worker.mapper import Mapper
+from farside._worker.passing import Skips
 from tests import mapping_jobs as jobs
 from tests.worker.harness import Counts, executing
 
@@ -24,11 +25,12 @@ _PASS = 3
 def make(function: Callable[..., Any], **options: bool) -> Mapper:
     mapper = Mapper(function, None, **options)()
     mapper.begun = [0, 0]
+    mapper.skips = Skips(repr, repr, lambda: False)
     return mapper
 
 
 def run(mapper: Mapper, *batches: tuple[int, int, bool, list[Any]]) -> list[Any]:
-    results = mapper.begin((_PASS, 10), 2, 7)
+    results = mapper.begin((_PASS, 10, False), 2, 7)
     mapper.add(batches)
     return list(results)
 
@@ -60,7 +62,7 @@ def test_it_says_which_input_it_has_begun() -> None:
 
 def test_it_says_when_it_has_begun_if_that_is_asked_for() -> None:
     mapper = make(jobs.count_to, timed=True, flat=True)
-    results = mapper.begin((_PASS, 10), 2, 7)
+    results = mapper.begin((_PASS, 10, False), 2, 7)
     mapper.add([(0, 0, True, [3])])
     times = [mapper.begun[1] for each in results if not isinstance(each, Mark)]
     assert 0 < times[0] < times[1] < times[2]
@@ -70,7 +72,7 @@ def test_it_says_when_it_has_begun_if_that_is_asked_for() -> None:
 
 def test_it_goes_on_after_an_input_that_has_failed() -> None:
     mapper = make(jobs.fail_at_threes)
-    results = mapper.begin((_PASS, 10), 2, 7)
+    results = mapper.begin((_PASS, 10, False), 2, 7)
     mapper.add([(0, 0, True, [1, 3, 5]), (3, 0, True, [6, 7])])
     assert next(results) == 1
     with pytest.raises(ValueError, match="3"):
@@ -100,7 +102,7 @@ def test_what_strikes_between_two_inputs_is_blamed_on_none() -> None:
         worker.link.wait_for_credit = lambda *given: (  # type: ignore[method-assign]
             raise_it(strikes.pop()) if strikes else wait(*given)
         )
-        plan = pickle.dumps((0, 0, (0, 0), (_PASS, 3)))
+        plan = pickle.dumps((0, 0, (0, 0), (_PASS, 3, False)))
         worker.say(Cmd.START_ITERATION, 1, plan)
         worker.expect(Status.ITERATION_STARTED, 1)
         worker.say(Cmd.GIVE_TASKS, 1, pickle.dumps([(0, 0, True, [1, 2, 3])]))
@@ -120,6 +122,45 @@ def test_a_flat_input_goes_on_after_what_has_arrived() -> None:
     ]  # fmt: skip
 
 
+def test_an_input_that_fails_takes_what_was_to_be_skipped_of_it_along() -> None:
+    mapper = make(jobs.count_to, flat=True)
+    results = mapper.begin((_PASS, 10, False), 2, 7)
+    mapper.add([(0, 2, False, [b"no pickle", pickle.dumps(3)])])
+    with pytest.raises(pickle.UnpicklingError):
+        next(results)
+    assert mapper.failed_alone() == 0
+    found = [each for each in mapper.go_on() if not isinstance(each, Mark)]
+    assert found == [(3, 0), (3, 1), (3, 2)]
+
+
+def test_each_result_that_is_skipped_is_counted_and_has_its_own_time() -> None:
+    times: list[int] = []
+
+    def three() -> Any:
+        for each in range(3):
+            times.append(mapper.begun[1])
+            yield each
+
+    told: list[Any] = []
+    mapper = make(lambda _: three(), flat=True, timed=True)
+    mapper.skips = Skips(told.append, repr, lambda: False)
+    results = mapper.begin((_PASS, 10, False), 2, 7)
+    mapper.add([(0, 2, True, [5])])
+    assert [each for each in results if not isinstance(each, Mark)] == [2]
+    assert times == sorted(set(times))
+    assert [each[:2] for each in told] == [(2, 2)]
+
+
+def test_no_clock_runs_when_the_pass_was_left() -> None:
+    mapper = make(jobs.square, timed=True)
+    results = mapper.begin((_PASS, 10, False), 2, 7)
+    mapper.add([(0, 0, True, [5, 6])])
+    next(results)
+    assert mapper.begun[1] > 0
+    mapper.leave()
+    assert mapper.begun[1] == 0
+
+
 def test_leaving_closes_what_is_open() -> None:
     closed = []
 
@@ -131,7 +172,7 @@ def test_leaving_closes_what_is_open() -> None:
             closed.append(True)
 
     mapper = make(numbers, flat=True)
-    results = mapper.begin((_PASS, 10), 2, 7)
+    results = mapper.begin((_PASS, 10, False), 2, 7)
     mapper.add([(0, 0, True, [0, 0])])
     assert next(results) == 1
     mapper.leave()
@@ -150,7 +191,7 @@ class Unpicklable:
 def test_an_input_whose_unpickling_stops_fails_alone(*, flat: bool) -> None:
     entries = [pickle.dumps(each, 5) for each in (1, Unpicklable(), 2)]
     mapper = make(jobs.count_to if flat else jobs.square, flat=flat)
-    results = mapper.begin((_PASS, 10), 2, 7)
+    results = mapper.begin((_PASS, 10, False), 2, 7)
     mapper.add([(0, 0, False, entries)])
     with pytest.raises(RuntimeError, match="unpickling the input raised StopIteration"):
         list(results)

@@ -196,7 +196,7 @@ class PipeLink(Link):
     def begun(self, epoch: int) -> tuple[int, float | None]:
         control = self._control
         total, since = total_of(control[BEGUN], epoch), control[BEGUN + 1]
-        return total, since / 1e9 if since and total else None
+        return total, since / 1e9 if since else None
 
     def gauges(self) -> Gauges:
         control, last = self._control, self._last  # in this order, for `close` may come in between

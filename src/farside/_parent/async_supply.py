@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from .._protocol.order import BEGIN, Place
-from .supply import TOO_FEW, Supply
+from .supply import TAKE_SECONDS, Supply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -22,9 +22,6 @@ class _Input(NamedTuple):
 
 
 _DONE = _Input()
-
-_LOOK_SECONDS = 0.001
-"""Inputs that come faster than that are taken many at a time."""
 
 
 class AsyncSupply(Supply):
@@ -72,14 +69,9 @@ class AsyncSupply(Supply):
             else:
                 self._add_input(item)
                 self.wanted -= 1
-                if monotonic() - begun >= _LOOK_SECONDS:
+                if monotonic() - begun >= TAKE_SECONDS:
                     break
         self.wanted = 0
-
-    def _too_few(self) -> ValueError | None:
-        """Return what is wrong if the state that was loaded tells of inputs that have not come."""
-        end = self._ended[-1][1] if self._ended else 0
-        return ValueError(TOO_FEW.format(end, self.taken)) if end > self.taken else None
 
     def _add_input(self, item: Any) -> None:
         while self._ended and self._ended[0][1] <= self.taken:
@@ -92,6 +84,11 @@ class AsyncSupply(Supply):
         entries, nbytes = self._take_each(1, 1)  # now: the iterator may use it for the next one
         refused, self.refused = self.refused, None
         self._ready.append(_Input(entries[0] if entries else None, nbytes, refused))
+
+    def let_go(self) -> None:
+        super().let_go()
+        self._iterator, self._over = None, True
+        self._ready.clear()
 
     def pass_over(self) -> int:
         if not self._fed:

@@ -106,7 +106,7 @@ class Client(Steps):
         self.notices: deque[Callable[[], object]] = deque()
         self.has_news = False
         self.counters = Counters()
-        self.used = False
+        self.used = self._called = False
         self.launching: threading.Thread | None = None
         self._told = False  # the user knows how the start has ended
         self.options = options
@@ -354,7 +354,7 @@ class Client(Steps):
             if worker.latest is not frame:  # else an exception has struck just after it
                 failure = read_failure(frame.body) if frame.kind in _WITH_FAILURE else None
                 core = core.copy()
-                core.receive(index, frame, failure, used=self.used, now=now)
+                core.receive(index, frame, failure, used=self._used(core, index), now=now)
                 core.workers[index].latest = frame
                 self.core = core
             if core.workers[index].effects:
@@ -363,6 +363,12 @@ class Client(Steps):
                 member.startup_seconds = member.tried + now - (member.launched or now)
             frames.popleft()
             self.core.workers[index].latest = None  # it may hold memory
+
+    def _used(self, core: GroupCore, index: int) -> bool:
+        """Tell whether the user has got anything that matters to a worker."""
+        if self.sequence.independent and core.epoch == 1:
+            return self._called or core.workers[index].inbox.received > 0
+        return self.used
 
     # Effects --------------------------------------------------------------------------------
 
@@ -394,7 +400,8 @@ class Client(Steps):
         elif isinstance(effect, Drop):
             effect.inbox.clear(beyond=effect.beyond)
         elif isinstance(effect, Answer):
-            self.used = self.used or effect.frame.kind == Status.CALL_SUCCEEDED
+            if effect.frame.kind == Status.CALL_SUCCEEDED:
+                self.used = self._called = True
             effect.token.arrive(effect.frame)
         elif isinstance(effect, Fail):
             effect.token.fail(effect.ending)

@@ -48,7 +48,8 @@ class _Tasks(Inputs):
 
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
         self.delivery.epoch, self.delivery.number = begun, begun + 1
-        return self.delivery, [self._told(self.delivery) for _ in self.delivery.queues]
+        told = self._told(self.delivery, replaceable=True)  # there is only one pass
+        return self.delivery, [told for _ in self.delivery.queues]
 
 
 class Crew:
@@ -84,8 +85,7 @@ class Crew:
             raise RuntimeError("the executor belongs to the process that has forked this one")
         if self._broken is not None:
             raise BrokenWorkersError(str(self._broken)) from self._broken.__cause__
-        if _exit.begun:
-            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        _exit.check()
         if not self._pending.add(work):
             raise RuntimeError("cannot schedule new futures after shutdown")
         try:
@@ -96,8 +96,9 @@ class Crew:
         self._wake()
 
     def _start(self) -> None:
-        with self._starting:
+        with self._starting, _exit.lock:  # else Python's exit might not see it, and wait for ever
             if self._thread is None:
+                _exit.check()
                 thread = threading.Thread(target=self._run, name="farside-executor")
                 thread.start()
                 self._thread = thread
@@ -137,8 +138,12 @@ class Crew:
 
     def join(self) -> None:
         """Wait until the workers have ended."""
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+        if self._pid != os.getpid():
+            return
+        with self._starting:
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
 
     def _run(self) -> None:
         delivery, client = self._tasks.delivery, None
@@ -171,18 +176,30 @@ class _Exit:
     """Waits, when Python exits, for what was submitted, as other executors do."""
 
     def __init__(self) -> None:
-        self.begun = False
+        self.lock = threading.Lock()
+        os.register_at_fork(after_in_child=self._renew)
+        self._begun = False
         self.crews: weakref.WeakSet[Crew] = weakref.WeakSet()
         register = getattr(threading, "_register_atexit", None)
         if register is not None:  # private, and what concurrent.futures uses
             register(self.wait)
 
+    def _renew(self) -> None:
+        self.lock = threading.Lock()
+
+    def check(self) -> None:
+        """Raise a RuntimeError if Python exits."""
+        if self._begun:
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
     def wait(self) -> None:
         """Wait until every executor has done what was submitted."""
-        self.begun = True
-        for crew in list(self.crews):
+        with self.lock:
+            self._begun = True
+            crews = list(self.crews)
+        for crew in crews:
             crew.shut_down(cancel=False)
-        for crew in list(self.crews):
+        for crew in crews:
             crew.join()
 
 

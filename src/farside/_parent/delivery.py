@@ -76,12 +76,14 @@ class Delivery:
         verify: whether to take digests of items now and then.
         rest: what is left of the present block.
         orders: what workers have to be told.
+        slow: whether inputs take long to come: what has arrived meanwhile goes first.
         source: what has to be awaited for inputs, if they are an async iterable.
         unprompted: whether items come without a step of the loop.
         first: how many items of an iterable were given before, in another life of the loop.
     """
 
     failed_inputs = 0
+    slow = False
     source: Any = None
     unprompted = False
     first = 0
@@ -220,6 +222,9 @@ class Delivery:
         self._opened.clear()
         for queue in self.queues:
             queue.clear()
+
+    def let_go(self) -> None:
+        """Let go of what is the user's: the pass was left, and only its state is asked for."""
 
     def _begin_block(self) -> None:
         """Take in that the loop is at the end of the block before."""

@@ -46,7 +46,7 @@ class Inputs(Resumable):
     """
 
     kind = "inputs"
-    several = True
+    several = independent = True
 
     def __init__(
         self, items: Iterable[Any] | AsyncIterable[Any], plan: Plan, given: Given, *, counting: bool
@@ -72,7 +72,8 @@ class Inputs(Resumable):
         delivery = kind(self._plan, supply, progress, counting=self._counting)
         delivery.number = begun + 1
         self._keep(delivery, epoch, start)
-        return delivery, [self._told(delivery) for _ in range(self._plan.workers)]
+        told = self._told(delivery, replaceable=not begun)
+        return delivery, [told for _ in range(self._plan.workers)]
 
     def _iterate(self, place: Place) -> Any:
         items: Any = self._items
@@ -85,8 +86,11 @@ class Inputs(Resumable):
             self._used = True
         return iterator
 
-    def _told(self, delivery: Mapped, base: tuple[int, int] = (0, 0)) -> Any:
-        return delivery.epoch, self.seed, base, (delivery.number, self.length(None))
+    def _told(
+        self, delivery: Mapped, base: tuple[int, int] = (0, 0), *, replaceable: bool = False
+    ) -> Any:
+        plan = delivery.number, self.length(None), replaceable
+        return delivery.epoch, self.seed, base, plan
 
     def is_over(self, delivery: Delivery) -> bool:
         return delivery.over

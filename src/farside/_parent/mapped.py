@@ -26,6 +26,7 @@ from .delivery import MOST, Delivery
 from .given_results import GivenResults
 from .queues import Queue, arrived
 from .remote_failures import to_exception
+from .supply import TAKE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,9 +101,11 @@ class Mapped(Delivery):
         self._begin_block()
         self.progress.begin_block()
         while True:
-            self.refill(workers)
-            front = self.front
-            block = self.take_next(workers)
+            front, slow, self.slow = self.front, self.slow, False
+            block = self.take_next(workers) if slow else None  # what has come is not held back
+            if block is None:
+                self.refill(workers)
+                block = self.take_next(workers)
             if block is not None:
                 return block
             if self.front == front:
@@ -121,7 +124,7 @@ class Mapped(Delivery):
         """Take inputs, and give them to the workers that have fewest."""
         plan, supply = self.plan, self._supply
         self._give_next(workers)
-        left = self._left(workers)
+        begun, left = monotonic(), self._left(workers)
         self._measure(sum(self._counts) - sum(left))
         while not supply.ended and (room := self.room(left)) is not None:
             index, share = room
@@ -149,7 +152,11 @@ class Mapped(Delivery):
                 error, supply.refused = supply.refused, None
                 self.settle(self._numbered, Settled(error))
                 self._numbered += 1
-            elif not entries:
+                break  # it takes no room, so an endless number of them could be taken
+            if not entries:
+                break
+            if not supply.steady or monotonic() - begun >= TAKE_SECONDS:
+                self.slow = True  # what was taken is sent first: the next may take long to come
                 break
 
     def room(self, left: Sequence[int]) -> tuple[int, int] | None:
@@ -289,6 +296,13 @@ class Mapped(Delivery):
                 self.failure = self._supply.error
                 raise self._supply.error
             self.over = True
+
+    def let_go(self) -> None:
+        self._supply.let_go()
+        self.orders.clear()
+        self._one_by_one.clear()
+        for given in self._given:
+            given.clear()
 
     # A worker that has died -----------------------------------------------------------------
 

@@ -146,7 +146,10 @@ class MappedAsTheyCome(Mapped):
         self._next = 0  # the worker that is looked at first
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
-        return super().ready(workers) or bool(self._settled)
+        if super().ready(workers) or self._settled:
+            return True
+        more = self.source is None and not self._supply.ended
+        return more and self.room(self._left(workers)) is not None
 
     def take_next(self, workers: Sequence[ParentCore]) -> Block | None:
         coming = {each.number for left_over in self._left_over for each in left_over}

@@ -99,6 +99,8 @@ class Pass:
         """
         client, delivery = self.client, self.delivery
         client.check_home()
+        if delivery.slow:
+            client.waiting.look_if_free(client)
         core = client.core
         if core.epoch != self.epoch:
             raise messages_for_people.superseded(self.epoch, core.epoch)
@@ -228,6 +230,7 @@ class Pass:
                 client.post(partial(client.stop, self.epoch))
             # After it: the worker waits until it hears that, and not longer than the pass is open.
             client.counters.end(self.epoch)
+        delivery.let_go()
 
     def _open(self, entries: list[Any], sources: Any) -> Iterable[Any]:
         """Return what yields the items of a block, until the pass is left."""

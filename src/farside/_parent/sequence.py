@@ -56,6 +56,8 @@ class ItemSequence(Protocol):
     """What it is called in states."""
     several: bool
     """Whether the user has asked for several workers: a call then returns a list."""
+    independent: bool
+    """Whether a worker of another backend may take the place of one, whatever others have given."""
 
     @property
     def seed(self) -> int:
@@ -111,7 +113,7 @@ class Resumable:
     """What all sequences have: epochs, a place to begin at, and states."""
 
     kind = "iterable"
-    several = False
+    several = independent = False
 
     def __init__(self, given: Given, sharding: Sharding, *, counting: bool) -> None:
         self._given = given

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import chain, count, islice
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from .._payload.encoder import Encoder
@@ -23,6 +24,13 @@ _IN_C = frozenset(
 """Iterators that run no code between two inputs: so nothing can change an input that was taken
 before the next one was."""
 
+TAKE_SECONDS = 0.001
+"""After so long, the inputs that were taken go to the workers, however few they are."""
+
+_STEADY, _MOST_QUICK = 6, 10
+"""When inputs were there at once so many times in a row, the next ones are taken to be too.
+Each time twice as many are taken together."""
+
 
 class Supply:
     """Takes inputs from an iterator.
@@ -38,9 +46,13 @@ class Supply:
         error: what the iterator has raised, if that has ended it.
         taken: how many inputs were taken, and so the index of the next one.
         read: of flat inputs that were begun: how many of their results the loop has.
+        steady: whether the next input is expected to be there at once. Else those that were taken
+            are sent first: nobody knows how long the iterator takes over it.
         refused: the exception of the input after those that were taken last, if it cannot be
             pickled; whoever takes note of it sets it to None.
     """
+
+    steady = True
 
     def __init__(self, begin: Callable[[], Iterator[Any]], place: Place = BEGIN) -> None:
         self._begin: Callable[[], Iterator[Any]] | None = begin
@@ -48,9 +60,19 @@ class Supply:
         self._done = deque(place.ended)
         self.read = dict(place.begun)
         self.ended = False
+        self._items: Iterator[Any] = iter(())
+        self._quick = 0  # how many times in a row inputs were there at once
         self.taken = 0
         self.error: BaseException | None = None
         self.refused: BaseException | None = None
+
+    def _end(self) -> None:
+        self.ended, self.error = True, self._too_few()
+
+    def _too_few(self) -> ValueError | None:
+        """Return what is wrong if the state that was loaded tells of inputs that have not come."""
+        end = max([end for _, end in self._done] + [number + 1 for number in self.read], default=0)
+        return ValueError(TOO_FEW.format(end, self.taken)) if end > self.taken else None
 
     def _open(self) -> None:
         begin, self._begin = self._begin, None
@@ -63,6 +85,12 @@ class Supply:
             return
         self._next = self._items.__next__
         self._in_c = type(self._items) in _IN_C
+
+    def let_go(self) -> None:
+        """Let go of the iterator: what is open in it ends now, and not when another pass begins."""
+        self.ended, self._begin = True, None
+        self._items = iter(())
+        self._next = self._items.__next__
 
     def pass_over(self) -> int:
         """Take the inputs that come next and are done, and drop them; return how many."""
@@ -80,7 +108,8 @@ class Supply:
             self.ended, self.error = True, error
         self.taken = next(counter)
         if self.taken < end and not self.ended:
-            self.ended, self.error = True, ValueError(TOO_FEW.format(end, self.taken))
+            self._done.appendleft((self.taken, end))
+            self._end()
 
     def _limit(self, most: int, number: int) -> int:
         """Return how many inputs may be taken together: only the first may have been begun."""
@@ -104,23 +133,31 @@ class Supply:
             entries = list(islice(self._items, at_once))
             size = _size_of_atoms(entries)
             if size is not None:
-                self.ended = len(entries) < at_once
                 self.taken += len(entries)
+                if len(entries) < at_once:
+                    self._end()
                 return entries, size
             # Then their pickles are what counts: those of a million are not made at once.
             self._items = chain(entries, self._items)
-            self._next, self._in_c = self._items.__next__, False
-        return self._take_each(most, nbytes)
+            self._next, self._in_c, self._quick = self._items.__next__, False, _MOST_QUICK
+        begun = monotonic()
+        found = self._take_each(min(most, 1 << self._quick), nbytes)
+        quick = monotonic() - begun < TAKE_SECONDS
+        self._quick = min(self._quick + 1, _MOST_QUICK) if quick else 0
+        self.steady = self._quick >= _STEADY
+        return found
 
     def _take_each(self, most: int, nbytes: int) -> tuple[list[Any], int]:
         entries: list[Any] = []
         total, low, high = 0, -INT_LIMIT, INT_LIMIT
-        take = self._next
+        take, begun = self._next, monotonic()
         while len(entries) < most and total < nbytes:
+            if entries and monotonic() - begun >= TAKE_SECONDS:
+                break
             try:
                 item = take()
             except StopIteration:
-                self.ended = True
+                self._end()
                 break
             except Exception as error:
                 self.ended, self.error = True, error

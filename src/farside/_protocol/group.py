@@ -74,6 +74,7 @@ class GroupCore:
         self._restarts = 0  # in this pass
         self.restarts = 0
         self._again: frozenset[int] = frozenset()  # the workers that were started again
+        self._for_dead: frozenset[int] = frozenset()  # those of them that followed one that died
 
     def copy(self) -> GroupCore:
         """Return a copy. The inboxes are shared."""
@@ -266,12 +267,15 @@ class GroupCore:
         left = self._max_restarts - self._restarts
         # Where it was when it failed: the core itself is done.
         initialized = failed.state != "initialization"
-        again = index in self._again
+        again = index in self._for_dead
         if self.closed or not may_restart(failed, left, again=again, initialized=initialized):
             return
         self._restarts += 1
         self.restarts += 1
         self._again |= {index}
+        self._for_dead -= {index}
+        if failed.cause != RETIRED:
+            self._for_dead |= {index}
         new = ParentCore(self._limits, None)
         if new.succeed(old):
             self.awaiting |= {index}

@@ -253,7 +253,7 @@ class ParentCore(ParentMachine):
 
     def stop(self) -> None:
         """Leave the pass."""
-        self._wanted = None
+        self._wanted, self._given = None, ()
         if self.allows(ParentAction.STOP):
             self._say(ParentAction.STOP)
         # Also when the worker has finished: what has arrived may hold memory.

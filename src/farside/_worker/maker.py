@@ -212,7 +212,8 @@ class Maker:
         task = None if struck else self.tasks.failed_alone()
         if task is not None and self._may_go_on_after(error):
             failure = self._describe(trouble._replace(item=task))
-            if self.made or not failure.refused:  # else a worker of another backend may do it
+            replaceable = self.tasks.replaceable and not self.made
+            if not (failure.refused and replaceable):  # else another backend may do it
                 self.outbox.entries.append(Mark(tuple(failure)))
                 self.made += 1
                 return TO_GO_ON
@@ -237,10 +238,11 @@ class Maker:
             return 0
         if self._snapshots.due <= monotonic():
             self._snapshots.take(self.tasks.to_snapshot(made - self._before))
+        self.tasks.run_clock(False)
         stop = self.outbox.send_due(made, each=self.tasks.one_by_one)
         if stop > made:
+            self.tasks.run_clock(True)
             return stop
-        self.tasks.run_clock(False)
         if not self.outbox.wait_for_credit(made):
             # It was sent before the wait was broken off; so may have been tasks, before it.
             while self.take_tasks():

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from functools import partial
-from itertools import chain, compress, count, islice, repeat, starmap
+from itertools import chain, compress, count, repeat, starmap
 from operator import length_hint, setitem
 
 from .._link.control import acknowledged_word
 from .._payload.failure import describe
 from .._payload.items import Mark, decode
 from .._protocol.order import shard_seed
+from . import forward
 from .iterables import begun_once, close_generators, is_iterable
 from .tasks import Tasks
 
@@ -76,7 +77,7 @@ class Mapper(Tasks):
         return self
 
     def begin(self, plan: Any, epoch: int, seed: int) -> Iterator[Any]:
-        self._pass, self._total = plan
+        self._pass, self._total, self.replaceable = plan
         self._epoch, self._seed = epoch, seed
         self.hungry = False
         return self.go_on()
@@ -91,6 +92,7 @@ class Mapper(Tasks):
 
     def leave(self, made: int = 0) -> None:  # noqa: ARG002  see `Tasks`
         opened, self._open = self._open, None
+        self.run_clock(False)
         self._waiting.clear()
         self._inputs, self._ended = _NOTHING, True
         close_generators((opened,))
@@ -100,6 +102,7 @@ class Mapper(Tasks):
         return index, self._total, shard_seed(self._seed, self._epoch, max(index, 0)), self._epoch
 
     def failed_alone(self) -> int:
+        self._skip = 0  # it was meant for the input that has failed
         return self.where()[0]
 
     def run_clock(self, on: bool) -> None:  # noqa: FBT001  it starts or stops
@@ -123,12 +126,21 @@ class Mapper(Tasks):
                     raise TypeError(self._not_iterable(made))
                 made = begun_once(iter(made))
                 self._open = made
-                if skip:  # the parent has them, from a worker that has died since
-                    deque(islice(made, skip), 0)
-                yield compress(made, self._times()) if self._timed and self.begun else made
+                timed = compress(made, self._times()) if self._timed and self.begun else made
+                if skip:
+                    self._drop(timed, skip)
+                yield timed
                 self._open = None
                 yield _END
         self.hungry = True
+
+    def _drop(self, made: Iterator[Any], count: int) -> None:
+        """Drop results that the parent has, from a worker that has died, or an earlier run."""
+        forward.mute(on=True)  # what user code logs was logged before
+        try:
+            self.skips.drop(made, count)
+        finally:
+            forward.mute(on=False)
 
     def _not_iterable(self, made: Any) -> str:
         function = self._given[0]
@@ -146,6 +158,8 @@ class Mapper(Tasks):
             first, self._skip, plain, entries = self._waiting.popleft()
             self._begin_batch(first, entries)
             inputs = self._walk
+            if self._skip:
+                self.skips.expect(self._skip)
             if self.begun is not None:
                 inputs = compress(inputs, self._begins(first))
             if not plain:

@@ -37,6 +37,7 @@ class Tasks:
         one_by_one: whether each item is sent before the next is begun.
         goes_on: whether the next pass goes on where an earlier one was left.
         skips: counts the items that are made again.
+        replaceable: whether a worker of another backend may do all again that the pass has done.
         begun: words of shared memory, for the task that is begun and for the time; None if there
             are none.
     """
@@ -47,7 +48,7 @@ class Tasks:
     pickle_stage = "pickle"
     hungry = False
     first: int | None = None
-    one_by_one = goes_on = False
+    one_by_one = goes_on = replaceable = False
     begun: Any = None
     skips: Any = None
 
