@@ -20,7 +20,7 @@ if __name__ == "__main__":  # the tables of this checkout, whatever is installed
     sys.path[:0] = [str(DOCS.parent / "src"), str(DOCS.parent)]
 
 from docs.made_parts import replace, write_or_check  # noqa: E402  see above
-from farside._protocol import tables  # noqa: E402
+from farside._protocol import tables, worker_table  # noqa: E402
 from farside._protocol.messages import Cmd, Status  # noqa: E402
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _words(name: str) -> str:
     return name.lower().replace("_", " ").replace("cmd", "command")
 
 
-def update(page: str, worker: Table = tables.WORKER, parent: Table = tables.PARENT) -> str:
+def update(page: str, worker: Table = worker_table.WORKER, parent: Table = tables.PARENT) -> str:
     """Return the page with both diagrams drawn anew."""
     drawn = {"worker diagram": worker, "parent diagram": parent}
     return replace(

@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ._parent.iterable import RemoteIterable, SubinterpreterIterable, SubprocessIterable
-from ._parent.mapping import map_inputs
 from ._parent.options import check
-from ._parent.several import iterate_shards
+from ._parent.several import iterate_shards, map_inputs
 from ._parent.signatures import complete, takes
 from .options import SeveralOptions, SubinterpreterOptions, SubprocessOptions, WorkerOptions
 

@@ -271,19 +271,7 @@ class SubinterpreterOptions(
     """The options of `iterate_in_subinterpreter`."""
 
 
-class WorkerOptions(
-    ReadOptions,
-    AheadOptions,
-    BackendOptions,
-    PlaceOptions,
-    IdentityOptions,
-    FallbackOptions,
-    ProcessOptions,
-    EnvironmentOptions,
-    FailureOptions,
-    RestartOptions,
-    total=False,
-):
+class WorkerOptions(SubprocessOptions, BackendOptions, FallbackOptions, total=False):
     """The options of `iterate_in_worker`."""
 
 

@@ -147,7 +147,8 @@ def test_a_daemon_thread_ends_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
 def _filters() -> Iterator[None]:
     with warnings.catch_warnings():
         yield
-    live_workers._exiting = live_workers.exit_state.begun = False
+    live_workers._exiting = False
+    live_workers.all_told.clear()
 
 
 def test_close_all_arms_the_watchdog_when_a_worker_is_left(armed: list[Any]) -> None:

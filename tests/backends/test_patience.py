@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from farside._backends.patience import within
+from farside._backends.starting import within
 
 SECONDS = 20.0
 

@@ -21,7 +21,7 @@ from farside._parent import closing, starting
 from farside._parent.calls import ask_for_stacks, call_method
 from farside._parent.client import Client
 from farside._parent.options import check
-from farside._payload.stack_report import read_stack
+from farside._payload.remote_errors import read_stack
 from farside._protocol.messages import Status
 from farside._protocol.tables import ParentState
 from tests.background import Background

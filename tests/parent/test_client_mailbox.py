@@ -263,7 +263,9 @@ def _striking() -> Iterator[None]:
 WORKS: dict[str, Callable[[Client], object]] = {
     "start": lambda client: client.step(GroupCore.start),
     "supersede": lambda client: [client.step(GroupCore.start) for _ in "12"],
-    "leave": lambda client: client.post(partial(client.stop, client.step(GroupCore.start) or 0)),
+    "leave": lambda client: client.post(
+        partial(GroupCore.stop, epoch=client.step(GroupCore.start) or 0)
+    ),
     "ask": lambda client: client.step(lambda core: core.workers[0].ask_for_stack(None)),
     "close": lambda client: client.step(GroupCore.close),
 }

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farside._link.frames import Frame
-from farside._parent.dealt import AsTheyCome
+from farside._parent.dealt import Dealt
 from farside._parent.in_turn import InTurn
 from farside._parent.queues import Queue, arrived
 from farside._payload.items import Mark, decode, pack
 from farside._protocol.inbox import Inbox
 from farside._protocol.messages import Status
-from farside._protocol.order import Sharding, Turns, order_of
+from farside._protocol.order import BEGIN, Sharding, Turns, order_of
 from farside.errors import ProtocolError
 from tests.simulated import simulate, walk
 from tests.steady import STEADY
@@ -247,6 +247,13 @@ def test_a_loop_that_is_in_time_is_given_all_that_has_its_turn(
     world.check_end()
 
 
+def as_they_come(count: int, *, counting: bool = False) -> Dealt:
+    """Return what gives items as they come, where each worker reads one shard."""
+    delivery = Dealt(BEGIN, Sharding(count), 0, count, counting=counting)
+    delivery.deal()
+    return delivery
+
+
 @pytest.mark.parametrize("counting", [False, True])
 @STEADY
 @given(lengths=LENGTHS, count=WORKERS, cuts=CUTS)
@@ -261,7 +268,7 @@ def test_items_come_as_they_come_and_each_workers_in_order(
         ]
         for worker in range(count)
     ]
-    world = World(AsTheyCome(count, counting=counting), sent, cuts)
+    world = World(as_they_come(count, counting=counting), sent, cuts)
     got = []
     for item in world.loop():
         got.append(item)
@@ -308,7 +315,7 @@ def test_who_clears_leaves_nothing_and_counts_what_was_given(
 
 
 def test_what_is_cleared_while_a_block_is_opened_is_not_taken() -> None:
-    delivery = AsTheyCome(1, counting=False)
+    delivery = as_they_come(1)
     core: Any = SimpleNamespace(inbox=Inbox(), over=False)
     core.inbox.frames.append(frame_of([Item(0, 0), Item(0, 1)], "plain"))
     block = delivery.take([core])
@@ -321,7 +328,7 @@ def test_what_is_cleared_while_a_block_is_opened_is_not_taken() -> None:
 
 def test_one_frame_of_one_worker_is_given_as_it_is() -> None:
     # No copy is made of what a single worker sends.
-    delivery = AsTheyCome(1, counting=False)
+    delivery = as_they_come(1)
     core: Any = SimpleNamespace(inbox=Inbox(), over=False)
     core.inbox.frames.append(frame_of([Item(0, number) for number in range(5)], "plain"))
     block = delivery.take([core])

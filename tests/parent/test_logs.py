@@ -95,9 +95,9 @@ def test_what_is_left_when_a_handler_raises_is_delivered_the_next_time(
 ) -> None:
     logs = Logs()
     for body in (b"garbage", flatten_record(record("next"))):
-        logs.add(body)
+        logs.waiting.append(body)
     with pytest.raises(ProtocolError):
-        logs.deliver(ORIGIN)
+        logs.deliver(ORIGIN, None)
     assert not caplog.records
-    logs.deliver(ORIGIN)
+    logs.deliver(ORIGIN, None)
     assert caplog.messages == ["next"]

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,12 +14,16 @@ from farside._backends.base import ExitStatus
 from farside._parent import messages_for_people
 from farside._parent.unguarded import EXIT_CODE, MESSAGE
 from farside._payload.failure import describe
+from farside._payload.pickling import dumps
+from farside._payload.remote_errors import read_stack
+from farside._protocol.effects import TIMED_OUT, Ending
 from farside.errors import (
     BackendUnavailableError,
     NotPicklableError,
     RemoteTraceback,
     WorkerInitializationError,
     WorkerIterationError,
+    WorkerTimeoutError,
 )
 from tests.payload.exceptions import WORKER, Final, HostileAttribute, WithNeedyMeta, arrive
 
@@ -177,9 +182,21 @@ def test_a_worker_that_died_at_once_has_a_traceback() -> None:
     assert "see its traceback above" in str(error)
 
 
+def timed_out(
+    last_index: int | None, state: str, detail: Any = None, method: str | None = None
+) -> WorkerTimeoutError:
+    """Make the error for a worker that took more than 2.5 seconds."""
+    ending = Ending(TIMED_OUT, state, last_index, detail, method)
+    member: Any = SimpleNamespace(name=WORKER)
+    options: Any = SimpleNamespace(timeout=2.5, init_timeout=2.5, task_timeout=None)
+    error = messages_for_people.error_of(ending, member, options)
+    assert isinstance(error, WorkerTimeoutError)
+    return error
+
+
 def test_a_time_out_tells_what_was_awaited() -> None:
-    early = messages_for_people.timed_out(WORKER, 2.5, None, "initialization")
-    late = messages_for_people.timed_out(WORKER, 2.5, 7, "iteration")
+    early = timed_out(None, "initialization")
+    late = timed_out(7, "iteration")
     assert "initialization did not end within init_timeout=2.5" in str(early)
     assert early.worker_stack is None
     assert "it does not tell where it was" in str(early)
@@ -188,8 +205,9 @@ def test_a_time_out_tells_what_was_awaited() -> None:
 
 
 def test_a_time_out_shows_the_stack() -> None:
-    stack = "the thread that runs the iterable:\n  File ...\n"
-    error = messages_for_people.timed_out(WORKER, 2.5, None, "call", method="sleep", stack=stack)
+    body = b"".join(dumps([("the thread that runs the iterable", [("sleeper.py", 3, "sleep")])]))
+    stack = read_stack(body)
+    error = timed_out(None, "call", SimpleNamespace(body=body), "sleep")
     assert "the call of 'sleep' did not return within timeout=2.5 seconds" in str(error)
     assert error.worker_stack == stack
     assert str(error).endswith(f"it was here:\n\n{stack.rstrip()}")

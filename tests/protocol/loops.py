@@ -14,6 +14,8 @@ from .copies import frozen
 from .side import ViolationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from farside._protocol.effects import Ending
 
     from .side import Side
@@ -59,14 +61,14 @@ class Client:
     def check_home(self) -> None:
         pass
 
-    def step(self, event: partial[Any]) -> None:
+    def step(self, event: Callable[[GroupCore], Any]) -> None:
         """Let an event happen."""
-        self._world._step(partial(event.func, *map(frozen, event.args)))
+        if isinstance(event, partial):
+            given = {name: frozen(value) for name, value in event.keywords.items()}
+            event = partial(event.func, **given)
+        self._world._step(event)
 
     post = step
-
-    def stop(self, epoch: int, core: GroupCore) -> None:
-        core.stop(epoch)
 
     def end_others(self) -> None:
         self._world._step(GroupCore.end)

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 
 from farside._protocol import loop_state as states
-from farside._protocol.order import Place
+from farside._protocol.order import Place, Sharding
 
 
 def written(**changes: Any) -> dict[str, Any]:
     place = Place(((0, 2), (4, 5)), ((2, 7), (3, 1)), 1)
-    made = states.write(
-        place, kind="shards", epoch=1, seed=2, shards=9, cycle_length=3, anchors=[(2, 6, b"\1\2")]
-    )
+    sharding = Sharding(9, 3, seed=2)
+    made = states.write(place, sharding, kind="shards", epoch=1, anchors=[(2, 6, b"\1\2")])
     return {**made, **changes}
 
 

@@ -12,13 +12,13 @@ import pytest
 
 import farside._protocol
 from farside._payload.job import JOB
-from farside._protocol import messages, tables
+from farside._protocol import messages, tables, worker_table
 from farside._protocol.codes import IntEnum
 from farside._protocol.messages import EXHAUSTED, Cmd, Status
 
 ENUMS = {
     value
-    for module in (messages, tables)
+    for module in (messages, tables, worker_table)
     for value in vars(module).values()
     if isinstance(value, type) and issubclass(value, IntEnum) and value is not IntEnum
 }
@@ -99,7 +99,6 @@ def test_examples_in_docstrings(module: str) -> None:
     assert tried or module in {
         "effects",
         "inbox",
-        "limits",
         "parent",
         "recovery",
         "loop_state",

@@ -27,11 +27,11 @@ from farside._protocol.effects import (
 )
 from farside._protocol.group import GroupCore
 from farside._protocol.inbox import Inbox
-from farside._protocol.limits import NO_LIMITS, STACK_SECONDS, Limits
 from farside._protocol.messages import CONTINUED, EXHAUSTED, UNKNOWN, Cmd, Status
-from farside._protocol.parent import ParentCore
+from farside._protocol.parent import NO_LIMITS, STACK_SECONDS, Limits, ParentCore
 from farside._protocol.parent_machine import ParentMachine
-from farside._protocol.tables import Age, ParentAction, ParentEvent, ParentState, WorkerEvent
+from farside._protocol.tables import Age, ParentAction, ParentEvent, ParentState
+from farside._protocol.worker_table import WorkerEvent
 from farside.errors import ProtocolError
 
 START, STOP, CLOSE = ParentAction.START, ParentAction.STOP, ParentAction.CLOSE
@@ -860,7 +860,7 @@ def test_calls_are_made_again_before_the_pass_goes_on() -> None:
     core, tokens, stack = restarting(), [object(), object()], object()
     core.lose(0, "killed")
     effects_of(core.workers[0])
-    core.call_again(0, tokens)
+    core.workers[0].call_again(tokens)
     core.go_on(0, 1, plan_of(0))
     core.workers[0].ask_for_stack(stack)
     effects_of(core.workers[0])
@@ -875,7 +875,7 @@ def test_calls_are_made_again_before_the_pass_goes_on() -> None:
 def test_a_call_that_fails_when_it_is_made_again_ends_the_worker() -> None:
     core = restarting()
     core.lose(0, "killed")
-    core.call_again(0, [SimpleNamespace(method="load"), object()])
+    core.workers[0].call_again([SimpleNamespace(method="load"), object()])
     core.go_on(0, 1, plan_of(0))
     core.receive(0, READY)
     core.receive(0, Frame(Status.CALL_FAILED), Failure())
@@ -888,7 +888,7 @@ def test_a_call_of_the_user_is_made_after_those_that_are_made_again() -> None:
     core, again, asked = restarting(), object(), object()
     core.stop(1)
     core.lose(0, "killed")
-    core.call_again(0, [again])
+    core.workers[0].call_again([again])
     worker = core.workers[0]
     worker.ask(asked, "reset")
     effects_of(worker)

@@ -12,7 +12,7 @@ import os
 from functools import cache
 from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .._system.descriptors import opened
 
@@ -27,7 +27,7 @@ _FARSIDE = {
     " warning_filters worker_info",
     "_protocol": "codes credit messages progress worker worker_table",
     "_system": "signals",
-    "_worker": "calls execute finalizers flusher forward import_hook interpreter interrupt"
+    "_worker": "execute finalizers flusher forward import_hook interpreter interrupt"
     " iterables listener load maker outbox passing serve snapshots stacks tasks whole",
 }
 _PYTHON = (
@@ -51,40 +51,33 @@ NAMES = (
 module that is missing here is imported from its file, and one too many is of no use."""
 
 
-class Bundle(NamedTuple):
-    """The code of modules, all in one, and what is needed to find it there."""
-
-    catalogue: bytes
-    """The code of `FINDER`, and a tuple of `Module`, as `marshal` has them."""
-    code: bytes
-
-
 def open_file() -> tuple[bytes, Descriptor] | None:
     """Put the bundle into a file that has no name, for one interpreter; return its catalogue too.
 
     To hand over bytes would cost each interpreter memory: what is freed among other things is not
     given back. None: there is no such file here, or the code of farside is not in files.
     """
-    bundle = make()
-    if bundle is None:
+    made = make()
+    if made is None:
         return None
+    catalogue, code = made
     try:
         file = opened(lambda: os.memfd_create("farside-modules"))
     except (AttributeError, OSError):  # not Linux, a policy, or no descriptors are left
         return None
     try:
-        whole = os.write(file.fileno(), bundle.code) == len(bundle.code)
+        whole = os.write(file.fileno(), code) == len(code)
     except OSError:  # there is no memory, or a limit for files
         whole = False
     if not whole:
         file.close()
         return None
-    return bundle.catalogue, file
+    return catalogue, file
 
 
 @cache
-def make() -> Bundle | None:
-    """Read the code of the modules.
+def make() -> tuple[bytes, bytes] | None:
+    """Read the code of the modules; return `FINDER` and a tuple of `Module`, and the code of all.
 
     They are as this process has imported them, or would: whatever becomes of ``sys.path`` or of the
     files, all workers are made of the same code. A module without a file of its own, or with
@@ -103,7 +96,7 @@ def make() -> Bundle | None:
             parts.append(code)
             size += len(code)
     catalogue = marshal.loads(finder[-1]), tuple(modules)  # noqa: S302  it is our own
-    return Bundle(marshal.dumps(catalogue), b"".join(parts))
+    return marshal.dumps(catalogue), b"".join(parts)
 
 
 def _read(name: str) -> tuple[str, tuple[str, ...] | None, bytes] | None:

@@ -15,10 +15,10 @@ import os
 import select
 import signal
 import threading
-import time
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
+from .._link.writer import wait_for
 from .._system.descriptors import Descriptor, opened
 from .._system.signals import defer_sigint, with_lock
 from ..errors import LinkClosedError
@@ -122,13 +122,11 @@ class Child:
     def _await_status(self) -> None:
         """Wait for the status of a process that seems to have ended."""
         if self._served:
-            poll = select.poll()
-            poll.register(self._popen.sentinel, select.POLLIN)
-            poll.poll(REAP_SECONDS * 1000)
+            wait_for(self._popen.sentinel, select.POLLIN, REAP_SECONDS)
         elif self._handle is None:  # the end of its pipe came a moment before its own
-            deadline = time.monotonic() + REAP_SECONDS
-            while not self._look() and time.monotonic() < deadline:
-                time.sleep(_PAUSE_SECONDS)
+            deadline = monotonic() + REAP_SECONDS
+            while not self._look() and monotonic() < deadline:
+                sleep(_PAUSE_SECONDS)
 
     def _poll(self, flag: int = os.WNOHANG) -> int | None:
         """Do what multiprocessing would by ``waitpid``."""
@@ -177,9 +175,7 @@ class Child:
     def _status_from_server(self) -> int | None:
         from multiprocessing.forkserver import read_signed
 
-        poll = select.poll()
-        poll.register(self._popen.sentinel, select.POLLIN)
-        if not poll.poll(0):
+        if not wait_for(self._popen.sentinel, select.POLLIN, 0):
             return None
         code: int = read_signed(self._popen.sentinel)
         return code

@@ -37,18 +37,11 @@ _live: set[Worker] = set()
 _exiting = False
 
 
-class ExitState:
-    """What comes after the end of all workers, as the process exits.
+all_told = threading.Event()
+"""Set as the process exits, when every worker was told to end, so that nothing is left to say.
 
-    Finalizers that run then find that Python has emptied this and other modules: they cannot use
-    any global name, and look at this by an attribute of their own.
-    """
-
-    begun = False
-    """Whether every worker has been told to end, so that nothing is left to say."""
-
-
-exit_state = ExitState()
+Finalizers that run then find that Python has emptied this and other modules: they cannot use any
+global name, and look at this by an attribute of their own."""
 
 
 def check_start() -> None:
@@ -125,7 +118,7 @@ def close_all() -> None:
         for inline in _live.difference(workers):
             inline.link.close()  # runs finalizers, in which Ctrl-C may strike
     finally:
-        exit_state.begun = True
+        all_told.set()
         for worker in workers:
             worker.stop(max(0.1, deadline - time.monotonic()))
     if _live.isdisjoint(workers):

@@ -162,14 +162,10 @@ def choose(
         fallback = None
     if fallback is not None and load(fallback).availability().usable:
         return Choice(fallback, f"the {backend} backend cannot be used: {wanted.reason}")
-    raise unavailable(backend, wanted.reason)
-
-
-def unavailable(backend: str, reason: str) -> BackendUnavailableError:
-    """Make the error that says why a backend cannot be used, and what helps."""
     others = [name for name in AUTOMATIC if name != backend and load(name).availability().usable]
     cure = f"; here backend={others[0]!r} can be used" if others else ""
-    return BackendUnavailableError(
+    reason = wanted.reason
+    raise BackendUnavailableError(
         f"the {backend} backend cannot be used: {reason}{cure}", backend=backend, reason=reason
     )
 

@@ -19,10 +19,9 @@ from . import preparation
 from .base import Availability, Backend, Capabilities
 from .child import REAP_SECONDS, Child
 from .no_process import check_method, check_server, check_spawned, check_surroundings
-from .patience import within
 from .process import ProcessWorker
 from .process_start import start_process, with_main_hidden
-from .starting import start
+from .starting import start, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -60,7 +60,8 @@ def _backend(found: dict[str, Any]) -> str:
         return "Use backend='subprocess': there are no subinterpreters in this Python."
     if "items" not in interpreter:
         why = interpreter.get("reason") or interpreter["error"]
-        return f"Use backend='subprocess': {_numpy(why)}{why}."
+        numpy = "it imports NumPy, and " if "numpy" in why.lower() else ""
+        return f"Use backend='subprocess': {numpy}{why}."
     if has_pytorch():
         return f"Use backend='subprocess': {PYTORCH}."
     missing = sorted({each for part in found["imports"].values() for each in part["missing"]})
@@ -79,10 +80,6 @@ def _not_at_all(runs: dict[str, Any]) -> str:
     if "items" in runs.get("subinterpreter", ()):
         return f"Use backend='subinterpreter': in a subprocess it fails ({told['error']})."
     return f"No worker has run it: {told['error']}."
-
-
-def _numpy(why: str) -> str:
-    return "it imports NumPy, and " if "numpy" in why.lower() else ""
 
 
 def _by_speed(process: dict[str, Any], interpreter: dict[str, Any]) -> str:

@@ -8,8 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from .._backends.registry import AUTOMATIC, available_backends
-from . import output
-from .errors import CommandError
+from . import CommandError, output
 from .runs import measure
 from .surroundings import describe
 

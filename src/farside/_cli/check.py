@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._backends.registry import available_backends
 from ..errors import FarsideError
-from . import output
-from .errors import CommandError
+from . import CommandError, output
 from .probe import ask, failure
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from . import output
 from .advice import recommend
 from .check import look
 from .probe import ask
-from .runs import LABELS, measure
+from .runs import measure
 from .surroundings import describe
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def examine(given: argparse.Namespace, usable: list[str]) -> dict[str, Any]:
     imports = _look_at(name, found, limit, look_inside="subinterpreter" in usable, quiet=given.json)
     backends = [None, *usable] if found["pickles"] else [None]
     told = measure(
-        [(LABELS[backend], name, backend) for backend in backends],
+        [(backend or "without a worker", name, backend) for backend in backends],
         "How fast it is",
         seconds=given.seconds,
         limit=limit,

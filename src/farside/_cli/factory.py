@@ -11,7 +11,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .errors import CommandError
+from . import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
-from .errors import CommandError
+from . import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = import_module(f".{given.command}", __package__).run(given)
         sys.stdout.flush()
     except CommandError as error:
-        return _tell(given, error)
+        print(f"farside {given.command}: error: {error}", file=sys.stderr)
+        if given.json:
+            _tell_as_json(str(error))
+        return USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -55,13 +58,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINDING
     return code
-
-
-def _tell(given: argparse.Namespace, error: CommandError) -> int:
-    print(f"farside {given.command}: error: {error}", file=sys.stderr)
-    if given.json:
-        _tell_as_json(str(error))
-    return USAGE
 
 
 def _tell_as_json(error: str) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 from time import perf_counter, process_time, thread_time
 from typing import TYPE_CHECKING, Any
 
-from .errors import CommandError
+from . import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

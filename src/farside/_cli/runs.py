@@ -10,8 +10,6 @@ from .probe import ask
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-LABELS = {None: "without a worker", "subprocess": "subprocess", "subinterpreter": "subinterpreter"}
-
 LEGEND = "time: █ waiting for the worker, ▒ taking its items"
 
 

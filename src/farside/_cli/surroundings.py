@@ -29,7 +29,7 @@ def describe() -> dict[str, Any]:
             "version": platform.python_version(),
             "implementation": platform.python_implementation(),
             "executable": sys.executable,
-            "gil": _gil(),
+            "gil": bool(getattr(sys, "_is_gil_enabled", lambda: True)()),
         },
         "platform": platform.platform(),
         "processors": processors(),
@@ -69,11 +69,6 @@ def _automatic() -> dict[str, Any]:
     except BackendUnavailableError as error:
         return {"backend": None, "reason": error.reason}
     return {"backend": choice.name, "reason": choice.reason}
-
-
-def _gil() -> bool:
-    enabled = getattr(sys, "_is_gil_enabled", None)
-    return enabled is None or bool(enabled())
 
 
 def _open_files() -> int | None:

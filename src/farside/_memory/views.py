@@ -46,9 +46,6 @@ class Views:
 
     ctypes keeps array types for ever: all leases use the one for the whole arena.
 
-    Args:
-        arena: the memory that each lease is of.
-
     Attributes:
         kept: for each forked child, what hangs up when it is gone, and the keepers of its leases.
 

@@ -2,7 +2,7 @@
 
 What users hold and ask for: `iterable` (RemoteIterable), `results` and `async_results` (the loops
 ``for`` and ``async for``), `calls` (of methods, and stacks), `stats`, `executor`. What they give is
-checked by `options`, `identity`, `several`, `mapping` and `signatures`.
+checked by `options`, `identity`, `several` and `signatures`.
 
 The workers: `client` carries out what the cores of `_protocol` decide, by `steps` (one lock, and a
 mailbox), with a `member` for each worker; `starting` and `closing` take their time, as `chores`;
@@ -15,5 +15,5 @@ user gives; `batches` and `given_results` keep in mind what is done. An executor
 what was `submitted`.
 
 What people read: `messages_for_people`, `remote_failures`, `unguarded`, `warn`, `logs`. Beside
-these, `counters`, `fingerprint` and `merging` (of states).
+these, `counters`.
 """

@@ -25,11 +25,7 @@ was stopped, or holds its GIL."""
 
 
 class AsyncWait:
-    """Lets a task wait for the workers of a client. It is for one task at a time.
-
-    Args:
-        client: holds the workers.
-    """
+    """Lets a task wait for the workers of a client. It is for one task at a time."""
 
     __slots__ = ("_client", "_readiness", "_stamp")
 

@@ -41,9 +41,6 @@ class AsyncResults(Generic[T]):
 
     Closing it, or dropping it, stops the pass at once. It is for one task at a time. When a task is
     cancelled while it waits for an item, nothing is lost: the next ``anext()`` goes on.
-
-    Args:
-        this: the pass.
     """
 
     __slots__ = ("_taker",)
@@ -92,11 +89,8 @@ class AsyncResults(Generic[T]):
 class _Taker(Generic[T]):
     """Takes the items of a pass, on an event loop.
 
-    Args:
-        this: the pass.
-
     Attributes:
-        this: the same.
+        this: the pass.
         items: some that may be taken without a look at anything else.
         over: whether there are no more.
     """

@@ -9,9 +9,9 @@ from .._payload import pickling
 from .._payload.culprit import find
 from .._payload.items import decode, unpack
 from .._payload.one_line import one_line
-from .._payload.stack_report import read_stack
+from .._payload.remote_errors import read_stack
 from .._protocol.effects import BROKEN
-from .._protocol.limits import STACK_SECONDS
+from .._protocol.parent import STACK_SECONDS
 from ..errors import NotPicklableError, ProtocolError
 from . import messages_for_people
 from .when import When
@@ -35,7 +35,6 @@ class Question:
         method: the method that is called, if it is a call.
 
     Attributes:
-        parts, method: the same.
         answer: the frame with the answer, once it has arrived.
         ending: why no answer will arrive, or None.
     """
@@ -90,7 +89,9 @@ def call_method(
     parts = _pack(method, args, kwargs)
     questions = [Question(parts) for _ in client.members]
     while not client.step(lambda core: _ask(core, questions, method)):
-        _check(client, method)
+        client.check_open()
+        if True in [each.opened for each in client.core.workers]:
+            raise messages_for_people.pass_open(method)
         client.wait(When(lambda: not _is_asked(client)))
     asked = [*client.members]  # one that dies in the call may have a successor at once
     try:
@@ -122,13 +123,6 @@ def _ask(core: GroupCore, questions: Sequence[Question], method: str) -> bool:
 def _give_up(core: GroupCore, questions: Sequence[Question]) -> None:
     for worker, question in zip(core.workers, questions, strict=True):
         worker.give_up_call(question)
-
-
-def _check(client: Client, method: str) -> None:
-    """Find out why a call cannot be made."""
-    client.check_open()
-    if True in [each.opened for each in client.core.workers]:
-        raise messages_for_people.pass_open(method)
 
 
 def _pack(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Part]:

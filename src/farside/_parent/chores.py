@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     Chore = Callable[[], object]
 
-_chore_of = itemgetter(1)
-
 _DEEPEST = 8
 """How many chores of a thread may be in the middle of each other."""
 
@@ -58,7 +56,7 @@ class Chores:
             if due <= now:
                 with suppress(KeyError):  # another thread has done so
                     # One call, so that no exception of a signal handler comes in between.
-                    self._now.extend(map(_chore_of, map(self._later.pop, (worker,))))
+                    self._now.extend(map(itemgetter(1), map(self._later.pop, (worker,))))
 
     def see_to(self) -> None:
         """Do what there is.

@@ -10,14 +10,14 @@ from collections import deque
 from functools import partial
 from operator import attrgetter
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from .._backends import live_workers
 from .._payload.remote_errors import read_failure
 from .._protocol.effects import BROKEN, Answer, Drop, End, Fail, Launch, Log, Send
 from .._protocol.group import GroupCore
-from .._protocol.limits import Limits
 from .._protocol.messages import Cmd, Status
+from .._protocol.parent import Limits
 from .._system.signals import here
 from ..errors import LinkClosedError, ProtocolError
 from . import closing, messages_for_people, starting, unguarded
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from .sequence import ItemSequence, Part
     from .wait import Wanted
 
-    State = Literal["initialization", "call", "stopping", "iteration", "stand by", "closed"]
-
 
 _REVOKES_CREDIT = frozenset({Cmd.STOP_ITERATION, Cmd.ABORT})
 _WITH_FAILURE = frozenset(
@@ -48,19 +46,13 @@ _WITH_FAILURE = frozenset(
 )
 _RECORDS = frozenset({int(Status.RECORDS_EMITTED)})
 _KIND = attrgetter("kind")
-STATES: tuple[State, ...] = (
-    "initialization", "call", "stopping", "iteration", "stand by", "closed",
-)  # fmt: skip
+State = Literal["initialization", "call", "stopping", "iteration", "stand by", "closed"]
 """What users read in `RemoteIterable.state`: of several workers, the first that holds for any."""
 
 _TORN = (
     "an exception of a signal handler struck in the middle of a step of the protocol, so the "
     "worker was ended; make a new iterable to go on"
 )
-
-
-def _given(options: Options) -> Given:
-    return Given(options.seed, options.verify_replay, options.seed_given)
 
 
 class Client(Steps):
@@ -91,7 +83,7 @@ class Client(Steps):
     """
 
     # Finalizers find no global name when Python exits.
-    _exit_state = live_workers.exit_state
+    _all_told = live_workers.all_told
     _here = here
 
     def __init__(self, *several: Options, sequence: ItemSequence | None = None) -> None:
@@ -111,9 +103,8 @@ class Client(Steps):
         self._told = False  # the user knows how the start has ended
         self.options = options
         self.reason = ""
-        self.sequence: ItemSequence = sequence or OneIterable(
-            _given(options), counting=options.counts_items
-        )
+        given = Given(options.seed, options.verify_replay, options.seed_given)
+        self.sequence: ItemSequence = sequence or OneIterable(given, counting=options.counts_items)
         self.delivery: Delivery | None = None
         self.calls: list[Question] = []
         self.left_behind = 0
@@ -129,7 +120,7 @@ class Client(Steps):
     @property
     def exiting(self) -> bool:
         """Whether the process exits and every worker was told to end: nothing is left to say."""
-        return self._exit_state.begun
+        return self._all_told.is_set()
 
     @property
     def public_state(self) -> State:
@@ -137,7 +128,7 @@ class Client(Steps):
         if self.foreign_to:
             return "closed"
         states = {each.public_state for each in self.core.workers}
-        state = next(each for each in STATES if each in states)
+        state = next(each for each in get_args(State) if each in states)
         # The loop may know the end of a pass by marks. Nobody listens to the workers after it.
         complete = self.delivery is not None and self.delivery.finished
         return "stand by" if state == "stopping" and complete else state
@@ -191,13 +182,7 @@ class Client(Steps):
             self.step(GroupCore.end)
 
     def error(self, ending: Ending, member: Member, part: Part | None = None) -> BaseException:
-        """Return the exception that says why a worker has ended, to be raised now.
-
-        Args:
-            ending: why.
-            member: the worker.
-            part: what it was at, if that is known.
-        """
+        """Return the exception that says why a worker has ended, and at what, to be raised now."""
         live_workers.end_thread_at_exit()
         self._told = True
         error = self.make_error(ending, member)
@@ -227,11 +212,6 @@ class Client(Steps):
         self.fail(member, cause, detail)
         self.chores.see_to()
 
-    @staticmethod
-    def stop(epoch: int, core: GroupCore) -> None:
-        """An event: leave a pass."""
-        core.stop(epoch)
-
     # Waiting --------------------------------------------------------------------------------
 
     def wait(
@@ -244,11 +224,7 @@ class Client(Steps):
         self.waiting.until(self, wanted, until, problems)
 
     def deliver(self, problems: list[Exception] | None = None) -> None:
-        """Give the user's loggers and warning filters what there is for them.
-
-        Args:
-            problems: where the exceptions go that they raise; None raises them.
-        """
+        """Give the user's loggers and warning filters what there is; see `Logs.deliver`."""
         self.has_news = False
         try:
             self._deliver(problems)
@@ -406,7 +382,7 @@ class Client(Steps):
         elif isinstance(effect, Fail):
             effect.token.fail(effect.ending)
         elif isinstance(effect, Log):
-            member.logs.add(effect.body)
+            member.logs.waiting.append(effect.body)
             self.has_news = True
         elif isinstance(effect, End):
             self.chores.add(partial(closing.end_failed, self, member, kill=effect.kill))

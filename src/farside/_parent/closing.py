@@ -33,14 +33,9 @@ def take_loss(client: Client, member: Member) -> None:
 
 
 def end_failed(client: Client, member: Member, *, kill: bool) -> None:
-    """End a worker that has failed.
+    """End a worker that has failed, and kill it if it does not end by itself.
 
     An iterable that nobody closes after a failure should not leave a process behind.
-
-    Args:
-        client: the client.
-        member: the worker.
-        kill: it does not end by itself.
     """
     if member.worker is None:
         _close_waiting(client)

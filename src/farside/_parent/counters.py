@@ -42,12 +42,7 @@ class Counters:
         self._times = _Times()
 
     def begin(self, core: GroupCore, delivery: Delivery | None) -> None:
-        """Take in that a pass is about to begin: the one before is over.
-
-        Args:
-            core: what is known of the workers.
-            delivery: what has brought the items of the pass before, if there was one.
-        """
+        """Take in that a pass is about to begin: the one of the delivery, if any, is over."""
         self._before = self.totals(core, delivery)
         self._times = _Times(core.epoch + 1, monotonic())
 

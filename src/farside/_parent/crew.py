@@ -154,7 +154,7 @@ class Crew:
             this = enter_iteration_mode(client)
             while this.step() is not OVER:
                 for index in delivery.take_spent():
-                    client.step(partial(_retire, index))
+                    client.step(partial(GroupCore.retire, index=index))
                 # What loggers raise, and warnings that a filter makes an error, nobody could catch
                 # here; they must not break the executor.
                 with suppress(Warning):
@@ -204,7 +204,3 @@ class _Exit:
 
 
 _exit = _Exit()
-
-
-def _retire(index: int, core: GroupCore) -> None:
-    core.retire(index)

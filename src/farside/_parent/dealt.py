@@ -1,4 +1,4 @@
-"""Items as they come, from whichever worker; and shards, of which any worker reads the next one."""
+"""Items as they come, of shards of which any worker reads the next one."""
 
 from __future__ import annotations
 
@@ -22,55 +22,8 @@ _AHEAD = 2
 need not ask."""
 
 
-class AsTheyCome(Delivery):
-    """Gives the loop what has come, from whichever worker.
-
-    Args:
-        count: how many workers there are.
-        counting: whether the workers have to know of each item that was taken.
-    """
-
-    def __init__(self, count: int, *, counting: bool) -> None:
-        super().__init__(count, counting=counting)
-        self._next = 0  # the worker that is looked at first
-
-    @property
-    def needs(self) -> Sequence[int]:
-        return range(len(self.queues))
-
-    def take(self, workers: Sequence[ParentCore]) -> Block | None:
-        self._begin_block()
-        queues = self.queues
-        for _ in queues:
-            queue = queues[self._next]
-            while queue.fill(workers[queue.index]):
-                if queue.at_mark:
-                    self.pass_mark(queue)
-                    continue
-                entries, source = queue.take(queue.run), queue.source
-                if self._anchor_is_due:
-                    self._anchor(*self.part_of(queue), entries[0], source)
-                self.took(queue, len(entries))
-                self._next = (queue.index + 1) % len(queues)
-                self._end_block(entries)
-                return entries, source.needed
-            self._next = (queue.index + 1) % len(queues)
-        return None
-
-    def pass_mark(self, queue: Queue) -> None:
-        """Take a mark of a worker in."""
-        queue.pass_mark()
-
-    def part_of(self, queue: Queue) -> tuple[int, int]:
-        """Return which shard a worker is at, and how many of its items are in blocks."""
-        raise NotImplementedError
-
-    def took(self, queue: Queue, count: int) -> None:
-        """Take in that the next block has so many entries of a worker."""
-
-
-class Dealt(AsTheyCome):
-    """Shards that are dealt to whichever worker has none left.
+class Dealt(Delivery):
+    """Shards that are dealt to whichever worker has none left: the loop gets what has come.
 
     Args:
         place: where in the pass to begin.
@@ -79,6 +32,8 @@ class Dealt(AsTheyCome):
         count: how many workers there are.
         counting: whether the workers have to know of each item that was taken.
     """
+
+    _next = 0  # the worker that is looked at first
 
     def __init__(
         self, place: Place, sharding: Sharding, epoch: int, count: int, *, counting: bool
@@ -110,19 +65,35 @@ class Dealt(AsTheyCome):
     def needs(self) -> Sequence[int]:
         return [index for index, under_way in enumerate(self._under_way) if under_way]
 
-    def pass_mark(self, queue: Queue) -> None:
-        super().pass_mark(queue)
+    def take(self, workers: Sequence[ParentCore]) -> Block | None:
+        self._begin_block()
+        queues = self.queues
+        for _ in queues:
+            queue = queues[self._next]
+            while queue.fill(workers[queue.index]):
+                if queue.at_mark:
+                    self._pass_mark(queue)
+                    continue
+                entries, source = queue.take(queue.run), queue.source
+                shard, read = self.part_of(queue)
+                if self._anchor_is_due:
+                    self._anchor(shard, read, entries[0], source)
+                self._read[shard] = read + len(entries)
+                self._runs.append((self._before, shard, len(entries)))
+                self._next = (queue.index + 1) % len(queues)
+                self._end_block(entries)
+                return entries, source.needed
+            self._next = (queue.index + 1) % len(queues)
+        return None
+
+    def _pass_mark(self, queue: Queue) -> None:
+        queue.pass_mark()
         shard = self._under_way[queue.index].popleft()
         # In this order: another thread may ask for the place just now.
         self._ends.append((self._before, shard, self._read.get(shard, 0)))
         self._read.pop(shard, None)
         self.deal()
         self.over = not (self._shards or any(self._under_way))
-
-    def took(self, queue: Queue, count: int) -> None:
-        shard = self._under_way[queue.index][0]
-        self._read[shard] = self._read.get(shard, 0) + count
-        self._runs.append((self._before, shard, count))
 
     def place(self, behind: int = 0) -> Place | None:
         given = self.delivered - behind
@@ -147,6 +118,7 @@ class Dealt(AsTheyCome):
         return None
 
     def part_of(self, queue: Queue) -> tuple[int, int]:
+        """Return which shard a worker is at, and how many of its items are in blocks."""
         shard = self._under_way[queue.index][0]
         return shard, self._read.get(shard, 0)
 

@@ -1,8 +1,7 @@
 """Brings the items of all workers to the loop.
 
 What has arrived lies in the workers' inboxes, as frames. `queues` opens them, and a delivery puts
-their entries into blocks. `InTurn` keeps an order that no number of workers changes, `AsTheyCome`
-none.
+their entries into blocks. `InTurn` keeps an order that no number of workers changes, `Dealt` none.
 """
 
 from __future__ import annotations
@@ -139,9 +138,7 @@ class Delivery:
 
     def take_orders(self) -> dict[int, list[Any]]:
         """Return the tasks that workers have to be given since the last time."""
-        orders = self.orders
-        if orders:
-            self.orders = {}
+        orders, self.orders = self.orders, {}
         return orders
 
     @property

@@ -79,11 +79,7 @@ def waiter_here() -> Waiter:
 
 
 class AsyncioWaiter(Waiter):
-    """A waiter for asyncio's interface of a loop.
-
-    Args:
-        loop: the loop, which runs in this thread.
-    """
+    """A waiter for asyncio's interface of a loop, which runs in this thread."""
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         super().__init__()
@@ -141,11 +137,7 @@ def _resolve(future: Future[bool], value: bool) -> None:  # noqa: FBT001  loops 
 
 
 class TrioWaiter(Waiter):
-    """A waiter for trio.
-
-    Args:
-        trio: the package.
-    """
+    """A waiter for trio."""
 
     def __init__(self, trio: Any) -> None:
         super().__init__()
@@ -184,15 +176,9 @@ class TrioWaiter(Waiter):
 
 
 async def off_loop(work: Callable[[], T]) -> T:
-    """Do what may wait for long in a thread, so that the loop goes on.
+    """Do what may wait for long in a thread, so that the loop goes on; return what it does.
 
     A task that is cancelled meanwhile waits for the end of the work, and is cancelled then.
-
-    Args:
-        work: what to do.
-
-    Returns:
-        What the work returns. What it raises is raised.
     """
     waiter = waiter_here()
     results: list[T] = []

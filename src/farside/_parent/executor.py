@@ -11,13 +11,11 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._worker.mapper import Mapper
-from .._worker.run_task import Chunk, run_task, run_task_with
+from .._worker.mapper import Chunk, Mapper, run_task
 from .batches import Plan
 from .crew import Crew
-from .mapping import options_of_mapper
 from .options import BUFFER_BYTES, check_setup, count, limit, processors
-from .several import options_of_workers
+from .several import options_of_mapper, options_of_workers
 from .submitted import Work
 
 if TYPE_CHECKING:
@@ -95,8 +93,7 @@ class WorkerExecutor(Executor):
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer={initializer!r} is not callable; pass a function")
         seconds = limit("task_timeout", task_timeout, "for no limit")
-        run: Any = run_task if setup is None else run_task_with
-        mapper: Any = Mapper(run, setup, timed=seconds is not None, one_by_one=True)
+        mapper: Any = Mapper(run_task, setup, timed=seconds is not None, one_by_one=True)
         if isinstance(initargs, str) or not isinstance(initargs, Iterable):
             raise TypeError(f"initargs={initargs!r} are no arguments; pass a tuple of them")
         first = None if initializer is None else partial(initializer, *initargs)
@@ -157,7 +154,7 @@ class WorkerExecutor(Executor):
         most = None if buffersize is None else count("buffersize", buffersize, "tasks")
         end = None if timeout is None else time.monotonic() + timeout
         calls = zip(*iterables)  # noqa: B905  as `map` does
-        tasks = iter(partial(_next_chunk, calls, size), [])
+        tasks = iter(lambda: list(itertools.islice(calls, size)), [])
         fn_of_chunk = Chunk(fn)
         futures = deque(self.submit(fn_of_chunk, chunk) for chunk in itertools.islice(tasks, most))
         # No reference to the executor: it may be dropped, and what was submitted goes on.
@@ -201,10 +198,6 @@ class WorkerExecutor(Executor):
         crew = getattr(self, "_crew", None)
         if crew is not None:
             crew.shut_down(cancel=False)
-
-
-def _next_chunk(calls: Iterator[tuple[Any, ...]], size: int) -> list[tuple[Any, ...]]:
-    return list(itertools.islice(calls, size))
 
 
 def _results(

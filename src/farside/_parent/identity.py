@@ -9,9 +9,6 @@ from typing import Any
 
 from .._backends import registry
 
-SEEDS = 1 << 64
-"""How many seeds there are."""
-
 
 def check_name(value: Any) -> str | None:
     """Check ``name``."""
@@ -27,7 +24,7 @@ def check_name(value: Any) -> str | None:
 
 def check_index(value: Any, count: Any) -> int:
     """Check ``worker_index``, which is below ``worker_count``."""
-    number = _whole("worker_index", value, "pass a whole number, from 0 to worker_count - 1")
+    number = whole("worker_index", value, "pass a whole number, from 0 to worker_count - 1")
     if hasattr(type(count), "__index__") and not 0 <= number < operator.index(count):
         raise ValueError(
             f"worker_index={value!r} is not below worker_count={count!r}, or negative; pass a "
@@ -41,8 +38,8 @@ def check_seed(value: Any) -> int:
     if value is None:
         return int.from_bytes(os.urandom(8), "little")
     cure = "pass a whole number, from 0 to 2**64 - 1, or None to have one drawn"
-    number = _whole("seed", value, cure)
-    if not 0 <= number < SEEDS:
+    number = whole("seed", value, cure)
+    if not 0 <= number < 1 << 64:
         raise ValueError(f"seed={value!r} is out of range; {cure}")
     return number
 
@@ -80,7 +77,8 @@ def check_backend_options(value: Any, backend: str) -> dict[str, Any]:
     return dict(value)
 
 
-def _whole(name: str, value: Any, cure: str) -> int:
+def whole(name: str, value: Any, cure: str) -> int:
+    """Check a whole number."""
     if isinstance(value, bool) or not hasattr(type(value), "__index__"):
         raise TypeError(f"{name}={value!r} is not a whole number; {cure}")
     return operator.index(value)

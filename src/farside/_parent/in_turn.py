@@ -31,7 +31,6 @@ class InTurn(Delivery):
         counting: whether the workers have to know of each item that was taken.
 
     Attributes:
-        own: the same.
         front: whose turn it is after the present block.
     """
 

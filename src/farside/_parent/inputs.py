@@ -10,11 +10,10 @@ from .._protocol.order import Place, Sharding
 from .._worker.iterables import length_of
 from ..errors import ExhaustedIteratorWarning
 from .async_supply import AsyncSupply
-from .fingerprint import fingerprint
 from .given_results import GivenResults
 from .mapped import Mapped
 from .mapped_orders import MappedAsTheyCome, MappedInOrder
-from .sequence import Given, Resumable, bytes_of
+from .sequence import Given, ItemSequence, bytes_of, fingerprint
 from .supply import Supply
 from .warn import warn
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from .._protocol.parent import ParentCore
     from .batches import Plan
     from .delivery import Delivery
-    from .sequence import Part
 
 _SAMPLE = 16
 """How many inputs tell data sets apart, where any of them can be looked at."""
@@ -33,8 +31,8 @@ def is_async(items: Any) -> bool:
     return isinstance(items, AsyncIterable) and not isinstance(items, Iterable)
 
 
-class Inputs(Resumable):
-    """What a function makes of inputs, in several workers: a `Sequence`.
+class Inputs(ItemSequence):
+    """What a function makes of inputs, in several workers.
 
     To a state, an input is a shard, and its results are the shard's items.
 
@@ -92,12 +90,6 @@ class Inputs(Resumable):
         plan = delivery.number, self.length(None), replaceable
         return delivery.epoch, self.seed, base, plan
 
-    def is_over(self, delivery: Delivery) -> bool:
-        return delivery.over
-
-    def part(self, delivery: Delivery, index: int) -> Part | None:  # noqa: ARG002  no shard
-        return None
-
     def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         assert isinstance(delivery, Mapped)
         base = delivery.queues[index].go_on(core.inbox.received), bytes_of(core)
@@ -105,16 +97,6 @@ class Inputs(Resumable):
         return self._told(delivery, base)
 
     # States ---------------------------------------------------------------------------------
-
-    def state(self, begun: int, behind: int) -> dict[str, Any]:
-        """Return the state of the loop; see `RemoteIterable.state_dict`."""
-        self._look()
-        return super().state(begun, behind)
-
-    def load(self, state: Any, begun: int, *, strict: bool) -> None:
-        """Let the next pass begin at a state; see `RemoteIterable.load_state_dict`."""
-        self._look()
-        super().load(state, begun, strict=strict)
 
     def _look(self) -> None:
         """See how many inputs there are, and what tells them apart, as far as that can be known."""

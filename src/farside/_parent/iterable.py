@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
+from .._protocol import loop_state
 from ..errors import WorkerAbandonedWarning
 from . import closing, starting
 from .calls import ask_for_stacks, call_method
@@ -14,8 +15,7 @@ from .results import enter_iteration_mode, iterate_results
 from .warn import warn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from types import TracebackType
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from typing import Literal
 
     from typing_extensions import Self
@@ -351,12 +351,7 @@ class RemoteIterable(Generic[T]):
         """Return self."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
 
@@ -369,12 +364,7 @@ class RemoteIterable(Generic[T]):
             raise
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close, without blocking the event loop: see `aclose`."""
         await self.aclose()
 
@@ -434,3 +424,32 @@ class SubinterpreterIterable(RemoteIterable[T]):
 
     Its `backend` is ``"subprocess"`` when the fallback has taken over.
     """
+
+
+def merge_states(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Make one state of those of all ranks of a job.
+
+    Each rank saves its own state. The merged one can be loaded in jobs with another number of
+    ranks: each item that no rank was given comes once, in one of the new ranks.
+
+    Args:
+        states: what `RemoteIterable.state_dict` has returned in each rank, all in the same epoch.
+
+    Raises:
+        TypeError, ValueError: one is no state, one is missing, or they are not of one job.
+
+    Example:
+        >>> from farside import iterate_in_workers, merge_states
+        >>> states, seen = [], []
+        >>> for rank in range(2):
+        ...     rank_of = {"rank": rank, "world_size": 2, "seed": 0}
+        ...     with iterate_in_workers(range, [2] * 4, 1, **rank_of) as numbers:
+        ...         iterator = iter(numbers)
+        ...         seen += [next(iterator), next(iterator)]
+        ...         states.append(numbers.state_dict())
+        >>> with iterate_in_workers(range, [2] * 4, 1) as numbers:
+        ...     numbers.load_state_dict(merge_states(states))
+        ...     seen, list(numbers)
+        ([0, 0, 0, 0], [1, 1, 1, 1])
+    """
+    return loop_state.merge(states)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from .._payload.one_line import one_line
-from .._payload.records import DROPPED, RECORD, WARNING
+from .._payload.records import DROPPED, RECORD, WARNING, own_record
 from .._system.signals import try_lock
 from ..errors import ProtocolError
 
@@ -39,15 +39,12 @@ class Logs:
         self.waiting: deque[bytes | bytearray | memoryview] = deque()
         self._delivering = threading.Lock()  # never waited for
 
-    def add(self, body: bytes | bytearray | memoryview) -> None:
-        """Take in what has arrived."""
-        self.waiting.append(body)
-
-    def deliver(self, origin: Origin) -> None:
+    def deliver(self, origin: Origin, problems: list[Exception] | None) -> None:
         """Give the loggers what has arrived.
 
         Args:
             origin: where it comes from.
+            problems: where the exceptions go that handlers raise; None raises them.
 
         Raises:
             BaseException: whatever a handler raises. What it was called for is done with; the rest
@@ -55,18 +52,13 @@ class Logs:
         """
         # Looked at again after the lock was given back: somebody may have relied on this thread.
         while self.waiting:
-            if not try_lock(self._delivering, partial(self._deliver, origin)):
-                break  # by another thread, or further up in this one
-
-    def deliver_all(self, origin: Origin, problems: list[Exception]) -> None:
-        """Give the loggers what has arrived, and take note of the exceptions that they raise."""
-        while True:
             try:
-                self.deliver(origin)
+                if not try_lock(self._delivering, partial(self._deliver, origin)):
+                    break  # by another thread, or further up in this one
             except Exception as problem:
+                if problems is None:
+                    raise
                 problems.append(problem)
-            else:
-                return
 
     def _deliver(self, origin: Origin) -> bool:
         while self.waiting:
@@ -140,15 +132,8 @@ def _make_warning(classes: list[tuple[str, str]], text: str) -> Warning:
 
 
 def _tell_dropped(origin: Origin, count: int) -> None:
-    _log(
-        origin,
-        {
-            "name": "farside",
-            "levelno": 30,
-            "levelname": "WARNING",
-            "msg": f"the {origin.worker_name} dropped {count} log records and warnings of its "
-            "threads, since nobody took them for too long",
-            "args": None,
-        },
-        {},
+    text = (
+        f"the {origin.worker_name} dropped {count} log records and warnings of its threads, since "
+        "nobody took them for too long"
     )
+    _log(origin, {**own_record(text, warning=True), "args": None}, {})

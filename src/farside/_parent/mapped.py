@@ -60,7 +60,6 @@ class Mapped(Delivery):
     Attributes:
         front: how many inputs are done: the loop has their results.
         number: that of the pass.
-        progress: the same.
     """
 
     depth = 3  # how many inputs each worker has at least
@@ -390,7 +389,9 @@ class Mapped(Delivery):
         """Settle an input that is not tried again."""
         ending, member, _ = core.loss
         error = messages_for_people.error_of(ending, member, member.options)
-        name_input(error, number)
+        vars(error)["input_index"] = number
+        if hasattr(error, "add_note"):  # Python 3.11+
+            error.add_note(f"the input of index {number}")
         self._counts[index] -= 1
         rest: list[Batch] = []
         for batch in lost:
@@ -405,10 +406,3 @@ class Mapped(Delivery):
             if batch.entries[at + 1 :]:
                 rest.append(Batch(number + 1, batch.entries[at + 1 :], batch.nbytes))  # not begun
         return rest
-
-
-def name_input(error: BaseException, number: int) -> None:
-    """Say in an exception which input it is of."""
-    vars(error)["input_index"] = number
-    if hasattr(error, "add_note"):  # Python 3.11+
-        error.add_note(f"the input of index {number}")

@@ -139,11 +139,7 @@ class MappedInOrder(Mapped):
 class MappedAsTheyCome(Mapped):
     """The results as they come."""
 
-    def __init__(
-        self, plan: Plan, supply: Supply, progress: GivenResults | None = None, *, counting: bool
-    ) -> None:
-        super().__init__(plan, supply, progress, counting=counting)
-        self._next = 0  # the worker that is looked at first
+    _next = 0  # the worker that is looked at first
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
         if super().ready(workers) or self._settled:

@@ -6,7 +6,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .._payload.pickling import dumps_beside, dumps_plain
+from .._payload.pickling import dumps_beside
 from .logs import Logs, Origin
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .._backends.base import Worker
     from .._link.frames import Frame
-    from .._memory.parts import Part
+    from .._memory.parts import Part, Ref
     from .._protocol.effects import Ending
     from .options import Options
 
@@ -22,13 +22,9 @@ if TYPE_CHECKING:
 class Member:
     """A worker, and what leads to it.
 
-    Args:
+    Attributes:
         index: which of the client's workers.
         options: what the user asked for.
-
-    Attributes:
-        index: the same.
-        options: the same.
         backend: the name of its backend.
         worker: the worker, or None before it is started.
         link: the way to it.
@@ -52,7 +48,7 @@ class Member:
         self.link: Any = None
         self._acknowledged: list[tuple[int, int]] = []
         self.acknowledge: Callable[[int, int], object] = partial(_remember, self._acknowledged)
-        self.revoke: Callable[[int], object] = _say_nothing
+        self.revoke: Callable[[int], object] = lambda _: None
         self.frames: deque[Frame] = deque()
         self.gone = self.released = self.left_behind = False
         self.launched: float | None = None
@@ -94,7 +90,9 @@ class Member:
         """Whether a command waits for room."""
         return self.link is not None and self.link.congested
 
-    def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> bool:
+    def send(
+        self, kind: int, epoch: int, parts: Sequence[Part] = (), refs: Sequence[Ref] = ()
+    ) -> bool:
         """Send a command; tell whether all of it was sent.
 
         Raises:
@@ -104,26 +102,16 @@ class Member:
             self._unsent.append((kind, epoch, parts))
             return True
         if self.worker.observer is not None:
-            self._observe_down(kind, epoch, parts)
-        sent: bool = self.link.send(kind, epoch, parts)
+            nbytes = sum(memoryview(part).nbytes for part in parts)
+            self.worker.observer("down", kind, epoch, 0, nbytes)
+        of_arena = {"refs": refs} if refs else {}  # a link without one does not take them
+        sent: bool = self.link.send(kind, epoch, parts, **of_arena)
         return sent
-
-    def _observe_down(self, kind: int, epoch: int, parts: Sequence[Part]) -> None:
-        nbytes = sum(memoryview(part).nbytes for part in parts)
-        self.worker.observer("down", kind, epoch, 0, nbytes)
 
     def send_content(self, kind: int, epoch: int, content: object) -> bool:
         """Send a command with plain values, and large buffers among them; as `send`."""
         arena = None if self.link is None else self.link.arena
-        if arena is None:
-            return self.send(kind, epoch, dumps_plain(content))
-        parts, refs = dumps_beside(content, arena)
-        if not refs:
-            return self.send(kind, epoch, parts)
-        if self.worker.observer is not None:
-            self._observe_down(kind, epoch, parts)
-        sent: bool = self.link.send(kind, epoch, parts, refs=refs)
-        return sent
+        return self.send(kind, epoch, *dumps_beside(content, arena))
 
     def tell_waiting(self, *, on: bool) -> None:
         """Tell the worker whether somebody waits."""
@@ -136,23 +124,11 @@ class Member:
             nbytes = len(frame.body) + sum(block.nbytes for block in frame.blocks)
             self.worker.observer("up", frame.kind, frame.epoch, frame.items, nbytes)
 
-    def deliver_logs(self, problems: list[Exception] | None = None) -> None:
-        """Give the loggers what has arrived for them.
-
-        Args:
-            problems: where the exceptions go that they raise; None raises them.
-        """
+    def deliver_logs(self, problems: list[Exception] | None) -> None:
+        """Give the loggers what has arrived for them; see `Logs.deliver`."""
         if self.logs.waiting:
-            origin = Origin(self.name, self.backend, self.label)
-            if problems is None:
-                self.logs.deliver(origin)
-            else:
-                self.logs.deliver_all(origin, problems)
+            self.logs.deliver(Origin(self.name, self.backend, self.label), problems)
 
 
 def _remember(kept: list[tuple[int, int]], epoch: int, total: int) -> None:
     kept[:] = [(epoch, total)]
-
-
-def _say_nothing(_epoch: int) -> None:
-    pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._payload.one_line import one_line
-from .._payload.stack_report import read_stack
+from .._payload.remote_errors import read_stack
 from .._protocol.effects import (
     BROKEN,
     DIED,
@@ -39,11 +39,7 @@ if TYPE_CHECKING:
 
 
 def closed(foreign_to: int | None) -> IterableClosedError:
-    """Make the error for an iterable that was closed.
-
-    Args:
-        foreign_to: the process that it belongs to, when this one is a forked child of that.
-    """
+    """Make the error for an iterable that was closed, or is one of the process that forked this."""
     if foreign_to is None:
         return IterableClosedError("the iterable is closed; make a new one to iterate again")
     return IterableClosedError(
@@ -87,37 +83,6 @@ def pass_open(method: str) -> PassOpenError:
     )
 
 
-def timed_out(
-    worker: str,
-    seconds: float,
-    last_index: int | None,
-    state: str,
-    *,
-    method: str | None = None,
-    stack: str | None = None,
-    of_task: bool = False,
-) -> WorkerTimeoutError:
-    """Make the error for a worker that took too long."""
-    limit = "timeout"
-    if state == "initialization":
-        what, limit = "its initialization did not end", "init_timeout"
-    elif method is not None:
-        what = f"the call of {method!r} did not return"
-    elif of_task:
-        what, limit = "an input was not done", "task_timeout"
-    else:
-        when = _when(last_index)
-        what = f"no item came,{when}," if when else "no item came"
-    where = NO_STACK if stack is None else f"it was here:\n\n{stack.rstrip()}"
-    return WorkerTimeoutError(
-        f"the {worker} was ended: {what} within {limit}={seconds} seconds; {where}",
-        seconds=seconds,
-        last_index=last_index,
-        state=state,
-        worker_stack=stack,
-    )
-
-
 FUTILE = f"it was started again {MOST_FUTILE} times in a row, and has begun no input since"
 NO_STACK = (
     "it does not tell where it was, so it was in C code that holds the GIL, stopped, or not started"
@@ -143,13 +108,7 @@ def refusal(error: FarsideError) -> str:
 
 
 def error_of(ending: Ending, member: Member, options: Options) -> FarsideError:
-    """Make the exception that says why a worker's conversation is over. It may run user code.
-
-    Args:
-        ending: why.
-        member: the worker.
-        options: what the user asked for.
-    """
+    """Make the exception that says why a worker's conversation is over. It may run user code."""
     name, cause, detail = member.name, ending.cause, ending.detail
     if cause == HERE:
         error: FarsideError = detail
@@ -218,11 +177,18 @@ def _no_fallback(error: FarsideError, backend: str) -> BackendUnavailableError:
 
 
 def _timed_out(ending: Ending, name: str, options: Options) -> FarsideError:
-    initializing = ending.state == "initialization"
-    seconds = options.init_timeout if initializing else options.timeout
-    task = None if initializing or ending.method is not None else options.task_timeout
-    of_task = task is not None and (seconds is None or task <= seconds)
-    seconds = task if of_task else seconds
+    seconds, task, limit = options.timeout, options.task_timeout, "timeout"
+    if ending.state == "initialization":
+        seconds, limit = options.init_timeout, "init_timeout"
+        what = "its initialization did not end"
+    elif ending.method is not None:
+        what = f"the call of {ending.method!r} did not return"
+    elif task is not None and (seconds is None or task <= seconds):
+        seconds, limit = task, "task_timeout"
+        what = "an input was not done"
+    else:
+        when = _when(ending.last_index)
+        what = f"no item came,{when}," if when else "no item came"
     assert seconds is not None
     stack = None
     if ending.detail is not None:
@@ -230,12 +196,11 @@ def _timed_out(ending: Ending, name: str, options: Options) -> FarsideError:
             stack = read_stack(ending.detail.body)
         except ProtocolError as error:
             return error
-    return timed_out(
-        name,
-        seconds,
-        ending.last_index,
-        ending.state,
-        method=ending.method,
-        stack=stack,
-        of_task=of_task,
+    where = NO_STACK if stack is None else f"it was here:\n\n{stack.rstrip()}"
+    return WorkerTimeoutError(
+        f"the {name} was ended: {what} within {limit}={seconds} seconds; {where}",
+        seconds=seconds,
+        last_index=ending.last_index,
+        state=ending.state,
+        worker_stack=stack,
     )

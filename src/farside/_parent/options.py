@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from .._backends import registry
 from .._protocol.credit import UNLIMITED
 from ..options import StartMethod
-from .identity import check_backend_options, check_env, check_index, check_name, check_seed
+from .identity import check_backend_options, check_env, check_index, check_name, check_seed, whole
 
 if TYPE_CHECKING:
     from .._payload.job import Call
@@ -191,9 +191,7 @@ def count(name: str, value: Any, unit: str, least: int = 1, most: int | None = N
     cure = f"pass a whole number of {unit}, {least} or more"
     if name == "buffer_size":
         cure += f", {UNLIMITED} for no limit, or None for automatic"
-    if isinstance(value, bool) or not hasattr(type(value), "__index__"):
-        raise TypeError(f"{name}={value!r} is not a whole number; {cure}")
-    number = operator.index(value)
+    number = whole(name, value, cure)
     if number < least:
         raise ValueError(f"{name}={value!r} is below {least}; {cure}")
     if most is not None and number > most:

@@ -55,7 +55,6 @@ class Queue:
         counting: whether the worker has to know of each item that was taken.
 
     Attributes:
-        index: the same.
         entries: of the frame that is open; those from `at` on are left.
         marks: of that frame: for each the number of entries before it, and its failure.
         source: where they come from.

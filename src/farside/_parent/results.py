@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .._payload.items import decode
 from .._payload.one_line import one_line
 from .._protocol.effects import BROKEN, HERE
+from .._protocol.group import GroupCore
 from .._protocol.tables import ParentState
 from ..errors import (
     ExhaustedIteratorWarning,
@@ -27,7 +28,6 @@ from .when import When
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
-    from .._protocol.group import GroupCore
     from .._protocol.parent import ParentCore
     from ..errors import FarsideError
     from .client import Client
@@ -64,11 +64,6 @@ class Pass:
         epoch: the number of the pass.
         delivery: brings its items.
         owner: the remote iterable: it is not dropped while an iterator over it is there.
-
-    Attributes:
-        client: the same.
-        epoch: the same.
-        delivery: the same.
     """
 
     __slots__ = ("_owner", "_told", "client", "delivery", "epoch")
@@ -178,7 +173,7 @@ class Pass:
 
     def _go_on(self) -> GroupCore:
         """Tell workers that were started again where they go on."""
-        self.client.step(partial(_nothing))  # the step that has begun it is over then
+        self.client.step(lambda _: None)  # the step that has begun it is over then
         core = self.client.core
         if core.epoch != self.epoch:
             raise messages_for_people.superseded(self.epoch, core.epoch)
@@ -186,7 +181,7 @@ class Pass:
             plan = self.client.sequence.successor(self.delivery, core.workers[index], index)
             # What was taken since it was started, it may have been told as if it had made it.
             self._tell(self.delivery.queues[index])
-            self.client.step(partial(_go_on, index, self.epoch, plan))
+            self.client.step(partial(GroupCore.go_on, index=index, epoch=self.epoch, plan=plan))
         return core
 
     def acknowledge(self) -> None:
@@ -196,7 +191,8 @@ class Pass:
                 self._tell(queue)
         if self.delivery.orders:
             for index, tasks in self.delivery.take_orders().items():
-                self.client.step(partial(_give, index, self.epoch, tasks))
+                give = partial(GroupCore.give, index=index, epoch=self.epoch, tasks=tasks)
+                self.client.step(give)
 
     def say_again(self) -> None:
         """Tell the workers once more how much was taken: another pass may have spoken since."""
@@ -227,7 +223,7 @@ class Pass:
         client, delivery = self.client, self.delivery
         if not client.exiting and not client.foreign_to:
             if delivery.over or not delivery.finished:
-                client.post(partial(client.stop, self.epoch))
+                client.post(partial(GroupCore.stop, epoch=self.epoch))
             # After it: the worker waits until it hears that, and not longer than the pass is open.
             client.counters.end(self.epoch)
         delivery.let_go()
@@ -290,18 +286,6 @@ class Pass:
         )
 
 
-def _nothing(core: GroupCore) -> None:
-    pass
-
-
-def _go_on(index: int, epoch: int, plan: Any, core: GroupCore) -> None:
-    core.go_on(index, epoch, plan)
-
-
-def _give(index: int, epoch: int, tasks: Any, core: GroupCore) -> None:
-    core.give(index, epoch, tasks)
-
-
 def enter_iteration_mode(client: Client, owner: object = None) -> Pass:
     """Begin a pass: send STOP_ITERATION if one is open, then START_ITERATION.
 
@@ -339,7 +323,7 @@ def enter_iteration_mode(client: Client, owner: object = None) -> Pass:
     except BaseException:  # KeyboardInterrupt: nobody gets to know the pass
         given_up = True
         if begun:
-            client.post(partial(client.stop, begun[-1]))
+            client.post(partial(GroupCore.stop, epoch=begun[-1]))
         raise
     if delivery is None:
         client.check_open()

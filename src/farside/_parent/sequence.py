@@ -5,7 +5,10 @@ Each says where each worker begins, and where a loop is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+import pickle
+from hashlib import blake2b
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._payload.user_states import LITERAL, check_literal
 from .._protocol import loop_state as states
@@ -37,6 +40,8 @@ class Start(NamedTuple):
 
 _START = Start()
 
+_PLAIN = (str, int, float, bool, bytes, type(None), range, PurePath)
+
 
 class Given(NamedTuple):
     """What decides the items beside the user's functions, and whether the user has given it."""
@@ -49,71 +54,19 @@ class Given(NamedTuple):
     fingerprint: str = ""
 
 
-class ItemSequence(Protocol):
-    """What a pass is made of."""
+class ItemSequence:
+    """What a pass is made of: epochs, a place to begin at, and states.
 
-    kind: str
-    """What it is called in states."""
-    several: bool
-    """Whether the user has asked for several workers: a call then returns a list."""
-    independent: bool
-    """Whether a worker of another backend may take the place of one, whatever others have given."""
-
-    @property
-    def seed(self) -> int:
-        """What random numbers are drawn from."""
-
-    def length(self, told: int | None) -> int | None:
-        """Return how many items a pass has, if that is known.
-
-        Args:
-            told: what the first worker has told of what it iterates on.
-        """
-
-    def epoch(self, begun: int) -> int:
-        """Return the epoch of the next pass.
-
-        Args:
-            begun: how many passes were begun.
-        """
-
-    def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
-        """Begin a pass.
-
-        Args:
-            begun: how many passes were begun before.
-
-        Returns:
-            What brings its items, and what each worker is told.
-        """
-
-    def begun(self) -> None:
-        """Take in that the pass has begun."""
-
-    def check(self) -> None:
-        """Check that a pass can begin."""
-
-    def is_over(self, delivery: Delivery) -> bool:
-        """Tell whether a pass that its workers have finished is at its end."""
-
-    def part(self, delivery: Delivery, index: int) -> Part | None:
-        """Return what a worker is at, as of what the loop was given, if it is a shard."""
-
-    def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
-        """Return what a worker is told that goes on in the place of another."""
-
-    def state(self, begun: int, behind: int) -> dict[str, Any]:
-        """Return the state of the loop; see `RemoteIterable.state_dict`."""
-
-    def load(self, state: Any, begun: int, *, strict: bool) -> None:
-        """Let the next pass begin at a state; see `RemoteIterable.load_state_dict`."""
-
-
-class Resumable:
-    """What all sequences have: epochs, a place to begin at, and states."""
+    Attributes:
+        kind: what it is called in states.
+        several: whether the user has asked for several workers: a call then returns a list.
+        independent: whether a worker of another backend may take the place of one, whatever others
+            have given.
+    """
 
     kind = "iterable"
     several = independent = False
+    _in_order = True
 
     def __init__(self, given: Given, sharding: Sharding, *, counting: bool) -> None:
         self._given = given
@@ -125,10 +78,28 @@ class Resumable:
 
     @property
     def seed(self) -> int:
+        """What random numbers are drawn from."""
         return self._sharding.seed
 
+    def length(self, told: int | None) -> int | None:
+        """Return how many items a pass has, if that is known.
+
+        Args:
+            told: what the first worker has told of what it iterates on.
+        """
+        raise NotImplementedError
+
     def epoch(self, begun: int) -> int:
+        """Return the epoch of the next pass, before which so many were begun."""
         return begun + self._ahead
+
+    def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
+        """Begin a pass, before which so many were begun.
+
+        Returns:
+            What brings its items, and what each worker is told.
+        """
+        raise NotImplementedError
 
     def _begin_at(self, begun: int) -> tuple[int, Start]:
         return self.epoch(begun), self._loaded or _START
@@ -145,28 +116,36 @@ class Resumable:
     def check(self) -> None:
         """Check that a pass can begin; see `Shards.check`."""
 
+    def is_over(self, delivery: Delivery) -> bool:
+        """Tell whether a pass that its workers have finished is at its end."""
+        return delivery.over
+
+    def part(self, delivery: Delivery, index: int) -> Part | None:  # noqa: ARG002  most have none
+        """Return what a worker is at, as of what the loop was given, if it is a shard."""
+        return None
+
+    def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
+        """Return what a worker is told that goes on in the place of another."""
+        raise NotImplementedError
+
     def state(self, begun: int, behind: int) -> dict[str, Any]:
         """Return the state of the loop; see `RemoteIterable.state_dict`."""
+        self._look()
         epoch, start = self._find(begun, behind)
-        sharding = self._sharding
         return states.write(
             start.place,
+            self._sharding,
             kind=self.kind,
             epoch=epoch,
-            seed=sharding.seed,
             fingerprint=self._given.fingerprint,
-            shards=sharding.total,
-            cycle_length=sharding.cycle_length,
             in_order=self._in_order,
-            shuffled=sharding.shuffled,
-            rank=sharding.rank,
-            world_size=sharding.world_size,
             anchors=start.anchors,
             # Others would have to be unpickled from a file.
             snapshots=[each for each in start.snapshots if each.state[:1] == LITERAL],
         )
 
-    _in_order = True
+    def _look(self) -> None:
+        """See what there is, before it is told or compared with a state."""
 
     def _find(self, begun: int, behind: int) -> tuple[int, Start]:
         if not behind:
@@ -189,6 +168,7 @@ class Resumable:
 
     def load(self, state: Any, begun: int, *, strict: bool) -> None:
         """Let the next pass begin at a state; see `RemoteIterable.load_state_dict`."""
+        self._look()
         read, sharding, given = states.check(state), self._sharding, self._given
         self._refuse(read, "kind", self.kind, "it was made by another function")
         self._refuse_others(read, strict=strict)
@@ -235,7 +215,7 @@ class Resumable:
             )
 
 
-class OneIterable(Resumable):
+class OneIterable(ItemSequence):
     """What ``fn()`` makes, once, in one worker.
 
     Args:
@@ -261,9 +241,6 @@ class OneIterable(Resumable):
     def is_over(self, delivery: Delivery) -> bool:  # noqa: ARG002  the worker tells the end
         return True
 
-    def part(self, delivery: Delivery, index: int) -> Part | None:  # noqa: ARG002
-        return None
-
     def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         received = core.inbox.received
         base = delivery.queues[index].go_on(received), bytes_of(core)
@@ -286,3 +263,29 @@ class OneIterable(Resumable):
 def bytes_of(core: ParentCore) -> int:
     """Return about how many bytes have arrived and were not opened."""
     return sum([len(frame.body) for frame in tuple(core.inbox.frames)])
+
+
+def fingerprint(shards: Sequence[Any] | None) -> str:
+    """Return a fingerprint of shards; of mere numbers, it is empty: their count says all."""
+    if shards is None:
+        return ""
+    digest = blake2b(digest_size=8)
+    for shard in shards:
+        digest.update(_bytes_of(shard))
+    return digest.hexdigest()
+
+
+def _bytes_of(value: Any) -> bytes:
+    if isinstance(value, _PLAIN):
+        return f"{str(value) if isinstance(value, PurePath) else repr(value)}\n".encode()
+    if isinstance(value, (tuple, list)):
+        return b"(" + b"".join(map(_bytes_of, value)) + b")"
+    if isinstance(value, (set, frozenset)):  # in an order that differs from process to process
+        return b"<" + b"".join(sorted(map(_bytes_of, value))) + b">"
+    if isinstance(value, dict):
+        items = sorted((_bytes_of(key), _bytes_of(item)) for key, item in value.items())
+        return b"{" + b"".join(key + item for key, item in items) + b"}"
+    try:
+        return pickle.dumps(value, 5)
+    except Exception:  # cloudpickle may take it; what it makes is not the same each time
+        return type(value).__qualname__.encode()

@@ -8,7 +8,7 @@ from .._protocol.order import BEGIN, Sharding, Turns, order_of
 from .dealt import Dealt
 from .in_turn import InTurn
 from .queues import arrived
-from .sequence import Given, Part, Resumable, Start, bytes_of
+from .sequence import Given, ItemSequence, Part, Start, bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .delivery import Delivery
 
 
-class Shards(Resumable):
+class Shards(ItemSequence):
     """What ``fn(shard)`` makes, anew in each pass, in several workers.
 
     Args:
@@ -84,9 +84,6 @@ class Shards(Resumable):
                 "would shuffle in another way, and some shards be read twice and others never; "
                 "pass the same seed to each rank"
             )
-
-    def is_over(self, delivery: Delivery) -> bool:
-        return delivery.over
 
     def part(self, delivery: Delivery, index: int) -> Part | None:
         if isinstance(delivery, Dealt):

@@ -193,7 +193,7 @@ def _start_again(client: Client, new: Member) -> None:
     if client.core.workers[new.index].done or new.worker is not None:
         return
     try:
-        client.step(lambda core: core.call_again(new.index, client.calls))
+        client.step(lambda core: core.workers[new.index].call_again(client.calls))
         _launch_or_fail(client, new)
     except BaseException:
         client.fail(new, BROKEN, _CUT_OFF)

@@ -30,11 +30,7 @@ T = TypeVar("T")
 
 
 class _Event:
-    """Something that happens to the core, and what comes of it.
-
-    Args:
-        step: does it.
-    """
+    """Something that happens to the core, and what comes of it."""
 
     __slots__ = ("error", "result", "step")
 
@@ -46,9 +42,6 @@ class _Event:
 
 class Steps(ABC):
     """Steps a core. Any thread may call any method.
-
-    Args:
-        core: the core.
 
     Attributes:
         core: what is known of the workers. Anybody may look at it. Events change it. Whoever waits
@@ -72,9 +65,6 @@ class Steps(ABC):
 
         In a signal handler that has struck while its own thread was at an event, that is None: it
         happens as soon as the other one is over.
-
-        Args:
-            event: changes the core.
 
         Raises:
             ProtocolError: the event does not fit. The core is as it was.

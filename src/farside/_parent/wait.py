@@ -269,13 +269,7 @@ class Waiting:
         client.time_passes(begun + seconds)
 
     def tell_waiting(self, members: Sequence[Member], token: object, *, on: bool) -> None:
-        """Tell workers that somebody waits for them, or that nobody does any more.
-
-        Args:
-            members: the workers.
-            token: which wait it is.
-            on: whether it begins.
-        """
+        """Tell workers that a wait for them begins, or that nobody waits for them any more."""
         if on:
             self._asking.add(token)
         else:

@@ -8,10 +8,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-def _all() -> None:
-    return None
-
-
 class When:
     """Is ready when a function says so.
 
@@ -23,7 +19,9 @@ class When:
     __slots__ = ("_awaited", "_holds")
 
     def __init__(
-        self, holds: Callable[[], bool], awaited: Callable[[], Sequence[int] | None] = _all
+        self,
+        holds: Callable[[], bool],
+        awaited: Callable[[], Sequence[int] | None] = lambda: None,
     ) -> None:
         self._holds = holds
         self._awaited = awaited

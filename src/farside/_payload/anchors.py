@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from .encoder import Encoder
 
-DIGEST_BYTES = 8
-
 _WHOLE = 1 << 12
 """Contents of so many bytes are read wholly; of larger ones, a sample."""
 
@@ -107,4 +105,4 @@ def _digest(contents: Iterable[Any]) -> bytes:
         else:
             step = (size - _SAMPLE_BYTES) // (_SAMPLES - 1)
             parts += [view[at : at + _SAMPLE_BYTES] for at in range(0, step * _SAMPLES, step)]
-    return blake2b(b"".join(parts), digest_size=DIGEST_BYTES).digest()
+    return blake2b(b"".join(parts), digest_size=8).digest()

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _MOST = 256
 """Descriptions that are kept: then all are forgotten."""
 
-_OF_OTHERS = 2
-"""What ``isbuiltin`` says of a type that another library has registered."""
+OF_OTHERS = 2
+"""What ``isbuiltin`` says of a type that another library has registered, such as bfloat16."""
 
 
 class Templates:
@@ -76,7 +76,7 @@ def load(stream: bytes, buffer: Any) -> Any:
 
 def _is_plain(dtype: Any) -> bool:
     """Tell whether elements are numbers of NumPy's own, of which the type says all."""
-    return dtype.kind in "biufc" and dtype.isbuiltin != _OF_OTHERS and dtype.metadata is None
+    return dtype.kind in "biufc" and dtype.isbuiltin != OF_OTHERS and dtype.metadata is None
 
 
 def _describe(array: Any) -> bytes:

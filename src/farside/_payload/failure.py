@@ -147,24 +147,16 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _format(error: BaseException) -> str:
-    import traceback  # only when something fails: it costs start-up time
+    import linecache  # only when something fails: it costs start-up time
+    import traceback
 
-    read_main()
-    lines = traceback.format_exception(type(error), error, of_user(error.__traceback__))
-    return "".join(lines)
-
-
-def read_main() -> None:
-    """Read the main script, before a traceback asks its module for the source.
-
-    That module was made by hand in a worker, and has no loader. From 3.15 on, to ask it is a
-    DeprecationWarning, which may be an error here.
-    """
-    import linecache
-
+    # Before a traceback asks the main module for its source: that was made by hand in a worker, and
+    # has no loader. From 3.15 on, to ask it is a DeprecationWarning, which may be an error here.
     file = getattr(sys.modules.get("__mp_main__"), "__file__", None)
     if file:
         linecache.getlines(file)
+    lines = traceback.format_exception(type(error), error, of_user(error.__traceback__))
+    return "".join(lines)
 
 
 def of_user(tb: TracebackType | None) -> TracebackType | None:

@@ -12,6 +12,7 @@ from copyreg import dispatch_table
 from numpy import ascontiguousarray, ndarray
 
 from .._memory.allocate import allocate
+from .arrays import OF_OTHERS
 from .reducers import as_ever
 
 TYPE_CHECKING = False
@@ -27,9 +28,6 @@ _PIXEL_BYTES = 16
 
 _PLAIN = frozenset("biufcSU")
 """Kinds of types of which NumPy shows the memory to everybody."""
-
-_OF_OTHERS = 2
-"""What ``isbuiltin`` says of a type that another library has registered, such as bfloat16."""
 
 
 def reduce_array(array: Any) -> Reduced:
@@ -60,7 +58,7 @@ def _reduce_plain(array: Any) -> Reduced:
         return as_ever(in_order(array))
     if kind in "mM" and dtype.metadata is None:
         return rebuild_view, (in_order(array).view("i8"), dtype)
-    if kind == "V" and dtype.isbuiltin == _OF_OTHERS and dtype.itemsize in {1, 2, 4, 8}:
+    if kind == "V" and dtype.isbuiltin == OF_OTHERS and dtype.itemsize in {1, 2, 4, 8}:
         return rebuild_view, (in_order(array).view(f"u{dtype.itemsize}"), dtype)
     return as_ever(array)
 

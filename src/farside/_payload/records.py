@@ -67,9 +67,13 @@ def flatten_warning(
 
 def flatten_line(text: str, *, warning: bool) -> bytes:
     """Turn a line of farside's own into data: it is logged with level WARNING or INFO."""
-    level = (30, "WARNING") if warning else (20, "INFO")
-    plain = {"name": "farside", "levelno": level[0], "levelname": level[1], "msg": text}
-    return pickle.dumps((RECORD, plain, {}), 5)
+    return pickle.dumps((RECORD, own_record(text, warning=warning), {}), 5)
+
+
+def own_record(text: str, *, warning: bool) -> dict[str, Any]:
+    """Return the attributes of a record of farside's own."""
+    number, name = (30, "WARNING") if warning else (20, "INFO")
+    return {"name": "farside", "levelno": number, "levelname": name, "msg": text}
 
 
 def tell_dropped(count: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from traceback import StackSummary
 from typing import Any
 
 from ..errors import ProtocolError, WorkerFailedError
@@ -12,6 +13,9 @@ from .failure import Failure, state_of
 # These mean something to the interpreter, or to the loop around it: raised again in the parent
 # they would end the process or the loop, without a word.
 _NEVER_AGAIN = (StopIteration, StopAsyncIteration)
+
+_STACK_LIMIT = 50_000
+"""Characters; there may be many threads."""
 
 
 def read_failure(body: bytes | bytearray | memoryview) -> Failure:
@@ -105,3 +109,20 @@ def _revive(
 
 def _reduce(self: Any) -> tuple[Any, ...]:
     return _revive, (*self._kinds, self.args, state_of(self))
+
+
+def read_stack(body: bytes | bytearray | memoryview) -> str:
+    """Read where the worker's threads are."""
+    try:
+        texts = [_format_stack(title, places) for title, places in pickling.loads(body)]
+    except Exception as error:
+        raise ProtocolError(f"a report of stacks that cannot be read: {error}") from error
+    text = "\n".join(texts)
+    if len(text) > _STACK_LIMIT:
+        text = f"{text[:_STACK_LIMIT]}\n… {len(text) - _STACK_LIMIT} characters left out …\n"
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _format_stack(title: str, places: list[tuple[str, int, str]]) -> str:
+    lines = StackSummary.from_list([(file, line, name, None) for file, line, name in places])
+    return f"{title}:\n{''.join(lines.format())}"

@@ -39,15 +39,9 @@ class Window:
     """
 
     __slots__ = (
-        "_frames",
-        "_items",
-        "_limit",
-        "_nbytes",
-        "_sent_bytes",
-        "_sent_items",
-        "_taken",
+        "_frames", "_items", "_limit", "_nbytes", "_sent_bytes", "_sent_items", "_taken",
         "unlimited",
-    )
+    )  # fmt: skip
 
     def __init__(self, items: int | None, nbytes: int) -> None:
         self.unlimited = items == UNLIMITED

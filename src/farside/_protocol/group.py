@@ -15,9 +15,8 @@ the worker is among those that `awaiting` names.
 from __future__ import annotations
 
 from .effects import FAILED, RETIRED, Drop, End, Ending, Launch
-from .limits import NO_LIMITS
 from .messages import Status
-from .parent import ParentCore
+from .parent import NO_LIMITS, ParentCore
 from .recovery import STEADY_SECONDS, may_hand_over, may_restart, without_fallback
 
 TYPE_CHECKING = False
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from typing import Any
 
-    from .limits import Limits
+    from .parent import Limits
 
 
 class GroupCore:
@@ -132,10 +131,6 @@ class GroupCore:
         if epoch == self.epoch and index in self.awaiting:
             self.awaiting -= {index}
             self.workers[index].go_on(epoch, plan)
-
-    def call_again(self, index: int, tokens: Sequence[Any]) -> None:
-        """Make calls again in a worker that was started again, before it goes on."""
-        self.workers[index].call_again(tokens)
 
     def stop(self, epoch: int) -> None:
         """Leave a pass, if it is the present one."""

@@ -43,17 +43,12 @@ KEYS = {
 
 def write(
     place: Place,
+    sharding: Sharding,
     *,
     kind: str,
     epoch: int,
-    seed: int,
     fingerprint: str = "",
-    shards: int = 1,
-    cycle_length: int = 1,
     in_order: bool = True,
-    shuffled: bool = False,
-    rank: int = 0,
-    world_size: int = 1,
     anchors: Iterable[tuple[int, int, bytes]] = (),
     snapshots: Iterable[Snapshot] = (),
 ) -> dict[str, Any]:
@@ -61,16 +56,11 @@ def write(
 
     Args:
         place: where the loop is in its pass.
+        sharding: how the shards are read.
         kind: what is iterated on: ``"iterable"``, ``"shards"`` or ``"inputs"``.
         epoch: the epoch of the pass.
-        seed: the seed of the iterable.
         fingerprint: tells data sets apart.
-        shards: how many there are.
-        cycle_length: how many are open at a time.
         in_order: whether turns matter.
-        shuffled: whether each pass reads the shards in another order.
-        rank: which process of a job it is.
-        world_size: how many processes the job has.
         anchors: for some shards that were begun the index of an item, and its digest.
         snapshots: states of what the user iterates on, for some of them.
     """
@@ -78,14 +68,14 @@ def write(
         "farside": VERSION,
         "kind": kind,
         "epoch": epoch,
-        "seed": seed,
+        "seed": sharding.seed,
         "fingerprint": fingerprint,
-        "shards": shards,
-        "cycle_length": cycle_length,
+        "shards": sharding.total,
+        "cycle_length": sharding.cycle_length,
         "in_order": in_order,
-        "shuffled": shuffled,
-        "world_size": world_size,
-        "ranks": [rank],
+        "shuffled": sharding.shuffled,
+        "world_size": sharding.world_size,
+        "ranks": [sharding.rank],
         "ended": [list(each) for each in place.ended],
         "begun": [list(each) for each in place.begun],
         "turn": place.turn,

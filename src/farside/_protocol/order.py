@@ -110,13 +110,7 @@ def ranges_of(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
         >>> ranges_of([4, 0, 1, 2])
         ((0, 3), (4, 5))
     """
-    ranges: list[list[int]] = []
-    for number in sorted(numbers):
-        if ranges and ranges[-1][1] == number:
-            ranges[-1][1] += 1
-        else:
-            ranges.append([number, number + 1])
-    return tuple((first, end) for first, end in ranges)
+    return tuple(join_ranges((number, number + 1) for number in numbers))
 
 
 def numbers_of(ranges: Iterable[tuple[int, int]]) -> set[int]:

@@ -15,25 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .codes import IntEnum
 from .messages import Cmd, Status
-from .worker_table import ASIDES, WORKER, WorkerEvent, WorkerState, WorkerStep
 
 if TYPE_CHECKING:
     from typing import TypeAlias
-
-__all__ = [
-    "ASIDES",
-    "PARENT",
-    "WORKER",
-    "Age",
-    "ParentAction",
-    "ParentEvent",
-    "ParentInput",
-    "ParentState",
-    "ParentStep",
-    "WorkerEvent",
-    "WorkerState",
-    "WorkerStep",
-]
 
 
 class ParentState(IntEnum):

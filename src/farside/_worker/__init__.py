@@ -6,5 +6,5 @@
 `listener` (hears commands while user code runs), `interrupt` (ends that code when it goes on),
 `lifeline` (ends a process that is stuck when its parent is gone), `load` (of the user's callables),
 `outbox` (items that are not sent yet) and `flusher` (sends them when user code takes its time),
-`calls` (of methods, by the parent), `finalizers`, `stacks` (where its threads are).
+`finalizers`, `stacks` (where its threads are).
 """

@@ -11,9 +11,8 @@ from .._protocol.worker import WorkerMachine
 from .._protocol.worker_table import WorkerEvent, WorkerState
 from ..errors import LinkClosedError
 from . import forward
-from .calls import find_method
 from .finalizers import Finalizers
-from .iterables import length_of
+from .iterables import find_method, length_of
 from .load import load_call
 from .maker import LEFT, OVER, Maker
 from .tasks import Tasks, Trouble

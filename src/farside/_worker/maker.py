@@ -109,11 +109,7 @@ class Maker:
                 while self.tasks.hungry:
                     if not self.take_tasks():
                         return LEFT
-            self.go_on()
-
-    def go_on(self) -> None:
-        """Go on with the tasks that have come, or are left."""
-        self.iterator = self.tasks.go_on()
+            self.iterator = self.tasks.go_on()
 
     def leave(self) -> None:
         """Let go of what the pass has open: user code is told before the parent."""

@@ -199,3 +199,21 @@ def _decode(entry: Any) -> Any:
         return decode(entry, ())
     except StopIteration as error:
         raise RuntimeError("unpickling the input raised StopIteration") from error
+
+
+def run_task(*given: Any) -> Any:
+    """Call what was submitted; what `setup` has made comes before its own arguments."""
+    *made, (fn, args, kwargs) = given
+    return fn(*made, *args, **kwargs)
+
+
+class Chunk:
+    """Calls a function several times."""
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        self._fn = fn
+
+    def __call__(self, *given: Any) -> list[Any]:
+        """Return the results for the arguments in the last of what is given."""
+        *made, calls = given
+        return [self._fn(*made, *args) for args in calls]

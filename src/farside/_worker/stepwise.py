@@ -129,7 +129,7 @@ class Stepwise(Execution):
         """Begin the pass, or go on with it."""
         trouble = None if self._maker.iterator is not None else self._begin()
         if self._parked:
-            self._maker.go_on()
+            self._maker.iterator = self._maker.tasks.go_on()
         outcome = trouble or self._maker.make_items()
         self._parked = outcome is TO_GO_ON
         if not self._parked and outcome is not LEFT:

@@ -2,6 +2,6 @@
 
 `actor` is what runs there, with its side of the link, `worker_link`; they know nothing of Ray.
 `link` is the parent's side, over calls of the actor; `calls` makes these, `messages` is what they
-carry, and `objects` are large contents beside them. `way` measures how long all that takes.
+carry, and `objects` are large contents beside them.
 `backend` connects and launches, and is all that the registry knows.
 """

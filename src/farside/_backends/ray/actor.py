@@ -24,11 +24,7 @@ _KEPT_BYTES = 1 << 27
 
 
 class Actor:
-    """A worker, as Ray holds it.
-
-    Args:
-        job: the worker's job, pickled.
-    """
+    """A worker, as Ray holds it: it is given its job, pickled."""
 
     def __init__(self, job: bytes) -> None:
         _keep_memory()

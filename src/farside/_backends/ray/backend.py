@@ -94,7 +94,8 @@ class RayBackend(Backend):
 
     def launch(self, options: Options) -> RayWorker:
         given = options.backend_options
-        _connect({name: given[name] for name in _OF_CONNECTION if given.get(name) is not None})
+        how = {name: given[name] for name in _OF_CONNECTION if given.get(name) is not None}
+        with_lock(_connecting, lambda: _connect(how))
         name = preparation.name_of(options)
         job = preparation.pack(options, remote=True, backend=self.name, name=name)
         body = b"".join(pickling.dumps_plain(tuple(job)))
@@ -113,10 +114,6 @@ _connecting = threading.RLock()  # Ray connects once, and iterables may start in
 
 def _connect(how: dict[str, Any]) -> None:
     """Connect to a cluster that runs, unless this process is connected."""
-    with_lock(_connecting, lambda: _connect_once(how))
-
-
-def _connect_once(how: dict[str, Any]) -> None:
     module = ray()
     if module.util.client.ray.is_connected():
         raise _unavailable(
