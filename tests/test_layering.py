@@ -26,7 +26,7 @@ _ALLOWED = {
     "errors": set(),
     "options": set(),
     "numpy": {"_memory"},
-    "torch": {"_parent", "_worker", "api", "options"},
+    "torch": {"_parent", "_protocol", "_worker", "options"},
     "backends": {"_backends", "_payload", "_parent", "_link", "_worker"},
     "testing": {"_backends", "_protocol", "_payload", "_link", "_memory", "_parent"},
     "_cli": {"_backends", "_parent", "_payload", "testing"},

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import farside
+from farside._parent import several
 from farside.torch import data_loader
 from tests.loading_jobs import ManyAtOnce, Noise, Part, Squares
 
@@ -177,3 +178,72 @@ def test_the_module_needs_no_pytorch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
     assert "torch" not in farside.__all__
+
+
+@pytest.mark.parametrize(
+    ("samples", "size", "options"),
+    [(12, 2, {"shuffle": True}), (12, 3, {}), (10, 2, {}), (12, 2, {"drop_last": True})],
+)
+def test_a_state_of_other_batches_is_refused(
+    samples: int, size: int, options: dict[str, Any]
+) -> None:
+    with data_loader(Squares(12), 2, collate_fn=list, seed=1) as loader:
+        state = loader.state_dict()
+    with (
+        data_loader(Squares(samples), size, collate_fn=list, seed=1, **options) as loader,
+        pytest.raises(ValueError, match="the state has"),
+    ):
+        loader.load_state_dict(state)
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize("at", [0, 1, 4, 7])
+def test_it_goes_on_at_any_place(at: int, *, in_order: bool) -> None:
+    def start(workers: int) -> Any:
+        return data_loader(
+            Squares(15), 2, collate_fn=list, seed=1, num_workers=workers, in_order=in_order
+        )
+
+    with start(3) as loader:
+        before = list(islice(loader, at))
+        state = loader.state_dict()
+    with start(2) as loader:
+        loader.load_state_dict(state)
+        found = before + list(loader)
+    whole = batches_of(Squares(15), 2, seed=1)[0]
+    assert (found if in_order else sorted(found)) == whole
+
+
+def test_all_workers_have_something_to_do() -> None:
+    for workers in (0, 1, 3, 12, 16, 20, 100):
+        slots = several._even(workers)
+        assert slots % max(1, workers) == 0
+        assert slots >= max(workers, 9)
+
+
+def test_an_attribute_of_the_data_set_can_be_read() -> None:
+    with data_loader(Squares(3), num_workers=1, collate_fn=list) as loader:
+        assert loader.call("__getattribute__", "length") == [3]
+
+
+def test_indices_are_listed_only_where_they_are_shuffled() -> None:
+    for shuffle in (False, True):
+        with data_loader(Squares(9), 2, shuffle, num_workers=0, collate_fn=list) as loader:
+            next(iter(loader))
+            order = loader.call("__getattribute__", "_order")[0]
+            assert isinstance(order, list if shuffle else range)
+
+
+def stop(sample: Any) -> Any:
+    if sample == 1:
+        raise StopIteration
+    return sample
+
+
+@pytest.mark.parametrize("dataset", [Squares(4), Part(4)])
+def test_a_collate_fn_that_stops_loses_nothing(dataset: Any) -> None:
+    with (
+        data_loader(dataset, None, num_workers=1, collate_fn=stop) as loader,
+        pytest.raises(RuntimeError, match="StopIteration"),
+    ):
+        list(loader)

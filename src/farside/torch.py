@@ -9,10 +9,11 @@ from functools import partial
 from sys import modules
 from typing import TYPE_CHECKING, Any, Literal
 
-from ._parent.options import count, flag
+from ._parent.options import DEFAULTS, count, flag
+from ._parent.several import iterate_shards
 from ._parent.signatures import complete, takes
+from ._protocol.credit import UNLIMITED
 from ._worker.loader import Batches, read_batch, read_part
-from .api import iterate_in_workers
 from .options import LoaderOptions
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ def data_loader(
         collate_fn: makes a batch of a list of samples. Default: None, PyTorch's
             ``default_collate``.
         drop_last: whether the last batch is left out if it is shorter. Default: False.
-        in_order: whether the batches come in their order. False gives them as they come. Default:
-            True.
+        in_order: whether the batches come in their order. False gives them as they come; each
+            worker is two batches ahead at most then. Default: True.
         rank: which process of a job this is, from 0. It gets each ``world_size``-th batch, and all
             ranks as many: up to ``world_size`` - 1 batches are left out. Pass the same ``seed`` to
             all. Default: 0.
@@ -91,7 +92,8 @@ def data_loader(
         ...     len(loader), list(loader)
         (3, [[0, 1], [4, 9], [16]])
     """
-    rest = {**complete(data_loader, options), "backend": backend}
+    rest: dict[str, Any] = {**complete(data_loader, options), "backend": backend}
+    rest.setdefault("fallback", DEFAULTS["fallback"])
     size = None if batch_size is None else count("batch_size", batch_size, "samples")
     mixed, short = flag("shuffle", shuffle), flag("drop_last", drop_last)
     workers = count("num_workers", num_workers, "workers", 0)
@@ -109,18 +111,27 @@ def data_loader(
     elif mixed or ranks > 1:
         name = "shuffle=True" if mixed else f"world_size={ranks}"
         raise ValueError(f"{name}, but dataset has no index; let the data set do that itself")
+    indexed = batches is not None
     shards = max(1, workers) if batches is None else batches
-    return iterate_in_workers(
-        read_part if batches is None else read_batch,
+    # The end of each shard, which is one batch, waits too.
+    if indexed and rest["buffer_size"] not in {None, UNLIMITED}:
+        rest["buffer_size"] = 2 * count("buffer_size", rest["buffer_size"], "batches", 0)
+    restarts = {name: rest.pop(name) for name in ("max_restarts", "verify_replay")}
+    return iterate_shards(
+        read_batch if indexed else read_part,
         shards,
         workers,
         setup=partial(Batches, dataset, size, collate_fn, mixed, short),
-        cycle_length=shards if batches is None else None,
+        cycle_length=None if indexed else shards,
+        shuffle_shards=False,
         in_order=in_order,
         rank=rank,
         world_size=ranks,
         length=None if batches is None else batches // ranks,
-        **rest,
+        **restarts,
+        options=rest,
+        one_each=indexed,
+        identity=(len(dataset), size, mixed, short) if indexed else (size, short),
     )
 
 

@@ -157,3 +157,15 @@ def test_close_all_arms_the_watchdog_when_a_worker_is_left(armed: list[Any]) -> 
     [((seconds,), options)] = armed
     assert seconds == live_workers.LAST_RESORT_SECONDS
     assert options["exit"] is True
+
+
+def test_a_worker_that_a_daemon_thread_starts_while_python_exits_is_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live_workers, "_exiting", True)  # `close_all` has been here
+    monkeypatch.setattr(live_workers, "end_thread_at_exit", lambda: None)
+    worker = Scripted("nothing")
+    with pytest.raises(BackendUnavailableError, match="the process is exiting"):
+        live_workers.track(worker)
+    assert worker.log == ["link closed"]
+    live_workers.forget(worker)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import random
+import signal
 import subprocess
 import sys
 import threading
@@ -31,6 +33,7 @@ from tests.kinds import SUBINTERPRETERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 BACKENDS = ["subprocess", *(kind.backend for kind in SUBINTERPRETERS)]
 
@@ -358,3 +361,53 @@ def test_the_error_of_an_executor_has_a_public_name() -> None:
     error = pickle.loads(pickle.dumps(BrokenWorkersError("why")))
     assert type(error) is BrokenWorkersError
     assert BrokenWorkersError.__module__ == "farside"
+
+
+_AFTER_THE_SCRIPT = """
+import sys
+from farside import WorkerExecutor
+def double(number): return 2 * number
+if __name__ == "__main__":
+    executor = WorkerExecutor(2, backend=sys.argv[1], max_tasks_per_child=int(sys.argv[2]) or None)
+    for number in range(4):
+        executor.submit(double, number).add_done_callback(lambda done: print(done.result()))
+"""
+
+
+@pytest.mark.parametrize("backend", ["subprocess", "auto"])
+@pytest.mark.parametrize("most", [0, 1])
+def test_what_is_submitted_at_the_end_of_the_script_finds_its_functions(
+    tmp_path: Path, backend: str, most: int
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(_AFTER_THE_SCRIPT)
+    done = subprocess.run(
+        [sys.executable, str(script), backend, str(most)],
+        capture_output=True, text=True, timeout=90, check=True,
+    )  # fmt: skip
+    assert sorted(done.stdout.split()) == ["0", "2", "4", "6"], done.stderr
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_in_submit_leaves_no_lock_locked() -> None:
+    def strike(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        with WorkerExecutor(1) as executor:
+            assert executor.submit(abs, -1).result(60) == 1
+            end = time.monotonic() + 1
+            while time.monotonic() < end:
+                try:
+                    first = random.uniform(1e-5, 3e-4)  # noqa: S311
+                    # Again, for one may strike where Python can only tell of it.
+                    signal.setitimer(signal.ITIMER_REAL, first, 0.1)
+                    while True:
+                        executor.submit(abs, -1)
+                except KeyboardInterrupt:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+            assert executor.submit(abs, -2).result(60) == 2
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 from contextlib import nullcontext
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,7 @@ from farside._parent.queues import Queue
 from farside._parent.wait import Waiting
 from farside._protocol.group import GroupCore
 from farside._protocol.order import Place, join_ranges
+from tests.kinds import HAS_SUBINTERPRETERS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -505,3 +508,96 @@ def test_many_inputs_that_are_done_cost_no_memory() -> None:
     supply = AsyncSupply(nothing, Place(((0, 1 << 40),), (), 0))
     assert "1099511627776" in str(supply._too_few())
     assert join_ranges([(0, 1 << 40), (1 << 39, 1 << 41)]) == [(0, 1 << 41)]
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_state_that_another_thread_asks_for_is_that_of_some_moment(*, in_order: bool) -> None:
+    wrong: list[Any] = []
+    over = threading.Event()
+
+    def ask(items: Any) -> None:
+        delivery = items._client.delivery
+        while not over.is_set():
+            least = delivery.delivered
+            try:
+                state = items.state_dict()
+            except Exception as error:
+                wrong.append(error)
+                continue
+            ended = 20 * sum(end - first for first, end in state["ended"])
+            if not least <= ended + sum(count for _, count in state["begun"]) <= delivery.delivered:
+                wrong.append(state)
+
+    interval = sys.getswitchinterval()
+    with iterate_in_workers(
+        twenty, 300, 2, backend="subprocess", in_order=in_order, buffer_size=3
+    ) as items:
+        numbers = iter(items)
+        next(numbers)
+        asker = threading.Thread(target=ask, args=[items])
+        sys.setswitchinterval(1e-5)
+        asker.start()
+        try:
+            assert sum(1 for _ in numbers) == 20 * 300 - 1
+        finally:
+            over.set()
+            asker.join()
+            sys.setswitchinterval(interval)
+    assert wrong == []
+
+
+def twenty(shard: int) -> Iterator[int]:
+    return iter(range(shard, shard + 20))
+
+
+class Factor:
+    """What is made in each worker: the first one to answer dies, before another one does."""
+
+    def __init__(self, died: Path) -> None:
+        self.factor, self._died = 1, died
+
+    def set(self, factor: int) -> int:
+        self.factor = factor
+        info = get_worker_info()
+        assert info is not None
+        if info.index == 0 and not self._died.exists():
+            self._died.touch()
+            threading.Timer(0.2, os._exit, (1,)).start()
+        if info.index == 1:
+            time.sleep(1.0)
+        return factor
+
+
+def factors(made: Factor, shard: int) -> Iterator[tuple[int, int]]:
+    yield shard, made.factor
+
+
+@pytest.mark.filterwarnings("ignore::farside.WorkerRestartedWarning")
+def test_a_worker_started_again_during_a_call_has_the_call_too(tmp_path: Path) -> None:
+    with iterate_in_workers(
+        factors,
+        4,
+        2,
+        setup=partial(Factor, tmp_path / "died"),
+        max_restarts=1,
+        backend="subprocess",
+    ) as items:
+        assert items.call("set", 10) == [10, 10]
+        assert list(items) == [(shard, 10) for shard in range(4)]
+
+
+def import_late(shard: int) -> Iterator[int]:
+    if shard == 1:
+        time.sleep(1.0)
+    import_module("numpy")
+    yield from (shard, shard)
+
+
+@pytest.mark.filterwarnings("ignore::farside.BackendFallbackWarning")
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.skipif(not HAS_SUBINTERPRETERS, reason="there are none")
+def test_each_worker_falls_back_whatever_others_have_given(*, in_order: bool) -> None:
+    with iterate_in_workers(
+        import_late, 2, 2, backend="subinterpreter", in_order=in_order
+    ) as items:
+        assert sorted(items) == [0, 0, 1, 1]

@@ -42,6 +42,7 @@ ARRAYS: dict[str, Any] = {
         name: of(name) for name in ("?", "i1", "u2", "i4", "u8", "f2", "f4", "f8", "g", "c8", "c16")
     },
     "big-endian": of(">i4"),
+    "long double, swapped": of(np.dtype("longdouble").newbyteorder()),
     "matrix": of("f4", 100, 200),
     "column": of("f4", SIZE, 1),
     "four axes": of("u1", 10, 20, 10, 10),

@@ -1,9 +1,10 @@
 """Items: whatever way their contents go, what arrives is what was yielded, at that moment."""
 
 import ctypes
+import pickle
 import sys
 from array import array
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from farside._link.frames import Frame
 from farside._memory.parts import BLOCK_BYTES
+from farside._payload.encoder import Encoder
 from farside._payload.items import ITEM_REFS, Stored, decode, pack, unpack
 from tests.payload.ways import WAYS, Way, items_in
 from tests.steady import STEADY
@@ -213,3 +215,24 @@ def test_memoryviews_that_cannot_be_made_again_are_refused_here(way: Way, code: 
     with pytest.raises(TypeError, match=r"a memoryview of the format .* cannot be made again"):
         way.encoder.encode(memoryview(array))
     assert way.carry("after") == "after"
+
+
+class Change:
+    """When it is pickled, it changes a bytearray."""
+
+    def __init__(self, data: bytearray, length: int) -> None:
+        self._data, self._length = data, length
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._data[:] = b"x" * self._length
+        return {}
+
+
+@pytest.mark.parametrize("length", [3, 100_000, 200_000])
+def test_a_bytearray_that_changes_while_its_item_is_pickled_is_whole(length: int) -> None:
+    data = bytearray(100_000)
+    stored = Encoder(None).encode([data, Change(data, length), "tail"])
+    assert isinstance(stored, Stored)
+    data[:] = bytes(5)  # it is a copy by now
+    found, _, tail = pickle.loads(cast("Any", stored.places[0]))
+    assert (found, tail) == (bytearray(b"x" * length), "tail")

@@ -1043,3 +1043,11 @@ def test_a_cleared_inbox_gives_nothing_and_clears_what_was_taken_out_of_it() -> 
     inbox.clear()
     assert (inbox.cleared, inbox.waiting, inbox.received) == (True, 0, 2)
     assert (beyond, list(inbox.frames)) == ([], [])
+
+
+def test_a_stack_is_no_sign_that_the_worker_goes_on() -> None:
+    core = iterating_core(limits=Limits(None, 3.0))
+    core.begin_to_wait(10.0)
+    core.ask_for_stack(object())
+    core.receive(Frame(Status.STACK_REPORTED))
+    assert core.deadline == 13.0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from farside import iterate_in_worker
 from farside._payload import images
 from farside._payload.encoder import Encoder
 from farside._payload.items import Stored
@@ -139,3 +140,14 @@ def test_images_of_a_worker(kind: Kind) -> None:
         return  # Pillow does not load there
     with kind.start(partial(pictures, 5)) as items:
         assert list(items) == list(pictures(5))
+
+
+def test_arrow_gets_the_pixels_of_an_image_on_foreign_memory() -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    with iterate_in_worker(gray, backend="subprocess") as images:
+        for image in images:
+            assert set(pyarrow.array(image).to_pylist()) == {7}
+
+
+def gray() -> Iterator[Image.Image]:
+    yield Image.new("L", (300, 200), 7)

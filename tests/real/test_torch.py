@@ -152,3 +152,19 @@ def test_a_program_that_trains_gets_no_subinterpreter() -> None:
         for number in numbers:
             (weights * number).sum().backward()  # fails where there has been a subinterpreter
         assert "PyTorch" in numbers.backend_reason or sys.version_info < (3, 14)
+
+
+def test_an_item_keeps_what_it_was_though_a_tensor_gets_other_memory_meanwhile() -> None:
+    with iterate_in_worker(jobs.swapped, backend="subprocess", init_timeout=200) as items:
+        (tensor, _), *_ = items
+        assert tensor.eq(1).all()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_data_set_with_an_index_is_told_its_worker(workers: int) -> None:
+    def of(loader: Any) -> list[Any]:
+        return [sample for batch in loader for sample in batch]
+
+    theirs = of(DataLoader(jobs.Told(), 4, num_workers=workers, collate_fn=list))
+    with data_loader(jobs.Told(), 4, num_workers=workers, collate_fn=list) as ours:
+        assert of(ours) == theirs

@@ -91,3 +91,27 @@ class Threads(Pictures):
 
     def __getitem__(self, index: int) -> Any:
         return torch.get_num_threads()
+
+
+class Swap:
+    """When it is pickled, a tensor beside it gets other memory."""
+
+    def __init__(self, tensor: Any) -> None:
+        self.tensor = tensor
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.tensor.data = torch.zeros(3)
+        return {}
+
+
+def swapped() -> Iterator[Any]:
+    tensor = torch.ones(1_000_000)
+    yield [tensor, Swap(tensor)]
+
+
+class Told(Pictures):
+    """It tells which worker it is, by PyTorch."""
+
+    def __getitem__(self, index: int) -> Any:
+        info = get_worker_info()
+        return index, info and (info.id, info.num_workers)

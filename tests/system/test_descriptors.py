@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from farside._system import descriptors
 from farside._system.descriptors import Descriptor, Wakeup, inherited, pipe
 from farside.errors import LinkClosedError
 from tests.background import Background
@@ -220,3 +221,15 @@ def test_a_wakeup_is_readable_until_it_is_cleared() -> None:
 
 def is_readable(fd: int) -> bool:
     return bool(select.select([fd], [], [], 0)[0])
+
+
+def test_nothing_is_said_of_one_that_is_left_when_python_has_forgotten_this_module(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read, write = os.pipe()
+    os.close(write)
+    left = Descriptor(read)
+    monkeypatch.setattr(descriptors, "_guarded", None)
+    left.__del__()
+    monkeypatch.undo()
+    left.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
@@ -162,3 +163,30 @@ def test_the_lock_is_held_for_the_work() -> None:
     with pytest.raises(ZeroDivisionError):
         with_lock(lock, lambda: 1 // 0)
     assert not lock.locked()
+
+
+class AlarmError(Exception):
+    """What a handler of another signal raises."""
+
+
+def test_the_handler_is_put_back_whatever_another_handler_raises() -> None:
+    def strike(*_: object) -> None:
+        raise AlarmError
+
+    def work() -> None:
+        """Do nothing."""
+
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0002)
+                while True:
+                    defer_sigint(work)
+            except AlarmError:
+                pass
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -30,6 +30,8 @@ IMPORTING = (
     "below if __name__ == '__main__': or into a function"
 )
 
+_EXITING = "the process is exiting"
+
 LAST_RESORT_SECONDS = 5.0
 """How long the rest of the exit may take when a worker could not be ended."""
 
@@ -58,8 +60,10 @@ def check_start() -> None:
 
         process = current_process()
     reason = ""
-    if _exiting or not threading.main_thread().is_alive():
-        reason = "the process is exiting"
+    if _exiting:
+        reason = _EXITING
+    elif not threading.main_thread().is_alive():
+        reason = f"{_EXITING}: its main thread has ended"
     elif load.loading or getattr(process, "_inheriting", False):
         reason = IMPORTING
     elif getattr(sys, "frozen", False) and _serves_multiprocessing():
@@ -70,7 +74,11 @@ def check_start() -> None:
     elif (library := patched("select")) and not hasattr(select, "poll"):
         reason = f"{library} has taken away select.poll; use {library}.monkey_patch(select=False)"
     if reason:
-        raise BackendUnavailableError(f"no worker can be started here: {reason}", reason=reason)
+        raise _refused(reason)
+
+
+def _refused(reason: str) -> BackendUnavailableError:
+    return BackendUnavailableError(f"no worker can be started here: {reason}", reason=reason)
 
 
 def _serves_multiprocessing() -> bool:
@@ -88,6 +96,10 @@ def track(worker: Worker) -> None:
     """Put a worker on record, and take off those that have ended."""
     sweep()
     _live.add(worker)
+    if _exiting:  # another thread has just ended all that it found
+        worker.link.close()
+        end_thread_at_exit()
+        raise _refused(_EXITING)
 
 
 def forget(worker: Worker) -> None:

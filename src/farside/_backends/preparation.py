@@ -11,6 +11,7 @@ from .._payload import log_levels, warning_filters
 from .._payload.job import Job, Preparation
 from .._payload.worker_info import WorkerInfo
 from .callables import pack_anywhere, pack_call, refers_to_main
+from .main_script import main_file
 
 if TYPE_CHECKING:
     from .._parent.options import Options
@@ -81,7 +82,7 @@ def main_module() -> tuple[str | None, str | None]:
     name = getattr(getattr(main, "__spec__", None), "name", None)
     if name is not None:
         return (None if name == "__main__" or name.endswith(".__main__") else name), None
-    path = getattr(main, "__file__", None)
+    path = main_file()
     if path is None or not os.path.isfile(path):  # "<stdin>" is no path
         return None, None
     return None, os.path.abspath(path)

@@ -13,6 +13,8 @@ from importlib.machinery import PathFinder
 from multiprocessing import forkserver, spawn
 from typing import TYPE_CHECKING, Any
 
+from .main_script import main_file
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.process import BaseProcess
@@ -65,8 +67,9 @@ def start_process(process: BaseProcess, method: str) -> None:
         return
     if method == "spawn":  # the start of its resource tracker changes the mask
         multiprocessing.resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:  # the handler of another signal may raise as soon as the mask has changed
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         _start_anywhere(process)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -98,7 +101,7 @@ def with_main_hidden(work: Callable[[], T], *, always: bool) -> T:
     process would fail to open that. And where a worker has an environment of its own (`always`),
     the main module is imported only after that is there, by the job.
     """
-    path = getattr(sys.modules.get("__main__"), "__file__", None)
+    path = main_file()
     _teach_multiprocessing()
     return _pretending(work, no_main=always or (path is not None and not os.path.exists(path)))
 
@@ -114,6 +117,10 @@ def _teach_multiprocessing() -> None:
         if _pretence.no_main:
             for key in ("init_main_from_name", "init_main_from_path"):
                 data.pop(key, None)
+        elif "init_main_from_name" not in data and "init_main_from_path" not in data:
+            path = main_file()  # the script may have ended
+            if path is not None and getattr(sys.modules["__main__"], "__spec__", None) is None:
+                data["init_main_from_path"] = os.path.abspath(path)
         return data
 
     spawn.get_preparation_data = get_preparation_data

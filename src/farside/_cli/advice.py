@@ -51,7 +51,7 @@ def recommend(found: dict[str, Any]) -> list[str]:
     runs = found["runs"]
     if "items" not in runs.get("subprocess", ()):
         return [_not_at_all(runs)]
-    return [each for each in (_backend(found), *_start(found), _items(runs)) if each]
+    return [each for each in (_items(runs), *_start(found), _backend(found)) if each]
 
 
 def _backend(found: dict[str, Any]) -> str:
@@ -100,13 +100,15 @@ def _by_speed(process: dict[str, Any], interpreter: dict[str, Any]) -> str:
 def _start(found: dict[str, Any]) -> list[str]:
     """Tell what is slow at the start of a worker, or of a pass."""
     plain, imported = found["runs"]["none"], found.get("import_seconds", 0.0)
+    setup = found.get("arguments_seconds", 0.0)
     sentences: list[str] = []
     if "items" not in plain:
         return sentences
-    if imported + plain["startup"] >= _SLOW_SECONDS:
+    if imported + setup + plain["startup"] >= _SLOW_SECONDS:
         sentences.append(
-            f"A worker takes long to start (import: {duration(imported)}, fn: "
-            f"{duration(plain['startup'])}): start it early, with wait=False, and keep it."
+            f"A worker takes long to start (import: {duration(imported)}, arguments or setup: "
+            f"{duration(setup)}, fn: {duration(plain['startup'])}): keep it, in one with block "
+            "around all loops, and start it early, with wait=False."
         )
     first, others = plain.get("first") or 0.0, plain["items"] - plain["passes"]
     if plain["items"] == 1 and first >= _SLOW_SECONDS:
@@ -130,9 +132,9 @@ def _items(runs: dict[str, Any]) -> str:
         return ""
     if plain.get("cores", 1.0) >= _CORES:
         return (
-            f"Threads of its libraries compute too, {plain['cores']:.1f} in all: give each worker "
-            "one thread, with env={'OMP_NUM_THREADS': '1'}, else several workers may be slower "
-            "than one."
+            f"To make items, threads of its libraries compute too ({plain['cores']:.1f} cores): "
+            "give each worker one thread, with env={'OMP_NUM_THREADS': '1'}, else several workers "
+            "are slower than one."
         )
     best = max(workers, key=_rate)
     own, whole = _own(plain), _own(best)
@@ -141,7 +143,7 @@ def _items(runs: dict[str, Any]) -> str:
     if whole > _CROSSING * own and (in_pass >= _ENOUGH or each >= _SMALL_BYTES):
         cure = "yield lists of many items, or use no worker"
         if each >= _SMALL_BYTES:
-            cure = "make it smaller, use no worker, or fill arrays from farside.allocate()"
+            cure = "send less, or use no worker; if it is an array, fill it from farside.allocate()"
         return (
             f"An item ({size_text(each)}) takes {duration(own)} without a worker, and "
             f"{duration(whole)} from one: {cure}."
@@ -149,8 +151,8 @@ def _items(runs: dict[str, Any]) -> str:
     if own < _WORTH_SECONDS:
         return ""
     return (
-        f"An item takes {duration(own)} to make: if your loop waits for items, several workers "
-        "share that, see iterate_in_workers."
+        f"An item takes {duration(own)} to make: if your loop waits for items, as "
+        "print(items.stats()) tells, several workers share that, see iterate_in_workers."
     )
 
 

@@ -87,8 +87,15 @@ def call_method(
     client.check_home()
     client.check_not_stepping()
     parts = _pack(method, args, kwargs)
-    questions = [Question(parts) for _ in client.members]
-    while not client.step(lambda core: _ask(core, questions, method)):
+    questions, again = [Question(parts) for _ in client.members], Question(parts, method)
+
+    def ask(core: GroupCore) -> bool:
+        asked = _ask(core, questions, method)
+        if asked:
+            client.calling = questions, again  # before any answer can come
+        return asked
+
+    while not client.step(ask):
         client.check_open()
         if True in [each.opened for each in client.core.workers]:
             raise messages_for_people.pass_open(method)
@@ -96,15 +103,16 @@ def call_method(
     asked = [*client.members]  # one that dies in the call may have a successor at once
     try:
         client.wait(When(lambda: _all_ready(questions), lambda: _unanswered(questions)))
+        for question, member in zip(questions, asked, strict=True):
+            if question.ending is not None:
+                raise client.error(question.ending, member)
+        client.check_home()
+        if client.options.max_restarts:
+            client.calls.append(again)
     finally:
+        client.calling = None
         if not _all_ready(questions):  # KeyboardInterrupt: nobody waits for the answer any more
             client.step(lambda core: _give_up(core, questions))
-    for question, member in zip(questions, asked, strict=True):
-        if question.ending is not None:
-            raise client.error(question.ending, member)
-    client.check_home()
-    if client.options.max_restarts:
-        client.calls.append(Question(parts, method))
     results = [
         _result(client, member, question.answer, method)
         for question, member in zip(questions, client.members, strict=True)

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Literal, get_args
 
 from .._backends import live_workers
+from .._backends.main_script import main_file
 from .._payload.remote_errors import read_failure
 from .._protocol.effects import BROKEN, Answer, Drop, End, Fail, Launch, Log, Send
 from .._protocol.group import GroupCore
@@ -30,9 +31,10 @@ from .wait import STOPPED_SECONDS, Waiting
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .._protocol.effects import Effect, Ending
+    from .._protocol.parent import ParentCore
     from .calls import Question
     from .delivery import Delivery
     from .options import Options
@@ -73,11 +75,13 @@ class Client(Steps):
         has_news: whether there may be something to deliver.
         counters: what is counted.
         used: whether the user has got anything: an item, or an answer to a call.
+        used_before: the same, of the time before the present pass.
         launching: the thread that starts the workers, as long as it does.
         options: what the user asked for.
         reason: why the present backend was taken.
         sequence: what a pass is made of.
         delivery: brings the items of the latest pass.
+        calling: the call under way: what each worker was asked, and what to ask one again.
         calls: those that have returned: a worker that is started again gets them once more.
         left_behind: how many workers were started again and have not ended.
     """
@@ -88,6 +92,7 @@ class Client(Steps):
 
     def __init__(self, *several: Options, sequence: ItemSequence | None = None) -> None:
         unguarded.be_brief()
+        main_file()
         live_workers.check_start()  # before anything is there that would have to be closed
         options = several[0]
         limits = Limits(options.init_timeout, options.timeout, options.task_timeout)
@@ -98,7 +103,7 @@ class Client(Steps):
         self.notices: deque[Callable[[], object]] = deque()
         self.has_news = False
         self.counters = Counters()
-        self.used = self._called = False
+        self.used = self.used_before = False
         self.launching: threading.Thread | None = None
         self._told = False  # the user knows how the start has ended
         self.options = options
@@ -107,6 +112,7 @@ class Client(Steps):
         self.sequence: ItemSequence = sequence or OneIterable(given, counting=options.counts_items)
         self.delivery: Delivery | None = None
         self.calls: list[Question] = []
+        self.calling: tuple[Sequence[Question], Question] | None = None
         self.left_behind = 0
         self.waiting = Waiting()
         self.members = [Member(index, each) for index, each in enumerate(several)]
@@ -330,7 +336,7 @@ class Client(Steps):
             if worker.latest is not frame:  # else an exception has struck just after it
                 failure = read_failure(frame.body) if frame.kind in _WITH_FAILURE else None
                 core = core.copy()
-                core.receive(index, frame, failure, used=self._used(core, index), now=now)
+                core.receive(index, frame, failure, used=self._used(worker), now=now)
                 core.workers[index].latest = frame
                 self.core = core
             if core.workers[index].effects:
@@ -340,11 +346,9 @@ class Client(Steps):
             frames.popleft()
             self.core.workers[index].latest = None  # it may hold memory
 
-    def _used(self, core: GroupCore, index: int) -> bool:
-        """Tell whether the user has got anything that matters to a worker."""
-        if self.sequence.independent and core.epoch == 1:
-            return self._called or core.workers[index].inbox.received > 0
-        return self.used
+    def _used(self, worker: ParentCore) -> bool:
+        """Tell whether the user can have got anything from a worker, or at all before this pass."""
+        return self.used_before or (self.used and worker.inbox.received > 0)
 
     # Effects --------------------------------------------------------------------------------
 
@@ -377,7 +381,7 @@ class Client(Steps):
             effect.inbox.clear(beyond=effect.beyond)
         elif isinstance(effect, Answer):
             if effect.frame.kind == Status.CALL_SUCCEEDED:
-                self.used = self._called = True
+                self.used = self.used_before = True
             effect.token.arrive(effect.frame)
         elif isinstance(effect, Fail):
             effect.token.fail(effect.ending)

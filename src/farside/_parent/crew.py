@@ -10,7 +10,9 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .._backends.main_script import main_file
 from .._protocol.group import GroupCore
+from .._system.signals import defer_sigint, with_lock
 from ..errors import FarsideError
 from . import closing, starting
 from .client import Client
@@ -67,12 +69,12 @@ class Crew:
         self._pending = Pending()
         self._tasks = _Tasks(plan, self._pending, options[0].seed, most)
         self._options = options
-        self._starting = threading.Lock()
         self._client: Client | None = None
         self._thread: threading.Thread | None = None
         self._broken: BrokenWorkersError | None = None
         self._ended = False
         self._pid = os.getpid()
+        main_file()  # while the script runs: the workers are started later
 
     def submit(self, work: Work) -> None:
         """Let a worker do a task.
@@ -96,13 +98,17 @@ class Crew:
         self._wake()
 
     def _start(self) -> None:
-        with self._starting, _exit.lock:  # else Python's exit might not see it, and wait for ever
-            if self._thread is None:
-                _exit.check()
-                thread = threading.Thread(target=self._run, name="farside-executor")
-                thread.start()
-                self._thread = thread
-                _exit.crews.add(self)
+        if self._thread is None:
+            # With the lock, else Python's exit might not see it, and wait for it for ever.
+            defer_sigint(partial(with_lock, _exit.lock, self._start_thread))
+
+    def _start_thread(self) -> None:
+        if self._thread is None:
+            _exit.check()
+            thread = threading.Thread(target=self._run, name="farside-executor")
+            thread.start()
+            self._thread = thread
+            _exit.crews.add(self)
 
     def _wake(self) -> None:
         client = self._client
@@ -140,8 +146,7 @@ class Crew:
         """Wait until the workers have ended."""
         if self._pid != os.getpid():
             return
-        with self._starting:
-            thread = self._thread
+        thread = with_lock(_exit.lock, lambda: self._thread)
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
@@ -192,11 +197,13 @@ class _Exit:
         if self._begun:
             raise RuntimeError("cannot schedule new futures after interpreter shutdown")
 
+    def _begin(self) -> list[Crew]:
+        self._begun = True
+        return list(self.crews)
+
     def wait(self) -> None:
         """Wait until every executor has done what was submitted."""
-        with self.lock:
-            self._begun = True
-            crews = list(self.crews)
+        crews = with_lock(self.lock, self._begin)
         for crew in crews:
             crew.shut_down(cancel=False)
         for crew in crews:

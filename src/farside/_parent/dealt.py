@@ -43,13 +43,19 @@ class Dealt(Delivery):
         order = order_of(sharding, epoch)
         ended = numbers_of(place.ended)
         self._shards = deque(shard for shard in order if shard not in ended)
-        self._read = dict(place.begun)  # of shards that have not ended: the items in blocks
         self._under_way: list[deque[int]] = [deque() for _ in range(count)]
         # How many items had come before, for the way back.
         self._ends = [(0, shard, 0) for shard in order if shard in ended]
+        # What holds after so many items, in one step for whoever asks: of shards that have not
+        # ended the items in blocks, in a dictionary that is never changed, and how many have ended.
+        self._now: tuple[int, dict[int, int], int] = (0, dict(place.begun), len(self._ends))
         self._ended: tuple[int, tuple[tuple[int, int], ...]] = (0, ())
         self._runs: deque[tuple[int, int, int]] = deque([(0, -1, 0)], KEPT)
         self.over = not self._shards
+
+    @property
+    def _read(self) -> dict[int, int]:
+        return self._now[1]
 
     def deal(self) -> None:
         """Deal shards to the workers that have room for them."""
@@ -78,8 +84,10 @@ class Dealt(Delivery):
                 shard, read = self.part_of(queue)
                 if self._anchor_is_due:
                     self._anchor(shard, read, entries[0], source)
-                self._read[shard] = read + len(entries)
-                self._runs.append((self._before, shard, len(entries)))
+                count = len(entries)
+                now = self._before + count, {**self._read, shard: read + count}, len(self._ends)
+                self._runs.append((self._before, shard, count))
+                self._now = now
                 self._next = (queue.index + 1) % len(queues)
                 self._end_block(entries)
                 return entries, source.needed
@@ -90,15 +98,17 @@ class Dealt(Delivery):
         queue.pass_mark()
         shard = self._under_way[queue.index].popleft()
         # In this order: another thread may ask for the place just now.
-        self._ends.append((self._before, shard, self._read.get(shard, 0)))
-        self._read.pop(shard, None)
+        read = dict(self._read)
+        self._ends.append((self._before, shard, read.pop(shard, 0)))
+        self._now = self._before, read, len(self._ends)
         self.deal()
         self.over = not (self._shards or any(self._under_way))
 
     def place(self, behind: int = 0) -> Place | None:
         given = self.delivered - behind
-        number = bisect_right(self._ends, given, key=itemgetter(0))
-        read = dict(self._read)
+        now, last, ends = self._now  # after `given`: so it is what holds then, or later
+        number = bisect_right(self._ends, given, hi=ends, key=itemgetter(0))
+        read = dict(last)
         known, ended = self._ended
         if known != number:
             if known and 0 < number - known <= AT_ONCE:
@@ -109,8 +119,10 @@ class Dealt(Delivery):
             self._ended = number, ended
         if number:  # another thread may just be about to
             read.pop(self._ends[number - 1][1], None)
-        read.update({shard: count for _, shard, count in self._ends[number:]})
+        read.update({shard: count for _, shard, count in self._ends[number:ends]})
         for at, shard, count in reversed(tuple(self._runs)):
+            if at >= now and count:
+                continue  # it was added since
             if at + count <= given:
                 begun = sorted((shard, count) for shard, count in read.items() if count)
                 return Place(ended, tuple(begun))

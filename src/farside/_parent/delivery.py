@@ -196,18 +196,20 @@ class Delivery:
     def _anchor(self, shard: int, index: int, entry: Any, source: Source | None) -> None:
         """Take the digest of an item. What it costs is waited for before the next one."""
         plain, blocks = (True, ()) if source is None else (source.plain, source.blocks)
-        kept = self._anchors.get(shard)
-        if kept is None:
-            kept = self._anchors[shard] = []
-            if len(self._anchors) > KEPT:  # most shards have ended, but not those in the block
-                del self._anchors[next(iter(self._anchors))]
         began = monotonic()
         # That of a value that cannot change is made when somebody asks.
         late = type(entry) is int or type(entry) in ATOMS
         digest = None if late else of_entry(entry, blocks, plain=plain)
-        kept.append(_Anchor(index, digest, entry if late else None))
-        if len(kept) > _ANCHORS:
-            del kept[0]
+        anchor = _Anchor(index, digest, entry if late else None)
+        kept = self._anchors.get(shard)
+        if kept is None:
+            self._anchors[shard] = [anchor]  # never empty: anybody may look at it just now
+            if len(self._anchors) > KEPT:  # most shards have ended, but not those in the block
+                del self._anchors[next(iter(self._anchors))]
+        else:
+            kept.append(anchor)
+            if len(kept) > _ANCHORS:
+                del kept[0]
         pause = _ANCHOR_TIMES * (monotonic() - began)
         self._next_anchor = max(self._next_anchor, began) + min(pause, _ANCHOR_SECONDS)
 

@@ -11,6 +11,7 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._system.signals import defer_sigint
 from .._worker.mapper import Chunk, Mapper, run_task
 from .batches import Plan
 from .crew import Crew
@@ -67,6 +68,8 @@ class WorkerExecutor(Executor):
         ...     executor.submit(pow, 2, 5).result(), list(executor.map(abs, [1, -2]))
         (32, [1, 2])
     """
+
+    _defer_sigint = staticmethod(defer_sigint)  # finalizers find no global name at exit
 
     def __init__(
         self,
@@ -196,8 +199,8 @@ class WorkerExecutor(Executor):
 
     def __del__(self) -> None:
         crew = getattr(self, "_crew", None)
-        if crew is not None:
-            crew.shut_down(cancel=False)
+        if crew is not None:  # Ctrl-C would be swallowed here, and the workers go on for ever
+            self._defer_sigint(lambda: crew.shut_down(cancel=False))
 
 
 def _results(

@@ -6,7 +6,7 @@ from collections import deque
 from operator import le
 from typing import TYPE_CHECKING, Any
 
-from .._protocol.order import with_range
+from .._protocol.order import join_ranges, ranges_of, with_range
 from .delivery import AT_ONCE, KEPT, MOST, Delivery
 from .queues import join
 
@@ -44,7 +44,8 @@ class InTurn(Delivery):
         # At some numbers of items, of the whole pass, the turns then: by blocks.
         self._steps: deque[list[tuple[int, Turns]]] = deque([[(0, turns)]], KEPT)
         self._first_round = len(turns.live)  # so many items
-        self._ended: tuple[tuple[int, ...], tuple[tuple[int, int], ...]] = ((), ())
+        whole = sum(map(len, turns.chains)) == len(own)
+        self._ended = turns.heads, (() if whole else turns.ended(own))
         self._shares: tuple[Any, list[tuple[Queue, list[int]]]] = (None, [])
 
     @property
@@ -68,11 +69,14 @@ class InTurn(Delivery):
         """
         known, ended = self._ended
         if known != turns.heads:
-            count = sum(turns.heads) - sum(known)
-            if known and count <= AT_ONCE and all(map(le, known, turns.heads)):
-                for chain, first, end in zip(turns.chains, known, turns.heads):  # noqa: B905  equal
-                    for shard in chain[first:end]:
+            if known and all(map(le, known, turns.heads)):
+                slices = zip(turns.chains, known, turns.heads)  # noqa: B905  equal
+                new = [shard for chain, first, end in slices for shard in chain[first:end]]
+                if len(new) <= AT_ONCE:
+                    for shard in new:
                         ended = with_range(ended, shard, shard + 1)
+                else:
+                    ended = tuple(join_ranges([*ended, *ranges_of(new)]))
             else:
                 ended = turns.ended(self.own)
             self._ended = turns.heads, ended

@@ -44,7 +44,7 @@ class Inputs(ItemSequence):
     """
 
     kind = "inputs"
-    several = independent = True
+    several = True
 
     def __init__(
         self, items: Iterable[Any] | AsyncIterable[Any], plan: Plan, given: Given, *, counting: bool

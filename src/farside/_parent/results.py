@@ -311,6 +311,7 @@ def enter_iteration_mode(client: Client, owner: object = None) -> Pass:
         if core.over or given_up:
             return None
         client.counters.begin(core, client.delivery)
+        client.used_before = client.used
         delivery, plans = client.sequence.begin(core.epoch)
         client.delivery = delivery
         delivery.members = client.members

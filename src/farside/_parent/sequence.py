@@ -60,12 +60,10 @@ class ItemSequence:
     Attributes:
         kind: what it is called in states.
         several: whether the user has asked for several workers: a call then returns a list.
-        independent: whether a worker of another backend may take the place of one, whatever others
-            have given.
     """
 
     kind = "iterable"
-    several = independent = False
+    several = False
     _in_order = True
 
     def __init__(self, given: Given, sharding: Sharding, *, counting: bool) -> None:
@@ -155,12 +153,17 @@ class ItemSequence:
                 return self.epoch(begun), Start()
         left = behind
         for delivery in self._passes if self._loaded is None else ():
-            if left <= delivery.delivered:
+            delivered = delivery.delivered
+            if left <= delivered:
                 place = delivery.place(left)
+                for _ in range(10):  # a loop in another thread may have gone on far meanwhile
+                    if place is not None or delivered == delivery.delivered:
+                        break
+                    delivered, place = delivery.delivered, delivery.place(left)
                 if place is not None:
                     return delivery.epoch, Start(place, *delivery.known_of(place.begun))
                 break
-            left -= delivery.delivered
+            left -= delivered
         raise ValueError(
             f"behind={behind} is further back than is known; pass a smaller number: as many items "
             "as your program holds back"
@@ -225,6 +228,7 @@ class OneIterable(ItemSequence):
 
     def __init__(self, given: Given, *, counting: bool) -> None:
         super().__init__(given, Sharding(1, seed=given.seed), counting=counting)
+        self._planned = False
 
     def length(self, told: int | None) -> int | None:
         return told
@@ -234,8 +238,9 @@ class OneIterable(ItemSequence):
         read = start.place.begun[0][1] if start.place.begun else 0
         delivery = OneAfterAnother(read, counting=self._counting)
         self._keep(delivery, epoch, start)
-        if not (read or self._ahead) and self.seed == self._given.seed:
+        if not (read or self._ahead or self._planned) and self.seed == self._given.seed:
             return delivery, None  # the worker knows
+        self._planned = True  # from now on it remembers another seed, perhaps
         return delivery, [self._plan(epoch, (0, 0), read, start.anchors, start.snapshots)]
 
     def is_over(self, delivery: Delivery) -> bool:  # noqa: ARG002  the worker tells the end

@@ -43,8 +43,14 @@ def iterate_shards(
     max_restarts: Any,
     verify_replay: Any,
     options: dict[str, Any],
+    one_each: bool = False,
+    identity: Any = None,
 ) -> RemoteIterable[Any]:
-    """Check what the user gave, and start the workers."""
+    """Check what the user gave, and start the workers.
+
+    With `one_each`, each shard has one item: `cycle_length` decides then how they are dealt to the
+    workers, and not their order. `identity` is what states are told apart by, beside the shards.
+    """
     if not callable(fn):
         raise TypeError(f"fn={fn!r} is not callable; pass a function that takes a shard")
     check_setup(setup)
@@ -53,7 +59,7 @@ def iterate_shards(
     size = count("world_size", world_size, "ranks")
     sharding = Sharding(
         number,
-        _cycle(cycle_length, number),
+        _cycle(_even(workers) if one_each else cycle_length, number),
         flag("shuffle_shards", shuffle_shards),
         0,
         _rank(rank, size),
@@ -76,7 +82,7 @@ def iterate_shards(
         first.verify_replay,
         seed_given=first.seed_given,
         cycle_given=cycle_length is not None,
-        fingerprint=fingerprint(contents),
+        fingerprint=fingerprint(contents if identity is None else [identity]),
     )
     sequence = Shards(
         given,
@@ -85,6 +91,7 @@ def iterate_shards(
         in_order=ordered,
         counting=first.counts_items,
         length=None if length is None else count("length", length, "items", 0),
+        one_each=one_each,
     )
     return RemoteIterable(*several, sequence=sequence)
 
@@ -183,6 +190,12 @@ def _shards(value: Any) -> tuple[Sequence[Any] | None, int]:
     ):
         raise TypeError(f"shards={value!r} is no sequence; {cure}")
     return value if isinstance(value, range) else list(value), len(value)
+
+
+def _even(workers: int) -> int:
+    """Return a number of slots that can be dealt evenly."""
+    each = max(1, workers)
+    return each * max(1, CYCLE_LENGTH // each)
 
 
 def _cycle(value: Any, shards: int) -> int:

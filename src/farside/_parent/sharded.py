@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._protocol.order import BEGIN, Sharding, Turns, order_of
+from .._protocol.order import (
+    BEGIN,
+    Place,
+    Sharding,
+    Turns,
+    join_ranges,
+    numbers_of,
+    order_of,
+)
 from .dealt import Dealt
 from .in_turn import InTurn
 from .queues import arrived
@@ -41,11 +49,13 @@ class Shards(ItemSequence):
         in_order: bool,
         counting: bool,
         length: int | None = None,
+        one_each: bool = False,
     ) -> None:
         super().__init__(given, sharding, counting=counting)
         self._count = count
         self._in_order = in_order
         self._length = length
+        self._one_each = one_each
 
     def length(self, told: int | None) -> int | None:  # noqa: ARG002  the user alone may know it
         return self._length
@@ -69,6 +79,18 @@ class Shards(ItemSequence):
             ]
         self._keep(delivery, epoch, start)
         return delivery, plans
+
+    def load(self, state: Any, begun: int, *, strict: bool) -> None:
+        cycle = self._sharding.cycle_length
+        super().load(state, begun, strict=strict)
+        if self._one_each and self._loaded is not None:
+            place = self._loaded.place  # a shard that was begun has nothing left
+            read = [(shard, shard + 1) for shard, _ in place.begun]
+            ended = tuple(join_ranges([*place.ended, *read]))
+            self._sharding = self._sharding._replace(cycle_length=cycle)
+            known, order = numbers_of(ended), order_of(self._sharding, self.epoch(begun))
+            first = next((at for at, shard in enumerate(order) if shard not in known), 0)
+            self._loaded = Start(Place(ended, (), first % cycle))
 
     def check(self) -> None:
         """Check that a pass can begin.

@@ -193,7 +193,10 @@ def _start_again(client: Client, new: Member) -> None:
     if client.core.workers[new.index].done or new.worker is not None:
         return
     try:
-        client.step(lambda core: core.workers[new.index].call_again(client.calls))
+        calling, calls = client.calling, [*client.calls]
+        if calling is not None and calling[0][new.index].answer is not None:
+            calls += [calling[1]] * (calling[1] not in calls)  # answered before the worker ended
+        client.step(lambda core: core.workers[new.index].call_again(calls))
         _launch_or_fail(client, new)
     except BaseException:
         client.fail(new, BROKEN, _CUT_OFF)

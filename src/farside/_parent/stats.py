@@ -129,6 +129,8 @@ class Stats:
         waited += f", the worker {self._share(self.worker_wait_seconds)}"
         wait = f"{_count(self.buffered_items, 'item')} and {size_text(self.buffered_bytes)} wait"
         used, peak = size_text(self.arena_bytes_used), size_text(self.arena_bytes_peak)
+        longer = self.passes > 0 and self.startup_seconds > self.elapsed_seconds
+        keep = ", longer than all passes: keep the worker" if longer else ""
         return (
             f"{_count(self.items, 'item')} ({size_text(self.bytes)}) in "
             f"{_count(self.passes, 'pass', 'passes')}, "
@@ -136,7 +138,7 @@ class Stats:
             f"bottleneck: {self.bottleneck} ({waited})\n"
             f"buffer: {wait}; limit: {limit}\n"
             f"arena: {used} used, {peak} at most; {_count(self.copies, 'copy', 'copies')}\n"
-            f"start: {_time(self.startup_seconds)}{self._of_skips()}{self._of_workers()}"
+            f"start: {_time(self.startup_seconds)}{keep}{self._of_skips()}{self._of_workers()}"
         )
 
     def _of_skips(self) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._payload.items import decode
 from .._payload.one_line import one_line
+from .._system.signals import with_lock
 from ..errors import NotPicklableError, RemoteTraceback
 from .mapped import Mapped
 from .supply import Supply
@@ -56,39 +59,49 @@ class Pending(Supply):
 
     def add(self, work: Work) -> bool:
         """Add a task; False: nothing is added any more."""
-        with self._lock:
-            if not self.closed:
-                self._works.append(work)
-            return not self.closed
+        return with_lock(self._lock, partial(self._add_work, work))
+
+    def _add_work(self, work: Work) -> bool:
+        if not self.closed:
+            self._works.append(work)
+        return not self.closed
 
     def withdraw(self, work: Work) -> bool:
         """Take a task back; False: a worker has it."""
-        with self._lock:
-            try:
-                self._works.remove(work)
-            except ValueError:
-                return False
-            return True
+        return with_lock(self._lock, partial(self._withdraw, work))
+
+    def _withdraw(self, work: Work) -> bool:
+        try:
+            self._works.remove(work)
+        except ValueError:
+            return False
+        return True
 
     def close(self) -> None:
         """Add nothing more."""
-        with self._lock:
-            self.closed = True
+        with_lock(self._lock, self._close)
+
+    def _close(self) -> None:
+        self.closed = True
 
     def clear(self) -> list[Future[Any]]:
         """Let go of all that waits, and return it."""
-        with self._lock:
-            left = [work.future for work in self._works]
-            self._works.clear()
+        return with_lock(self._lock, self._clear)
+
+    def _clear(self) -> list[Future[Any]]:
+        left: list[Future[Any]] = []
+        with suppress(IndexError):
+            while True:  # one by one: `take` may have the next one
+                left.append(self._works.popleft().future)
         return left
 
     def take(self, most: int, nbytes: int) -> tuple[list[Any], int]:  # noqa: ARG002  one at a time
         """Take a task that was not cancelled, and pickle it."""
         while True:
-            with self._lock:
-                if not self._works:
-                    return [], 0
-                work = self._works.popleft()
+            try:
+                work = self._works.popleft()  # atomic
+            except IndexError:
+                return [], 0
             if not work.future.set_running_or_notify_cancel():
                 continue
             entries: list[Any] = []

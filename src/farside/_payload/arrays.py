@@ -41,7 +41,10 @@ class Templates:
                 return None
             # As long as a type is kept, no other one has its number. There are few such types.
             self._types[id(dtype)] = dtype
-        view = pickle.PickleBuffer(array).raw()
+        try:
+            view = pickle.PickleBuffer(array).raw()
+        except (ValueError, BufferError):  # such as a long double in the other byte order
+            return None
         key = id(dtype), array.shape, view.readonly
         stream = self._known.get(key)
         if stream is None:

@@ -60,6 +60,10 @@ class Encoder:
         pickled = chunks.pop()
         if chunks or self._buffers or len(pickled) >= BLOCK_BYTES:
             chunks.append(pickled)
+            if bytearray in map(type, chunks):
+                # It is the user's own, and may have been changed since: nothing was copied yet.
+                self._renew()
+                self._chunks.append(pickling.dumps_by_reference(item, self._offer, self._table))
             return self._store()
         return pickled
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from functools import partial
+from weakref import ref
 
 from .memory_at import buffer_at
 from .reducers import as_ever
@@ -55,8 +57,16 @@ def rebuild_image(mode: str, size: tuple[int, int], info: Any, pixels: Any) -> A
         image = Image.frombuffer(mode, size, pixels, "raw", mode, 0, 1)
         image.readonly = int(memoryview(pixels).readonly)  # the memory is its own
         setattr(image, _FOREIGN, True)
+        # Where Pillow would read from a block that is not there, its copy has one. Who asks for
+        # Arrow's interface finds this attribute first.
+        image.__arrow_c_array__ = partial(_export_copy, ref(image))
     image.info = info
     return image
+
+
+def _export_copy(image: Any, requested_schema: Any = None) -> Any:
+    """Give Arrow the pixels of a copy; `image` is a reference to an image on foreign memory."""
+    return image().copy().__arrow_c_array__(requested_schema)
 
 
 class _ArrowArray(ctypes.Structure):

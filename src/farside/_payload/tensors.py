@@ -59,7 +59,10 @@ def reduce_tensor(tensor: Tensor) -> Reduced:
         else:
             tensor = tensor.contiguous()
     nbytes = tensor.numel() * tensor.element_size()
-    return rebuild, (buffer_at(tensor.data_ptr(), nbytes, tensor), tensor.dtype, shape, strides)
+    # The tensor may get other memory (`tensor.data = …`) while the rest of the item is pickled.
+    storage = tensor.untyped_storage()
+    address = storage.data_ptr() + tensor.storage_offset() * tensor.element_size()
+    return rebuild, (buffer_at(address, nbytes, storage), tensor.dtype, shape, strides)
 
 
 def _copy_in_order(tensor: Tensor) -> Any:

@@ -327,6 +327,9 @@ class ParentCore(ParentMachine):
         if event is ParentEvent.NOTED:  # whatever else is going on
             self.effects += (Log(frame.body),)
             return
+        if event is ParentEvent.STACK:  # the listener sends it, whatever user code does
+            self._take_stack(frame)
+            return
         self.waits_since = None
         if event in _OF_PASS:
             self._take_of_pass(event, frame.body)
@@ -334,8 +337,6 @@ class ParentCore(ParentMachine):
             self._take_ready(frame.body)
         elif event in _ANSWERS:
             self._take_answer(frame, failure, cause)
-        elif event is ParentEvent.STACK:
-            self._take_stack(frame)
         elif event in _FAILURES:
             self._fail(self._ending(cause, failure), End(kill=False))
         elif event is ParentEvent.REFUSED:

@@ -80,7 +80,7 @@ class Descriptor:
                     raise
 
     def __del__(self) -> None:
-        if hasattr(self, "_fd"):
+        if hasattr(self, "_fd") and _guarded is not None:  # None: the interpreter is ending
             self.close()
 
 

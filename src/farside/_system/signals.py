@@ -100,7 +100,11 @@ def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
         signal(SIGINT, _note)
         return work()
     finally:
-        signal(SIGINT, handler)  # at once: before it, nothing here can be interrupted
+        try:
+            signal(SIGINT, handler)  # at once: before it, no code of Python can be interrupted
+        except BaseException:  # of the handler of another signal, which `signal` runs first
+            signal(SIGINT, handler)
+            raise
         if _came:
             handler(SIGINT, _came.pop())
 
@@ -132,7 +136,11 @@ def _defer_with_care(work: Callable[[], T], handler: Any, foreign: Any, *, once:
         hold()
         return work()
     finally:
-        release()
+        try:
+            release()
+        except BaseException:  # as in `defer_sigint`
+            release()
+            raise
         if came:
             handler(SIGINT, came.pop())
 

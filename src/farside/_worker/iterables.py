@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,6 +43,8 @@ def find_method(made: object, name: str, origin: str) -> Callable[..., Any]:
             f"there is nothing to call {name!r} of: no setup was given; pass setup, a function "
             "that makes it in each worker"
         )
+    if name == "__getattribute__":  # as `getattr` does: `__getattr__` may know it
+        return partial(getattr, made)
     kind = type(made).__name__
     try:
         method = getattr(made, name)

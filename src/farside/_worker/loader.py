@@ -8,6 +8,7 @@ from itertools import islice
 from sys import modules
 
 from .._payload.worker_info import WorkerInfo, get_worker_info
+from .torch_info import exchange, tell_torch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Batches:
     ) -> None:
         self.dataset, self._size, self._shuffle, self._drop_last = dataset, size, shuffle, drop_last
         self._collate = collate or _pytorch_collate(batched=size is not None)
-        self._order: list[int] = []
+        self._order: Any = ()
         self._drawn: tuple[int, int] | None = None
         torch = modules.get("torch")
         if torch is not None and _info().backend != "inline":
@@ -61,17 +62,19 @@ class Batches:
     def _indices(self, number: int, size: int) -> list[int]:
         info = _info()
         if self._drawn != (info.seed, info.epoch):  # all workers draw the same order
-            self._order = list(range(len(self.dataset)))
+            self._order = range(len(self.dataset))
             if self._shuffle:
+                self._order = list(self._order)
                 random.Random(f"{info.seed} {info.epoch}").shuffle(self._order)  # noqa: S311
             self._drawn = info.seed, info.epoch
-        return self._order[number * size :][:size]
+        return list(self._order[number * size : (number + 1) * size])
 
     def all(self) -> Iterator[Any]:
         """Make the batches, or the items, of what an iterable data set yields for this shard."""
         samples = iter(self.dataset)
         if self._size is None:
-            yield from map(self._collate, samples)
+            for sample in samples:  # not `map`: a StopIteration would end it
+                yield self._collate(sample)
             return
         while batch := list(islice(samples, self._size)):
             if len(batch) == self._size or not self._drop_last:
@@ -93,6 +96,7 @@ def _pytorch_collate(*, batched: bool) -> Callable[[Any], Any]:
 def read_batch(batches: Batches, number: int) -> Iterator[Any]:
     """Yield the batch of a shard, which is its number."""
     _seed()
+    _tell_torch()
     yield batches.at(number)
 
 
@@ -100,6 +104,16 @@ def read_part(batches: Batches, part: int) -> Iterator[Any]:  # noqa: ARG001  Py
     """Yield the batches of a part of an iterable data set."""
     _seed()
     yield from batches.all()
+
+
+def _tell_torch() -> None:
+    """Let PyTorch tell which worker it is, and not which batch: as in a DataLoader."""
+    info = _info()
+    if info.backend == "inline":
+        exchange(None)
+    else:
+        task = info.index, info.count, info.shard_seed or 0, info.epoch
+        tell_torch(lambda: task)
 
 
 def _seed() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import count as count_up
-from itertools import islice
+from itertools import islice, takewhile
 from time import monotonic
 
 from .._protocol.progress import Skipped
@@ -72,17 +72,14 @@ class Skips:
 
     def drop(self, source: Iterator[Any], count: int) -> int:
         """Drop some items; tell how many there were. A command that waits raises `LeftError`."""
-        dropped, chunk = 0, 1
+        dropped = 0
         while dropped < count:
             began = monotonic()
-            wanted = min(chunk, count - dropped)
-            found = _drop(source, wanted)
+            found = _drop(source, count - dropped, began + _CHUNK_SECONDS)
+            if not found:
+                break  # there are no more
             dropped += found
-            seconds = monotonic() - began
-            self._advance(found, seconds)
-            if found < wanted:
-                break
-            chunk = chunk * 2 if seconds < _CHUNK_SECONDS else max(1, chunk // 2)
+            self._advance(found, monotonic() - began)
         return dropped
 
     def _advance(self, count: int, seconds: float) -> None:
@@ -165,9 +162,11 @@ def refuse_one_shot() -> None:
     )
 
 
-def _drop(source: Iterator[Any], count: int) -> int:
+def _drop(source: Iterator[Any], count: int, end: float) -> int:
+    """Drop so many items, but none any more after a time; tell how many."""
     numbers = count_up()
-    deque(zip(islice(source, count), numbers, strict=False), maxlen=0)  # in C alone
+    times = takewhile(end.__gt__, iter(monotonic, None))  # looked at after each item, in C alone
+    deque(zip(islice(source, count), numbers, times, strict=False), maxlen=0)
     return next(numbers)
 
 

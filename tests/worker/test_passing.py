@@ -1,0 +1,38 @@
+"""Items that are made once more, and dropped."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from farside._worker.passing import TELL_SECONDS, Skips
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def uneven() -> Iterator[int]:
+    """Yield items that are quick, and then slow."""
+    for number in range(20_010):
+        if number >= 20_000:
+            time.sleep(0.03)
+        yield number
+
+
+def test_how_far_it_is_is_told_soon_also_where_items_become_slow() -> None:
+    told: list[tuple[int, float]] = []
+    skips = Skips(lambda skipped: told.append((skipped[0], time.monotonic())), repr, lambda: False)
+    skips.expect(20_009)
+    items = uneven()
+    assert skips.drop(items, 20_009) == 20_009
+    assert next(items) == 20_009
+    slow = [at for done, at in told if done > 20_000]
+    assert len(slow) >= 4  # of nine that take 0.27 s, told of each 0.05
+    assert told[-1][0] == 20_009
+    assert TELL_SECONDS < 0.27 / 4
+
+
+def test_what_has_fewer_is_dropped_to_its_end() -> None:
+    skips = Skips(repr, repr, lambda: False)
+    skips.expect(9)
+    assert skips.drop(iter(range(5)), 9) == 5
