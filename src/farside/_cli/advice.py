@@ -45,7 +45,7 @@ def recommend(found: dict[str, Any]) -> list[str]:
 
     Example:
         >>> run = {"items": 10, "seconds": 1.0, "startup": 0.1, "nbytes": 100, "passes": 1}
-        >>> recommend({"runs": {"none": run, "subprocess": run}, "imports": {}})[0][:54]
+        >>> recommend({"runs": {"none": run, "subprocess": run}, "imports": {}})[-1][:54]
         "Use backend='subprocess': there are no subinterpreters"
     """
     runs = found["runs"]
