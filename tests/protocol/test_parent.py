@@ -1049,5 +1049,5 @@ def test_a_stack_is_no_sign_that_the_worker_goes_on() -> None:
     core = iterating_core(limits=Limits(None, 3.0))
     core.begin_to_wait(10.0)
     core.ask_for_stack(object())
-    core.receive(Frame(Status.STACK_REPORTED))
+    core.receive(Frame(Status.STACK_REPORTED, 1))
     assert core.deadline == 13.0
