@@ -23,8 +23,8 @@ from farside._parent.sequence import Given, Start
 from farside._parent.sharded import Shards as ShardsOfParent
 from farside._protocol.effects import Drop
 from farside._protocol.group import GroupCore
+from farside._protocol.limits import NO_LIMITS
 from farside._protocol.order import Sharding
-from farside._protocol.parent import NO_LIMITS
 from farside._protocol.tables import ParentState
 from farside.errors import WorkerDiedError
 

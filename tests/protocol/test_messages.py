@@ -99,6 +99,7 @@ def test_examples_in_docstrings(module: str) -> None:
     assert tried or module in {
         "effects",
         "inbox",
+        "limits",
         "parent",
         "recovery",
         "loop_state",

@@ -27,8 +27,9 @@ from farside._protocol.effects import (
 )
 from farside._protocol.group import GroupCore
 from farside._protocol.inbox import Inbox
+from farside._protocol.limits import NO_LIMITS, STACK_SECONDS, Limits
 from farside._protocol.messages import CONTINUED, EXHAUSTED, UNKNOWN, Cmd, Status
-from farside._protocol.parent import NO_LIMITS, STACK_SECONDS, Limits, ParentCore
+from farside._protocol.parent import ParentCore
 from farside._protocol.parent_machine import ParentMachine
 from farside._protocol.tables import Age, ParentAction, ParentEvent, ParentState
 from farside._protocol.worker_table import WorkerEvent

@@ -20,8 +20,8 @@ from farside._protocol.effects import (
     Launch,
 )
 from farside._protocol.group import GroupCore
+from farside._protocol.limits import STACK_SECONDS, Limits
 from farside._protocol.messages import Status
-from farside._protocol.parent import STACK_SECONDS, Limits
 from farside._protocol.recovery import (
     LONGEST_PAUSE,
     MOST_FUTILE,

@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from farside._protocol.effects import BROKEN, Answer, Drop, End, Fail, Launch, Send
 from farside._protocol.group import GroupCore
 from farside._protocol.inbox import Inbox
+from farside._protocol.limits import NO_LIMITS, Limits
 from farside._protocol.messages import Cmd, Status
-from farside._protocol.parent import NO_LIMITS, Limits, ParentCore
+from farside._protocol.parent import ParentCore
 from farside._protocol.tables import ParentState
 
 from .side import FIELDS, Command, Frame, Rules, Side, ViolationError

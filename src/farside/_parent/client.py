@@ -17,8 +17,8 @@ from .._backends.main_script import main_file
 from .._payload.remote_errors import read_failure
 from .._protocol.effects import BROKEN, Answer, Drop, End, Fail, Launch, Log, Send
 from .._protocol.group import GroupCore
+from .._protocol.limits import Limits
 from .._protocol.messages import Cmd, Status
-from .._protocol.parent import Limits
 from .._system.signals import here
 from ..errors import LinkClosedError, ProtocolError
 from . import closing, messages_for_people, starting, unguarded

@@ -15,8 +15,9 @@ the worker is among those that `awaiting` names.
 from __future__ import annotations
 
 from .effects import FAILED, RETIRED, Drop, End, Ending, Launch
+from .limits import NO_LIMITS
 from .messages import Status
-from .parent import NO_LIMITS, ParentCore
+from .parent import ParentCore
 from .recovery import STEADY_SECONDS, may_hand_over, may_restart, without_fallback
 
 TYPE_CHECKING = False
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from typing import Any
 
-    from .parent import Limits
+    from .limits import Limits
 
 
 class GroupCore:

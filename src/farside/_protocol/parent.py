@@ -22,7 +22,6 @@ are not copied: an inbox belongs to one pass, and to move a frame there is one s
 
 from __future__ import annotations
 
-from .._named_tuple import NamedTuple
 from ..errors import ProtocolError
 from .effects import (
     CLOSED,
@@ -39,6 +38,7 @@ from .effects import (
     Send,
 )
 from .inbox import Inbox
+from .limits import STACK_SECONDS
 from .messages import CONTINUED, EXHAUSTED, UNKNOWN, Cmd, Status
 from .parent_machine import PUBLIC_STATES, ParentMachine
 from .tables import ParentAction, ParentEvent, ParentState
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .effects import Effect
+    from .limits import Limits
 
 _WITH_CONTENT = frozenset({Cmd.START_ITERATION, Cmd.GIVE_TASKS})
 _OF_PASS = frozenset({ParentEvent.PASS_STARTED, ParentEvent.PASS_FINISHED, ParentEvent.PROGRESS})
@@ -58,22 +59,6 @@ _FAILURES = frozenset({ParentEvent.PASS_FAILED, ParentEvent.INITIALIZATION_FAILE
 _ITEMS = int(Status.ITERATOR_SUCCESS)
 _LENGTH_DIGITS = 20
 """Of the largest number that ``len()`` returns, and one more; ``int()`` refuses thousands."""
-
-
-class Limits(NamedTuple):
-    """For how many seconds a worker may say nothing; None is no limit."""
-
-    init: float | None = None
-    answer: float | None = None
-    task: float | None = None
-    """For how many seconds an input of a map may run."""
-
-
-NO_LIMITS = Limits()
-
-STACK_SECONDS = 0.5
-"""How long a worker that has run out of time may take to tell where it is. One that can does so in
-milliseconds."""
 
 
 class ParentCore(ParentMachine):
