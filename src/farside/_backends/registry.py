@@ -23,8 +23,6 @@ _BACKENDS: dict[str, str | type[Backend]] = {
 }
 """Name to class, or to where it is: a backend is imported when it is first asked about."""
 
-_INTERPRETERS = "farside._backends.interpreters"  # by then the backend has imported it
-
 PYTORCH = "PyTorch is installed, and cannot train in a process that has had a subinterpreter"
 
 _BREAKS_PYTORCH = (
@@ -171,6 +169,8 @@ def choose(
 
 
 def _choose_automatically() -> Choice:
+    from .interpreters import has_pytorch  # which the backend needs anyway
+
     reasons = []
     for name in AUTOMATIC:
         state = load(name).availability()
@@ -180,7 +180,7 @@ def _choose_automatically() -> Choice:
             # 3.13 leaks 1.7 MiB for each interpreter made and closed, and crashes where 3.14
             # does not; there it is for who asks for it.
             reasons.append("subinterpreter: preferred from Python 3.14 on")
-        elif name == "subinterpreter" and import_module(_INTERPRETERS).has_pytorch():
+        elif name == "subinterpreter" and has_pytorch():
             reasons.append(f"subinterpreter: {PYTORCH}")
         else:
             return Choice(name, "; ".join(reasons) or "the best that this Python offers")

@@ -182,7 +182,8 @@ class _Exit:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        os.register_at_fork(after_in_child=self._renew)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew)
         self._begun = False
         self.crews: weakref.WeakSet[Crew] = weakref.WeakSet()
         register = getattr(threading, "_register_atexit", None)
