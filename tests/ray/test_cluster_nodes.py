@@ -81,6 +81,23 @@ def test_leaving_the_cluster_before_closing(connected: Any) -> None:
     assert not connected.is_initialized(), "nothing has joined a cluster again"
 
 
+def test_leaving_the_cluster_and_joining_it_again(cluster: Any, connected: Any) -> None:
+    given: Any = {"backend": "ray", "backend_options": {"num_cpus": 0}}
+    numbers = iterate_in_worker(jobs.Endless, buffer_size=1, **given)
+    idle, unused = (iterate_in_worker(partial(range, 3), **given) for _ in range(2))
+    iterator = iter(numbers)
+    assert next(iterator) == 0
+    assert list(idle) == [0, 1, 2]
+    connected.shutdown()
+    connected.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    for each in (iterator, idle):
+        with pytest.raises(WorkerDiedError, match="this process has left the cluster"):
+            for _ in each:
+                pass
+    for each in (numbers, idle, unused):
+        each.close()
+
+
 def test_leaving_the_cluster_in_the_middle_of_a_wait(connected: Any) -> None:
     with iterate_in_worker(
         partial(map, time.sleep, [0.0, 600.0]), backend="ray", backend_options={"num_cpus": 0}

@@ -71,19 +71,28 @@ class ActorCalls:
         self.watched: Future[str | None] = watch.remote().future()
 
     def pull(self, words: Words) -> Future[Reply] | None:
-        pull = self._pull  # `release` may come in between
-        if pull is None:
+        actor, reference = self._actor, self._call(self._pull, words)
+        if reference is None:
             return None
-        made, actor = with_contents(_future(pull.remote(words)), _future), self._actor
+        made = with_contents(_future(reference), _future)
         # Its objects are the actor's: it has to live until they are here, even if it has nothing
         # more to do.
         made.add_done_callback(partial(_let_go, actor))
         return made
 
     def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
-        push = self._push
-        if push is not None:
-            push.remote(number, words, commands)
+        self._call(self._push, number, words, commands)
+
+    def _call(self, method: Any, *arguments: Any) -> Any:
+        """Call a method of the actor; None: it has ended, or its cluster was left."""
+        if method is None:
+            return None
+        try:
+            return method.remote(*arguments)
+        except Exception:  # Ray knows no such actor in the cluster that was joined since
+            if not self.lost(certain=True):
+                raise
+            return None
 
     def lost(self, *, certain: bool = False) -> bool:
         if certain and not self._certainly_lost and self._is_initialized():
