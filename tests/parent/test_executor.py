@@ -249,6 +249,20 @@ def test_what_was_submitted_is_done_before_python_exits() -> None:
     assert (done.stdout.split(), done.stderr) == (["0", "1", "2"], "")
 
 
+def test_one_that_python_drops_at_the_very_end_says_nothing() -> None:
+    code = (
+        "import ctypes\n"
+        "from farside._parent import crew, executor\n"
+        "crew.kept = executor.WorkerExecutor(1, backend='subprocess')\n"
+        "crew.kept.submit(abs, -1).result()\n"
+        "ctypes.pythonapi.Py_IncRef(ctypes.py_object(crew))\n"  # as Ray keeps modules
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -11,6 +11,7 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._backends import live_workers
 from .._system.signals import defer_sigint
 from .._worker.mapper import Chunk, Mapper, run_task
 from .batches import Plan
@@ -69,7 +70,9 @@ class WorkerExecutor(Executor):
         (32, [1, 2])
     """
 
-    _defer_sigint = staticmethod(defer_sigint)  # finalizers find no global name at exit
+    # Finalizers find no global name at exit.
+    _defer_sigint = staticmethod(defer_sigint)
+    _all_told = live_workers.all_told
 
     def __init__(
         self,
@@ -199,7 +202,8 @@ class WorkerExecutor(Executor):
 
     def __del__(self) -> None:
         crew = getattr(self, "_crew", None)
-        if crew is not None:  # Ctrl-C would be swallowed here, and the workers go on for ever
+        if crew is not None and not self._all_told.is_set():
+            # Ctrl-C would be swallowed here, and the workers go on for ever.
             self._defer_sigint(lambda: crew.shut_down(cancel=False))
 
 
