@@ -91,6 +91,22 @@ def test_a_function_of_inputs() -> None:
         assert executor.submit(pow, 2, 5).result() == 32
 
 
+def read_objects(references: list[Any]) -> Any:
+    """Yield references to what was read from those that the worker was given."""
+    import ray
+
+    for each in ray.get(references, timeout=20):
+        yield ray.put(each + 1)
+
+
+def test_references_to_objects_of_ray(cluster: Any) -> None:
+    shards = [[cluster.put(number)] for number in range(4)]
+    with iterate_in_workers(read_objects, shards, 2, **RAY) as references:
+        assert cluster.get(list(references), timeout=20) == [1, 2, 3, 4]
+    with map_in_workers(read_objects, shards, 1, flat=True, **RAY) as references:
+        assert cluster.get(list(references), timeout=20) == [1, 2, 3, 4]
+
+
 def test_an_input_that_takes_too_long_and_none_that_the_loop_leaves_alone() -> None:
     options: dict[str, Any] = {**RAY, "task_timeout": 1.0, "on_error": "return"}
     with (  # noqa: PT031  it warns somewhere in the pass

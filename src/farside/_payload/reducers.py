@@ -28,6 +28,7 @@ OF_LIBRARIES = (
     ("polars", "Series", "polars_frames.reduce_series"),
     ("PIL.Image", "Image", "images.reduce_image"),
     ("jaxlib._jax", "ArrayImpl", "jax_arrays.reduce_array"),
+    ("ray._raylet", "ObjectRef", "ray_refs.reduce_ref"),
 )
 """A module of a library, a class of it, and the reducer for that class, which lies beside us."""
 
