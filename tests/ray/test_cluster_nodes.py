@@ -121,7 +121,7 @@ def test_it_connects_to_an_address_and_to_no_other(cluster: Any) -> None:
     with pytest.raises(BackendUnavailableError, match="Ray is not connected"):
         iterate_in_worker(list, backend="ray")
     for address, message in {
-        "nowhere": "there is no cluster at address='nowhere' ",
+        "nowhere": "no cluster can be joined at address='nowhere' ",
         "local": "would start a cluster",
         "ray://127.0.0.1:1": "is for a Ray client",
     }.items():

@@ -138,8 +138,9 @@ def _connect(how: dict[str, Any]) -> None:
         module.init(**how)
     except Exception as error:  # Ray has many
         raise _unavailable(
-            f"there is no cluster at address={how['address']!r} ({one_line(error)}); start one "
-            "with `ray start --head`, or call ray.init() for one on this machine"
+            f"no cluster can be joined at address={how['address']!r} ({one_line(error)}); if "
+            "there is none, start one with `ray start --head`, or call ray.init() for one on this "
+            "machine; if it has refused this process, the exception before this one says why"
         ) from error
 
 
