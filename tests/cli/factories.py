@@ -43,6 +43,14 @@ def dies() -> Iterator[int]:
     yield 0
 
 
+class _AsOfURLError(OSError):
+    reason = OSError("no connection")
+
+
+def fails_for_a_reason() -> Iterator[int]:
+    raise _AsOfURLError("no data")
+
+
 def exits() -> Iterator[int]:
     print("not the result")
     os._exit(3)

@@ -120,6 +120,12 @@ def test_a_factory_that_fails() -> None:
     assert found["recommendation"] == expected
 
 
+def test_a_factory_whose_exception_has_a_reason_of_its_own() -> None:
+    runs = examined("fails_for_a_reason", subinterpreter=False)["runs"]
+    assert runs["none"] == {"error": "_AsOfURLError: no data", "reason": ""}
+    assert runs["subprocess"]["reason"] == ""
+
+
 @pytest.mark.parametrize("name", ["refuses"] if HAS_SUBINTERPRETERS else [])
 def test_a_factory_that_a_subinterpreter_refuses(name: str) -> None:
     found = examined(name)

@@ -118,18 +118,19 @@ def main(request: dict[str, Any], limit: float) -> None:
 
 def failure(error: Exception) -> dict[str, Any]:
     """Tell of an exception in one line: what it is, and where a worker was that took too long."""
-    from farside import FarsideError, WorkerDiedError, WorkerFailedError, WorkerTimeoutError
+    from .. import errors
 
     message = " ".join(str(error).split())
-    if isinstance(error, WorkerTimeoutError):
+    if isinstance(error, errors.WorkerTimeoutError):
         message = message.partition("; it was here")[0]
         message += _place(error.worker_stack or "", innermost=-1)
-    elif isinstance(error, WorkerDiedError):
+    elif isinstance(error, errors.WorkerDiedError):
         message = message.partition("; with max_restarts")[0]  # the command has no such option
-    elif not isinstance(error, FarsideError) or isinstance(error, WorkerFailedError):
+    elif not isinstance(error, errors.FarsideError) or isinstance(error, errors.WorkerFailedError):
         name = getattr(error, "original_type", "") or type(error).__name__
         message = f"{name}: {message}"
-    return {"error": message, "reason": getattr(error, "reason", "")}
+    reason = error.reason if isinstance(error, errors.BackendUnavailableError) else ""
+    return {"error": message, "reason": reason}
 
 
 def _factory(factory: str, limit: float) -> dict[str, Any]:  # noqa: ARG001
