@@ -43,6 +43,11 @@ def dies() -> Iterator[int]:
     yield 0
 
 
+def dies_by_a_signal_without_a_name() -> Iterator[int]:
+    os.kill(os.getpid(), signal.SIGRTMIN + 2)
+    yield 0
+
+
 class _AsOfURLError(OSError):
     reason = OSError("no connection")
 

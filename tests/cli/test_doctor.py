@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -140,6 +141,8 @@ def test_crashes_are_results() -> None:
     assert told == {"error": "it crashes: the process was killed by SIGKILL"}
     told = ask({**request, "factory": "tests.cli.factories:exits"}, 20)
     assert told == {"error": "it ends the process with exit code 3"}
+    told = ask({**request, "factory": "tests.cli.factories:dies_by_a_signal_without_a_name"}, 20)
+    assert told == {"error": f"it crashes: the process was killed by signal {signal.SIGRTMIN + 2}"}
 
 
 @pytest.mark.parametrize(("name", "place"), [("hangs", "in hangs, "), ("stops", "in stops, ")])

@@ -73,7 +73,8 @@ def _how_it_ended(code: int, said: str, limit: float) -> str:
     import signal
 
     if code < 0:
-        return f"it crashes: the process was killed by {signal.Signals(-code).name}"
+        names = {each.value: each.name for each in signal.Signals}  # real-time signals have none
+        return f"it crashes: the process was killed by {names.get(-code, f'signal {-code}')}"
     _, hangs, stacks = said.rpartition("Timeout (")
     if hangs:  # faulthandler; of each stack the innermost call comes first, the main thread last
         return _no_end(limit) + _place(stacks.rpartition("Thread ")[2])
