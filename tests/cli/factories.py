@@ -48,6 +48,14 @@ def dies_by_a_signal_without_a_name() -> Iterator[int]:
     yield 0
 
 
+def forks(ending: type[BaseException], code: int) -> Iterator[int]:
+    child = os.fork()
+    if not child:
+        raise ending
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
+    yield 0
+
+
 class _AsOfURLError(OSError):
     reason = OSError("no connection")
 

@@ -145,6 +145,13 @@ def test_crashes_are_results() -> None:
     assert told == {"error": f"it crashes: the process was killed by signal {signal.SIGRTMIN + 2}"}
 
 
+@pytest.mark.parametrize("ending", ["ValueError, 1", "SystemExit, 0"])
+def test_a_forked_child_ends_and_has_no_result(ending: str) -> None:
+    factory = f"tests.cli.factories:forks({ending})"
+    told = ask({"kind": "run", "factory": factory, "backend": None, "seconds": 0.01}, 20)
+    assert told["items"] == 1
+
+
 @pytest.mark.parametrize(("name", "place"), [("hangs", "in hangs, "), ("stops", "in stops, ")])
 @pytest.mark.parametrize("backend", [None, "subprocess"])
 def test_a_hang_is_a_result_that_says_where(name: str, place: str, backend: str | None) -> None:

@@ -107,12 +107,21 @@ def main(request: dict[str, Any], limit: float) -> None:
     results = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
+    own, code = os.getpid(), 1
     try:
         result = _KINDS[request.pop("kind")](**request, limit=limit)
     except CommandError as error:
         result = {"refused": str(error)}
+    except SystemExit as error:
+        code = int(bool(error.code))
+        raise
     except Exception as error:
         result = failure(error)
+    finally:
+        # A child that user code has forked has no result. Its Python would wait in the end, for
+        # ever, for the thread of faulthandler, which it does not have.
+        if os.getpid() != own:
+            os._exit(code)
     with open(results, "w") as file:
         json.dump(result, file)
 
