@@ -1,3 +1,3 @@
 """A module that cannot be imported."""
 
-raise RuntimeError("broken")
+raise RuntimeError("it is\nbroken")

@@ -212,6 +212,7 @@ def _import(module: str, limit: float) -> dict[str, Any]:
 
     from farside import iterate_in_subinterpreter
 
+    from .._payload.one_line import one_line
     from .extensions import after_import, loaded
 
     before = loaded()  # by what starts with Python: a tool that measures coverage, say
@@ -226,8 +227,8 @@ def _import(module: str, limit: float) -> dict[str, Any]:
         result = {"error": "", "missing": []}
     try:
         outside = set(after_import(module))
-    except Exception as error:
-        return {"error": f"{type(error).__name__}: {error}", "everywhere": True}
+    except (Exception, SystemExit) as error:
+        return {"error": " ".join(one_line(error).split()), "everywhere": True}
     if not result["error"]:
         result["missing"] = sorted(outside.difference(inside, before))
     return result
