@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -72,6 +73,7 @@ def test_usage(arguments: list[str], message: str, capsys: pytest.CaptureFixture
         (["doctor", "tests.cli.factories:needs(nope)"], "has no needs(nope) (name 'nope' is"),
         (["doctor", "tests.cli.factories:needs(1/0)"], "needs(1/0) raises ZeroDivisionError"),
         (["doctor", "tests.cli.factories:needs("], "'needs(' is no Python"),
+        (["doctor", "tests.cli.broken:x"], "cannot be imported (RuntimeError: it is broken)"),
         (["bench", "--plot", "x.doc"], "name a file that ends in .svg"),
         (["bench", "--plot", "/no/where/x.svg"], "there is no folder /no/where"),
     ],
@@ -131,3 +133,22 @@ def test_it_runs_as_a_module_and_stops_when_nobody_reads() -> None:
     finally:
         os.close(write)
     assert (done.returncode, done.stderr) == (FINDING, "")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_it_runs_where_standard_streams_are_closed(closed: str) -> None:
+    command = f"{shlex.quote(sys.executable)} -m farside doctor tests.cli.factories:nope {closed}"
+    done = subprocess.run(command, shell=True, capture_output=True, timeout=60, check=False)  # noqa: S602
+    assert done.returncode == USAGE
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="it is there on Linux")
+def test_a_full_disk_is_an_error_of_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "farside", "doctor"]
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False
+        )
+    assert done.stderr == "farside: error: [Errno 28] No space left on device\n"
+    assert done.returncode == USAGE

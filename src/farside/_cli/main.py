@@ -6,9 +6,11 @@ import argparse
 import io
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
+from .._system.standard import fill_standard
 from . import CommandError
 
 if TYPE_CHECKING:
@@ -31,10 +33,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: those of the command line; None takes the process's own.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    _open_standard()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # tables have characters of their own
     parser = _parser(as_json="--json" in arguments)
     given = parser.parse_args(arguments)
+    try:
+        code = _run(parser, given)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:
+        # Nobody reads any more (`| head`), or there is no room. Python would complain once more at
+        # the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return FINDING
+        with suppress(OSError):  # the standard error may be what has no room
+            print(f"farside: error: {error}", file=sys.stderr)
+        return USAGE
+    return code
+
+
+def _open_standard() -> None:
+    """Open what the command was started without (`>&-`), so that all can print."""
+    fill_standard()
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", closefd=False))
+
+
+def _run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
     if given.version:
         from .surroundings import installed
 
@@ -45,18 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FINE
     try:
         code: int = import_module(f".{given.command}", __package__).run(given)
-        sys.stdout.flush()
     except CommandError as error:
-        print(f"farside {given.command}: error: {error}", file=sys.stderr)
+        text = " ".join(str(error).splitlines())
+        print(f"farside {given.command}: error: {text}", file=sys.stderr)
         if given.json:
-            _tell_as_json(str(error))
+            _tell_as_json(text)
         return USAGE
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever reads has gone (`| head`); Python would complain once more at the exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FINDING
     return code
 
 
