@@ -101,3 +101,16 @@ def test_a_step_is_told_while_it_is_done(
     before += capsys.readouterr().err
     assert "look, 3 s at most" in before
     assert before.endswith("at most\n") is not looks  # else it is wiped away
+
+
+def test_a_step_takes_one_line_and_is_wiped_away_whatever_happens(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    with pytest.raises(KeyboardInterrupt), output.step("word " * 20, 3):
+        raise KeyboardInterrupt
+    line, spaces, rest = capsys.readouterr().err.split("\r")
+    assert (len(line), len(spaces.strip()), rest) == (29, 0, "")
+    assert len(spaces) == len(line)

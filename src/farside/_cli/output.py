@@ -129,9 +129,12 @@ def step(what: str, limit: float) -> Iterator[None]:
         from rich.console import Console
         from rich.text import Text
     except ImportError:
-        print(f"… {text}", end="\r", file=sys.stderr, flush=True)
-        yield
-        print(" " * (len(text) + 2), end="\r", file=sys.stderr, flush=True)
+        line = f"… {text}"[: _width()]  # of two lines, only the second could be wiped away
+        print(line, end="\r", file=sys.stderr, flush=True)
+        try:
+            yield
+        finally:
+            print(" " * len(line), end="\r", file=sys.stderr, flush=True)
     else:
         with Console(stderr=True).status(Text(text)):
             yield
