@@ -7,8 +7,10 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from farside import Availability
+from farside._backends.registry import AUTOMATIC
 from farside._cli import bench, runs, sources
-from farside._cli.main import FINDING, FINE, main
+from farside._cli.main import FINDING, FINE, USAGE, main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,3 +80,12 @@ def test_the_picture_needs_rich(
     monkeypatch.setattr(bench, "find_spec", lambda _: None)
     assert main(["bench", "--plot", "x.svg"]) == 2
     assert "pip install 'farside[cli]'" in capsys.readouterr().err
+
+
+def test_without_a_backend(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    states = dict.fromkeys(AUTOMATIC, Availability(usable=False, reason="it is Windows"))
+    monkeypatch.setattr(bench, "available_backends", lambda: states)
+    assert main(["bench"]) == USAGE
+    assert "error: no backend can be used here: it is Windows" in capsys.readouterr().err

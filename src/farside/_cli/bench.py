@@ -30,6 +30,8 @@ def run(given: argparse.Namespace) -> int:
         _check_plot(given.plot)
     states = available_backends()
     backends = [name for name in reversed(AUTOMATIC) if states[name].usable]
+    if not backends:
+        raise CommandError(f"no backend can be used here: {states[AUTOMATIC[-1]].reason}")
     todo = [(case, backend) for case in CASES for backend in backends]
     told = measure(
         [(f"{CASES[case]}, {name}", f"{__package__}.sources:{case}", name) for case, name in todo],
