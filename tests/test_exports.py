@@ -56,6 +56,15 @@ def test_version_is_that_of_the_package() -> None:
     assert farside.__version__[0].isdigit()
 
 
+def test_all_names_can_be_imported_where_the_package_is_not_installed() -> None:
+    code = (
+        "import importlib.metadata as metadata; metadata.Distribution.discover = lambda **_: [];"
+        "from farside import *; print(__version__)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert told.stdout == "0+unknown\n"
+
+
 def test_importing_farside_imports_no_module_of_it() -> None:
     code = "import sys, farside; print([name for name in sys.modules if 'farside.' in name])"
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

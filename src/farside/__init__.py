@@ -112,9 +112,13 @@ __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604  one list of names; a test c
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        value: object = version("farside")
+        value: object
+        try:
+            value = version("farside")
+        except PackageNotFoundError:  # a source tree, or a frozen program
+            value = "0+unknown"
     elif name in _HOMES or name in _MODULES:
         from importlib import import_module
 
