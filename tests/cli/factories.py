@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from functools import partial
@@ -75,6 +76,11 @@ def refuses() -> list[int]:
     return [len(readline.__name__)]
 
 
+def gives_up() -> Iterator[int]:
+    yield 0
+    raise SystemExit("Timeout (5 s): nobody answers")
+
+
 take = "mine"
 
 
@@ -87,6 +93,7 @@ def repeats(item: str, *, times: int) -> list[str]:
 
 
 def hangs() -> list[int]:
+    print("loading: 20%", end="", file=sys.stderr, flush=True)
     time.sleep(1000)
     return []
 

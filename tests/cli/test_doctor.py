@@ -141,6 +141,9 @@ def test_crashes_are_results() -> None:
     assert told == {"error": "it crashes: the process was killed by SIGKILL"}
     told = ask({**request, "factory": "tests.cli.factories:exits"}, 20)
     assert told == {"error": "it ends the process with exit code 3"}
+    told = ask({**request, "factory": "tests.cli.factories:gives_up"}, 20)
+    end = "it ends the process with exit code 1"
+    assert told == {"error": f"{end}: Timeout (5 s): nobody answers"}
     told = ask({**request, "factory": "tests.cli.factories:dies_by_a_signal_without_a_name"}, 20)
     assert told == {"error": f"it crashes: the process was killed by signal {signal.SIGRTMIN + 2}"}
 

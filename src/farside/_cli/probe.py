@@ -25,6 +25,7 @@ _LATE = 5.0
 _MUCH = 0.1
 """What share of the time other threads must have computed to be told of."""
 
+_OUT_OF_TIME = re.compile(r"Timeout \([\d:.]+\)!$", re.MULTILINE)  # said by faulthandler
 _FRAME = re.compile(r'File "(.+?)", line (\d+),? in (\S+)')
 _NOT_OF_USER = ("<", os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(__file__)))
 
@@ -75,9 +76,9 @@ def _how_it_ended(code: int, said: str, limit: float) -> str:
     if code < 0:
         names = {each.value: each.name for each in signal.Signals}  # real-time signals have none
         return f"it crashes: the process was killed by {names.get(-code, f'signal {-code}')}"
-    _, hangs, stacks = said.rpartition("Timeout (")
-    if hangs:  # faulthandler; of each stack the innermost call comes first, the main thread last
-        return _no_end(limit) + _place(stacks.rpartition("Thread ")[2])
+    _, *stacks = _OUT_OF_TIME.split(said)
+    if stacks:  # of each the innermost call comes first, the main thread last
+        return _no_end(limit) + _place(stacks[-1].rpartition("Thread ")[2])
     # A warning, such as the resource tracker's of what is left behind, is not why it has ended.
     lines = [
         line for line in said.splitlines() if not re.search(r"Warning: |warnings\.warn\(", line)
