@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from .._backends.interpreters import has_pytorch
@@ -20,6 +21,10 @@ _SLOW_SECONDS = 1.0
 
 _LATE, _LATE_SECONDS = 5.0, 0.1
 """So many times as long as the others a first item must take to be told of, and so many seconds."""
+
+_LOSS = ""
+if sys.version_info < (3, 14):
+    _LOSS = " Python 3.13 loses memory for each one that is made, so make few of them."
 
 _CROSSING = 2.0
 """If a loop without a worker is so many times as fast, what an item costs is its way."""
@@ -93,7 +98,7 @@ def _by_speed(process: dict[str, Any], interpreter: dict[str, Any]) -> str:
     start = f", and starts {sooner:.1f} times as fast" if sooner >= _SOONER else ""
     return (
         f"Use backend='subinterpreter' (or 'auto', on 3.14 and later): it is {how} a "
-        f"subprocess{start}. A crash in it would end the process."
+        f"subprocess{start}. A crash in it would end the process.{_LOSS}"
     )
 
 
