@@ -119,6 +119,30 @@ def test_so_it_does_wherever_it_was_forked(subprocess_kind: Kind) -> None:
             assert numbers.call("fork") == "parent"
 
 
+class GoesOn:
+    """Has children that go on as if each were the worker, in an iteration and in a method."""
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(3000):
+            if number == 1500:
+                self.fork()
+            yield number
+
+    def fork(self) -> str:
+        child = os.fork()
+        if child:  # what the child would send is sent before the worker goes on
+            _, status = os.waitpid(child, 0)
+            assert os.waitstatus_to_exitcode(status) == 1
+        return "parent"
+
+
+def test_a_forked_child_of_the_worker_that_goes_on_is_ended(subprocess_kind: Kind) -> None:
+    with subprocess_kind.start(GoesOn, timeout=SECONDS) as numbers:
+        for _ in range(2):
+            assert list(numbers) == list(range(3000))
+            assert numbers.call("fork") == "parent"
+
+
 def test_a_fork_while_another_thread_is_at_it(subprocess_kind: Kind) -> None:
     """The locks that it has are held for ever in the child."""
     with subprocess_kind.start(jobs.Endless, buffer_size=1) as numbers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from farside._system.signals import here
 from farside._worker.maker import Maker
 from farside._worker.tasks import Tasks
 
@@ -31,6 +32,7 @@ def look_up(made: int, stop: int) -> tuple[int, list[Any]]:
 
     maker: Any = object.__new__(Maker)
     maker.tasks = Clock(log)
+    maker._pid = here.pid
     maker.is_left = lambda: False
     maker._snapshots = SimpleNamespace(due=float("inf"))
     maker.outbox = SimpleNamespace(

@@ -225,6 +225,7 @@ class Execution:
         count: int = 0,
         refs: Sequence[Ref] = (),
     ) -> None:
+        self._maker.end_if_forked()
         if status is not None:
             if self._link.arena is not None:
                 self._link.arena.settle()

@@ -10,12 +10,19 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
-def end_child(error: BaseException) -> NoReturn:
+def end_child(error: BaseException | None) -> NoReturn:
     """End this process with the exit code that Python would end it with, and say why.
 
     What else the worker would do at its end (send the failure, run finalizers) is the worker's.
+
+    Args:
+        error: what user code has raised in it; None: user code goes on as if it were the worker.
     """
     code = 1
+    error = error or RuntimeError(
+        "a process that was forked in a worker cannot make the worker's items, or answer for it; "
+        "end it with os._exit() where it has done its work"
+    )
     try:
         if not isinstance(error, SystemExit):
             import traceback

@@ -73,7 +73,7 @@ class Maker:
         """Take what is run in each pass."""
         self.tasks, tasks.begun, tasks.skips = tasks, self._link.begun, self._skips
 
-    def end_if_forked(self, error: BaseException) -> None:
+    def end_if_forked(self, error: BaseException | None = None) -> None:
         """End this process if it is a child of the worker: it must not speak for that."""
         if here.pid != self._pid:
             from .forked import end_child  # only when it happens
@@ -190,6 +190,7 @@ class Maker:
         except BaseException as error:
             self.made = made
             return self._take_failure(error, item)
+        self.end_if_forked()
         self.made = made
         return TO_GO_ON if self.tasks.hungry else OVER
 
@@ -229,6 +230,7 @@ class Maker:
         Returns:
             How many there may be before the next look; 0 when a command waits that ends the pass.
         """
+        self.end_if_forked()
         self.made = made
         if self.is_left():
             return 0

@@ -43,7 +43,7 @@ class _StepMaker(Maker):
             return 0  # enough for this step
         return made + 1
 
-    def end_if_forked(self, error: BaseException) -> None:
+    def end_if_forked(self, error: BaseException | None = None) -> None:
         pass  # a child of the user's own process goes on as it likes
 
     def _may_go_on_after(self, error: BaseException) -> bool:
