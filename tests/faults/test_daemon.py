@@ -64,3 +64,34 @@ def test_a_fork_server_that_the_daemon_has_started(tmp_path: Path) -> None:
     done = run_script(tmp_path, SCRIPT, "served", kind=forkserver)
     assert done.out.startswith("[[0, 1, 2], True, ")  # that server has taken some numbers itself
     assert (done.code, done.err) == (0, "")
+
+
+FILES = """\
+import fcntl, os, sys
+
+def prints():
+    for number in range(3):
+        print("in standard output", flush=True)
+        print("in standard error", file=sys.stderr)
+        yield number
+
+if __name__ == "__main__":
+    from tests.scripts.starting import start
+
+    if len(sys.argv) == 1:  # once more, without what Python makes its standard streams of
+        fcntl.fcntl(1, fcntl.F_DUPFD, 100)
+        os.closerange(0, 3)
+        os.execv(sys.executable, [sys.executable, __file__, "again"])
+    files = [open(f"{number}.txt", "w+") for number in range(3)]
+    with start(prints) as numbers:
+        told = [list(numbers), [file.fileno() for file in files]]
+    told += [open(file.name).read() for file in files]
+    os.write(100, repr(told).encode())
+"""
+
+
+def test_what_is_printed_there_does_not_go_into_files_of_the_program(
+    tmp_path: Path, kind: Kind
+) -> None:
+    done = run_script(tmp_path, FILES, kind=kind)
+    assert done == (0, "[[0, 1, 2], [0, 1, 2], '', '', '']", "")

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .._link.opening import open_link
+from .._system.descriptors import with_standard_filled, without_standard
 from ..errors import BackendUnavailableError
 from . import bundle, interpreters, live_workers, preparation
 from .base import Availability, Backend, Capabilities, ExitStatus, Worker
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _IMPORT = """\
 import sys
 sys.path[:] = path
+vars(sys).update(dict.fromkeys(closed))
 from farside._worker.interpreter import main
 """
 _IMPORT_FROM_BUNDLE = f"""\
@@ -114,10 +116,12 @@ class SubinterpreterWorker(Worker):
         """Host the interpreter, from its creation to its end."""
         try:
             _hold_sigpipe()
-            interpreter = interpreters.module().create()
+            closed = _closed_streams()
+            # Python cannot make one while an import in another thread has a folder open as 0.
+            interpreter = with_standard_filled(interpreters.module().create)
             self._interpreter = interpreter.id
             try:
-                _import_worker(interpreter)
+                with_standard_filled(lambda: _import_worker(interpreter, closed))
                 interpreter.prepare_main(ends=tuple(end.fileno() for end in self._ends))
                 interpreter.exec(_RUN)
             except BaseException as error:  # the parent asks once it sees the end
@@ -138,8 +142,23 @@ class SubinterpreterWorker(Worker):
             live_workers.forget(self)
 
 
-def _import_worker(interpreter: Any) -> None:
-    interpreter.prepare_main(path=tuple(each for each in sys.path if isinstance(each, str)))
+def _closed_streams() -> tuple[str, ...]:
+    """Return the names in `sys` of the standard streams that this process does not have.
+
+    A new interpreter makes them of whatever has the numbers 0, 1 and 2 by now: files of the user.
+    """
+    closed = without_standard()
+    names = [
+        name
+        for number, name in enumerate(("stdin", "stdout", "stderr"))
+        if number in closed or getattr(sys, f"__{name}__") is None
+    ]
+    return (*names, *(f"__{name}__" for name in names))
+
+
+def _import_worker(interpreter: Any, closed: tuple[str, ...]) -> None:
+    path = tuple(each for each in sys.path if isinstance(each, str))
+    interpreter.prepare_main(path=path, closed=closed)
     found = bundle.open_file()
     if found is None:
         interpreter.exec(_IMPORT)

@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 from ..errors import LinkClosedError
 from .signals import defer_sigint, with_lock
-from .standard import above_standard, fill_standard
+from .standard import above_standard, closed_standard, fill_standard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,6 +134,11 @@ def with_standard_filled(work: Callable[[], T]) -> T:
         return work()
     finally:
         _guarded(_empty)
+
+
+def without_standard() -> list[int]:
+    """Return which of the descriptors 0, 1 and 2 are closed, or are filled only for a moment."""
+    return _guarded(lambda: [*closed_standard(), *_filled])
 
 
 def _fill() -> None:

@@ -23,17 +23,25 @@ def above_standard(fd: int) -> int:
         os.close(fd)
 
 
-def fill_standard() -> list[int]:
-    """Open the null device where one is closed; return which."""
-    filled = []
+def closed_standard() -> list[int]:
+    """Return which of them are closed."""
+    closed = []
     for number in range(_COUNT):
         try:
             os.fstat(number)
         except OSError:
-            fd = os.open(os.devnull, os.O_RDWR)
-            if fd >= _COUNT:  # another thread has just opened something
-                os.close(fd)
-            else:
-                os.set_inheritable(fd, True)
-                filled.append(fd)
+            closed.append(number)
+    return closed
+
+
+def fill_standard() -> list[int]:
+    """Open the null device where one is closed; return which."""
+    filled = []
+    for _ in closed_standard():
+        fd = os.open(os.devnull, os.O_RDWR)
+        if fd >= _COUNT:  # another thread has just opened something
+            os.close(fd)
+        else:
+            os.set_inheritable(fd, True)
+            filled.append(fd)
     return filled
