@@ -169,6 +169,21 @@ def test_a_fork_server_that_has_ended(
     assert str(child.lost).startswith("the fork server")
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+def test_descriptors_that_other_code_has_closed(start: Callable[[str], Child], method: str) -> None:
+    """As a program does that becomes a daemon."""
+    child = start(method)
+    for fd in {child.fileno(), *child._popen.finalizer._args}:
+        os.close(fd)
+    assert child.send(signal.SIGTERM)
+    assert child.wait(10)
+    if method == "forkserver":
+        assert str(child.lost).startswith("the descriptor that tells it was closed")
+        os.kill(child.pid, signal.SIGTERM)  # it cannot be signalled by what is left
+    else:
+        assert (child.code, child.lost) == (-signal.SIGTERM, None)
+
+
 def test_a_wait_while_another_thread_sees_the_end(start: Callable[[str], Child]) -> None:
     """That closes the descriptor, whose number is soon that of another file."""
     child = start("fork")

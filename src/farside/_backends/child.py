@@ -10,6 +10,7 @@ has said that the child is still there.
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import select
@@ -147,6 +148,10 @@ class Child:
             self.lost = "its exit status was taken by another part of the program"
         except EOFError:
             self.lost = "the fork server, which alone is told of its exit status, has ended"
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            self.lost = "the descriptor that tells it was closed by another part of the program"
         if self.code is None and self.lost is None:
             if not last or self._handle is None:
                 return False
@@ -156,7 +161,8 @@ class Child:
         # So multiprocessing never looks at its pid again.
         self._popen.returncode = _UNKNOWN if self.code is None else self.code
         del self._popen.poll
-        self._popen.close()
+        with contextlib.suppress(OSError):  # other code has closed all descriptors that it found
+            self._popen.close()
         self.disown()
         if self._handle is not None:
             self._handle.close()
@@ -167,7 +173,13 @@ class Child:
         if self._handle is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             return os.waitstatus_to_exitcode(status) if pid else None
-        found = os.waitid(os.P_PIDFD, self._handle.fileno(), os.WEXITED | os.WNOHANG)
+        try:
+            found = os.waitid(os.P_PIDFD, self._handle.fileno(), os.WEXITED | os.WNOHANG)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            self._handle = None  # other code has closed it
+            return self._status()
         if found is None:
             return None
         return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
