@@ -244,6 +244,8 @@ def test_a_backend_that_cannot_be_imported_hides_no_other() -> None:
     register_backend("mine", "no_such_module:Mine")
     found = available_backends()
     assert found["mine"].reason.startswith("cannot be imported: ModuleNotFoundError: ")
+    with pytest.raises(BackendUnavailableError, match="the mine backend cannot be imported: Mod"):
+        iterate_in_worker(partial(range, 3), backend="mine")
     assert (found["mine"].usable, found["subprocess"].usable) == (False, True)
 
 

@@ -82,11 +82,24 @@ def register_backend(name: str, backend: str | type[Backend]) -> None:
 
 
 def load(name: str) -> type[Backend]:
-    """Import a backend; a KeyError if there is none of this name."""
+    """Import a backend.
+
+    Raises:
+        KeyError: there is none of this name.
+        BackendUnavailableError: it cannot be imported.
+    """
     backend = _BACKENDS[name]
     if isinstance(backend, str):
         module, _, attribute = backend.partition(":")
-        found: type[Backend] = getattr(import_module(module), attribute)
+        try:
+            found: type[Backend] = getattr(import_module(module), attribute)
+        except Exception as error:  # whatever its module raises
+            from .._payload.one_line import one_line
+
+            reason = f"cannot be imported: {one_line(error)}"
+            raise BackendUnavailableError(
+                f"the {name} backend {reason}", backend=name, reason=reason
+            ) from error
         _BACKENDS[name] = backend = found
     return backend
 
@@ -120,11 +133,10 @@ def available_backends() -> dict[str, Availability]:
 def _availability(name: str) -> Availability:
     try:
         backend = load(name)
-    except Exception as error:  # whatever its module raises
-        from .._payload.one_line import one_line
+    except BackendUnavailableError as error:
         from .base import Availability
 
-        return Availability(usable=False, reason=f"cannot be imported: {one_line(error)}")
+        return Availability(usable=False, reason=error.reason)
     return backend.availability()
 
 
