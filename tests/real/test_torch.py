@@ -14,6 +14,7 @@ pytest.importorskip("torchdata", reason="torchdata is not installed")
 
 import torch
 from torch.utils.data import DataLoader, IterableDataset, Subset
+from torch.utils.data.datapipes.iter import IterableWrapper
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from farside import WorkerRestartedWarning, iterate_in_worker, iterate_in_workers
@@ -134,6 +135,15 @@ def test_data_loader_reads_the_parts_of_an_iterable_data_set() -> None:
     theirs = DataLoader(jobs.Numbers(), batch_size=6, num_workers=jobs.SHARDS)
     with data_loader(jobs.Numbers(), 6, num_workers=jobs.SHARDS) as ours:
         assert told(ours) == told(theirs)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_a_data_pipe_is_divided_among_workers_though_it_does_not_ask(workers: int) -> None:
+    pipe = IterableWrapper(range(20)).shuffle().sharding_filter()
+    with data_loader(pipe, None, num_workers=workers, seed=1) as loader:
+        first, second = list(loader), list(loader)
+    assert sorted(first) == sorted(second) == list(range(20))
+    assert first != second
 
 
 def test_its_workers_have_one_thread_and_the_program_keeps_its_own() -> None:

@@ -71,6 +71,7 @@ class Batches:
 
     def all(self) -> Iterator[Any]:
         """Make the batches, or the items, of what an iterable data set yields for this shard."""
+        self._tell_pipe()
         samples = iter(self.dataset)
         if self._size is None:
             for sample in samples:  # not `map`: a StopIteration would end it
@@ -79,6 +80,21 @@ class Batches:
         while batch := list(islice(samples, self._size)):
             if len(batch) == self._size or not self._drop_last:
                 yield self._collate(batch)
+
+    def _tell_pipe(self) -> None:
+        """Tell a DataPipe of PyTorch its part, which it does not ask for, as a DataLoader does.
+
+        What shuffles before it is divided must shuffle in the same way in all workers.
+        """
+        data = modules.get("torch.utils.data")
+        pipe = getattr(data, "IterDataPipe", None)  # PyTorch may drop them
+        if pipe is None or not isinstance(self.dataset, pipe):
+            return
+        settings, info = import_module("torch.utils.data.graph_settings"), _info()
+        settings.apply_sharding(self.dataset, info.shard_count, info.shard)
+        generator = modules["torch"].Generator()
+        generator.manual_seed((info.seed + info.epoch) % 2**63)
+        settings.apply_random_seed(self.dataset, generator)
 
 
 def _info() -> WorkerInfo:
