@@ -46,6 +46,13 @@ class Noise(Squares):
         return index, random.random()  # noqa: S311
 
 
+class Kinds(Squares):
+    """A data set that tells of what type its indices are."""
+
+    def __getitem__(self, index: int) -> Any:
+        return type(index).__name__
+
+
 class Part:
     """A data set without an index, which reads its part."""
 

@@ -13,8 +13,9 @@ import pytest
 
 import farside
 from farside._parent import several
+from farside._worker.loader import _shuffled
 from farside.torch import data_loader
-from tests.loading_jobs import ManyAtOnce, Noise, Part, Squares
+from tests.loading_jobs import Kinds, ManyAtOnce, Noise, Part, Squares
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -231,7 +232,26 @@ def test_indices_are_listed_only_where_they_are_shuffled() -> None:
         with data_loader(Squares(9), 2, shuffle, num_workers=0, collate_fn=list) as loader:
             next(iter(loader))
             order = loader.call("__getattribute__", "_order")[0]
-            assert isinstance(order, list if shuffle else range)
+            assert isinstance(order, range) is not shuffle
+
+
+def test_the_order_is_the_same_with_numpy_which_is_faster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("numpy")
+    for count in (0, 1, 1000):
+        by_numpy: Any = _shuffled(count, "1 2")
+        with monkeypatch.context() as patch:
+            patch.delitem(sys.modules, "numpy")
+            alone = _shuffled(count, "1 2")
+        assert type(by_numpy) is not list
+        assert alone == by_numpy.tolist()
+        assert sorted(alone) == list(range(count))
+
+
+def test_a_data_set_is_asked_for_plain_numbers() -> None:
+    with data_loader(Kinds(3), 3, shuffle=True, num_workers=0, collate_fn=list) as loader:
+        assert list(loader) == [["int"] * 3]
 
 
 def stop(sample: Any) -> Any:

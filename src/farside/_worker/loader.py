@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from importlib import import_module
 from itertools import islice
+from struct import unpack
 from sys import modules
 
 from .._payload.worker_info import WorkerInfo, get_worker_info
@@ -12,7 +13,7 @@ from .torch_info import exchange, tell_torch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
 
@@ -62,12 +63,10 @@ class Batches:
     def _indices(self, number: int, size: int) -> list[int]:
         info = _info()
         if self._drawn != (info.seed, info.epoch):  # all workers draw the same order
-            self._order = range(len(self.dataset))
-            if self._shuffle:
-                self._order = list(self._order)
-                random.Random(f"{info.seed} {info.epoch}").shuffle(self._order)  # noqa: S311
+            count, seed = len(self.dataset), f"{info.seed} {info.epoch}"
+            self._order = _shuffled(count, seed) if self._shuffle else range(count)
             self._drawn = info.seed, info.epoch
-        return list(self._order[number * size : (number + 1) * size])
+        return list(map(int, self._order[number * size : (number + 1) * size]))
 
     def all(self) -> Iterator[Any]:
         """Make the batches, or the items, of what an iterable data set yields for this shard."""
@@ -95,6 +94,26 @@ class Batches:
         generator = modules["torch"].Generator()
         generator.manual_seed((info.seed + info.epoch) % 2**63)
         settings.apply_random_seed(self.dataset, generator)
+
+
+def _shuffled(count: int, seed: str) -> Sequence[Any]:
+    """Return the numbers below `count` in an order that the seed decides.
+
+    Each is behind a random number, and these are sorted. With NumPy that takes a tenth of the time
+    of `random.shuffle`. Without, the order is the same: no two are equal, so any way to sort does.
+    """
+    drawn = random.Random(seed).randbytes(8 * count)  # noqa: S311
+    bits = count.bit_length()
+    numpy = modules.get("numpy")
+    if numpy is None:
+        keys = unpack(f"<{count}Q", drawn)
+        ordered = sorted([key >> bits << bits | each for each, key in enumerate(keys)])
+        return [key & ((1 << bits) - 1) for key in ordered]
+    order = numpy.frombuffer(drawn, "<u8") >> bits << bits
+    order |= numpy.arange(count, dtype="u8")
+    order.sort()
+    order &= (1 << bits) - 1
+    return order  # type: ignore[no-any-return]
 
 
 def _info() -> WorkerInfo:
