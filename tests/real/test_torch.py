@@ -178,3 +178,14 @@ def test_a_data_set_with_an_index_is_told_its_worker(workers: int) -> None:
     theirs = of(DataLoader(jobs.Told(), 4, num_workers=workers, collate_fn=list))
     with data_loader(jobs.Told(), 4, num_workers=workers, collate_fn=list) as ours:
         assert of(ours) == theirs
+
+
+def test_only_the_generator_that_is_in_use_is_seeded_for_each_batch() -> None:
+    drawn = []
+    for workers in (1, 2):
+        with data_loader(jobs.Seeded(), 1, num_workers=workers, collate_fn=list, seed=1) as loader:
+            samples = [sample for batch in loader for sample in batch]
+        drawn.append([sample[:2] for sample in samples])
+        assert {calls for _, _, calls in samples} == {1}  # it takes a hundred times as long
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn[0])) == len(drawn[0])

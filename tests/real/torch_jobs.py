@@ -115,3 +115,22 @@ class Told(Pictures):
     def __getitem__(self, index: int) -> Any:
         info = get_worker_info()
         return index, info and (info.id, info.num_workers)
+
+
+class Seeded(Pictures):
+    """It tells what PyTorch draws, and by how many calls all its generators were seeded so far."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.calls, seed = 0, torch.manual_seed
+
+        def manual_seed(number: int) -> Any:
+            self.calls += 1
+            return seed(number)
+
+        torch.manual_seed = manual_seed
+
+    def __getitem__(self, index: int) -> Any:
+        return torch.rand(()).item(), torch.initial_seed(), self.calls

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
+_SEEDED = ("cuda", "xpu")
+"""Modules of PyTorch for accelerators, which a process begins to use only when it needs them."""
+
 
 class Batches:
     """What lasts from pass to pass: a data set, and how its batches are made.
@@ -43,12 +46,23 @@ class Batches:
         self._collate = collate or _pytorch_collate(batched=size is not None)
         self._order: Any = ()
         self._drawn: tuple[int, int] | None = None
+        self._seeded = False
         torch = modules.get("torch")
         if torch is not None and _info().backend != "inline":
             torch.set_num_threads(1)  # as a DataLoader does: the threads of workers compete
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.dataset, name)
+
+    def seed_torch(self, torch: Any, seed: int) -> None:
+        """Seed PyTorch's generators: all of them at first, and where an accelerator is in use.
+
+        For one that is not in use, PyTorch formats the stack, which takes longer than many a batch.
+        """
+        used = [getattr(getattr(torch, name, None), "is_initialized", bool)() for name in _SEEDED]
+        everywhere = not self._seeded or any(used) or torch.backends.mps.is_available()
+        (torch if everywhere else torch.default_generator).manual_seed(seed)
+        self._seeded = True
 
     def at(self, number: int) -> Any:
         """Make a batch, or an item, of a data set that has an index."""
@@ -130,14 +144,14 @@ def _pytorch_collate(*, batched: bool) -> Callable[[Any], Any]:
 
 def read_batch(batches: Batches, number: int) -> Iterator[Any]:
     """Yield the batch of a shard, which is its number."""
-    _seed()
+    _seed(batches)
     _tell_torch()
     yield batches.at(number)
 
 
 def read_part(batches: Batches, part: int) -> Iterator[Any]:  # noqa: ARG001  PyTorch is told it
     """Yield the batches of a part of an iterable data set."""
-    _seed()
+    _seed(batches)
     yield from batches.all()
 
 
@@ -151,7 +165,7 @@ def _tell_torch() -> None:
         tell_torch(lambda: task)
 
 
-def _seed() -> None:
+def _seed(batches: Batches) -> None:
     """Seed the generators that transforms draw from, as a DataLoader does, for each shard."""
     info = _info()
     if info.backend == "inline":
@@ -161,4 +175,4 @@ def _seed() -> None:
     if "numpy" in modules:
         modules["numpy"].random.seed(seed % 2**32)
     if "torch" in modules:
-        modules["torch"].manual_seed(seed % 2**63)
+        batches.seed_torch(modules["torch"], seed % 2**63)
