@@ -189,3 +189,8 @@ def test_only_the_generator_that_is_in_use_is_seeded_for_each_batch() -> None:
         assert {calls for _, _, calls in samples} == {1}  # it takes a hundred times as long
     assert drawn[0] == drawn[1]
     assert len(set(drawn[0])) == len(drawn[0])
+
+
+def test_batches_take_no_memory_of_the_way_that_pytorch_has_to_the_parent() -> None:
+    with data_loader(jobs.Collated(), 4, num_workers=1) as loader:
+        assert set(loader) == {False}

@@ -134,3 +134,22 @@ class Seeded(Pictures):
 
     def __getitem__(self, index: int) -> Any:
         return torch.rand(()).item(), torch.initial_seed(), self.calls
+
+
+class Watched(torch.Tensor):  # type: ignore[misc]  # of type Any where torch is missing
+    """A batch of it is whether PyTorch has put the batch into memory that processes share."""
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = super().__torch_function__(func, types, args, kwargs)
+        if func is torch.stack:
+            return made.as_subclass(torch.Tensor).is_shared()
+        return made
+
+
+class Collated(Pictures):
+    """Its samples are watched as they become a batch."""
+
+    def __getitem__(self, index: int) -> Any:
+        assert get_worker_info() is not None
+        return torch.ones(2).as_subclass(Watched)

@@ -9,7 +9,7 @@ from struct import unpack
 from sys import modules
 
 from .._payload.worker_info import WorkerInfo, get_worker_info
-from .torch_info import exchange, tell_torch
+from .torch_info import exchange, tell_torch, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,8 +138,21 @@ def _info() -> WorkerInfo:
 
 def _pytorch_collate(*, batched: bool) -> Callable[[Any], Any]:
     data = import_module("torch.utils.data")  # only who wants it needs PyTorch
-    chosen: Callable[[Any], Any] = data.default_collate if batched else data.default_convert
-    return chosen
+    if not batched:
+        convert: Callable[[Any], Any] = data.default_convert
+        return convert
+
+    def collate(samples: Any) -> Any:
+        # In a worker PyTorch would take memory of /dev/shm, for its own way to the parent. It is
+        # copied on farside's way anyway, and in a container there may be little of it.
+        before = told()
+        exchange(None)
+        try:
+            return data.default_collate(samples)
+        finally:
+            exchange(before)
+
+    return collate
 
 
 def read_batch(batches: Batches, number: int) -> Iterator[Any]:
