@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import threading
+from functools import partial
 from itertools import islice
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -131,7 +133,7 @@ def test_calls_reach_the_data_set() -> None:
         (Squares(3), {"batch_size": 0}, ValueError, "batch_size=0 is below 1"),
         (Squares(3), {"shuffle": 1}, TypeError, "shuffle=1 is not a bool"),
         (Squares(3), {"num_workers": -1}, ValueError, "num_workers=-1 is below 0"),
-        (Squares(3), {"sampler": [1]}, TypeError, "data_loader.. got an unexpected .*'sampler'"),
+        (Squares(3), {"sampler": [1]}, TypeError, "'sampler'; with iterate_in_workers, your fun"),
         (Squares(3), {"prefetch_factor": 2}, TypeError, "use 'buffer_size'"),
         (Squares(3), {"shuffle": True, "world_size": 2}, ValueError, "without seed: each rank"),
         (Part(3), {"shuffle": True}, ValueError, "shuffle=True, but dataset has no index"),
@@ -252,6 +254,61 @@ def test_the_order_is_the_same_with_numpy_which_is_faster(
 def test_a_data_set_is_asked_for_plain_numbers() -> None:
     with data_loader(Kinds(3), 3, shuffle=True, num_workers=0, collate_fn=list) as loader:
         assert list(loader) == [["int"] * 3]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options", "message"),
+    [
+        (Squares(12), {"batch_size": 3}, "pass the same data set, shuffle, batch_size and drop_l"),
+        (Squares(9), {"batch_size": 3, "seed": 2}, "pass the same data set, shuffle"),
+        (Part(12), {"num_workers": 2}, "pass the same data set, num_workers, batch_size and drop"),
+    ],
+)
+def test_a_state_of_another_loader_is_told_by_the_arguments(
+    dataset: Any, options: dict[str, Any], message: str
+) -> None:
+    with data_loader(type(dataset)(6), 2, collate_fn=list) as loader:
+        state = loader.state_dict()
+    with (
+        data_loader(dataset, collate_fn=list, **options) as loader,
+        pytest.raises(ValueError, match=message),
+    ):
+        loader.load_state_dict(state)
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize(("size", "where"), [(2, "in batch 2"), (None, "in sample 4")])
+def test_an_error_names_the_batch(size: int | None, where: str, *, in_order: bool) -> None:
+    options: Any = {"num_workers": 2, "in_order": in_order, "collate_fn": refuse_sixteen}
+    with (
+        data_loader(Squares(9), size, **options) as loader,
+        pytest.raises(ZeroDivisionError) as caught,
+    ):
+        list(loader)
+    told = getattr(caught.value, "__notes__", ["".join(map(str, caught.value.args))])
+    assert told[-1].endswith(where) or sys.version_info < (3, 11)
+    assert vars(caught.value)["shard"] == int(where.rpartition(" ")[2])
+
+
+def refuse_sixteen(samples: Any) -> Any:
+    if 16 in (samples if isinstance(samples, list) else [samples]):
+        raise ZeroDivisionError
+    return samples
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_does_not_pickle_is_told_by_its_argument(workers: int) -> None:
+    locked = Squares(3)
+    locked.lock = threading.Lock()  # type: ignore[attr-defined]
+    with pytest.raises(farside.NotPicklableError, match=r"^dataset=<.*make in the worker"):
+        data_loader(locked, num_workers=workers, collate_fn=list)
+    with pytest.raises(farside.NotPicklableError, match=r"^collate_fn="):
+        data_loader(Squares(3), num_workers=workers, collate_fn=partial(list, threading.Lock()))
+
+
+def test_few_batches_are_no_reason_for_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    data_loader(Squares(3), 2, num_workers=3, backend="inline", collate_fn=list).close()
+    assert not caplog.records
 
 
 def stop(sample: Any) -> Any:

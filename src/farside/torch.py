@@ -121,7 +121,7 @@ def data_loader(
         read_batch if indexed else read_part,
         shards,
         workers,
-        setup=partial(Batches, dataset, size, collate_fn, mixed, short),
+        setup=partial(Batches, size, mixed, short, dataset=dataset, collate_fn=collate_fn),
         cycle_length=None if indexed else shards,
         shuffle_shards=False,
         in_order=in_order,
@@ -130,8 +130,9 @@ def data_loader(
         length=None if batches is None else batches // ranks,
         **restarts,
         options=rest,
-        one_each=indexed,
+        unit=("batch" if size else "sample") if indexed else None,
         identity=(len(dataset), size, mixed, short) if indexed else (size, short),
+        same=f"data set, {'shuffle' if indexed else 'num_workers'}, batch_size and drop_last",
     )
 
 

@@ -427,9 +427,9 @@ def test_the_elements_of_an_array_are_shards() -> None:
 @pytest.mark.parametrize(
     ("shards", "options", "told"),
     [
-        ([], {}, "there are no shards for 2 workers here: a loop gets no items"),
+        ([], {}, "there is nothing to read here: a loop gets no items"),
         ([1], {}, "there is 1 shard for 2 workers here, so 1 has nothing to do"),
-        ([1, 1], {"rank": 2, "world_size": 3}, "there are no shards"),
+        ([1, 1], {"rank": 2, "world_size": 3}, "there is nothing to read"),
         ([1, 1], {}, ""),
     ],
 )

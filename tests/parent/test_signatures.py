@@ -85,7 +85,8 @@ def test_help_lists_every_option_once() -> None:
         (iterate_in_worker, "num_workers", r"iterate_in_workers takes it$"),
         (iterate_in_worker, "prefetch_factor", r"use 'buffer_size'$"),
         (iterate_in_worker, "persistent_workers", r"leave it out, since workers stay until .*"),
-        (iterate_in_worker, "sampler", r"your function makes the batches, .* documentation$"),
+        (iterate_in_worker, "generator", r"use 'seed'$"),
+        (iterate_in_worker, "sampler", r"with iterate_in_workers, your function .* documentation$"),
         (iterate_in_worker, "shuffle", r"farside.torch.data_loader takes it for .*; else your .*"),
     ],
 )

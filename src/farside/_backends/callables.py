@@ -28,7 +28,7 @@ _CURE = (
     "define it at the top level of a module that the worker can import (functools.partial gives it "
     "arguments), or install cloudpickle"
 )
-_MAKE_THERE = "let fn or an initializer make in the worker what does not"
+_MAKE_THERE = "make in the worker what does not, in an initializer or where it is first used"
 _SAME_METHOD = (
     "make it with multiprocessing.get_context('forkserver'), or 'spawn', which suit each other, or "
     "start the worker with mp_context='fork'"

@@ -147,11 +147,14 @@ _DISOBEYED = {
 }
 
 
-def locate(error: BaseException, shard: int, index: int) -> None:
-    """Say in an exception of which shard it tells, and at which of its items, once."""
+def locate(error: BaseException, shard: int, index: int, unit: str | None) -> None:
+    """Say in an exception of which shard it tells, and at which of its items, once.
+
+    With `unit`, each shard has one item, and is called so.
+    """
     if getattr(error, "shard", None) is not None:
         return
-    where = f"in shard {shard}, at its item of index {index}"
+    where = f"in {unit} {shard}" if unit else f"in shard {shard}, at its item of index {index}"
     fields = vars(error)
     fields["shard"] = shard
     if "item_index" in fields:

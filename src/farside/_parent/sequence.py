@@ -28,6 +28,8 @@ class Part(NamedTuple):
 
     shard: int
     item: int
+    unit: str | None = None
+    """What a shard is called, if each has one item."""
 
 
 class Start(NamedTuple):
@@ -52,6 +54,8 @@ class Given(NamedTuple):
     seed_given: bool = False
     cycle_given: bool = False
     fingerprint: str = ""
+    same: str | None = None
+    """The arguments that the fingerprint is made of, if it is not that of the shards."""
 
 
 class ItemSequence:
@@ -201,14 +205,13 @@ class ItemSequence:
 
     def _refuse_others(self, read: dict[str, Any], *, strict: bool) -> None:
         """Refuse the state of another data set."""
-        self._refuse(read, "shards", self._sharding.total, "pass the same shards")
+        same = self._given.same
+        cure = f"pass the same {same or 'shards'}"
+        self._refuse(read, "shards", self._sharding.total, cure)
+        if not same:
+            cure = "the shards are others; pass strict=False if they only have other names now"
         if strict:
-            self._refuse(
-                read,
-                "fingerprint",
-                self._given.fingerprint,
-                "the shards are others; pass strict=False if they only have other names now",
-            )
+            self._refuse(read, "fingerprint", self._given.fingerprint, cure)
 
     @staticmethod
     def _refuse(state: dict[str, Any], key: str, own: object, cure: str) -> None:

@@ -43,13 +43,14 @@ def iterate_shards(
     max_restarts: Any,
     verify_replay: Any,
     options: dict[str, Any],
-    one_each: bool = False,
+    unit: str | None = None,
     identity: Any = None,
+    same: str | None = None,
 ) -> RemoteIterable[Any]:
     """Check what the user gave, and start the workers.
 
-    With `one_each`, each shard has one item: `cycle_length` decides then how they are dealt to the
-    workers, and not their order. `identity` is what states are told apart by, beside the shards.
+    With `unit`, which messages call a shard, each has one item: `cycle_length` only says who makes
+    it. `identity` is what states are told apart by, beside the shards; `same` names that.
     """
     if not callable(fn):
         raise TypeError(f"fn={fn!r} is not callable; pass a function that takes a shard")
@@ -59,7 +60,7 @@ def iterate_shards(
     size = count("world_size", world_size, "ranks")
     sharding = Sharding(
         number,
-        _cycle(_even(workers) if one_each else cycle_length, number),
+        _cycle(_even(workers) if unit else cycle_length, number),
         flag("shuffle_shards", shuffle_shards),
         0,
         _rank(rank, size),
@@ -67,7 +68,7 @@ def iterate_shards(
     )
     ordered = flag("in_order", in_order)
     own = len(range(sharding.rank, number, size))
-    if own < max(1, workers):
+    if own < (workers if workers and not unit else 1):
         _tell_of_few_shards(own, workers)
     elif ordered:
         _tell_of_idle_workers(sharding.cycle_length, own, workers)
@@ -83,6 +84,7 @@ def iterate_shards(
         seed_given=first.seed_given,
         cycle_given=cycle_length is not None,
         fingerprint=fingerprint(contents if identity is None else [identity]),
+        same=same,
     )
     sequence = Shards(
         given,
@@ -91,7 +93,7 @@ def iterate_shards(
         in_order=ordered,
         counting=first.counts_items,
         length=None if length is None else count("length", length, "items", 0),
-        one_each=one_each,
+        unit=unit,
     )
     return RemoteIterable(*several, sequence=sequence)
 
@@ -209,11 +211,10 @@ def _tell_of_few_shards(shards: int, workers: int) -> None:
 
     log = logging.getLogger("farside")
     if not shards:
-        log.warning("there are no shards for %d workers here: a loop gets no items", workers)
+        log.warning("there is nothing to read here: a loop gets no items")
         return
     log.warning(
-        "there %s for %d workers here, so %s nothing to do; pass more shards, such as smaller "
-        "files",
+        "there %s for %d workers here, so %s nothing to do; pass more, such as smaller files",
         "is 1 shard" if shards == 1 else f"are {shards} shards",
         workers,
         "1 has" if workers - shards == 1 else f"{workers - shards} have",

@@ -35,6 +35,7 @@ class Shards(ItemSequence):
         in_order: whether their items come in an order that the number of workers does not change.
         counting: whether the workers have to know of each item that was taken.
         length: how many items a pass has, if the user knows it.
+        unit: what a shard is called, if each has one item.
     """
 
     kind = "shards"
@@ -49,13 +50,13 @@ class Shards(ItemSequence):
         in_order: bool,
         counting: bool,
         length: int | None = None,
-        one_each: bool = False,
+        unit: str | None = None,
     ) -> None:
         super().__init__(given, sharding, counting=counting)
         self._count = count
         self._in_order = in_order
         self._length = length
-        self._one_each = one_each
+        self._unit = unit
 
     def length(self, told: int | None) -> int | None:  # noqa: ARG002  the user alone may know it
         return self._length
@@ -83,7 +84,7 @@ class Shards(ItemSequence):
     def load(self, state: Any, begun: int, *, strict: bool) -> None:
         cycle = self._sharding.cycle_length
         super().load(state, begun, strict=strict)
-        if self._one_each and self._loaded is not None:
+        if self._unit and self._loaded is not None:
             place = self._loaded.place  # a shard that was begun has nothing left
             read = [(shard, shard + 1) for shard, _ in place.begun]
             ended = tuple(join_ranges([*place.ended, *read]))
@@ -109,10 +110,10 @@ class Shards(ItemSequence):
 
     def part(self, delivery: Delivery, index: int) -> Part | None:
         if isinstance(delivery, Dealt):
-            return Part(*delivery.part_of(delivery.queues[index]))
+            return Part(*delivery.part_of(delivery.queues[index]), self._unit)
         assert isinstance(delivery, InTurn)
         turns = delivery.front
-        return None if turns.over else Part(turns.shard, turns.read_of(turns.shard))
+        return None if turns.over else Part(turns.shard, turns.read_of(turns.shard), self._unit)
 
     def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         queue, frames = delivery.queues[index], tuple(core.inbox.frames)

@@ -68,6 +68,7 @@ def _name(function: Callable[..., Any]) -> str:
 
 
 _OF_OTHERS = {
+    "generator": "seed",
     "max_restarts": "retries",
     "max_workers": "num_workers",
     "multiprocessing_context": "mp_context",
@@ -84,7 +85,7 @@ _IN_FN = (
 )
 _LOADER = f"farside.torch.data_loader takes it for a data set of PyTorch; else {_IN_FN}"
 _CURES = {
-    **dict.fromkeys(("batch_sampler", "generator", "sampler"), _IN_FN),
+    **dict.fromkeys(("batch_sampler", "sampler"), f"with iterate_in_workers, {_IN_FN}"),
     **dict.fromkeys(("batch_size", "collate_fn", "drop_last", "shuffle"), _LOADER),
     "chunk_size": "leave it out, since what is small is sent many at a time",
     "chunksize": "leave it out, since what is small is sent many at a time",

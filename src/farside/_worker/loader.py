@@ -26,24 +26,25 @@ class Batches:
     It has the attributes of the data set too, for `RemoteIterable.call`.
 
     Args:
-        dataset: the data set.
         size: how many samples a batch has; None: samples are not batched.
-        collate: makes a batch of a list of samples, or, without batches, an item of a sample;
-            default: PyTorch's.
         shuffle: whether each pass has another order.
         drop_last: whether a part's last batch is left out if it is shorter.
+        dataset: the data set.
+        collate_fn: makes a batch of a list of samples, or, without batches, an item of a sample;
+            default: PyTorch's.
     """
 
     def __init__(
         self,
-        dataset: Any,
         size: int | None,
-        collate: Callable[[Any], Any] | None,
         shuffle: bool,  # noqa: FBT001  it goes through a partial
         drop_last: bool,  # noqa: FBT001
+        *,
+        dataset: Any,
+        collate_fn: Callable[[Any], Any] | None,
     ) -> None:
         self.dataset, self._size, self._shuffle, self._drop_last = dataset, size, shuffle, drop_last
-        self._collate = collate or _pytorch_collate(batched=size is not None)
+        self._collate = collate_fn or _pytorch_collate(batched=size is not None)
         self._order: Any = ()
         self._drawn: tuple[int, int] | None = None
         self._seeded = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from itertools import chain, repeat, takewhile
 from operator import length_hint
 
@@ -51,7 +52,8 @@ class ShardReader(Tasks):
     def named(self) -> list[tuple[str, Any]]:
         fn, setup, shards = self._given
         numbered = [(f"shards[{index}]", each) for index, each in enumerate(shards or ())]
-        return [("fn", fn), ("setup", setup), *numbered]
+        given = setup.keywords.items() if isinstance(setup, partial) else ()
+        return [("fn", fn), *given, ("setup", setup), *numbered]
 
     def __call__(self) -> ShardReader:
         """Make in the worker what lasts from pass to pass."""
