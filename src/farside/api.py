@@ -122,7 +122,7 @@ def iterate_in_worker(
             ``"auto"`` is a subinterpreter from Python 3.14 on, and a subprocess before that, or
             where a library refuses to load or PyTorch is installed. A crash in a subinterpreter
             ends the program. Default: ``"auto"``.
-        backend_options: further settings of ``"ray"``: see `BackendOptions`. Default: None.
+        backend_options: further settings of ``"ray"``: see `SettingsOptions`. Default: None.
         fallback: ``"subprocess"`` or None, for where a subinterpreter cannot be used. Default:
             ``"subprocess"``.
         mp_context: ``"forkserver"``, ``"spawn"``, ``"fork"`` or a context. Default: None,

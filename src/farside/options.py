@@ -122,7 +122,21 @@ class PlaceOptions(TypedDict, total=False):
     """
 
 
-class BackendOptions(TypedDict, total=False):
+class SettingsOptions(TypedDict, total=False):
+    """Where it runs: the settings of the kind of worker."""
+
+    backend_options: Mapping[str, Any] | None
+    """Further settings of the backend. Default: None.
+
+    ``"ray"`` takes ``num_cpus`` (default: 1), ``num_gpus``, ``memory``, ``resources``,
+    ``accelerator_type``, ``label_selector``, ``scheduling_strategy`` and ``runtime_env``, as Ray
+    has them for actors. Where Ray is not connected, it takes ``address`` and ``namespace``, as
+    ``ray.init`` has them. With ``"read_only": True``, contents of 4 MiB and more can only be read,
+    as what ``ray.get`` returns: they are not copied here. The other backends take nothing.
+    """
+
+
+class BackendOptions(SettingsOptions, total=False):
     """Where it runs: the kind of worker."""
 
     # With `str`, for names that were registered; the others are there for completion.
@@ -134,16 +148,6 @@ class BackendOptions(TypedDict, total=False):
     ``"inline"`` runs ``fn`` in the calling thread, for debugging. ``"ray"`` runs it on a Ray
     cluster. `register_backend` adds names. `RemoteIterable.backend` and
     `RemoteIterable.backend_reason` say what was taken, and why.
-    """
-
-    backend_options: Mapping[str, Any] | None
-    """Further settings of the backend. Default: None.
-
-    ``"ray"`` takes ``num_cpus`` (default: 1), ``num_gpus``, ``memory``, ``resources``,
-    ``accelerator_type``, ``label_selector``, ``scheduling_strategy`` and ``runtime_env``, as Ray
-    has them for actors. Where Ray is not connected, it takes ``address`` and ``namespace``, as
-    ``ray.init`` has them. With ``"read_only": True``, contents of 4 MiB and more can only be read,
-    as what ``ray.get`` returns: they are not copied here. The other backends take nothing.
     """
 
 
@@ -278,6 +282,7 @@ class WorkerOptions(SubprocessOptions, BackendOptions, FallbackOptions, total=Fa
 class LoaderOptions(
     ReadOptions,
     AheadOptions,
+    SettingsOptions,
     PlaceOptions,
     ProcessOptions,
     EnvironmentsOptions,

@@ -21,6 +21,7 @@ from farside import (
     map_in_workers,
 )
 from farside.testing.checks import take
+from farside.torch import data_loader
 from tests import mapping_jobs
 from tests.ray.test_cluster_faults import SLICE, pid_of
 
@@ -105,6 +106,11 @@ def test_references_to_objects_of_ray(cluster: Any) -> None:
         assert cluster.get(list(references), timeout=20) == [1, 2, 3, 4]
     with map_in_workers(read_objects, shards, 1, flat=True, **RAY) as references:
         assert cluster.get(list(references), timeout=20) == [1, 2, 3, 4]
+
+
+def test_a_data_set() -> None:
+    with data_loader([4, 5, 6], 2, num_workers=2, collate_fn=list, **RAY) as loader:
+        assert list(loader) == [[4, 5], [6]]
 
 
 def test_an_input_that_takes_too_long_and_none_that_the_loop_leaves_alone() -> None:

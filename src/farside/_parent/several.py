@@ -10,14 +10,12 @@ from .._protocol.order import Sharding
 from .._worker.iterables import length_of
 from .._worker.mapper import Mapper
 from .._worker.shards import ShardReader
-from ..errors import FarsideWarning
 from .batches import Plan
 from .inputs import Inputs
 from .iterable import RemoteIterable
 from .options import Options, check, check_setup, count, flag, limit
 from .sequence import Given, fingerprint
-from .sharded import Shards
-from .warn import warn
+from .sharded import Shards, tell_of_few_shards, tell_of_idle_workers
 
 CYCLE_LENGTH = 16
 """Default of ``cycle_length``, where there are so many shards."""
@@ -69,9 +67,9 @@ def iterate_shards(
     ordered = flag("in_order", in_order)
     own = len(range(sharding.rank, number, size))
     if own < (workers if workers and not unit else 1):
-        _tell_of_few_shards(own, workers)
+        tell_of_few_shards(own, workers)
     elif ordered:
-        _tell_of_idle_workers(sharding.cycle_length, own, workers)
+        tell_of_idle_workers(sharding.cycle_length, own, workers)
     replay = {"max_restarts": max_restarts, "verify_replay": verify_replay}
     several = options_of_workers(workers, fn, {**options, **replay})
     first = several[0]
@@ -204,44 +202,6 @@ def _cycle(value: Any, shards: int) -> int:
     if value is None:
         return max(1, min(CYCLE_LENGTH, shards))
     return count("cycle_length", value, "shards")
-
-
-def _tell_of_few_shards(shards: int, workers: int) -> None:
-    import logging
-
-    log = logging.getLogger("farside")
-    if not shards:
-        log.warning("there is nothing to read here: a loop gets no items")
-        return
-    log.warning(
-        "there %s for %d workers here, so %s nothing to do; pass more, such as smaller files",
-        "is 1 shard" if shards == 1 else f"are {shards} shards",
-        workers,
-        "1 has" if workers - shards == 1 else f"{workers - shards} have",
-    )
-
-
-def _tell_of_idle_workers(cycle: int, shards: int, workers: int) -> None:
-    """Warn if some workers have no slot; log it if some have fewer; name a better number."""
-    if cycle < min(workers, shards):
-        warn(
-            f"cycle_length={cycle} is below num_workers={workers}: so many shards are open at a "
-            f"time, and {workers - cycle} workers have nothing to do; pass {workers} or more",
-            FarsideWarning,
-        )
-    if workers < 2 or not workers < cycle < shards or cycle % workers == 0:  # noqa: PLR2004
-        return
-    most = -(-cycle // workers)
-    import logging  # only who has something to say pays for it
-
-    logging.getLogger("farside").info(
-        "%d slots cannot be dealt evenly to %d workers: some have %d, and others wait for them; "
-        "pass cycle_length=%d",
-        cycle,
-        workers,
-        most,
-        most * workers,
-    )
 
 
 def _rank(value: Any, size: int) -> int:

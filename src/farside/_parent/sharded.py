@@ -13,10 +13,12 @@ from .._protocol.order import (
     numbers_of,
     order_of,
 )
+from ..errors import FarsideWarning
 from .dealt import Dealt
 from .in_turn import InTurn
 from .queues import arrived
 from .sequence import Given, ItemSequence, Part, Start, bytes_of
+from .warn import warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,3 +152,42 @@ class Shards(ItemSequence):
         place, anchors = tuple(start.place), start.anchors
         told = place, mine, dealt, tuple(self._sharding), anchors, kept
         return epoch, self.seed, base, told
+
+
+def tell_of_few_shards(shards: int, workers: int) -> None:
+    """Log that some workers have nothing to do, or that there is nothing at all."""
+    import logging  # only who has something to say pays for it
+
+    log = logging.getLogger("farside")
+    if not shards:
+        log.warning("there is nothing to read here: a loop gets no items")
+        return
+    log.warning(
+        "there %s for %d workers here, so %s nothing to do; pass more, such as smaller files",
+        "is 1 shard" if shards == 1 else f"are {shards} shards",
+        workers,
+        "1 has" if workers - shards == 1 else f"{workers - shards} have",
+    )
+
+
+def tell_of_idle_workers(cycle: int, shards: int, workers: int) -> None:
+    """Warn if some workers have no slot; log it if some have fewer; name a better number."""
+    if cycle < min(workers, shards):
+        warn(
+            f"cycle_length={cycle} is below num_workers={workers}: so many shards are open at a "
+            f"time, and {workers - cycle} workers have nothing to do; pass {workers} or more",
+            FarsideWarning,
+        )
+    if workers < 2 or not workers < cycle < shards or cycle % workers == 0:  # noqa: PLR2004
+        return
+    most = -(-cycle // workers)
+    import logging  # only who has something to say pays for it
+
+    logging.getLogger("farside").info(
+        "%d slots cannot be dealt evenly to %d workers: some have %d, and others wait for them; "
+        "pass cycle_length=%d",
+        cycle,
+        workers,
+        most,
+        most * workers,
+    )
