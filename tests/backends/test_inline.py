@@ -20,7 +20,6 @@ import farside
 from farside import (
     IterableClosedError,
     NotPicklableError,
-    WorkerAbandonedWarning,
     WorkerIterationError,
     iterate_in_worker,
     iterate_in_workers,
@@ -273,21 +272,28 @@ def test_ending_it_leaves_the_iterator(how: str) -> None:
 
 
 class ClosesItself:
+    def __init__(self, how: str) -> None:
+        self.how = how
+
     def __iter__(self) -> Iterator[int]:
         yield 0
-        SEEN[0].close()
+        getattr(SEEN[0], self.how)()
         yield 1
 
 
-def test_closing_from_inside() -> None:
-    items = inline(ClosesItself)
+@pytest.mark.parametrize("how", ["close", "terminate"])
+def test_closing_from_inside(how: str, recwarn: pytest.WarningsRecorder) -> None:
+    """It ends after the item that it makes, so nothing is left behind."""
+    items = inline(partial(ClosesItself, how), finalizer=see_the_end)
     SEEN.append(items)
     iterator = iter(items)
     assert next(iterator) == 0
-    with pytest.warns(WorkerAbandonedWarning), pytest.raises(IterableClosedError):
+    with pytest.raises(IterableClosedError):
         next(iterator)
     assert items._client is not None
     assert items._client.members[0].worker.wait(0)
+    assert SEEN[1:] == ["final"]
+    assert not recwarn.list
 
 
 def test_a_timeout_does_not_interrupt() -> None:
