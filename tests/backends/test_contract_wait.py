@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from farside import (
     IterableClosedError,
     WorkerInitializationError,
     WorkerTimeoutError,
+    iterate_in_subprocess,
 )
 from tests import jobs
 from tests.kinds import KINDS, Kind
@@ -71,6 +73,18 @@ def test_a_failure_is_raised_at_the_first_use(kind: Kind) -> None:
             list(numbers)
         with pytest.raises(IterableClosedError):
             iter(numbers)
+
+
+def test_a_failure_of_a_pass_is_the_loops_alone() -> None:
+    """A thread that looks on hears no more than that the iterable is closed."""
+    with iterate_in_subprocess(partial(map, int, ["0", "one"]), wait=False) as numbers:
+        iterator = iter(numbers)
+        assert next(iterator) == 0
+        with pytest.raises(IterableClosedError) as caught:
+            deque(iter(numbers.dump_stack, None), maxlen=0)  # again and again
+        assert isinstance(caught.value.__cause__, ValueError)
+        with pytest.raises(ValueError, match="one"):
+            next(iterator)
 
 
 def test_a_failure_is_raised_by_the_wait(kind: Kind) -> None:

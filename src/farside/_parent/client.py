@@ -19,6 +19,8 @@ from .._protocol.effects import BROKEN, Answer, Drop, End, Fail, Launch, Log, Se
 from .._protocol.group import GroupCore
 from .._protocol.limits import Limits
 from .._protocol.messages import Cmd, Status
+from .._protocol.parent_machine import PUBLIC_STATES
+from .._protocol.tables import ParentState
 from .._system.signals import here
 from ..errors import LinkClosedError, ProtocolError
 from . import closing, messages_for_people, starting, unguarded
@@ -160,8 +162,9 @@ class Client(Steps):
             IterableClosedError: it cannot; what has failed is the cause.
         """
         if self.core.over:
-            self.check_started()
             failure = self.core.failure
+            if failure is not None and failure.state == PUBLIC_STATES[ParentState.INITIALIZATION]:
+                self.check_started()  # what strikes later is raised by the loop that it strikes
             cause = None if failure is None else self.error(failure, self.failed_member)
             raise messages_for_people.closed(None) from cause
 
