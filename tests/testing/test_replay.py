@@ -116,6 +116,71 @@ class SortedSet:
         return iter(sorted({f"key {number}" for number in range(20)}))
 
 
+class ForgetsItsSum:
+    """Has a state that is not all of it."""
+
+    def __init__(self) -> None:
+        self.number = self.sum = 0
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        if self.number == 40:
+            raise StopIteration
+        self.number += 1
+        self.sum += self.number
+        return self.sum
+
+    def state_dict(self) -> dict[str, int]:
+        return {"number": self.number}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.number = state["number"]
+
+
+class KnowsItsSum(ForgetsItsSum):
+    def state_dict(self) -> dict[str, int]:
+        return {"number": self.number, "sum": self.sum}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.number, self.sum = state["number"], state["sum"]
+
+
+def forgets(_shard: int) -> Iterator[int]:
+    return ForgetsItsSum()
+
+
+def knows(_shard: int) -> Iterator[int]:
+    return KnowsItsSum()
+
+
+class OneGenerator:
+    """Makes a new generator for each pass, which all shards share."""
+
+    def __init__(self) -> None:
+        self.epoch = -1
+        self.shared = random.Random(0)  # noqa: S311
+
+    def draw(self, epoch: int) -> float:
+        if epoch != self.epoch:
+            self.epoch, self.shared = epoch, random.Random(epoch)  # noqa: S311
+        return self.shared.random()
+
+
+def draws(made: OneGenerator, _shard: int) -> Iterator[float]:
+    info = get_worker_info()
+    assert info is not None
+    for _ in range(4):
+        yield made.draw(info.epoch)
+
+
+def tells_its_worker(_shard: int) -> Iterator[int]:
+    info = get_worker_info()
+    assert info is not None
+    yield info.index
+
+
 def once() -> Iterator[int]:
     yield from range(5)
 
@@ -173,6 +238,29 @@ def test_an_iterator_that_is_kept_for_all_passes_is_no_same_pass() -> None:
     found = find_difference(Kept)
     assert found is not None
     assert (found.way, found.item) == ("pass before", 0)
+
+
+@pytest.mark.parametrize(
+    ("fn", "setup"),
+    [(forgets, None), (draws, OneGenerator), (tells_its_worker, None)],
+    ids=["state", "shared generator", "worker"],
+)
+def test_a_pass_that_cannot_go_on_in_the_middle_is_found(
+    fn: Callable[..., Iterable[object]], setup: Callable[[], object] | None
+) -> None:
+    found = find_difference(fn, 2, setup=setup)
+    assert found is not None
+    assert found.way == "resume"
+
+
+def test_a_state_that_is_whole_is_accepted() -> None:
+    check_replay(knows, 2)
+
+
+def test_an_item_that_is_missing_is_told_from_none() -> None:
+    found = find_difference(Kept)
+    assert found is not None
+    assert str(found.first) == "missing"
 
 
 def test_setup_is_for_shards() -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import time
 import warnings
-from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .. import iterate_in_worker, iterate_in_workers
 from .._payload.anchors import of_item
 from .._payload.encoder import Encoder
 from .._payload.one_line import one_line
 from ..errors import ExhaustedIteratorWarning, ReplayDivergedError
+from . import fresh_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from .. import RemoteIterable
 
@@ -29,9 +29,31 @@ HINTS = {
         "get_worker_info() tells, or from its shard_seed where there are shards"
     ),
     "hash": "it depends on the order of a set, or on hash(): sort what comes out of a set",
-    "time": "it depends on something outside: the time, a process number, files that change",
+    "time": (
+        "it depends on something outside: the time, a process number, files that change, or a "
+        "random generator that was made without a seed"
+    ),
+    "resume": (
+        "a pass that goes on in the middle, in other workers, is another one: state_dict() does "
+        "not tell the whole state, or a shard depends on those read before it in the same worker, "
+        "or on the number of workers"
+    ),
 }
 """In which ways an iterable can differ, and what helps."""
+
+
+class Nothing:
+    """What a pass has where it has ended."""
+
+    def __repr__(self) -> str:
+        """Show it in a message, where an item would be shown."""
+        return "missing"
+
+
+NOTHING = Nothing()
+
+_PAUSE = 0.1
+"""Seconds after which a worker takes the state of what it iterates on, with its next item."""
 
 
 class Difference(NamedTuple):
@@ -42,7 +64,7 @@ class Difference(NamedTuple):
     item: int
     """Index of the first item that differs."""
     first: Any
-    """It, as it was first, or None if there was none."""
+    """It, as it was first, or `NOTHING` if there was none."""
     second: Any
     """And the second time."""
 
@@ -57,7 +79,8 @@ def check_replay(
     """Check that an iterable is the same each time, so that it can be resumed and restarted.
 
     Its passes are run in several workers: two passes in one, the second pass alone in a fresh one,
-    and a pass that is left early. What they yield is compared.
+    a pass that is left early, and one that is resumed in the middle, where there are shards by two
+    workers. What they yield is compared.
 
     Args:
         fn: as `iterate_in_worker` takes it, or with ``shards`` as `iterate_in_workers` does. It
@@ -97,7 +120,7 @@ def find_difference(
         raise ValueError(f"limit={limit!r} is no number of items; pass 1 or more")
     if setup is not None and shards is None:
         raise ValueError("setup is for shards; pass shards too, or call it in fn")
-    start = partial(_start, fn, shards, setup, timeout)
+    start = partial(fresh_workers.start, fn, shards, setup, timeout)
     run = partial(_run, start, limit)
     first, second = run([0, 1], hash_seed=1)
     (again,) = run([0], hash_seed=1)
@@ -111,11 +134,16 @@ def find_difference(
     differs = _compare(first, other)
     if differs is not None:
         return Difference("hash", *differs)
+    half = max(1, len(first) // 2)
+    resumed = first[:half] + _resume(start, limit - half, half) if first else []
+    differs = _compare(first, resumed)
+    if differs is not None:
+        return Difference("resume", *differs)
     try:
         (alone,) = run([1], hash_seed=1)
     except ReplayDivergedError:  # the worker refuses it for one reason
         return None  # a one-shot iterator: there are no later passes
-    left = run([0, 1], hash_seed=1, leave=max(1, len(first) // 2))[1]
+    left = run([0, 1], hash_seed=1, leave=half)[1]
     differs = _compare(second, alone) or _compare(second, left)
     return None if differs is None else Difference("pass before", *differs)
 
@@ -133,7 +161,7 @@ def _run(
     passes = []
     with (
         warnings.catch_warnings(),
-        _hash_seed(hash_seed),
+        fresh_workers.hash_seed(hash_seed),
         start(seeded=seeded) as iterable,
     ):
         warnings.simplefilter("ignore", ExhaustedIteratorWarning)
@@ -145,51 +173,18 @@ def _run(
     return passes
 
 
-def _start(
-    fn: Callable[..., Any],
-    shards: Sequence[Any] | int | None,
-    setup: Callable[[], Any] | None,
-    timeout: float | None,
-    *,
-    seeded: bool,
-) -> RemoteIterable[Any]:
-    options: Any = {
-        "backend": "subprocess",
-        "mp_context": "spawn",  # that alone reads PYTHONHASHSEED
-        "seed": 1,
-        "initializer": _seed_all if seeded else None,
-        "timeout": timeout,
-    }
-    if shards is None:
-        return iterate_in_worker(fn, **options)
-    return iterate_in_workers(fn, shards, 1, setup=setup, **options)
-
-
-def _seed_all() -> None:
-    import random
-    import sys
-
-    random.seed(0)
-    with suppress(ImportError):
-        import numpy as np  # also where fn imports it later
-
-        np.random.seed(0)  # noqa: NPY002  it is the global one that is looked for
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.manual_seed(0)
-
-
-@contextmanager
-def _hash_seed(seed: int) -> Iterator[None]:
-    before = os.environ.get("PYTHONHASHSEED")
-    os.environ["PYTHONHASHSEED"] = str(seed)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PYTHONHASHSEED"]
-        else:
-            os.environ["PYTHONHASHSEED"] = before
+def _resume(start: Callable[..., RemoteIterable[Any]], limit: int, count: int) -> list[Any]:
+    """Return what comes in other workers after so many items of a pass."""
+    with fresh_workers.hash_seed(1), start(buffer_size=1) as iterable:
+        for index, _ in enumerate(iterable, 1):
+            if index == count:
+                break
+            if count - 8 <= index < count - 4:
+                time.sleep(_PAUSE)  # the state after a later item is to be in that of the loop
+        state = iterable.state_dict()
+    with fresh_workers.hash_seed(1), start(num_workers=2, verify_replay=False) as iterable:
+        iterable.load_state_dict(state)
+        return list(islice(iterable, limit))
 
 
 def _compare(first: list[Any], second: list[Any]) -> tuple[int, Any, Any] | None:
@@ -201,7 +196,8 @@ def _compare(first: list[Any], second: list[Any]) -> tuple[int, Any, Any] | None
     if len(first) == len(second):
         return None
     index = min(len(first), len(second))
-    return index, dict(enumerate(first)).get(index), dict(enumerate(second)).get(index)
+    one, other = ([*items[index : index + 1], NOTHING][0] for items in (first, second))
+    return index, one, other
 
 
 def _equal(one: Any, other: Any) -> bool:

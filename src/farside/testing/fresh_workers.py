@@ -1,0 +1,76 @@
+"""Starts the workers whose passes are compared."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from .. import iterate_in_worker, iterate_in_workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from .. import RemoteIterable
+
+
+def start(
+    fn: Callable[..., Any],
+    shards: Sequence[Any] | int | None,
+    setup: Callable[[], Any] | None,
+    timeout: float | None,
+    *,
+    seeded: bool = False,
+    num_workers: int = 1,
+    **more: Any,
+) -> RemoteIterable[Any]:
+    """Start processes for an iterable, or for shards.
+
+    Args:
+        fn: see `check_replay`.
+        shards: likewise.
+        setup: likewise.
+        timeout: seconds for each item.
+        seeded: whether global random generators are seeded in them.
+        num_workers: how many there are for shards.
+        more: further options.
+    """
+    options: Any = {
+        "backend": "subprocess",
+        "mp_context": "spawn",  # that alone reads PYTHONHASHSEED
+        "seed": 1,
+        "initializer": _seed_all if seeded else None,
+        "timeout": timeout,
+        **more,
+    }
+    if shards is None:
+        return iterate_in_worker(fn, **options)
+    return iterate_in_workers(fn, shards, num_workers, setup=setup, **options)
+
+
+def _seed_all() -> None:
+    import random
+    import sys
+
+    random.seed(0)
+    with suppress(ImportError):
+        import numpy as np  # also where fn imports it later
+
+        np.random.seed(0)  # noqa: NPY002  it is the global one that is looked for
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(0)
+
+
+@contextmanager
+def hash_seed(seed: int) -> Iterator[None]:
+    """Let the processes that are started in the block hash strings in this way."""
+    before = os.environ.get("PYTHONHASHSEED")
+    os.environ["PYTHONHASHSEED"] = str(seed)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONHASHSEED"]
+        else:
+            os.environ["PYTHONHASHSEED"] = before
