@@ -88,7 +88,8 @@ class RemoteIterable(Generic[T]):
                 it was given and has not used yet.
 
         Raises:
-            ValueError: that is further back than is known: about a thousand items.
+            ValueError: that is further back than is known: about a thousand items, of this pass
+                and the one before.
 
         Example:
             >>> from farside import iterate_in_workers

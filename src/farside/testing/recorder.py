@@ -36,7 +36,7 @@ class Record(NamedTuple):
     epoch: int
     """Number of the pass."""
     items: int
-    """How many items it carried."""
+    """How many items it carried. Where there are shards, the end of each counts as one."""
     nbytes: int
     """Bytes of its contents, those in shared memory included."""
     worker: str
