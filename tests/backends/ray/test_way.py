@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from farside._backends.ray import link as module
-from farside._backends.ray.link import Way
+from farside._backends.ray import way as module
+from farside._backends.ray.way import Way
 
 
 @pytest.mark.parametrize(
