@@ -12,7 +12,8 @@ import pytest
 import farside.numpy
 from farside._memory.allocate import use
 from farside._memory.arena import Arena
-from farside._memory.mapping import Mapping, create
+from farside._memory.creating import create
+from farside._memory.mapping import Mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -28,8 +28,9 @@ class Sides:
 
     def __init__(self) -> None:
         from farside._memory.arena import Arena
+        from farside._memory.creating import create
         from farside._memory.leases import Leases
-        from farside._memory.mapping import Mapping, create
+        from farside._memory.mapping import Mapping
 
         memory = create(ARENA)
         mapping = Mapping(memory.fileno())

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from farside._memory.arena import Arena
-from farside._memory.mapping import Mapping, create
+from farside._memory.creating import create
+from farside._memory.mapping import Mapping
 from farside._memory.parts import Ref
 
 

@@ -9,7 +9,8 @@ import farside
 from farside._memory import allocate as module
 from farside._memory.allocate import allocate, use
 from farside._memory.arena import Arena
-from farside._memory.mapping import Mapping, create
+from farside._memory.creating import create
+from farside._memory.mapping import Mapping
 from tests.children import forked
 
 ARENA = 1 << 20

@@ -14,8 +14,9 @@ import pytest
 
 from farside._memory import arena as arena_module
 from farside._memory.arena import Arena
+from farside._memory.creating import create
 from farside._memory.leases import Leases
-from farside._memory.mapping import Mapping, create
+from farside._memory.mapping import Mapping
 from farside._memory.parts import BLOCK_BYTES
 from farside._payload.encoder import Encoder
 from farside._payload.items import Stored
@@ -282,7 +283,8 @@ import sys, threading
 import numpy as np
 from farside._memory import allocations
 from farside._memory.arena import Arena
-from farside._memory.mapping import Mapping, create
+from farside._memory.creating import create
+from farside._memory.mapping import Mapping
 
 shared = create(1 << 20)
 arena = Arena(Mapping(shared.fileno()))

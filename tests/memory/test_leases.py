@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from farside._memory import leases as module
+from farside._memory.creating import create
 from farside._memory.leases import Leases
-from farside._memory.mapping import SLOTS, Mapping, create
+from farside._memory.mapping import SLOTS, Mapping
 from farside.errors import ProtocolError
 from tests.background import Background
 from tests.children import exit_code, fork, forked, run_python
@@ -366,7 +367,8 @@ AT_EXIT = """\
 import sys, threading
 import numpy as np
 from farside._memory import leases as module
-from farside._memory.mapping import Mapping, create
+from farside._memory.creating import create
+from farside._memory.mapping import Mapping
 
 shared = create(1 << 20)
 mapping = Mapping(shared.fileno())

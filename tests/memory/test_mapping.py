@@ -1,62 +1,20 @@
-"""Shared memory: both sides see the same, nothing of it stays behind, and no page is missing."""
+"""Shared memory: both sides see the same, and no page is missing."""
 
 import errno
 import gc
 import mmap
 import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from farside import BackendUnavailableError
 from farside._memory import mapping as memory
-from farside._memory.mapping import HEADER_BYTES, SECOND_PART, SLOTS, Mapping, create
+from farside._memory.creating import create
+from farside._memory.mapping import HEADER_BYTES, SECOND_PART, SLOTS, Mapping
 from farside._system.descriptors import Descriptor
 from tests.children import forked, run_python
 
 ARENA = 1 << 20
-
-
-@pytest.fixture(params=["memfd", "no memfd", "memfd refused"])
-def shared(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Descriptor]:
-    def refuse(_name: str, _flags: int) -> int:
-        raise PermissionError(errno.EACCES, "refused by a policy")
-
-    if request.param == "no memfd":
-        monkeypatch.delattr(os, "memfd_create")
-    elif request.param == "memfd refused":
-        monkeypatch.setattr(os, "memfd_create", refuse)
-    made = create(ARENA)
-    assert os.readlink(f"/proc/self/fd/{made.fileno()}").startswith("/memfd:") == (
-        request.param == "memfd"
-    )
-    yield made
-    made.close()
-
-
-def test_no_memfd_and_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "memfd_create")
-    monkeypatch.setattr(tempfile, "tempdir", "/no/such/folder")
-    with pytest.raises(BackendUnavailableError, match="TMPDIR"):
-        create(ARENA)
-
-
-def test_the_descriptor_is_closed_on_exec(shared: Descriptor) -> None:
-    assert not os.get_inheritable(shared.fileno())
-
-
-def test_nobody_can_cut_it(shared: Descriptor) -> None:
-    if not os.readlink(f"/proc/self/fd/{shared.fileno()}").startswith("/memfd:"):
-        return  # files have no seals
-    for size in (0, HEADER_BYTES + ARENA + 1):
-        with pytest.raises(PermissionError):
-            os.ftruncate(shared.fileno(), size)
-
-
-def test_it_has_no_name(shared: Descriptor) -> None:
-    assert os.fstat(shared.fileno()).st_nlink == 0
 
 
 def test_the_arena_takes_no_room_before_it_is_committed(shared: Descriptor) -> None:
@@ -221,38 +179,11 @@ def test_commit_says_no_when_there_is_no_room(
     assert mapping.commit(12288)
 
 
-@pytest.mark.parametrize("missing", ["memfd_create", "nothing"])
-def test_a_size_that_cannot_be_had_is_an_error(missing: str) -> None:
-    script = """\
-import errno, os, resource, sys
-from farside._memory.mapping import create
-if hasattr(os, sys.argv[1]):
-    delattr(os, sys.argv[1])
-create(1000)
-before = os.listdir("/proc/self/fd")
-resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-try:
-    create(1 << 20)
-except OSError as error:
-    print(error.errno == errno.EFBIG, os.listdir("/proc/self/fd") == before)
-"""
-    assert run_python(script, missing) == "True True\n"
-
-
-def test_a_header_without_room_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_fd: int, _start: int, _count: int) -> None:
-        raise OSError(errno.ENOSPC, "full")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "posix_fallocate", full)
-        with pytest.raises(OSError, match="full"):
-            create(ARENA)
-
-
 def test_a_mapping_that_cannot_be_had_is_an_error() -> None:
     script = """\
 import resource
-from farside._memory.mapping import Mapping, create
+from farside._memory.creating import create
+from farside._memory.mapping import Mapping
 shared = create(1 << 32)
 resource.setrlimit(resource.RLIMIT_AS, (1 << 31, 1 << 31))
 try:
@@ -274,23 +205,6 @@ print(*sorted(set(sys.modules) - before))
     assert run_python(script) == "farside._memory farside._memory.mapping\n"
 
 
-@pytest.mark.parametrize(("fits", "arena_bytes"), [(1 << 26, 1 << 26), (1 << 20, 1 << 20), (0, 0)])
-def test_the_arena_is_smaller_where_files_are(
-    monkeypatch: pytest.MonkeyPatch, fits: int, arena_bytes: int
-) -> None:
-    cut = os.ftruncate
-
-    def limited(fd: int, size: int) -> None:
-        if size > HEADER_BYTES + fits:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-        cut(fd, size)
-
-    monkeypatch.setattr(os, "ftruncate", limited)
-    shared, mapping = memory.share(1 << 30)
-    assert mapping.arena_bytes == arena_bytes
-    shared.close()
-
-
 def test_the_worker_maps_what_it_can(shared: Descriptor, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = mmap.mmap
 
@@ -301,22 +215,6 @@ def test_the_worker_maps_what_it_can(shared: Descriptor, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(mmap, "mmap", limited)
     assert memory.map_what_fits(shared.fileno()).arena_bytes == 0  # less is not worth it
-
-
-def test_an_arena_leaves_most_of_the_address_space(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_address_space", lambda: 1 << 30)
-    shared, mapping = memory.share(1 << 30)
-    assert mapping.arena_bytes == 1 << 27
-    shared.close()
-
-
-def test_no_room_for_the_header_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def limited(*_: int) -> None:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-
-    monkeypatch.setattr(os, "ftruncate", limited)
-    with pytest.raises(OSError, match="too large"):
-        memory.share(1 << 30)
 
 
 def test_two_parts_have_nothing_in_common() -> None:

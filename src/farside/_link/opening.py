@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .._memory.mapping import share
+from .._memory.creating import share
 from .._named_tuple import NamedTuple
 from .._system.descriptors import opened, pipe, with_standard_filled
 from .pipes import PipeLink, widen

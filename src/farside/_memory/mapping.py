@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
-    from .._system.descriptors import Descriptor
-
     T = TypeVar("T")
 
 CONTROL_BYTES = 4096
@@ -42,68 +40,17 @@ _FLAGS_END = CONTROL_BYTES + SLOTS
 _SIZES_END = _FLAGS_END + 8 * SLOTS
 _ZEROS = 1 << 20
 
-
-_NONE_LEFT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-"""Of descriptors, or of memory: there is none for a file either."""
-
-
 _TOO_MUCH = {errno.ENOMEM, errno.EFBIG, errno.ENOSPC}
 _WORTH_IT = 1 << 20
 """An arena that is smaller holds hardly anything."""
 
 
-def create(arena_bytes: int, *, both: bool = False) -> Descriptor:
-    """Make shared memory with an arena of a size, or with a second part like the first.
-
-    Raises:
-        OSError: no file descriptors are left, or this size cannot be had.
-        BackendUnavailableError: there is no place for it.
-    """
-    from .._system.descriptors import opened  # the worker only maps
-
-    memory = opened(_open_anonymous)
-    fd, part = memory.fileno(), HEADER_BYTES + arena_bytes
-    part += -part % HEADER_BYTES if both else 0
-    try:
-        os.ftruncate(fd, part * (1 + both))
-        _reserve(fd, 0, HEADER_BYTES)
-        if both:
-            _reserve(fd, part, HEADER_BYTES)
-            os.pwrite(fd, part.to_bytes(8, sys.byteorder), 8 * SECOND_PART)
-        _seal(fd)
-    except BaseException:
-        memory.close()
-        raise
-    return memory
-
-
-def share(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping]:
-    """Make shared memory and map it, with less of an arena where there is no room for so much.
-
-    Address space may be limited, and so may the size of files. An arena takes an eighth of what
-    is left of the first at most, for that is not there for arenas alone.
-
-    Raises:
-        OSError: no file descriptors are left, or not even memory for the header.
-    """
-
-    def make(arena_bytes: int) -> tuple[Descriptor, Mapping]:
-        memory = create(arena_bytes, both=both and arena_bytes > 0)
-        try:
-            return memory, Mapping(memory.fileno())
-        except BaseException:
-            memory.close()
-            raise
-
-    return _largest(make, min(arena_bytes, _address_space() // (16 if both else 8)))
-
-
 def map_what_fits(fd: int) -> Mapping:
     """Map shared memory, without the end of it if there is no address space for that."""
-    return _largest(lambda nbytes: Mapping(fd, nbytes), os.fstat(fd).st_size - HEADER_BYTES)
+    return largest(lambda nbytes: Mapping(fd, nbytes), os.fstat(fd).st_size - HEADER_BYTES)
 
 
-def _largest(make: Callable[[int], T], arena_bytes: int) -> T:
+def largest(make: Callable[[int], T], arena_bytes: int) -> T:
     """Make something for so much of an arena, or for less where that cannot be had."""
     while True:
         try:
@@ -114,61 +61,7 @@ def _largest(make: Callable[[int], T], arena_bytes: int) -> T:
             arena_bytes = arena_bytes // 4 if arena_bytes > _WORTH_IT else 0
 
 
-def _address_space() -> int:
-    """Return how many bytes more this process may map."""
-    import resource  # the worker only maps
-
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit == resource.RLIM_INFINITY:
-        return sys.maxsize
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            used = int(file.read().split()[0]) * resource.getpagesize()
-    except OSError:  # not Linux
-        used = 0
-    return max(0, limit - used)
-
-
-def _open_anonymous() -> int:
-    if hasattr(os, "memfd_create"):
-        try:
-            return os.memfd_create("farside", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        except OSError as error:
-            if error.errno in _NONE_LEFT:
-                raise
-            # The kernel is old, or a policy forbids it.
-    return _open_file()
-
-
-def _open_file() -> int:
-    import tempfile  # heavy, and needed without memfd only
-
-    try:
-        with tempfile.TemporaryFile(prefix="farside-") as file:
-            return os.dup(file.fileno())  # close-on-exec too
-    except FileNotFoundError as error:
-        from ..errors import BackendUnavailableError
-
-        reason = f"there is neither memfd_create nor a folder for temporary files ({error})"
-        raise BackendUnavailableError(
-            f"no shared memory can be had: {reason}; let TMPDIR name one that can be written to",
-            reason=reason,
-        ) from error
-
-
-def _seal(fd: int) -> None:
-    """Fix the size of a memfd: where one side cut it, touching the rest would kill the other."""
-    import fcntl  # the worker only maps
-
-    if hasattr(fcntl, "F_ADD_SEALS"):
-        try:
-            seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
-        except OSError:
-            pass  # it is a temporary file
-
-
-def _reserve(fd: int, start: int, count: int) -> None:
+def reserve(fd: int, start: int, count: int) -> None:
     """Have memory or blocks for a part of the file that nothing was written to yet.
 
     Without, touching a page that cannot be had is no error to handle but SIGBUS.
@@ -252,7 +145,7 @@ class Mapping:
             return False
         try:
             start = self._start + HEADER_BYTES + self._committed
-            _reserve(self.fileno(), start, upto - self._committed)
+            reserve(self.fileno(), start, upto - self._committed)
         except OSError:
             return False
         self._committed = upto

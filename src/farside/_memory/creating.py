@@ -1,0 +1,112 @@
+"""Makes the memory that parent and worker share. The parent does this; its worker only maps it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import resource
+import sys
+from typing import TYPE_CHECKING
+
+from .._system.descriptors import opened
+from ..errors import BackendUnavailableError
+from .mapping import HEADER_BYTES, SECOND_PART, Mapping, largest, reserve
+
+if TYPE_CHECKING:
+    from .._system.descriptors import Descriptor
+
+_NONE_LEFT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+"""Of descriptors, or of memory: there is none for a file either."""
+
+
+def create(arena_bytes: int, *, both: bool = False) -> Descriptor:
+    """Make shared memory with an arena of a size, or with a second part like the first.
+
+    Raises:
+        OSError: no file descriptors are left, or this size cannot be had.
+        BackendUnavailableError: there is no place for it.
+    """
+    memory = opened(_open_anonymous)
+    fd, part = memory.fileno(), HEADER_BYTES + arena_bytes
+    part += -part % HEADER_BYTES if both else 0
+    try:
+        os.ftruncate(fd, part * (1 + both))
+        reserve(fd, 0, HEADER_BYTES)
+        if both:
+            reserve(fd, part, HEADER_BYTES)
+            os.pwrite(fd, part.to_bytes(8, sys.byteorder), 8 * SECOND_PART)
+        _seal(fd)
+    except BaseException:
+        memory.close()
+        raise
+    return memory
+
+
+def share(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping]:
+    """Make shared memory and map it, with less of an arena where there is no room for so much.
+
+    Address space may be limited, and so may the size of files. An arena takes an eighth of what
+    is left of the first at most, for that is not there for arenas alone.
+
+    Raises:
+        OSError: no file descriptors are left, or not even memory for the header.
+    """
+
+    def make(arena_bytes: int) -> tuple[Descriptor, Mapping]:
+        memory = create(arena_bytes, both=both and arena_bytes > 0)
+        try:
+            return memory, Mapping(memory.fileno())
+        except BaseException:
+            memory.close()
+            raise
+
+    return largest(make, min(arena_bytes, _address_space() // (16 if both else 8)))
+
+
+def _address_space() -> int:
+    """Return how many bytes more this process may map."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            used = int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:  # not Linux
+        used = 0
+    return max(0, limit - used)
+
+
+def _open_anonymous() -> int:
+    if hasattr(os, "memfd_create"):
+        try:
+            return os.memfd_create("farside", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        except OSError as error:
+            if error.errno in _NONE_LEFT:
+                raise
+            # The kernel is old, or a policy forbids it.
+    return _open_file()
+
+
+def _open_file() -> int:
+    import tempfile  # heavy, and needed without memfd only
+
+    try:
+        with tempfile.TemporaryFile(prefix="farside-") as file:
+            return os.dup(file.fileno())  # close-on-exec too
+    except FileNotFoundError as error:
+        reason = f"there is neither memfd_create nor a folder for temporary files ({error})"
+        raise BackendUnavailableError(
+            f"no shared memory can be had: {reason}; let TMPDIR name one that can be written to",
+            reason=reason,
+        ) from error
+
+
+def _seal(fd: int) -> None:
+    """Fix the size of a memfd: where one side cut it, touching the rest would kill the other."""
+    if hasattr(fcntl, "F_ADD_SEALS"):
+        try:
+            seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+        except OSError:
+            pass  # it is a temporary file

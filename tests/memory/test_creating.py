@@ -1,0 +1,99 @@
+"""Memory to be shared is made: it has no name, a fixed size, and as much room as can be had."""
+
+import errno
+import os
+import tempfile
+
+import pytest
+
+from farside import BackendUnavailableError
+from farside._memory import creating
+from farside._memory.creating import create, share
+from farside._memory.mapping import HEADER_BYTES
+from farside._system.descriptors import Descriptor
+from tests.children import run_python
+from tests.memory.conftest import ARENA
+
+
+def test_no_memfd_and_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    monkeypatch.setattr(tempfile, "tempdir", "/no/such/folder")
+    with pytest.raises(BackendUnavailableError, match="TMPDIR"):
+        create(ARENA)
+
+
+def test_the_descriptor_is_closed_on_exec(shared: Descriptor) -> None:
+    assert not os.get_inheritable(shared.fileno())
+
+
+def test_nobody_can_cut_it(shared: Descriptor) -> None:
+    if not os.readlink(f"/proc/self/fd/{shared.fileno()}").startswith("/memfd:"):
+        return  # files have no seals
+    for size in (0, HEADER_BYTES + ARENA + 1):
+        with pytest.raises(PermissionError):
+            os.ftruncate(shared.fileno(), size)
+
+
+def test_it_has_no_name(shared: Descriptor) -> None:
+    assert os.fstat(shared.fileno()).st_nlink == 0
+
+
+@pytest.mark.parametrize("missing", ["memfd_create", "nothing"])
+def test_a_size_that_cannot_be_had_is_an_error(missing: str) -> None:
+    script = """\
+import errno, os, resource, sys
+from farside._memory.creating import create
+if hasattr(os, sys.argv[1]):
+    delattr(os, sys.argv[1])
+create(1000)
+before = os.listdir("/proc/self/fd")
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+try:
+    create(1 << 20)
+except OSError as error:
+    print(error.errno == errno.EFBIG, os.listdir("/proc/self/fd") == before)
+"""
+    assert run_python(script, missing) == "True True\n"
+
+
+def test_a_header_without_room_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_fd: int, _start: int, _count: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        with pytest.raises(OSError, match="full"):
+            create(ARENA)
+
+
+@pytest.mark.parametrize(("fits", "arena_bytes"), [(1 << 26, 1 << 26), (1 << 20, 1 << 20), (0, 0)])
+def test_the_arena_is_smaller_where_files_are(
+    monkeypatch: pytest.MonkeyPatch, fits: int, arena_bytes: int
+) -> None:
+    cut = os.ftruncate
+
+    def limited(fd: int, size: int) -> None:
+        if size > HEADER_BYTES + fits:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        cut(fd, size)
+
+    monkeypatch.setattr(os, "ftruncate", limited)
+    shared, mapping = share(1 << 30)
+    assert mapping.arena_bytes == arena_bytes
+    shared.close()
+
+
+def test_an_arena_leaves_most_of_the_address_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(creating, "_address_space", lambda: 1 << 30)
+    shared, mapping = share(1 << 30)
+    assert mapping.arena_bytes == 1 << 27
+    shared.close()
+
+
+def test_no_room_for_the_header_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def limited(*_: int) -> None:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+
+    monkeypatch.setattr(os, "ftruncate", limited)
+    with pytest.raises(OSError, match="too large"):
+        share(1 << 30)
