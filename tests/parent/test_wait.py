@@ -31,8 +31,9 @@ from tests.link.links import close_all, pipe_worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from farside._link.base import Link, WorkerLink
+    from farside._link.base import Link
     from farside._link.opening import WorkerEnds
+    from farside._link.worker_base import WorkerLink
     from farside._parent.client import Client
     from tests.loops import Loop
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .._worker.bundled import Module
 
 _FARSIDE = {
-    "_link": "base control frames stopwatch worker_pipes writer",
+    "_link": "control frames stopwatch worker_base worker_pipes writer",
     "_memory": "allocate arena blocks mapping parts",
     "_payload": "encoder failure items job pickling plain records reducers refusals"
     " warning_filters worker_info",

@@ -10,8 +10,9 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from .._link.base import Link, WorkerLink
+from .._link.base import Link
 from .._link.frames import Frame
+from .._link.worker_base import WorkerLink
 from .._system.signals import with_lock
 from .._worker.listener import Commands, answer_aside
 from .._worker.stepwise import Stepwise

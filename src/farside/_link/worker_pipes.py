@@ -9,7 +9,6 @@ from .._memory.arena import Arena
 from .._memory.mapping import SLOTS, map_what_fits
 from .._memory.parts import size
 from ..errors import LinkClosedError, ProtocolError
-from .base import WorkerLink
 from .control import (
     ACKNOWLEDGED,
     ATTENTION,
@@ -25,6 +24,7 @@ from .control import (
 )
 from .frames import COMMAND_SCRATCH, Decoder, header
 from .stopwatch import Stopwatch
+from .worker_base import WorkerLink
 from .writer import FrameWriter, check_gone
 
 TYPE_CHECKING = False

@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .._link.base import WorkerLink
+    from .._link.worker_base import WorkerLink
     from .._memory.parts import Part, Ref
     from .._payload.failure import Failure
     from .._payload.job import Job

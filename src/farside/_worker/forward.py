@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .._link.base import WorkerLink
+    from .._link.worker_base import WorkerLink
     from .._payload.log_levels import Levels
 
 _PATIENCE = 1.0

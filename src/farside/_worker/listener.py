@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
-    from .._link.base import WorkerLink
     from .._link.frames import Frame
+    from .._link.worker_base import WorkerLink
     from .._payload.pickling import Body
 
     Command: TypeAlias = tuple[int, int, Body, Sequence[memoryview]]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, TypeAlias
 
-    from .._link.base import WorkerLink
+    from .._link.worker_base import WorkerLink
     from .._payload.failure import Failure
     from .._payload.job import Job
     from .._protocol.worker import WorkerMachine

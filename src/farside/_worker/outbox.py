@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .._link.base import WorkerLink
+    from .._link.worker_base import WorkerLink
     from .._protocol.credit import Window
 
 BATCH_ITEMS = 1000

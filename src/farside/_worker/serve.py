@@ -14,8 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._link.base import WorkerLink
     from .._link.frames import Frame
+    from .._link.worker_base import WorkerLink
 
 
 def serve(

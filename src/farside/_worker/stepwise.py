@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from .._link.base import WorkerLink
+    from .._link.worker_base import WorkerLink
     from .._payload.failure import Failure
     from .._payload.job import Job
     from .listener import Commands

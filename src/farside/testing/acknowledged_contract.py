@@ -11,8 +11,9 @@ from .checks import Background, receive
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .._link.base import Link, WorkerLink
+    from .._link.base import Link
     from .._link.frames import Frame
+    from .._link.worker_base import WorkerLink
 
 
 class LinkPair(NamedTuple):

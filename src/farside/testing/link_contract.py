@@ -12,7 +12,7 @@ from .acknowledged_contract import AcknowledgedContract
 from .checks import SECONDS, Background, is_readable, raises, receive, until
 
 if TYPE_CHECKING:
-    from .._link.base import WorkerLink
+    from .._link.worker_base import WorkerLink
     from .acknowledged_contract import LinkPair
 
 _HUGE = bytes(range(256)) * (9 << 12)

@@ -13,10 +13,10 @@ from queue import SimpleQueue
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
-from ..._link.base import WorkerLink
 from ..._link.control import COMMAND_CAME, PARENT_WAITS
 from ..._link.frames import Frame
 from ..._link.stopwatch import Stopwatch
+from ..._link.worker_base import WorkerLink
 from ..._memory.parts import size
 from ..._system.signals import with_lock
 from ...errors import LinkClosedError
