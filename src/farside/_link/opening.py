@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 
 from .._memory.creating import share
 from .._named_tuple import NamedTuple
 from .._system.descriptors import opened, pipe, with_standard_filled
-from .pipes import PipeLink, widen
+from .pipes import PipeLink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .._system.descriptors import Descriptor
+
+_PIPE_BYTES = 1 << 18
+"""What a wide pipe holds, where that can be chosen: as much as may wait by default."""
 
 
 class WorkerEnds(NamedTuple):
@@ -41,7 +45,7 @@ def open_link(arena_bytes: int, *, both: bool = False) -> tuple[PipeLink, Worker
         for _ in range(3):
             made += pipe()
         commands, send_commands, wakes, send_wakes, receive_frames, frames = made
-        widen(frames.fileno())
+        _widen(frames.fileno())
         # The last to take a descriptor (a mapping has one of its own before Python 3.13), since it
         # is not closed as long as anything refers to it.
         memory, mapping = with_standard_filled(lambda: share(arena_bytes, both=both))
@@ -56,3 +60,12 @@ def open_link(arena_bytes: int, *, both: bool = False) -> tuple[PipeLink, Worker
             each.close()
         raise
     return parent, WorkerEnds(commands, wakes, frames, memory)
+
+
+def _widen(fd: int) -> None:
+    """Let a pipe hold more than its default: each time it is full or empty, a side is woken."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux, and Python's module has it from 3.10 on
+        try:
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        except OSError:
+            pass  # the user has too many large pipes; this one then stays as it is

@@ -48,9 +48,6 @@ if TYPE_CHECKING:
     from .._memory.parts import Part, Ref
     from .frames import Frame
 
-_PIPE_BYTES = 1 << 18
-"""What a wide pipe holds, where that can be chosen: as much as may wait by default."""
-
 _NO_CONTROL = memoryview(bytearray(CONTROL_BYTES)).cast("Q")
 """Where what is said to a worker that is gone goes."""
 _NO_CONTROL[WANTED] = NOTHING
@@ -245,12 +242,3 @@ def _as_it_is_now(part: Part) -> Part:
     if isinstance(part, memoryview) and type(part.obj) is not bytes:
         return bytes(part)
     return part
-
-
-def widen(fd: int) -> None:
-    """Let a pipe hold more than its default: each time it is full or empty, a side is woken."""
-    if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux, and Python's module has it from 3.10 on
-        try:
-            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        except OSError:
-            pass  # the user has too many large pipes; this one then stays as it is
