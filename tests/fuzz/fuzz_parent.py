@@ -132,6 +132,7 @@ if __name__ == "__main__":
         "farside._link.frames",
         "farside._payload.pickling",
         "farside._payload.items",
+        "farside._payload.decoder",
         "farside._link.pipes",
         "farside._protocol.group",
         "farside._protocol.parent",

@@ -16,7 +16,8 @@ from farside._link.frames import Frame
 from farside._parent.dealt import Dealt
 from farside._parent.in_turn import InTurn
 from farside._parent.queues import Queue, arrived
-from farside._payload.items import Mark, decode, pack
+from farside._payload.decoder import decode
+from farside._payload.items import Mark, pack
 from farside._protocol.inbox import Inbox
 from farside._protocol.messages import Status
 from farside._protocol.order import BEGIN, Sharding, Turns, order_of

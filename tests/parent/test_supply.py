@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farside._parent.supply import TAKE_SECONDS, Supply
-from farside._payload.items import decode
+from farside._payload.decoder import decode
 from farside._payload.plain import STR_LIMIT
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from farside._payload import arrays, items
+from farside._payload import arrays, decoder
 from farside._payload.encoder import Encoder
 from tests.payload.ways import Way
 
@@ -162,6 +162,6 @@ def test_numpy_that_comes_later_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_numpy_that_may_not_be_imported_is_not(roomy: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numpy", None)
-    monkeypatch.setattr(items, "_load_array", None)
+    monkeypatch.setattr(decoder, "_load_array", None)
     assert roomy.carry(b"x" * SIZE) == b"x" * SIZE
     assert roomy.carry(bytearray(SIZE)) == bytearray(SIZE)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from farside._link.frames import Frame
 from farside._memory.parts import BLOCK_BYTES
+from farside._payload.decoder import decode
 from farside._payload.encoder import Encoder
-from farside._payload.items import ITEM_REFS, Stored, decode, pack, unpack
+from farside._payload.items import ITEM_REFS, Stored, pack, unpack
 from tests.payload.ways import WAYS, Way, items_in
 from tests.steady import STEADY
 

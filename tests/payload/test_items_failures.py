@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from farside._link.frames import Frame
 from farside._payload import pickling
+from farside._payload.decoder import decode
 from farside._payload.encoder import Encoder
-from farside._payload.items import Mark, Stored, decode, marks_of, pack, unpack
+from farside._payload.items import Mark, Stored, marks_of, pack, unpack
 from farside.errors import ProtocolError
 from tests.payload.ways import Way
 from tests.steady import STEADY
@@ -116,32 +117,6 @@ def test_random_bodies_are_a_protocol_error_or_nothing(body: bytes, start: bytes
         unpack(Frame(1, 1, start + body, 1))
     except ProtocolError:
         pass
-
-
-ENTRIES: dict[str, tuple[Any, ...]] = {
-    "one part": (b"x",),
-    "three parts": (b"x", [], []),
-    "no list": (pickle.dumps(1), 5),
-    "a block that is not there": (1, []),
-    "a block from the end": (-1, []),
-    "a buffer that is not there": (pickle.dumps(1), [1]),
-    "no contents": ("text", []),
-    "a buffer without contents": (pickle.dumps(1), [None]),
-    "one block twice": (0, [0]),
-    "one block twice, in parts": (0, [(0, [1])]),
-    "parts of nothing": (pickle.dumps(1), [()]),
-    "parts of no block": (pickle.dumps(1), [(1, [1])]),
-    "parts that are not there": (pickle.dumps(1), [(0, [1, 1 << 40])]),
-    "a part before the beginning": (pickle.dumps(1), [(0, [-1])]),
-    "a part without a size": (pickle.dumps(1), [(0, ["1"])]),
-    "no list of parts": (pickle.dumps(1), [(0, 1)]),
-}
-
-
-@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
-def test_what_is_no_entry_is_a_protocol_error(entry: Any) -> None:
-    with pytest.raises(ProtocolError, match="an item that cannot be read"):
-        decode(entry, [memoryview(pickle.dumps(1))])
 
 
 class Strikes:

@@ -5,8 +5,9 @@ from typing import Any
 
 from farside._link.frames import Frame
 from farside._memory.parts import BLOCK_BYTES
+from farside._payload.decoder import decode
 from farside._payload.encoder import Encoder
-from farside._payload.items import decode, pack, unpack
+from farside._payload.items import pack, unpack
 from tests.memory.blocks_of import Blocks
 
 

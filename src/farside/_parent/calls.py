@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._payload import pickling
 from .._payload.culprit import find
-from .._payload.items import decode, unpack
+from .._payload.decoder import decode
+from .._payload.items import unpack
 from .._payload.one_line import one_line
 from .._payload.remote_errors import read_stack
 from .._protocol.effects import BROKEN

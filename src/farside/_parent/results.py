@@ -10,7 +10,7 @@ from functools import partial
 from pickle import loads
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .._payload.items import decode
+from .._payload.decoder import decode
 from .._payload.one_line import one_line
 from .._protocol.effects import BROKEN, HERE
 from .._protocol.group import GroupCore

@@ -9,7 +9,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._payload.items import decode
+from .._payload.decoder import decode
 from .._payload.one_line import one_line
 from .._system.signals import with_lock
 from ..errors import NotPicklableError, RemoteTraceback

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import _pickle as pickle
 from struct import Struct
-from sys import modules
 
 from .._memory.parts import Ref
 from .._named_tuple import NamedTuple
@@ -30,7 +29,6 @@ from . import pickling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any, TypeAlias
 
     from .._link.frames import Frame
@@ -196,80 +194,7 @@ def _unreadable(what: str, error: Exception) -> ProtocolError:
     return ProtocolError(f"{what} that cannot be read: {error}")
 
 
-def decode(entry: Any, blocks: Sequence[memoryview]) -> Any:
-    """Turn an entry into its item.
-
-    Large buffers stay in the blocks, which live as long as anything refers to them. What is used is
-    taken out of `blocks`, so that the item alone does.
-
-    Raises:
-        ProtocolError: it is no entry.
-        BaseException: whatever unpickling raises.
-    """
-    kind = type(entry)
-    if kind is bytes:
-        return pickle.loads(entry)
-    if kind is not tuple:
-        return entry
-    try:
-        stream, buffers = entry
-        if type(stream) is not bytes:
-            stream = _take(blocks, stream)
-        taken: list[Any] = []
-        for buffer in buffers:
-            if type(buffer) is tuple:
-                place, sizes = buffer
-                taken += _parts(_take(blocks, place), sizes)
-            else:
-                taken.append(_take(blocks, buffer))
-    except (TypeError, ValueError) as error:
-        raise ProtocolError(f"an item that cannot be read: {error}") from error
-    if len(taken) == 1 and type(stream) is bytes:
-        load = _load_array or _look_for_arrays()
-        if load is not None:
-            return load(stream, taken[0])
-    return pickle.loads(stream, buffers=taken)
-
-
-_load_array: Any = None  # in Python, an import costs more than all of `decode`, even when repeated
-
-
-def _look_for_arrays() -> Any:
-    global _load_array  # noqa: PLW0603  once NumPy is there
-    if modules.get("numpy") is not None:
-        from .arrays import load
-
-        _load_array = load
-    return _load_array
-
-
-def _take(blocks: Any, place: Any) -> Any:
-    if type(place) is not int:
-        if type(place) in _CONTENTS:
-            return place
-        raise TypeError(f"{type(place).__name__} instead of contents")
-    if not 0 <= place < len(blocks) or blocks[place] is _TAKEN:
-        raise ValueError(f"no block {place}, or taken already")
-    block, blocks[place] = blocks[place], _TAKEN
-    return block
-
-
-def _parts(contents: Any, sizes: list[int]) -> list[memoryview]:
-    """Return the buffers that lie in one place."""
-    whole = memoryview(contents)
-    position, parts = 0, []
-    for size in sizes:
-        end = position + size
-        if not position <= end <= whole.nbytes:
-            raise ValueError(f"no {size} bytes at {position} of {whole.nbytes}")
-        parts.append(whole[position:end])
-        position = end + -end % ALIGN
-    return parts
-
-
 _PLAIN, _MARKED = b"P", b"M"  # with which no other body begins
 _LENGTH = Struct("<I")
 _ENCODED = frozenset({bytes, Stored})
 _CONVERTED = frozenset({Stored, dict, list, tuple})
-_TAKEN = memoryview(b"")
-_CONTENTS = frozenset({bytes, bytearray, memoryview})

@@ -9,8 +9,9 @@ from itertools import chain, compress, count, repeat, starmap
 from operator import length_hint, setitem
 
 from .._link.control import acknowledged_word
+from .._payload.decoder import decode
 from .._payload.failure import describe
-from .._payload.items import Mark, decode
+from .._payload.items import Mark
 from .._protocol.order import shard_seed
 from . import forward
 from .iterables import begun_once, close_generators, is_iterable

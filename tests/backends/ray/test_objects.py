@@ -17,8 +17,9 @@ from farside._backends.ray.link import CallLink
 from farside._backends.ray.messages import Reply, Words
 from farside._backends.ray.objects import OBJECT_BYTES, Objects, with_contents
 from farside._backends.ray.worker_link import REPLY_BYTES, ActorLink
+from farside._payload.decoder import decode
 from farside._payload.encoder import Encoder
-from farside._payload.items import Stored, decode, pack, unpack
+from farside._payload.items import Stored, pack, unpack
 from farside._protocol.credit import Window
 from farside._worker.outbox import Outbox
 from farside.errors import LinkClosedError
