@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from contextlib import contextmanager
 from functools import cached_property
 from queue import SimpleQueue
@@ -61,6 +61,7 @@ class Worker:
         self.link = ObservedLink(*(end.fileno() for end in self._ends))
         self._frames: deque[Frame] = deque()
         self._items: deque[Any] = deque()  # of a frame that was opened
+        self._arrived = Counter[int]()  # how many items of each pass
         self._thread = Background(self._run)
 
     def work(self) -> None:
@@ -93,7 +94,9 @@ class Worker:
         assert not self._items
         if not self._frames:
             assert receive(self.parent, self._frames), "the worker sends nothing"
-        return self._frames.popleft()
+        frame = self._frames.popleft()
+        self._arrived[frame.epoch] += frame.items
+        return frame
 
     def expect(self, status: Status, epoch: int = 0, body: bytes = b"") -> None:
         """Receive a frame that is this one."""
@@ -115,7 +118,9 @@ class Worker:
             assert self._items.popleft() == item
 
     def expect_failure(self, status: Status, epoch: int = 0) -> Failure:
-        """Receive a failure, after which the worker has ended."""
+        """Receive a failure, after which the worker has ended; wait for it, as a loop does."""
+        self.parent.acknowledge(epoch, self._arrived[epoch])
+        self.parent.tell_waiting(True)
         frame = self.receive()
         assert (frame.kind, frame.epoch) == (status, epoch)
         self.expect_end()

@@ -121,6 +121,9 @@ class InlineWorkerLink(WorkerLink):
     def wait_for_credit(self, epoch: int, total: int) -> bool:
         raise NotImplementedError
 
+    def wait_for_parent(self, epoch: int, made: int) -> bool:  # noqa: ARG002
+        return True  # as `parent_waits`
+
 
 class InlineLink(Link):
     """The parent's side: to receive is to let the worker go on."""

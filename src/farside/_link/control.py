@@ -23,7 +23,9 @@ REVOKED = 16
 """From the parent: the latest pass for which it has sent a command that ends it."""
 
 WANTED = 24
-"""From the worker: the value of ``ACKNOWLEDGED`` that it waits for, or ``NOTHING``."""
+"""From the worker: the value of ``ACKNOWLEDGED`` that it waits for, or ``NOTHING``.
+
+If it waits for the parent to wait, that is one item more than it has made."""
 
 WORKER_WAITED = 32
 """From the worker: how long it has waited for the parent to take items, or to make room for them

@@ -189,6 +189,9 @@ class PipeLink(Link):
 
     def tell_waiting(self, on: bool) -> None:  # noqa: FBT001
         self._attention[PARENT_WAITS] = on
+        # Not what it has taken, as in `acknowledge`: the worker may wait for this.
+        if on and self._control[ACKNOWLEDGED] < self._control[WANTED] < NOTHING:
+            self._wake()
 
     def begun(self, epoch: int) -> tuple[int, float | None]:
         control = self._control

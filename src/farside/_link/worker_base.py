@@ -117,3 +117,15 @@ class WorkerLink(ABC):
         Returns:
             False when the wait is over because a command was sent, or the parent is gone.
         """
+
+    @abstractmethod
+    def wait_for_parent(self, epoch: int, made: int) -> bool:
+        """Wait until the parent waits, and has taken all items of a pass.
+
+        Args:
+            epoch: the pass.
+            made: how many items were made, and sent.
+
+        Returns:
+            What `wait_for_credit` does.
+        """

@@ -30,7 +30,7 @@ from .writer import FrameWriter, check_gone
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from .._memory.leases import Leases
@@ -128,6 +128,16 @@ class PipeWorkerLink(WorkerLink):
         return total_of(self._control[ACKNOWLEDGED], epoch)
 
     def wait_for_credit(self, epoch: int, total: int) -> bool:
+        return self._wait(epoch, total, lambda: self.acknowledged(epoch) >= total)
+
+    def wait_for_parent(self, epoch: int, made: int) -> bool:
+        def is_over() -> bool:
+            # It may have begun to wait before the last of them had come.
+            return self.parent_waits() and self.acknowledged(epoch) >= made
+
+        return self._wait(epoch, made + 1, is_over)  # so many are never taken
+
+    def _wait(self, epoch: int, total: int, is_over: Callable[[], bool]) -> bool:
         control, patience = self._control, _SOON_MS
         control[WANTED] = acknowledged_word(epoch, total)
         self._waits.begin()
@@ -135,7 +145,7 @@ class PipeWorkerLink(WorkerLink):
             while True:
                 if control[REVOKED] >= epoch:
                     return False
-                if self.acknowledged(epoch) >= total:
+                if is_over():
                     return True
                 self._poll.poll(patience)
                 patience = -1

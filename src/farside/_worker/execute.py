@@ -207,13 +207,26 @@ class Execution:
 
     def _fail(self, event: WorkerEvent, trouble: Trouble) -> None:
         self._maker.end_if_forked(trouble.error)
-        if self.machine.state is WorkerState.ITERATION:
-            if self._maker.is_left():
-                self._leave()  # nobody waits for this pass any more; ABORT may have raised it
-                return
-            self._maker.outbox.flush()
+        if self.machine.state is WorkerState.ITERATION and not self._is_awaited():
+            self._leave()  # nobody waits for this pass any more; ABORT may have raised it
+            return
         failure = self._describe(trouble)
         self._push(self.machine.fire(event), pickling.dumps_plain(tuple(failure)))
+
+    def _is_awaited(self) -> bool:
+        """Wait until the parent waits for more; False: a command ends the pass, or nobody is there.
+
+        So what fails ahead of a loop has no consequence if that is left before it gets there.
+        """
+        maker = self._maker
+        maker.tasks.run_clock(False)
+        if maker.is_left():
+            return False
+        if maker.outbox.wait_for_parent(maker.made):
+            return True
+        while maker.take_tasks():
+            pass
+        return False
 
     def _describe(self, trouble: Trouble) -> Failure:
         return describe(*trouble)

@@ -168,6 +168,12 @@ class Outbox:
             if self._window.stop(self._link.acknowledged(self._epoch)) > made:
                 return True
 
+    def wait_for_parent(self, made: int) -> bool:
+        """Wait until all was taken and the parent waits; False: as in `wait_for_credit`."""
+        if not self.flush():
+            self.flusher.call()
+        return self._link.wait_for_parent(self._epoch, made)
+
     def tell_progress(self, told: progress.Snapshot | progress.Skipped) -> None:
         """Tell the parent where the pass is."""
         self._send_beside(Status.PROGRESS_REPORTED, self._epoch, progress.write(told))

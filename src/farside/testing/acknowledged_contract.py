@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -160,6 +161,26 @@ class AcknowledgedContract:
             assert not pair.worker.attention[0]
             pair.parent.tell_waiting(True)  # it has the frame, and waits again
             assert pair.worker.parent_waits()
+
+    def test_a_worker_hears_that_the_parent_waits(self) -> None:
+        with self._pair() as pair:
+            waiting = Background(pair.worker.wait_for_parent, 1, 2)
+            pair.parent.acknowledge(1, 2)
+            time.sleep(0.02)
+            assert waiting.thread.is_alive()
+            pair.parent.tell_waiting(True)
+            assert waiting.result()
+
+    def test_a_worker_knows_that_the_parent_waits_already(self) -> None:
+        with self._pair() as pair:
+            pair.parent.tell_waiting(True)
+            assert pair.worker.wait_for_parent(1, 0)
+
+    def test_a_worker_that_waits_for_the_parent_hears_that_the_pass_was_left(self) -> None:
+        with self._pair() as pair:
+            waiting = Background(pair.worker.wait_for_parent, 1, 0)
+            pair.parent.revoke(1)
+            assert not waiting.result()
 
     def test_an_alert_raises_attention_whatever_the_parent_does(self) -> None:
         with self._pair() as pair:

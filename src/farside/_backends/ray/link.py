@@ -57,6 +57,7 @@ class CallLink(Link):
         self._pushes, self._words = count(), count()
         self._epoch = self._total = self._revoked = self._state = 0
         self._wish: tuple[int, int] | None = None  # for which total of which pass it waits
+        self._waiting, self._awaited = False, 0  # whether somebody waits, and what it was told
         self._heard = -1  # the number of the reply that told it
         self._hearing = threading.RLock()
         self._granted: tuple[int, int] | None = None  # the latest of these that was reached
@@ -109,7 +110,7 @@ class CallLink(Link):
     def _tell(self) -> Words:
         number = next(self._words)  # first: what is told with a higher one must not be older
         closed = max(self._state, self.failure is not None)
-        return Words(number, self._epoch, self._total, self._revoked, closed)
+        return Words(number, self._epoch, self._total, self._revoked, closed, self._awaited)
 
     # Frames ---------------------------------------------------------------------------------
 
@@ -207,10 +208,12 @@ class CallLink(Link):
     # Beside the frames ----------------------------------------------------------------------
 
     def tell_waiting(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
+        self._waiting = on
         if not on:
             self._way.asking.end()
             return
         self._way.asking.begin()
+        self._grant()
         # The actor goes by its calls. But calls that are under way when this process leaves the
         # cluster never come back, so whoever waits looks for that from time to time.
         if self._calls.lost(certain=True):
@@ -224,12 +227,20 @@ class CallLink(Link):
             self._grant()
 
     def _grant(self) -> None:
-        """Let a worker go on that waits for what was taken: other calls come too late."""
+        """Let a worker go on that waits for what is so by now: other calls come too late."""
         wish = self._wish
-        if wish is not None and wish[0] == self._epoch and wish[1] <= self._total:
-            self._wish, self._granted = None, wish
-            if not self._pull_more():
-                self._push_words()
+        if wish is None:
+            return
+        epoch, total = wish
+        asks = total < 0  # for somebody who waits
+        taken = self._total if epoch == self._epoch else 0
+        if taken < (~total if asks else total) or (asks and not self._waiting):
+            return
+        if asks:
+            self._awaited = epoch
+        self._wish, self._granted = None, wish
+        if not self._pull_more():
+            self._push_words()
 
     def _pull_more(self) -> bool:
         """Make as many calls as are missing; tell whether there were any."""

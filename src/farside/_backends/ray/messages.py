@@ -25,8 +25,9 @@ _RECYCLED_BYTES = 1 << 20
 class Words(NamedTuple):
     """What the parent tells with each call. The one with the highest number is true.
 
-    Its own number, of which pass items were taken and how many, which pass was left last, and what
-    of the link is closed: 1 the way up, 2 all of it.
+    Its own number, of which pass items were taken and how many, which pass was left last, what of
+    the link is closed (1 the way up, 2 all of it), and in which pass somebody waits for a worker
+    that has asked.
     """
 
     number: int = -1
@@ -34,6 +35,7 @@ class Words(NamedTuple):
     total: int = 0
     revoked: int = 0
     closed: int = 0
+    awaited: int = 0
 
 
 class Reply(NamedTuple):
@@ -41,9 +43,10 @@ class Reply(NamedTuple):
 
     Its number; frames as ``(kind, epoch, items, parts, contents)``, where contents are a list, or
     what refers to an object of Ray's, which the parent fetches; for which total of which pass the
-    worker waits; for how long it has waited in all; whether this is the last; process and
-    machine; which input of a map runs, as a word of `control.BEGUN`, and for how many seconds; how
-    many seconds the call was there. All times are durations: machines have clocks of their own.
+    worker waits, or ``~total`` if somebody shall wait for it too; for how long it has waited in
+    all; whether this is the last; process and machine; which input of a map runs, as a word of
+    `control.BEGUN`, and for how many seconds; how many seconds the call was there. All times are
+    durations: machines have clocks of their own.
     """
 
     number: int

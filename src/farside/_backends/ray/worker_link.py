@@ -24,7 +24,7 @@ from .messages import Reply, Words, beside
 from .objects import Lent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..._memory.parts import Part, Ref
     from .objects import Objects
@@ -285,13 +285,19 @@ class ActorLink(WorkerLink):
         return words.total if words.epoch == epoch else 0
 
     def wait_for_credit(self, epoch: int, total: int) -> bool:
+        return self._wait(epoch, total, lambda: self.acknowledged(epoch) >= total)
+
+    def wait_for_parent(self, epoch: int, made: int) -> bool:
+        return self._wait(epoch, ~made, lambda: self._words.awaited >= epoch)
+
+    def _wait(self, epoch: int, total: int, is_over: Callable[[], bool]) -> bool:
         self._waits.begin()
         try:
             while True:
                 words = self._words
                 if words.revoked >= epoch or words.closed:
                     return False
-                if self.acknowledged(epoch) >= total:
+                if is_over():
                     return True
                 if self._wish is None:
                     self._wish = epoch, total
