@@ -10,7 +10,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from farside import get_worker_info
-from farside.testing.jobs import *  # noqa: F403  tests call them jobs.Numbers and so on
+from farside.testing.failing_jobs import *  # noqa: F403  tests call them jobs.FailsAt and so on
+from farside.testing.item_jobs import *  # noqa: F403
+from farside.testing.jobs import *  # noqa: F403
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from farside._backends.registry import load
-from farside.testing.jobs import Blocks, Endless
+from farside.testing.item_jobs import Blocks
+from farside.testing.jobs import Endless
 from tests.kinds import KINDS, Kind
 from tests.scripts.running import run_script
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from farside.testing.jobs import mixed, mixed_item
+from farside.testing.item_jobs import mixed, mixed_item
 from tests import jobs
 from tests.backends.producing import Bursts, Counted, reuse, reuse_array
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farside._payload.plain import ADD_COPY, INT_LIMIT, MAX_BYTES, MAX_VALUES
-from farside.testing import jobs
+from farside.testing import item_jobs
 from tests.steady import STEADY
 from tests.worker.boxed import Boxed
 
@@ -175,10 +175,10 @@ def test_the_same_item_arrives_twice_as_two() -> None:
 
 def test_what_changes_between_two_items_is_as_it_was() -> None:
     boxed = Boxed()
-    for item in jobs.changing():
+    for item in item_jobs.changing():
         boxed.add(item)
     boxed.box.flush()
-    assert same(boxed.got(), list(jobs.unchanged()))
+    assert same(boxed.got(), list(item_jobs.unchanged()))
     boxed.close()
 
 

@@ -19,7 +19,7 @@ from farside import (
     WorkerRestartedWarning,
     iterate_in_worker,
 )
-from farside.testing import jobs
+from farside.testing import failing_jobs, jobs
 from farside.testing.checks import until
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def test_an_actor_that_dies_is_started_again_and_the_pass_is_complete() -> None:
 
 
 def test_a_worker_that_ends_its_process() -> None:
-    with start(partial(jobs.FailsAt, 3, partial(os._exit, 5)), buffer_size=1) as numbers:
+    with start(partial(failing_jobs.FailsAt, 3, partial(os._exit, 5)), buffer_size=1) as numbers:
         with pytest.raises(WorkerDiedError, match="its actor has died"):
             list(numbers)
 

@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
-import pickle
 import tempfile
 import threading
-import traceback
 import warnings
 from collections.abc import Generator
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from ..errors import (
-    ExhaustedIteratorWarning,
-    IterableClosedError,
-    NotPicklableError,
-    PassSupersededError,
-    RemoteTraceback,
-    WorkerInitializationError,
-    WorkerIterationError,
-)
+from ..errors import ExhaustedIteratorWarning, IterableClosedError, PassSupersededError
 from . import jobs
 from .call_contract import CallContract
 from .checks import raises, take
+from .failure_contract import FailureContract
+from .item_contract import ItemContract
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .._parent.iterable import RemoteIterable
 
-T = TypeVar("T")
-
-
-class BackendContract(CallContract):
+class BackendContract(CallContract, FailureContract, ItemContract):
     """Tests that every backend passes, also one whose worker does not run beside the parent.
 
     Subclass it in a module of tests, and say how a worker is started. Each method whose name begins
@@ -53,15 +40,6 @@ class BackendContract(CallContract):
 
     many: int = 1200
     """How many items are taken one by one. Where each takes a call between machines, set less."""
-
-    def start(self, fn: Callable[[], Iterable[T]], **options: Any) -> RemoteIterable[T]:
-        """Start a worker of the kind that is tested, and of no other.
-
-        Args:
-            fn: as for `iterate_in_worker`.
-            options: as for `iterate_in_worker`, without ``backend``.
-        """
-        raise NotImplementedError("say how a worker is started: iterate_in_worker(fn, backend=…)")
 
     # Passes ---------------------------------------------------------------------------------
 
@@ -180,63 +158,6 @@ class BackendContract(CallContract):
             assert problems == []
             assert list(numbers) == list(range(300))
 
-    # Items ----------------------------------------------------------------------------------
-
-    def test_items_of_all_kinds_arrive_in_order(self) -> None:
-        given: list[dict[str, Any]] = [{}, {"buffer_size": 1}, {"arena_bytes": 0}]
-        for options in given:
-            with self.start(partial(jobs.mixed, 500), **options) as items:
-                got = list(items)
-            assert len(got) == 500
-            for number, item in enumerate(got):
-                expected = jobs.mixed_item(number)
-                assert item == expected
-                assert type(item) is type(expected)
-
-    def test_blocks_larger_than_any_buffer(self) -> None:
-        with self.start(partial(jobs.Blocks, 5, 3_000_000)) as blocks:
-            got = [(len(block), block[-1]) for block in blocks]
-            assert got == [(3_000_000, number) for number in range(5)]
-
-    def test_items_are_snapshots(self) -> None:
-        with self.start(partial(jobs.reuse_one_list, 1000)) as items:
-            assert [item[0] for item in items] == list(range(1000))
-
-    def test_small_items_of_every_kind_are_snapshots(self) -> None:
-        for options in ({}, {"buffer_size": 3}):
-            with self.start(jobs.changing, **options) as items:
-                got = list(items)
-            for item, expected in zip(got, jobs.unchanged()):  # noqa: B905  compared below
-                assert item == expected
-                assert type(item) is type(expected)
-                assert repr(item) == repr(expected)
-                jobs.change(item)  # and so the items after it, if anything is there twice
-            assert len(got) == len(list(jobs.unchanged()))
-
-    def test_buffers_are_snapshots_and_writable(self) -> None:
-        for nbytes in (100, 4096, 100_000):
-            with self.start(partial(jobs.reuse_one_buffer, 50, nbytes)) as items:
-                kept: list[Any] = list(items)
-            for number, item in enumerate(kept):
-                view = memoryview(item)
-                assert bytes(view) == bytes([number]) * nbytes
-                view[0] = 255
-            assert [memoryview(item)[1] for item in kept] == list(range(50))
-
-    def test_buffers_stay_for_as_long_as_they_are_kept(self) -> None:
-        items = self.start(partial(jobs.Buffers, 100, 50_000), arena_bytes=1 << 20)
-        iterator = iter(items)
-        first = next(iterator)
-        kept = [first, *iterator]
-        again = list(items)
-        del iterator, first
-        items.close()
-        del items
-        gc.collect()
-        for got in (kept, again):
-            for number, item in enumerate(got):
-                assert bytes(memoryview(item)) == bytes([number]) * 50_000
-
     # What is given --------------------------------------------------------------------------
 
     def test_what_plain_pickle_carries(self) -> None:
@@ -258,135 +179,6 @@ class BackendContract(CallContract):
         with self.start(partial(jobs.notes, mark), initializer=initializers) as notes:
             assert list(notes) == [mark + "one", mark + "two"]
         jobs.NOTES.clear()  # an inline worker has left them here
-
-    # Failures -------------------------------------------------------------------------------
-
-    def test_next_fails_at_any_item(self) -> None:
-        for index in (0, 1, 57):
-            with self.start(partial(jobs.FailsAt, index, jobs.boom)) as numbers:
-                got, error = take(numbers)
-            assert got == list(range(index))
-            assert str(error) == "boom-7"
-            assert isinstance(error, WorkerIterationError)
-            assert isinstance(error, jobs.TwoArguments)
-            assert (error.first, error.second) == ("boom", 7)
-            assert (error.stage, error.item_index) == ("next", index)
-
-    def test_after_a_failure_iter_says_why(self) -> None:
-        with self.start(partial(jobs.FailsAt, 2, jobs.boom)) as numbers:
-            with raises(WorkerIterationError) as first:
-                list(numbers)
-            assert numbers.state == "closed"
-            with raises(IterableClosedError) as second:
-                iter(numbers)
-            assert second.exception.__cause__ is first.exception
-
-    def test_the_traceback_of_the_worker_is_readable(self) -> None:
-        with self.start(partial(jobs.FailsAt, 2, jobs.boom)) as numbers:
-            _, error = take(numbers)
-        assert isinstance(error, WorkerIterationError)
-        original = error.__cause__
-        assert type(original) is jobs.TwoArguments
-        assert isinstance(original.__cause__, RemoteTraceback)
-        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        assert "raise self.make()" in text
-        assert "raise self.make()" in error.remote_traceback
-        assert "_worker/" not in error.remote_traceback
-
-    def test_the_error_pickles(self) -> None:
-        with self.start(partial(jobs.FailsAt, 2, jobs.boom)) as numbers:
-            _, error = take(numbers)
-        again = pickle.loads(pickle.dumps(error))
-        assert isinstance(again, jobs.TwoArguments)
-        assert isinstance(again, WorkerIterationError)
-        assert (again.first, again.stage, str(again)) == ("boom", "next", "boom-7")
-
-    def test_iter_fails(self) -> None:
-        with self.start(jobs.FailsInIter) as numbers:
-            with raises(KeyError, "no iterator") as caught:
-                list(numbers)
-            assert isinstance(caught.exception, WorkerIterationError)
-            assert caught.exception.stage == "iter"
-
-    def test_fn_fails(self) -> None:
-        with raises(jobs.TwoArguments, "fn-1") as caught:
-            self.start(jobs.fail)
-        assert isinstance(caught.exception, WorkerInitializationError)
-        assert (caught.exception.stage, caught.exception.item_index) == ("fn", None)
-
-    def test_an_initializer_fails(self) -> None:
-        with raises(LookupError, "initializer") as caught:
-            self.start(list, initializer=[gc.collect, jobs.fail_to_initialize])
-        assert isinstance(caught.exception, WorkerInitializationError)
-        assert caught.exception.stage == "initializer"
-        for text in getattr(caught.exception, "__notes__", [])[:1]:  # Python 3.11+
-            assert "initializer[1] failed in the " in text
-
-    def test_fn_returns_no_iterable(self) -> None:
-        with raises(TypeError, "fn returned int, which is not iterable; return a list"):
-            self.start(jobs.not_iterable)
-
-    def test_what_cannot_be_raised_again_arrives_as_text(self) -> None:
-        given: list[tuple[Callable[[], BaseException], str, str]] = [
-            (partial(SystemExit, 3), "SystemExit", "3"),
-            (partial(GeneratorExit, "left"), "GeneratorExit", "left"),
-            (partial(jobs.Unpicklable, "text"), "farside.testing.jobs.Unpicklable", "text"),
-            (partial(jobs.Unloadable, "text"), "farside.testing.jobs.Unloadable", "text"),
-        ]
-        for make, name, text in given:
-            self.check_arrives_as_text(make, name, text)
-
-    def check_arrives_as_text(
-        self, make: Callable[[], BaseException], name: str, text: str
-    ) -> None:
-        """Let a worker raise something that the parent does not raise again."""
-        with self.start(partial(jobs.FailsAt, 1, make)) as numbers:
-            with raises(WorkerIterationError, text) as caught:
-                list(numbers)
-            assert not isinstance(caught.exception, (SystemExit, KeyboardInterrupt, GeneratorExit))
-            assert caught.exception.original_type == name
-            assert name.rpartition(".")[2] in caught.exception.remote_traceback
-
-    def test_an_exception_that_has_no_text(self) -> None:
-        with self.start(partial(jobs.FailsAt, 1, jobs.hostile)) as numbers:
-            got, error = take(numbers)
-        assert got == [0]
-        assert isinstance(error, WorkerIterationError)
-        assert "Hostile" in error.original_type
-        assert "raise self.make()" in error.remote_traceback
-
-    def test_an_item_that_does_not_pickle(self) -> None:
-        fn = partial(map, partial(jobs.after_two, refuse=jobs.RefusesToPickle), range(5))
-        with self.start(fn) as items:
-            got, error = take(items)
-        assert got == [0, 1]
-        assert isinstance(error, NotPicklableError)
-        assert error.item_index == 2
-        assert "item of index 2" in str(error)
-        assert "item: farside.testing.jobs.RefusesToPickle does not pickle" in str(error)
-        assert "refuses to pickle" in str(error)
-
-    def test_an_item_that_does_not_unpickle(self) -> None:
-        fn = partial(map, partial(jobs.after_two, refuse=jobs.RefusesToLoad), range(5))
-        with self.start(fn) as items:
-            got, error = take(items)
-            assert items.state == "closed"
-        assert got == [0, 1]
-        assert isinstance(error, NotPicklableError)
-        assert "item of index 2" in str(error)
-        assert isinstance(error.__cause__, OSError)
-
-    def test_a_failure_in_a_pass_that_was_left(self) -> None:
-        with self.start(partial(jobs.FailsAt, 5, jobs.boom)) as numbers:
-            for number in numbers:
-                assert number == 0
-                break
-            # It may arrive with the first item, with the next pass, or in it.
-            with raises((jobs.TwoArguments, IterableClosedError)) as caught:
-                list(numbers)
-            error: BaseException = caught.exception
-            told = error.__cause__ if isinstance(error, IterableClosedError) else error
-            assert isinstance(told, jobs.TwoArguments)
 
     # The end --------------------------------------------------------------------------------
 

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import CallFailedError, IterableClosedError, NotPicklableError, PassOpenError
-from . import jobs
+from . import failing_jobs, jobs
 from .checks import raises
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from .._parent.iterable import RemoteIterable
-
-T = TypeVar("T")
+from .starting import StartsWorkers
 
 
-class CallContract:
+class CallContract(StartsWorkers):
     """Tests of `RemoteIterable.call` and ``len()``; a part of `BackendContract`."""
-
-    def start(self, fn: Callable[[], Iterable[T]], **options: Any) -> RemoteIterable[T]:
-        """Start a worker; see `BackendContract`."""
-        raise NotImplementedError
 
     def test_a_call_returns_what_the_method_does(self) -> None:
         with self.start(partial(jobs.Shelf, 3)) as shelf:
@@ -46,14 +35,14 @@ class CallContract:
 
     def test_a_method_that_raises_leaves_the_worker_usable(self) -> None:
         with self.start(partial(jobs.Shelf, 3)) as shelf:
-            with raises(jobs.TwoArguments) as caught:
+            with raises(failing_jobs.TwoArguments) as caught:
                 shelf.call("fail", "here", second=4)
             error = caught.exception
             assert isinstance(error, CallFailedError)
-            assert isinstance(error, jobs.TwoArguments)
+            assert isinstance(error, failing_jobs.TwoArguments)
             assert (error.stage, error.method, error.item_index) == ("call", "fail", None)
             assert (error.first, error.second) == ("here", 4)
-            assert isinstance(error.__cause__, jobs.TwoArguments)
+            assert isinstance(error.__cause__, failing_jobs.TwoArguments)
             assert "raise TwoArguments(first, second)" in error.remote_traceback
             assert shelf.state == "stand by"
             assert list(shelf) == [0, 1, 2]
@@ -82,9 +71,10 @@ class CallContract:
     def test_what_does_not_pickle_leaves_the_worker_usable(self) -> None:
         with self.start(partial(jobs.Shelf, 3)) as shelf:
             with raises(NotPicklableError) as caught:
-                shelf.call("echo", jobs.RefusesToPickle())
-            assert "the arguments of 'echo' cannot be sent" in str(caught.exception)
-            assert "args[0]: farside.testing.jobs.RefusesToPickle does not" in str(caught.exception)
+                shelf.call("echo", failing_jobs.RefusesToPickle())
+            told = str(caught.exception)
+            assert "the arguments of 'echo' cannot be sent" in told
+            assert "args[0]: farside.testing.failing_jobs.RefusesToPickle does not" in told
             with raises(NotPicklableError) as caught:
                 shelf.call("unpicklable")
             assert "what 'unpicklable' returned cannot be sent" in str(caught.exception)
@@ -93,7 +83,7 @@ class CallContract:
     def test_what_does_not_unpickle_leaves_the_worker_usable(self) -> None:
         with self.start(partial(jobs.Shelf, 3)) as shelf:
             with raises(CallFailedError) as caught:
-                shelf.call("echo", jobs.RefusesToLoad())
+                shelf.call("echo", failing_jobs.RefusesToLoad())
             assert caught.exception.stage == "arguments"
             with raises(NotPicklableError) as refused:
                 shelf.call("unloadable")

@@ -9,7 +9,7 @@ import time
 from functools import partial
 
 from ..errors import IterableClosedError, WorkerTimeoutError
-from . import jobs
+from . import item_jobs, jobs
 from .backend_contract import BackendContract
 from .checks import SECONDS, raises, until
 
@@ -58,14 +58,14 @@ class ConcurrentBackendContract(BackendContract):
             assert next(iterator) == 0
 
     def test_leaving_while_the_worker_is_blocked_in_sending(self) -> None:
-        with self.start(partial(jobs.Blocks, 50, 3_000_000)) as blocks:
+        with self.start(partial(item_jobs.Blocks, 50, 3_000_000)) as blocks:
             for _ in range(5):
                 assert next(iter(blocks))[0] == 0
             assert sum(len(block) for block in blocks) == 150_000_000
 
     def test_a_worker_that_waits_for_room_hears_of_a_newer_pass(self) -> None:
         for size in (1, None):
-            fn = partial(jobs.Blocks, 9, 300_000)
+            fn = partial(item_jobs.Blocks, 9, 300_000)
             with self.start(fn, buffer_size=size, timeout=SECONDS) as items:
                 for _ in range(3):
                     older = iter(items)
