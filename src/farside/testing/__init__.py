@@ -14,10 +14,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .acknowledged_contract import LinkPair as LinkPair
     from .backend_contract import BackendContract as BackendContract
     from .concurrent_contract import ConcurrentBackendContract as ConcurrentBackendContract
     from .link_contract import LinkContract as LinkContract
+    from .link_pair import LinkPair as LinkPair
     from .recorder import Record as Record
     from .recorder import Recording as Recording
     from .recorder import record as record
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BackendContract": ".backend_contract",
     "LinkContract": ".link_contract",
-    "LinkPair": ".acknowledged_contract",
+    "LinkPair": ".link_pair",
     "ConcurrentBackendContract": ".concurrent_contract",
     "Record": ".recorder",
     "Recording": ".recorder",

@@ -4,49 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .checks import Background, receive
+from .link_pair import MakesLinks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from .._link.base import Link
     from .._link.frames import Frame
-    from .._link.worker_base import WorkerLink
 
 
-class LinkPair(NamedTuple):
-    """Both sides of a link, and what takes them away."""
-
-    parent: Link
-    """The parent's side."""
-    worker: WorkerLink
-    """The worker's side, in this process too."""
-    end_worker: Callable[[], None]
-    """Does what the end of a worker does: its side is gone. It may be called again."""
-
-    def cleanup(self) -> None:
-        """Close both sides."""
-        self.parent.close()
-        self.end_worker()
-
-
-class AcknowledgedContract:
+class AcknowledgedContract(MakesLinks):
     """The part of `LinkContract` that is about items that were taken."""
-
-    def make(self) -> LinkPair:
-        """Make a link, both of whose sides are used by threads of this process."""
-        raise NotImplementedError("say how a link is made: return a LinkPair")
-
-    @contextmanager
-    def _pair(self) -> Iterator[LinkPair]:
-        pair = self.make()
-        try:
-            yield pair
-        finally:
-            pair.cleanup()
 
     def test_nothing_is_taken_at_first(self) -> None:
         with self._pair() as pair:

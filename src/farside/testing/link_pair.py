@@ -1,0 +1,67 @@
+"""Both sides of a link, as the suites for links have them in one process."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from .checks import receive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .._link.base import Link
+    from .._link.frames import Frame
+    from .._link.worker_base import WorkerLink
+
+HUGE = bytes(range(256)) * (9 << 12)
+"""More than any link holds without somebody who reads."""
+
+
+class LinkPair(NamedTuple):
+    """Both sides of a link, and what takes them away."""
+
+    parent: Link
+    """The parent's side."""
+    worker: WorkerLink
+    """The worker's side, in this process too."""
+    end_worker: Callable[[], None]
+    """Does what the end of a worker does: its side is gone. It may be called again."""
+
+    def cleanup(self) -> None:
+        """Close both sides."""
+        self.parent.close()
+        self.end_worker()
+
+
+class MakesLinks:
+    """What all parts of `LinkContract` need."""
+
+    def make(self) -> LinkPair:
+        """Make a link, both of whose sides are used by threads of this process."""
+        raise NotImplementedError("say how a link is made: return a LinkPair")
+
+    @contextmanager
+    def _pair(self) -> Iterator[LinkPair]:
+        pair = self.make()
+        try:
+            yield pair
+        finally:
+            pair.cleanup()
+
+
+def at_parent(pair: LinkPair, count: int = 1) -> list[Frame]:
+    """Receive frames in the parent."""
+    got: deque[Frame] = deque()
+    while len(got) < count:
+        assert receive(pair.parent, got)
+    return list(got)
+
+
+def at_worker(worker: WorkerLink, count: int = 1) -> list[Frame]:
+    """Receive frames in the worker."""
+    got: deque[Frame] = deque()
+    while len(got) < count:
+        worker.receive(got)
+    return list(got)
