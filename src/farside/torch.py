@@ -9,7 +9,8 @@ from functools import partial
 from sys import modules
 from typing import TYPE_CHECKING, Any, Literal
 
-from ._parent.options import DEFAULTS, count, flag
+from ._parent.checks import count, flag
+from ._parent.options import DEFAULTS
 from ._parent.several import iterate_shards
 from ._parent.signatures import complete, takes
 from ._protocol.credit import UNLIMITED

@@ -2,7 +2,7 @@
 
 What users hold and ask for: `iterable` (RemoteIterable), `results` and `async_results` (the loops
 ``for`` and ``async for``), `calls` (of methods, and stacks), `stats`, `executor`. What they give is
-checked by `options`, `identity`, `several` and `signatures`.
+checked by `options`, `identity`, `several` and `signatures`, with `checks` (of numbers and flags).
 
 The workers: `client` carries out what the cores of `_protocol` decide, by `steps` (one lock, and a
 mailbox), with a `member` for each worker; `starting` and `closing` take their time, as `chores`;

@@ -15,8 +15,9 @@ from .._backends import live_workers
 from .._system.signals import defer_sigint
 from .._worker.mapper import Chunk, Mapper, run_task
 from .batches import Plan
+from .checks import count, limit
 from .crew import Crew
-from .options import BUFFER_BYTES, check_setup, count, limit, processors
+from .options import BUFFER_BYTES, check_setup, processors
 from .several import options_of_mapper, options_of_workers
 from .submitted import Work
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._backends import registry
+from .checks import whole
 
 
 def check_name(value: Any) -> str | None:
@@ -75,10 +76,3 @@ def check_backend_options(value: Any, backend: str) -> dict[str, Any]:
         raise ValueError(f"backend_options={value!r} needs a backend, such as backend='ray'")
     registry.load(backend).check_options(value)
     return dict(value)
-
-
-def whole(name: str, value: Any, cure: str) -> int:
-    """Check a whole number."""
-    if isinstance(value, bool) or not hasattr(type(value), "__index__"):
-        raise TypeError(f"{name}={value!r} is not a whole number; {cure}")
-    return operator.index(value)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import os
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import GeneratorType
@@ -14,7 +12,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from .._backends import registry
 from .._protocol.credit import UNLIMITED
 from ..options import StartMethod
-from .identity import check_backend_options, check_env, check_index, check_name, check_seed, whole
+from .checks import count, flag, limit, seconds
+from .identity import check_backend_options, check_env, check_index, check_name, check_seed
 
 if TYPE_CHECKING:
     from .._payload.job import Call
@@ -187,40 +186,11 @@ def _buffer_bytes(value: Any, backend: str, backend_options: Mapping[str, Any] |
     return registry.load(backend).default_buffer_bytes(backend_options or {}) or number
 
 
-def count(name: str, value: Any, unit: str, least: int = 1, most: int | None = None) -> int:
-    cure = f"pass a whole number of {unit}, {least} or more"
-    if name == "buffer_size":
-        cure += f", {UNLIMITED} for no limit, or None for automatic"
-    number = whole(name, value, cure)
-    if number < least:
-        raise ValueError(f"{name}={value!r} is below {least}; {cure}")
-    if most is not None and number > most:
-        raise ValueError(f"{name}={value!r} is above {most}; pass less")
-    return number
-
-
 def processors() -> int | None:
     """Return how many processors this process may use; None: that is not known."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
-
-
-def seconds(name: str, value: Any, or_else: str) -> float:
-    cure = f"pass seconds, more than 0{or_else}"
-    if isinstance(value, (bool, str)) or not hasattr(type(value), "__float__"):
-        raise TypeError(f"{name}={value!r} is not a number; {cure}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not (number > 0 and math.isfinite(number)):
-        raise ValueError(f"{name}={value!r} is not a finite number above 0; {cure}")
-    return min(number, threading.TIMEOUT_MAX)  # some 300 years: no wait may be longer
-
-
-def limit(name: str, value: Any, none: str) -> float | None:
-    return None if value is None else seconds(name, value, f", or None {none}")
 
 
 def _callables(name: str, value: Any) -> tuple[Callable[[], object], ...]:
@@ -273,9 +243,3 @@ def _name(name: str, value: Any, known: tuple[str, ...], also: str = "") -> str:
     if value not in known:
         raise ValueError(f"{name}={value!r} is not known; {cure}")
     return value
-
-
-def flag(name: str, value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise TypeError(f"{name}={value!r} is not a bool; pass True or False")

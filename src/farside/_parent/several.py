@@ -11,9 +11,10 @@ from .._worker.iterables import length_of
 from .._worker.mapper import Mapper
 from .._worker.shards import ShardReader
 from .batches import Plan
+from .checks import count, flag, limit
 from .inputs import Inputs
 from .iterable import RemoteIterable
-from .options import Options, check, check_setup, count, flag, limit
+from .options import Options, check, check_setup
 from .sequence import Given, fingerprint
 from .sharded import Shards, tell_of_few_shards, tell_of_idle_workers
 
