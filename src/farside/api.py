@@ -238,9 +238,11 @@ def iterate_in_workers(
         rank=rank,
         world_size=world_size,
         length=length,
-        max_restarts=max_restarts,
-        verify_replay=verify_replay,
-        options=complete(iterate_in_workers, options),
+        options={
+            **complete(iterate_in_workers, options),
+            "max_restarts": max_restarts,
+            "verify_replay": verify_replay,
+        },
     )
 
 

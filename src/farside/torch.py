@@ -117,7 +117,6 @@ def data_loader(
     # The end of each shard, which is one batch, waits too.
     if indexed and rest["buffer_size"] not in {None, UNLIMITED}:
         rest["buffer_size"] = 2 * count("buffer_size", rest["buffer_size"], "batches", 0)
-    restarts = {name: rest.pop(name) for name in ("max_restarts", "verify_replay")}
     return iterate_shards(
         read_batch if indexed else read_part,
         shards,
@@ -129,7 +128,6 @@ def data_loader(
         rank=rank,
         world_size=ranks,
         length=None if batches is None else batches // ranks,
-        **restarts,
         options=rest,
         unit=("batch" if size else "sample") if indexed else None,
         identity=(len(dataset), size, mixed, short) if indexed else (size, short),

@@ -39,8 +39,6 @@ def iterate_shards(
     rank: Any,
     world_size: Any,
     length: Any,
-    max_restarts: Any,
-    verify_replay: Any,
     options: dict[str, Any],
     unit: str | None = None,
     identity: Any = None,
@@ -71,14 +69,10 @@ def iterate_shards(
         tell_of_few_shards(own, workers)
     elif ordered:
         tell_of_idle_workers(sharding.cycle_length, own, workers)
-    replay = {"max_restarts": max_restarts, "verify_replay": verify_replay}
-    several = options_of_workers(workers, fn, {**options, **replay})
+    several = options_of_workers(workers, ShardReader(fn, setup, contents), options)
     first = several[0]
-    sharding = sharding._replace(seed=first.seed)
-    reader: Any = ShardReader(fn, setup, contents)
-    several = [replace(each, fn=reader) for each in several]
     given = Given(
-        sharding.seed,
+        first.seed,
         first.verify_replay,
         seed_given=first.seed_given,
         cycle_given=cycle_length is not None,
@@ -87,7 +81,7 @@ def iterate_shards(
     )
     sequence = Shards(
         given,
-        sharding,
+        sharding._replace(seed=first.seed),
         len(several),
         in_order=ordered,
         counting=first.counts_items,
