@@ -1,6 +1,7 @@
 """Workers that are actors of a Ray cluster, on this machine or on others.
 
-`actor` is what runs there, with its side of the link, `worker_link`; they know nothing of Ray.
+`actor` is what runs there, with its side of the link, `worker_link`, whose threads wait for a
+`bell`; they know nothing of Ray.
 `link` is the parent's side, over calls of the actor, with `way` (how long items take); `calls`
 makes these, `messages` is what they carry, and `objects` are large contents beside them.
 `backend` connects and launches, and is all that the registry knows.

@@ -20,6 +20,7 @@ from ..._link.worker_base import WorkerLink
 from ..._memory.parts import size
 from ..._system.signals import with_lock
 from ...errors import LinkClosedError
+from .bell import Bell
 from .messages import Reply, Words, beside
 from .objects import Lent
 
@@ -45,23 +46,6 @@ _BACKLOG_BYTES = 1 << 20
 _NOBODY = "the parent does not receive any more"
 
 
-class _Bell:
-    """Wakes the one thread that waits for it. No exception from outside leaves it half rung."""
-
-    def __init__(self) -> None:
-        self._silent = threading.Lock()
-        self._silent.acquire()
-
-    def ring(self) -> None:
-        try:
-            self._silent.release()
-        except RuntimeError:
-            pass  # it was rung already
-
-    def wait(self, seconds: float = -1) -> None:
-        self._silent.acquire(timeout=seconds)
-
-
 class ActorLink(WorkerLink):
     """The worker's side of the link.
 
@@ -79,7 +63,7 @@ class ActorLink(WorkerLink):
         self._waiting = 0  # bytes that wait
         self._urgent = False
         self._lock = threading.RLock()  # a finalizer may send in the middle of anything
-        self._due = _Bell()
+        self._due = Bell()
         self._turn = threading.Lock()  # one call waits at a time
         self._calls = 0  # that wait here
         self._replies = 0
@@ -91,7 +75,7 @@ class ActorLink(WorkerLink):
         self._words = Words()
         self._told = threading.Lock()
         self._wish: tuple[int, int] | None = None
-        self._granted = _Bell()
+        self._granted = Bell()
         self._waits = Stopwatch()
         self._retired = self._over = False
         self.done = threading.Event()  # the worker has ended, and nobody wants what it has sent
