@@ -11,6 +11,7 @@ from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
 from farside._parent import supply as farside_supply
+from farside._parent.assigned_inputs import AssignedInputs
 from farside._parent.batches import Batch
 from farside._parent.dealt import Dealt
 from farside._parent.given_results import GivenResults
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from farside._parent.delivery import Delivery
 
 _Memo = dict[int, Any]
-_SHARED = {"members", "own", "plan", "snapshots", "_anchors", "_measured"}
+_SHARED = {"members", "own", "plan", "snapshots", "_anchors", "_size"}
 
 
 class Numbers:
@@ -137,6 +138,7 @@ _COPIES: dict[type, Callable[[Any, _Memo], Any]] = {
     Queue: _slots,
     Source: _slots,
     Batch: _slots,
+    AssignedInputs: _slots,
     Supply: _supply,
     GivenResults: _progress,
     InTurn: _delivery,
@@ -192,13 +194,19 @@ def _key_of_queue(queue: Queue) -> tuple[Any, ...]:
 
 
 def _key_of_mapped(mapped: Mapped) -> tuple[Any, ...]:
-    given = [[(b.first, len(b.entries), b.done, b.skip) for b in each] for each in mapped._given]
-    settled = {number: each[1:] for number, each in mapped._settled.items()}
+    assigned = [
+        (
+            [(b.first, len(b.entries), b.done, b.skip) for b in each.batches],
+            (each.count, each.answered, each.read, each.left_over, each.tries),
+        )
+        for each in mapped._assigned
+    ]
+    settled = {number: each.worker for number, each in mapped._settled.items()}
     supply = mapped._supply
     mine: Any = getattr(mapped, "_order", None) or getattr(mapped, "_next", None)
     values = (
-        mapped.front, mapped._numbered, given, mapped._counts, mapped._answered, mapped._read,
-        mapped._left_over, settled, mapped._tries, supply.taken, supply.ended, supply.read, mine,
+        mapped.front, mapped._numbered, assigned, settled,
+        supply.taken, supply.ended, supply.read, mine,
     )  # fmt: skip
     return (mapped.failure is not None, *frozen(values))
 

@@ -191,7 +191,7 @@ class OrderWorld(Judged):
         delivery, plans = self.sequence.begin(self.group.epoch)
         self.delivery, self.sources = delivery, None
         if isinstance(delivery, Mapped):
-            delivery._batch = reads.batch
+            delivery._size.inputs = reads.batch
         delivery.members = [_MEMBER] * self.rules.workers
         self._step(lambda group: group.start(frozen(plans), delivery))
         read, parts = dict(reads.place.begun), range(len(reads.lengths))

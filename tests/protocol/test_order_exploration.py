@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside._parent import mapped
+from farside._parent import batches, mapped
 from farside._parent.queues import Queue
 
 from .explorer import Space, explore, name_of
@@ -108,7 +108,8 @@ _TAKE = Queue.take
 @pytest.fixture(autouse=True)
 def no_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let batches be as large as the rules say, however long anything takes."""
-    monkeypatch.setattr(mapped, "monotonic", lambda: 0.0)
+    for module in (batches, mapped):
+        monkeypatch.setattr(module, "monotonic", lambda: 0.0)
     monkeypatch.setattr(Queue, "take", _take)
     forget()
     yield

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farside._parent import sharded
-from farside._parent.batches import Batch, Settled
+from farside._parent.assigned_inputs import AssignedInputs
+from farside._parent.batches import Batch
 from farside._parent.dealt import Dealt
 from farside._parent.in_turn import InTurn
 from farside._parent.mapped import Mapped
@@ -112,21 +113,21 @@ def start_again_elsewhere(self: Mapped, core: Any, index: int) -> None:
     _START_AGAIN(self, core, index)
     other, orders = (index + 1) % len(self.queues), self.orders.pop(index, None)
     if orders:
-        lost = [self._given[index].pop() for _ in orders]
-        self._given[other].extend(reversed(lost))
+        lost = [self._assigned[index].batches.pop() for _ in orders]
+        self._assigned[other].batches.extend(reversed(lost))
         self.orders.setdefault(other, []).extend(orders)
 
 
 _START_AGAIN = Mapped.start_again
 
 
-def blame_first(self: Mapped, core: Any, lost: list[Batch], later: int) -> int | None:
+def blame_first(self: AssignedInputs, core: Any, lost: list[Batch], *args: int) -> int | None:
     """Blame the first input without an answer."""
     core.loss = (*core.loss[:2], lost[0].first + 1)
-    return _BLAME(self, core, lost, later)
+    return _BLAME(self, core, lost, *args)
 
 
-_BLAME = Mapped._blame
+_BLAME = AssignedInputs._blame
 
 
 def read_nothing(self: OrderWorld, index: int) -> None:
@@ -140,22 +141,23 @@ _READ = OrderWorld.read
 read_nothing.__qualname__ = _READ.__qualname__
 
 
-def cut_out_anything(self: Mapped, index: int, *args: Any) -> Any:
-    """Count what the loop has got of the first input as that of any, and forget it."""
-    *args_before, read = args
-    read, self._read[index] = read or self._read[index], 0
-    return _CUT_OUT(self, index, *args_before, read)
+def forget_read(self: AssignedInputs, *args: Any) -> Any:
+    """Forget what the loop has got of the first input, whichever has failed."""
+    lost, failed = _LOSE(self, *args)
+    if failed is not None:
+        self.read = 0
+    return lost, failed
 
 
-_CUT_OUT: Any = Mapped._cut_out
+def leave_nothing_over(self: AssignedInputs, *args: Any) -> Any:
+    """Let an input fail as if none of its results had come."""
+    left_over = self.left_over.copy()
+    found = _LOSE(self, *args)
+    self.left_over = left_over
+    return found
 
 
-def settle_whole(self: Mapped, number: int, settled: Settled) -> None:
-    """Settle an input as if none of its results had come."""
-    _SETTLE(self, number, settled._replace(partial=0))
-
-
-_SETTLE: Any = MappedInOrder.settle
+_LOSE: Any = AssignedInputs.lose
 
 
 _DEAL: Any = Dealt.deal
@@ -206,9 +208,11 @@ BROKEN: list[tuple[Any, ...]] = [
         (Mapped, "start_again", start_again_elsewhere),
     ),
     ("the first input without an answer is blamed", ONE_EACH,
-        (Mapped, "_blame", blame_first),
+        (AssignedInputs, "_blame", blame_first),
     ),
-    ("the same, with answers that share a frame", POISON, (Mapped, "_blame", blame_first)),
+    ("the same, with answers that share a frame", POISON,
+        (AssignedInputs, "_blame", blame_first),
+    ),
     ("what a dead worker has sent is not read", ONE_EACH,
         (OrderWorld, "read", read_nothing),
     ),
@@ -224,10 +228,10 @@ BROKEN: list[tuple[Any, ...]] = [
         MappedInOrder, "settle", Mapped.settle
     )),
     ("results of an input that fails later are forgotten", FLAT,
-        (MappedInOrder, "settle", settle_whole),
+        (AssignedInputs, "lose", leave_nothing_over),
     ),
-    ("what has come of one input is counted as another's", FLAT,
-        (Mapped, "_cut_out", cut_out_anything),
+    ("what has come of one input is counted as another's", FLAT._replace(deaths=2),
+        (AssignedInputs, "lose", forget_read),
     ),
 ]  # fmt: skip
 

@@ -11,8 +11,8 @@ mailbox), with a `member` for each worker; `starting` and `closing` take their t
 What a pass is made of: a `sequence` (of shards: `sharded`), of which the `delivery` brings items to
 the loop, out of `queues`: one worker's, `in_turn`, or as they are `dealt`. In a map the sequence is
 `inputs`, the delivery `mapped` with `mapped_orders`, and `supply` and `async_supply` take what the
-user gives; `batches` and `given_results` keep in mind what is done. An executor has a `crew` and
-what was `submitted`.
+user gives; `batches`, `assigned_inputs` and `given_results` keep in mind what is under way and what
+is done. An executor has a `crew` and what was `submitted`.
 
 What people read: `messages_for_people`, `remote_failures`, `unguarded`, `warn`, `logs`. Beside
 these, `counters`.

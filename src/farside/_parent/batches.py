@@ -1,10 +1,21 @@
-"""What a pass of a map keeps in mind: how inputs are run, and what became of some of them."""
+"""What a pass of a map keeps in mind: how inputs are run, how many at a time, and how some end."""
 
 from __future__ import annotations
 
+from math import inf
+from time import monotonic
 from typing import Any, NamedTuple
 
 from .._payload.items import convert
+
+BATCH_SECONDS = 0.001
+"""How long a worker shall take for a batch: long beside what a frame costs."""
+
+MOST_INPUTS = 1000
+"""How many inputs a batch has at most."""
+
+GROWTH = 4
+"""How many times as large as before batches become, at most."""
 
 
 class Plan(NamedTuple):
@@ -52,13 +63,39 @@ class Batch:
         ]
 
 
+class BatchSize:
+    """How many inputs a worker is given at a time: about as many as take it `BATCH_SECONDS`.
+
+    Args:
+        most: so many at most.
+
+    Attributes:
+        inputs: how many.
+        seconds: how long a worker takes for one.
+        measured: when that was found.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.inputs, self.seconds = 1, inf
+        self.measured, self._answers = monotonic(), 0
+
+    def measure(self, answers: int, workers: int) -> None:
+        """Take in how many inputs all workers have answered up to now."""
+        now, more = monotonic(), answers - self._answers
+        if more < self.inputs or now == self.measured:
+            return
+        self.seconds = (now - self.measured) * workers / more
+        self.measured, self._answers = now, answers
+        wanted = int(BATCH_SECONDS / self.seconds)
+        self.inputs = max(1, min(wanted, self.inputs * GROWTH, self._most))
+
+
 class Settled(NamedTuple):
     """An input whose failure is known here."""
 
     error: BaseException
     worker: int | None = None
-    partial: int = 0
-    """How many results of it have come from the worker before."""
 
 
 class LeftOver(NamedTuple):

@@ -5,26 +5,24 @@ answers its inputs in order, with one entry for each, or one mark if it has fail
 with any number of entries and then a mark. So nothing needs a label here either: which input an
 answer belongs to follows from what the worker was given.
 
-A worker that has died had some inputs that it has not answered. One of them it had begun: that is
-blamed. The others go to its successor, in order, and so does the blamed one if it may be tried
-again; else it is *settled* here, and its failure takes its place. Where nobody knows which one it
-was, the successor is given one at a time, until it is.
+What a worker was given, and what goes to its successor when it dies, is in `assigned_inputs`. An
+input that is not tried again is *settled*: its failure takes its place. Where nobody knows which
+one has cost the worker, the successor is given one at a time, until it is.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from .._payload.failure import Failure
 from . import messages_for_people
+from .assigned_inputs import AssignedInputs
 from .async_supply import AsyncSupply
-from .batches import Batch, LeftOver, Plan, Settled
+from .batches import MOST_INPUTS, Batch, BatchSize, Plan, Settled
 from .delivery import MOST, Delivery
 from .given_results import GivenResults
-from .queues import Queue, arrived
 from .remote_failures import to_exception
 from .supply import TAKE_SECONDS
 
@@ -33,17 +31,8 @@ if TYPE_CHECKING:
 
     from .._protocol.order import Place
     from .._protocol.parent import ParentCore
-    from .queues import Block
+    from .queues import Block, Queue
     from .supply import Supply
-
-BATCH_SECONDS = 0.001
-"""How long a worker shall take for a batch: long beside what a frame costs."""
-
-MOST_INPUTS = 1000
-"""How many inputs a batch has at most."""
-
-GROWTH = 4
-"""How many times as large as before batches become, at most."""
 
 _HOPE = 1 << 40
 
@@ -63,7 +52,7 @@ class Mapped(Delivery):
     """
 
     depth = 3  # how many inputs each worker has at least
-    batches = True  # whether it is given several at a time
+    most_inputs = MOST_INPUTS  # and how many it is given at a time, at most
 
     def __init__(
         self, plan: Plan, supply: Supply, progress: GivenResults | None = None, *, counting: bool
@@ -76,22 +65,16 @@ class Mapped(Delivery):
         self._supply = supply
         self.source = supply if isinstance(supply, AsyncSupply) else None
         self._numbered = 0  # how many inputs were given to workers, or settled
-        self._given: list[deque[Batch]] = [deque() for _ in range(plan.workers)]
-        self._counts = [0] * plan.workers  # how many inputs each was given and has to answer
-        self._answered = [0] * plan.workers  # how many of them are done
-        self._read = [0] * plan.workers  # of a flat input: how many results are done
-        self._left_over: list[deque[LeftOver]] = [deque() for _ in range(plan.workers)]
+        self._assigned = [AssignedInputs() for _ in range(plan.workers)]
         self._settled: dict[int, Settled] = {}
-        self._tries: dict[int, int] = {}
         # What those workers are given later that are given one input at a time.
         self._one_by_one: dict[int, deque[Batch]] = {}
-        self._batch, self._each = 1, inf  # inputs at a time, and the seconds that one takes
-        self._measured = (monotonic(), 0)
+        self._size = BatchSize(self.most_inputs)
         self._most = 1 if plan.ahead is not None else MOST
 
     @property
     def needs(self) -> Sequence[int]:
-        return [index for index, given in enumerate(self._given) if given]
+        return [index for index, each in enumerate(self._assigned) if each.batches]
 
     def place(self, behind: int = 0) -> Place | None:
         return self.progress.place(self.delivered - behind)
@@ -124,11 +107,11 @@ class Mapped(Delivery):
         plan, supply = self.plan, self._supply
         self._give_next(workers)
         begun, left = monotonic(), self._left(workers)
-        self._measure(sum(self._counts) - sum(left))
+        given = sum([each.count for each in self._assigned])
+        self._size.measure(given - sum(left), plan.workers)
         while not supply.ended and (room := self.room(left)) is not None:
             index, share = room
-            done = supply.pass_over()
-            if done:
+            if done := supply.pass_over():
                 self.passed_over(done)
                 self._numbered += done
                 continue
@@ -138,8 +121,8 @@ class Mapped(Delivery):
             entries, nbytes = supply.take(share, max(1, plan.nbytes // 4))
             if entries:
                 batch = Batch(self._numbered, entries, nbytes, skip)
-                self._given[index].append(batch)
-                self._counts[index] += len(entries)
+                self._assigned[index].batches.append(batch)
+                self._assigned[index].count += len(entries)
                 if index in self._one_by_one:
                     self._one_by_one[index].extend(batch.singles())
                 else:
@@ -167,10 +150,10 @@ class Mapped(Delivery):
         plan = self.plan
         room = _HOPE if plan.ahead is None else plan.ahead - (self._numbered - self.front)
         index = left.index(min(left))
-        share = max(1, min(self._batch, room // plan.workers)) if self.batches else 1
+        share = max(1, min(self._size.inputs, room // plan.workers))
         if room <= 0 or left[index] >= max(self.depth, 3 * (share - 1)):
             return None
-        held = sum([batch.nbytes for batch in self._given[index]])
+        held = sum([batch.nbytes for batch in self._assigned[index].batches])
         return None if held >= plan.nbytes else (index, share)
 
     def _give_next(self, workers: Sequence[ParentCore]) -> None:
@@ -185,21 +168,11 @@ class Mapped(Delivery):
     def _left(self, workers: Sequence[ParentCore]) -> list[int]:
         """Return how many inputs each worker has yet to answer."""
         if self.plan.flat:
-            return [given - done for given, done in zip(self._counts, self._answered, strict=True)]
+            return [each.count - each.answered for each in self._assigned]
         return [
-            given - worker.inbox.received
-            for given, worker in zip(self._counts, workers, strict=True)
+            each.count - worker.inbox.received
+            for each, worker in zip(self._assigned, workers, strict=True)
         ]
-
-    def _measure(self, answers: int) -> None:
-        """Take in how many inputs were answered up to now."""
-        now, (before, known) = monotonic(), self._measured
-        if answers - known < (self._batch if self.batches else 1) or now == before:
-            return
-        self._each = (now - before) * self.plan.workers / (answers - known)
-        self._measured = now, answers
-        wanted = int(BATCH_SECONDS / self._each)
-        self._batch = max(1, min(wanted, self._batch * GROWTH, MOST_INPUTS))
 
     def passed_over(self, count: int) -> None:
         """Take in that the next inputs were done before the pass began here."""
@@ -214,47 +187,19 @@ class Mapped(Delivery):
 
     # What has come --------------------------------------------------------------------------
 
-    def number_of(self, index: int) -> int:
-        """Return which input the next answer of a worker belongs to."""
-        batch = self._given[index][0]
-        return batch.first + batch.done
-
-    def _advance(self, index: int, count: int, *, items: bool) -> None:
-        """Take in that so many inputs of a worker are done, and whether by a result each."""
-        given = self._given[index]
-        self._answered[index] += count
-        self.front += count
-        while count:
-            batch = given[0]
-            step = min(count, len(batch.entries) - batch.done)
-            if items:
-                self.progress.took(batch.first + batch.done, step)
-            batch.done += step
-            count -= step
-            if batch.done == len(batch.entries):
-                given.popleft()
-
     def pass_mark(self, queue: Queue) -> list[Any]:
         """Take a mark out: the end of a flat input, or a failure. Return what the loop gets.
 
         Raises:
             BaseException: the failure, if it ends the pass.
         """
-        index = queue.index
-        number, failure = self.number_of(index), queue.pass_mark()
-        self._advance(index, 1, items=False)
-        self._read[index] = 0
-        left_over = self._left_over[index]
-        if left_over:
-            later = [each._replace(marks=each.marks - 1) for each in left_over]
-            self._left_over[index] = deque(later)
-        error = None if failure is None else self._error_of(index, number, failure)
+        failure, number = queue.pass_mark(), self._assigned[queue.index].pass_mark()
+        self.front += 1
+        error = None
+        if failure is not None:
+            error = to_exception(Failure(*failure), self.members[queue.index].name)
+            vars(error)["input_index"] = number  # its note names it already
         return self.failed(number, error)
-
-    def _error_of(self, index: int, number: int, fields: tuple[Any, ...]) -> BaseException:
-        error = to_exception(Failure(*fields), self.members[index].name)
-        vars(error)["input_index"] = number  # its note names it already
-        return error
 
     def failed(self, number: int, error: BaseException | None) -> list[Any]:
         """Return what the loop gets for an input that has failed, or has ended: None.
@@ -272,20 +217,18 @@ class Mapped(Delivery):
 
     def take_entries(self, queue: Queue, most: int) -> list[Any]:
         """Take entries of a worker out, up to the next mark."""
-        left_over = self._left_over[queue.index]
-        if left_over and not left_over[0].marks:
-            first = left_over.popleft()
-            entries = queue.take(min(queue.run, most, first.results))
-            if len(entries) < first.results:
-                left_over.appendleft(first._replace(results=first.results - len(entries)))
-            self.progress.took(first.number, len(entries))
+        mine = self._assigned[queue.index]
+        if mine.left_over and not mine.left_over[0].marks:
+            number, entries = mine.take_left_over(queue, most)
+            self.progress.took(number, len(entries))
             return entries
         entries = queue.take(min(queue.run, most))
         if self.plan.flat:
-            self._read[queue.index] += len(entries)
-            self.progress.took(self.number_of(queue.index), len(entries))
+            mine.read += len(entries)
+            self.progress.took(mine.number, len(entries))
         else:
-            self._advance(queue.index, len(entries), items=True)
+            self.front += len(entries)
+            mine.advance(len(entries), self.progress)
         return entries
 
     def end(self) -> None:
@@ -300,109 +243,23 @@ class Mapped(Delivery):
         self._supply.let_go()
         self.orders.clear()
         self._one_by_one.clear()
-        for given in self._given:
-            given.clear()
+        for each in self._assigned:
+            each.batches.clear()
 
     # A worker that has died -----------------------------------------------------------------
 
     def start_again(self, core: ParentCore, index: int) -> None:
         """Take in that another worker goes on in the place of one that has died."""
-        queue, frames = self.queues[index], tuple(core.inbox.frames)
-        runs = arrived(queue, frames)
-        if self.plan.flat:
-            came = sum([ended for _, ended in runs])
-            since = len(runs) - next(
-                (i for i, run in enumerate(reversed(runs)) if run[1]), len(runs)
-            )
-            partial = sum([run for run, ended in runs[since:] if not ended])
-            partial += 0 if came else self._read[index]
-            partial -= sum([each.results for each in self._left_over[index] if each.marks == came])
-        else:
-            came, partial = sum([run + ended for run, ended in runs]), 0
-        kept, lost = self._cut(index, came, partial)
-        later = len(self._one_by_one.pop(index, ()))
-        blamed = self._blame(core, lost, later)
-        if blamed is not None:
-            # What the loop has got of an input is of the first that is lost.
-            read = 0 if came or blamed != lost[0].first else self._read[index]
-            lost = self._cut_out(index, lost, blamed, core, read)
-            if read:
-                self._read[index] = 0
-            if self.plan.flat and self._settled[blamed].partial:
-                left_over = LeftOver(came, self._settled[blamed].partial, blamed)
-                self._left_over[index].append(left_over)
-        self._given[index] = deque([*kept, *lost])
+        later = self._one_by_one.pop(index, ())
+        lost, failed = self._assigned[index].lose(
+            core, self.queues[index], self.plan, len(later), self._supply.read
+        )
+        if failed is not None:
+            error = messages_for_people.death_at(failed, *core.loss[:2])
+            self.settle(failed, Settled(error, index))
+        elif lost and core.loss[2] is None:  # one at a time, until it is known which one it was
+            singles = deque([single for batch in lost for single in batch.singles()])
+            lost, self._one_by_one[index] = [singles.popleft()], singles
         self.orders[index] = [batch.order for batch in lost]
         if not lost:
             del self.orders[index]
-        elif blamed is None and core.loss[2] is None:
-            singles = deque([single for batch in lost for single in batch.singles()])
-            self.orders[index], self._one_by_one[index] = [singles.popleft().order], singles
-
-    def _cut(self, index: int, came: int, partial: int) -> tuple[list[Batch], list[Batch]]:
-        """Return what a worker was given and has answered, and what it has not."""
-        kept: list[Batch] = []
-        lost: list[Batch] = []
-        for batch in self._given[index]:
-            at = batch.done + came
-            if at >= len(batch.entries):
-                kept.append(batch)
-                came -= len(batch.entries) - batch.done
-                continue
-            if came:
-                before = Batch(batch.first, batch.entries[:at], 0)
-                before.done = batch.done
-                kept.append(before)
-            came = 0
-            first = batch.first + at
-            lost.append(Batch(first, batch.entries[at:], batch.nbytes, self._read_before(first)))
-        if lost:
-            lost[0].skip += partial
-        return kept, lost
-
-    def _read_before(self, number: int) -> int:
-        """Return how many results of an input the loop had when the pass began here."""
-        return self._supply.read.get(number, 0)
-
-    def _blame(self, core: ParentCore, lost: list[Batch], later: int) -> int | None:
-        """Return the input that has cost a worker, if that is known and it may not be tried again.
-
-        Args:
-            core: what is known of the worker.
-            lost: what it has not answered,
-            later: and how many inputs of that it was not given yet.
-        """
-        begun = core.loss[2]
-        if begun is None:
-            if sum([len(batch.entries) for batch in lost]) - later != 1:
-                return None
-            begun = lost[0].first + 1
-        begun -= 1
-        if not any(batch.first <= begun < batch.first + len(batch.entries) for batch in lost):
-            return None
-        tries = self._tries[begun] = self._tries.get(begun, 0) + 1
-        return begun if tries > self.plan.retries else None
-
-    def _cut_out(
-        self, index: int, lost: list[Batch], number: int, core: ParentCore, read: int
-    ) -> list[Batch]:
-        """Settle an input that is not tried again."""
-        ending, member, _ = core.loss
-        error = messages_for_people.error_of(ending, member, member.options)
-        vars(error)["input_index"] = number
-        if hasattr(error, "add_note"):  # Python 3.11+
-            error.add_note(f"the input of index {number}")
-        self._counts[index] -= 1
-        rest: list[Batch] = []
-        for batch in lost:
-            at = number - batch.first
-            if not 0 <= at < len(batch.entries):
-                rest.append(batch)
-                continue
-            partial = batch.skip - self._read_before(number) - read if not at else 0
-            self.settle(number, Settled(error, index, partial if self.plan.flat else 0))
-            if at:
-                rest.append(Batch(batch.first, batch.entries[:at], batch.nbytes, batch.skip))
-            if batch.entries[at + 1 :]:
-                rest.append(Batch(number + 1, batch.entries[at + 1 :], batch.nbytes))  # not begun
-        return rest

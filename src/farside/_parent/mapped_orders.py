@@ -132,7 +132,7 @@ class MappedInOrder(Mapped):
 
     def _comes_first(self, worker: int) -> bool:
         """Tell whether results of the input whose turn it is come next from a worker."""
-        left_over = self._left_over[worker]
+        left_over = self._assigned[worker].left_over
         return bool(left_over) and left_over[0].number == self.front
 
 
@@ -148,7 +148,7 @@ class MappedAsTheyCome(Mapped):
         return more and self.room(self._left(workers)) is not None
 
     def take_next(self, workers: Sequence[ParentCore]) -> Block | None:
-        coming = {each.number for left_over in self._left_over for each in left_over}
+        coming = {each.number for worker in self._assigned for each in worker.left_over}
         for number in [each for each in self._settled if each not in coming]:
             settled = self._settled.pop(number)
             self.front += 1

@@ -134,6 +134,15 @@ def error_of(ending: Ending, member: Member, options: Options) -> FarsideError:
     return ProtocolError(detail) if cause == BROKEN else closed(None)
 
 
+def death_at(number: int, ending: Ending, member: Member) -> FarsideError:
+    """Make the exception for an input of a map that has cost a worker."""
+    error = error_of(ending, member, member.options)
+    vars(error)["input_index"] = number
+    if hasattr(error, "add_note"):  # Python 3.11+
+        error.add_note(f"the input of index {number}")
+    return error
+
+
 def _may_be_new(status: ExitStatus, options: Options) -> bool:
     """Tell whether another worker could have taken the place of one, if that had been asked for."""
     return status.again and not options.max_restarts

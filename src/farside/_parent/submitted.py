@@ -140,7 +140,7 @@ class Submitted(Mapped):
         most: how many tasks a worker does before another one takes its place; None: any number.
     """
 
-    batches = False
+    most_inputs = 1
 
     def __init__(self, plan: Plan, pending: Pending, most: int | None = None) -> None:
         super().__init__(plan, pending, counting=False)
@@ -152,7 +152,7 @@ class Submitted(Mapped):
     @property
     def depth(self) -> int:  # type: ignore[override]  # it changes
         """One that runs; and where they are short, one that waits behind it."""
-        latest = max(self._each, monotonic() - self._measured[0])
+        latest = max(self._size.seconds, monotonic() - self._size.measured)
         return 2 if latest < _SHORT_SECONDS else 1
 
     def added(self, index: int, count: int) -> None:
@@ -174,7 +174,7 @@ class Submitted(Mapped):
         return [
             index
             for index, begun in enumerate(self._begun)
-            if begun >= most and not self._given[index]
+            if begun >= most and not self._assigned[index].batches
         ]
 
     def start_again(self, core: ParentCore, index: int) -> None:
@@ -186,11 +186,11 @@ class Submitted(Mapped):
         if super().ready(workers) or self._settled:
             return True
         if self.pending.ended:
-            return self.closing and not any(self._given)
+            return self.closing and not self.needs
         return self.room(self._left(workers)) is not None
 
     def end(self) -> None:
-        if self.closing and self.pending.ended and not any(self._given):
+        if self.closing and self.pending.ended and not self.needs:
             self.over = True
 
     def take_next(self, workers: Sequence[ParentCore]) -> Block | None:
@@ -200,7 +200,7 @@ class Submitted(Mapped):
             self._fail(number, settled.error)
         for queue in self.queues:
             while queue.fill(workers[queue.index]):
-                number = self.number_of(queue.index)
+                number = self._assigned[queue.index].number
                 if queue.at_mark:
                     self._fail(number, self.pass_mark(queue)[0])
                 else:
