@@ -82,7 +82,7 @@ def test_a_frame_begins_it_anew(clock: Clock) -> None:
     for _ in range(3):
         wait_once(client, clock)
     link.then(started(1), None)
-    client.waiting.look(client)
+    client.waiting.links.look(client)
     assert client.core.deadline is None  # until somebody waits again
     clock.now += 100.0
     client.begin_to_wait(When(lambda: False))

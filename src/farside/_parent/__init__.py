@@ -6,7 +6,7 @@ checked by `options`, `identity`, `several` and `signatures`, with `checks` (of 
 
 The workers: `client` carries out what the cores of `_protocol` decide, by `steps` (one lock, and a
 mailbox), with a `member` for each worker; `starting` and `closing` take their time, as `chores`;
-`wait` and `aio` (on the `event_loops`) are the one wait, for what `when` says is ready.
+`wait` and `aio` (on the `event_loops`) are the one wait: for the `links`, until what `when` says.
 
 What a pass is made of: a `sequence` (of shards: `sharded`), of which the `delivery` brings items to
 the loop, out of `queues`: one worker's, `in_turn`, or as they are `dealt`. In a map the sequence is

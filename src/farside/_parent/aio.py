@@ -50,7 +50,7 @@ class AsyncWait:
         """See to what there is, without a wait: while inputs of a map are awaited."""
         client = self._client
         await self._see_to_chores(client)
-        if not client.waiting.runs_them:  # else they would wait for the inputs
+        if not client.waiting.links.here:  # else they would wait for the inputs
             self._look(client)
         client.time_passes(monotonic())
 
@@ -118,9 +118,10 @@ class AsyncWait:
             client.time_passes(begun + seconds)
 
     def _ready_for_all(self) -> int:
-        stamp = self._client.waiting.stamp
+        links = self._client.waiting.links
+        stamp = links.stamp
         if self._readiness is None or self._stamp is not stamp:
-            self._readiness, self._stamp = Readiness(self._client.waiting.filenos()), stamp
+            self._readiness, self._stamp = Readiness(links.filenos()), stamp
         return self._readiness.fileno()
 
 

@@ -430,5 +430,5 @@ class Client(Steps):
             sent = True  # the worker is gone: reading tells how
         finally:
             if not sent:  # or an exception has struck in the middle
-                self.waiting.look_for_room()
+                self.waiting.links.look_for_room()
                 self.waiting.wake()

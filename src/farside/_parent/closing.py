@@ -70,7 +70,7 @@ def end_failed(client: Client, member: Member, *, kill: bool) -> None:
 def _close_waiting(client: Client) -> None:
     """Let go of what waits for the workers, if none is left."""
     if False not in [each.worker is None or each.released for each in client.members]:
-        client.waiting.close()
+        client.waiting.links.close()
 
 
 def close(client: Client, *, kill: bool) -> bool:
@@ -92,7 +92,7 @@ def close(client: Client, *, kill: bool) -> bool:
             for member in client.members
         ]
     finally:
-        client.waiting.close()
+        client.waiting.links.close()
     if problems:
         raise problems[0]
     return all(ended)
@@ -113,7 +113,7 @@ def abandon(client: Client) -> None:
             if member.worker is not None and not member.released:
                 client.waiting.remove(member)
                 member.link.close()
-        client.waiting.close()
+        client.waiting.links.close()
 
     defer_sigint(leave)  # Ctrl-C would be swallowed in a finalizer, and the workers go on for ever
 

@@ -140,7 +140,7 @@ def launch(client: Client, member: Member) -> None:
     worker.wake = client.waiting.wake
     try:
         member.attach(worker)
-        client.waiting.add(member)
+        client.waiting.links.add(member)
     except BaseException:
         worker.link.close()  # it ends by itself
         raise

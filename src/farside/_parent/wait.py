@@ -13,20 +13,15 @@ not never.
 
 from __future__ import annotations
 
-import select
 import threading
 from collections import deque
 from contextlib import suppress
 from functools import partial
-from math import ceil
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from .._protocol.effects import BROKEN
-from .._system.descriptors import Wakeup
-from .._system.signals import defer_sigint, try_lock
-from ..errors import LinkClosedError, ProtocolError
-from . import closing
+from .._system.signals import try_lock
+from .links import Links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,34 +60,17 @@ class Waiting:
     """Where threads wait for the workers of a client.
 
     Attributes:
+        links: what they wait for.
         tasks: waiters of event loops, for something to change.
-        stamp: another object each time when there is something else to wait for. The numbers of
-            descriptors do not tell: they are used again.
     """
 
     def __init__(self) -> None:
         self._leading = threading.RLock()  # a signal handler may wait in the middle of a wait
         self._others: deque[threading.Lock] = deque()
-        self._members: dict[int, Member] = {}  # by the number of each descriptor
-        self._here: list[Member] = []  # without descriptors: they run in the thread that waits
-        self._wakeup = Wakeup()
+        self.links = Links()
         self.tasks: list[ref[Waiter]] = []
-        self.stamp = object()
-        self._poll, self._polled = self._make_poll(), self.stamp
-        self._congested = False  # commands wait for room, perhaps
         self._asking: set[object] = set()  # a token for each wait that workers are told of
         self._leaving: deque[Member] = deque()  # whose links whoever leads has to let go
-
-    def add(self, member: Member) -> None:
-        """Wait for a worker too."""
-        numbers = member.link.filenos()
-        for fd in numbers:
-            self._members[fd] = member
-        if not numbers:
-            self._here.append(member)
-        self.look_for_room()  # the job may have found none
-        self.stamp = object()
-        self.wake()
 
     def remove(self, member: Member) -> None:
         """Wait for a worker no more, and close the way up from it.
@@ -114,19 +92,9 @@ class Waiting:
                     return
                 self._sleep(lambda: member not in self._leaving, min(left, 0.05))
 
-    def close(self) -> None:
-        """Let go of the wakeup: nobody will wait any more, and whoever does looks around now."""
-        self.wake()
-        self._wakeup.close()
-        self.stamp = object()
-
     def wake(self) -> None:
         """Let the leader look around."""
-        self._wakeup.set()
-
-    def look_for_room(self) -> None:
-        """Let whoever leads look for commands that have found no room: one is about to be sent."""
-        self._congested = True
+        self.links.wakeup.set()
 
     def wake_others(self, *, tasks: bool = True) -> None:
         """Let the threads that do not lead, and tasks if asked to, look whether they go on."""
@@ -138,16 +106,6 @@ class Waiting:
                 waiter = task()
                 if waiter is not None:
                     waiter.wake()
-
-    @property
-    def runs_them(self) -> bool:
-        """Whether workers run in the thread that waits."""
-        return bool(self._here)
-
-    def filenos(self) -> list[int]:
-        """Return what an event loop has to wait for."""
-        own = [] if self._wakeup.closed else [self._wakeup.fileno()]
-        return [*own, *self._members]
 
     # Blocking -------------------------------------------------------------------------------
 
@@ -218,24 +176,15 @@ class Waiting:
         """Wait until something comes, and take it in; True, so that who asks knows that it led."""
         if self._leaving:
             self._let_go()
-        if self._take_in_rest(client) or wanted.ready:
+        links = self.links
+        if links.take_in_rest(client) or wanted.ready:
             return True
-        if not self._here and self.look(client):
+        if not links.here and links.look(client):
             return True
         streaming = True in [member.streaming for member in client.members]
-        if not (streaming and self.look(client, SOON_SECONDS)):
+        if not (streaming and links.look(client, SOON_SECONDS)):
             self._ask_and_wait(client, wanted, end)
         return True
-
-    def look(self, client: Client, seconds: float = 0.0) -> bool:
-        """Wait no longer than so, and take in what has come; tell if it was more than log records.
-
-        A wakeup is more: whoever waits has to look around before it waits again. The caller leads.
-        """
-        ready, came = self._await_members(client, seconds)
-        for member in ready:
-            came = self._read(client, member) or came
-        return came
 
     def look_if_free(self, client: Client) -> bool:
         """Take in what has come, unless a thread leads; tell if it was more than log records."""
@@ -243,15 +192,7 @@ class Waiting:
 
     def _look_now(self, client: Client) -> bool:
         self._let_go()
-        return self._take_in_rest(client) or self.look(client)
-
-    def _take_in_rest(self, client: Client) -> bool:
-        """Take in what an exception of a signal handler has left when it had been read."""
-        came = False
-        for member in client.members:
-            if member.frames:
-                came = defer_sigint(partial(self._take_in, client, member)) or came
-        return came
+        return self.links.take_in_rest(client) or self.links.look(client)
 
     def _ask_and_wait(self, client: Client, wanted: Wanted, end: float | None) -> None:
         """Tell the workers that somebody waits, and wait, or find that time is up."""
@@ -262,7 +203,7 @@ class Waiting:
             moments = end, client.core.deadline, client.chores.due
             seconds = min(map(seconds_until, moments))
             begun = monotonic()
-            if self.look(client, seconds):
+            if self.links.look(client, seconds):
                 return
         finally:
             self.tell_waiting(members, token, on=False)
@@ -278,119 +219,17 @@ class Waiting:
             for member in members:
                 member.tell_waiting(on=on)
 
-    def _await_members(self, client: Client, seconds: float) -> tuple[list[Member], bool]:
-        """Wait no longer than so; return whose link has something to read, and if a wakeup came."""
-        # Rounded up, for 0.4 must not become a spin at 0.
-        milliseconds = ceil(seconds * 1000) if seconds and not self._here else 0
-        poll = self._prepare(client)
-        try:
-            events = poll.poll(milliseconds)
-        except RuntimeError:  # a signal handler waits in the middle of this thread's wait
-            events = self._make_poll().poll(milliseconds)
-        ready: list[Member] = []
-        woken = False
-        if self._here:
-            # If all are idle, reading tells: the worker and its parent would wait for each other.
-            ready = [each for each in self._here if not each.link.idle] or list(self._here)
-        for fd, what in events:
-            member = self._members.get(fd)
-            if member is None:  # the wakeup, or room for commands
-                self._wakeup.clear()
-                woken = True
-            elif what != select.POLLOUT:
-                member.link.notice(fd)
-                if member not in ready:
-                    ready.append(member)
-        return ready, woken
-
-    def _prepare(self, client: Client) -> select.poll:
-        """Return what waits for all, also for room if a command waits for that."""
-        stamp = self.stamp
-        if self._polled is not stamp:
-            self._poll = self._make_poll()
-            self._polled = stamp
-        if not self._congested:
-            return self._poll
-        members = list(self._members.values())  # a copy: other threads may add some
-        if True not in [member.congested for member in members]:
-            self._congested = False
-            # Again: another thread may have found no room just before.
-            if True not in [member.congested for member in members]:
-                return self._poll
-            self._congested = True
-        poll = self._make_poll()
-        for member in set(members):
-            try:
-                member.link.flush()
-            except ProtocolError as error:
-                self._give_up(client, member, error)
-                self.wake()
-                continue
-            if member.congested:
-                fd = member.link.room_fileno()
-                both = select.POLLIN | select.POLLOUT
-                poll.register(fd, both if fd in self._members else select.POLLOUT)
-        return poll
-
-    def _read(self, client: Client, member: Member) -> bool:
-        if member in self._here:
-            try:
-                member.link.go_on()
-            except ProtocolError as error:
-                return defer_sigint(partial(self._give_up, client, member, error))
-        return defer_sigint(partial(self._read_now, client, member))  # once for all of it
-
-    def _read_now(self, client: Client, member: Member) -> bool:
-        try:
-            member.link.read(member.frames)
-        except LinkClosedError:
-            # In this order: an exception of a signal handler may come in between.
-            client.chores.add(partial(closing.take_loss, client, member))
-            self._forget(member)
-            return True
-        except ProtocolError as error:
-            return self._give_up(client, member, error)
-        return bool(member.frames) and self._take_in(client, member)
-
-    def _take_in(self, client: Client, member: Member) -> bool:
-        try:
-            return client.take_in(member)
-        except ProtocolError as error:
-            return self._give_up(client, member, error)
-
-    def _give_up(self, client: Client, member: Member, error: ProtocolError) -> bool:
-        """Read nothing any more from a worker whose frames cannot be trusted."""
-        client.fail(member, BROKEN, str(error))
-        self._forget(member)
-        return True
-
-    def _make_poll(self) -> select.poll:
-        """Make what waits for all: one that a signal handler's exception cannot have changed."""
-        poll = select.poll()
-        for fd in self.filenos():
-            poll.register(fd, select.POLLIN)
-        return poll
-
     def _let_go(self) -> bool:
         """Close the way up from the workers that nobody shall wait for; the caller leads."""
         while self._leaving:
             member = self._leaving[0]
-            self._forget(member)
+            self.links.forget(member)
             member.link.close_reading()
             member.released = True
             member.frames.clear()  # they may hold memory
             with suppress(ValueError):  # a signal handler has done the same
                 self._leaving.remove(member)
         return True
-
-    def _forget(self, member: Member) -> None:
-        member.gone = True
-        for fd, each in list(self._members.items()):
-            if each is member:
-                del self._members[fd]
-        with suppress(ValueError):
-            self._here.remove(member)
-        self.stamp = object()
 
     def _sleep(self, done: Callable[[], bool], seconds: float) -> None:
         """Wait until whoever leads has something new, or has left."""

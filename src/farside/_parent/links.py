@@ -1,0 +1,185 @@
+"""The links of the workers of a client: one poll for all of them, and what is read from them."""
+
+from __future__ import annotations
+
+import select
+from contextlib import suppress
+from functools import partial
+from math import ceil
+from typing import TYPE_CHECKING
+
+from .._protocol.effects import BROKEN
+from .._system.descriptors import Wakeup
+from .._system.signals import defer_sigint
+from ..errors import LinkClosedError, ProtocolError
+from . import closing
+
+if TYPE_CHECKING:
+    from .client import Client
+    from .member import Member
+
+
+class Links:
+    """What is waited for: the links, and a wakeup. Only who leads (`wait`) forgets, or looks.
+
+    Attributes:
+        here: the workers whose links have no descriptors: they run in the thread that waits.
+        stamp: another object each time when there is something else to wait for. The numbers of
+            descriptors do not tell: they are used again.
+        wakeup: ends the wait, in any thread.
+    """
+
+    def __init__(self) -> None:
+        self._members: dict[int, Member] = {}  # by the number of each descriptor
+        self.here: list[Member] = []
+        self.wakeup = Wakeup()
+        self.stamp = object()
+        self._poll, self._polled = self._make_poll(), self.stamp
+        self._congested = False  # commands wait for room, perhaps
+
+    def add(self, member: Member) -> None:
+        """Wait for a worker too."""
+        numbers = member.link.filenos()
+        for fd in numbers:
+            self._members[fd] = member
+        if not numbers:
+            self.here.append(member)
+        self.look_for_room()  # the job may have found none
+        self.stamp = object()
+        self.wakeup.set()
+
+    def forget(self, member: Member) -> None:
+        """Wait for a worker no more."""
+        member.gone = True
+        for fd, each in list(self._members.items()):
+            if each is member:
+                del self._members[fd]
+        with suppress(ValueError):
+            self.here.remove(member)
+        self.stamp = object()
+
+    def look_for_room(self) -> None:
+        """Let whoever leads look for commands that have found no room: one is about to be sent."""
+        self._congested = True
+
+    def close(self) -> None:
+        """Let go of the wakeup: nobody will wait any more, and whoever does looks around now."""
+        self.wakeup.set()
+        self.wakeup.close()
+        self.stamp = object()
+
+    def filenos(self) -> list[int]:
+        """Return what an event loop has to wait for."""
+        own = [] if self.wakeup.closed else [self.wakeup.fileno()]
+        return [*own, *self._members]
+
+    def look(self, client: Client, seconds: float = 0.0) -> bool:
+        """Wait no longer than so, and take in what has come; tell if it was more than log records.
+
+        A wakeup is more: whoever waits has to look around before it waits again.
+        """
+        ready, came = self._await(client, seconds)
+        for member in ready:
+            came = self._read(client, member) or came
+        return came
+
+    def take_in_rest(self, client: Client) -> bool:
+        """Take in what an exception of a signal handler has left when it had been read."""
+        came = False
+        for member in client.members:
+            if member.frames:
+                came = defer_sigint(partial(self._take_in, client, member)) or came
+        return came
+
+    def _await(self, client: Client, seconds: float) -> tuple[list[Member], bool]:
+        """Wait no longer than so; return whose link has something to read, and if a wakeup came."""
+        # Rounded up, for 0.4 must not become a spin at 0.
+        milliseconds = ceil(seconds * 1000) if seconds and not self.here else 0
+        poll = self._prepare(client)
+        try:
+            events = poll.poll(milliseconds)
+        except RuntimeError:  # a signal handler waits in the middle of this thread's wait
+            events = self._make_poll().poll(milliseconds)
+        ready: list[Member] = []
+        woken = False
+        if self.here:
+            # If all are idle, reading tells: the worker and its parent would wait for each other.
+            ready = [each for each in self.here if not each.link.idle] or list(self.here)
+        for fd, what in events:
+            member = self._members.get(fd)
+            if member is None:  # the wakeup, or room for commands
+                self.wakeup.clear()
+                woken = True
+            elif what != select.POLLOUT:
+                member.link.notice(fd)
+                if member not in ready:
+                    ready.append(member)
+        return ready, woken
+
+    def _prepare(self, client: Client) -> select.poll:
+        """Return what waits for all, also for room if a command waits for that."""
+        stamp = self.stamp
+        if self._polled is not stamp:
+            self._poll = self._make_poll()
+            self._polled = stamp
+        if not self._congested:
+            return self._poll
+        members = list(self._members.values())  # a copy: other threads may add some
+        if True not in [member.congested for member in members]:
+            self._congested = False
+            # Again: another thread may have found no room just before.
+            if True not in [member.congested for member in members]:
+                return self._poll
+            self._congested = True
+        poll = self._make_poll()
+        for member in set(members):
+            try:
+                member.link.flush()
+            except ProtocolError as error:
+                self._give_up(client, member, error)
+                self.wakeup.set()
+                continue
+            if member.congested:
+                fd = member.link.room_fileno()
+                both = select.POLLIN | select.POLLOUT
+                poll.register(fd, both if fd in self._members else select.POLLOUT)
+        return poll
+
+    def _read(self, client: Client, member: Member) -> bool:
+        if member in self.here:
+            try:
+                member.link.go_on()
+            except ProtocolError as error:
+                return defer_sigint(partial(self._give_up, client, member, error))
+        return defer_sigint(partial(self._read_now, client, member))  # once for all of it
+
+    def _read_now(self, client: Client, member: Member) -> bool:
+        try:
+            member.link.read(member.frames)
+        except LinkClosedError:
+            # In this order: an exception of a signal handler may come in between.
+            client.chores.add(partial(closing.take_loss, client, member))
+            self.forget(member)
+            return True
+        except ProtocolError as error:
+            return self._give_up(client, member, error)
+        return bool(member.frames) and self._take_in(client, member)
+
+    def _take_in(self, client: Client, member: Member) -> bool:
+        try:
+            return client.take_in(member)
+        except ProtocolError as error:
+            return self._give_up(client, member, error)
+
+    def _give_up(self, client: Client, member: Member, error: ProtocolError) -> bool:
+        """Read nothing any more from a worker whose frames cannot be trusted."""
+        client.fail(member, BROKEN, str(error))
+        self.forget(member)
+        return True
+
+    def _make_poll(self) -> select.poll:
+        """Make what waits for all: one that a signal handler's exception cannot have changed."""
+        poll = select.poll()
+        for fd in self.filenos():
+            poll.register(fd, select.POLLIN)
+        return poll
