@@ -140,6 +140,8 @@ if __name__ == "__main__":
         "farside._parent.remote_failures",
         "farside._parent.results",
         "farside._parent.client",
+        "farside._parent.effects",
+        "farside._parent.received",
         "farside._parent.links",
         "farside._parent.wait",
     )

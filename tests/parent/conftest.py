@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from farside._parent import wait
+from farside._parent import deadline, received, wait
 from tests.background import SECONDS
 
 from .group import Group
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def group(request: pytest.FixtureRequest) -> Iterator[Group]:
+def group(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Group]:
+    monkeypatch.setattr(deadline, "begin_to_wait", lambda *_: None)
+    monkeypatch.setattr(deadline, "time_passes", lambda client, end: client.time_passes(end))
+    monkeypatch.setattr(received, "take_in", lambda client, member: client.take_in(member))
     made = Group()
     yield made
     made.close()

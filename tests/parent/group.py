@@ -11,6 +11,7 @@ from farside._link.opening import open_link
 from farside._parent import options
 from farside._parent.chores import Chores
 from farside._parent.member import Member
+from farside._parent.news import News
 from farside._parent.wait import Waiting
 from tests.link.links import close_all, pipe_worker
 
@@ -38,7 +39,7 @@ class StandIn:
         self.members: list[Member] = []
         self.chores = Chores()
         self.core: Any = SimpleNamespace(deadline=None, has_limits=False)
-        self.has_news = False
+        self.news = News()
         self.foreign_to: int | None = None
         self.stepping = False
         self.frames: list[Frame] = []
@@ -49,12 +50,6 @@ class StandIn:
     def check_not_stepping(self) -> None:
         if self.stepping:
             raise RuntimeError("in a step")
-
-    def deliver(self, problems: list[Exception] | None = None) -> None:
-        pass
-
-    def begin_to_wait(self, wanted: Wanted) -> None:
-        pass
 
     def awaited(self, wanted: Wanted) -> list[Member]:  # noqa: ARG002
         return self.members

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from farside._parent import deadline, received
 from farside._parent.results import enter_iteration_mode
 from farside._parent.wait import LONGEST_SECONDS
 from farside._parent.when import When
@@ -30,14 +31,15 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("farside._parent.client.monotonic", clock)
+    for module in (deadline, received):
+        monkeypatch.setattr(module, "monotonic", clock)
     return clock
 
 
 def waiting(seconds: float) -> tuple[Client, ScriptedLink]:
     """Return a client that is about to wait for its first item."""
     client, link = scripted.client(timeout=seconds)
-    client.begin_to_wait(enter_iteration_mode(client))
+    deadline.begin_to_wait(client, enter_iteration_mode(client))
     return client, link
 
 
@@ -47,7 +49,7 @@ def wait_once(client: Client, clock: Clock, late: float = 0.0) -> None:
     clock.now += min(LONGEST_SECONDS, max(0.0, client.core.deadline - clock.now))
     planned = clock.now
     clock.now += late
-    client.time_passes(planned)
+    deadline.time_passes(client, planned)
 
 
 def wait_on(client: Client, link: ScriptedLink, clock: Clock, late: float = 0.01) -> float:
@@ -85,7 +87,7 @@ def test_a_frame_begins_it_anew(clock: Clock) -> None:
     client.waiting.links.look(client)
     assert client.core.deadline is None  # until somebody waits again
     clock.now += 100.0
-    client.begin_to_wait(When(lambda: False))
+    deadline.begin_to_wait(client, When(lambda: False))
     assert wait_on(client, link, clock) == pytest.approx(4.0, abs=0.05)
 
 

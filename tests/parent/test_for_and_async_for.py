@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farside import BackendFallbackWarning
-from farside._parent.client import Client
+from farside._parent import effects
 from farside._protocol.effects import Fail, Launch, Send
 from farside._protocol.messages import EXHAUSTED, Status
 from tests.parent import scripted
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from farside import RemoteIterable
+    from farside._parent.client import Client
     from farside._parent.member import Member
     from farside._protocol.effects import Effect
     from tests.loops import Loop
@@ -293,20 +294,20 @@ def test_they_have_the_same_effects(
     loop: Loop, scenario: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("farside._protocol.parent.STACK_SECONDS", 1e-9)
-    effects: list[Any] = []
-    do = Client._do
+    done: list[Any] = []
+    do = effects.do
 
     def record(client: Client, member: Member, effect: Effect) -> None:
-        effects.append(plain(effect))
+        done.append(plain(effect))
         do(client, member, effect)
 
-    monkeypatch.setattr(Client, "_do", record)
+    monkeypatch.setattr(effects, "do", record)
     outcomes = []
     for verbs in (Blocking(), OnLoop(loop)):
         scene = verbs.run(partial(scenario, verbs))
         scene.iterable.close()
-        outcomes.append((scene.seen, list(effects), scene.link.told, scene.link.acknowledged))
-        effects.clear()
+        outcomes.append((scene.seen, list(done), scene.link.told, scene.link.acknowledged))
+        done.clear()
     blocking, on_loop = outcomes
     assert blocking == on_loop
     assert blocking[1]

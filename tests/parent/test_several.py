@@ -33,6 +33,7 @@ from farside import (
 )
 from farside._backends import registry
 from farside._backends.subprocess import SubprocessBackend
+from farside._parent import deadline
 from farside._parent.async_supply import AsyncSupply
 from farside._parent.delivery import Delivery
 from farside._parent.queues import Queue
@@ -44,6 +45,7 @@ from tests.kinds import HAS_SUBINTERPRETERS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from farside._parent.client import Client
     from farside._parent.options import Options
 
 
@@ -293,15 +295,13 @@ def sleep_for_long(_: object) -> None:
 @pytest.mark.timeout(30)
 def test_a_time_limit_of_inputs_holds_for_an_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the loop waits before the worker has begun the input."""
-    from farside._parent.client import Client
+    begins, really = time.monotonic() + 1, deadline._look_at_tasks
 
-    begins, really = time.monotonic() + 1, Client._look_at_tasks
-
-    def look(self: Client) -> None:
+    def look(client: Client) -> None:
         if time.monotonic() > begins:
-            really(self)
+            really(client)
 
-    monkeypatch.setattr(Client, "_look_at_tasks", look)
+    monkeypatch.setattr(deadline, "_look_at_tasks", look)
 
     async def main() -> None:
         options: Any = {"backend": "subprocess", "task_timeout": 0.5, "shutdown_timeout": 0.2}

@@ -4,9 +4,11 @@ What users hold and ask for: `iterable` (RemoteIterable), `results` and `async_r
 ``for`` and ``async for``), `calls` (of methods, and stacks), `stats`, `executor`. What they give is
 checked by `options`, `identity`, `several` and `signatures`, with `checks` (of numbers and flags).
 
-The workers: `client` carries out what the cores of `_protocol` decide, by `steps` (one lock, and a
-mailbox), with a `member` for each worker; `starting` and `closing` take their time, as `chores`;
-`wait` and `aio` (on the `event_loops`) are the one wait: for the `links`, until what `when` says.
+The workers: a `client` steps the core of `_protocol` by `steps` (one lock, and a mailbox), also by
+what it has `received`, and `effects` carries out what that decides. It has a `member` for each
+worker; `starting` and `closing` take their time, as `chores`, and `news` are for the user. `wait`
+and `aio` (on the `event_loops`) are the one wait: for the `links`, until what `when` says, or a
+`deadline`.
 
 What a pass is made of: a `sequence` (of shards: `sharded`), of which the `delivery` brings items to
 the loop, out of `queues`: one worker's, `in_turn`, or as they are `dealt`. In a map the sequence is

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from weakref import ref
 
 from .._system.descriptors import adopt, with_standard_filled
+from . import deadline
 from .event_loops import off_loop, waiter_here
 from .wait import SOON_SECONDS, seconds_until
 
@@ -52,12 +53,12 @@ class AsyncWait:
         await self._see_to_chores(client)
         if not client.waiting.links.here:  # else they would wait for the inputs
             self._look(client)
-        client.time_passes(monotonic())
+        deadline.time_passes(client, monotonic())
 
     async def _see_to_chores(self, client: Client) -> None:
         if client.chores.pending:
             await off_loop(client.chores.see_to)
-        client.deliver()
+        client.news.deliver(client.members)
 
     def _look(self, client: Client) -> bool:
         """Take in what has come; tell whether anything has."""
@@ -66,7 +67,7 @@ class AsyncWait:
             came = client.waiting.look_if_free(client)
         finally:
             client.waiting.wake_others(tasks=came)  # else two tasks would wake each other for ever
-        client.deliver()
+        client.news.deliver(client.members)
         return came
 
     async def _wait_once(self, client: Client, wanted: Wanted) -> bool:
@@ -86,7 +87,7 @@ class AsyncWait:
         try:
             if wanted.ready:  # another thread has received it, before it could wake this task
                 return
-            client.begin_to_wait(wanted)
+            deadline.begin_to_wait(client, wanted)
             fd = self._ready_for_all()
             streaming = True in [member.streaming for member in client.members]
             if streaming and await waiter.wait(fd, SOON_SECONDS):
@@ -100,12 +101,12 @@ class AsyncWait:
         client = self._client
         members = client.awaited(wanted)
         seconds = None
-        deadline, due = client.core.deadline, client.chores.due
+        end, due = client.core.deadline, client.chores.due
         look = True in [each.link.to_be_looked_at for each in members if each.link is not None]
-        if deadline is not None or client.core.has_limits or look:  # no descriptor tells all
-            seconds = seconds_until(deadline)
+        if end is not None or client.core.has_limits or look:  # no descriptor tells all
+            seconds = seconds_until(end)
         if due is not None:
-            seconds = min(seconds_until(due), seconds_until(deadline))
+            seconds = min(seconds_until(due), seconds_until(end))
         if True in [member.congested for member in client.members]:
             seconds = _CONGESTION_SECONDS if seconds is None else min(seconds, _CONGESTION_SECONDS)
         begun, token = monotonic(), object()
@@ -115,7 +116,7 @@ class AsyncWait:
         finally:
             client.waiting.tell_waiting(members, token, on=False)
         if not came and seconds is not None:
-            client.time_passes(begun + seconds)
+            deadline.time_passes(client, begun + seconds)
 
     def _ready_for_all(self) -> int:
         links = self._client.waiting.links

@@ -1,42 +1,36 @@
-"""The client of a group of workers: carries out what the cores decide, and nothing else.
+"""The client of a group of workers: what is known of them, and the one place where it changes.
 
-Events step the core (`steps`). What takes time, or runs user code, goes among the *chores*, log
-records to `logs`, and warnings among the *notices*: whoever waits sees to them, without the lock.
+Events step the core (`steps`), frames too (`received`), and what it wants done is done (`effects`).
+What takes time, or runs user code, goes among the *chores*, and what the user is to be told among
+the *news*: whoever waits sees to them, without the lock.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from functools import partial
-from operator import attrgetter
-from time import monotonic
 from typing import TYPE_CHECKING, Literal, get_args
 
 from .._backends import live_workers
 from .._backends.main_script import main_file
-from .._payload.remote_errors import read_failure
-from .._protocol.effects import BROKEN, Answer, Drop, End, Fail, Launch, Log, Send
+from .._protocol.effects import BROKEN
 from .._protocol.group import GroupCore
 from .._protocol.limits import Limits
-from .._protocol.messages import Cmd, Status
 from .._protocol.parent_machine import PUBLIC_STATES
 from .._protocol.tables import ParentState
 from .._system.signals import here
-from ..errors import LinkClosedError, ProtocolError
-from . import closing, messages_for_people, starting, unguarded
+from . import closing, effects, messages_for_people, unguarded
 from .chores import Chores
 from .counters import Counters
 from .member import Member
+from .news import News
 from .sequence import Given, OneIterable
 from .steps import Steps
-from .wait import STOPPED_SECONDS, Waiting
+from .wait import Waiting
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from .._protocol.effects import Effect, Ending
-    from .._protocol.parent import ParentCore
+    from .._protocol.effects import Ending
     from .calls import Question
     from .delivery import Delivery
     from .options import Options
@@ -44,12 +38,6 @@ if TYPE_CHECKING:
     from .wait import Wanted
 
 
-_REVOKES_CREDIT = frozenset({Cmd.STOP_ITERATION, Cmd.ABORT})
-_WITH_FAILURE = frozenset(
-    {Status.INITIALIZATION_FAILED, Status.ITERATOR_FAILED, Status.CALL_FAILED}
-)
-_RECORDS = frozenset({int(Status.RECORDS_EMITTED)})
-_KIND = attrgetter("kind")
 State = Literal["initialization", "call", "stopping", "iteration", "stand by", "closed"]
 """What users read in `RemoteIterable.state`: of several workers, the first that holds for any."""
 
@@ -73,8 +61,7 @@ class Client(Steps):
         members: a worker each, and what leads to it.
         waiting: where threads and event loops wait for them.
         chores: what is to be done without the lock, and may take its time.
-        notices: what is to be warned of, by whoever waits.
-        has_news: whether there may be something to deliver.
+        news: what is to be told the user, by whoever waits.
         counters: what is counted.
         used: whether the user has got anything: an item, or an answer to a call.
         used_before: the same, of the time before the present pass.
@@ -102,8 +89,7 @@ class Client(Steps):
         # The time of each counts from its launch.
         super().__init__(GroupCore(limits, options.fallback, count, None, options.max_restarts))
         self.chores = Chores()
-        self.notices: deque[Callable[[], object]] = deque()
-        self.has_news = False
+        self.news = News()
         self.counters = Counters()
         self.used = self.used_before = False
         self.launching: threading.Thread | None = None
@@ -232,128 +218,16 @@ class Client(Steps):
         """Wait until something is ready, or until a time; see `Waiting.until`."""
         self.waiting.until(self, wanted, until, problems)
 
-    def deliver(self, problems: list[Exception] | None = None) -> None:
-        """Give the user's loggers and warning filters what there is; see `Logs.deliver`."""
-        self.has_news = False
-        try:
-            self._deliver(problems)
-        except BaseException:
-            self.has_news = True  # there may be more
-            raise
-
-    def _deliver(self, problems: list[Exception] | None) -> None:
-        while self.notices:
-            try:
-                notice = self.notices.popleft()
-            except IndexError:  # another thread has taken it
-                break
-            try:
-                notice()
-            except Exception as problem:
-                if problems is None:
-                    raise
-                problems.append(problem)
-        for member in self.members:
-            member.deliver_logs(problems)
-
-    def begin_to_wait(self, wanted: Wanted) -> None:
-        """Let the time count in which a worker says nothing that is waited for."""
-        if self.core.has_limits:
-            self._look_at_tasks()
-            self.core.begin_to_wait(monotonic(), getattr(wanted, "workers", None))
-
     def awaited(self, wanted: Wanted) -> list[Member]:
         """Return the workers that somebody waits for."""
         indices = getattr(wanted, "workers", None)
         return self.members if indices is None else [self.members[each] for each in indices]
 
-    def time_passes(self, planned: float) -> None:
-        """Take in that a wait has ended for nothing.
-
-        Args:
-            planned: when it was to end. If that is long ago, this process was stopped meanwhile.
-        """
-        self._look_at_tasks()
-        deadline, now = self.core.deadline, monotonic()
-        if deadline is None:
-            return
-        if now - planned > STOPPED_SECONDS:
-            self.step(lambda core: core.sleep_through(now - planned))
-        elif now >= deadline:
-            self.step(lambda core: core.expire(now))
-
-    def _look_at_tasks(self) -> None:
-        """Take in which inputs of a map run, and since when: the time counts whoever waits."""
-        if self.options.sends_inputs:
-            core = self.core
-            for worker, member in zip(core.workers, self.members, strict=True):
-                if member.link is not None:
-                    worker.look_at_task(*member.link.begun(core.epoch))
-
     def fail(self, member: Member, cause: str, detail: object) -> None:
         """Give a worker up, for a reason on this side; seeing to chores ends it."""
         self.step(lambda core: core.fail(member.index, cause, detail))
 
-    # Frames ---------------------------------------------------------------------------------
-
-    def take_in(self, member: Member) -> bool:
-        """Take in what was read from a worker; tell whether it was more than log records.
-
-        Whoever calls it waits for the workers alone.
-
-        Raises:
-            ProtocolError: a frame is none that may come now, or cannot be read.
-        """
-        frames, index = member.frames, member.index
-        if self.members[index] is not member:  # another one has taken its place
-            frames.clear()
-            return False
-        if member.worker.observer is not None:
-            member.observe()
-        before = len(frames)
-        self.core.workers[index].receive_items(frames)  # without the lock: see there
-        if not frames:
-            return True
-        more = len(frames) < before or not _RECORDS.issuperset(map(_KIND, frames))
-        try:
-            self.change(partial(self._take_frames, member))
-        except ProtocolError:
-            frames.clear()  # no later frame is trusted, and they may hold memory
-            raise
-        return more
-
-    def _take_frames(self, member: Member) -> None:
-        """With the lock, let each frame happen: one after the other, and each once."""
-        frames, index, now = member.frames, member.index, monotonic()
-        while frames:
-            core = self.core
-            worker = core.workers[index]
-            if worker.expects_items:
-                worker.receive_items(frames)
-                if not frames:
-                    return
-            frame = frames[0]
-            if self.members[index] is not member:  # another one has taken its place
-                frames.clear()
-                return
-            if worker.latest is not frame:  # else an exception has struck just after it
-                failure = read_failure(frame.body) if frame.kind in _WITH_FAILURE else None
-                core = core.copy()
-                core.receive(index, frame, failure, used=self._used(worker), now=now)
-                core.workers[index].latest = frame
-                self.core = core
-            if core.workers[index].effects:
-                self._perform()
-            if frame.kind == Status.INITIALIZATION_SUCCEEDED:
-                member.startup_seconds = member.tried + now - (member.launched or now)
-            frames.popleft()
-            self.core.workers[index].latest = None  # it may hold memory
-
-    def _used(self, worker: ParentCore) -> bool:
-        """Tell whether the user can have got anything from a worker, or at all before this pass."""
-        return self.used_before or (self.used and worker.inbox.received > 0)
-
-    # Effects --------------------------------------------------------------------------------
+    # Steps ----------------------------------------------------------------------------------
 
     def _tell(self) -> None:
         self.waiting.wake_others()
@@ -366,69 +240,13 @@ class Client(Steps):
                 each.effects = each.effects[1:]
                 core.fail(index, BROKEN, _TORN)
         self.core, self._performing = core, False
-        self._perform()
+        self.perform()
 
-    def _perform(self) -> None:
+    def perform(self) -> None:
         """Do what the core wants done, in order. What is done is taken off the present core."""
         for index, core in enumerate(self.core.workers):
             while core.effects:
                 self._performing = True
-                self._do(self.members[index], core.effects[0])
+                effects.do(self, self.members[index], core.effects[0])
                 core.effects = core.effects[1:]
                 self._performing = False
-
-    def _do(self, member: Member, effect: Effect) -> None:
-        if isinstance(effect, Send):
-            self._send(member, effect)
-        elif isinstance(effect, Drop):
-            effect.inbox.clear(beyond=effect.beyond)
-        elif isinstance(effect, Answer):
-            if effect.frame.kind == Status.CALL_SUCCEEDED:
-                self.used = self.used_before = True
-            effect.token.arrive(effect.frame)
-        elif isinstance(effect, Fail):
-            effect.token.fail(effect.ending)
-        elif isinstance(effect, Log):
-            member.logs.waiting.append(effect.body)
-            self.has_news = True
-        elif isinstance(effect, End):
-            self.chores.add(partial(closing.end_failed, self, member, kill=effect.kill))
-        elif isinstance(effect, Launch):
-            # What is said from now on, the new worker is told; the old one has nothing more to say.
-            self.members[member.index] = new = Member(member.index, member.options)
-            new.backend = effect.backend or member.backend
-            if effect.backend is None:
-                self.core.workers[member.index].loss = (
-                    effect.ending, member, self.core.workers[member.index].begun
-                )  # fmt: skip
-                self.chores.add(
-                    partial(starting.restart, self, member, new, effect.ending, kill=effect.kill)
-                )
-            else:
-                new.tried = self._tried(member, effect.ending)
-                self.chores.add(partial(starting.replace, self, member, new, effect.ending))
-
-    @staticmethod
-    def _tried(member: Member, ending: Ending) -> float:
-        """Return for how long workers were started in vain, that a fallback gives up."""
-        if ending.state != "initialization" or member.launched is None:
-            return member.startup_seconds  # it stood by, and was refused something later
-        return member.tried + monotonic() - member.launched
-
-    def _send(self, member: Member, effect: Send) -> None:
-        parts = () if effect.token is None else effect.token.parts
-        sent = False
-        try:
-            if effect.content is not None:
-                sent = member.send_content(effect.cmd, effect.epoch, effect.content)
-            else:
-                sent = member.send(effect.cmd, effect.epoch, parts)
-            if effect.cmd in _REVOKES_CREDIT:
-                # After the command: a worker that waits for credit looks for it now.
-                member.revoke(effect.epoch)
-        except LinkClosedError:
-            sent = True  # the worker is gone: reading tells how
-        finally:
-            if not sent:  # or an exception has struck in the middle
-                self.waiting.links.look_for_room()
-                self.waiting.wake()

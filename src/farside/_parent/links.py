@@ -12,7 +12,7 @@ from .._protocol.effects import BROKEN
 from .._system.descriptors import Wakeup
 from .._system.signals import defer_sigint
 from ..errors import LinkClosedError, ProtocolError
-from . import closing
+from . import closing, received
 
 if TYPE_CHECKING:
     from .client import Client
@@ -167,7 +167,7 @@ class Links:
 
     def _take_in(self, client: Client, member: Member) -> bool:
         try:
-            return client.take_in(member)
+            return received.take_in(client, member)
         except ProtocolError as error:
             return self._give_up(client, member, error)
 

@@ -153,8 +153,7 @@ def replace(client: Client, old: Member, new: Member, ending: Ending) -> None:
             return
         error = messages_for_people.error_of(ending, old, client.options)
         client.reason = messages_for_people.refusal(error)
-        client.notices.append(partial(_tell_of_fallback, client, new.backend))
-        client.has_news = True
+        client.news.add([partial(_tell_of_fallback, client, new.backend)])
         _launch_or_fail(client, new)
     except BaseException:
         client.fail(new, BROKEN, _CUT_OFF)
@@ -174,8 +173,7 @@ def restart(client: Client, old: Member, new: Member, ending: Ending, *, kill: b
             return
         if ending.cause != RETIRED:
             notice = _told_of_restart(client, old, error)
-            client.notices.append(partial(warn, notice, WorkerRestartedWarning))
-            client.has_news = True
+            client.news.add([partial(warn, notice, WorkerRestartedWarning)])
         pause = pause_before(ending, gets_inputs=client.options.sends_inputs)
         if pause:
             begin = partial(_start_again, client, new)
@@ -210,8 +208,7 @@ def _give_way(client: Client, old: Member, new: Member, *, kill: bool) -> bool:
     problems = list[Exception]()  # what loggers raise, the loop raises in its turn
     end(client, old, kill=kill, listen=0.0, problems=problems)
     old.deliver_logs(problems)
-    client.notices.extend(partial(_raise, problem) for problem in problems)
-    client.has_news = client.has_news or bool(problems)
+    client.news.add([partial(_raise, problem) for problem in problems])
     # Else it was closed, or an exception of a signal handler has struck in here before.
     return not client.core.workers[new.index].done and new.worker is None
 

@@ -152,10 +152,10 @@ class Steps(ABC):
                 return
             core.stamp = event
             self.core = core
-        self._perform()
+        self.perform()
 
     @abstractmethod
-    def _perform(self) -> None:
+    def perform(self) -> None:
         """With the lock, do what the core wants done."""
 
     @abstractmethod

@@ -21,6 +21,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from .._system.signals import try_lock
+from . import deadline
 from .links import Links
 
 if TYPE_CHECKING:
@@ -46,11 +47,6 @@ LONGEST_SECONDS = 1.0
 SOON_SECONDS = 0.001
 """Seconds to wait for a worker that sends many items at a time before it is told that somebody
 waits: it would send a few of them then, where it can send many."""
-
-STOPPED_SECONDS = 0.5
-"""By how many seconds a wait may end late. The clock goes on while a process is stopped (Ctrl-Z,
-SIGSTOP, a frozen container), and the worker is mostly stopped with it. A busy machine is late too.
-"""
 
 _CLOSING = 1.0
 """How many seconds to wait for the leader to let go of a link."""
@@ -150,8 +146,8 @@ class Waiting:
         if client.chores.pending:
             client.check_not_stepping()
             client.chores.see_to()
-        if client.has_news:
-            client.deliver(problems)
+        if client.news.there:
+            client.news.deliver(client.members, problems)
         if wanted.ready or client.foreign_to or (end is not None and monotonic() >= end):
             return True
         client.check_not_stepping()
@@ -168,9 +164,7 @@ class Waiting:
 
     def _is_last(self) -> bool:
         """Tell whether nobody else waits."""
-        if self._others or self.tasks:
-            return False
-        return bool(try_lock(self._leading, lambda: True))
+        return not (self._others or self.tasks) and bool(try_lock(self._leading, lambda: True))
 
     def _lead(self, client: Client, wanted: Wanted, end: float | None) -> bool:
         """Wait until something comes, and take it in; True, so that who asks knows that it led."""
@@ -196,7 +190,7 @@ class Waiting:
 
     def _ask_and_wait(self, client: Client, wanted: Wanted, end: float | None) -> None:
         """Tell the workers that somebody waits, and wait, or find that time is up."""
-        client.begin_to_wait(wanted)
+        deadline.begin_to_wait(client, wanted)
         members, token = client.awaited(wanted), object()
         try:
             self.tell_waiting(members, token, on=True)
@@ -207,7 +201,7 @@ class Waiting:
                 return
         finally:
             self.tell_waiting(members, token, on=False)
-        client.time_passes(begun + seconds)
+        deadline.time_passes(client, begun + seconds)
 
     def tell_waiting(self, members: Sequence[Member], token: object, *, on: bool) -> None:
         """Tell workers that a wait for them begins, or that nobody waits for them any more."""

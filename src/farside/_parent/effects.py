@@ -1,0 +1,77 @@
+"""Carries out what the core of a worker wants done: its effects."""
+
+from __future__ import annotations
+
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from .._protocol.effects import Answer, Drop, End, Fail, Launch, Log, Send
+from .._protocol.messages import Cmd, Status
+from ..errors import LinkClosedError
+from . import closing, starting
+from .member import Member
+
+if TYPE_CHECKING:
+    from .._protocol.effects import Effect, Ending
+    from .client import Client
+
+_REVOKES_CREDIT = frozenset({Cmd.STOP_ITERATION, Cmd.ABORT})
+
+
+def do(client: Client, member: Member, effect: Effect) -> None:
+    """With the lock, do what the core of a worker wants done."""
+    if isinstance(effect, Send):
+        _send(client, member, effect)
+    elif isinstance(effect, Drop):
+        effect.inbox.clear(beyond=effect.beyond)
+    elif isinstance(effect, Answer):
+        if effect.frame.kind == Status.CALL_SUCCEEDED:
+            client.used = client.used_before = True
+        effect.token.arrive(effect.frame)
+    elif isinstance(effect, Fail):
+        effect.token.fail(effect.ending)
+    elif isinstance(effect, Log):
+        member.logs.waiting.append(effect.body)
+        client.news.there = True
+    elif isinstance(effect, End):
+        client.chores.add(partial(closing.end_failed, client, member, kill=effect.kill))
+    elif isinstance(effect, Launch):
+        # What is said from now on, the new worker is told; the old one has nothing more to say.
+        client.members[member.index] = new = Member(member.index, member.options)
+        new.backend = effect.backend or member.backend
+        if effect.backend is None:
+            core = client.core.workers[member.index]
+            core.loss = effect.ending, member, core.begun
+            client.chores.add(
+                partial(starting.restart, client, member, new, effect.ending, kill=effect.kill)
+            )
+        else:
+            new.tried = _tried(member, effect.ending)
+            client.chores.add(partial(starting.replace, client, member, new, effect.ending))
+
+
+def _tried(member: Member, ending: Ending) -> float:
+    """Return for how long workers were started in vain, that a fallback gives up."""
+    if ending.state != "initialization" or member.launched is None:
+        return member.startup_seconds  # it stood by, and was refused something later
+    return member.tried + monotonic() - member.launched
+
+
+def _send(client: Client, member: Member, effect: Send) -> None:
+    parts = () if effect.token is None else effect.token.parts
+    sent = False
+    try:
+        if effect.content is not None:
+            sent = member.send_content(effect.cmd, effect.epoch, effect.content)
+        else:
+            sent = member.send(effect.cmd, effect.epoch, parts)
+        if effect.cmd in _REVOKES_CREDIT:
+            # After the command: a worker that waits for credit looks for it now.
+            member.revoke(effect.epoch)
+    except LinkClosedError:
+        sent = True  # the worker is gone: reading tells how
+    finally:
+        if not sent:  # or an exception has struck in the middle
+            client.waiting.links.look_for_room()
+            client.waiting.wake()

@@ -1,0 +1,83 @@
+"""Takes in the frames that were read from a worker: the core of its client is stepped by each."""
+
+from __future__ import annotations
+
+from functools import partial
+from operator import attrgetter
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from .._payload.remote_errors import read_failure
+from .._protocol.messages import Status
+from ..errors import ProtocolError
+
+if TYPE_CHECKING:
+    from .._protocol.parent import ParentCore
+    from .client import Client
+    from .member import Member
+
+_WITH_FAILURE = frozenset(
+    {Status.INITIALIZATION_FAILED, Status.ITERATOR_FAILED, Status.CALL_FAILED}
+)
+_RECORDS = frozenset({int(Status.RECORDS_EMITTED)})
+_KIND = attrgetter("kind")
+
+
+def take_in(client: Client, member: Member) -> bool:
+    """Take in what was read from a worker; tell whether it was more than log records.
+
+    Whoever calls it waits for the workers alone.
+
+    Raises:
+        ProtocolError: a frame is none that may come now, or cannot be read.
+    """
+    frames, index = member.frames, member.index
+    if client.members[index] is not member:  # another one has taken its place
+        frames.clear()
+        return False
+    if member.worker.observer is not None:
+        member.observe()
+    before = len(frames)
+    client.core.workers[index].receive_items(frames)  # without the lock: see there
+    if not frames:
+        return True
+    more = len(frames) < before or not _RECORDS.issuperset(map(_KIND, frames))
+    try:
+        client.change(partial(_take_frames, client, member))
+    except ProtocolError:
+        frames.clear()  # no later frame is trusted, and they may hold memory
+        raise
+    return more
+
+
+def _take_frames(client: Client, member: Member) -> None:
+    """With the lock, let each frame happen: one after the other, and each once."""
+    frames, index, now = member.frames, member.index, monotonic()
+    while frames:
+        core = client.core
+        worker = core.workers[index]
+        if worker.expects_items:
+            worker.receive_items(frames)
+            if not frames:
+                return
+        frame = frames[0]
+        if client.members[index] is not member:  # another one has taken its place
+            frames.clear()
+            return
+        if worker.latest is not frame:  # else an exception has struck just after it
+            failure = read_failure(frame.body) if frame.kind in _WITH_FAILURE else None
+            core = core.copy()
+            core.receive(index, frame, failure, used=_used(client, worker), now=now)
+            core.workers[index].latest = frame
+            client.core = core
+        if core.workers[index].effects:
+            client.perform()
+        if frame.kind == Status.INITIALIZATION_SUCCEEDED:
+            member.startup_seconds = member.tried + now - (member.launched or now)
+        frames.popleft()
+        client.core.workers[index].latest = None  # it may hold memory
+
+
+def _used(client: Client, worker: ParentCore) -> bool:
+    """Tell whether the user can have got anything from a worker, or at all before this pass."""
+    return client.used_before or (client.used and worker.inbox.received > 0)
