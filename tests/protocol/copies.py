@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from farside._parent.delivery import Delivery
 
 _Memo = dict[int, Any]
-_SHARED = {"members", "own", "plan", "snapshots", "_anchors", "_size"}
+_SHARED = {"members", "own", "plan", "snapshots", "anchors", "_size"}
 
 
 class Numbers:

@@ -82,8 +82,8 @@ class Dealt(Delivery):
                     continue
                 entries, source = queue.take(queue.run), queue.source
                 shard, read = self.part_of(queue)
-                if self._anchor_is_due:
-                    self._anchor(shard, read, entries[0], source)
+                if self.anchors.due:
+                    self.anchors.add(shard, read, entries[0], source)
                 count = len(entries)
                 now = self._before + count, {**self._read, shard: read + count}, len(self._ends)
                 self._runs.append((self._before, shard, count))

@@ -7,13 +7,11 @@ their entries into blocks. `InTurn` keeps an order that no number of workers cha
 from __future__ import annotations
 
 from operator import length_hint
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from .._payload.anchors import of_entry
-from .._payload.plain import ATOMS
 from .._protocol.order import Place
 from .._protocol.progress import Snapshots
+from .anchors import Anchors
 from .queues import Queue
 
 if TYPE_CHECKING:
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
     from .._protocol.parent import ParentCore
     from .._protocol.progress import Snapshot
-    from .queues import Block, Source
+    from .queues import Block
 
 MOST = 1000
 """How many entries a block has, of each worker, or few more: as many as a frame."""
@@ -32,25 +30,6 @@ KEPT = 1000
 AT_ONCE = 64
 """So many shards that have ended since the latest `Delivery.place` are added to those known then;
 when there are more, all are looked at."""
-
-_ANCHORS = 8
-"""How many are kept for a shard: the latest that the loop has passed is told."""
-
-_ANCHOR_TIMES = 200
-_ANCHOR_SECONDS = 0.005
-"""So many times longer than a digest takes, none is taken, but not for a longer time: another
-program may just have had its turn. The first item of each open shard has one in any case."""
-
-
-class _Anchor:
-    """The index of an item of a shard, and its digest. None: that is made when somebody asks."""
-
-    __slots__ = ("digest", "index", "item")
-
-    def __init__(self, index: int, digest: bytes | None, item: Any = None) -> None:
-        self.index = index
-        self.digest = digest
-        self.item = item
 
 
 class Delivery:
@@ -72,7 +51,7 @@ class Delivery:
         epoch: what user code is told that the pass is.
         finished: whether the loop has come to the end of the pass.
         snapshots: states of what the user iterates on, from the workers.
-        verify: whether to take digests of items now and then.
+        anchors: digests of items that were taken now and then.
         rest: what is left of the present block.
         orders: what workers have to be told.
         slow: whether inputs take long to come: what has arrived meanwhile goes first.
@@ -91,7 +70,7 @@ class Delivery:
         self.queues = [Queue(index, counting=counting) for index in range(count)]
         self.counting = counting
         # No defaults of the class: Python would be slower to set them.
-        self.over = self.finished = self.cleared = self.verify = False
+        self.over = self.finished = self.cleared = False
         self.epoch = 0
         self.members: Sequence[Any] = ()
         self.failure: BaseException | None = None
@@ -100,16 +79,14 @@ class Delivery:
         self._count = 0  # and in the present one
         self._opened: list[Any] = []
         self.orders: dict[int, list[Any]] = {}
-        self._anchors: dict[int, list[_Anchor]] = {}
-        self._next_anchor = 0.0
+        self.anchors = Anchors()
         self.snapshots = Snapshots()
 
     def know(
         self, anchors: Iterable[tuple[int, int, bytes]], snapshots: Sequence[Snapshot]
     ) -> None:
         """Take in what was known of the pass before it began here; see `known_of`."""
-        for shard, index, digest in anchors:
-            self._anchors[shard] = [_Anchor(index, digest)]
+        self.anchors.know(anchors)
         if snapshots:
             self.snapshots = Snapshots(snapshots)
 
@@ -171,47 +148,9 @@ class Delivery:
             What tells whether it is the same: for some of them the shard, the index of an item, and
             its digest. And snapshots of some of them, to go on from.
         """
-        found = []
-        for shard, count in begun:
-            kept = self._anchors.get(shard)
-            if kept is None:
-                continue
-            anchor = kept[-1]  # nearly always the one
-            if anchor.index >= count:
-                for anchor in reversed(tuple(kept)):
-                    if anchor.index < count:
-                        break
-                else:
-                    continue
-            if anchor.digest is None:
-                anchor.digest = of_entry(anchor.item, (), plain=True)
-            found.append((shard, anchor.index, anchor.digest))
+        found = self.anchors.known_of(begun)
         indices = {shard: index for shard, index, _ in found}
         return found, self.snapshots.before(begun, indices)
-
-    @property
-    def _anchor_is_due(self) -> bool:
-        return self.verify and monotonic() >= self._next_anchor
-
-    def _anchor(self, shard: int, index: int, entry: Any, source: Source | None) -> None:
-        """Take the digest of an item. What it costs is waited for before the next one."""
-        plain, blocks = (True, ()) if source is None else (source.plain, source.blocks)
-        began = monotonic()
-        # That of a value that cannot change is made when somebody asks.
-        late = type(entry) is int or type(entry) in ATOMS
-        digest = None if late else of_entry(entry, blocks, plain=plain)
-        anchor = _Anchor(index, digest, entry if late else None)
-        kept = self._anchors.get(shard)
-        if kept is None:
-            self._anchors[shard] = [anchor]  # never empty: anybody may look at it just now
-            if len(self._anchors) > KEPT:  # most shards have ended, but not those in the block
-                del self._anchors[next(iter(self._anchors))]
-        else:
-            kept.append(anchor)
-            if len(kept) > _ANCHORS:
-                del kept[0]
-        pause = _ANCHOR_TIMES * (monotonic() - began)
-        self._next_anchor = max(self._next_anchor, began) + min(pause, _ANCHOR_SECONDS)
 
     def clear(self) -> None:
         """Let nobody take any more what is here."""
@@ -261,8 +200,8 @@ class OneAfterAnother(Delivery):
         entries, source = opened.entries, queue.source
         if not source.each:
             queue.taken += len(entries)
-        if entries and self._anchor_is_due:
-            self._anchor(0, self.first + self._before, entries[0], source)
+        if entries and self.anchors.due:
+            self.anchors.add(0, self.first + self._before, entries[0], source)
         self._end_block(entries)
         return entries, source.needed
 

@@ -111,8 +111,8 @@ class InTurn(Delivery):
                 continue
             rotation = turns.rotation
             part = self._merge(rotation, workers)
-            first = self.verify and before + count < self._first_round
-            if first or (begins and self._anchor_is_due):
+            first = self.anchors.verify and before + count < self._first_round
+            if first or (begins and self.anchors.due):
                 self._anchor_round(turns, rotation, part)
             begins = False
             parts.append(part)
@@ -139,7 +139,7 @@ class InTurn(Delivery):
         for position, (slot, entry) in enumerate(zip(rotation, entries)):  # noqa: B905  any number
             shard = turns.shard_of(slot)
             source = sources[position] if type(sources) is list else sources
-            self._anchor(shard, read.get(shard, 0), entry, source)
+            self.anchors.add(shard, read.get(shard, 0), entry, source)
 
     def _merge(
         self, rotation: tuple[int, ...], workers: Sequence[ParentCore]

@@ -107,7 +107,7 @@ class ItemSequence:
         return self.epoch(begun), self._loaded or _START
 
     def _keep(self, delivery: Delivery, epoch: int, start: Start) -> None:
-        delivery.epoch, delivery.verify = epoch, self._given.verify
+        delivery.epoch, delivery.anchors.verify = epoch, self._given.verify
         delivery.know(start.anchors, start.snapshots)
         self._passes = [delivery, *self._passes[:1]]
 

@@ -1,0 +1,95 @@
+"""The anchors of a pass: digests of some items, by which it is known again when it is made anew."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from .._payload.anchors import of_entry
+from .._payload.plain import ATOMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .queues import Source
+
+_SHARDS = 1000
+"""Of how many shards anchors are kept, at most."""
+
+_ANCHORS = 8
+"""How many are kept for a shard: the latest that the loop has passed is told."""
+
+_ANCHOR_TIMES = 200
+_ANCHOR_SECONDS = 0.005
+"""So many times longer than a digest takes, none is taken, but not for a longer time: another
+program may just have had its turn. The first item of each open shard has one in any case."""
+
+
+class _Anchor:
+    """The index of an item of a shard, and its digest. None: that is made when somebody asks."""
+
+    __slots__ = ("digest", "index", "item")
+
+    def __init__(self, index: int, digest: bytes | None, item: Any = None) -> None:
+        self.index = index
+        self.digest = digest
+        self.item = item
+
+
+class Anchors:
+    """The latest anchors of some shards. One thread at a time adds some; any thread may ask.
+
+    Attributes:
+        verify: whether to take any.
+    """
+
+    def __init__(self) -> None:
+        self.verify = False
+        self._kept: dict[int, list[_Anchor]] = {}
+        self._next = 0.0
+
+    def know(self, anchors: Iterable[tuple[int, int, bytes]]) -> None:
+        """Take in what was known of the pass before it began here; see `known_of`."""
+        for shard, index, digest in anchors:
+            self._kept[shard] = [_Anchor(index, digest)]
+
+    def known_of(self, begun: Sequence[tuple[int, int]]) -> list[tuple[int, int, bytes]]:
+        """Return the shard, the index of an item, and its digest, for some of the shards.
+
+        Args:
+            begun: shards, and how many items of each were read.
+        """
+        found = []
+        for shard, count in begun:
+            for anchor in reversed(tuple(self._kept.get(shard, ()))):  # nearly always the first
+                if anchor.index < count:
+                    if anchor.digest is None:
+                        anchor.digest = of_entry(anchor.item, (), plain=True)
+                    found.append((shard, anchor.index, anchor.digest))
+                    break
+        return found
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to take one."""
+        return self.verify and monotonic() >= self._next
+
+    def add(self, shard: int, index: int, entry: Any, source: Source | None) -> None:
+        """Take the digest of an item. What it costs is waited for before the next one."""
+        plain, blocks = (True, ()) if source is None else (source.plain, source.blocks)
+        began = monotonic()
+        # That of a value that cannot change is made when somebody asks.
+        late = type(entry) is int or type(entry) in ATOMS
+        digest = None if late else of_entry(entry, blocks, plain=plain)
+        anchor = _Anchor(index, digest, entry if late else None)
+        kept = self._kept.get(shard)
+        if kept is None:
+            self._kept[shard] = [anchor]  # never empty: anybody may look at it just now
+            if len(self._kept) > _SHARDS:  # most shards have ended, but not those in the block
+                del self._kept[next(iter(self._kept))]
+        else:
+            kept.append(anchor)
+            if len(kept) > _ANCHORS:
+                del kept[0]
+        pause = _ANCHOR_TIMES * (monotonic() - began)
+        self._next = max(self._next, began) + min(pause, _ANCHOR_SECONDS)
