@@ -22,7 +22,8 @@ from .chores import Chores
 from .counters import Counters
 from .member import Member
 from .news import News
-from .sequence import Given, OneIterable
+from .one_iterable import OneIterable
+from .sequence import Given
 from .steps import Steps
 from .wait import Waiting
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from .options import Options
     from .sequence import ItemSequence, Part
     from .wait import Wanted
-
 
 State = Literal["initialization", "call", "stopping", "iteration", "stand by", "closed"]
 """What users read in `RemoteIterable.state`: of several workers, the first that holds for any."""

@@ -10,10 +10,11 @@ from .._protocol.order import Place, Sharding
 from .._worker.iterables import length_of
 from ..errors import ExhaustedIteratorWarning
 from .async_supply import AsyncSupply
+from .fingerprint import fingerprint
 from .given_results import GivenResults
 from .mapped import Mapped
 from .mapped_orders import MappedAsTheyCome, MappedInOrder
-from .sequence import Given, ItemSequence, bytes_of, fingerprint
+from .sequence import Given, ItemSequence, bytes_of
 from .supply import Supply
 from .warn import warn
 

@@ -1,19 +1,15 @@
-"""What a pass is made of: one iterable here, shards in `sharded`, the inputs of a map in `inputs`.
+"""What a pass is made of: `one_iterable`, shards (`sharded`), or the `inputs` of a map.
 
 Each says where each worker begins, and where a loop is.
 """
 
 from __future__ import annotations
 
-import pickle
-from hashlib import blake2b
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._payload.user_states import LITERAL, check_literal
 from .._protocol import loop_state as states
 from .._protocol.order import BEGIN, Place, Sharding
-from .delivery import OneAfterAnother
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,8 +37,6 @@ class Start(NamedTuple):
 
 
 _START = Start()
-
-_PLAIN = (str, int, float, bool, bytes, type(None), range, PurePath)
 
 
 class Given(NamedTuple):
@@ -221,79 +215,6 @@ class ItemSequence:
             )
 
 
-class OneIterable(ItemSequence):
-    """What ``fn()`` makes, once, in one worker.
-
-    Args:
-        given: what decides the items.
-        counting: whether the worker has to know of each item that was taken.
-    """
-
-    def __init__(self, given: Given, *, counting: bool) -> None:
-        super().__init__(given, Sharding(1, seed=given.seed), counting=counting)
-        self._planned = False
-
-    def length(self, told: int | None) -> int | None:
-        return told
-
-    def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
-        epoch, start = self._begin_at(begun)
-        read = start.place.begun[0][1] if start.place.begun else 0
-        delivery = OneAfterAnother(read, counting=self._counting)
-        self._keep(delivery, epoch, start)
-        if not (read or self._ahead or self._planned) and self.seed == self._given.seed:
-            return delivery, None  # the worker knows
-        self._planned = True  # from now on it remembers another seed, perhaps
-        return delivery, [self._plan(epoch, (0, 0), read, start.anchors, start.snapshots)]
-
-    def is_over(self, delivery: Delivery) -> bool:  # noqa: ARG002  the worker tells the end
-        return True
-
-    def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
-        received = core.inbox.received
-        base = delivery.queues[index].go_on(received), bytes_of(core)
-        assert isinstance(delivery, OneAfterAnother)
-        read = delivery.first + received
-        return self._plan(delivery.epoch, base, read, *delivery.known_of([(0, read)]))
-
-    def _plan(
-        self,
-        epoch: int,
-        base: tuple[int, int],
-        read: int,
-        anchors: list[tuple[int, int, bytes]],
-        snapshots: list[Snapshot],
-    ) -> Any:
-        kept = tuple(snapshots[0][1:]) if snapshots else None
-        return epoch, self.seed, base, [read, [anchor[1:] for anchor in anchors], kept]
-
-
 def bytes_of(core: ParentCore) -> int:
     """Return about how many bytes have arrived and were not opened."""
     return sum([len(frame.body) for frame in tuple(core.inbox.frames)])
-
-
-def fingerprint(shards: Sequence[Any] | None) -> str:
-    """Return a fingerprint of shards; of mere numbers, it is empty: their count says all."""
-    if shards is None:
-        return ""
-    digest = blake2b(digest_size=8)
-    for shard in shards:
-        digest.update(_bytes_of(shard))
-    return digest.hexdigest()
-
-
-def _bytes_of(value: Any) -> bytes:
-    if isinstance(value, _PLAIN):
-        return f"{str(value) if isinstance(value, PurePath) else repr(value)}\n".encode()
-    if isinstance(value, (tuple, list)):
-        return b"(" + b"".join(map(_bytes_of, value)) + b")"
-    if isinstance(value, (set, frozenset)):  # in an order that differs from process to process
-        return b"<" + b"".join(sorted(map(_bytes_of, value))) + b">"
-    if isinstance(value, dict):
-        items = sorted((_bytes_of(key), _bytes_of(item)) for key, item in value.items())
-        return b"{" + b"".join(key + item for key, item in items) + b"}"
-    try:
-        return pickle.dumps(value, 5)
-    except Exception:  # cloudpickle may take it; what it makes is not the same each time
-        return type(value).__qualname__.encode()

@@ -12,10 +12,11 @@ from .._worker.mapper import Mapper
 from .._worker.shards import ShardReader
 from .batches import Plan
 from .checks import count, flag, limit
+from .fingerprint import fingerprint
 from .inputs import Inputs
 from .iterable import RemoteIterable
 from .options import Options, check, check_setup
-from .sequence import Given, fingerprint
+from .sequence import Given
 from .sharded import Shards, tell_of_few_shards, tell_of_idle_workers
 
 CYCLE_LENGTH = 16

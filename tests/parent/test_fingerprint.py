@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from farside._parent.sequence import fingerprint
+from farside._parent.fingerprint import fingerprint
 from tests.children import run_python
 
 SHARDS = [{"train", "valid", "test"}, frozenset({"a", "b", "c"}), ({"x", "y"}, 3)]
 SCRIPT = f"""
-from farside._parent.sequence import fingerprint
+from farside._parent.fingerprint import fingerprint
 print(fingerprint({SHARDS!r}))
 """
 

@@ -1,0 +1,63 @@
+"""What a pass over one iterable of one worker is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._protocol.order import Sharding
+from .delivery import OneAfterAnother
+from .sequence import Given, ItemSequence, bytes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._protocol.parent import ParentCore
+    from .._protocol.progress import Snapshot
+    from .delivery import Delivery
+
+
+class OneIterable(ItemSequence):
+    """What ``fn()`` makes, once, in one worker.
+
+    Args:
+        given: what decides the items.
+        counting: whether the worker has to know of each item that was taken.
+    """
+
+    def __init__(self, given: Given, *, counting: bool) -> None:
+        super().__init__(given, Sharding(1, seed=given.seed), counting=counting)
+        self._planned = False
+
+    def length(self, told: int | None) -> int | None:
+        return told
+
+    def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
+        epoch, start = self._begin_at(begun)
+        read = start.place.begun[0][1] if start.place.begun else 0
+        delivery = OneAfterAnother(read, counting=self._counting)
+        self._keep(delivery, epoch, start)
+        if not (read or self._ahead or self._planned) and self.seed == self._given.seed:
+            return delivery, None  # the worker knows
+        self._planned = True  # from now on it remembers another seed, perhaps
+        return delivery, [self._plan(epoch, (0, 0), read, start.anchors, start.snapshots)]
+
+    def is_over(self, delivery: Delivery) -> bool:  # noqa: ARG002  the worker tells the end
+        return True
+
+    def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
+        received = core.inbox.received
+        base = delivery.queues[index].go_on(received), bytes_of(core)
+        assert isinstance(delivery, OneAfterAnother)
+        read = delivery.first + received
+        return self._plan(delivery.epoch, base, read, *delivery.known_of([(0, read)]))
+
+    def _plan(
+        self,
+        epoch: int,
+        base: tuple[int, int],
+        read: int,
+        anchors: list[tuple[int, int, bytes]],
+        snapshots: list[Snapshot],
+    ) -> Any:
+        kept = tuple(snapshots[0][1:]) if snapshots else None
+        return epoch, self.seed, base, [read, [anchor[1:] for anchor in anchors], kept]
