@@ -138,6 +138,8 @@ if __name__ == "__main__":
         "farside._protocol.parent",
         "farside._parent.messages_for_people",
         "farside._parent.remote_failures",
+        "farside._parent.decoding",
+        "farside._parent.one_pass",
         "farside._parent.results",
         "farside._parent.client",
         "farside._parent.effects",

@@ -6,7 +6,8 @@ from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from farside._parent.results import Pass
+from farside._parent.decoding import decode_each
+from farside._parent.one_pass import Pass
 from farside._protocol.group import GroupCore
 from farside.errors import WorkerDiedError
 
@@ -32,12 +33,13 @@ class Undecoded(NamedTuple):
 class Loop(Pass):
     """A pass whose items are decoded one by one: a generator cannot be copied."""
 
-    def _decode_each(self, entries: list[Any], sources: Any) -> Any:
-        return Undecoded(entries, sources)
+    def _open(self, entries: list[Any], sources: Any) -> Any:
+        opened = super()._open(entries, sources)
+        return opened if sources is None else Undecoded(entries, sources)
 
     def decode_one(self, block: Undecoded) -> Any:
         """Return the next item of a block."""
-        return next(super()._decode_each(*block))
+        return next(decode_each(self, *block))
 
 
 class Client:

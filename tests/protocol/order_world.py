@@ -18,7 +18,7 @@ from farside._backends.base import ExitStatus
 from farside._parent import inputs as farside_inputs
 from farside._parent.batches import Plan
 from farside._parent.mapped import Mapped
-from farside._parent.results import OVER, SPOILT
+from farside._parent.one_pass import OVER, SPOILT
 from farside._parent.sequence import Given, Start
 from farside._parent.sharded import Shards as ShardsOfParent
 from farside._protocol.effects import Drop

@@ -13,8 +13,8 @@ from farside._parent.dealt import Dealt
 from farside._parent.in_turn import InTurn
 from farside._parent.mapped import Mapped
 from farside._parent.mapped_orders import MappedInOrder
+from farside._parent.one_pass import Pass
 from farside._parent.queues import Queue
-from farside._parent.results import Pass
 from farside._protocol.credit import Window
 from farside._protocol.order import Turns
 from farside._worker import shards

@@ -1,8 +1,9 @@
 """The parent's side of the workers: what the user holds, and what becomes of it.
 
 What users hold and ask for: `iterable` (RemoteIterable), `results` and `async_results` (the loops
-``for`` and ``async for``), `calls` (of methods, and stacks), `stats`, `executor`. What they give is
-checked by `options`, `identity`, `several` and `signatures`, with `checks` (of numbers and flags).
+``for`` and ``async for`` over `one_pass`, with `decoding`), `calls` (of methods, and stacks),
+`stats`, `executor`. What they give is checked by `options`, `identity`, `several` and
+`signatures`, with `checks` (of numbers and flags).
 
 The workers: a `client` steps the core of `_protocol` by `steps` (one lock, and a mailbox), also by
 what it has `received`, and `effects` carries out what that decides. It has a `member` for each

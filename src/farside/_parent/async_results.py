@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ..errors import IterableClosedError
 from .aio import AsyncWait
 from .event_loops import off_loop, waiter_here
-from .results import OVER, SPOILT
+from .one_pass import OVER, SPOILT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from typing_extensions import Self
 
-    from .results import Pass
+    from .one_pass import Pass
 
 T = TypeVar("T")
 

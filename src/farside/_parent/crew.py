@@ -17,7 +17,8 @@ from ..errors import FarsideError
 from . import closing, starting
 from .client import Client
 from .inputs import Inputs
-from .results import OVER, enter_iteration_mode
+from .one_pass import OVER
+from .results import enter_iteration_mode
 from .sequence import Given
 from .submitted import Pending, Submitted
 

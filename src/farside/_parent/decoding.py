@@ -1,0 +1,71 @@
+"""Makes items of what workers have sent, one by one as the loop asks for them."""
+
+from __future__ import annotations
+
+from pickle import loads
+from typing import TYPE_CHECKING, Any
+
+from .._payload.decoder import decode
+from .._payload.one_line import one_line
+from ..errors import NotPicklableError, ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from .one_pass import Pass
+    from .queues import Source
+
+
+def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, None, None]:
+    """Yield the items of a block, until the pass is left.
+
+    Args:
+        this: the pass.
+        entries: of the block, the last one first. What is left of them is left here.
+        sources: where they come from; see `Block`.
+    """
+    several, source = type(sources) is list, sources
+    members, queues, epoch = this.client.members, this.delivery.queues, this.epoch
+    while entries:
+        try:
+            entry = entries.pop()
+            if several:
+                source = sources.pop()
+        except IndexError:  # another thread has left the pass since
+            return
+        try:
+            # For a pickle, without a call in between: this is what a small item costs.
+            if type(entry) is bytes:
+                item = loads(entry)
+            else:
+                item = entry if source.plain else decode(entry, source.blocks)
+        except BaseException as error:
+            told = _not_here(this, source, error) if isinstance(error, Exception) else error
+            # The loop does not get it, so it does not count as used.
+            entries.append(entry)
+            if several:
+                sources.append(source)
+            if told is error:
+                raise
+            raise told from error
+        if source.each:
+            queue = queues[source.index]
+            queue.taken = queue.told = taken = queue.taken + 1
+            members[source.index].acknowledge(epoch, taken - queue.before)
+        del entry
+        yield item
+        del item  # the user alone decides how long it lives
+
+
+def _not_here(this: Pass, source: Source, error: Exception) -> Exception:
+    if isinstance(error, ProtocolError):
+        return error
+    missing = isinstance(error, (ImportError, AttributeError))
+    name = this.client.members[source.index].name
+    index = this.delivery.first + this.delivery.delivered - 1
+    return NotPicklableError(
+        f"the item of index {index} came from the {name} and does not unpickle here "
+        f"({one_line(error)})"
+        + ("; make what it refers to importable in the parent" if missing else ""),
+        item_index=index,
+    )

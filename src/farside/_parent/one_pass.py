@@ -1,0 +1,232 @@
+"""A pass over a remote iterable: what ``for`` and ``async for`` share, all but the wait."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .._protocol.effects import BROKEN, HERE
+from .._protocol.group import GroupCore
+from ..errors import (
+    ExhaustedIteratorWarning,
+    IterableClosedError,
+    NotPicklableError,
+    ProtocolError,
+)
+from . import messages_for_people
+from .decoding import decode_each
+from .warn import warn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .._protocol.parent import ParentCore
+    from ..errors import FarsideError
+    from .client import Client
+    from .delivery import Delivery
+    from .queues import Block, Queue
+
+_CURE = (
+    "return something that can be iterated again and again, such as a list or an object whose "
+    "__iter__ makes a new iterator"
+)
+_USED_UP = (
+    "this pass is empty, since fn returned a one-shot iterator that an earlier pass has used up; "
+    + _CURE
+)
+_CONTINUED = (
+    "this pass goes on after an earlier one that was left, since fn returned a one-shot iterator; "
+    "items that the worker had made ahead are lost; " + _CURE
+)
+
+_EARLY = "a worker has ended its pass before the end of its shards"
+
+OVER: list[Any] = []
+"""What `Pass.step` returns at the end."""
+
+SPOILT = (NotPicklableError, ProtocolError)
+"""What opening a frame, or taking items from it, raises when it is of no use."""
+
+
+class Pass:
+    """A pass over a remote iterable, as its iterator holds it.
+
+    Args:
+        client: holds the workers.
+        epoch: the number of the pass.
+        delivery: brings its items.
+        owner: the remote iterable: it is not dropped while an iterator over it is there.
+    """
+
+    __slots__ = ("_owner", "_told", "client", "delivery", "epoch")
+
+    def __init__(self, client: Client, epoch: int, delivery: Delivery, owner: object) -> None:
+        self.client = client
+        self.epoch = epoch
+        self.delivery = delivery
+        self._owner = owner
+        self._told = False  # what the beginning tells
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is no reason to wait."""
+        core = self.client.core
+        return core.epoch != self.epoch or bool(core.awaiting) or self.delivery.ready(core.workers)
+
+    @property
+    def workers(self) -> Sequence[int]:
+        """The workers that are waited for."""
+        return self.delivery.needs
+
+    def step(self) -> Iterable[Any] | None:
+        """Return what yields the next items; None while there are none, `OVER` at the end.
+
+        Raises:
+            FarsideError: the pass failed, was superseded, or the iterable was closed.
+        """
+        client, delivery = self.client, self.delivery
+        client.check_home()
+        if delivery.slow:
+            client.waiting.look_if_free(client)
+        core = client.core
+        if core.epoch != self.epoch:
+            raise messages_for_people.superseded(self.epoch, core.epoch)
+        if core.awaiting:
+            core = self._go_on()
+        workers = core.workers
+        block = self._take(workers)
+        if not self._told and (block is not None or len(workers) > 1 or workers[0].over):
+            self._begin(core, block is not None)
+        if block is not None:
+            return self._open(*block)
+        self.acknowledge()
+        if delivery.cleared:
+            self._raise_cut_off()
+        if not delivery.over:
+            if not self._is_at_end(core):
+                return None
+            for worker in workers:
+                worker.inbox.at_end = True  # nothing is left to say: the worker has finished
+            delivery.clear()
+        delivery.finished = True
+        return OVER
+
+    def _take(self, workers: Sequence[ParentCore]) -> Block | None:
+        delivery = self.delivery
+        try:
+            return delivery.take(workers)
+        except (IndexError, ValueError) as error:
+            if not delivery.cleared or error is delivery.failure:
+                raise
+            return None  # another thread has cleared it in the middle
+
+    def _begin(self, core: GroupCore, came: bool) -> None:  # noqa: FBT001  it is a fact
+        """Take in, until the first items have come, what the beginning tells."""
+        client = self.client
+        # A mark counts too: the shard before it is not read again.
+        used = came or True in [each.taken > 0 for each in self.delivery.queues]
+        client.used = client.used or used
+        continued = True in [each.continued for each in core.workers]
+        self._told = came or continued
+        if continued:
+            warn(_CONTINUED, ExhaustedIteratorWarning)
+
+    def _raise_cut_off(self) -> NoReturn:
+        """Say why the rest of the pass cannot be had, although it may have arrived."""
+        core = self.client.core  # another thread may have begun a pass, or closed, just now
+        if core.epoch != self.epoch:
+            raise messages_for_people.superseded(self.epoch, core.epoch)
+        for worker, member in zip(core.workers, self.client.members, strict=True):
+            if worker.opened and worker.ending is not None:
+                raise self.client.error(worker.ending, member)
+        raise IterableClosedError("the iterator was closed")
+
+    def _is_at_end(self, core: GroupCore) -> bool:
+        """Nothing has come: tell whether nothing more can."""
+        client, delivery = self.client, self.delivery
+        finished = bool(delivery.needs)  # else there is nothing to do just now
+        for index in delivery.needs:
+            worker = core.workers[index]
+            if not worker.over or worker.inbox.frames:
+                finished = False
+                continue
+            if not worker.opened:
+                raise IterableClosedError("the iterator was closed")
+            if worker.ending is not None:
+                client.end_others()
+                part = client.sequence.part(delivery, index)
+                raise client.error(worker.ending, client.members[index], part)
+            if not client.sequence.is_over(delivery):
+                client.give_up(client.members[index], BROKEN, _EARLY)
+                raise ProtocolError(_EARLY)
+            if worker.used_up:
+                warn(_USED_UP, ExhaustedIteratorWarning)
+        return finished
+
+    def _go_on(self) -> GroupCore:
+        """Tell workers that were started again where they go on."""
+        self.client.step(lambda _: None)  # the step that has begun it is over then
+        core = self.client.core
+        if core.epoch != self.epoch:
+            raise messages_for_people.superseded(self.epoch, core.epoch)
+        for index in core.awaiting:
+            plan = self.client.sequence.successor(self.delivery, core.workers[index], index)
+            # What was taken since it was started, it may have been told as if it had made it.
+            self._tell(self.delivery.queues[index])
+            self.client.step(partial(GroupCore.go_on, index=index, epoch=self.epoch, plan=plan))
+        return core
+
+    def acknowledge(self) -> None:
+        """Tell the workers how much was taken."""
+        for queue in self.delivery.queues:
+            if queue.told != queue.taken:
+                self._tell(queue)
+        if self.delivery.orders:
+            for index, tasks in self.delivery.take_orders().items():
+                give = partial(GroupCore.give, index=index, epoch=self.epoch, tasks=tasks)
+                self.client.step(give)
+
+    def say_again(self) -> None:
+        """Tell the workers once more how much was taken: another pass may have spoken since."""
+        for index in self.delivery.needs:
+            queue = self.delivery.queues[index]
+            if queue.taken:
+                self._tell(queue)
+
+    def _tell(self, queue: Queue) -> None:
+        queue.told = queue.taken
+        self.client.members[queue.index].acknowledge(self.epoch, queue.taken - queue.before)
+
+    def spoilt(self, error: FarsideError) -> None:
+        """End all workers, since one has sent what is of no use here, unless one has failed."""
+        client = self.client
+        if error is self.delivery.failure:
+            return  # it is that of one input, and the workers are as good as before
+        if client.core.failure is None:
+            client.end_others()
+            client.give_up(client.members[0], HERE, error)
+
+    def leave(self) -> None:
+        """Stop the pass, unless it is over. Never waits.
+
+        It may be called from a finalizer, in the middle of anything that this or another thread
+        does here.
+        """
+        client, delivery = self.client, self.delivery
+        if not client.exiting and not client.foreign_to:
+            if delivery.over or not delivery.finished:
+                client.post(partial(GroupCore.stop, epoch=self.epoch))
+            # After it: the worker waits until it hears that, and not longer than the pass is open.
+            client.counters.end(self.epoch)
+        delivery.let_go()
+
+    def _open(self, entries: list[Any], sources: Any) -> Iterable[Any]:
+        """Return what yields the items of a block, until the pass is left."""
+        self.acknowledge()
+        if sources is None:
+            self.delivery.rest = rest = iter(entries)
+            return rest
+        entries.reverse()
+        if type(sources) is list:
+            sources.reverse()
+        return decode_each(self, entries, sources)
