@@ -174,6 +174,22 @@ class Mapped(Delivery):
             for each, worker in zip(self._assigned, workers, strict=True)
         ]
 
+    def start_again(self, core: ParentCore, index: int) -> None:
+        """Take in that another worker goes on in the place of one that has died."""
+        later = self._one_by_one.pop(index, ())
+        lost, failed = self._assigned[index].lose(
+            core, self.queues[index], self.plan, len(later), self._supply.read
+        )
+        if failed is not None:
+            error = messages_for_people.death_at(failed, *core.loss[:2])
+            self.settle(failed, Settled(error, index))
+        elif lost and core.loss[2] is None:  # one at a time, until it is known which one it was
+            singles = deque([single for batch in lost for single in batch.singles()])
+            lost, self._one_by_one[index] = [singles.popleft()], singles
+        self.orders[index] = [batch.order for batch in lost]
+        if not lost:
+            del self.orders[index]
+
     def passed_over(self, count: int) -> None:
         """Take in that the next inputs were done before the pass began here."""
         self.front += count
@@ -188,11 +204,7 @@ class Mapped(Delivery):
     # What has come --------------------------------------------------------------------------
 
     def pass_mark(self, queue: Queue) -> list[Any]:
-        """Take a mark out: the end of a flat input, or a failure. Return what the loop gets.
-
-        Raises:
-            BaseException: the failure, if it ends the pass.
-        """
+        """Take a mark out: the end of a flat input, or a failure; see `failed`."""
         failure, number = queue.pass_mark(), self._assigned[queue.index].pass_mark()
         self.front += 1
         error = None
@@ -245,21 +257,3 @@ class Mapped(Delivery):
         self._one_by_one.clear()
         for each in self._assigned:
             each.batches.clear()
-
-    # A worker that has died -----------------------------------------------------------------
-
-    def start_again(self, core: ParentCore, index: int) -> None:
-        """Take in that another worker goes on in the place of one that has died."""
-        later = self._one_by_one.pop(index, ())
-        lost, failed = self._assigned[index].lose(
-            core, self.queues[index], self.plan, len(later), self._supply.read
-        )
-        if failed is not None:
-            error = messages_for_people.death_at(failed, *core.loss[:2])
-            self.settle(failed, Settled(error, index))
-        elif lost and core.loss[2] is None:  # one at a time, until it is known which one it was
-            singles = deque([single for batch in lost for single in batch.singles()])
-            lost, self._one_by_one[index] = [singles.popleft()], singles
-        self.orders[index] = [batch.order for batch in lost]
-        if not lost:
-            del self.orders[index]
