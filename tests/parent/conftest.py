@@ -14,7 +14,7 @@ from .group import Group
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from farside._link.base import WorkerLink
+    from farside._link.worker_base import WorkerLink
     from farside._parent.member import Member
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from farside._link.base import Link
     from farside._link.frames import Frame
     from farside._link.opening import WorkerEnds
+    from farside._link.worker_base import WorkerLink
     from farside._parent.client import Client
 
 

@@ -20,7 +20,7 @@ from tests.background import SECONDS, Background
 from .group import HUGE, Group, Wanted, never
 
 if TYPE_CHECKING:
-    from farside._link.base import WorkerLink
+    from farside._link.worker_base import WorkerLink
     from farside._parent.member import Member
     from tests.loops import Loop
 

@@ -19,7 +19,8 @@ from tests.background import Background
 from .group import HUGE, Group, Wanted, never
 
 if TYPE_CHECKING:
-    from farside._link.base import Link, WorkerLink
+    from farside._link.base import Link
+    from farside._link.worker_base import WorkerLink
     from farside._parent.member import Member
 
 

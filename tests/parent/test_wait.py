@@ -20,7 +20,7 @@ from .group import HUGE, LOG, Group, Wanted, is_led, never
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from farside._link.base import WorkerLink
+    from farside._link.worker_base import WorkerLink
     from farside._parent.member import Member
     from farside._parent.wait import Waiting
 
