@@ -28,8 +28,9 @@ TAKE_SECONDS = 0.001
 """After so long, the inputs that were taken go to the workers, however few they are."""
 
 _STEADY, _MOST_QUICK = 6, 10
-"""When inputs were there at once so many times in a row, the next ones are taken to be too.
-Each time twice as many are taken together."""
+"""When inputs were there at once so many times in a row, the next ones are taken to be too. They
+are then taken together, each time twice as many. Before, an input is sent before the next one is
+taken: that may wait for what becomes of the first."""
 
 
 class Supply:
@@ -141,7 +142,8 @@ class Supply:
             self._items = chain(entries, self._items)
             self._next, self._in_c, self._quick = self._items.__next__, False, _MOST_QUICK
         begun = monotonic()
-        found = self._take_each(min(most, 1 << self._quick), nbytes)
+        at_once = 1 << self._quick if self._quick >= _STEADY else 1
+        found = self._take_each(min(most, at_once), nbytes)
         quick = monotonic() - begun < TAKE_SECONDS
         self._quick = min(self._quick + 1, _MOST_QUICK) if quick else 0
         self.steady = self._quick >= _STEADY
