@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from .._payload.items import convert
+from .options import processors
 
 BATCH_SECONDS = 0.001
 """How long a worker shall take for a batch: long beside what a frame costs."""
@@ -77,14 +78,22 @@ class BatchSize:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self._processors = processors() or 1
         self.inputs, self.seconds = 1, inf
         self.measured, self._answers = monotonic(), 0
 
-    def measure(self, answers: int, workers: int) -> None:
-        """Take in how many inputs all workers have answered up to now."""
+    def measure(self, answers: int, workers: int, idle: int) -> None:
+        """Take in how many inputs all workers have answered up to now, and how many have none left.
+
+        Where some have none, they wait for inputs and not for the function: what is measured is
+        how fast they are given some, and larger batches are the cure. So only those count that may
+        have been at work all the time, and those are no more than there are processors.
+        """
         now, more = monotonic(), answers - self._answers
         if more < self.inputs or now == self.measured:
             return
+        if idle and self._most > 1:
+            workers = max(1, min(workers - idle, self._processors))
         self.seconds = (now - self.measured) * workers / more
         self.measured, self._answers = now, answers
         wanted = int(BATCH_SECONDS / self.seconds)

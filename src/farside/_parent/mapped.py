@@ -108,7 +108,7 @@ class Mapped(Delivery):
         self._give_next(workers)
         begun, left = monotonic(), self._left(workers)
         given = sum([each.count for each in self._assigned])
-        self._size.measure(given - sum(left), plan.workers)
+        self._size.measure(given - sum(left), plan.workers, left.count(0))
         while not supply.ended and (room := self.room(left)) is not None:
             index, share = room
             if done := supply.pass_over():

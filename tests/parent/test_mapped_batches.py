@@ -1,0 +1,70 @@
+"""How many inputs a worker is given at a time, by a clock that the test sets."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from farside._parent import batches, mapped
+from farside._parent.batches import Plan
+from farside._parent.mapped_orders import MappedInOrder
+from farside._parent.supply import Supply
+
+WORKERS = 16
+ROUND = 0.004
+"""Seconds. A worker that answers three inputs in that time seems to take more than a millisecond
+for each, unless it is seen that it waits for the next ones."""
+
+
+class Map:
+    """A pass whose workers answer as the test says."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, processors: int) -> None:
+        self._now = 0.0
+        for module in (batches, mapped):
+            monkeypatch.setattr(module, "monotonic", lambda: self._now)
+        monkeypatch.setattr(batches, "processors", lambda: processors)
+        plan = Plan(WORKERS, False, True, None, 1 << 20, "raise", 0)
+        self._given = [0] * WORKERS
+        self._workers: Any = [
+            SimpleNamespace(inbox=SimpleNamespace(received=0)) for _ in range(WORKERS)
+        ]
+        self._delivery = MappedInOrder(plan, Supply(lambda: iter(range(1 << 20))), counting=False)
+
+    def refill(self) -> int:
+        """Give inputs; tell how many the largest batch has."""
+        self._delivery.refill(self._workers)
+        orders = self._delivery.take_orders()
+        for index, tasks in orders.items():
+            self._given[index] += sum(len(task[3]) for task in tasks)
+        return max([len(task[3]) for tasks in orders.values() for task in tasks], default=0)
+
+    def answer(self, most: int) -> None:
+        """Let some time pass, in which each worker answers so many, if it has as many."""
+        self._now += ROUND
+        for worker, given in zip(self._workers, self._given, strict=True):
+            worker.inbox.received = min(given, worker.inbox.received + most)
+
+
+@pytest.mark.parametrize("processors", [1, 2, 64])
+def test_workers_that_have_run_out_are_given_more_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, processors: int
+) -> None:
+    this = Map(monkeypatch, processors)
+    sizes = []
+    for _ in range(12):
+        sizes.append(this.refill())
+        this.answer(batches.MOST_INPUTS * 3)
+    assert sizes[0] == 1
+    assert max(sizes) > 100
+
+
+def test_workers_that_are_never_out_of_long_inputs_are_given_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    this = Map(monkeypatch, 2)
+    for _ in range(50):
+        assert this.refill() == 1
+        this.answer(1)
