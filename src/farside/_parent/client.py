@@ -1,8 +1,7 @@
 """The client of a group of workers: what is known of them, and the one place where it changes.
 
 Events step the core (`steps`), frames too (`received`), and what it wants done is done (`effects`).
-What takes time, or runs user code, goes among the *chores*, and what the user is to be told among
-the *news*: whoever waits sees to them, without the lock.
+Chores take time or run user code, and news are for the user: whoever waits sees to both, unlocked.
 """
 
 from __future__ import annotations
@@ -14,8 +13,6 @@ from .._backends.main_script import main_file
 from .._protocol.effects import BROKEN
 from .._protocol.group import GroupCore
 from .._protocol.limits import Limits
-from .._protocol.parent_machine import PUBLIC_STATES
-from .._protocol.tables import ParentState
 from .._system.signals import here
 from . import closing, effects, messages_for_people, unguarded
 from .chores import Chores
@@ -149,7 +146,7 @@ class Client(Steps):
         """
         if self.core.over:
             failure = self.core.failure
-            if failure is not None and failure.state == PUBLIC_STATES[ParentState.INITIALIZATION]:
+            if failure is not None and failure.state == "initialization":
                 self.check_started()  # what strikes later is raised by the loop that it strikes
             cause = None if failure is None else self.error(failure, self.failed_member)
             raise messages_for_people.closed(None) from cause

@@ -456,8 +456,7 @@ class ParentCore(ParentMachine):
     def _take_stack(self, frame: Any) -> None:
         if not self._stacks:
             return
-        token, *rest = self._stacks
-        self._stacks = tuple(rest)
+        token, self._stacks = self._stacks[0], self._stacks[1:]
         if token is not None:
             self.effects += (Answer(token, frame),)
         elif self._grace is not None:
