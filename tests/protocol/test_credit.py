@@ -123,3 +123,11 @@ def test_a_new_pass_begins_with_nothing_sent(items: int | None) -> None:
     window.sent(3, 100)
     window.reset()
     assert window.stop(0) == before
+
+
+@pytest.mark.parametrize(("items", "takes"), [(1, 1), (3, 1), (63, 1), (64, 9), (1000, 126)])
+def test_a_worker_that_may_be_far_ahead_is_not_woken_for_each_item(items: int, takes: int) -> None:
+    pair = Pair(items, 0)
+    while pair.may_make():
+        pair.make(1)
+    assert pair.window.wish(pair.made) == takes

@@ -14,6 +14,9 @@ AUTOMATIC_ITEMS = 3
 UNLIMITED = -1
 """The ``buffer_size`` with which any number of items may wait."""
 
+_MANY_ITEMS = 64
+"""From this ``buffer_size`` on, the worker goes on when an eighth of the items was taken."""
+
 _ENDLESS = 1 << 62
 
 
@@ -82,11 +85,11 @@ class Window:
     def wish(self, made: int) -> int:
         """Tell how many items must have been taken before it is worth to go on.
 
-        With ``items`` one is enough. Without, a quarter of the bytes, so that the worker is not
-        woken for each small item.
+        With few ``items`` one is enough, with many an eighth of them. Without, a quarter of the
+        bytes. So the worker is not woken for each small item.
         """
         least = made - self._limit
         if self._items is not None:
-            return least
+            return least + (self._items // 8 if self._items >= _MANY_ITEMS else 0)
         enough = self._sent_bytes - self._nbytes + self._nbytes // 4
         return min([least, *(items for items, nbytes in list(self._frames) if nbytes > enough)])
