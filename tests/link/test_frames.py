@@ -200,3 +200,19 @@ def test_partial_tells_of_a_begun_header_and_of_a_begun_body() -> None:
     assert decoder.partial
     assert len(feed(decoder, b"x" * (frames._SCRATCH - 1))) == 1
     assert not decoder.partial
+
+
+def test_more_is_read_at_once_where_there_is_more() -> None:
+    body = b"x" * 1000
+    stream = (header(7, 1, len(body)) + body) * 700
+    decoder, frames, sizes = Decoder(scratch=1 << 14), list[Frame](), list[int]()
+    while stream:
+        buffer = decoder.buffer()
+        count = min(len(buffer), len(stream))
+        buffer[:count] = stream[:count]
+        stream = stream[count:]
+        sizes.append(count)
+        decoder.filled(count, frames)
+    assert frames == [Frame(7, 1, body)] * 700
+    assert sizes[0] == 1 << 14
+    assert (1 << 16) - 1024 < max(sizes) <= 1 << 16

@@ -49,7 +49,11 @@ _REF = struct.Struct("<QQ")
 _OFFSET_BITS = 48
 
 _SCRATCH = 1 << 16
-"""Bytes read at once: what a Linux pipe holds by default."""
+"""Bytes read at once, at first: what a Linux pipe holds by default."""
+
+_MOST_SCRATCH = 4
+"""So many times as much is read at once later, if there is as much: a writer that waits for room is
+woken by each read."""
 
 COMMAND_SCRATCH = 1 << 15
 """For commands: all references of a frame, and a body that needs no buffer of its own."""
@@ -104,7 +108,8 @@ class Decoder:
     """
 
     __slots__ = (
-        "_arena_bytes", "_body", "_end", "_got", "_head", "_lend", "_length", "_scratch", "_view",
+        "_arena_bytes", "_body", "_end", "_got", "_head", "_lend", "_length", "_most", "_scratch",
+        "_view",
     )  # fmt: skip
 
     def __init__(
@@ -117,6 +122,7 @@ class Decoder:
         self._lend = lend
         self._arena_bytes = arena_bytes
         self._scratch = bytearray(scratch)
+        self._most = _MOST_SCRATCH * scratch
         self._view = memoryview(self._scratch)
         self._end = 0  # bytes in scratch
         self._body: bytearray | None = None  # of the frame that has a buffer of its own
@@ -150,7 +156,10 @@ class Decoder:
         """
         if self._body is None:
             self._end += count
+            full = self._end == len(self._scratch)
             self._parse(out)
+            if full and len(self._scratch) < self._most:
+                self._extend()
             return
         self._got += count
         if self._got == self._length:
@@ -159,6 +168,11 @@ class Decoder:
             self._body, self._head = None, (0, 0, 0, ())
         elif self._got == len(self._body):
             self._body.extend(bytes(min(self._got, self._length - self._got)))
+
+    def _extend(self) -> None:
+        """Read twice as much at once from now on."""
+        self._scratch = self._scratch + bytes(len(self._scratch))
+        self._view = memoryview(self._scratch)
 
     def _parse(self, out: MutableSequence[Frame]) -> None:
         start, end, view = 0, self._end, self._view
