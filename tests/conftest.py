@@ -112,16 +112,22 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
 @pytest.fixture
 def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let coverage not look on in the interpreters that a test starts."""
+    _measure_no_children(monkeypatch)
+
+
+def _measure_no_children(patch: pytest.MonkeyPatch) -> None:
     for name in [*os.environ]:
         if name.startswith("COVERAGE_"):
-            monkeypatch.delenv(name)
+            patch.delenv(name)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _helpers_of_multiprocessing() -> None:
     """Start what multiprocessing keeps for ever, so that no test is blamed for it."""
-    resource_tracker.ensure_running()
-    forkserver.ensure_running()
+    with pytest.MonkeyPatch.context() as patch:
+        _measure_no_children(patch)  # each would write what it has run, at its end
+        resource_tracker.ensure_running()
+        forkserver.ensure_running()
 
 
 @pytest.fixture(autouse=True)
