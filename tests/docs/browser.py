@@ -42,12 +42,16 @@ class Browser:
 
     def open(self, page: str, width: int = 1280) -> list[str]:
         """Load a page, and return what went wrong: in its scripts, and in what it asked for."""
+        self.resize(width)
+        self.driver.get(self._root + page)
+        return self.troubles()
+
+    def resize(self, width: int) -> None:
+        """Let the page that is open have another width."""
         self.driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
             {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500},
         )
-        self.driver.get(self._root + page)
-        return self.troubles()
 
     def troubles(self) -> list[str]:
         """Return what went wrong since it was asked last."""
