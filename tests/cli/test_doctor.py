@@ -152,7 +152,7 @@ def test_crashes_are_results() -> None:
 def test_a_forked_child_ends_and_has_no_result(ending: str) -> None:
     factory = f"tests.cli.factories:forks({ending})"
     told = ask({"kind": "run", "factory": factory, "backend": None, "seconds": 0.01}, 20)
-    assert told["items"] == 1
+    assert told["items"] == told["passes"] > 0
 
 
 @pytest.mark.parametrize(("name", "place"), [("hangs", "in hangs, "), ("stops", "in stops, ")])
