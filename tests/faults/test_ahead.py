@@ -11,7 +11,7 @@ import pytest
 from farside.testing.checks import SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tests.kinds import Kind
 
@@ -38,15 +38,20 @@ def fail_late(shard: int) -> Iterator[tuple[int, int]]:
     raise ValueError("late")
 
 
+def leave_three_passes(items: Iterable[tuple[int, int]]) -> None:
+    """Leave the first three passes of `FailsLate` before they fail, while the worker is ahead."""
+    for number in range(1, 4):
+        for item in items:
+            assert item[0] == number, "the worker is the one of the first pass"
+            time.sleep(AHEAD)
+            if item[1] == 1:
+                break
+
+
 @pytest.mark.parametrize("buffer_size", [None, 1, 3, -1])
 def test_it_does_not_touch_the_next_pass(kind: Kind, buffer_size: int | None) -> None:
     with kind.start(FailsLate, buffer_size=buffer_size, timeout=SECONDS) as items:
-        for number in range(1, 4):
-            for item in items:
-                assert item[0] == number, "the worker is the one of the first pass"
-                time.sleep(AHEAD)
-                if item[1] == 1:
-                    break
+        leave_three_passes(items)
         assert next(iter(items)) == (4, 0)
         with pytest.raises(ValueError, match="late"):
             list(items)

@@ -23,7 +23,7 @@ from farside import (
 from farside.testing.checks import take
 from farside.torch import data_loader
 from tests import mapping_jobs
-from tests.faults.test_ahead import AHEAD, FailsLate
+from tests.faults.test_ahead import FailsLate, leave_three_passes
 from tests.ray.test_cluster_faults import SLICE, pid_of
 
 pytestmark = pytest.mark.timeout(180)  # Ray starts processes, which takes seconds
@@ -111,12 +111,7 @@ def test_references_to_objects_of_ray(cluster: Any) -> None:
 
 def test_what_fails_ahead_of_a_loop_that_is_left() -> None:
     with iterate_in_worker(FailsLate, **RAY) as items:
-        for number in range(1, 4):
-            for item in items:
-                assert item[0] == number, "the worker is the one of the first pass"
-                time.sleep(AHEAD)
-                if item[1] == 1:
-                    break
+        leave_three_passes(items)
         with pytest.raises(ValueError, match="late"):
             list(items)
 

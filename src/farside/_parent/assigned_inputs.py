@@ -53,24 +53,26 @@ class AssignedInputs:
         while count:
             batch = self.batches[0]
             step = min(count, len(batch.entries) - batch.done)
-            progress.took(batch.first + batch.done, step)
-            batch.done += step
+            progress.took(self.number, step)
+            self._pass(step)
             count -= step
-            if batch.done == len(batch.entries):
-                self.batches.popleft()
 
     def pass_mark(self) -> int:
         """Take in that the next input is done, by a mark; return which one."""
-        batch = self.batches[0]
-        number = batch.first + batch.done
-        batch.done += 1
-        if batch.done == len(batch.entries):
-            self.batches.popleft()
+        number = self.number
+        self._pass(1)
         self.answered += 1
         self.read = 0
         if self.left_over:
             self.left_over = deque([each._replace(marks=each.marks - 1) for each in self.left_over])
         return number
+
+    def _pass(self, count: int) -> None:
+        """Take in that the next inputs are done, which are of one batch."""
+        batch = self.batches[0]
+        batch.done += count
+        if batch.done == len(batch.entries):
+            self.batches.popleft()
 
     def take_left_over(self, queue: Queue, most: int) -> tuple[int, list[Any]]:
         """Take results out that come next and are left over; return also of which input."""
