@@ -29,6 +29,19 @@ _PATIENCE_S = 5.0
 _METHOD = os.environ.get("FARSIDE_START_METHOD")
 """The one start method to test; None: each. `tox.ini` says where one is enough."""
 
+_OTHER_METHOD = os.environ.get("FARSIDE_OTHER_START_METHOD", _METHOD)
+"""The same for the files in `_OTHER`."""
+
+_OTHER = {
+    f"test_{name}.py"
+    for name in (
+        *("contract_async", "contract_batches", "contract_logging", "contract_map"),
+        *("contract_workers", "crowd"),
+    )
+}
+"""What starts many workers, and does with them what other files do with each start method. So
+coverage looks on in the other files alone."""
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is about kinds of workers that this Python has none of, or that others test.
@@ -51,12 +64,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _of_other_method(item: pytest.Item) -> bool:
     """Tell whether a test runs for each start method, and this is one that is not chosen."""
-    if _METHOD is None or not isinstance(item, pytest.Function):
+    method = _OTHER_METHOD if item.path.name in _OTHER else _METHOD
+    if method is None or not isinstance(item, pytest.Function):
         return False
     given = getattr(item, "callspec", None)
     values = given.params.values() if given is not None else ()
     kinds = [getattr(value, "kind", None) or getattr(value, "name", None) for value in values]
-    return any(kind in METHODS and kind != _METHOD for kind in kinds)
+    return any(kind in METHODS and kind != method for kind in kinds)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -119,6 +133,12 @@ def _measure_no_children(patch: pytest.MonkeyPatch) -> None:
     for name in [*os.environ]:
         if name.startswith("COVERAGE_"):
             patch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _measure_no_others(request: pytest.FixtureRequest) -> None:
+    if request.path.name in _OTHER:
+        request.getfixturevalue("unmeasured")
 
 
 @pytest.fixture(scope="session", autouse=True)
