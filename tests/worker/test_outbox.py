@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from farside._link.frames import MAX_REFS
 from farside._memory.parts import BLOCK_BYTES
 from farside._payload.items import ITEM_REFS
-from farside._worker.outbox import BATCH_BYTES, BATCH_ITEMS
+from farside._worker.outbox import BATCH_BYTES, BATCH_ITEMS, Outbox
 from farside.errors import LinkClosedError
 from tests.steady import STEADY
 from tests.worker.boxed import EPOCH, KIND, Boxed
@@ -94,6 +94,17 @@ def test_large_items_do_not_pile_up(boxed: Boxed, size: int) -> None:
     adding = [boxed.add(b"x" * size) for _ in range(2)]
     assert adding[-1], "more than 64 KiB wait"
     assert adding[0] is (size > 64 << 10)
+
+
+def test_contents_in_the_arena_fill_a_frame_later_than_pickles() -> None:
+    boxed = Boxed(nbytes=1 << 20)
+    assert [boxed.add(b"x" * 80_000) for _ in range(4)] == [False, False, False, True]
+    boxed.close()
+    boxed = Boxed(nbytes=1 << 20)
+    boxed.sink.arena = None
+    boxed.box = Outbox(boxed.sink, boxed.window, 1 << 20)  # type: ignore[arg-type]
+    assert boxed.add(b"x" * 80_000), "it goes through the pipe"
+    boxed.close()
 
 
 def test_dropping_gives_all_blocks_back_and_makes_room(boxed: Boxed) -> None:

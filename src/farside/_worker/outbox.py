@@ -38,9 +38,10 @@ _STORED_SHARE = -(-BATCH_BYTES // (MAX_REFS // ITEM_REFS))
 """What an item with contents in the arena is counted as, at least. It is rounded up, so that no
 frame has more references than it may."""
 
-_STORED_DISCOUNT = 2
-"""Its contents do not fill the pipe, so a frame may have more of them. But not many more, for what
-waits here has no part in the window yet: large items must not pile up."""
+_STORED_BYTES = 1 << 18
+"""A frame is sent when its contents in the arena reach this size. They do not fill the pipe, so
+there may be more of them. But what waits here has no part in the window yet, so there are never
+more than a quarter of all that may wait."""
 
 _MISSES = 32
 """After so many items in a row that are not plain, none of the pass is looked at any more."""
@@ -80,6 +81,8 @@ class Outbox:
         self._epoch = 0
         self._lock = threading.Lock()  # held while a frame is sent
         self._batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)
+        stored = _STORED_BYTES if link.arena is not None else 0
+        self._discount = max(1, min(stored, 1 + nbytes // 4) // self._batch_bytes)
         # Sums over all time: what `put` has added, and what frames have taken of it. Each has one
         # writer at a time, so that none of two threads undoes what the other does.
         self._bytes = self._bytes_taken = 0
@@ -121,7 +124,7 @@ class Outbox:
         if isinstance(entry, bytes):
             self._bytes += len(entry)
         else:
-            self._bytes += max(_STORED_SHARE, entry.nbytes // _STORED_DISCOUNT)
+            self._bytes += max(_STORED_SHARE, entry.nbytes // self._discount)
         # As `is_full` does, without a call: this is what a small item costs.
         return self._bytes - self._bytes_taken >= self._batch_bytes
 
