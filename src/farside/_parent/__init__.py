@@ -1,23 +1,21 @@
-"""The parent's side of the workers: what the user holds, and what becomes of it.
+"""The parent's side of the workers.
 
-What users hold and ask for: `iterable` (RemoteIterable), `results` and `async_results` (the loops
-``for`` and ``async for`` over `one_pass`, with `decoding`), `calls` (of methods, and stacks),
-`stats`, `executor`. What they give is checked by `options`, `identity`, `several` and
-`signatures`, with `checks` (of numbers and flags).
+What users hold: `iterable` (RemoteIterable) with its loops `results` (``for``) and `async_results`
+(``async for``), which share `one_pass` and `decoding`; `calls` (of methods, and for stacks),
+`stats`, `executor`. Their arguments are checked by `options`, `identity`, `several`, `signatures`
+and `checks` (of numbers and flags).
 
-The workers: a `client` steps the core of `_protocol` by `steps` (one lock, and a mailbox), also by
-what it has `received`, and `effects` carries out what that decides. It has a `member` for each
-worker; `starting` and `closing` take their time, as `chores`, and `news` are for the user. `wait`
-and `aio` (on the `event_loops`) are the one wait: for the `links`, until what `when` says, or a
-`deadline`.
+The workers: a `client` has a `member` for each. Its `steps` change the core of `_protocol`, with
+one lock and a mailbox; `received` feeds the core with frames, and `effects` carries out what it
+decides. `starting` and `closing` take time, so they run as `chores`; `news` go to the user. Threads
+wait in `wait`, event loops in `aio` (on the `event_loops`): for the `links`, until `when` holds, or
+until a `deadline`.
 
-What a pass is made of: a `sequence` (`one_iterable`, or shards: `sharded`, with a `fingerprint`),
-of which the `delivery` brings items to the loop, out of `queues`: one worker's, `in_turn`, or as
-they are `dealt`. It takes `anchors`. In a map the sequence is `inputs`, the delivery `mapped` with
-`mapped_orders`, and `supply` and `async_supply` take what the user gives; `batches`,
-`assigned_inputs` and `given_results` keep in mind what is under way and what is done. An executor
-has a `crew` and what was `submitted`.
+A pass: a `sequence` is what it is made of (`one_iterable`; `sharded`, with a `fingerprint`; the
+`inputs` of a map). A `delivery` brings the items from the `queues` to the loop: of one worker,
+`in_turn`, as shards are `dealt`, or `mapped` (in `mapped_orders`). It takes `anchors`. A map gets
+its inputs by `supply` or `async_supply`; `batches`, `assigned_inputs` and `given_results` record
+what is under way and what is done. An executor has a `crew` of workers, and `submitted` tasks.
 
-What people read: `messages_for_people`, `remote_failures`, `unguarded`, `warn`, `logs`. Beside
-these, `counters`.
+Messages: `messages_for_people`, `remote_failures`, `unguarded`, `warn`, `logs`. And `counters`.
 """

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from .wait import Wanted
 
 _CONGESTION_SECONDS = 0.01
-"""How often to look for room for commands: hardly ever, since a worker reads them at once unless it
-was stopped, or holds its GIL."""
+"""Seconds between two looks for room for commands. Room is rarely missing: a worker reads commands
+at once, unless it was stopped or holds its GIL."""
 
 
 class AsyncWait:
@@ -48,10 +48,10 @@ class AsyncWait:
             client.waiting.pause(client)
 
     async def look(self) -> None:
-        """See to what there is, without a wait: while inputs of a map are awaited."""
+        """Do chores and take in what has come, without waiting: while inputs of a map come."""
         client = self._client
         await self._see_to_chores(client)
-        if not client.waiting.links.here:  # else they would wait for the inputs
+        if not client.waiting.links.here:  # an inline worker would wait for the inputs
             self._look(client)
         deadline.time_passes(client, monotonic())
 
@@ -71,7 +71,7 @@ class AsyncWait:
         return came
 
     async def _wait_once(self, client: Client, wanted: Wanted) -> bool:
-        """See to what there is, and wait for a while; tell whether the wait is over."""
+        """Do what is due, and wait for a while; tell whether the wait is over."""
         await self._see_to_chores(client)
         if wanted.ready or client.foreign_to:
             return True
@@ -103,7 +103,7 @@ class AsyncWait:
         seconds = None
         end, due = client.core.deadline, client.chores.due
         look = True in [each.link.to_be_looked_at for each in members if each.link is not None]
-        if end is not None or client.core.has_limits or look:  # no descriptor tells all
+        if end is not None or client.core.has_limits or look:  # descriptors do not tell everything
             seconds = seconds_until(end)
         if due is not None:
             seconds = min(seconds_until(due), seconds_until(end))
@@ -127,10 +127,10 @@ class AsyncWait:
 
 
 class Readiness:
-    """Is readable while any of some file descriptors is.
+    """One file descriptor that is readable while any of several is.
 
-    It may be waited for while they are closed: then they no longer count. It is closed when nobody
-    refers to it any more, so never while a loop waits for it.
+    Any of the several may be closed while a loop waits: it no longer counts then. This one is
+    closed when nobody refers to it any more, so never while a loop waits for it.
 
     Args:
         fds: numbers of the descriptors; one that is closed already does not count.

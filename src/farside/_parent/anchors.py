@@ -1,4 +1,4 @@
-"""The anchors of a pass: digests of some items, by which it is known again when it is made anew."""
+"""The anchors of a pass: digests of some items. A pass that is made again is compared with them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ if TYPE_CHECKING:
     from .queues import Source
 
 _SHARDS = 1000
-"""Of how many shards anchors are kept, at most."""
+"""Anchors are kept for so many shards at most."""
 
 _ANCHORS = 8
-"""How many are kept for a shard: the latest that the loop has passed is told."""
+"""So many are kept for a shard. `Anchors.known_of` returns the latest that the loop has passed."""
 
 _ANCHOR_TIMES = 200
 _ANCHOR_SECONDS = 0.005
-"""So many times longer than a digest takes, none is taken, but not for a longer time: another
-program may just have had its turn. The first item of each open shard has one in any case."""
+"""After a digest, none is taken for so many times as long as that one took, but for so many seconds
+at most: it may have been slow because of another program. The first item of each open shard always
+has one."""
 
 
 class _Anchor:
-    """The index of an item of a shard, and its digest. None: that is made when somebody asks."""
+    """The index of an item of a shard, and its digest; None: it is made when somebody asks."""
 
     __slots__ = ("digest", "index", "item")
 
@@ -49,7 +50,7 @@ class Anchors:
         self._next = 0.0
 
     def know(self, anchors: Iterable[tuple[int, int, bytes]]) -> None:
-        """Take in what was known of the pass before it began here; see `known_of`."""
+        """Take in the anchors of a loaded state; see `known_of`."""
         for shard, index, digest in anchors:
             self._kept[shard] = [_Anchor(index, digest)]
 
@@ -75,17 +76,17 @@ class Anchors:
         return self.verify and monotonic() >= self._next
 
     def add(self, shard: int, index: int, entry: Any, source: Source | None) -> None:
-        """Take the digest of an item. What it costs is waited for before the next one."""
+        """Take the digest of an item, and decide when the next one is due."""
         plain, blocks = (True, ()) if source is None else (source.plain, source.blocks)
         began = monotonic()
-        # That of a value that cannot change is made when somebody asks.
+        # The digest of an immutable value is made when somebody asks.
         late = type(entry) is int or type(entry) in ATOMS
         digest = None if late else of_entry(entry, blocks, plain=plain)
         anchor = _Anchor(index, digest, entry if late else None)
         kept = self._kept.get(shard)
         if kept is None:
             self._kept[shard] = [anchor]  # never empty: anybody may look at it just now
-            if len(self._kept) > _SHARDS:  # most shards have ended, but not those in the block
+            if len(self._kept) > _SHARDS:  # the oldest: its shard has most probably ended
                 del self._kept[next(iter(self._kept))]
         else:
             kept.append(anchor)

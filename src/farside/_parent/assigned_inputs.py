@@ -1,8 +1,8 @@
 """The inputs of a map that one worker was given, and what becomes of them when it dies. Pure.
 
-A worker that has died had some inputs that it has not answered. One of them it had begun: that is
-blamed. The others go to its successor, in order, and so does the blamed one if it may be tried
-again; else it has failed.
+A worker that dies leaves inputs that it has not answered. The one that it had begun is blamed. The
+others go to its successor, in order. The blamed one goes there too if it may be tried again; else
+it has failed.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 class AssignedInputs:
-    """The inputs that a worker was given, and after it those that have taken its place.
+    """The inputs that a worker was given, and after it the workers that have taken its place.
 
     Attributes:
-        batches: those of which not all are done.
+        batches: the batches in which not all inputs are done.
         count: how many inputs it was given and has to answer.
         answered: of flat inputs: how many of them are done.
-        read: and how many results of the next one.
-        left_over: results of flat inputs that have failed since they were sent.
-        tries: how often some of the inputs have cost a worker.
+        read: of the next flat input: how many results were taken.
+        left_over: results of flat inputs that have failed after these were sent.
+        tries: for some inputs, how many workers they have cost.
     """
 
     __slots__ = ("answered", "batches", "count", "left_over", "read", "tries")
@@ -68,14 +68,14 @@ class AssignedInputs:
         return number
 
     def _pass(self, count: int) -> None:
-        """Take in that the next inputs are done, which are of one batch."""
+        """Take in that the next inputs are done. They are of one batch."""
         batch = self.batches[0]
         batch.done += count
         if batch.done == len(batch.entries):
             self.batches.popleft()
 
     def take_left_over(self, queue: Queue, most: int) -> tuple[int, list[Any]]:
-        """Take results out that come next and are left over; return also of which input."""
+        """Return the input whose left-over results come next, and some of these."""
         first = self.left_over.popleft()
         entries = queue.take(min(queue.run, most, first.results))
         if len(entries) < first.results:
@@ -91,8 +91,8 @@ class AssignedInputs:
             core: what is known of the worker.
             queue: what has come from it.
             plan: how the inputs are run.
-            later: how many of the inputs it was not told of yet.
-            before: how many results of some inputs the loop had when the pass began here.
+            later: how many of its inputs it was not sent yet.
+            before: for some inputs, how many results the loop had before a resume.
 
         Returns:
             What its successor is given, and the input that has failed with it, if one has.
@@ -114,7 +114,7 @@ class AssignedInputs:
         return lost, failed
 
     def _count(self, runs: list[tuple[int, bool]], *, flat: bool) -> tuple[int, int]:
-        """Return how many inputs are done that are in no block, and results of the next one."""
+        """Return how many inputs not yet in a block are done, and how many results the next has."""
         if not flat:
             return sum([run + ended for run, ended in runs]), 0
         came = partial = 0
@@ -123,7 +123,7 @@ class AssignedInputs:
         return came, partial - sum([each.results for each in self.left_over if each.marks == came])
 
     def _cut(self, came: int, before: Mapping[int, int]) -> tuple[list[Batch], list[Batch]]:
-        """Return what the worker has answered and the loop has not got, and the others."""
+        """Return the inputs whose answers the loop has yet to get, and those without an answer."""
         kept: list[Batch] = []
         lost: list[Batch] = []
         for batch in self.batches:

@@ -1,7 +1,7 @@
 """The iterator of ``async for``: the same steps as those of ``for``, on an event loop.
 
-It is a class, and no async generator. Python leaves it to the loop to close a generator that is
-dropped, some time later, and one that is cancelled while it waits is over for good.
+It is a class, not an async generator. The event loop closes a generator that is dropped only some
+time later, and a generator that is cancelled while it waits is over for good.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _TURN_SECONDS = 0.001
-"""For how long the loop's other tasks may have to wait for a task that takes items and never waits.
-By time, since items take whatever the user does with them. To give a turn costs some microseconds,
-so this often it costs less than one per cent."""
+"""For how long a task that takes items and never waits may keep the other tasks from running. It is
+a time, since nobody knows what the user does with an item. To give a turn costs some microseconds:
+less than one per cent."""
 
 _AT_ONCE = 64
-"""How many items are taken, at most, between two looks at the clock; fewer where they take long."""
+"""How many items are taken between two looks at the clock, at most; fewer where they take long."""
 
 _NOTHING: Iterator[Any] = iter(())
 
@@ -52,7 +52,7 @@ class AsyncResults(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        # What a small item costs is this much: mostly there is one, and no need to look further.
+        # Mostly there is an item. Then this is all that it costs.
         taker = self._taker
         try:
             try:
@@ -61,7 +61,7 @@ class AsyncResults(Generic[T]):
             except SPOILT:
                 raise
             except BaseException:
-                taker.end()  # what gives the items is of no use any more
+                taker.end()  # the generator that yields the items has ended
                 raise
             return await taker.advance()
         except SPOILT as error:
@@ -91,7 +91,7 @@ class _Taker(Generic[T]):
 
     Attributes:
         this: the pass.
-        items: some that may be taken without a look at anything else.
+        items: those that may be taken at once.
         over: whether there are no more.
     """
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class _Input(NamedTuple):
-    """An input that has come; without any of these, it is one that was done before."""
+    """An input that has come."""
 
     entry: Any = None
     nbytes: int = 0
@@ -22,13 +22,14 @@ class _Input(NamedTuple):
 
 
 _DONE = _Input()
+"""An input that was done before the pass began here."""
 
 
 class AsyncSupply(Supply):
     """Takes inputs that the loop awaits.
 
-    Nothing here can wait. So `take` gives what has come, and says how many more are wanted; whoever
-    runs the ``async for`` awaits them with `feed`, and asks again.
+    `take` cannot wait: it returns what has come, and sets `wanted`. The ``async for`` then awaits
+    more by `feed`, and calls `take` again.
 
     Args:
         begin: returns the async iterator. It is called when the first input is wanted.
@@ -81,7 +82,7 @@ class AsyncSupply(Supply):
             self._ready.append(_DONE)
             return
         self._next = iter((item,)).__next__
-        entries, nbytes = self._take_each(1, 1)  # now: the iterator may use it for the next one
+        entries, nbytes = self._take_each(1, 1)  # pickled now: the iterator may change it
         refused, self.refused = self.refused, None
         self._ready.append(_Input(entries[0] if entries else None, nbytes, refused))
 
@@ -92,7 +93,7 @@ class AsyncSupply(Supply):
 
     def pass_over(self) -> int:
         if not self._fed:
-            return super().pass_over()  # it says what is wrong
+            return super().pass_over()  # a loop that cannot await: `_refuse_for` raises
         count = 0
         while self._ready and self._ready[0] is _DONE:
             self._ready.popleft()

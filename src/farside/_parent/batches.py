@@ -1,4 +1,4 @@
-"""What a pass of a map keeps in mind: how inputs are run, how many at a time, and how some end."""
+"""How a pass of a map runs its inputs: the plan, the batches and their size, and failed inputs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from .._payload.items import convert
 from .options import processors
 
 BATCH_SECONDS = 0.001
-"""How long a worker shall take for a batch: long beside what a frame costs."""
+"""How long a batch should take a worker: much longer than its frame costs."""
 
 MOST_INPUTS = 1000
 """How many inputs a batch has at most."""
 
 GROWTH = 4
-"""How many times as large as before batches become, at most."""
+"""A batch is at most so many times as large as the one before."""
 
 
 class Plan(NamedTuple):
@@ -26,7 +26,7 @@ class Plan(NamedTuple):
     flat: bool
     in_order: bool
     ahead: int | None
-    """How many inputs may have been taken and not done; None: as `nbytes` says."""
+    """How many inputs may be taken whose results the loop does not have; None: as `nbytes` says."""
     nbytes: int
     """How many bytes of inputs each worker may have."""
     on_error: str
@@ -83,11 +83,11 @@ class BatchSize:
         self.measured, self._answers = monotonic(), 0
 
     def measure(self, answers: int, workers: int, idle: int) -> None:
-        """Take in how many inputs all workers have answered up to now, and how many have none left.
+        """Take in how many inputs were answered so far, and how many workers have none left.
 
-        Where some have none, they wait for inputs and not for the function: what is measured is
-        how fast they are given some, and larger batches are the cure. So only those count that may
-        have been at work all the time, and those are no more than there are processors.
+        A worker without inputs waits for the parent, and not for the function. To count it would
+        make batches smaller, where larger ones are the cure. So only workers count that may have
+        been busy all the time: no more than there are processors.
         """
         now, more = monotonic(), answers - self._answers
         if more < self.inputs or now == self.measured:
@@ -101,7 +101,7 @@ class BatchSize:
 
 
 class Settled(NamedTuple):
-    """An input whose failure is known here."""
+    """An input that has failed without an answer of a worker; the worker that it has cost."""
 
     error: BaseException
     worker: int | None = None

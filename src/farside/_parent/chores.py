@@ -1,6 +1,6 @@
-"""What is to be done for a client without its lock: it takes time, or runs user code.
+"""Chores of a client: what takes time or runs user code, and so is done without the lock.
 
-Whoever waits for the workers sees to it: a thread in its wait, or for a task a thread beside the
+Whoever waits for the workers does them: a thread in its wait, or for a task a thread beside the
 event loop.
 """
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     Chore = Callable[[], object]
 
 _DEEPEST = 8
-"""How many chores of a thread may be in the middle of each other."""
+"""How deep the chores of a thread may be nested."""
 
 
 class Chores:
-    """What is to be done, each once, in the order in which it came. Any thread may use it."""
+    """A queue of chores, each of which is done once, in order. Any thread may use it."""
 
     def __init__(self) -> None:
         self._now: deque[Chore] = deque()
@@ -31,21 +31,21 @@ class Chores:
         self._seeing: set[tuple[int, object]] = set()  # a mark for each call of `see_to`
 
     def add(self, chore: Chore) -> None:
-        """Let something be done as soon as somebody waits."""
+        """Let a chore be done as soon as somebody waits."""
         self._now.append(chore)
 
     def add_later(self, worker: int, due: float, chore: Chore) -> None:
-        """Let something be done for a worker at a time: one thing for each worker."""
+        """Let a chore be done at a time: one for each worker."""
         self._later[worker] = due, chore
 
     @property
     def due(self) -> float | None:
-        """When the next chore is to be done that has its time."""
+        """When the next chore of `add_later` is due."""
         return min([due for due, _ in [*self._later.values()]], default=None)
 
     @property
     def pending(self) -> bool:
-        """Whether there is something to do by now."""
+        """Whether there is a chore to do now."""
         if self._later:
             self._take_due()
         return bool(self._now)
@@ -59,10 +59,10 @@ class Chores:
                     self._now.extend(map(itemgetter(1), map(self._later.pop, (worker,))))
 
     def see_to(self) -> None:
-        """Do what there is.
+        """Do the chores that there are.
 
-        A chore may wait, and who waits sees to chores. Where many workers end at once, each wait
-        would stand within the one before, so what is too many is left to the waits further out.
+        A chore may wait, and a wait does chores. When many workers end at once, these would nest
+        ever deeper. So beyond `_DEEPEST`, the chores are left to the outer waits.
         """
         thread = get_ident()
         mark = thread, object()
@@ -81,5 +81,5 @@ class Chores:
             for chore in taken:
                 chore()
         except BaseException:
-            self._now.extendleft(taken)  # a chore does nothing that it has done
+            self._now.extendleft(taken)  # once more: a chore skips what it has done
             raise

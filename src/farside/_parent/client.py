@@ -1,7 +1,7 @@
-"""The client of a group of workers: what is known of them, and the one place where it changes.
+"""The client of a group of workers: it holds their core, and is the one place where that changes.
 
-Events step the core (`steps`), frames too (`received`), and what it wants done is done (`effects`).
-Chores take time or run user code, and news are for the user: whoever waits sees to both, unlocked.
+Events (`steps`) and frames (`received`) step the core, and `effects` carries out what it decides.
+Chores take time or run user code, and news go to the user: whoever waits does both, unlocked.
 """
 
 from __future__ import annotations
@@ -55,21 +55,21 @@ class Client(Steps):
         BackendUnavailableError: this is no time or place to start workers.
 
     Attributes:
-        members: a worker each, and what leads to it.
+        members: the workers.
         waiting: where threads and event loops wait for them.
-        chores: what is to be done without the lock, and may take its time.
-        news: what is to be told the user, by whoever waits.
-        counters: what is counted.
+        chores: what is done without the lock, by whoever waits.
+        news: warnings and log records, which whoever waits delivers.
+        counters: sums over the passes.
         used: whether the user has got anything: an item, or an answer to a call.
-        used_before: the same, of the time before the present pass.
+        used_before: the same, when the present pass began.
         launching: the thread that starts the workers, as long as it does.
         options: what the user asked for.
         reason: why the present backend was taken.
         sequence: what a pass is made of.
         delivery: brings the items of the latest pass.
         calling: the call under way: what each worker was asked, and what to ask one again.
-        calls: those that have returned: a worker that is started again gets them once more.
-        left_behind: how many workers were started again and have not ended.
+        calls: those that have returned: a worker that is started again makes them once more.
+        left_behind: how many workers were replaced and have not ended.
     """
 
     # Finalizers find no global name when Python exits.
@@ -83,7 +83,7 @@ class Client(Steps):
         options = several[0]
         limits = Limits(options.init_timeout, options.timeout, options.task_timeout)
         count = len(several)
-        # The time of each counts from its launch.
+        # None: the time of each counts from its launch.
         super().__init__(GroupCore(limits, options.fallback, count, None, options.max_restarts))
         self.chores = Chores()
         self.news = News()
@@ -120,7 +120,7 @@ class Client(Steps):
             return "closed"
         states = {each.public_state for each in self.core.workers}
         state = next(each for each in get_args(State) if each in states)
-        # The loop may know the end of a pass by marks. Nobody listens to the workers after it.
+        # Marks may tell the loop of the end first. After it, nobody hears the workers confirm it.
         complete = self.delivery is not None and self.delivery.finished
         return "stand by" if state == "stopping" and complete else state
 
@@ -147,7 +147,7 @@ class Client(Steps):
         if self.core.over:
             failure = self.core.failure
             if failure is not None and failure.state == "initialization":
-                self.check_started()  # what strikes later is raised by the loop that it strikes
+                self.check_started()  # a later failure is raised by the loop that meets it
             cause = None if failure is None else self.error(failure, self.failed_member)
             raise messages_for_people.closed(None) from cause
 
@@ -169,7 +169,7 @@ class Client(Steps):
         return self.members[failed.index(True) if True in failed else 0]
 
     def end_others(self) -> None:
-        """End all workers, since one has failed: what others would send has no place any more."""
+        """End all workers, since one has failed: nobody takes what the others would send."""
         if len(self.members) > 1:
             self.step(GroupCore.end)
 
@@ -240,7 +240,7 @@ class Client(Steps):
         self.perform()
 
     def perform(self) -> None:
-        """Do what the core wants done, in order. What is done is taken off the present core."""
+        """Carry out the effects of the core, in order, and remove each from it afterwards."""
         for index, core in enumerate(self.core.workers):
             while core.effects:
                 self._performing = True

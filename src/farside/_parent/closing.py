@@ -22,7 +22,7 @@ FAREWELL_SECONDS = 0.25
 
 
 def take_loss(client: Client, member: Member) -> None:
-    """Find out how a worker has ended whose link has closed."""
+    """Find out how a worker whose link has closed has ended."""
     if client.members[member.index] is not member or client.core.workers[member.index].done:
         return
     live_workers.end_thread_at_exit()
@@ -42,7 +42,7 @@ def end_failed(client: Client, member: Member, *, kill: bool) -> None:
         return
     failure = client.core.workers[member.index].failure
     if failure is not None:
-        # Now: it may refer to what an inline worker has until its end.
+        # Made now: the error may refer to what an inline worker has until its end.
         client.make_error(failure, member)
     problems = list[Exception]()
     if kill:
@@ -61,14 +61,14 @@ def end_failed(client: Client, member: Member, *, kill: bool) -> None:
     finally:
         client.waiting.remove(member)
         member.link.close()
-        _close_waiting(client)  # whoever keeps the error keeps no descriptor
+        _close_waiting(client)  # an error that is kept must not keep descriptors
         member.worker.wait(FAREWELL_SECONDS)
     if problems:
         raise problems[0]
 
 
 def _close_waiting(client: Client) -> None:
-    """Let go of what waits for the workers, if none is left."""
+    """Close the wakeup, if no worker is left to wait for."""
     if False not in [each.worker is None or each.released for each in client.members]:
         client.waiting.links.close()
 

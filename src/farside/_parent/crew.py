@@ -58,7 +58,8 @@ class _Tasks(Inputs):
 class Crew:
     """The workers of an executor, and the thread that completes futures.
 
-    It does not know the executor: when that is dropped, what was submitted is done, and no more.
+    It has no reference to the executor: when that is dropped, the calls that were submitted are
+    made, and no more are taken.
 
     Args:
         options: what each worker is started with.

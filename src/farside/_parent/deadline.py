@@ -1,4 +1,4 @@
-"""The time that workers may take: it counts while somebody waits for what they say."""
+"""The time limits of workers: their time counts while somebody waits for them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,19 @@ if TYPE_CHECKING:
     from .wait import Wanted
 
 _STOPPED_SECONDS = 0.5
-"""By how many seconds a wait may end late. The clock goes on while a process is stopped (Ctrl-Z,
-SIGSTOP, a frozen container), and the worker is mostly stopped with it. A busy machine is late too.
-"""
+"""A wait that ends so many seconds late means that this process was stopped meanwhile (Ctrl-Z,
+SIGSTOP, a frozen container), and most probably its worker too. A busy machine is late by less."""
 
 
 def begin_to_wait(client: Client, wanted: Wanted) -> None:
-    """Let the time count in which a worker says nothing that is waited for."""
+    """Let the time of the workers count from now on: somebody waits for them."""
     if client.core.has_limits:
         _look_at_tasks(client)
         client.core.begin_to_wait(monotonic(), getattr(wanted, "workers", None))
 
 
 def time_passes(client: Client, planned: float) -> None:
-    """Take in that a wait has ended for nothing, and when it was to end.
-
-    If that is long ago, this process was stopped meanwhile.
-    """
+    """Take in that a wait has ended and nothing has come. `planned` is when it was to end."""
     _look_at_tasks(client)
     deadline, now = client.core.deadline, monotonic()
     if deadline is None:
@@ -38,7 +34,7 @@ def time_passes(client: Client, planned: float) -> None:
 
 
 def _look_at_tasks(client: Client) -> None:
-    """Take in which inputs of a map run, and since when: the time counts whoever waits."""
+    """Take in which inputs of a map run, and since when: that time counts even if nobody waits."""
     if client.options.sends_inputs:
         core = client.core
         for worker, member in zip(core.workers, client.members, strict=True):

@@ -1,4 +1,4 @@
-"""Items as they come, of shards of which any worker reads the next one."""
+"""Items as they come: whichever worker is free reads the next shard."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from .queues import Block, Queue
 
 _AHEAD = 2
-"""How many shards a worker has that are dealt out: one under way, and one that waits, so that it
-need not ask."""
+"""How many shards a worker has: the one that it reads, and one that waits, so that it never stands
+still between two."""
 
 
 class Dealt(Delivery):
-    """Shards that are dealt to whichever worker has none left: the loop gets what has come.
+    """Deals shards to the workers that have room for them; the loop gets items as they come.
 
     Args:
         place: where in the pass to begin.
@@ -44,10 +44,10 @@ class Dealt(Delivery):
         ended = numbers_of(place.ended)
         self._shards = deque(shard for shard in order if shard not in ended)
         self._under_way: list[deque[int]] = [deque() for _ in range(count)]
-        # How many items had come before, for the way back.
+        # Of each shard that has ended: how many items came before its end, the shard, its items.
         self._ends = [(0, shard, 0) for shard in order if shard in ended]
-        # What holds after so many items, in one step for whoever asks: of shards that have not
-        # ended the items in blocks, in a dictionary that is never changed, and how many have ended.
+        # One tuple, for other threads ask: a number of items; of each open shard, how many items
+        # are in blocks by then (the dictionary is never changed); and how many shards have ended.
         self._now: tuple[int, dict[int, int], int] = (0, dict(place.begun), len(self._ends))
         self._ended: tuple[int, tuple[tuple[int, int], ...]] = (0, ())
         self._runs: deque[tuple[int, int, int]] = deque([(0, -1, 0)], KEPT)
@@ -117,7 +117,7 @@ class Dealt(Delivery):
             else:
                 ended = ranges_of([shard for _, shard, _ in self._ends[:number]])
             self._ended = number, ended
-        if number:  # another thread may just be about to
+        if number:  # `_pass_mark` may not have done so yet, in another thread
             read.pop(self._ends[number - 1][1], None)
         read.update({shard: count for _, shard, count in self._ends[number:ends]})
         for at, shard, count in reversed(tuple(self._runs)):
@@ -135,7 +135,7 @@ class Dealt(Delivery):
         return shard, self._read.get(shard, 0)
 
     def left_of(self, index: int, frames: Sequence[Any]) -> list[tuple[int, int]]:
-        """Return the shards that a worker has not sent, and how many items of each it has sent."""
+        """Return the shards that a worker has not finished, and how many items of each came."""
         left = [[shard, self._read.get(shard, 0)] for shard in self._under_way[index]]
         for run, ended in arrived(self.queues[index], frames):
             left[0][1] += run

@@ -1,4 +1,4 @@
-"""Makes items of what workers have sent, one by one as the loop asks for them."""
+"""Unpickles the items that workers have sent, one by one as the loop asks for them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, 
 
     Args:
         this: the pass.
-        entries: of the block, the last one first. What is left of them is left here.
+        entries: those of the block, in reverse order. Each is removed as it is taken.
         sources: where they come from; see `Block`.
     """
     several, source = type(sources) is list, sources
@@ -34,7 +34,7 @@ def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, 
         except IndexError:  # another thread has left the pass since
             return
         try:
-            # For a pickle, without a call in between: this is what a small item costs.
+            # A pickle needs no other call: this is what a small item costs.
             if type(entry) is bytes:
                 item = loads(entry)
             else:

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from .queues import Block
 
 MOST = 1000
-"""How many entries a block has, of each worker, or few more: as many as a frame."""
+"""About how many entries of each worker a block has at most: as many as a frame."""
 
 KEPT = 1000
 """How many blocks before the present one are remembered, for `Delivery.place`."""
 
 AT_ONCE = 64
-"""So many shards that have ended since the latest `Delivery.place` are added to those known then;
-when there are more, all are looked at."""
+"""If no more shards than this have ended since the latest `Delivery.place`, they are added to its
+ranges; else these are made anew."""
 
 
 class Delivery:
@@ -44,20 +44,20 @@ class Delivery:
     Attributes:
         queues: one for each worker.
         over: whether the marks tell that nothing more comes.
-        cleared: whether nothing of it may be taken any more: the pass was left, or all was closed.
+        cleared: whether nothing may be taken any more: the pass was left, or all was closed.
         members: the workers, by their numbers.
         failure: the exception of an input that has ended the pass.
-        failed_inputs: how many inputs have failed without that.
-        epoch: what user code is told that the pass is.
+        failed_inputs: how many inputs have failed without ending the pass.
+        epoch: the epoch that user code is told.
         finished: whether the loop has come to the end of the pass.
         snapshots: states of what the user iterates on, from the workers.
         anchors: digests of items that were taken now and then.
         rest: what is left of the present block.
-        orders: what workers have to be told.
+        orders: tasks that workers have to be sent, by their numbers.
         slow: whether inputs take long to come: what has arrived meanwhile goes first.
-        source: what has to be awaited for inputs, if they are an async iterable.
+        source: the supply of inputs that have to be awaited, or None.
         unprompted: whether items come without a step of the loop.
-        first: how many items of an iterable were given before, in another life of the loop.
+        first: how many items of an iterable the loop had before it was resumed.
     """
 
     failed_inputs = 0
@@ -85,7 +85,7 @@ class Delivery:
     def know(
         self, anchors: Iterable[tuple[int, int, bytes]], snapshots: Sequence[Snapshot]
     ) -> None:
-        """Take in what was known of the pass before it began here; see `known_of`."""
+        """Take in the anchors and snapshots of a loaded state; see `known_of`."""
         self.anchors.know(anchors)
         if snapshots:
             self.snapshots = Snapshots(snapshots)
@@ -162,14 +162,14 @@ class Delivery:
             queue.clear()
 
     def let_go(self) -> None:
-        """Let go of what is the user's: the pass was left, and only its state is asked for."""
+        """Let go of the user's objects: the pass was left, and only its state may be asked for."""
 
     def _begin_block(self) -> None:
         """Take in that the loop is at the end of the block before."""
         self._before, self._count, self.rest = self._before + self._count, 0, ()
 
     def _end_block(self, entries: list[Any]) -> None:
-        """Take in what the loop is given: the list, from which it may take the items itself."""
+        """Take in the entries that the loop is given. It takes them out of this very list."""
         self._count = len(entries)
         self.rest = self._opened = entries
         if self.cleared:  # by another thread, just now
@@ -180,7 +180,7 @@ class OneAfterAnother(Delivery):
     """Gives the loop the items of one iterable: without marks, and as they come.
 
     Args:
-        first: how many items were given before, in another life of the loop.
+        first: how many items the loop had before it was resumed.
         counting: whether the worker has to know of each item that was taken.
     """
 

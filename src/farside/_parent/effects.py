@@ -20,7 +20,7 @@ _REVOKES_CREDIT = frozenset({Cmd.STOP_ITERATION, Cmd.ABORT})
 
 
 def do(client: Client, member: Member, effect: Effect) -> None:
-    """With the lock, do what the core of a worker wants done."""
+    """With the lock, carry out one effect."""
     if isinstance(effect, Send):
         _send(client, member, effect)
     elif isinstance(effect, Drop):
@@ -37,7 +37,7 @@ def do(client: Client, member: Member, effect: Effect) -> None:
     elif isinstance(effect, End):
         client.chores.add(partial(closing.end_failed, client, member, kill=effect.kill))
     elif isinstance(effect, Launch):
-        # What is said from now on, the new worker is told; the old one has nothing more to say.
+        # From now on commands go to the new worker, and what the old one sends is ignored.
         client.members[member.index] = new = Member(member.index, member.options)
         new.backend = effect.backend or member.backend
         if effect.backend is None:
@@ -52,9 +52,9 @@ def do(client: Client, member: Member, effect: Effect) -> None:
 
 
 def _tried(member: Member, ending: Ending) -> float:
-    """Return for how long workers were started in vain, that a fallback gives up."""
+    """Return how many seconds were spent on starting the workers that a fallback replaces."""
     if ending.state != "initialization" or member.launched is None:
-        return member.startup_seconds  # it stood by, and was refused something later
+        return member.startup_seconds  # it has stood by, and failed later
     return member.tried + monotonic() - member.launched
 
 

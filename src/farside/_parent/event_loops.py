@@ -176,7 +176,7 @@ class TrioWaiter(Waiter):
 
 
 async def off_loop(work: Callable[[], T]) -> T:
-    """Do what may wait for long in a thread, so that the loop goes on; return what it does.
+    """Do work that may take long in a thread, so that the loop goes on; return its result.
 
     A task that is cancelled meanwhile waits for the end of the work, and is cancelled then.
     """

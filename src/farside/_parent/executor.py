@@ -45,7 +45,7 @@ class WorkerExecutor(Executor):
         max_workers: how many workers there are. Default: None, as many as the processors that this
             process may use.
         backend: see `iterate_in_worker`. Default: ``"auto"``.
-        backend_options: what the backend is told beside. Default: None.
+        backend_options: see `iterate_in_worker`. Default: None.
         mp_context: see `iterate_in_worker`. Default: None.
         env: environment variables of the workers; see `iterate_in_workers`. Default: None.
         init_timeout: how many seconds a worker may take to start, with `initializer` and `setup`.
@@ -122,7 +122,7 @@ class WorkerExecutor(Executor):
         if max_tasks_per_child is not None:
             most = count("max_tasks_per_child", max_tasks_per_child, "tasks")
         plan = Plan(workers, False, False, None, BUFFER_BYTES, "return", tries)
-        self._max_workers = workers
+        self._max_workers = workers  # Dask reads it
         self._crew = Crew(options, plan, most)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:

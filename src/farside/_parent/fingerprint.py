@@ -1,4 +1,4 @@
-"""What tells shards, or the inputs of a map, from others: the same in every process."""
+"""Fingerprints of shards, or of the inputs of a map: the same in every process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PLAIN = (str, int, float, bool, bytes, type(None), range, PurePath)
 
 
 def fingerprint(shards: Sequence[Any] | None) -> str:
-    """Return a fingerprint of shards; of mere numbers, it is empty: their count says all."""
+    """Return a fingerprint of shards; an empty one if they are numbers: their count says all."""
     if shards is None:
         return ""
     digest = blake2b(digest_size=8)
@@ -28,12 +28,12 @@ def _bytes_of(value: Any) -> bytes:
         return f"{str(value) if isinstance(value, PurePath) else repr(value)}\n".encode()
     if isinstance(value, (tuple, list)):
         return b"(" + b"".join(map(_bytes_of, value)) + b")"
-    if isinstance(value, (set, frozenset)):  # in an order that differs from process to process
+    if isinstance(value, (set, frozenset)):  # its order differs from process to process
         return b"<" + b"".join(sorted(map(_bytes_of, value))) + b">"
     if isinstance(value, dict):
         items = sorted((_bytes_of(key), _bytes_of(item)) for key, item in value.items())
         return b"{" + b"".join(key + item for key, item in items) + b"}"
     try:
         return pickle.dumps(value, 5)
-    except Exception:  # cloudpickle may take it; what it makes is not the same each time
+    except Exception:  # cloudpickle may take it, but its pickles are not the same each time
         return type(value).__qualname__.encode()

@@ -1,8 +1,8 @@
-"""Which inputs of a map the loop was given the results of: now, and some items ago. Pure.
+"""The inputs of a map whose results the loop was given: now, and some items ago. Pure.
 
-What is known are *steps*: after so many items these inputs had ended, of these some results were
-given, and from there on each item ends the next input, or is one more result of a flat one. So a
-run of inputs is one step, and the place in the middle of it follows.
+They are recorded in *steps*. A step says for a number of items which inputs had ended by then, how
+many results of others were given, and which input the next item belongs to. From there on each item
+ends one input, or is one more result of a flat one. So a run of inputs needs only one step.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class _Step(NamedTuple):
 
 
 class GivenResults:
-    """The place in a pass.
+    """The place of the loop in a pass.
 
     Args:
-        place: where it began.
+        place: where the pass began.
         flat: whether an input may have any number of results.
 
     Attributes:
@@ -71,7 +71,7 @@ class GivenResults:
             self._ended = with_range(self._ended, number, number + count)
 
     def end(self, number: int, count: int = 0) -> None:
-        """Take in that an input has ended, with so many items, none or one, for its failure."""
+        """Take in that an input has ended. `count` is 1 if its failure is an item, else 0."""
         if count:
             self._add(-1)
         self.taken += count
@@ -81,7 +81,7 @@ class GivenResults:
 
     def _add(self, number: int) -> None:
         steps = self._blocks[-1]
-        if steps[-1].at == self.taken:  # nobody asks for what was before that
+        if steps[-1].at == self.taken:  # the step before it holds for no item
             steps[-1] = self._step(number)
         else:
             steps.append(self._step(number))

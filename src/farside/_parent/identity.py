@@ -66,7 +66,7 @@ def check_env(value: Any, backend: str) -> dict[str, str] | None:
 
 
 def check_backend_options(value: Any, backend: str) -> dict[str, Any]:
-    """Check ``backend_options``, which each backend takes others of."""
+    """Check ``backend_options``: each backend has its own."""
     if value is None:
         return {}
     cure = "pass a dict, such as {'num_cpus': 2} for backend='ray', or None"

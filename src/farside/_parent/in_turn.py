@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class InTurn(Delivery):
     """Gives the loop one item of each slot in turn, whichever workers read them.
 
-    Whole rounds over the slots are merged by slices, so nothing is done in Python for an item that
-    one worker would not do.
+    Whole rounds over the slots are merged by slices, so an item takes no more Python code than with
+    one worker.
 
     Args:
         turns: whose turn it is.
@@ -41,7 +41,7 @@ class InTurn(Delivery):
         self.own = own
         self.over = turns.over
         self.front = turns
-        # At some numbers of items, of the whole pass, the turns then: by blocks.
+        # For each block: numbers of items, counted through the pass, and the turns at each.
         self._steps: deque[list[tuple[int, Turns]]] = deque([[(0, turns)]], KEPT)
         self._first_round = len(turns.live)  # so many items
         whole = sum(map(len, turns.chains)) == len(own)
@@ -63,9 +63,9 @@ class InTurn(Delivery):
         return turns.place_after(self._ended_at(turns))
 
     def _ended_at(self, turns: Turns) -> tuple[tuple[int, int], ...]:
-        """Return the shards that have ended: by what was known when it was asked for last.
+        """Return the shards that have ended. The last result is kept, and extended.
 
-        There may be very many, and states are asked for far more often than one of them ends.
+        There may be very many, and states are asked for far more often than a shard ends.
         """
         known, ended = self._ended
         if known != turns.heads:
@@ -104,7 +104,7 @@ class InTurn(Delivery):
                 break
             if queue.at_mark:
                 if count and self.counting:
-                    break  # the worker goes on when the loop is there
+                    break  # the mark counts as taken only when the loop gets there
                 queue.pass_mark()
                 turns, begins = turns.end(), True
                 _add_step(steps, before + count, turns)

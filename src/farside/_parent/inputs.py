@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .delivery import Delivery
 
 _SAMPLE = 16
-"""How many inputs tell data sets apart, where any of them can be looked at."""
+"""How many inputs a fingerprint is made of, where `items` is a sequence."""
 
 
 def is_async(items: Any) -> bool:
@@ -54,7 +54,7 @@ class Inputs(ItemSequence):
         self._items = items
         self._plan = plan
         self._in_order = plan.in_order
-        self._used = False  # a one-shot iterator, by an earlier pass
+        self._used = False  # whether an earlier pass has used a one-shot iterator
 
     def length(self, told: int | None) -> int | None:  # noqa: ARG002  it is that of the inputs
         if self._plan.flat or self._plan.on_error == "skip":
@@ -100,7 +100,7 @@ class Inputs(ItemSequence):
     # States ---------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """See how many inputs there are, and what tells them apart, as far as that can be known."""
+        """Find the number of inputs and their fingerprint, as far as they can be known."""
         items, total = self._items, length_of(self._items) or 0
         self._sharding = self._sharding._replace(total=total)
         if total and not self._given.fingerprint and isinstance(items, Sequence):

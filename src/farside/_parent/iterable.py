@@ -69,7 +69,7 @@ class RemoteIterable(Generic[T]):
 
     @property
     def epoch(self) -> int:
-        """The epoch of the next pass: how many there were before it, those before a resume too."""
+        """The epoch of the next pass: how many passes came before it, also before a resume."""
         client = self._current
         return client.sequence.epoch(client.core.epoch)
 
@@ -110,9 +110,9 @@ class RemoteIterable(Generic[T]):
     def load_state_dict(self, state: dict[str, Any], *, strict: bool = True) -> None:
         """Let the next pass begin where a loop was: with any number of workers, on any machine.
 
-        The seed and ``cycle_length`` of the state are taken over, unless others were passed, which
-        is a ValueError. The worker makes the items once
-        more that the loop was given, and drops them, so a pass must be the same each time.
+        The seed and ``cycle_length`` of the state are taken over; it is a ValueError if others were
+        passed. The worker makes the items that the loop was given once more, and drops them, so a
+        pass must be the same each time.
 
         Args:
             state: what `state_dict` has returned, or `merge_states`.

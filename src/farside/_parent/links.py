@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class Links:
-    """What is waited for: the links, and a wakeup. Only who leads (`wait`) forgets, or looks.
+    """The links that are waited for, and a wakeup. Only who leads (`wait`) calls `forget`, `look`.
 
     Attributes:
         here: the workers whose links have no descriptors: they run in the thread that waits.
-        stamp: another object each time when there is something else to wait for. The numbers of
-            descriptors do not tell: they are used again.
+        stamp: a new object whenever there are other descriptors to wait for. Their numbers do not
+            tell, since they are used again.
         wakeup: ends the wait, in any thread.
     """
 
@@ -74,9 +74,9 @@ class Links:
         return [*own, *self._members]
 
     def look(self, client: Client, seconds: float = 0.0) -> bool:
-        """Wait no longer than so, and take in what has come; tell if it was more than log records.
+        """Wait for some seconds at most, and take in what has come; tell if it was more than logs.
 
-        A wakeup is more: whoever waits has to look around before it waits again.
+        A wakeup counts as more: whoever waits has to look around before it waits again.
         """
         ready, came = self._await(client, seconds)
         for member in ready:
@@ -84,7 +84,7 @@ class Links:
         return came
 
     def take_in_rest(self, client: Client) -> bool:
-        """Take in what an exception of a signal handler has left when it had been read."""
+        """Take in frames that were read before an exception of a signal handler struck."""
         came = False
         for member in client.members:
             if member.frames:
@@ -92,8 +92,8 @@ class Links:
         return came
 
     def _await(self, client: Client, seconds: float) -> tuple[list[Member], bool]:
-        """Wait no longer than so; return whose link has something to read, and if a wakeup came."""
-        # Rounded up, for 0.4 must not become a spin at 0.
+        """Wait for some seconds at most; return who has something to read, and if a wakeup came."""
+        # Rounded up: 0.4 ms must not become 0, a busy loop.
         milliseconds = ceil(seconds * 1000) if seconds and not self.here else 0
         poll = self._prepare(client)
         try:
@@ -103,7 +103,7 @@ class Links:
         ready: list[Member] = []
         woken = False
         if self.here:
-            # If all are idle, reading tells: the worker and its parent would wait for each other.
+            # If all are idle, both sides would wait for each other: reading raises that.
             ready = [each for each in self.here if not each.link.idle] or list(self.here)
         for fd, what in events:
             member = self._members.get(fd)
@@ -117,7 +117,7 @@ class Links:
         return ready, woken
 
     def _prepare(self, client: Client) -> select.poll:
-        """Return what waits for all, also for room if a command waits for that."""
+        """Return a poll of all descriptors, and of those where a command waits for room."""
         stamp = self.stamp
         if self._polled is not stamp:
             self._poll = self._make_poll()
@@ -178,7 +178,7 @@ class Links:
         return True
 
     def _make_poll(self) -> select.poll:
-        """Make what waits for all: one that a signal handler's exception cannot have changed."""
+        """Make a new poll, which no exception of a signal handler can have left half made."""
         poll = select.poll()
         for fd in self.filenos():
             poll.register(fd, select.POLLIN)

@@ -1,4 +1,4 @@
-"""Gives what user code of a worker has logged, and its warnings, to the parent's own machinery."""
+"""Gives the log records and warnings of a worker to the loggers and `warnings` of the parent."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Logs:
     """Records of one worker, in order, on their way to the loggers.
 
     Handlers are user code: they may raise, take their time, close the iterable or start another. So
-    they are called while no lock of farside is held, by one thread at a time: another one that has
-    received something leaves it to that. So does a handler that iterates itself.
+    they are called while no lock of farside is held, by one thread at a time. Another thread leaves
+    what it has received to that one, and so does a handler that iterates itself.
 
     Attributes:
         waiting: what has arrived.
@@ -47,8 +47,7 @@ class Logs:
             problems: where the exceptions go that handlers raise; None raises them.
 
         Raises:
-            BaseException: whatever a handler raises. What it was called for is done with; the rest
-                is delivered the next time.
+            BaseException: whatever a handler raises. The other records are delivered next time.
         """
         # Looked at again after the lock was given back: somebody may have relied on this thread.
         while self.waiting:

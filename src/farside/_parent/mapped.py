@@ -7,7 +7,7 @@ answer belongs to follows from what the worker was given.
 
 What a worker was given, and what goes to its successor when it dies, is in `assigned_inputs`. An
 input that is not tried again is *settled*: its failure takes its place. Where nobody knows which
-one has cost the worker, the successor is given one at a time, until it is.
+input has cost the worker, the successor is given one at a time, until that is known.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .queues import Block, Queue
     from .supply import Supply
 
-_HOPE = 1 << 40
+_NO_LIMIT = 1 << 40
 
 
 class Mapped(Delivery):
@@ -48,7 +48,7 @@ class Mapped(Delivery):
 
     Attributes:
         front: how many inputs are done: the loop has their results.
-        number: that of the pass.
+        number: the number of the pass.
     """
 
     depth = 3  # how many inputs each worker has at least
@@ -67,7 +67,7 @@ class Mapped(Delivery):
         self._numbered = 0  # how many inputs were given to workers, or settled
         self._assigned = [AssignedInputs() for _ in range(plan.workers)]
         self._settled: dict[int, Settled] = {}
-        # What those workers are given later that are given one input at a time.
+        # Of workers that are given one input at a time: what they are given later.
         self._one_by_one: dict[int, deque[Batch]] = {}
         self._size = BatchSize(self.most_inputs)
         self._most = 1 if plan.ahead is not None else MOST
@@ -134,7 +134,7 @@ class Mapped(Delivery):
                 error, supply.refused = supply.refused, None
                 self.settle(self._numbered, Settled(error))
                 self._numbered += 1
-                break  # it takes no room, so an endless number of them could be taken
+                break  # refused inputs take no room, so there could be no end of them
             if not entries:
                 break
             if not supply.steady or monotonic() - begun >= TAKE_SECONDS:
@@ -148,7 +148,7 @@ class Mapped(Delivery):
             left: how many inputs each worker has yet to answer.
         """
         plan = self.plan
-        room = _HOPE if plan.ahead is None else plan.ahead - (self._numbered - self.front)
+        room = _NO_LIMIT if plan.ahead is None else plan.ahead - (self._numbered - self.front)
         index = left.index(min(left))
         share = max(1, min(self._size.inputs, room // plan.workers))
         if room <= 0 or left[index] >= max(self.depth, 3 * (share - 1)):

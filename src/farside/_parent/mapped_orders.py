@@ -25,8 +25,8 @@ class MappedInOrder(Mapped):
         self, plan: Plan, supply: Supply, progress: GivenResults | None = None, *, counting: bool
     ) -> None:
         super().__init__(plan, supply, progress, counting=counting)
-        # Which worker has the next inputs, and how many; None: one is settled, or they were done
-        # before the pass began here.
+        # Runs of inputs, in order: the worker that has them, and how many. None in its place: the
+        # input is settled, or they were done before the pass began here.
         self._order: deque[list[Any]] = deque()
 
     @property
@@ -131,7 +131,7 @@ class MappedInOrder(Mapped):
         return self.failed(number, settled.error), None
 
     def _comes_first(self, worker: int) -> bool:
-        """Tell whether results of the input whose turn it is come next from a worker."""
+        """Tell whether left-over results of the next input come next from a worker."""
         left_over = self._assigned[worker].left_over
         return bool(left_over) and left_over[0].number == self.front
 

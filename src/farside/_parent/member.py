@@ -1,4 +1,4 @@
-"""One worker of a client, as its shells hold it. There is a worker as soon as it is started."""
+"""One worker of a client, before its start too."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Member:
         released: whether the way up from it is closed.
         left_behind: whether it was to end, and has not.
         launched: when it was started.
-        tried: for how many seconds others were started before it, which a fallback has given up.
-        startup_seconds: how long it took to stand by, with that.
+        tried: seconds that were spent on starting others, which a fallback has given up.
+        startup_seconds: how long it took to stand by, `tried` included.
         failure: why it has ended before its time, and the exception that says so.
-        acknowledge, revoke: as those of its link. Before there is one, it is told later what was
-            acknowledged, and there is nothing to revoke.
+        acknowledge, revoke: those of its link. Before there is one, the former keeps what it is
+            told, and there is nothing to revoke.
     """
 
     def __init__(self, index: int, options: Options) -> None:

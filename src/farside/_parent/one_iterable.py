@@ -37,8 +37,8 @@ class OneIterable(ItemSequence):
         delivery = OneAfterAnother(read, counting=self._counting)
         self._keep(delivery, epoch, start)
         if not (read or self._ahead or self._planned) and self.seed == self._given.seed:
-            return delivery, None  # the worker knows
-        self._planned = True  # from now on it remembers another seed, perhaps
+            return delivery, None  # the worker needs no plan
+        self._planned = True  # from now on the worker may have another seed
         return delivery, [self._plan(epoch, (0, 0), read, start.anchors, start.snapshots)]
 
     def is_over(self, delivery: Delivery) -> bool:  # noqa: ARG002  the worker tells the end

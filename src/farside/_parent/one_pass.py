@@ -45,7 +45,7 @@ OVER: list[Any] = []
 """What `Pass.step` returns at the end."""
 
 SPOILT = (NotPicklableError, ProtocolError)
-"""What opening a frame, or taking items from it, raises when it is of no use."""
+"""What is raised where a frame cannot be opened, or an item of it not unpickled."""
 
 
 class Pass:
@@ -65,7 +65,7 @@ class Pass:
         self.epoch = epoch
         self.delivery = delivery
         self._owner = owner
-        self._told = False  # what the beginning tells
+        self._told = False  # whether `_begin` has nothing more to do
 
     @property
     def ready(self) -> bool:
@@ -121,7 +121,7 @@ class Pass:
             return None  # another thread has cleared it in the middle
 
     def _begin(self, core: GroupCore, came: bool) -> None:  # noqa: FBT001  it is a fact
-        """Take in, until the first items have come, what the beginning tells."""
+        """Note whether the user gets anything, and warn of a one-shot iterator that was left."""
         client = self.client
         # A mark counts too: the shard before it is not read again.
         used = came or True in [each.taken > 0 for each in self.delivery.queues]
@@ -132,7 +132,7 @@ class Pass:
             warn(_CONTINUED, ExhaustedIteratorWarning)
 
     def _raise_cut_off(self) -> NoReturn:
-        """Say why the rest of the pass cannot be had, although it may have arrived."""
+        """Raise why the rest of the pass cannot be taken, although it may have arrived."""
         core = self.client.core  # another thread may have begun a pass, or closed, just now
         if core.epoch != self.epoch:
             raise messages_for_people.superseded(self.epoch, core.epoch)
@@ -142,7 +142,7 @@ class Pass:
         raise IterableClosedError("the iterator was closed")
 
     def _is_at_end(self, core: GroupCore) -> bool:
-        """Nothing has come: tell whether nothing more can."""
+        """Tell whether nothing more can come, where nothing has."""
         client, delivery = self.client, self.delivery
         finished = bool(delivery.needs)  # else there is nothing to do just now
         for index in delivery.needs:
@@ -165,19 +165,19 @@ class Pass:
 
     def _go_on(self) -> GroupCore:
         """Tell workers that were started again where they go on."""
-        self.client.step(lambda _: None)  # the step that has begun it is over then
+        self.client.step(lambda _: None)  # wait for the end of the step that has replaced them
         core = self.client.core
         if core.epoch != self.epoch:
             raise messages_for_people.superseded(self.epoch, core.epoch)
         for index in core.awaiting:
             plan = self.client.sequence.successor(self.delivery, core.workers[index], index)
-            # What was taken since it was started, it may have been told as if it had made it.
+            # It may have been told of items of its predecessor as if it had made them.
             self._tell(self.delivery.queues[index])
             self.client.step(partial(GroupCore.go_on, index=index, epoch=self.epoch, plan=plan))
         return core
 
     def acknowledge(self) -> None:
-        """Tell the workers how much was taken."""
+        """Tell the workers how much was taken, and send them their tasks."""
         for queue in self.delivery.queues:
             if queue.told != queue.taken:
                 self._tell(queue)
@@ -198,7 +198,7 @@ class Pass:
         self.client.members[queue.index].acknowledge(self.epoch, queue.taken - queue.before)
 
     def spoilt(self, error: FarsideError) -> None:
-        """End all workers, since one has sent what is of no use here, unless one has failed."""
+        """End all workers, since one has sent what cannot be read, unless one has failed."""
         client = self.client
         if error is self.delivery.failure:
             return  # it is that of one input, and the workers are as good as before
@@ -216,7 +216,7 @@ class Pass:
         if not client.exiting and not client.foreign_to:
             if delivery.over or not delivery.finished:
                 client.post(partial(GroupCore.stop, epoch=self.epoch))
-            # After it: the worker waits until it hears that, and not longer than the pass is open.
+            # Afterwards: the wait of the worker ends now, and must not exceed the time of the pass.
             client.counters.end(self.epoch)
         delivery.let_go()
 

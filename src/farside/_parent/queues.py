@@ -31,7 +31,7 @@ class Source:
         index: which worker.
         plain: whether each entry is the item itself.
         blocks: the shared memory that belongs to the frame.
-        each: whether the worker is told of each item by itself that was taken.
+        each: whether the worker is told of each item that was taken, by itself.
     """
 
     __slots__ = ("blocks", "each", "index", "plain")
@@ -142,7 +142,7 @@ class Queue:
         return self.marks.popleft()[1]
 
     def go_on(self, received: int) -> int:
-        """Take in that another worker goes on, whose credit what waits counts against.
+        """Take in that another worker goes on. What waits counts against its credit.
 
         Args:
             received: how many entries and marks have arrived.
@@ -158,7 +158,7 @@ class Queue:
         self.entries = []
         self.at = 0
         self.marks.clear()
-        self.source = self._plain  # the one of a frame has the memory of items that nobody took
+        self.source = self._plain  # that of a frame holds the memory of items that nobody took
 
 
 def arrived(queue: Queue, frames: Sequence[Any]) -> list[tuple[int, bool]]:

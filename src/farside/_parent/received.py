@@ -1,4 +1,4 @@
-"""Takes in the frames that were read from a worker: the core of its client is stepped by each."""
+"""Takes in the frames that were read from a worker: each steps the core of its client."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KIND = attrgetter("kind")
 def take_in(client: Client, member: Member) -> bool:
     """Take in what was read from a worker; tell whether it was more than log records.
 
-    Whoever calls it waits for the workers alone.
+    Only the thread that leads (see `wait`) calls it.
 
     Raises:
         ProtocolError: a frame is none that may come now, or cannot be read.
@@ -51,7 +51,7 @@ def take_in(client: Client, member: Member) -> bool:
 
 
 def _take_frames(client: Client, member: Member) -> None:
-    """With the lock, let each frame happen: one after the other, and each once."""
+    """With the lock, step the core by each frame, in order and once."""
     frames, index, now = member.frames, member.index, monotonic()
     while frames:
         core = client.core
@@ -64,7 +64,7 @@ def _take_frames(client: Client, member: Member) -> None:
         if client.members[index] is not member:  # another one has taken its place
             frames.clear()
             return
-        if worker.latest is not frame:  # else an exception has struck just after it
+        if worker.latest is not frame:  # else it was taken in, and then an exception struck
             failure = read_failure(frame.body) if frame.kind in _WITH_FAILURE else None
             core = core.copy()
             core.receive(index, frame, failure, used=_used(client, worker), now=now)

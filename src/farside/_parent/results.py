@@ -101,13 +101,13 @@ def iterate_results(this: Pass) -> Generator[Any, None, None]:
     try:
         yield None
         this.client.check_home()
-        # Hardly ever has something come at once, but workers may have to be given tasks.
+        # Hardly ever has anything come yet, but workers may have to be given tasks.
         items = None if this.delivery.unprompted else this.step()
         while items is not over:
             if items is not None:
                 yield from items
             else:
-                # Should another pass have said something about this since, it is put right.
+                # Another pass may have told the workers something else since.
                 this.say_again()
                 waits.begin()
                 try:

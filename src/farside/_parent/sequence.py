@@ -106,7 +106,7 @@ class ItemSequence:
         self._passes = [delivery, *self._passes[:1]]
 
     def begun(self) -> None:
-        """Take in that a pass has begun. Before, what strikes must not lose what was loaded."""
+        """Take in that a pass has begun. An exception before this must not lose a loaded state."""
         self._loaded = None
 
     def check(self) -> None:
@@ -141,7 +141,7 @@ class ItemSequence:
         )
 
     def _look(self) -> None:
-        """See what there is, before it is told or compared with a state."""
+        """Find out what the items are, before a state is made or compared."""
 
     def _find(self, begun: int, behind: int) -> tuple[int, Start]:
         if not behind:

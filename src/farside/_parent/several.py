@@ -25,7 +25,7 @@ CYCLE_LENGTH = 16
 ON_ERROR = ("raise", "return", "skip")
 
 NO_END = 1 << 62
-"""How many times workers are started again: as often as they die. What kills them is given up."""
+"""``max_restarts`` where inputs are sent: no limit, for an input that kills workers is given up."""
 
 
 def iterate_shards(
@@ -47,8 +47,9 @@ def iterate_shards(
 ) -> RemoteIterable[Any]:
     """Check what the user gave, and start the workers.
 
-    With `unit`, which messages call a shard, each has one item: `cycle_length` only says who makes
-    it. `identity` is what states are told apart by, beside the shards; `same` names that.
+    With `unit`, the name of a shard in messages, each shard has one item, and `cycle_length` only
+    decides which worker makes it. The fingerprint is made of `identity` instead of the shards if
+    there is one; `same` names that in messages.
     """
     if not callable(fn):
         raise TypeError(f"fn={fn!r} is not callable; pass a function that takes a shard")

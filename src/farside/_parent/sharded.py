@@ -1,4 +1,4 @@
-"""What a pass over shards is made of: of which shards each worker reads what."""
+"""A pass over shards: which worker reads which of them, and from where on."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Shards(ItemSequence):
         cycle = self._sharding.cycle_length
         super().load(state, begun, strict=strict)
         if self._unit and self._loaded is not None:
-            place = self._loaded.place  # a shard that was begun has nothing left
+            place = self._loaded.place  # each shard has one item: if it was begun, it is done
             read = [(shard, shard + 1) for shard, _ in place.begun]
             ended = tuple(join_ranges([*place.ended, *read]))
             self._sharding = self._sharding._replace(cycle_length=cycle)

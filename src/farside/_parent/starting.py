@@ -117,7 +117,7 @@ def _launch_beside(client: Client) -> None:
 
 
 def _launch_or_fail(client: Client, member: Member) -> None:
-    """Start a worker; what goes wrong, its user is told at the first use."""
+    """Start a worker; if that fails, its user is told at the first use."""
     try:
         if not client.core.closed:
             launch(client, member)
@@ -202,7 +202,7 @@ def _start_again(client: Client, new: Member) -> None:
 
 
 def _give_way(client: Client, old: Member, new: Member, *, kill: bool) -> bool:
-    """End a worker whose place another one takes; tell whether that is to be started."""
+    """End a worker that is replaced; tell whether the new one is to be started."""
     with suppress(LinkClosedError):
         old.send(Cmd.ABORT, 0)  # it may have failed: a subinterpreter still listens
     problems = list[Exception]()  # what loggers raise, the loop raises in its turn

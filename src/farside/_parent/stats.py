@@ -55,12 +55,12 @@ class Stats:
             ``on_error``.
         skipped_items: how many items of the present pass were made again and dropped, by workers
             that go on where another was; they tell so now and then.
-        items_to_skip: how many of such are left, as far as workers have told.
+        items_to_skip: how many such items are left, as far as workers have told.
         skip_seconds: how long that has taken so far: of several workers, the slowest.
-        workers: of several workers, what is known of each: its name, for how long it has waited,
-            what of it waits here, and its shared memory. The figures above are those of all
-            together; `worker_wait_seconds` is their mean.
-        name: of one of several workers: what it is called.
+        workers: of several workers, the figures of each: its name, how long it has waited, what of
+            it is buffered here, and its shared memory. The figures above are those of all together;
+            `worker_wait_seconds` is their mean.
+        name: the name of one of several workers.
 
     Example:
         >>> stats = Stats(items=100, elapsed_seconds=2.0, parent_wait_seconds=1.9)
@@ -94,7 +94,7 @@ class Stats:
     def slowest(self) -> str:
         """The name of the worker that the loop waits for most: it has waited least itself.
 
-        Empty where there are no several workers.
+        Empty where `workers` is.
         """
         by_wait = sorted(self.workers, key=lambda each: each.worker_wait_seconds)
         return by_wait[0].name if by_wait else ""
@@ -104,9 +104,9 @@ class Stats:
         """Which side the other one waits for.
 
         ``"worker"`` if the parent waits longer than the worker, by more than a tenth of the elapsed
-        time; ``"parent"`` the other way round; else ``"balanced"``. What either waits for items on
-        their way does not count, but if it is longer than that, and longer than the parent is at
-        work, it is ``"transfer"``.
+        time; ``"parent"`` the other way round; else ``"balanced"``. `transfer_seconds` do not count
+        for either. If they exceed both waits and the time in which the parent is at work, by more
+        than that tenth, it is ``"transfer"``.
         """
         least = _TENTH * self.elapsed_seconds
         for_worker = self.parent_wait_seconds - self.transfer_seconds

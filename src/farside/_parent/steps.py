@@ -3,8 +3,8 @@
 Whoever wants something puts an *event* into the mailbox: a function of the group's core. Whoever
 has the lock empties the mailbox: each event steps a copy of the core, the copy takes its place, and
 its effects are performed. Nothing waits meanwhile, and no user code runs, but for ``len()`` of the
-inputs of a map as a pass begins. So nobody has to wait for the lock who must not: a finalizer or a
-signal handler leaves its event, and whoever has the lock finds it.
+inputs of a map as a pass begins. A finalizer or a signal handler, which must not wait for the lock,
+leaves its event in the mailbox, and whoever has the lock finds it.
 
 An exception of a signal handler finds the core as it was before an event or after it. To put the
 copy in its place is one step, and the core's ``stamp`` tells what has happened already.
@@ -44,9 +44,10 @@ class Steps(ABC):
     """Steps a core. Any thread may call any method.
 
     Attributes:
-        core: what is known of the workers. Anybody may look at it. Events change it. Whoever waits
-            notes since when, and which inputs run, without one: an event at the same time may lose
-            such a note, and it is made again with the next wait, within a second.
+        core: what is known of the workers. Any thread may look at it, and events change it. A
+            thread that waits notes in it since when, and which inputs run, without an event. An
+            event at the same time may lose such a note; the next wait, a second later at most,
+            makes it again.
     """
 
     # Finalizers find no global name when Python exits.
@@ -63,8 +64,8 @@ class Steps(ABC):
     def step(self, event: Callable[[GroupCore], T]) -> T | None:
         """Let an event happen, and return what comes of it.
 
-        In a signal handler that has struck while its own thread was at an event, that is None: it
-        happens as soon as the other one is over.
+        In a signal handler that has struck in the middle of an event of its own thread, that is
+        None: the new event happens as soon as the other one is over.
 
         Raises:
             ProtocolError: the event does not fit. The core is as it was.
@@ -85,9 +86,9 @@ class Steps(ABC):
         self._empty_if_free()
 
     def change(self, work: Callable[[], object]) -> None:
-        """With the lock, do what steps the core several times; events come after it.
+        """With the lock, do work that steps the core several times; events come after it.
 
-        Who calls it defers SIGINT.
+        The caller defers SIGINT.
 
         Raises:
             ProtocolError: a step does not fit. The core is as it was before that.
@@ -99,7 +100,7 @@ class Steps(ABC):
     @property
     def stepping_here(self) -> bool:
         """Whether this thread is in the middle of an event, further up."""
-        # With the lock, it is set only further up in this thread: another one may just have ended.
+        # Asked with the lock: then it is this thread, further up, that has set it.
         return self._stepping and bool(try_lock(self._lock, lambda: self._stepping))
 
     def check_not_stepping(self) -> None:
@@ -123,7 +124,7 @@ class Steps(ABC):
     def _empty(self, work: Callable[[], object] | None = None) -> bool:
         """With the lock, do some work, and let what is in the mailbox happen.
 
-        Not if this thread is at that already, further up: that goes on.
+        If this thread does so already, further up, that call finds what is in the mailbox.
         """
         if self._stepping:
             return True

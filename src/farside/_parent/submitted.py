@@ -125,7 +125,8 @@ def _not_sent(error: BaseException) -> NotPicklableError:
 
 
 _SHORT_SECONDS = 0.002
-"""Calls that take less cost a tenth and more of the rate if a worker has to wait for the next."""
+"""With calls shorter than this, a worker that has to wait for the next one loses a tenth or more of
+the rate."""
 
 _SPENT = 1 << 40
 """As if a worker had so many tasks left: it is given no more."""
@@ -151,7 +152,7 @@ class Submitted(Mapped):
 
     @property
     def depth(self) -> int:  # type: ignore[override]  # it changes
-        """One that runs; and where they are short, one that waits behind it."""
+        """One task that runs; where tasks are short, also one that waits."""
         latest = max(self._size.seconds, monotonic() - self._size.measured)
         return 2 if latest < _SHORT_SECONDS else 1
 
@@ -223,7 +224,7 @@ class Submitted(Mapped):
         cause = error.__cause__
         if isinstance(error, NotPicklableError) or cause is None or type(cause) is RemoteTraceback:
             cause = error
-        # Else what the task has raised, as it is with other executors.
+        # Else the exception of the task itself, as with other executors.
         self.pending.futures.pop(number).set_exception(cause)
 
     def fail_all(self, error: BaseException) -> None:

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 _IN_C = frozenset(
     {type(iter([])), type(iter(())), type(iter(range(0))), type(iter(range(1 << 99)))}
 )
-"""Iterators that run no code between two inputs: so nothing can change an input that was taken
-before the next one was."""
+"""Iterators that run no Python code between two inputs, so that none of it can change an input that
+was taken before."""
 
 TAKE_SECONDS = 0.001
 """After so long, the inputs that were taken go to the workers, however few they are."""
 
 _STEADY, _MOST_QUICK = 6, 10
-"""When inputs were there at once so many times in a row, the next ones are taken to be too. They
-are then taken together, each time twice as many. Before, an input is sent before the next one is
-taken: that may wait for what becomes of the first."""
+"""When inputs came at once so many times in a row, the next ones are expected to. They are then
+taken together, each time twice as many. Until then, an input is sent before the next one is taken:
+the iterator may wait for the result of the first."""
 
 
 class Supply:
@@ -71,7 +71,7 @@ class Supply:
         self.ended, self.error = True, self._too_few()
 
     def _too_few(self) -> ValueError | None:
-        """Return what is wrong if the state that was loaded tells of inputs that have not come."""
+        """Return an error if a loaded state names inputs that have not come."""
         end = max([end for _, end in self._done] + [number + 1 for number in self.read], default=0)
         return ValueError(TOO_FEW.format(end, self.taken)) if end > self.taken else None
 
@@ -138,7 +138,7 @@ class Supply:
                 if len(entries) < at_once:
                     self._end()
                 return entries, size
-            # Then their pickles are what counts: those of a million are not made at once.
+            # Those of a million would be too many pickles at once.
             self._items = chain(entries, self._items)
             self._next, self._in_c, self._quick = self._items.__next__, False, _MOST_QUICK
         begun = monotonic()

@@ -66,7 +66,7 @@ class Waiting:
         self.links = Links()
         self.tasks: list[ref[Waiter]] = []
         self._asking: set[object] = set()  # a token for each wait that workers are told of
-        self._leaving: deque[Member] = deque()  # whose links whoever leads has to let go
+        self._leaving: deque[Member] = deque()  # of whose links the leader has to let go
 
     def remove(self, member: Member) -> None:
         """Wait for a worker no more, and close the way up from it.
@@ -142,7 +142,7 @@ class Waiting:
         end: float | None,
         problems: list[Exception] | None,
     ) -> bool:
-        """See to what there is, and wait for a while; tell whether the wait is over."""
+        """Do what is due, and wait for a while; tell whether the wait is over."""
         if client.chores.pending:
             client.check_not_stepping()
             client.chores.see_to()
@@ -167,7 +167,7 @@ class Waiting:
         return not (self._others or self.tasks) and bool(try_lock(self._leading, lambda: True))
 
     def _lead(self, client: Client, wanted: Wanted, end: float | None) -> bool:
-        """Wait until something comes, and take it in; True, so that who asks knows that it led."""
+        """Wait until something comes, and take it in. True tells the caller that it led."""
         if self._leaving:
             self._let_go()
         links = self.links
@@ -214,7 +214,7 @@ class Waiting:
                 member.tell_waiting(on=on)
 
     def _let_go(self) -> bool:
-        """Close the way up from the workers that nobody shall wait for; the caller leads."""
+        """Close the way up from workers that nobody is to wait for any more; the caller leads."""
         while self._leaving:
             member = self._leaving[0]
             self.links.forget(member)
