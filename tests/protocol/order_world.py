@@ -85,7 +85,7 @@ class OrderWorld(Judged):
         """Return a copy that shares nothing that changes, but for the delivery."""
         made: OrderWorld = super().copy()  # type: ignore[assignment]
         for core in made.group.workers:
-            core.inbox.beyond = self.delivery
+            core.inbox.delivery = self.delivery
         return made
 
     def _own(self) -> None:
@@ -93,7 +93,7 @@ class OrderWorld(Judged):
         memo: dict[int, Any] = {}
         self.delivery, self.sources = copied(self.delivery, memo), copied(self.sources, memo)
         for core in self.group.workers:
-            core.inbox.beyond = self.delivery
+            core.inbox.delivery = self.delivery
 
     def after(self, move: Move) -> OrderWorld:
         """Return the world after a move. One of a worker alone copies only that."""

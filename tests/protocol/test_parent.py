@@ -569,7 +569,7 @@ def test_another_worker_goes_on_with_what_is_left_to_do() -> None:
     new = core.workers[0]
     assert effects_of(new) == [
         Fail(stack, Ending(CLOSED)),
-        Drop(old.inbox, beyond=False),
+        Drop(old.inbox, with_delivery=False),
         Launch("subprocess", Ending(FAILED, "initialization", None, REFUSAL)),
     ]
     assert (new.state, new.deadline) == (ParentState.INITIALIZATION, None)
@@ -630,12 +630,12 @@ def plan_of(*slots: int) -> Any:
     return 0, 0, (0, 0), (slots,)
 
 
-def restarting(count: int = 1, restarts: int = 1, beyond: Any = None) -> GroupCore:
+def restarting(count: int = 1, restarts: int = 1, delivery: Any = None) -> GroupCore:
     """Return a group in a pass, each worker of which has sent an item."""
     core = GroupCore(count=count, max_restarts=restarts)
     for index in range(count):
         core.receive(index, READY)
-    core.start([plan_of(index) for index in range(count)], beyond)
+    core.start([plan_of(index) for index in range(count)], delivery)
     for index, each in enumerate(core.workers):
         core.receive(index, Frame(Status.ITERATION_STARTED, 1))
         each.receive_items(deque([item()]))
@@ -983,17 +983,17 @@ def test_another_backend_cannot_go_on_in_the_middle(late: str) -> None:
 
 
 def test_another_backend_does_not_clear_where_its_own_items_go() -> None:
-    beyond = ["kept"]
+    delivery = ["kept"]
     core = GroupCore(fallback="subprocess")
-    core.start([plan_of(0)], beyond)
+    core.start([plan_of(0)], delivery)
     inbox = core.workers[0].inbox
     core.receive(0, Frame(Status.INITIALIZATION_FAILED), REFUSAL, used=False)
     (drop,) = [each for each in effects_of(core.workers[0]) if isinstance(each, Drop)]
-    drop.inbox.clear(beyond=drop.beyond)
+    drop.inbox.clear(with_delivery=drop.with_delivery)
     assert drop.inbox is inbox
     assert inbox.cleared
-    assert beyond == ["kept"]
-    assert core.workers[0].inbox.beyond is beyond
+    assert delivery == ["kept"]
+    assert core.workers[0].inbox.delivery is delivery
 
 
 def test_when_one_has_failed_the_others_are_ended() -> None:
@@ -1038,12 +1038,12 @@ def test_an_inbox_counts_what_comes_and_goes() -> None:
 
 
 def test_a_cleared_inbox_gives_nothing_and_clears_what_was_taken_out_of_it() -> None:
-    beyond = ["taken out"]
-    inbox = Inbox(beyond)
+    delivery = ["taken out"]
+    inbox = Inbox(delivery)
     inbox.take_from(deque([Frame(21, 1, b"", 2)]))
     inbox.clear()
     assert (inbox.cleared, inbox.waiting, inbox.received) == (True, 0, 2)
-    assert (beyond, list(inbox.frames)) == ([], [])
+    assert (delivery, list(inbox.frames)) == ([], [])
 
 
 def test_a_stack_is_no_sign_that_the_worker_goes_on() -> None:

@@ -372,7 +372,7 @@ class World:
                 if effect.frame.number != effect.token[2]:
                     raise ViolationError("a call gets the answer to another one")
         elif isinstance(effect, Drop):
-            effect.inbox.clear(beyond=effect.beyond)
+            effect.inbox.clear(with_delivery=effect.with_delivery)
         elif isinstance(effect, End) and effect.kill:
             side.lose()
             side.hang_up()

@@ -24,7 +24,7 @@ def do(client: Client, member: Member, effect: Effect) -> None:
     if isinstance(effect, Send):
         _send(client, member, effect)
     elif isinstance(effect, Drop):
-        effect.inbox.clear(beyond=effect.beyond)
+        effect.inbox.clear(with_delivery=effect.with_delivery)
     elif isinstance(effect, Answer):
         if effect.frame.kind == Status.CALL_SUCCEEDED:
             client.used = client.used_before = True

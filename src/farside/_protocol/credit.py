@@ -21,7 +21,7 @@ _ENDLESS = 1 << 62
 
 
 class Window:
-    """The worker's account: may it start on a further item?
+    """How far the worker may run ahead: may it start on a further item?
 
     With ``items``, as many finished items may wait for the parent, and one more may be in the
     making: item k + items + 1 is started no sooner than item k was taken. Without, at least
@@ -83,7 +83,7 @@ class Window:
         return taken + self._limit + 1
 
     def wish(self, made: int) -> int:
-        """Tell how many items must have been taken before it is worth to go on.
+        """Tell how many items must have been taken before it is worth going on.
 
         With few ``items`` one is enough, with many an eighth of them. Without, a quarter of the
         bytes. So the worker is not woken for each small item.

@@ -22,7 +22,7 @@ class Ending(NamedTuple):
     last_index: int | None = None
     """Of the last item that has arrived."""
     detail: Any = None
-    """The failure, the exit status, the text of the stacks or of what was wrong."""
+    """The failure, the exit status, the frame with the stacks, or what was wrong."""
     method: str | None = None
     """What was called, if a call was under way."""
     futile: int = 0
@@ -62,11 +62,11 @@ class Log(NamedTuple):
 
 
 class Drop(NamedTuple):
-    """Let nobody take any more what an inbox has, or what was taken out of it together."""
+    """Let nobody take the items of an inbox any more, or those that its delivery has."""
 
     inbox: Inbox
-    beyond: bool = True
-    """False: nothing was taken out, and another worker's items go there."""
+    with_delivery: bool = True
+    """False: the delivery has none, and another worker's items go there."""
 
 
 class End(NamedTuple):
@@ -89,10 +89,13 @@ class Launch(NamedTuple):
 if TYPE_CHECKING:
     Effect: TypeAlias = Launch | Send | Answer | Fail | Log | Drop | End
 
-FAILED, DIED, TIMED_OUT, RETIRED = "failed", "died", "timed out", "retired"
-REFUSED, BROKEN, CLOSED = "refused", "broken", "closed"
-NO_FALLBACK, HERE = "no fallback", "here"
-"""Causes of an ending: the worker reports a failure, is gone, has said nothing for too long, has
-done as many tasks as it was to do; it got a command that it did not expect, has sent what cannot be
-read; the user has closed it; its backend cannot run the user's code, and no other one may;
-something has failed in the parent, and the detail is that exception."""
+# Causes of an `Ending`:
+FAILED = "failed"  # the worker reports a failure
+DIED = "died"  # it is gone
+TIMED_OUT = "timed out"  # it has said nothing for too long
+RETIRED = "retired"  # it has done as many tasks as it was to do
+REFUSED = "refused"  # it got a command that it did not expect
+BROKEN = "broken"  # it has sent what cannot be read
+CLOSED = "closed"  # the user has closed it
+NO_FALLBACK = "no fallback"  # its backend cannot run the user's code, and no other one may
+HERE = "here"  # something has failed in the parent: the detail is that exception

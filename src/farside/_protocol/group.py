@@ -109,17 +109,17 @@ class GroupCore:
 
     # What the user wants --------------------------------------------------------------------
 
-    def start(self, plans: Sequence[Any] | None = None, beyond: Any = None) -> int:
+    def start(self, plans: Sequence[Any] | None = None, delivery: Any = None) -> int:
         """Begin a pass; one that is still open is superseded. Return its number.
 
         Args:
             plans: what each worker is told with the command: plain values.
-            beyond: see `Inbox`.
+            delivery: see `Inbox`.
         """
         self.epoch += 1
         self.awaiting, self._restarts = frozenset(), 0
         for index, each in enumerate(self.workers):
-            each.start(self.epoch, None if plans is None else plans[index], beyond)
+            each.start(self.epoch, None if plans is None else plans[index], delivery)
         return self.epoch
 
     def give(self, index: int, epoch: int, tasks: Any) -> None:
@@ -180,7 +180,7 @@ class GroupCore:
             if frame.kind == Status.INITIALIZATION_SUCCEEDED:
                 worker.ready_since = now
             if worker.failure is not None and not had_failed and failure is None:
-                self._start_again(index)  # it has told where it was when its time was up
+                self._start_again(index)  # its time was up, and now it has told where it was
             return
         worker.copy().hear(frame.kind, frame.epoch)
         ending = Ending(FAILED, worker.public_state, detail=failure)
@@ -244,7 +244,7 @@ class GroupCore:
                 each.paused = now
 
     def sleep_through(self, seconds: float) -> None:
-        """Let a time not count in which this process was stopped."""
+        """Take in for how many seconds this process was stopped: they do not count."""
         for each in self.workers:
             each.sleep_through(seconds)
 

@@ -18,7 +18,7 @@ class Inbox:
     thread takes them out, without a lock, and opens one after the other.
 
     Args:
-        beyond: where the user's thread puts what it takes out, if that has to be cleared too.
+        delivery: where the user's thread puts what it takes out: see `_parent.delivery`.
 
     Attributes:
         frames: the frames that were not opened.
@@ -29,10 +29,10 @@ class Inbox:
         at_end: whether the user has come to the end of the pass. Who takes the items out says so.
     """
 
-    __slots__ = ("at_end", "beyond", "cleared", "frames", "nbytes", "received", "skipped")
+    __slots__ = ("at_end", "cleared", "delivery", "frames", "nbytes", "received", "skipped")
 
-    def __init__(self, beyond: Any = None) -> None:
-        self.beyond = beyond
+    def __init__(self, delivery: Any = None) -> None:
+        self.delivery = delivery
         self.frames: deque[Any] = deque()
         self.received = self.nbytes = 0
         self.skipped = progress.NOTHING
@@ -62,16 +62,12 @@ class Inbox:
         told = progress.read(body)
         if isinstance(told, progress.Skipped):
             self.skipped = told
-        elif self.beyond is not None:
-            self.beyond.snapshots.add(told)
+        elif self.delivery is not None:
+            self.delivery.snapshots.add(told)
 
-    def clear(self, *, beyond: bool = True) -> None:
-        """Let nobody take any more what is here, nor what was taken out and not used.
-
-        Args:
-            beyond: whether something may have been taken out.
-        """
+    def clear(self, *, with_delivery: bool = True) -> None:
+        """Let nobody take the items any more, nor those that the delivery has."""
         self.cleared = True
         self.frames.clear()
-        if beyond and self.beyond is not None:
-            self.beyond.clear()
+        if with_delivery and self.delivery is not None:
+            self.delivery.clear()

@@ -117,8 +117,8 @@ class ParentCore(ParentMachine):
         self._limits = limits
         self._wanted: int | None = None  # the pass to start as soon as the worker stands by
         self._plan: Any = None  # what it is told then
-        self._first = 0  # how many items of the pass were given in another life of the loop
-        # And the tasks that it is given before it has begun, or before any item came.
+        self._first = 0  # how many items of the pass the loop had before it was resumed
+        # The tasks that the worker was given before the pass began, or before any item came.
         self._given: tuple[Any, ...] = ()
         self.given_late = False
         self._call_is_said = False
@@ -191,28 +191,28 @@ class ParentCore(ParentMachine):
 
     def look_at_task(self, begun: int | None, since: float | None) -> None:
         """Take in which input of a map the worker has begun, and since when that runs."""
-        if self._grace is None and not self.done:  # else the one is known that has taken too long
+        if self._grace is None and not self.done:  # else it is known which has taken too long
             self.begun = begun
             if since != self._task_begun:
                 self._task_begun = self.task_since = since
 
     # What the user wants --------------------------------------------------------------------
 
-    def start(self, epoch: int, plan: Any = None, beyond: Any = None) -> None:
+    def start(self, epoch: int, plan: Any = None, delivery: Any = None) -> None:
         """Begin a pass; one that is open is superseded.
 
         Args:
             epoch: the number of the pass, above all before it.
             plan: what the worker is told: plain values.
-            beyond: see `Inbox`.
+            delivery: see `Inbox`.
         """
         self._discard()
-        self.inbox, self.ending = Inbox(beyond), None
+        self.inbox, self.ending = Inbox(delivery), None
         self._opened, self.over = True, False
         self.used_up = self.continued = False
         self.waits_since = self._inherited = None
         self.futile = self.barren = 0
-        resumed = plan is not None and type(plan[-1]) is list  # see `Whole.begin`
+        resumed = plan is not None and type(plan[-1]) is list  # see `OneIterable._plan`
         self._first = plan[-1][0] if resumed else 0
         self._begin(epoch, plan)
 
@@ -371,7 +371,7 @@ class ParentCore(ParentMachine):
             self._fail(self._ending(TIMED_OUT), End(kill=True))
 
     def sleep_through(self, seconds: float) -> None:
-        """Let a time not count in which this process was stopped."""
+        """Take in for how many seconds this process was stopped: they do not count."""
         since = self.launched, self.waits_since, self.task_since, self._grace
         self.launched, self.waits_since, self.task_since, self._grace = [
             None if moment is None else moment + seconds for moment in since
@@ -380,13 +380,13 @@ class ParentCore(ParentMachine):
     def hand_over(self, successor: ParentCore) -> None:
         """Let another worker do what this one was asked for; the user has got nothing of it."""
         if self.opened:  # even if all items have arrived: they go with this worker
-            successor.start(self._wanted or self.epoch, self._plan, self.inbox.beyond)
+            successor.start(self._wanted or self.epoch, self._plan, self.inbox.delivery)
             successor._given = self._given
         if self.call is not None:
             successor.ask(self.call, self.method)
         tokens = [token for token in self._stacks if token is not None]
         self.effects += tuple(Fail(token, Ending(CLOSED)) for token in tokens)
-        self._discard(beyond=False)
+        self._discard(with_delivery=False)
 
     # ----------------------------------------------------------------------------------------
 
@@ -489,12 +489,12 @@ class ParentCore(ParentMachine):
     def _end_pass(self, ending: Ending | None) -> None:
         """Let nothing more of the present pass arrive."""
         if not self.over or (self.ending is None and ending is not None and ending.cause == CLOSED):
-            # A pass that has finished is not over for its user before the last item was taken: it
-            # too must not end as if all had been.
+            # A pass that its worker has finished may be closed before the last item was taken. For
+            # its user it must not end as if all items had been.
             self.ending = ending
         self.over = True
 
-    def _discard(self, *, beyond: bool = True) -> None:
+    def _discard(self, *, with_delivery: bool = True) -> None:
         """Drop what has arrived of the present pass and was not taken."""
         if self.opened or self.inbox.frames:
-            self.effects += (Drop(self.inbox, beyond),)
+            self.effects += (Drop(self.inbox, with_delivery),)

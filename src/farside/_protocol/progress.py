@@ -75,8 +75,8 @@ def read(body: bytes | bytearray | memoryview) -> Snapshot | Skipped:
 class Snapshots:
     """The latest snapshots of each shard of a pass.
 
-    The worker is ahead of the loop, nobody knows how far: so those are kept whose distances from
-    the newest grow in the same ratio. One thread at a time adds, and any may ask.
+    The worker is ahead of the loop, and nobody knows how far. So the distances of those that are
+    kept from the newest grow by about the same ratio. One thread at a time adds; any may ask.
 
     Args:
         known: what is known at the beginning.
@@ -99,8 +99,8 @@ class Snapshots:
         if len(kept) > KEPT:
             places = [0, *[each.item for each in kept]]
             newest = places[-1]
-            # Who is at one of them skips, without it, from the one before. That is least felt where
-            # it was to go far anyway.
+            # Without a snapshot there is a gap between its neighbours. Drop the one whose gap is
+            # smallest beside its distance from the newest.
             ratios = [
                 (places[number + 2] - places[number]) / (newest - places[number])
                 for number in range(KEPT)

@@ -1,10 +1,10 @@
 """The transition tables of the worker and of the parent: the whole protocol, as data.
 
-Those of the worker are in `worker_table`: a worker imports no more. Two rules hold for both files.
-All that decides what may follow what is here: the machines in `worker` and `parent_machine` only
-look steps up, and the shells that do I/O only carry them out. And a missing key is a protocol
-error. (Items, progress and records are too many to look each up. They change no state, and tests
-see that they are sent and taken in only where the tables have them.)
+That of the worker is in `worker_table`: a worker imports no more. Two rules hold for both. They
+alone decide what may follow what: the machines in `worker` and `parent_machine` look steps up, and
+the shells that do I/O carry them out. And a missing key is a protocol error. (Items, progress and
+records are too many to look each up. They change no state, and tests see that they are sent and
+taken in only where the tables have them.)
 
 ``docs/make_diagrams.py`` draws the state diagrams of the documentation from these tables.
 """
