@@ -17,6 +17,7 @@ from farside._payload.job import JOB, Job
 from farside._payload.pickling import dumps, loads
 from farside._protocol.messages import Cmd, Status
 from farside._worker.execute import execute_iterable
+from farside._worker.finalizers import Finalizers
 from farside._worker.listener import Commands
 from farside._worker.serve import serve
 from farside.errors import LinkClosedError
@@ -159,7 +160,7 @@ class Executing(Worker):
         super().__init__()
 
     def work(self) -> None:
-        execute_iterable(self.link, self._commands, self._job)
+        execute_iterable(self.link, self._commands, self._job, Finalizers())
 
     @cached_property
     def _commands(self) -> Commands:

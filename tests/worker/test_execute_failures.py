@@ -13,6 +13,7 @@ from farside._payload.failure import Failure
 from farside._payload.job import Job
 from farside._protocol.messages import Status
 from farside._worker.execute import execute_iterable
+from farside._worker.finalizers import Finalizers
 from farside._worker.listener import Commands
 from tests.background import receive
 from tests.link.links import make_pipes
@@ -234,7 +235,7 @@ def test_system_exit_that_strikes_between_two_pieces_of_user_code_ends_the_worke
             raise SystemExit  # as the listener raises it
 
     pair = make_pipes()
-    execute_iterable(pair.worker, Ending(pair.worker), make_job(list))
+    execute_iterable(pair.worker, Ending(pair.worker), make_job(list), Finalizers())
     frames: deque[Frame] = deque()
     receive(pair.parent, frames)
     assert [frame.kind for frame in frames] == [Status.INITIALIZATION_SUCCEEDED]

@@ -1,10 +1,15 @@
 """What runs inside a worker. It imports as little as it can: that is start-up time.
 
-`process` and `interpreter` (the entry points, one for each backend), `serve` (what they share),
-`bundled` (imports what the parent has read), `execute` (execute_iterable: the protocol) with
-`maker` (makes the items) of `tasks` (`whole`: one iterable; `shards`; `mapper`: inputs),
-`listener` (hears commands while user code runs), `interrupt` (ends that code when it goes on),
-`lifeline` (ends a process that is stuck when its parent is gone), `load` (of the user's callables),
-`outbox` (items that are not sent yet) and `flusher` (sends them when user code takes its time),
-`finalizers`, `stacks` (where its threads are).
+Entry points: `process` and `interpreter`, one for each backend; `serve` is what they share.
+`bundled` imports modules that the parent has read, and `inheritance` is for multiprocessing.
+
+The protocol: `execute` (execute_iterable) with `load` (of the user's callables) and `finalizers`;
+`stepwise` is the same in the parent's thread. `listener` hears commands while user code runs,
+`interrupt` ends that code, `lifeline` a process whose parent is gone, `forked` a worker's children.
+
+Items: `maker` makes those of `tasks` (`whole`: one iterable; `shards`; `mapper`: inputs) with
+`iterables`; `outbox` and `flusher` send them. `passing` makes items again, from `snapshots` on.
+`loader` and `torch_info` are for PyTorch.
+
+Log records: `forward`, with `log_hook` once logging is imported (`import_hook`). And `stacks`.
 """

@@ -11,7 +11,6 @@ from .._protocol.worker import WorkerMachine
 from .._protocol.worker_table import WorkerEvent, WorkerState
 from ..errors import LinkClosedError
 from . import forward
-from .finalizers import Finalizers
 from .iterables import find_method, length_of
 from .load import load_call
 from .maker import LEFT, OVER, Maker
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from .._memory.parts import Part, Ref
     from .._payload.failure import Failure
     from .._payload.job import Job
+    from .finalizers import Finalizers
     from .listener import Commands
     from .maker import Outcome
 
@@ -34,7 +34,7 @@ def execute_iterable(
     link: WorkerLink,
     commands: Commands,
     job: Job,
-    finalizers: Finalizers | None = None,
+    finalizers: Finalizers,
 ) -> None:
     """Run an iterable for the parent, from initialization to the end.
 
@@ -45,7 +45,7 @@ def execute_iterable(
         link: where statuses and items go, and where credit comes from.
         commands: what the listener hears.
         job: the user's callables and their limits.
-        finalizers: is given the user's finalizers. They run afterwards, and not from here.
+        finalizers: is given the user's finalizers. Whoever calls this runs them afterwards.
     """
     execution = Execution(link, commands, job, finalizers)
     try:
@@ -89,7 +89,7 @@ class Execution:
         link: WorkerLink,
         commands: Commands,
         job: Job,
-        finalizers: Finalizers | None = None,
+        finalizers: Finalizers,
     ) -> None:
         self.machine = WorkerMachine()
         self._link = link
@@ -97,7 +97,7 @@ class Execution:
         self._job = job
         self._info = None if job.info is None else WorkerInfo(*job.info)
         self._told: WorkerInfo | Callable[[], WorkerInfo] | None = self._info
-        self._finalizers = Finalizers() if finalizers is None else finalizers
+        self._finalizers = finalizers
         self._maker = self._maker_class(link, commands, self.machine, job, self._describe)
         self._forwarder = forward.Forwarder(link, self._maker.outbox.flusher.call)
         self._body: pickling.Body = b""  # of the command that was obeyed last
@@ -127,7 +127,7 @@ class Execution:
             self._push(status, [] if length is None else [b"%d" % length])
 
     def end(self) -> None:
-        """Let the iterable go, and send the last that user code had to say."""
+        """Let the iterable go, and send what user code has logged last."""
         self._maker.end()
         self._maker.outbox.flusher.stop()
         try:
@@ -184,7 +184,7 @@ class Execution:
             epoch, seed, booked, plan = pickling.loads(body)
         if info is not None:
             self._info = info = info.at(epoch, seed)
-            # Not the tasks themselves: this outlives them, and what user code has made.
+            # Through the maker: a reference to the tasks would keep what user code has made.
             self._told = lambda: info.at(epoch, seed, *maker.tasks.where()[:3])
         tell(self._told)
         return maker.begin(plan, epoch, seed, booked)
@@ -216,7 +216,7 @@ class Execution:
     def _is_awaited(self) -> bool:
         """Wait until the parent waits for more; False: a command ends the pass, or nobody is there.
 
-        So what fails ahead of a loop has no consequence if that is left before it gets there.
+        So a failure ahead of the loop has no consequence if the loop is left before it gets there.
         """
         maker = self._maker
         maker.tasks.run_clock(False)

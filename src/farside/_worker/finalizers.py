@@ -1,4 +1,4 @@
-"""What a worker does before it ends in an orderly way."""
+"""The user's finalizers, which a worker runs before it ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Finalizers:
 
     Attributes:
         seconds: how long all together may take while the parent is there.
-        expired: whether that has passed: no more are run.
+        expired: whether that time has passed: no more are run.
     """
 
     def __init__(self, *, interruptible: bool = False) -> None:

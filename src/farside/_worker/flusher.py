@@ -37,7 +37,7 @@ class Flusher:
         self._thread: threading.Thread | None = None
         # Reentrant, since a finalizer may call in the middle of anything.
         self._changing = threading.RLock()
-        self._at_it = False
+        self._changing_here = False  # further up in the thread that has the lock
         self._idle = threading.Lock()  # held while there is nothing to do
         self._idle.acquire()
         self._over = False
@@ -52,7 +52,7 @@ class Flusher:
             self._idle.release()
         except RuntimeError:
             pass  # called already
-        return self._at_it or self._thread is not None or self._over or self._start()
+        return self._changing_here or self._thread is not None or self._over or self._start()
 
     def stop(self) -> None:
         """End the thread."""
@@ -64,7 +64,7 @@ class Flusher:
 
     def _start(self) -> bool:
         try:
-            self._at_it = True
+            self._changing_here = True
             # No daemon: subinterpreters have no such threads.
             thread = threading.Thread(target=self._run, name="farside-flusher", daemon=False)
             thread.start()
@@ -74,7 +74,7 @@ class Flusher:
             self._thread = thread
             return True
         finally:
-            self._at_it = False
+            self._changing_here = False
 
     def _run(self) -> None:
         try:
@@ -87,7 +87,7 @@ class Flusher:
                     more = self._send()
         except LinkClosedError:
             pass  # the thread that makes items finds that out too
-        except MemoryError:  # so does that; the next call begins another thread
+        except MemoryError:  # the next call begins another thread
             with_lock(self._changing, self._forget)
 
     def _forget(self) -> None:
@@ -101,10 +101,10 @@ class Flusher:
 
     def _retire(self) -> bool:
         try:
-            self._at_it = True
+            self._changing_here = True
             self._thread = None
             if self._idle.acquire(blocking=False):  # called just now
                 self._thread = threading.current_thread()
         finally:
-            self._at_it = False
+            self._changing_here = False
         return self._thread is None

@@ -1,4 +1,4 @@
-"""The end of forked children of a worker, in which the user's code has come back to farside's."""
+"""Ends a forked child of a worker in which the user's code has returned to farside's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def end_child(error: BaseException | None) -> NoReturn:
     """End this process with the exit code that Python would end it with, and say why.
 
-    What else the worker would do at its end (send the failure, run finalizers) is the worker's.
+    It neither sends the failure nor runs finalizers: these are for the worker itself.
 
     Args:
         error: what user code has raised in it; None: user code goes on as if it were the worker.

@@ -1,4 +1,4 @@
-"""Acts when user code imports a module that takes too long to import before."""
+"""Acts when user code imports a module that would take too long to import beforehand."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Loader:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: Any) -> None:
-        # Nothing of this is left to be seen.
+        # The module looks as if there had been no hook.
         module.__loader__ = module.__spec__.loader = self._loader
         self._loader.exec_module(module)
         self._act()

@@ -1,9 +1,8 @@
-"""What multiprocessing has in a subinterpreter of what it has in the parent.
+"""Gives multiprocessing in a subinterpreter, and the processes that it starts, what the parent has.
 
-The processes that it starts are given the same: the parent's resource tracker, which would else be
-another one that unlinks at the end what the parent still uses; and the key by which proxies of a
-manager are known. It takes effect when user code imports multiprocessing, since that takes longer
-than all of the rest of a start.
+That is the resource tracker: one of its own would unlink at the end what the parent still uses. And
+the key by which the proxies of a manager are known. It takes effect when user code imports
+multiprocessing, since that takes longer than all of the rest of a start.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Interruptible:
             pass  # released before
         while self._raising:
             time.sleep(0.0001)
-        _breathe()
+        _checkpoint()
 
     def ends_within(self, seconds: float) -> bool:
         """Wait for so long; tell whether it has ended."""
@@ -52,8 +52,8 @@ class Interruptible:
             if self._running.acquire(timeout=seconds):
                 sys.unraisablehook = show
                 break
-            # A generator that is dropped runs its ``finally`` as a finalizer, and what is raised
-            # there is printed.
+            # A generator that is dropped runs its ``finally`` as a finalizer: what is raised there
+            # is printed.
             sys.unraisablehook = lambda it: issubclass(it.exc_type, SystemExit) or show(it)
             self._raising = True
             if not self._over:
@@ -63,8 +63,8 @@ class Interruptible:
             self._raising = False
 
 
-def _breathe() -> None:
-    """Be a call: what another thread has raised in this one is raised here at the latest."""
+def _checkpoint() -> None:
+    """Do nothing: at this call Python raises what another thread has raised in this one."""
 
 
 def raise_in_thread(ident: int, exception: type[BaseException]) -> None:

@@ -1,4 +1,4 @@
-"""What the user's iterables and iterators are like: what they may lack, and what they can do."""
+"""Helpers for the user's iterables and iterators, which may lack some methods."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def length_of(iterable: Any) -> int | None:
 
 
 def find_method(made: object, name: str, origin: str) -> Callable[..., Any]:
-    """Return a method of what a function of the user's has returned: ``"fn"`` or ``"setup"``."""
+    """Return a method of what the user's ``"fn"`` or ``"setup"`` (`origin`) has returned."""
     if made is None and origin == "setup":
         raise AttributeError(
             f"there is nothing to call {name!r} of: no setup was given; pass setup, a function "
@@ -69,17 +69,17 @@ def may_begin_again(kind: type) -> bool:
 
 
 def loopable(iterator: Iterator[Any]) -> Iterator[Any]:
-    """Return what a ``for`` loop takes: an iterator may have ``__next__`` alone."""
+    """Return an iterator for a ``for`` loop: the user's may have ``__next__`` alone."""
     return iterator if hasattr(type(iterator), "__iter__") else resumable(iterator)
 
 
 def resumable(iterator: Iterator[Any]) -> Iterator[Any]:
-    """Return what a ``for`` loop takes, and does not begin anew: it calls ``__next__`` alone."""
+    """Return an iterator for a ``for`` loop that only calls ``__next__``, and never begins anew."""
     return iter(iterator.__next__, _NOTHING)
 
 
 def begun_once(iterator: Iterator[Any]) -> Iterator[Any]:
-    """Return what a ``for`` loop takes, whose call of ``iter()`` must not begin anew."""
+    """Return an iterator for a ``for`` loop, whose ``iter()`` must not begin the user's anew."""
     return resumable(iterator) if may_begin_again(type(iterator)) else loopable(iterator)
 
 
@@ -98,7 +98,7 @@ def close_generators(iterators: Iterable[Iterator[Any]]) -> None:
 
 
 class _Dropped:
-    """Raises an error where Python prints it, and goes on: as it is deleted."""
+    """Raises an error as it is deleted, where Python prints the error and goes on."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error

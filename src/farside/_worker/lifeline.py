@@ -36,7 +36,7 @@ def tie(fd: int) -> None:
     fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
     poll = select.poll()
     poll.register(fd, 0)
-    if poll.poll(0):  # it was closed before the kernel knew whom to tell
+    if poll.poll(0):  # it was closed before this process was to be told
         signal.alarm(1)
 
 

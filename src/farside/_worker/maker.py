@@ -34,7 +34,7 @@ _ATOMS = ATOMS | {Mark}
 
 LEFT = "left"  # a command waits that ends the pass
 OVER = "over"  # the pass has come to its end
-TO_GO_ON = "to go on"  # there are no tasks left, but more may come; or one has failed alone
+TO_GO_ON = "to go on"  # no tasks are left, but more may come; or one failed, and others follow
 
 
 class Maker:
@@ -103,7 +103,7 @@ class Maker:
             if outcome is not TO_GO_ON:
                 return outcome
             if self.tasks.hungry:
-                self.tasks.run_clock(False)  # first: it is done, however long sending takes
+                self.tasks.run_clock(False)  # first: the task is done, however long sending takes
                 if not self.outbox.flush():
                     self.outbox.flusher.call()
                 while self.tasks.hungry:
@@ -198,7 +198,7 @@ class Maker:
         """Take in that user code, or pickling what it has made, has failed."""
         self.end_if_forked(error)
         trouble = Trouble(error, self.tasks.stage, self._index(self.made))
-        # Not in an input: the last one may have its answer already.
+        # Whether it has struck between two inputs: the last one may have its answer already.
         struck = self._looking or (item is not None and not self.outbox.refused)
         if self.outbox.refused:
             from .._payload import culprit  # only when something fails
@@ -220,7 +220,7 @@ class Maker:
         return True
 
     def _index(self, number: int) -> int:
-        """Return what to call the item that is made when so many count as made."""
+        """Return the index of the item that is made when so many count as made."""
         first = self.tasks.first
         return UNKNOWN if first is None else first + number - self._before
 
@@ -242,7 +242,7 @@ class Maker:
             self.tasks.run_clock(True)
             return stop
         if not self.outbox.wait_for_credit(made):
-            # It was sent before the wait was broken off; so may have been tasks, before it.
+            # The command that ended the wait is there; tasks may have come before it.
             while self.take_tasks():
                 pass
             return 0

@@ -103,7 +103,7 @@ class Mapper(Tasks):
         return index, self._total, shard_seed(self._seed, self._epoch, max(index, 0)), self._epoch
 
     def failed_alone(self) -> int:
-        self._skip = 0  # it was meant for the input that has failed
+        self._skip = 0  # it was for the input that has failed
         return self.where()[0]
 
     def run_clock(self, on: bool) -> None:  # noqa: FBT001  it starts or stops
@@ -137,7 +137,7 @@ class Mapper(Tasks):
 
     def _drop(self, made: Iterator[Any], count: int) -> None:
         """Drop results that the parent has, from a worker that has died, or an earlier run."""
-        forward.mute(on=True)  # what user code logs was logged before
+        forward.mute(on=True)  # user code has logged all that before
         try:
             self.skips.drop(made, count)
         finally:

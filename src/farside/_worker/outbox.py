@@ -39,9 +39,9 @@ _STORED_SHARE = -(-BATCH_BYTES // (MAX_REFS // ITEM_REFS))
 frame has more references than it may."""
 
 _STORED_BYTES = 1 << 18
-"""A frame is sent when its contents in the arena reach this size. They do not fill the pipe, so
-there may be more of them. But what waits here has no part in the window yet, so there are never
-more than a quarter of all that may wait."""
+"""A frame is sent when its contents in the arena reach this size. They do not fill the pipe, so it
+is more than `BATCH_BYTES`. But what waits here is not booked in the window yet: it is at most a
+quarter of all that may wait."""
 
 _MISSES = 32
 """After so many items in a row that are not plain, none of the pass is looked at any more."""
@@ -202,9 +202,9 @@ class Outbox:
         return not sent or bool(self.entries)
 
     def flush(self) -> bool:
-        """Send what there is: wait for room, unless as much may wait as likes.
+        """Send what there is, and wait for room, unless any number of items may wait.
 
-        Returns whether nothing waits. If something does, the link has to be flushed by and by.
+        Returns whether nothing waits. If something does, the link has to be flushed later.
         """
         return with_lock(self._lock, self._send)
 
@@ -227,7 +227,7 @@ class Outbox:
         if not entries:
             return True
         parts, refs = pack(entries)
-        # Not before: what does not go into a frame, for want of memory, fails again, and is told.
+        # Not before: if there is no memory for the frame, the next try fails too, and is told.
         del self.entries[: len(entries)]
         self._frames += 1
         nbytes = size(parts)

@@ -1,4 +1,4 @@
-"""Makes items once more that the loop has had, and drops them."""
+"""Makes items again that the loop has had, and drops them."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def pass_over(
 ) -> None:
     """Take items out of an iterator up to a number, and compare some with what they were.
 
-    What user code logs meanwhile was logged before, and is dropped.
+    User code has logged before what it logs meanwhile, so that is dropped.
 
     Args:
         iterator: makes them.

@@ -71,7 +71,7 @@ class ShardReader(Tasks):
         self._kept: dict[int, tuple[int, bytes]] = {}  # states to load: of shards, at items
         self._holders: dict[int, Any] = {}  # what has a state, by slot
         self._latest = -1  # the slot that was asked last for it
-        # What is gone through to make items, how many steps it has, and the shards of the steps.
+        # An iterator whose steps make items, how many steps it has, and the shards of the steps.
         self._walk: tuple[Any, int, tuple[int, ...]] = ((), 0, (0,))
         # Whose turn it was when that began; or how many items of the one shard were made.
         self._turns: Turns | int = 0
@@ -105,7 +105,7 @@ class ShardReader(Tasks):
             self._expect([shard])
 
     def _expect(self, shards: Sequence[int]) -> None:
-        """Take in which shards are to be read: what was read of them before is to be skipped."""
+        """Take in which shards are to be read: the items that were read before are skipped."""
         for shard in shards:
             if shard in self._read:
                 self.skips.expect(self._read[shard] - self._kept.get(shard, (0, b""))[0])
@@ -139,7 +139,7 @@ class ShardReader(Tasks):
         return shard, count, shard_seed(self._seed, self._epoch, shard), self._epoch
 
     def _in_turn(self, turns: Turns) -> Iterator[Any]:
-        """Yield what yields the next items: for many at a time, so that C code calls ``next()``."""
+        """Yield iterators of the next items: each of many, so that C code calls ``next()``."""
         while not turns.over:
             rotation = turns.rotation
             slot = rotation[0]

@@ -19,7 +19,7 @@ SECONDS = 0.05
 """Between two snapshots, at least."""
 
 _TIMES = 100
-"""So many times longer than a snapshot takes, none is taken: that is one per cent."""
+"""After a snapshot, none is taken for so many times as long as it took: that is one per cent."""
 
 
 def has_state(thing: object) -> bool:
@@ -29,7 +29,7 @@ def has_state(thing: object) -> bool:
 
 
 def begin(made: Any, state: bytes | None) -> tuple[Iterator[Any], Any, bool]:
-    """Begin to iterate on what was made for that alone, from a state on if there is one.
+    """Begin to iterate on something made for this pass alone, from a state if there is one.
 
     If the iterable has no state itself, its iterator may have one.
 

@@ -32,7 +32,7 @@ _THREADS = 100
 def report() -> list[tuple[str, list[Place]]]:
     """Tell where each thread is, but farside's own; the one that runs the iterable first.
 
-    At the outer end of a stack, what is farside's own or calls that is left out.
+    At the outer end of a stack, farside's own frames, and those that call them, are left out.
 
     Returns:
         For each thread what to call it, and its stack, the outermost frame first.

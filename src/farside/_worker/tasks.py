@@ -29,15 +29,15 @@ class Tasks:
     Attributes:
         made: what ``setup`` or ``fn`` has made, if there is one: `RemoteIterable.call` reaches it.
         origin: which of the two it was.
-        stage: what user code is run for just now, for the error that it may raise.
-        pickle_stage: what an item is that does not pickle.
+        stage: what user code is doing, for the error that it may raise.
+        pickle_stage: the stage of an item that does not pickle.
         hungry: whether the iterator has ended only because it has no tasks left; more may come.
-        first: how many items of the pass come before those that it makes; None: the number of items
-            before it does not tell which one an item is.
+        first: how many items of the pass come before those that it makes; None: its items have no
+            index in the pass.
         one_by_one: whether each item is sent before the next is begun.
         goes_on: whether the next pass goes on where an earlier one was left.
         skips: counts the items that are made again.
-        replaceable: whether a worker of another backend may do all again that the pass has done.
+        replaceable: whether a worker of another backend may do the whole pass again.
         begun: words of shared memory, for the task that is begun and for the time; None if there
             are none.
     """

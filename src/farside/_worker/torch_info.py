@@ -1,4 +1,4 @@
-"""Tells PyTorch's ``get_worker_info()``, which many iterable data sets ask, of the shard."""
+"""Lets PyTorch's ``get_worker_info()``, which many iterable data sets ask, tell the shard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker runs where ``fn`` has made one iterable for all passes: that is the one task."""
+"""The one task of a worker whose ``fn`` has made one iterable for all passes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Whole(Tasks):
 
     def __init__(self, made: Any) -> None:
         self.made = check_iterable(made)
-        self._itself = False  # it was its own iterator, in the latest pass
-        self._one_shot = False  # and cannot begin again
+        self._itself = False  # whether the iterable was its own iterator, in the latest pass
+        self._one_shot = False  # whether it was, and cannot begin again
         self._used_up = False
         self._left = False  # a pass, after some of its items
         self._stateful: Any = None  # the iterator, if it has a state
@@ -40,7 +40,7 @@ class Whole(Tasks):
         iterator: Iterator[Any] = iter(self.made)
         used = epoch > 0 or self._one_shot  # by a pass of this worker, or of one before it
         self._itself = iterator is self.made
-        goes_on = self._one_shot  # it is the one that a pass of this worker has left
+        goes_on = self._one_shot  # whether a pass of this worker has left this very iterator
         self._one_shot = self._itself and not may_begin_again(type(iterator))
         self._stateful = iterator if has_state(iterator) else None
         self._read = 0
