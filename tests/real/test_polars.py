@@ -114,7 +114,7 @@ def test_small_ones_go_as_polars_pickles_them(
 ) -> None:
     monkeypatch.setattr(polars_frames, "LEAST_BYTES", 1 << 18)
     for sent in (pl.Series("int", range(rows)), pl.DataFrame({"int": range(rows)})):
-        by_polars = reducers.as_ever(sent)
+        by_polars = reducers.reduce_by_default(sent)
         reduce = (
             polars_frames.reduce_series
             if isinstance(sent, pl.Series)

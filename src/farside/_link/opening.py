@@ -32,7 +32,7 @@ def open_link(arena_bytes: int, *, both: bool = False) -> tuple[PipeLink, Worker
 
     Args:
         arena_bytes: size of the arena; 0 for none.
-        both: whether there is another one, for large contents on their way down.
+        both: whether there is a second arena, for large contents on their way down.
 
     Returns:
         The parent's side, and the ends that the backend hands to the worker and then closes.
@@ -46,12 +46,12 @@ def open_link(arena_bytes: int, *, both: bool = False) -> tuple[PipeLink, Worker
             made += pipe()
         commands, send_commands, wakes, send_wakes, receive_frames, frames = made
         _widen(frames.fileno())
-        # The last to take a descriptor (a mapping has one of its own before Python 3.13), since it
-        # is not closed as long as anything refers to it.
+        # Last: before Python 3.13 a mapping has a descriptor of its own, which stays open as long
+        # as anything refers to the mapping.
         memory, mapping = with_standard_filled(lambda: share(arena_bytes, both=both))
         made.append(memory)
         parent = PipeLink(send_commands, send_wakes, receive_frames, mapping)
-        if mapping.second is not None:  # the memory of the worker's part is the worker's to have
+        if mapping.second is not None:  # this side commits its memory later
             own = opened(lambda: os.dup(memory.fileno()))
             mapping.second.fileno = own.fileno
             parent.keep(own)

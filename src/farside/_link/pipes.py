@@ -3,8 +3,8 @@
 Three pipes: commands down, wake-ups down, frames up; and one mapping of shared memory, which begins
 with a block of words (see `control`) and holds the arena. The parent's ends of the pipes do not
 block: it waits with `poll`, so it can wait for frames, for the worker's end and for a deadline at
-once. So does a thread of the worker that waits for room or until items were taken, and takes the
-time of it; the end of commands blocks. Nobody polls in a loop.
+once. A thread of the worker that waits for room, or until items were taken, also uses `poll`, and
+measures the time. The worker's end of commands blocks. Nobody polls in a loop.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from .frames import Frame
 
 _NO_CONTROL = memoryview(bytearray(CONTROL_BYTES)).cast("Q")
-"""Where what is said to a worker that is gone goes."""
+"""Takes what is written to the words of a worker that is gone."""
 _NO_CONTROL[WANTED] = NOTHING
 
 
@@ -72,8 +72,8 @@ class PipeLink(Link):
         self._control[WANTED] = NOTHING
         self._given_back = mapping.given_back
         self._attention = mapping.control[ATTENTION : ATTENTION + 1].cast("B")
-        self._epoch = 0  # the pass that was last spoken of
-        self._woken = NOTHING  # the wish that the worker was last woken for
+        self._epoch = 0  # the latest pass of which items were acknowledged
+        self._woken = NOTHING  # the value of WANTED that the worker was last woken for
         self._arena_bytes = mapping.arena_bytes
         # Half of the arena is for what the worker has on its way.
         self.leases = Leases(mapping, mapping.arena_bytes // 2)
@@ -101,7 +101,7 @@ class PipeLink(Link):
         return self._arena if self._control[SECOND_PART] else None
 
     def watch(self, sentinel: int) -> None:
-        # A duplicate, for whoever finds that the worker has ended closes the other, at any moment.
+        # A duplicate: whoever finds that the worker has ended closes the other, at any moment.
         self._sentinel = opened(lambda: os.dup(sentinel))
         self._sentinel_fd = self._sentinel.fileno()
 
@@ -189,7 +189,7 @@ class PipeLink(Link):
 
     def tell_waiting(self, on: bool) -> None:  # noqa: FBT001
         self._attention[PARENT_WAITS] = on
-        # Not what it has taken, as in `acknowledge`: the worker may wait for this.
+        # The worker may wait for this, and not for items to be taken, as in `acknowledge`.
         if on and self._control[ACKNOWLEDGED] < self._control[WANTED] < NOTHING:
             self._wake()
 
@@ -222,7 +222,7 @@ class PipeLink(Link):
         self._stopped = True
         if self._writer.pending:  # nobody would send it any more
             self._commands.close()
-        # Whoever keeps a closed iterable, or the error that it raised, keeps no memory.
+        # A closed iterable that is kept, or the error that it raised, must not keep memory.
         if self._reader.close():
             self.leases.close()
         if self._sentinel is not None:
@@ -237,11 +237,11 @@ class PipeLink(Link):
         self._last = self.gauges()
         self._control = self._attention = _NO_CONTROL  # it may still be written to
         self._arena = None
-        self._given_back = int  # and this be called
+        self._given_back = int  # it may still be called, and returns 0
 
 
 def _as_it_is_now(part: Part) -> Part:
-    """Return what stays so while it waits for room, whatever its owner does with it."""
+    """Return a part that its owner cannot change while it waits for room."""
     if isinstance(part, memoryview) and type(part.obj) is not bytes:
         return bytes(part)
     return part

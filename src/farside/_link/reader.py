@@ -1,4 +1,4 @@
-"""Reading without ever waiting: what is there is taken in, and frames come out when complete."""
+"""Reads what is there, without ever waiting, and gives the frames that are complete."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ _STREAMING_BYTES = 1024
 small items faster than the parent can be woken for each."""
 
 _QUICK_SECONDS = 50e-6
-"""An item that comes so soon after the one before is taken for one of many too, if"""
+"""An item that comes so soon after the one before is a quick one."""
 
 _QUICK_ITEMS = 16
-"""so many in a row did. To send each by itself, and to wake the parent, costs some 5 µs."""
+"""After so many quick items in a row, the next are taken for many too. To send each by itself, and
+to wake the parent, costs some 5 µs."""
 
 _READS = 16
-"""How often the pipe is read, at most, where nothing may take long. A worker can fill it again and
-again meanwhile; so often it takes about a millisecond."""
+"""How many times the pipe is read in a row, at most: that takes about a millisecond. The worker can
+fill it again and again meanwhile."""
 
 
 class FrameReader:
@@ -65,7 +66,7 @@ class FrameReader:
 
         Args:
             into: where frames go.
-            reads: how often to read, at most.
+            reads: how many times to read, at most.
 
         Raises:
             LinkClosedError: the stream has ended, or this end is closed.
@@ -90,8 +91,8 @@ class FrameReader:
             raise LinkClosedError("this side was closed") from None
         finally:
             self._busy = False
-        # Whatever else was raised between reading and decoding (by a handler of another signal
-        # than SIGINT) leaves the stream out of step; then no later frame is trusted.
+        # Anything else that was raised between reading and decoding (by the handler of a signal
+        # other than SIGINT) leaves the stream out of step; then no later frame is trusted.
         self._in_step = True
         if not count:
             cut = " in the middle of a frame" if self._decoder.partial else ""

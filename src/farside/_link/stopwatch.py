@@ -8,9 +8,9 @@ from time import monotonic_ns
 class Stopwatch:
     """Runs while somebody waits. The clock is read when it begins and when it ends.
 
-    All is in one word, so that it is read at once: the nanoseconds, and, in the lowest bit, whether
-    it runs; then they are the moment at which it would have begun, had it never paused. All
-    processes of a machine have the same clock.
+    All is in one word, so that it is read at once. The lowest bit says whether it runs. The others
+    are nanoseconds: how long it has run; or, while it runs, the moment at which it would have begun
+    without pauses. All processes of a machine have the same clock.
 
     Args:
         words: where its word is: a list, or shared memory.

@@ -49,7 +49,7 @@ class WorkerLink(ABC):
             wait: for room; else what finds none waits in memory, as in `post`.
 
         Returns:
-            Whether nothing waits. If something does, `flush` has to be called by and by.
+            Whether nothing waits. If something does, `flush` has to be called later.
 
         Raises:
             LinkClosedError: the parent does not receive any more.

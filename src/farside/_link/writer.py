@@ -35,12 +35,12 @@ BACKLOG_BYTES = 1 << 20
 class FrameWriter:
     """One end of a pipe, to which any thread writes whole frames.
 
-    Every frame goes into one queue, whose first is written first. So none is cut in two, not even
-    when an exception of another thread or of a signal handler strikes in the middle of one: what is
-    left of it goes ahead of the next.
+    All frames go through one queue. So none is cut in two, not even when an exception of another
+    thread or of a signal handler strikes in the middle of one: the rest of it goes ahead of the
+    next.
 
     A finalizer or a signal handler may send something in the middle of a frame that its own thread
-    writes. Hence the lock is reentrant, and what is sent within is left to whoever is at it.
+    writes. So the lock is reentrant, and the inner frame waits in the queue for the outer call.
 
     Args:
         fileno: returns where to write: a descriptor that does not block.
@@ -63,7 +63,7 @@ class FrameWriter:
         return bool(self._queue)
 
     def add(self, parts: list[Part], share: int = 0) -> None:
-        """Let a frame wait; one that was posted has a share of the backlog."""
+        """Put a frame into the queue; one that was posted has a share of the backlog."""
         if self._over:
             raise LinkClosedError("this end of the link is closed")
         self._queue.append([parts, share, []])
@@ -150,7 +150,7 @@ class FrameWriter:
         """Write of the first frame; tell whether to go on."""
         parts, share, counts = entry
         try:
-            if not counts:  # else an exception has struck before that was taken note of
+            if not counts:  # else it was written, and then an exception struck
                 # One call of C code writes and tells how much: no exception comes in between.
                 counts.extend(map(os.writev, (self._fileno(),), (parts[:IOV_MAX],)))
         except BlockingIOError:

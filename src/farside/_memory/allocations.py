@@ -1,8 +1,8 @@
 """Blocks of shared memory that user code of the worker has, to make items in.
 
 Such a block belongs to both sides: to the worker while any view of it lives there, and to the
-parent from when it is sent until the parent has given it back. It is sent as it lies there. For a
-block has one flag for the parent's end of it, it is not sent again before it came back.
+parent from when it is sent until the parent has given it back. It is sent without a copy. It has
+only one flag for the parent to set, so it is not sent again before it came back.
 
 The views are those of leases, so their end, too, is C code that takes no lock. It only leaves a
 note, which the next call of `Arena` reads.
@@ -68,12 +68,12 @@ class Allocations:
         return Ref(slot, offset, view.nbytes)
 
     def came_back(self, slot: int) -> bool:
-        """Hear that the parent is done with any block; tell whether it is free now."""
+        """Take in that the parent has given a block back; tell whether it is free now."""
         self._sent.discard(slot)
         return slot not in self._held
 
     def ended(self) -> Iterator[tuple[int, bool]]:
-        """Return the blocks that user code has left since, and whether the parent has them."""
+        """Yield the blocks that user code has let go of, and whether the parent has them."""
         if self._views.kept:
             self._views.look()
         while self._ended:

@@ -1,4 +1,4 @@
-"""The worker's use of the shared memory: large payloads go there, until nobody needs them."""
+"""Shared memory as the side that sends uses it: payloads lie there until nobody needs them."""
 
 from __future__ import annotations
 
@@ -31,10 +31,9 @@ thread itself: a finalizer that calls `Arena.grant` may strike in the middle of 
 
 
 class Arena:
-    """Puts payloads into blocks, and takes back the blocks that the parent does not need any more.
+    """Puts payloads into blocks, and takes back the blocks that the other side has given back.
 
-    Blocks are stored by one thread at a time, and granted in any. There is no long wait: without
-    room it says so.
+    One thread at a time stores payloads; any may be granted a block. Neither waits for room.
 
     Attributes:
         allocations: blocks that user code has; None before the first.
@@ -67,8 +66,8 @@ class Arena:
         return Ref(slot, offset, nbytes)
 
     def free(self, ref: Ref) -> None:
-        """Give a block back that the parent was not told of."""
-        self._mapping.flags[ref.slot] = 1  # as the parent would
+        """Give a block back that was not sent."""
+        self._mapping.flags[ref.slot] = 1  # as the other side would
 
     def grant(self, nbytes: int) -> memoryview | None:
         """Give a block to user code; None when there is no room, or it is not worth it."""
@@ -127,7 +126,7 @@ class Arena:
             self._lock.release()
 
     def settle(self) -> None:
-        """Take back what can be, and tell how much is in use."""
+        """Take back the blocks that were given back, and update ``ARENA_USED``."""
         if self._control[ARENA_USED] and self._acquire():
             try:
                 self._reclaim()

@@ -108,7 +108,7 @@ class Allocator:
             self._offsets[slot] = offset
         else:
             slot = len(self._sizes)
-            self._offsets[slot:] = [offset]  # what an exception has cut in two is done again
+            self._offsets[slot:] = [offset]  # an exception may have struck after this line before
             self._sizes.append(0)
         return slot
 

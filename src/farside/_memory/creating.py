@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .._system.descriptors import Descriptor
 
 _NONE_LEFT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-"""Of descriptors, or of memory: there is none for a file either."""
+"""There are no descriptors left, or no memory: a file could not be made either."""
 
 
 def create(arena_bytes: int, *, both: bool = False) -> Descriptor:
@@ -46,8 +46,8 @@ def create(arena_bytes: int, *, both: bool = False) -> Descriptor:
 def share(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping]:
     """Make shared memory and map it, with less of an arena where there is no room for so much.
 
-    Address space may be limited, and so may the size of files. An arena takes an eighth of what
-    is left of the first at most, for that is not there for arenas alone.
+    Address space may be limited, and so may the size of files. An arena takes an eighth of the
+    address space that is left, at most, for the program needs some too.
 
     Raises:
         OSError: no file descriptors are left, or not even memory for the header.

@@ -1,4 +1,4 @@
-"""Blocks of shared memory as the parent's user has them: the worker hears when each is done with.
+"""Blocks of shared memory that user code holds: the side that sent them learns when each is free.
 
 What is handed out is a view of a *lease*. Slices, casts and arrays made of the view keep the lease
 alive, so its end is the end of the last of them. That may come in any thread, in the middle of
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .views import End, Views
 
 _markers: WeakSet[partial[None]] = WeakSet()
-"""What sets the flags of each mapping. Views keep it alive, and may outlive their `Leases`."""
+"""For each mapping, what sets its flags. Views keep it alive, and may outlive their `Leases`."""
 
 
 _NOTHING = memoryview(b"")
@@ -48,7 +48,7 @@ class Leases:
         self._arena = mapping.arena
         self._limit = limit
         self._views: Views | None = None
-        # A partial, for it is made to call something else in a forked child, and at the end.
+        # A partial, since `_detach` makes it call something else.
         self._mark = partial(mapping.flags.__setitem__)
         _markers.add(self._mark)
         self._ends: dict[int, End] = {}
@@ -86,8 +86,8 @@ class Leases:
     def close(self) -> None:
         """Let go of the mapping: what is lent keeps it, and nothing is lent any more."""
         self._arena = _NOTHING
-        # No block is used again by a worker that may still be at it: a forked child may have it.
-        _part(self._mark)
+        # The worker may still run, and must not use the blocks again: a forked child may have them.
+        _detach(self._mark)
         if self._views is not None:
             self._views.forget()
             self._views = None
@@ -132,18 +132,18 @@ class Leases:
         return end
 
 
-def _part(mark: partial[None]) -> None:
-    """Let what ends from now on set a flag that nobody reads."""
+def _detach(mark: partial[None]) -> None:
+    """Let leases that end from now on set a flag that nobody reads."""
     private: Any = bytearray(SLOTS).__setitem__
     exchange: Any = mark.__setstate__  # type: ignore[attr-defined]
     exchange((private, (), {}, None))
 
 
-def _part_in_child() -> None:
+def _detach_in_child() -> None:
     """Set no flag in a forked child: its parent may still use the block."""
     for mark in list(_markers):
-        _part(mark)
+        _detach(mark)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_part_in_child)
+    os.register_at_fork(after_in_child=_detach_in_child)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     Part: TypeAlias = bytes | memoryview
 
     class Store(Protocol):
-        """Where large contents go that cross beside a frame: an `Arena`, or what replaces it."""
+        """Takes the large contents that cross beside a frame: an `Arena`, or what replaces it."""
 
         allocations: Any
         lends: bool  # whether contents stay where the item has them, until it is sent

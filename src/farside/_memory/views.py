@@ -1,4 +1,4 @@
-"""Views of blocks: what a forked child has too is not used again before that child is gone.
+"""Views of blocks. A block that a forked child has too is not used again before the child is gone.
 
 A forked child has every view of its parent, of the same memory, but it must not say when it is done
 with one. So the end of a lease that is alive at a fork waits until the child has ended, or has
@@ -73,7 +73,7 @@ class Views:
         lease = self._make(self._arena)
         lease.__del__ = end
         self._alive[slot] = ref(lease)
-        # After it is on record: either this thread or the one that forks sees to it.
+        # In this order, either this thread or the one that forks finds the lease.
         forking = _forking
         if forking is not None:
             forking.append(lease)
@@ -85,7 +85,7 @@ class Views:
         return [lease for lease in found if lease is not None]
 
     def keep(self, child: Descriptor | None) -> None:
-        """Keep all that are alive for a child, which has just been forked."""
+        """Keep all leases that are alive for a child, which has just been forked."""
         keepers = [self._keeper(lease) for lease in self.alive()]
         if keepers:
             self.kept.append((child, keepers))
@@ -121,7 +121,7 @@ def _hung_up(child: Descriptor | None) -> bool:
     return any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
-def _begin() -> None:
+def _before_fork() -> None:
     global _forking, _child  # noqa: PLW0603  of this process
     _forking = []  # from now on, none ends unnoticed
     for views in list(_live):
@@ -133,7 +133,7 @@ def _begin() -> None:
             _child = Descriptor(read), write
 
 
-def _end() -> None:
+def _after_fork() -> None:
     global _forking, _child  # noqa: PLW0603  as above
     child, _child = _child, None
     for views in list(_live):
@@ -143,7 +143,7 @@ def _end() -> None:
         os.close(child[1])
 
 
-def _part() -> None:
+def _in_child() -> None:
     """Keep nothing in the child: it gives nothing back. It keeps its end of the pipe open."""
     global _forking, _child  # noqa: PLW0603  as above
     for views in list(_live):
@@ -155,6 +155,8 @@ def _part() -> None:
 if hasattr(os, "register_at_fork"):
     # Hooks run before a fork in reverse order, and after it in this order.
     os.register_at_fork(
-        before=lambda: defer_sigint(_begin), after_in_parent=lambda: defer_sigint(_end)
+        before=lambda: defer_sigint(_before_fork), after_in_parent=lambda: defer_sigint(_after_fork)
     )
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_part)
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_in_child
+    )

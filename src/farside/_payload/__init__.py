@@ -1,9 +1,13 @@
 """What crosses, as data.
 
-`pickling` (objects and bytes) with `reducers`, `tensors` and `arrow` (how some kinds
-are pickled) and `culprit` (what of an object is not), `items` (what items cross as), `encoder`
-(which makes that) and `decoder` (which makes items of it again), `job` (what a worker is given)
-with `warning_filters` and `log_levels`, `worker_info` (what it knows of itself), `failure`
-(exceptions as data) with `refusals`, `remote_errors` (as exceptions again), `records` (of logs),
-`one_line` (an exception in a message).
+Objects: `pickling`, with `reducers` for objects of libraries (`arrow`, `images`, `jax_arrays`,
+`ndarrays`, `polars_frames`, `ray_refs`, `tensors`, with `memory_at`), of users (`register`) and of
+multiprocessing (`shared`). `culprit` finds the part of an object that does not pickle.
+
+Items: `items` says what they cross as; `encoder` makes that, with `arrays` and `plain`, and
+`decoder` makes items of it again. `anchors` are their digests, `user_states` states of iterables.
+
+A worker: `job` (what it is given) with `warning_filters` and `log_levels`, and `worker_info`.
+Failures: `failure` (exceptions as data) with `refusals`, `remote_errors` (as exceptions again),
+`one_line` (an exception in a message). And `records` of logs.
 """

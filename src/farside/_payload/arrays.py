@@ -1,4 +1,4 @@
-"""Plain NumPy arrays: what describes one is pickled, and unpickled, once for all that are alike.
+"""Plain NumPy arrays: a description is pickled, and unpickled, once for all arrays that have it.
 
 The pickle of an array whose contents are kept out of it depends on the type of its elements, its
 shape, and whether it is writable. Imported where NumPy is there already.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MOST = 256
-"""Descriptions that are kept: then all are forgotten."""
+"""How many descriptions are kept. When there are more, all are forgotten."""
 
 OF_OTHERS = 2
 """What ``isbuiltin`` says of a type that another library has registered, such as bfloat16."""

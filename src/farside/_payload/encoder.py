@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from .items import Place
 
 _RENEW_BYTES = 1 << 16
-"""A pickler keeps a buffer as large as the largest thing that it has written, and makes it anew for
-each item. So it is made anew itself after one of this size."""
+"""A pickler allocates, for each item, a buffer as large as the largest that it has needed. So after
+an item of this size there is a new pickler."""
 
 
 class Encoder:
@@ -103,7 +103,7 @@ class Encoder:
                 places.extend(self._place_together(buffers[at : at + each]) for at in starts)
             else:
                 places.extend(map(self._place_buffer, buffers))
-        except BaseException:  # what is left here would become a part of the next item
+        except BaseException:  # the rest would become a part of the next item
             self.discard(Stored(places, nbytes))
             self._renew()
             raise

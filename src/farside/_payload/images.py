@@ -12,7 +12,7 @@ from functools import partial
 from weakref import ref
 
 from .memory_at import buffer_at
-from .reducers import as_ever
+from .reducers import reduce_by_default
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,16 +34,16 @@ def reduce_image(image: Any) -> Reduced:
     nbytes = width * height * _BYTES.get(image.mode, 0)
     module = sys.modules["PIL.Image"]
     if type(image) is not module.Image or not nbytes:
-        return as_ever(image)
+        return reduce_by_default(image)
     # Until Pillow 13, one that lies on foreign memory has no block that Arrow's interface could
     # tell, and it looks all the same: SIGSEGV. And rows of an aligned image have gaps.
     if image.readonly or hasattr(image, _FOREIGN) or module.core.get_alignment() != 1:
-        return as_ever(image)
+        return reduce_by_default(image)
     try:
         _, array = image.__arrow_c_array__()
         address = _find_pixels(array)
     except (AttributeError, ValueError):  # an older release; or a large image, in several pieces
-        return as_ever(image)
+        return reduce_by_default(image)
     return rebuild_image, (image.mode, image.size, image.info, buffer_at(address, nbytes, array))
 
 

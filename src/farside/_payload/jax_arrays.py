@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from .reducers import as_ever
+from .reducers import reduce_by_default
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def reduce_array(array: Any) -> Reduced:
     """Reduce an array."""
     if array.weak_type or not array.is_fully_addressable:  # made of a Python number; on others
-        return as_ever(array)
+        return reduce_by_default(array)
     return rebuild_array, (sys.modules["numpy"].asarray(array),)
 
 

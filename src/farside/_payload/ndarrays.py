@@ -13,7 +13,7 @@ from numpy import ascontiguousarray, ndarray
 
 from .._memory.allocate import allocate
 from .arrays import OF_OTHERS
-from .reducers import as_ever
+from .reducers import reduce_by_default
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,20 +33,20 @@ _PLAIN = frozenset("biufcSU")
 def reduce_array(array: Any) -> Reduced:
     """Reduce an array, or one of a subclass that pickles likewise."""
     cls = type(array)
-    if cls in dispatch_table:  # it comes second wherever we are first
+    if cls in dispatch_table:  # pickle would ask it second, after our table
         reduced: Reduced = dispatch_table[cls](array)
         return reduced
     if cls is ndarray:
         return _reduce_plain(array)
     if cls is getattr(sys.modules["numpy"], "memmap", None):
         return rebuild_memmap, (array.view(ndarray),)
-    return as_ever(array)
+    return reduce_by_default(array)
 
 
 def _reduce_plain(array: Any) -> Reduced:
     if array.flags.forc:
         if array.dtype.kind in _PLAIN:  # most are, and there are many of them
-            return as_ever(array)
+            return reduce_by_default(array)
     else:
         axes = sorted(range(array.ndim), key=array.strides.__getitem__, reverse=True)
         dense = array.transpose(axes)
@@ -55,12 +55,12 @@ def _reduce_plain(array: Any) -> Reduced:
     dtype = array.dtype
     kind = dtype.kind
     if kind in _PLAIN:
-        return as_ever(in_order(array))
+        return reduce_by_default(in_order(array))
     if kind in "mM" and dtype.metadata is None:
         return rebuild_view, (in_order(array).view("i8"), dtype)
     if kind == "V" and dtype.isbuiltin == OF_OTHERS and dtype.itemsize in {1, 2, 4, 8}:
         return rebuild_view, (in_order(array).view(f"u{dtype.itemsize}"), dtype)
-    return as_ever(array)
+    return reduce_by_default(array)
 
 
 def in_order(array: Any) -> Any:
@@ -109,7 +109,7 @@ def reduce_masked(array: Any) -> Reduced:
     numpy = sys.modules["numpy"]
     plain = type(array) is numpy.ma.MaskedArray and array.baseclass is ndarray
     if not plain or array.dtype.names is not None or array.dtype.hasobject:
-        return as_ever(array)
+        return reduce_by_default(array)
     mask = None if array.mask is numpy.ma.nomask else array.mask
     arguments = array.data, mask, array._fill_value, array.hardmask  # noqa: SLF001  None by default
     return rebuild_masked, arguments

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from .reducers import as_ever
+from .reducers import reduce_by_default
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from .reducers import Reduced
 
 LEAST_BYTES = 1 << 18
-"""Of smaller ones, what both libraries do in Python takes longer than the copies of a file: at 100
-kB twice as long."""
+"""With smaller frames, the Python code of both libraries takes longer than the copies of a file: at
+100 kB twice as long."""
 
 _MOST = 256
-"""Types of columns that are known: then all are forgotten."""
+"""How many types of columns are kept. When there are more, all are forgotten."""
 
 _return: dict[Any, bool] = {}
 """Whether columns of these types come back from Arrow as they were."""
@@ -38,7 +38,7 @@ def reduce_frame(frame: Any) -> Reduced:
             if len(batches) == 1:  # it takes half the time to pickle
                 table = batches[0]
             return rebuild_frame, (table, _sorted(frame.get_columns()))
-    return as_ever(frame)
+    return reduce_by_default(frame)
 
 
 def reduce_series(series: Any) -> Reduced:
@@ -48,7 +48,7 @@ def reduce_series(series: Any) -> Reduced:
         array = _to_arrow(series, (series.dtype,))
         if array is not None:
             return rebuild_series, (series.name, array, _sorted([series]))
-    return as_ever(series)
+    return reduce_by_default(series)
 
 
 def rebuild_frame(table: Any, known: Sequence[tuple[int, bool]]) -> Any:

@@ -41,8 +41,8 @@ class Table(dict[type, "Callable[[Any], Any]"]):
     """Reducers of its own, and behind them those of copyreg, whenever they are registered.
 
     Attributes:
-        modules: how many modules there were when it was made for them; -1 when it has to be made
-            again even if there are no more.
+        modules: how many modules were imported when it was updated; -1: it has to be updated even
+            if no more are imported.
     """
 
     modules = -1
@@ -110,7 +110,7 @@ def alike(cls: type) -> Iterator[type]:
 _WAYS = ("__reduce__", "__reduce_ex__", "__getstate__")
 
 
-def as_ever(thing: Any) -> Reduced:
+def reduce_by_default(thing: Any) -> Reduced:
     """Reduce something as its class does."""
     reduced: Reduced = thing.__reduce_ex__(5)
     return reduced

@@ -32,8 +32,8 @@ def register_reducer(
 
     The side that sends an object pickles it. Call this on that side: for items in the worker, by an
     ``initializer`` or at the top of the module that yields them; for the callables that a worker is
-    given, and for the arguments of calls, in the parent. Both
-    sides import the function that makes the object again, so it belongs in a module.
+    given, and for the arguments of calls, in the parent. Both sides import the function that makes
+    the object again, so it belongs in a module.
 
     It holds for everything that is pickled from then on, in workers of any backend, and comes
     before ``copyreg``, the methods of the class, and farside's own ways for NumPy, PyTorch and

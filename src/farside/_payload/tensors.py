@@ -15,7 +15,7 @@ from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
 from .memory_at import buffer_at
-from .reducers import as_ever
+from .reducers import reduce_by_default
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -43,7 +43,7 @@ def reduce_tensor(tensor: Tensor) -> Reduced:
     try:
         plain = _is_plain(tensor)
     except AttributeError:  # a newer release has renamed something: torch itself knows how
-        return as_ever(tensor)
+        return reduce_by_default(tensor)
     if not plain:
         return _reduce_special(tensor)
     shape = tuple(tensor.shape)
@@ -91,7 +91,7 @@ def _reduce_special(tensor: Tensor) -> Reduced:
     Torch keeps each in a list until ``torch.load`` has checked it, which never runs here: what is
     in the tensor crosses as tensors.
     """
-    reduced = as_ever(tensor)
+    reduced = reduce_by_default(tensor)
     if tensor.layout is sys.modules["torch"].strided or isinstance(reduced, str):
         return reduced
     kept = getattr(sys.modules.get("torch._utils"), "_rebuild_sparse_tensor", rebuild_sparse)

@@ -130,7 +130,7 @@ def claim() -> None:
 
 
 def tell(info: Any) -> None:
-    """Say what worker this thread belongs to, by what tells it or what returns that; or none."""
+    """Say which worker this thread belongs to: its info, a function that returns that, or None."""
     global _whole  # noqa: PLW0603  as above
     if _pid == os.getpid():
         _whole = info
