@@ -13,7 +13,7 @@
         ├── WorkerDiedError                the worker ended without a word
         ├── WorkerTimeoutError             no item in time (also TimeoutError)
         ├── IterableClosedError            the iterable was closed, or had failed before
-        ├── PassOpenError                  a call while an iterator is open
+        ├── PassOpenError                  a call, or load_state_dict, while an iterator is open
         ├── PassSupersededError            a newer pass over the same iterable has begun
         ├── ReplayDivergedError            a pass that was to be the same as before is not
         ├── ProtocolError                  a frame that may not come now, or no frame at all
@@ -42,8 +42,8 @@ class FarsideError(RuntimeError):
     Attributes:
         refused_module: name of the extension module that has refused to load in a subinterpreter,
             where that is the cause; else None.
-        refused: what to call it in a message. Where something else failed, all that had refused
-            before, since a library may swallow the refusal and fail later.
+        refused: its name in messages. Where something else failed: the names of all that had
+            refused before, since a library may swallow a refusal and fail later.
         input_index: index of the input that has failed, in a pass of `map_in_workers`; else None.
 
     Example:
@@ -89,7 +89,7 @@ class WorkerFailedError(FarsideError):
         stage: ``"start"`` (the worker's threads), ``"load"`` (fn and the initializers, from their
             pickles), ``"initializer"``, ``"fn"``, ``"iter"`` or ``"next"``; of several workers also
             ``"setup"``, ``"shard"`` or ``"function"``; where a pass goes on, ``"load_state_dict"``.
-        item_index: index of the item that was being made, from 0; None before the first pass.
+        item_index: index of the item that was being made, from 0; None where none was.
         original_type: module and name of what the worker raised.
         remote_traceback: the worker's traceback, as text.
     """
@@ -127,7 +127,7 @@ class WorkerDiedError(FarsideError):
         exit_code: the process's exit code, negative for a signal; None where there is none.
         signal_name: name of the signal that ended it, such as ``"SIGKILL"``, or None.
         last_index: index of the last item received in the pass, from 0; None if there is none.
-        state: the parent's state when the worker died.
+        state: what `RemoteIterable.state` was when the worker died.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class WorkerTimeoutError(FarsideError, TimeoutError):
     Attributes:
         seconds: the limit that passed.
         last_index: index of the last item received in the pass, from 0; None if there is none.
-        state: the parent's state when the time was up.
+        state: what `RemoteIterable.state` was when the time was up.
         worker_stack: where the worker's threads were then, as text; None when there was no answer,
             since the worker was in C code that holds its GIL, or stopped.
     """
@@ -178,7 +178,7 @@ class IterableClosedError(FarsideError):
 
 
 class PassOpenError(FarsideError):
-    """A method was called while an iterator is open; close it, or take it to its end."""
+    """A method was called, or a state loaded, while an iterator is open; close that first."""
 
 
 class PassSupersededError(FarsideError):
@@ -223,7 +223,8 @@ class ExhaustedIteratorWarning(FarsideWarning):
     """``fn`` returned a one-shot iterator, such as a generator, and an earlier pass has used it.
 
     When that pass has come to its end, this one is empty. When it was left early, this one goes on
-    after the items that the worker had made ahead: they are lost.
+    after the items that the worker had made ahead: they are lost. Such ``items`` of
+    `map_in_workers` give this warning too.
     """
 
 

@@ -1,8 +1,9 @@
 """The options of the entry points, in four groups.
 
-What is read: `ReadOptions`. How far ahead: `AheadOptions`. Where it runs: `BackendOptions`,
-`FallbackOptions`, `ProcessOptions`, `PlaceOptions`, `IdentityOptions`. When it fails:
-`FailureOptions`, `RestartOptions`.
+What is read: `ReadOptions`. How far ahead: `AheadOptions`. Where it runs: `BackendOptions` with
+`SettingsOptions`, `FallbackOptions`, `ProcessOptions`, `EnvironmentOptions` (of several workers:
+`EnvironmentsOptions`), `PlaceOptions`, `IdentityOptions`. When it fails: `FailureOptions`,
+`RestartOptions`.
 
 A function of yours that passes options on can declare them:
 
@@ -33,6 +34,7 @@ __all__ = [
     "ProcessOptions",
     "ReadOptions",
     "RestartOptions",
+    "SettingsOptions",
     "SeveralOptions",
     "StartMethod",
     "SubinterpreterOptions",
@@ -94,7 +96,7 @@ class AheadOptions(TypedDict, total=False):
     buffer_bytes: int
     """How many bytes may wait when ``buffer_size`` is None. Default: 1048576, which is 1 MiB.
 
-    For ``backend="ray"`` the default is 16 MiB.
+    For ``backend="ray"`` the default is 16 MiB, and 64 MiB with ``"read_only": True``.
     """
 
     arena_bytes: int

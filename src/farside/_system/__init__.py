@@ -1,5 +1,6 @@
 """What the operating system gives, and how it is kept in order.
 
 `descriptors` (who owns which file descriptor, across forks too) with `standard` (0, 1 and 2),
-`signals` (what Ctrl-C does not cut in two), `sigpipe`.
+`signals` (what Ctrl-C does not cut in two) with `sigaction` (handlers in C), `sigpipe`, `cgroup`
+(whether memory has run out), `monkey_patches` (of gevent and eventlet).
 """
