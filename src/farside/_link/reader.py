@@ -102,7 +102,7 @@ class FrameReader:
         return True
 
     def _look_at(self, last: Frame, items: int) -> None:
-        """Find out whether items come fast: so many have just come, these in the last frame."""
+        """Find out whether items come fast: `items` have just come, the last of them in `last`."""
         before, self._came = self._came, monotonic()
         fast = self._came - before <= items * _QUICK_SECONDS
         self._quick = self._quick + items if fast else 0

@@ -156,7 +156,7 @@ class PipeWorkerLink(WorkerLink):
             control[WANTED] = NOTHING
 
     def _drain(self) -> bool:
-        """Read what has woken this thread; False when nobody can any more."""
+        """Read what has woken this thread; False: the parent is gone."""
         try:
             return bool(os.read(self._wakes, 1 << 16))
         except BlockingIOError:

@@ -138,7 +138,7 @@ class Arena:
         return self._lock.acquire(timeout=_PATIENCE)
 
     def _reclaim(self) -> None:
-        """Free what nobody has any more."""
+        """Free the blocks that neither side has any more."""
         mapping, allocations = self._mapping, self.allocations
         slot = mapping.find_flag(0)
         while slot >= 0:

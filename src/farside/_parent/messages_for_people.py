@@ -144,7 +144,7 @@ def death_at(number: int, ending: Ending, member: Member) -> FarsideError:
 
 
 def _may_be_new(status: ExitStatus, options: Options) -> bool:
-    """Tell whether another worker could have taken the place of one, if that had been asked for."""
+    """Tell whether another worker could have taken its place, with ``max_restarts``."""
     return status.again and not options.max_restarts
 
 

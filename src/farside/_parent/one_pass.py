@@ -221,7 +221,7 @@ class Pass:
         delivery.let_go()
 
     def _open(self, entries: list[Any], sources: Any) -> Iterable[Any]:
-        """Return what yields the items of a block, until the pass is left."""
+        """Return an iterable of the items of a block. It ends when the pass is left."""
         self.acknowledge()
         if sources is None:
             self.delivery.rest = rest = iter(entries)

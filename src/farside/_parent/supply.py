@@ -194,7 +194,7 @@ class Supply:
 
 
 def _size_of_atoms(entries: list[Any]) -> int | None:
-    """Return about how many bytes they have; None: each has to be looked at by itself."""
+    """Return about how many bytes atoms have; None: some are none, or their size is not known."""
     kinds = set(map(type, entries))
     if kinds == {str}:
         return sum(map(len, entries)) if max(map(len, entries)) < STR_LIMIT else None

@@ -143,7 +143,6 @@ class Encoder:
         return self._place([view])
 
     def _place_together(self, views: Sequence[memoryview]) -> Group:
-        """Find one place for several buffers."""
         parts: list[Part] = []
         for view in views:
             parts.append(view)

@@ -78,7 +78,7 @@ def in_order(array: Any) -> Any:
 
 
 def _by_pixel(*arrays: Any) -> Any:
-    """See what lies together along the last axis as one: NumPy copies element by element."""
+    """Return views in which a contiguous pixel is one element: NumPy copies by elements."""
     last = arrays[-1]
     pixel = last.shape[-1] * last.itemsize
     if last.ndim == 1 or last.strides[-1] != last.itemsize or pixel > _PIXEL_BYTES:

@@ -73,7 +73,7 @@ def rebuild_series(name: str, array: Any, known: Sequence[tuple[int, bool]]) -> 
 
 
 def _to_arrow(of: Any, types: tuple[Any, ...]) -> Any:
-    """Return what is in it as Arrow has it; None where it would not come back as it is."""
+    """Convert a frame or series to Arrow; None where it would not come back as it is."""
     polars = sys.modules["polars"]
     known = _return.get(types)
     if known is False:

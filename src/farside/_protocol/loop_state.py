@@ -123,7 +123,7 @@ def _are_numbers(value: Any, count: int) -> bool:
 
 
 def _below(state: Mapping[str, Any]) -> float:
-    """Return what the number of each shard is below; of inputs, nobody may know how many."""
+    """Return how many shards there are; infinity for inputs, if nobody knows how many."""
     unknown = state["kind"] == "inputs" and not state["shards"]
     return float("inf") if unknown else state["shards"]
 

@@ -53,7 +53,7 @@ class Finalizers:
 
 
 def _report(number: int, error: BaseException) -> None:
-    """Warn, at the line that has raised."""
+    """Warn of a finalizer that has failed, at the line that has raised."""
     import traceback  # only when something fails: it costs start-up time
     import warnings
 

@@ -19,7 +19,7 @@ def when_imported(module: str, act: Callable[[], object]) -> None:
 
 
 class _Finder:
-    """Acts when a module is imported, and finds none itself."""
+    """Acts when other finders find a module."""
 
     def __init__(self, module: str, act: Callable[[], object]) -> None:
         self.module = module
@@ -39,7 +39,7 @@ class _Finder:
 
 
 class _Loader:
-    """Loads a module as another loader does, and acts then."""
+    """Loads a module with another loader, and acts then."""
 
     def __init__(self, loader: Any, act: Callable[[], object]) -> None:
         self._loader = loader

@@ -152,7 +152,6 @@ class Mapper(Tasks):
         )
 
     def _has_inputs(self) -> bool:
-        """See that there are inputs."""
         if self._ended:
             if not self._waiting:
                 return False

@@ -186,12 +186,12 @@ class Outbox:
         self._send_beside(Status.RECORDS_EMITTED, 0, flatten_line(text, warning=warning))
 
     def _send_beside(self, status: Status, epoch: int, body: bytes) -> None:
-        """Send what no item waits for; what finds no room now, the flusher sends."""
+        """Send something beside the items; if it finds no room, the flusher sends it."""
         if not self._link.send(status, epoch, [body], wait=False):
             self.flusher.call()
 
     def _send_late(self) -> bool:
-        """Send, for the flusher, what has waited for long enough; tell whether more waits."""
+        """Send what has waited for long enough, for the flusher; tell whether more waits."""
         self._link.flush()  # of what has found no room
         frames, self._frames_before = self._frames_before, self._frames
         if frames != self._frames:

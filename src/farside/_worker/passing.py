@@ -163,7 +163,7 @@ def refuse_one_shot() -> None:
 
 
 def _drop(source: Iterator[Any], count: int, end: float) -> int:
-    """Drop so many items, but none any more after a time; tell how many."""
+    """Drop some items, but none any more after the time `end`; tell how many."""
     numbers = count_up()
     times = takewhile(end.__gt__, iter(monotonic, None))  # looked at after each item, in C alone
     deque(zip(islice(source, count), numbers, times, strict=False), maxlen=0)

@@ -180,7 +180,7 @@ class ShardReader(Tasks):
         self.hungry = True
 
     def _alone(self, slot: int, shard: int) -> Iterator[Any]:
-        """Return what yields the items of a shard; they are counted if it has a state."""
+        """Return an iterator of a shard's items, which counts them if the shard has a state."""
         if slot not in self._holders:
             self._walk = (), 0, (shard,)
             return begun_once(self._open[slot])
@@ -200,7 +200,6 @@ class ShardReader(Tasks):
         del self._open[slot]
 
     def _start(self, slot: int, shard: int) -> None:
-        """Begin to read a shard."""
         self._walk = (), 0, (shard,)
         self.stage = "shard"
         tell_torch(self.where)

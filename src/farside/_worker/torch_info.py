@@ -16,7 +16,7 @@ _MODULE = "torch.utils.data._utils.worker"
 
 
 class _Info:
-    """What ``torch.utils.data.get_worker_info()`` returns: a shard is to it what a worker is."""
+    """What ``torch.utils.data.get_worker_info()`` returns: a shard, as if that were a worker."""
 
     dataset = None
 

@@ -177,14 +177,13 @@ class CallLink(Link):
         return self._next in self._replies
 
     def _take_failure(self, error: BaseException) -> None:
-        """Take in that a call has failed: what others bring has no place without its reply."""
+        """Take in that a call has failed: later replies are of no use without its own."""
         if self.failure is None:
             self.failure = error
             self._wakeup.set()  # others may have come just before
             self._push_words()  # a worker that lives lets the other calls go
 
     def _is_over(self) -> bool:
-        """Tell whether nothing comes any more."""
         cut = (self._gone or self.failure is not None) and not self._pulls
         return self._last or cut or self._calls.lost()
 
@@ -227,7 +226,7 @@ class CallLink(Link):
             self._grant()
 
     def _grant(self) -> None:
-        """Let a worker go on that waits for what is so by now: other calls come too late."""
+        """Let the worker go on if what it waits for is so by now: its next call comes too late."""
         wish = self._wish
         if wish is None:
             return
