@@ -428,9 +428,9 @@ def test_without_limits_there_is_no_deadline() -> None:
 
 def test_the_start_counts_from_the_launch_and_answers_from_the_wait() -> None:
     core = ParentCore(Limits(10.0, 3.0), 100.0)
-    assert (core.limit, core.deadline) == (10.0, 110.0)
+    assert core.deadline == 110.0
     core.receive(READY)
-    assert (core.limit, core.deadline) == (3.0, None)
+    assert core.deadline is None
     core.waits_since = 200.0
     assert core.deadline == 203.0
     core.sleep_through(5.0)

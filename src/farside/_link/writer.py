@@ -12,6 +12,7 @@ import select
 import threading
 import time
 from collections import deque
+from functools import partial
 
 from .._memory.parts import size
 from .._system.signals import with_lock
@@ -96,10 +97,7 @@ class FrameWriter:
 
     def close(self) -> None:
         """Write nothing any more, since the descriptor will mean something else soon."""
-        with_lock(self._lock, self._close)
-
-    def _close(self) -> None:
-        self._over = True
+        with_lock(self._lock, partial(setattr, self, "_over", True))
 
     def _make_room(self, patience: float) -> bool:
         deadline = time.monotonic() + patience
@@ -147,7 +145,7 @@ class FrameWriter:
             self._writing = False
 
     def _write_some(self, entry: list[Any], wait: bool) -> bool:  # noqa: FBT001
-        """Write of the first frame; tell whether to go on."""
+        """Write a part of the first frame; tell whether to go on."""
         parts, share, counts = entry
         try:
             if not counts:  # else it was written, and then an exception struck

@@ -57,10 +57,9 @@ class Batch:
 
     def singles(self) -> list[Batch]:
         """Return a batch for each of the inputs."""
-        skips = [self.skip] + [0] * len(self.entries)
         return [
-            Batch(number, [entry], 0, skip)
-            for number, (entry, skip) in enumerate(zip(self.entries, skips), self.first)  # noqa: B905
+            Batch(number, [entry], 0, self.skip if number == self.first else 0)
+            for number, entry in enumerate(self.entries, self.first)
         ]
 
 

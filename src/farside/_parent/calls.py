@@ -52,14 +52,6 @@ class Question:
         """Whether there is no reason to wait."""
         return self.answer is not None or self.ending is not None
 
-    def arrive(self, frame: Frame) -> None:
-        """Take the answer."""
-        self.answer = frame
-
-    def fail(self, ending: Ending) -> None:
-        """Take in that no answer will arrive."""
-        self.ending = ending
-
 
 def _is_asked(client: Client) -> bool:
     """Tell whether a call waits for its answer."""

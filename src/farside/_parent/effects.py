@@ -28,9 +28,9 @@ def do(client: Client, member: Member, effect: Effect) -> None:
     elif isinstance(effect, Answer):
         if effect.frame.kind == Status.CALL_SUCCEEDED:
             client.used = client.used_before = True
-        effect.token.arrive(effect.frame)
+        effect.token.answer = effect.frame
     elif isinstance(effect, Fail):
-        effect.token.fail(effect.ending)
+        effect.token.ending = effect.ending
     elif isinstance(effect, Log):
         member.logs.waiting.append(effect.body)
         client.news.there = True

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from ..errors import FarsideError
     from .client import Client
     from .member import Member
-    from .options import Options
 
 _CUT_OFF = (
     "an exception of a signal handler struck while a worker was started in the place of another; "
@@ -55,12 +54,13 @@ def ready(client: Client) -> When:
     return When(holds, awaited)
 
 
-def choose(client: Client, options: Options) -> None:
+def choose(client: Client) -> None:
     """Choose the backend.
 
     Raises:
         BackendUnavailableError: no backend can be used that the user allows.
     """
+    options = client.options
     choice = registry.choose(
         options.backend,
         options.fallback,
@@ -83,7 +83,7 @@ def start(client: Client) -> None:
         FarsideError: one has failed, died, or took too long.
     """
     try:
-        choose(client, client.options)
+        choose(client)
         if not client.options.wait:
             _launch_beside(client)
             return

@@ -79,10 +79,7 @@ class Pending(Supply):
 
     def close(self) -> None:
         """Add nothing more."""
-        with_lock(self._lock, self._close)
-
-    def _close(self) -> None:
-        self.closed = True
+        with_lock(self._lock, partial(setattr, self, "closed", True))
 
     def clear(self) -> list[Future[Any]]:
         """Let go of all that waits, and return it."""

@@ -163,19 +163,14 @@ class ParentCore(ParentMachine):
         return self.state is ParentState.ITERATION
 
     @property
-    def limit(self) -> float | None:
-        """For how many seconds the worker may say nothing."""
-        initializing = self.state is ParentState.INITIALIZATION
-        return self._limits.init if initializing else self._limits.answer
-
-    @property
     def deadline(self) -> float | None:
         """When `expire` has to be called if nothing comes; None: never."""
         if self._grace is not None or self.done:
             return self._grace
-        waits_since = self.waits_since if self.paused is None else None
-        since = self.launched if self.state is ParentState.INITIALIZATION else waits_since
-        ends = None if self.limit is None or since is None else since + self.limit
+        limit, since = self._limits.answer, self.waits_since if self.paused is None else None
+        if self.state is ParentState.INITIALIZATION:
+            limit, since = self._limits.init, self.launched
+        ends = None if limit is None or since is None else since + limit
         if self.task_since is None or self._limits.task is None:
             return ends
         task_ends = self.task_since + self._limits.task
@@ -410,7 +405,7 @@ class ParentCore(ParentMachine):
             self.length = int(body) if body else None
 
     def _go_ahead(self) -> None:
-        """The worker stands by: say what was kept for that."""
+        """Say what was kept until the worker stands by, which it does now."""
         wanted = self._wanted
         if self._again:
             self.act(ParentAction.CALL)
@@ -469,7 +464,7 @@ class ParentCore(ParentMachine):
         return Ending(cause, *where, detail, self.method, futile, barren)
 
     def _fail(self, ending: Ending, end: End) -> None:
-        """The worker has ended or must; what has arrived can still be taken."""
+        """Take in that the worker has ended, or has to; what has arrived can still be taken."""
         if self.failure is None:
             self.failure = ending
         self._grace = None

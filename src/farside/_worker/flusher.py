@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 from .._system.signals import with_lock
 from ..errors import LinkClosedError
@@ -88,10 +89,7 @@ class Flusher:
         except LinkClosedError:
             pass  # the thread that makes items finds that out too
         except MemoryError:  # the next call begins another thread
-            with_lock(self._changing, self._forget)
-
-    def _forget(self) -> None:
-        self._thread = None
+            with_lock(self._changing, partial(setattr, self, "_thread", None))
 
     def _is_called(self) -> bool:
         """Wait for a call; False when it is time to end."""

@@ -82,9 +82,7 @@ class Maker:
 
     # A pass ---------------------------------------------------------------------------------
 
-    def begin(
-        self, plan: Any, epoch: int, seed: int, booked: tuple[int, int] = (0, 0)
-    ) -> Trouble | None:
+    def begin(self, plan: Any, epoch: int, seed: int, booked: tuple[int, int]) -> Trouble | None:
         """Begin a pass, with so many items and bytes that count as made; tell what has failed."""
         self.made = self._before = booked[0]
         self.outbox.begin(Status.ITERATOR_SUCCESS, self._machine.epoch, *booked)
