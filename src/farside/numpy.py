@@ -18,7 +18,7 @@ __all__ = ["empty", "zeros"]
 
 
 def empty(shape: int | Sequence[int], dtype: DTypeLike = float) -> NDArray[Any]:
-    """Return a new array, on memory of `farside.allocate`: read there what that means.
+    """Return a new array on memory of `farside.allocate`, which has the details.
 
     Args:
         shape: how long it is along each axis; an integer makes one axis.

@@ -110,7 +110,7 @@ def test_more_refs_are_garbage() -> None:
 
 
 def test_a_decoder_without_memory_takes_no_refs() -> None:
-    with pytest.raises(ProtocolError, match="a block where none may be: slot 1, 3 bytes at 4096"):
+    with pytest.raises(ProtocolError, match="an unexpected block: slot 1, 3 bytes at 4096"):
         feed(Decoder(), header(1, 1, 0, 1, [Ref(1, 4096, 3)]))
 
 

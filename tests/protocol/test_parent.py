@@ -276,7 +276,7 @@ def test_the_length_comes_with_readiness(body: bytes, length: int | None) -> Non
 
 @pytest.mark.parametrize("body", [b"-1", b"x", b"1" * 21])
 def test_a_length_that_is_none_is_an_error(body: bytes) -> None:
-    with pytest.raises(ProtocolError, match="a length that is none"):
+    with pytest.raises(ProtocolError, match="a length that is no number"):
         ParentCore(NO_LIMITS).receive(READY._replace(body=body))
 
 

@@ -52,8 +52,8 @@ _SCRATCH = 1 << 16
 """Bytes read at once, at first: what a Linux pipe holds by default."""
 
 _MOST_SCRATCH = 4
-"""So many times as much is read at once later, if there is as much: a writer that waits for room is
-woken by each read."""
+"""Up to so many times as much is read at once later, if it is there: each read wakes a writer that
+waits for room."""
 
 COMMAND_SCRATCH = 1 << 15
 """For commands: all references of a frame, and a body that needs no buffer of its own."""
@@ -83,7 +83,7 @@ def header(kind: int, epoch: int, length: int, count: int = 0, refs: Sequence[Re
 
 
 def _refuse(slot: int, offset: int, nbytes: int) -> memoryview:
-    raise ProtocolError(f"a block where none may be: slot {slot}, {nbytes} bytes at {offset}")
+    raise ProtocolError(f"an unexpected block: slot {slot}, {nbytes} bytes at {offset}")
 
 
 class Decoder:

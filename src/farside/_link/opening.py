@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .._system.descriptors import Descriptor
 
 _PIPE_BYTES = 1 << 18
-"""What a wide pipe holds, where that can be chosen: as much as may wait by default."""
+"""How many bytes the pipe of frames holds, where that can be chosen."""
 
 
 class WorkerEnds(NamedTuple):

@@ -80,7 +80,7 @@ class PipeWorkerLink(WorkerLink):
         refs: Sequence[Ref] = (),
         wait: bool = True,
     ) -> bool:
-        # Before the frame: a parent that has it and waits again says so again.
+        # Before the frame: a parent that has read it and waits again sets this again.
         self._attention[PARENT_WAITS] = 0
         return self._writer.send([header(kind, epoch, size(parts), count, refs), *parts], wait=wait)
 

@@ -162,8 +162,8 @@ class Crew:
             while this.step() is not OVER:
                 for index in delivery.take_spent():
                     client.step(partial(GroupCore.retire, index=index))
-                # What loggers raise, and warnings that a filter makes an error, nobody could catch
-                # here; they must not break the executor.
+                # Nobody could catch here what loggers raise, or a warning that a filter makes an
+                # error. They must not break the executor.
                 with suppress(Warning):
                     client.wait(this, problems=[])
             this.leave()

@@ -140,8 +140,8 @@ class RemoteIterable(Generic[T]):
 
         ``"initialization"``, ``"stand by"`` (it waits for a loop or a call), ``"iteration"``,
         ``"stopping"`` (a loop was left, and the worker has not confirmed it), ``"call"`` or
-        ``"closed"``. Of several workers, the first of these in the order of the type that holds
-        for any of them.
+        ``"closed"``. Of several workers: the first that holds for any of them, in the order of the
+        type.
         """
         return self._current.public_state
 

@@ -17,7 +17,7 @@ from ..errors import ProtocolError
 
 
 class Origin(NamedTuple):
-    """Where a record comes from: attributes that it gets, unless it has come further."""
+    """Where a record comes from: attributes that it gets, unless a worker's worker has set them."""
 
     worker_name: str
     worker_backend: str

@@ -194,4 +194,4 @@ def join(parts: list[tuple[list[Any], Any]]) -> Block:
 
 
 PLAIN = Source(0, plain=True, each=False)
-"""Of entries that are items, and of which no worker has to know."""
+"""The source of entries that are the items themselves, and of which no worker has to know."""

@@ -72,7 +72,7 @@ def _build(
     else:
         original.__cause__ = remote
         error.__cause__ = original
-        # That of an inline worker's exception has live frames: it is shown below that of the loop.
+        # The exception of an inline worker has a traceback: Python shows it below that of the loop.
         error.__traceback__, original.__traceback__ = original.__traceback__, None
     return error
 

@@ -74,7 +74,7 @@ class ItemSequence:
 
     @property
     def seed(self) -> int:
-        """What random numbers are drawn from."""
+        """The seed of random numbers, given or drawn."""
         return self._sharding.seed
 
     def length(self, told: int | None) -> int | None:

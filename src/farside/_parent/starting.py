@@ -209,7 +209,7 @@ def _give_way(client: Client, old: Member, new: Member, *, kill: bool) -> bool:
     end(client, old, kill=kill, listen=0.0, problems=problems)
     old.deliver_logs(problems)
     client.news.add([partial(_raise, problem) for problem in problems])
-    # Else it was closed, or an exception of a signal handler has struck in here before.
+    # If not, it was closed, or an exception of a signal handler has struck in here before.
     return not client.core.workers[new.index].done and new.worker is None
 
 

@@ -161,7 +161,7 @@ class Steps(ABC):
 
     @abstractmethod
     def _mend(self) -> None:
-        """With the lock, give a worker up in one of whose effects an exception has struck."""
+        """With the lock, give up the worker in whose effect an exception has struck."""
 
     @abstractmethod
     def _tell(self) -> None:

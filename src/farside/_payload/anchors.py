@@ -1,7 +1,8 @@
 """Digests of items, by which a pass that is made once more is compared with what it was before.
 
-The parent takes them of what has arrived, before the loop gets it; the worker of what it makes
-again. What may cross in several ways has a digest for each: `of_item` returns them all.
+The parent takes them of items that have arrived, before the loop gets these; a worker takes them of
+items that it makes again. An item that may cross in several ways has a digest for each, and
+`of_item` returns them all.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _HIDDEN_BYTES = 1 << 12
-"""What a slice may ship beside itself: to copy it would cost more."""
+"""How many bytes a slice may take along beside its own: to copy the slice would cost more."""
 
 
 def reduce_array(array: Any) -> str | tuple[Any, ...]:

@@ -20,8 +20,8 @@ _CONTENTS = frozenset({bytes, bytearray, memoryview})
 def decode(entry: Any, blocks: Sequence[memoryview]) -> Any:
     """Turn an entry into its item.
 
-    Large buffers stay in the blocks, which live as long as anything refers to them. What is used is
-    taken out of `blocks`, so that the item alone does.
+    Large buffers stay in the blocks, which live as long as anything refers to them. Those that are
+    used are taken out of `blocks`, so that only the item refers to them.
 
     Raises:
         ProtocolError: it is no entry.

@@ -150,8 +150,8 @@ def _format(error: BaseException) -> str:
     import linecache  # only when something fails: it costs start-up time
     import traceback
 
-    # Before a traceback asks the main module for its source: that was made by hand in a worker, and
-    # has no loader. From 3.15 on, to ask it is a DeprecationWarning, which may be an error here.
+    # Read the source of the main module first: a traceback would ask that for its loader. A worker
+    # has made it without one, and from 3.15 on, asking is a DeprecationWarning: perhaps an error.
     file = getattr(sys.modules.get("__mp_main__"), "__file__", None)
     if file:
         linecache.getlines(file)

@@ -57,8 +57,8 @@ def rebuild_image(mode: str, size: tuple[int, int], info: Any, pixels: Any) -> A
         image = Image.frombuffer(mode, size, pixels, "raw", mode, 0, 1)
         image.readonly = int(memoryview(pixels).readonly)  # the memory is its own
         setattr(image, _FOREIGN, True)
-        # Where Pillow would read from a block that is not there, its copy has one. Who asks for
-        # Arrow's interface finds this attribute first.
+        # Pillow would read from a block that this image does not have, but its copy has one. Who
+        # asks for Arrow's interface finds this attribute first.
         image.__arrow_c_array__ = partial(_export_copy, ref(image))
     image.info = info
     return image

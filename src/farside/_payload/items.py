@@ -1,4 +1,4 @@
-"""What items cross as: the body of a frame of items, packed and unpacked.
+"""The form in which items cross: the body of a frame of items, packed and unpacked.
 
 The items of a frame cross together, as one pickled list of *entries*. An entry is
 
@@ -11,7 +11,7 @@ The items of a frame cross together, as one pickled list of *entries*. An entry 
   which lie in one place one after the other, each at a multiple of ``ALIGN`` bytes.
 
 Where each entry is the item itself, or a copy, the body says so, and the parent has nothing to do
-for each. Beside other entries, a copy becomes the pickle that it would have been.
+for each. In a frame with other entries, a copy is pickled by itself.
 
 *Marks* stand between the items: the end of a shard, or an input of a map that has failed. They
 cross before the entries, each with its place among them, and the frame counts them as items.

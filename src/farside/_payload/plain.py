@@ -1,8 +1,8 @@
 """Small items of plain values: copied when they are yielded, and pickled together.
 
 To pickle each by itself, and to unpickle it, costs both sides more. A copy of what holds nothing
-but immutable values stays what it was. What is looked at is the copy, which no other thread can
-change. (`marshal` would be faster than pickle still. But from Python 3.12 on it makes texts that
+but immutable values stays what it was. The copy is looked at, since no other thread can change it.
+(`marshal` would be faster than pickle still. But from Python 3.12 on it makes texts that
 were interned in the worker immortal in the parent.)
 """
 

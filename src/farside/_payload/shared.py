@@ -103,7 +103,7 @@ def _of_multiprocessing() -> dict[type, Reduce]:
     reduction: ModuleType | None = sys.modules.get("multiprocessing.reduction")
     pickler = getattr(reduction, "ForkingPickler", None)
     registered: dict[type, Reduce] = dict(getattr(pickler, "_extra_reducers", {}))
-    # Those of libraries share what is a copy in every other call: the tensors of torch.
+    # Not those of libraries: torch's would share tensors, which are copies in every other call.
     return {
         cls: reduce
         for cls, reduce in registered.items()

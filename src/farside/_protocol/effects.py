@@ -20,7 +20,7 @@ class Ending(NamedTuple):
     state: str = ""
     """Where the worker was, in the words of `PUBLIC_STATES`."""
     last_index: int | None = None
-    """Of the last item that has arrived."""
+    """Index of the last item that has arrived."""
     detail: Any = None
     """The failure, the exit status, the frame with the stacks, or what was wrong."""
     method: str | None = None

@@ -261,7 +261,7 @@ class GroupCore:
         old, failed = self.workers[index], self.workers[index].failure
         assert failed is not None
         left = self._max_restarts - self._restarts
-        # Where it was when it failed: the core itself is done.
+        # Its state when it failed: by now the core itself is done.
         initialized = failed.state != "initialization"
         again = index in self._for_dead
         if self.closed or not may_restart(failed, left, again=again, initialized=initialized):

@@ -58,7 +58,7 @@ _ANSWERS = frozenset({ParentEvent.CALL_RETURNED, ParentEvent.CALL_FAILED})
 _FAILURES = frozenset({ParentEvent.PASS_FAILED, ParentEvent.INITIALIZATION_FAILED})
 _ITEMS = int(Status.ITERATOR_SUCCESS)
 _LENGTH_DIGITS = 20
-"""Of the largest number that ``len()`` returns, and one more; ``int()`` refuses thousands."""
+"""One digit more than ``len()`` can return; ``int()`` refuses thousands."""
 
 
 class ParentCore(ParentMachine):
@@ -400,7 +400,7 @@ class ParentCore(ParentMachine):
 
     def _take_ready(self, body: bytes | bytearray) -> None:
         if body and not (body.isdigit() and len(body) <= _LENGTH_DIGITS):
-            raise ProtocolError("the worker sent a length that is none")
+            raise ProtocolError("the worker sent a length that is no number")
         if not self._again:  # they may change it; what the worker before has told holds
             self.length = int(body) if body else None
 

@@ -49,8 +49,8 @@ def may_restart(ending: Ending, left: int, *, again: bool, initialized: bool) ->
     """Decide whether a worker that has ended is started again, and goes on where it was.
 
     One that was started again, and dies before it stands by, most probably never will: it is not
-    started once more. What kills a worker at the same item each time is ended by `left`. In a map
-    there is no such limit: each input has its own, and a worker that dies before any is ended here.
+    started once more. `left` limits the deaths at an item that kills each worker. In a map it is no
+    limit: each input has its own, and a worker that dies again and again before any is given up.
 
     Args:
         ending: what has ended the worker.
@@ -65,9 +65,9 @@ def may_restart(ending: Ending, left: int, *, again: bool, initialized: bool) ->
 def pause_before(ending: Ending, *, gets_inputs: bool) -> float:
     """Return for how many seconds to wait before a worker is started again.
 
-    What has ended workers again and again may be over soon: there was no memory, or a server was
-    away. Where there is progress, nothing is waited for. In a map, a worker that has begun an input
-    has made some: the `retries` of the input count its deaths.
+    The cause of repeated deaths may be over soon: there was no memory, or a server was away. After
+    progress there is no pause. In a map, a worker that has begun an input has made progress: the
+    `retries` of the input count its deaths.
 
     Args:
         ending: what has ended the worker.

@@ -174,6 +174,6 @@ def answer_aside(link: WorkerLink, kind: int, epoch: int) -> bool:
     try:
         threads = report()
     except Exception as error:
-        threads = [(f"that cannot be told ({type(error).__name__}: {error})", [])]
+        threads = [(f"the stacks cannot be told ({type(error).__name__}: {error})", [])]
     link.send(ASIDES[Cmd(kind)], epoch, dumps(threads))
     return True

@@ -166,7 +166,7 @@ class Maker:
             for item in self._source(iterator):
                 kind = type(item)
                 if (
-                    # Those of one digit are compared in a third of the time that others take.
+                    # Integers below 2**29 are compared in a third of the time of others.
                     (kind is int and (-(1 << 29) < item < 1 << 29 or low < item < high))
                     or kind in atoms
                     or (kind is str and len(item) < short)

@@ -66,7 +66,7 @@ class Outbox:
 
     def __init__(self, link: WorkerLink, window: Window, nbytes: int) -> None:
         self.entries: list[Any] = []
-        # What is appended directly is not counted: where little may wait, that must be short.
+        # Texts that are appended directly are not counted: where little may wait, they are short.
         self.short = STR_LIMIT if nbytes >= STR_LIMIT * BATCH_ITEMS else ATOM_BYTES
         self._batch = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
         self.refused = False
@@ -197,7 +197,7 @@ class Outbox:
         if frames != self._frames:
             return True  # what waits has not waited since the last time
         sent = self.flush()
-        # What the thread that makes items adds from now on is the first of a batch again.
+        # The next item is the first of a batch again: the thread that makes it has to look up.
         self._link.alert(True)
         return not sent or bool(self.entries)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Trouble(NamedTuple):
-    """What user code has raised, or pickling what it has made."""
+    """An exception of user code, or of pickling what it has made."""
 
     error: BaseException
     stage: str
