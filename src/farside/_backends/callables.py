@@ -60,7 +60,7 @@ def pack_call(options: Options, *, main_importable: bool, here: bool = False) ->
 
 
 def pack_anywhere(options: Options, *, main_importable: bool) -> bytes:
-    """Pickle them for a worker that no start of a process brings them to, or refuse that."""
+    """Pickle them for a worker that does not get them as its process starts, or refuse that."""
     call = pack_call(options, main_importable=main_importable)
     if isinstance(call, bytes):
         return call

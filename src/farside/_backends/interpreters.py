@@ -1,4 +1,4 @@
-"""One face over `concurrent.interpreters` (3.14+) and the backport (3.13).
+"""One interface to `concurrent.interpreters` (3.14+) and to the backport (3.13).
 
 Used here: ``create()``, ``list_all()``, and ``id``, ``prepare_main()`` (of plain data, which it
 copies), ``exec()`` and ``close()`` of an interpreter. Not used, for the reasons in the

@@ -16,7 +16,7 @@ _seen: tuple[ModuleType, str] | None = None
 
 
 def main_file() -> str | None:
-    """Return ``__main__.__file__``, or what it was; called before the script ends, it notes it."""
+    """Return ``__main__.__file__``, also after the script, if it was called before its end."""
     global _seen  # noqa: PLW0603  there is one main module
     main = sys.modules.get("__main__")
     file = getattr(main, "__file__", None)

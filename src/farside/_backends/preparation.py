@@ -33,10 +33,9 @@ def pack(
     Args:
         options: what the user asked for.
         in_process: whether the worker is an interpreter of this process. It then shares the
-            environment, which a fork server has as it was when that started; and it has to load
-            the main module itself, if the job refers to it, which multiprocessing does for the
-            processes that it starts. (Not where they have an environment of their own, which has
-            to be there before: see `with_main_hidden`.)
+            environment, and has to load the main module itself if the job refers to it. For a
+            process multiprocessing does that, unless the process has an environment of its own,
+            which has to be there before: see `with_main_hidden`.
         within_start: whether multiprocessing can carry the job to the process that it starts. It
             then must do so if the call is a `SharedCall`.
         remote: whether the worker may be on another machine. It then has an environment of its own,

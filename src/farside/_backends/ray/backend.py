@@ -211,7 +211,7 @@ _foreign: list[RayWorker] = []
 
 
 def _why(error: BaseException | None) -> str:
-    """Say what Ray says, without what it says of every death, and without colors."""
+    """Return Ray's reason, without colors and without what it says of every death."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     if "No module named 'farside'" in text:
         return (

@@ -104,10 +104,10 @@ class Objects:
             return None
 
     def claim(self, view: memoryview) -> Ref | None:
-        """Return where a view lies, if it is of memory that was given to user code: never."""
+        """Return None: user code is given no memory here."""
 
     def settle(self) -> None:
-        """Do nothing: what an arena does before a status."""
+        """Do nothing: this is for an arena."""
 
 
 def with_contents(called: Future[Reply], fetch: Callable[[Any], Future[Any]]) -> Future[Reply]:

@@ -107,7 +107,7 @@ class ActorLink(WorkerLink):
                 self.tell(due[0])
 
     def take(self) -> Reply:
-        """Wait until a call shall return, and make what it returns."""
+        """Wait until a call is to return, and make its reply."""
         called = monotonic()
         with_lock(self._lock, self._come)
         with self._turn:
@@ -160,7 +160,7 @@ class ActorLink(WorkerLink):
         return Reply(number, frames, self._wish, waited, last, who, begun, held)
 
     def _drop_left(self) -> None:
-        """Give items back that are lent, of a pass that was left: the worker waits for that."""
+        """Give back the lent items of a pass that was left: the worker waits for that."""
         left = self._words.revoked
         for frame, _, _ in self._up:
             if frame.items and frame.epoch <= left and isinstance(frame.blocks, Lent):
@@ -175,7 +175,7 @@ class ActorLink(WorkerLink):
         self._waiting = 0
 
     def _begun(self) -> tuple[int, float | None]:
-        """Tell which input runs, and for how long: only if its time counts, and so is told of."""
+        """Tell which input runs, and for how long, if inputs are timed."""
         word, since = self.begun
         self._told_running = bool(since)
         return (word, monotonic() - since / 1e9) if since else (0, None)
