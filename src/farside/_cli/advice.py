@@ -11,35 +11,35 @@ from .._parent.stats import size_text
 from .output import duration
 
 _CLOSE = 0.8
-"""A backend that is at least so fast, beside the other one, counts as as fast."""
+"""A backend with at least this share of the other one's rate counts as equally fast."""
 
 _SOONER = 1.5
-"""By how many times the start of a subinterpreter must be shorter to be told of."""
+"""The start of a subinterpreter is mentioned if it is so many times as fast."""
 
 _SLOW_SECONDS = 1.0
-"""A start that takes so long is told of."""
+"""A start that takes so long is mentioned."""
 
 _LATE, _LATE_SECONDS = 5.0, 0.1
-"""So many times as long as the others a first item must take to be told of, and so many seconds."""
+"""A first item is mentioned if it takes so many times as long as others, and so many seconds."""
 
 _LOSS = ""
 if sys.version_info < (3, 14):
     _LOSS = " Python 3.13 loses memory for each one that is made, so make few of them."
 
 _CROSSING = 2.0
-"""If a loop without a worker is so many times as fast, what an item costs is its way."""
+"""If a loop without a worker is so many times as fast, sending takes the time of an item."""
 
 _SMALL_BYTES = 8192
 
 _ENOUGH = 100
-"""In a pass of fewer small items than this, most of the time is that of the pass."""
+"""With fewer small items than this, a pass itself takes most of the time."""
 
 _WORTH_SECONDS = 1e-4
 """An item that takes so long to make is worth several workers."""
 
 _CORES = 1.3
-"""Where all threads together compute so many times as long as the one that loops, items are made by
-several."""
+"""If all threads together compute so many times as long as the one that loops, several threads make
+the items."""
 
 
 def recommend(found: dict[str, Any]) -> list[str]:
@@ -130,7 +130,7 @@ def _start(found: dict[str, Any]) -> list[str]:
 
 
 def _items(runs: dict[str, Any]) -> str:
-    """Tell what takes the time of an item: to make it, or its way."""
+    """Tell what takes the time of an item: making it, or sending it."""
     plain = runs["none"]
     workers = [each for name, each in runs.items() if name != "none" and each.get("items")]
     if not (plain.get("items") and workers) or plain["items"] == 1:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SHOWN = 4
-"""Names of extension modules that are shown; there may be dozens."""
+"""How many names of extension modules are shown; there may be dozens."""
 
 
 def run(given: argparse.Namespace) -> int:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _BACKENDS = ("subprocess", "subinterpreter")
 
 _IMPORTS = 4
-"""How many times as long as its import and its arguments a step may take beside its limit."""
+"""Beside its limit, a step may take so many times the time of its import and arguments."""
 
 _LONG_SECONDS = 0.1
-"""Arguments that take so long to make are told of."""
+"""Arguments that take so long to make are mentioned."""
 
 
 def run(given: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ _LATE = 5.0
 """Seconds after its limit at which a process that does not end itself is killed."""
 
 _MUCH = 0.1
-"""What share of the time other threads must have computed to be told of."""
+"""Other threads are mentioned if they have computed for this share of the time."""
 
 _OUT_OF_TIME = re.compile(r"Timeout \([\d:.]+\)!$", re.MULTILINE)  # said by faulthandler
 _FRAME = re.compile(r'File "(.+?)", line (\d+),? in (\S+)')
@@ -209,8 +209,6 @@ def loop(iterable: Iterable[Any], seconds: float) -> dict[str, Any]:
 
 def _import(module: str, limit: float) -> dict[str, Any]:
     """Import a module in a subinterpreter, and then here: which extension modules are missing?"""
-    from functools import partial
-
     from farside import iterate_in_subinterpreter
 
     from .._payload.one_line import one_line

@@ -18,7 +18,7 @@ from ..errors import BackendUnavailableError
 _PACKAGES = ("cloudpickle", "numpy", "torch", "rich", "interpreters-pep-734")
 
 _UNLIMITED = 1 << 60
-"""What control groups of version 1 say where there is no limit is some number above."""
+"""Where there is no limit, control groups of version 1 give some number above this."""
 
 
 def describe() -> dict[str, Any]:

@@ -63,7 +63,7 @@ def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
 
     It runs at the end instead, if the signal has come. Only the main thread has to do anything. A
     handler of another signal may still raise in the middle; that of SIGINT is put back then too.
-    What code in C does at SIGINT, it does meanwhile and afterwards.
+    Handlers of SIGINT in C stay in force, meanwhile and afterwards.
     (A context manager could not promise that: Python 3.14 looks for signals between a call of
     ``__enter__`` and the block.)
 
@@ -110,7 +110,7 @@ def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
 
 
 _came: list[FrameType | None] = []
-"""Where SIGINT has come that is held back."""
+"""The frame in which a SIGINT has come that is held back."""
 
 
 def _note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
@@ -146,7 +146,7 @@ def _defer_with_care(work: Callable[[], T], handler: Any, foreign: Any, *, once:
 
 
 class _NoSigaction:
-    """Where the kernel cannot be asked."""
+    """Takes the place of `Sigaction` where the kernel cannot be asked."""
 
     def foreign(self) -> None:
         return None

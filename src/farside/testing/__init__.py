@@ -1,8 +1,8 @@
 """For tests and for debugging: a recorder, and what every backend and every link promises.
 
 `record` notes what parents and workers say to each other. `BackendContract`,
-`ConcurrentBackendContract` and `LinkContract` are suites of tests for who writes a backend or a
-link. To run an iterable in the calling thread, where a debugger and coverage see it, pass
+`ConcurrentBackendContract` and `LinkContract` are suites of tests for those who write a backend or
+a link. To run an iterable in the calling thread, where a debugger and coverage see it, pass
 ``backend="inline"`` to `iterate_in_worker`; nothing of this package is needed for that.
 
 The suites use nothing but the standard library; pytest and unittest both find their methods. With

@@ -47,9 +47,9 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def is_readable(link: Link, seconds: float = 0.0) -> bool:
-    """Wait no longer than so until there may be something to read, and tell the link of it.
+    """Wait for some seconds at most until there may be something to read, and notify the link.
 
-    What waits for room is sent meanwhile.
+    Commands that wait for room are sent meanwhile.
     """
     numbers = link.filenos()
     events = dict.fromkeys(numbers, select.POLLIN)

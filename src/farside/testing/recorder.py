@@ -105,8 +105,8 @@ class Recording:
 def record(file: TextIO | None = None) -> Iterator[Recording]:
     """Note what parents and workers say to each other.
 
-    All workers count that are started inside the block, in any thread; they are noted for as long
-    as they live, also after the block.
+    All workers that are started inside the block count, in any thread, for as long as they live,
+    also after the block.
 
     Args:
         file: where each command and status is printed to as it comes, such as ``sys.stderr``, as

@@ -64,9 +64,9 @@ class Difference(NamedTuple):
     item: int
     """Index of the first item that differs."""
     first: Any
-    """It, as it was first, or `NOTHING` if there was none."""
+    """The item of the first pass, or `NOTHING` if there was none."""
     second: Any
-    """And the second time."""
+    """The item of the second pass, likewise."""
 
 
 def check_replay(
