@@ -40,29 +40,28 @@ class AsyncWait:
 
         Nothing that may take long is done in the thread of the loop.
         """
-        client = self._client
         try:
-            while not await self._wait_once(client, wanted):
+            while not await self._wait_once(wanted):
                 pass
         finally:
-            client.waiting.pause(client)
+            self._client.waiting.pause(self._client)
 
     async def look(self) -> None:
         """Do chores and take in what has come, without waiting: while inputs of a map come."""
-        client = self._client
-        await self._see_to_chores(client)
-        if not client.waiting.links.here:  # an inline worker would wait for the inputs
-            self._look(client)
-        deadline.time_passes(client, monotonic())
+        await self._see_to_chores()
+        if not self._client.waiting.links.here:  # an inline worker would wait for the inputs
+            self._look()
+        deadline.time_passes(self._client, monotonic())
 
-    async def _see_to_chores(self, client: Client) -> None:
+    async def _see_to_chores(self) -> None:
+        client = self._client
         if client.chores.pending:
             await off_loop(client.chores.see_to)
         client.news.deliver(client.members)
 
-    def _look(self, client: Client) -> bool:
+    def _look(self) -> bool:
         """Take in what has come; tell whether anything has."""
-        came = True
+        client, came = self._client, True
         try:
             came = client.waiting.look_if_free(client)
         finally:
@@ -70,13 +69,13 @@ class AsyncWait:
         client.news.deliver(client.members)
         return came
 
-    async def _wait_once(self, client: Client, wanted: Wanted) -> bool:
+    async def _wait_once(self, wanted: Wanted) -> bool:
         """Do what is due, and wait for a while; tell whether the wait is over."""
-        await self._see_to_chores(client)
-        if wanted.ready or client.foreign_to:
+        await self._see_to_chores()
+        if wanted.ready or self._client.foreign_to:
             return True
-        came = self._look(client)
-        if not (came or client.chores.pending or wanted.ready):
+        came = self._look()
+        if not (came or self._client.chores.pending or wanted.ready):
             await self._wait(wanted)
         return False
 
