@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,10 @@ from farside import (
     WorkerRestartedWarning,
     iterate_in_worker,
 )
+from farside._backends import live_workers
 from farside.testing import failing_jobs, jobs
 from farside.testing.checks import until
+from tests.ray.conftest import CPUS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,6 +94,24 @@ def test_an_iterable_that_is_dropped_lets_its_actor_go() -> None:
     del numbers, iterator
     gc.collect()
     until(lambda: not is_running(pid))
+
+
+def test_an_actor_that_waits_for_a_processor_is_let_go_with_its_iterable() -> None:
+    whole = {"num_cpus": CPUS}
+    with iterate_in_worker(jobs.Endless, backend="ray", backend_options=whole) as numbers:
+        assert next(iter(numbers)) == 0
+        before = set(live_workers._live)
+        waiting = start(jobs.Endless, wait=False)
+        until(lambda: not [each for each in threading.enumerate() if each.name == "farside-launch"])
+        assert live_workers._live > before
+        del waiting
+        gc.collect()
+
+        def is_let_go() -> bool:
+            live_workers.sweep()
+            return live_workers._live == before
+
+        until(is_let_go)
 
 
 def test_a_worker_blocked_in_c_is_killed() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _thread import start_new_thread
+from contextlib import suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +67,8 @@ class ActorCalls:
             .options(max_restarts=0, max_task_retries=0, max_concurrency=PULLS, **options)
             .remote(job)
         )
+        # Before the calls that wait: there is no room beside them.
+        self._started: Future[object] = self._actor.__ray_ready__.remote().future()
         self._pull = self._actor.pull
         self._push = self._actor.push.options(concurrency_group="commands")
         watch = self._actor.watch.options(concurrency_group="watch")
@@ -99,6 +103,13 @@ class ActorCalls:
             self._certainly_lost = session() != self._session
         # A call would connect to a cluster again, or even start one.
         return self._certainly_lost or not self._is_initialized()
+
+    def end_unstarted(self) -> None:
+        if self._started.done():
+            return
+        # A finalizer may be here, in the thread of Ray's that `ray.kill` waits for.
+        with suppress(RuntimeError):  # no more threads can be had
+            start_new_thread(self.kill, ())
 
     def kill(self) -> None:
         """End the process of the actor."""

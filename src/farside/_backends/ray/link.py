@@ -281,6 +281,7 @@ class CallLink(Link):
         before, self._state = self._state, max(self._state, state)
         if before < state and not self._calls.lost():
             self._push([])
+            self._calls.end_unstarted()
         self._wakeup.close()
         self._pulls.clear()
         self._replies.clear()

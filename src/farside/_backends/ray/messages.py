@@ -68,6 +68,9 @@ class Calls(Protocol):
     def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
         """Call `Actor.push`."""
 
+    def end_unstarted(self) -> None:
+        """End an actor that waits for its place in the cluster: no call reaches it. Never waits."""
+
     def lost(self, *, certain: bool = False) -> bool:
         """Tell whether no call can be made any more, since this process has left the cluster.
 
