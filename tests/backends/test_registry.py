@@ -21,6 +21,8 @@ from farside import (
     register_backend,
 )
 from farside._backends import interpreters, registry
+from farside._backends.base import Capabilities
+from farside._backends.inline import InlineBackend
 from farside._backends.subinterpreter import SubinterpreterBackend
 from farside._backends.subprocess import SubprocessBackend
 from tests.kinds import HAS_SUBINTERPRETERS
@@ -237,6 +239,27 @@ def test_a_backend_of_ones_own(*, by_name: bool) -> None:
         assert numbers.backend == "mine"
         assert list(numbers) == [0, 1, 2]
     assert registry.choose("auto", None).name != "mine"
+
+
+class _Unusable(InlineBackend):
+    @staticmethod
+    def availability() -> Availability:
+        return UNUSABLE
+
+
+class _UnusableElsewhere(_Unusable):
+    capabilities = Capabilities(remote=True)
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_the_fallback_takes_over_from_a_backend_of_ones_own_on_this_machine() -> None:
+    register_backend("mine", _Unusable)
+    assert registry.choose("mine", "subprocess").name == "subprocess"
+    register_backend("elsewhere", _UnusableElsewhere)
+    register_backend("nowhere", "no_such_module:Mine")
+    for name in ("elsewhere", "nowhere"):
+        with pytest.raises(BackendUnavailableError, match=f"the {name} backend cannot be"):
+            registry.choose(name, "subprocess")
 
 
 @pytest.mark.usefixtures("own_registry")
