@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -96,6 +97,11 @@ def hangs() -> list[int]:
     print("loading: 20%", end="", file=sys.stderr, flush=True)
     time.sleep(1000)
     return []
+
+
+def hangs_after_telling(path: str) -> list[int]:
+    Path(path).write_text(f"{os.getpid()}\n")
+    return hangs()
 
 
 def stops() -> Iterator[int]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
 from itertools import count
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +25,13 @@ from farside._cli.doctor import examine
 from farside._cli.factory import Passes, load, why_unpicklable
 from farside._cli.main import FINDING, FINE, main
 from farside._cli.probe import ask, loop
+from farside.testing.checks import until
 from tests.cli import factories
 from tests.kinds import HAS_SUBINTERPRETERS
+from tests.scripts.watched import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SECONDS = 0.2
 """How long each is measured."""
@@ -163,6 +167,20 @@ def test_a_hang_is_a_result_that_says_where(name: str, place: str, backend: str 
     told = ask({"kind": "run", "factory": factory, "backend": backend, "seconds": 60}, limit)
     assert f"{place}{factories.__file__}:" in told["error"]
     assert ("it did not end within 3 s (see --limit)" in told["error"]) is (backend is None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no lifeline")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_what_is_tried_ends_with_the_command(tmp_path: Path, how: signal.Signals) -> None:
+    told = tmp_path / "pid"
+    factory = f"tests.cli.factories:hangs_after_telling({str(told)!r})"
+    command = [sys.executable, "-m", "farside", "doctor", factory, "--limit", "600"]
+    quiet, root = subprocess.DEVNULL, Path(__file__).parents[2]
+    with subprocess.Popen(command, stdout=quiet, stderr=quiet, cwd=root) as doctor:
+        until(lambda: told.exists() and told.read_text().endswith("\n"))
+        tried = Watched(int(told.read_text()))
+        doctor.send_signal(how)
+    assert tried.ends_by(time.monotonic() + 5)
 
 
 def test_recommendations() -> None:

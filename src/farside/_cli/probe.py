@@ -1,7 +1,8 @@
 """Tries one thing, in a process of its own: a crash or a hang of it is a result.
 
-``python -m farside._cli.probe REQUEST LIMIT`` carries out a request and writes the result to the
-standard output, both as JSON. What user code prints there goes nowhere. `ask` starts that.
+``python -m farside._cli.probe REQUEST LIMIT FD`` carries out a request and writes the result to the
+standard output, both as JSON. What user code prints there goes nowhere. `ask` starts that, and the
+process ends with whoever asks: FD is the end of a pipe whose other end that one holds.
 """
 
 from __future__ import annotations
@@ -47,17 +48,22 @@ def ask(request: dict[str, Any], limit: float) -> dict[str, Any]:
     import tempfile
 
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        lifeline, own = os.pipe()
         try:
             code = subprocess.run(  # noqa: S603  this very module
-                [sys.executable, "-m", __name__, json.dumps(request), str(limit)],
+                [sys.executable, "-m", __name__, json.dumps(request), str(limit), str(lifeline)],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
+                pass_fds=(lifeline,),
                 timeout=limit + _LATE,
                 check=False,
             ).returncode
         except subprocess.TimeoutExpired:
             return {"error": _no_end(limit)}
+        finally:
+            os.close(lifeline)
+            os.close(own)
         out.seek(0)
         text = out.read()
         err.seek(0)
@@ -100,10 +106,13 @@ def _place(stack: str, *, innermost: int = 0) -> str:
     return f", in {name}, {file}:{line}"
 
 
-def main(request: dict[str, Any], limit: float) -> None:
+def main(request: dict[str, Any], limit: float, lifeline: int) -> None:
     """Carry out a request in this process."""
     import faulthandler
 
+    from .._worker.lifeline import tie
+
+    tie(lifeline)
     faulthandler.dump_traceback_later(limit, exit=True)
     results = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -240,4 +249,4 @@ _KINDS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]), float(sys.argv[2]))
+    main(json.loads(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]))
