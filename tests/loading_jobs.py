@@ -29,6 +29,18 @@ class Squares:
         return epoch
 
 
+class Table(Squares):
+    """A data set whose attributes have the names that many a class has."""
+
+    dataset = "a table"
+
+    def at(self, row: int) -> str:
+        return f"row {row}"
+
+    def all(self) -> str:
+        return "all rows"
+
+
 class ManyAtOnce(Squares):
     """A data set that makes a batch at once."""
 

@@ -17,7 +17,7 @@ import farside
 from farside._parent import several
 from farside._worker.loader import _shuffled
 from farside.torch import data_loader
-from tests.loading_jobs import Kinds, ManyAtOnce, Noise, Part, Squares
+from tests.loading_jobs import Kinds, ManyAtOnce, Noise, Part, Squares, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,6 +125,13 @@ def test_a_state_goes_on_with_other_workers() -> None:
 def test_calls_reach_the_data_set() -> None:
     with data_loader(Squares(3), num_workers=2, collate_fn=list) as loader:
         assert loader.call("set_epoch", 4) == [4, 4]
+
+
+def test_no_attribute_of_the_data_set_is_hidden() -> None:
+    with data_loader(Table(3), num_workers=1, collate_fn=list) as loader:
+        assert loader.call("at", 2) == ["row 2"]
+        assert loader.call("all") == ["all rows"]
+        assert loader.call("__getattribute__", "dataset") == ["a table"]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from ._parent.options import DEFAULTS
 from ._parent.several import iterate_shards
 from ._parent.signatures import complete, takes
 from ._protocol.credit import UNLIMITED
-from ._worker.loader import Batches, read_batch, read_part
+from ._worker.loader import Batches, read
 from .options import LoaderOptions
 
 if TYPE_CHECKING:
@@ -118,10 +118,10 @@ def data_loader(
     if indexed and rest["buffer_size"] not in {None, UNLIMITED}:
         rest["buffer_size"] = 2 * count("buffer_size", rest["buffer_size"], "batches", 0)
     return iterate_shards(
-        read_batch if indexed else read_part,
+        read,
         shards,
         workers,
-        setup=partial(Batches, size, mixed, short, dataset=dataset, collate_fn=collate_fn),
+        setup=partial(Batches, indexed, size, mixed, short, dataset=dataset, collate_fn=collate_fn),
         cycle_length=None if indexed else shards,
         shuffle_shards=False,
         in_order=in_order,

@@ -23,9 +23,11 @@ _SEEDED = ("cuda", "xpu")
 class Batches:
     """What lasts from pass to pass: a data set, and how its batches are made.
 
-    It has the attributes of the data set too, for `RemoteIterable.call`.
+    It has the attributes of the data set, for `RemoteIterable.call`: so none of its own has a name
+    that one of those may have.
 
     Args:
+        indexed: whether the data set has an index.
         size: how many samples a batch has; None: samples are not batched.
         shuffle: whether each pass has another order.
         drop_last: whether a part's last batch is left out if it is shorter.
@@ -36,14 +38,16 @@ class Batches:
 
     def __init__(
         self,
+        indexed: bool,  # noqa: FBT001  it goes through a partial
         size: int | None,
-        shuffle: bool,  # noqa: FBT001  it goes through a partial
+        shuffle: bool,  # noqa: FBT001
         drop_last: bool,  # noqa: FBT001
         *,
         dataset: Any,
         collate_fn: Callable[[Any], Any] | None,
     ) -> None:
-        self.dataset, self._size, self._shuffle, self._drop_last = dataset, size, shuffle, drop_last
+        self._dataset, self._indexed = dataset, indexed
+        self._size, self._shuffle, self._drop_last = size, shuffle, drop_last
         self._collate = collate_fn or _pytorch_collate(batched=size is not None)
         self._order: Any = ()
         self._drawn: tuple[int, int] | None = None
@@ -53,9 +57,30 @@ class Batches:
             torch.set_num_threads(1)  # as a DataLoader does: the threads of workers compete
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.dataset, name)
+        return getattr(self._dataset, name)
 
-    def seed_torch(self, torch: Any, seed: int) -> None:
+    def __call__(self, shard: int) -> Iterator[Any]:
+        """Yield the batch of that number, or those of a part of a data set without an index."""
+        self._seed()
+        if not self._indexed:
+            yield from self._part()
+            return
+        _tell_torch()
+        yield self._batch(shard)
+
+    def _seed(self) -> None:
+        """Seed the generators that transforms draw from, as a DataLoader does, for each shard."""
+        info = _info()
+        if info.backend == "inline":
+            return  # they are the program's own
+        seed = info.shard_seed or 0
+        random.seed(seed)
+        if "numpy" in modules:
+            modules["numpy"].random.seed(seed % 2**32)
+        if "torch" in modules:
+            self._seed_torch(modules["torch"], seed % 2**63)
+
+    def _seed_torch(self, torch: Any, seed: int) -> None:
         """Seed PyTorch's generators: all of them at first, and where an accelerator is in use.
 
         For one that is not in use, PyTorch formats the stack, which takes longer than many a batch.
@@ -65,28 +90,28 @@ class Batches:
         (torch if everywhere else torch.default_generator).manual_seed(seed)
         self._seeded = True
 
-    def at(self, number: int) -> Any:
+    def _batch(self, number: int) -> Any:
         """Make a batch, or an item, of a data set that has an index."""
         if self._size is None:
-            return self._collate(self.dataset[self._indices(number, 1)[0]])
+            return self._collate(self._dataset[self._indices(number, 1)[0]])
         indices = self._indices(number, self._size)
-        several = getattr(self.dataset, "__getitems__", None)
+        several = getattr(self._dataset, "__getitems__", None)
         if several is not None:
             return self._collate(several(indices))
-        return self._collate([self.dataset[index] for index in indices])
+        return self._collate([self._dataset[index] for index in indices])
 
     def _indices(self, number: int, size: int) -> list[int]:
         info = _info()
         if self._drawn != (info.seed, info.epoch):  # all workers draw the same order
-            count, seed = len(self.dataset), f"{info.seed} {info.epoch}"
+            count, seed = len(self._dataset), f"{info.seed} {info.epoch}"
             self._order = _shuffled(count, seed) if self._shuffle else range(count)
             self._drawn = info.seed, info.epoch
         return list(map(int, self._order[number * size : (number + 1) * size]))
 
-    def all(self) -> Iterator[Any]:
+    def _part(self) -> Iterator[Any]:
         """Make the batches, or the items, of what an iterable data set yields for this shard."""
         self._tell_pipe()
-        samples = iter(self.dataset)
+        samples = iter(self._dataset)
         if self._size is None:
             for sample in samples:  # not `map`: a StopIteration would end it
                 yield self._collate(sample)
@@ -102,13 +127,13 @@ class Batches:
         """
         data = modules.get("torch.utils.data")
         pipe = getattr(data, "IterDataPipe", None)  # PyTorch may drop them
-        if pipe is None or not isinstance(self.dataset, pipe):
+        if pipe is None or not isinstance(self._dataset, pipe):
             return
         settings, info = import_module("torch.utils.data.graph_settings"), _info()
-        settings.apply_sharding(self.dataset, info.shard_count, info.shard)
+        settings.apply_sharding(self._dataset, info.shard_count, info.shard)
         generator = modules["torch"].Generator()
         generator.manual_seed((info.seed + info.epoch) % 2**63)
-        settings.apply_random_seed(self.dataset, generator)
+        settings.apply_random_seed(self._dataset, generator)
 
 
 def _shuffled(count: int, seed: str) -> Sequence[Any]:
@@ -156,17 +181,9 @@ def _pytorch_collate(*, batched: bool) -> Callable[[Any], Any]:
     return collate
 
 
-def read_batch(batches: Batches, number: int) -> Iterator[Any]:
-    """Yield the batch of a shard, which is its number."""
-    _seed(batches)
-    _tell_torch()
-    yield batches.at(number)
-
-
-def read_part(batches: Batches, part: int) -> Iterator[Any]:  # noqa: ARG001  PyTorch is told it
-    """Yield the batches of a part of an iterable data set."""
-    _seed(batches)
-    yield from batches.all()
+def read(batches: Batches, shard: int) -> Iterator[Any]:
+    """Return what yields the batches of a shard."""
+    return batches(shard)
 
 
 def _tell_torch() -> None:
@@ -177,16 +194,3 @@ def _tell_torch() -> None:
     else:
         task = info.index, info.count, info.shard_seed or 0, info.epoch
         tell_torch(lambda: task)
-
-
-def _seed(batches: Batches) -> None:
-    """Seed the generators that transforms draw from, as a DataLoader does, for each shard."""
-    info = _info()
-    if info.backend == "inline":
-        return  # they are the program's own
-    seed = info.shard_seed or 0
-    random.seed(seed)
-    if "numpy" in modules:
-        modules["numpy"].random.seed(seed % 2**32)
-    if "torch" in modules:
-        batches.seed_torch(modules["torch"], seed % 2**63)
