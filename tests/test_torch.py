@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import farside
+from farside import merge_states
 from farside._parent import several
 from farside._worker.loader import _shuffled
 from farside.torch import data_loader
@@ -120,6 +122,39 @@ def test_a_state_goes_on_with_other_workers() -> None:
     with data_loader(Squares(20), 3, True, collate_fn=list, num_workers=1) as loader:
         loader.load_state_dict(state)
         assert before + list(loader) == expected
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize("sizes", [(3, 1), (3, 2), (4, 3, 1), (3, 4, 2), (2, 4, 3, 5, 1)])
+def test_a_state_goes_on_with_other_ranks(sizes: tuple[int, ...], *, in_order: bool) -> None:
+    """None comes twice, and one rank alone gets what others have left out."""
+    found: list[Any] = []
+    merged: Any = None
+    for ranks in sizes:
+        states = []
+        for rank in range(ranks):
+            with data_loader(
+                Squares(45),
+                2,
+                True,
+                collate_fn=list,
+                num_workers=2,
+                backend="inline",
+                seed=7,
+                rank=rank,
+                world_size=ranks,
+                in_order=in_order,
+            ) as loader:
+                assert len(loader) == 23 // ranks
+                if merged is not None:
+                    loader.load_state_dict(merged)
+                found += list(loader) if ranks == 1 else list(islice(loader, 1))
+                states.append(loader.state_dict())
+        merged = merge_states(json.loads(json.dumps(states)))
+    samples = [sample for batch in found for sample in batch]
+    assert len(samples) == len(set(samples))
+    if sizes[-1] == 1:
+        assert sorted(samples) == [number**2 for number in range(45)]
 
 
 def test_calls_reach_the_data_set() -> None:

@@ -108,7 +108,6 @@ def data_loader(
     if _has_index(dataset):
         samples, each = len(dataset), size or 1
         batches = samples // each if short else -(-samples // each)
-        batches -= batches % ranks
     elif mixed or ranks > 1:
         name = "shuffle=True" if mixed else f"world_size={ranks}"
         raise ValueError(f"{name}, but dataset has no index; let the data set do that itself")

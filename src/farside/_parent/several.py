@@ -47,9 +47,9 @@ def iterate_shards(
 ) -> RemoteIterable[Any]:
     """Check what the user gave, and start the workers.
 
-    With `unit`, the name of a shard in messages, each shard has one item, and `cycle_length` only
-    decides which worker makes it. The fingerprint is made of `identity` instead of the shards if
-    there is one; `same` names that in messages.
+    With `unit`, the name of a shard in messages, each shard has one item, `cycle_length` only
+    decides which worker makes it, and all ranks have as many shards. The fingerprint is made of
+    `identity` instead of the shards if there is one; `same` names that in messages.
     """
     if not callable(fn):
         raise TypeError(f"fn={fn!r} is not callable; pass a function that takes a shard")
@@ -64,6 +64,7 @@ def iterate_shards(
         0,
         _rank(rank, size),
         size,
+        even=unit is not None,
     )
     ordered = flag("in_order", in_order)
     own = len(range(sharding.rank, number, size))

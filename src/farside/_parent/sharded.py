@@ -10,8 +10,10 @@ from .._protocol.order import (
     Sharding,
     Turns,
     join_ranges,
+    left_out,
     numbers_of,
     order_of,
+    ranges_of,
 )
 from ..errors import FarsideWarning
 from .dealt import Dealt
@@ -22,9 +24,12 @@ from .warn import warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeAlias
 
     from .._protocol.parent import ParentCore
     from .delivery import Delivery
+
+    Ranges: TypeAlias = tuple[tuple[int, int], ...]
 
 
 class Shards(ItemSequence):
@@ -59,6 +64,7 @@ class Shards(ItemSequence):
         self._in_order = in_order
         self._length = length
         self._unit = unit
+        self._beyond: tuple[int, Ranges] = (0, ())  # what had ended of those that are left out
 
     def length(self, told: int | None) -> int | None:  # noqa: ARG002  the user alone may know it
         return self._length
@@ -91,9 +97,18 @@ class Shards(ItemSequence):
             read = [(shard, shard + 1) for shard, _ in place.begun]
             ended = tuple(join_ranges([*place.ended, *read]))
             self._sharding = self._sharding._replace(cycle_length=cycle)
-            known, order = numbers_of(ended), order_of(self._sharding, self.epoch(begun))
+            known, epoch = numbers_of(ended), self.epoch(begun)
+            order, beyond = order_of(self._sharding, epoch), left_out(self._sharding, epoch)
+            self._beyond = epoch, ranges_of(known.intersection(beyond))
             first = next((at for at, shard in enumerate(order) if shard not in known), 0)
             self._loaded = Start(Place(ended, (), first % cycle))
+
+    def state(self, begun: int, behind: int) -> dict[str, Any]:
+        state, (epoch, beyond) = super().state(begun, behind), self._beyond
+        if beyond and state["epoch"] == epoch:  # another number of ranks may read the others
+            ended = [(first, end) for first, end in state["ended"]]
+            state["ended"] = [list(each) for each in join_ranges([*ended, *beyond])]
+        return state
 
     def check(self) -> None:
         """Check that a pass can begin.

@@ -47,6 +47,8 @@ class Sharding(NamedTuple):
     seed: int = 0
     rank: int = 0
     world_size: int = 1
+    even: bool = False
+    """Whether all ranks read as many: the last ones are left out if need be."""
 
 
 class Place(NamedTuple):
@@ -100,7 +102,18 @@ def order_of(sharding: Sharding, epoch: int) -> Sequence[int]:
     if sharding.shuffled:
         seed = sharding.seed
         order = sorted(order, key=lambda shard: draw(b"farside shuffle", seed, epoch, shard))
-    return order[sharding.rank :: sharding.world_size]
+    return order[sharding.rank : _end_of(sharding) : sharding.world_size]
+
+
+def left_out(sharding: Sharding, epoch: int) -> Sequence[int]:
+    """Return the shards that a pass leaves out in all ranks."""
+    whole = sharding._replace(rank=0, world_size=1)
+    return order_of(whole, epoch)[_end_of(sharding) :]
+
+
+def _end_of(sharding: Sharding) -> int:
+    """Return how many shards all ranks read."""
+    return sharding.total - (sharding.total % sharding.world_size if sharding.even else 0)
 
 
 def ranges_of(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
