@@ -192,6 +192,19 @@ def test_a_death_that_an_input_counts_begins_the_count_anew(begun: int | None) -
     assert core.failure is None
 
 
+@pytest.mark.parametrize("given", [True, False])
+def test_who_was_given_no_input_has_begun_none_though_nobody_can_tell(*, given: bool) -> None:
+    core = mapping()
+    for _ in range(MOST_FUTILE + 1):
+        assert core.failure is None
+        if given:
+            core.give(0, core.epoch, "input")
+        core.lose(0, "killed", gets_inputs=True)
+        if core.failure is None:
+            live(core)
+    assert (core.failure is None) is given
+
+
 def test_many_deaths_of_inputs_are_for_the_inputs_to_count() -> None:
     core = mapping()
     die(core, 10 * MOST_FUTILE, begun=3)

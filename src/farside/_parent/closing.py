@@ -29,7 +29,7 @@ def take_loss(client: Client, member: Member) -> None:
     status = member.worker.exit_status()
     sends = client.options.sends_inputs
     begun = member.link.begun(client.core.epoch)[0] if sends else None
-    client.step(lambda core: core.lose(member.index, status, monotonic(), begun))
+    client.step(lambda core: core.lose(member.index, status, monotonic(), begun, gets_inputs=sends))
 
 
 def end_failed(client: Client, member: Member, *, kill: bool) -> None:

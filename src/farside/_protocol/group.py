@@ -184,7 +184,7 @@ class GroupCore:
             return
         worker.copy().hear(frame.kind, frame.epoch)
         ending = Ending(FAILED, worker.public_state, detail=failure)
-        used = used or worker.given_late or index in self._again
+        used = used or bool(worker.given_at) or index in self._again
         if self._fallback is None:
             worker.receive(frame, failure, without_fallback(ending).cause)
         elif may_hand_over(ending, used=used):
@@ -196,11 +196,28 @@ class GroupCore:
         """Take in that a worker is started just now."""
         self.workers[index].launched = now
 
-    def lose(self, index: int, status: Any, now: float = 0.0, begun: int | None = None) -> None:
-        """Take in that a worker is gone, how it has ended, and which input it had begun."""
+    def lose(
+        self,
+        index: int,
+        status: Any,
+        now: float = 0.0,
+        begun: int | None = None,
+        *,
+        gets_inputs: bool = False,
+    ) -> None:
+        """Take in that a worker is gone.
+
+        Args:
+            index: which worker.
+            status: how it has ended.
+            now: the time.
+            begun: which input it had begun, as far as anybody knows; see `ParentCore`.
+            gets_inputs: whether it is one of a map.
+        """
         worker = self.workers[index]
         if not worker.done:
-            worker.look_at_task(begun, None)
+            none = gets_inputs and worker.given_at is None
+            worker.look_at_task(0 if none else begun, None)
             if now - worker.ready_since >= STEADY_SECONDS:
                 worker.futile = 0
             worker.lose(status)
