@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
 import sys
 import threading
@@ -114,3 +115,19 @@ def test_main_by_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_main_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch, main: Any) -> None:
     monkeypatch.setitem(sys.modules, "__main__", main)
     assert preparation.main_module() == (None, None)
+
+
+def test_the_main_module_goes_by_value_where_workers_cannot_have_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fork = multiprocessing.get_context("fork")
+    for file in (None, __file__):
+        _pretend_main(monkeypatch, file=file)
+        for backend in ("auto", "subprocess"):
+            options = check(list, backend=backend)
+            assert preparation.main_goes_by_value(options) is (file is None)
+        for context in ("fork", fork):
+            options = check(list, backend="subprocess", mp_context=context)
+            assert not preparation.main_goes_by_value(options)
+        assert not preparation.main_goes_by_value(check(list, backend="inline"))
+        assert preparation.main_goes_by_value(check(list, backend="ray"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import pickletools
 from typing import TYPE_CHECKING, Any
 
 from .._payload import pickling
@@ -92,8 +91,7 @@ def _pickle(options: Options, table: Table, *, main_importable: bool) -> tuple[b
         return by_value, True
     if problem is None:
         raise NotPicklableError(
-            f"{_culprit(options, table, by_value=False)} refers to __main__, which a worker cannot "
-            "import here (an interactive session, -c, standard input, or python -m package); "
+            f"{_culprit(options, table, by_value=False)} refers to {pickling.MAIN_STAYS_HERE}; "
             f"{_CURE}"
         )
     raise NotPicklableError(
@@ -143,19 +141,8 @@ def _shared_part(options: Options, error: BaseException) -> str:
     return _culprit(options, table, by_value=True)
 
 
-_MAIN_NAMES = {"__main__", "__mp_main__"}
-"""What the main module is called; the second where this process is a worker itself."""
-
-
 def refers_to_main(call: bytes | SharedCall) -> bool:
     """Tell whether anything in a pickled call is defined in the main module."""
     if isinstance(call, SharedCall):
         return call.refers_to_main
-    if b"_main__" not in call:
-        return False
-    # Names of modules are short strings, or part of a GLOBAL; a longer text that happens to
-    # hold the word is none.
-    return any(
-        isinstance(arg, str) and arg.split(" ")[0] in _MAIN_NAMES
-        for _, arg, _ in pickletools.genops(call)
-    )
+    return pickling.refers_to_main(call)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .._payload import log_levels, warning_filters
 from .._payload.job import Job, Preparation
 from .._payload.worker_info import WorkerInfo
+from . import registry
 from .callables import pack_anywhere, pack_call, refers_to_main
 from .main_script import main_file
 
@@ -85,6 +86,21 @@ def main_module() -> tuple[str | None, str | None]:
     if path is None or not os.path.isfile(path):  # "<stdin>" is no path
         return None, None
     return None, os.path.abspath(path)
+
+
+def main_goes_by_value(options: Options) -> bool:
+    """Tell whether the workers cannot have the main module, so that what it defines is sent itself.
+
+    A forked worker has it as it was.
+    """
+    context = options.mp_context
+    method = context if context is None or isinstance(context, str) else context.get_start_method()
+    if options.backend == "inline" or method == "fork":
+        return False
+    known = options.backend in registry.names()  # "auto" is none
+    if known and registry.load(options.backend).capabilities.remote:
+        return True
+    return main_module() == (None, None)
 
 
 def _of_multiprocessing() -> tuple[bytes, int | None] | None:

@@ -34,13 +34,20 @@ class AsyncSupply(Supply):
     Args:
         begin: returns the async iterator. It is called when the first input is wanted.
         place: see `Supply`.
+        main_by_value: see `Encoder`.
 
     Attributes:
         wanted: how many inputs `take` could have given beside those that have come.
     """
 
-    def __init__(self, begin: Callable[[], AsyncIterator[Any]], place: Place = BEGIN) -> None:
-        super().__init__(_refuse_for, place)
+    def __init__(
+        self,
+        begin: Callable[[], AsyncIterator[Any]],
+        place: Place = BEGIN,
+        *,
+        main_by_value: bool = False,
+    ) -> None:
+        super().__init__(_refuse_for, place, main_by_value=main_by_value)
         self._begin_async = begin
         self._iterator: AsyncIterator[Any] | None = None
         self._ended = deque(place.ended)  # ranges of inputs that are done, in order

@@ -31,6 +31,8 @@ class Plan(NamedTuple):
     """How many bytes of inputs each worker may have."""
     on_error: str
     retries: int
+    main_by_value: bool = False
+    """Whether inputs of the main module's classes are sent with these; see `Encoder`."""
 
 
 class Batch:

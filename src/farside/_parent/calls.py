@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from .._backends.preparation import main_goes_by_value
 from .._payload import pickling
 from .._payload.culprit import find
 from .._payload.decoder import decode
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .._protocol.group import GroupCore
     from .client import Client
     from .member import Member
+    from .options import Options
 
 
 class Question:
@@ -79,7 +81,7 @@ def call_method(
     """
     client.check_home()
     client.check_not_stepping()
-    parts = _pack(method, args, kwargs)
+    parts = _pack(client.options, method, args, kwargs)
     questions, again = [Question(parts) for _ in client.members], Question(parts, method)
 
     def ask(core: GroupCore) -> bool:
@@ -126,11 +128,14 @@ def _give_up(core: GroupCore, questions: Sequence[Question]) -> None:
         worker.give_up_call(question)
 
 
-def _pack(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Part]:
+def _pack(
+    options: Options, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Sequence[Part]:
     if not isinstance(method, str):
         raise TypeError(f"method={method!r} is no name; pass the name of a method, as a string")
     try:
-        return pickling.dumps((method, args, kwargs))
+        by_value = main_goes_by_value(options)
+        return pickling.dumps((method, args, kwargs), main_by_value=by_value)
     except Exception as error:  # __reduce__ is user code
         given = find(args, "args", error) or find(kwargs, "kwargs", error)
         raise NotPicklableError(

@@ -68,7 +68,7 @@ class Crew:
     """
 
     def __init__(self, options: list[Any], plan: Plan, most: int | None) -> None:
-        self._pending = Pending()
+        self._pending = Pending(main_by_value=plan.main_by_value)
         self._tasks = _Tasks(plan, self._pending, options[0].seed, most)
         self._options = options
         self._client: Client | None = None

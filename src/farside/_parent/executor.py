@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._backends import live_workers
+from .._backends.preparation import main_goes_by_value
 from .._system.signals import defer_sigint
 from .._worker.mapper import Chunk, Mapper, run_task
 from .batches import Plan
@@ -121,7 +122,8 @@ class WorkerExecutor(Executor):
         most = None
         if max_tasks_per_child is not None:
             most = count("max_tasks_per_child", max_tasks_per_child, "tasks")
-        plan = Plan(workers, False, False, None, BUFFER_BYTES, "return", tries)
+        by_value = main_goes_by_value(options[0])
+        plan = Plan(workers, False, False, None, BUFFER_BYTES, "return", tries, by_value)
         self._max_workers = workers  # Dask reads it
         self._crew = Crew(options, plan, most)
 

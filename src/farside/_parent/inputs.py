@@ -66,7 +66,8 @@ class Inputs(ItemSequence):
         place = start.place
         kind = MappedInOrder if self._plan.in_order else MappedAsTheyCome
         source = AsyncSupply if is_async(self._items) else Supply
-        supply = source(partial(self._iterate, place), place)
+        by_value = self._plan.main_by_value
+        supply = source(partial(self._iterate, place), place, main_by_value=by_value)
         progress = GivenResults(place, flat=self._plan.flat)
         delivery = kind(self._plan, supply, progress, counting=self._counting)
         delivery.number = begun + 1

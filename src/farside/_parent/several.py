@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from .._backends.preparation import main_goes_by_value
 from .._protocol.order import Sharding
 from .._worker.iterables import length_of
 from .._worker.mapper import Mapper
@@ -131,6 +132,7 @@ def map_inputs(
         first.buffer_bytes,
         on_error,
         count("retries", retries, "tries", 0),
+        main_goes_by_value(first),
     )
     mapper: Any = Mapper(function, setup, flat=plan.flat, timed=seconds is not None)
     several = [options_of_mapper(each, mapper, seconds) for each in several]

@@ -35,13 +35,16 @@ class Work(NamedTuple):
 class Pending(Supply):
     """The tasks that no worker has. Any thread may add some.
 
+    Args:
+        main_by_value: see `Encoder`.
+
     Attributes:
         futures: of the tasks that workers have, by their numbers.
         closed: whether nothing more is added.
     """
 
-    def __init__(self) -> None:
-        super().__init__(lambda: iter(()))
+    def __init__(self, *, main_by_value: bool = False) -> None:
+        super().__init__(lambda: iter(()), main_by_value=main_by_value)
         self._works: deque[Work] = deque()
         # Reentrant: the garbage collector may find a dropped executor, which closes this, anywhere.
         self._lock = threading.RLock()

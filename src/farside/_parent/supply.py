@@ -41,6 +41,7 @@ class Supply:
     Args:
         begin: returns the iterator. It is called when the first input is wanted.
         place: which inputs are done already: they are taken and dropped.
+        main_by_value: see `Encoder`.
 
     Attributes:
         ended: whether there are no more.
@@ -55,9 +56,15 @@ class Supply:
 
     steady = True
 
-    def __init__(self, begin: Callable[[], Iterator[Any]], place: Place = BEGIN) -> None:
+    def __init__(
+        self,
+        begin: Callable[[], Iterator[Any]],
+        place: Place = BEGIN,
+        *,
+        main_by_value: bool = False,
+    ) -> None:
         self._begin: Callable[[], Iterator[Any]] | None = begin
-        self._encoder = Encoder(None)
+        self._encoder = Encoder(None, main_by_value=main_by_value)
         self._done = deque(place.ended)
         self.read = dict(place.begun)
         self.ended = False

@@ -27,10 +27,16 @@ class Encoder:
     """Pickles items, with large contents in the arena.
 
     One pickler serves all items: making one costs as much as pickling a small item.
+
+    Args:
+        arena: where large contents go; None: into the frames.
+        main_by_value: whether the other side has no main module like this one. What is defined
+            there is sent itself then, and not as its name.
     """
 
-    def __init__(self, arena: Store | None) -> None:
+    def __init__(self, arena: Store | None, *, main_by_value: bool = False) -> None:
         self._arena = arena
+        self._main_by_value = main_by_value
         self._chunks: list[bytes] = []  # of the pickle
         self._buffers: list[memoryview] = []  # what is kept out of it
         self._sink = _Sink(self._chunks.append)
@@ -54,6 +60,8 @@ class Encoder:
         try:
             self._dump(item)
             self._forget()
+            if self._main_by_value:
+                pickling.refuse_main(self._chunks)
         except BaseException as error:
             self._dump_by_value(item, error)
         chunks = self._chunks

@@ -36,15 +36,18 @@ _START = struct.Struct("<8sQQ")
 _MOST_BLOCKS = 1000  # a frame takes few more
 
 
-def dumps(obj: object, table: Table | None = None) -> list[Part]:
+def dumps(obj: object, table: Table | None = None, *, main_by_value: bool = False) -> list[Part]:
     """Pickle an object of the user's, with the reducers of a table; default: those for items.
 
     Returns what to send, in order. The parts refer to the object's own buffers: they must be sent
-    before the object can change. Where cloudpickle is installed, what it raises is raised.
+    before the object can change. Where cloudpickle is installed, what it raises is raised. With
+    `main_by_value` the other side has no main module like this one.
     """
     buffers: list[pickle.PickleBuffer] = []
     try:
         data = dumps_by_reference(obj, buffers.append, table)
+        if main_by_value:
+            refuse_main([data])
     except Exception:
         buffers.clear()
         by_value = cloudpickle_dumps()
@@ -73,6 +76,40 @@ def dumps_by_reference(
     pickler.dispatch_table = table_of_items() if table is None else table
     pickler.dump(obj)
     return file.getvalue()
+
+
+_MAIN_NAMES = {"__main__", "__mp_main__"}
+"""What the main module is called; the second where this process is a worker itself."""
+
+
+def refers_to_main(data: bytes) -> bool:
+    """Tell whether anything in a pickle is defined in the main module."""
+    if b"_main__" not in data:
+        return False
+    import pickletools  # few objects are defined there
+
+    # Names of modules are short strings, or part of a GLOBAL; a longer text that happens to
+    # hold the word is none.
+    return any(
+        isinstance(arg, str) and arg.split(" ")[0] in _MAIN_NAMES
+        for _, arg, _ in pickletools.genops(data)
+    )
+
+
+def refuse_main(chunks: Sequence[bytes]) -> None:
+    """Refuse a pickle that refers to the main module.
+
+    Raises:
+        pickle.PicklingError: it does.
+    """
+    if True in [b"_main__" in each for each in chunks] and refers_to_main(b"".join(chunks)):
+        raise pickle.PicklingError(f"it refers to {MAIN_STAYS_HERE}")
+
+
+MAIN_STAYS_HERE = (
+    "__main__, which a worker cannot import here (an interactive session, -c, standard input, or "
+    "python -m package)"
+)
 
 
 def has_cloudpickle() -> bool:
