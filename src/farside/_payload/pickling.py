@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import _pickle as pickle  # without the Python around it: that is start-up time
 import io
+import os
 import struct
+from _thread import RLock
 from collections import ChainMap
 from sys import modules
 
@@ -180,13 +182,26 @@ def _join(data: bytes, buffers: Sequence[pickle.PickleBuffer]) -> list[Part]:
     return parts
 
 
+_importing = RLock()
+"""Held while cloudpickle is imported: no thread forks meanwhile. The lock of a module that is being
+imported would stay locked in the child, and it could never import cloudpickle."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_importing.acquire,
+        after_in_parent=_importing.release,
+        after_in_child=_importing.release,
+    )
+
+
 def cloudpickle_dumps() -> Callable[..., bytes] | None:
     """Return what pickles with cloudpickle; None when it is not installed.
 
     It takes what `dumps_by_reference` takes. Ray, where it is imported, has one of its own.
     """
     try:
-        from cloudpickle import Pickler  # optional, and heavy
+        with _importing:
+            from cloudpickle import Pickler  # optional, and heavy
     except ImportError:
         if "ray" not in modules:
             return None
