@@ -86,14 +86,21 @@ def test_help_lists_every_option_once() -> None:
         (iterate_in_worker, "prefetch_factor", r"use 'buffer_size'$"),
         (iterate_in_worker, "persistent_workers", r"leave it out, since workers stay until .*"),
         (iterate_in_worker, "generator", r"use 'seed'$"),
+        (map_in_workers, "initargs", r"give them to the initializer by functools.partial$"),
+        (map_in_workers, "maxtasksperchild", r"WorkerExecutor takes max_tasks_per_child$"),
+        (map_in_workers, "return_as", r"in_order=False gives what comes first$"),
+        (map_in_workers, "use_worker_state", r"use 'setup'$"),
+        (iterate_in_workers, "block_length", r"let your function yield lists$"),
+        (iterate_in_workers, "num_parallel_calls", r"use 'num_workers'$"),
         (iterate_in_worker, "sampler", r"with iterate_in_workers, your function .* documentation$"),
         (iterate_in_worker, "shuffle", r"farside.torch.data_loader takes it for .*; else your .*"),
     ],
 )
 def test_an_unknown_option_is_refused_at_once(entry: Any, name: str, message: str) -> None:
+    arguments = (abs, [1], 1) if entry in {iterate_in_workers, map_in_workers} else (3,)
     start = rf"^{entry.__name__}\(\) got an unexpected keyword argument '{name}'; "
     with pytest.raises(TypeError, match=start + message):
-        entry(3, **{name: 1})
+        entry(*arguments, **{name: 1})
 
 
 def test_a_missing_fn() -> None:

@@ -70,11 +70,19 @@ def _name(function: Callable[..., Any]) -> str:
 _OF_OTHERS = {
     "generator": "seed",
     "max_restarts": "retries",
+    "max_tasks_active": "buffer_size",
     "max_workers": "num_workers",
     "multiprocessing_context": "mp_context",
     "n_jobs": "num_workers",
+    "num_parallel_calls": "num_workers",
+    "pre_dispatch": "buffer_size",
+    "prefetch": "buffer_size",
     "prefetch_factor": "buffer_size",
     "processes": "num_workers",
+    "start_method": "mp_context",
+    "use_worker_state": "setup",
+    "worker_exit": "finalizer",
+    "worker_init": "initializer",
     "worker_init_fn": "initializer",
 }
 """Names that other libraries, or other functions, have for options."""
@@ -84,11 +92,21 @@ _IN_FN = (
     '"From PyTorch\'s DataLoader" in the documentation'
 )
 _LOADER = f"farside.torch.data_loader takes it for a data set of PyTorch; else {_IN_FN}"
+_SEVERAL = "leave it out, since what is small is sent many at a time"
+_AS_THEY_COME = "in_order=False gives what comes first"
+_NEW_WORKERS = "WorkerExecutor takes max_tasks_per_child"
+_LIFESPANS = ("max_tasks_per_child", "maxtasksperchild", "worker_lifespan")
 _CURES = {
     **dict.fromkeys(("batch_sampler", "sampler"), f"with iterate_in_workers, {_IN_FN}"),
     **dict.fromkeys(("batch_size", "collate_fn", "drop_last", "shuffle"), _LOADER),
-    "chunk_size": "leave it out, since what is small is sent many at a time",
-    "chunksize": "leave it out, since what is small is sent many at a time",
+    **dict.fromkeys(("chunk_size", "chunksize"), _SEVERAL),
+    **dict.fromkeys(("deterministic", "return_as"), _AS_THEY_COME),
+    **dict.fromkeys(_LIFESPANS, _NEW_WORKERS),
+    "block_length": "let your function yield lists",
+    "initargs": "give them to the initializer by functools.partial",
+    "pass_worker_id": "get_worker_info().index is the number, in the worker",
+    "progress_bar": "loop over tqdm(results)",
+    "shared_objects": "make them in the worker, by setup",
     "persistent_workers": "leave it out, since workers stay until close()",
     "pin_memory": (
         "pin in the process that has the accelerator: see 'Pinned memory and overlap' in the "
