@@ -57,3 +57,13 @@ def test_a_forked_child_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert told_of_main()
 
     assert with_main_hidden(partial(forked, look), always=True) == 0
+
+
+def test_a_start_method_that_a_library_has_added_is_not_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As in a worker of joblib: a new process would fail to find the method.
+    with_main_hidden(list, always=True)
+    for method, told in (("loky", None), ("spawn", "spawn")):
+        monkeypatch.setattr(spawn, "get_start_method", lambda method=method, **_: method)
+        assert spawn.get_preparation_data("x").get("start_method") == told

@@ -106,14 +106,20 @@ def with_main_hidden(work: Callable[[], T], *, always: bool) -> T:
     return _pretending(work, no_main=always or (path is not None and not os.path.exists(path)))
 
 
+_OF_PYTHON = {"fork", "forkserver", "spawn"}
+"""The start methods that a new process knows. A library may have added others to this one."""
+
+
 def _teach_multiprocessing() -> None:
-    """Let multiprocessing leave the main module out of what it tells a new process."""
+    """Let multiprocessing leave out what a new process must not do, or cannot do."""
     prepare = spawn.get_preparation_data
     if getattr(prepare, "__module__", "") == __name__:
         return
 
     def get_preparation_data(name: str) -> dict[str, Any]:
         data = prepare(name)
+        if data.get("start_method") not in _OF_PYTHON:
+            data.pop("start_method", None)  # loky's, in a worker of joblib: it is not known yet
         if _pretence.no_main:
             for key in ("init_main_from_name", "init_main_from_path"):
                 data.pop(key, None)
