@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import deque
 from itertools import islice
+from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,8 +27,6 @@ from tests.simulated import simulate, walk
 from tests.steady import STEADY
 
 if TYPE_CHECKING:
-    from random import Random
-
     from farside._parent.delivery import Delivery
 
 FORMS = ("plain", "pickled", "blocks")
@@ -184,6 +183,25 @@ def in_turn(
     turns = Turns.begin(sharding, 0)
     delivery = InTurn(turns, count, order_of(sharding, 0), counting=counting)
     return World(delivery, sent_in_turn(turns, lengths, count, cycle), cuts)
+
+
+def test_a_short_shard_costs_the_same_however_many_are_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    owner = InTurn.owner
+
+    def count(self: InTurn, slot: int) -> int:
+        asked.append(slot)
+        return owner(self, slot)
+
+    monkeypatch.setattr(InTurn, "owner", count)
+    shards, cycle = 1200, 300
+    world = in_turn([1] * shards, cycle, 2, Random(0))  # noqa: S311
+    assert [item.shard for item in world.loop()] == list(range(shards))
+    world.check_end()
+    # Once for each step, and once for each slot as one of the last shards ends.
+    assert len(asked) < 10 * shards + cycle**2
 
 
 @pytest.mark.parametrize("counting", [False, True])

@@ -131,6 +131,7 @@ def test_many_steps_at_once_are_the_same_as_one_by_one(
     assert at_once.settled() == one_by_one.settled()
     if long:
         assert (at_once.slot, at_once.shard) == (one_by_one.slot, one_by_one.shard)
+        assert at_once.next_index == one_by_one.read_of(one_by_one.shard)
         assert at_once.rotation[0] == at_once.slot
         assert at_once.rotation == one_by_one.rotation
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from operator import le
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,9 @@ class InTurn(Delivery):
         self._first_round = len(turns.live)  # so many items
         whole = sum(map(len, turns.chains)) == len(own)
         self._ended = turns.heads, (() if whole else turns.ended(own))
-        self._shares: tuple[Any, list[tuple[Queue, list[int]]]] = (None, [])
+        # Of the slots that have shards, how many each worker reads; and where in a round they are.
+        self._shares: tuple[Any, list[tuple[Queue, int]]] = (None, [])
+        self._positions: tuple[Any, list[tuple[Queue, list[int]]]] = (None, [])
 
     @property
     def needs(self) -> Sequence[int]:
@@ -109,11 +111,10 @@ class InTurn(Delivery):
                 turns, begins = turns.end(), True
                 _add_step(steps, before + count, turns)
                 continue
-            rotation = turns.rotation
-            part = self._merge(rotation, workers)
+            part = self._merge(turns, workers)
             first = self.anchors.verify and before + count < self._first_round
             if first or (begins and self.anchors.due):
-                self._anchor_round(turns, rotation, part)
+                self._anchor_round(turns, part)
             begins = False
             parts.append(part)
             count += len(part[0])
@@ -130,37 +131,32 @@ class InTurn(Delivery):
         self._end_block(block[0])
         return block
 
-    def _anchor_round(
-        self, turns: Turns, rotation: tuple[int, ...], part: tuple[list[Any], Any]
-    ) -> None:
+    def _anchor_round(self, turns: Turns, part: tuple[list[Any], Any]) -> None:
         """Take the digests of the first items, one for each slot."""
         entries, sources = part
-        read = turns.settled().read
-        for position, (slot, entry) in enumerate(zip(rotation, entries)):  # noqa: B905  any number
-            shard = turns.shard_of(slot)
+        for position, entry in enumerate(entries[: len(turns.live)]):
+            at = turns.advance(position)
             source = sources[position] if type(sources) is list else sources
-            self.anchors.add(shard, read.get(shard, 0), entry, source)
+            self.anchors.add(at.shard, at.next_index, entry, source)
 
-    def _merge(
-        self, rotation: tuple[int, ...], workers: Sequence[ParentCore]
-    ) -> tuple[list[Any], Any]:
+    def _merge(self, turns: Turns, workers: Sequence[ParentCore]) -> tuple[list[Any], Any]:
         """Take the entries of whole rounds, or else of one turn; return them, and their sources."""
-        shares, rounds = self._shares_of(rotation), MOST
-        for queue, positions in shares:
+        shares, rounds = self._shares_of(turns.live), MOST
+        for queue, slots in shares:
             if not queue.run and not queue.marks:
                 queue.fill(workers[queue.index])
-            rounds = min(rounds, queue.run // len(positions))
-        first = shares[0][0]
+            rounds = min(rounds, queue.run // slots)
         if len(shares) == 1 or not rounds:
+            first = self.queues[self.owner(turns.slot)]
             source = first.source
             taken = first.take(min(first.run, MOST) if len(shares) == 1 else 1)
             return taken, source.needed
-        step = len(rotation)
+        step = len(turns.live)
         entries: list[Any] = [None] * (rounds * step)
         sources: list[Any] | None = None
         if True in [queue.source.needed is not None for queue, _ in shares]:
             sources = [None] * (rounds * step)
-        for queue, positions in shares:
+        for queue, positions in self._positions_in(turns.rotation):
             source, taken = queue.source, queue.take(rounds * len(positions))
             for number, position in enumerate(positions):
                 entries[position::step] = taken[number :: len(positions)]
@@ -168,15 +164,24 @@ class InTurn(Delivery):
                     sources[position::step] = [source] * rounds
         return entries, sources
 
-    def _shares_of(self, rotation: tuple[int, ...]) -> list[tuple[Queue, list[int]]]:
-        """Return each worker's queue, and where in a round its entries go."""
+    def _shares_of(self, live: tuple[int, ...]) -> list[tuple[Queue, int]]:
+        """Return each worker's queue, and how many of the slots that have shards are its own."""
         known, shares = self._shares
+        if known is not live:
+            owners = Counter(map(self.owner, live))
+            shares = [(self.queues[index], slots) for index, slots in owners.items()]
+            self._shares = live, shares
+        return shares
+
+    def _positions_in(self, rotation: tuple[int, ...]) -> list[tuple[Queue, list[int]]]:
+        """Return each worker's queue, and where in a round its entries go."""
+        known, shares = self._positions
         if known != rotation:
             found: dict[int, list[int]] = {}
             for position, slot in enumerate(rotation):
                 found.setdefault(self.owner(slot), []).append(position)
             shares = [(self.queues[index], positions) for index, positions in found.items()]
-            self._shares = rotation, shares
+            self._positions = rotation, shares
         return shares
 
 

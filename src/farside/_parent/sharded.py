@@ -130,7 +130,7 @@ class Shards(ItemSequence):
             return Part(*delivery.part_of(delivery.queues[index]), self._unit)
         assert isinstance(delivery, InTurn)
         turns = delivery.front
-        return None if turns.over else Part(turns.shard, turns.read_of(turns.shard), self._unit)
+        return None if turns.over else Part(turns.shard, turns.next_index, self._unit)
 
     def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         queue, frames = delivery.queues[index], tuple(core.inbox.frames)

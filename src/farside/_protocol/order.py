@@ -239,6 +239,11 @@ class Turns(_Turns):
         at = (self.at + self.ahead) % (len(self.live) or 1)
         return self.live[at:] + self.live[:at]
 
+    @property
+    def next_index(self) -> int:
+        """How many items of that shard were read, and so the index of the next one."""
+        return self.read.get(self.shard, 0) + self.ahead // len(self.live)
+
     def shard_of(self, slot: int) -> int:
         """Return the shard that a slot reads."""
         return self.chains[slot][self.heads[slot]]
@@ -258,7 +263,8 @@ class Turns(_Turns):
         slot = live[at]
         ended = chains[slot][heads[slot]]
         if ended in read:
-            read = {shard: count for shard, count in read.items() if shard != ended}
+            read = dict(read)
+            del read[ended]
         heads = (*heads[:slot], heads[slot] + 1, *heads[slot + 1 :])
         if heads[slot] == len(chains[slot]):
             live = live[:at] + live[at + 1 :]
@@ -303,9 +309,8 @@ class Turns(_Turns):
             return self
         read = dict(read)
         rounds, rest = divmod(ahead, len(live))
-        for step, slot in enumerate(live[at:] + live[:at]):
-            count = rounds + (step < rest)
-            if count:
-                shard = chains[slot][heads[slot]]
-                read[shard] = read.get(shard, 0) + count
+        coming = live[at:] + live[:at]
+        for step, slot in enumerate(coming if rounds else coming[:rest]):
+            shard = chains[slot][heads[slot]]
+            read[shard] = read.get(shard, 0) + rounds + (step < rest)
         return Turns(chains, live, heads, read, (at + rest) % len(live), 0)

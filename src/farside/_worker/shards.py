@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from .._payload.worker_info import Task
 
-_ROUNDS = 64
-"""How many rounds over all slots are made at a time. One needs no Python code for each item."""
+_STEPS = 1024
+"""How many items of all slots are made at a time, about. They need no Python code for each. More
+would cost more where shards are short: what is left of them is in vain when a shard ends."""
 
 _MANY = 1 << 62
 
@@ -154,7 +155,7 @@ class ShardReader(Tasks):
                 run = tuple(takewhile(self._open.__contains__, rotation))
                 steps = [self._open[each] for each in run]
                 if len(run) == len(rotation):
-                    steps *= _ROUNDS
+                    steps *= max(1, _STEPS // len(run))
                 steps.append(_NO_MORE)
                 walk = iter(steps)
                 self._walk = walk, len(steps), tuple(map(turns.shard_of, run))
