@@ -9,11 +9,14 @@ from unittest import mock
 import pytest
 
 from farside._backends.starting import start
+from farside._payload.job import Job
 from farside._system.signals import defer_sigint
 from farside.errors import LinkClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+JOB = Job(b"a pickle", None, None, 1)
 
 
 @pytest.fixture
@@ -22,16 +25,14 @@ def worker() -> Any:
 
 
 def test_it_is_started_and_has_its_job(worker: Any) -> None:
-    job: Any = ("job",)
-    assert start(lambda: worker, job) is worker
+    assert start(lambda: worker, JOB) is worker
     assert worker.link.send.call_count == 1
     assert not worker.link.close.called
 
 
 def test_one_that_is_gone_already_is_no_error(worker: Any) -> None:
     worker.link.send.side_effect = LinkClosedError("gone")
-    job: Any = ("job",)
-    assert start(lambda: worker, job) is worker
+    assert start(lambda: worker, JOB) is worker
 
 
 def test_ctrl_c_while_it_starts(worker: Any) -> None:
@@ -46,9 +47,8 @@ def test_ctrl_c_while_it_starts(worker: Any) -> None:
 
 def test_a_job_that_cannot_be_sent(worker: Any) -> None:
     worker.link.send.side_effect = OSError
-    job: Any = ("job",)
     with pytest.raises(OSError):  # noqa: PT011  it has no text
-        start(lambda: worker, job)
+        start(lambda: worker, JOB)
     worker.link.close.assert_called_once_with()
 
 

@@ -49,6 +49,29 @@ def test_daemon(subprocess_kind: Kind, daemon: bool) -> None:  # noqa: FBT001
         assert list(told) == [daemon]
 
 
+LARGE = 1 << 26
+
+
+class Memory:
+    """Tells how many bytes of memory its process has as a pass begins."""
+
+    def __init__(self, held: bytes) -> None:
+        self.held = held
+
+    def __iter__(self) -> Iterator[int]:
+        with open("/proc/self/statm", encoding="ascii") as numbers:
+            yield int(numbers.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_worker_has_what_it_was_given_once(method: StartMethod) -> None:
+    taken = list[int]()
+    for size in (0, LARGE):
+        with iterate_in_subprocess(partial(Memory, bytes(size)), mp_context=method) as told:
+            taken += told
+    assert taken[1] - taken[0] < 1.5 * LARGE
+
+
 def nested() -> Iterator[list[int]]:
     with iterate_in_subprocess(partial(range, 3)) as numbers:
         yield list(numbers)

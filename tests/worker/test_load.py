@@ -48,6 +48,12 @@ def test_callables_that_were_handed_over_are_taken_as_they_are() -> None:
     assert load_call(Job(call, None, None, BUDGET)) is call
 
 
+def test_a_pickle_that_came_through_the_link_is_not_kept() -> None:
+    given: list[Any] = [memoryview(pickle.dumps((list, (), ())))]
+    assert load_call(Job(given, preparation(), None, BUDGET)) == (list, (), ())
+    assert not given
+
+
 def test_argv_is_the_parents() -> None:
     argv = sys.argv
     load(preparation(argv=["script", "--option"]))

@@ -12,6 +12,7 @@ from .._named_tuple import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pickle import PickleBuffer
     from typing import Any, TypeAlias
 
     from .log_levels import Levels
@@ -46,7 +47,9 @@ class Preparation(NamedTuple):
 class Job(NamedTuple):
     """What a worker has to do."""
 
-    call: bytes | Call | SharedCall
+    call: bytes | Call | SharedCall | list[bytes | memoryview | PickleBuffer]
+    """In a list, it is a pickle that comes through the link. Who loads it takes it out: it may be
+    large, and the job stays."""
     preparation: Preparation | None
     buffer_size: int | None
     buffer_bytes: int

@@ -61,7 +61,9 @@ def _load_after(given: Preparation, job: Job) -> Call:
 
 def _load(job: Job) -> Call:
     given: Any = job.call
-    call: Call = loads(given) if isinstance(given, bytes) else given
+    if isinstance(given, list):
+        given = given.pop()  # nothing else refers to it
+    call: Call = loads(given) if isinstance(given, (bytes, memoryview)) else given
     return call
 
 

@@ -40,6 +40,7 @@ def serve(
         first = frames.popleft()
         assert first.kind == JOB
         job = first.body
+        del first  # the body may be large
     if not isinstance(job, Job):
         try:
             job = Job(*loads(job))
