@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import pytest
 
 from farside._system import signals
 from farside._system.signals import defer_sigint, try_lock, with_lock
+from tests.children import run_python
 from tests.faults.interrupting import Alarm, alarming, strike_at
 
 if TYPE_CHECKING:
@@ -163,6 +165,28 @@ def test_the_lock_is_held_for_the_work() -> None:
     with pytest.raises(ZeroDivisionError):
         with_lock(lock, lambda: 1 // 0)
     assert not lock.locked()
+
+
+IN_THE_MAIN_THREAD = """\
+import sys
+from concurrent import interpreters
+
+interpreter = interpreters.create()
+interpreter.prepare_main(path=tuple(sys.path))
+interpreter.exec('''
+import sys
+sys.path[:] = path
+from farside import WorkerExecutor, iterate_in_subprocess
+with iterate_in_subprocess(list) as nothing, WorkerExecutor(1, backend="subprocess") as executor:
+    print(list(nothing), executor.submit(abs, -1).result())
+''')
+interpreter.close()
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="needs concurrent.interpreters")
+def test_a_subinterpreter_in_the_main_thread_has_nothing_to_do_with_signals() -> None:
+    assert run_python(IN_THE_MAIN_THREAD) == "[] 1\n"
 
 
 class AlarmError(Exception):

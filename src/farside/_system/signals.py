@@ -9,6 +9,7 @@ a stream or of the protocol hold the handler back, for microseconds. Waiting is 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 
 # What the functions of `signal` call. They make enumeration members of what they return, which
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 
 _main_ident = threading.main_thread().ident
+"""The thread that runs handlers; None once it is known that none does, in a subinterpreter."""
 
 
 class Here:
@@ -92,7 +94,10 @@ def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
     handler = getsignal(SIGINT)
     if handler is _note or not callable(handler):  # it is held back already, or runs nothing
         return work()
-    foreign = (_sigaction or _learn_sigaction(handler)).foreign()
+    sigaction = _sigaction or _learn_sigaction(handler)
+    if sigaction is None:
+        return work()
+    foreign = sigaction.foreign()
     _came.clear()  # an exception may have struck at the end of an earlier time
     if once or foreign is not None:
         return _defer_with_care(work, handler, foreign, once=once)
@@ -155,8 +160,14 @@ class _NoSigaction:
 _sigaction: Sigaction | _NoSigaction | None = None
 
 
-def _learn_sigaction(handler: Any) -> Sigaction | _NoSigaction:
-    global _sigaction  # noqa: PLW0603  it is that of the process
+def _learn_sigaction(handler: Any) -> Sigaction | _NoSigaction | None:
+    global _main_ident, _sigaction  # noqa: PLW0603  they are those of the process
+    if sys.version_info >= (3, 13):
+        import _interpreters  # type: ignore[import-not-found]
+
+        if _interpreters.get_current()[0] != 0:  # the main thread can run those as well
+            _main_ident = None
+            return None
     try:
         from .sigaction import Sigaction  # workers need none
 
