@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from farside._memory.parts import size
 from farside._payload import pickling
 from farside._payload.pickling import dumps, dumps_by_value, loads
+from tests.children import run_python
 from tests.steady import STEADY
 
 if TYPE_CHECKING:
@@ -231,3 +232,29 @@ def test_partials_of_importable_functions_need_no_cloudpickle(
 ) -> None:
     monkeypatch.setattr(pickling, "cloudpickle_dumps", lambda: None)
     assert list(carry(partial(range, 3))()) == [0, 1, 2]
+
+
+LAZY = """\
+import pickle
+from farside._payload.pickling import dumps_by_value
+lazy import json
+lazy from collections import OrderedDict
+lazy import no_such_module
+
+def write(number):
+    return json.dumps(OrderedDict(n=number))
+
+def fail():
+    return no_such_module
+
+print(pickle.loads(dumps_by_value(write))(3))
+try:
+    dumps_by_value(fail)
+except ImportError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="needs lazy imports")
+def test_what_a_function_imports_lazily_goes_with_it() -> None:
+    assert run_python(LAZY) == """{"n": 3}\nNo module named 'no_such_module'\n"""

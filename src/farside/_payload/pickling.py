@@ -206,16 +206,29 @@ def cloudpickle_dumps() -> Callable[..., bytes] | None:
         if "ray" not in modules:
             return None
         from ray.cloudpickle import Pickler
+    import types  # which both have imported
+
+    lazy = getattr(types, "LazyImportType", None)  # from Python 3.15 on
+    of_lazy = {} if lazy is None else {lazy: _reduce_lazy}
 
     def dumps(
         obj: object, buffer_callback: Offer | None = None, table: Table | None = None
     ) -> bytes:
         file = io.BytesIO()
         pickler = Pickler.__new__(Pickler)
-        ours = dict(table_of_items() if table is None else table)
+        ours = {**(table_of_items() if table is None else table), **of_lazy}
         pickler.dispatch_table = ChainMap(ours, Pickler.dispatch_table)  # read by __init__
         pickler.__init__(file, protocol=5, buffer_callback=buffer_callback)
         pickler.dump(obj)
         return file.getvalue()
 
     return dumps
+
+
+def _reduce_lazy(found: Any) -> tuple[Any, ...]:
+    """Reduce what a function finds among its globals where a lazy import was not used yet."""
+    return _same, (found.resolve(),)
+
+
+def _same(thing: Any) -> Any:
+    return thing
