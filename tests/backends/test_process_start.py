@@ -43,6 +43,13 @@ def test_what_cannot_be_imported_is_always_hidden(monkeypatch: pytest.MonkeyPatc
     assert not with_main_hidden(told_of_main, always=False)
 
 
+def test_one_that_pdb_has_emptied_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    main = MainModule(__file__)
+    del main.__spec__
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    assert with_main_hidden(told_of_main, always=False)
+
+
 def test_multiprocessing_is_taught_once() -> None:
     with_main_hidden(list, always=False)
     taught = spawn.get_preparation_data

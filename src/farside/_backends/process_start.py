@@ -117,6 +117,9 @@ def _teach_multiprocessing() -> None:
         return
 
     def get_preparation_data(name: str) -> dict[str, Any]:
+        main: Any = sys.modules["__main__"]
+        if not hasattr(main, "__spec__"):
+            main.__spec__ = None  # `python -m pdb` takes it off, before Python 3.13
         data = prepare(name)
         if data.get("start_method") not in _OF_PYTHON:
             data.pop("start_method", None)  # loky's, in a worker of joblib: it is not known yet
