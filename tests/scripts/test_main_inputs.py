@@ -1,10 +1,12 @@
-"""Inputs, calls and tasks whose classes and functions live in a main module without a file."""
+"""What is sent to a worker that runs, and lives in ``__main__``: inputs, tasks, and arguments."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.scripts.running import run_command
+import pytest
+
+from tests.scripts.running import run_command, write_script
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,66 +14,82 @@ if TYPE_CHECKING:
     from tests.kinds import Kind
 
 MAIN = """\
-import os, sys
-from farside import NotPicklableError, WorkerExecutor, iterate_in_worker, map_in_workers
+import os
+import sys
 
-name = os.environ["FARSIDE_TEST_KIND"]
-if name in {"subinterpreter", "inline"}:
+from farside import NotPicklableError, WorkerExecutor, map_in_workers
+
+class Item:
+    def __init__(self, number):
+        self.number = number
+
+class Numbers(list):
+    def add(self, item):
+        self.append(item.number)
+        return Item(sum(self))
+
+def number_of(item):
+    return item.number
+
+def send(**options):
+    with map_in_workers(number_of, [Item(1), "__main__"], 1, on_error="return", **options) as each:
+        one, error = each
+        yield one if isinstance(error, AttributeError) else error
+    with WorkerExecutor(1, **options) as executor:
+        yield executor.submit(number_of, Item(2)).result()
+        yield from executor.map(number_of, [Item(3)])
+    with start(Numbers) as numbers:
+        yield number_of(numbers.call("add", Item(4)))
+
+def refuse():
+    with WorkerExecutor(1, **options) as executor:
+        print(executor.submit(number_of, Item(2)).exception())
+    with map_in_workers(abs, [Item(3)], 1, on_error="return", **options) as results:
+        print(*results)
+    with start(list) as numbers:
+        try:
+            numbers.call("append", Item(4))
+        except NotPicklableError as error:
+            print(error)
+
+if __name__ == "__main__":
+    from tests.scripts.starting import KIND_VARIABLE, start
+    name = os.environ[KIND_VARIABLE]
     options = {"backend": name}
-else:
-    options = {"backend": "subprocess", "mp_context": name}
-
-class Number:
-    def __init__(self, value):
-        self.value = value
-    def double(self):
-        return Number(2 * self.value)
-
-class Adder:
-    def __iter__(self):
-        return iter(())
-    def add(self, number):
-        return Number(number.value + 1)
-
-def double(number):
-    assert type(number) is Number
-    return number.double()
-
-def results():
-    with map_in_workers(double, [Number(1), Number(2)], 1, **options) as doubled:
-        yield from doubled
-    with iterate_in_worker(Adder, **options) as adder:
-        yield adder.call("add", Number(6))
-    if name != "inline":
-        with WorkerExecutor(1, **options) as executor:
-            yield executor.submit(double, Number(4)).result()
-            yield executor.submit(Number(5).double).result()
-
-found = list(results())
-assert all(type(each) is Number for each in found), found
-print([each.value for each in found])
-
-sys.modules["cloudpickle"] = None
-try:
-    with map_in_workers(len, [[], Number(1)], 1, **options) as lengths:
-        print(list(lengths))
-except NotPicklableError as error:
-    print(error)
-except TypeError as error:
-    print("it has come")
+    if name != "subinterpreter":
+        options = {"backend": "subprocess", "mp_context": name}
+    if "refused" in sys.argv:
+        sys.modules["cloudpickle"] = None
+        refuse()
+    else:
+        for result in send(**options):
+            print(result)
 """
 
+WAYS = {
+    "a script": ["script"],
+    "python -m package": ["-m", "package"],
+    "python -c": ["-c", MAIN],
+    "standard input": ["-"],
+}
 
-def test_inputs_and_tasks_are_defined_where_no_worker_can_import_them(
-    tmp_path: Path, kind: Kind
-) -> None:
-    done = run_command(tmp_path, "-c", MAIN, kind=kind)
-    assert done.err == ""
-    found, refused = done.out.splitlines()
-    assert found == ("[2, 4, 7]" if kind.name == "inline" else "[2, 4, 7, 8, 10]")
-    if kind.name in {"inline", "fork"}:
-        assert refused == "it has come"
-    else:
-        assert "the input of index 1 cannot be sent to a worker: it does not pickle" in refused
-        assert "refers to __main__, which a worker cannot import here" in refused
-        assert "or install cloudpickle" in refused
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_sent_later(tmp_path: Path, kind: Kind, way: str) -> None:
+    write_script(tmp_path, MAIN, "script")
+    write_script(tmp_path, MAIN, "package/__main__.py")
+    stdin = MAIN if way == "standard input" else ""
+    done = run_command(tmp_path, *WAYS[way], kind=kind, stdin=stdin)
+    assert done == (0, "1\n2\n3\n4\n", "")
+
+
+def test_without_cloudpickle_it_is_refused(tmp_path: Path, kind: Kind) -> None:
+    done = run_command(tmp_path, "-c", MAIN, "refused", kind=kind)
+    assert (done.code, done.err) == (0, "")
+    if kind.name == "fork":
+        assert "cannot import" not in done.out
+        return
+    messages = done.out.splitlines()
+    assert len(messages) == 3
+    for message in messages:
+        assert "it refers to __main__, which a worker cannot import here" in message
