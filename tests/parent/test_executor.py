@@ -190,7 +190,24 @@ def test_workers_that_cannot_be_started_tell_why(monkeypatch: pytest.MonkeyPatch
     with WorkerExecutor(1, backend="subprocess") as executor:
         error = executor.submit(jobs.square, 3).exception()
     assert isinstance(error, BrokenExecutor)
-    assert str(error) == "the workers of the executor are of no use: none today"
+    said = "the workers of the executor are of no use: BackendUnavailableError: none today"
+    assert str(error) == said
+
+
+class NoText(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def fail_without_text() -> None:
+    raise NoText
+
+
+def test_an_initializer_that_fails_with_an_exception_that_has_no_text() -> None:
+    with WorkerExecutor(1, backend="subprocess", initializer=fail_without_text) as executor:
+        error = executor.submit(jobs.square, 3).exception(30)
+    assert isinstance(error, BrokenExecutor)
+    assert "NoText" in str(error)
 
 
 def test_a_death_fails_the_call_that_ran_and_no_other() -> None:

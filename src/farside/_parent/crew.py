@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._backends.main_script import main_file
+from .._payload.one_line import one_line
 from .._protocol.group import GroupCore
 from .._system.signals import defer_sigint, with_lock
 from ..errors import FarsideError
@@ -168,7 +169,7 @@ class Crew:
                     client.wait(this, problems=[])
             this.leave()
         except BaseException as error:
-            why = "were ended" if self._ended else f"are of no use: {error}"
+            why = "were ended" if self._ended else f"are of no use: {one_line(error)}"
             broken = BrokenWorkersError(f"the workers of the executor {why}")
             broken.__cause__ = error
             self._broken = broken
