@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from farside import get_worker_info
@@ -77,3 +79,31 @@ class Part:
         assert info.shard is not None
         assert info.shard_count is not None
         return iter(range(info.shard, self.length, info.shard_count))
+
+
+WORKER_OF_TORCH = "torch.utils.data._utils.worker"
+
+
+def pretend_torch() -> None:
+    """Make the module in which PyTorch keeps what its workers are told."""
+    sys.modules[WORKER_OF_TORCH] = ModuleType(WORKER_OF_TORCH)
+
+
+def is_told(dataset: object) -> bool:
+    """Tell whether PyTorch tells that data set."""
+    info: Any = vars(sys.modules[WORKER_OF_TORCH])["_worker_info"]
+    return info.dataset is dataset
+
+
+class Told(Squares):
+    """A data set that tells whether PyTorch tells it."""
+
+    def __getitem__(self, index: int) -> Any:
+        return is_told(self)
+
+
+class ToldPart(Part):
+    """The same, without an index."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return (is_told(self) for _ in super().__iter__())

@@ -19,7 +19,17 @@ from farside import merge_states
 from farside._parent import several
 from farside._worker.loader import _shuffled
 from farside.torch import data_loader
-from tests.loading_jobs import Kinds, ManyAtOnce, Noise, Part, Squares, Table
+from tests.loading_jobs import (
+    Kinds,
+    ManyAtOnce,
+    Noise,
+    Part,
+    Squares,
+    Table,
+    Told,
+    ToldPart,
+    pretend_torch,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +108,12 @@ def test_ranks_have_each_batch_once_and_as_many(num_workers: int) -> None:
 
     alone = batches_of(Squares(7), 2, True, drop_last=True, seed=1)[0]
     assert of_rank(0) + of_rank(1) == alone[:2]
+
+
+@pytest.mark.parametrize("dataset", [Told(4), ToldPart(4)], ids=["index", "iterable"])
+def test_torch_tells_the_data_set_in_a_worker(dataset: Any) -> None:
+    found = batches_of(dataset, 1, num_workers=2, initializer=pretend_torch)
+    assert found == [[[True]] * 4]
 
 
 @pytest.mark.parametrize("num_workers", WORKERS)

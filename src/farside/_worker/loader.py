@@ -9,7 +9,7 @@ from struct import unpack
 from sys import modules
 
 from .._payload.worker_info import WorkerInfo, get_worker_info
-from .torch_info import exchange, tell_torch, told
+from .torch_info import add_dataset, exchange, tell_torch, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,9 +63,10 @@ class Batches:
         """Yield the batch of that number, or those of a part of a data set without an index."""
         self._seed()
         if not self._indexed:
+            add_dataset(self._dataset)
             yield from self._part()
             return
-        _tell_torch()
+        _tell_torch(self._dataset)
         yield self._batch(shard)
 
     def _seed(self) -> None:
@@ -186,11 +187,11 @@ def read(batches: Batches, shard: int) -> Iterator[Any]:
     return batches(shard)
 
 
-def _tell_torch() -> None:
+def _tell_torch(dataset: Any) -> None:
     """Let PyTorch tell which worker it is, and not which batch: as in a DataLoader."""
     info = _info()
     if info.backend == "inline":
         exchange(None)
     else:
         task = info.index, info.count, info.shard_seed or 0, info.epoch
-        tell_torch(lambda: task)
+        tell_torch(lambda: task, dataset)

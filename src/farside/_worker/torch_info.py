@@ -18,10 +18,8 @@ _MODULE = "torch.utils.data._utils.worker"
 class _Info:
     """What ``torch.utils.data.get_worker_info()`` returns: a shard, as if that were a worker."""
 
-    dataset = None
-
-    def __init__(self, where: Callable[[], Task]) -> None:
-        self._where = where
+    def __init__(self, where: Callable[[], Task], dataset: Any) -> None:
+        self._where, self.dataset = where, dataset
 
     @property
     def id(self) -> int:
@@ -36,9 +34,16 @@ class _Info:
         return self._where()[2] >> 1  # torch's are below 2**63
 
 
-def tell_torch(where: Callable[[], Task]) -> None:
+def tell_torch(where: Callable[[], Task], dataset: Any = None) -> None:
     """Let torch tell of the shard that user code reads just now, if torch is imported."""
-    exchange(_Info(where))
+    exchange(_Info(where, dataset))
+
+
+def add_dataset(dataset: Any) -> None:
+    """Let torch tell the data set too, which code for a DataLoader changes in each worker."""
+    info = told()
+    if type(info) is _Info:
+        info.dataset = dataset
 
 
 def told() -> Any:
