@@ -13,6 +13,7 @@ import pytest
 
 from farside import BackendUnavailableError, iterate_in_subprocess
 from farside._backends import live_workers
+from farside._backends.no_process import check_server
 from tests.kinds import SUBPROCESSES
 from tests.scripts.running import run_script
 
@@ -46,6 +47,12 @@ def test_a_program_that_is_no_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BaseProcess, "start", start)
     with pytest.raises(BackendUnavailableError, match="if that is no Python, name the Python"):
         iterate_in_subprocess(list, mp_context="spawn")
+
+
+@pytest.mark.parametrize("error", [EOFError(), ConnectionResetError()])
+def test_a_server_that_was_killed_as_it_starts_a_worker(error: OSError | EOFError) -> None:
+    with pytest.raises(BackendUnavailableError, match="Without a traceback above it was killed"):
+        check_server(error)
 
 
 def test_what_the_server_lacks_as_all_others_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,8 +84,9 @@ def check_server(error: OSError | EOFError) -> None:
         )
     elif isinstance(error, (ConnectionError, EOFError)):
         reason = (
-            "the fork server has ended, see its traceback above. If that is of the main script, "
-            "which it imports: start workers below if __name__ == '__main__': only"
+            "the fork server has ended. Without a traceback above it was killed; the next worker "
+            "gets a new one. With one of the main script, which it imports: start workers below "
+            "if __name__ == '__main__': only"
         )
     elif error.errno in _NOT_THE_SERVER:
         return
