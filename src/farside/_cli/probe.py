@@ -1,8 +1,8 @@
 """Tries one thing, in a process of its own: a crash or a hang of it is a result.
 
 ``python -m farside._cli.probe REQUEST LIMIT FD`` carries out a request and writes the result to the
-standard output, both as JSON. What user code prints there goes nowhere. `ask` starts that, and the
-process ends with whoever asks: FD is the end of a pipe whose other end that one holds.
+standard output, both as JSON. What user code prints there goes nowhere. `ask` starts that, and FD
+is the end of a pipe of which it holds the other end: the process ends with it.
 """
 
 from __future__ import annotations
@@ -115,8 +115,7 @@ def main(request: dict[str, Any], limit: float, lifeline: int) -> None:
     tie(lifeline)
     faulthandler.dump_traceback_later(limit, exit=True)
     results = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     own, code = os.getpid(), 1
     try:
         result = _KINDS[request.pop("kind")](**request, limit=limit)
@@ -224,7 +223,6 @@ def _import(module: str, limit: float) -> dict[str, Any]:
     from .extensions import after_import, loaded
 
     before = loaded()  # by what starts with Python: a tool that measures coverage, say
-
     try:
         fn = partial(after_import, module)
         with iterate_in_subinterpreter(fn, fallback=None, timeout=limit / 2) as names:
