@@ -81,12 +81,12 @@ def test_items_that_come_fast_are_taken_for_some_of_many(
         reader.read(deque())
         return reader.streaming
 
-    assert [streams(40e-6, 1) for _ in range(17)] == [False] * 16 + [True]
-    assert streams(90e-6, 2)
-    assert not streams(110e-6, 2)  # one of them was late
-    assert not streams(40e-6, 15)
-    assert streams(40e-6, 1)
-    assert not streams(40e-6, 0)  # no item: a pass ends, or begins
+    assert [streams(80e-6, 1) for _ in range(17)] == [False] * 16 + [True]
+    assert streams(190e-6, 2)
+    assert not streams(210e-6, 2)  # one of them was late
+    assert not streams(80e-6, 15)
+    assert streams(80e-6, 1)
+    assert not streams(80e-6, 0)  # no item: a pass ends, or begins
 
 
 @pytest.mark.parametrize(("left", "text"), [(b"", "ended$"), (b"\0", "in the middle of a frame")])
