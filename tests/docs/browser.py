@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 _PATIENCE_S = 10
+_SCRIPT_S = 150
+"""What a script may take: the longest page takes 10 seconds to look at, and others run beside."""
 _ARGUMENTS = (
     "--headless",
     "--no-sandbox",  # root needs it
@@ -111,6 +113,7 @@ def browsing(site: Path, profile: Path) -> Iterator[Browser]:
     with serving(site) as root:
         driver = webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
         try:
+            driver.set_script_timeout(_SCRIPT_S)
             driver.get("about:blank")
             browser = Browser(driver, root)
             browser.troubles()  # those of the page that a new browser shows

@@ -31,7 +31,7 @@ pytestmark = [
         not (CHROMIUM and DRIVER),
         reason="Chromium is not found; on Debian: apt-get install chromium chromium-driver",
     ),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(240),
 ]
 
 

@@ -163,7 +163,7 @@ _sigaction: Sigaction | _NoSigaction | None = None
 def _learn_sigaction(handler: Any) -> Sigaction | _NoSigaction | None:
     global _main_ident, _sigaction  # noqa: PLW0603  they are those of the process
     if sys.version_info >= (3, 13):
-        import _interpreters  # type: ignore[import-not-found]
+        import _interpreters
 
         if _interpreters.get_current()[0] != 0:  # the main thread can run those as well
             _main_ident = None
