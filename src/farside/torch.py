@@ -56,7 +56,7 @@ def data_loader(
     ``num_workers``, and a state can be loaded with the same number only.
 
     Args:
-        dataset: the data set. It is pickled for each worker.
+        dataset: the data set. It is pickled, and each worker has a copy.
         batch_size: how many samples a batch has. None gives samples as they are. Default: 1.
         shuffle: whether each epoch has another order. A data set without an index cannot have it.
             Default: False.

@@ -40,6 +40,7 @@ from farside._parent.queues import Queue
 from farside._parent.wait import Waiting
 from farside._protocol.group import GroupCore
 from farside._protocol.order import Place, join_ranges
+from tests import shard_jobs
 from tests.kinds import HAS_SUBINTERPRETERS
 
 if TYPE_CHECKING:
@@ -155,6 +156,35 @@ def test_tasks_that_wait_for_one_worker_do_not_wake_each_other_for_ever(
 
     asyncio.run(wait())
     assert looks < 100
+
+
+@pytest.mark.parametrize("backend", ["subprocess", "subinterpreter", "inline"])
+@pytest.mark.parametrize("wait", [True, False])
+def test_workers_that_start_together_share_one_pickle(backend: Any, *, wait: bool) -> None:
+    if backend == "subinterpreter" and not HAS_SUBINTERPRETERS:
+        pytest.skip("there are none")
+    numbers = shard_jobs.Counted(0, 1)
+    with iterate_in_workers(numbers.read, 4, 3, backend=backend, wait=wait) as items:
+        assert sorted(items) == [0, 1, 1, 2, 2, 3, 3, 4]
+    assert numbers.pickled == 1
+    with map_in_workers(numbers.read, range(3), 3, backend=backend, wait=wait) as lists:
+        assert list(lists) == [[0, 1], [1, 2], [2, 3]]
+    assert numbers.pickled == 2
+    if backend != "inline":
+        with WorkerExecutor(3, backend=backend, setup=partial(numbers.read, 5)) as executor:
+            assert executor.submit(len).result() == 2
+        assert numbers.pickled == 3
+
+
+@pytest.mark.filterwarnings("ignore::farside.WorkerRestartedWarning")
+def test_a_worker_that_is_started_again_has_the_objects_as_they_are_then() -> None:
+    numbers = shard_jobs.Counted(0)
+    with iterate_in_workers(
+        numbers.die_at_first, 2, 2, backend="subprocess", max_restarts=1
+    ) as items:
+        numbers.numbers.append(1)
+        assert list(items) == [0, 0, 1]
+    assert numbers.pickled == 2
 
 
 class SlowBackend(SubprocessBackend):

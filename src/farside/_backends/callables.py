@@ -50,8 +50,12 @@ def pack_call(options: Options, *, main_importable: bool, here: bool = False) ->
     Raises:
         NotPicklableError: they cannot be pickled.
     """
+    kept = {} if options.pickles is None else options.pickles
     with contextlib.suppress(NotPicklableError):
-        return _pickle(options, table_of_calls(), main_importable=main_importable)[0]
+        if main_importable not in kept:
+            table = table_of_calls()
+            kept[main_importable] = _pickle(options, table, main_importable=main_importable)[0]
+        return kept[main_importable]
     with pretended_start():
         table = table_within_start(here=here)
         data, by_value = _pickle(options, table, main_importable=main_importable)

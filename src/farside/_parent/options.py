@@ -16,7 +16,7 @@ from .checks import count, flag, limit, seconds
 from .identity import check_backend_options, check_env, check_index, check_name, check_seed
 
 if TYPE_CHECKING:
-    from .._payload.job import Call
+    from .._payload.job import Call, Pickles
     from ..options import WorkerOptions
 
 BUFFER_BYTES = 1 << 20
@@ -67,6 +67,8 @@ class Options:
     task_timeout: float | None = None
     sends_inputs: bool = False
     """Whether inputs are sent later: they may be large, and defined in the main module."""
+    pickles: Pickles | None = None
+    """Where the pickle of the call is kept while workers start that have the same one."""
 
     @property
     def call(self) -> Call:
@@ -145,6 +147,7 @@ def check(fn: Any, *, backend: Any, fallback: Any = None, **options: Any) -> Opt
         seed=check_seed(given["seed"]),
         seed_given=given["seed"] is not None,
         max_restarts=count("max_restarts", given["max_restarts"], "restarts", 0),
+        pickles=None,
         **{name: flag(name, given[name]) for name in _FLAGS},
     )
 

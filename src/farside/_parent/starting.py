@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from dataclasses import replace as replace_fields
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -28,6 +29,9 @@ from .warn import warn
 from .when import When
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._payload.job import Pickles
     from .._protocol.effects import Ending
     from ..errors import FarsideError
     from .client import Client
@@ -87,8 +91,7 @@ def start(client: Client) -> None:
         if not client.options.wait:
             _launch_beside(client)
             return
-        for member in client.members:
-            launch(client, member)
+        _launch_all(client, launch)
         client.wait(ready(client))
         client.check_started()
     except BaseException:
@@ -96,13 +99,22 @@ def start(client: Client) -> None:
         raise
 
 
+def _launch_all(client: Client, launch_one: Callable[[Client, Member, Pickles], None]) -> None:
+    """Start the workers, with one pickle for all: it may be large. A later one has a new one."""
+    pickles: Pickles = {}
+    try:
+        for member in client.members:
+            launch_one(client, member, pickles)
+    finally:
+        pickles.clear()
+
+
 def _launch_beside(client: Client) -> None:
     """Start the workers in another thread: to start a process takes milliseconds, and more."""
 
     def work() -> None:
         try:
-            for member in client.members:
-                _launch_or_fail(client, member)
+            _launch_all(client, _launch_or_fail)
         finally:
             client.launching = None
             client.waiting.wake()
@@ -116,11 +128,11 @@ def _launch_beside(client: Client) -> None:
         work()
 
 
-def _launch_or_fail(client: Client, member: Member) -> None:
+def _launch_or_fail(client: Client, member: Member, pickles: Pickles | None = None) -> None:
     """Start a worker; if that fails, its user is told at the first use."""
     try:
         if not client.core.closed:
-            launch(client, member)
+            launch(client, member, pickles)
     except Exception as problem:
         client.fail(member, HERE, problem)
     replaced = client.members[member.index] is not member  # it ran out of time meanwhile
@@ -128,7 +140,7 @@ def _launch_or_fail(client: Client, member: Member) -> None:
         end(client, member, kill=False, listen=0.0, problems=[])
 
 
-def launch(client: Client, member: Member) -> None:
+def launch(client: Client, member: Member, pickles: Pickles | None = None) -> None:
     """Start a worker, without waiting until it stands by.
 
     Raises:
@@ -136,7 +148,7 @@ def launch(client: Client, member: Member) -> None:
     """
     now = member.launched = monotonic()
     client.step(lambda core: core.launch(member.index, now))
-    worker = registry.launch(member.backend, member.options)
+    worker = registry.launch(member.backend, replace_fields(member.options, pickles=pickles))
     worker.wake = client.waiting.wake
     try:
         member.attach(worker)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         tuple[Callable[[], object], ...],
     ]
     """fn, initializers, finalizers."""
+    Pickles: TypeAlias = dict[bool, bytes]
+    """The pickle of a call, for workers that can import the main module, and for others."""
 
 JOB = 0
 """Kind of the frame that carries the job: neither a command nor a status."""
