@@ -13,9 +13,10 @@ until a `deadline`.
 
 A pass: a `sequence` is what it is made of (`one_iterable`; `sharded`, with a `fingerprint`; the
 `inputs` of a map). A `delivery` brings the items from the `queues` to the loop: of one worker,
-`in_turn`, as shards are `dealt`, or `mapped` (in `mapped_orders`). It takes `anchors`. A map gets
-its inputs by `supply` or `async_supply`; `batches`, `assigned_inputs` and `given_results` record
-what is under way and what is done. An executor has a `crew` of workers, and `submitted` tasks.
+`in_turn` (with `past_turns`), as shards are `dealt`, or `mapped` (in `mapped_orders`). It takes
+`anchors`. A map gets its inputs by `supply` or `async_supply`; `batches`, `assigned_inputs` and
+`given_results` record what is under way and what is done. An executor has a `crew` of workers, and
+`submitted` tasks.
 
 Messages: `messages_for_people`, `remote_failures`, `unguarded`, `warn`, `logs`. And `counters`.
 """

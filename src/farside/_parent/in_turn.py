@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from operator import le
 from typing import TYPE_CHECKING, Any
 
 from .._protocol.order import join_ranges, ranges_of, with_range
 from .delivery import AT_ONCE, KEPT, MOST, Delivery
+from .past_turns import PastTurns
 from .queues import join
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ class InTurn(Delivery):
         self.own = own
         self.over = turns.over
         self.front = turns
-        # For each block: numbers of items, counted through the pass, and the turns at each.
-        self._steps: deque[list[tuple[int, Turns]]] = deque([[(0, turns)]], KEPT)
+        self._past = PastTurns(turns)
         self._first_round = len(turns.live)  # so many items
         whole = sum(map(len, turns.chains)) == len(own)
         self._ended = turns.heads, (() if whole else turns.ended(own))
@@ -86,20 +86,13 @@ class InTurn(Delivery):
 
     def turns(self, behind: int = 0) -> Turns | None:
         """Return whose turn it is, or was some items ago; None: that is not known."""
-        given = self.delivered - behind
-        steps = self._steps[-1]  # nearly always; to copy all of them costs more than the rest
-        known = (steps,) if steps[0][0] <= given else reversed(tuple(self._steps))
-        for steps in known:
-            for at, turns in reversed(steps):
-                if at <= given:
-                    return turns.advance(given - at)
-        return None
+        return self._past.find(self.delivered - behind)
 
     def take(self, workers: Sequence[ParentCore]) -> Block | None:
         self._begin_block()
         turns, count, before = self.front, 0, self._before
         begins = True  # the block, or a shard
-        steps, parts = [(before, turns)], list[tuple[list[Any], Any]]()
+        parts = list[tuple[list[Any], Any]]()
         while count < MOST and not turns.over:
             queue = self.queues[self.owner(turns.slot)]
             if not queue.fill(workers[queue.index]):
@@ -109,7 +102,7 @@ class InTurn(Delivery):
                     break  # the mark counts as taken only when the loop gets there
                 queue.pass_mark()
                 turns, begins = turns.end(), True
-                _add_step(steps, before + count, turns)
+                self._past.add(before + count, turns)
                 continue
             part = self._merge(turns, workers)
             first = self.anchors.verify and before + count < self._first_round
@@ -119,14 +112,10 @@ class InTurn(Delivery):
             parts.append(part)
             count += len(part[0])
             turns = turns.advance(len(part[0]))
-        if turns is not self.front and not count:
-            _add_step(self._steps[-1], before, turns)
         self.front, self.over = turns, turns.over
         if not count:
             return None
-        self._steps.append(steps)
-        while len(self._steps) > 1 and self._steps[1][0][0] <= before - KEPT:
-            self._steps.popleft()  # each step holds as much as there are slots
+        self._past.forget(before - KEPT)
         block = join(parts)
         self._end_block(block[0])
         return block
@@ -183,11 +172,3 @@ class InTurn(Delivery):
             shares = [(self.queues[index], positions) for index, positions in found.items()]
             self._positions = rotation, shares
         return shares
-
-
-def _add_step(steps: list[tuple[int, Turns]], at: int, turns: Turns) -> None:
-    """Add the turns at a number of items; those before it at the same number count no more."""
-    if steps[-1][0] == at:
-        steps[-1] = at, turns
-    else:
-        steps.append((at, turns))
