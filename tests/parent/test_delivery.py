@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farside._link.frames import Frame
+from farside._parent import batches
 from farside._parent.dealt import Dealt
 from farside._parent.in_turn import InTurn
 from farside._parent.queues import Queue, arrived
@@ -296,6 +297,34 @@ def test_items_come_as_they_come_and_each_workers_in_order(
     for worker, parts in enumerate(sent):
         assert [item for item in got if item.shard % count == worker] == parts
     world.check_end()
+
+
+@pytest.mark.parametrize(
+    ("count", "seconds", "most"),
+    [(2000, 0.00001, 16), (2000, 0.01, 2), (15, 0.00001, 2)],
+    ids=["short", "long", "few"],
+)
+def test_shards_are_dealt_together_where_they_are_short_and_many(
+    count: int, seconds: float, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(batches, "monotonic", lambda: now)
+    delivery = Dealt(BEGIN, Sharding(count), 0, 2, counting=False)
+    dealt: list[list[tuple[int, int]]] = []
+    under_way, longest = [0, 0], 0
+    delivery.deal()
+    for number in range(count):
+        for index, tasks in delivery.take_orders().items():
+            dealt.append(tasks)
+            under_way[index] += len(tasks)
+        longest = max(longest, *under_way)
+        queue: Any = SimpleNamespace(index=number % 2, pass_mark=int)
+        now += seconds / 2
+        under_way[number % 2] -= 1
+        delivery._pass_mark(queue)
+    assert sorted(task for tasks in dealt for task in tasks) == [(each, 0) for each in range(count)]
+    assert longest == most
+    assert (len(dealt) < count / 4) == (most > 2)
 
 
 @STEADY

@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from .._protocol.order import Place, Sharding, numbers_of, order_of, ranges_of, with_range
+from .batches import BatchSize
 from .delivery import AT_ONCE, KEPT, Delivery
 from .queues import arrived
 
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 _AHEAD = 2
 """How many shards a worker has: the one that it reads, and one that waits, so that it never stands
 still between two."""
+
+_MOST_AHEAD = 16
+"""How many it has at most where shards are short: to deal each by itself would take longer than to
+read it. They are about as many as take it a millisecond (see `BatchSize`)."""
+
+_LEFT = 4
+"""For each shard that waits for a worker, so many are left for each of them: others read those, if
+it is at a long one."""
 
 
 class Dealt(Delivery):
@@ -52,6 +61,7 @@ class Dealt(Delivery):
         self._ended: tuple[int, tuple[tuple[int, int], ...]] = (0, ())
         self._runs: deque[tuple[int, int, int]] = deque([(0, -1, 0)], KEPT)
         self.over = not self._shards
+        self._size, self._passed = BatchSize(_MOST_AHEAD), 0
 
     @property
     def _read(self) -> dict[int, int]:
@@ -59,7 +69,11 @@ class Dealt(Delivery):
 
     def deal(self) -> None:
         """Deal shards to the workers that have room for them."""
-        for least in range(_AHEAD):
+        left = len(self._shards) // (_LEFT * len(self._under_way))
+        ahead = max(_AHEAD, min(self._size.inputs, left))
+        if min(map(len, self._under_way)) > ahead // 2:
+            return  # several are dealt at once
+        for least in range(ahead):
             for index, under_way in enumerate(self._under_way):
                 if len(under_way) == least and self._shards:
                     shard = self._shards.popleft()
@@ -101,6 +115,9 @@ class Dealt(Delivery):
         read = dict(self._read)
         self._ends.append((self._before, shard, read.pop(shard, 0)))
         self._now = self._before, read, len(self._ends)
+        self._passed += 1
+        idle = sum([not each for each in self._under_way])
+        self._size.measure(self._passed, len(self._under_way), idle)
         self.deal()
         self.over = not (self._shards or any(self._under_way))
 
