@@ -118,10 +118,10 @@ def test_so_does_that_of_an_exception_which_pickles_itself() -> None:
 
 
 def test_of_an_initializer() -> None:
-    with pytest.raises(LookupError) as caught:
-        inline(list, initializer=jobs.fail_to_initialize)
+    with pytest.raises(jobs.TwoArguments) as caught:
+        inline(list, initializer=jobs.fail)
     frames = traceback.extract_tb(caught.value.__traceback__)
-    assert frames[-1].name == "fail_to_initialize"
+    assert frames[-1].name == "fail"
 
 
 def test_a_failure_keeps_nothing_alive() -> None:

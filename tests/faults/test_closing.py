@@ -122,7 +122,7 @@ def test_an_iterator_that_is_collected_in_the_middle_of_a_write_stops_its_pass(
     kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command that finds no room is sent while the parent waits, and this drops the iterator."""
-    with kind.start(jobs.EndlessShelf, timeout=5) as shelf:
+    with kind.start(partial(jobs.EndlessShelf, 0), timeout=5) as shelf:
         held = [iter(shelf)]
         assert next(held[0]) == 0
         writev, full = os.writev, [True]

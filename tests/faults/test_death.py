@@ -167,7 +167,7 @@ def test_close_ends_a_stopped_worker(subprocess_kind: Kind) -> None:
 
 
 def test_a_call_after_a_pass_that_was_left_tells_of_the_death(subprocess_kind: Kind) -> None:
-    with subprocess_kind.start(jobs.EndlessShelf) as shelf:
+    with subprocess_kind.start(partial(jobs.EndlessShelf, 0)) as shelf:
         numbers: Any = iter(shelf)
         assert next(numbers) == 0
         pid = pid_of(shelf)

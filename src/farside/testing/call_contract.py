@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 
 from ..errors import CallFailedError, IterableClosedError, NotPicklableError, PassOpenError
@@ -36,14 +37,14 @@ class CallContract(StartsWorkers):
     def test_a_method_that_raises_leaves_the_worker_usable(self) -> None:
         with self.start(partial(jobs.Shelf, 3)) as shelf:
             with raises(failing_jobs.TwoArguments) as caught:
-                shelf.call("fail", "here", second=4)
+                shelf.call("make", what=failing_jobs.fail)
             error = caught.exception
             assert isinstance(error, CallFailedError)
             assert isinstance(error, failing_jobs.TwoArguments)
-            assert (error.stage, error.method, error.item_index) == ("call", "fail", None)
-            assert (error.first, error.second) == ("here", 4)
+            assert (error.stage, error.method, error.item_index) == ("call", "make", None)
+            assert (error.first, error.second) == ("boom", 7)
             assert isinstance(error.__cause__, failing_jobs.TwoArguments)
-            assert "raise TwoArguments(first, second)" in error.remote_traceback
+            assert "raise make()" in error.remote_traceback
             assert shelf.state == "stand by"
             assert list(shelf) == [0, 1, 2]
             assert shelf.call("add", 1) == 4
@@ -51,7 +52,7 @@ class CallContract(StartsWorkers):
     def test_system_exit_in_a_method_is_a_failure_of_the_call(self) -> None:
         with self.start(partial(jobs.Shelf, 3)) as shelf:
             with raises(CallFailedError) as caught:
-                shelf.call("leave")
+                shelf.call("make", sys.exit)
             assert "SystemExit" in str(caught.exception)
             assert list(shelf) == [0, 1, 2]
 
@@ -76,8 +77,8 @@ class CallContract(StartsWorkers):
             assert "the arguments of 'echo' cannot be sent" in told
             assert "args[0]: farside.testing.failing_jobs.RefusesToPickle does not" in told
             with raises(NotPicklableError) as caught:
-                shelf.call("unpicklable")
-            assert "what 'unpicklable' returned cannot be sent" in str(caught.exception)
+                shelf.call("make", failing_jobs.RefusesToPickle)
+            assert "what 'make' returned cannot be sent" in str(caught.exception)
             assert list(shelf) == [0, 1, 2]
 
     def test_what_does_not_unpickle_leaves_the_worker_usable(self) -> None:
@@ -86,7 +87,7 @@ class CallContract(StartsWorkers):
                 shelf.call("echo", failing_jobs.RefusesToLoad())
             assert caught.exception.stage == "arguments"
             with raises(NotPicklableError) as refused:
-                shelf.call("unloadable")
+                shelf.call("make", failing_jobs.RefusesToLoad)
             assert "does not unpickle here" in str(refused.exception)
             assert list(shelf) == [0, 1, 2]
 
@@ -102,7 +103,7 @@ class CallContract(StartsWorkers):
             assert shelf.call("add", 1) == 4
 
     def test_a_call_after_a_loop_that_was_left_waits_for_stand_by(self) -> None:
-        with self.start(jobs.EndlessShelf) as shelf:
+        with self.start(partial(jobs.EndlessShelf, 0)) as shelf:
             for round_ in range(30):
                 for item in shelf:
                     assert item == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,11 +29,7 @@ class RefusesToLoad:
     """Pickles, and does not unpickle."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _refuse_to_load, ()
-
-
-def _refuse_to_load() -> None:
-    raise OSError("refuses to load")
+        return fail, (partial(OSError, "refuses to load"),)
 
 
 class Unpicklable(RefusesToPickle, ValueError):
@@ -76,19 +72,9 @@ class FailsInIter:
         raise KeyError("no iterator")
 
 
-def fail() -> Iterator[int]:
-    """Fail instead of returning an iterable."""
-    raise TwoArguments("fn", 1)
-
-
-def not_iterable() -> Any:
-    """Return something else."""
-    return 42
-
-
-def fail_to_initialize() -> None:
-    """Be an initializer that fails."""
-    raise LookupError("initializer")
+def fail(make: Callable[[], BaseException] = boom) -> NoReturn:
+    """Raise what `make` makes."""
+    raise make()
 
 
 def after_two(number: int, refuse: Callable[[], Any]) -> Any:

@@ -9,10 +9,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from .failing_jobs import RefusesToLoad, RefusesToPickle, TwoArguments
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 NOTES: list[object] = []
 """What `note` was given in this interpreter."""
@@ -77,12 +75,8 @@ class Factory:
         return (0, 1, 2)
 
 
-class Resets:
+class Resets(Numbers):
     """Its own iterator, and as good as new after each ``iter()``."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.next: int = 0
 
     def __iter__(self) -> Resets:
         self.next = 0
@@ -104,28 +98,11 @@ class ByIndex:
         return index * index
 
 
-class LeavesTrace:
-    """Writes to a file when its iterator is left."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def __iter__(self) -> Iterator[int]:
-        try:
-            yield from Endless()
-        finally:
-            with open(self.path, "a") as trace:
-                trace.write("left\n")
-
-
-class Spins:
+class Spins(Numbers):
     """Yields some items, then runs a Python loop for ever."""
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-
     def __iter__(self) -> Iterator[int]:
-        yield from range(self.count)
+        yield from super().__iter__()
         spin()
 
 
@@ -136,7 +113,7 @@ def spin() -> None:
 
 
 class Counted:
-    """Numbers without end; a file has one byte for each that was begun."""
+    """Numbers without end; a file has a dot for each, and a new line for each iterator left."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -148,6 +125,7 @@ class Counted:
                 os.write(fd, b".")
                 yield number
         finally:
+            os.write(fd, b"\n")
             os.close(fd)
 
 
@@ -165,14 +143,8 @@ class Bursts:
             time.sleep(0.01)
 
 
-class Shelf:
+class Shelf(Numbers):
     """Has a length, and methods to be called between passes."""
-
-    def __init__(self, count: int) -> None:
-        self.count: int = count
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.count))
 
     def __len__(self) -> int:
         return self.count
@@ -186,32 +158,13 @@ class Shelf:
         """Return it."""
         return what
 
-    def fail(self, first: str, second: int) -> None:
-        """Raise."""
-        raise TwoArguments(first, second)
-
-    def leave(self) -> None:
-        """Raise what ends a program."""
-        raise SystemExit(3)
-
-    def sleep(self, seconds: float) -> None:
-        """Be in C code, without the GIL."""
-        time.sleep(seconds)
-
-    def unpicklable(self) -> object:
-        """Return what does not pickle."""
-        return RefusesToPickle()
-
-    def unloadable(self) -> object:
-        """Return what does not unpickle."""
-        return RefusesToLoad()
+    def make(self, what: Callable[[], Any]) -> Any:
+        """Return what a function or a class makes."""
+        return what()
 
 
 class EndlessShelf(Shelf):
     """Does not come to an end."""
-
-    def __init__(self) -> None:
-        super().__init__(0)
 
     def __iter__(self) -> Iterator[int]:
         return iter(Endless())
