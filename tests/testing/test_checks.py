@@ -34,7 +34,7 @@ def test_suites_say_what_they_need() -> None:
     with pytest.raises(NotImplementedError, match="say how a worker is started"):
         BackendContract().test_any_number_of_passes()
     with pytest.raises(NotImplementedError, match="say how a link is made"):
-        LinkContract().test_a_frame_needs_no_parts()
+        LinkContract().test_order_is_kept()
 
 
 def test_names() -> None:
