@@ -7,6 +7,7 @@ import fcntl
 import os
 import resource
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .._system.descriptors import opened
@@ -104,9 +105,6 @@ def _open_file() -> int:
 
 def _seal(fd: int) -> None:
     """Fix the size of a memfd: where one side cut it, touching the rest would kill the other."""
-    if hasattr(fcntl, "F_ADD_SEALS"):
-        try:
-            seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
-        except OSError:
-            pass  # it is a temporary file
+    with suppress(AttributeError, OSError):  # not Linux; it is a temporary file
+        seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)

@@ -20,13 +20,10 @@ def reduce_array(array: Any) -> str | tuple[Any, ...]:
     """Reduce an array, as it is or, where its buffers hold much else, a copy of what it shows."""
     try:
         hides = array.get_total_buffer_size() > _HIDDEN_BYTES + 2 * array.nbytes
-        shown = _compact(array) if hides else array
+        # A single array would come back as it is.
+        join = sys.modules["pyarrow.lib"].concat_arrays
+        shown = join([array, array.slice(0, 0)]) if hides else array
     except Exception:  # pyarrow lacks it for this type
         shown = array
     reduced: str | tuple[Any, ...] = shown.__reduce__()
     return reduced
-
-
-def _compact(array: Any) -> Any:
-    # A single array would come back as it is.
-    return sys.modules["pyarrow.lib"].concat_arrays([array, array.slice(0, 0)])

@@ -39,7 +39,7 @@ def reduce_array(array: Any) -> Reduced:
     if cls is ndarray:
         return _reduce_plain(array)
     if cls is getattr(sys.modules["numpy"], "memmap", None):
-        return rebuild_memmap, (array.view(ndarray),)
+        return rebuild_view, (array.view(ndarray), cls)  # the file stays on the other side
     return reduce_by_default(array)
 
 
@@ -94,14 +94,9 @@ def rebuild_transposed(dense: Any, axes: list[int]) -> Any:
     return dense.transpose(sorted(range(len(axes)), key=axes.__getitem__))
 
 
-def rebuild_view(numbers: Any, dtype: Any) -> Any:
-    """Make an array of a type that crossed as integers."""
-    return numbers.view(dtype)
-
-
-def rebuild_memmap(array: Any) -> Any:
-    """Make an array of the class that a mapped file has; the file stays on the other side."""
-    return array.view(sys.modules["numpy"].memmap)
+def rebuild_view(array: Any, kind: Any) -> Any:
+    """Make an array of a type that crossed as integers, or of a class that crossed as arrays."""
+    return array.view(kind)
 
 
 def reduce_masked(array: Any) -> Reduced:

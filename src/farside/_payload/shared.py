@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from .pickling import dumps_by_reference, dumps_by_value
@@ -68,7 +69,7 @@ def table_within_start(*, here: bool = False) -> Table:
         table[cls] = _reduce_ctype if reduce.__module__ == _CTYPES else reduce
     lock = getattr(sys.modules.get("multiprocessing.synchronize"), "SemLock", None)
     if lock is not None:
-        table.update(dict.fromkeys(alike(lock), _reduce_to_nothing if here else _reduce_lock))
+        table.update(dict.fromkeys(alike(lock), (lambda _: (object, ())) if here else _reduce_lock))
     return table
 
 
@@ -79,23 +80,11 @@ def pretended_start() -> Iterator[None]:
 
     module: Any = context  # these have no public names
     before = module.get_spawning_popen()
-    module.set_spawning_popen(_Nobody)
+    module.set_spawning_popen(SimpleNamespace(duplicate_for_child=int, DupFd=int))
     try:
         yield
     finally:
         module.set_spawning_popen(before)
-
-
-class _Nobody:
-    """Stands for the process that is being started."""
-
-    @staticmethod
-    def duplicate_for_child(fd: int) -> int:
-        return fd
-
-    @staticmethod
-    def DupFd(fd: int) -> int:  # noqa: N802  multiprocessing calls it so
-        return fd
 
 
 def _of_multiprocessing() -> dict[type, Reduce]:
@@ -143,10 +132,6 @@ def _reduce_lock(lock: Any) -> Any:
             f"forked processes only"
         )
     return lock.__reduce_ex__(5)
-
-
-def _reduce_to_nothing(_: object) -> tuple[Any, ...]:
-    return object, ()
 
 
 class MadeForForkError(TypeError):
