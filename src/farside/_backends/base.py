@@ -111,14 +111,8 @@ class Worker(ABC):
     def stop(self, timeout: float, *, waited: float = 0.0) -> bool:
         """End it within about `timeout` seconds: wait, terminate and wait, kill and wait.
 
-        Whoever calls has told it to end, by a command or by closing the link.
-
-        Args:
-            timeout: seconds.
-            waited: how many of them have passed already.
-
-        Returns:
-            Whether it has ended.
+        Whoever calls has told it to end, by a command or by closing the link, and may have `waited`
+        for some of these seconds already. Returns whether it has ended.
         """
         deadline = time.monotonic() + timeout - waited
         if self.wait(max(0.0, timeout / 2 - waited)):

@@ -36,19 +36,11 @@ _PROCESSES_ONLY = "use iterate_in_subprocess, or a proxy of a multiprocessing.Ma
 
 
 def pack_call(options: Options, *, main_importable: bool, here: bool = False) -> bytes | SharedCall:
-    """Pickle ``fn``, the initializers and the finalizers.
+    """Pickle ``fn``, the initializers and the finalizers, or refuse that by a NotPicklableError.
 
-    Args:
-        options: what the user asked for.
-        main_importable: whether the worker has, or can import, the main module.
-        here: whether the worker is in this process, and is given a `SharedCall` as it is.
-
-    Returns:
-        The pickle. A `SharedCall`, if objects are among them that only the start of a process
-        carries.
-
-    Raises:
-        NotPicklableError: they cannot be pickled.
+    If objects are among them that only the start of a process carries, they become a `SharedCall`,
+    which a worker that is `here`, in this process, is given as it is. The main module is importable
+    where the worker has it already, too.
     """
     kept = {} if options.pickles is None else options.pickles
     with contextlib.suppress(NotPicklableError):

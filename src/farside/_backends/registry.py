@@ -149,13 +149,7 @@ def choose(
     process: bool = False,
     backend_options: Mapping[str, Any] = MappingProxyType({}),
 ) -> Choice:
-    """Pick the backend for a worker.
-
-    Args:
-        backend: a backend's name, or ``"auto"``.
-        fallback: what to take when `backend` cannot be used; None takes nothing.
-        process: whether ``"auto"`` has to take a process.
-        backend_options: what the backend is told.
+    """Pick the backend for a worker; ``"auto"`` takes a process where it has to be one.
 
     Raises:
         BackendUnavailableError: the backend cannot be used, and there is no fallback that can.

@@ -43,10 +43,7 @@ the items."""
 
 
 def recommend(found: dict[str, Any]) -> list[str]:
-    """Recommend a backend, and tell what takes time.
-
-    Args:
-        found: see `doctor.examine`.
+    """Recommend a backend, and tell what takes time, by what `doctor.examine` has found.
 
     Example:
         >>> run = {"items": 10, "seconds": 1.0, "startup": 0.1, "nbytes": 100, "passes": 1}

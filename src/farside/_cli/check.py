@@ -75,16 +75,11 @@ def _check_replay(given: argparse.Namespace) -> int:
 
 
 def look(module: str, limit: float) -> dict[str, Any]:
-    """Load a module in a subinterpreter of a process of its own.
+    """Load a module in a subinterpreter of a process of its own, within so many seconds.
 
-    Args:
-        module: its name.
-        limit: seconds that it may take.
-
-    Returns:
-        ``result``: ``"loads"``, ``"loads in part"`` (without some of its extension modules),
-        ``"does not load"``, ``"fails"`` (in the main interpreter too), or ``"not found"``.
-        ``detail``: why. ``missing``: the extension modules that it did without.
+    The ``result`` is ``"loads"``, ``"loads in part"`` (without some of its extension modules),
+    ``"does not load"``, ``"fails"`` (in the main interpreter too), or ``"not found"``; ``detail``
+    tells why; ``missing`` has the extension modules that it did without.
     """
     if not _may_exist(module):
         return _not_found(module)

@@ -41,12 +41,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def examine(given: argparse.Namespace, usable: list[str]) -> dict[str, Any]:
-    """Find out what becomes of a factory, and print it as it comes.
-
-    Args:
-        given: the arguments of the command.
-        usable: the backends that can be used here.
-    """
+    """Find out what becomes of a factory on the usable backends, and print it as it comes."""
     name = given.factory
     with output.step(f"import {name}", given.limit):
         found = ask({"kind": "factory", "factory": name}, given.limit)

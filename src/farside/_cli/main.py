@@ -27,11 +27,7 @@ cannot be carried out here
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit code.
-
-    Args:
-        arguments: those of the command line; None takes the process's own.
-    """
+    """Run a command, by default with the arguments of the process; return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     _open_standard()
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -32,17 +32,10 @@ _NOT_OF_USER = ("<", os.path.dirname(os.__file__), os.path.dirname(os.path.dirna
 
 
 def ask(request: dict[str, Any], limit: float) -> dict[str, Any]:
-    """Carry out a request in a process of its own; return the result.
+    """Carry out a request, a ``kind`` and the arguments of that, in a process of its own.
 
-    Args:
-        request: ``kind``, and the arguments of that.
-        limit: seconds that it may take.
-
-    Returns:
-        What the request gives; ``{"error": text}`` if that is an exception, a crash or a hang.
-
-    Raises:
-        CommandError: the request cannot be carried out.
+    Returns what it gives; ``{"error": text}`` if that is an exception, a crash or a hang. What
+    cannot be carried out is a CommandError.
     """
     import subprocess
     import tempfile

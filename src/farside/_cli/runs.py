@@ -23,12 +23,8 @@ def measure(
 ) -> Iterator[dict[str, Any]]:
     """Measure factories, and yield what was found, one after the other.
 
-    Args:
-        factories: for each what to call it, its name, and the backend; None for no worker.
-        title: of the table.
-        seconds: how long each measurement takes.
-        limit: how long each may take beside that.
-        quiet: print no table.
+    Of each is given what to call it, its name, and the backend: None for no worker. Each is
+    measured for some seconds, and may take up to the limit beside that.
     """
     todo = list(factories)
     wide = max(len(label) for label, _, _ in todo)

@@ -25,23 +25,11 @@ _KEY_CHARACTERS = 60
 _NAMED = (str, int, float, bool, bytes, type(None))
 
 
-def find(
-    value: Any,
-    name: str,
-    error: BaseException,
-    table: Table | None = None,
-) -> str | None:
-    """Name the innermost part that does not pickle, and its type.
+def find(value: Any, name: str, error: BaseException, table: Table | None = None) -> str | None:
+    """Name the innermost part that does not pickle with these reducers (or those for items).
 
-    Args:
-        value: what has not been pickled.
-        name: what to call it.
-        error: why.
-        table: the reducers that it was pickled with; default: those for items.
-
-    Returns:
-        The path to the part and the part's type; None when they are not to be found. Whatever the
-        value does, nothing is raised, and no iterator is asked for an item.
+    Returns the path to the part and the part's type; None when they are not to be found. Whatever
+    the value does, nothing is raised, and no iterator is asked for an item.
 
     Example:
         >>> find({"a": [1, (each for each in "ab")]}, "item", TypeError())

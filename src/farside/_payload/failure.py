@@ -47,14 +47,10 @@ class Failure(NamedTuple):
 def describe(
     error: BaseException, stage: str, index: int | None, culprit: str | None = None
 ) -> Failure:
-    """Turn an exception into data.
+    """Turn an exception of user code into data.
 
-    Args:
-        error: what user code raised.
-        stage: ``"start"``, ``"load"``, ``"initializer"``, ``"fn"``, ``"iter"``, ``"next"`` or
-            ``"pickle"``.
-        index: index of the item in the making, or None.
-        culprit: which part of an item or of a result does not pickle.
+    The stage is ``"start"``, ``"load"``, ``"initializer"``, ``"fn"``, ``"iter"``, ``"next"`` or
+    ``"pickle"``, the index that of the item in the making, and the culprit what does not pickle.
     """
     cls = type(error)
     name = _safe(lambda: f"{cls.__module__}.{cls.__qualname__}", "unknown type")

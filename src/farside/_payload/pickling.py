@@ -99,11 +99,7 @@ def refers_to_main(data: bytes) -> bool:
 
 
 def refuse_main(chunks: Sequence[bytes]) -> None:
-    """Refuse a pickle that refers to the main module.
-
-    Raises:
-        pickle.PicklingError: it does.
-    """
+    """Refuse a pickle that refers to the main module, by a PicklingError."""
     if True in [b"_main__" in each for each in chunks] and refers_to_main(b"".join(chunks)):
         raise pickle.PicklingError(f"it refers to {MAIN_STAYS_HERE}")
 

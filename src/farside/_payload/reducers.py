@@ -137,11 +137,7 @@ def reduce_memoryview(view: memoryview) -> tuple[Any, ...]:
 
 
 def _native(view: memoryview) -> str:
-    """Return the format of a view, as Python makes one of it.
-
-    Raises:
-        TypeError: Python makes none.
-    """
+    """Return the format of a view, as Python makes one of it; a TypeError if it makes none."""
     form: Any = view.format
     if form[:1] in {"@", "=", "<" if sys.byteorder == "little" else ">"}:
         form = form[1:]  # as ctypes writes it

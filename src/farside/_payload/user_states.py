@@ -83,8 +83,7 @@ class _Bounded:
 def _is_literal(value: Any, left: list[int], depth: int) -> bool:
     """Tell whether the text of a value makes an equal value of the same types.
 
-    Raises:
-        StateTooLargeError: it has too many parts.
+    If it has too many parts, that is a StateTooLargeError.
     """
     kind = type(value)
     left[0] -= len(value) if kind in _SIZED else 1

@@ -69,13 +69,8 @@ def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
     (A context manager could not promise that: Python 3.14 looks for signals between a call of
     ``__enter__`` and the block.)
 
-    Args:
-        work: what to do.
-        once: do not hold back a second signal. For work that may have to wait after all: who
-            presses Ctrl-C again means it.
-
-    Returns:
-        What the work returns. When the handler raises at the end, that is lost.
+    What the work returns is lost when the handler raises at the end. With `once`, a second signal
+    is not held back: who presses Ctrl-C again, in work that has to wait after all, means it.
 
     Example:
         >>> from signal import SIGINT, raise_signal
@@ -183,12 +178,7 @@ def with_lock(lock: threading.Lock | threading.RLock, work: Callable[[], T]) -> 
     ``with lock:`` does not do: Python 3.14 looks for signals after it has taken the lock and
     before it knows that it has to release it.
 
-    Args:
-        lock: the lock; waiting for it can be interrupted.
-        work: what to do; waiting in it can be interrupted.
-
-    Returns:
-        What the work returns.
+    Waiting can be interrupted: for the lock, and in the work.
 
     Example:
         >>> with_lock(threading.Lock(), lambda: "done")

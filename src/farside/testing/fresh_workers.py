@@ -24,17 +24,7 @@ def start(
     num_workers: int = 1,
     **more: Any,
 ) -> RemoteIterable[Any]:
-    """Start processes for an iterable, or for shards.
-
-    Args:
-        fn: see `check_replay`.
-        shards: likewise.
-        setup: likewise.
-        timeout: seconds for each item.
-        seeded: whether global random generators are seeded in them.
-        num_workers: how many there are for shards.
-        more: further options.
-    """
+    """Start processes for what `check_replay` takes; global random generators may be seeded."""
     options: Any = {
         "backend": "subprocess",
         "mp_context": "spawn",  # that alone reads PYTHONHASHSEED
