@@ -56,17 +56,14 @@ def pack_call(options: Options, *, main_importable: bool, here: bool = False) ->
 
 def pack_anywhere(options: Options, *, main_importable: bool) -> bytes:
     """Pickle them for a worker that does not get them as its process starts, or refuse that."""
-    call = pack_call(options, main_importable=main_importable)
-    if isinstance(call, bytes):
-        return call
     try:
-        _pickle(options, table_of_calls(), main_importable=main_importable)
+        return _pickle(options, table_of_calls(), main_importable=main_importable)[0]
     except NotPicklableError as error:
+        pack_call(options, main_importable=main_importable)  # says what no start carries either
         raise NotPicklableError(
             f"{_shared_part(options, error)} is shared by processes, and can be sent only to a "
             f"process that is being started; {_PROCESSES_ONLY}"
         ) from error.__cause__
-    raise AssertionError("it has just been refused")
 
 
 def _pickle(options: Options, table: Table, *, main_importable: bool) -> tuple[bytes, bool]:
@@ -89,7 +86,7 @@ def _pickle(options: Options, table: Table, *, main_importable: bool) -> tuple[b
         raise NotPicklableError(
             f"{_culprit(options, table, by_value=False)} refers to {pickling.MAIN_STAYS_HERE}; "
             f"{_CURE}"
-        )
+        ) from None
     raise NotPicklableError(
         f"{_culprit(options, table, by_value=True)} cannot be sent to a worker, it does not pickle "
         f"({one_line(problem)}); {_cure(problem)}"
