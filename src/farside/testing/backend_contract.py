@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 import warnings
 from collections.abc import Generator
@@ -80,16 +79,16 @@ class BackendContract(CallContract, FailureContract, ItemContract):
                 assert list(newer) == list(range(count))
 
     def test_closing_an_iterator_leaves_the_pass(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            trace = os.path.join(folder, "trace")
-            with self.start(partial(jobs.Counted, trace)) as numbers:
-                iterator = iter(numbers)
-                assert next(iterator) == 0
-                assert isinstance(iterator, Generator)
-                iterator.close()
-                assert next(iter(numbers)) == 0
-                with open(trace) as file:
-                    assert "\n" in file.read()
+        with (
+            tempfile.NamedTemporaryFile() as trace,
+            self.start(partial(jobs.Counted, trace.name)) as numbers,
+        ):
+            iterator = iter(numbers)
+            assert next(iterator) == 0
+            assert isinstance(iterator, Generator)
+            iterator.close()
+            assert next(iter(numbers)) == 0
+            assert b"\n" in trace.read()
 
     def test_async_for(self) -> None:
         async def loop() -> None:

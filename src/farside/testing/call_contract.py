@@ -7,8 +7,7 @@ from functools import partial
 
 from ..errors import CallFailedError, IterableClosedError, NotPicklableError, PassOpenError
 from . import failing_jobs, jobs
-from .checks import raises
-from .starting import StartsWorkers
+from .checks import StartsWorkers, raises
 
 
 class CallContract(StartsWorkers):

@@ -1,4 +1,4 @@
-"""What the contract suites check with. No test framework is needed."""
+"""What the contract suites start and check with. No test framework is needed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,20 @@ if TYPE_CHECKING:
 
     from .._link.base import Link
     from .._link.frames import Frame
+    from .._parent.iterable import RemoteIterable
 
 T = TypeVar("T")
 
 SECONDS = 20.0
 """Far more than anything takes; who waits so long has found a hang."""
+
+
+class StartsWorkers:
+    """What all parts of `BackendContract` need."""
+
+    def start(self, fn: Callable[[], Iterable[T]], **options: Any) -> RemoteIterable[T]:
+        """Start a worker of the kind that is tested, and of no other; see `iterate_in_worker`."""
+        raise NotImplementedError("say how a worker is started: iterate_in_worker(fn, backend=…)")
 
 
 def raises(kind: type[BaseException] | tuple[type[BaseException], ...], match: str = "") -> Any:

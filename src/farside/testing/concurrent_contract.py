@@ -29,18 +29,14 @@ class ConcurrentBackendContract(BackendContract):
 
     def test_a_worker_runs_ahead_exactly_as_far_as_it_may(self) -> None:
         for size in (1, 2, 10):
-            with tempfile.TemporaryDirectory() as folder:
-                trace = os.path.join(folder, "trace")
-                self._check_runs_ahead(trace, size)
-
-    def _check_runs_ahead(self, trace: str, size: int) -> None:
-        with self.start(partial(jobs.Counted, trace), buffer_size=size, timeout=SECONDS) as items:
-            iterator = iter(items)
-            for taken in range(1, 4):
-                next(iterator)
-                until(lambda: os.path.getsize(trace) >= taken + size + 1)  # noqa: B023  called at once
-                time.sleep(_SETTLED)
-                assert os.path.getsize(trace) == taken + size + 1
+            with tempfile.NamedTemporaryFile() as trace:
+                fn = partial(jobs.Counted, trace.name)
+                with self.start(fn, buffer_size=size, timeout=SECONDS) as items:
+                    for taken, _ in zip((1, 2, 3), items):  # noqa: B905  it has no end
+                        begun = taken + size + 1
+                        until(lambda: os.path.getsize(trace.name) >= begun)  # noqa: B023  called at once
+                        time.sleep(_SETTLED)
+                        assert os.path.getsize(trace.name) == begun
 
     def test_a_burst_arrives_whole_though_the_consumer_was_busy(self) -> None:
         for nbytes in (0, 200, 20_000):

@@ -16,8 +16,7 @@ from ..errors import (
     WorkerIterationError,
 )
 from . import failing_jobs as jobs
-from .checks import raises, take
-from .starting import StartsWorkers
+from .checks import StartsWorkers, raises, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable

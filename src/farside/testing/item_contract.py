@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from . import item_jobs as jobs
-from .starting import StartsWorkers
+from .checks import StartsWorkers
 
 
 class ItemContract(StartsWorkers):
