@@ -47,12 +47,11 @@ global name, and look at this by an attribute of their own."""
 
 
 def check_start() -> None:
-    """Check that this is a time to start workers.
+    """Check that this is a time to start workers: if not, it is a BackendUnavailableError.
 
-    Raises:
-        BackendUnavailableError: the process exits, or it is a worker itself that is just
-            importing the main script or the module of fn, which would start workers without end,
-            or is that of a frozen program; or nothing can wait for a worker.
+    It is none where the process exits; where it is a worker itself that is just importing the main
+    script or the module of fn, which would start workers without end, or is that of a frozen
+    program; or where nothing can wait for a worker.
     """
     process: object = None
     if "multiprocessing.process" in sys.modules:  # its workers have imported it
@@ -167,13 +166,10 @@ interrupt.wakers.append(_wake_who_waits)
 
 
 def end_thread_at_exit() -> None:
-    """End this thread, once the process exits.
+    """End this thread, once the process exits, by SystemExit: without a word.
 
     Only daemon threads are left then. One that waits for an item would see its worker end, and
     print a traceback into an orderly exit. What comes later in the exit may wait for it.
-
-    Raises:
-        SystemExit: the process exits. A thread ends by it without a word.
     """
     if _exiting and threading.current_thread() is not threading.main_thread():
         raise SystemExit

@@ -84,12 +84,7 @@ def register_backend(name: str, backend: str | type[Backend]) -> None:
 
 
 def load(name: str) -> type[Backend]:
-    """Import a backend.
-
-    Raises:
-        KeyError: there is none of this name.
-        BackendUnavailableError: it cannot be imported.
-    """
+    """Import a backend; one of no such name is a KeyError, one that fails is unavailable."""
     backend = _BACKENDS[name]
     if isinstance(backend, str):
         module, _, attribute = backend.partition(":")

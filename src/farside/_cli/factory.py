@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 def load(name: str) -> Callable[[], Any]:
     """Import a factory, named as ``module:callable`` or ``module:callable(arguments)``.
 
-    The current folder is searched too. With arguments the factory is a `functools.partial`.
-
-    Raises:
-        CommandError: there is none, or it is not to be called without arguments.
+    The current folder is searched too. With arguments the factory is a `functools.partial`. That
+    there is none, or that it is not to be called without arguments, is a CommandError.
     """
     module, text = import_module_of(name)
     value = _evaluate(text, vars(module), module.__name__)
@@ -34,11 +32,7 @@ def load(name: str) -> Callable[[], Any]:
 
 
 def import_module_of(name: str) -> tuple[ModuleType, str]:
-    """Import the module of a factory; return it, and what comes behind the colon.
-
-    Raises:
-        CommandError: there is none, or it cannot be imported.
-    """
+    """Import the module of a factory, or tell why not; return it, and what is behind the colon."""
     module_name, colon, text = name.partition(":")
     if not (module_name and colon and text):
         raise CommandError(f"{name!r} names no factory; write module:callable, as in samples:train")

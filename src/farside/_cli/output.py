@@ -24,12 +24,9 @@ def print_json(value: Any) -> None:
 
 
 class Table:
-    """A table whose rows are printed at once.
+    """A table whose rows are printed at once, unless it is quiet.
 
-    Args:
-        title: what it is about.
-        columns: for each a heading and its width; a negative width aligns to the right.
-        quiet: print nothing.
+    Each column has a heading and a width; a negative width aligns to the right.
     """
 
     def __init__(

@@ -27,10 +27,7 @@ _STEP = 1 << 20
 class Allocator:
     """Gives out ranges of ``[0, capacity)``, each with a slot: a number below `slots`.
 
-    Args:
-        capacity: bytes there are.
-        slots: how many blocks there may be at once.
-        commit: asked to have memory for all bytes before a position; may say no.
+    It asks `commit` to have memory for all bytes before a position; that may say no.
 
     Example:
         >>> allocator = Allocator(1 << 20, 16, lambda upto: True)

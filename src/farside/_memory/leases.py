@@ -33,11 +33,9 @@ _NOTHING = memoryview(b"")
 
 
 class Leases:
-    """Lends blocks of a mapping to the user.
+    """Lends blocks of a mapping to the user. A block's flag becomes 1 when nobody uses it any more.
 
-    Args:
-        mapping: where the blocks lie; a block's flag becomes 1 when nobody uses it any more.
-        limit: bytes which may be lent at once; what is beyond is copied.
+    So many bytes as the limit says may be lent at once; what is beyond is copied.
     """
 
     __slots__ = (

@@ -28,10 +28,8 @@ class Encoder:
 
     One pickler serves all items: making one costs as much as pickling a small item.
 
-    Args:
-        arena: where large contents go; None: into the frames.
-        main_by_value: whether the other side has no main module like this one. What is defined
-            there is sent itself then, and not as its name.
+    Without an arena, large contents go into the frames. Where the other side has no main module
+    like this one, what is defined there is sent itself (`main_by_value`), and not as its name.
     """
 
     def __init__(self, arena: Store | None, *, main_by_value: bool = False) -> None:

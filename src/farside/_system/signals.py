@@ -35,11 +35,7 @@ _main_ident = threading.main_thread().ident
 
 
 class Here:
-    """The process that this is, known without a system call.
-
-    Attributes:
-        pid: its number.
-    """
+    """The process that this is: its number, known without a system call."""
 
     __slots__ = ("pid",)
 
