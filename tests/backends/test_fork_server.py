@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.children import run_python
 
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ def there():
     with context.Pool(1) as pool:
         [found] = pool.apply(eval, [expression])
         return found
-def run_worker():
-    with iterate_in_subprocess(partial(range, 3), mp_context="forkserver") as items:
+def run_worker(**options):
+    with iterate_in_subprocess(partial(range, 3), mp_context="forkserver", **options) as items:
         assert list(items) == [0, 1, 2]
 def preloaded():
     return forkserver._forkserver._preload_modules
@@ -94,3 +96,68 @@ os.waitid(os.P_PID, forkserver._forkserver._forkserver_pid, os.WEXITED | os.WNOW
 assert not there()
 """
     run_python(START + script)
+
+
+KILLING = """
+import os, signal, warnings
+from farside import BackendUnavailableError, BrokenWorkersError, WorkerExecutor
+left, ensure = 0, forkserver.ForkServer.ensure_running
+def ensure_and_kill(self):
+    global left
+    ensure(self)
+    if left:
+        left -= 1
+        os.kill(self._forkserver_pid, signal.SIGKILL)
+forkserver.ForkServer.ensure_running = ensure_and_kill
+warnings.simplefilter("always")
+"""
+
+
+@pytest.mark.parametrize("options", ["wait=True", "wait=False"])
+def test_one_that_is_killed_as_it_is_asked_for_a_worker(options: str) -> None:
+    script = f"""
+left = 3
+with warnings.catch_warnings(record=True) as caught:
+    run_worker(max_restarts=3, {options})
+assert len(caught) == 3
+assert all("the fork server was killed" in str(each.message) for each in caught)
+warnings.simplefilter("ignore")
+left = 3
+try:
+    run_worker(max_restarts=2, {options})
+except BackendUnavailableError as error:
+    assert "the fork server was killed" in str(error), error
+else:
+    raise AssertionError("more restarts than may be")
+"""
+    run_python(START + KILLING + script)
+
+
+def test_one_that_is_killed_as_it_is_asked_for_another_worker() -> None:
+    script = """
+with warnings.catch_warnings(record=True) as caught:
+    items = iterate_in_subprocess(partial(range, 3), mp_context="forkserver", max_restarts=3)
+    with items:
+        left = 2
+        items._current.members[0].worker.kill()
+        assert list(items) == [0, 1, 2]
+assert len(caught) == 3
+"""
+    run_python(START + KILLING + script)
+
+
+@pytest.mark.parametrize("times", [5, 6])
+def test_one_that_is_killed_as_an_executor_asks_for_a_worker(times: int) -> None:
+    script = f"""
+left = {times}
+warnings.simplefilter("ignore")
+with WorkerExecutor(1, backend="subprocess", mp_context="forkserver") as executor:
+    future = executor.submit(pow, 2, 3)
+    if {times} < 6:
+        assert future.result(60) == 8
+    else:
+        error = future.exception(60)
+        assert isinstance(error, BrokenWorkersError), error
+        assert isinstance(error.__cause__, BackendUnavailableError), error
+"""
+    run_python(START + KILLING + script)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
+import os
+import subprocess
 import sys
 from functools import partial
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
 
@@ -13,6 +16,7 @@ import pytest
 
 from farside import BackendUnavailableError, iterate_in_subprocess
 from farside._backends import live_workers
+from farside._backends.base import CutOffError
 from farside._backends.no_process import check_server
 from tests.kinds import SUBPROCESSES
 from tests.scripts.running import run_script
@@ -50,9 +54,25 @@ def test_a_program_that_is_no_python(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("error", [EOFError(), ConnectionResetError()])
-def test_a_server_that_was_killed_as_it_starts_a_worker(error: OSError | EOFError) -> None:
-    with pytest.raises(BackendUnavailableError, match="Without a traceback above it was killed"):
-        check_server(error)
+@pytest.mark.parametrize("how", ["kill", "exit", "reaped"])
+def test_a_server_that_ends_as_it_starts_a_worker(
+    monkeypatch: pytest.MonkeyPatch, error: OSError | EOFError, how: str
+) -> None:
+    code = "import time; time.sleep(1000)" if how == "kill" else "raise SystemExit(1)"
+    with subprocess.Popen([sys.executable, "-c", code]) as server:
+        if how == "kill":
+            server.kill()
+        elif how == "reaped":
+            server.wait()
+        monkeypatch.setitem(vars(forkserver._forkserver), "_forkserver_pid", server.pid)
+        if how == "exit" and hasattr(os, "waitid"):
+            with pytest.raises(BackendUnavailableError, match="it imports the main script"):
+                check_server(error)
+            return
+        with pytest.raises(CutOffError, match="the fork server was killed meanwhile") as caught:
+            check_server(error)
+    assert caught.value.struck
+    assert isinstance(caught.value.error, BackendUnavailableError)
 
 
 def test_what_the_server_lacks_as_all_others_do(monkeypatch: pytest.MonkeyPatch) -> None:

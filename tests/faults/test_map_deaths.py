@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farside import WorkerDiedError, WorkerRestartedWarning, map_in_workers
-from farside._protocol.tables import ParentState
 from tests import mapping_jobs as jobs
 
 if TYPE_CHECKING:
@@ -38,8 +37,7 @@ class Killer:
         while not self._end.wait(1.0):
             client: Any = self._results._current
             member = client.members[self.kills % len(client.members)]
-            # To die in the start, after another death, is an error.
-            if client.core.workers[member.index].state is not ParentState.INITIALIZATION:
+            if member.worker is not None:
                 self.kills += member.worker.kill()
 
     def __enter__(self) -> Killer:

@@ -92,12 +92,12 @@ def restarts() -> Iterator[Told]:
         yield Told(caught)
 
 
-def kill_one(items: RemoteIterable[Any], rng: Random) -> bool:
-    """Kill a worker; one that was just started had better live, since that would be an error."""
+def kill_one(items: RemoteIterable[Any], rng: Random, *, in_starts: bool = False) -> bool:
+    """Kill a worker; one that is being started only if `in_starts`, for that is no progress."""
     client = items._current
     member = rng.choice(client.members)
-    core = client.core.workers[member.index]
-    if member.worker is None or core.state is ParentState.INITIALIZATION:
+    starting = client.core.workers[member.index].state is ParentState.INITIALIZATION
+    if member.worker is None or (starting and not in_starts):
         return False
     killed: bool = member.worker.kill()
     return killed
@@ -108,8 +108,10 @@ class Killer:
 
     most = 4
 
-    def __init__(self, items: RemoteIterable[Any], seed: int, pause: float = 0.03) -> None:
-        self._items, self._pause = items, pause
+    def __init__(
+        self, items: RemoteIterable[Any], seed: int, pause: float = 0.03, *, in_starts: bool = False
+    ) -> None:
+        self._items, self._pause, self._in_starts = items, pause, in_starts
         self._rng = Random(seed)  # noqa: S311  nothing is kept secret
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._kill)
@@ -117,7 +119,7 @@ class Killer:
 
     def _kill(self) -> None:
         while self.kills < self.most and not self._end.wait(self._rng.uniform(0, self._pause)):
-            self.kills += kill_one(self._items, self._rng)
+            self.kills += kill_one(self._items, self._rng, in_starts=self._in_starts)
 
     def __enter__(self) -> Killer:
         self._thread.start()
@@ -143,7 +145,7 @@ def test_workers_that_are_killed_at_random_moments(
     kills = 0
     with start(FORKSERVER, SLOW, jobs.numbered(LENGTHS), workers, **options) as items:
         for seed in range(2):
-            with Killer(items, seed) as killer:
+            with Killer(items, seed, in_starts=True) as killer:
                 got = list(items)
             kills += killer.kills
             ordered = options.get("in_order", True)
@@ -299,6 +301,29 @@ def test_a_first_start_that_fails_twice_is_an_error(tmp_path: Path, restarts: To
     with pytest.raises(WorkerDiedError):
         mortal(FORKSERVER, plan, max_restarts=9, initializer=plan.start)
     assert len(restarts.texts()) == 1
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_workers_that_are_killed_in_one_start_after_another(
+    subprocess_kind: Kind, tmp_path: Path, restarts: Told, *, first: bool
+) -> None:
+    places: list[Any] = ["start"] * 4 if first else [(1, 5), *["start"] * 3]
+    plan = jobs.Plan(str(tmp_path / "lives"), "kill", *places)
+    with mortal(subprocess_kind, plan, max_restarts=4, initializer=plan.start) as items:
+        assert list(items) == list(simulate([8, 8], 2))
+        assert items.stats().restarts == 4
+    assert len(restarts.texts()) == 4
+    assert all("SIGKILL" in each for each in restarts.texts())
+
+
+def test_starts_that_are_cut_off_use_restarts_up(tmp_path: Path, restarts: Told) -> None:
+    plan = jobs.Plan(str(tmp_path / "lives"), "kill", (1, 5), *["start"] * 3)
+    with mortal(FORKSERVER, plan, max_restarts=3, initializer=plan.start) as items:
+        got, error = take(items)
+        assert got == list(simulate([8, 8], 2))[: len(got)]
+        assert isinstance(error, WorkerDiedError)
+        assert error.state == "initialization"
+    assert len(restarts.texts()) == 3
 
 
 @pytest.mark.parametrize("in_order", [True, False])

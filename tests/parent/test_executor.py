@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import pickle
 import random
 import signal
@@ -219,6 +220,33 @@ def test_a_death_fails_the_call_that_ran_and_no_other() -> None:
             errors = {number: each.exception() for number, each in enumerate(futures)}
             assert isinstance(errors.pop(7), WorkerDiedError)
             assert set(errors.values()) == {None}
+
+
+def die_in_the_start(path: str, times: int) -> None:
+    """Be killed, as often as there are lives to lose."""
+    with open(path, "ab") as file:
+        file.write(b"x")
+    if os.path.getsize(path) <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("deaths", "lives"), [(5, True), (6, False)])
+def test_workers_that_are_killed_in_one_start_after_another(
+    tmp_path: Path, deaths: int, *, lives: bool
+) -> None:
+    first = (str(tmp_path / "lives"), deaths)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with WorkerExecutor(
+            1, backend="subprocess", initializer=die_in_the_start, initargs=first
+        ) as executor:
+            future = executor.submit(jobs.square, 3)
+            if lives:
+                assert future.result(60) == 9
+                return
+            error = future.exception(60)
+    assert isinstance(error, BrokenWorkersError)
+    assert "started again 5 times in a row" in str(error)
 
 
 def test_workers_that_die_whenever_they_are_ready_break_the_executor() -> None:

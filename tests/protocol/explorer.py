@@ -31,7 +31,7 @@ DEMANDS = frozenset(
 )  # fmt: skip
 """What only happens when the user wants it."""
 
-MISHAPS = frozenset({Side.lose, World.break_down, World.expire})
+MISHAPS = frozenset({Side.lose, World.break_down, World.cut_off, World.expire})
 """What only happens when something goes wrong. Nobody may have to wait for that."""
 
 WORK = frozenset(

@@ -294,7 +294,7 @@ class OrderWorld(Judged):
         super()._do(index, effect)
         if self.sides[index].launching:
             core = self.group.workers[index]
-            core.loss = effect.ending, _MEMBER, core.begun  # type: ignore[union-attr]
+            core.loss = core.loss or (effect.ending, _MEMBER, core.begun)  # type: ignore[union-attr]
             self.launch(index)
 
     def _check(self) -> None:

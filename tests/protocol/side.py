@@ -46,6 +46,8 @@ class Rules(NamedTuple):
     task sends its end, and counts as an item. None: the iterable is no tasks."""
     restarts: int = 0
     """How many times workers are started again in a pass."""
+    struck: bool = False
+    """What ends a worker before its time comes from outside, and may cut a start off."""
     limits: bool = False
     """The worker may say nothing for a limited time."""
     prompt: bool = False

@@ -31,6 +31,7 @@ FEW = [
     Rules(workers=2, passes=1, items=0, breaks=True, prompt=True),
     Rules(gives=1, prompt=True),
     Rules(gives=1, restarts=1, prompt=True),
+    Rules(passes=1, gives=1, restarts=2, struck=True, prompt=True),
     Rules(reports=1, prompt=True),
 ]
 MANY = [
@@ -46,6 +47,7 @@ MANY = [
     Rules(workers=2, passes=1, prompt=True),
     Rules(workers=2, passes=1, items=0, refusals=True, prompt=True),
     Rules(gives=2, restarts=2, prompt=True),
+    Rules(gives=1, restarts=2, struck=True, prompt=True),
     Rules(gives=1, restarts=1, refusals=True, prompt=True),
     Rules(gives=1, restarts=1, limits=True, passes=1, prompt=True),
     Rules(workers=2, gives=0, passes=1, prompt=True),

@@ -42,6 +42,8 @@ FEW = [
     TWO._replace(reads=ANY),
     TWO._replace(reads=MAP._replace(fails=FAILS, on_error="return")),
     ONE._replace(reads=FLAT._replace(on_error="return"), share=2, deaths=1),
+    ONE._replace(reads=SLOTS, deaths=2, restarts=2, struck=True),
+    ONE._replace(reads=MAP._replace(on_error="return", poison=POISON), deaths=1, struck=True),
 ]
 MANY = [
     *FEW,

@@ -10,6 +10,7 @@ import pytest
 from farside._protocol.effects import (
     BROKEN,
     CLOSED,
+    CUT_OFF,
     DIED,
     FAILED,
     NO_FALLBACK,
@@ -72,7 +73,7 @@ def test_only_a_refusal_that_is_the_failure_is_told_as_one() -> None:
     assert without_fallback(swallowed) is swallowed
 
 
-@pytest.mark.parametrize("cause", [DIED, TIMED_OUT, RETIRED])
+@pytest.mark.parametrize("cause", [DIED, CUT_OFF, TIMED_OUT, RETIRED])
 @pytest.mark.parametrize(
     ("left", "again", "initialized", "may"),
     [
@@ -88,12 +89,25 @@ def test_only_a_refusal_that_is_the_failure_is_told_as_one() -> None:
 def test_a_worker_is_started_again(
     cause: str, left: int, *, again: bool, initialized: bool, may: bool
 ) -> None:
-    assert may_restart(Ending(cause), left, again=again, initialized=initialized) is may
+    told = may_restart(Ending(cause), left, again=again, initialized=initialized, struck=False)
+    assert told is may
+
+
+@pytest.mark.parametrize("cause", [DIED, CUT_OFF])
+@pytest.mark.parametrize("again", [True, False])
+@pytest.mark.parametrize("initialized", [True, False])
+def test_what_something_outside_has_ended_is_started_again_as_long_as_it_may(
+    cause: str, *, again: bool, initialized: bool
+) -> None:
+    for left in (0, 1, 5):
+        may = may_restart(Ending(cause), left, again=again, initialized=initialized, struck=True)
+        assert may is (left > 0)
 
 
 @pytest.mark.parametrize("cause", [FAILED, REFUSED, BROKEN, CLOSED, NO_FALLBACK])
 def test_what_has_failed_for_a_reason_is_not_started_again(cause: str) -> None:
-    assert not may_restart(Ending(cause), 5, again=False, initialized=True)
+    for struck in (True, False):
+        assert not may_restart(Ending(cause), 5, again=False, initialized=True, struck=struck)
 
 
 # Pauses -------------------------------------------------------------------------------------------
@@ -190,6 +204,47 @@ def test_a_death_that_an_input_counts_begins_the_count_anew(begun: int | None) -
         die(core, MOST_FUTILE)
         die(core, 1, begun=begun)
     assert core.failure is None
+
+
+@pytest.mark.parametrize("cause", [DIED, CUT_OFF])
+def test_a_worker_of_a_map_whose_starts_are_cut_off_again_and_again_is_given_up(cause: str) -> None:
+    core, now = mapping(), 10 * STEADY_SECONDS
+    for _ in range(2):
+        core.lose(0, "killed", begun=3)  # as one that it has begun counts it
+        for number in range(MOST_FUTILE):
+            core.give(0, core.epoch, "input")  # it is told as soon as it stands by
+            core.lose(0, "killed", now, cause=cause, gets_inputs=True, struck=True)
+            assert launched(core).ending.futile == number + 1
+        live(core)
+    core.lose(0, "killed", begun=3)
+    for _ in range(MOST_FUTILE + 1):
+        assert core.failure is None
+        core.lose(0, "killed", now, cause=cause, gets_inputs=True, struck=True)
+    assert core.failure is not None
+    assert (core.failure.cause, core.failure.futile) == (cause, MOST_FUTILE + 1)
+
+
+def test_pauses_grow_from_start_to_start_that_is_cut_off() -> None:
+    core, pauses = GroupCore(Limits(), max_restarts=5), list[float]()
+    for _ in range(5):
+        core.lose(0, "killed", cause=CUT_OFF, struck=True)
+        pauses.append(pause_before(launched(core).ending, gets_inputs=False))
+    assert pauses == [0.0] + [PAUSE_SECONDS * times for times in (1, 2, 4, 8)]
+    core.lose(0, "killed", cause=CUT_OFF, struck=True)
+    assert core.failure is not None
+    assert core.failure.cause == CUT_OFF
+
+
+def test_what_a_worker_has_cost_is_not_forgotten_when_the_next_one_is_killed_in_its_start() -> None:
+    core = mapping()
+    die(core, 1, begun=3)
+    core.lose(0, "killed", begun=4)
+    core.workers[0].loss = "the input of index 3"
+    core.lose(0, "killed", gets_inputs=True, struck=True)
+    assert core.workers[0].loss == "the input of index 3"
+    live(core)
+    core.lose(0, "killed", begun=5)
+    assert core.workers[0].loss is None
 
 
 @pytest.mark.parametrize("given", [True, False])

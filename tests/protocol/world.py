@@ -20,10 +20,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from farside._protocol.effects import BROKEN, Answer, Drop, End, Fail, Launch, Send
+from farside._protocol.effects import BROKEN, CUT_OFF, Answer, Drop, End, Fail, Launch, Send
 from farside._protocol.group import GroupCore
 from farside._protocol.inbox import Inbox
 from farside._protocol.limits import NO_LIMITS, Limits
@@ -163,6 +164,8 @@ class World:
             found += self._loop(core, index)
             if side.launching:
                 found.append((World.launch, index))
+                if self.rules.struck:
+                    found.append((World.cut_off, index))
                 continue
             if self._reads(core, side):
                 found.append((World.read, index))
@@ -314,7 +317,9 @@ class World:
         """Take in all that has come, or that the worker is gone."""
         side = self.sides[index]
         if not side.up:
-            self._step(lambda group: group.lose(index, self.status, 0.0, side.begun))
+            struck = self.rules.struck
+            lose = partial(GroupCore.lose, status=self.status, begun=side.begun, struck=struck)
+            self._step(lambda group: lose(group, index))
         frames, side.up = deque(side.up), ()
         while frames and self.sides[index] is side:  # what it still says is forgotten with it
             core = self.group.workers[index]
@@ -345,6 +350,15 @@ class World:
             raise ViolationError("a worker is started for a user who has closed all")
         else:
             self._step(lambda group: group.launch(index, 0.0))
+
+    def cut_off(self, index: int) -> None:
+        """Let the start of a worker be cut off, unless nobody wants it any more."""
+        if self.group.closed:
+            self.launch(index)
+            return
+        self.sides[index].launching = False
+        self.sides[index].lose()
+        self._step(lambda group: group.lose(index, None, cause=CUT_OFF, struck=True))
 
     def hang_up(self, index: int) -> None:
         """Close the parent's end of a link."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from .._link.base import Link
     from .._parent.options import Options
+    from ..errors import FarsideError
 
 
 REMOTE_BUFFER_BYTES = 1 << 24
@@ -66,6 +67,22 @@ class ExitStatus(NamedTuple):
     signal_name: str | None = None
     again: bool = True
     """Whether another one could be started in its place."""
+    struck: bool = False
+    """Whether something outside has ended it, as far as is known: it was not to blame."""
+
+
+class CutOffError(Exception):
+    """A start was cut off, and another one may succeed.
+
+    Args:
+        error: what to raise if there is no other one.
+        struck: whether that was done from outside, as far as is known.
+    """
+
+    def __init__(self, error: FarsideError, *, struck: bool) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.struck = struck
 
 
 class Worker(ABC):

@@ -45,6 +45,7 @@ class Child:
         pid: its number, for people.
         code: its exit code, negative for a signal; None before its end, or if it is not known.
         lost: why the exit code will never be known, if it will not.
+        lost_with_server: whether that is since the fork server has ended.
     """
 
     def __init__(self, process: BaseProcess) -> None:
@@ -52,6 +53,7 @@ class Child:
         self.pid = process.pid
         self.code: int | None = None
         self.lost: str | None = None
+        self.lost_with_server = False
         self._process = process
         self._popen = vars(process)["_popen"]
         self._served = getattr(self._popen, "method", "") == "forkserver"
@@ -148,6 +150,7 @@ class Child:
             self.lost = "its exit status was taken by another part of the program"
         except EOFError:
             self.lost = "the fork server, which alone is told of its exit status, has ended"
+            self.lost_with_server = True
         except OSError as error:
             if error.errno != errno.EBADF:
                 raise

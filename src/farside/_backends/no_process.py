@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from multiprocessing import spawn
+import time
+from multiprocessing import forkserver, spawn
 
 from .._system.monkey_patches import patched
 from ..errors import BackendUnavailableError
 from . import interpreters
+from .base import CutOffError
+from .child import REAP_SECONDS
 
 _SPAWN = "use mp_context='spawn'"
 _NAME_IT = "name the Python to start by multiprocessing.set_executable()"
@@ -68,10 +71,11 @@ def check_surroundings(error: OSError | EOFError) -> None:
 def check_spawned(error: OSError | EOFError) -> None:
     """Say that what was started is perhaps no Python, if it did not wait for what it has to do."""
     if isinstance(error, BrokenPipeError):
-        raise unavailable(
+        reason = (
             f"{_executable()!r} has ended as soon as it was started, see above; if that is no "
             f"Python, {_NAME_IT}"
-        ) from error
+        )
+        raise CutOffError(unavailable(reason), struck=False) from error
 
 
 def check_server(error: OSError | EOFError) -> None:
@@ -83,13 +87,32 @@ def check_server(error: OSError | EOFError) -> None:
             "mp_context='spawn'"
         )
     elif isinstance(error, (ConnectionError, EOFError)):
+        if not _server_exited():
+            reason = "the fork server was killed meanwhile; the next worker gets a new one"
+            raise CutOffError(unavailable(reason), struck=True) from error
         reason = (
-            "the fork server has ended. Without a traceback above it was killed; the next worker "
-            "gets a new one. With one of the main script, which it imports: start workers below "
-            "if __name__ == '__main__': only"
+            "the fork server has ended, see above; it imports the main script, so start workers "
+            "below if __name__ == '__main__': only"
         )
     elif error.errno in _NOT_THE_SERVER:
         return
     else:
         reason = f"the fork server cannot be reached ({error}); use mp_context='spawn'"
     raise unavailable(reason) from error
+
+
+def _server_exited() -> bool:
+    """Tell whether the fork server has ended by itself, and was not killed."""
+    pid = vars(getattr(forkserver, "_forkserver"))["_forkserver_pid"]  # noqa: B009  it is private
+    end = time.monotonic() + REAP_SECONDS
+    while pid is not None and hasattr(os, "waitid"):
+        try:
+            found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False
+        if found is not None:
+            return found.si_code == os.CLD_EXITED
+        if time.monotonic() > end:
+            break  # another thread has started it in the place of the one that was killed
+        time.sleep(0.01)
+    return False

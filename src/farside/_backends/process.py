@@ -20,6 +20,10 @@ _armed_in = 0
 """The process in which `_arm` has done its work."""
 
 
+_FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT"})
+"""What people and the kernel end a process by, which has done nothing; a crash has other ones."""
+
+
 class ProcessWorker(Worker):
     """A worker that is a process."""
 
@@ -59,7 +63,8 @@ class ProcessWorker(Worker):
             self.wait(REAP_SECONDS)
             return ExitStatus("it closed its end of the link without ending, and was killed")
         if self._child.lost is not None:
-            return ExitStatus(f"how it ended is not known, since {self._child.lost}")
+            text = f"how it ended is not known, since {self._child.lost}"
+            return ExitStatus(text, struck=self._child.lost_with_server)
         code = self._child.code
         if code is None or code >= 0:
             return ExitStatus(f"it ended with exit code {code}", code)
@@ -74,7 +79,7 @@ class ProcessWorker(Worker):
                 f"; since it began, {kills} of the processes in its control group were killed, as "
                 "the group had run out of memory"
             )
-        return ExitStatus(text, code, name)
+        return ExitStatus(text, code, name, struck=name in _FROM_OUTSIDE)
 
 
 def _arm() -> None:

@@ -5,6 +5,7 @@ All of it may take time: no lock is held meanwhile.
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,8 @@ def take_loss(client: Client, member: Member) -> None:
     status = member.worker.exit_status()
     sends = client.options.sends_inputs
     begun = member.link.begun(client.core.epoch)[0] if sends else None
-    client.step(lambda core: core.lose(member.index, status, monotonic(), begun, gets_inputs=sends))
+    lose = partial(GroupCore.lose, index=member.index, status=status, now=monotonic(), begun=begun)
+    client.step(partial(lose, gets_inputs=sends, struck=status.struck))
 
 
 def end_failed(client: Client, member: Member, *, kill: bool) -> None:

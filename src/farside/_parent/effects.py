@@ -42,7 +42,7 @@ def do(client: Client, member: Member, effect: Effect) -> None:
         new.backend = effect.backend or member.backend
         if effect.backend is None:
             core = client.core.workers[member.index]
-            core.loss = effect.ending, member, core.begun
+            core.loss = core.loss or (effect.ending, member, core.begun)
             client.chores.add(
                 partial(starting.restart, client, member, new, effect.ending, kill=effect.kill)
             )

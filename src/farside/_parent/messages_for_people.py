@@ -8,6 +8,7 @@ from .._payload.one_line import one_line
 from .._payload.remote_errors import read_stack
 from .._protocol.effects import (
     BROKEN,
+    CUT_OFF,
     DIED,
     FAILED,
     HERE,
@@ -110,7 +111,7 @@ def refusal(error: FarsideError) -> str:
 def error_of(ending: Ending, member: Member, options: Options) -> FarsideError:
     """Make the exception that says why a worker's conversation is over. It may run user code."""
     name, cause, detail = member.name, ending.cause, ending.detail
-    if cause == HERE:
+    if cause in {HERE, CUT_OFF}:
         error: FarsideError = detail
         return error
     if cause in {FAILED, NO_FALLBACK}:

@@ -13,7 +13,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from .._backends import registry
-from .._protocol.effects import BROKEN, HERE, RETIRED
+from .._backends.base import CutOffError
+from .._protocol.effects import BROKEN, CUT_OFF, HERE, RETIRED
 from .._protocol.messages import Cmd
 from .._protocol.recovery import pause_before
 from .._protocol.tables import ParentState
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from .._payload.job import Pickles
     from .._protocol.effects import Ending
+    from .._protocol.group import GroupCore
     from ..errors import FarsideError
     from .client import Client
     from .member import Member
@@ -141,14 +143,19 @@ def _launch_or_fail(client: Client, member: Member, pickles: Pickles | None = No
 
 
 def launch(client: Client, member: Member, pickles: Pickles | None = None) -> None:
-    """Start a worker, without waiting until it stands by.
+    """Start a worker, without waiting until it stands by. One that is cut off counts as dead.
 
     Raises:
         FarsideError: that is not possible.
     """
     now = member.launched = monotonic()
     client.step(lambda core: core.launch(member.index, now))
-    worker = registry.launch(member.backend, replace_fields(member.options, pickles=pickles))
+    options = replace_fields(member.options, pickles=pickles)
+    try:
+        worker = registry.launch(member.backend, options)
+    except CutOffError as cut:
+        client.step(partial(_lose, client=client, member=member, cut=cut))
+        return
     worker.wake = client.waiting.wake
     try:
         member.attach(worker)
@@ -156,6 +163,13 @@ def launch(client: Client, member: Member, pickles: Pickles | None = None) -> No
     except BaseException:
         worker.link.close()  # it ends by itself
         raise
+
+
+def _lose(core: GroupCore, client: Client, member: Member, cut: CutOffError) -> None:
+    """Take in that the start of a worker was cut off, unless it has run out of time meanwhile."""
+    if client.members[member.index] is member:
+        sends = client.options.sends_inputs
+        core.lose(member.index, cut.error, gets_inputs=sends, cause=CUT_OFF, struck=cut.struck)
 
 
 def replace(client: Client, old: Member, new: Member, ending: Ending) -> None:

@@ -92,6 +92,7 @@ if TYPE_CHECKING:
 # Causes of an `Ending`:
 FAILED = "failed"  # the worker reports a failure
 DIED = "died"  # it is gone
+CUT_OFF = "cut off"  # its start was cut off: the detail is the exception that says how
 TIMED_OUT = "timed out"  # it has said nothing for too long
 RETIRED = "retired"  # it has done as many tasks as it was to do
 REFUSED = "refused"  # it got a command that it did not expect

@@ -14,11 +14,12 @@ the worker is among those that `awaiting` names.
 
 from __future__ import annotations
 
-from .effects import FAILED, RETIRED, Drop, End, Ending, Launch
+from .effects import DIED, FAILED, RETIRED, Drop, End, Ending, Launch
 from .limits import NO_LIMITS
 from .messages import Status
 from .parent import ParentCore
 from .recovery import STEADY_SECONDS, may_hand_over, may_restart, without_fallback
+from .tables import ParentState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -204,6 +205,8 @@ class GroupCore:
         begun: int | None = None,
         *,
         gets_inputs: bool = False,
+        cause: str = DIED,
+        struck: bool = False,
     ) -> None:
         """Take in that a worker is gone.
 
@@ -213,15 +216,18 @@ class GroupCore:
             now: the time.
             begun: which input it had begun, as far as anybody knows; see `ParentCore`.
             gets_inputs: whether it is one of a map.
+            cause: DIED, or CUT_OFF.
+            struck: whether something outside has ended it.
         """
         worker = self.workers[index]
         if not worker.done:
-            none = gets_inputs and worker.given_at is None
+            starting = worker.state is ParentState.INITIALIZATION
+            none = gets_inputs and (starting or worker.given_at is None)
             worker.look_at_task(0 if none else begun, None)
-            if now - worker.ready_since >= STEADY_SECONDS:
+            if not starting and now - worker.ready_since >= STEADY_SECONDS:
                 worker.futile = 0
-            worker.lose(status)
-            self._start_again(index)
+            worker.lose(status, cause)
+            self._start_again(index, struck=struck)
 
     def fail(self, index: int, cause: str, detail: Any) -> None:
         """Take in that a worker is of no use any more, for a reason on this side."""
@@ -273,7 +279,7 @@ class GroupCore:
         new.effects = (*old.effects, Launch(backend, ending), *new.effects)
         self.workers = (*self.workers[:index], new, *self.workers[index + 1 :])
 
-    def _start_again(self, index: int) -> None:
+    def _start_again(self, index: int, *, struck: bool = False) -> None:
         """Start a worker anew that has just failed, if that may be."""
         old, failed = self.workers[index], self.workers[index].failure
         assert failed is not None
@@ -281,7 +287,9 @@ class GroupCore:
         # Its state when it failed: by now the core itself is done.
         initialized = failed.state != "initialization"
         again = index in self._for_dead
-        if self.closed or not may_restart(failed, left, again=again, initialized=initialized):
+        if self.closed or not may_restart(
+            failed, left, again=again, initialized=initialized, struck=struck
+        ):
             return
         self._restarts += 1
         self.restarts += 1
@@ -290,6 +298,8 @@ class GroupCore:
         if failed.cause != RETIRED:
             self._for_dead |= {index}
         new = ParentCore(self._limits, None)
+        if index in self.awaiting:  # nobody has looked at what the one before has cost
+            new.loss = old.loss
         if new.succeed(old):
             self.awaiting |= {index}
         told = [each for each in old.effects if not isinstance(each, (End, Drop))]

@@ -341,11 +341,11 @@ class ParentCore(ParentMachine):
             if inbox.cleared:
                 inbox.frames.clear()
 
-    def lose(self, status: Any) -> None:
+    def lose(self, status: Any, cause: str = DIED) -> None:
         """Take in that the worker is gone, and how it has ended."""
         if not self.done:
             late = self._grace is not None  # it has run out of time before
-            ending = self._ending(TIMED_OUT) if late else self._ending(DIED, status)
+            ending = self._ending(TIMED_OUT) if late else self._ending(cause, status)
             self.lost()
             self._fail(ending, End(kill=False))
 

@@ -6,7 +6,7 @@ share of tasks. A further policy is added here; one for another cause needs a ca
 
 from __future__ import annotations
 
-from .effects import DIED, FAILED, NO_FALLBACK, RETIRED, TIMED_OUT
+from .effects import CUT_OFF, DIED, FAILED, NO_FALLBACK, RETIRED, TIMED_OUT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,20 +45,23 @@ def without_fallback(ending: Ending) -> Ending:
     return ending._replace(cause=NO_FALLBACK) if certain else ending
 
 
-def may_restart(ending: Ending, left: int, *, again: bool, initialized: bool) -> bool:
+def may_restart(ending: Ending, left: int, *, again: bool, initialized: bool, struck: bool) -> bool:
     """Decide whether a worker that has ended is started again, and goes on where it was.
 
     One that was started again, and dies before it stands by, most probably never will: it is not
-    started once more. `left` limits the deaths at an item that kills each worker. In a map it is no
-    limit: each input has its own, and a worker that dies again and again before any is given up.
+    started once more. But where something outside has ended it, that says nothing of the next one:
+    on a busy machine, memory runs out in a start as at any other time. `left` limits the deaths at
+    an item that kills each worker, and the starts that are cut off. In a map it is no limit: each
+    input has its own, and so have workers that die again and again before they begin any.
 
     Args:
         ending: what has ended the worker.
         left: how many times workers may be started again.
         again: whether it was started again itself.
         initialized: whether it has stood by.
+        struck: whether something outside has ended it.
     """
-    may = left > 0 and ending.cause in _AGAIN and (initialized or not again)
+    may = left > 0 and ending.cause in _AGAIN and (initialized or struck or not again)
     return may and ending.futile <= MOST_FUTILE
 
 
@@ -77,4 +80,4 @@ def pause_before(ending: Ending, *, gets_inputs: bool) -> float:
     return min(PAUSE_SECONDS * 2 ** (futile - 1), LONGEST_PAUSE) if futile > 0 else 0.0
 
 
-_AGAIN = frozenset({DIED, TIMED_OUT, RETIRED})
+_AGAIN = frozenset({DIED, CUT_OFF, TIMED_OUT, RETIRED})
