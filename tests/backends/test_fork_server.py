@@ -17,7 +17,7 @@ START = """
 import multiprocessing, sys
 from functools import partial
 from multiprocessing import forkserver
-from farside import iterate_in_subprocess
+from farside import WorkerTimeoutError, iterate_in_subprocess
 context = multiprocessing.get_context("forkserver")
 expression = "['farside._worker.process' in __import__('sys').modules]"
 def there():
@@ -161,3 +161,22 @@ with WorkerExecutor(1, backend="subprocess", mp_context="forkserver") as executo
         assert isinstance(error.__cause__, BackendUnavailableError), error
 """
     run_python(START + KILLING + script)
+
+
+def test_one_that_is_stopped_is_named() -> None:
+    script = """
+import os, signal
+run_worker()
+server = forkserver._forkserver._forkserver_pid
+os.kill(server, signal.SIGSTOP)
+try:
+    run_worker(init_timeout=0.5)
+except WorkerTimeoutError as error:
+    if sys.platform == "linux":
+        assert f"the fork server (pid {server}) is stopped" in str(error), error
+else:
+    raise AssertionError("a worker of a server that is stopped")
+finally:
+    os.kill(server, signal.SIGKILL)  # it would complain of who is gone meanwhile
+"""
+    run_python(START + script)

@@ -199,14 +199,27 @@ class Child:
         """Ask the kernel: on a busy machine, the fork server may have to wait long for its turn."""
         assert self._handle is not None
         try:
-            with open(f"/proc/{self.pid}/stat", "rb") as file:
-                fields = file.read().rpartition(b")")[2].split()
+            fields = _fields(self.pid)
             # It is there, so nobody had taken its status, and the pid is not a stranger's.
             signal.pidfd_send_signal(self._handle.fileno(), 0)
         except OSError:
             return None
         status = int(fields[-1])  # 0 also if this process may not know
         return os.waitstatus_to_exitcode(status) if fields[0] == b"Z" and status else None
+
+
+def is_stopped(pid: int) -> bool:
+    """Tell whether a process is stopped, as by SIGSTOP, as far as the kernel says."""
+    try:
+        return _fields(pid)[0] in b"Tt"
+    except OSError:
+        return False
+
+
+def _fields(pid: int) -> list[bytes]:
+    """Return what Linux tells of a process: its state, and so on."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()
 
 
 def _open_pidfd(pid: int) -> Descriptor | None:

@@ -101,9 +101,15 @@ def check_server(error: OSError | EOFError) -> None:
     raise unavailable(reason) from error
 
 
+def server_pid() -> int | None:
+    """Return the number of the fork server's process, if there is one."""
+    pid: int | None = vars(getattr(forkserver, "_forkserver"))["_forkserver_pid"]  # noqa: B009  it is private
+    return pid
+
+
 def _server_exited() -> bool:
     """Tell whether the fork server has ended by itself, and was not killed."""
-    pid = vars(getattr(forkserver, "_forkserver"))["_forkserver_pid"]  # noqa: B009  it is private
+    pid = server_pid()
     end = time.monotonic() + REAP_SECONDS
     while pid is not None and hasattr(os, "waitid"):
         try:

@@ -17,8 +17,8 @@ from .._worker.process import main
 from ..errors import WorkerTimeoutError
 from . import preparation
 from .base import Availability, Backend, Capabilities
-from .child import REAP_SECONDS, Child
-from .no_process import check_method, check_server, check_spawned, check_surroundings
+from .child import REAP_SECONDS, Child, is_stopped
+from .no_process import check_method, check_server, check_spawned, check_surroundings, server_pid
 from .process import ProcessWorker
 from .process_start import start_process, with_main_hidden
 from .starting import start, within
@@ -76,11 +76,21 @@ def _run_in_time(seconds: float, work: Callable[[], ProcessWorker]) -> None:
     except TimeoutError as error:
         raise WorkerTimeoutError(
             f"no worker was started within init_timeout={seconds} seconds: the fork server "
-            "first imports the main script, which takes longer; let it do less above "
-            "if __name__ == '__main__':, or give a longer init_timeout",
+            f"{_why_late()}",
             seconds=seconds,
             state="initialization",
         ) from error
+
+
+def _why_late() -> str:
+    """Say why the fork server has not answered, and what helps."""
+    pid = server_pid()
+    if pid is not None and is_stopped(pid):
+        return f"(pid {pid}) is stopped; let it go on by SIGCONT"
+    return (
+        "first imports the main script, which takes longer; let it do less above "
+        "if __name__ == '__main__':, or give a longer init_timeout"
+    )
 
 
 class _Passed:
