@@ -42,12 +42,8 @@ def pack_call(options: Options, *, main_importable: bool, here: bool = False) ->
     which a worker that is `here`, in this process, is given as it is. The main module is importable
     where the worker has it already, too.
     """
-    kept = {} if options.pickles is None else options.pickles
     with contextlib.suppress(NotPicklableError):
-        if main_importable not in kept:
-            table = table_of_calls()
-            kept[main_importable] = _pickle(options, table, main_importable=main_importable)[0]
-        return kept[main_importable]
+        return _pickle_once(options, main_importable=main_importable)
     with pretended_start():
         table = table_within_start(here=here)
         data, by_value = _pickle(options, table, main_importable=main_importable)
@@ -57,13 +53,22 @@ def pack_call(options: Options, *, main_importable: bool, here: bool = False) ->
 def pack_anywhere(options: Options, *, main_importable: bool) -> bytes:
     """Pickle them for a worker that does not get them as its process starts, or refuse that."""
     try:
-        return _pickle(options, table_of_calls(), main_importable=main_importable)[0]
+        return _pickle_once(options, main_importable=main_importable)
     except NotPicklableError as error:
         pack_call(options, main_importable=main_importable)  # says what no start carries either
         raise NotPicklableError(
             f"{_shared_part(options, error)} is shared by processes, and can be sent only to a "
             f"process that is being started; {_PROCESSES_ONLY}"
         ) from error.__cause__
+
+
+def _pickle_once(options: Options, *, main_importable: bool) -> bytes:
+    """Return the pickle that goes any way: of workers that start together, the first makes it."""
+    kept = {} if options.pickles is None else options.pickles
+    if main_importable not in kept:
+        table = table_of_calls()
+        kept[main_importable] = _pickle(options, table, main_importable=main_importable)[0]
+    return kept[main_importable]
 
 
 def _pickle(options: Options, table: Table, *, main_importable: bool) -> tuple[bytes, bool]:

@@ -154,6 +154,7 @@ def launch(client: Client, member: Member, pickles: Pickles | None = None) -> No
     try:
         worker = registry.launch(member.backend, options)
     except CutOffError as cut:
+        cut.error.__cause__ = cut.__cause__
         client.step(partial(_lose, client=client, member=member, cut=cut))
         return
     worker.wake = client.waiting.wake

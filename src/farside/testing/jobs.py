@@ -79,7 +79,7 @@ class Resets(Numbers):
     """Its own iterator, and as good as new after each ``iter()``."""
 
     def __iter__(self) -> Resets:
-        self.next = 0
+        self.next: int = 0
         return self
 
     def __next__(self) -> int:
