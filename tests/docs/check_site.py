@@ -25,6 +25,12 @@ _PAGES = sorted(
 )
 _PHONE = 375
 _WIDTHS = (390, 1280, 1920)
+_DARK = {
+    *("index", "start/install", "guides/errors", "guides/libraries", "guides/resume"),
+    *("explain/benchmarks", "explain/protocol", "reference/options"),
+}
+"""Pages that are looked at in the dark theme too. Colours come from one style sheet for all, and
+these have all that it colours: text, links, notes, tables, figures and code of each language."""
 
 pytestmark = [
     pytest.mark.skipif(
@@ -105,8 +111,9 @@ def test_no_table_is_cut_and_nothing_is_hard_to_see(page: str, browser: Browser)
     browser.run(_axe())
     # Colours alone differ between the themes.
     for theme, looked_at in (("light", _ALL), ("dark", _COLOURS)):
-        browser.run("document.body.dataset.theme = arguments[0]", theme)
-        assert browser.driver.execute_async_script(_VIOLATIONS, looked_at) == []
+        if theme == "light" or page in _DARK:
+            browser.run("document.body.dataset.theme = arguments[0]", theme)
+            assert browser.driver.execute_async_script(_VIOLATIONS, looked_at) == []
 
 
 _CUT = """
