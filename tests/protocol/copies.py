@@ -18,6 +18,7 @@ from farside._parent.given_results import GivenResults
 from farside._parent.in_turn import InTurn
 from farside._parent.mapped import Mapped
 from farside._parent.mapped_orders import MappedAsTheyCome, MappedInOrder
+from farside._parent.past_turns import PastTurns
 from farside._parent.queues import Queue, Source
 from farside._parent.supply import Supply
 
@@ -106,7 +107,15 @@ def _delivery(value: Delivery, memo: _Memo) -> Delivery:
     for name, each in vars(value).items():
         fields[name] = each if name in _SHARED else copied(each, memo)
     if isinstance(made, InTurn):
-        made._shares = None, []  # kept so that it need not be found again
+        made._shares = made._positions = None, []  # kept so that they need not be found again
+    return made
+
+
+def _past_turns(value: PastTurns, _: _Memo) -> PastTurns:
+    at, turns, _ = value._copies[0]
+    made = PastTurns(turns)
+    made._copies = deque([(first, each, [*ends]) for first, each, ends in value._copies])
+    made._found = made._copies[0][2], 0, at, turns  # nothing was asked for yet
     return made
 
 
@@ -141,6 +150,7 @@ _COPIES: dict[type, Callable[[Any, _Memo], Any]] = {
     AssignedInputs: _slots,
     Supply: _supply,
     GivenResults: _progress,
+    PastTurns: _past_turns,
     InTurn: _delivery,
     Dealt: _delivery,
     MappedInOrder: _delivery,

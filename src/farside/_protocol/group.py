@@ -185,7 +185,7 @@ class GroupCore:
             return
         worker.copy().hear(frame.kind, frame.epoch)
         ending = Ending(FAILED, worker.public_state, detail=failure)
-        used = used or bool(worker.given_at) or index in self._again
+        used = used or bool(worker.given_late) or index in self._again
         if self._fallback is None:
             worker.receive(frame, failure, without_fallback(ending).cause)
         elif may_hand_over(ending, used=used):
@@ -222,7 +222,7 @@ class GroupCore:
         worker = self.workers[index]
         if not worker.done:
             starting = worker.state is ParentState.INITIALIZATION
-            none = gets_inputs and (starting or worker.given_at is None)
+            none = gets_inputs and (starting or worker.given_late is None)
             worker.look_at_task(0 if none else begun, None)
             if not starting and now - worker.ready_since >= STEADY_SECONDS:
                 worker.futile = 0

@@ -89,8 +89,8 @@ class ParentCore(ParentMachine):
         barren: and how many that were started again have sent nothing of it.
         ready_since: since when it has stood by.
         loss: free for the shell: how the worker before this one has ended, and which it was.
-        given_at: how many items of the pass had arrived when it was given tasks last; None: it was
-            given none.
+        given_late: whether it was given tasks after the first items of the pass had arrived; None:
+            it was given none.
     """
 
     def __init__(self, limits: Limits, launched: float | None = 0.0) -> None:
@@ -121,7 +121,7 @@ class ParentCore(ParentMachine):
         self._first = 0  # how many items of the pass the loop had before it was resumed
         # The tasks that the worker was given before the pass began, or before any item came.
         self._given: tuple[Any, ...] = ()
-        self.given_at: int | None = None
+        self.given_late: bool | None = None
         self._call_is_said = False
         self._again: tuple[Any, ...] = ()  # calls to make again; the first may be under way
         self._stacks: tuple[Any, ...] = ()  # tokens of who has asked; None for the core itself
@@ -232,7 +232,7 @@ class ParentCore(ParentMachine):
             self._begin(epoch, plan)
 
     def _begin(self, epoch: int, plan: Any) -> None:
-        self._plan, self._given, self.given_at = plan, (), None
+        self._plan, self._given, self.given_late = plan, (), None
         if self.state is ParentState.INITIALIZATION or self._again:
             self._wanted = epoch
         else:
@@ -240,7 +240,7 @@ class ParentCore(ParentMachine):
 
     def give(self, tasks: Any) -> None:
         """Give the worker further tasks in the present pass: plain values."""
-        self.given_at = self.inbox.received
+        self.given_late = bool(self.inbox.received)
         if self._wanted is not None or not self.inbox.received:
             self._given += (tasks,)
         if self._wanted is None and self.allows(ParentAction.GIVE):
