@@ -107,13 +107,14 @@ def _delivery(value: Delivery, memo: _Memo) -> Delivery:
     for name, each in vars(value).items():
         fields[name] = each if name in _SHARED else copied(each, memo)
     if isinstance(made, InTurn):
-        made._shares = made._positions = None, []  # kept so that they need not be found again
+        # Kept so that they need not be found again:
+        made._shares, made._positions = (None, []), (None, [])
     return made
 
 
-def _past_turns(value: PastTurns, _: _Memo) -> PastTurns:
-    at, turns, _ = value._copies[0]
-    made = PastTurns(turns)
+def _past_turns(value: PastTurns, memo: _Memo) -> PastTurns:
+    at, turns = value._copies[0][:2]
+    memo[id(value)] = made = PastTurns(turns)
     made._copies = deque([(first, each, [*ends]) for first, each, ends in value._copies])
     made._found = made._copies[0][2], 0, at, turns  # nothing was asked for yet
     return made
