@@ -62,12 +62,13 @@ class Batches:
     def __call__(self, shard: int) -> Iterator[Any]:
         """Yield the batch of that number, or those of a part of a data set without an index."""
         self._seed()
-        if not self._indexed:
-            add_dataset(self._dataset)
+        if self._indexed:
+            _tell_torch()
+        add_dataset(self._dataset)
+        if self._indexed:
+            yield self._batch(shard)
+        else:
             yield from self._part()
-            return
-        _tell_torch(self._dataset)
-        yield self._batch(shard)
 
     def _seed(self) -> None:
         """Seed the generators that transforms draw from, as a DataLoader does, for each shard."""
@@ -187,11 +188,11 @@ def read(batches: Batches, shard: int) -> Iterator[Any]:
     return batches(shard)
 
 
-def _tell_torch(dataset: Any) -> None:
+def _tell_torch() -> None:
     """Let PyTorch tell which worker it is, and not which batch: as in a DataLoader."""
     info = _info()
     if info.backend == "inline":
         exchange(None)
     else:
         task = info.index, info.count, info.shard_seed or 0, info.epoch
-        tell_torch(lambda: task, dataset)
+        tell_torch(lambda: task)

@@ -18,8 +18,10 @@ _MODULE = "torch.utils.data._utils.worker"
 class _Info:
     """What ``torch.utils.data.get_worker_info()`` returns: a shard, as if that were a worker."""
 
-    def __init__(self, where: Callable[[], Task], dataset: Any) -> None:
-        self._where, self.dataset = where, dataset
+    dataset: Any = None
+
+    def __init__(self, where: Callable[[], Task]) -> None:
+        self._where = where
 
     @property
     def id(self) -> int:
@@ -34,9 +36,9 @@ class _Info:
         return self._where()[2] >> 1  # torch's are below 2**63
 
 
-def tell_torch(where: Callable[[], Task], dataset: Any = None) -> None:
+def tell_torch(where: Callable[[], Task]) -> None:
     """Let torch tell of the shard that user code reads just now, if torch is imported."""
-    exchange(_Info(where, dataset))
+    exchange(_Info(where))
 
 
 def add_dataset(dataset: Any) -> None:
