@@ -26,14 +26,17 @@ class Begun(NamedTuple):
     pid: int
 
 
-def start(fn: Callable[[], Iterable[Any]], **options: Any) -> RemoteIterable[Any]:
-    """Start a worker of the kind that the test has chosen."""
+def chosen_kind() -> Kind:
+    """Return the kind of workers that the test has chosen."""
     name = os.environ[KIND_VARIABLE]
     if name in {"subinterpreter", "inline"}:  # the first is not in `tests.kinds` inside of one
-        kind = Kind(name, name, {})
-    else:
-        kind = Kind(name, "subprocess", {"mp_context": name})
-    return kind.start(fn, **options)
+        return Kind(name, name, {})
+    return Kind(name, "subprocess", {"mp_context": name})
+
+
+def start(fn: Callable[[], Iterable[Any]], **options: Any) -> RemoteIterable[Any]:
+    """Start a worker of the kind that the test has chosen."""
+    return chosen_kind().start(fn, **options)
 
 
 def begin(act: str, **options: Any) -> Begun:

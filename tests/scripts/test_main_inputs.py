@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from tests.kinds import Kind
 
 MAIN = """\
-import os
 import sys
 
 from farside import NotPicklableError, WorkerExecutor, map_in_workers
@@ -53,11 +52,9 @@ def refuse():
             print(error)
 
 if __name__ == "__main__":
-    from tests.scripts.starting import KIND_VARIABLE, start
-    name = os.environ[KIND_VARIABLE]
-    options = {"backend": name}
-    if name != "subinterpreter":
-        options = {"backend": "subprocess", "mp_context": name}
+    from tests.scripts.starting import chosen_kind, start
+    kind = chosen_kind()
+    options = {"backend": kind.backend, **kind.options}
     if "refused" in sys.argv:
         sys.modules["cloudpickle"] = None
         refuse()
