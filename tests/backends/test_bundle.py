@@ -20,12 +20,13 @@ import pytest
 import farside
 from farside import iterate_in_subinterpreter
 from farside._backends import bundle
-from farside._worker.bundled import BundleFinder
+from farside._worker.bundled import load_modules
 from tests.children import run_python
 from tests.kinds import HAS_SUBINTERPRETERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import ModuleType
 
 needs_subinterpreters = pytest.mark.skipif(
     not HAS_SUBINTERPRETERS, reason="this Python has no subinterpreters"
@@ -95,51 +96,56 @@ def test_without_a_file_for_it_a_worker_imports_by_itself(
         assert list(numbers) == [0, 1, 2]
 
 
-def test_without_the_code_of_the_finder_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle, "FINDER", "farside.no_such_module")
+def test_without_the_code_of_the_loader_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "LOADER", "farside.no_such_module")
     assert bundle.make.__wrapped__() is None
     monkeypatch.setattr(bundle, "make", lambda: None)
     assert bundle.open_file() is None
 
 
 @pytest.fixture
-def fresh() -> Iterator[str]:
-    """Name a module that is imported anew, from the bundle."""
+def fresh() -> Iterator[ModuleType]:
+    """A module that is loaded anew, from the bundle."""
     name = "farside._payload.one_line"
-    before = sys.modules.pop(name, None)
+    before = importlib.import_module(name)
+    del sys.modules[name]
     entry = bundle._read(name)
     assert entry is not None
     path, folders, code = entry
     with tempfile.TemporaryFile() as file:
         file.write(b"before" + code + b"after")
         file.flush()
-        finder = BundleFinder([(name, path, folders, 6, len(code))], file.fileno())
-        try:
-            yield name
-        finally:
-            finder.remove()
-        if before is not None:
-            sys.modules[name] = before
+        load_modules([(name, path, folders, 6, len(code))], file.fileno())
+    try:
+        yield sys.modules[name]
+    finally:
+        sys.modules[name] = before
+        vars(sys.modules["farside._payload"])["one_line"] = before
 
 
-def test_a_module_looks_as_if_it_came_from_its_file(fresh: str) -> None:
-    module = importlib.import_module(fresh)
-    spec, file = module.__spec__, str(PACKAGE / "_payload" / "one_line.py")
+def test_a_module_looks_as_if_it_came_from_its_file(fresh: ModuleType) -> None:
+    spec, file = fresh.__spec__, str(PACKAGE / "_payload" / "one_line.py")
     assert spec is not None
-    assert (module.__file__, spec.origin, module.__package__) == (file, file, "farside._payload")
+    assert (fresh.__file__, spec.origin, fresh.__package__) == (file, file, "farside._payload")
     assert spec.has_location
     assert spec.submodule_search_locations is None
     assert type(spec.loader) is SourceFileLoader
-    assert vars(spec.loader) == {"name": fresh, "path": file}
-    assert spec.loader.get_code(fresh).co_filename == file  # type: ignore[union-attr]
+    assert vars(spec.loader) == {"name": fresh.__name__, "path": file}
+    assert spec.loader.get_code(fresh.__name__).co_filename == file  # type: ignore[union-attr]
     assert spec.cached == importlib.util.cache_from_source(file)
+    assert vars(sys.modules["farside._payload"])["one_line"] is fresh
 
 
-def test_a_module_is_found_once(fresh: str) -> None:
-    first = importlib.import_module(fresh)
-    again = importlib.reload(first)
-    assert again is first
-    assert vars(first.__spec__.loader) == {"name": fresh, "path": first.__file__}  # type: ignore[union-attr]
+def test_a_module_can_be_loaded_again(fresh: ModuleType) -> None:
+    assert importlib.reload(fresh) is fresh
+
+
+def test_a_module_that_is_there_stays(fresh: ModuleType) -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(b"no code")
+        file.flush()
+        load_modules([(fresh.__name__, "", None, 0, 7)], file.fileno())
+    assert sys.modules[fresh.__name__] is fresh
 
 
 def copied(to: Path) -> Path:

@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from farside._backends import bundle
-from tests.children import SECONDS, SOURCE
+from tests.children import SECONDS, SOURCE, run_python
 
 HEAVY = {
     "asyncio",
@@ -65,6 +66,34 @@ def test_a_worker_imports_nothing_heavy(entry: str) -> None:
 def test_an_interpreter_imports_what_it_needs_and_no_more() -> None:
     expected = {*bundle.NAMES, *WITHOUT_CODE} - NOT_HERE
     assert imported_by("import farside._worker.interpreter") == expected
+
+
+LOOKED_FOR = """
+import marshal, sys
+found = []
+class Recorder:
+    def find_spec(name, *_):
+        found.append(name)
+sys.meta_path.insert(0, Recorder)
+with open(sys.argv[1], "rb") as catalogue, open(sys.argv[2], "rb") as code:
+    (own, modules), loader = marshal.load(catalogue), {}
+    exec(own, loader)  # which imports some modules by itself
+    found.clear()
+    loader["load_modules"](modules, code.fileno())
+print(*found)
+"""
+"""Prints for which modules Python looks while it loads a bundle."""
+
+
+def test_each_module_of_an_interpreter_comes_after_those_that_it_imports(tmp_path: Path) -> None:
+    made = bundle.make()
+    assert made is not None
+    files = [tmp_path / "catalogue", tmp_path / "code"]
+    for file, content in zip(files, made, strict=True):
+        file.write_bytes(content)
+    found = run_python(LOOKED_FOR, *map(str, files), measured=False).split()
+    assert "_pickle" in found
+    assert not {*found} & {*bundle.NAMES}
 
 
 def test_a_process_imports_what_it_needs_and_no_more() -> None:

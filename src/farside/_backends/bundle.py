@@ -20,35 +20,33 @@ if TYPE_CHECKING:
     from .._system.descriptors import Descriptor
     from .._worker.bundled import Module
 
-_FARSIDE = {
-    "_link": "control frames stopwatch worker_base worker_pipes writer",
-    "_memory": "allocate arena blocks mapping parts",
-    "_payload": "encoder failure items job pickling plain records reducers refusals"
-    " warning_filters worker_info",
-    "_protocol": "codes credit messages progress worker worker_table",
-    "_system": "signals",
-    "_worker": "execute finalizers flusher forward import_hook interpreter interrupt"
-    " iterables listener load maker outbox passing serve snapshots stacks tasks whole",
-}
 _PYTHON = (
-    "__future__ _compat_pickle _py_warnings _weakrefset collections copyreg functools keyword"
-    " operator reprlib struct threading types warnings"
+    "__future__ _py_warnings warnings types _weakrefset threading keyword operator reprlib"
+    " collections struct functools copyreg _compat_pickle"
 )
 """Not all are there in each version of Python."""
 
-FINDER = "farside._worker.bundled"
-"""What imports from a bundle."""
-
-NAMES = (
-    *_PYTHON.split(),
-    "farside",
-    "farside._named_tuple",
-    "farside.errors",
-    *(f"farside.{package}" for package in _FARSIDE),
-    *(f"farside.{package}.{each}" for package in _FARSIDE for each in _FARSIDE[package].split()),
+_FARSIDE = (
+    "_link _memory _memory.blocks _memory.mapping _named_tuple _memory.parts _memory.arena errors"
+    " _link.control _link.frames _link.stopwatch _link.worker_base _system _system.signals"
+    " _link.writer _link.worker_pipes _memory.allocate _payload _payload.refusals"
+    " _payload.worker_info _payload.reducers _payload.pickling _payload.records _protocol"
+    " _protocol.codes _protocol.messages _worker _worker.import_hook _worker.forward _payload.job"
+    " _payload.failure _payload.items _protocol.worker_table _protocol.worker _worker.iterables"
+    " _payload.warning_filters _worker.load _payload.plain _protocol.credit _payload.encoder"
+    " _protocol.progress _worker.flusher _worker.outbox _worker.passing _worker.snapshots"
+    " _worker.tasks _worker.maker _worker.whole _worker.execute _worker.finalizers"
+    " _worker.interrupt _worker.stacks _worker.listener _worker.serve _worker.interpreter"
 )
-"""What the entry point of a subinterpreter imports: a test compares it with what is imported. A
-module that is missing here is imported from its file, and one too many is of no use."""
+
+LOADER = "farside._worker.bundled"
+"""What loads a bundle."""
+
+NAMES = (*_PYTHON.split(), "farside", *(f"farside.{name}" for name in _FARSIDE.split()))
+"""What the entry point of a subinterpreter imports: each module after those that it imports.
+
+Tests compare the names and their order with what is imported. A module that is missing here, or
+that comes too late, is imported from its file; one too many is of no use."""
 
 
 def open_file() -> tuple[bytes, Descriptor] | None:
@@ -77,14 +75,14 @@ def open_file() -> tuple[bytes, Descriptor] | None:
 
 @cache
 def make() -> tuple[bytes, bytes] | None:
-    """Read the code of the modules; return `FINDER` and a tuple of `Module`, and the code of all.
+    """Read the code of the modules; return `LOADER` and a tuple of `Module`, and the code of all.
 
     They are as this process has imported them, or would: whatever becomes of ``sys.path`` or of the
     files, all workers are made of the same code. A module without a file of its own, or with
     another loader than Python's usual one, is left out: the interpreter finds it by itself.
     """
-    finder = _read(FINDER)
-    if finder is None:
+    loader = _read(LOADER)
+    if loader is None:
         return None
     modules: list[Module] = []
     parts, size = [], 0
@@ -95,7 +93,7 @@ def make() -> tuple[bytes, bytes] | None:
             modules.append((name, file, folders, size, len(code)))
             parts.append(code)
             size += len(code)
-    catalogue = marshal.loads(finder[-1]), tuple(modules)  # noqa: S302  it is our own
+    catalogue = marshal.loads(loader[-1]), tuple(modules)  # noqa: S302  it is our own
     return marshal.dumps(catalogue), b"".join(parts)
 
 

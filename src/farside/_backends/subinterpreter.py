@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from .._parent.options import Options
 
 # Plain data only crosses into the interpreter.
-_IMPORT = """\
+_PREPARE = """\
 import sys
 sys.path[:] = path
 vars(sys).update(dict.fromkeys(closed))
-from farside._worker.interpreter import main
 """
-_IMPORT_FROM_BUNDLE = f"""\
+_LOAD_BUNDLE = """\
 import marshal
-(code, modules), finder = marshal.loads(catalogue), {{}}
-exec(code, finder)
-finder = finder["BundleFinder"](modules, fd)
-{_IMPORT}
-finder.remove()
-del marshal, catalogue, fd, code, modules, finder
+(code, modules), loader = marshal.loads(catalogue), {}
+exec(code, loader)
+loader["load_modules"](modules, fd)
+del marshal, catalogue, fd, code, modules, loader
+"""
+_IMPORT = """\
+from farside._worker.interpreter import main
 """
 _RUN = "main(*ends)"
 
@@ -161,12 +161,12 @@ def _import_worker(interpreter: Any, closed: tuple[str, ...]) -> None:
     interpreter.prepare_main(path=path, closed=closed)
     found = bundle.open_file()
     if found is None:
-        interpreter.exec(_IMPORT)
+        interpreter.exec(_PREPARE + _IMPORT)
         return
     catalogue, file = found
     try:
         interpreter.prepare_main(catalogue=catalogue, fd=file.fileno())
-        interpreter.exec(_IMPORT_FROM_BUNDLE)
+        interpreter.exec(_PREPARE + _LOAD_BUNDLE + _IMPORT)
     finally:
         file.close()
 
