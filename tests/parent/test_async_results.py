@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from farside import IterableClosedError
 from farside._parent import closing
 from farside._parent.async_results import AsyncResults
 from farside._parent.event_loops import off_loop, waiter_here
+from farside._parent.one_pass import OVER, Pass
 from farside._parent.results import enter_iteration_mode
 from tests.parent import scripted
 from tests.parent.scripted import finished, items, started
@@ -70,6 +72,55 @@ def test_a_turn_is_given_when_it_is_time(monkeypatch: pytest.MonkeyPatch) -> Non
         return turns
 
     assert asyncio.run(main()) >= 10  # one for each item, since none may be taken without a look
+
+
+def test_turns_are_given_while_there_is_neither_an_item_nor_a_reason_to_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a map whose inputs come slowly and have no results."""
+    results, _ = scripted_pass()
+    turns: list[int] = []
+
+    def step(_: Pass) -> list[Any] | None:
+        turns.append(0)
+        assert len(turns) < 100, "the loop gets no turn"
+        if len(turns) == 1:
+            asyncio.get_running_loop().call_soon(turns.append, 1)
+        time.sleep(0.002)
+        return OVER if 1 in turns else None
+
+    monkeypatch.setattr("farside._parent.async_results._TURN_SECONDS", 0.001)
+    monkeypatch.setattr(Pass, "ready", True)
+    monkeypatch.setattr(Pass, "step", step)
+
+    async def main() -> list[Any]:
+        return [item async for item in results]
+
+    assert asyncio.run(main()) == []
+
+
+def test_a_task_whose_items_get_slow_gives_turns_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("farside._parent.async_results._TURN_SECONDS", 0.001)
+    results, _ = scripted_pass(items(1, *range(400)), finished(1))
+    seen: list[int] = []
+    turns: list[int] = []
+
+    async def others() -> None:
+        while True:
+            turns.append(len(seen))
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        task = asyncio.ensure_future(others())
+        async for item in results:
+            seen.append(item)
+            if item >= 200:
+                time.sleep(0.002)  # noqa: ASYNC251  it is what keeps the others from running
+        task.cancel()
+
+    asyncio.run(main())
+    late = [turn for turn in turns if turn >= 200]
+    assert len(late) > 200 - 80  # all but those that were to be taken at once, 64 at most
 
 
 @pytest.mark.parametrize("how", ["dropped", "closed"])

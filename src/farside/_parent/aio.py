@@ -26,12 +26,17 @@ at once, unless it was stopped or holds its GIL."""
 
 
 class AsyncWait:
-    """Lets a task wait for the workers of a client. It is for one task at a time."""
+    """Lets a task wait for the workers of a client. It is for one task at a time.
 
-    __slots__ = ("_client", "_readiness", "_stamp")
+    Attributes:
+        waited: whether the latest `until` has waited, so that other tasks had a turn.
+    """
+
+    __slots__ = ("_client", "_readiness", "_stamp", "waited")
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self.waited = False
         self._stamp: object = None
         self._readiness: Readiness | None = None
 
@@ -40,6 +45,7 @@ class AsyncWait:
 
         Nothing that may take long is done in the thread of the loop.
         """
+        self.waited = False
         try:
             while not await self._wait_once(wanted):
                 pass
@@ -87,6 +93,7 @@ class AsyncWait:
             if wanted.ready:  # another thread has received it, before it could wake this task
                 return
             deadline.begin_to_wait(client, wanted)
+            self.waited = True
             fd = self._ready_for_all()
             streaming = True in [member.streaming for member in client.members]
             if streaming and await waiter.wait(fd, SOON_SECONDS):

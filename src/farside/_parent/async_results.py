@@ -132,8 +132,9 @@ class _Taker(Generic[T]):
             raise StopAsyncIteration
         self._busy = True
         try:
-            await self._give_turn()
+            self._at_once = min(self._at_once * 2, _AT_ONCE)
             while not self.over:
+                await self._give_turn()  # each time: for long there may be no item and no wait
                 self.items = islice(self._rest, self._at_once)
                 for item in self._take_one():
                     return item
@@ -166,12 +167,10 @@ class _Taker(Generic[T]):
 
     async def _give_turn(self) -> None:
         """Give the loop's other tasks a turn, if they have waited for long."""
-        if monotonic() - self._turn_began < _TURN_SECONDS:
-            self._at_once = min(self._at_once * 2, _AT_ONCE)
-            return
-        self._at_once = max(self._at_once // 2, 1)
-        await waiter_here().pause()
-        self._turn_began = monotonic()
+        if monotonic() - self._turn_began >= _TURN_SECONDS:
+            self._at_once = 1
+            await waiter_here().pause()
+            self._turn_began = monotonic()
 
     def _step(self) -> Iterable[T] | None:
         try:
@@ -191,4 +190,5 @@ class _Taker(Generic[T]):
             await self._async_wait.until(this)
         finally:
             waits.end()
-            self._turn_began = monotonic()
+            if self._async_wait.waited:
+                self._turn_began = monotonic()
