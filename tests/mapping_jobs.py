@@ -96,6 +96,13 @@ def nap(number: int) -> int:
     return number
 
 
+def wait_for_file(path: str) -> str:
+    end = time.monotonic() + 20
+    while not os.path.exists(path) and time.monotonic() < end:
+        time.sleep(0.001)
+    return path if os.path.exists(path) else "it has waited in vain"
+
+
 def is_deadly(number: int, every: int) -> bool:
     return number % every == every // 2
 

@@ -332,8 +332,8 @@ def map_in_workers(
     Args:
         function: ``function(item)`` is called in a worker. `get_worker_info` tells it the index of
             the input, as ``shard``, and a seed for it, ``shard_seed``.
-        items: any iterable; for ``async for`` loops an async iterable too. Its elements must be
-            picklable.
+        items: any iterable; for ``async for`` loops an async iterable too, and what is both, such
+            as another iterable of farside, is awaited there. Its elements must be picklable.
         num_workers: how many workers there are. 0 runs all in the calling thread, as
             ``backend="inline"`` does.
         setup: makes what lasts, such as a model: once in each worker, after the initializers.

@@ -135,6 +135,41 @@ def test_async_inputs(workers: int, *, in_order: bool) -> None:
     asyncio.run(main())
 
 
+class Both:
+    """It can be iterated, which blocks an event loop, and awaited."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["iterated"])
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        yield "awaited"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_inputs_that_can_be_awaited_are_awaited_where_the_loop_can(workers: int) -> None:
+    async def main() -> None:
+        async with map_in_workers(len, Both(), workers, backend="subprocess") as results:
+            for _ in range(2):
+                assert list(results) == [len("iterated")]
+                assert await take_async(results, 2) == [len("awaited")]
+
+    asyncio.run(main())
+
+
+def test_another_iterable_of_workers_as_inputs_does_not_block_the_loop(tmp_path: Path) -> None:
+    path = str(tmp_path / "go")
+
+    async def main() -> None:
+        start = partial(map_in_workers, num_workers=1, backend="subprocess", buffer_size=1)
+        async with start(jobs.wait_for_file, [path]) as inputs, start(len, inputs) as results:
+            awaited = asyncio.ensure_future(take_async(results, 2))
+            await asyncio.sleep(0.1)  # the task waits for the first input by then
+            (tmp_path / "go").touch()
+            assert await awaited == [len(path)]
+
+    asyncio.run(main())
+
+
 def test_what_async_inputs_raise_comes_in_its_turn() -> None:
     async def failing() -> AsyncIterator[Any]:
         yield 1

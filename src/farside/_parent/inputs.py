@@ -27,9 +27,9 @@ _SAMPLE = 16
 """How many inputs a fingerprint is made of, where `items` is a sequence."""
 
 
-def is_async(items: Any) -> bool:
-    """Tell whether inputs have to be awaited."""
-    return isinstance(items, AsyncIterable) and not isinstance(items, Iterable)
+def is_async(items: Any, *, awaits: bool) -> bool:
+    """Tell whether inputs have to be awaited, in a loop that can await them or cannot."""
+    return isinstance(items, AsyncIterable) and (awaits or not isinstance(items, Iterable))
 
 
 class Inputs(ItemSequence):
@@ -65,9 +65,11 @@ class Inputs(ItemSequence):
         epoch, start = self._begin_at(begun)
         place = start.place
         kind = MappedInOrder if self._plan.in_order else MappedAsTheyCome
-        source = AsyncSupply if is_async(self._items) else Supply
+        awaited = is_async(self._items, awaits=self.awaits)
+        source = AsyncSupply if awaited else Supply
         by_value = self._plan.main_by_value
-        supply = source(partial(self._iterate, place), place, main_by_value=by_value)
+        iterate = partial(self._iterate, place, awaited=awaited)
+        supply = source(iterate, place, main_by_value=by_value)
         progress = GivenResults(place, flat=self._plan.flat)
         delivery = kind(self._plan, supply, progress, counting=self._counting)
         delivery.number = begun + 1
@@ -75,9 +77,9 @@ class Inputs(ItemSequence):
         told = self._told(delivery, replaceable=not begun)
         return delivery, [told for _ in range(self._plan.workers)]
 
-    def _iterate(self, place: Place) -> Any:
+    def _iterate(self, place: Place, *, awaited: bool) -> Any:
         items: Any = self._items
-        iterator = items.__aiter__() if is_async(items) else iter(items)
+        iterator = items.__aiter__() if awaited else iter(items)
         if iterator is self._items:
             if self._used:
                 if place.ended or place.begun:

@@ -299,7 +299,7 @@ class RemoteIterable(Generic[T]):
         """
         from .async_results import AsyncResults  # not everybody needs it
 
-        return AsyncResults(enter_iteration_mode(self._current, self))
+        return AsyncResults(enter_iteration_mode(self._current, self, awaits=True))
 
     def stats(self) -> Stats:
         """Return figures of the worker: where the time goes, and how full the buffer is.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .delivery import Delivery
 
 
-def enter_iteration_mode(client: Client, owner: object = None) -> Pass:
+def enter_iteration_mode(client: Client, owner: object = None, *, awaits: bool = False) -> Pass:
     """Begin a pass: send STOP_ITERATION if one is open, then START_ITERATION.
 
     It does not wait for the worker; `Pass.step` does, at the first item.
@@ -29,6 +29,7 @@ def enter_iteration_mode(client: Client, owner: object = None) -> Pass:
     Args:
         client: holds the workers.
         owner: see `Pass`.
+        awaits: whether the loop can await the inputs of a map.
 
     Raises:
         IterableClosedError: there is no worker any more.
@@ -47,6 +48,7 @@ def enter_iteration_mode(client: Client, owner: object = None) -> Pass:
             return None
         client.counters.begin(core, client.delivery)
         client.used_before = client.used
+        client.sequence.awaits = awaits
         delivery, plans = client.sequence.begin(core.epoch)
         client.delivery = delivery
         delivery.members = client.members

@@ -58,10 +58,12 @@ class ItemSequence:
     Attributes:
         kind: what it is called in states.
         several: whether the user has asked for several workers: a call then returns a list.
+        awaits: whether the loop of the next pass can await inputs.
     """
 
     kind = "iterable"
     several = False
+    awaits = False
     _in_order = True
 
     def __init__(self, given: Given, sharding: Sharding, *, counting: bool) -> None:
