@@ -106,6 +106,16 @@ def test_tasks_that_wait_can_be_cancelled(executor: WorkerExecutor) -> None:
     wait(futures)
 
 
+def test_a_callback_that_is_ended_as_the_call_was_harms_no_other_call(
+    executor: WorkerExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    exits = executor.submit(sys.exit, 3)
+    exits.add_done_callback(lambda done: done.result())
+    assert isinstance(exits.exception(), SystemExit)
+    assert executor.submit(pow, 2, 5).result() == 32
+    assert "SystemExit: 3" in caplog.text
+
+
 def test_shutdown(executor: WorkerExecutor) -> None:
     future = executor.submit(jobs.square, 3)
     executor.shutdown()

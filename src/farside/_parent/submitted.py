@@ -13,6 +13,7 @@ from .._payload.decoder import decode
 from .._payload.one_line import one_line
 from .._system.signals import with_lock
 from ..errors import NotPicklableError, RemoteTraceback
+from .completing import complete
 from .mapped import Mapped
 from .supply import Supply
 
@@ -108,7 +109,7 @@ class Pending(Supply):
             try:
                 size = self._add(work.call, entries)
             except BaseException as error:  # SystemExit of user code: nobody else could tell
-                work.future.set_exception(_not_sent(error))
+                complete(work.future.set_exception, _not_sent(error))
                 continue
             self.futures[self.taken] = work.future
             self.taken += 1
@@ -216,26 +217,26 @@ class Submitted(Mapped):
         try:
             result = entry if source.plain else decode(entry, source.blocks)
         except BaseException as error:  # as above
-            future.set_exception(_not_here(error))
+            complete(future.set_exception, _not_here(error))
         else:
-            future.set_result(result)
+            complete(future.set_result, result)
 
     def _fail(self, number: int, error: BaseException) -> None:
         cause = error.__cause__
         if isinstance(error, NotPicklableError) or cause is None or type(cause) is RemoteTraceback:
             cause = error
         # Else the exception of the task itself, as with other executors.
-        self.pending.futures.pop(number).set_exception(cause)
+        complete(self.pending.futures.pop(number).set_exception, cause)
 
     def fail_all(self, error: BaseException) -> None:
         """Fail every task that has no result."""
         futures = [*self.pending.futures.values()]
         self.pending.futures.clear()
         for future in futures:
-            future.set_exception(error)
+            complete(future.set_exception, error)
         for future in self.pending.clear():
             if future.set_running_or_notify_cancel():
-                future.set_exception(error)
+                complete(future.set_exception, error)
 
 
 def _not_here(error: BaseException) -> NotPicklableError:
