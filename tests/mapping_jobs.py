@@ -103,6 +103,11 @@ def wait_for_file(path: str) -> str:
     return path if os.path.exists(path) else "it has waited in vain"
 
 
+def make(folder: str) -> None:
+    with suppress(FileExistsError):
+        os.mkdir(folder)
+
+
 def is_deadly(number: int, every: int) -> bool:
     return number % every == every // 2
 

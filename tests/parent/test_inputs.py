@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -168,6 +169,39 @@ def test_another_iterable_of_workers_as_inputs_does_not_block_the_loop(tmp_path:
             assert await awaited == [len(path)]
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_an_input_is_sent_before_the_next_one_is_taken(
+    tmp_path: Path, *, asynchronous: bool
+) -> None:
+    """Where inputs do not come at once, they may wait for what the function does."""
+    quick = 3000
+
+    def paths() -> Iterator[str]:
+        yield from [str(tmp_path)] * quick  # so that many are sent together
+        time.sleep(0.01)
+        for number in range(5):
+            path = tmp_path / str(number)
+            yield str(path)
+            end = time.monotonic() + 20
+            while not path.exists():
+                assert time.monotonic() < end, "the input was not sent"
+                time.sleep(0.001)
+
+    async def awaited() -> AsyncIterator[str]:
+        for path in paths():
+            yield path
+
+    async def main() -> None:
+        async with map_in_workers(jobs.make, awaited(), 2, backend="subprocess") as results:
+            assert len(await take_async(results, quick + 6)) == quick + 5
+
+    if asynchronous:
+        asyncio.run(main())
+    else:
+        with map_in_workers(jobs.make, paths(), 2, backend="subprocess") as results:
+            assert len(list(results)) == quick + 5
 
 
 def test_what_async_inputs_raise_comes_in_its_turn() -> None:

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from .._protocol.order import BEGIN, Place
-from .supply import TAKE_SECONDS, Supply
+from .supply import STEADY, TAKE_SECONDS, Supply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -58,9 +58,13 @@ class AsyncSupply(Supply):
         self._fed = False
 
     async def feed(self) -> None:
-        """Await as many inputs as are wanted, but not for long: results may have come meanwhile."""
+        """Await as many inputs as are wanted, but not for long: results may have come meanwhile.
+
+        As in `Supply.take`, it is one at a time until they come at once: it is sent before the next
+        one is awaited.
+        """
         self._fed = True
-        begun = monotonic()
+        begun, steady = monotonic(), self._quick >= STEADY
         while self.wanted and not self._over:
             try:
                 if self._iterator is None:
@@ -77,7 +81,9 @@ class AsyncSupply(Supply):
             else:
                 self._add_input(item)
                 self.wanted -= 1
-                if monotonic() - begun >= TAKE_SECONDS:
+                quick = monotonic() - begun < TAKE_SECONDS
+                self._quick = self._quick + 1 if quick else 0
+                if not (steady and quick):
                     break
         self.wanted = 0
 

@@ -27,7 +27,7 @@ was taken before."""
 TAKE_SECONDS = 0.001
 """After so long, the inputs that were taken go to the workers, however few they are."""
 
-_STEADY, _MOST_QUICK = 6, 10
+STEADY, _MOST_QUICK = 6, 10
 """When inputs came at once so many times in a row, the next ones are expected to. They are then
 taken together, each time twice as many. Until then, an input is sent before the next one is taken:
 the iterator may wait for the result of the first."""
@@ -149,11 +149,11 @@ class Supply:
             self._items = chain(entries, self._items)
             self._next, self._in_c, self._quick = self._items.__next__, False, _MOST_QUICK
         begun = monotonic()
-        at_once = 1 << self._quick if self._quick >= _STEADY else 1
+        at_once = 1 << self._quick if self._quick >= STEADY else 1
         found = self._take_each(min(most, at_once), nbytes)
         quick = monotonic() - begun < TAKE_SECONDS
         self._quick = min(self._quick + 1, _MOST_QUICK) if quick else 0
-        self.steady = self._quick >= _STEADY
+        self.steady = self._quick >= STEADY
         return found
 
     def _take_each(self, most: int, nbytes: int) -> tuple[list[Any], int]:
