@@ -91,7 +91,27 @@ def test_a_failure_is_raised_by_the_wait(kind: Kind) -> None:
     with _start(kind, _FAILS) as numbers:
         with pytest.raises(ValueError, match="no number"):
             numbers.wait_ready()
-        numbers.wait_ready()  # it was told
+        with pytest.raises(IterableClosedError) as caught:
+            numbers.wait_ready()
+        assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_each_task_that_waits_hears_of_the_failure(kind: Kind) -> None:
+    async def main() -> None:
+        with _start(kind, _FAILS) as numbers:
+            found = await asyncio.gather(numbers.ready(), numbers.ready(), return_exceptions=True)
+            told, closed = sorted(found, key=lambda each: isinstance(each, IterableClosedError))
+            assert isinstance(told, ValueError)
+            assert isinstance(closed, IterableClosedError)
+
+    asyncio.run(main())
+
+
+def test_what_is_closed_is_not_ready(kind: Kind) -> None:
+    numbers = _start(kind, partial(jobs.Numbers, 3))
+    numbers.close()
+    with pytest.raises(IterableClosedError):
+        numbers.wait_ready()
 
 
 def test_it_is_closed_before_it_stands_by(kind: Kind) -> None:

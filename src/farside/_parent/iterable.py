@@ -151,6 +151,7 @@ class RemoteIterable(Generic[T]):
 
         Raises:
             FarsideError: it could not be started, has failed, died, or took too long.
+            IterableClosedError: the iterable is closed; after a failure, that is its cause.
 
         Example:
             >>> from functools import partial
@@ -163,18 +164,21 @@ class RemoteIterable(Generic[T]):
         client = self._current
         client.wait(starting.ready(client))
         client.check_started()
+        client.check_open()  # told before, or closed
 
     async def ready(self) -> None:
         """Wait until the worker stands by, as `wait_ready` does, without blocking the event loop.
 
         Raises:
             FarsideError: it could not be started, has failed, died, or took too long.
+            IterableClosedError: the iterable is closed; after a failure, that is its cause.
         """
         from .aio import AsyncWait  # not everybody needs it
 
         client = self._current
         await AsyncWait(client).until(starting.ready(client))
         client.check_started()
+        client.check_open()  # told before, or closed
 
     def __iter__(self) -> Iterator[T]:
         """Begin a pass.
