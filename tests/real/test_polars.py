@@ -135,6 +135,15 @@ def test_frames_without_columns(way: Way) -> None:
     assert way.carry(pl.DataFrame()).equals(pl.DataFrame())
 
 
+def test_a_column_may_have_no_name(way: Way) -> None:
+    numbers = list(range(ROWS))
+    for names in (["a", "b"], ["", "b"], ["a", ""], ["", "column_0"], [""]):
+        sent = pl.DataFrame(dict.fromkeys(names, numbers))
+        for each in (sent, sent.with_columns(pl.all().set_sorted()), pl.concat([sent, sent])):
+            assert way.carry(each).schema == each.schema
+            assert way.carry(each).equals(each)
+
+
 def test_frames_in_several_pieces(way: Way) -> None:
     sent = pl.concat([pl.DataFrame(columns()[:5])] * 2, rechunk=False)
     assert way.carry(sent).equals(sent)

@@ -31,7 +31,9 @@ _return: dict[Any, bool] = {}
 def reduce_frame(frame: Any) -> Reduced:
     """Reduce a frame."""
     own = type(frame) is sys.modules["polars"].DataFrame
-    if own and frame.width and frame.estimated_size() >= LEAST_BYTES:
+    # Of Arrow's columns, Polars gives one without a name another name.
+    plain = own and frame.width and "" not in frame.columns
+    if plain and frame.estimated_size() >= LEAST_BYTES:
         table = _to_arrow(frame, tuple(frame.dtypes))
         if table is not None:
             batches = table.to_batches()
