@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._backends.preparation import main_goes_by_value
-from .._protocol.order import Sharding
+from .._protocol.order import Sharding, order_of
 from .._worker.iterables import length_of
 from .._worker.mapper import Mapper
 from .._worker.shards import ShardReader
@@ -68,7 +68,7 @@ def iterate_shards(
         even=unit is not None,
     )
     ordered = flag("in_order", in_order)
-    own = len(range(sharding.rank, number, size))
+    own = len(order_of(sharding._replace(shuffled=False), 0))  # in any order they are as many
     if own < (workers if workers and not unit else 1):
         tell_of_few_shards(own, workers)
     elif ordered:
