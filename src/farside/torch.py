@@ -65,8 +65,9 @@ def data_loader(
         collate_fn: makes a batch of a list of samples. Default: None, PyTorch's
             ``default_collate``.
         drop_last: whether the last batch is left out if it is shorter. Default: False.
-        in_order: whether the batches come in their order. False gives them as they come; each
-            worker is two batches ahead at most then. Default: True.
+        in_order: whether the batches come in their order. False gives them as they come. Each
+            worker is two batches ahead at most then, or 16 where a batch takes it less than a
+            millisecond. Default: True.
         rank: which process of a job this is, from 0. It gets each ``world_size``-th batch, and all
             ranks as many: up to ``world_size`` - 1 batches are left out. Pass the same ``seed`` to
             all. Default: 0.
