@@ -327,6 +327,24 @@ def test_shards_are_dealt_together_where_they_are_short_and_many(
     assert (len(dealt) < count / 4) == (most > 2)
 
 
+def test_long_shards_that_end_at_once_are_not_taken_for_short_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(batches, "monotonic", lambda: now)
+    delivery = Dealt(BEGIN, Sharding(2000), 0, 2, counting=False)
+    delivery.deal()
+    under_way = [0, 0]
+    for number in range(1000):
+        for index, tasks in delivery.take_orders().items():
+            under_way[index] += len(tasks)
+        assert max(under_way) <= 2
+        now += 0.00001 if number % 4 else 0.1  # the loop comes when all have ended
+        under_way[number % 2] -= 1
+        queue: Any = SimpleNamespace(index=number % 2, pass_mark=int)
+        delivery._pass_mark(queue)
+
+
 @STEADY
 @given(LENGTHS, CYCLES, WORKERS, CUTS, st.integers(0, 20))
 def test_what_has_arrived_tells_where_another_worker_goes_on(

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from .._protocol.order import Place, Sharding, numbers_of, order_of, ranges_of, with_range
-from .batches import BatchSize
+from .batches import BATCH_SECONDS, BatchSize
 from .delivery import AT_ONCE, KEPT, Delivery
 from .queues import arrived
 
@@ -25,6 +25,10 @@ still between two."""
 _MOST_AHEAD = 16
 """How many it has at most where shards are short: to deal each by itself would take longer than to
 read it. They are about as many as take it a millisecond (see `BatchSize`)."""
+
+_OFTEN_SECONDS = BATCH_SECONDS / 2
+"""Shards that end less often than this, on average, are not short, even if several end at once: the
+loop may have been away, or the workers in step."""
 
 _LEFT = 4
 """For each shard that waits for a worker, so many are left for each of them: others read those, if
@@ -62,6 +66,8 @@ class Dealt(Delivery):
         self._runs: deque[tuple[int, int, int]] = deque([(0, -1, 0)], KEPT)
         self.over = not self._shards
         self._size, self._passed = BatchSize(_MOST_AHEAD), 0
+        # How often shards end, measured again when more have ended than all workers had before.
+        self._pace, self._measure_at = BatchSize(1), 0
 
     @property
     def _read(self) -> dict[int, int]:
@@ -70,7 +76,8 @@ class Dealt(Delivery):
     def deal(self) -> None:
         """Deal shards to the workers that have room for them."""
         left = len(self._shards) // (_LEFT * len(self._under_way))
-        ahead = max(_AHEAD, min(self._size.inputs, left))
+        short = self._pace.seconds < _OFTEN_SECONDS
+        ahead = max(_AHEAD, min(self._size.inputs, left)) if short else _AHEAD
         if min(map(len, self._under_way)) > ahead // 2:
             return  # several are dealt at once
         for least in range(ahead):
@@ -118,6 +125,9 @@ class Dealt(Delivery):
         self._passed += 1
         idle = sum([not each for each in self._under_way])
         self._size.measure(self._passed, len(self._under_way), idle)
+        if self._passed > self._measure_at:
+            self._pace.measure(self._passed, 1, 0)
+            self._measure_at = self._passed + sum(map(len, self._under_way))
         self.deal()
         self.over = not (self._shards or any(self._under_way))
 
