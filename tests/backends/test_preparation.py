@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farside import NotPicklableError
-from farside._backends import callables, preparation
+from farside._backends import callables, preparation, registry
 from farside._parent.options import check
 from tests import jobs
 from tests.backends.main_modules import MainModule
@@ -131,3 +131,15 @@ def test_the_main_module_goes_by_value_where_workers_cannot_have_it(
             assert not preparation.main_goes_by_value(options)
         assert not preparation.main_goes_by_value(check(list, backend="inline"))
         assert preparation.main_goes_by_value(check(list, backend="ray"))
+        assert preparation.main_goes_by_value(check(list, backend="ray", mp_context="fork"))
+
+
+@pytest.mark.parametrize("backend", ["auto", "subinterpreter"])
+@pytest.mark.parametrize("chosen", ["subinterpreter", "subprocess"])
+def test_a_start_method_tells_nothing_of_a_worker_that_is_no_process(
+    backend: str, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _pretend_main(monkeypatch, file=None)
+    monkeypatch.setattr(registry, "choose", lambda *_, **__: registry.Choice(chosen, ""))
+    options = check(list, backend=backend, fallback="subprocess", mp_context="fork")
+    assert preparation.main_goes_by_value(options) is (chosen == "subinterpreter")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .._payload import log_levels, warning_filters
 from .._payload.job import Job, Preparation
 from .._payload.worker_info import WorkerInfo
+from ..errors import BackendUnavailableError
 from . import registry
 from .callables import pack_anywhere, pack_call, refers_to_main
 from .main_script import main_file
@@ -93,14 +94,30 @@ def main_goes_by_value(options: Options) -> bool:
 
     A forked worker has it as it was.
     """
-    context = options.mp_context
-    method = context if context is None or isinstance(context, str) else context.get_start_method()
-    if options.backend == "inline" or method == "fork":
+    if options.backend == "inline" or _forks(options):
         return False
     known = options.backend in registry.names()  # "auto" is none
     if known and registry.load(options.backend).capabilities.remote:
         return True
     return main_module() == (None, None)
+
+
+def _forks(options: Options) -> bool:
+    """Tell whether the workers are forked. A start method is for processes alone."""
+    context = options.mp_context
+    method = context if context is None or isinstance(context, str) else context.get_start_method()
+    if method != "fork":
+        return False
+    try:
+        choice = registry.choose(
+            options.backend,
+            options.fallback,
+            process=options.env is not None,
+            backend_options=options.backend_options,
+        )
+    except BackendUnavailableError:  # the start says so
+        return False
+    return choice.name == "subprocess"
 
 
 def _of_multiprocessing() -> tuple[bytes, int | None] | None:
