@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 from farside import iterate_in_worker
 from farside.testing import ConcurrentBackendContract
+from tests.ray.test_cluster_faults import SLICE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from farside import RemoteIterable
 
@@ -28,6 +31,29 @@ class TestRay(ConcurrentBackendContract):
         ):  # a process of Ray's takes a second to start, or a few
             options.setdefault("init_timeout", 60)
         # Processes take their time to end: more CPUs than a machine has would start more of them.
-        return iterate_in_worker(
-            fn, backend="ray", backend_options={"num_cpus": 0.1}, fallback=None, **options
-        )
+        return iterate_in_worker(fn, backend="ray", backend_options=SLICE, fallback=None, **options)
+
+
+LARGE = 100_000_000
+"""Bytes: what is smaller, the C library keeps after it was freed."""
+
+
+class Memory:
+    """Tells how many bytes of memory its process has for itself as a pass begins."""
+
+    def __init__(self, held: bytes) -> None:
+        self.held = held
+
+    def __iter__(self) -> Iterator[int]:
+        with open("/proc/self/statm", encoding="ascii") as numbers:
+            resident, shared = map(int, numbers.read().split()[1:3])
+        yield (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_worker_has_what_it_was_given_once() -> None:
+    taken = list[int]()
+    for size in (0, LARGE):
+        fn = partial(Memory, bytes(size))
+        with iterate_in_worker(fn, backend="ray", backend_options=SLICE) as told:
+            taken += told
+    assert taken[1] - taken[0] < 1.5 * LARGE

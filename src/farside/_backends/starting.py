@@ -47,7 +47,7 @@ def start(
         if job is not None:
             # A worker that is gone already is no error here: receiving tells, with its status.
             with contextlib.suppress(LinkClosedError):
-                begun[0].link.send(JOB, 0, pickling.dumps_plain(tuple(_with_call_beside(job))))
+                begun[0].link.send(JOB, 0, pickling.dumps_plain(tuple(with_call_beside(job))))
         return begun[0]
     except BaseException:
         for worker in begun:
@@ -55,7 +55,7 @@ def start(
         raise
 
 
-def _with_call_beside(job: Job) -> Job:
+def with_call_beside(job: Job) -> Job:
     """Return the same, with the pickle of the call beside that of the rest: it may be large."""
     assert isinstance(job.call, bytes)  # else the start of the process carries it
     return job._replace(call=[PickleBuffer(job.call)])

@@ -31,8 +31,12 @@ class Actor:
         self._link = ActorLink(_objects())
         self._problem: str | None = None
         worker_info.claim()
+        # In a list, out of which it is taken: it may be large, and the thread keeps its arguments.
+        given = [job]
         # A daemon: Ray ends the process, whatever the user's code does.
-        thread = threading.Thread(target=self._run, args=(job,), name="farside-worker", daemon=True)
+        thread = threading.Thread(
+            target=self._run, args=(given,), name="farside-worker", daemon=True
+        )
         thread.start()
 
     def pull(self, words: Words) -> Reply:
@@ -49,9 +53,9 @@ class Actor:
         self._link.done.wait()
         return self._problem
 
-    def _run(self, job: bytes) -> None:
+    def _run(self, given: list[bytes]) -> None:
         try:
-            serve(self._link, job, last_resort=self._end_process)
+            serve(self._link, given.pop(), last_resort=self._end_process)
         except SystemExit:
             pass  # raised by the listener when everything was over already
         except BaseException as error:

@@ -15,7 +15,7 @@ from ..._system.signals import with_lock
 from ...errors import BackendUnavailableError
 from .. import live_workers, preparation
 from ..base import Availability, Backend, Capabilities, ExitStatus, Worker
-from ..starting import start
+from ..starting import start, with_call_beside
 from .calls import ActorCalls, ray
 from .link import CallLink
 
@@ -98,7 +98,7 @@ class RayBackend(Backend):
         with_lock(_connecting, lambda: _connect(how))
         name = preparation.name_of(options)
         job = preparation.pack(options, remote=True, backend=self.name, name=name)
-        body = b"".join(pickling.dumps_plain(tuple(job)))
+        body = b"".join(pickling.dumps_plain(tuple(with_call_beside(job))))
         of_actor = {"num_cpus": 1, **{each: given[each] for each in _OF_ACTOR if each in given}}
         try:
             read_only = given.get(_READ_ONLY, False)
