@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+import tracemalloc
 import types
 import warnings
 from functools import partial
@@ -42,6 +43,23 @@ def _forget() -> Iterator[None]:
 
 def inline(fn: Callable[[], Iterable[Any]], **options: Any) -> farside.RemoteIterable[Any]:
     return iterate_in_worker(fn, backend="inline", **options)
+
+
+def lengths(*given: bytes) -> list[int]:
+    return list(map(len, given))
+
+
+def test_it_does_not_keep_the_pickle_of_what_it_was_given() -> None:
+    size = 10_000_000
+    fn = partial(lengths, bytes(size))
+    tracemalloc.start()
+    try:
+        with inline(fn) as items:
+            assert list(items) == [size]
+            held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < size / 2
 
 
 class Looks:

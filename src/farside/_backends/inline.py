@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._link.base import Link
 from .._link.frames import Frame
@@ -41,7 +41,8 @@ class InlineBackend(Backend):
         # Pickled all the same: what other workers refuse is refused here, and fn is a copy.
         call = callables.pack_call(options, main_importable=True, here=True)
         name = preparation.name_of(options)
-        given = call if isinstance(call, bytes) else call.call
+        # Who loads a pickle takes it out of its list: it may be large, and the job stays.
+        given: Any = [call] if isinstance(call, bytes) else call.call
         job = preparation.job_of(options, given, None, backend=self.name, name=name)
         # Loggers and warnings are the parent's own: a record that it is given would come back.
         return InlineWorker(job._replace(forward_logs=False))
