@@ -198,6 +198,19 @@ def test_by_value_pickles_with_cloudpickle() -> None:
     assert loads(data)() == 7
 
 
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_pickle_is_read_only_where_nothing_can_take_its_place(
+    monkeypatch: pytest.MonkeyPatch, *, hidden: bool
+) -> None:
+    if hidden:
+        monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    read: list[bytes] = []
+    monkeypatch.setattr(pickling, "refers_to_main", read.append)
+    text = "below if __name__ == '__main__':"
+    assert loads(b"".join(dumps(text, main_by_value=True))) == text
+    assert bool(read) is hidden
+
+
 def test_by_value_is_none_without_cloudpickle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
     assert dumps_by_value(1) is None
