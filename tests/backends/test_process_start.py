@@ -5,14 +5,17 @@ from __future__ import annotations
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from multiprocessing import spawn
-from typing import Any
+from multiprocessing import current_process, spawn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from farside._backends.process_start import with_main_hidden
 from tests.backends.main_modules import MainModule
 from tests.children import forked
+
+if TYPE_CHECKING:
+    from tests.kinds import Kind
 
 
 def told_of_main() -> bool:
@@ -74,3 +77,20 @@ def test_a_start_method_that_a_library_has_added_is_not_told(
     for method, told in (("loky", None), ("spawn", "spawn")):
         monkeypatch.setattr(spawn, "get_start_method", lambda method=method, **_: method)
         assert spawn.get_preparation_data("x").get("start_method") == told
+
+
+class KeyOfBilliard(bytes):
+    """The key of a process that billiard has started."""
+
+    def __reduce__(self) -> str:
+        raise TypeError("Pickling an AuthenticationString object is disallowed")
+
+
+def test_a_process_of_billiard_has_workers(
+    monkeypatch: pytest.MonkeyPatch, subprocess_kind: Kind
+) -> None:
+    # As in a worker of Celery, whose process takes the place of that of multiprocessing.
+    process = current_process()
+    monkeypatch.setitem(vars(process)["_config"], "authkey", KeyOfBilliard(process.authkey))
+    with subprocess_kind.start(partial(range, 3)) as numbers:
+        assert list(numbers) == [0, 1, 2]

@@ -81,6 +81,7 @@ def _start_anywhere(process: BaseProcess) -> None:
     multiprocessing forbids that, since nobody would end the children of a daemonic process when
     that is terminated. Workers end by themselves.
     """
+    process.authkey = bytes(process.authkey)  # in a worker of Celery it refuses to be pickled
     current = vars(multiprocessing.current_process())
     if current["_config"].get("daemon") and type(current["_config"]) is not _Config:
         current["_config"] = _Config(current["_config"])
@@ -121,6 +122,7 @@ def _teach_multiprocessing() -> None:
         if not hasattr(main, "__spec__"):
             main.__spec__ = None  # `python -m pdb` takes it off, before Python 3.13
         data = prepare(name)
+        data["authkey"] = bytes(data["authkey"])  # as in `_start_anywhere`
         if data.get("start_method") not in _OF_PYTHON:
             data.pop("start_method", None)  # loky's, in a worker of joblib: it is not known yet
         if _pretence.no_main:
