@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import multiprocessing
+import signal
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
@@ -113,6 +114,22 @@ def test_close_all_tells_all_before_it_waits_for_any(armed: list[Any]) -> None:
     for worker in workers:
         assert worker.log[:2] == ["link closed", "waited"]
     assert armed == []
+
+
+class PressesCtrlC(Scripted):
+    """Ends while somebody presses Ctrl-C, again and again."""
+
+    def wait(self, timeout: float) -> bool:
+        signal.raise_signal(signal.SIGINT)
+        return super().wait(timeout)
+
+
+def test_close_all_ends_all_whoever_presses_ctrl_c(armed: list[Any]) -> None:
+    workers = [PressesCtrlC("terminate"), PressesCtrlC("kill"), PressesCtrlC("never")]
+    live_workers._live.update(workers)
+    live_workers.close_all()
+    assert [worker.ended for worker in workers] == [True, True, False]
+    assert len(armed) == 1
 
 
 def test_no_worker_is_started_by_a_worker_that_imports_modules(

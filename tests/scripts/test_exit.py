@@ -56,6 +56,27 @@ def test_wherever_the_worker_is(tmp_path: Path, kind: Kind, act: str) -> None:
         check(run(folder, f"held = begin({act!r})\nprint('end', flush=True)", kind))
 
 
+PRESSED_AGAIN = """\
+import signal, time
+from farside._backends import live_workers
+
+def press():
+    while not live_workers._exiting:
+        time.sleep(0.01)
+    for _ in range(3):
+        time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+held = [begin("sleep"), begin("credit")]
+threading.Thread(target=press, daemon=True).start()
+print('end', flush=True)
+"""
+
+
+def test_ctrl_c_while_the_process_exits(tmp_path: Path, kind: Kind) -> None:
+    check(run(tmp_path, PRESSED_AGAIN, kind))
+
+
 @pytest.mark.parametrize("stderr", ["open", "closed"])
 def test_a_subinterpreter_that_holds_its_gil_is_ended_by_force(
     tmp_path: Path, subinterpreter_kind: Kind, stderr: str

@@ -7,6 +7,7 @@ the process exits, each is told to end and waited for. A forked child has none o
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import select
 import sys
@@ -16,10 +17,13 @@ import warnings
 from typing import TYPE_CHECKING
 
 from .._system.monkey_patches import patched
+from .._system.signals import defer_sigint
 from .._worker import interrupt, load
 from ..errors import BackendUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .base import Worker
 
 EXIT_SECONDS = 2.0
@@ -123,15 +127,28 @@ def close_all() -> None:
     _exiting = True
     deadline = time.monotonic() + EXIT_SECONDS
     workers = [each for each in _live if each.beside]
-    for worker in workers:
-        worker.link.close()
     try:
+        _whole(lambda: [worker.link.close() for worker in workers])
         for inline in _live.difference(workers):
             inline.link.close()  # runs finalizers, in which Ctrl-C may strike
     finally:
         all_told.set()
-        for worker in workers:
-            worker.stop(max(0.1, deadline - time.monotonic()))
+        _whole(lambda: _end(workers, deadline))
+
+
+def _whole(work: Callable[[], object]) -> None:
+    """Do some work that is short, or has a limit, to its end, whoever presses Ctrl-C again.
+
+    Python crashes where a subinterpreter still runs as the process ends. And Ctrl-C asks for
+    nothing but the end, which is coming.
+    """
+    with contextlib.suppress(KeyboardInterrupt):
+        defer_sigint(work)
+
+
+def _end(workers: list[Worker], deadline: float) -> None:
+    for worker in workers:
+        worker.stop(max(0.1, deadline - time.monotonic()))
     if _live.isdisjoint(workers):
         return
     # They are abandoned knowingly; Python need not tell.
