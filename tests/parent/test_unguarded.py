@@ -70,3 +70,29 @@ def test_a_module_that_starts_workers_is_told_so_too(kind: Kind, tmp_path: Path)
     assert done.code == 1
     assert done.err.rstrip().endswith(MESSAGE)
     assert done.err.count("Traceback") == 1
+
+
+_EXECUTOR = """
+import farside
+from tests.scripts.starting import chosen_kind
+
+def double(number):
+    return 2 * number
+
+kind = chosen_kind()
+with farside.WorkerExecutor(1, backend=kind.backend, **kind.options) as executor:
+    print(executor.submit(double, 3).result())
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_an_executor_says_it_too(kind: Kind, tmp_path: Path) -> None:
+    done = run_script(tmp_path, _EXECUTOR, kind=kind)
+    if kind.name == "fork":
+        assert (done.code, done.out) == (0, "6\n")
+        return
+    assert done.code == 1
+    assert "runpy" not in done.err
+    if kind.name != "forkserver":
+        assert done.err.rstrip().endswith(MESSAGE)
+        assert done.err.count("Traceback") == 2  # that of the workers' error is the cause

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from .._backends.live_workers import IMPORTING
 from .._payload import pickling
 from .._payload.remote_errors import make_dual, thaw
 from .._protocol.messages import UNKNOWN
 from ..errors import (
-    BackendUnavailableError,
     CallFailedError,
     FarsideError,
     NotPicklableError,
@@ -48,7 +48,7 @@ def to_exception(failure: Failure, worker: str, method: str = "") -> FarsideErro
         An exception that is the farside class and, where that can be built, the original type
         as well; the original exception is its cause, the worker's traceback the cause of that.
     """
-    if failure.stage == "load" and failure.type_name.endswith(BackendUnavailableError.__name__):
+    if failure.stage == "load" and IMPORTING in failure.traceback:
         return _unguarded(failure, worker)
     try:
         return _build(failure, thaw(failure.exception), worker, method)

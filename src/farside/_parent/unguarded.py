@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from .._backends.live_workers import IMPORTING
-from ..errors import BackendUnavailableError
+from ..errors import BackendUnavailableError, FarsideError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -37,7 +37,9 @@ def be_brief() -> None:
 
 
 def _show(kind: type[BaseException], error: BaseException, tb: TracebackType | None) -> None:
-    if not (isinstance(error, BackendUnavailableError) and error.reason == IMPORTING):
+    # An executor raises an error of its own, of which the refusal is the cause.
+    refused = error.__cause__ if isinstance(error, FarsideError) and error.__cause__ else error
+    if not (isinstance(refused, BackendUnavailableError) and refused.reason == IMPORTING):
         sys.__excepthook__(kind, error, tb)
         return
     me = sys.modules["multiprocessing.process"].current_process()
