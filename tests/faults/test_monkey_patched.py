@@ -23,7 +23,7 @@ def patch():
         monkey.patch_all()
     elif sys.argv[1] == "eventlet":
         import eventlet
-        eventlet.monkey_patch(select=False)
+        eventlet.monkey_patch(select=False, os=False)
     else:
         sys.modules["gevent.monkey"] = types.SimpleNamespace(
             is_module_patched={"_thread", "socket"}.__contains__

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import BrokenExecutor
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from farside import BackendUnavailableError, iterate_in_subprocess, iterate_in_worker
+from farside import (
+    BackendUnavailableError,
+    WorkerExecutor,
+    iterate_in_subprocess,
+    iterate_in_worker,
+)
 from farside._backends import interpreters
 from farside._system.monkey_patches import check_threads, patched
 from tests.kinds import SUBINTERPRETERS
@@ -66,8 +72,20 @@ def test_who_needs_what_says_so_at_once(
         assert f"{name} has replaced the threads" in reason
 
 
-def test_without_poll_nothing_can_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake(monkeypatch, EVENTLET, {"select"})
-    monkeypatch.delattr("select.poll")
-    with pytest.raises(BackendUnavailableError, match=r"eventlet\.monkey_patch\(select=False\)"):
+@pytest.mark.parametrize("name", ["select", "os"])
+def test_what_eventlet_has_to_leave_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    fake(monkeypatch, EVENTLET, {name})
+    cure = rf"replaced {name}; use eventlet\.monkey_patch\(select=False, os=False\)"
+    with pytest.raises(BackendUnavailableError, match=cure):
         iterate_in_worker(list, backend="inline")
+
+
+def test_an_executor_needs_a_real_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(monkeypatch, EVENTLET, {"thread"})
+    future = WorkerExecutor(1, backend="subprocess").submit(abs, -1)
+    with pytest.raises(BrokenExecutor, match=r"\(select=False, os=False, thread=False\)"):
+        future.result(20)
+    monkeypatch.undo()
+    fake(monkeypatch, GEVENT, {"_thread", "os"})
+    with WorkerExecutor(1, backend="subprocess") as executor:
+        assert executor.submit(abs, -1).result() == 1

@@ -9,14 +9,13 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import select
 import sys
 import threading
 import time
 import warnings
 from typing import TYPE_CHECKING
 
-from .._system.monkey_patches import patched
+from .._system.monkey_patches import in_the_way
 from .._system.signals import defer_sigint
 from .._worker import interrupt, load
 from ..errors import BackendUnavailableError
@@ -50,8 +49,10 @@ Finalizers that run then find that Python has emptied this and other modules: th
 global name, and look at this by an attribute of their own."""
 
 
-def check_start() -> None:
+def check_start(*, in_thread: bool = False) -> None:
     """Check that this is a time to start workers: if not, it is a BackendUnavailableError.
+
+    With `in_thread`, a thread of ours will wait for them.
 
     It is none where the process exits; where it is a worker itself that is just importing the main
     script or the module of fn, which would start workers without end, or is that of a frozen
@@ -74,8 +75,7 @@ def check_start() -> None:
             "a frozen program is started again for each worker, and has to call "
             "multiprocessing.freeze_support() first thing below if __name__ == '__main__':"
         )
-    elif (library := patched("select")) and not hasattr(select, "poll"):
-        reason = f"{library} has taken away select.poll; use {library}.monkey_patch(select=False)"
+    reason = reason or in_the_way(of_threads=in_thread) or ""
     if reason:
         raise _refused(reason)
 

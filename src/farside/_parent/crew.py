@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .._backends import live_workers
 from .._backends.main_script import main_file
 from .._payload.one_line import one_line
 from .._protocol.group import GroupCore
@@ -157,6 +158,7 @@ class Crew:
         delivery, client = self._tasks.delivery, None
         try:
             client = Client(*self._options, sequence=self._tasks)
+            live_workers.check_start(in_thread=True)
             starting.start(client)
             self._client = client
             this = enter_iteration_mode(client)

@@ -1,4 +1,4 @@
-"""What gevent or eventlet has put in the place of threads, `select` and sockets."""
+"""What gevent or eventlet has put in the place of threads, sockets, and so on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def patched(what: str) -> str | None:
-    """Tell whether gevent or eventlet has replaced ``"thread"``, ``"select"`` or ``"socket"``."""
+    """Tell whether gevent or eventlet has replaced ``"thread"``, ``"socket"``, and so on."""
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and monkey.is_module_patched("_thread" if what == "thread" else what):
         return "gevent"
@@ -14,6 +14,20 @@ def patched(what: str) -> str | None:
     if patcher is not None and patcher.is_monkey_patched(what):
         return "eventlet"
     return None
+
+
+def in_the_way(*, of_threads: bool = False) -> str | None:
+    """Say what eventlet has replaced that whoever waits for a worker needs, if it has.
+
+    There is no `select.poll` then, and others run in the middle of an `os.write`. With
+    `of_threads`, a thread of ours waits, which would never let the others run.
+    """
+    needed = ("select", "os", "thread") if of_threads else ("select", "os")
+    replaced = [name for name in needed if patched(name) == "eventlet"]
+    if not replaced:
+        return None
+    kept = ", ".join(f"{name}=False" for name in needed)
+    return f"eventlet has replaced {' and '.join(replaced)}; use eventlet.monkey_patch({kept})"
 
 
 def check_threads() -> None:
