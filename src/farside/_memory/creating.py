@@ -52,6 +52,7 @@ def share(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping]
 
     Raises:
         OSError: no file descriptors are left, or not even memory for the header.
+        BackendUnavailableError: there is no place for it, or files must be smaller than the header.
     """
 
     def make(arena_bytes: int) -> tuple[Descriptor, Mapping]:
@@ -62,7 +63,17 @@ def share(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping]
             memory.close()
             raise
 
-    return largest(make, min(arena_bytes, _address_space() // (16 if both else 8)))
+    try:
+        return largest(make, min(arena_bytes, _address_space() // (16 if both else 8)))
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise
+        reason = f"no file of {HEADER_BYTES} bytes may be written"
+        raise _unavailable(reason, "raise the limit on the size of files (ulimit -f)") from error
+
+
+def _unavailable(reason: str, cure: str) -> BackendUnavailableError:
+    return BackendUnavailableError(f"no shared memory can be had: {reason}; {cure}", reason=reason)
 
 
 def _address_space() -> int:
@@ -97,10 +108,7 @@ def _open_file() -> int:
             return os.dup(file.fileno())  # close-on-exec too
     except FileNotFoundError as error:
         reason = f"there is neither memfd_create nor a folder for temporary files ({error})"
-        raise BackendUnavailableError(
-            f"no shared memory can be had: {reason}; let TMPDIR name one that can be written to",
-            reason=reason,
-        ) from error
+        raise _unavailable(reason, "let TMPDIR name one that can be written to") from error
 
 
 def _seal(fd: int) -> None:
