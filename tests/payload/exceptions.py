@@ -149,3 +149,5 @@ CASES: list[Exception] = [
 ]
 if sys.version_info >= (3, 11):
     CASES.append(ExceptionGroup("group", [ValueError(1), KeyError(2)]))  # noqa: F821
+    INNER = ExceptionGroup("inner", [KeywordOnly(code=7)])  # noqa: F821
+    CASES.append(ExceptionGroup("group", [TwoArguments(7, "text"), INNER]))  # noqa: F821

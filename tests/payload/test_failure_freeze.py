@@ -73,6 +73,22 @@ def test_notes_and_other_attributes_cross() -> None:
     assert (copy.__notes__, copy.more) == (["a note"], {"deep": [1]})
 
 
+def test_exceptions_that_it_holds_cross_as_it_does() -> None:
+    error: Any = ValueError("x", [TwoArguments(7, "listed")])
+    error.more = (KeywordOnly(code=8), OwnReduce("original"))
+    error.again = error.args[1]
+    copy = thaw(error)
+    assert (str(copy.args[1][0]), copy.args[1][0].code) == ("7: listed", 7)
+    assert [each.code for each in copy.more] == [8, 7]
+
+
+def test_an_exception_that_holds_itself_crosses_as_python_pickles_it() -> None:
+    error: Any = ValueError("x")
+    error.itself = error
+    copy = thaw(error)
+    assert copy.itself.args == ("x",)
+
+
 def test_what_does_not_pickle_does_not_cross() -> None:
     error: Any = ValueError("x")
     error.lock = threading.Lock()

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import ChainMap
 
 from .._named_tuple import NamedTuple
 from . import pickling
+from .reducers import table_of_items
 from .refusals import PHRASE, refused
 
 TYPE_CHECKING = False
@@ -67,18 +69,67 @@ def freeze(error: BaseException) -> bytes | None:
 
     Python pickles an exception as a call of its class with ``args``, which fails, far from its
     cause, when the constructor takes other arguments. So the class and the whole state are
-    pickled instead, unless the class says itself how to pickle it.
+    pickled instead, unless the class says itself how to pickle it. So are the exceptions that it
+    holds: those of a group, above all.
     """
     itself = _try_dumps(lambda: error) if _pickles_itself(type(error)) else None
-    by_state = itself or _try_dumps(lambda: (type(error), error.args, state_of(error)))
+    by_state = itself or _try_dumps(lambda: parts(error), lambda: of_held(error))
     return by_state or _try_dumps(lambda: error)
 
 
-def _try_dumps(form: Callable[[], Any]) -> bytes | None:
+def _try_dumps(
+    form: Callable[[], Any], reducers: Callable[[], dict[type, Any]] = dict
+) -> bytes | None:
     try:
-        return b"".join(pickling.dumps(form()))
+        return dumps(form(), reducers())
     except BaseException:  # user code: __reduce__ may raise anything
         return None
+
+
+def dumps(form: Any, reducers: dict[type, Any]) -> bytes:
+    """Pickle with reducers that come before those for items."""
+    table: Any = ChainMap(reducers, table_of_items())
+    return b"".join(pickling.dumps(form, table))
+
+
+def parts(error: BaseException) -> tuple[Any, ...]:
+    """Return what an exception is made again of."""
+    return type(error), error.args, state_of(error)
+
+
+def make(cls: Any, args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    """Make an exception without its ``__init__``, which may take other arguments."""
+    try:
+        error = cls.__new__(cls, *args)
+    except Exception:  # a __new__ of the user's, with other arguments
+        builtin = next(base for base in cls.__mro__ if base.__module__ == "builtins")
+        error = builtin.__new__(cls, *args)
+    error.args = args
+    for name, value in state.items():
+        try:
+            BaseException.__setattr__(error, name, value)
+        except (AttributeError, TypeError):
+            continue  # read-only, so it follows from the rest
+    return error
+
+
+def of_held(error: BaseException) -> dict[type, Any]:
+    """Return reducers for an exception, and for those that it holds, in lists and tuples too."""
+    found: dict[type, Any] = {}
+    seen: set[int] = set()
+    waiting: list[Any] = [error]
+    while waiting:
+        each = waiting.pop()
+        if not isinstance(each, (BaseException, list, tuple)) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if not isinstance(each, BaseException):
+            waiting += each
+            continue
+        if not _pickles_itself(type(each)):
+            found[type(each)] = lambda held: (make, parts(held))
+        waiting += [each.args, *vars(each).values()]
+    return found
 
 
 def state_of(error: BaseException) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import ProtocolError, WorkerFailedError
 from . import pickling
-from .failure import Failure, state_of
+from .failure import Failure, dumps, make, of_held, parts, state_of
 
 # These mean something to the interpreter, or to the loop around it: raised again in the parent
 # they would end the process or the loop, without a word.
@@ -41,27 +41,11 @@ def thaw(data: bytes | None) -> BaseException | None:
         return None
     try:
         frozen = pickling.loads(data)
-        return frozen if isinstance(frozen, BaseException) else _make(*frozen)
+        return frozen if isinstance(frozen, BaseException) else make(*frozen)
     except KeyboardInterrupt:
         raise
     except BaseException:  # user code; the failure then arrives as text
         return None
-
-
-def _make(cls: Any, args: tuple[Any, ...], state: dict[str, Any]) -> Any:
-    """Make an exception without its ``__init__``, which may take other arguments."""
-    try:
-        error = cls.__new__(cls, *args)
-    except Exception:  # a __new__ of the user's, with other arguments
-        builtin = next(base for base in cls.__mro__ if base.__module__ == "builtins")
-        error = builtin.__new__(cls, *args)
-    error.args = args
-    for name, value in state.items():
-        try:
-            BaseException.__setattr__(error, name, value)
-        except (AttributeError, TypeError):
-            continue  # read-only, so it follows from the rest
-    return error
 
 
 def make_dual(
@@ -102,13 +86,20 @@ def _revive(
     state: dict[str, Any],
 ) -> Any:
     kinds: Any = (base, original)  # lru_cache wants Hashable, and mypy takes no class for one
-    error = _make(_dual_class(*kinds), args, state)
+    error = make(_dual_class(*kinds), args, state)
     vars(error)["_kinds"] = (base, original)
     return error
 
 
 def _reduce(self: Any) -> tuple[Any, ...]:
-    return _revive, (*self._kinds, self.args, state_of(self))
+    _, args, state = parts(self)
+    if held := of_held(self):
+        return _revive_all, (*self._kinds, dumps((args, state), held))
+    return _revive, (*self._kinds, args, state)
+
+
+def _revive_all(base: type[WorkerFailedError], original: type[Exception], data: bytes) -> Any:
+    return _revive(base, original, *pickling.loads(data))
 
 
 def read_stack(body: bytes | bytearray | memoryview) -> str:
