@@ -1,5 +1,6 @@
 """Exceptions of many kinds: each has crossed, or failed to cross, in somebody's program."""
 
+import dataclasses
 import errno
 import sys
 from typing import Any
@@ -56,6 +57,13 @@ class OwnNew(Exception):
     def __init__(self, *, needed: int) -> None:
         super().__init__("made")
         self.needed = needed
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Exception):
+    """Refuses to be changed, by Python's own machinery too."""
+
+    code: int
 
 
 class OwnReduce(Exception):
@@ -139,6 +147,7 @@ CASES: list[Exception] = [
     Slotted(7),
     OwnNew(needed=3),
     KeywordOnly(code=7),
+    Frozen(7),
     OwnOSError(errno.EIO, "text", "one", None, "two"),
     WithMeta("meta"),
     FarsideError("nested"),

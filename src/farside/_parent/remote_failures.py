@@ -70,10 +70,12 @@ def _build(
     if original is None:
         error.__cause__ = remote
     else:
-        original.__cause__ = remote
+        # Not by a __setattr__ of its own: that of a frozen dataclass refuses.
+        BaseException.__setattr__(original, "__cause__", remote)
         error.__cause__ = original
         # The exception of an inline worker has a traceback: Python shows it below that of the loop.
-        error.__traceback__, original.__traceback__ = original.__traceback__, None
+        error.__traceback__ = original.__traceback__
+        BaseException.__setattr__(original, "__traceback__", None)
     return error
 
 

@@ -104,7 +104,7 @@ def make(cls: Any, args: tuple[Any, ...], state: dict[str, Any]) -> Any:
     except Exception:  # a __new__ of the user's, with other arguments
         builtin = next(base for base in cls.__mro__ if base.__module__ == "builtins")
         error = builtin.__new__(cls, *args)
-    error.args = args
+    BaseException.__setattr__(error, "args", args)  # its own may refuse: a frozen dataclass
     for name, value in state.items():
         try:
             BaseException.__setattr__(error, name, value)
