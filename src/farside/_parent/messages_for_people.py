@@ -30,6 +30,7 @@ from ..errors import (
     WorkerTimeoutError,
 )
 from . import unguarded
+from .notes import joined, note
 from .remote_failures import to_exception
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def error_of(ending: Ending, member: Member, options: Options) -> FarsideError:
             else _timed_out(ending, name, options)
         )
         if ending.futile > MOST_FUTILE:
-            error.args = (f"{error.args[0]}; {FUTILE}",)
+            error.args = (joined(error.args[0], FUTILE),)
         elif cause == DIED and ending.state == "iteration" and _may_be_new(detail, options):
             error.args = (f"{error.args[0]}; {_RESTARTS}",)
         return error
@@ -139,8 +140,7 @@ def death_at(number: int, ending: Ending, member: Member) -> FarsideError:
     """Make the exception for an input of a map that has cost a worker."""
     error = error_of(ending, member, member.options)
     vars(error)["input_index"] = number
-    if hasattr(error, "add_note"):  # Python 3.11+
-        error.add_note(f"the input of index {number}")
+    note(error, f"the input of index {number}")
     return error
 
 
@@ -171,10 +171,7 @@ def locate(error: BaseException, shard: int, index: int, unit: str | None) -> No
         fields["item_index"] = index
     if "last_index" in fields:
         fields["last_index"] = index - 1 if index else None
-    if hasattr(error, "add_note"):  # Python 3.11+
-        error.add_note(where)
-    elif "_kinds" not in fields:  # its arguments are not the user's
-        error.args = (f"{error.args[0]}; {where}", *error.args[1:])
+    note(error, where)
 
 
 def _no_fallback(error: FarsideError, backend: str) -> BackendUnavailableError:

@@ -19,6 +19,7 @@ from ..errors import (
     WorkerIterationError,
 )
 from . import unguarded
+from .notes import note
 
 if TYPE_CHECKING:
     from .._payload.failure import Failure
@@ -61,8 +62,9 @@ def to_exception(failure: Failure, worker: str, method: str = "") -> FarsideErro
 def _build(
     failure: Failure, original: BaseException | None, worker: str, method: str
 ) -> FarsideError:
+    notes: list[str] = []
     error = _pickling_error(failure, worker, method) or _failed_error(
-        failure, original, worker, method
+        failure, original, worker, method, notes
     )
     if failure.refused:
         error.refused_module, error.refused = failure.refused_module, failure.refused
@@ -76,6 +78,8 @@ def _build(
         # The exception of an inline worker has a traceback: Python shows it below that of the loop.
         error.__traceback__ = original.__traceback__
         BaseException.__setattr__(original, "__traceback__", None)
+    for each in filter(None, notes):
+        note(error, each)
     return error
 
 
@@ -106,7 +110,7 @@ def _pickling_error(failure: Failure, worker: str, method: str) -> NotPicklableE
 
 
 def _failed_error(
-    failure: Failure, original: BaseException | None, worker: str, method: str
+    failure: Failure, original: BaseException | None, worker: str, method: str, notes: list[str]
 ) -> WorkerFailedError:
     begun = failure.item_index is not None
     known = begun and failure.item_index != UNKNOWN
@@ -127,15 +131,12 @@ def _failed_error(
         fields["method"] = method
         where = where.replace("{method!r}", repr(method))
     error = None if original is None else make_dual(base, original, fields)
-    notes = [_cure(failure)]
     if error is None:
         error = base(f"{where}: {failure.type_name}: {failure.message}")
         vars(error).update(fields)
     else:
-        notes.insert(0, where)
-    if hasattr(error, "add_note"):  # Python 3.11+
-        for note in filter(None, notes):
-            error.add_note(note)
+        notes.append(where)
+    notes.append(_cure(failure))
     return error
 
 

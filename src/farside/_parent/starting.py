@@ -26,6 +26,7 @@ from ..errors import (
 )
 from . import messages_for_people
 from .closing import close, end
+from .notes import joined
 from .warn import warn
 from .when import When
 
@@ -248,8 +249,8 @@ def _told_of_restart(client: Client, old: Member, error: FarsideError) -> str:
     what = "a worker was started again, and goes on where it was"
     if client.options.sends_inputs:
         what = "a worker was started again in the place of another one"
-    beside = "; it could not be ended, and is left behind" if old.left_behind else ""
-    return f"{what}: {error}{beside}"
+    text = f"{what}: {error}"
+    return joined(text, "it could not be ended, and is left behind") if old.left_behind else text
 
 
 def _tell_of_fallback(client: Client, backend: str) -> None:
