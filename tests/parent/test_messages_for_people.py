@@ -77,6 +77,7 @@ def test_what_does_not_unpickle_arrives_as_text(original: Exception) -> None:
     assert str(original) in str(error)
     assert isinstance(error.__cause__, RemoteTraceback)
     assert error.remote_traceback in str(error.__cause__)
+    assert f"so 'except {type(original).__name__}' does not catch it" in printed(error)
 
 
 def test_an_attribute_that_raises_is_no_harm() -> None:
@@ -133,8 +134,9 @@ def test_what_does_not_pickle_arrives_as_text() -> None:
     original = ValueError(iter_of_nothing())
     error = arrive(original, "initializer", None)
     assert type(error) is WorkerInitializationError
-    assert str(error) == f"initializer failed in the {WORKER}: ValueError: {original}"
+    assert str(error).startswith(f"initializer failed in the {WORKER}: ValueError: {original}")
     assert isinstance(error.__cause__, RemoteTraceback)
+    assert "so 'except ValueError' does not catch it" in printed(error)
 
 
 def iter_of_nothing() -> Iterator[None]:

@@ -134,10 +134,19 @@ def _failed_error(
     if error is None:
         error = base(f"{where}: {failure.type_name}: {failure.message}")
         vars(error).update(fields)
+        if original is None and stage != "load":
+            notes.append(_as_text(failure))
     else:
         notes.append(where)
     notes.append(_cure(failure))
     return error
+
+
+def _as_text(failure: Failure) -> str:
+    return (
+        f"it has arrived as text, so 'except {failure.type_name.rpartition('.')[2]}' does not "
+        "catch it: the exception itself does not pickle, or cannot be made again here"
+    )
 
 
 def _cure(failure: Failure) -> str:
