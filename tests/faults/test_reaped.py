@@ -50,6 +50,8 @@ if __name__ == "__main__":
 
 TAKEN = "how it ended is not known, since its exit status was taken by another part of the program"
 
+CALLED = "its code, or a library, has called os._exit()"
+
 RESTARTS = "with max_restarts=1, another worker would take its place and go on"
 
 
@@ -59,5 +61,5 @@ def test_workers_of_a_program_that_takes_every_exit_status(
 ) -> None:
     done = run_script(tmp_path, SCRIPT, how, kind=subprocess_kind)
     served = subprocess_kind.name == "forkserver"  # then the fork server is who is told
-    told = "7 it ended with exit code 7" if served else f"None {TAKEN}"
+    told = f"7 it ended with exit code 7; {CALLED}" if served else f"None {TAKEN}"
     assert done == (0, f"{told}; {RESTARTS}\n0\n", "")

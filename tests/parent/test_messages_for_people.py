@@ -193,6 +193,23 @@ def test_a_worker_that_died_at_once_has_a_traceback() -> None:
     )
     assert "before any item" in str(error)
     assert "see its traceback above" in str(error)
+    other = messages_for_people.died(WORKER, ExitStatus("", 3), None, "initialization")
+    assert "the main script, which each worker imports first, has called sys.exit" in str(other)
+
+
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [
+        (ExitStatus("it was killed", -11, "SIGSEGV"), "initializer=faulthandler.enable it prints"),
+        (ExitStatus("it was killed", -9, "SIGKILL"), "when memory runs out"),
+        (ExitStatus("it ended with exit code 3", 3), "has called os._exit()"),
+        (ExitStatus("it was killed", -15, "SIGTERM"), "it was killed"),
+        (ExitStatus("nobody knows how it ended"), "nobody knows how it ended"),
+    ],
+    ids=lambda value: str(getattr(value, "code", "")),
+)
+def test_a_worker_that_died_tells_what_that_means(status: ExitStatus, meaning: str) -> None:
+    assert meaning in str(messages_for_people.died(WORKER, status, 4, "iteration"))
 
 
 def timed_out(

@@ -64,10 +64,8 @@ def died(worker: str, status: ExitStatus, last_index: int | None, state: str) ->
     message = f"the {worker} died{_when(last_index)}, in state {state}: {status.text}"
     if state == "initialization" and status.code == unguarded.EXIT_CODE:
         message = f"the {worker} could not start: {unguarded.MESSAGE}"
-    elif state == "initialization" and status.code == 1:
-        message += "; see its traceback above. Each worker imports the main script first"
-    elif status.signal_name == "SIGKILL" and "memory" not in status.text:
-        message += "; Linux does so when memory runs out, and so does `kill -9`"
+    else:
+        message += _meaning(status, state)
     return WorkerDiedError(
         message,
         exit_code=status.code,
@@ -75,6 +73,30 @@ def died(worker: str, status: ExitStatus, last_index: int | None, state: str) ->
         last_index=last_index,
         state=state,
     )
+
+
+_CRASHES = frozenset({"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT"})
+
+
+def _meaning(status: ExitStatus, state: str) -> str:
+    """Say what an exit status means, and how to find out more."""
+    if state == "initialization" and status.code == 1:
+        return (
+            "; see its traceback above, unless its code has called os._exit(). Each worker imports "
+            "the main script first"
+        )
+    if status.signal_name == "SIGKILL" and "memory" not in status.text:
+        return "; Linux does so when memory runs out, and so does `kill -9`"
+    if status.signal_name in _CRASHES:
+        return "; code in C has crashed: with initializer=faulthandler.enable it prints where"
+    if status.code is None or status.code < 0:
+        return ""
+    if state == "initialization":
+        return (
+            "; its code has called os._exit(), or the main script, which each worker imports "
+            "first, has called sys.exit()"
+        )
+    return "; its code, or a library, has called os._exit()"
 
 
 def pass_open(method: str) -> PassOpenError:
