@@ -213,12 +213,16 @@ def test_a_worker_that_died_tells_what_that_means(status: ExitStatus, meaning: s
 
 
 def timed_out(
-    last_index: int | None, state: str, detail: Any = None, method: str | None = None
+    last_index: int | None,
+    state: str,
+    detail: Any = None,
+    method: str | None = None,
+    init_timeout: float = 2.5,
 ) -> WorkerTimeoutError:
     """Make the error for a worker that took more than 2.5 seconds."""
     ending = Ending(TIMED_OUT, state, last_index, detail, method)
     member: Any = SimpleNamespace(name=WORKER)
-    options: Any = SimpleNamespace(timeout=2.5, init_timeout=2.5, task_timeout=None)
+    options: Any = SimpleNamespace(timeout=2.5, init_timeout=init_timeout, task_timeout=None)
     error = messages_for_people.error_of(ending, member, options)
     assert isinstance(error, WorkerTimeoutError)
     return error
@@ -232,6 +236,12 @@ def test_a_time_out_tells_what_was_awaited() -> None:
     assert "it does not tell where it was" in str(early)
     assert "after the item of index 7" in str(late)
     assert (late.seconds, late.last_index, late.state) == (2.5, 7, "iteration")
+
+
+def test_a_time_out_of_the_start_tells_where_its_limit_comes_from() -> None:
+    said = str(timed_out(None, "initialization"))
+    assert "within init_timeout=2.5 seconds (the value of timeout, unless it is given); " in said
+    assert "value of timeout" not in str(timed_out(None, "initialization", init_timeout=9.0))
 
 
 def test_a_time_out_shows_the_stack() -> None:

@@ -209,10 +209,12 @@ def _no_fallback(error: FarsideError, backend: str) -> BackendUnavailableError:
 
 
 def _timed_out(ending: Ending, name: str, options: Options) -> FarsideError:
-    seconds, task, limit = options.timeout, options.task_timeout, "timeout"
+    seconds, task, limit, beside = options.timeout, options.task_timeout, "timeout", ""
     if ending.state == "initialization":
         seconds, limit = options.init_timeout, "init_timeout"
         what = "its initialization did not end"
+        if seconds == options.timeout:
+            beside = " (the value of timeout, unless it is given)"
     elif ending.method is not None:
         what = f"the call of {ending.method!r} did not return"
     elif task is not None and (seconds is None or task <= seconds):
@@ -230,7 +232,7 @@ def _timed_out(ending: Ending, name: str, options: Options) -> FarsideError:
             return error
     where = NO_STACK if stack is None else f"it was here:\n\n{stack.rstrip()}"
     return WorkerTimeoutError(
-        f"the {name} was ended: {what} within {limit}={seconds} seconds; {where}",
+        f"the {name} was ended: {what} within {limit}={seconds} seconds{beside}; {where}",
         seconds=seconds,
         last_index=ending.last_index,
         state=ending.state,
