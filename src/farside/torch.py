@@ -9,7 +9,7 @@ from functools import partial
 from sys import modules
 from typing import TYPE_CHECKING, Any, Literal
 
-from ._parent.checks import count, flag
+from ._parent.checks import count, flag, shown
 from ._parent.options import DEFAULTS
 from ._parent.several import iterate_shards
 from ._parent.signatures import complete, takes
@@ -144,7 +144,7 @@ def _has_index(dataset: Any) -> bool:
         return True
     if not hasattr(type(dataset), "__iter__"):
         raise TypeError(
-            f"dataset={dataset!r} has neither __getitem__ and __len__, nor __iter__; pass a data "
-            "set"
+            f"dataset={shown(dataset)} has neither __getitem__ and __len__, nor __iter__; "
+            "pass a data set"
         )
     return False

@@ -172,6 +172,20 @@ def test_a_backend_is_no_fallback_for_itself() -> None:
     assert _check(backend="auto", fallback="subprocess").fallback == "subprocess"
 
 
+class Unshown:
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("refuse", [iterate_in_worker, lambda value: _check(seed=value)])
+def test_a_value_is_shown_in_short(refuse: Any) -> None:
+    with pytest.raises(TypeError, match=r"=\[0, 1, 2, .*… \(\d+ characters\) is not") as caught:
+        refuse(list(range(100_000)))
+    assert len(str(caught.value)) < 800
+    with pytest.raises(TypeError, match=r"=<Unshown whose repr\(\) failed> is not"):
+        refuse(Unshown())
+
+
 @pytest.mark.parametrize("value", [0, None, "yes"])
 def test_daemon_must_be_a_bool(value: Any) -> None:
     with pytest.raises(TypeError, match=r"daemon=.* is not a bool; pass True or False"):

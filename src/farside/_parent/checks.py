@@ -9,11 +9,23 @@ from typing import Any
 
 from .._protocol.credit import UNLIMITED
 
+_MOST = 500
+"""Characters of a value that are shown."""
+
+
+def shown(value: Any) -> str:
+    """Show a value in a message, whatever it is: the data itself, which may be large, is common."""
+    try:
+        text = repr(value)
+    except Exception:  # user code
+        return f"<{type(value).__name__} whose repr() failed>"
+    return text if len(text) <= _MOST else f"{text[:_MOST]}… ({len(text)} characters)"
+
 
 def whole(name: str, value: Any, cure: str) -> int:
     """Check a whole number."""
     if isinstance(value, bool) or not hasattr(type(value), "__index__"):
-        raise TypeError(f"{name}={value!r} is not a whole number; {cure}")
+        raise TypeError(f"{name}={shown(value)} is not a whole number; {cure}")
     return operator.index(value)
 
 
@@ -23,22 +35,22 @@ def count(name: str, value: Any, unit: str, least: int = 1, most: int | None = N
         cure += f", {UNLIMITED} for no limit, or None for automatic"
     number = whole(name, value, cure)
     if number < least:
-        raise ValueError(f"{name}={value!r} is below {least}; {cure}")
+        raise ValueError(f"{name}={shown(value)} is below {least}; {cure}")
     if most is not None and number > most:
-        raise ValueError(f"{name}={value!r} is above {most}; pass less")
+        raise ValueError(f"{name}={shown(value)} is above {most}; pass less")
     return number
 
 
 def seconds(name: str, value: Any, or_else: str) -> float:
     cure = f"pass seconds, more than 0{or_else}"
     if isinstance(value, (bool, str)) or not hasattr(type(value), "__float__"):
-        raise TypeError(f"{name}={value!r} is not a number; {cure}")
+        raise TypeError(f"{name}={shown(value)} is not a number; {cure}")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not (number > 0 and math.isfinite(number)):
-        raise ValueError(f"{name}={value!r} is not a finite number above 0; {cure}")
+        raise ValueError(f"{name}={shown(value)} is not a finite number above 0; {cure}")
     return min(number, threading.TIMEOUT_MAX)  # some 300 years: no wait may be longer
 
 
@@ -49,4 +61,4 @@ def limit(name: str, value: Any, none: str) -> float | None:
 def flag(name: str, value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    raise TypeError(f"{name}={value!r} is not a bool; pass True or False")
+    raise TypeError(f"{name}={shown(value)} is not a bool; pass True or False")

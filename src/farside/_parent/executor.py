@@ -16,7 +16,7 @@ from .._backends.preparation import main_goes_by_value
 from .._system.signals import defer_sigint
 from .._worker.mapper import Chunk, Mapper, run_task
 from .batches import Plan
-from .checks import count, limit
+from .checks import count, limit, shown
 from .crew import Crew
 from .options import BUFFER_BYTES, check_setup, processors
 from .several import options_of_mapper, options_of_workers
@@ -99,11 +99,11 @@ class WorkerExecutor(Executor):
             raise ValueError("backend='inline' runs nothing beside its caller; leave it out")
         check_setup(setup)
         if initializer is not None and not callable(initializer):
-            raise TypeError(f"initializer={initializer!r} is not callable; pass a function")
+            raise TypeError(f"initializer={shown(initializer)} is not callable; pass a function")
         seconds = limit("task_timeout", task_timeout, "for no limit")
         mapper: Any = Mapper(run_task, setup, timed=seconds is not None, one_by_one=True)
         if isinstance(initargs, str) or not isinstance(initargs, Iterable):
-            raise TypeError(f"initargs={initargs!r} are no arguments; pass a tuple of them")
+            raise TypeError(f"initargs={shown(initargs)} are no arguments; pass a tuple of them")
         first = None if initializer is None else partial(initializer, *initargs)
         given = {
             "backend": backend,

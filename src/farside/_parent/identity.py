@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._backends import registry
-from .checks import whole
+from .checks import shown, whole
 
 
 def check_name(value: Any) -> str | None:
@@ -17,7 +17,7 @@ def check_name(value: Any) -> str | None:
         return None
     cure = "pass a text in one line, or None"
     if not isinstance(value, str):
-        raise TypeError(f"name={value!r} is no text; {cure}")
+        raise TypeError(f"name={shown(value)} is no text; {cure}")
     if not value.strip() or not value.isprintable():
         raise ValueError(f"name={value!r} is empty or not printable; {cure}")
     return value
@@ -51,7 +51,7 @@ def check_env(value: Any, backend: str) -> dict[str, str] | None:
         return None
     cure = "pass a dict of texts, such as {'OMP_NUM_THREADS': '1'}, or None"
     if not isinstance(value, Mapping):
-        raise TypeError(f"env={value!r} is no mapping; {cure}")
+        raise TypeError(f"env={shown(value)} is no mapping; {cure}")
     for name, text in value.items():
         if not (isinstance(name, str) and isinstance(text, str)):
             raise TypeError(f"env has {name!r}: {text!r}, which are not both texts; {cure}")
@@ -71,7 +71,7 @@ def check_backend_options(value: Any, backend: str) -> dict[str, Any]:
         return {}
     cure = "pass a dict, such as {'num_cpus': 2} for backend='ray', or None"
     if not isinstance(value, Mapping):
-        raise TypeError(f"backend_options={value!r} is no mapping; {cure}")
+        raise TypeError(f"backend_options={shown(value)} is no mapping; {cure}")
     if backend == "auto":
         raise ValueError(f"backend_options={value!r} needs a backend, such as backend='ray'")
     registry.load(backend).check_options(value)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from .._backends import registry
 from .._protocol.credit import UNLIMITED
 from ..options import StartMethod
-from .checks import count, flag, limit, seconds
+from .checks import count, flag, limit, seconds, shown
 from .identity import check_backend_options, check_env, check_index, check_name, check_seed
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def check(fn: Any, *, backend: Any, fallback: Any = None, **options: Any) -> Opt
 def check_setup(value: Any) -> None:
     """Check ``setup``."""
     if value is not None and not callable(value):
-        raise TypeError(f"setup={value!r} is not callable; pass a function without arguments")
+        raise TypeError(f"setup={shown(value)} is not callable; pass a function without arguments")
 
 
 def _fn(value: Any) -> Callable[[], Iterable[Any]]:
@@ -169,7 +169,7 @@ def _fn(value: Any) -> Callable[[], Iterable[Any]]:
     if isinstance(value, GeneratorType) and (name := value.__name__).isidentifier():
         example = f"{name} itself, or functools.partial({name}, ...) if it takes arguments"
     raise TypeError(
-        f"fn={value!r} is not callable; pass a function without arguments that returns the "
+        f"fn={shown(value)} is not callable; pass a function without arguments that returns the "
         f"iterable, such as {example}"
     )
 
@@ -205,11 +205,12 @@ def _callables(name: str, value: Any) -> tuple[Callable[[], object], ...]:
         for index, each in enumerate(value):
             if not callable(each):
                 raise TypeError(
-                    f"{name}[{index}]={each!r} is not callable; pass functions without arguments"
+                    f"{name}[{index}]={shown(each)} is not callable; "
+                    "pass functions without arguments"
                 )
         return tuple(value)
     raise TypeError(
-        f"{name}={value!r} is neither callable nor a sequence; "
+        f"{name}={shown(value)} is neither callable nor a sequence; "
         "pass a function without arguments, or a list of them"
     )
 
@@ -228,7 +229,7 @@ def _mp_context(value: Any) -> Any:
         callable(getattr(value, "Process", None))
         and callable(getattr(value, "get_start_method", None))
     ):
-        raise TypeError(f"mp_context={value!r} is no multiprocessing context; {cure}")
+        raise TypeError(f"mp_context={shown(value)} is no multiprocessing context; {cure}")
     return value
 
 
@@ -242,7 +243,7 @@ def _fallback(value: Any, backend: str) -> str | None:
 def _name(name: str, value: Any, known: tuple[str, ...], also: str = "") -> str:
     cure = f"pass one of {', '.join(map(repr, known))} {also}".rstrip()
     if not isinstance(value, str):
-        raise TypeError(f"{name}={value!r} is not a name; {cure}")
+        raise TypeError(f"{name}={shown(value)} is not a name; {cure}")
     if value not in known:
-        raise ValueError(f"{name}={value!r} is not known; {cure}")
+        raise ValueError(f"{name}={shown(value)} is not known; {cure}")
     return value

@@ -12,7 +12,7 @@ from .._worker.iterables import length_of
 from .._worker.mapper import Mapper
 from .._worker.shards import ShardReader
 from .batches import Plan
-from .checks import count, flag, limit
+from .checks import count, flag, limit, shown
 from .fingerprint import fingerprint
 from .inputs import Inputs
 from .iterable import RemoteIterable
@@ -53,7 +53,7 @@ def iterate_shards(
     `identity` instead of the shards if there is one; `same` names that in messages.
     """
     if not callable(fn):
-        raise TypeError(f"fn={fn!r} is not callable; pass a function that takes a shard")
+        raise TypeError(f"fn={shown(fn)} is not callable; pass a function that takes a shard")
     check_setup(setup)
     contents, number = _shards(shards)
     workers = count("num_workers", num_workers, "workers", 0)
@@ -111,11 +111,11 @@ def map_inputs(
     """Check what the user gave, and start the workers."""
     if not callable(function):
         raise TypeError(
-            f"function={function!r} is not callable; pass a function that takes an input"
+            f"function={shown(function)} is not callable; pass a function that takes an input"
         )
     check_setup(setup)
     if not isinstance(items, (Iterable, AsyncIterable)) and not hasattr(type(items), "__getitem__"):
-        raise TypeError(f"items={items!r} is not iterable; pass the inputs, such as a list")
+        raise TypeError(f"items={shown(items)} is not iterable; pass the inputs, such as a list")
     if on_error not in ON_ERROR:
         known = ", ".join(map(repr, ON_ERROR))
         raise ValueError(f"on_error={on_error!r} is not known; pass one of {known}")
@@ -182,13 +182,13 @@ def _shards(value: Any) -> tuple[Sequence[Any] | None, int]:
     """Return the shards, None if they are numbers, and how many they are."""
     cure = "pass a sequence, such as a list of paths, or how many there are"
     if isinstance(value, (str, bytes, bool)):
-        raise TypeError(f"shards={value!r} is no sequence of shards; {cure}")
+        raise TypeError(f"shards={shown(value)} is no sequence of shards; {cure}")
     if hasattr(type(value), "__index__") and length_of(value) is None:  # arrays have both
         return None, count("shards", value, "shards", 0)
     if not (hasattr(type(value), "__len__") and hasattr(type(value), "__getitem__")) or isinstance(
         value, Mapping
     ):
-        raise TypeError(f"shards={value!r} is no sequence; {cure}")
+        raise TypeError(f"shards={shown(value)} is no sequence; {cure}")
     return value if isinstance(value, range) else list(value), len(value)
 
 
