@@ -196,6 +196,7 @@ def test_no_attribute_of_the_data_set_is_hidden() -> None:
         (Squares(3), {"shuffle": True, "world_size": 2}, ValueError, "without seed: each rank"),
         (Part(3), {"shuffle": True}, ValueError, "shuffle=True, but dataset has no index"),
         (Part(3), {"world_size": 2}, ValueError, "world_size=2, but dataset has no index"),
+        (Squares(2), {"collate_fn": 0}, TypeError, "collate_fn=0 is not callable; pass a function"),
         (3, {}, TypeError, "dataset=3 has neither __getitem__ and __len__, nor __iter__"),
     ],
 )

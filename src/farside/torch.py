@@ -97,6 +97,11 @@ def data_loader(
     rest: dict[str, Any] = {**complete(data_loader, options), "backend": backend}
     rest.setdefault("fallback", DEFAULTS["fallback"])
     size = None if batch_size is None else count("batch_size", batch_size, "samples")
+    if collate_fn is not None and not callable(collate_fn):
+        raise TypeError(
+            f"collate_fn={shown(collate_fn)} is not callable; pass a function that takes a list of "
+            "samples, or None for PyTorch's"
+        )
     mixed, short = flag("shuffle", shuffle), flag("drop_last", drop_last)
     workers = count("num_workers", num_workers, "workers", 0)
     ranks = count("world_size", world_size, "ranks")
