@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from farside._worker import stacks
@@ -23,3 +24,14 @@ def test_the_thread_of_the_iterable_is_told_whatever_the_others_are(
     found = stacks.report()
     assert found[0][0] == "the thread that runs the iterable"
     assert 100 < len(found) < 110
+
+
+def test_threads_are_told_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stacks, "_several_interpreters", lambda: False)
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait, name="waits")
+    thread.start()
+    names = [name for name, _ in stacks.report()]
+    over.set()
+    thread.join()
+    assert {"the thread MainThread", "the thread waits"} <= set(names)

@@ -42,9 +42,9 @@ def report() -> list[tuple[str, list[Place]]]:
     if sys.version_info[:2] == (3, 13) and _several_interpreters():
         return [("Python 3.13 cannot tell where the threads of a subinterpreter are", [])]
     found: list[tuple[str, list[Place]]] = []
-    for innermost in sys._current_frames().values():  # noqa: SLF001  a documented function
+    for ident, innermost in sys._current_frames().items():  # noqa: SLF001  a documented function
         frames = _chain(innermost)
-        name = _thread_name(frames[0])
+        name = "MainThread" if ident == _main_thread() else _thread_name(frames[0])
         if name in _HELPERS:
             continue
         entrance = _entrance(frames)
@@ -97,6 +97,12 @@ def _entrance(frames: list[FrameType]) -> int | None:
 def _thread_name(outermost: FrameType) -> str:
     thread = outermost.f_locals.get("self") if outermost.f_code.co_name == "_bootstrap" else None
     return str(getattr(thread, "name", "that was not begun by Python"))
+
+
+def _main_thread() -> int | None:
+    """Return the number of the main thread, which Python does not begin as it does others."""
+    threading = sys.modules.get("threading")
+    return None if threading is None else threading.main_thread().ident
 
 
 def _several_interpreters() -> bool:
