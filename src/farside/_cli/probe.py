@@ -129,7 +129,9 @@ def main(request: dict[str, Any], limit: float, lifeline: int) -> None:
 
 
 def failure(error: Exception) -> dict[str, Any]:
-    """Tell of an exception in one line: what it is, and where a worker was that took too long."""
+    """Tell of an exception in one line: what it is, and where in the user's code."""
+    import traceback
+
     from .. import errors
 
     message = " ".join(str(error).split())
@@ -141,6 +143,9 @@ def failure(error: Exception) -> dict[str, Any]:
     elif not isinstance(error, errors.FarsideError) or isinstance(error, errors.WorkerFailedError):
         name = getattr(error, "original_type", "") or type(error).__name__
         message = f"{name}: {message}"
+        stack = getattr(error, "remote_traceback", "")
+        stack = stack or "".join(traceback.format_tb(error.__traceback__))
+        message += _place(stack, innermost=-1)
     reason = error.reason if isinstance(error, errors.BackendUnavailableError) else ""
     return {"error": message, "reason": reason}
 
