@@ -1,5 +1,6 @@
 """The worker's failures as exceptions of the parent. `test_failures_dual` has the dual ones."""
 
+import bdb
 import pickle
 import re
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from farside._backends.base import ExitStatus
 from farside._parent import messages_for_people
+from farside._parent.remote_failures import to_exception
 from farside._parent.unguarded import EXIT_CODE, MESSAGE
 from farside._payload.failure import describe
 from farside._payload.pickling import dumps
@@ -295,6 +297,16 @@ def test_a_function_that_lacks_arguments_gets_the_cure() -> None:
     with pytest.raises(TypeError) as caught:
         read()  # type: ignore[call-arg]
     assert "pass functools.partial(fn, ...)" in printed(arrive(caught.value, "fn", None))
+
+
+def test_a_debugger_and_input_get_the_cure() -> None:
+    reading = describe(EOFError("EOF when reading a line"), "next", 3)
+    frames = f'  File "{bdb.__file__}", line 94, in wrapper\nSystemExit: 1\n'
+    debugging = describe(SystemExit(1), "next", 3)._replace(traceback=frames)
+    for told in (reading, debugging):
+        assert "by backend='inline' or num_workers=0" in printed(to_exception(told, WORKER))
+        inline = to_exception(told, "inline worker (in the calling thread)")
+        assert "by backend='inline'" not in printed(inline)
 
 
 class Refused(ImportError):

@@ -138,7 +138,7 @@ def _failed_error(
             notes.append(_as_text(failure))
     else:
         notes.append(where)
-    notes.append(_cure(failure))
+    notes.append(_cure(failure, worker))
     return error
 
 
@@ -149,7 +149,10 @@ def _as_text(failure: Failure) -> str:
     )
 
 
-def _cure(failure: Failure) -> str:
+_READS = re.compile(r'[/\\]bdb\.py", line|^EOFError: EOF when reading a line', re.MULTILINE)
+
+
+def _cure(failure: Failure, worker: str) -> str:
     if failure.refused:
         perhaps = "" if failure.refused_module else ", which may be the cause"
         return (
@@ -164,4 +167,9 @@ def _cure(failure: Failure) -> str:
         )
     if failure.stage == "fn" and re.search(r"\) missing \d+ required ", failure.message):
         return "fn is called without arguments; if it needs some, pass functools.partial(fn, ...)"
+    if worker.startswith("subprocess") and _READS.search(failure.traceback):
+        return (
+            "a worker process has no terminal to read from: to debug your code, run it in the "
+            "calling thread, by backend='inline' or num_workers=0"
+        )
     return ""
