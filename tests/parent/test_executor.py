@@ -337,6 +337,11 @@ def test_bad_arguments_are_refused(options: dict[str, Any]) -> None:
         WorkerExecutor(**options)
 
 
+def test_a_start_without_limit_is_told_of() -> None:
+    with pytest.raises(ValueError, match=r"init_timeout=0 .* or None for no limit"):
+        WorkerExecutor(init_timeout=0)
+
+
 # Large tasks --------------------------------------------------------------------------------------
 
 

@@ -110,7 +110,7 @@ class WorkerExecutor(Executor):
             "backend_options": backend_options,
             "mp_context": mp_context,
             "env": env,
-            "init_timeout": init_timeout,
+            "init_timeout": limit("init_timeout", init_timeout, "for no limit"),
             "initializer": first,
             "wait": False,
         }
