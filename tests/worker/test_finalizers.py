@@ -29,6 +29,17 @@ def test_each_is_named_by_its_number_also_after_ctrl_c() -> None:
     assert done == ["second"]
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_failure_is_printed_where_warnings_are_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    finalizers = Finalizers()
+    finalizers.load((fails,), 1)
+    finalizers.run()
+    printed = capsys.readouterr().err
+    assert printed.startswith("finalizer[0] failed:\nTraceback (most recent call last):\n")
+    assert printed.endswith("OSError: failed\n")
+    assert 'finalizers.py", line' not in printed.replace(__file__, "")
+
+
 def test_elsewhere_ctrl_c_is_a_failure_as_any_other() -> None:
     finalizers = Finalizers()
     finalizers.load((interrupts,), 1)

@@ -54,9 +54,11 @@ class Finalizers:
 
 def _report(number: int, error: BaseException) -> None:
     """Warn of a finalizer that has failed, at the line that has raised."""
-    import traceback  # only when something fails: it costs start-up time
+    import sys  # only when something fails: it costs start-up time
+    import traceback
     import warnings
 
+    from .._payload.failure import of_user
     from .._payload.one_line import one_line
     from ..errors import FinalizerFailedWarning
 
@@ -65,4 +67,5 @@ def _report(number: int, error: BaseException) -> None:
         text = f"finalizer[{number}] failed ({one_line(error)})"
         warnings.warn_explicit(text, FinalizerFailedWarning, where.filename, where.lineno or 0)
     except BaseException:  # str() of the error is user code; or warnings are errors here
-        traceback.print_exception(type(error), error, error.__traceback__)
+        print(f"finalizer[{number}] failed:", file=sys.stderr)  # noqa: T201  as traceback does
+        traceback.print_exception(type(error), error, of_user(error.__traceback__))
