@@ -18,5 +18,6 @@ A pass: a `sequence` is what it is made of (`one_iterable`; `sharded`, with a `f
 `given_results` record what is under way and what is done. An executor has a `crew` of workers, and
 `submitted` tasks.
 
-Messages: `messages_for_people`, `remote_failures`, `unguarded`, `warn`, `logs`. And `counters`.
+Messages: `messages_for_people`, `remote_failures`, `notes`, `unguarded`, `warn`, `logs`. And
+`counters`.
 """
