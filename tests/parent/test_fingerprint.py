@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from farside._parent.fingerprint import fingerprint
@@ -23,3 +25,28 @@ def test_sets_have_no_order(monkeypatch: pytest.MonkeyPatch, seed: str) -> None:
 def test_others_have_another() -> None:
     found = {fingerprint([each]) for each in (["a", "b"], {"a", "b"}, {"a"}, {"a": "b"}, "ab", 1)}
     assert len(found) == 6
+
+
+OBJECTS = """
+from types import SimpleNamespace
+from farside._parent.fingerprint import fingerprint
+words = ["red", "green", "blue", "yellow"]
+kept = SimpleNamespace(path="a", words=words[:2], columns=frozenset(words))
+print(fingerprint([SimpleNamespace(path="a", tags=set(words), kept=kept, first="red")]))
+"""
+
+
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_sets_in_objects_have_no_order(monkeypatch: pytest.MonkeyPatch, seed: str) -> None:
+    words = ["red", "green", "blue", "yellow"]
+    kept = SimpleNamespace(path="a", words=words[:2], columns=frozenset(words))
+    shard = SimpleNamespace(path="a", tags=set(words), kept=kept, first="red")
+    monkeypatch.setenv("PYTHONHASHSEED", seed)
+    assert run_python(OBJECTS).strip() == fingerprint([shard])
+
+
+def test_objects_with_sets_are_told_apart() -> None:
+    paths, tags = ["a", "b"], [{1}, {1, 2}, frozenset({1})]
+    shards = [SimpleNamespace(path=path, tags=each) for path in paths for each in tags]
+    assert len({fingerprint([shard]) for shard in shards}) == 6
+    assert len({fingerprint([SimpleNamespace(code=code)]) for code in (0x8F, 0x91)}) == 2
