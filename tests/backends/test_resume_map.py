@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import map_in_workers
+from farside import ReplayDivergedError, map_in_workers
 from tests import mapping_jobs as jobs
 from tests.kinds import SUBINTERPRETERS
 
@@ -118,3 +118,15 @@ def test_the_state_of_other_inputs_is_refused(items: Any) -> None:
             results.load_state_dict(state)
         if len(items) == 5:
             results.load_state_dict(state, strict=False)
+
+
+def test_a_flat_input_that_has_fewer_results_now_is_an_error() -> None:
+    with map_in_workers(jobs.count_to, [5, 6], 0, flat=True) as results:
+        iterator = iter(results)
+        assert list(islice(iterator, 7))[5:] == [(6, 0), (6, 1)]
+        state = results.state_dict()
+        iterator.close()  # type: ignore[attr-defined]
+    with map_in_workers(jobs.count_to_remainder, [5, 6], 0, flat=True) as results:
+        results.load_state_dict({**state, "begun": [[1, 3]]})
+        with pytest.raises(ReplayDivergedError, match="of index 1 ended after 2 items, where 3"):
+            list(results)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from farside import ReplayDivergedError
 from farside._link.control import total_of
 from farside._payload.items import Mark
 from farside._protocol.messages import Cmd, Status
@@ -120,6 +121,11 @@ def test_a_flat_input_goes_on_after_what_has_arrived() -> None:
     assert [each if isinstance(each, tuple) else None for each in results] == [
         (3, 2), None, (1, 0), None
     ]  # fmt: skip
+
+
+def test_a_flat_input_that_has_fewer_results_than_before_is_refused() -> None:
+    with pytest.raises(ReplayDivergedError, match="index 2 ended after 3 items, where 4 were read"):
+        run(make(jobs.count_to, flat=True), (2, 4, True, [3, 1]))
 
 
 def test_an_input_that_fails_takes_what_was_to_be_skipped_of_it_along() -> None:

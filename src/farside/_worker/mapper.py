@@ -13,8 +13,8 @@ from .._payload.decoder import decode
 from .._payload.failure import describe
 from .._payload.items import Mark
 from .._protocol.order import shard_seed
-from . import forward
 from .iterables import begun_once, close_generators, is_iterable
+from .passing import pass_over
 from .tasks import Tasks
 
 TYPE_CHECKING = False
@@ -128,20 +128,13 @@ class Mapper(Tasks):
                 made = begun_once(iter(made))
                 self._open = made
                 timed = compress(made, self._times()) if self._timed and self.begun else made
-                if skip:
-                    self._drop(timed, skip)
+                if skip:  # the parent has them from a worker that has died, or an earlier run
+                    of = f"the input of index {self.where()[0]}"
+                    pass_over(timed, skip, (), self.skips, of=of)
                 yield timed
                 self._open = None
                 yield _END
         self.hungry = True
-
-    def _drop(self, made: Iterator[Any], count: int) -> None:
-        """Drop results that the parent has, from a worker that has died, or an earlier run."""
-        forward.mute(on=True)  # user code has logged all that before
-        try:
-            self.skips.drop(made, count)
-        finally:
-            forward.mute(on=False)
 
     def _not_iterable(self, made: Any) -> str:
         function = self._given[0]

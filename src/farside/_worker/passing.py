@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 _CURE = (
     "a pass must be the same each time: use the code, the data and the batch size of before, and "
-    "draw random numbers from the seed and the epoch that get_worker_info() tells; or pass "
-    "verify_replay=False"
+    "draw random numbers from the seed and the epoch that get_worker_info() tells"
 )
+_OR_UNCOMPARED = "; or pass verify_replay=False"
 _OR_ITS_STATE = "; what load_state_dict() loaded may be to blame too"
 
 _SHOWN = 100
@@ -112,7 +112,7 @@ def pass_over(
     skips: Skips,
     *,
     begun: int = 0,
-    shard: int | None = None,
+    of: str = "the iterable",
 ) -> None:
     """Take items out of an iterator up to a number, and compare some with what they were.
 
@@ -124,15 +124,14 @@ def pass_over(
         anchors: of some of them the index and the digest, in the order of the indices.
         skips: counts them.
         begun: how many there are before the first that it makes.
-        shard: of which shard they are, if of any.
+        of: what they are of, for messages.
 
     Raises:
         ReplayDivergedError: it has fewer, or other ones.
         LeftError: a command waits.
         BaseException: whatever making them raises.
     """
-    of = "the iterable" if shard is None else f"shard {shard}"
-    cure = _CURE + (_OR_ITS_STATE if begun else "")
+    loaded = _OR_ITS_STATE if begun else ""
     source, passed = resumable(iterator), begun
     forward.mute(on=True)
     try:
@@ -141,7 +140,8 @@ def pass_over(
                 continue
             passed += skips.drop(source, index - passed)
             for item in islice(source, 1 if passed == index else 0):
-                _compare(item, digest, f"the item of index {index} of {of}", cure)
+                what = f"the item of index {index} of {of}"
+                _compare(item, digest, what, _CURE + _OR_UNCOMPARED + loaded)
                 passed += 1
                 skips.drop(iter((item,)), 1)
         passed += skips.drop(source, count - passed)
@@ -149,7 +149,7 @@ def pass_over(
         forward.mute(on=False)
     if passed < count:
         raise ReplayDivergedError(
-            f"{of} ended after {passed} items, where {count} were read before; {cure}"
+            f"{of} ended after {passed} items, where {count} were read before; {_CURE}{loaded}"
         )
 
 

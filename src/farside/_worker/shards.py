@@ -218,7 +218,7 @@ class ShardReader(Tasks):
             anchor = self._anchors.get(shard)
             anchors = () if anchor is None else (anchor,)
             begun = index if loaded else 0
-            pass_over(iterator, read, anchors, self.skips, begun=begun, shard=shard)
+            pass_over(iterator, read, anchors, self.skips, begun=begun, of=f"shard {shard}")
         self._open[slot] = iterator
         if holder is not None:
             self._holders[slot] = holder
