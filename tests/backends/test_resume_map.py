@@ -130,3 +130,36 @@ def test_a_flat_input_that_has_fewer_results_now_is_an_error() -> None:
         results.load_state_dict({**state, "begun": [[1, 3]]})
         with pytest.raises(ReplayDivergedError, match="of index 1 ended after 2 items, where 3"):
             list(results)
+
+
+def test_the_state_of_a_flat_input_that_was_begun_is_one_of_flat_maps_only() -> None:
+    with map_in_workers(jobs.count_to, [5, 6], 0, flat=True) as results:
+        iterator = iter(results)
+        assert list(islice(iterator, 7))[6] == (6, 1)
+        state = results.state_dict()
+    with map_in_workers(jobs.square, [5, 6], 0) as results:
+        with pytest.raises(ValueError, match="that of a map with flat=True"):
+            results.load_state_dict(state)
+
+
+def test_a_state_is_of_the_inputs_that_its_pass_has() -> None:
+    items = [0, 1, 2, 3]
+    with map_in_workers(jobs.square, items, 0) as results:
+        before = results.state_dict()
+        items[:] = [5, 6, 7]
+        with pytest.raises(ValueError, match="this iterable has"):
+            results.load_state_dict(before)
+        assert next(iter(results)) == 25
+        assert list(results) == [25, 36, 49]
+        items[:] = [7, 6, 5]
+        iterator = iter(results)
+        assert next(iterator) == 49
+        state = results.state_dict()
+        iterator.close()  # type: ignore[attr-defined]
+        items[:] = [1, 2, 3]
+        assert results.state_dict() == state
+        with pytest.raises(ValueError, match="the items are others"):
+            results.load_state_dict(state)
+    with map_in_workers(jobs.square, [7, 6, 5], 0) as results:
+        results.load_state_dict(state)
+        assert list(results) == [36, 25]

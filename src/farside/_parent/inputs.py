@@ -55,6 +55,7 @@ class Inputs(ItemSequence):
         self._plan = plan
         self._in_order = plan.in_order
         self._used = False  # whether an earlier pass has used a one-shot iterator
+        self._looked: Delivery | None = None  # the fingerprint is that of its inputs
 
     def length(self, told: int | None) -> int | None:  # noqa: ARG002  it is that of the inputs
         if self._plan.flat or self._plan.on_error == "skip":
@@ -102,18 +103,21 @@ class Inputs(ItemSequence):
 
     # States ---------------------------------------------------------------------------------
 
-    def _look(self) -> None:
-        """Find the number of inputs and their fingerprint, as far as they can be known."""
+    def _look(self, *, anew: bool) -> None:
         items, total = self._items, length_of(self._items) or 0
         self._sharding = self._sharding._replace(total=total)
-        if total and not self._given.fingerprint and isinstance(items, Sequence):
-            places = range(0, total, -(-total // _SAMPLE))
-            found = fingerprint([items[each] for each in places])
-            self._given = self._given._replace(fingerprint=found)
+        latest = self._passes[0] if self._passes and self._loaded is None else None
+        known = latest is not None and latest is self._looked and not latest.finished
+        if isinstance(items, Sequence) and (anew or not known):
+            places = range(0, total, max(1, -(-total // _SAMPLE)))
+            found = fingerprint([items[each] for each in places]) if total else ""
+            self._given, self._looked = self._given._replace(fingerprint=found), latest
 
     def _refuse_others(self, read: dict[str, Any], *, strict: bool) -> None:
         if self._used and (read["ended"] or read["begun"]):
             raise ValueError(_CANNOT_GO_BACK)
+        if read["begun"] and not self._plan.flat:
+            raise ValueError(_OF_FLAT)
         if read["shards"] and self._sharding.total:
             self._refuse(read, "shards", self._sharding.total, "pass the same items")
         if strict and read["fingerprint"] and self._given.fingerprint:
@@ -128,6 +132,10 @@ class Inputs(ItemSequence):
 _USED = (
     "items is a one-shot iterator, and an earlier pass has used it: this pass begins where that "
     "has ended; pass something that can be iterated again and again, such as a list"
+)
+_OF_FLAT = (
+    "the state is that of a map with flat=True, where some of an input's results were given; pass "
+    "flat=True, and the same function"
 )
 _CANNOT_GO_BACK = (
     "items is a one-shot iterator, and an earlier pass has used it, so no state can be loaded: its "

@@ -128,7 +128,7 @@ class ItemSequence:
 
     def state(self, begun: int, behind: int) -> dict[str, Any]:
         """Return the state of the loop; see `RemoteIterable.state_dict`."""
-        self._look()
+        self._look(anew=False)
         epoch, start = self._find(begun, behind)
         return states.write(
             start.place,
@@ -142,8 +142,8 @@ class ItemSequence:
             snapshots=[each for each in start.snapshots if each.state[:1] == LITERAL],
         )
 
-    def _look(self) -> None:
-        """Find out what the items are, before a state is made or compared."""
+    def _look(self, *, anew: bool) -> None:
+        """Find out what the items are: before a state is made, or, `anew`, is compared."""
 
     def _find(self, begun: int, behind: int) -> tuple[int, Start]:
         if not behind:
@@ -171,7 +171,7 @@ class ItemSequence:
 
     def load(self, state: Any, begun: int, *, strict: bool) -> None:
         """Let the next pass begin at a state; see `RemoteIterable.load_state_dict`."""
-        self._look()
+        self._look(anew=True)
         read, sharding, given = states.check(state), self._sharding, self._given
         self._refuse(read, "kind", self.kind, "it was made by another function")
         self._refuse_others(read, strict=strict)
