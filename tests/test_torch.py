@@ -154,7 +154,7 @@ def test_a_state_goes_on_with_other_ranks(sizes: tuple[int, ...], *, in_order: b
                 2,
                 True,
                 collate_fn=list,
-                num_workers=2,
+                num_workers=1 + rank,
                 backend="inline",
                 seed=7,
                 rank=rank,

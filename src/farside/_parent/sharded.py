@@ -105,6 +105,8 @@ class Shards(ItemSequence):
 
     def state(self, begun: int, behind: int) -> dict[str, Any]:
         state, (epoch, beyond) = super().state(begun, behind), self._beyond
+        if self._unit:  # they follow from the number of workers, and decide nothing else
+            state["cycle_length"], state["turn"] = 1, 0
         if beyond and state["epoch"] == epoch:  # another number of ranks may read the others
             ended = [(first, end) for first, end in state["ended"]]
             state["ended"] = [list(each) for each in join_ranges([*ended, *beyond])]
