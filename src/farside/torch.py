@@ -69,8 +69,9 @@ def data_loader(
             worker is two batches ahead at most then, or 16 where a batch takes it less than a
             millisecond. Default: True.
         rank: which process of a job this is, from 0. It gets each ``world_size``-th batch, and all
-            ranks as many: up to ``world_size`` - 1 batches are left out. Pass the same ``seed`` to
-            all. Default: 0.
+            ranks as many: up to ``world_size`` - 1 batches are left out. (In an epoch that goes on
+            with another ``world_size``, their numbers may differ.) Pass the same ``seed`` to all.
+            Default: 0.
         world_size: how many processes the job has. Default: 1.
         backend: ``"subprocess"``, ``"inline"``, ``"ray"``, or one of your own. Default:
             ``"subprocess"``, since PyTorch loads in no subinterpreter.
