@@ -147,9 +147,6 @@ class InlineLink(Link):
             self._commands.put((kind, epoch, bytearray().join(parts), ()))
         return True
 
-    def flush(self) -> None:
-        pass  # there is always room
-
     @property
     def _is_live(self) -> bool:
         return self._receiving and self._open and not self._worker.done
@@ -175,12 +172,6 @@ class InlineLink(Link):
     def filenos(self) -> tuple[int, ...]:
         return ()  # the worker goes on in the thread that reads, or not at all
 
-    def room_fileno(self) -> int:
-        raise NotImplementedError
-
-    def notice(self, fd: int) -> None:
-        raise NotImplementedError
-
     def tell_waiting(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
         pass
 
@@ -202,9 +193,6 @@ class InlineLink(Link):
 
     def revoke(self, epoch: int) -> None:
         pass  # and so it never waits
-
-    def watch(self, sentinel: int) -> None:
-        raise NotImplementedError  # there is no process that could end
 
     def close_reading(self) -> None:
         self._receiving = False

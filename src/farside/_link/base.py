@@ -75,8 +75,7 @@ class Link(ABC):
             LinkClosedError: the worker is gone, or this side is closed.
         """
 
-    @abstractmethod
-    def flush(self) -> None:
+    def flush(self) -> None:  # noqa: B027  most links always have room
         """Send of what is kept as much as there is room for.
 
         A worker that is gone is no error here: reading tells.
@@ -111,20 +110,22 @@ class Link(ABC):
         is read from, in the thread that reads; or the way up is closed.
         """
 
-    @abstractmethod
     def room_fileno(self) -> int:
-        """Return the file descriptor that becomes writable when there is room for commands."""
+        """Return the file descriptor that becomes writable when there is room for commands.
 
-    @abstractmethod
-    def notice(self, fd: int) -> None:
+        Only a link that is ever `congested` is asked.
+        """
+        raise NotImplementedError
+
+    def notice(self, fd: int) -> None:  # noqa: B027  most links need not know which
         """Take in that one of the descriptors has become readable."""
 
-    @abstractmethod
     def watch(self, sentinel: int) -> None:
         """Take a file descriptor that becomes readable for the end of the worker; duplicate it.
 
-        Needed beside the end of the stream, since a child of the worker may hold that open.
+        Needed beside the end of a stream, since a child of the worker may hold that open.
         """
+        raise NotImplementedError
 
     # Beside the frames ----------------------------------------------------------------------
 

@@ -122,9 +122,6 @@ class CallLink(Link):
         self._push([(kind, epoch, b"".join(parts))])
         return True
 
-    def flush(self) -> None:
-        pass  # what was sent is on its way
-
     def read(self, into: deque[Frame]) -> bool:
         if self._state:
             raise LinkClosedError(_CLOSED)
@@ -194,15 +191,6 @@ class CallLink(Link):
 
     def filenos(self) -> tuple[int, ...]:
         return () if self._wakeup.closed else (self._wakeup.fileno(),)
-
-    def room_fileno(self) -> int:
-        raise NotImplementedError  # there is always room
-
-    def notice(self, fd: int) -> None:
-        pass
-
-    def watch(self, sentinel: int) -> None:
-        raise NotImplementedError  # calls fail when the actor has died
 
     # Beside the frames ----------------------------------------------------------------------
 
