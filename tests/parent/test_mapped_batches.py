@@ -31,7 +31,7 @@ class Map:
         self._workers: Any = [
             SimpleNamespace(inbox=SimpleNamespace(received=0)) for _ in range(WORKERS)
         ]
-        self._delivery = MappedInOrder(plan, Supply(lambda: iter(range(1 << 20))), counting=False)
+        self._delivery = MappedInOrder(plan, Supply(lambda: iter(range(1 << 20))))
 
     def refill(self) -> int:
         """Give inputs; tell how many the largest batch has."""

@@ -329,7 +329,7 @@ def sequence_of(rules: Rules) -> ItemSequence:
             rules.workers, reads.flat, reads.in_order, ahead, 1 << 20, reads.on_error, reads.retries
         )
         items = _Items(len(reads.lengths))
-        mapped = farside_inputs.Inputs(items, plan, Given(0, verify=False), counting=counting)
+        mapped = farside_inputs.Inputs(items, plan, Given(0, verify=False))
         mapped._loaded = Start(reads.place)
         return mapped
     sharding = Sharding(len(reads.lengths), reads.cycle)

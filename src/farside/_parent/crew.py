@@ -45,7 +45,7 @@ class _Tasks(Inputs):
     """What a pass of an executor is made of: what was submitted."""
 
     def __init__(self, plan: Plan, pending: Pending, seed: int, most: int | None) -> None:
-        super().__init__((), plan, Given(seed), counting=False)
+        super().__init__((), plan, Given(seed))
         self.delivery = Submitted(plan, pending, most)
 
     def length(self, told: int | None) -> int | None:  # noqa: ARG002  nobody knows it

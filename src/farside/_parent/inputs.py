@@ -11,7 +11,6 @@ from .._worker.iterables import length_of
 from ..errors import ExhaustedIteratorWarning
 from .async_supply import AsyncSupply
 from .fingerprint import fingerprint
-from .given_results import GivenResults
 from .mapped import Mapped
 from .mapped_orders import MappedAsTheyCome, MappedInOrder
 from .sequence import Given, ItemSequence, bytes_of
@@ -41,16 +40,13 @@ class Inputs(ItemSequence):
         items: the inputs.
         plan: how they are run.
         given: what decides the results beside them.
-        counting: whether the workers have to know of each item that was taken.
     """
 
     kind = "inputs"
     several = True
 
-    def __init__(
-        self, items: Iterable[Any] | AsyncIterable[Any], plan: Plan, given: Given, *, counting: bool
-    ) -> None:
-        super().__init__(given, Sharding(0, seed=given.seed), counting=counting)
+    def __init__(self, items: Iterable[Any] | AsyncIterable[Any], plan: Plan, given: Given) -> None:
+        super().__init__(given, Sharding(0, seed=given.seed))
         self._items = items
         self._plan = plan
         self._in_order = plan.in_order
@@ -71,8 +67,7 @@ class Inputs(ItemSequence):
         by_value = self._plan.main_by_value
         iterate = partial(self._iterate, place, awaited=awaited)
         supply = source(iterate, place, main_by_value=by_value)
-        progress = GivenResults(place, flat=self._plan.flat)
-        delivery = kind(self._plan, supply, progress, counting=self._counting)
+        delivery = kind(self._plan, supply)
         delivery.number = begun + 1
         self._keep(delivery, epoch, start)
         told = self._told(delivery, replaceable=not begun)

@@ -42,9 +42,7 @@ class Mapped(Delivery):
 
     Args:
         plan: how the inputs are run.
-        supply: where they come from.
-        progress: the place where the pass begins; default: the beginning.
-        counting: whether the workers have to know of each result that was taken.
+        supply: where they come from, and at which place.
 
     Attributes:
         front: how many inputs are done: the loop has their results.
@@ -54,14 +52,11 @@ class Mapped(Delivery):
     depth = 3  # how many inputs each worker has at least
     most_inputs = MOST_INPUTS  # and how many it is given at a time, at most
 
-    def __init__(
-        self, plan: Plan, supply: Supply, progress: GivenResults | None = None, *, counting: bool
-    ) -> None:
-        super().__init__(plan.workers, counting=counting)
+    def __init__(self, plan: Plan, supply: Supply) -> None:
+        super().__init__(plan.workers, counting=plan.ahead is not None)
         self.plan = plan
-        self.front = 0
-        self.number = 0
-        self.progress = progress or GivenResults(flat=plan.flat)
+        self.front = self.number = 0
+        self.progress = GivenResults(supply.place, flat=plan.flat)
         self._supply = supply
         self.source = supply if isinstance(supply, AsyncSupply) else None
         self._numbered = 0  # how many inputs were given to workers, or settled
@@ -70,7 +65,7 @@ class Mapped(Delivery):
         # Of workers that are given one input at a time: what they are given later.
         self._one_by_one: dict[int, deque[Batch]] = {}
         self._size = BatchSize(self.most_inputs)
-        self._most = 1 if plan.ahead is not None else MOST
+        self._most = 1 if self.counting else MOST
 
     @property
     def needs(self) -> Sequence[int]:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from .._protocol.parent import ParentCore
     from .batches import Plan, Settled
-    from .given_results import GivenResults
     from .queues import Block
     from .supply import Supply
 
@@ -21,10 +20,8 @@ if TYPE_CHECKING:
 class MappedInOrder(Mapped):
     """The results in the order of the inputs."""
 
-    def __init__(
-        self, plan: Plan, supply: Supply, progress: GivenResults | None = None, *, counting: bool
-    ) -> None:
-        super().__init__(plan, supply, progress, counting=counting)
+    def __init__(self, plan: Plan, supply: Supply) -> None:
+        super().__init__(plan, supply)
         # Runs of inputs, in order: the worker that has them, and how many. None in its place: the
         # input is settled, or they were done before the pass began here.
         self._order: deque[list[Any]] = deque()

@@ -25,7 +25,8 @@ class OneIterable(ItemSequence):
     """
 
     def __init__(self, given: Given, *, counting: bool) -> None:
-        super().__init__(given, Sharding(1, seed=given.seed), counting=counting)
+        super().__init__(given, Sharding(1, seed=given.seed))
+        self._counting = counting
         self._planned = False
 
     def length(self, told: int | None) -> int | None:

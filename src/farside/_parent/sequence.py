@@ -66,10 +66,9 @@ class ItemSequence:
     awaits = False
     _in_order = True
 
-    def __init__(self, given: Given, sharding: Sharding, *, counting: bool) -> None:
+    def __init__(self, given: Given, sharding: Sharding) -> None:
         self._given = given
         self._sharding = sharding
-        self._counting = counting
         self._ahead = 0  # by how much epochs are ahead of the number of passes
         self._loaded: Start | None = None
         self._passes: list[Delivery] = []  # the latest, and the one before it

@@ -123,12 +123,11 @@ def map_inputs(
     workers = count("num_workers", num_workers, "workers", 0)
     several = options_of_workers(workers, function, options)
     first = several[0]
-    counting = first.counts_items
     plan = Plan(
         len(several),
         flag("flat", flat),
         flag("in_order", in_order),
-        (first.buffer_size or 0) + len(several) if counting else None,
+        (first.buffer_size or 0) + len(several) if first.counts_items else None,
         first.buffer_bytes,
         on_error,
         count("retries", retries, "tries", 0),
@@ -137,8 +136,7 @@ def map_inputs(
     mapper: Any = Mapper(function, setup, flat=plan.flat, timed=seconds is not None)
     several = [options_of_mapper(each, mapper, seconds) for each in several]
     given = Given(first.seed, seed_given=first.seed_given)
-    sequence = Inputs(items, plan, given, counting=counting)
-    return RemoteIterable(*several, sequence=sequence)
+    return RemoteIterable(*several, sequence=Inputs(items, plan, given))
 
 
 def options_of_mapper(options: Options, mapper: Any, task_timeout: float | None) -> Options:

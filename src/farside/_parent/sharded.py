@@ -59,7 +59,8 @@ class Shards(ItemSequence):
         length: int | None = None,
         unit: str | None = None,
     ) -> None:
-        super().__init__(given, sharding, counting=counting)
+        super().__init__(given, sharding)
+        self._counting = counting
         self._count = count
         self._in_order = in_order
         self._length = length

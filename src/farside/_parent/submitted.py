@@ -145,7 +145,7 @@ class Submitted(Mapped):
     most_inputs = 1
 
     def __init__(self, plan: Plan, pending: Pending, most: int | None = None) -> None:
-        super().__init__(plan, pending, counting=False)
+        super().__init__(plan, pending)
         self.pending = pending
         self.closing = False
         self._most_tasks = most

@@ -40,10 +40,11 @@ class Supply:
 
     Args:
         begin: returns the iterator. It is called when the first input is wanted.
-        place: which inputs are done already: they are taken and dropped.
+        place: where the pass begins: inputs that are done already are taken and dropped.
         main_by_value: see `Encoder`.
 
     Attributes:
+        place: as given.
         ended: whether there are no more.
         error: what the iterator has raised, if that has ended it.
         taken: how many inputs were taken, and so the index of the next one.
@@ -65,6 +66,7 @@ class Supply:
     ) -> None:
         self._begin: Callable[[], Iterator[Any]] | None = begin
         self._encoder = Encoder(None, main_by_value=main_by_value)
+        self.place = place
         self._done = deque(place.ended)
         self.read = dict(place.begun)
         self.ended = False
