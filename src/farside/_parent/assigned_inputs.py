@@ -48,6 +48,11 @@ class AssignedInputs:
         batch = self.batches[0]
         return batch.first + batch.done
 
+    def add(self, batch: Batch) -> None:
+        """Take in that the worker is given further inputs."""
+        self.batches.append(batch)
+        self.count += len(batch.entries)
+
     def advance(self, count: int, progress: GivenResults) -> None:
         """Take in that so many inputs are done, by a result each."""
         while count:

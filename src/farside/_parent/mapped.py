@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from .queues import Block, Queue
     from .supply import Supply
 
-_NO_LIMIT = 1 << 40
-
 
 class Mapped(Delivery):
     """The results of a map: the base of both orders.
@@ -86,10 +84,9 @@ class Mapped(Delivery):
             if block is not None:
                 return block
             if self.front == front:
-                break
+                self.end()
+                return None
             # Inputs were done of which the loop gets nothing: there may be room for others.
-        self.end()
-        return None
 
     def take_next(self, workers: Sequence[ParentCore]) -> Block | None:
         """Return the next block; None: nothing has come that the loop gets."""
@@ -116,8 +113,7 @@ class Mapped(Delivery):
             entries, nbytes = supply.take(share, max(1, plan.nbytes // 4))
             if entries:
                 batch = Batch(self._numbered, entries, nbytes, skip)
-                self._assigned[index].batches.append(batch)
-                self._assigned[index].count += len(entries)
+                self._assigned[index].add(batch)
                 if index in self._one_by_one:
                     self._one_by_one[index].extend(batch.singles())
                 else:
@@ -139,11 +135,10 @@ class Mapped(Delivery):
     def room(self, left: Sequence[int]) -> tuple[int, int] | None:
         """Return which worker is given inputs next, and how many; None: there is no room for any.
 
-        Args:
-            left: how many inputs each worker has yet to answer.
+        Each worker has yet to answer so many inputs as `left` says.
         """
-        plan = self.plan
-        room = _NO_LIMIT if plan.ahead is None else plan.ahead - (self._numbered - self.front)
+        plan, given = self.plan, self._numbered - self.front
+        room = plan.workers * self.most_inputs if plan.ahead is None else plan.ahead - given
         index = left.index(min(left))
         share = max(1, min(self._size.inputs, room // plan.workers))
         if room <= 0 or left[index] >= max(self.depth, 3 * (share - 1)):
