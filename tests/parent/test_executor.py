@@ -13,8 +13,9 @@ import sys
 import threading
 import time
 import warnings
+from collections import deque
 from concurrent import futures as standard
-from concurrent.futures import BrokenExecutor, CancelledError, wait
+from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +29,7 @@ from farside import (
     WorkerTimeoutError,
 )
 from farside._backends import registry
-from farside._parent.submitted import Pending
+from farside._parent.submitted import Pending, Work
 from farside._protocol.tables import ParentState
 from tests import mapping_jobs as jobs
 from tests.kinds import SUBINTERPRETERS
@@ -392,20 +393,28 @@ def test_a_task_that_submit_refused_is_not_run_later(monkeypatch: pytest.MonkeyP
     executor.shutdown()
 
 
-@pytest.mark.timeout(30)
-def test_an_executor_that_the_garbage_collector_finds_anywhere() -> None:
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_task_that_is_added_as_the_executor_closes_is_refused_or_taken(
+    taken: bool,  # noqa: FBT001
+) -> None:
+    class Closing(deque[Work]):
+        def append(self, work: Work) -> None:
+            super().append(work)
+            pending.closed = True
+            assert not taken or [*pending.clear()] == [work.future]
+
     pending = Pending()
-    with pending._lock:  # it runs within any step of the thread that has it
-        pending.close()
-    assert pending.closed
+    pending._works = Closing()
+    assert pending.add(Work(Future(), (pow, (2, 3), {}))) is taken
+    assert pending.ended
+    assert not pending.add(Work(Future(), (pow, (2, 3), {})))
 
 
 def test_a_forked_child_leaves_it_alone() -> None:
     executor = WorkerExecutor(1, backend="subprocess")
-    with executor._crew._pending._lock:  # another thread had it when the child was forked
-        executor._crew._pid += 1
-        executor._crew.shut_down(cancel=True)
-        executor._crew._pid -= 1
+    executor._crew._pid += 1
+    executor._crew.shut_down(cancel=True)
+    executor._crew._pid -= 1
     assert not executor._crew._pending.closed
     executor.shutdown()
 

@@ -123,7 +123,7 @@ class Crew:
         """Take no more tasks, and end when those are done that were submitted."""
         if self._pid != os.getpid():
             return  # its locks may be held by threads that are not here
-        self._pending.close()
+        self._pending.closed = True
         if cancel:
             for future in self._pending.clear():
                 future.cancel()
@@ -175,7 +175,7 @@ class Crew:
             broken = BrokenWorkersError(f"the workers of the executor {why}")
             broken.__cause__ = error
             self._broken = broken
-            self._pending.close()
+            self._pending.closed = True
             delivery.fail_all(broken)
         finally:
             if client is not None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from contextlib import suppress
-from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._payload.decoder import decode
 from .._payload.one_line import one_line
-from .._system.signals import with_lock
 from ..errors import NotPicklableError, RemoteTraceback
 from .completing import complete
 from .mapped import Mapped
@@ -46,9 +43,7 @@ class Pending(Supply):
 
     def __init__(self, *, main_by_value: bool = False) -> None:
         super().__init__(lambda: iter(()), main_by_value=main_by_value)
-        self._works: deque[Work] = deque()
-        # Reentrant: the garbage collector may find a dropped executor, which closes this, anywhere.
-        self._lock = threading.RLock()
+        self._works: deque[Work] = deque()  # each step with it is atomic
         self.futures: dict[int, Future[Any]] = {}
         self.closed = False
 
@@ -63,33 +58,21 @@ class Pending(Supply):
 
     def add(self, work: Work) -> bool:
         """Add a task; False: nothing is added any more."""
-        return with_lock(self._lock, partial(self._add_work, work))
-
-    def _add_work(self, work: Work) -> bool:
-        if not self.closed:
-            self._works.append(work)
-        return not self.closed
+        if self.closed:
+            return False
+        self._works.append(work)
+        return not (self.closed and self.withdraw(work))  # it may have been closed just now
 
     def withdraw(self, work: Work) -> bool:
-        """Take a task back; False: a worker has it."""
-        return with_lock(self._lock, partial(self._withdraw, work))
-
-    def _withdraw(self, work: Work) -> bool:
+        """Take a task back; False: somebody has taken it."""
         try:
             self._works.remove(work)
         except ValueError:
             return False
         return True
 
-    def close(self) -> None:
-        """Add nothing more."""
-        with_lock(self._lock, partial(setattr, self, "closed", True))
-
     def clear(self) -> list[Future[Any]]:
         """Let go of all that waits, and return it."""
-        return with_lock(self._lock, self._clear)
-
-    def _clear(self) -> list[Future[Any]]:
         left: list[Future[Any]] = []
         with suppress(IndexError):
             while True:  # one by one: `take` may have the next one
@@ -100,7 +83,7 @@ class Pending(Supply):
         """Take a task that was not cancelled, and pickle it."""
         while True:
             try:
-                work = self._works.popleft()  # atomic
+                work = self._works.popleft()
             except IndexError:
                 return [], 0
             if not work.future.set_running_or_notify_cancel():
