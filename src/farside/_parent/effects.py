@@ -43,12 +43,10 @@ def do(client: Client, member: Member, effect: Effect) -> None:
         if effect.backend is None:
             core = client.core.workers[member.index]
             core.loss = core.loss or (effect.ending, member, core.begun)
-            client.chores.add(
-                partial(starting.restart, client, member, new, effect.ending, kill=effect.kill)
-            )
         else:
             new.tried = _tried(member, effect.ending)
-            client.chores.add(partial(starting.replace, client, member, new, effect.ending))
+        follow = partial(starting.replace, client, member, new, effect.ending, kill=effect.kill)
+        client.chores.add(follow)
 
 
 def _tried(member: Member, ending: Ending) -> float:

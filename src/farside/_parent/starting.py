@@ -14,16 +14,11 @@ from typing import TYPE_CHECKING
 
 from .._backends import registry
 from .._backends.base import CutOffError
-from .._protocol.effects import BROKEN, CUT_OFF, HERE, RETIRED
+from .._protocol.effects import BROKEN, CUT_OFF, FAILED, HERE, RETIRED
 from .._protocol.messages import Cmd
 from .._protocol.recovery import pause_before
 from .._protocol.tables import ParentState
-from ..errors import (
-    BackendFallbackWarning,
-    FarsideWarning,
-    LinkClosedError,
-    WorkerRestartedWarning,
-)
+from ..errors import BackendFallbackWarning, FarsideWarning, LinkClosedError, WorkerRestartedWarning
 from . import messages_for_people
 from .closing import close, end
 from .notes import joined
@@ -49,16 +44,11 @@ _CUT_OFF = (
 def ready(client: Client) -> When:
     """Return what is ready when all workers stand by, or one has failed."""
 
-    def holds() -> bool:
-        core = client.core
-        states = [each.state for each in core.workers]
-        return ParentState.INITIALIZATION not in states or core.failure is not None
-
     def awaited() -> list[int]:
         workers = enumerate(client.core.workers)
         return [index for index, each in workers if each.state is ParentState.INITIALIZATION]
 
-    return When(holds, awaited)
+    return When(lambda: not awaited() or client.core.failure is not None, awaited)
 
 
 def choose(client: Client) -> None:
@@ -174,34 +164,26 @@ def _lose(core: GroupCore, client: Client, member: Member, cut: CutOffError) -> 
         core.lose(member.index, cut.error, gets_inputs=sends, cause=CUT_OFF, struck=cut.struck)
 
 
-def replace(client: Client, old: Member, new: Member, ending: Ending) -> None:
-    """Start a worker of another backend in the place of one that has failed."""
+def replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: bool) -> None:
+    """Start a worker in the place of one that has ended, or has to: of another backend, or again.
+
+    It has failed; or it has died, has run out of time, or has done its share of tasks.
+    """
     try:
-        if not _give_way(client, old, new, kill=False):
+        if not _give_way(client, old, new, kill=kill):
             return
         error = messages_for_people.error_of(ending, old, client.options)
-        client.reason = messages_for_people.refusal(error)
-        client.news.add([partial(_tell_of_fallback, client, new.backend)])
-        _launch_or_fail(client, new)
-    except BaseException:
-        client.fail(new, BROKEN, _CUT_OFF)
-        raise
-
-
-def restart(client: Client, old: Member, new: Member, ending: Ending, *, kill: bool) -> None:
-    """Start a worker again that has died, has run out of time, or has done its share of tasks."""
-    try:
-        wanted = _give_way(client, old, new, kill=kill)
-        client.left_behind += old.left_behind
-        if not wanted:
-            return
-        error = messages_for_people.error_of(ending, old, client.options)
-        if client.left_behind > len(client.members):  # they go on, and use up the machine
-            client.fail(new, HERE, error)
-            return
-        if ending.cause != RETIRED:
-            notice = _told_of_restart(client, old, error)
-            client.news.add([partial(warn, notice, WorkerRestartedWarning)])
+        if ending.cause == FAILED:
+            client.reason = messages_for_people.refusal(error)
+            client.news.add([partial(_tell_of_fallback, client, new.backend)])
+        else:
+            client.left_behind += old.left_behind
+            if client.left_behind > len(client.members):  # they go on, and use up the machine
+                client.fail(new, HERE, error)
+                return
+            if ending.cause != RETIRED:
+                notice = _told_of_restart(client, old, error)
+                client.news.add([partial(warn, notice, WorkerRestartedWarning)])
         pause = pause_before(ending, gets_inputs=client.options.sends_inputs)
         if pause:
             begin = partial(_start_again, client, new)
