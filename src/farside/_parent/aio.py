@@ -109,10 +109,9 @@ class AsyncWait:
         seconds = None
         end, due = client.core.deadline, client.chores.due
         look = True in [each.link.to_be_looked_at for each in members if each.link is not None]
-        if end is not None or client.core.has_limits or look:  # descriptors do not tell everything
-            seconds = seconds_until(end)
-        if due is not None:
-            seconds = min(seconds_until(due), seconds_until(end))
+        # Else the descriptors tell everything.
+        if end is not None or due is not None or client.core.has_limits or look:
+            seconds = min(seconds_until(end), seconds_until(due))
         if True in [member.congested for member in client.members]:
             seconds = _CONGESTION_SECONDS if seconds is None else min(seconds, _CONGESTION_SECONDS)
         begun, token = monotonic(), object()
