@@ -55,15 +55,6 @@ class Question:
         return self.answer is not None or self.ending is not None
 
 
-def _is_asked(client: Client) -> bool:
-    """Tell whether a call waits for its answer."""
-    return True in [each.call is not None for each in client.core.workers]
-
-
-def _all_ready(questions: Sequence[Question]) -> bool:
-    return False not in [each.ready for each in questions]
-
-
 def _unanswered(questions: Sequence[Question]) -> list[int]:
     return [index for index, each in enumerate(questions) if not each.ready]
 
@@ -94,10 +85,12 @@ def call_method(
         client.check_open()
         if True in [each.opened for each in client.core.workers]:
             raise messages_for_people.pass_open(method)
-        client.wait(When(lambda: not _is_asked(client)))
+        client.wait(
+            When(lambda: True not in [each.call is not None for each in client.core.workers])
+        )
     asked = [*client.members]  # one that dies in the call may have a successor at once
     try:
-        client.wait(When(lambda: _all_ready(questions), lambda: _unanswered(questions)))
+        client.wait(When(lambda: not _unanswered(questions), lambda: _unanswered(questions)))
         for question, member in zip(questions, asked, strict=True):
             if question.ending is not None:
                 raise client.error(question.ending, member)
@@ -106,7 +99,7 @@ def call_method(
             client.calls.append(again)
     finally:
         client.calling = None
-        if not _all_ready(questions):  # KeyboardInterrupt: nobody waits for the answer any more
+        if _unanswered(questions):  # KeyboardInterrupt: nobody waits for the answer any more
             client.step(lambda core: _give_up(core, questions))
     results = [
         _result(client, member, question.answer, method)
@@ -181,7 +174,7 @@ def ask_for_stacks(client: Client) -> list[str | None]:
 
     if not client.step(ask):
         client.check_open()
-    client.wait(When(lambda: _all_ready(questions)), monotonic() + STACK_SECONDS)
+    client.wait(When(lambda: not _unanswered(questions)), monotonic() + STACK_SECONDS)
     return [
         _stack(client, member, question)
         for member, question in zip(client.members, questions, strict=True)
