@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._payload.pickling import dumps_beside
@@ -46,8 +45,8 @@ class Member:
         self.backend = ""
         self.worker: Any = None
         self.link: Any = None
-        self._acknowledged: list[tuple[int, int]] = []
-        self.acknowledge: Callable[[int, int], object] = partial(_remember, self._acknowledged)
+        self._acknowledged = kept = deque[tuple[int, int]]((), 1)  # the latest
+        self.acknowledge: Callable[[int, int], object] = lambda *told: kept.append(told)
         self.revoke: Callable[[int], object] = lambda _: None
         self.frames: deque[Frame] = deque()
         self.gone = self.released = self.left_behind = False
@@ -128,7 +127,3 @@ class Member:
         """Give the loggers what has arrived for them; see `Logs.deliver`."""
         if self.logs.waiting:
             self.logs.deliver(Origin(self.name, self.backend, self.label), problems)
-
-
-def _remember(kept: list[tuple[int, int]], epoch: int, total: int) -> None:
-    kept[:] = [(epoch, total)]
