@@ -133,7 +133,7 @@ def refusal(error: FarsideError) -> str:
 
 def error_of(ending: Ending, member: Member, options: Options) -> FarsideError:
     """Make the exception that says why a worker's conversation is over. It may run user code."""
-    name, cause, detail = member.name, ending.cause, ending.detail
+    name, cause, detail, state = member.name, ending.cause, ending.detail, ending.state
     if cause in {HERE, CUT_OFF}:
         error: FarsideError = detail
         return error
@@ -144,13 +144,13 @@ def error_of(ending: Ending, member: Member, options: Options) -> FarsideError:
         return _no_fallback(error, member.backend) if refused else error
     if cause in {DIED, TIMED_OUT}:
         error = (
-            died(name, detail, ending.last_index, ending.state)
+            died(name, detail, ending.last_index, state)
             if cause == DIED
             else _timed_out(ending, name, options)
         )
         if ending.futile > MOST_FUTILE:
             error.args = (joined(error.args[0], FUTILE),)
-        elif cause == DIED and ending.state == "iteration" and _may_be_new(detail, options):
+        elif cause == DIED and state == "iteration" and detail.again and not options.max_restarts:
             error.args = (f"{error.args[0]}; {_RESTARTS}",)
         return error
     if cause in _DISOBEYED:
@@ -164,11 +164,6 @@ def death_at(number: int, ending: Ending, member: Member) -> FarsideError:
     vars(error)["input_index"] = number
     note(error, f"the input of index {number}")
     return error
-
-
-def _may_be_new(status: ExitStatus, options: Options) -> bool:
-    """Tell whether another worker could have taken its place, with ``max_restarts``."""
-    return status.again and not options.max_restarts
 
 
 _RESTARTS = "with max_restarts=1, another worker would take its place and go on"
