@@ -34,8 +34,8 @@ from farside import (
 from farside._backends import registry
 from farside._backends.subprocess import SubprocessBackend
 from farside._parent import deadline
+from farside._parent.anchors import Anchors
 from farside._parent.async_supply import AsyncSupply
-from farside._parent.delivery import Delivery
 from farside._parent.queues import Queue
 from farside._parent.wait import Waiting
 from farside._protocol.group import GroupCore
@@ -426,7 +426,7 @@ def test_which_shards_have_ended_is_known_from_what_was_known_before(*, in_order
 
 
 @pytest.mark.parametrize(
-    "where", [(Delivery, "know"), (GroupCore, "start")], ids=lambda each: each[1]
+    "where", [(Anchors, "know"), (GroupCore, "start")], ids=lambda each: each[1]
 )
 def test_what_strikes_as_a_pass_begins_loses_no_loaded_state(
     monkeypatch: pytest.MonkeyPatch, where: tuple[Any, str]

@@ -15,7 +15,7 @@ from .anchors import Anchors
 from .queues import Queue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from .._protocol.parent import ParentCore
     from .._protocol.progress import Snapshot
@@ -81,14 +81,6 @@ class Delivery:
         self.orders: dict[int, list[Any]] = {}
         self.anchors = Anchors()
         self.snapshots = Snapshots()
-
-    def know(
-        self, anchors: Iterable[tuple[int, int, bytes]], snapshots: Sequence[Snapshot]
-    ) -> None:
-        """Take in the anchors and snapshots of a loaded state; see `known_of`."""
-        self.anchors.know(anchors)
-        if snapshots:
-            self.snapshots = Snapshots(snapshots)
 
     @property
     def needs(self) -> Sequence[int]:

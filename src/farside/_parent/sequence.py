@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .._payload.user_states import LITERAL, check_literal
 from .._protocol import loop_state as states
 from .._protocol.order import BEGIN, Place, Sharding
+from .._protocol.progress import Snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +104,8 @@ class ItemSequence:
 
     def _keep(self, delivery: Delivery, epoch: int, start: Start) -> None:
         delivery.epoch, delivery.anchors.verify = epoch, self._given.verify
-        delivery.know(start.anchors, start.snapshots)
+        delivery.anchors.know(start.anchors)
+        delivery.snapshots = Snapshots(start.snapshots)
         self._passes = [delivery, *self._passes[:1]]
 
     def begun(self) -> None:
