@@ -66,6 +66,13 @@ def test_a_failure_is_raised_and_changes_nothing() -> None:
     assert call(client) == 2
 
 
+def test_a_call_does_not_look_for_the_main_module_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, link = scripted.client()
+    link.then(answer(0, "one"))
+    monkeypatch.setattr("farside._backends.preparation.main_module", None)
+    assert call(client) == "one"
+
+
 def test_arguments_that_do_not_pickle_are_not_sent() -> None:
     client, link = scripted.client()
     with pytest.raises(NotPicklableError, match="the arguments of 'go' cannot be sent"):

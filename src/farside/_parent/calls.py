@@ -5,7 +5,6 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from .._backends.preparation import main_goes_by_value
 from .._payload import pickling
 from .._payload.culprit import find
 from .._payload.decoder import decode
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from .._protocol.group import GroupCore
     from .client import Client
     from .member import Member
-    from .options import Options
 
 
 class Question:
@@ -72,7 +70,7 @@ def call_method(
     """
     client.check_home()
     client.check_not_stepping()
-    parts = _pack(client.options, method, args, kwargs)
+    parts = _pack(client, method, args, kwargs)
     questions, again = [Question(parts) for _ in client.members], Question(parts, method)
 
     def ask(core: GroupCore) -> bool:
@@ -122,13 +120,12 @@ def _give_up(core: GroupCore, questions: Sequence[Question]) -> None:
 
 
 def _pack(
-    options: Options, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    client: Client, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Sequence[Part]:
     if not isinstance(method, str):
         raise TypeError(f"method={method!r} is no name; pass the name of a method, as a string")
     try:
-        by_value = main_goes_by_value(options)
-        return pickling.dumps((method, args, kwargs), main_by_value=by_value)
+        return pickling.dumps((method, args, kwargs), main_by_value=client.main_by_value)
     except Exception as error:  # __reduce__ is user code
         given = find(args, "args", error) or find(kwargs, "kwargs", error)
         raise NotPicklableError(

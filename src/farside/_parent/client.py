@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from .._backends import live_workers
 from .._backends.main_script import main_file
+from .._backends.preparation import main_goes_by_value
 from .._protocol.effects import BROKEN
 from .._protocol.group import GroupCore
 from .._protocol.limits import Limits
@@ -64,6 +65,7 @@ class Client(Steps):
         used_before: the same, when the present pass began.
         launching: the thread that starts the workers, as long as it does.
         options: what the user asked for.
+        main_by_value: see `main_goes_by_value`.
         reason: why the present backend was taken.
         sequence: what a pass is made of.
         delivery: brings the items of the latest pass.
@@ -92,6 +94,7 @@ class Client(Steps):
         self.launching: threading.Thread | None = None
         self._told = False  # the user knows how the start has ended
         self.options = options
+        self.main_by_value = main_goes_by_value(options)
         self.reason = ""
         given = Given(options.seed, options.verify_replay, options.seed_given)
         self.sequence: ItemSequence = sequence or OneIterable(given, counting=options.counts_items)
@@ -207,10 +210,7 @@ class Client(Steps):
     # Waiting --------------------------------------------------------------------------------
 
     def wait(
-        self,
-        wanted: Wanted,
-        until: float | None = None,
-        problems: list[Exception] | None = None,
+        self, wanted: Wanted, until: float | None = None, problems: list[Exception] | None = None
     ) -> None:
         """Wait until something is ready, or until a time; see `Waiting.until`."""
         self.waiting.until(self, wanted, until, problems)
