@@ -30,9 +30,9 @@ _METHOD = os.environ.get("FARSIDE_START_METHOD")
 """The one start method to test; None: each. `tox.ini` says where one is enough."""
 
 _OTHER_METHOD = os.environ.get("FARSIDE_OTHER_START_METHOD", _METHOD)
-"""The same for the files in `_OTHER`."""
+"""The same for the files in `_OF_MANY_WORKERS`."""
 
-_OTHER = {
+_OF_MANY_WORKERS = {
     f"test_{name}.py"
     for name in (
         *("contract_async", "contract_batches", "contract_logging", "contract_map"),
@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _of_other_method(item: pytest.Item) -> bool:
     """Tell whether a test runs for each start method, and this is one that is not chosen."""
-    method = _OTHER_METHOD if item.path.name in _OTHER else _METHOD
+    method = _OTHER_METHOD if item.path.name in _OF_MANY_WORKERS else _METHOD
     if method is None or not isinstance(item, pytest.Function):
         return False
     given = getattr(item, "callspec", None)
@@ -137,7 +137,7 @@ def _measure_no_children(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _measure_no_others(request: pytest.FixtureRequest) -> None:
-    if request.path.name in _OTHER:
+    if request.path.name in _OF_MANY_WORKERS:
         request.getfixturevalue("unmeasured")
 
 
