@@ -16,7 +16,7 @@ _ALLOWED = {
     "_link": {"_system", "_memory"},
     "_payload": {"_memory", "_link"},
     "_worker": {"_protocol", "_system", "_memory", "_link", "_payload"},
-    "_backends": {"_system", "_memory", "_link", "_payload", "_worker", "_parent"},
+    "_backends": {"_system", "_memory", "_link", "_payload", "_worker", "_parent", "options"},
     "_parent": {
         "_protocol", "_system", "_memory", "_link", "_payload", "_worker", "_backends",
         "options",

@@ -15,7 +15,7 @@ A function of yours that passes options on can declare them:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,6 +44,8 @@ __all__ = [
 
 StartMethod = Literal["forkserver", "spawn", "fork"]
 """How a process is started: a name that multiprocessing has for it."""
+
+START_METHODS = get_args(StartMethod)
 
 
 class ReadOptions(TypedDict, total=False):

@@ -13,6 +13,7 @@ from importlib.machinery import PathFinder
 from multiprocessing import forkserver, spawn
 from typing import TYPE_CHECKING, Any
 
+from ..options import START_METHODS
 from .main_script import main_file
 
 if TYPE_CHECKING:
@@ -107,10 +108,6 @@ def with_main_hidden(work: Callable[[], T], *, always: bool) -> T:
     return _pretending(work, no_main=always or (path is not None and not os.path.exists(path)))
 
 
-_OF_PYTHON = {"fork", "forkserver", "spawn"}
-"""The start methods that a new process knows. A library may have added others to this one."""
-
-
 def _teach_multiprocessing() -> None:
     """Let multiprocessing leave out what a new process must not do, or cannot do."""
     prepare = spawn.get_preparation_data
@@ -123,7 +120,7 @@ def _teach_multiprocessing() -> None:
             main.__spec__ = None  # `python -m pdb` takes it off, before Python 3.13
         data = prepare(name)
         data["authkey"] = bytes(data["authkey"])  # as in `_start_anywhere`
-        if data.get("start_method") not in _OF_PYTHON:
+        if data.get("start_method") not in START_METHODS:
             data.pop("start_method", None)  # loky's, in a worker of joblib: it is not known yet
         if _pretence.no_main:
             for key in ("init_main_from_name", "init_main_from_path"):

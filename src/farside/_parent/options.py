@@ -7,11 +7,11 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from .._backends import registry
 from .._protocol.credit import UNLIMITED
-from ..options import StartMethod
+from ..options import START_METHODS
 from .checks import count, flag, limit, seconds, shown
 from .identity import check_backend_options, check_env, check_index, check_name, check_seed
 
@@ -32,8 +32,6 @@ ARENA_MOST = 1 << 47
 
 SHUTDOWN_SECONDS = 4.0
 """Default of ``shutdown_timeout``: half of it for an orderly end, a quarter after SIGTERM."""
-
-START_METHODS = get_args(StartMethod)
 
 
 @dataclass(frozen=True)
