@@ -15,6 +15,7 @@ from .queues import arrived
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .._protocol.order import Ranges
     from .._protocol.parent import ParentCore
     from .queues import Block, Queue
 
@@ -62,7 +63,7 @@ class Dealt(Delivery):
         # One tuple, for other threads ask: a number of items; of each open shard, how many items
         # are in blocks by then (the dictionary is never changed); and how many shards have ended.
         self._now: tuple[int, dict[int, int], int] = (0, dict(place.begun), len(self._ends))
-        self._ended: tuple[int, tuple[tuple[int, int], ...]] = (0, ())
+        self._ended: tuple[int, Ranges] = (0, ())
         self._runs: deque[tuple[int, int, int]] = deque([(0, -1, 0)], KEPT)
         self.over = not self._shards
         self._size, self._passed = BatchSize(_MOST_AHEAD), 0

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .._protocol.order import BEGIN, Place, with_range
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    Ranges: TypeAlias = tuple[tuple[int, int], ...]
+    from .._protocol.order import Ranges
 
 KEPT = 1000
 """How many items before the present block are remembered at least."""

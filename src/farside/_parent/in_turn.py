@@ -14,7 +14,7 @@ from .queues import join
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .._protocol.order import Place, Turns
+    from .._protocol.order import Place, Ranges, Turns
     from .._protocol.parent import ParentCore
     from .queues import Block, Queue
 
@@ -64,7 +64,7 @@ class InTurn(Delivery):
             return None
         return turns.place_after(self._ended_at(turns))
 
-    def _ended_at(self, turns: Turns) -> tuple[tuple[int, int], ...]:
+    def _ended_at(self, turns: Turns) -> Ranges:
         """Return the shards that have ended. The last result is kept, and extended.
 
         There may be very many, and states are asked for far more often than a shard ends.

@@ -24,12 +24,10 @@ from .warn import warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TypeAlias
 
+    from .._protocol.order import Ranges
     from .._protocol.parent import ParentCore
     from .delivery import Delivery
-
-    Ranges: TypeAlias = tuple[tuple[int, int], ...]
 
 
 class Shards(ItemSequence):

@@ -34,6 +34,10 @@ from .._named_tuple import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import TypeAlias
+
+    Ranges: TypeAlias = tuple[tuple[int, int], ...]
+    """Numbers: of each range the first, and the one after the last."""
 
 
 class Sharding(NamedTuple):
@@ -116,7 +120,7 @@ def _end_of(sharding: Sharding) -> int:
     return sharding.total - (sharding.total % sharding.world_size if sharding.even else 0)
 
 
-def ranges_of(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
+def ranges_of(numbers: Iterable[int]) -> Ranges:
     """Write a set of numbers as ranges.
 
     Example:
@@ -152,9 +156,7 @@ def join_ranges(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return joined
 
 
-def with_range(
-    ranges: tuple[tuple[int, int], ...], first: int, end: int
-) -> tuple[tuple[int, int], ...]:
+def with_range(ranges: Ranges, first: int, end: int) -> Ranges:
     """Return ranges with one more, which touches none of them but at its ends.
 
     Example:
@@ -288,13 +290,13 @@ class Turns(_Turns):
         place = self.place_after(self.ended(own))
         return place._replace(begun=tuple([each for each in place.begun if each[0] in left]))
 
-    def place_after(self, ended: tuple[tuple[int, int], ...]) -> Place:
+    def place_after(self, ended: Ranges) -> Place:
         """Return the place in the pass, where it is known which shards have `ended`."""
         now = self.settled()
         begun = [each for each in now.read.items() if each[1]]
         return Place(ended, tuple(sorted(begun)), now.slot if now.live else 0)
 
-    def ended(self, own: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    def ended(self, own: Iterable[int]) -> Ranges:
         """Return the shards that are not left, of all that there are, as ranges."""
         left = self._left()
         return ranges_of([shard for shard in own if shard not in left])
