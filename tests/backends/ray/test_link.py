@@ -249,7 +249,7 @@ def test_what_runs_is_told_from_time_to_time_and_so_is_that_nothing_does(
 
     def told(since: int) -> tuple[int | None, float | None]:
         worker.begun[:] = acknowledged_word(2, 8), since
-        until(lambda: not link.read(deque()) and bool(link._begun[1]) == bool(since))
+        until(lambda: not link.read(deque()) and bool(link._heard.begun[1]) == bool(since))
         return link.begun(2)
 
     before = time.monotonic()
@@ -264,7 +264,7 @@ def test_what_runs_is_told_from_time_to_time_and_so_is_that_nothing_does(
 
 def test_nothing_is_told_of_what_runs_once_the_worker_is_gone(calls: ThreadCalls) -> None:
     link = CallLink(calls)
-    link._begun = acknowledged_word(1, 3), 5.0
+    link._heard.begun = acknowledged_word(1, 3), 5.0
     assert link.begun(1) == (3, 5.0)
     calls.left = True
     assert link.begun(1) == (None, None)

@@ -2,7 +2,8 @@
 
 `actor` is what runs there, with its side of the link, `worker_link`, whose threads wait for a
 `bell`; they know nothing of Ray.
-`link` is the parent's side, over calls of the actor, with `way` (how long items take); `calls`
-makes these, `messages` is what they carry, and `objects` are large contents beside them.
+`link` is the parent's side, over calls of the actor, with `heard` (what the worker waits for) and
+`way` (how long items take); `calls` makes these, `messages` is what they carry, and `objects` are
+large contents beside them.
 `backend` connects and launches, and is all that the registry knows.
 """

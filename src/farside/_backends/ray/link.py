@@ -5,16 +5,15 @@ from __future__ import annotations
 import threading
 from functools import partial
 from itertools import count
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from ..._link.base import Gauges, Link
-from ..._link.control import total_of
 from ..._link.frames import Frame
 from ..._memory.recycled import Recycled
 from ..._system.descriptors import Wakeup
 from ..._system.signals import defer_sigint, with_lock
 from ...errors import LinkClosedError
+from .heard import Heard
 from .messages import Words, copied, joined
 from .way import Way
 
@@ -55,15 +54,10 @@ class CallLink(Link):
         self._replies: dict[int, Reply] = {}
         self._next = 0  # the number of the reply that is read next
         self._pushes, self._words = count(), count()
-        self._epoch = self._total = self._revoked = self._state = 0
-        self._wish: tuple[int, int] | None = None  # for which total of which pass it waits
-        self._waiting, self._awaited = False, 0  # whether somebody waits, and what it was told
-        self._heard = -1  # the number of the reply that told it
+        self._revoked = self._state = 0
+        self._heard = Heard()
         self._hearing = threading.RLock()
-        self._granted: tuple[int, int] | None = None  # the latest of these that was reached
-        self._waited = 0.0
-        self._begun: tuple[int, float | None] = (0, None)
-        self._way = Way()
+        self._waited, self._way = 0.0, Way()
         self._buffers = Recycled()
         self._last = self._gone = False  # the last reply was read; no call can be made
         self.who: tuple[int, str] | None = None
@@ -93,15 +87,9 @@ class CallLink(Link):
             self._wakeup.set()
 
     def _hear(self, reply: Reply, called: float) -> None:
-        """Take note of what the worker waits for and does, unless a later reply has told that."""
         if True in [items > 0 for _, _, items, *_ in reply.frames]:
             self._way.arrive(called, reply.held)
-        if reply.number > self._heard:
-            self._heard = reply.number
-            # What was granted just now, the worker may not have known yet.
-            self._wish = None if reply.wish == self._granted else reply.wish
-            word, age = reply.begun
-            self._begun = word, None if age is None else monotonic() - age
+        self._heard.hear(reply)
 
     def _push(self, commands: list[tuple[int, int, bytes]]) -> None:
         # Ctrl-C in between would leave a gap, and the actor would wait for what is missing.
@@ -109,8 +97,8 @@ class CallLink(Link):
 
     def _tell(self) -> Words:
         number = next(self._words)  # first: what is told with a higher one must not be older
-        closed = max(self._state, self.failure is not None)
-        return Words(number, self._epoch, self._total, self._revoked, closed, self._awaited)
+        closed, heard = max(self._state, self.failure is not None), self._heard
+        return Words(number, heard.epoch, heard.total, self._revoked, closed, heard.awaited)
 
     # Frames ---------------------------------------------------------------------------------
 
@@ -146,10 +134,8 @@ class CallLink(Link):
         return bool(reply.frames)
 
     def _blocks(self, contents: Sequence[memoryview]) -> Sequence[memoryview]:
-        if not contents:
-            return ()
-        if self._read_only:
-            return contents
+        if self._read_only or not contents:
+            return contents or ()
         return [copied([each], self._buffers) for each in contents]
 
     def _take_note(self, reply: Reply) -> None:
@@ -159,7 +145,7 @@ class CallLink(Link):
             self._pulls.clear()
             self._replies.clear()
         # A worker that waits sends nothing; the call that lets it go on is the next that is made.
-        if self._wish is None or not self._pulls:
+        if self._heard.wish is None or not self._pulls:
             self._pull_more()
 
     def _has_reply(self) -> bool:
@@ -195,7 +181,7 @@ class CallLink(Link):
     # Beside the frames ----------------------------------------------------------------------
 
     def tell_waiting(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
-        self._waiting = on
+        self._heard.waiting = on
         if not on:
             self._way.asking.end()
             return
@@ -207,26 +193,16 @@ class CallLink(Link):
             self._wakeup.set()
 
     def acknowledge(self, epoch: int, total: int) -> None:
-        if epoch < self._epoch:
+        heard = self._heard
+        if epoch < heard.epoch:
             return  # of a loop that another thread has replaced
-        self._epoch, self._total = epoch, total
-        if self._wish is not None:
+        heard.epoch, heard.total = epoch, total
+        if heard.wish is not None:
             self._grant()
 
     def _grant(self) -> None:
         """Let the worker go on if what it waits for is so by now: its next call comes too late."""
-        wish = self._wish
-        if wish is None:
-            return
-        epoch, total = wish
-        asks = total < 0  # for somebody who waits
-        taken = self._total if epoch == self._epoch else 0
-        if taken < (~total if asks else total) or (asks and not self._waiting):
-            return
-        if asks:
-            self._awaited = epoch
-        self._wish, self._granted = None, wish
-        if not self._pull_more():
+        if self._heard.grant() and not self._pull_more():
             self._push_words()
 
     def _pull_more(self) -> bool:
@@ -235,7 +211,7 @@ class CallLink(Link):
         if missing <= 0 or self._state or self.failure is not None or self._is_over():
             return False
         if False not in [each.done() for each in self._pulls]:
-            self._begun = (0, None)  # by no call the worker could have told what it did since
+            self._heard.begun = (0, None)  # by no call the worker could have told what it did since
         for _ in range(missing):
             self._pull()
         return True
@@ -249,10 +225,8 @@ class CallLink(Link):
             self._push([])
 
     def begun(self, epoch: int) -> tuple[int | None, float | None]:
-        word, since = self._begun
-        total = total_of(word, epoch)
         # A worker that has died may have begun others since it told.
-        return (total, since) if total and not self._is_over() else (None, None)
+        return (None, None) if self._is_over() else self._heard.input(epoch)
 
     def gauges(self) -> Gauges:
         return Gauges(worker_waited=self._waited, transfer=self._way.seconds)

@@ -1,0 +1,62 @@
+"""What the worker has told by its replies, and whether what it waits for is so by now. Pure."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from ..._link.control import total_of
+
+if TYPE_CHECKING:
+    from .messages import Reply
+
+
+class Heard:
+    """The latest of what the worker has told, and what the parent knows of it.
+
+    Attributes:
+        epoch: of which pass items were taken last, and
+        total: how many.
+        waiting: whether somebody waits for the worker.
+        awaited: the latest pass in which it is told so, since it has asked.
+        wish: for which total of which pass it waits; see `Reply`.
+        begun: which input of a map it runs, and since when.
+    """
+
+    def __init__(self) -> None:
+        self.epoch = self.total = self.awaited = 0
+        self.waiting = False
+        self.wish: tuple[int, int] | None = None
+        self.begun: tuple[int, float | None] = (0, None)
+        self._number = -1  # of the reply that has told it
+        self._granted: tuple[int, int] | None = None  # the latest wish that has come true
+
+    def hear(self, reply: Reply) -> None:
+        """Take note of a reply, unless a later one has come before."""
+        if reply.number > self._number:
+            self._number = reply.number
+            # What was granted just now, the worker may not have known yet.
+            self.wish = None if reply.wish == self._granted else reply.wish
+            word, age = reply.begun
+            self.begun = word, None if age is None else monotonic() - age
+
+    def grant(self) -> bool:
+        """Tell whether what the worker waits for is so by now; it is told, and waits no more."""
+        wish = self.wish
+        if wish is None:
+            return False
+        epoch, total = wish
+        asks = total < 0  # for somebody who waits
+        taken = self.total if epoch == self.epoch else 0
+        if taken < (~total if asks else total) or (asks and not self.waiting):
+            return False
+        if asks:
+            self.awaited = epoch
+        self.wish, self._granted = None, wish
+        return True
+
+    def input(self, epoch: int) -> tuple[int | None, float | None]:
+        """Return what `Link.begun` does."""
+        word, since = self.begun
+        total = total_of(word, epoch)
+        return (total, since) if total else (None, None)
