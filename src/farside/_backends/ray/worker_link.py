@@ -1,4 +1,4 @@
-"""The worker's side of the link: what calls of the actor bring, and what they return.
+"""The worker's side of the link: what calls of the actor return; `down_link` is what they bring.
 
 Each call brings news down as it begins. Then it waits, and returns frames: at once what is urgent,
 and items when there are many of them, or when the call before has returned a moment ago.
@@ -9,25 +9,24 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from queue import SimpleQueue
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from ..._link.control import COMMAND_CAME, PARENT_WAITS
 from ..._link.frames import Frame
-from ..._link.stopwatch import Stopwatch
-from ..._link.worker_base import WorkerLink
 from ..._memory.parts import size
 from ..._system.signals import with_lock
 from ...errors import LinkClosedError
 from .bell import Bell
-from .messages import Reply, Words, beside
+from .down_link import DownLink
+from .messages import Reply, beside
 from .objects import Lent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ..._memory.parts import Part, Ref
+    from .messages import Words
     from .objects import Objects
 
 REPLY_BYTES = 1 << 22
@@ -46,7 +45,7 @@ _BACKLOG_BYTES = 1 << 20
 _NOBODY = "the parent does not receive any more"
 
 
-class ActorLink(WorkerLink):
+class ActorLink(DownLink):
     """The worker's side of the link.
 
     Args:
@@ -54,6 +53,7 @@ class ActorLink(WorkerLink):
     """
 
     def __init__(self, objects: Objects | None = None) -> None:
+        super().__init__()
         self.arena = self._objects = objects
         self.begun = [0, 0]
         self._told_running = False  # the parent was told last that an input runs
@@ -62,54 +62,28 @@ class ActorLink(WorkerLink):
         self._up: deque[tuple[Frame, Sequence[Part], int]] = deque()  # blocks: see `_make_object`
         self._waiting = 0  # bytes that wait
         self._urgent = False
-        self._lock = threading.RLock()  # a finalizer may send in the middle of anything
         self._due = Bell()
         self._turn = threading.Lock()  # one call waits at a time
         self._calls = 0  # that wait here
         self._replies = 0
         self._replied = 0.0  # when the latest call returned
-        self._down: SimpleQueue[Frame | None] = SimpleQueue()
-        self._pushing = threading.Lock()
-        self._next = 0  # the number of the commands that come next
-        self._early: dict[int, tuple[Words, list[tuple[int, int, bytes]]]] = {}
-        self._words = Words()
-        self._told = threading.Lock()
-        self._wish: tuple[int, int] | None = None
-        self._granted = Bell()
-        self._waits = Stopwatch()
         self._retired = self._over = False
         self.done = threading.Event()  # the worker has ended, and nobody wants what it has sent
 
-    def tell(self, words: Words) -> None:
-        """Take in what the parent tells; calls may overtake each other."""
-        with self._told:
-            if words.number < self._words.number:
-                return
-            before, self._words = self._words, words
-        self._granted.ring()
+    def _take_words(self, before: Words) -> None:
+        words = self._words
         if words.revoked > before.revoked:
-            with_lock(self._lock, self._drop_left)
+            self._drop_left()
         if words.closed > before.closed:
-            with_lock(self._lock, self._drop)
+            self._drop()
             self._due.ring()
-            if words.closed > 1:
-                self._down.put(None)
             self._look_whether_done()
-
-    def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
-        """Take commands, in the order of their numbers; calls may overtake each other."""
-        with self._pushing:
-            self._early[number] = words, commands
-            while (due := self._early.pop(self._next, None)) is not None:
-                self._next += 1
-                for kind, epoch, body in due[1]:
-                    self._down.put(Frame(kind, epoch, body))
-                self.tell(due[0])
 
     def take(self) -> Reply:
         """Wait until a call is to return, and make its reply."""
         called = monotonic()
-        with_lock(self._lock, self._come)
+        with self._lock:
+            self._calls += 1
         with self._turn:
             while not self._is_due():
                 pause = self._replied + _PAUSE_SECONDS - monotonic()
@@ -121,10 +95,8 @@ class ActorLink(WorkerLink):
                     self._due.wait(_REPORT_SECONDS)
                     if self.begun[1] or self._told_running:
                         break
-            return with_lock(self._lock, lambda: self._reply(called))
-
-    def _come(self) -> None:
-        self._calls += 1
+            with self._lock:
+                return self._reply(called)
 
     def _is_due(self) -> bool:
         if self._urgent or self._over or self._words.closed or self._waiting >= REPLY_BYTES:
@@ -184,7 +156,7 @@ class ActorLink(WorkerLink):
         """Say that the worker has ended: nothing comes any more, and nobody listens."""
         self._over = True
         self._due.ring()
-        self._down.put(None)  # else the listener would keep the process, whose cluster may be gone
+        self._hang_up()  # else the listener would keep the process, whose cluster may be gone
         self._look_whether_done()
 
     @property
@@ -251,43 +223,12 @@ class ActorLink(WorkerLink):
     def retire(self) -> None:
         self._retired = True
 
-    def receive(self, into: deque[Frame]) -> None:
-        frame = self._down.get()
-        if frame is None:
-            self._down.put(None)
-            raise LinkClosedError("the parent is gone")
-        into.append(frame)
-
     def alert(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
         self._attention[COMMAND_CAME] = on
 
     def parent_waits(self) -> bool:
         return self._attention[PARENT_WAITS] != 0
 
-    def acknowledged(self, epoch: int) -> int:
-        words = self._words
-        return words.total if words.epoch == epoch else 0
-
-    def wait_for_credit(self, epoch: int, total: int) -> bool:
-        return self._wait(epoch, total, lambda: self.acknowledged(epoch) >= total)
-
-    def wait_for_parent(self, epoch: int, made: int) -> bool:
-        return self._wait(epoch, ~made, lambda: self._words.awaited >= epoch)
-
-    def _wait(self, epoch: int, total: int, is_over: Callable[[], bool]) -> bool:
-        self._waits.begin()
-        try:
-            while True:
-                words = self._words
-                if words.revoked >= epoch or words.closed:
-                    return False
-                if is_over():
-                    return True
-                if self._wish is None:
-                    self._wish = epoch, total
-                    self._urgent = True  # the parent has to know
-                    self._due.ring()
-                self._granted.wait()
-        finally:
-            self._wish = None
-            self._waits.end()
+    def _ask(self) -> None:
+        self._urgent = True
+        self._due.ring()

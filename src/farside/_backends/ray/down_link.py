@@ -1,0 +1,101 @@
+"""The worker's side of the link, as far as news and commands come down by calls of the actor."""
+
+from __future__ import annotations
+
+import threading
+from abc import abstractmethod
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from ..._link.frames import Frame
+from ..._link.stopwatch import Stopwatch
+from ..._link.worker_base import WorkerLink
+from ...errors import LinkClosedError
+from .bell import Bell
+from .messages import Words
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Callable
+
+
+class DownLink(WorkerLink):
+    """Hears what the parent tells; calls may overtake each other."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # a finalizer may send in the middle of anything
+        self._commands: SimpleQueue[Frame | None] = SimpleQueue()
+        self._next = 0  # the number of the commands that come next
+        self._early: dict[int, tuple[Words, list[tuple[int, int, bytes]]]] = {}
+        self._words = Words()
+        self._wish: tuple[int, int] | None = None
+        self._granted = Bell()
+        self._waits = Stopwatch()
+
+    def tell(self, words: Words) -> None:
+        """Take in what the parent tells."""
+        with self._lock:
+            before = self._words
+            if words.number < before.number:
+                return
+            self._words = words
+            self._granted.ring()
+            self._take_words(before)
+            if words.closed > max(1, before.closed):
+                self._hang_up()
+
+    def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
+        """Take commands, in the order of their numbers."""
+        with self._lock:
+            self._early[number] = words, commands
+            while (due := self._early.pop(self._next, None)) is not None:
+                self._next += 1
+                for kind, epoch, body in due[1]:
+                    self._commands.put(Frame(kind, epoch, body))
+                self.tell(due[0])
+
+    @abstractmethod
+    def _take_words(self, before: Words) -> None:
+        """With the lock, take in what the parent tells, and what it has told before."""
+
+    @abstractmethod
+    def _ask(self) -> None:
+        """Let a call return at once: the parent has to know what the worker waits for."""
+
+    def _hang_up(self) -> None:
+        """Let the listener hear that no command comes any more."""
+        self._commands.put(None)
+
+    def receive(self, into: deque[Frame]) -> None:
+        frame = self._commands.get()
+        if frame is None:
+            self._hang_up()
+            raise LinkClosedError("the parent is gone")
+        into.append(frame)
+
+    def acknowledged(self, epoch: int) -> int:
+        words = self._words
+        return words.total if words.epoch == epoch else 0
+
+    def wait_for_credit(self, epoch: int, total: int) -> bool:
+        return self._wait(epoch, total, lambda: self.acknowledged(epoch) >= total)
+
+    def wait_for_parent(self, epoch: int, made: int) -> bool:
+        return self._wait(epoch, ~made, lambda: self._words.awaited >= epoch)
+
+    def _wait(self, epoch: int, total: int, is_over: Callable[[], bool]) -> bool:
+        self._waits.begin()
+        try:
+            while True:
+                words = self._words
+                if words.revoked >= epoch or words.closed:
+                    return False
+                if is_over():
+                    return True
+                if self._wish is None:
+                    self._wish = epoch, total
+                    self._ask()
+                self._granted.wait()
+        finally:
+            self._wish = None
+            self._waits.end()
