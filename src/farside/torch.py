@@ -14,7 +14,7 @@ from ._parent.options import DEFAULTS
 from ._parent.several import iterate_shards
 from ._parent.signatures import complete, takes
 from ._protocol.credit import UNLIMITED
-from ._worker.loader import Batches, read
+from ._worker.loader import Batches
 from .options import LoaderOptions
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def data_loader(
     if indexed and rest["buffer_size"] not in {None, UNLIMITED}:
         rest["buffer_size"] = 2 * count("buffer_size", rest["buffer_size"], "batches", 0)
     return iterate_shards(
-        read,
+        Batches.__call__,
         shards,
         workers,
         setup=partial(Batches, indexed, size, mixed, short, dataset=dataset, collate_fn=collate_fn),

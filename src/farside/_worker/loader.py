@@ -183,11 +183,6 @@ def _pytorch_collate(*, batched: bool) -> Callable[[Any], Any]:
     return collate
 
 
-def read(batches: Batches, shard: int) -> Iterator[Any]:
-    """Return what yields the batches of a shard."""
-    return batches(shard)
-
-
 def _tell_torch() -> None:
     """Let PyTorch tell which worker it is, and not which batch: as in a DataLoader."""
     info = _info()
