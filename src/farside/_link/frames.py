@@ -158,8 +158,9 @@ class Decoder:
             self._end += count
             full = self._end == len(self._scratch)
             self._parse(out)
-            if full and len(self._scratch) < self._most:
-                self._extend()
+            if full and len(self._scratch) < self._most:  # twice as much at once from now on
+                self._scratch = self._scratch + bytes(len(self._scratch))
+                self._view = memoryview(self._scratch)
             return
         self._got += count
         if self._got == self._length:
@@ -168,11 +169,6 @@ class Decoder:
             self._body, self._head = None, (0, 0, 0, ())
         elif self._got == len(self._body):
             self._body.extend(bytes(min(self._got, self._length - self._got)))
-
-    def _extend(self) -> None:
-        """Read twice as much at once from now on."""
-        self._scratch = self._scratch + bytes(len(self._scratch))
-        self._view = memoryview(self._scratch)
 
     def _parse(self, out: MutableSequence[Frame]) -> None:
         start, end, view = 0, self._end, self._view

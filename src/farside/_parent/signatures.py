@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
-KEYWORD_ONLY = Parameter.KEYWORD_ONLY
-
 _TAKEN_BY: dict[str, list[str]] = {}
 """For each option, the entry points that take it."""
 
@@ -33,7 +31,8 @@ def takes(options: Any) -> Callable[[F], F]:
         for name, default in DEFAULTS.items():
             if name in types:
                 type_ = types[name].__forward_arg__
-                own.append(Parameter(name, KEYWORD_ONLY, default=default, annotation=type_))
+                kind = Parameter.KEYWORD_ONLY
+                own.append(Parameter(name, kind, default=default, annotation=type_))
         for each in own:
             _TAKEN_BY.setdefault(each.name, []).append(_name(function))
         vars(function)["__signature__"] = signature.replace(parameters=own)

@@ -118,18 +118,14 @@ class CommandListener:
     def _run(self) -> None:
         lost = self._listen()
         self.iteration.interrupt(_PATIENCE)
-        self._end_finalization(_GRACE if lost else self.finalizers.seconds or _GRACE)
+        if not self.finalization.ends_within((not lost and self.finalizers.seconds) or _GRACE):
+            self.finalizers.expired = True  # no more are run
+            self.finalization.interrupt(_LATE)
         if self._last_resort is not None:
             if not lost:
                 self._await_loss()
             time.sleep(_GRACE)  # the process ends meanwhile, and this thread with it; or else:
             self._last_resort()
-
-    def _end_finalization(self, seconds: float) -> None:
-        """Interrupt finalizers that take longer; no more are run then."""
-        if not self.finalization.ends_within(seconds):
-            self.finalizers.expired = True
-            self.finalization.interrupt(_LATE)
 
     def _listen(self) -> bool:
         """Queue commands until ABORT or the end; tell whether it was the end."""
