@@ -35,10 +35,6 @@ fill it again and again meanwhile."""
 class FrameReader:
     """Reads frames from a pipe that does not block. One thread at a time may, and defers SIGINT.
 
-    Args:
-        end: the end of the pipe to read from.
-        decoder: makes frames of what was read.
-
     Attributes:
         streaming: whether the latest frame looked like one of many that come fast.
     """
@@ -63,10 +59,6 @@ class FrameReader:
 
     def read(self, into: deque[Frame], reads: int = _READS) -> bool:
         """Take in what is there, until a frame is complete; tell whether more may be there.
-
-        Args:
-            into: where frames go.
-            reads: how many times to read, at most.
 
         Raises:
             LinkClosedError: the stream has ended, or this end is closed.

@@ -55,10 +55,9 @@ class Anchors:
             self._kept[shard] = [_Anchor(index, digest)]
 
     def known_of(self, begun: Sequence[tuple[int, int]]) -> list[tuple[int, int, bytes]]:
-        """Return the shard, the index of an item, and its digest, for some of the shards.
+        """Return the shard, the index of an item, and its digest, for some of those begun.
 
-        Args:
-            begun: shards, and how many items of each were read.
+        Of each of these it is given how many items were read.
         """
         found = []
         for shard, count in begun:

@@ -33,8 +33,6 @@ class AsyncSupply(Supply):
 
     Args:
         begin: returns the async iterator. It is called when the first input is wanted.
-        place: see `Supply`.
-        main_by_value: see `Encoder`.
 
     Attributes:
         wanted: how many inputs `take` could have given beside those that have come.

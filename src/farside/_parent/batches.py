@@ -68,9 +68,6 @@ class Batch:
 class BatchSize:
     """How many inputs a worker is given at a time: about as many as take it `BATCH_SECONDS`.
 
-    Args:
-        most: so many at most.
-
     Attributes:
         inputs: how many.
         seconds: how long a worker takes for one.

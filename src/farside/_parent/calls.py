@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 class Question:
     """What was asked of a worker.
 
-    Args:
-        parts: what is sent with it.
-        method: the method that is called, if it is a call.
-
     Attributes:
         answer: the frame with the answer, once it has arrived.
         ending: why no answer will arrive, or None.

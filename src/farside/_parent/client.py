@@ -48,10 +48,6 @@ _TORN = (
 class Client(Steps):
     """Holds the workers of one remote iterable, and their core. Any thread may use it.
 
-    Args:
-        options: what the user asked for, of each worker.
-        sequence: what a pass is made of; default: the one iterable of one worker.
-
     Raises:
         BackendUnavailableError: this is no time or place to start workers.
 

@@ -64,8 +64,6 @@ class Crew:
     made, and no more are taken.
 
     Args:
-        options: what each worker is started with.
-        plan: how tasks are run.
         most: how many tasks a worker does before another one takes its place; None: any number.
     """
 

@@ -37,15 +37,7 @@ it is at a long one."""
 
 
 class Dealt(Delivery):
-    """Deals shards to the workers that have room for them; the loop gets items as they come.
-
-    Args:
-        place: where in the pass to begin.
-        sharding: how the shards are read.
-        epoch: the epoch of the pass.
-        count: how many workers there are.
-        counting: whether the workers have to know of each item that was taken.
-    """
+    """Deals shards to the workers that have room for them; the loop gets items as they come."""
 
     _next = 0  # the worker that is looked at first
 

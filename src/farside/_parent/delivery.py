@@ -38,7 +38,6 @@ class Delivery:
     One thread at a time takes blocks. Any thread may ask, and `clear`.
 
     Args:
-        count: how many workers there are.
         counting: whether the workers have to know of each item that was taken.
 
     Attributes:
@@ -121,11 +120,7 @@ class Delivery:
         return length_hint(self.rest) + sum([queue.waiting for queue in self.queues])
 
     def place(self, behind: int = 0) -> Place | None:
-        """Return where the loop is, or where it was some items ago; None: that is not known.
-
-        Args:
-            behind: how many items ago; no more than `delivered`.
-        """
+        """Return where the loop is, or where it was some items ago; None: that is not known."""
         raise NotImplementedError
 
     def known_of(
@@ -169,12 +164,7 @@ class Delivery:
 
 
 class OneAfterAnother(Delivery):
-    """Gives the loop the items of one iterable: without marks, and as they come.
-
-    Args:
-        first: how many items the loop had before it was resumed.
-        counting: whether the worker has to know of each item that was taken.
-    """
+    """Gives the loop the items of one iterable: without marks, and as they come."""
 
     needs = (0,)
     unprompted = True

@@ -26,10 +26,7 @@ class InTurn(Delivery):
     one worker.
 
     Args:
-        turns: whose turn it is.
-        count: how many workers there are.
         own: the shards that there are, in order.
-        counting: whether the workers have to know of each item that was taken.
 
     Attributes:
         front: whose turn it is after the present block.

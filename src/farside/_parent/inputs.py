@@ -35,11 +35,6 @@ class Inputs(ItemSequence):
     """What a function makes of inputs, in several workers.
 
     To a state, an input is a shard, and its results are the shard's items.
-
-    Args:
-        items: the inputs.
-        plan: how they are run.
-        given: what decides the results beside them.
     """
 
     kind = "inputs"

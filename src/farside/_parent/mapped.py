@@ -38,10 +38,6 @@ if TYPE_CHECKING:
 class Mapped(Delivery):
     """The results of a map: the base of both orders.
 
-    Args:
-        plan: how the inputs are run.
-        supply: where they come from, and at which place.
-
     Attributes:
         front: how many inputs are done: the loop has their results.
         number: the number of the pass.

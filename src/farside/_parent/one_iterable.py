@@ -17,12 +17,7 @@ if TYPE_CHECKING:
 
 
 class OneIterable(ItemSequence):
-    """What ``fn()`` makes, once, in one worker.
-
-    Args:
-        given: what decides the items.
-        counting: whether the worker has to know of each item that was taken.
-    """
+    """What ``fn()`` makes, once, in one worker."""
 
     def __init__(self, given: Given, *, counting: bool) -> None:
         super().__init__(given, Sharding(1, seed=given.seed))

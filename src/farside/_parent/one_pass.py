@@ -52,9 +52,6 @@ class Pass:
     """A pass over a remote iterable, as its iterator holds it.
 
     Args:
-        client: holds the workers.
-        epoch: the number of the pass.
-        delivery: brings its items.
         owner: the remote iterable: it is not dropped while an iterator over it is there.
     """
 

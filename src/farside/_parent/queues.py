@@ -50,10 +50,6 @@ class Source:
 class Queue:
     """What was taken out of the inbox of a worker, and is in no block yet.
 
-    Args:
-        index: which worker.
-        counting: whether the worker has to know of each item that was taken.
-
     Attributes:
         entries: of the frame that is open; those from `at` on are left.
         marks: of that frame: for each the number of entries before it, and its failure.
@@ -142,13 +138,9 @@ class Queue:
         return self.marks.popleft()[1]
 
     def go_on(self, received: int) -> int:
-        """Take in that another worker goes on. What waits counts against its credit.
+        """Take in that another worker goes on. What waits of what has arrived counts as its own.
 
-        Args:
-            received: how many entries and marks have arrived.
-
-        Returns:
-            How many of them wait.
+        Return how many entries and marks these are.
         """
         self.before = self.told = self.taken
         return received - self.taken

@@ -40,11 +40,6 @@ _WHAT = {
 def to_exception(failure: Failure, worker: str, method: str = "") -> FarsideError:
     """Turn a failure into the exception to raise.
 
-    Args:
-        failure: what the worker sent.
-        worker: what to call the worker in messages.
-        method: the method that was called, if it was in a call.
-
     Returns:
         An exception that is the farside class and, where that can be built, the original type
         as well; the original exception is its cause, the worker's traceback the cause of that.

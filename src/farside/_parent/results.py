@@ -24,12 +24,8 @@ if TYPE_CHECKING:
 def enter_iteration_mode(client: Client, owner: object = None, *, awaits: bool = False) -> Pass:
     """Begin a pass: send STOP_ITERATION if one is open, then START_ITERATION.
 
-    It does not wait for the worker; `Pass.step` does, at the first item.
-
-    Args:
-        client: holds the workers.
-        owner: see `Pass`.
-        awaits: whether the loop can await the inputs of a map.
+    It does not wait for the worker; `Pass.step` does, at the first item. ``awaits`` tells
+    whether the loop can await the inputs of a map.
 
     Raises:
         IterableClosedError: there is no worker any more.
@@ -73,9 +69,6 @@ def drain(this: Pass) -> None:
     """Discard what earlier passes left, until ITERATION_STARTED of this pass has arrived.
 
     A loop does so too, while it waits for its first item. This waits for no item.
-
-    Args:
-        this: the pass.
     """
 
     def holds() -> bool:
@@ -90,9 +83,6 @@ def iterate_results(this: Pass) -> Generator[Any, None, None]:
 
     The first ``next()`` yields None and starts nothing: from then on, closing or dropping the
     generator stops the pass.
-
-    Args:
-        this: the pass.
 
     Raises:
         FarsideError: the pass failed, was superseded, or the iterable was closed.

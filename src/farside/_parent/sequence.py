@@ -80,11 +80,7 @@ class ItemSequence:
         return self._sharding.seed
 
     def length(self, told: int | None) -> int | None:
-        """Return how many items a pass has, if that is known.
-
-        Args:
-            told: what the first worker has told of what it iterates on.
-        """
+        """Return how many items a pass has, if that is known; the first worker may have told."""
         raise NotImplementedError
 
     def epoch(self, begun: int) -> int:

@@ -149,10 +149,7 @@ def options_of_mapper(options: Options, mapper: Any, task_timeout: float | None)
 def options_of_workers(workers: int, fn: Any, options: dict[str, Any]) -> list[Options]:
     """Check the options that all workers have, and make those of each.
 
-    Args:
-        workers: how many there are; 0: one that runs in the thread that loops.
-        fn: what is run.
-        options: what was given.
+    Of 0 workers, there is one all the same: it runs in the thread that loops.
     """
     given, number = dict(options), workers or 1
     if not workers:

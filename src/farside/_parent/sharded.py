@@ -34,11 +34,7 @@ class Shards(ItemSequence):
     """What ``fn(shard)`` makes, anew in each pass, in several workers.
 
     Args:
-        given: what decides the items.
-        sharding: how the shards are read.
-        count: how many workers there are.
         in_order: whether their items come in an order that the number of workers does not change.
-        counting: whether the workers have to know of each item that was taken.
         length: how many items a pass has, if the user knows it.
         unit: what a shard is called, if each has one item.
     """

@@ -33,9 +33,6 @@ class Work(NamedTuple):
 class Pending(Supply):
     """The tasks that no worker has. Any thread may add some.
 
-    Args:
-        main_by_value: see `Encoder`.
-
     Attributes:
         futures: of the tasks that workers have, by their numbers.
         closed: whether nothing more is added.
@@ -117,13 +114,7 @@ _SPENT = 1 << 40
 
 
 class Submitted(Mapped):
-    """Completes the futures of tasks. There is nothing for a loop.
-
-    Args:
-        plan: how tasks are run.
-        pending: the tasks that wait.
-        most: how many tasks a worker does before another one takes its place; None: any number.
-    """
+    """Completes the futures of tasks. There is nothing for a loop."""
 
     most_inputs = 1
 

@@ -9,12 +9,7 @@ if TYPE_CHECKING:
 
 
 class When:
-    """Is ready when a function says so.
-
-    Args:
-        holds: the function.
-        awaited: returns the workers that have to say something; default: all.
-    """
+    """Is ready when a function says so. Another one says of which workers something has to come."""
 
     __slots__ = ("_awaited", "_holds")
 

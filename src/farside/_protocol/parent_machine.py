@@ -69,14 +69,7 @@ class ParentMachine:
         return [(cmd, before if cmd is Cmd.STOP_ITERATION else self.epoch) for cmd in step.send]
 
     def hear(self, kind: int, epoch: int) -> ParentEvent:
-        """Take a status in.
-
-        Args:
-            kind: the status's number, as the link brought it.
-            epoch: the pass that it speaks of.
-
-        Returns:
-            What it means.
+        """Take a status of a pass in, by its number, and return what it means.
 
         Raises:
             ProtocolError: it is no status, or not one that may come now.

@@ -31,10 +31,6 @@ def may_hand_over(ending: Ending, *, used: bool) -> bool:
     An extension module may refuse to load in a subinterpreter. While the user has got nothing from
     the worker, nobody can tell if one of another backend takes its place. A library may have
     swallowed the refusal and fail later, so any failure after one counts.
-
-    Args:
-        ending: what has ended the worker.
-        used: whether the user has got anything from the worker.
     """
     return not used and ending.cause == FAILED and bool(ending.detail.refused)
 
@@ -71,10 +67,6 @@ def pause_before(ending: Ending, *, gets_inputs: bool) -> float:
     The cause of repeated deaths may be over soon: there was no memory, or a server was away. After
     progress there is no pause. In a map, a worker that has begun an input has made progress: the
     `retries` of the input count its deaths.
-
-    Args:
-        ending: what has ended the worker.
-        gets_inputs: whether it is one of a map.
     """
     futile = ending.futile - 1 if gets_inputs else ending.barren
     return min(PAUSE_SECONDS * 2 ** (futile - 1), LONGEST_PAUSE) if futile > 0 else 0.0

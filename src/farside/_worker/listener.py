@@ -83,8 +83,6 @@ class CommandListener:
     """Receives commands and queues them for the thread that runs the iterable.
 
     Args:
-        link: where commands come from.
-        received: frames that came with the job.
         last_resort: ends the process; None where that is not the worker's to end.
 
     Attributes:

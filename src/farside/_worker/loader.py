@@ -27,11 +27,8 @@ class Batches:
     that one of those may have.
 
     Args:
-        indexed: whether the data set has an index.
         size: how many samples a batch has; None: samples are not batched.
-        shuffle: whether each pass has another order.
         drop_last: whether a part's last batch is left out if it is shorter.
-        dataset: the data set.
         collate_fn: makes a batch of a list of samples, or, without batches, an item of a sample;
             default: PyTorch's.
     """

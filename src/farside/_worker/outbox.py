@@ -53,7 +53,6 @@ class Outbox:
     The thread that makes items calls everything; another one may call `flush` at any moment.
 
     Args:
-        link: where they go.
         window: where they are booked: it tells what credit the parent gives.
         nbytes: how much may wait in all; a frame has no more than a quarter of it.
 

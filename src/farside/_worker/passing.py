@@ -41,13 +41,7 @@ class LeftError(Exception):
 
 
 class Skips:
-    """Counts the items of a pass that are made again, and tells of it now and then.
-
-    Args:
-        tell: sends how far it is.
-        say: sends a line for the loggers.
-        is_left: tells whether a command has ended the pass.
-    """
+    """Counts the items of a pass that are made again, and tells of it now and then."""
 
     def __init__(
         self,

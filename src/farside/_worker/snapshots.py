@@ -58,10 +58,6 @@ def load(holder: Any, state: bytes) -> None:
 class Snapshots:
     """Takes snapshots, so rarely that it costs little.
 
-    Args:
-        tell: sends one.
-        say: sends a line for the loggers.
-
     Attributes:
         due: when to take the next one, in seconds of `monotonic`.
     """

@@ -50,10 +50,6 @@ def _actor_class() -> Any:
 class ActorCalls:
     """Starts an actor and calls it; no call ever waits.
 
-    Args:
-        job: what `Actor` is given.
-        options: those of the actor, as Ray has them.
-
     Attributes:
         watched: is done when the worker has ended.
     """

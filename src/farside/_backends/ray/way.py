@@ -31,12 +31,7 @@ class Way:
         return monotonic() if started else inf
 
     def arrive(self, called: float, held: float) -> None:
-        """Take in that a call has brought items.
-
-        Args:
-            called: what `set_out` has returned.
-            held: for how many seconds the call was there.
-        """
+        """Take in that a call has brought items, and was there for `held` seconds."""
         asked = self.asking.seconds()
         self.seconds += max(0.0, min(monotonic() - called - held, asked - self._asked))
         self._asked = asked
