@@ -16,12 +16,12 @@ from array import array
 
 from .._memory.arena import ARENA_PEAK, ARENA_USED, Arena
 from .._memory.leases import Leases
-from .._memory.mapping import CONTROL_BYTES, SECOND_PART, SLOTS, Mapping
+from .._memory.mapping import CONTROL_BYTES, SECOND_PART, Mapping
 from .._memory.parts import size
 from .._system import sigpipe
 from .._system.descriptors import Descriptor, opened
 from .._system.signals import defer_sigint
-from ..errors import LinkClosedError, ProtocolError
+from ..errors import LinkClosedError
 from .base import Gauges, Link
 from .control import (
     ACKNOWLEDGED,
@@ -74,12 +74,11 @@ class PipeLink(Link):
         self._attention = mapping.control[ATTENTION : ATTENTION + 1].cast("B")
         self._epoch = 0  # the latest pass of which items were acknowledged
         self._woken = NOTHING  # the value of WANTED that the worker was last woken for
-        self._arena_bytes = mapping.arena_bytes
         # Half of the arena is for what the worker has on its way.
         self.leases = Leases(mapping, mapping.arena_bytes // 2)
         self._arena = None if mapping.second is None else Arena(mapping.second)
         self._stopped = False
-        self._reader = FrameReader(frames, Decoder(self._lend, mapping.arena_bytes))
+        self._reader = FrameReader(frames, Decoder(self.leases.lend, mapping.arena_bytes))
         self._sentinel: Descriptor | None = None
         self._sentinel_fd = -1
         self._peer_ended = False
@@ -90,11 +89,6 @@ class PipeLink(Link):
     def keep(self, descriptor: Descriptor) -> None:
         """Own one more descriptor, and close it with the link."""
         self._kept.append(descriptor)
-
-    def _lend(self, slot: int, offset: int, nbytes: int) -> memoryview:
-        if slot >= SLOTS or offset + nbytes > self._arena_bytes:
-            raise ProtocolError(f"no block: slot {slot}, {nbytes} bytes at {offset}")
-        return self.leases.lend(slot, offset, nbytes)
 
     @property
     def arena(self) -> Arena | None:  # type: ignore[override]  # the worker may have no room for it

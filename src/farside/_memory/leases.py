@@ -39,11 +39,12 @@ class Leases:
     """
 
     __slots__ = (
-        "_arena", "_ended", "_ends", "_held", "_limit", "_mark", "_sizes", "_views", "copies",
+        "_arena", "_arena_bytes", "_ended", "_ends", "_held", "_limit", "_mark", "_sizes", "_views",
+        "copies",
     )  # fmt: skip
 
     def __init__(self, mapping: Mapping, limit: int) -> None:
-        self._arena = mapping.arena
+        self._arena, self._arena_bytes = mapping.arena, mapping.arena_bytes
         self._limit = limit
         self._views: Views | None = None
         # A partial, since `_detach` makes it call something else.
@@ -66,7 +67,12 @@ class Leases:
         """Return a writable view of a block, or of a copy of it.
 
         What a signal handler raises in here may lose the block: see `signals.defer_sigint`.
+
+        Raises:
+            ProtocolError: there is no such block, or it was not given back.
         """
+        if slot >= SLOTS or offset + nbytes > self._arena_bytes:
+            raise ProtocolError(f"no block: slot {slot}, {nbytes} bytes at {offset}")
         if self._ended:
             self._settle()
         if self._sizes.get(slot):
