@@ -96,8 +96,7 @@ class RayBackend(Backend):
         given = options.backend_options
         how = {name: given[name] for name in _OF_CONNECTION if given.get(name) is not None}
         with_lock(_connecting, lambda: _connect(how))
-        name = preparation.name_of(options)
-        job = preparation.pack(options, remote=True, backend=self.name, name=name)
+        job = preparation.pack(options, remote=True, backend=self.name)
         body = b"".join(pickling.dumps_plain(tuple(with_call_beside(job))))
         of_actor = {"num_cpus": 1, **{each: given[each] for each in _OF_ACTOR if each in given}}
         try:
