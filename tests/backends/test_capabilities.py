@@ -31,8 +31,7 @@ def test_killable(every_kind: Kind) -> None:
     numbers: RemoteIterable[int] = every_kind.start(Endless, shutdown_timeout=1)
     with numbers:
         assert next(iter(numbers)) == 0
-        assert numbers._client is not None
-        worker = numbers._client.members[0].worker
+        worker = numbers._current.members[0].worker
         assert worker is not None
         assert worker.kill() is load(every_kind.backend).capabilities.killable
 

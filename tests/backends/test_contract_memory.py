@@ -37,8 +37,7 @@ def buffers(kind: Kind, count: int, **options: Any) -> RemoteIterable[Any]:
 
 def worker(items: RemoteIterable[Any]) -> Any:
     """Return the worker of an iterable."""
-    assert items._client is not None
-    return items._client.members[0].worker
+    return items._current.members[0].worker
 
 
 def in_use(items: RemoteIterable[Any]) -> int:

@@ -308,8 +308,7 @@ def test_closing_from_inside(how: str, recwarn: pytest.WarningsRecorder) -> None
     assert next(iterator) == 0
     with pytest.raises(IterableClosedError):
         next(iterator)
-    assert items._client is not None
-    assert items._client.members[0].worker.wait(0)
+    assert items._current.members[0].worker.wait(0)
     assert SEEN[1:] == ["final"]
     assert not recwarn.list
 

@@ -546,7 +546,7 @@ def test_a_state_that_another_thread_asks_for_is_that_of_some_moment(*, in_order
     over = threading.Event()
 
     def ask(items: Any) -> None:
-        delivery = items._client.delivery
+        delivery = items._current.delivery
         while not over.is_set():
             least = delivery.delivered
             try:

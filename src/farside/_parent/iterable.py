@@ -47,10 +47,9 @@ class RemoteIterable(Generic[T]):
 
     def __init__(self, *options: Options, sequence: Any = None) -> None:
         """Start the workers and wait until they stand by. Users call the entry points instead."""
-        self._client: Client | None = None
         client = Client(*options, sequence=sequence)
         starting.start(client)
-        self._client = client
+        self._current = client  # not before: `start` has closed one that it could not start
 
     @property
     def backend(self) -> str:
@@ -382,7 +381,7 @@ class RemoteIterable(Generic[T]):
         )
 
     def __del__(self) -> None:
-        client = getattr(self, "_client", None)
+        client = getattr(self, "_current", None)
         if client is not None:
             client.abandon()
 
@@ -400,11 +399,6 @@ class RemoteIterable(Generic[T]):
             f"<{type(self).__name__} {name}backend={member.backend!r} {worker} "
             f"state={self.state!r}>"
         )
-
-    @property
-    def _current(self) -> Client:
-        assert self._client is not None  # only while it is being made
-        return self._client
 
     def _end(self, *, kill: bool) -> None:
         if not closing.close(self._current, kill=kill):
