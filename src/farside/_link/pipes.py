@@ -57,11 +57,7 @@ class PipeLink(Link):
     """The parent's side of the pipes and of the memory."""
 
     def __init__(
-        self,
-        commands: Descriptor,
-        wakes: Descriptor,
-        frames: Descriptor,
-        mapping: Mapping,
+        self, commands: Descriptor, wakes: Descriptor, frames: Descriptor, mapping: Mapping
     ) -> None:
         for end in (commands, wakes, frames):
             os.set_blocking(end.fileno(), False)

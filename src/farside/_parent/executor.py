@@ -211,11 +211,7 @@ class WorkerExecutor(Executor):
 
 
 def _results(
-    futures: deque[Future[Any]],
-    end: float | None,
-    submit: Any,
-    fn: Chunk,
-    tasks: Iterator[Any],
+    futures: deque[Future[Any]], end: float | None, submit: Any, fn: Chunk, tasks: Iterator[Any]
 ) -> Iterator[Any]:
     try:
         while futures:

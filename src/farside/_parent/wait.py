@@ -136,11 +136,7 @@ class Waiting:
             client.core.pause(monotonic())
 
     def _wait_once(
-        self,
-        client: Client,
-        wanted: Wanted,
-        end: float | None,
-        problems: list[Exception] | None,
+        self, client: Client, wanted: Wanted, end: float | None, problems: list[Exception] | None
     ) -> bool:
         """Do what is due, and wait for a while; tell whether the wait is over."""
         if client.chores.pending:

@@ -14,9 +14,7 @@ class When:
     __slots__ = ("_awaited", "_holds")
 
     def __init__(
-        self,
-        holds: Callable[[], bool],
-        awaited: Callable[[], Sequence[int] | None] = lambda: None,
+        self, holds: Callable[[], bool], awaited: Callable[[], Sequence[int] | None] = lambda: None
     ) -> None:
         self._holds = holds
         self._awaited = awaited

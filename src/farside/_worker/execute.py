@@ -31,10 +31,7 @@ if TYPE_CHECKING:
 
 
 def execute_iterable(
-    link: WorkerLink,
-    commands: Commands,
-    job: Job,
-    finalizers: Finalizers,
+    link: WorkerLink, commands: Commands, job: Job, finalizers: Finalizers
 ) -> None:
     """Run an iterable for the parent, from initialization to the end.
 
@@ -85,11 +82,7 @@ class Execution:
     _maker_class = Maker
 
     def __init__(
-        self,
-        link: WorkerLink,
-        commands: Commands,
-        job: Job,
-        finalizers: Finalizers,
+        self, link: WorkerLink, commands: Commands, job: Job, finalizers: Finalizers
     ) -> None:
         self.machine = WorkerMachine()
         self._link = link

@@ -92,10 +92,7 @@ class CommandListener:
     """
 
     def __init__(
-        self,
-        link: WorkerLink,
-        received: deque[Frame],
-        last_resort: Callable[[], object] | None,
+        self, link: WorkerLink, received: deque[Frame], last_resort: Callable[[], object] | None
     ) -> None:
         self.commands = Commands(link)
         self._link = link

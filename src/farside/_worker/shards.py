@@ -43,10 +43,7 @@ class ShardReader(Tasks):
     """
 
     def __init__(
-        self,
-        fn: Callable[..., Any],
-        setup: Callable[[], Any] | None,
-        shards: Sequence[Any] | None,
+        self, fn: Callable[..., Any], setup: Callable[[], Any] | None, shards: Sequence[Any] | None
     ) -> None:
         self._given = fn, setup, shards
 
