@@ -92,12 +92,8 @@ class AssignedInputs:
     ) -> tuple[list[Batch], int | None]:
         """Take in that the worker has died.
 
-        Args:
-            core: what is known of the worker.
-            queue: what has come from it.
-            plan: how the inputs are run.
-            later: how many of its inputs it was not sent yet.
-            before: for some inputs, how many results the loop had before a resume.
+        So many of its inputs as `later` says it was not sent yet. Of some inputs, `before` has how
+        many results the loop had before a resume.
 
         Returns:
             What its successor is given, and the input that has failed with it, if one has.

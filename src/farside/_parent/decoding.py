@@ -17,12 +17,9 @@ if TYPE_CHECKING:
 
 
 def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, None, None]:
-    """Yield the items of a block, until the pass is left.
+    """Yield the items of a block, until the pass is left. Each entry is removed as it is taken.
 
-    Args:
-        this: the pass.
-        entries: those of the block, in reverse order. Each is removed as it is taken.
-        sources: where they come from; see `Block`.
+    They come in reverse order, and so do their sources: see `Block`.
     """
     several, source = type(sources) is list, sources
     members, queues, epoch = this.client.members, this.delivery.queues, this.epoch

@@ -40,11 +40,7 @@ class Logs:
         self._delivering = threading.Lock()  # never waited for
 
     def deliver(self, origin: Origin, problems: list[Exception] | None) -> None:
-        """Give the loggers what has arrived.
-
-        Args:
-            origin: where it comes from.
-            problems: where the exceptions go that handlers raise; None raises them.
+        """Give the loggers what has arrived; `problems` gets what handlers raise, if it is there.
 
         Raises:
             BaseException: whatever a handler raises. The other records are delivered next time.

@@ -112,13 +112,9 @@ class Waiting:
         end: float | None = None,
         problems: list[Exception] | None = None,
     ) -> None:
-        """Wait until something is ready; see to chores and deliver logs meanwhile.
+        """Wait until something is ready, or until a time; see to chores and deliver logs meanwhile.
 
-        Args:
-            client: whose workers these are.
-            wanted: what is waited for.
-            end: when to return even if it is not ready.
-            problems: where the exceptions go that loggers raise; None raises them.
+        The exceptions that loggers raise go to `problems`; None raises them.
 
         Raises:
             RuntimeError: a signal handler waits that has struck in the middle of a step.

@@ -161,14 +161,9 @@ class GroupCore:
     def receive(
         self, index: int, frame: Any, failure: Any = None, *, used: bool = True, now: float = 0.0
     ) -> None:
-        """Take in a frame of a worker.
+        """Take in a frame of a worker, and the failure of which it tells, if it is of such a kind.
 
-        Args:
-            index: which worker.
-            frame: the frame.
-            failure: what it tells of a failure, if it is of a kind that does.
-            used: whether the user has got anything from the worker.
-            now: the time.
+        It matters whether the user has got anything from the worker (`used`).
 
         Raises:
             ProtocolError: it is none that may come now.
@@ -208,16 +203,10 @@ class GroupCore:
         cause: str = DIED,
         struck: bool = False,
     ) -> None:
-        """Take in that a worker is gone.
+        """Take in that a worker is gone: how it has ended, and which input of a map it had begun.
 
-        Args:
-            index: which worker.
-            status: how it has ended.
-            now: the time.
-            begun: which input it had begun, as far as anybody knows; see `ParentCore`.
-            gets_inputs: whether it is one of a map.
-            cause: DIED, or CUT_OFF.
-            struck: whether something outside has ended it.
+        The cause is DIED, or CUT_OFF. Something outside may have ended it (`struck`). For `begun`
+        see `ParentCore`.
         """
         worker = self.workers[index]
         if not worker.done:

@@ -54,15 +54,8 @@ def write(
 ) -> dict[str, Any]:
     """Return the state of a loop.
 
-    Args:
-        place: where the loop is in its pass.
-        sharding: how the shards are read.
-        kind: what is iterated on: ``"iterable"``, ``"shards"`` or ``"inputs"``.
-        epoch: the epoch of the pass.
-        fingerprint: tells data sets apart.
-        in_order: whether turns matter.
-        anchors: for some shards that were begun the index of an item, and its digest.
-        snapshots: states of what the user iterates on, for some of them.
+    Its kind is ``"iterable"``, ``"shards"`` or ``"inputs"``. Anchors are, for some shards that were
+    begun, the index of an item and its digest. The fingerprint tells data sets apart.
     """
     return {
         "farside": VERSION,

@@ -83,13 +83,8 @@ _NUMBERS = struct.Struct("<QQQ")
 def draw(purpose: bytes, seed: int, epoch: int, index: int) -> int:
     """Draw a number below 2**64 that only these four decide.
 
-    It is BLAKE2b (RFC 7693) of them, so it looks random, and is the same on every machine.
-
-    Args:
-        purpose: at most 16 bytes: numbers for different ends have nothing to do with each other.
-        seed: the seed of the iterable.
-        epoch: the epoch of the pass.
-        index: of the shard, or of the input.
+    It is BLAKE2b (RFC 7693) of them, so it looks random, and is the same on every machine. Numbers
+    for different purposes (at most 16 bytes) have nothing to do with each other.
     """
     data = _NUMBERS.pack(seed, epoch % (1 << 64), index)
     return int.from_bytes(blake2b(data, digest_size=8, person=purpose).digest(), "little")

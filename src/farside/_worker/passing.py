@@ -110,15 +110,9 @@ def pass_over(
 ) -> None:
     """Take items out of an iterator up to a number, and compare some with what they were.
 
-    User code has logged before what it logs meanwhile, so that is dropped.
-
-    Args:
-        iterator: makes them.
-        count: up to how many of the shard.
-        anchors: of some of them the index and the digest, in the order of the indices.
-        skips: counts them.
-        begun: how many there are before the first that it makes.
-        of: what they are of, for messages.
+    User code has logged before what it logs meanwhile, so that is dropped. So many as `begun` says
+    come before the first that the iterator makes. Anchors have, of some items, the index and the
+    digest, in the order of the indices. `of` is for messages: what the items are of.
 
     Raises:
         ReplayDivergedError: it has fewer, or other ones.
