@@ -19,7 +19,7 @@ from .batches import Plan
 from .checks import count, limit, shown
 from .crew import Crew
 from .options import BUFFER_BYTES, check_setup, processors
-from .several import options_of_mapper, options_of_workers
+from .several import options_of_mappers
 from .submitted import Work
 
 if TYPE_CHECKING:
@@ -101,23 +101,21 @@ class WorkerExecutor(Executor):
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer={shown(initializer)} is not callable; pass a function")
         seconds = limit("task_timeout", task_timeout, "for no limit")
-        mapper: Any = Mapper(run_task, setup, timed=seconds is not None, one_by_one=True)
+        mapper = Mapper(run_task, setup, timed=seconds is not None, one_by_one=True)
         if isinstance(initargs, str) or not isinstance(initargs, Iterable):
             raise TypeError(f"initargs={shown(initargs)} are no arguments; pass a tuple of them")
         first = None if initializer is None else partial(initializer, *initargs)
         given = {
             "backend": backend,
             "backend_options": backend_options,
+            "fallback": "subprocess",
             "mp_context": mp_context,
             "env": env,
             "init_timeout": limit("init_timeout", init_timeout, "for no limit"),
             "initializer": first,
             "wait": False,
         }
-        options = [
-            options_of_mapper(each, mapper, seconds)
-            for each in options_of_workers(workers, mapper, {"fallback": "subprocess", **given})
-        ]
+        options = options_of_mappers(workers, mapper, seconds, given)
         tries = count("retries", retries, "tries", 0)
         most = None
         if max_tasks_per_child is not None:

@@ -121,11 +121,12 @@ def map_inputs(
         raise ValueError(f"on_error={on_error!r} is not known; pass one of {known}")
     seconds = limit("task_timeout", task_timeout, "for no limit")
     workers = count("num_workers", num_workers, "workers", 0)
-    several = options_of_workers(workers, function, options)
+    mapper = Mapper(function, setup, flat=flag("flat", flat), timed=seconds is not None)
+    several = options_of_mappers(workers, mapper, seconds, options)
     first = several[0]
     plan = Plan(
         len(several),
-        flag("flat", flat),
+        flat,
         flag("in_order", in_order),
         (first.buffer_size or 0) + len(several) if first.counts_items else None,
         first.buffer_bytes,
@@ -133,17 +134,18 @@ def map_inputs(
         count("retries", retries, "tries", 0),
         main_goes_by_value(first),
     )
-    mapper: Any = Mapper(function, setup, flat=plan.flat, timed=seconds is not None)
-    several = [options_of_mapper(each, mapper, seconds) for each in several]
     given = Given(first.seed, seed_given=first.seed_given)
     return RemoteIterable(*several, sequence=Inputs(items, plan, given))
 
 
-def options_of_mapper(options: Options, mapper: Any, task_timeout: float | None) -> Options:
-    """Return the options of a worker that is given its tasks one after the other."""
-    return replace(
-        options, fn=mapper, task_timeout=task_timeout, sends_inputs=True, max_restarts=NO_END
-    )
+def options_of_mappers(
+    workers: int, mapper: Mapper, task_timeout: float | None, options: dict[str, Any]
+) -> list[Options]:
+    """Check and make the options of workers that are given their tasks one after the other."""
+    return [
+        replace(each, task_timeout=task_timeout, sends_inputs=True, max_restarts=NO_END)
+        for each in options_of_workers(workers, mapper, options)
+    ]
 
 
 def options_of_workers(workers: int, fn: Any, options: dict[str, Any]) -> list[Options]:
