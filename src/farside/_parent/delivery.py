@@ -126,14 +126,10 @@ class Delivery:
     def known_of(
         self, begun: Sequence[tuple[int, int]]
     ) -> tuple[list[tuple[int, int, bytes]], list[Snapshot]]:
-        """Return what helps to make a pass once more.
+        """Return what helps to make a pass once more, of which so many items of shards were read.
 
-        Args:
-            begun: shards, and how many items of each were read.
-
-        Returns:
-            What tells whether it is the same: for some of them the shard, the index of an item, and
-            its digest. And snapshots of some of them, to go on from.
+        For some of them the shard, the index of an item, and its digest: these tell whether it is
+        the same. And snapshots of some of them, to go on from.
         """
         found = self.anchors.known_of(begun)
         indices = {shard: index for shard, index, _ in found}

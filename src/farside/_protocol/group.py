@@ -113,9 +113,7 @@ class GroupCore:
     def start(self, plans: Sequence[Any] | None = None, delivery: Any = None) -> int:
         """Begin a pass; one that is still open is superseded. Return its number.
 
-        Args:
-            plans: what each worker is told with the command: plain values.
-            delivery: see `Inbox`.
+        The plans are what each worker is told: plain values.
         """
         self.epoch += 1
         self.awaiting, self._restarts = frozenset(), 0

@@ -197,10 +197,7 @@ class ParentCore(ParentMachine):
     def start(self, epoch: int, plan: Any = None, delivery: Any = None) -> None:
         """Begin a pass; one that is open is superseded.
 
-        Args:
-            epoch: the number of the pass, above all before it.
-            plan: what the worker is told: plain values.
-            delivery: see `Inbox`.
+        Its number is above all before it. The plan is what the worker is told: plain values.
         """
         self._discard()
         self.inbox, self.ending = Inbox(delivery), None
@@ -291,12 +288,7 @@ class ParentCore(ParentMachine):
     # What happens ---------------------------------------------------------------------------
 
     def receive(self, frame: Any, failure: Any = None, cause: str = FAILED) -> None:
-        """Take in a frame.
-
-        Args:
-            frame: the frame.
-            failure: what it tells of a failure, if it is of a kind that does.
-            cause: what that means to the user.
+        """Take in a frame, and the failure of which it tells, with what that means to the user.
 
         Raises:
             ProtocolError: it is none that may come now.

@@ -49,14 +49,9 @@ class ParentMachine:
         return (self.state, action) in PARENT
 
     def act(self, action: ParentAction, epoch: int = 0) -> list[tuple[Cmd, int]]:
-        """Do what the user wants.
+        """Do what the user wants; return the commands to send, in order, each with its epoch.
 
-        Args:
-            action: start a pass, stop it, give tasks, call, ask for stacks, or close.
-            epoch: the number of the pass to start: above all before it.
-
-        Returns:
-            The commands to send, in order, each with its epoch.
+        A pass to start has a number above all before it.
 
         Raises:
             ProtocolError: the present state does not allow it.

@@ -36,14 +36,7 @@ class WorkerMachine:
         self.epoch = 0
 
     def command(self, kind: int, epoch: int) -> Status | None:
-        """Obey a command.
-
-        Args:
-            kind: the command's number, as the link brought it.
-            epoch: the pass that it speaks of.
-
-        Returns:
-            The status to push, or None.
+        """Obey a command of a pass, by its number; return the status to push, or None.
 
         Raises:
             ProtocolError: the present state takes no commands.
@@ -60,13 +53,7 @@ class WorkerMachine:
         return status
 
     def fire(self, event: WorkerInput) -> Status | None:
-        """Take one step.
-
-        Args:
-            event: what happened.
-
-        Returns:
-            The status to push, or None.
+        """Take one step; return the status to push, or None.
 
         Raises:
             ProtocolError: the table has no such step.
