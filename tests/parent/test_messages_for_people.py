@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from farside._backends.base import ExitStatus
+from farside._backends.live_workers import IMPORTING
 from farside._parent import messages_for_people
 from farside._parent.remote_failures import to_exception
 from farside._parent.unguarded import EXIT_CODE, MESSAGE
@@ -322,7 +323,7 @@ def test_the_cure_is_there_without_the_original_exception() -> None:
 
 def test_a_main_script_that_starts_workers_is_told_shortly() -> None:
     died = messages_for_people.died(WORKER, ExitStatus("", EXIT_CODE), None, "initialization")
-    refused = arrive(BackendUnavailableError("no worker", reason="why"), "load", None)
+    refused = arrive(BackendUnavailableError(f"no worker: {IMPORTING}"), "load", None)
     for error in (died, refused):
         assert str(error) == f"the {WORKER} could not start: {MESSAGE}"
         assert error.__cause__ is None
