@@ -85,6 +85,7 @@ print(*found)
 """Prints for which modules Python looks while it loads a bundle."""
 
 
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="this Python has no subinterpreters")
 def test_each_module_of_an_interpreter_comes_after_those_that_it_imports(tmp_path: Path) -> None:
     made = bundle.make()
     assert made is not None
