@@ -62,7 +62,8 @@ class AsyncSupply(Supply):
         one is awaited.
         """
         self._fed = True
-        begun, steady = monotonic(), self._quick >= STEADY
+        begun = now = monotonic()
+        steady = self._quick >= STEADY
         while self.wanted and not self._over:
             try:
                 if self._iterator is None:
@@ -79,9 +80,9 @@ class AsyncSupply(Supply):
             else:
                 self._add_input(item)
                 self.wanted -= 1
-                quick = monotonic() - begun < TAKE_SECONDS
-                self._quick = self._quick + 1 if quick else 0
-                if not (steady and quick):
+                before, now = now, monotonic()
+                self._quick = self._quick + 1 if now - before < TAKE_SECONDS else 0
+                if not (steady and self._quick and now - begun < TAKE_SECONDS):
                     break
         self.wanted = 0
 
