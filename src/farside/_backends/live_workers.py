@@ -52,11 +52,9 @@ global name, and look at this by an attribute of their own."""
 def check_start(*, in_thread: bool = False) -> None:
     """Check that this is a time to start workers: if not, it is a BackendUnavailableError.
 
-    With `in_thread`, a thread of ours will wait for them.
-
     It is none where the process exits; where it is a worker itself that is just importing the main
     script or the module of fn, which would start workers without end, or is that of a frozen
-    program; or where nothing can wait for a worker.
+    program; or where nothing can wait for a worker. With `in_thread`, a thread of ours is to wait.
     """
     process: object = None
     if "multiprocessing.process" in sys.modules:  # its workers have imported it
