@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .._payload.decoder import decode
 from .._payload.one_line import one_line
 from ..errors import NotPicklableError, RemoteTraceback
-from .completing import complete
 from .mapped import Mapped
 from .supply import Supply
 
@@ -89,7 +88,7 @@ class Pending(Supply):
             try:
                 size = self._add(work.call, entries)
             except BaseException as error:  # SystemExit of user code: nobody else could tell
-                complete(work.future.set_exception, _not_sent(error))
+                _give(work.future.set_exception, _not_sent(error))
                 continue
             self.futures[self.taken] = work.future
             self.taken += 1
@@ -191,26 +190,40 @@ class Submitted(Mapped):
         try:
             result = entry if source.plain else decode(entry, source.blocks)
         except BaseException as error:  # as above
-            complete(future.set_exception, _not_here(error))
+            _give(future.set_exception, _not_here(error))
         else:
-            complete(future.set_result, result)
+            _give(future.set_result, result)
 
     def _fail(self, number: int, error: BaseException) -> None:
         cause = error.__cause__
         if isinstance(error, NotPicklableError) or cause is None or type(cause) is RemoteTraceback:
             cause = error
         # Else the exception of the task itself, as with other executors.
-        complete(self.pending.futures.pop(number).set_exception, cause)
+        _give(self.pending.futures.pop(number).set_exception, cause)
 
     def fail_all(self, error: BaseException) -> None:
         """Fail every task that has no result."""
         futures = [*self.pending.futures.values()]
         self.pending.futures.clear()
         for future in futures:
-            complete(future.set_exception, error)
+            _give(future.set_exception, error)
         for future in self.pending.clear():
             if future.set_running_or_notify_cancel():
-                complete(future.set_exception, error)
+                _give(future.set_exception, error)
+
+
+def _give(settle: Callable[[Any], None], outcome: Any) -> None:
+    """Give a future its result or its exception, by a method of its own.
+
+    A future logs what its callbacks raise, but not SystemExit and its like, which `result()` raises
+    where a call has ended so. That must not end the thread that completes the futures of others.
+    """
+    try:
+        settle(outcome)
+    except BaseException:
+        import logging  # only who needs it pays for it
+
+        logging.getLogger("concurrent.futures").exception("exception calling callback")
 
 
 def _not_here(error: BaseException) -> NotPicklableError:
