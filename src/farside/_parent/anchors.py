@@ -57,7 +57,7 @@ class Anchors:
     def known_of(self, begun: Sequence[tuple[int, int]]) -> list[tuple[int, int, bytes]]:
         """Return the shard, the index of an item, and its digest, for some of those begun.
 
-        Of each of these it is given how many items were read.
+        `begun` has shards, and how many items of each were read.
         """
         found = []
         for shard, count in begun:

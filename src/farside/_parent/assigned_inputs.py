@@ -92,8 +92,8 @@ class AssignedInputs:
     ) -> tuple[list[Batch], int | None]:
         """Take in that the worker has died.
 
-        So many of its inputs as `later` says it was not sent yet. Of some inputs, `before` has how
-        many results the loop had before a resume.
+        The last of its inputs, as many as `later` says, were not sent yet. `before` has, for some
+        inputs, how many results the loop had before a resume.
 
         Returns:
             What its successor is given, and the input that has failed with it, if one has.

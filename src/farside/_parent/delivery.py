@@ -126,10 +126,11 @@ class Delivery:
     def known_of(
         self, begun: Sequence[tuple[int, int]]
     ) -> tuple[list[tuple[int, int, bytes]], list[Snapshot]]:
-        """Return what helps to make a pass once more, of which so many items of shards were read.
+        """Return what helps to make a pass once more: anchors and snapshots of some of its shards.
 
-        For some of them the shard, the index of an item, and its digest: these tell whether it is
-        the same. And snapshots of some of them, to go on from.
+        `begun` has shards, and how many items of each were read. An anchor is the shard, the index
+        of an item, and its digest: it tells whether the pass is the same. A snapshot is what to go
+        on from.
         """
         found = self.anchors.known_of(begun)
         indices = {shard: index for shard, index, _ in found}

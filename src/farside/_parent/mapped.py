@@ -131,7 +131,7 @@ class Mapped(Delivery):
     def room(self, left: Sequence[int]) -> tuple[int, int] | None:
         """Return which worker is given inputs next, and how many; None: there is no room for any.
 
-        Each worker has yet to answer so many inputs as `left` says.
+        `left` says how many inputs each worker has yet to answer.
         """
         plan, given = self.plan, self._numbered - self.front
         room = plan.workers * self.most_inputs if plan.ahead is None else plan.ahead - given

@@ -138,9 +138,9 @@ class Queue:
         return self.marks.popleft()[1]
 
     def go_on(self, received: int) -> int:
-        """Take in that another worker goes on. What waits of what has arrived counts as its own.
+        """Take in that another worker goes on; return how many entries and marks wait.
 
-        Return how many entries and marks these are.
+        `received` says how many have arrived. What waits counts as sent by the new worker.
         """
         self.before = self.told = self.taken
         return received - self.taken

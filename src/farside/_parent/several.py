@@ -151,7 +151,7 @@ def options_of_mappers(
 def options_of_workers(workers: int, fn: Any, options: dict[str, Any]) -> list[Options]:
     """Check the options that all workers have, and make those of each.
 
-    Of 0 workers, there is one all the same: it runs in the thread that loops.
+    For 0 workers there is one all the same: it runs in the thread that loops.
     """
     given, number = dict(options), workers or 1
     if not workers:

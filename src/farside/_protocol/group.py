@@ -161,7 +161,7 @@ class GroupCore:
     ) -> None:
         """Take in a frame of a worker, and the failure of which it tells, if it is of such a kind.
 
-        It matters whether the user has got anything from the worker (`used`).
+        `used` says whether the user has got anything from the worker.
 
         Raises:
             ProtocolError: it is none that may come now.
@@ -203,8 +203,8 @@ class GroupCore:
     ) -> None:
         """Take in that a worker is gone: how it has ended, and which input of a map it had begun.
 
-        The cause is DIED, or CUT_OFF. Something outside may have ended it (`struck`). For `begun`
-        see `ParentCore`.
+        The cause is DIED, or CUT_OFF. `struck` says whether something outside has ended it. For
+        `begun` see `ParentCore`.
         """
         worker = self.workers[index]
         if not worker.done:

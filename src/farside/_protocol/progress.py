@@ -114,8 +114,9 @@ class Snapshots:
     def before(self, begun: Iterable[tuple[int, int]], anchors: dict[int, int]) -> list[Snapshot]:
         """Return, for those of some shards that have any, the snapshot to go on from.
 
-        Of each, so many items were read. Anchors have, of some, the index of an item that is
-        compared: so an earlier snapshot is better than one that leaves nothing to compare.
+        `begun` has shards, and how many items of each were read. `anchors` has, for some, the index
+        of an item that is compared: an earlier snapshot is better than one that leaves nothing to
+        compare.
         """
         found: list[Snapshot] = []
         for shard, count in begun if self._kept else ():

@@ -110,9 +110,9 @@ def pass_over(
 ) -> None:
     """Take items out of an iterator up to a number, and compare some with what they were.
 
-    User code has logged before what it logs meanwhile, so that is dropped. So many as `begun` says
-    come before the first that the iterator makes. Anchors have, of some items, the index and the
-    digest, in the order of the indices. `of` is for messages: what the items are of.
+    User code has logged before what it logs meanwhile, so that is dropped. `begun` says how many
+    items come before the first that the iterator makes. `anchors` has the index and the digest of
+    some, in the order of the indices. `of` says in messages what the items are of.
 
     Raises:
         ReplayDivergedError: it has fewer, or other ones.

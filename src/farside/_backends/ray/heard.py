@@ -1,4 +1,4 @@
-"""What the worker has told by its replies, and whether what it waits for is so by now. Pure."""
+"""What the worker has told by its replies, and whether what it waits for is so by now."""
 
 from __future__ import annotations
 
