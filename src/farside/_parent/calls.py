@@ -79,15 +79,9 @@ def call_method(
         client.check_open()
         if True in [each.opened for each in client.core.workers]:
             raise messages_for_people.pass_open(method)
-        client.wait(
-            When(lambda: True not in [each.call is not None for each in client.core.workers])
-        )
-    asked = [*client.members]  # one that dies in the call may have a successor at once
+        client.wait(When(lambda: not _is_asked(client.core)))
     try:
-        client.wait(When(lambda: not _unanswered(questions), lambda: _unanswered(questions)))
-        for question, member in zip(questions, asked, strict=True):
-            if question.ending is not None:
-                raise client.error(question.ending, member)
+        _wait_for_answers(client, questions)
         client.check_home()
         if client.options.max_restarts:
             client.calls.append(again)
@@ -102,12 +96,25 @@ def call_method(
     return results if client.sequence.several else results[0]
 
 
+def _is_asked(core: GroupCore) -> bool:
+    """Tell whether a call waits for its answer."""
+    return True in [each.call is not None for each in core.workers]
+
+
 def _ask(core: GroupCore, questions: Sequence[Question], method: str) -> bool:
-    if core.over or True in [each.opened or each.call is not None for each in core.workers]:
+    if core.over or _is_asked(core) or True in [each.opened for each in core.workers]:
         return False
     for worker, question in zip(core.workers, questions, strict=True):
         worker.ask(question, method)
     return True
+
+
+def _wait_for_answers(client: Client, questions: Sequence[Question]) -> None:
+    asked = [*client.members]  # one that dies in the call may have a successor at once
+    client.wait(When(lambda: not _unanswered(questions), lambda: _unanswered(questions)))
+    for question, member in zip(questions, asked, strict=True):
+        if question.ending is not None:
+            raise client.error(question.ending, member)
 
 
 def _give_up(core: GroupCore, questions: Sequence[Question]) -> None:
