@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside._parent.async_supply import AsyncSupply
 from farside._parent.supply import TAKE_SECONDS, Supply
 from farside._payload.decoder import decode
 from farside._payload.plain import STR_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
 PLENTY = 1 << 18
 
@@ -80,27 +78,3 @@ def test_texts_are_no_more_than_there_is_room_for(items: list[str]) -> None:
     entries, nbytes = supply_of(items).take(100, 10 * STR_LIMIT)
     assert 9 <= len(entries) <= 11
     assert nbytes <= 12 * STR_LIMIT
-
-
-def test_inputs_that_are_awaited_at_once_are_taken_together_again_and_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def items() -> AsyncIterator[int]:
-        for number in range(100_000):
-            yield number
-
-    times = count(0.0, TAKE_SECONDS / 50)  # so many come before those that did are sent
-    monkeypatch.setattr("farside._parent.async_supply.monotonic", lambda: next(times))
-    supply = AsyncSupply(items)
-
-    async def feed() -> int:
-        supply.wanted = 1000
-        await supply.feed()
-        return len(supply.take(1000, PLENTY)[0])
-
-    async def main() -> list[int]:
-        return [await feed() for _ in range(20)]
-
-    found = asyncio.run(main())
-    assert found[:6] == [1] * 6
-    assert min(found[6:]) > 40
