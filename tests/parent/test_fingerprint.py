@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+import pickletools
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -50,3 +53,19 @@ def test_objects_with_sets_are_told_apart() -> None:
     shards = [SimpleNamespace(path=path, tags=each) for path in paths for each in tags]
     assert len({fingerprint([shard]) for shard in shards}) == 6
     assert len({fingerprint([SimpleNamespace(code=code)]) for code in (0x8F, 0x91)}) == 2
+
+
+def test_a_pickle_is_read_only_where_there_are_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+
+    def genops(stream: bytes) -> list[Any]:
+        read.append(stream)
+        return []
+
+    monkeypatch.setattr(pickletools, "genops", genops)
+    shard = SimpleNamespace(codes=b"\x8f\x91", values=[0.1] * 100)
+    assert b"\x8f" in pickle.dumps(shard)
+    assert fingerprint([shard])
+    assert not read
+    assert fingerprint([SimpleNamespace(tags={"red"})])
+    assert len(read) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from hashlib import blake2b
 from pathlib import PurePath
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PLAIN = (str, int, float, bool, bytes, type(None), range, PurePath)
-_SETS = frozenset({"EMPTY_SET", "FROZENSET"})
 _BY_PLACE = frozenset({"FRAME", "BINGET", "LONG_BINGET"})
 """Operations of pickles whose arguments are lengths, or say which object it was."""
 
@@ -37,18 +37,30 @@ def _bytes_of(value: Any) -> bytes:
         items = sorted((_bytes_of(key), _bytes_of(item)) for key, item in value.items())
         return b"{" + b"".join(key + item for key, item in items) + b"}"
     try:
-        return _in_any_order(pickle.dumps(value, 5))
+        return _pickle(value)
     except Exception:  # cloudpickle may take it, but its pickles are not the same each time
         return type(value).__qualname__.encode()
 
 
-def _in_any_order(stream: bytes) -> bytes:
+class _SetFinder(pickle.Pickler):
+    """Finds out whether there are sets in what it pickles. To read the pickle takes far longer."""
+
+    found = False
+
+    def persistent_id(self, value: Any) -> None:
+        if type(value) in {set, frozenset}:
+            self.found = True
+
+
+def _pickle(value: Any) -> bytes:
     """Return a pickle; if there are sets in it, its parts sorted, for a set has any order."""
-    if b"\x8f" not in stream and b"\x91" not in stream:  # the operations that make sets
+    file = io.BytesIO()
+    finder = _SetFinder(file, 5)
+    finder.dump(value)
+    stream = file.getvalue()
+    if not finder.found:
         return stream
     from pickletools import genops  # hardly anybody needs it
 
     parts = [(operation.name, repr(argument)) for operation, argument, _ in genops(stream)]
-    if not _SETS.intersection([name for name, _ in parts]):
-        return stream
     return repr(sorted([each for each in parts if each[0] not in _BY_PLACE])).encode()
