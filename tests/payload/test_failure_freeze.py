@@ -82,6 +82,12 @@ def test_exceptions_that_it_holds_cross_as_it_does() -> None:
     assert [each.code for each in copy.more] == [8, 7]
 
 
+def test_exceptions_that_it_holds_by_names_cross_too() -> None:
+    error: Any = ValueError("x")
+    error.by_host = {"host": TwoArguments(7, "named")}
+    assert thaw(error).by_host["host"].code == 7
+
+
 def test_an_exception_that_holds_itself_crosses_as_python_pickles_it() -> None:
     error: Any = ValueError("x")
     error.itself = error

@@ -114,21 +114,21 @@ def make(cls: Any, args: tuple[Any, ...], state: dict[str, Any]) -> Any:
 
 
 def of_held(error: BaseException) -> dict[type, Any]:
-    """Return reducers for an exception, and for those that it holds, in lists and tuples too."""
+    """Return reducers for an exception, and for those it holds, in dicts, lists and tuples too."""
     found: dict[type, Any] = {}
     seen: set[int] = set()
     waiting: list[Any] = [error]
     while waiting:
         each = waiting.pop()
-        if not isinstance(each, (BaseException, list, tuple)) or id(each) in seen:
+        if not isinstance(each, (BaseException, dict, list, tuple)) or id(each) in seen:
             continue
         seen.add(id(each))
         if not isinstance(each, BaseException):
-            waiting += each
+            waiting += each.values() if isinstance(each, dict) else each
             continue
         if not _pickles_itself(type(each)):
             found[type(each)] = lambda held: (make, parts(held))
-        waiting += [each.args, *vars(each).values()]
+        waiting += [each.args, vars(each)]
     return found
 
 
