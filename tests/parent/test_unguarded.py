@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,4 +96,7 @@ def test_an_executor_says_it_too(kind: Kind, tmp_path: Path) -> None:
     assert "runpy" not in done.err
     if kind.name != "forkserver":
         assert done.err.rstrip().endswith(MESSAGE)
-        assert done.err.count("Traceback") == 2  # that of the workers' error is the cause
+        # Python 3.13 says so of a thread that was started in a subinterpreter, as that ends.
+        own = done.err.count("Exception ignored in: <function _DeleteDummyThreadOnDel")
+        assert own == (sys.version_info[:2] == (3, 13) and kind.name == "subinterpreter")
+        assert done.err.count("Traceback") == 2 + own  # that of the workers' error is the cause
