@@ -13,6 +13,8 @@ import pytest
 from tests.jobs import Numbers
 
 data = pytest.importorskip("torch.utils.data")
+# Nothing is trained in the worker of a DataLoader, which inherits what becomes of warnings.
+pytestmark = pytest.mark.filterwarnings("ignore:PyTorch cannot train:farside.FarsideWarning")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
