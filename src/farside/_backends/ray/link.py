@@ -134,9 +134,9 @@ class CallLink(Link):
         return bool(reply.frames)
 
     def _blocks(self, contents: Sequence[memoryview]) -> Sequence[memoryview]:
-        if self._read_only or not contents:
-            return contents or ()
-        return [copied([each], self._buffers) for each in contents]
+        if not contents:
+            return ()
+        return contents if self._read_only else [copied([each], self._buffers) for each in contents]
 
     def _take_note(self, reply: Reply) -> None:
         self.who, self._waited = reply.who, reply.waited
