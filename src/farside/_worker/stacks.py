@@ -42,9 +42,10 @@ def report() -> list[tuple[str, list[Place]]]:
     if sys.version_info[:2] == (3, 13) and _several_interpreters():
         return [("Python 3.13 cannot tell where the threads of a subinterpreter are", [])]
     found: list[tuple[str, list[Place]]] = []
+    main = _main_thread()
     for ident, innermost in sys._current_frames().items():  # noqa: SLF001  a documented function
         frames = _chain(innermost)
-        name = "MainThread" if ident == _main_thread() else _thread_name(frames[0])
+        name = "MainThread" if ident == main else _thread_name(frames[0])
         if name in _HELPERS:
             continue
         entrance = _entrance(frames)
