@@ -73,6 +73,25 @@ def test_the_next_input_is_not_waited_for_where_one_was_slow() -> None:
     assert len(supply.take(100, PLENTY)[0]) == 1
 
 
+def test_inputs_of_some_microseconds_go_on_to_be_taken_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+
+    def items() -> Iterator[int]:
+        nonlocal now
+        for number in range(2000):
+            now += TAKE_SECONDS / 50
+            yield number
+
+    monkeypatch.setattr("farside._parent.supply.monotonic", lambda: now)
+    supply, runs = supply_of(items()), list[int]()
+    while not supply.ended:
+        runs.append(len(supply.take(1000, PLENTY)[0]))
+    assert runs[:6] == [1] * 6
+    assert min(runs[6:-1]) > 40  # as many as come within that time
+
+
 @pytest.mark.parametrize("items", [["x" * (STR_LIMIT - 1)] * 100, ["x" * STR_LIMIT] * 100])
 def test_texts_are_no_more_than_there_is_room_for(items: list[str]) -> None:
     entries, nbytes = supply_of(items).take(100, 10 * STR_LIMIT)

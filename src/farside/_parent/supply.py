@@ -153,7 +153,8 @@ class Supply:
         begun = monotonic()
         at_once = 1 << self._quick if self._quick >= STEADY else 1
         found = self._take_each(min(most, at_once), nbytes)
-        quick = monotonic() - begun < TAKE_SECONDS
+        # A run is over when it has taken so long; what comes on top of that is its last input.
+        quick = monotonic() - begun < (TAKE_SECONDS if at_once == 1 else 2 * TAKE_SECONDS)
         self._quick = min(self._quick + 1, _MOST_QUICK) if quick else 0
         self.steady = self._quick >= STEADY
         return found
