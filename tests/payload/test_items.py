@@ -163,6 +163,31 @@ def test_many_buffers_are_all_in_blocks(count: int) -> None:
     way.close()
 
 
+def test_the_buffers_of_a_medium_item_share_a_block(roomy: Way) -> None:
+    item = {"image": np.arange(90_001, dtype=np.uint8), "vector": np.ones(2_000), "label": 3}
+    entry = roomy.encoder.encode(item)
+    assert type(entry) is Stored
+    assert len(entry.refs) == 1
+    got = roomy.carry(item)
+    assert (got["image"] == item["image"]).all()
+    assert (got["vector"] == 1).all()
+    assert got["vector"].flags.writeable
+    assert got["vector"].flags.aligned
+
+
+def test_what_user_code_has_in_the_arena_already_is_not_copied_into_a_block(roomy: Way) -> None:
+    assert roomy.blocks
+    memory = roomy.blocks.arena.grant(20_000)
+    assert memory is not None
+    entry = roomy.encoder.encode([np.frombuffer(memory, np.uint8), np.ones(2_000)])
+    assert type(entry) is Stored
+    assert len(entry.refs) == 2
+    assert bytes(roomy.blocks.view(entry.refs[0])[:3]) == b"\0\0\0"
+    memory[:3] = b"abc"
+    assert bytes(roomy.blocks.view(entry.refs[0])[:3]) == b"abc"
+    del memory
+
+
 def test_one_buffer_that_is_there_twice_arrives_as_one(roomy: Way) -> None:
     array: Any = np.zeros(20_000)
     first, second = roomy.carry([array, array])

@@ -149,7 +149,7 @@ def test_what_could_not_be_stored_is_no_part_of_the_next_item(
     roomy: Way, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], count: int
 ) -> None:
     """It has been pickled, and finds no memory, or is interrupted; after some of its parts."""
-    lost = {number: np.zeros(20_000 // 8) for number in range(count)}
+    lost = {number: np.zeros(80_000 // 8) for number in range(count)}  # two have a block each
     store, calls = roomy.encoder._place, []
 
     def place(parts: Any) -> Any:

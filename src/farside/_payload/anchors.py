@@ -11,6 +11,7 @@ import _pickle as pickle
 import io
 from _blake2 import blake2b  # without the Python around it: that is start-up time of a worker
 
+from .decoder import parts_of
 from .items import Group, Stored
 from .plain import ADD_COPY, ATOMS, INT_LIMIT, STR_LIMIT
 
@@ -52,8 +53,7 @@ def of_item(item: Any, encoder: Encoder) -> set[bytes]:
     if not atom or kind is str:  # a text may be sent either way
         entry = encoder.encode(item)
         if type(entry) is Stored:
-            places = [each if type(each) is not Group else tuple(each) for each in entry.places]
-            found.add(_digest(_contents(places, ())))
+            found.add(_digest(_contents(entry.places, ())))
         else:
             found.add(_digest([entry]))
     return found
@@ -86,11 +86,16 @@ def _of_value(value: Any) -> bytes:
 
 
 def _contents(places: Iterable[Any], blocks: Sequence[memoryview]) -> list[Any]:
-    found = []
+    """Return the stream and the buffers, whether or not some lie in one place."""
+    found: list[Any] = []
     for each in places:
-        place = each[0] if type(each) is tuple else each  # several buffers lie in one place
-        found.append(blocks[place] if type(place) is int else place)
+        place, sizes = each if type(each) in _GROUPS else (each, None)
+        contents = blocks[place] if type(place) is int else place
+        found += [contents] if sizes is None else parts_of(contents, sizes)
     return found
+
+
+_GROUPS = (tuple, Group)  # as they cross, and before
 
 
 def _digest(contents: Iterable[Any]) -> bytes:

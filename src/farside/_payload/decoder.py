@@ -40,7 +40,7 @@ def decode(entry: Any, blocks: Sequence[memoryview]) -> Any:
         for buffer in buffers:
             if type(buffer) is tuple:
                 place, sizes = buffer
-                taken += _parts(_take(blocks, place), sizes)
+                taken += parts_of(_take(blocks, place), sizes)
             else:
                 taken.append(_take(blocks, buffer))
     except (TypeError, ValueError) as error:
@@ -75,7 +75,7 @@ def _take(blocks: Any, place: Any) -> Any:
     return block
 
 
-def _parts(contents: Any, sizes: list[int]) -> list[memoryview]:
+def parts_of(contents: Any, sizes: list[int]) -> list[memoryview]:
     """Return the buffers that lie in one place."""
     whole = memoryview(contents)
     position, parts = 0, []

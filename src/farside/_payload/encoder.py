@@ -22,6 +22,10 @@ _RENEW_BYTES = 1 << 16
 """A pickler allocates, for each item, a buffer as large as the largest that it has needed. So after
 an item of this size there is a new pickler."""
 
+_TOGETHER_BYTES = 1 << 17
+"""The buffers of an item that has fewer bytes in all share a block: to both sides, a block costs as
+much as the copy of some 50 kB. Whoever keeps one of them keeps the others' memory too."""
+
 
 class Encoder:
     """Pickles items, with large contents in the arena.
@@ -99,9 +103,10 @@ class Encoder:
         """Find a place for what is in `_chunks` and `_buffers`."""
         chunks, buffers = self._chunks, self._buffers
         written = size(chunks)
-        nbytes = written + sum(view.nbytes for view in buffers)
+        nbytes = written + sum(map(len, buffers))
         places: list[Place | Group] = []
-        each = -(-len(buffers) // (ITEM_REFS - 1))  # how many buffers a block has
+        together = len(buffers) if nbytes < _TOGETHER_BYTES and self._copies() else 1
+        each = max(together, -(-len(buffers) // (ITEM_REFS - 1)))  # how many buffers a block has
         try:
             places.append(self._place(chunks))
             if each > 1:
@@ -139,6 +144,11 @@ class Encoder:
         if not small:
             self._buffers.append(view)
         return small
+
+    def _copies(self) -> bool:
+        """Tell whether contents are copied: none lie in the arena, or are to be lent."""
+        arena = self._arena
+        return arena is None or not (arena.lends or arena.allocations)
 
     def _place_buffer(self, view: memoryview) -> Place:
         """Find a place for a buffer, which may lie in the arena already."""

@@ -1,0 +1,50 @@
+"""Digests of items: the same whatever way an item has come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from farside._payload.anchors import of_entry, of_item
+from farside._payload.encoder import Encoder
+from farside._payload.items import ITEM_REFS, unpack
+
+if TYPE_CHECKING:
+    from tests.payload.ways import Way
+
+ITEMS: list[Any] = [
+    b"x" * 50_000,
+    {"a": np.arange(20_000), "b": np.ones(20_000)},
+    {"a": np.arange(5_000), "b": np.ones(5_000), "c": 1},
+    [np.full(2_000, number) for number in range(2 * ITEM_REFS)],
+]
+
+
+def digest_of(way: Way, item: object) -> bytes:
+    frame = way.frame(way.encoder.encode(item))
+    (entry,) = unpack(frame).entries
+    return of_entry(entry, frame.blocks, plain=False)
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=["bytes", "large", "small", "many"])
+def test_an_item_that_has_come_has_the_digest_of_the_one_that_is_made_again(
+    way: Way, item: object
+) -> None:
+    assert digest_of(way, item) in of_item(item, Encoder(None))
+
+
+def test_it_makes_no_difference_whether_buffers_share_a_block(roomy: Way) -> None:
+    assert roomy.blocks
+    item = ITEMS[2]
+    together = digest_of(roomy, item)
+    memory = roomy.blocks.arena.grant(20_000)  # from now on each has a block of its own
+    assert len(roomy.encoder.encode(item).refs) == 2  # type: ignore[union-attr]
+    assert digest_of(roomy, item) == together
+    del memory
+
+
+def test_another_item_has_another_digest(way: Way) -> None:
+    item = {**ITEMS[2], "b": np.zeros(5_000)}
+    assert digest_of(way, item) not in of_item(ITEMS[2], Encoder(None))
