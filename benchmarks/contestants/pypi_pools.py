@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -83,8 +84,9 @@ class Pebble(_ForSeveral):
         del buffer_size
         function, chunk = function_of(source), self.together
 
-        def submit(inputs: Iterable[Any]) -> Any:
-            return pool.map(function, inputs, chunksize=chunk).result()
+        def submit(inputs: Iterable[Any]) -> Callable[[], Iterable[Any]]:
+            made: Callable[[], Iterable[Any]] = pool.map(function, inputs, chunksize=chunk).result
+            return made
 
         pool = pebble.ProcessPool(workers, initializer=calls.prepare, initargs=(source,))
         try:
@@ -94,15 +96,20 @@ class Pebble(_ForSeveral):
 
 
 def _in_parts(
-    submit: Callable[[Iterable[Any]], Iterable[Any]], inputs: Iterable[Any], size: int
+    submit: Callable[[Iterable[Any]], Callable[[], Iterable[Any]]],
+    inputs: Iterable[Any],
+    size: int,
 ) -> Iterator[Any]:
-    """Submit inputs in parts, one part ahead."""
+    """Submit inputs in parts, one part ahead; `submit` returns what waits for the results."""
     iterator = iter(inputs)
-    ahead: Iterable[Any] = ()
-    while part := list(islice(iterator, size)):
-        results, ahead = ahead, submit(part)
-        yield from results
-    yield from ahead
+    ahead: deque[Callable[[], Iterable[Any]]] = deque()
+    for part in iter(lambda: list(islice(iterator, size)), []):
+        ahead.append(submit(part))
+        if len(ahead) > 1:
+            # Not before its turn: a wait for the part behind would let this one come all at once.
+            yield from ahead.popleft()()
+    for results in ahead:
+        yield from results()
 
 
 CONTESTANTS: tuple[Contestant, ...] = (*map(Mpire, CHUNKS), *map(Pebble, CHUNKS))

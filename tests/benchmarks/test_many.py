@@ -18,7 +18,7 @@ from benchmarks.sources.base import WrongItemError
 from benchmarks.sources.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 SEVERAL = [name for name in CASES if name.startswith(("workers-", "map-", "images-"))]
 OTHERS = [name for name in CASES if name not in SEVERAL]
@@ -114,13 +114,22 @@ def test_everyone_brings_the_right_items(case: str, contestant: str) -> None:
 def test_inputs_without_an_end_are_submitted_one_part_ahead() -> None:
     parts: list[list[int]] = []
 
-    def submit(inputs: Iterable[Any]) -> list[int]:
-        parts.append(list(inputs))
-        return parts[-1]
+    waited: list[list[int]] = []
+
+    def submit(inputs: Iterable[Any]) -> Callable[[], list[int]]:
+        part = list(inputs)
+        parts.append(part)
+
+        def wait() -> list[int]:
+            waited.append(part)
+            return part
+
+        return wait
 
     results = _in_parts(submit, count(), 3)
     assert list(islice(results, 3)) == [0, 1, 2]
     assert parts == [[0, 1, 2], [3, 4, 5]]
+    assert waited == [[0, 1, 2]]
     assert list(islice(results, 3)) == [3, 4, 5]
     assert list(_in_parts(submit, range(7), 3)) == list(range(7))
 
