@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from farside._worker.passing import TELL_SECONDS, Skips
+from farside._payload.anchors import of_item
+from farside._payload.encoder import Encoder
+from farside._worker.passing import TELL_SECONDS, Skips, pass_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,3 +38,17 @@ def test_what_has_fewer_is_dropped_to_its_end() -> None:
     skips = Skips(repr, repr, lambda: False)
     skips.expect(9)
     assert skips.drop(iter(range(5)), 9) == 5
+
+
+def test_an_item_that_is_compared_is_told_as_others_are() -> None:
+    def slow() -> Iterator[int]:
+        for number in range(3):
+            time.sleep(1.5 * TELL_SECONDS)
+            yield number
+
+    told: list[int] = []
+    skips = Skips(lambda skipped: told.append(skipped[0]), repr, lambda: False)
+    skips.expect(9)  # there are other shards
+    (digest,) = of_item(0, Encoder(None))
+    pass_over(slow(), 1, [(0, digest)], skips)
+    assert told == [1]

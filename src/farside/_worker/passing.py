@@ -76,6 +76,17 @@ class Skips:
             self._advance(found, monotonic() - began)
         return dropped
 
+    def take(self, source: Iterator[Any]) -> list[Any]:
+        """Take one item, which counts as dropped; return none if there are no more.
+
+        A command that waits raises `LeftError`.
+        """
+        began = monotonic()
+        found = [*islice(source, 1)]
+        if found:
+            self._advance(1, monotonic() - began)
+        return found
+
     def _advance(self, count: int, seconds: float) -> None:
         self._done += count
         self._seconds += seconds
@@ -127,11 +138,10 @@ def pass_over(
             if index < begun:
                 continue
             passed += skips.drop(source, index - passed)
-            for item in islice(source, 1 if passed == index else 0):
+            for item in skips.take(source) if passed == index else ():
+                passed += 1
                 what = f"the item of index {index} of {of}"
                 _compare(item, digest, what, _CURE + _OR_UNCOMPARED + loaded)
-                passed += 1
-                skips.drop(iter((item,)), 1)
         passed += skips.drop(source, count - passed)
     finally:
         forward.mute(on=False)
