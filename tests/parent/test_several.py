@@ -454,6 +454,27 @@ def test_the_elements_of_an_array_are_shards() -> None:
             assert len(list(items)) == 15
 
 
+class Endless:
+    """Has an item for each index, as data sets of PyTorch may, and tells how many are meant."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, index: int) -> int:
+        assert index < 10, "there is no end"
+        return 2 * index
+
+
+def test_shards_are_no_more_than_their_length() -> None:
+    shards: Any = Endless()
+    with iterate_in_workers(alone, shards, 0) as items:
+        assert list(items) == [0, 2, 4]
+
+
+def alone(shard: int) -> list[int]:
+    return [shard]
+
+
 @pytest.mark.parametrize(
     ("shards", "options", "told"),
     [

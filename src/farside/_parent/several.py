@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from .._backends.preparation import main_goes_by_value
@@ -186,7 +187,9 @@ def _shards(value: Any) -> tuple[Sequence[Any] | None, int]:
         value, Mapping
     ):
         raise TypeError(f"shards={shown(value)} is no sequence; {cure}")
-    return value if isinstance(value, range) else list(value), len(value)
+    # No more than it says: data sets of PyTorch may have an item for any index.
+    kept = value if isinstance(value, range) else list(islice(value, len(value)))
+    return kept, len(kept)
 
 
 def _even(workers: int) -> int:
