@@ -292,6 +292,36 @@ def aiter_of(items: Any) -> Any:
     return items.__aiter__()
 
 
+_LOOPED_OVER: list[Any] = []
+
+
+def used() -> int:
+    """Tell how many items the state counts as used."""
+    return sum(count for _, count in _LOOPED_OVER[0].state_dict()["begun"])
+
+
+class Asking:
+    """Unpickles as what the state tells meanwhile."""
+
+    def __reduce__(self) -> Any:
+        return used, ()
+
+
+def asking(_: int) -> list[Any]:
+    return [Asking() for _ in range(5)]
+
+
+@pytest.mark.parametrize("buffer_size", [None, 1])
+def test_an_item_that_is_unpickled_just_now_does_not_count_as_used(
+    buffer_size: int | None,
+) -> None:
+    """A signal handler may save the state then, of a program that has not got the item."""
+    with iterate_in_workers(asking, 2, 2, backend="subprocess", buffer_size=buffer_size) as items:
+        _LOOPED_OVER[:] = [items]
+        assert list(items) == [*range(10)]
+        _LOOPED_OVER.clear()
+
+
 def sleeps() -> Iterator[int]:
     yield 0
     time.sleep(60)

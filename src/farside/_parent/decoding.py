@@ -25,9 +25,9 @@ def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, 
     members, queues, epoch = this.client.members, this.delivery.queues, this.epoch
     while entries:
         try:
-            entry = entries.pop()
+            entry = entries[-1]
             if several:
-                source = sources.pop()
+                source = sources[-1]
         except IndexError:  # another thread has left the pass since
             return
         try:
@@ -36,12 +36,8 @@ def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, 
                 item = loads(entry)
             else:
                 item = entry if source.plain else decode(entry, source.blocks)
-        except BaseException as error:
-            told = _not_here(this, source, error) if isinstance(error, Exception) else error
-            # The loop does not get it, so it does not count as used.
-            entries.append(entry)
-            if several:
-                sources.append(source)
+        except Exception as error:
+            told = _not_here(this, source, error)
             if told is error:
                 raise
             raise told from error
@@ -50,6 +46,14 @@ def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, 
             queue.taken = queue.told = taken = queue.taken + 1
             members[source.index].acknowledge(epoch, taken - queue.before)
         del entry
+        try:
+            # Not before, and without a call: no signal handler can come in between, so whoever
+            # asks for the state finds the item either here or in the loop.
+            del entries[-1]
+            if several:
+                del sources[-1]
+        except IndexError:
+            return
         yield item
         del item  # the user alone decides how long it lives
 
@@ -59,7 +63,7 @@ def _not_here(this: Pass, source: Source, error: Exception) -> Exception:
         return error
     missing = isinstance(error, (ImportError, AttributeError))
     name = this.client.members[source.index].name
-    index = this.delivery.first + this.delivery.delivered - 1
+    index = this.delivery.first + this.delivery.delivered
     return NotPicklableError(
         f"the item of index {index} came from the {name} and does not unpickle here "
         f"({one_line(error)})"
