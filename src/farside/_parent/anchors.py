@@ -22,8 +22,8 @@ _ANCHORS = 8
 _ANCHOR_TIMES = 200
 _ANCHOR_SECONDS = 0.005
 """After a digest, none is taken for so many times as long as that one took, but for so many seconds
-at most: it may have been slow because of another program. The first item of each open shard always
-has one."""
+at most: it may have been slow because of another program. In order, the first item of each shard
+that is open at first always has one."""
 
 
 class _Anchor:
