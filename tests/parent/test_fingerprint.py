@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import pickletools
+from pathlib import Path, PurePath
 from types import SimpleNamespace
 from typing import Any
 
@@ -53,6 +54,13 @@ def test_objects_with_sets_are_told_apart() -> None:
     shards = [SimpleNamespace(path=path, tags=each) for path in paths for each in tags]
     assert len({fingerprint([shard]) for shard in shards}) == 6
     assert len({fingerprint([SimpleNamespace(code=code)]) for code in (0x8F, 0x91)}) == 2
+
+
+def test_paths_in_objects_are_what_they_say() -> None:
+    """Pickles of them tell the version of Python, and of which parts a path was made."""
+    paths = [Path("a/b"), Path("a") / "b", PurePath("a", "b")]
+    assert {fingerprint([SimpleNamespace(path=path)]) for path in paths} == {"5677b5bbdc5adf92"}
+    assert fingerprint([SimpleNamespace(path=Path("a/c"))]) != "5677b5bbdc5adf92"
 
 
 def test_a_pickle_is_read_only_where_there_are_sets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,9 +43,15 @@ def _bytes_of(value: Any) -> bytes:
 
 
 class _SetFinder(pickle.Pickler):
-    """Finds out whether there are sets in what it pickles. To read the pickle takes far longer."""
+    """Finds out whether there are sets in what it pickles. To read the pickle takes far longer.
+
+    Paths are pickled as text: each version of Python has another way.
+    """
 
     found = False
+
+    def reducer_override(self, value: Any) -> Any:
+        return (str, (str(value),)) if isinstance(value, PurePath) else NotImplemented
 
     def persistent_id(self, value: Any) -> None:
         if type(value) in {set, frozenset}:
