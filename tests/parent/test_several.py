@@ -21,6 +21,7 @@ import pytest
 from farside import (
     BrokenWorkersError,
     CallFailedError,
+    FarsideWarning,
     IterableClosedError,
     NotPicklableError,
     WorkerExecutor,
@@ -520,6 +521,11 @@ def test_too_few_shards_are_told(
     iterate_in_workers(range, shards, 2, backend="inline", **options).close()
     assert told in caplog.text
     assert bool(caplog.records) == bool(told)
+
+
+def test_few_slots_are_warned_of_where_there_are_few_shards_too() -> None:
+    with pytest.warns(FarsideWarning, match="4 workers have nothing to do; pass 20 or more"):
+        iterate_in_workers(range, [1] * 18, 20, backend="inline").close()
 
 
 def test_ranks_that_would_shuffle_in_different_ways() -> None:

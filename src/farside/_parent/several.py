@@ -72,7 +72,7 @@ def iterate_shards(
     own = len(order_of(sharding._replace(shuffled=False), 0))  # in any order they are as many
     if own < (workers if workers and not unit else 1):
         tell_of_few_shards(own, workers)
-    elif ordered:
+    if ordered:
         tell_of_idle_workers(sharding.cycle_length, own, workers)
     several = options_of_workers(workers, ShardReader(fn, setup, contents), options)
     first = several[0]
