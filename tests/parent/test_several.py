@@ -429,6 +429,16 @@ def test_calls_that_are_made_again_after_a_restart(tmp_path: Path, *, there: boo
             assert len(rows) == 3
 
 
+def test_a_call_is_made_again_with_what_its_arguments_were() -> None:
+    numbers = np.arange(3)
+    with iterate_in_subprocess(Data, max_restarts=1) as rows:
+        rows.call("__setattr__", "rows", numbers)
+        numbers[:] = 7
+        os.kill(rows.call("pid"), signal.SIGKILL)
+        with pytest.warns(WorkerRestartedWarning):
+            assert list(map(str, rows)) == ["0", "1", "2"]
+
+
 def five(_: int) -> range:
     return range(5)
 

@@ -128,7 +128,7 @@ def _pack(
     if not isinstance(method, str):
         raise TypeError(f"method={method!r} is no name; pass the name of a method, as a string")
     try:
-        return pickling.dumps((method, args, kwargs), main_by_value=client.main_by_value)
+        parts = pickling.dumps((method, args, kwargs), main_by_value=client.main_by_value)
     except Exception as error:  # __reduce__ is user code
         given = find(args, "args", error) or find(kwargs, "kwargs", error)
         raise NotPicklableError(
@@ -136,6 +136,8 @@ def _pack(
             f"pickle ({one_line(error)}); pass something that does"
             + ("" if pickling.has_cloudpickle() else ", or install cloudpickle")
         ) from error
+    # What is kept for a restart is what the arguments are now: they may change later.
+    return [b"".join(parts)] if client.options.max_restarts else parts
 
 
 def _result(client: Client, member: Member, frame: Frame | None, method: str) -> Any:
