@@ -143,6 +143,24 @@ def test_a_forked_child_of_the_worker_that_goes_on_is_ended(subprocess_kind: Kin
             assert numbers.call("fork") == "parent"
 
 
+class GoesOnLater:
+    """Has a child that makes another large item when the worker has sent its own."""
+
+    def __iter__(self) -> Iterator[memoryview]:
+        child = os.fork()
+        if not child:
+            time.sleep(0.2)
+        yield memoryview(bytes([bool(child)]) * 100_000)
+        os.waitpid(child, 0)
+        yield memoryview(b"")
+
+
+def test_a_forked_child_of_the_worker_writes_to_no_item(subprocess_kind: Kind) -> None:
+    with subprocess_kind.start(GoesOnLater, timeout=SECONDS) as items:
+        first, _ = items
+        assert set(first) == {1}
+
+
 def test_a_fork_while_another_thread_is_at_it(subprocess_kind: Kind) -> None:
     """The locks that it has are held for ever in the child."""
     with subprocess_kind.start(jobs.Endless, buffer_size=1) as numbers:

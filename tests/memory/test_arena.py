@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from farside._memory.mapping import SLOTS
 from farside._memory.parts import Ref
+from tests.children import forked
 from tests.memory.blocks_of import Blocks
 from tests.steady import STEADY
 
@@ -73,6 +74,23 @@ def test_what_the_parent_gave_back_is_used_again_and_its_flag_cleared(blocks: Bl
         blocks.give_all_back(ref for ref in refs if ref)
         assert blocks.used == 0
         assert not any(blocks.mapping.flags)
+
+
+def test_a_forked_child_leaves_it_alone(blocks: Blocks) -> None:
+    granted = blocks.arena.grant(10_000)
+    ref = blocks.arena.store([b"x"])
+    assert ref
+    blocks.mapping.flags[ref.slot] = 1
+
+    def child() -> None:
+        assert granted is not None
+        assert blocks.arena.store([b"y"]) is None
+        assert blocks.arena.grant(10_000) is None
+        assert blocks.arena.claim(granted) is None
+
+    assert forked(child) == 0
+    assert bytes(blocks.view(ref)) == b"x"
+    assert blocks.mapping.flags[ref.slot] == 1
 
 
 @STEADY

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import os
 import sys
 
 TYPE_CHECKING = False
@@ -13,15 +12,12 @@ if TYPE_CHECKING:
     from .arena import Arena
 
 _arena: Arena | None = None
-_process = 0
-"""The process whose arena it is: in a forked child it is another's."""
 
 
 def use(arena: Arena | None) -> None:
     """Let all memory of this interpreter come from an arena; called as a worker begins."""
-    global _arena, _process  # noqa: PLW0603  an interpreter is one worker at most
+    global _arena  # noqa: PLW0603  an interpreter is one worker at most
     _arena = arena
-    _process = os.getpid()
 
 
 def allocate(nbytes: SupportsIndex) -> memoryview:
@@ -57,9 +53,7 @@ def allocate(nbytes: SupportsIndex) -> memoryview:
         (1000000, False)
     """
     count = _checked(nbytes)
-    # The shared memory is mapped in a forked child too, but only one process may give it out.
-    arena = _arena if _process == os.getpid() else None
-    view = None if arena is None else arena.grant(count)
+    view = None if _arena is None else _arena.grant(count)
     return memoryview(bytearray(count)) if view is None else view
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from .._system.signals import here
 from .blocks import Allocator
 from .mapping import SLOTS
 from .parts import BLOCK_BYTES, Ref, size
@@ -35,6 +36,9 @@ class Arena:
 
     One thread at a time stores payloads; any may be granted a block. Neither waits for room.
 
+    In a forked child of the process that has made it, it gives nothing: the memory is that of the
+    process, which still uses it.
+
     Attributes:
         allocations: blocks that user code has; None before the first.
         lends: False: what is stored is copied at once.
@@ -45,6 +49,7 @@ class Arena:
     def __init__(self, mapping: Mapping) -> None:
         self.allocations: Allocations | None = None
         self._mapping = mapping
+        self._owner = here.pid
         self._memory = mapping.arena
         self._control = mapping.control
         self._peak = 0
@@ -106,7 +111,7 @@ class Arena:
     def _find(self, nbytes: int, allocations: Allocations | None = None) -> tuple[int, int] | None:
         """Return slot and offset of a free block, which may be for user code."""
         # What follows `or` is for the rare case: each call here is paid for by every block.
-        if not (self._lock.acquire(False) or self._acquire()):
+        if here.pid != self._owner or not (self._lock.acquire(False) or self._acquire()):
             return None
         try:
             self._reclaim()
@@ -135,7 +140,7 @@ class Arena:
                 self._lock.release()
 
     def _acquire(self) -> bool:
-        return self._lock.acquire(timeout=_PATIENCE)
+        return here.pid == self._owner and self._lock.acquire(timeout=_PATIENCE)
 
     def _reclaim(self) -> None:
         """Free the blocks that neither side has any more."""
