@@ -1,5 +1,6 @@
 """Failures: what of an exception crosses whole, and comes back as it was."""
 
+import copyreg
 import os
 import threading
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import farside
 from farside._payload import remote_errors
 from farside._payload.failure import Failure, describe, freeze, state_of
 from tests.payload.exceptions import KeywordOnly, OwnOSError, OwnReduce, Slotted, TwoArguments
@@ -37,6 +39,21 @@ def test_other_constructors(kind: Any) -> None:
 def test_an_exception_that_pickles_itself_does() -> None:
     copy = thaw(OwnReduce("original"))
     assert (copy.args, copy.code) == (("restored",), 7)
+
+
+@pytest.mark.parametrize("registry", ["farside", "copyreg"])
+def test_an_exception_crosses_as_others_have_registered(
+    registry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reduce(error: TwoArguments) -> Any:
+        return TwoArguments, (error.code + 1, "reduced")
+
+    if registry == "farside":
+        farside.register_reducer(TwoArguments, reduce)
+    else:
+        monkeypatch.setitem(copyreg.dispatch_table, TwoArguments, reduce)
+    assert str(thaw(TwoArguments(7, "x"))) == "8: reduced"
+    assert str(thaw(ValueError(TwoArguments(7, "x"))).args[0]) == "8: reduced"
 
 
 def test_attributes_of_c_code_cross() -> None:

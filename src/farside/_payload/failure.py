@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import sys
 from collections import ChainMap
+from copyreg import dispatch_table
 
 from .._named_tuple import NamedTuple
 from . import pickling
-from .reducers import table_of_items
+from .reducers import of_users, table_of_items
 from .refusals import PHRASE, refused
 
 TYPE_CHECKING = False
@@ -157,6 +158,8 @@ _SLOTS = {"member_descriptor", "getset_descriptor"}
 def _pickles_itself(cls: type) -> bool:
     ways = {"__reduce__", "__reduce_ex__", "__getstate__", "__getnewargs__", "__getnewargs_ex__"}
     try:
+        if cls in of_users or cls in dispatch_table:
+            return True  # others have said so
         own = [base for base in cls.__mro__ if base.__module__ != "builtins"]
         return any(ways & vars(base).keys() for base in own)
     except BaseException:  # user code: a metaclass
