@@ -18,6 +18,8 @@ from farside._payload.user_states import (
     freeze,
     thaw,
 )
+from tests.payload import registering
+from tests.payload.registering import Frame
 from tests.steady import STEADY
 
 ATOMS = (
@@ -70,6 +72,12 @@ def test_other_values_are_pickled(value: Any) -> None:
     assert repr(thaw(frozen)) == repr(value)
     with pytest.raises(ValueError, match=r"cannot be read \(it is no literal\); pass what state"):
         check_literal(frozen)
+
+
+def test_what_the_user_has_registered_is_heard() -> None:
+    registering.register()
+    frame = thaw(freeze({"frame": Frame(bytearray(b"7"))}))["frame"]
+    assert bytes(frame.contents) == b"7"
 
 
 def test_a_list_that_contains_itself_is_pickled() -> None:

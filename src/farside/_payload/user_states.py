@@ -10,6 +10,8 @@ from __future__ import annotations
 import _pickle as pickle
 from math import isfinite
 
+from .reducers import table_of_items
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -35,7 +37,9 @@ def freeze(state: object) -> bytes:
             raise StateTooLargeError
         return body
     file = _Bounded()
-    pickle.Pickler(file, 5).dump(state)
+    pickler = pickle.Pickler(file, 5)
+    pickler.dispatch_table = table_of_items()
+    pickler.dump(state)
     return b"".join(file.parts)
 
 
