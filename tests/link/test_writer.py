@@ -165,6 +165,24 @@ def striking(monkeypatch: pytest.MonkeyPatch) -> Striking:
     return acts
 
 
+def test_each_part_of_a_very_long_frame_costs_the_same(
+    piped: Piped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[int] = []
+
+    def left_of(parts: list[Any], count: int) -> list[Any]:
+        looked_at.append(len(parts))
+        return true_left_of(parts, count)
+
+    true_left_of = writer.left_of
+    monkeypatch.setattr(writer, "left_of", left_of)
+    count = 20 * writer.IOV_MAX
+    sending = Background(piped.writer.send, [header(1, 0, count), *[b"\1"] * count])
+    assert piped.kinds(1) == [1]
+    sending.result()
+    assert sum(looked_at) < 2 * count
+
+
 def test_nobody_who_reads_is_told_to_all(piped: Piped) -> None:
     os.close(piped.read)
     try:

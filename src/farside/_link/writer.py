@@ -54,7 +54,8 @@ class FrameWriter:
         self._lock = threading.RLock()
         self._writing = False
         self._over = False
-        # Of each frame: what was left to write, its share, and how much was written since.
+        # Of each frame, or piece of one: what was left to write, its share, and how much was
+        # written since.
         self._queue: deque[list[Any]] = deque()
         self._backlog = 0  # of the shares of all that was posted
 
@@ -67,7 +68,13 @@ class FrameWriter:
         """Put a frame into the queue; one that was posted has a share of the backlog."""
         if self._over:
             raise LinkClosedError("this end of the link is closed")
-        self._queue.append([parts, share, []])
+        if len(parts) <= IOV_MAX:
+            self._queue.append([parts, share, []])
+            return
+        # In pieces: what is left of one is copied after each write.
+        pieces = [[parts[at : at + IOV_MAX], 0, []] for at in range(0, len(parts), IOV_MAX)]
+        pieces[-1][1] = share
+        self._queue.extend(pieces)  # at once: no other frame comes in between
 
     def send(self, parts: list[Part], *, wait: bool = True) -> bool:
         """Write a frame, and what waits before it; see `WorkerLink.send`."""
@@ -150,7 +157,7 @@ class FrameWriter:
         try:
             if not counts:  # else it was written, and then an exception struck
                 # One call of C code writes and tells how much: no exception comes in between.
-                counts.extend(map(os.writev, (self._fileno(),), (parts[:IOV_MAX],)))
+                counts.extend(map(os.writev, (self._fileno(),), (parts,)))
         except BlockingIOError:
             if wait:
                 self._await_room()
