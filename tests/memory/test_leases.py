@@ -4,6 +4,7 @@ import errno
 import gc
 import os
 import pickle
+import select
 import subprocess
 import sys
 import threading
@@ -326,6 +327,29 @@ def test_a_block_is_kept_until_all_children_are_gone_that_have_it(
     assert (flagged(mapping), leases.held) == ([0, 1, 2, 3], 0)
     for fd in sum(ways_out, ()):
         os.close(fd)
+
+
+def test_one_call_tells_of_all_children(leases: Leases, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = leases.lend(SLOT, OFFSET, 8)
+    read, write = os.pipe()
+    children = [fork(partial(os.read, read, 1)) for _ in range(3)]
+    make, made = select.poll, []
+
+    def poll() -> Any:
+        made.append(make())
+        return made[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(select, "poll", poll)
+        leases.look()
+    assert len(made) == 1
+    os.write(write, b"123")
+    assert [exit_code(child) for child in children] == [0, 0, 0]
+    del view
+    leases.look()
+    assert leases.held == 0
+    os.close(read)
+    os.close(write)
 
 
 def test_another_program_has_no_blocks(mapping: Mapping, leases: Leases) -> None:

@@ -102,8 +102,10 @@ class Views:
 
     def look(self) -> None:
         """Let go of what was kept for children that are gone."""
-        for each in list(self.kept):
-            if _hung_up(each[0]):
+        kept = [each for each in self.kept if each[0] is not None]
+        gone = _hung_up([child.fileno() for child, _ in kept if child is not None])
+        for each, hung_up in zip(kept, gone, strict=True):
+            if hung_up:
                 with suppress(ValueError):  # another thread was faster
                     self.kept.remove(each)
 
@@ -113,12 +115,13 @@ class Views:
         self.kept = []
 
 
-def _hung_up(child: Descriptor | None) -> bool:
-    if child is None:  # no descriptors were left when it was forked
-        return False
+def _hung_up(numbers: list[int]) -> list[bool]:
+    """Tell of each descriptor whether it has hung up, by one system call: there may be many."""
     poll = select.poll()
-    poll.register(child.fileno(), 0)
-    return any(event & select.POLLHUP for _, event in poll.poll(0))
+    for number in numbers:
+        poll.register(number, 0)
+    gone = {number for number, event in poll.poll(0) if event & select.POLLHUP}
+    return [number in gone for number in numbers]
 
 
 def _before_fork() -> None:
