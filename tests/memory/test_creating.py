@@ -97,3 +97,12 @@ def test_no_room_for_the_header_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(os, "ftruncate", limited)
     with pytest.raises(BackendUnavailableError, match=r"no file of .*ulimit -f"):
         share(1 << 30)
+
+
+def test_no_space_for_the_header_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(BackendUnavailableError, match=r"no space left for it; .*TMPDIR"):
+        share(1 << 30)

@@ -52,7 +52,8 @@ def share(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping]
 
     Raises:
         OSError: no file descriptors are left, or not even memory for the header.
-        BackendUnavailableError: there is no place for it, or files must be smaller than the header.
+        BackendUnavailableError: there is no place for it, no space left there, or files must be
+            smaller than the header.
     """
 
     def make(arena_bytes: int) -> tuple[Descriptor, Mapping]:
@@ -66,10 +67,17 @@ def share(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping]
     try:
         return largest(make, min(arena_bytes, _address_space() // (16 if both else 8)))
     except OSError as error:
-        if error.errno != errno.EFBIG:
+        if error.errno == errno.EFBIG:
+            reason = f"no file of {HEADER_BYTES} bytes may be written"
+            cure = "raise the limit on the size of files (ulimit -f)"
+        elif error.errno == errno.ENOSPC:
+            reason = "there is no space left for it"
+            cure = (
+                "free memory, or room for temporary files (TMPDIR) where there is no memfd_create"
+            )
+        else:
             raise
-        reason = f"no file of {HEADER_BYTES} bytes may be written"
-        raise _unavailable(reason, "raise the limit on the size of files (ulimit -f)") from error
+        raise _unavailable(reason, cure) from error
 
 
 def _unavailable(reason: str, cure: str) -> BackendUnavailableError:
