@@ -88,7 +88,8 @@ class WorkerFailedError(FarsideError):
     Attributes:
         stage: ``"start"`` (the worker's threads), ``"load"`` (fn and the initializers, from their
             pickles), ``"initializer"``, ``"fn"``, ``"iter"`` or ``"next"``; of several workers also
-            ``"setup"``, ``"shard"`` or ``"function"``; where a pass goes on, ``"load_state_dict"``.
+            ``"setup"``, ``"shard"``, ``"input"`` (from its pickle) or ``"function"``; where a pass
+            goes on, ``"load_state_dict"``.
         item_index: index of the item that was being made, from 0; None where none was.
         original_type: module and name of what the worker raised.
         remote_traceback: the worker's traceback, as text.

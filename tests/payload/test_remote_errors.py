@@ -103,6 +103,13 @@ def test_a_note_says_where() -> None:
     assert getattr(arrive(ValueError("x")), "__notes__", []) == ADDED
 
 
+def test_an_input_that_does_not_load_is_no_failure_of_the_function() -> None:
+    error = arrive(ValueError("x"), "input", 3)
+    assert error.stage == "input"
+    told = f"loading the input failed in the {WORKER}, at the input of index 3"
+    assert told in (*getattr(error, "__notes__", ()), *str(error.__cause__.__cause__).splitlines())
+
+
 def test_notes_of_the_original_are_kept_as_they_are() -> None:
     original: Any = ValueError("x")
     original.__notes__ = ["first"]

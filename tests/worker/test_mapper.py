@@ -202,9 +202,22 @@ def test_an_input_whose_unpickling_stops_fails_alone(*, flat: bool) -> None:
     with pytest.raises(RuntimeError, match="unpickling the input raised StopIteration"):
         list(results)
     assert mapper.failed_alone() == 1
+    assert mapper.stage == "input"
     assert [each for each in mapper.go_on() if type(each) is not Mark] == (
         [(2, 0), (2, 1)] if flat else [4]
     )
+    assert mapper.stage == "function"
+
+
+def test_a_function_that_fails_after_an_input_that_has_not_loaded() -> None:
+    mapper = make(jobs.fail_at_threes)
+    results = mapper.begin((_PASS, 10, False), 2, 7)
+    mapper.add([(0, 0, False, [pickle.dumps(Unpicklable(), 5)]), (1, 0, True, [3])])
+    with pytest.raises(RuntimeError, match="unpickling the input"):
+        list(results)
+    with pytest.raises(ValueError, match="3"):
+        list(mapper.go_on())
+    assert mapper.stage == "function"
 
 
 def test_the_iterator_of_a_flat_input_begins_once() -> None:

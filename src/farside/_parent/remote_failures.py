@@ -32,6 +32,7 @@ _WHAT = {
     "load_state_dict": "load_state_dict()",
     "next": "next() of the iterator",
     "function": "function",
+    "input": "loading the input",
     "arguments": "loading the arguments of {method!r}",
     "call": "the call of {method!r}",
 }
@@ -111,7 +112,7 @@ def _failed_error(
     known = begun and failure.item_index != UNKNOWN
     item = f", at the item of index {failure.item_index}" if known else ""
     stage = failure.stage.partition("[")[0]
-    if stage == "function":
+    if stage in {"function", "input"}:
         item = f", at the input of index {failure.item_index}"
     where = f"{_WHAT.get(stage, failure.stage)} failed in the {worker}{item}"
     base: type[WorkerFailedError] = WorkerIterationError if begun else WorkerInitializationError

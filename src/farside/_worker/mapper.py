@@ -156,11 +156,19 @@ class Mapper(Tasks):
             if self.begun is not None:
                 inputs = compress(inputs, self._begins(first))
             if not plain:
-                inputs = map(_decode, inputs)
+                inputs = map(self._load, inputs)
             self._inputs = chain(inputs, self._end())
         return True
 
+    def _load(self, entry: Any) -> Any:
+        """Turn an entry into its input: code of the user's may run in that, and fail."""
+        self.stage = "input"
+        given = _decode(entry)
+        self.stage = Mapper.stage
+        return given
+
     def _begin_batch(self, first: int, entries: list[Any]) -> None:
+        self.stage = Mapper.stage
         self._first, self._length = first, len(entries)
         self._walk = iter(entries)
         self._ended = False
