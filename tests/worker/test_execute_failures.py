@@ -170,6 +170,21 @@ def test_iter_returns_no_iterator() -> None:
     assert (failure.stage, failure.type_name) == ("iter", "TypeError")
 
 
+def test_what_strikes_as_items_are_sent_is_told_though_they_may_be_lost() -> None:
+    with executing(lambda: range(10), buffer_size=1) as worker:
+        send, strikes = worker.link.send, [TimeoutError("too late")]
+
+        def strike(kind: int, *given: Any, **more: Any) -> bool:
+            if kind == Status.ITERATOR_SUCCESS and strikes:
+                raise strikes.pop()
+            return send(kind, *given, **more)
+
+        worker.link.send = strike  # type: ignore[method-assign]
+        worker.start(1)
+        failure = worker.expect_failure(Status.ITERATOR_FAILED, 1)
+    assert failure.message == "too late"
+
+
 def test_an_item_that_does_not_pickle_is_named_and_nothing_before_it_is_lost() -> None:
     with executing(lambda: ["a", "b", threading.Lock(), "d"]) as worker:
         worker.start(1)

@@ -215,7 +215,7 @@ class Execution:
         maker.tasks.run_clock(False)
         if maker.is_left():
             return False
-        if maker.outbox.wait_for_parent(maker.made):
+        if maker.outbox.wait_for_parent():
             return True
         while maker.take_tasks():
             pass

@@ -85,6 +85,7 @@ class Outbox:
         # Sums over all time: what `put` has added, and what frames have taken of it. Each has one
         # writer at a time, so that none of two threads undoes what the other does.
         self._bytes = self._bytes_taken = 0
+        self._sent = 0  # items of the pass that were sent, or count as made
 
     def begin(self, kind: int, epoch: int, made: int = 0, nbytes: int = 0) -> None:
         """Begin a pass, whose items go in frames of a kind, and of which some may count as made."""
@@ -94,6 +95,7 @@ class Outbox:
         self._kind = kind
         self._epoch = epoch
         self._tries = _MISSES
+        self._sent = made
 
     def put(self, item: object) -> bool:
         """Add an item of any kind, as it is now; tell whether it is time to send.
@@ -170,11 +172,15 @@ class Outbox:
             if self._window.stop(self._link.acknowledged(self._epoch)) > made:
                 return True
 
-    def wait_for_parent(self, made: int) -> bool:
-        """Wait until all was taken and the parent waits; False: as in `wait_for_credit`."""
+    def wait_for_parent(self) -> bool:
+        """Wait until all was taken and the parent waits; False: as in `wait_for_credit`.
+
+        An exception that a signal handler raises in `_send` may lose what is just sent. So what was
+        sent counts here, and not what was made.
+        """
         if not self.flush():
             self.flusher.call()
-        return self._link.wait_for_parent(self._epoch, made)
+        return self._link.wait_for_parent(self._epoch, self._sent)
 
     def tell_progress(self, told: progress.Snapshot | progress.Skipped) -> None:
         """Tell the parent where the pass is."""
@@ -234,7 +240,10 @@ class Outbox:
             nbytes += sum([ref.nbytes for ref in refs])
         count, kind, epoch = len(entries), self._kind, self._epoch
         self._window.sent(count, nbytes)
+        done = True
         if self._window.unlimited:
-            return self._link.send(kind, epoch, parts, count=count, refs=refs, wait=False)
-        self._link.send(kind, epoch, parts, count=count, refs=refs)
-        return True
+            done = self._link.send(kind, epoch, parts, count=count, refs=refs, wait=False)
+        else:
+            self._link.send(kind, epoch, parts, count=count, refs=refs)
+        self._sent += count
+        return done
