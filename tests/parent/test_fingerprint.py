@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from farside._parent.fingerprint import fingerprint
+from farside._payload.reducers import table_of_items
 from tests.children import run_python
 
 SHARDS = [{"train", "valid", "test"}, frozenset({"a", "b", "c"}), ({"x", "y"}, 3)]
@@ -77,3 +78,17 @@ def test_a_pickle_is_read_only_where_there_are_sets(monkeypatch: pytest.MonkeyPa
     assert not read
     assert fingerprint([SimpleNamespace(tags={"red"})])
     assert len(read) == 1
+
+
+class Placed:
+    """It pickles with its address, as a tensor of PyTorch does."""
+
+    def __reduce__(self) -> Any:
+        return Placed, (id(self),)
+
+
+def test_shards_are_pickled_as_items_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    shards = [Placed(), Placed()]
+    assert fingerprint(shards[:1]) != fingerprint(shards[1:])
+    monkeypatch.setitem(table_of_items(), Placed, lambda _: (Placed, ()))
+    assert fingerprint(shards[:1]) == fingerprint(shards[1:])

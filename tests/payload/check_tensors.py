@@ -11,7 +11,9 @@ import pytest
 import torch
 
 import farside
+from farside._parent.fingerprint import fingerprint
 from farside._payload import tensors
+from farside._payload.anchors import is_comparable, of_item
 from farside._payload.encoder import Encoder
 from farside._payload.items import Stored
 from tests.children import run_python
@@ -141,12 +143,48 @@ SPECIAL = {
 
 
 @pytest.mark.parametrize("tensor", SPECIAL.values(), ids=SPECIAL)
-def test_special_ones_are_left_to_torch(tensor: Any) -> None:
-    received, _ = sent(tensor)
+def test_special_ones_are_left_to_torch_but_for_their_storages(tensor: Any) -> None:
+    received, buffers = sent(tensor)
     assert same(received.detach(), tensor.detach())
     assert type(received) is type(tensor)
     assert received.requires_grad == tensor.requires_grad
     assert received.is_conj() == tensor.is_conj()
+    assert received.stride() == tensor.stride()
+    nbytes = tensor.untyped_storage().nbytes()
+    assert buffers == [nbytes] * (nbytes > LARGE)
+
+
+@pytest.mark.parametrize("tensor", SPECIAL.values(), ids=SPECIAL)
+def test_equal_ones_have_equal_digests_wherever_they_lie(tensor: Any) -> None:
+    other = pickle.loads(pickle.dumps(tensor))
+    assert other.data_ptr() != tensor.data_ptr()
+    assert of_item(tensor, Encoder(None)) == of_item(other, Encoder(None))
+
+
+def test_the_fingerprint_of_tensors_tells_what_is_in_them_and_not_where_they_lie() -> None:
+    shards, others = (torch.arange(20).split(5) for _ in range(2))
+    assert fingerprint(shards) == fingerprint(others)
+    assert fingerprint(shards) != fingerprint([each + 1 for each in others])
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+def test_types_that_torch_alone_pickles_in_vain_arrive() -> None:
+    for tensor in (torch.ones(5).to(torch.uint16).expand(3, 5), torch.ones(0).to(torch.uint16)):
+        assert same(sent(tensor)[0], tensor)
+    received, _ = sent([torch.ones(3).untyped_storage(), torch.ones(3).storage()])
+    assert [each.tolist() for each in received] == [[0, 0, 128, 63] * 3, [1.0] * 3]
+
+
+class OnGpu:
+    """It crosses as torch pickles a storage on a GPU, with its address."""
+
+    def __reduce__(self) -> Any:
+        return torch.ones(3).untyped_storage().__reduce__()
+
+
+def test_what_is_pickled_with_its_address_is_not_compared() -> None:
+    assert not is_comparable([OnGpu()], Encoder(None))
+    assert is_comparable([torch.ones(3).expand(3, 3)], Encoder(None))
 
 
 @pytest.mark.filterwarnings("ignore:Sparse invariant checks")

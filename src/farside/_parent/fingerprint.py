@@ -8,6 +8,8 @@ from hashlib import blake2b
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from .._payload.reducers import table_of_items
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -62,6 +64,7 @@ def _pickle(value: Any) -> bytes:
     """Return a pickle; if there are sets in it, its parts sorted, for a set has any order."""
     file = io.BytesIO()
     finder = _SetFinder(file, 5)
+    finder.dispatch_table = table_of_items()  # torch alone would write addresses
     finder.dump(value)
     stream = file.getvalue()
     if not finder.found:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _WHOLE = 1 << 12
 """Contents of so many bytes are read wholly; of larger ones, a sample."""
 
+_UNLIKE = ("_make_skeleton_class", "_load_from_bytes")
+"""Functions of cloudpickle and torch whose arguments differ from process to process."""
+
 _SAMPLES = 16
 _SAMPLE_BYTES = 64
 
@@ -62,15 +65,16 @@ def of_item(item: Any, encoder: Encoder) -> set[bytes]:
 def is_comparable(item: Any, encoder: Encoder) -> bool:
     """Tell whether equal items have equal digests. It takes long, and is for those that differ.
 
-    A set is pickled in an order that the seed of the process's hashes decides, and cloudpickle
-    gives a class that it pickles by value a random name.
+    A set is pickled in an order that the seed of the process's hashes decides, cloudpickle gives a
+    class that it pickles by value a random name, and torch writes the addresses of what lies on a
+    GPU.
     """
     import pickletools
 
     entry: Any = encoder.encode(item)
     stream: Any = entry.places[0] if type(entry) is Stored else entry
     for operation, argument, _ in pickletools.genops(bytes(stream)):
-        if operation.name in {"EMPTY_SET", "FROZENSET"} or argument == "_make_skeleton_class":
+        if operation.name in {"EMPTY_SET", "FROZENSET"} or argument in _UNLIKE:
             return False
     return True
 

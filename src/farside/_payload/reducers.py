@@ -23,6 +23,8 @@ OF_LIBRARIES = (
     ("numpy", "ndarray", "ndarrays.reduce_array"),
     ("numpy.ma", "MaskedArray", "ndarrays.reduce_masked"),
     ("torch", "Tensor", "tensors.reduce_tensor"),
+    ("torch.storage", "TypedStorage", "tensors.reduce_storage"),
+    ("torch.storage", "UntypedStorage", "tensors.reduce_storage"),
     ("pyarrow.lib", "Array", "arrow.reduce_array"),
     ("polars", "DataFrame", "polars_frames.reduce_frame"),
     ("polars", "Series", "polars_frames.reduce_series"),

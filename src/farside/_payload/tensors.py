@@ -3,7 +3,7 @@
 Torch itself pickles the whole storage of a tensor into the stream, byte by byte, even where the
 tensor is a small part of it. Here the contents of a plain CPU tensor become a buffer, and the
 tensor is made of that buffer again. Whatever is special about a tensor (another device, a gradient,
-a subclass …) is left to torch.
+a subclass …) is left to torch, and its storage alone becomes a buffer.
 
 The buffer is a ctypes array at the tensor's address, for NumPy is not there with every torch.
 """
@@ -99,6 +99,30 @@ def _reduce_special(tensor: Tensor) -> Reduced:
     # One with attributes has the function among the arguments.
     parts[1] = tuple(rebuild_sparse if part is kept else part for part in parts[1])
     return tuple(parts)
+
+
+def reduce_storage(storage: Any) -> Reduced:
+    """Reduce a storage to a buffer, if it is in this machine's memory.
+
+    Torch itself copies it several times, and writes its address too: pickles of equal ones differ.
+    """
+    try:
+        untyped = getattr(storage, "_untyped_storage", storage)
+        address, nbytes = untyped.data_ptr(), untyped.nbytes()
+        if untyped.device.type != "cpu" or (nbytes and not address):
+            return reduce_by_default(storage)
+        dtype = getattr(storage, "dtype", sys.modules["torch"].uint8)
+    except (AttributeError, RuntimeError):  # a newer release; or it has no memory
+        return reduce_by_default(storage)
+    return rebuild_storage, (buffer_at(address, nbytes, untyped), dtype)
+
+
+def rebuild_storage(buffer: Any, dtype: Any) -> Any:
+    """Make a storage on a buffer: one with a type, as torch itself does."""
+    import torch  # the user's
+
+    untyped = rebuild(buffer, torch.uint8, (memoryview(buffer).nbytes,), None).untyped_storage()
+    return torch.TypedStorage(wrap_storage=untyped, dtype=dtype, _internal=True)
 
 
 def rebuild_sparse(layout: Any, data: tuple[Any, ...]) -> Tensor:
