@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+import warnings
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
+from farside import FarsideError, WorkerTimeoutError, map_in_workers
 from farside._parent import deadline, received
 from farside._parent.results import enter_iteration_mode
 from farside._parent.wait import LONGEST_SECONDS
@@ -14,6 +18,8 @@ from tests.parent import scripted
 from tests.parent.scripted import started
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from farside._parent.client import Client
     from tests.parent.scripted import ScriptedLink
 
@@ -96,3 +102,31 @@ def test_it_passes_also_when_the_time_went_by_between_two_waits(clock: Clock) ->
     clock.now += 5.0
     wait_once(client, clock)
     assert ("REPORT_STACK", 1) in link.told
+
+
+def hang_at_three(number: int) -> int:
+    time.sleep(1000 if number == 3 else 0)
+    return number
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_time_limit_holds_for_a_loop_whose_inputs_come_one_after_the_other(
+    *, in_order: bool
+) -> None:
+    def items() -> Iterator[int]:
+        for number in count():
+            time.sleep(0.02)
+            yield number
+
+    with (
+        warnings.catch_warnings(),
+        map_in_workers(
+            hang_at_three, items(), 2,
+            in_order=in_order, task_timeout=0.5, on_error="return", backend="subprocess",
+        ) as results,
+    ):  # fmt: skip
+        warnings.simplefilter("ignore")
+        failed = next(each for each in results if isinstance(each, FarsideError))
+    assert isinstance(failed, WorkerTimeoutError)
+    assert "hang_at_three" in str(failed)

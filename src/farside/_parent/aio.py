@@ -57,7 +57,6 @@ class AsyncWait:
         await self._see_to_chores()
         if not self._client.waiting.links.here:  # an inline worker would wait for the inputs
             self._look()
-        deadline.time_passes(self._client, monotonic())
 
     async def _see_to_chores(self) -> None:
         client = self._client

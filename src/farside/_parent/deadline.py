@@ -21,6 +21,16 @@ def begin_to_wait(client: Client, wanted: Wanted) -> None:
         client.core.begin_to_wait(monotonic(), getattr(wanted, "workers", None))
 
 
+def look(client: Client) -> None:
+    """Take in whose time is up while the loop goes on, and perhaps never has to wait."""
+    if client.options.sends_inputs and client.core.has_limits:
+        _look_at_tasks(client)
+        ends = client.core.deadline
+        if ends is not None and monotonic() >= ends:
+            client.waiting.look_if_free(client)  # it may have told where it is
+            time_passes(client, monotonic())
+
+
 def time_passes(client: Client, planned: float) -> None:
     """Take in that a wait has ended and nothing has come. `planned` is when it was to end."""
     _look_at_tasks(client)

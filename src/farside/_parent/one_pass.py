@@ -13,7 +13,7 @@ from ..errors import (
     NotPicklableError,
     ProtocolError,
 )
-from . import messages_for_people
+from . import deadline, messages_for_people
 from .decoding import decode_each
 from .warn import warn
 
@@ -85,6 +85,7 @@ class Pass:
         client.check_home()
         if delivery.slow:
             client.waiting.look_if_free(client)
+        deadline.look(client)
         core = client.core
         if core.epoch != self.epoch:
             raise messages_for_people.superseded(self.epoch, core.epoch)
