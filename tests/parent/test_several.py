@@ -375,6 +375,23 @@ def test_a_time_limit_of_inputs_holds_for_an_event_loop(monkeypatch: pytest.Monk
         asyncio.run(main())
 
 
+def nap_long_at_zero(number: int) -> int:
+    time.sleep(2 if number == 0 else 0.1)
+    return number
+
+
+@pytest.mark.timeout(60)
+def test_an_event_loop_that_is_given_results_has_not_waited_for_the_slow_one() -> None:
+    async def main() -> list[int]:
+        options: Any = {"backend": "subprocess", "timeout": 1.0, "init_timeout": 60}
+        async with map_in_workers(
+            nap_long_at_zero, range(26), 2, in_order=False, **options
+        ) as them:
+            return sorted([result async for result in them])
+
+    assert asyncio.run(main()) == list(range(26))
+
+
 def wait_for(path: str) -> None:
     while not os.path.exists(path):
         time.sleep(0.01)

@@ -49,8 +49,10 @@ class AsyncWait:
         try:
             while not await self._wait_once(wanted):
                 pass
-        finally:
-            self._client.waiting.pause(self._client)
+        except BaseException:
+            self._client.waiting.pause(self._client)  # if cancelled, it may go on to wait
+            raise
+        self._client.waiting.end(self._client)
 
     async def look(self) -> None:
         """Do chores and take in what has come, without waiting: while inputs of a map come."""

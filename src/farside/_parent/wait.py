@@ -123,8 +123,12 @@ class Waiting:
             while not self._wait_once(client, wanted, end, problems):
                 pass
         finally:
-            if client.core.has_limits and self._is_last():
-                client.core.end_to_wait()
+            self.end(client)
+
+    def end(self, client: Client) -> None:
+        """Take in that a wait is over: what is waited for next has its whole time."""
+        if client.core.has_limits and self._is_last():
+            client.core.end_to_wait()
 
     def pause(self, client: Client) -> None:
         """Take in that a task waits no more: what nobody waits for has no deadline."""
