@@ -11,6 +11,7 @@ import pytest
 from farside._parent.supply import TAKE_SECONDS, Supply
 from farside._payload.decoder import decode
 from farside._payload.plain import STR_LIMIT
+from farside._protocol.order import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -97,3 +98,24 @@ def test_texts_are_no_more_than_there_is_room_for(items: list[str]) -> None:
     entries, nbytes = supply_of(items).take(100, 10 * STR_LIMIT)
     assert 9 <= len(entries) <= 11
     assert nbytes <= 12 * STR_LIMIT
+
+
+class Numbers:
+    """An iterator that ``iter()`` sets back."""
+
+    def __iter__(self) -> Iterator[int]:
+        self.number = -1
+        return self
+
+    def __next__(self) -> int:
+        self.number += 1
+        return self.number
+
+
+def test_inputs_are_dropped_in_several_places_of_an_iterator_that_begins_anew() -> None:
+    supply = Supply(lambda: iter(Numbers()), Place(((0, 2), (4, 6))))
+    found = []
+    for dropped in (2, 0, 2, 0):
+        assert supply.pass_over() == dropped
+        found += supply.take(1, PLENTY)[0]
+    assert found == [2, 3, 6, 7]

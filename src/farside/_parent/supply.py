@@ -13,6 +13,7 @@ from .._payload.one_line import one_line
 from .._payload.pickling import has_cloudpickle
 from .._payload.plain import ADD_COPY, ATOM_BYTES, ATOMS, INT_LIMIT, MAX_VALUES, STR_LIMIT
 from .._protocol.order import BEGIN, Place
+from .._worker.iterables import resumable
 from ..errors import NotPicklableError
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Supply:
     def _drop(self, end: int) -> None:
         counter = count(self.taken)
         try:
-            deque(zip(islice(self._items, end - self.taken), counter), 0)  # noqa: B905
+            deque(zip(islice(resumable(self._items), end - self.taken), counter), 0)  # noqa: B905
         except Exception as error:
             self.ended, self.error = True, error
         self.taken = next(counter)
