@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import warnings
+import weakref
 from collections import deque
 from concurrent import futures as standard
 from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
@@ -74,6 +75,15 @@ def test_map_with_buffersize_takes_what_it_needs(executor: WorkerExecutor) -> No
     assert next(results) == 0
     assert taken == [0, 1, 2]
     assert list(results)[-1] == 361
+
+
+def test_map_with_buffersize_is_whole_when_nobody_else_has_the_executor() -> None:
+    executor = WorkerExecutor(1, backend="subprocess")
+    results = executor.map(jobs.square, range(9), buffersize=2)
+    dropped = weakref.ref(executor)
+    del executor
+    assert list(results) == [number**2 for number in range(9)]
+    assert dropped() is None
 
 
 def test_map_has_a_timeout(executor: WorkerExecutor) -> None:

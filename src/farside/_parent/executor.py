@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-import weakref
 from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor, Future
@@ -164,8 +163,8 @@ class WorkerExecutor(Executor):
         tasks = iter(lambda: list(itertools.islice(calls, size)), [])
         fn_of_chunk = Chunk(fn)
         futures = deque(self.submit(fn_of_chunk, chunk) for chunk in itertools.islice(tasks, most))
-        # No reference to the executor: it may be dropped, and what was submitted goes on.
-        submit = None if most is None else weakref.WeakMethod(self.submit)
+        # While inputs are left, the iterator keeps the executor: else they would be lost.
+        submit = None if most is None else self.submit
         return _results(futures, end, submit, fn_of_chunk, tasks)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  as in the base
@@ -219,10 +218,12 @@ def _results(
             except BaseException:
                 future.cancel()
                 raise
-            if submit is not None and (method := submit()) is not None:
+            if submit is not None:
                 more = next(tasks, None)
-                if more is not None:
-                    futures.append(method(fn, more))
+                if more is None:
+                    submit = None  # the executor may be dropped now
+                else:
+                    futures.append(submit(fn, more))
             del future
             chunk.reverse()
             while chunk:
