@@ -122,12 +122,12 @@ class Crew:
         if self._pid != os.getpid():
             return  # its locks may be held by threads that are not here
         self._pending.closed = True
-        if cancel:
-            for future in self._pending.clear():
-                future.cancel()
-                future.set_running_or_notify_cancel()
-        self._tasks.delivery.closing = True
-        self._wake()
+        try:
+            if cancel:
+                self._pending.cancel()
+        finally:
+            self._tasks.delivery.closing = True
+            self._wake()
 
     def end_now(self, *, kill: bool) -> None:
         """End the workers, whatever they do."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
+from itertools import repeat
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -67,12 +68,21 @@ class Pending(Supply):
             return False
         return True
 
-    def clear(self) -> list[Future[Any]]:
+    def cancel(self) -> None:
+        """Cancel all that waits. What is left when a callback, or Ctrl-C, ends this is done."""
+        left = self.clear()
+        try:
+            while left:
+                left[0].future.cancel()
+                left.popleft().future.set_running_or_notify_cancel()
+        finally:
+            self._works.extend(left)
+
+    def clear(self) -> deque[Work]:
         """Let go of all that waits, and return it."""
-        left: list[Future[Any]] = []
-        with suppress(IndexError):
-            while True:  # one by one: `take` may have the next one
-                left.append(self._works.popleft().future)
+        left: deque[Work] = deque()
+        with suppress(IndexError):  # one by one: `take` may have the next one
+            left.extend(map(deque.popleft, repeat(self._works)))
         return left
 
     def take(self, most: int, nbytes: int) -> tuple[list[Any], int]:  # noqa: ARG002  one at a time
@@ -207,9 +217,9 @@ class Submitted(Mapped):
         self.pending.futures.clear()
         for future in futures:
             _give(future.set_exception, error)
-        for future in self.pending.clear():
-            if future.set_running_or_notify_cancel():
-                _give(future.set_exception, error)
+        for work in self.pending.clear():
+            if work.future.set_running_or_notify_cancel():
+                _give(work.future.set_exception, error)
 
 
 def _give(settle: Callable[[Any], None], outcome: Any) -> None:
