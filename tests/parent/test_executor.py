@@ -519,3 +519,24 @@ def test_an_interrupt_in_submit_leaves_no_lock_locked() -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.timeout(60)
+def test_a_finalizer_may_use_executors_while_the_thread_of_one_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    really, others = threading.Thread.start, [WorkerExecutor(1, backend="subprocess")]
+
+    def collect_and_start(thread: threading.Thread) -> None:
+        while others:
+            others.pop().shutdown()
+            futures.append(executor.submit(pow, 2, 4))
+        really(thread)
+
+    futures: list[Future[int]] = []
+    with WorkerExecutor(1, backend="subprocess") as executor:
+        monkeypatch.setattr(threading.Thread, "start", collect_and_start)
+        futures.append(executor.submit(pow, 2, 4))
+        assert [future.result(50) for future in futures] == [16, 16]
+        threads = [each.name for each in threading.enumerate()]
+        assert threads.count("farside-executor") == 1

@@ -73,6 +73,7 @@ class Crew:
         self._options = options
         self._client: Client | None = None
         self._thread: threading.Thread | None = None
+        self._starting = False
         self._broken: BrokenWorkersError | None = None
         self._ended = False
         self._pid = os.getpid()
@@ -105,11 +106,15 @@ class Crew:
             defer_sigint(partial(with_lock, _exit.lock, self._start_thread))
 
     def _start_thread(self) -> None:
-        if self._thread is None:
-            _exit.check()
-            thread = threading.Thread(target=self._run, name="farside-executor")
-            thread.start()
-            self._thread = thread
+        if self._thread is None and not self._starting:  # else further up: a finalizer submits
+            try:
+                self._starting = True
+                _exit.check()
+                thread = threading.Thread(target=self._run, name="farside-executor")
+                thread.start()
+                self._thread = thread
+            finally:
+                self._starting = False
             _exit.crews.add(self)
 
     def _wake(self) -> None:
@@ -184,7 +189,8 @@ class _Exit:
     """Waits, when Python exits, for what was submitted, as other executors do."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        # A finalizer may shut an executor down while this thread starts that of another one.
+        self.lock = threading.RLock()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._renew)
         self._begun = False
@@ -194,7 +200,7 @@ class _Exit:
             register(self.wait)
 
     def _renew(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
 
     def check(self) -> None:
         """Raise a RuntimeError if Python exits."""
