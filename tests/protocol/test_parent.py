@@ -982,6 +982,18 @@ def test_another_backend_cannot_go_on_in_the_middle(late: str) -> None:
     assert core.failure.cause == FAILED
 
 
+def test_tasks_are_let_go_when_no_other_backend_may_be_given_them() -> None:
+    core = GroupCore(fallback="subprocess")
+    core.receive(0, READY)
+    core.start([plan_of(0)])
+    core.receive(0, Frame(Status.ITERATION_STARTED, 1))
+    core.give(0, 1, "first")
+    core.workers[0].receive_items(deque([item()]))
+    assert [*core.workers[0]._given] == ["first"]
+    core.give(0, 1, "second")
+    assert [*core.workers[0]._given] == []
+
+
 def test_another_backend_does_not_clear_where_its_own_items_go() -> None:
     delivery = ["kept"]
     core = GroupCore(fallback="subprocess")

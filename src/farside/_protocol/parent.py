@@ -238,8 +238,10 @@ class ParentCore(ParentMachine):
     def give(self, tasks: Any) -> None:
         """Give the worker further tasks in the present pass: plain values."""
         self.given_late = bool(self.inbox.received)
-        if self._wanted is not None or not self.inbox.received:
+        if self._wanted is not None or not self.given_late:
             self._given += (tasks,)
+        else:
+            self._given = ()  # they may be large, and no other backend takes over any more
         if self._wanted is None and self.allows(ParentAction.GIVE):
             self._say(ParentAction.GIVE, content=tasks)
 
