@@ -188,6 +188,16 @@ def test_a_death_begins_the_count_of_tasks_anew() -> None:
             assert isinstance(lost.exception(), WorkerDiedError)
 
 
+def test_calls_that_have_cost_a_worker_leave_no_gaps() -> None:
+    with warnings.catch_warnings(), WorkerExecutor(1, backend="subprocess") as executor:
+        warnings.simplefilter("ignore")
+        numbers = [7, 1, 7, 1]
+        wait([executor.submit(jobs.die_at_seven, number) for number in numbers])
+        place = executor._crew._tasks.delivery.progress.place(4)
+        assert place is not None
+        assert place.ended == ((0, 4),)
+
+
 def test_an_executor_that_is_dropped_does_what_was_submitted() -> None:
     executor = WorkerExecutor(1, backend="subprocess")
     future = executor.submit(jobs.square, 3)

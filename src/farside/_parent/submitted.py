@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from .._protocol.parent import ParentCore
-    from .batches import Plan, Settled
+    from .batches import Plan
     from .queues import Block, Queue
 
 
@@ -181,8 +181,8 @@ class Submitted(Mapped):
     def take_next(self, workers: Sequence[ParentCore]) -> Block | None:
         for number in list(self._settled):
             self.front += 1
-            settled: Settled = self._settled.pop(number)
-            self._fail(number, settled.error)
+            error = self._settled.pop(number).error
+            self._fail(number, self.failed(number, error)[0])
         for queue in self.queues:
             while queue.fill(workers[queue.index]):
                 number = self._assigned[queue.index].number
