@@ -232,3 +232,24 @@ def die_in_nth_start(path: Path, number: int) -> None:
         file.write("x")
     if path.stat().st_size == number:
         os._exit(9)
+
+
+def wait_in_third_start(folder: Path) -> int:
+    """Wait for the file "go on"; a setup."""
+    third = len(os.listdir(folder)) == 2
+    (folder / str(os.getpid())).touch()
+    if third:
+        wait_for_file(str(folder / "go on"))
+    return 1
+
+
+def times_or_die(made: int, number: int) -> int:
+    if not number:
+        os._exit(3)
+    return made * number
+
+
+def sleep_for_a_minute() -> None:
+    """Sleep in short steps: a subinterpreter can be ended in between."""
+    for _ in range(6000):
+        time.sleep(0.01)

@@ -17,6 +17,7 @@ import weakref
 from collections import deque
 from concurrent import futures as standard
 from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -152,9 +153,33 @@ def test_what_ends_a_shutdown_that_cancels_leaves_no_call_without_an_outcome() -
         assert futures[3].cancelled()
 
 
+def test_a_worker_that_starts_has_no_task(tmp_path: Path) -> None:
+    start = partial(jobs.wait_in_third_start, tmp_path)
+    with (
+        warnings.catch_warnings(),
+        WorkerExecutor(2, backend="subprocess", setup=start) as executor,
+    ):
+        warnings.simplefilter("ignore")
+        assert executor.submit(jobs.times_or_die, 2).result(60) == 2
+        assert isinstance(executor.submit(jobs.times_or_die, 0).exception(60), WorkerDiedError)
+        futures = [executor.submit(jobs.times_or_die, number) for number in range(1, 5)]
+        try:
+            assert [future.result(20) for future in futures] == [1, 2, 3, 4]
+        finally:
+            (tmp_path / "go on").touch()
+
+
+def test_shutdown_that_cancels_before_a_worker_has_started() -> None:
+    with WorkerExecutor(2, backend="subprocess", initializer=partial(time.sleep, 1)) as executor:
+        futures = [executor.submit(jobs.square, number) for number in range(4)]
+        time.sleep(0.5)
+        executor.shutdown(cancel_futures=True)
+        assert [future.cancelled() for future in futures] == [True] * 4
+
+
 @pytest.mark.parametrize("end", ["terminate_workers", "kill_workers"])
 def test_workers_that_are_ended_at_once(executor: WorkerExecutor, end: str) -> None:
-    futures = [executor.submit(time.sleep, 60) for _ in range(10)]
+    futures = [executor.submit(jobs.sleep_for_a_minute) for _ in range(10)]
     while not futures[0].running():
         time.sleep(0.01)
     getattr(executor, end)()

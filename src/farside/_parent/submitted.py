@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._payload.decoder import decode
 from .._payload.one_line import one_line
+from .._protocol.tables import ParentState
 from ..errors import NotPicklableError, RemoteTraceback
 from .mapped import Mapped
 from .supply import Supply
@@ -131,7 +132,7 @@ class Submitted(Mapped):
         super().__init__(plan, pending)
         self.pending = pending
         self.closing = False
-        self._most_tasks = most
+        self._most_tasks = _SPENT if most is None else most
         self._begun = [0] * plan.workers  # how many tasks each was given since it was started
 
     @property
@@ -140,26 +141,32 @@ class Submitted(Mapped):
         latest = max(self._size.seconds, monotonic() - self._size.measured)
         return 2 if latest < _SHORT_SECONDS else 1
 
+    @property
+    def needs(self) -> Sequence[int]:
+        """Those that have tasks; where tasks wait, all: whichever ends, these may not be done."""
+        return super().needs if self.pending.ended else range(len(self.queues))
+
     def added(self, index: int, count: int) -> None:
         self._begun[index] += count
 
     def _left(self, workers: Sequence[ParentCore]) -> list[int]:
-        left, most = super()._left(workers), self._most_tasks
-        if most is None:
-            return left
+        # A worker that starts is given none: another one may be free sooner.
+        starting = [each.state is ParentState.INITIALIZATION for each in workers]
         return [
-            _SPENT if begun >= most else each for each, begun in zip(left, self._begun, strict=True)
+            _SPENT if starts or begun >= self._most_tasks else each
+            for each, begun, starts in zip(
+                super()._left(workers), self._begun, starting, strict=True
+            )
         ]
 
     def take_spent(self) -> list[int]:
         """Return the workers that have done as many tasks as they were to do."""
-        most = self._most_tasks
-        if most is None or (self.closing and self.pending.ended):
+        if self.closing and self.pending.ended:
             return []
         return [
             index
             for index, begun in enumerate(self._begun)
-            if begun >= most and not self._assigned[index].batches
+            if begun >= self._most_tasks and not self._assigned[index].batches
         ]
 
     def start_again(self, core: ParentCore, index: int) -> None:
