@@ -17,14 +17,14 @@ from farside import (
     WorkerDiedError,
     WorkerTimeoutError,
 )
-from farside._parent import closing, starting
+from farside._parent import calls, closing, starting
 from farside._parent.calls import ask_for_stacks, call_method
 from farside._parent.client import Client
 from farside._parent.options import check
 from farside._payload.remote_errors import read_stack
 from farside._protocol.messages import Status
 from farside._protocol.tables import ParentState
-from tests.background import Background
+from tests.background import SECONDS, Background
 from tests.parent import scripted
 from tests.parent.scripted import (
     ScriptedWorker,
@@ -144,6 +144,34 @@ def test_closing_in_another_thread_while_a_call_waits() -> None:
     assert closing.close(client, kill=False)
     with pytest.raises(IterableClosedError):
         waiting.result()
+
+
+def test_a_call_may_begin_before_the_one_before_has_returned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The thread that waits for its turn may be the one that takes the answer in."""
+    asked, looked = threading.Event(), threading.Event()
+    client, link = scripted.client(max_restarts=1)
+    link.then(answer(0, 1), lambda: looked.wait(SECONDS), answer(0, 2))
+    wait_for_answers, seconds = calls._wait_for_answers, list[Background[Any]]()
+
+    def let_another_ask_meanwhile(*given: Any) -> None:
+        monkeypatch.undo()
+        wait_for_answers(*given)
+        link.on_send = lambda *_: asked.set()
+        seconds.append(Background(call, client, "second"))
+        assert asked.wait(SECONDS)
+
+    monkeypatch.setattr(calls, "_wait_for_answers", let_another_ask_meanwhile)
+    assert call(client, "first") == 1
+    # What a worker is told that is started again now:
+    assert [each.method for each in client.calls] == ["first"]
+    assert client.calling is not None
+    assert client.calling[1].method == "second"
+    looked.set()
+    assert seconds[0].result() == 2
+    assert [each.method for each in client.calls] == ["first", "second"]
+    assert client.calling is None
 
 
 def test_an_answer_that_cannot_be_read_ends_the_worker() -> None:

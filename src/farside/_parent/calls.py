@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -67,12 +68,14 @@ def call_method(
     client.check_home()
     client.check_not_stepping()
     parts = _pack(client, method, args, kwargs)
-    questions, again = [Question(parts) for _ in client.members], Question(parts, method)
+    questions = [Question(parts) for _ in client.members]
+    call = questions, Question(parts, method)
 
     def ask(core: GroupCore) -> bool:
         asked = _ask(core, questions, method)
-        if asked:
-            client.calling = questions, again  # before any answer can come
+        if asked and client.calling is not call:
+            _end(core, client, client.calling)  # its own thread has not got to that
+            client.calling = call  # before any answer can come
         return asked
 
     while not client.step(ask):
@@ -83,12 +86,8 @@ def call_method(
     try:
         _wait_for_answers(client, questions)
         client.check_home()
-        if client.options.max_restarts:
-            client.calls.append(again)
     finally:
-        client.calling = None
-        if _unanswered(questions):  # KeyboardInterrupt: nobody waits for the answer any more
-            client.step(lambda core: _give_up(core, questions))
+        client.step(partial(_end, client=client, call=call))
     results = [
         _result(client, member, question.answer, method)
         for question, member in zip(questions, client.members, strict=True)
@@ -117,9 +116,15 @@ def _wait_for_answers(client: Client, questions: Sequence[Question]) -> None:
             raise client.error(question.ending, member)
 
 
-def _give_up(core: GroupCore, questions: Sequence[Question]) -> None:
+def _end(core: GroupCore, client: Client, call: tuple[Sequence[Question], Question] | None) -> None:
+    """Take in that a call is over, once: another thread may have begun the next one already."""
+    if call is None or client.calling is not call:
+        return
+    client.calling, (questions, again) = None, call
+    if client.options.max_restarts and None not in [each.answer for each in questions]:
+        client.calls.append(again)
     for worker, question in zip(core.workers, questions, strict=True):
-        worker.give_up_call(question)
+        worker.give_up_call(question)  # KeyboardInterrupt: nobody waits for the answer any more
 
 
 def _pack(
