@@ -24,7 +24,9 @@ from farside import (
     FarsideWarning,
     IterableClosedError,
     NotPicklableError,
+    WorkerDiedError,
     WorkerExecutor,
+    WorkerInitializationError,
     WorkerRestartedWarning,
     WorkerTimeoutError,
     get_worker_info,
@@ -42,6 +44,7 @@ from farside._parent.wait import Waiting
 from farside._protocol.group import GroupCore
 from farside._protocol.order import Place, join_ranges
 from tests import shard_jobs
+from tests.background import SECONDS
 from tests.kinds import HAS_SUBINTERPRETERS
 
 if TYPE_CHECKING:
@@ -701,6 +704,41 @@ def test_a_worker_started_again_during_a_call_has_the_call_too(tmp_path: Path) -
     ) as items:
         assert items.call("set", 10) == [10, 10]
         assert list(items) == [(shard, 10) for shard in range(4)]
+
+
+class FirstDies:
+    """The first of some workers dies in a call."""
+
+    def die(self) -> None:
+        info = get_worker_info()
+        assert info is not None
+        if not info.index:
+            os._exit(3)
+
+
+def the_first_fails() -> None:
+    info = get_worker_info()
+    assert info is not None
+    if not info.index:
+        raise ValueError("the first")
+
+
+def factors_of_none(_: object, shard: int) -> Iterator[int]:
+    yield shard
+
+
+@pytest.mark.parametrize("in_call", [True, False])
+def test_no_worker_outlives_another_that_has_failed(*, in_call: bool) -> None:
+    initializer = None if in_call else the_first_fails
+    items = iterate_in_workers(
+        factors_of_none, 2, 2,
+        setup=FirstDies, initializer=initializer, wait=in_call, backend="subprocess",
+    )  # fmt: skip
+    members = items._current.members
+    with pytest.raises((WorkerDiedError, WorkerInitializationError)):
+        items.call("die") if in_call else items.wait_ready()
+    assert members[1].worker.wait(SECONDS)
+    items.close()
 
 
 def import_late(shard: int) -> Iterator[int]:

@@ -159,6 +159,7 @@ class Client(Steps):
         told, self._told = self._told, True
         failure = self.core.failure
         if failure is not None and not told:
+            self.end_others()
             raise self.error(failure, self.failed_member)
 
     @property
