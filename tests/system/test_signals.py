@@ -14,7 +14,7 @@ import pytest
 
 from farside._system import signals
 from farside._system.signals import defer_sigint, try_lock, with_lock
-from tests.children import run_python
+from tests.children import forked, run_python
 from tests.faults.interrupting import Alarm, alarming, strike_at
 
 if TYPE_CHECKING:
@@ -130,6 +130,23 @@ def test_another_signal_leaves_the_handler_in_its_place() -> None:
             alarms += 1
             assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert alarms
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_a_child_that_another_thread_forks_meanwhile_is_interrupted(*, once: bool) -> None:
+    def be_interrupted() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt([])
+
+    def fork() -> int:
+        return pool.submit(forked, be_interrupted).result()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert defer_sigint(fork, once=once) == 0
+        assert defer_sigint(lambda: defer_sigint(fork), once=once) == 0
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_no_interrupt_leaves_a_lock_locked() -> None:

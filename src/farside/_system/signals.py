@@ -46,16 +46,6 @@ class Here:
 here = Here()
 
 
-def _note_main_thread() -> None:
-    global _main_ident  # noqa: PLW0603  in a forked child it is the thread that has forked
-    _main_ident = threading.main_thread().ident
-    here.pid = os.getpid()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_main_thread)
-
-
 def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
     """Do some work, and let no handler of SIGINT that is written in Python run meanwhile.
 
@@ -80,6 +70,7 @@ def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
         not cut in two
         interrupted afterwards
     """
+    global _held  # noqa: PLW0603  there is one for the process
     if get_ident() != _main_ident:
         return work()
     handler = getsignal(SIGINT)
@@ -90,6 +81,7 @@ def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
         return work()
     foreign = sigaction.foreign()
     _came.clear()  # an exception may have struck at the end of an earlier time
+    _held = handler
     if once or foreign is not None:
         return _defer_with_care(work, handler, foreign, once=once)
     try:
@@ -105,6 +97,9 @@ def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
             handler(SIGINT, _came.pop())
 
 
+_held: Any = None
+"""The handler that is held back, or was last."""
+
 _came: list[FrameType | None] = []
 """The frame in which a SIGINT has come that is held back."""
 
@@ -117,14 +112,7 @@ def _note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
 def _defer_with_care(work: Callable[[], T], handler: Any, foreign: Any, *, once: bool) -> T:
     """Do the same where code in C has a say in SIGINT, or where only the first is held back."""
     came: list[FrameType | None] = [] if once else _came
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if came:
-            handler(number, frame)
-        else:
-            came.append(frame)
-
-    hold = partial(signal, SIGINT, note if once else _note)
+    hold = partial(signal, SIGINT, partial(_note_first, came, handler) if once else _note)
     release = partial(signal, SIGINT, handler)
     if foreign is not None:
         hold, release = foreign(hold), foreign(release)
@@ -139,6 +127,37 @@ def _defer_with_care(work: Callable[[], T], handler: Any, foreign: Any, *, once:
             raise
         if came:
             handler(SIGINT, came.pop())
+
+
+def _note_first(
+    came: list[FrameType | None], handler: Any, number: int, frame: FrameType | None
+) -> None:
+    if came:
+        handler(number, frame)
+    else:
+        came.append(frame)
+
+
+def _begin_in_child() -> None:
+    """Let a forked child have signals as they are without `defer_sigint`.
+
+    Another thread may have been in the middle of that, which goes on in the parent alone.
+    """
+    global _main_ident  # noqa: PLW0603  it is the thread that has forked
+    _main_ident = threading.main_thread().ident
+    here.pid = os.getpid()
+    handler = installed = getsignal(SIGINT)
+    if handler is _note:
+        handler = _held
+    if isinstance(handler, partial) and handler.func is _note_first:
+        handler = handler.args[1]
+    if handler is not installed and _sigaction is not None:
+        put_back, foreign = partial(signal, SIGINT, handler), _sigaction.foreign()
+        (put_back if foreign is None else foreign(put_back))()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
 
 
 class _NoSigaction:
