@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from farside import iterate_in_subprocess
+from farside._backends import subprocess
+from farside._backends.child import Child
 from farside._backends.process_start import with_main_hidden
 from tests.backends.main_modules import MainModule
 from tests.children import forked
@@ -67,6 +71,26 @@ def test_a_forked_child_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert told_of_main()
 
     assert with_main_hidden(partial(forked, look), always=True) == 0
+
+
+def test_a_forked_child_does_not_know_a_process_that_is_just_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would end the process, or wait for it, when it exits."""
+    statuses: list[int] = []
+
+    def child_while_another_thread_forks(process: Any) -> Child:
+        def look() -> None:
+            assert process not in multiprocessing.active_children()
+
+        assert process in multiprocessing.active_children()
+        statuses.append(forked(look))
+        return Child(process)
+
+    monkeypatch.setattr(subprocess, "Child", child_while_another_thread_forks)
+    with iterate_in_subprocess(partial(range, 3), mp_context="spawn") as numbers:
+        assert list(numbers) == [0, 1, 2]
+    assert statuses == [0]
 
 
 def test_a_start_method_that_a_library_has_added_is_not_told(

@@ -84,12 +84,6 @@ class Child:
         """Send a signal, unless it has ended; tell whether this process may do that."""
         return self.wait(0) or with_lock(self._lock, lambda: self._send(number))
 
-    def disown(self) -> None:
-        """Let this process, a forked child of the parent, forget it."""
-        # When a forked child exits, multiprocessing terminates and joins the children that it
-        # thinks are its own.
-        getattr(multiprocessing.process, "_children", set()).discard(self._process)
-
     def _send(self, number: int) -> bool:
         try:
             if self._handle is not None:
@@ -166,7 +160,7 @@ class Child:
         del self._popen.poll
         with contextlib.suppress(OSError):  # other code has closed all descriptors that it found
             self._popen.close()
-        self.disown()
+        getattr(multiprocessing.process, "_children", set()).discard(self._process)
         if self._handle is not None:
             self._handle.close()
         self._ended = True

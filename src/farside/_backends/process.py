@@ -54,9 +54,6 @@ class ProcessWorker(Worker):
     def kill(self) -> bool:
         return self.wait(0) or self._child.send(signal.SIGKILL)
 
-    def disown(self) -> None:
-        self._child.disown()
-
     def exit_status(self) -> ExitStatus:
         if not self.wait(REAP_SECONDS):
             self.kill()

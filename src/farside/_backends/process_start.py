@@ -9,6 +9,7 @@ import signal
 import site
 import sys
 import threading
+import weakref
 from importlib.machinery import PathFinder
 from multiprocessing import forkserver, spawn
 from typing import TYPE_CHECKING, Any
@@ -53,8 +54,22 @@ def _pretending(work: Callable[[], T], **what: bool) -> T:
         vars(_pretence).update(before)  # a signal handler may start a worker in a start
 
 
-if hasattr(os, "register_at_fork"):  # the start goes on in the parent alone
-    os.register_at_fork(after_in_child=lambda: vars(_pretence).clear())
+_started: weakref.WeakSet[BaseProcess] = weakref.WeakSet()
+"""The processes that were started here, or are just being started."""
+
+
+def _disown_in_child() -> None:
+    """Let a forked child of this process know none of its processes.
+
+    When it exits, multiprocessing terminates and joins the children that it thinks are its own. It
+    may have been forked when the process was there, and nobody here had been told of it.
+    """
+    vars(_pretence).clear()  # the start goes on in the parent alone
+    getattr(multiprocessing.process, "_children", set()).difference_update(_started)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown_in_child)
 
 
 def start_process(process: BaseProcess, method: str) -> None:
@@ -86,6 +101,7 @@ def _start_anywhere(process: BaseProcess) -> None:
     current = vars(multiprocessing.current_process())
     if current["_config"].get("daemon") and type(current["_config"]) is not _Config:
         current["_config"] = _Config(current["_config"])
+    _started.add(process)
     _pretending(process.start, no_daemon=True)
 
 
