@@ -21,6 +21,7 @@ from farside._parent import calls, closing, starting
 from farside._parent.calls import ask_for_stacks, call_method
 from farside._parent.client import Client
 from farside._parent.options import check
+from farside._parent.when import When
 from farside._payload.remote_errors import read_stack
 from farside._protocol.messages import Status
 from farside._protocol.tables import ParentState
@@ -191,6 +192,31 @@ def test_a_time_out_asks_for_the_stack() -> None:
     assert caught.value.worker_stack == stack
     assert "the call of 'go' did not return within timeout=1e-09 seconds" in str(caught.value)
     assert link.told[:2] == [("CALL", 0), ("REPORT_STACK", 0)]
+
+
+def test_a_question_reaches_a_worker_that_is_attached_just_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Slow(list[Any]):
+        def append(self, command: Any) -> None:
+            asked.set()
+            attached.wait(0.2)  # in vain: whoever attaches it waits for this
+            super().append(command)
+
+    def start() -> ScriptedWorker:
+        assert asked.wait(SECONDS)
+        return worker
+
+    asked, attached, worker = threading.Event(), threading.Event(), ScriptedWorker(report(0))
+    with launching(start):
+        client = Client(check(list, backend="scripted", wait=False))
+        client.members[0]._unsent = Slow()
+        monkeypatch.setattr(client.waiting.links, "add", lambda _: attached.set())
+        starting.start(client)
+        Background(ask_for_stacks, client).result()
+        client.wait(When(lambda: client.launching is None))
+    assert worker.link.told == [("REPORT_STACK", 0)]
+    closing.close(client, kill=False)
 
 
 def test_items_may_come_before_the_stack() -> None:

@@ -18,6 +18,7 @@ from .._protocol.effects import BROKEN, CUT_OFF, FAILED, HERE, RETIRED
 from .._protocol.messages import Cmd
 from .._protocol.recovery import pause_before
 from .._protocol.tables import ParentState
+from .._system.signals import defer_sigint
 from ..errors import BackendFallbackWarning, FarsideWarning, LinkClosedError, WorkerRestartedWarning
 from . import messages_for_people
 from .closing import close, end
@@ -150,7 +151,8 @@ def launch(client: Client, member: Member, pickles: Pickles | None = None) -> No
         return
     worker.wake = client.waiting.wake
     try:
-        member.attach(worker)
+        # With the lock: else a command that is sent just now might be kept for good.
+        defer_sigint(partial(client.change, partial(member.attach, worker)))
         client.waiting.links.add(member)
     except BaseException:
         worker.link.close()  # it ends by itself
