@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import signal
@@ -175,6 +176,8 @@ def test_a_fork_while_another_thread_is_at_it(subprocess_kind: Kind) -> None:
                 partial(iter, numbers),
                 partial(numbers.call, "__len__"),
                 numbers.dump_stack,
+                numbers.wait_ready,
+                lambda: asyncio.run(numbers.ready()),
             ]
             for attempt in attempts:
                 with pytest.raises(IterableClosedError, match="belongs to process"):

@@ -161,6 +161,7 @@ class RemoteIterable(Generic[T]):
             'stand by'
         """
         client = self._current
+        client.check_home()
         client.wait(starting.ready(client))
         client.check_started()
         client.check_open()  # told before, or closed
@@ -175,6 +176,7 @@ class RemoteIterable(Generic[T]):
         from .aio import AsyncWait  # not everybody needs it
 
         client = self._current
+        client.check_home()
         await AsyncWait(client).until(starting.ready(client))
         client.check_started()
         client.check_open()  # told before, or closed
