@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from farside import BackendUnavailableError, iterate_in_worker
+from farside import BackendUnavailableError, WorkerDiedError, iterate_in_worker
 from farside._backends import live_workers
 from farside._backends.base import ExitStatus, Worker
 from farside._worker import load
+from tests.background import Background
+from tests.parent import scripted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,8 +158,18 @@ def test_a_daemon_thread_ends_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
     live_workers.end_thread_at_exit()
     monkeypatch.setattr(live_workers, "_exiting", True)
     live_workers.end_thread_at_exit()
-    with ThreadPoolExecutor(1) as pool, pytest.raises(SystemExit):
+    with ThreadPoolExecutor(1) as pool:  # no daemon
         pool.submit(live_workers.end_thread_at_exit).result()
+    with pytest.raises(SystemExit):
+        Background(live_workers.end_thread_at_exit).result()
+
+
+def test_a_thread_that_is_no_daemon_is_told_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of multiprocessing waits for it, and items that are missing must not go unseen."""
+    client, _ = scripted.client()
+    monkeypatch.setattr(live_workers, "_exiting", True)
+    with ThreadPoolExecutor(1) as pool, pytest.raises(WorkerDiedError, match="process exits; join"):
+        pool.submit(list, scripted.iterate(client)).result()
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from .._system.monkey_patches import in_the_way
 from .._system.signals import defer_sigint
 from .._worker import interrupt, load
 from ..errors import BackendUnavailableError
+from .base import ExitStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,13 +182,23 @@ interrupt.wakers.append(_wake_who_waits)
 
 
 def end_thread_at_exit() -> None:
-    """End this thread, once the process exits, by SystemExit: without a word.
+    """End this thread, if it is a daemon, once the process exits, by SystemExit: without a word.
 
-    Only daemon threads are left then. One that waits for an item would see its worker end, and
-    print a traceback into an orderly exit. What comes later in the exit may wait for it.
+    One that waits for an item would see its worker end, and print a traceback into an orderly exit.
+    What comes later in the exit may wait for it.
+
+    Others have mostly ended before. But a process of multiprocessing waits for them after its
+    workers were ended, before Python 3.14: then an error has to tell that items are missing.
     """
-    if _exiting and threading.current_thread() is not threading.main_thread():
+    thread = threading.current_thread()
+    if _exiting and thread.daemon and thread is not threading.main_thread():
         raise SystemExit
+
+
+def status_at_exit() -> ExitStatus | None:
+    """Tell how workers have ended, once the process exits; None: it does not."""
+    text = "it was ended, since this process exits; join the thread that uses it before"
+    return ExitStatus(text, again=False) if _exiting else None
 
 
 def _disown_in_child() -> None:

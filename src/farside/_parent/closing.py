@@ -27,7 +27,7 @@ def take_loss(client: Client, member: Member) -> None:
     if client.members[member.index] is not member or client.core.workers[member.index].done:
         return
     live_workers.end_thread_at_exit()
-    status = member.worker.exit_status()
+    status = live_workers.status_at_exit() or member.worker.exit_status()
     sends = client.options.sends_inputs
     begun = member.link.begun(client.core.epoch)[0] if sends else None
     lose = partial(GroupCore.lose, index=member.index, status=status, now=monotonic(), begun=begun)
