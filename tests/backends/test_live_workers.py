@@ -172,6 +172,20 @@ def test_a_thread_that_is_no_daemon_is_told_at_exit(monkeypatch: pytest.MonkeyPa
         pool.submit(list, scripted.iterate(client)).result()
 
 
+def test_a_worker_may_end_by_itself_while_all_are_told_to(armed: list[Any]) -> None:
+    class EndsAnother(Scripted):
+        @property
+        def beside(self) -> bool:  # type: ignore[override]
+            live_workers.forget(another)  # as the thread does that hosts it
+            return True
+
+    another, workers = Scripted("wait"), [EndsAnother("wait"), EndsAnother("wait")]
+    live_workers._live.update([another, *workers])
+    live_workers.close_all()
+    assert [each.log for each in workers] == [["link closed", "waited"]] * 2
+    assert armed == []
+
+
 @pytest.fixture(autouse=True)
 def _filters() -> Iterator[None]:
     with warnings.catch_warnings():

@@ -125,7 +125,7 @@ def close_all() -> None:
     global _exiting  # noqa: PLW0603  a process exits once
     _exiting = True
     deadline = time.monotonic() + EXIT_SECONDS
-    workers = [each for each in _live if each.beside]
+    workers = [each for each in list(_live) if each.beside]  # others end meanwhile
     try:
         _whole(lambda: [worker.link.close() for worker in workers])
         for inline in _live.difference(workers):
