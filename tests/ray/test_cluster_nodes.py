@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from functools import partial
@@ -96,6 +97,33 @@ def test_leaving_the_cluster_and_joining_it_again(cluster: Any, connected: Any) 
                 pass
     for each in (numbers, idle, unused):
         each.close()
+
+
+def test_a_cluster_that_is_started_again_at_the_same_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import ray
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        monkeypatch.setenv("RAY_GCS_SERVER_PORT", str(free.getsockname()[1]))
+    local: Any = {"address": "local", "num_cpus": 1, "object_store_memory": 100 << 20}
+    quiet: Any = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+    ray.init(**local, **quiet)
+    address = ray.get_runtime_context().gcs_address
+    given: Any = {"backend": "ray", "backend_options": {"num_cpus": 0}}
+    numbers, idle = (iterate_in_worker(jobs.Endless, buffer_size=1, **given) for _ in range(2))
+    iterator = iter(numbers)
+    assert next(iterator) == 0
+    ray.shutdown(wait_for_processes=True)
+    ray.init(**local, **quiet)
+    assert ray.get_runtime_context().gcs_address == address
+    for each in (iterator, idle):
+        with pytest.raises(WorkerDiedError, match="this process has left the cluster"):
+            for _ in each:
+                pass
+    for worker in (numbers, idle):
+        worker.close()
+    ray.shutdown()
 
 
 def test_leaving_the_cluster_in_the_middle_of_a_wait(connected: Any) -> None:

@@ -28,7 +28,8 @@ def ray() -> Any:
 def session() -> tuple[str, str]:
     """Tell to which cluster this process is connected, and for which time."""
     context = ray().get_runtime_context()
-    return str(context.gcs_address), str(context.get_job_id())
+    # One that is started again may have the same address, and numbers its jobs anew.
+    return str(context.get_node_id()), str(context.get_job_id())
 
 
 def _let_go(kept: object, of: Future[Reply]) -> None:
