@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from farside._backends.ray.calls import MOST_PULLS
+from farside._backends.ray.heard import Heard
 from farside._backends.ray.link import PULLS, CallLink
 from farside._backends.ray.messages import Reply, Words
 from farside._backends.ray.worker_link import ActorLink
@@ -34,14 +37,17 @@ class ThreadCalls:
         self.worker = self.make_worker()
         self.left = self.ended = False
         self.pulls = self.pushes = 0
-        self.way = 0.0  # seconds that a reply takes
-        self.threads = ThreadPoolExecutor(PULLS)
+        self.way = self.slow = 0.0  # seconds that a reply takes, and to make a call
+        self.making = threading.Event()  # of a call
+        self.threads = ThreadPoolExecutor(MOST_PULLS)
 
     def make_worker(self) -> ActorLink:
         return ActorLink()
 
     def pull(self, words: Words) -> Future[Reply] | None:
         self.pulls += 1
+        self.making.set()
+        time.sleep(self.slow)
         return None if self.ended else self.threads.submit(self._pull, words)
 
     def _pull(self, words: Words) -> Reply:
@@ -285,6 +291,52 @@ def test_what_ran_when_nobody_fetched_is_not_known_to_run(calls: ThreadCalls) ->
     assert link.read(deque())
     assert link.begun(1) == (None, None), "the worker could not tell what it has begun since"
     link.close()
+
+
+def test_what_one_thread_tells_does_not_wait_behind_a_call_that_another_makes(
+    calls: ThreadCalls,
+) -> None:
+    link, worker = CallLink(calls), calls.worker
+    hear, goes_on = link._hear, threading.Event()
+
+    def hear_later(reply: Reply, called: float) -> None:
+        goes_on.wait(10)
+        hear(reply, called)
+
+    link._hear = hear_later  # type: ignore[method-assign]
+    until(lambda: worker._calls == PULLS)
+    calls.slow = 0.2
+    calls.making.clear()
+    waiting = Background(worker.wait_for_parent, 1, 0)
+    until(lambda: any(each.done() for each in link._pulls))
+    reading = Background(receive, link, deque(), 1.0)
+    assert calls.making.wait(10)  # what this call tells is made up
+    link.tell_waiting(True)
+    calls.slow = 0.5  # so that the other call comes later
+    goes_on.set()
+    assert waiting.result()
+    assert not reading.result(), "it has sent nothing"
+    link.close()
+
+
+def test_a_wish_that_is_heard_while_another_is_granted() -> None:
+    heard = Heard()
+
+    class Waiting:
+        """Is asked in the middle of it."""
+
+        def __bool__(self) -> bool:
+            heard.hear(Reply(1, [], (1, ~2), 0.0, False, (1, "there")))
+            return True
+
+    heard.epoch = 1
+    heard.hear(Reply(0, [], (1, ~1), 0.0, False, (1, "there")))
+    heard.total, heard.waiting = 1, Waiting()  # type: ignore[assignment]
+    assert heard.grant()
+    assert heard.wish == (1, ~2)
+    heard.total, heard.waiting = 2, True
+    assert heard.grant()
+    assert heard.wish is None
 
 
 def test_a_wait_is_for_the_way_or_for_the_worker(calls: ThreadCalls) -> None:

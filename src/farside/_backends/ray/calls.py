@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     from .messages import Reply, Words
 
+MOST_PULLS = 2 * PULLS
+"""How many the actor takes at a time: two threads may each make those that are missing, and what
+the parent tells by one of them must not wait until others return."""
+
 
 def ray() -> Any:
     """Import Ray, which takes a second or two."""
@@ -61,7 +65,7 @@ class ActorCalls:
         self._is_initialized = ray().is_initialized
         self._actor: Any = (
             _actor_class()
-            .options(max_restarts=0, max_task_retries=0, max_concurrency=PULLS, **options)
+            .options(max_restarts=0, max_task_retries=0, max_concurrency=MOST_PULLS, **options)
             .remote(job)
         )
         # Before the calls that wait: there is no room beside them.

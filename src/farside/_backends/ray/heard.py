@@ -19,24 +19,29 @@ class Heard:
         total: how many.
         waiting: whether somebody waits for the worker.
         awaited: the latest pass in which it is told so, since it has asked.
-        wish: for which total of which pass it waits; see `Reply`.
         begun: which input of a map it runs, and since when.
     """
 
     def __init__(self) -> None:
         self.epoch = self.total = self.awaited = 0
         self.waiting = False
-        self.wish: tuple[int, int] | None = None
         self.begun: tuple[int, float | None] = (0, None)
         self._number = -1  # of the reply that has told it
-        self._granted: tuple[int, int] | None = None  # the latest wish that has come true
+        # Each is set in one place: a wish that is heard while another is granted is not lost.
+        self._wish: tuple[int, int] | None = None  # the latest; see `Reply`
+        self._granted: tuple[int, int] | None = None  # the latest that has come true
+
+    @property
+    def wish(self) -> tuple[int, int] | None:
+        """For which total of which pass the worker waits, as far as it was not granted."""
+        wish = self._wish  # the worker may not have known yet what was granted just now
+        return None if wish == self._granted else wish
 
     def hear(self, reply: Reply) -> None:
         """Take note of a reply, unless a later one has come before."""
         if reply.number > self._number:
             self._number = reply.number
-            # What was granted just now, the worker may not have known yet.
-            self.wish = None if reply.wish == self._granted else reply.wish
+            self._wish = reply.wish
             word, age = reply.begun
             self.begun = word, None if age is None else monotonic() - age
 
@@ -52,7 +57,7 @@ class Heard:
             return False
         if asks:
             self.awaited = epoch
-        self.wish, self._granted = None, wish
+        self._granted = wish
         return True
 
     def input(self, epoch: int) -> tuple[int | None, float | None]:
