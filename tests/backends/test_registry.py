@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import tracemalloc
@@ -273,6 +274,17 @@ def test_a_backend_that_cannot_be_imported_hides_no_other() -> None:
 
 
 @pytest.mark.usefixtures("own_registry")
+def test_what_is_no_backend_hides_no_other() -> None:
+    register_backend("mine", "json:dumps")
+    found = available_backends()
+    message = "cannot be imported: TypeError: <function dumps .*> does not derive from farside"
+    assert re.match(message, found["mine"].reason)
+    with pytest.raises(BackendUnavailableError, match=f"the mine backend {message}"):
+        iterate_in_worker(partial(range, 3), backend="mine")
+    assert found["subprocess"].usable
+
+
+@pytest.mark.usefixtures("own_registry")
 @pytest.mark.parametrize(
     ("name", "backend", "kind", "message"),
     [
@@ -281,6 +293,7 @@ def test_a_backend_that_cannot_be_imported_hides_no_other() -> None:
         ("inline", "a:b", ValueError, "name='inline' is taken"),
         ("mine", "a.b", ValueError, "backend='a.b' names no class; pass 'module:Class'"),
         ("mine", 3, TypeError, "backend=3 is no class; pass a class or 'module:Class'"),
+        ("mine", int, TypeError, "<class 'int'> does not derive from farside.backends.Backend"),
     ],
 )
 def test_what_cannot_be_registered(

@@ -63,7 +63,7 @@ def register_backend(name: str, backend: str | type[Backend]) -> None:
             it is then imported when it is needed.
 
     Raises:
-        TypeError: an argument is of the wrong type.
+        TypeError: an argument is of the wrong type, or the class is no backend.
         ValueError: the name is taken, or ``backend`` is not of the form ``"module:Class"``.
 
     Example:
@@ -80,7 +80,16 @@ def register_backend(name: str, backend: str | type[Backend]) -> None:
             raise ValueError(f"backend={backend!r} names no class; pass 'module:Class'")
     elif not isinstance(backend, type):
         raise TypeError(f"backend={backend!r} is no class; pass a class or 'module:Class'")
+    else:
+        _check_class(backend)
     _BACKENDS[name] = backend
+
+
+def _check_class(found: Any) -> None:
+    from .base import Backend  # not everybody who imports this needs a backend
+
+    if not (isinstance(found, type) and issubclass(found, Backend)):
+        raise TypeError(f"{found!r} does not derive from farside.backends.Backend")
 
 
 def load(name: str) -> type[Backend]:
@@ -90,6 +99,7 @@ def load(name: str) -> type[Backend]:
         module, _, attribute = backend.partition(":")
         try:
             found: type[Backend] = getattr(import_module(module), attribute)
+            _check_class(found)
         except Exception as error:  # whatever its module raises
             from .._payload.one_line import one_line
 
