@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import pickle
+import re
 import subprocess
 import sys
 
 import pytest
 
 import farside
-from farside import errors
+from farside import backends, errors
 
 
 def test_all_names_exist_and_no_other_is_public() -> None:
@@ -27,6 +29,13 @@ def test_all_names_exist_and_no_other_is_public() -> None:
 def test_every_error_is_exported_but_the_internal_one() -> None:
     defined = {name for name, value in vars(errors).items() if inspect.isclass(value)}
     assert defined - set(farside.__all__) == {"LinkClosedError"}
+
+
+def test_who_writes_a_link_has_what_its_methods_take_and_raise() -> None:
+    code = "".join(map(inspect.getsource, (backends.Link, backends.WorkerLink)))
+    named = {*re.findall(r"Frame\b|Gauges\b|\w+Error\b", code)}
+    assert {"Frame", "Gauges", "LinkClosedError"} <= named
+    assert named <= {*backends.__all__, *farside.__all__, *dir(builtins)}
 
 
 def test_every_error_is_in_the_tree_at_the_top() -> None:

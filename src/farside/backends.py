@@ -11,21 +11,26 @@ from __future__ import annotations
 
 from ._backends.base import Availability, Backend, Capabilities, ExitStatus, Worker
 from ._backends.preparation import pack
-from ._link.base import Link
+from ._link.base import Gauges, Link
+from ._link.frames import Frame
 from ._link.opening import WorkerEnds, open_link
 from ._link.worker_base import WorkerLink
 from ._link.worker_pipes import PipeWorkerLink
 from ._parent.options import Options
 from ._payload.job import Job
 from ._worker.serve import serve
+from .errors import LinkClosedError
 
 __all__ = [
     "Availability",
     "Backend",
     "Capabilities",
     "ExitStatus",
+    "Frame",
+    "Gauges",
     "Job",
     "Link",
+    "LinkClosedError",
     "Options",
     "PipeWorkerLink",
     "Worker",

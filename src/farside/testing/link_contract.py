@@ -24,6 +24,11 @@ class LinkContract(AcknowledgedContract, EndContract):
 
     Subclass it in a module of tests, and say in ``make`` how a link is made; see
     `BackendContract`.
+
+    Some are about what a link may leave out: that it holds little while nobody reads, that the
+    worker knows at once what the parent has told, that many items are known to be ``streaming``,
+    and ``watch``. A link between machines, which shares no memory, leaves such a test out by
+    ``test_… = None``.
     """
 
     def test_a_frame_goes_either_way_and_needs_no_parts(self) -> None:
