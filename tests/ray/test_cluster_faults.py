@@ -166,6 +166,34 @@ if __name__ == "__main__":
 """
 
 
+_ENDS = """
+import sys
+from functools import partial
+from pathlib import Path
+
+import farside
+
+def read():
+    yield from range(10**9)
+
+if __name__ == "__main__":
+    given = {"address": sys.argv[1], "num_cpus": 0.1}
+    end = partial(Path(sys.argv[2]).write_text, "ended")
+    numbers = farside.iterate_in_worker(read, backend="ray", backend_options=given, finalizer=end)
+    print(next(iter(numbers)))
+"""
+
+
+def test_finalizers_run_when_a_driver_ends_that_has_not_closed(
+    cluster: Any, tmp_path: Path
+) -> None:
+    script, told = tmp_path / "driver.py", tmp_path / "told"
+    script.write_text(_ENDS)
+    address = cluster.get_runtime_context().gcs_address
+    subprocess.run([sys.executable, str(script), address, str(told)], check=True, timeout=120)
+    assert told.read_text() == "ended"
+
+
 def test_the_actors_of_another_driver_end_when_that_is_killed(cluster: Any, tmp_path: Path) -> None:
     script = tmp_path / "driver.py"
     script.write_text(_DRIVER)

@@ -171,6 +171,12 @@ def _limit_the_rest() -> None:
 atexit.register(close_all)
 
 
+def close_all_first() -> None:
+    """Let it happen before what was registered for the exit up to now."""
+    atexit.unregister(close_all)
+    atexit.register(close_all)
+
+
 def _wake_who_waits() -> None:
     for worker in list(_live):
         if worker.wake is not None:

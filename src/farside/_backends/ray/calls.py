@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+from .. import live_workers
 from .actor import Actor
 from .link import PULLS
 from .objects import with_contents
@@ -22,10 +23,12 @@ MOST_PULLS = 2 * PULLS
 the parent tells by one of them must not wait until others return."""
 
 
+@cache
 def ray() -> Any:
     """Import Ray, which takes a second or two."""
     import ray as imported
 
+    live_workers.close_all_first()  # when Ray has left the cluster, no worker can run finalizers
     return imported
 
 
