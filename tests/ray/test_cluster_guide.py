@@ -38,3 +38,32 @@ def test_the_page_prints_what_it_says(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout.split() == wanted.split()
+
+
+_MAIN = """
+import dataclasses
+import ray
+from farside import WorkerExecutor, map_in_workers
+
+@dataclasses.dataclass
+class Point:
+    x: int
+
+def double(point):
+    return Point(2 * point.x)
+
+if __name__ == "__main__":
+    ray.init(num_cpus=1, include_dashboard=False, object_store_memory=200 << 20)
+    given = {"backend": "ray", "backend_options": {"num_cpus": 0.1}}
+    with WorkerExecutor(1, **given) as executor:
+        assert executor.submit(double, Point(1)).result() == Point(2)
+    with map_in_workers(double, [Point(2)], 1, **given) as points:
+        assert list(points) == [Point(4)]
+"""
+
+
+def test_what_the_main_script_defines_is_sent_as_a_whole(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(_MAIN)
+    environment = {**os.environ, "RAY_ADDRESS": "local"}
+    subprocess.run([sys.executable, str(script)], env=environment, timeout=150, check=True)
