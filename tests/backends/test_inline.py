@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -344,6 +345,37 @@ class Allocates:
         view = farside.allocate(100_000)
         view[:] = bytes(100_000)
         yield not isinstance(view.obj, bytearray), bytes(view)
+
+
+def fail_late(shard: int) -> Iterator[tuple[int, int]]:
+    for number in range(3):
+        SEEN.append((shard, number))
+        if (shard, number) == (1, 1):
+            raise ValueError("late")
+        yield shard, number
+
+
+def test_none_of_several_runs_ahead_of_the_loop_and_fails_there() -> None:
+    with iterate_in_workers(fail_late, 2, 2, backend="inline") as items:
+        for _ in range(3):
+            for item in items:
+                assert item == SEEN[-1]
+                if item == (0, 1):
+                    break
+        with pytest.raises(ValueError, match="late"):
+            list(items)
+
+
+def test_none_of_several_runs_ahead_of_a_task() -> None:
+    async def loop() -> None:
+        async with iterate_in_workers(fail_late, 2, 2, backend="inline") as items:
+            for _ in range(3):
+                async for item in items:
+                    assert item == SEEN[-1]
+                    if item == (0, 1):
+                        break
+
+    asyncio.run(loop())
 
 
 @pytest.mark.parametrize("in_order", [True, False])

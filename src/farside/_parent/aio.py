@@ -66,11 +66,12 @@ class AsyncWait:
             await off_loop(client.chores.see_to)
         client.news.deliver(client.members)
 
-    def _look(self) -> bool:
+    def _look(self, wanted: Wanted | None = None) -> bool:
         """Take in what has come; tell whether anything has."""
         client, came = self._client, True
         try:
-            came = client.waiting.look_if_free(client)
+            awaited = None if wanted is None else client.awaited(wanted)
+            came = client.waiting.look_if_free(client, awaited)
         finally:
             client.waiting.wake_others(tasks=came)  # else two tasks would wake each other for ever
         client.news.deliver(client.members)
@@ -81,7 +82,7 @@ class AsyncWait:
         await self._see_to_chores()
         if wanted.ready or self._client.foreign_to:
             return True
-        came = self._look()
+        came = self._look(wanted)
         if not (came or self._client.chores.pending or wanted.ready):
             await self._wait(wanted)
         return False

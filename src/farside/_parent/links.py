@@ -15,6 +15,8 @@ from ..errors import LinkClosedError, ProtocolError
 from . import closing, received
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .client import Client
     from .member import Member
 
@@ -73,12 +75,15 @@ class Links:
         own = [] if self.wakeup.closed else [self.wakeup.fileno()]
         return [*own, *self._members]
 
-    def look(self, client: Client, seconds: float = 0.0) -> bool:
+    def look(
+        self, client: Client, seconds: float = 0.0, awaited: Sequence[Member] | None = None
+    ) -> bool:
         """Wait for some seconds at most, and take in what has come; tell if it was more than logs.
 
-        A wakeup counts as more: whoever waits has to look around before it waits again.
+        A wakeup counts as more: whoever waits has to look around before it waits again. Of workers
+        in this thread, those that are `awaited` go on, and no others ahead of the loop.
         """
-        ready, came = self._await(client, seconds)
+        ready, came = self._await(client, seconds, self.here if awaited is None else awaited)
         for member in ready:
             came = self._read(client, member) or came
         return came
@@ -91,7 +96,9 @@ class Links:
                 came = defer_sigint(partial(self._take_in, client, member)) or came
         return came
 
-    def _await(self, client: Client, seconds: float) -> tuple[list[Member], bool]:
+    def _await(
+        self, client: Client, seconds: float, awaited: Sequence[Member]
+    ) -> tuple[list[Member], bool]:
         """Wait for some seconds at most; return who has something to read, and if a wakeup came."""
         # Rounded up: 0.4 ms must not become 0, a busy loop.
         milliseconds = ceil(seconds * 1000) if seconds and not self.here else 0
@@ -105,6 +112,7 @@ class Links:
         if self.here:
             # If all are idle, both sides would wait for each other: reading raises that.
             ready = [each for each in self.here if not each.link.idle] or list(self.here)
+            ready = [each for each in ready if each in awaited] or ready
         for fd, what in events:
             member = self._members.get(fd)
             if member is None:  # the wakeup, or room for commands

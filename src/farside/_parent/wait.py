@@ -176,13 +176,14 @@ class Waiting:
             self._ask_and_wait(client, wanted, end)
         return True
 
-    def look_if_free(self, client: Client) -> bool:
+    def look_if_free(self, client: Client, awaited: Sequence[Member] | None = None) -> bool:
         """Take in what has come, unless a thread leads; tell if it was more than log records."""
-        return bool(try_lock(self._leading, partial(self._look_now, client)))
+        return bool(try_lock(self._leading, partial(self._look_now, client, awaited)))
 
-    def _look_now(self, client: Client) -> bool:
+    def _look_now(self, client: Client, awaited: Sequence[Member] | None) -> bool:
         self._let_go()
-        return self.links.take_in_rest(client) or self.links.look(client)
+        links = self.links
+        return links.take_in_rest(client) or links.look(client, awaited=awaited)
 
     def _ask_and_wait(self, client: Client, wanted: Wanted, end: float | None) -> None:
         """Tell the workers that somebody waits, and wait, or find that time is up."""
@@ -193,7 +194,7 @@ class Waiting:
             moments = end, client.core.deadline, client.chores.due
             seconds = min(map(seconds_until, moments))
             begun = monotonic()
-            if self.links.look(client, seconds):
+            if self.links.look(client, seconds, members):
                 return
         finally:
             self.tell_waiting(members, token, on=False)
