@@ -19,31 +19,34 @@ def when_imported(module: str, act: Callable[[], object]) -> None:
 
 
 class _Finder:
-    """Acts when other finders find a module."""
+    """Finds a module as other finders do, until it was loaded: user code may look without loading.
+
+    Attributes:
+        module, act: which one, and what is to be called then.
+    """
 
     def __init__(self, module: str, act: Callable[[], object]) -> None:
         self.module = module
-        self._act = act
+        self.act = act
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         if name != self.module or self not in sys.meta_path:
             return None
-        sys.meta_path.remove(self)
-        for finder in sys.meta_path:
+        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
             spec = finder.find_spec(name, path, target)
             if spec is not None:
                 if spec.loader is not None:
-                    spec.loader = _Loader(spec.loader, self._act)  # type: ignore[assignment]
+                    spec.loader = _Loader(spec.loader, self)  # type: ignore[assignment]
                 return spec
         return None
 
 
 class _Loader:
-    """Loads a module with another loader, and acts then."""
+    """Loads a module with another loader, and acts then, once."""
 
-    def __init__(self, loader: Any, act: Callable[[], object]) -> None:
+    def __init__(self, loader: Any, finder: _Finder) -> None:
         self._loader = loader
-        self._act = act
+        self._finder = finder
 
     def create_module(self, spec: Any) -> Any:
         return self._loader.create_module(spec)
@@ -52,4 +55,6 @@ class _Loader:
         # The module looks as if there had been no hook.
         module.__loader__ = module.__spec__.loader = self._loader
         self._loader.exec_module(module)
-        self._act()
+        if self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)
+            self._finder.act()
