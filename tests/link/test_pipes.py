@@ -210,6 +210,12 @@ def test_with_sigpipes_default_a_worker_that_is_gone_does_not_kill_the_parent() 
     assert run_python(script) == "raised False\n"
 
 
+def test_nor_does_it_where_the_default_is_restored_after_the_start() -> None:
+    restored = "signal.signal(signal.SIGPIPE, signal.SIG_DFL)"
+    script = SIGPIPE_SCRIPT.format(before="", after=restored)
+    assert run_python(script) == "raised False\n"
+
+
 def test_a_blocked_sigpipe_stays_blocked() -> None:
     restored = "signal.signal(signal.SIGPIPE, signal.SIG_DFL)"
     blocked = "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})"

@@ -78,7 +78,6 @@ class PipeLink(Link):
         self._sentinel: Descriptor | None = None
         self._sentinel_fd = -1
         self._peer_ended = False
-        self._guarded = sigpipe.kills()
         self._kept: list[Descriptor] = []
         self._last: Gauges | None = None  # when it was closed
 
@@ -100,22 +99,14 @@ class PipeLink(Link):
     ) -> bool:
         writer = self._writer
         writer.add([header(kind, epoch, size(parts), 0, refs), *map(_as_it_is_now, parts)])
-        self._write()
+        sigpipe.guarded(writer.write_what_fits)
         return not writer.pending
 
     def flush(self) -> None:
         try:
-            defer_sigint(self._write)
+            defer_sigint(lambda: sigpipe.guarded(self._writer.write_what_fits))
         except LinkClosedError:
             pass  # reading tells
-
-    def _write(self) -> None:
-        self._guarded = sigpipe.kills()
-        if self._guarded:
-            with sigpipe.held():
-                self._writer.flush(wait=False)
-        else:
-            self._writer.flush(wait=False)
 
     def acknowledge(self, epoch: int, total: int) -> None:
         if epoch < self._epoch:
@@ -134,11 +125,7 @@ class PipeLink(Link):
     def _wake(self) -> None:
         """Wake the worker, should it wait for items to be taken."""
         try:
-            if self._guarded:
-                with sigpipe.held():
-                    os.write(self._wakes.fileno(), b"\0")
-            else:
-                os.write(self._wakes.fileno(), b"\0")
+            sigpipe.guarded(os.write, self._wakes.fileno(), b"\0")
         except (BlockingIOError, LinkClosedError):
             pass  # there is more than enough to wake it, or nobody: receiving tells
         except OSError as error:

@@ -15,7 +15,7 @@ from collections import deque
 from functools import partial
 
 from .._memory.parts import size
-from .._system.signals import with_lock
+from .._system.signals import try_lock, with_lock
 from ..errors import LinkClosedError
 from .stopwatch import Stopwatch
 
@@ -80,17 +80,17 @@ class FrameWriter:
         """Write a frame, and what waits before it; see `WorkerLink.send`."""
         self.add(parts)
         if not wait:
-            return self._try_write(0)
+            return self.write_what_fits(0)
         self.flush()
         return True
 
-    def flush(self, *, wait: bool = True) -> None:
-        """Write what waits; wait for room, or leave what finds none.
+    def flush(self) -> None:
+        """Write what waits, and wait for room.
 
         Raises:
             LinkClosedError: nobody reads any more.
         """
-        with_lock(self._lock, self._write if wait else self._write_what_fits)
+        with_lock(self._lock, self._write)
 
     def post(self, parts: list[Part], patience: float) -> bool:
         """Write a frame as far as there is room; see `WorkerLink.post`."""
@@ -100,7 +100,7 @@ class FrameWriter:
         # Two threads may do so at once; that the sum is about right will do.
         self._backlog += share
         self.add(parts, share)
-        return self._try_write(0)
+        return self.write_what_fits(0)
 
     def close(self) -> None:
         """Write nothing any more, since the descriptor will mean something else soon."""
@@ -108,7 +108,7 @@ class FrameWriter:
 
     def _make_room(self, patience: float) -> bool:
         deadline = time.monotonic() + patience
-        while not self._try_write(max(0.0, deadline - time.monotonic())):
+        while not self.write_what_fits(max(0.0, deadline - time.monotonic())):
             if self._backlog <= BACKLOG_BYTES:
                 return True
             left = deadline - time.monotonic()
@@ -116,24 +116,18 @@ class FrameWriter:
                 return False
         return True
 
-    def _try_write(self, patience: float) -> bool:
-        """Write what there is room for, and tell whether that was all."""
-        held: list[bool] = []
-        try:
-            # One call of C code acquires and notes that: no exception from outside comes between.
-            held.extend(filter(None, map(self._lock.acquire, (True,), (patience,))))
-            if not held:
-                return False
-            if self._writing:
-                return True  # it is being written, further up in this thread
-            self._write_what_fits()
-            return not self._queue
-        finally:
-            if held:
-                self._lock.release()
+    def write_what_fits(self, patience: float = -1) -> bool:
+        """Write what there is room for, and tell whether that was all.
 
-    def _write_what_fits(self) -> None:
+        Another thread that writes is waited for: so many seconds, or until it has done so.
+        """
+        return bool(try_lock(self._lock, self._write_now, patience))
+
+    def _write_now(self) -> bool:
+        if self._writing:
+            return True  # it is being written, further up in this thread
         self._write(False)
+        return not self._queue
 
     def _write(self, wait: bool = True) -> None:  # noqa: FBT001, FBT002  for each frame
         if self._writing:
@@ -160,7 +154,11 @@ class FrameWriter:
                 counts.extend(map(os.writev, (self._fileno(),), (parts,)))
         except BlockingIOError:
             if wait:
-                self._await_room()
+                self._waits.begin()
+                try:
+                    wait_for(self._fileno(), select.POLLOUT)
+                finally:
+                    self._waits.end()
             return wait
         left = left_of(parts, counts[0])
         if left:
@@ -169,13 +167,6 @@ class FrameWriter:
             self._queue.popleft()
             self._backlog = self._backlog - share if self._queue else 0
         return True
-
-    def _await_room(self) -> None:
-        self._waits.begin()
-        try:
-            wait_for(self._fileno(), select.POLLOUT)
-        finally:
-            self._waits.end()
 
 
 def wait_for(fd: int, event: int, seconds: float | None = None) -> bool:

@@ -208,11 +208,13 @@ def with_lock(lock: threading.Lock | threading.RLock, work: Callable[[], T]) -> 
             lock.release()
 
 
-def try_lock(lock: threading.Lock | threading.RLock, work: Callable[[], T]) -> T | None:
-    """Do some work as `with_lock` does, if the lock is free; return None if it is not."""
+def try_lock(
+    lock: threading.Lock | threading.RLock, work: Callable[[], T], seconds: float = 0
+) -> T | None:
+    """Do some work as `with_lock` does, if the lock is free within some seconds; None if not."""
     held: list[bool] = []
     try:
-        held.extend(filter(None, map(lock.acquire, [False])))
+        held.extend(filter(None, map(lock.acquire, [True], [seconds])))
         return work() if held else None
     finally:
         if held:

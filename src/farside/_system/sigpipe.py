@@ -7,32 +7,25 @@ signal's default, which ends the process.
 from __future__ import annotations
 
 import signal
-from _signal import (  # type: ignore[import-not-found]  # see `signals`
-    SIG_DFL,
-    SIGPIPE,
-    getsignal,
-)
-from contextlib import contextmanager
+from _signal import SIG_DFL, SIGPIPE, getsignal  # type: ignore[import-not-found]  # see `signals`
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 
-def kills() -> bool:
-    """Tell whether a write to a pipe that nobody reads would end this process."""
-    does: bool = getsignal(SIGPIPE) == SIG_DFL
-    return does
-
-
-@contextmanager
-def held() -> Iterator[None]:
-    """Hold SIGPIPE back in this thread, and take it off when it came."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
+def guarded(write: Callable[..., T], *given: Any) -> T:
+    """Write to a pipe. Where SIGPIPE would end the process, hold it back, and take it off."""
+    if getsignal(SIGPIPE) != SIG_DFL:
+        return write(*given)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {SIGPIPE})
     try:
-        yield
+        return write(*given)
     finally:
-        if signal.SIGPIPE not in before:
-            if signal.SIGPIPE in signal.sigpending():
-                signal.sigwait({signal.SIGPIPE})
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPIPE})
+        if SIGPIPE not in before:
+            if SIGPIPE in signal.sigpending():
+                signal.sigwait({SIGPIPE})
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {SIGPIPE})
