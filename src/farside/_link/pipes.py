@@ -142,7 +142,6 @@ class PipeLink(Link):
     def read(self, into: deque[Frame]) -> bool:
         if self._stopped:
             raise LinkClosedError("this side was closed")
-        self._reader.check()
         self.leases.look()
         before = len(into)
         more = self._reader.read(into)

@@ -48,22 +48,15 @@ class FrameReader:
         self._busy = False
         self._in_step = True
 
-    def check(self) -> None:
-        """Make sure that what is read next is the beginning of a frame, or the rest of one.
-
-        Raises:
-            ProtocolError: it is not.
-        """
-        if not self._in_step:
-            raise ProtocolError("an exception of a signal handler struck while frames were read")
-
     def read(self, into: deque[Frame], reads: int = _READS) -> bool:
         """Take in what is there, until a frame is complete; tell whether more may be there.
 
         Raises:
             LinkClosedError: the stream has ended, or this end is closed.
-            ProtocolError: what came is no frame.
+            ProtocolError: what came is no frame, or an earlier call was cut in two.
         """
+        if not self._in_step:
+            raise ProtocolError("an exception of a signal handler struck while frames were read")
         before, count = len(into), 1
         fd = self.end.fileno()
         self._in_step, self._busy = False, True
