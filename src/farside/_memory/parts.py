@@ -7,14 +7,13 @@ from .._named_tuple import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, Protocol, TypeAlias
+    from typing import Protocol, TypeAlias
 
     Part: TypeAlias = bytes | memoryview
 
     class Store(Protocol):
         """Takes the large contents that cross beside a frame: an `Arena`, or what replaces it."""
 
-        allocations: Any
         lends: bool  # whether contents stay where the item has them, until it is sent
 
         def store(self, parts: Sequence[Part]) -> Ref | None:

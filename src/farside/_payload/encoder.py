@@ -152,11 +152,8 @@ class Encoder:
 
     def _place_buffer(self, view: memoryview) -> Place:
         """Find a place for a buffer, which may lie in the arena already."""
-        if self._arena is not None and self._arena.allocations is not None:
-            claimed = self._arena.claim(view)
-            if claimed is not None:
-                return claimed
-        return self._place([view])
+        claimed = None if self._arena is None else self._arena.claim(view)
+        return self._place([view]) if claimed is None else claimed
 
     def _place_together(self, views: Sequence[memoryview]) -> Group:
         parts: list[Part] = []

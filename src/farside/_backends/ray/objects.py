@@ -66,12 +66,8 @@ class Objects:
     Args:
         put: makes an object of a list of contents, and returns what refers to it: `ray.put`.
         full: what that raises where there is no room.
-
-    Attributes:
-        allocations: None: user code gets no memory here.
     """
 
-    allocations = None
     lends = True
 
     def __init__(self, put: Callable[[Any], Any], full: tuple[type[Exception], ...] = ()) -> None:
@@ -115,10 +111,6 @@ def with_contents(called: Future[Reply], fetch: Callable[[Any], Future[Any]]) ->
 
     A future keeps its callbacks. So none of them may refer to the future itself, or memory would be
     held until Python looks for cycles.
-
-    Args:
-        called: the future of the reply.
-        fetch: returns the future of an object.
     """
     made: Future[Reply] = Future()
 
