@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _pickle as pickle
 from sys import modules
+from types import SimpleNamespace
 
 from .._memory.parts import BLOCK_BYTES, size
 from . import pickling
@@ -12,7 +13,7 @@ from .reducers import table_of_items
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from .._memory.parts import Part, Store
@@ -41,7 +42,7 @@ class Encoder:
         self._main_by_value = main_by_value
         self._chunks: list[bytes] = []  # of the pickle
         self._buffers: list[memoryview] = []  # what is kept out of it
-        self._sink = _Sink(self._chunks.append)
+        self._sink: Any = SimpleNamespace(write=self._chunks.append)  # a file, as a pickler sees it
         self._table = table_of_items()
         self._array: type | None = None  # of NumPy, where it is there
         self._templates: Any = None
@@ -175,12 +176,3 @@ class Encoder:
             return b"".join(parts)
         # A copy, since the frame may be sent after the next item was begun, and a writable one.
         return pickle.PickleBuffer(bytearray().join(parts))
-
-
-class _Sink:
-    """A file, as a pickler sees it: what is written goes to a function."""
-
-    __slots__ = ("write",)
-
-    def __init__(self, write: Callable[[Any], object]) -> None:
-        self.write = write

@@ -139,17 +139,13 @@ def state_of(error: BaseException) -> dict[str, Any]:
     for cls in type(error).__mro__:
         for name, slot in vars(cls).items():
             if type(slot).__name__ in _SLOTS and not name.startswith("__") and name != "args":
-                value = _try_get(slot, error)
+                try:
+                    value = slot.__get__(error)
+                except Exception:  # noqa: S112  it was never set
+                    continue
                 if value is not None:
                     state[name] = value
     return {**state, **vars(error)}
-
-
-def _try_get(slot: Any, error: BaseException) -> Any:
-    try:
-        return slot.__get__(error)
-    except Exception:  # it was never set
-        return None
 
 
 _SLOTS = {"member_descriptor", "getset_descriptor"}

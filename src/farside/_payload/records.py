@@ -36,12 +36,8 @@ def flatten_record(record: logging.LogRecord) -> bytes:
 
     What is attached to it is pickled for itself; what does not pickle crosses as its ``repr()``.
     """
-    plain: dict[str, Any] = {
-        "msg": _message(record),
-        "args": None,
-        "exc_info": None,
-        "exc_text": _exception(record),
-    }
+    plain: dict[str, Any] = {"msg": _message(record), "args": None, "exc_info": None}
+    plain["exc_text"] = _exception(record)
     rest: dict[str, bytes | str] = {}
     for name, value in vars(record).items():
         if name in _LEFT_OUT:

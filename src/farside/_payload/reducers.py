@@ -130,12 +130,8 @@ def refuse_connection(connection: object) -> NoReturn:
 def reduce_memoryview(view: memoryview) -> tuple[Any, ...]:
     """Reduce a memoryview to its contents, which are out-of-band where they are large."""
     contents = view if view.c_contiguous else bytearray(view.tobytes())
-    return rebuild_memoryview, (
-        pickle.PickleBuffer(contents),
-        _native(view),
-        view.shape,
-        view.readonly,
-    )
+    parts = pickle.PickleBuffer(contents), _native(view), view.shape, view.readonly
+    return rebuild_memoryview, parts
 
 
 def _native(view: memoryview) -> str:
