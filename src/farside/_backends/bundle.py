@@ -61,16 +61,10 @@ def open_file() -> tuple[bytes, Descriptor] | None:
     catalogue, code = made
     try:
         file = opened(lambda: os.memfd_create("farside-modules"))
-    except (AttributeError, OSError):  # not Linux, a policy, or no descriptors are left
-        return None
-    try:
         whole = os.write(file.fileno(), code) == len(code)
-    except OSError:  # there is no memory, or a limit for files
-        whole = False
-    if not whole:
-        file.close()
+    except (AttributeError, OSError):  # not Linux, a policy, no descriptors, or no memory
         return None
-    return catalogue, file
+    return (catalogue, file) if whole else None
 
 
 @cache

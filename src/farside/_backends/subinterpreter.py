@@ -32,9 +32,7 @@ exec(code, loader)
 loader["load_modules"](modules, fd)
 del marshal, catalogue, fd, code, modules, loader
 """
-_IMPORT = """\
-from farside._worker.interpreter import main
-"""
+_IMPORT = "from farside._worker.interpreter import main"
 _RUN = "main(*ends)"
 
 

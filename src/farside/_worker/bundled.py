@@ -9,8 +9,8 @@ from __future__ import annotations
 import marshal
 import mmap
 import sys
-from _frozen_importlib import ModuleSpec, module_from_spec
-from _frozen_importlib_external import SourceFileLoader
+from _frozen_importlib import module_from_spec
+from _frozen_importlib_external import SourceFileLoader, spec_from_file_location
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,11 +25,8 @@ def load_modules(modules: Iterable[Module], fd: int) -> None:
     """Run the code of modules, which then look as if they had been imported from their files.
 
     Each comes after those that it imports, so that Python looks for none of them: that is a sixth
-    of the time. A module that is there already stays as it is.
-
-    Args:
-        modules: what is loaded, in this order.
-        fd: the file with the code of each, as `marshal` has it.
+    of the time. A module that is there already stays as it is. The file has the code of each, as
+    `marshal` has it.
     """
     # Mapped, and not read: bytes that are freed among other things are not given back.
     with mmap.mmap(fd, 0, prot=mmap.PROT_READ) as whole, memoryview(whole) as codes:
@@ -39,18 +36,14 @@ def load_modules(modules: Iterable[Module], fd: int) -> None:
                 __import__(parent)  # it is no part of the bundle if it has another loader
             if name in sys.modules:
                 continue
-            module = module_from_spec(_spec(name, file, folders))
+            paths = None if folders is None else [*folders]
+            spec = spec_from_file_location(
+                name, file, loader=SourceFileLoader(name, file), submodule_search_locations=paths
+            )
+            assert spec is not None  # it has a loader
+            module = module_from_spec(spec)
             sys.modules[name] = module
             code = marshal.loads(codes[start : start + size])  # noqa: S302  of this very process
             exec(code, vars(module))  # noqa: S102
             if parent:
                 setattr(sys.modules[parent], own_name, module)
-
-
-def _spec(name: str, file: str, folders: Iterable[str] | None) -> ModuleSpec:
-    loader = SourceFileLoader(name, file)
-    spec = ModuleSpec(name, loader, origin=file, is_package=folders is not None)
-    spec.has_location = True
-    if folders is not None:
-        spec.submodule_search_locations = [*folders]
-    return spec
