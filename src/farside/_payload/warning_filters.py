@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 def flatten() -> list[PlainFilter]:
     """Return this interpreter's warning filters as plain data."""
+    # Where warnings are aware of contexts, a block of `catch_warnings` has filters of its own.
+    present: Any = getattr(warnings, "_get_filters", lambda: warnings.filters)
     plain = []
-    for action, message, category, module, line in warnings.filters:
-        kind: Any = category  # typeshed allows for tuples, which no public function puts here
-        name = kind.__module__, kind.__qualname__
+    for action, message, category, module, line in present():
+        name = category.__module__, category.__qualname__
         plain.append((action, _text(message), *name, _text(module), line))
     return plain
 
