@@ -64,10 +64,9 @@ def execute_iterable(
 
 def refuse(link: WorkerLink, error: BaseException, stage: str = "start") -> None:
     """Tell the parent that the worker cannot even begin."""
-    status = WorkerMachine().fire(WorkerEvent.INITIALIZATION_RAISED)
-    assert status is not None
+    failure = pickling.dumps_plain(tuple(describe(error, stage, None)))
     try:
-        link.send(status, 0, pickling.dumps_plain(tuple(describe(error, stage, None))))
+        link.send(Status.INITIALIZATION_FAILED, 0, failure)
     except LinkClosedError:
         pass  # nobody is there to be told
 

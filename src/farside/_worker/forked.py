@@ -13,10 +13,8 @@ if TYPE_CHECKING:
 def end_child(error: BaseException | None) -> NoReturn:
     """End this process with the exit code that Python would end it with, and say why.
 
-    It neither sends the failure nor runs finalizers: these are for the worker itself.
-
-    Args:
-        error: what user code has raised in it; None: user code goes on as if it were the worker.
+    That is an `error` of user code; or user code goes on as if it were the worker. It neither sends
+    the failure nor runs finalizers: these are for the worker itself.
     """
     code = 1
     error = error or RuntimeError(

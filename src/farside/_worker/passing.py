@@ -151,15 +151,6 @@ def pass_over(
         )
 
 
-def refuse_one_shot() -> None:
-    """Say that a one-shot iterator cannot make again what earlier passes took."""
-    raise ReplayDivergedError(
-        "the iterable cannot go on in a later pass, since fn returned a one-shot iterator; return "
-        "something that can be iterated again and again, such as an object whose __iter__ "
-        "makes a new iterator"
-    )
-
-
 def _drop(source: Iterator[Any], count: int, end: float) -> int:
     """Drop some items, but none any more after the time `end`; tell how many."""
     numbers = count_up()

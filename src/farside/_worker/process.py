@@ -29,11 +29,10 @@ def main(ends: Iterable[int], job: Job | None) -> None:
             what multiprocessing made of them.
         job: the job, where the start has brought it; else it comes through the link.
     """
-    # Ctrl-C reaches the whole process group; the parent alone decides what it means.
+    # Ctrl-C reaches the whole process group; the parent alone decides what it means. Ignored, it
+    # need not be blocked any more, as it would be in children too.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(
-        signal.SIG_UNBLOCK, {signal.SIGINT}
-    )  # so that it is not held for children
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # A forked process would run the parent's handler, and write to its event loop's pipe.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)

@@ -36,16 +36,12 @@ def begin(made: Any, state: bytes | None) -> tuple[Iterator[Any], Any, bool]:
     Returns:
         The iterator; what has its state, or None; and whether the state was loaded.
     """
-    if has_state(made):
-        if state is not None:
-            load(made, state)
-        return iter(made), made, state is not None
-    iterator = iter(made)
-    if not has_state(iterator):
-        return iterator, None, False
+    holder = made if has_state(made) else iter(made)
+    if not has_state(holder):
+        return holder, None, False
     if state is not None:
-        load(iterator, state)
-    return iterator, iterator, state is not None
+        load(holder, state)
+    return iter(made) if holder is made else holder, holder, state is not None
 
 
 def load(holder: Any, state: bytes) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..errors import ReplayDivergedError
 from .iterables import begun_once, check_iterable, may_begin_again
-from .passing import pass_over, refuse_one_shot
+from .passing import pass_over
 from .snapshots import has_state, load
 from .tasks import Tasks
 
@@ -53,7 +54,11 @@ class Whole(Tasks):
                 load(iterator, state)
                 self.stage = "iter"
             elif self._one_shot and used and (self._read or not goes_on):
-                refuse_one_shot()
+                raise ReplayDivergedError(
+                    "the iterable cannot go on in a later pass, since fn returned a one-shot "
+                    "iterator; return something that can be iterated again and again, such as an "
+                    "object whose __iter__ makes a new iterator"
+                )
             self.skips.expect(self._read - begun)
             pass_over(iterator, self._read, anchors, self.skips, begun=begun)
         self.stage = "next"
