@@ -73,20 +73,19 @@ def _pickle_once(options: Options, *, main_importable: bool) -> bytes:
 
 def _pickle(options: Options, table: Table, *, main_importable: bool) -> tuple[bytes, bool]:
     """Return the pickle, and whether it took cloudpickle."""
-    call = options.call
+    problem: BaseException | None = None
     try:
-        data = pickling.dumps_by_reference(call, table=table)
-        problem: BaseException | None = None
+        data = pickling.dumps_by_reference(options.call, table=table)
+        if main_importable or not refers_to_main(data):
+            return data, False
     except Exception as error:  # __reduce__ is user code
-        data, problem = b"", error
-    if problem is None and (main_importable or not refers_to_main(data)):
-        return data, False
+        problem = error
     try:
-        by_value = pickling.dumps_by_value(call, table)
+        by_value = pickling.dumps_by_value(options.call, table)
+        if by_value is not None:
+            return by_value, True
     except Exception as error:
-        by_value, problem = None, error
-    if by_value is not None:
-        return by_value, True
+        problem = error
     if problem is None:
         raise NotPicklableError(
             f"{_culprit(options, table, by_value=False)} refers to {pickling.MAIN_STAYS_HERE}; "

@@ -64,13 +64,8 @@ def pack(
         main_path=path,
         multiprocessing=_of_multiprocessing() if in_process else None,
     )
-    return job_of(
-        options,
-        call,
-        preparation,
-        backend=backend or options.backend,
-        name=name or name_of(options),
-    )
+    backend, name = backend or options.backend, name or name_of(options)
+    return job_of(options, call, preparation, backend=backend, name=name)
 
 
 def main_module() -> tuple[str | None, str | None]:

@@ -132,12 +132,11 @@ def _start_process(
     name: str,
     options: Options,
 ) -> BaseProcess:
-    served = context.get_start_method() == "forkserver"
     try:
         return _start_by(context, ends, job, name, options)
     except (OSError, EOFError) as error:
         check_surroundings(error)
-        if not served:
+        if context.get_start_method() != "forkserver":
             check_spawned(error)
             raise
         if options.mp_context is not None:
@@ -155,16 +154,14 @@ def _start_process(
 def _start_by(
     context: Any, ends: Sequence[Descriptor], job: Job | None, name: str, options: Options
 ) -> BaseProcess:
-    forks = context.get_start_method() == "fork"
-    given = [end.fileno() for end in ends] if forks else _Passed(ends)
+    method = context.get_start_method()
+    given = [end.fileno() for end in ends] if method == "fork" else _Passed(ends)
     process: BaseProcess = context.Process(
         target=main, args=(given, job), name=name, daemon=options.daemon
     )
     with inherited(ends):
         with_main_hidden(
-            lambda: with_standard_filled(
-                lambda: start_process(process, context.get_start_method())
-            ),
+            lambda: with_standard_filled(lambda: start_process(process, method)),
             always=options.env is not None,
         )
     return process
