@@ -44,11 +44,6 @@ def _let_go(kept: object, of: Future[Reply]) -> None:
     del kept, of
 
 
-def _future(reference: Any) -> Future[Any]:
-    future: Future[Any] = reference.future()
-    return future
-
-
 @cache
 def _actor_class() -> Any:
     # Commands are heard while a call waits for frames, and while user code runs.
@@ -82,7 +77,7 @@ class ActorCalls:
         actor, reference = self._actor, self._call(self._pull, words)
         if reference is None:
             return None
-        made = with_contents(_future(reference), _future)
+        made = with_contents(reference.future(), lambda each: each.future())
         # Its objects are the actor's: it has to live until they are here, even if it has nothing
         # more to do.
         made.add_done_callback(partial(_let_go, actor))

@@ -74,8 +74,7 @@ class Calls(Protocol):
     def lost(self, *, certain: bool = False) -> bool:
         """Tell whether no call can be made any more, since this process has left the cluster.
 
-        Args:
-            certain: whether to find out too if it has joined one again, which takes longer.
+        If `certain`, find out too whether it has joined one again, which takes longer.
         """
 
 

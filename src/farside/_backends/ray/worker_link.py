@@ -17,8 +17,7 @@ from ..._link.frames import Frame
 from ..._memory.parts import size
 from ..._system.signals import with_lock
 from ...errors import LinkClosedError
-from .bell import Bell
-from .down_link import DownLink
+from .down_link import Bell, DownLink
 from .messages import Reply, beside
 from .objects import Lent
 
