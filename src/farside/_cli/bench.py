@@ -15,12 +15,7 @@ from .surroundings import describe
 if TYPE_CHECKING:
     import argparse
 
-CASES = {
-    "ints": "integers",
-    "dicts": "small dicts",
-    "blocks_100k": "100 kB",
-    "blocks_1m": "1 MB",
-}
+CASES = {"ints": "integers", "dicts": "small dicts", "blocks_100k": "100 kB", "blocks_1m": "1 MB"}
 """Name of a factory of `sources`, and what it yields."""
 
 

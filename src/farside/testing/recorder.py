@@ -84,15 +84,8 @@ class Recording:
         self, direction: str, worker: str, kind: int, epoch: int, *, items: int = 0, nbytes: int = 0
     ) -> None:
         """Add a command or status, by its number."""
-        made = Record(
-            time.perf_counter() - self._begin,
-            direction,
-            _NAMES.get(kind, f"{kind}?"),
-            epoch,
-            items,
-            nbytes,
-            worker,
-        )
+        seconds, name = time.perf_counter() - self._begin, _NAMES.get(kind, f"{kind}?")
+        made = Record(seconds, direction, name, epoch, items, nbytes, worker)
         self.records.append(made)
         if self._file is not None:
             try:
