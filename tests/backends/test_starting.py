@@ -16,7 +16,7 @@ from farside.errors import LinkClosedError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-JOB = Job(b"a pickle", None, None, 1)
+JOB = Job(b"a pickle", None, None, 1, ("subprocess", "worker", 0, 1, 0, 0))
 
 
 @pytest.fixture

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 BUDGET = 1 << 18
 
+INFO = ("subprocess", "worker", 0, 1, 0, 0)
+"""What a job tells of its worker."""
+
 
 class ObservedLink(PipeWorkerLink):
     """The worker's side, which tells the test when the worker is about to wait for something."""
@@ -206,7 +209,7 @@ def make_job(
     buffer_bytes: int = BUDGET,
 ) -> Job:
     """Make a job of callables that need not pickle."""
-    return Job((fn, initializers, ()), None, buffer_size, buffer_bytes)
+    return Job((fn, initializers, ()), None, buffer_size, buffer_bytes, INFO)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from farside._worker.finalizers import Finalizers
 from farside._worker.listener import Commands
 from tests.background import receive
 from tests.link.links import make_pipes
-from tests.worker.harness import BUDGET, Executing, executing, make_job, running
+from tests.worker.harness import BUDGET, INFO, Executing, executing, make_job, running
 
 if TYPE_CHECKING:
     from farside._link.frames import Frame
@@ -98,14 +98,14 @@ def test_fn_returns_what_cannot_be_iterated(made: object) -> None:
 
 
 def test_callables_that_do_not_load() -> None:
-    failure = initialization_failure(Job(b"no pickle", None, None, BUDGET))
+    failure = initialization_failure(Job(b"no pickle", None, None, BUDGET, INFO))
     assert (failure.stage, failure.item_index) == ("load", None)
     assert failure.type_name == "_pickle.UnpicklingError"
 
 
 def test_callables_whose_module_is_not_there() -> None:
     call = pickle.dumps((list, (), ()), 0).replace(b"list", b"nope")
-    failure = initialization_failure(Job(call, None, None, BUDGET))
+    failure = initialization_failure(Job(call, None, None, BUDGET, INFO))
     assert (failure.stage, failure.type_name) == ("load", "AttributeError")
 
 

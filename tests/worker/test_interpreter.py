@@ -15,7 +15,7 @@ from farside._payload.job import Job
 from farside._protocol.messages import Cmd, Status
 from farside._worker import interpreter
 from tests.children import run_python
-from tests.worker.harness import BUDGET, Worker, running, saying
+from tests.worker.harness import BUDGET, INFO, Worker, running, saying
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ class Entering(Worker):
 
 
 def test_it_runs_the_job_that_comes_through_the_link() -> None:
-    job = Job(pickle.dumps((list, (), ())), None, None, BUDGET)
+    job = Job(pickle.dumps((list, (), ())), None, None, BUDGET, INFO)
     with running(Entering(saying(job))) as worker:
         worker.expect_ready()
         for epoch in (1, 2):

@@ -13,7 +13,7 @@ from farside._payload import warning_filters
 from farside._payload.job import Job, Preparation
 from farside._worker.load import load_call
 from tests.children import run_python
-from tests.worker.harness import BUDGET
+from tests.worker.harness import BUDGET, INFO
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def preparation(**changes: Any) -> Preparation:
 
 def load(given: Preparation | None, call: object = (list, (), ())) -> object:
     """Load a pickled call with a given preparation."""
-    return load_call(Job(pickle.dumps(call), given, None, BUDGET))
+    return load_call(Job(pickle.dumps(call), given, None, BUDGET, INFO))
 
 
 def test_pickled_callables_are_loaded() -> None:
@@ -45,12 +45,12 @@ def test_pickled_callables_are_loaded() -> None:
 
 def test_callables_that_were_handed_over_are_taken_as_they_are() -> None:
     call = (lambda: [1], (), ())
-    assert load_call(Job(call, None, None, BUDGET)) is call
+    assert load_call(Job(call, None, None, BUDGET, INFO)) is call
 
 
 def test_a_pickle_that_came_through_the_link_is_not_kept() -> None:
     given: list[Any] = [memoryview(pickle.dumps((list, (), ())))]
-    assert load_call(Job(given, preparation(), None, BUDGET)) == (list, (), ())
+    assert load_call(Job(given, preparation(), None, BUDGET, INFO)) == (list, (), ())
     assert not given
 
 
@@ -158,7 +158,7 @@ from farside._worker.load import load_call
 name, path = (each or None for each in sys.argv[1:])
 before = sys.modules["__main__"]
 where = Preparation(["argv"], [], 1000, None, None, name, path)
-fn, _ = load_call(Job(b"(c__main__\\nfn\\n)t.", where, None, 1))
+fn, _ = load_call(Job(b"(c__main__\\nfn\\n)t.", where, None, 1, ()))
 (thing,) = fn()
 assert sys.modules["__main__"] is sys.modules["__mp_main__"] is not before
 assert sys.modules["__main__"].Thing is thing

@@ -22,7 +22,7 @@ from farside.errors import LinkClosedError
 from tests.background import SECONDS, receive
 from tests.children import exit_code, fork
 from tests.link.links import ARENA, close_all
-from tests.worker.harness import BUDGET, items_of, make_job, saying
+from tests.worker.harness import BUDGET, INFO, items_of, make_job, saying
 
 Ends: TypeAlias = Sequence[Descriptor]
 
@@ -88,7 +88,7 @@ def test_a_job_that_was_handed_over_runs() -> None:
 
 def test_a_job_that_comes_through_the_channel_runs() -> None:
     with forked_worker(None) as child:
-        kind, epoch, parts = saying(Job(pickle.dumps((list, (), ())), None, None, BUDGET))
+        kind, epoch, parts = saying(Job(pickle.dumps((list, (), ())), None, None, BUDGET, INFO))
         child.parent.send(kind, epoch, parts)
         assert child.receive().kind == Status.INITIALIZATION_SUCCEEDED
         assert child.one_pass() == []

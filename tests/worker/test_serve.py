@@ -6,11 +6,11 @@ import pickle
 from farside._link.frames import HEADER_SIZE
 from farside._payload.job import JOB, Job
 from farside._protocol.messages import Cmd, Status
-from tests.worker.harness import BUDGET, Serving, make_job, running, saying, serving
+from tests.worker.harness import BUDGET, INFO, Serving, make_job, running, saying, serving
 
 
 def pickled_job(call: object) -> Job:
-    return Job(pickle.dumps((call, (), ())), None, None, BUDGET)
+    return Job(pickle.dumps((call, (), ())), None, None, BUDGET, INFO)
 
 
 def test_the_job_comes_as_the_first_frame() -> None:

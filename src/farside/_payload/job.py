@@ -55,7 +55,7 @@ class Job(NamedTuple):
     preparation: Preparation | None
     buffer_size: int | None
     buffer_bytes: int
-    info: Fields | None = None
+    info: Fields
     environment: dict[str, str] | None = None
     finalizer_seconds: float = 0.0
     forward_logs: bool = False

@@ -87,8 +87,8 @@ class Execution:
         self._link = link
         self._commands = commands
         self._job = job
-        self._info = None if job.info is None else WorkerInfo(*job.info)
-        self._told: WorkerInfo | Callable[[], WorkerInfo] | None = self._info
+        self._info = WorkerInfo(*job.info)
+        self._told: WorkerInfo | Callable[[], WorkerInfo] = self._info
         self._finalizers = finalizers
         self._maker = self._maker_class(link, commands, self.machine, job, self._describe)
         self._forwarder = forward.Forwarder(link, self._maker.outbox.flusher.call)
@@ -150,7 +150,7 @@ class Execution:
             result = find_method(target, name, origin)(*args, **kwargs)
             del args, kwargs  # what they hold may be large
             stage = "result"
-            parts, refs = pack([self._maker.outbox.encode(result), length_of(target)])
+            parts, refs = pack([self._maker.outbox.encoder.encode(result), length_of(target)])
         except BaseException as error:
             trouble = Trouble(error, stage, None)
             if stage == "result":
@@ -168,16 +168,14 @@ class Execution:
 
     def _begin(self) -> Trouble | None:
         """Begin a pass, as START has told."""
-        info, maker = self._info, self._maker
-        epoch, seed = self.machine.epoch - 1, info.seed if info else 0
-        booked, plan = (0, 0), None
+        maker = self._maker
+        epoch, seed, booked, plan = self.machine.epoch - 1, self._info.seed, (0, 0), None
         body, self._body = self._body, b""
         if body:
             epoch, seed, booked, plan = pickling.loads(body)
-        if info is not None:
-            self._info = info = info.at(epoch, seed)
-            # Through the maker: a reference to the tasks would keep what user code has made.
-            self._told = lambda: info.at(epoch, seed, *maker.tasks.where()[:3])
+        self._info = info = self._info.at(epoch, seed)
+        # Through the maker: a reference to the tasks would keep what user code has made.
+        self._told = lambda: info.at(epoch, seed, *maker.tasks.where()[:3])
         tell(self._told)
         return maker.begin(plan, epoch, seed, booked)
 

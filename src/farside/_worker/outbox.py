@@ -57,6 +57,7 @@ class Outbox:
         nbytes: how much may wait in all; a frame has no more than a quarter of it.
 
     Attributes:
+        encoder: pickles what is added.
         flusher: sends what has waited for long enough.
         entries: what waits. Atoms are appended directly, everything else by `put`.
         refused: whether the last `put` has failed.
@@ -73,7 +74,7 @@ class Outbox:
         self._frames = self._frames_before = 0  # that were sent, and as the flusher has seen it
         self._link = link
         self._window = window
-        self._encoder = Encoder(link.arena)
+        self.encoder = Encoder(link.arena)
         self._lends = link.arena is not None and link.arena.lends
         self._tries = 0  # how many more items that are not plain may come in a row
         self._kind = 0
@@ -113,7 +114,7 @@ class Outbox:
             self._tries = _MISSES
             self._bytes += nbytes
             return self._bytes - self._bytes_taken >= self._batch_bytes
-        entry = self._encoder.encode(item)
+        entry = self.encoder.encode(item)
         if self._tries:
             self._tries -= 1
         if self._lends and isinstance(entry, Stored) and entry.refs:
@@ -137,10 +138,6 @@ class Outbox:
         self._send()
         self.entries.append(entry)
         self._send()
-
-    def encode(self, thing: object) -> bytes | Stored:
-        """Pickle something that is no item, and not sent from here."""
-        return self._encoder.encode(thing)
 
     def is_full(self) -> bool:
         """Tell whether it is time to send, whatever the parent does."""
@@ -220,7 +217,7 @@ class Outbox:
     def _drop(self) -> None:
         for entry in self.entries:
             if type(entry) is Stored:
-                self._encoder.discard(entry)
+                self.encoder.discard(entry)
         self.entries.clear()
         self._bytes_taken = self._bytes
 

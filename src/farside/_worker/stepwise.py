@@ -98,8 +98,7 @@ class Stepwise(Execution):
         outer, outer_torch = told(), torch_info.told()
         if self._torch is not None:
             torch_info.exchange(self._torch)
-        if self._info is not None:
-            tell(self._told)
+        tell(self._told)
         try:
             act()
         finally:
