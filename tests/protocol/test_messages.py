@@ -98,8 +98,10 @@ def test_examples_in_docstrings(module: str) -> None:
     assert not failed
     assert tried or module in {
         "effects",
+        "group",
         "inbox",
         "limits",
+        "messages",
         "parent",
         "recovery",
         "loop_state",

@@ -136,14 +136,8 @@ class AsyncWait:
 class Readiness:
     """One file descriptor that is readable while any of several is.
 
-    Any of the several may be closed while a loop waits: it no longer counts then. This one is
+    Any of the several may be closed, also while a loop waits: it no longer counts then. This one is
     closed when nobody refers to it any more, so never while a loop waits for it.
-
-    Args:
-        fds: numbers of the descriptors; one that is closed already does not count.
-
-    Raises:
-        OSError: no file descriptors are left.
     """
 
     __slots__ = ("__weakref__", "_selector")

@@ -55,10 +55,7 @@ class Anchors:
             self._kept[shard] = [_Anchor(index, digest)]
 
     def known_of(self, begun: Sequence[tuple[int, int]]) -> list[tuple[int, int, bytes]]:
-        """Return the shard, the index of an item, and its digest, for some of those begun.
-
-        `begun` has shards, and how many items of each were read.
-        """
+        """Return the shard, the index of an item, and its digest, for some of those begun."""
         found = []
         for shard, count in begun:
             for anchor in reversed(tuple(self._kept.get(shard, ()))):  # nearly always the first

@@ -90,13 +90,10 @@ class AssignedInputs:
     def lose(
         self, core: ParentCore, queue: Queue, plan: Plan, later: int, before: Mapping[int, int]
     ) -> tuple[list[Batch], int | None]:
-        """Take in that the worker has died.
+        """Return what the successor of a dead worker is given, and which input has failed with it.
 
         The last of its inputs, as many as `later` says, were not sent yet. `before` has, for some
         inputs, how many results the loop had before a resume.
-
-        Returns:
-            What its successor is given, and the input that has failed with it, if one has.
         """
         came, partial = self._count(arrived(queue, tuple(core.inbox.frames)), flat=plan.flat)
         read = 0 if came else self.read

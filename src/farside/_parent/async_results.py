@@ -116,13 +116,7 @@ class _Taker(Generic[T]):
         self.this.leave()
 
     async def advance(self) -> T:
-        """Return the next item when it has come.
-
-        Raises:
-            StopAsyncIteration: the pass is over.
-            RuntimeError: another task waits for the next item.
-            FarsideError: the pass failed, was superseded, or the iterable or this was closed.
-        """
+        """Return the next item when it has come, or raise why there is none."""
         if self._busy:
             raise RuntimeError(
                 "another task waits for the next item of this iterator; give each task an "

@@ -57,14 +57,7 @@ def _unanswered(questions: Sequence[Question]) -> list[int]:
 def call_method(
     client: Client, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:  # it is whatever the method returns
-    """Call a method of what each worker has made, and wait for what it returns.
-
-    Returns:
-        The result; a list of them if several workers were asked for.
-
-    Raises:
-        FarsideError: see `RemoteIterable.call`.
-    """
+    """Call a method of what each worker has made; see `RemoteIterable.call`."""
     client.check_home()
     client.check_not_stepping()
     parts = _pack(client, method, args, kwargs)
@@ -166,11 +159,7 @@ def _result(client: Client, member: Member, frame: Frame | None, method: str) ->
 
 
 def ask_for_stacks(client: Client) -> list[str | None]:
-    """Ask where the threads of the workers are; None for one that does not answer.
-
-    Raises:
-        IterableClosedError: there is no worker any more.
-    """
+    """Ask where the threads of the workers are; None for one that does not answer."""
     client.check_home()
     questions = [Question() for _ in client.members]
 

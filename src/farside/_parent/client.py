@@ -129,20 +129,12 @@ class Client(Steps):
         return self.sequence.length(self.core.workers[0].length)
 
     def check_home(self) -> None:
-        """Check that this process is not a forked child: it has no workers.
-
-        Raises:
-            IterableClosedError: it is.
-        """
+        """Raise IterableClosedError in a forked child: it has no workers."""
         if self._here.pid != self._owner:
             raise messages_for_people.closed(self._owner)
 
     def check_open(self) -> None:
-        """Check that something can still be said to the workers.
-
-        Raises:
-            IterableClosedError: it cannot; what has failed is the cause.
-        """
+        """Raise IterableClosedError if nothing more can be said; what has failed is its cause."""
         if self.core.over:
             failure = self.core.failure
             if failure is not None and failure.state == "initialization":
@@ -151,11 +143,7 @@ class Client(Steps):
             raise messages_for_people.closed(None) from cause
 
     def check_started(self) -> None:
-        """Tell the user once if the workers could not be started.
-
-        Raises:
-            FarsideError: they could not.
-        """
+        """Raise once, if the workers could not be started, why."""
         told, self._told = self._told, True
         failure = self.core.failure
         if failure is not None and not told:

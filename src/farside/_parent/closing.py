@@ -129,16 +129,11 @@ def end(
     problems: list[Exception],
     begun: float | None = None,
 ) -> bool:
-    """End a worker; tell whether it has ended.
+    """End a worker that was told to end; tell whether it has ended.
 
-    Args:
-        client: the client.
-        member: the worker. It was told to end.
-        kill: do not give it time for an orderly end.
-        listen: for how many seconds to take in what its user code still logs. A worker that is
-            blocked in sending goes on meanwhile.
-        problems: where the exceptions go that loggers raise.
-        begun: since when the workers know that they are to end; default: now.
+    `kill` gives it no time for an orderly end. For `listen` seconds since it was told (`begun`;
+    None: now), what its user code still logs is taken in: one that is blocked in sending goes on
+    meanwhile. The exceptions that loggers raise go to `problems`.
     """
     if member.worker is None:  # it is being started
         return True

@@ -80,12 +80,7 @@ class Crew:
         main_file()  # while the script runs: the workers are started later
 
     def submit(self, work: Work) -> None:
-        """Let a worker do a task.
-
-        Raises:
-            RuntimeError: no more tasks are taken.
-            BrokenWorkersError: the workers are of no use.
-        """
+        """Let a worker do a task; see `WorkerExecutor.submit`."""
         if self._pid != os.getpid():
             raise RuntimeError("the executor belongs to the process that has forked this one")
         if self._broken is not None:

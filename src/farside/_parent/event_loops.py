@@ -31,9 +31,7 @@ class Waiter(ABC):
     async def wait(self, fd: int | None = None, seconds: float | None = None) -> bool:
         """Wait for `wake`, or until a file descriptor is readable; False when the time is up.
 
-        Args:
-            fd: the descriptor; one waiter at a time may wait for it.
-            seconds: how long to wait; None waits as long as it takes.
+        One waiter at a time may wait for a descriptor.
         """
 
     @abstractmethod
@@ -42,11 +40,7 @@ class Waiter(ABC):
 
     @abstractmethod
     async def outlast(self, done: Callable[[], bool]) -> None:
-        """Wait until something is done, even if the task is cancelled meanwhile.
-
-        Args:
-            done: tells whether it is; `wake` is called when it becomes true.
-        """
+        """Wait until something is done, even if the task is cancelled; `wake` is called then."""
 
     @abstractmethod
     async def pause(self) -> None:
@@ -54,11 +48,7 @@ class Waiter(ABC):
 
 
 def waiter_here() -> Waiter:
-    """Make a waiter for the event loop that runs in this thread.
-
-    Raises:
-        RuntimeError: none does.
-    """
+    """Make a waiter for the event loop that runs in this thread, or raise a RuntimeError."""
     trio: Any = sys.modules.get("trio")
     if hasattr(trio, "lowlevel"):  # if not, another thread is importing it
         try:

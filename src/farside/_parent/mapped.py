@@ -202,8 +202,7 @@ class Mapped(Delivery):
     def failed(self, number: int, error: BaseException | None) -> list[Any]:
         """Return what the loop gets for an input that has failed, or has ended: None.
 
-        Raises:
-            BaseException: the failure, if it ends the pass.
+        A failure that ends the pass is raised.
         """
         if error is not None and self.plan.on_error == "raise":
             self.failure = error

@@ -92,11 +92,7 @@ class Member:
     def send(
         self, kind: int, epoch: int, parts: Sequence[Part] = (), refs: Sequence[Ref] = ()
     ) -> bool:
-        """Send a command; tell whether all of it was sent.
-
-        Raises:
-            LinkClosedError: the worker is gone.
-        """
+        """Send a command; tell whether all of it was sent. LinkClosedError: the worker is gone."""
         if self.link is None:
             self._unsent.append((kind, epoch, parts))
             return True

@@ -76,11 +76,7 @@ class Pass:
         return self.delivery.needs
 
     def step(self) -> Iterable[Any] | None:
-        """Return what yields the next items; None while there are none, `OVER` at the end.
-
-        Raises:
-            FarsideError: the pass failed, was superseded, or the iterable was closed.
-        """
+        """Return what yields the next items; None while there are none, `OVER` at the end."""
         client, delivery = self.client, self.delivery
         client.check_home()
         if delivery.slow:

@@ -112,10 +112,7 @@ _FLAGS = ("daemon", "forward_logs", "verify_replay", "wait")
 def check(fn: Any, *, backend: Any, fallback: Any = None, **options: Any) -> Options:
     """Check what the user gave; other options than these have the values of `DEFAULTS`.
 
-    Raises:
-        TypeError: a value is of the wrong type.
-        ValueError: a value is of the right type and out of range.
-        Both name the argument, the value and the cure.
+    A TypeError, or a ValueError for one of the right type, names argument, value and cure.
     """
     given: dict[str, Any] = {**DEFAULTS, **options}
     assert given.keys() == DEFAULTS.keys()

@@ -84,11 +84,7 @@ class Queue:
         return max(0, len(self.entries) - self.at) + len(self.marks)
 
     def fill(self, core: ParentCore) -> bool:
-        """See that there is an entry or a mark; False: nothing has arrived.
-
-        Raises:
-            ProtocolError: a frame cannot be read.
-        """
+        """See that there is an entry or a mark, by `open`; False: nothing has arrived."""
         while self.at >= len(self.entries) and not self.marks:
             opened = self.open(core)
             if opened is None:
@@ -99,11 +95,7 @@ class Queue:
         return True
 
     def open(self, core: ParentCore) -> Opened | None:
-        """Open the next frame, which is the source of entries from now on; None: there is none.
-
-        Raises:
-            ProtocolError: it cannot be read.
-        """
+        """Open the next frame, which is the source of entries from now on; None: there is none."""
         try:
             frame = core.inbox.frames.popleft()
         except IndexError:  # also if another thread has just left the pass

@@ -26,10 +26,8 @@ _KIND = attrgetter("kind")
 def take_in(client: Client, member: Member) -> bool:
     """Take in what was read from a worker; tell whether it was more than log records.
 
-    Only the thread that leads (see `wait`) calls it.
-
-    Raises:
-        ProtocolError: a frame is none that may come now, or cannot be read.
+    Only the thread that leads (see `wait`) calls it. It is a ProtocolError if a frame is none that
+    may come now, or cannot be read.
     """
     frames, index = member.frames, member.index
     if client.members[index] is not member:  # another one has taken its place

@@ -88,11 +88,7 @@ class ItemSequence:
         return begun + self._ahead
 
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
-        """Begin a pass, before which so many were begun.
-
-        Returns:
-            What brings its items, and what each worker is told.
-        """
+        """Begin a pass after so many; return what brings its items, and what workers are told."""
         raise NotImplementedError
 
     def _begin_at(self, begun: int) -> tuple[int, Start]:

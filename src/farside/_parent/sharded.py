@@ -108,11 +108,7 @@ class Shards(ItemSequence):
         return state
 
     def check(self) -> None:
-        """Check that a pass can begin.
-
-        Raises:
-            ValueError: each rank would shuffle in another way.
-        """
+        """Raise a ValueError if each rank would shuffle in another way."""
         sharding, given = self._sharding, self._given
         drawn = not given.seed_given and sharding.seed == given.seed
         if sharding.shuffled and sharding.world_size > 1 and drawn:

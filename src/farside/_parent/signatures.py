@@ -20,8 +20,7 @@ _TAKEN_BY: dict[str, list[str]] = {}
 def takes(options: Any) -> Callable[[F], F]:
     """Let the signature of a function show each option that its ``**options`` may have.
 
-    Args:
-        options: a `typing.TypedDict` with the names and the types. `DEFAULTS` has the values.
+    They are a `typing.TypedDict` with the names and the types. `DEFAULTS` has the values.
     """
 
     def show(function: F) -> F:
@@ -42,14 +41,9 @@ def takes(options: Any) -> Callable[[F], F]:
 
 
 def complete(function: Callable[..., Any], options: Mapping[str, object]) -> dict[str, Any]:
-    """Add the defaults of the options that were not given.
+    """Add the defaults of the options that an entry point was not given. `takes` decorates it.
 
-    Args:
-        function: an entry point, decorated with `takes`.
-        options: what it was given as ``**options``.
-
-    Raises:
-        TypeError: it does not take one of the options.
+    It is a TypeError if it was given one that it does not take.
     """
     parameters = list(inspect.signature(function).parameters.values())
     known = {each.name: each.default for each in parameters if each.name in DEFAULTS}

@@ -53,11 +53,7 @@ def ready(client: Client) -> When:
 
 
 def choose(client: Client) -> None:
-    """Choose the backend.
-
-    Raises:
-        BackendUnavailableError: no backend can be used that the user allows.
-    """
+    """Choose the backend. BackendUnavailableError: none can be used that the user allows."""
     options = client.options
     choice = registry.choose(
         options.backend,
@@ -75,11 +71,7 @@ def choose(client: Client) -> None:
 
 
 def start(client: Client) -> None:
-    """Start the workers, and wait until they stand by, unless the user wants not to wait.
-
-    Raises:
-        FarsideError: one has failed, died, or took too long.
-    """
+    """Start the workers, and wait until they stand by, unless the user wants not to wait."""
     try:
         choose(client)
         if not client.options.wait:
@@ -135,11 +127,7 @@ def _launch_or_fail(client: Client, member: Member, pickles: Pickles | None = No
 
 
 def launch(client: Client, member: Member, pickles: Pickles | None = None) -> None:
-    """Start a worker, without waiting until it stands by. One that is cut off counts as dead.
-
-    Raises:
-        FarsideError: that is not possible.
-    """
+    """Start a worker, without waiting until it stands by. One that is cut off counts as dead."""
     now = member.launched = monotonic()
     client.step(lambda core: core.launch(member.index, now))
     options = replace_fields(member.options, pickles=pickles)

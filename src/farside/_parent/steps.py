@@ -88,10 +88,7 @@ class Steps(ABC):
     def change(self, work: Callable[[], object]) -> None:
         """With the lock, do work that steps the core several times; events come after it.
 
-        The caller defers SIGINT.
-
-        Raises:
-            ProtocolError: a step does not fit. The core is as it was before that.
+        The caller defers SIGINT. After a step that does not fit, the core is as it was before that.
         """
         with_lock(self._lock, partial(self._empty, work))
         if self._mailbox:
@@ -104,11 +101,7 @@ class Steps(ABC):
         return self._stepping and bool(try_lock(self._lock, lambda: self._stepping))
 
     def check_not_stepping(self) -> None:
-        """Check that this thread may wait for a worker, or begin something with it.
-
-        Raises:
-            RuntimeError: it is a signal handler that has struck in the middle of an event.
-        """
+        """Raise a RuntimeError in a signal handler that has struck in the middle of an event."""
         if self.stepping_here:
             raise RuntimeError(
                 "a signal handler uses a worker, and has struck while the protocol with it was at "

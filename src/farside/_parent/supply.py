@@ -45,7 +45,6 @@ class Supply:
         main_by_value: see `Encoder`.
 
     Attributes:
-        place: as given.
         ended: whether there are no more.
         error: what the iterator has raised, if that has ended it.
         taken: how many inputs were taken, and so the index of the next one.
@@ -130,12 +129,9 @@ class Supply:
         return min([most, *[stop - number for stop in stops if stop > number]])
 
     def take(self, most: int, nbytes: int) -> tuple[list[Any], int]:
-        """Take inputs until they are so many or have so many bytes.
+        """Take inputs until they are so many or have so many bytes. `pass_over` was called before.
 
-        `pass_over` was called before.
-
-        Returns:
-            Their entries (see `items`), and about how many bytes they have.
+        Return their entries (see `items`), and about how many bytes they have.
         """
         if self._done or self.read:
             most = self._limit(most, self.taken)

@@ -115,9 +115,6 @@ class Waiting:
         """Wait until something is ready, or until a time; see to chores and deliver logs meanwhile.
 
         The exceptions that loggers raise go to `problems`; None raises them.
-
-        Raises:
-            RuntimeError: a signal handler waits that has struck in the middle of a step.
         """
         try:
             while not self._wait_once(client, wanted, end, problems):

@@ -46,13 +46,6 @@ class GroupCore:
         restarts: how many times workers were started again.
         awaiting: the workers that were started again, and wait to be told where to go on.
         stamp: free for the shell: it marks what a copy was stepped by.
-
-    Example:
-        >>> group = GroupCore()
-        >>> group.start()
-        1
-        >>> group.workers[0].public_state  # the pass begins as soon as the worker stands by
-        'initialization'
     """
 
     def __init__(
@@ -162,9 +155,6 @@ class GroupCore:
         """Take in a frame of a worker, and the failure of which it tells, if it is of such a kind.
 
         `used` says whether the user has got anything from the worker.
-
-        Raises:
-            ProtocolError: it is none that may come now.
         """
         worker = self.workers[index]
         spent = index in self._replaced

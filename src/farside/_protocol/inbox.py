@@ -54,11 +54,7 @@ class Inbox:
             self.nbytes += block.nbytes
 
     def take_progress(self, body: bytes | bytearray) -> None:
-        """Take in where in the pass the worker is. It may be done twice.
-
-        Raises:
-            ProtocolError: it cannot be read.
-        """
+        """Take in where in the pass the worker is. It may be done twice."""
         told = progress.read(body)
         if isinstance(told, progress.Skipped):
             self.skipped = told

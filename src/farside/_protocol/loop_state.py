@@ -78,12 +78,7 @@ def write(
 
 
 def check(state: Any) -> dict[str, Any]:
-    """Check that something is a state.
-
-    Raises:
-        TypeError: it is none at all.
-        ValueError: it is of another version, or is broken.
-    """
+    """Return a state. It is a TypeError if it is none at all, and a ValueError if it is broken."""
     cure = "pass what state_dict() returned"
     if not isinstance(state, dict) or "farside" not in state:
         raise TypeError(f"state={_short(state)} is no state of farside; {cure}")

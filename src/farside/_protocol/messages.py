@@ -10,12 +10,7 @@ from .codes import IntEnum
 
 
 class Cmd(IntEnum):
-    """A command: the parent says it, the worker obeys.
-
-    Example:
-        >>> Cmd.START_ITERATION.name
-        'START_ITERATION'
-    """
+    """A command: the parent says it, the worker obeys."""
 
     ABORT = 1
     """End the worker, whatever it does."""
@@ -38,12 +33,7 @@ class Cmd(IntEnum):
 
 
 class Status(IntEnum):
-    """A status: the worker says it, the parent listens.
-
-    Example:
-        >>> Status.ITERATOR_SUCCESS.name
-        'ITERATOR_SUCCESS'
-    """
+    """A status: the worker says it, the parent listens."""
 
     UNEXPECTED_CMD_RECEIVED = 16
     """A command that the worker's state does not allow, or no command at all. The worker ends."""

@@ -126,12 +126,7 @@ def ranges_of(numbers: Iterable[int]) -> Ranges:
 
 
 def numbers_of(ranges: Iterable[tuple[int, int]]) -> set[int]:
-    """Return the set of numbers that `ranges_of` has written.
-
-    Example:
-        >>> numbers_of([(0, 3), (4, 5)])
-        {0, 1, 2, 4}
-    """
+    """Return the set of numbers that `ranges_of` has written."""
     return {number for first, end in ranges for number in range(first, end)}
 
 
@@ -190,13 +185,7 @@ class Turns(_Turns):
     def of(
         cls, chains: tuple[Sequence[int], ...], read: dict[int, int] | None = None, turn: int = 0
     ) -> Turns:
-        """Return the turns of slots, from the turn of one of them on.
-
-        Args:
-            chains: for each slot the shards that it has yet to read, in order.
-            read: of some of them, how many items were read already.
-            turn: see `Place`.
-        """
+        """Return the turns of slots, from the turn of one of them on: see `Place`."""
         live = tuple([slot for slot, chain in enumerate(chains) if chain])
         at = bisect_left(live, turn) % (len(live) or 1)
         return cls(chains, live, (0,) * len(chains), {} if read is None else read, at, 0)
@@ -276,11 +265,7 @@ class Turns(_Turns):
         return now._replace(live=live, at=bisect_left(live, turn) % (len(live) or 1))
 
     def place(self, own: Iterable[int]) -> Place:
-        """Return the place in the pass.
-
-        Args:
-            own: all shards that there are for whoever reads the slots.
-        """
+        """Return the place in the pass, where these are all shards that the slots have."""
         left = self._left()
         place = self.place_after(self.ended(own))
         return place._replace(begun=tuple([each for each in place.begun if each[0] in left]))

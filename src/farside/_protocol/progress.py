@@ -56,11 +56,7 @@ def write(told: Snapshot | Skipped) -> bytes:
 
 
 def read(body: bytes | bytearray | memoryview) -> Snapshot | Skipped:
-    """Return what a body tells.
-
-    Raises:
-        ProtocolError: it cannot be read.
-    """
+    """Return what a body tells, or raise a ProtocolError."""
     try:
         if body[:1] == _SKIPPED:
             return Skipped(*_SHARE.unpack(body[1:]))
@@ -77,9 +73,6 @@ class Snapshots:
 
     The worker is ahead of the loop, and nobody knows how far. So the distances of those that are
     kept from the newest grow by about the same ratio. One thread at a time adds; any may ask.
-
-    Args:
-        known: what is known at the beginning.
 
     Example:
         >>> snapshots = Snapshots([Snapshot(0, 10, b"a"), Snapshot(0, 20, b"b")])

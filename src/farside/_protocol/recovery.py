@@ -46,16 +46,10 @@ def may_restart(ending: Ending, left: int, *, again: bool, initialized: bool, st
 
     One that was started again, and dies before it stands by, most probably never will: it is not
     started once more. But where something outside has ended it, that says nothing of the next one:
-    on a busy machine, memory runs out in a start as at any other time. `left` limits the deaths at
-    an item that kills each worker, and the starts that are cut off. In a map it is no limit: each
-    input has its own, and so have workers that die again and again before they begin any.
-
-    Args:
-        ending: what has ended the worker.
-        left: how many times workers may be started again.
-        again: whether it was started again itself.
-        initialized: whether it has stood by.
-        struck: whether something outside has ended it.
+    on a busy machine, memory runs out in a start as at any other time. What is `left` limits the
+    deaths at an item that kills each worker, and the starts that are cut off. In a map it is no
+    limit: each input has its own, and so have workers that die again and again before they begin
+    any.
     """
     may = left > 0 and ending.cause in _AGAIN and (initialized or struck or not again)
     return may and ending.futile <= MOST_FUTILE
