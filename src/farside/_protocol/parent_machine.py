@@ -51,23 +51,18 @@ class ParentMachine:
     def act(self, action: ParentAction, epoch: int = 0) -> list[tuple[Cmd, int]]:
         """Do what the user wants; return the commands to send, in order, each with its epoch.
 
-        A pass to start has a number above all before it.
-
-        Raises:
-            ProtocolError: the present state does not allow it.
+        A pass to start has a number above all before it. It is a ProtocolError if the present state
+        does not allow the action.
         """
-        step = self._step(action)
-        before = self.epoch
+        before, step = self.epoch, self._step(action)
         if action is ParentAction.START:
             self.epoch = epoch
-        self.state = step.state
         return [(cmd, before if cmd is Cmd.STOP_ITERATION else self.epoch) for cmd in step.send]
 
     def hear(self, kind: int, epoch: int) -> ParentEvent:
         """Take a status of a pass in, by its number, and return what it means.
 
-        Raises:
-            ProtocolError: it is no status, or not one that may come now.
+        It is a ProtocolError if it is no status, or not one that may come now.
         """
         status = _STATUSES.get(kind)
         if status is None:
@@ -76,21 +71,21 @@ class ParentMachine:
             raise ProtocolError(
                 f"the worker sent {status.name} for pass {epoch}; the latest is {self.epoch}"
             )
-        step = self._step((status, _CURRENT if epoch == self.epoch else _OLD))
-        self.state = step.state
-        assert step.event is not None  # only actions have none
-        return step.event
+        return self._event((status, _CURRENT if epoch == self.epoch else _OLD))
 
     def lost(self) -> ParentEvent:
         """Take in that the worker is gone: its end of the link has closed."""
-        step = self._step(ParentEvent.WORKER_LOST)
-        self.state = step.state
-        assert step.event is not None
-        return step.event
+        return self._event(ParentEvent.WORKER_LOST)
+
+    def _event(self, what: ParentInput) -> ParentEvent:
+        event = self._step(what).event
+        assert event is not None  # only actions have none
+        return event
 
     def _step(self, what: ParentInput) -> ParentStep:
         step = PARENT.get((self.state, what))
         if step is None:
             name = " ".join(part.name for part in (what if isinstance(what, tuple) else (what,)))
             raise ProtocolError(f"a parent in state {self.state.name} does not expect {name}")
+        self.state = step.state
         return step
