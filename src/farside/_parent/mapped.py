@@ -88,6 +88,13 @@ class Mapped(Delivery):
         """Return the next block; None: nothing has come that the loop gets."""
         raise NotImplementedError
 
+    def ready(self, workers: Sequence[ParentCore]) -> bool:
+        if super().ready(workers):
+            return True
+        # Other workers may do inputs while the loop waits for the next result.
+        more = self.source is None and not self._supply.ended
+        return more and self.room(self._left(workers)) is not None
+
     # What workers are given -----------------------------------------------------------------
 
     def refill(self, workers: Sequence[ParentCore]) -> None:

@@ -31,11 +31,7 @@ class MappedInOrder(Mapped):
         return (self._order[0][0],) if self._order and self._order[0][0] is not None else ()
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
-        if super().ready(workers) or (self._order and self._order[0][0] is None):
-            return True
-        # Other workers may do inputs while the loop waits for the next result.
-        more = self.source is None and not self._supply.ended
-        return more and self.room(self._left(workers)) is not None
+        return bool(self._order and self._order[0][0] is None) or super().ready(workers)
 
     def passed_over(self, count: int) -> None:
         self._order.append([None, count])
@@ -139,10 +135,7 @@ class MappedAsTheyCome(Mapped):
     _next = 0  # the worker that is looked at first
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
-        if super().ready(workers) or self._settled:
-            return True
-        more = self.source is None and not self._supply.ended
-        return more and self.room(self._left(workers)) is not None
+        return bool(self._settled) or super().ready(workers)
 
     def take_next(self, workers: Sequence[ParentCore]) -> Block | None:
         coming = {each.number for worker in self._assigned for each in worker.left_over}

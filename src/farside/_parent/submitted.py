@@ -175,11 +175,8 @@ class Submitted(Mapped):
         self._begun[index] = told + len(self._one_by_one.get(index, ()))
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
-        if super().ready(workers) or self._settled:
-            return True
-        if self.pending.ended:
-            return self.closing and not self.needs
-        return self.room(self._left(workers)) is not None
+        over = self.closing and self.pending.ended and not self.needs
+        return over or bool(self._settled) or super().ready(workers)
 
     def end(self) -> None:
         if self.closing and self.pending.ended and not self.needs:
