@@ -6,17 +6,7 @@ from typing import TYPE_CHECKING
 
 from .._payload.one_line import one_line
 from .._payload.remote_errors import read_stack
-from .._protocol.effects import (
-    BROKEN,
-    CUT_OFF,
-    DIED,
-    FAILED,
-    HERE,
-    NO_FALLBACK,
-    REFUSED,
-    RETIRED,
-    TIMED_OUT,
-)
+from .._protocol import effects as causes
 from .._protocol.messages import UNKNOWN
 from .._protocol.recovery import MOST_FUTILE
 from ..errors import (
@@ -134,28 +124,25 @@ def refusal(error: FarsideError) -> str:
 def error_of(ending: Ending, member: Member, options: Options) -> FarsideError:
     """Make the exception that says why a worker's conversation is over. It may run user code."""
     name, cause, detail, state = member.name, ending.cause, ending.detail, ending.state
-    if cause in {HERE, CUT_OFF}:
+    if cause in {causes.HERE, causes.CUT_OFF}:
         error: FarsideError = detail
         return error
-    if cause in {FAILED, NO_FALLBACK}:
+    if cause in {causes.FAILED, causes.NO_FALLBACK}:
         error = to_exception(detail, name, ending.method or "")
         # A process may have a subinterpreter of its own that has failed.
-        refused = cause == NO_FALLBACK and member.backend == "subinterpreter"
+        refused = cause == causes.NO_FALLBACK and member.backend == "subinterpreter"
         return _no_fallback(error, member.backend) if refused else error
-    if cause in {DIED, TIMED_OUT}:
-        error = (
-            died(name, detail, ending.last_index, state)
-            if cause == DIED
-            else _timed_out(ending, name, options)
-        )
+    if cause in {causes.DIED, causes.TIMED_OUT}:
+        dead, last = cause == causes.DIED, ending.last_index
+        error = died(name, detail, last, state) if dead else _timed_out(ending, name, options)
         if ending.futile > MOST_FUTILE:
             error.args = (joined(error.args[0], FUTILE),)
-        elif cause == DIED and state == "iteration" and detail.again and not options.max_restarts:
+        elif dead and state == "iteration" and detail.again and not options.max_restarts:
             error.args = (f"{error.args[0]}; {_RESTARTS}",)
         return error
     if cause in _DISOBEYED:
         return ProtocolError(f"the {name} {_DISOBEYED[cause]}")
-    return ProtocolError(detail) if cause == BROKEN else closed(None)
+    return ProtocolError(detail) if cause == causes.BROKEN else closed(None)
 
 
 def death_at(number: int, ending: Ending, member: Member) -> FarsideError:
@@ -169,8 +156,8 @@ def death_at(number: int, ending: Ending, member: Member) -> FarsideError:
 _RESTARTS = "with max_restarts=1, another worker would take its place and go on"
 
 _DISOBEYED = {
-    REFUSED: "refused a command",
-    RETIRED: "was to end after its last task, and goes on",
+    causes.REFUSED: "refused a command",
+    causes.RETIRED: "was to end after its last task, and goes on",
 }
 
 
