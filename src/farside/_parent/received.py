@@ -12,7 +12,6 @@ from .._protocol.messages import Status
 from ..errors import ProtocolError
 
 if TYPE_CHECKING:
-    from .._protocol.parent import ParentCore
     from .client import Client
     from .member import Member
 
@@ -64,8 +63,10 @@ def _take_frames(client: Client, member: Member) -> None:
             return
         if worker.latest is not frame:  # else it was taken in, and then an exception struck
             failure = read_failure(frame.body) if frame.kind in _WITH_FAILURE else None
+            # Whether the user can have got anything from it, or at all before this pass.
+            used = client.used_before or (client.used and worker.inbox.received > 0)
             core = core.copy()
-            core.receive(index, frame, failure, used=_used(client, worker), now=now)
+            core.receive(index, frame, failure, used=used, now=now)
             core.workers[index].latest = frame
             client.core = core
         if core.workers[index].effects:
@@ -74,8 +75,3 @@ def _take_frames(client: Client, member: Member) -> None:
             member.startup_seconds = member.tried + now - (member.launched or now)
         frames.popleft()
         client.core.workers[index].latest = None  # it may hold memory
-
-
-def _used(client: Client, worker: ParentCore) -> bool:
-    """Tell whether the user can have got anything from a worker, or at all before this pass."""
-    return client.used_before or (client.used and worker.inbox.received > 0)
