@@ -8,43 +8,16 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
     from collections.abc import Callable
+    from typing import TypeAlias
+
+    Waiter: TypeAlias = "AsyncioWaiter | TrioWaiter"
 
 T = TypeVar("T")
-
-
-class Waiter(ABC):
-    """Lets one task wait; made anew for each thing that is waited for.
-
-    Any thread may call `wake`, also before the task waits.
-    """
-
-    def __init__(self) -> None:
-        self.woken = False
-
-    @abstractmethod
-    async def wait(self, fd: int | None = None, seconds: float | None = None) -> bool:
-        """Wait for `wake`, or until a file descriptor is readable; False when the time is up.
-
-        One waiter at a time may wait for a descriptor.
-        """
-
-    @abstractmethod
-    def wake(self) -> None:
-        """Let the task go on."""
-
-    @abstractmethod
-    async def outlast(self, done: Callable[[], bool]) -> None:
-        """Wait until something is done, even if the task is cancelled; `wake` is called then."""
-
-    @abstractmethod
-    async def pause(self) -> None:
-        """Give the other tasks a turn."""
 
 
 def waiter_here() -> Waiter:
@@ -68,15 +41,22 @@ def waiter_here() -> Waiter:
         ) from None
 
 
-class AsyncioWaiter(Waiter):
-    """A waiter for asyncio's interface of a loop, which runs in this thread."""
+class AsyncioWaiter:
+    """Lets one task wait, by asyncio's interface of a loop, which runs in this thread.
+
+    It is made anew for each thing that is waited for.
+    """
 
     def __init__(self, loop: AbstractEventLoop) -> None:
-        super().__init__()
+        self.woken = False
         self._loop = loop
         self._future: Future[bool] | None = None
 
     async def wait(self, fd: int | None = None, seconds: float | None = None) -> bool:
+        """Wait for `wake`, or until a file descriptor is readable; False when the time is up.
+
+        One waiter at a time may wait for a descriptor.
+        """
         loop = self._loop
         future: Future[bool] = loop.create_future()
         self._future = future
@@ -95,6 +75,7 @@ class AsyncioWaiter(Waiter):
                 loop.remove_reader(fd)
 
     def wake(self) -> None:
+        """Let the task go on, in any thread, also before the task waits."""
         self.woken = True
         future = self._future
         if future is not None:
@@ -104,6 +85,7 @@ class AsyncioWaiter(Waiter):
                 pass  # the loop is closed, and nobody waits any more
 
     async def outlast(self, done: Callable[[], bool]) -> None:
+        """Wait until something is done, even if the task is cancelled; `wake` is called then."""
         from asyncio import CancelledError
 
         cancelled = None
@@ -116,6 +98,7 @@ class AsyncioWaiter(Waiter):
             raise cancelled
 
     async def pause(self) -> None:
+        """Give the other tasks a turn."""
         from asyncio import sleep
 
         await sleep(0)
@@ -126,11 +109,11 @@ def _resolve(future: Future[bool], value: bool) -> None:  # noqa: FBT001  loops 
         future.set_result(value)
 
 
-class TrioWaiter(Waiter):
-    """A waiter for trio."""
+class TrioWaiter:
+    """The same for trio."""
 
     def __init__(self, trio: Any) -> None:
-        super().__init__()
+        self.woken = False
         self._trio = trio
         self._token = trio.lowlevel.current_trio_token()
         self._scope: Any = None
