@@ -323,10 +323,10 @@ class World:
         frames, side.up = deque(side.up), ()
         while frames and self.sides[index] is side:  # what it still says is forgotten with it
             core = self.group.workers[index]
-            if core.expects_items:
-                core.receive_items(frames)
-                if self.rules.items is None and core.inbox.frames:
-                    core.inbox.received = 1  # or there would be no end of states
+            core.receive_items(frames)
+            goes_on = core.state is ParentState.ITERATION
+            if goes_on and self.rules.items is None and core.inbox.frames:
+                core.inbox.received = 1  # or there would be no end of states
             if frames:
                 self._receive(index, frames.popleft())
 

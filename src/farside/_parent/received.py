@@ -53,10 +53,9 @@ def _take_frames(client: Client, member: Member) -> None:
     while frames:
         core = client.core
         worker = core.workers[index]
-        if worker.expects_items:
-            worker.receive_items(frames)
-            if not frames:
-                return
+        worker.receive_items(frames)
+        if not frames:
+            return
         frame = frames[0]
         if client.members[index] is not member:  # another one has taken its place
             frames.clear()

@@ -159,11 +159,6 @@ class ParentCore(ParentMachine):
         return count - 1 if count else None
 
     @property
-    def expects_items(self) -> bool:
-        """Whether items of the present pass may come."""
-        return self.state is ParentState.ITERATION
-
-    @property
     def deadline(self) -> float | None:
         """When `expire` has to be called if nothing comes; None: never."""
         if self._grace is not None or self.done:
