@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import pickle
 import random
@@ -19,6 +20,7 @@ from concurrent import futures as standard
 from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
@@ -34,10 +36,11 @@ from farside._backends import registry
 from farside._parent.submitted import Pending, Work
 from farside._protocol.tables import ParentState
 from tests import mapping_jobs as jobs
+from tests.background import Background
 from tests.kinds import SUBINTERPRETERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 BACKENDS = ["subprocess", *(kind.backend for kind in SUBINTERPRETERS)]
@@ -431,6 +434,55 @@ def test_a_thread_that_cannot_be_had_is_told_and_tried_again(
             executor.submit(pow, 2, 3)
     assert executor.submit(pow, 2, 4).result() == 16
     executor.shutdown()
+
+
+class ShutsDown:
+    """Shuts an executor down when it is collected."""
+
+    def __init__(self) -> None:
+        self.executor = WorkerExecutor(1, backend="subprocess")
+        self.me = self  # so it is left to the collector
+
+    def __del__(self) -> None:
+        self.executor.shutdown()
+
+
+def submit_while_collecting(submit: Callable[[], Future[int]]) -> Future[int]:
+    """Submit, and let the collector run in the start of the thread, as it may at any time."""
+    start = threading.Thread.__init__
+
+    def begin(*given: Any, **options: Any) -> None:
+        start(*given, **options)
+        gc.collect()
+
+    with patch.object(threading.Thread, "__init__", begin):
+        return submit()
+
+
+def test_a_finalizer_that_shuts_another_executor_down_may_come_in_submit() -> None:
+    other = ShutsDown()
+    assert other.executor.submit(abs, -1).result() == 1
+    with WorkerExecutor(1, backend="subprocess") as executor:
+        del other
+        future = Background(lambda: submit_while_collecting(lambda: executor.submit(abs, -2)))
+        assert future.result().result() == 2
+
+
+def test_a_finalizer_that_submits_may_come_in_submit() -> None:
+    class Submits:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            futures.append(executor.submit(abs, -1))
+
+    futures: list[Future[int]] = []
+    with WorkerExecutor(1, backend="subprocess") as executor:
+        Submits()
+        futures.append(submit_while_collecting(lambda: executor.submit(abs, -2)))
+        assert [future.result() for future in futures] == [1, 2]
+        threads = [each for each in threading.enumerate() if each.name == "farside-executor"]
+        assert len(threads) == 1
 
 
 def test_a_task_that_submit_refused_is_not_run_later(monkeypatch: pytest.MonkeyPatch) -> None:
