@@ -48,7 +48,7 @@ WAYS: list[Callable[[], None]] = [by_c_code, restarting, dumping]
 
 @pytest.fixture(autouse=True)
 def _handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(signals, "_sigaction", None)
+    monkeypatch.setattr(signals, "_ask_kernel", None)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     faulthandler.unregister(signal.SIGINT)

@@ -18,14 +18,13 @@ import threading
 from _signal import SIGINT, getsignal, signal  # type: ignore[import-not-found]
 from functools import partial
 from threading import get_ident
+from types import SimpleNamespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
     from typing import Any, TypeVar
-
-    from .sigaction import Sigaction
 
     T = TypeVar("T")
 
@@ -34,16 +33,8 @@ _main_ident = threading.main_thread().ident
 """The thread that runs handlers; None once it is known that none does, in a subinterpreter."""
 
 
-class Here:
-    """The process that this is: its number, known without a system call."""
-
-    __slots__ = ("pid",)
-
-    def __init__(self) -> None:
-        self.pid = os.getpid()
-
-
-here = Here()
+here = SimpleNamespace(pid=os.getpid())
+"""The process that this is: its number, known without a system call."""
 
 
 def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
@@ -76,10 +67,10 @@ def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
     handler = getsignal(SIGINT)
     if handler is _note or not callable(handler):  # it is held back already, or runs nothing
         return work()
-    sigaction = _sigaction or _learn_sigaction(handler)
-    if sigaction is None:
+    ask = _ask_kernel or _learn_to_ask(handler)
+    if ask is None:
         return work()
-    foreign = sigaction.foreign()
+    foreign = ask()
     _came.clear()  # an exception may have struck at the end of an earlier time
     _held = handler
     if once or foreign is not None:
@@ -151,8 +142,8 @@ def _begin_in_child() -> None:
         handler = _held
     if isinstance(handler, partial) and handler.func is _note_first:
         handler = handler.args[1]
-    if handler is not installed and _sigaction is not None:
-        put_back, foreign = partial(signal, SIGINT, handler), _sigaction.foreign()
+    if handler is not installed and _ask_kernel is not None:
+        put_back, foreign = partial(signal, SIGINT, handler), _ask_kernel()
         (put_back if foreign is None else foreign(put_back))()
 
 
@@ -160,18 +151,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_in_child)
 
 
-class _NoSigaction:
-    """Takes the place of `Sigaction` where the kernel cannot be asked."""
-
-    def foreign(self) -> None:
-        return None
+_ask_kernel: Callable[[], Any] | None = None
+"""`Sigaction.foreign`, once it was needed; where the kernel cannot be asked, it returns None."""
 
 
-_sigaction: Sigaction | _NoSigaction | None = None
-
-
-def _learn_sigaction(handler: Any) -> Sigaction | _NoSigaction | None:
-    global _main_ident, _sigaction  # noqa: PLW0603  they are those of the process
+def _learn_to_ask(handler: Any) -> Callable[[], Any] | None:
+    global _main_ident, _ask_kernel  # noqa: PLW0603  they are those of the process
     if sys.version_info >= (3, 13):
         import _interpreters
 
@@ -181,10 +166,10 @@ def _learn_sigaction(handler: Any) -> Sigaction | _NoSigaction | None:
     try:
         from .sigaction import Sigaction  # workers need none
 
-        _sigaction = Sigaction(handler)
+        _ask_kernel = Sigaction(handler).foreign
     except (ImportError, AttributeError):
-        _sigaction = _NoSigaction()
-    return _sigaction
+        _ask_kernel = type(None)
+    return _ask_kernel
 
 
 def with_lock(lock: threading.Lock | threading.RLock, work: Callable[[], T]) -> T:
