@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from farside._parent.when import When
 from farside._worker import passing
 from tests import jobs as plain_jobs
 from tests import snapshot_jobs as jobs
@@ -54,7 +55,7 @@ def test_a_long_way_takes_longer_than_the_timeout_and_is_told(
         while not all(each.skipped_items for each in items.stats().workers):
             assert time.monotonic() < until
             time.sleep(0.01)
-            items._current.wait(_Never(), until=time.monotonic() + 0.01)
+            items._current.wait(_never(0, 1), until=time.monotonic() + 0.01)
         stats = items.stats()
         assert 0 < stats.items_to_skip == 80 - stats.skipped_items
         assert stats.skip_seconds > 0
@@ -68,11 +69,9 @@ def test_a_long_way_takes_longer_than_the_timeout_and_is_told(
     assert sorted(texts) == sorted([f"item {number}" for number in range(40, 45)] * 2)
 
 
-class _Never:
-    """Is never ready: who waits for it sees what comes."""
-
-    ready = False
-    workers = (0, 1)
+def _never(*workers: int) -> When:
+    """Return what is never ready: who waits for it sees what comes."""
+    return When(lambda: False, lambda: workers)
 
 
 def test_a_pass_that_is_left_on_the_way_ends_at_once(kind: Kind) -> None:
@@ -83,7 +82,7 @@ def test_a_pass_that_is_left_on_the_way_ends_at_once(kind: Kind) -> None:
         until = time.monotonic() + 20
         while not items.stats().skipped_items:
             assert time.monotonic() < until
-            items._current.wait(_Never1(), until=time.monotonic() + 0.01)
+            items._current.wait(_never(0), until=time.monotonic() + 0.01)
         iterator.close()  # type: ignore[attr-defined]
         began = time.monotonic()
         # The next pass begins at its beginning, of all shards.
@@ -98,15 +97,11 @@ def test_one_worker_that_is_on_its_way_is_left_at_once_too() -> None:
         until = time.monotonic() + 20
         while not items.stats().skipped_items:
             assert time.monotonic() < until
-            items._current.wait(_Never1(), until=time.monotonic() + 0.01)
+            items._current.wait(_never(0), until=time.monotonic() + 0.01)
         iterator.close()  # type: ignore[attr-defined]
         began = time.monotonic()
         assert next(iter(items)) == 0
         assert time.monotonic() - began < 10  # all of the way takes 25
-
-
-class _Never1(_Never):
-    workers = (0,)  # type: ignore[assignment]
 
 
 def test_lines_for_the_log() -> None:

@@ -88,10 +88,12 @@ class Wanted:
         self._true = true
         self.looks = 0
 
-    @property
     def ready(self) -> bool:
         self.looks += 1
         return self._true()
+
+    def workers(self) -> None:
+        """Name no worker: all are waited for."""
 
 
 def never() -> Wanted:

@@ -90,7 +90,7 @@ def test_turns_are_given_while_there_is_neither_an_item_nor_a_reason_to_wait(
         return OVER if 1 in turns else None
 
     monkeypatch.setattr("farside._parent.async_results._TURN_SECONDS", 0.001)
-    monkeypatch.setattr(Pass, "ready", True)
+    monkeypatch.setattr(Pass, "ready", lambda _: True)
     monkeypatch.setattr(Pass, "step", step)
 
     async def main() -> list[Any]:

@@ -172,7 +172,7 @@ class OrderWorld(Judged):
             found.append((OrderWorld.start, 0))
         if self.opened and rules.leaves and more:
             found.append((OrderWorld.stop, 0))
-        if self.opened and (not self.waits or self._pass.ready):
+        if self.opened and (not self.waits or self._pass.ready()):
             found.append((OrderWorld.take, 0))
         return found
 
@@ -223,12 +223,12 @@ class OrderWorld(Judged):
     def _begin_block(self, loop: Loop) -> bool:
         """Take the next block; return whether there is one whose items are taken one by one."""
         inputs, items = _inputs_of(loop), loop.step()
-        while items is None and loop.ready and _inputs_of(loop) > inputs:
+        while items is None and loop.ready() and _inputs_of(loop) > inputs:
             inputs, items = _inputs_of(loop), loop.step()  # there is no wait in between
         if items is None:
             loop.say_again()
             self.waits = True
-            if loop.ready:
+            if loop.ready():
                 raise ViolationError("the loop does not wait, though nothing has come")
             return False
         self.waits = False

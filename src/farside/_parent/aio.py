@@ -80,10 +80,10 @@ class AsyncWait:
     async def _wait_once(self, wanted: Wanted) -> bool:
         """Do what is due, and wait for a while; tell whether the wait is over."""
         await self._see_to_chores()
-        if wanted.ready or self._client.foreign_to:
+        if wanted.ready() or self._client.foreign_to:
             return True
         came = self._look(wanted)
-        if not (came or self._client.chores.pending or wanted.ready):
+        if not (came or self._client.chores.pending or wanted.ready()):
             await self._wait(wanted)
         return False
 
@@ -92,7 +92,7 @@ class AsyncWait:
         known = ref(waiter)  # a task that its loop has left behind must not be kept
         client.waiting.tasks.append(known)
         try:
-            if wanted.ready:  # another thread has received it, before it could wake this task
+            if wanted.ready():  # another thread has received it, before it could wake this task
                 return
             deadline.begin_to_wait(client, wanted)
             self.waited = True

@@ -202,7 +202,7 @@ class Client(Steps):
 
     def awaited(self, wanted: Wanted) -> list[Member]:
         """Return the workers that somebody waits for."""
-        indices = getattr(wanted, "workers", None)
+        indices = wanted.workers()
         return self.members if indices is None else [self.members[each] for each in indices]
 
     def fail(self, member: Member, cause: str, detail: object) -> None:

@@ -18,7 +18,7 @@ def begin_to_wait(client: Client, wanted: Wanted) -> None:
     """Let the time of the workers count from now on: somebody waits for them."""
     if client.core.has_limits:
         _look_at_tasks(client)
-        client.core.begin_to_wait(monotonic(), getattr(wanted, "workers", None))
+        client.core.begin_to_wait(monotonic(), wanted.workers())
 
 
 def look(client: Client) -> None:

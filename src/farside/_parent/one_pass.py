@@ -64,15 +64,13 @@ class Pass:
         self._owner = owner
         self._told = False  # whether `_begin` has nothing more to do
 
-    @property
     def ready(self) -> bool:
-        """Whether there is no reason to wait."""
+        """Tell whether there is no reason to wait."""
         core = self.client.core
         return core.epoch != self.epoch or bool(core.awaiting) or self.delivery.ready(core.workers)
 
-    @property
     def workers(self) -> Sequence[int]:
-        """The workers that are waited for."""
+        """Return the workers that are waited for."""
         return self.delivery.needs
 
     def step(self) -> Iterable[Any] | None:

@@ -73,7 +73,7 @@ def drain(this: Pass) -> None:
 
     def holds() -> bool:
         states = [each.state for each in this.client.core.workers]
-        return this.ready or states == [ParentState.ITERATION] * len(states)
+        return this.ready() or states == [ParentState.ITERATION] * len(states)
 
     this.client.wait(When(holds))
 

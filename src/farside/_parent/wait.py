@@ -36,9 +36,11 @@ if TYPE_CHECKING:
     class Wanted(Protocol):
         """What somebody waits for."""
 
-        @property
         def ready(self) -> bool:
-            """Whether there is no reason to wait."""
+            """Tell whether there is no reason to wait."""
+
+        def workers(self) -> Sequence[int] | None:
+            """Return the workers whose time counts; None: all."""
 
 
 LONGEST_SECONDS = 1.0
@@ -141,7 +143,7 @@ class Waiting:
             client.chores.see_to()
         if client.news.there:
             client.news.deliver(client.members, problems)
-        if wanted.ready or client.foreign_to or (end is not None and monotonic() >= end):
+        if wanted.ready() or client.foreign_to or (end is not None and monotonic() >= end):
             return True
         client.check_not_stepping()
         try:
@@ -152,7 +154,7 @@ class Waiting:
         if led:
             self.wake_others()  # whoever wakes first leads now
         else:
-            self._sleep(lambda: wanted.ready, seconds_until(end))
+            self._sleep(wanted.ready, seconds_until(end))
         return False
 
     def _is_last(self) -> bool:
@@ -164,7 +166,7 @@ class Waiting:
         if self._leaving:
             self._let_go()
         links = self.links
-        if links.take_in_rest(client) or wanted.ready:
+        if links.take_in_rest(client) or wanted.ready():
             return True
         if not links.here and links.look(client):
             return True

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-class When:
-    """Is ready when a function says so. Another one says of which workers something has to come."""
+class When(NamedTuple):
+    """Functions that say what somebody waits for: see `Pass`, which has the same as methods."""
 
-    __slots__ = ("_awaited", "_holds")
-
-    def __init__(
-        self, holds: Callable[[], bool], awaited: Callable[[], Sequence[int] | None] = lambda: None
-    ) -> None:
-        self._holds = holds
-        self._awaited = awaited
-
-    @property
-    def ready(self) -> bool:
-        """Whether there is no reason to wait."""
-        return self._holds()
-
-    @property
-    def workers(self) -> Sequence[int] | None:
-        """The workers whose time counts; None: all."""
-        return self._awaited()
+    ready: Callable[[], bool]
+    """Tells whether there is no reason to wait."""
+    workers: Callable[[], Sequence[int] | None] = lambda: None
+    """Tells which workers' time counts; None: that of all."""
