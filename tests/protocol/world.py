@@ -311,7 +311,7 @@ class World:
 
     def break_down(self, index: int) -> None:
         """Let something fail in the parent."""
-        self._step(lambda group: group.fail(index, BROKEN, None))
+        self._step(lambda group: group.workers[index].fail(BROKEN, None))
 
     def read(self, index: int) -> None:
         """Take in all that has come, or that the worker is gone."""

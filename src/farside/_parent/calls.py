@@ -65,11 +65,14 @@ def call_method(
     call = questions, Question(parts, method)
 
     def ask(core: GroupCore) -> bool:
-        asked = _ask(core, questions, method)
-        if asked and client.calling is not call:
+        if core.over or _is_asked(core) or True in [each.opened for each in core.workers]:
+            return False
+        if client.calling is not call:
             _end(core, client, client.calling)  # its own thread has not got to that
             client.calling = call  # before any answer can come
-        return asked
+        for worker, question in zip(core.workers, questions, strict=True):
+            worker.ask(question, method)
+        return True
 
     while not client.step(ask):
         client.check_open()
@@ -91,14 +94,6 @@ def call_method(
 def _is_asked(core: GroupCore) -> bool:
     """Tell whether a call waits for its answer."""
     return True in [each.call is not None for each in core.workers]
-
-
-def _ask(core: GroupCore, questions: Sequence[Question], method: str) -> bool:
-    if core.over or _is_asked(core) or True in [each.opened for each in core.workers]:
-        return False
-    for worker, question in zip(core.workers, questions, strict=True):
-        worker.ask(question, method)
-    return True
 
 
 def _wait_for_answers(client: Client, questions: Sequence[Question]) -> None:

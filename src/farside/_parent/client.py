@@ -207,7 +207,7 @@ class Client(Steps):
 
     def fail(self, member: Member, cause: str, detail: object) -> None:
         """Give a worker up, for a reason on this side; seeing to chores ends it."""
-        self.step(lambda core: core.fail(member.index, cause, detail))
+        self.step(lambda core: core.workers[member.index].fail(cause, detail))
 
     # Steps ----------------------------------------------------------------------------------
 
@@ -217,10 +217,10 @@ class Client(Steps):
     def _mend(self) -> None:
         """Give a worker up if an exception of a signal handler has struck in one of its effects."""
         core = self.core.copy()
-        for index, each in enumerate(core.workers):
+        for each in core.workers:
             if each.effects:
                 each.effects = each.effects[1:]
-                core.fail(index, BROKEN, _TORN)
+                each.fail(BROKEN, _TORN)
         self.core, self._performing = core, False
         self.perform()
 

@@ -50,21 +50,18 @@ def end_failed(client: Client, member: Member, *, kill: bool) -> None:
     if kill:
         end(client, member, kill=True, listen=FAREWELL_SECONDS, problems=problems)
         _close_waiting(client)
-        if problems:
-            raise problems[0]
-        return
-    # It is ending by itself, which takes some milliseconds, and runs its finalizers.
-    options, gone = client.options, When(lambda: member.gone)
-    try:
-        if options.finalizers:
-            client.wait(gone, monotonic() + options.shutdown_timeout / 2, problems)
-        if options.forward_logs:
-            client.wait(gone, monotonic() + FAREWELL_SECONDS, problems)
-    finally:
-        client.waiting.remove(member)
-        member.link.close()
-        _close_waiting(client)  # an error that is kept must not keep descriptors
-        member.worker.wait(FAREWELL_SECONDS)
+    else:  # it is ending by itself, which takes some milliseconds, and runs its finalizers
+        options, gone = client.options, When(lambda: member.gone)
+        try:
+            if options.finalizers:
+                client.wait(gone, monotonic() + options.shutdown_timeout / 2, problems)
+            if options.forward_logs:
+                client.wait(gone, monotonic() + FAREWELL_SECONDS, problems)
+        finally:
+            client.waiting.remove(member)
+            member.link.close()
+            _close_waiting(client)  # an error that is kept must not keep descriptors
+            member.worker.wait(FAREWELL_SECONDS)
     if problems:
         raise problems[0]
 

@@ -45,11 +45,8 @@ class _Tasks(Inputs):
     """What a pass of an executor is made of: what was submitted."""
 
     def __init__(self, plan: Plan, pending: Pending, seed: int, most: int | None) -> None:
-        super().__init__((), plan, Given(seed))
+        super().__init__(iter(()), plan, Given(seed))  # what has no length
         self.delivery = Submitted(plan, pending, most)
-
-    def length(self, told: int | None) -> int | None:  # noqa: ARG002  nobody knows it
-        return None
 
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
         self.delivery.epoch, self.delivery.number = begun, begun + 1
@@ -89,16 +86,13 @@ class Crew:
         if not self._pending.add(work):
             raise RuntimeError("cannot schedule new futures after shutdown")
         try:
-            self._start()
+            if self._thread is None:
+                # With the lock, else Python's exit might not see it, and wait for it for ever.
+                defer_sigint(partial(with_lock, _exit.lock, self._start_thread))
         except RuntimeError:  # no more threads can be had
             if self._pending.withdraw(work):
                 raise
         self._wake()
-
-    def _start(self) -> None:
-        if self._thread is None:
-            # With the lock, else Python's exit might not see it, and wait for it for ever.
-            defer_sigint(partial(with_lock, _exit.lock, self._start_thread))
 
     def _start_thread(self) -> None:
         if self._thread is None and not self._starting:  # else further up: a finalizer submits

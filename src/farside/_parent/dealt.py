@@ -45,7 +45,6 @@ class Dealt(Delivery):
         self, place: Place, sharding: Sharding, epoch: int, count: int, *, counting: bool
     ) -> None:
         super().__init__(count, counting=counting)
-        self.epoch = epoch
         order = order_of(sharding, epoch)
         ended = numbers_of(place.ended)
         self._shards = deque(shard for shard in order if shard not in ended)

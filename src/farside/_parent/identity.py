@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -25,11 +24,11 @@ def check_name(value: Any) -> str | None:
 
 def check_index(value: Any, count: Any) -> int:
     """Check ``worker_index``, which is below ``worker_count``."""
-    number = whole("worker_index", value, "pass a whole number, from 0 to worker_count - 1")
-    if hasattr(type(count), "__index__") and not 0 <= number < operator.index(count):
+    cure = "pass a whole number, from 0 to worker_count - 1"
+    number = whole("worker_index", value, cure)
+    if not 0 <= number < count:
         raise ValueError(
-            f"worker_index={value!r} is not below worker_count={count!r}, or negative; pass a "
-            "whole number, from 0 to worker_count - 1"
+            f"worker_index={value!r} is not below worker_count={count!r}, or negative; {cure}"
         )
     return number
 

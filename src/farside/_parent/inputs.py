@@ -26,11 +26,6 @@ _SAMPLE = 16
 """How many inputs a fingerprint is made of, where `items` is a sequence."""
 
 
-def is_async(items: Any, *, awaits: bool) -> bool:
-    """Tell whether inputs have to be awaited, in a loop that can await them or cannot."""
-    return isinstance(items, AsyncIterable) and (awaits or not isinstance(items, Iterable))
-
-
 class Inputs(ItemSequence):
     """What a function makes of inputs, in several workers.
 
@@ -55,18 +50,19 @@ class Inputs(ItemSequence):
 
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
         epoch, start = self._begin_at(begun)
-        place = start.place
-        kind = MappedInOrder if self._plan.in_order else MappedAsTheyCome
-        awaited = is_async(self._items, awaits=self.awaits)
-        source = AsyncSupply if awaited else Supply
-        by_value = self._plan.main_by_value
+        items, plan, place = self._items, self._plan, start.place
+        kind = MappedInOrder if plan.in_order else MappedAsTheyCome
+        # Items of both kinds are awaited only by a loop that can do so.
+        awaited = isinstance(items, AsyncIterable) and (
+            self.awaits or not isinstance(items, Iterable)
+        )
         iterate = partial(self._iterate, place, awaited=awaited)
-        supply = source(iterate, place, main_by_value=by_value)
-        delivery = kind(self._plan, supply)
+        source = AsyncSupply if awaited else Supply
+        delivery = kind(plan, source(iterate, place, main_by_value=plan.main_by_value))
         delivery.number = begun + 1
         self._keep(delivery, epoch, start)
         told = self._told(delivery, replaceable=not begun)
-        return delivery, [told for _ in range(self._plan.workers)]
+        return delivery, [told for _ in range(plan.workers)]
 
     def _iterate(self, place: Place, *, awaited: bool) -> Any:
         items: Any = self._items
@@ -111,12 +107,8 @@ class Inputs(ItemSequence):
         if read["shards"] and self._sharding.total:
             self._refuse(read, "shards", self._sharding.total, "pass the same items")
         if strict and read["fingerprint"] and self._given.fingerprint:
-            self._refuse(
-                read,
-                "fingerprint",
-                self._given.fingerprint,
-                "the items are others; pass strict=False if they only look different now",
-            )
+            cure = "the items are others; pass strict=False if they only look different now"
+            self._refuse(read, "fingerprint", self._given.fingerprint, cure)
 
 
 _USED = (

@@ -61,7 +61,6 @@ class Member:
         """Take a worker that was started, and send it what was said to it before."""
         self.worker, self.link = worker, worker.link
         self.acknowledge, self.revoke = self.link.acknowledge, self.link.revoke
-        self.gone = self.released = False
         for epoch, total in self._acknowledged:
             self.acknowledge(epoch, total)
         unsent, self._unsent = self._unsent, []

@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from .._protocol.effects import BROKEN, HERE
 from .._protocol.group import GroupCore
-from ..errors import (
-    ExhaustedIteratorWarning,
-    IterableClosedError,
-    NotPicklableError,
-    ProtocolError,
-)
+from ..errors import ExhaustedIteratorWarning, IterableClosedError, NotPicklableError, ProtocolError
 from . import deadline, messages_for_people
 from .decoding import decode_each
 from .warn import warn

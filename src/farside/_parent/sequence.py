@@ -171,9 +171,8 @@ class ItemSequence:
         if given.seed_given:
             self._refuse(read, "seed", sharding.seed, "leave seed out, or pass the state's")
         if given.cycle_given:
-            self._refuse(
-                read, "cycle_length", sharding.cycle_length, "leave it out, or pass the state's"
-            )
+            cure = "leave it out, or pass the state's"
+            self._refuse(read, "cycle_length", sharding.cycle_length, cure)
         ranks = read["ranks"]
         if ranks != list(range(read["world_size"])) and (
             ranks != [sharding.rank] or read["world_size"] != sharding.world_size

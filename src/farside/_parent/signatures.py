@@ -86,15 +86,13 @@ _IN_FN = (
 )
 _LOADER = f"farside.torch.data_loader takes it for a data set of PyTorch; else {_IN_FN}"
 _SEVERAL = "leave it out, since what is small is sent many at a time"
-_AS_THEY_COME = "in_order=False gives what comes first"
-_NEW_WORKERS = "WorkerExecutor takes max_tasks_per_child"
 _LIFESPANS = ("max_tasks_per_child", "maxtasksperchild", "worker_lifespan")
 _CURES = {
     **dict.fromkeys(("batch_sampler", "sampler"), f"with iterate_in_workers, {_IN_FN}"),
     **dict.fromkeys(("batch_size", "collate_fn", "drop_last", "shuffle"), _LOADER),
     **dict.fromkeys(("chunk_size", "chunksize"), _SEVERAL),
-    **dict.fromkeys(("deterministic", "return_as"), _AS_THEY_COME),
-    **dict.fromkeys(_LIFESPANS, _NEW_WORKERS),
+    **dict.fromkeys(("deterministic", "return_as"), "in_order=False gives what comes first"),
+    **dict.fromkeys(_LIFESPANS, "WorkerExecutor takes max_tasks_per_child"),
     "block_length": "let your function yield lists",
     "initargs": "give them to the initializer by functools.partial",
     "pass_worker_id": "get_worker_info().index is the number, in the worker",

@@ -206,10 +206,6 @@ class GroupCore:
             worker.lose(status, cause)
             self._start_again(index, struck=struck)
 
-    def fail(self, index: int, cause: str, detail: Any) -> None:
-        """Take in that a worker is of no use any more, for a reason on this side."""
-        self.workers[index].fail(cause, detail)
-
     def retire(self, index: int) -> None:
         """Let another worker take the place of one that has done as many tasks as it was to do."""
         worker = self.workers[index]

@@ -138,9 +138,8 @@ def _begun_holds(state: Mapping[str, Any]) -> bool:
 def _anchors_hold(state: Mapping[str, Any]) -> bool:
     return all(
         isinstance(anchor, (list, tuple))
-        and len(anchor) == 3  # noqa: PLR2004  shard, index and digest
+        and [*map(type, anchor)] == [int, int, str]
         and _are_numbers(anchor[:2], 2)
-        and isinstance(anchor[2], str)
         and not anchor[2].strip("0123456789abcdef")
         and len(anchor[2]) % 2 == 0
         for anchor in state["anchors"]
