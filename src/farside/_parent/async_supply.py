@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._protocol.order import BEGIN, Place
 from .supply import STEADY, TAKE_SECONDS, Supply
@@ -31,29 +31,19 @@ class AsyncSupply(Supply):
     `take` cannot wait: it returns what has come, and sets `wanted`. The ``async for`` then awaits
     more by `feed`, and calls `take` again.
 
-    Args:
-        begin: returns the async iterator. It is called when the first input is wanted.
-
     Attributes:
         wanted: how many inputs `take` could have given beside those that have come.
     """
 
     def __init__(
-        self,
-        begin: Callable[[], AsyncIterator[Any]],
-        place: Place = BEGIN,
-        *,
-        main_by_value: bool = False,
+        self, begin: Callable[[], Any], place: Place = BEGIN, *, main_by_value: bool = False
     ) -> None:
-        super().__init__(_refuse_for, place, main_by_value=main_by_value)
-        self._begin_async = begin
+        super().__init__(begin, place, main_by_value=main_by_value)
         self._iterator: AsyncIterator[Any] | None = None
-        self._ended = deque(place.ended)  # ranges of inputs that are done, in order
         self._ready: deque[_Input] = deque()
         self._over = False
         self._error: BaseException | None = None
         self.wanted = 0
-        self._fed = False
 
     async def feed(self) -> None:
         """Await as many inputs as are wanted, but not for long: results may have come meanwhile.
@@ -61,13 +51,13 @@ class AsyncSupply(Supply):
         As in `Supply.take`, it is one at a time until they come at once: it is sent before the next
         one is awaited.
         """
-        self._fed = True
         begun = now = monotonic()
         steady = self._quick >= STEADY
         while self.wanted and not self._over:
             try:
                 if self._iterator is None:
-                    self._iterator = self._begin_async()
+                    assert self._begin is not None
+                    self._iterator = self._begin()
                 item = await self._iterator.__anext__()
             except StopAsyncIteration:
                 self._over, self._error = True, self._too_few()
@@ -87,9 +77,9 @@ class AsyncSupply(Supply):
         self.wanted = 0
 
     def _add_input(self, item: Any) -> None:
-        while self._ended and self._ended[0][1] <= self.taken:
-            self._ended.popleft()
-        if self._ended and self._ended[0][0] <= self.taken:
+        while self._done and self._done[0][1] <= self.taken:
+            self._done.popleft()
+        if self._done and self._done[0][0] <= self.taken:
             self.taken += 1
             self._ready.append(_DONE)
             return
@@ -104,8 +94,6 @@ class AsyncSupply(Supply):
         self._ready.clear()
 
     def pass_over(self) -> int:
-        if not self._fed:
-            return super().pass_over()  # a loop that cannot await: `_refuse_for` raises
         count = 0
         while self._ready and self._ready[0] is _DONE:
             self._ready.popleft()
@@ -130,13 +118,6 @@ class AsyncSupply(Supply):
             else:
                 self.wanted = most
         return entries, total
-
-
-def _refuse_for() -> NoReturn:
-    raise TypeError(
-        "items is an async iterable, and this loop cannot await it; loop over the results with "
-        "async for, or pass items that can be iterated on"
-    )
 
 
 _CANCELLED = (

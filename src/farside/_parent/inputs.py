@@ -52,10 +52,7 @@ class Inputs(ItemSequence):
         epoch, start = self._begin_at(begun)
         items, plan, place = self._items, self._plan, start.place
         kind = MappedInOrder if plan.in_order else MappedAsTheyCome
-        # Items of both kinds are awaited only by a loop that can do so.
-        awaited = isinstance(items, AsyncIterable) and (
-            self.awaits or not isinstance(items, Iterable)
-        )
+        awaited = self.awaits and isinstance(items, AsyncIterable)
         iterate = partial(self._iterate, place, awaited=awaited)
         source = AsyncSupply if awaited else Supply
         delivery = kind(plan, source(iterate, place, main_by_value=plan.main_by_value))
@@ -66,6 +63,8 @@ class Inputs(ItemSequence):
 
     def _iterate(self, place: Place, *, awaited: bool) -> Any:
         items: Any = self._items
+        if not (awaited or isinstance(items, Iterable)) and isinstance(items, AsyncIterable):
+            raise TypeError(_AWAITS)
         iterator = items.__aiter__() if awaited else iter(items)
         if iterator is self._items:
             if self._used:
@@ -111,6 +110,10 @@ class Inputs(ItemSequence):
             self._refuse(read, "fingerprint", self._given.fingerprint, cure)
 
 
+_AWAITS = (
+    "items is an async iterable, and this loop cannot await it; loop over the results with "
+    "async for, or pass items that can be iterated on"
+)
 _USED = (
     "items is a one-shot iterator, and an earlier pass has used it: this pass begins where that "
     "has ended; pass something that can be iterated again and again, such as a list"

@@ -58,13 +58,9 @@ class Supply:
     steady = True
 
     def __init__(
-        self,
-        begin: Callable[[], Iterator[Any]],
-        place: Place = BEGIN,
-        *,
-        main_by_value: bool = False,
+        self, begin: Callable[[], Any], place: Place = BEGIN, *, main_by_value: bool = False
     ) -> None:
-        self._begin: Callable[[], Iterator[Any]] | None = begin
+        self._begin: Callable[[], Any] | None = begin
         self._encoder = Encoder(None, main_by_value=main_by_value)
         self.place = place
         self._done = deque(place.ended)
