@@ -7,13 +7,14 @@ from .._named_tuple import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Protocol, TypeAlias
+    from typing import Any, Protocol, TypeAlias
 
     Part: TypeAlias = bytes | memoryview
 
     class Store(Protocol):
         """Takes the large contents that cross beside a frame: an `Arena`, or what replaces it."""
 
+        allocations: Any  # the memory that user code was given; None before the first
         lends: bool  # whether contents stay where the item has them, until it is sent
 
         def store(self, parts: Sequence[Part]) -> Ref | None:

@@ -68,6 +68,7 @@ class Objects:
         full: what that raises where there is no room.
     """
 
+    allocations = None  # user code gets no memory here
     lends = True
 
     def __init__(self, put: Callable[[Any], Any], full: tuple[type[Exception], ...] = ()) -> None:
