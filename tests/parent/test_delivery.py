@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections import deque
+from collections import Counter, deque
 from itertools import islice
 from random import Random
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ from farside._payload.decoder import decode
 from farside._payload.items import Mark, pack
 from farside._protocol.inbox import Inbox
 from farside._protocol.messages import Status
-from farside._protocol.order import BEGIN, Sharding, Turns, order_of
+from farside._protocol.order import BEGIN, Sharding, Turns, numbers_of, order_of
 from farside.errors import ProtocolError
 from tests.simulated import simulate, walk
 from tests.steady import STEADY
@@ -297,6 +297,28 @@ def test_items_come_as_they_come_and_each_workers_in_order(
     for worker, parts in enumerate(sent):
         assert [item for item in got if item.shard % count == worker] == parts
     world.check_end()
+
+
+@STEADY
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=4), CUTS)
+def test_where_a_loop_was_is_known_where_items_come_as_they_come(
+    lengths: list[int], cuts: Random
+) -> None:
+    sent: list[list[Item | Mark]] = [
+        [*(Item(shard, number) for number in range(length)), Mark()]
+        for shard, length in enumerate(lengths)
+    ]
+    world, got = World(as_they_come(len(lengths)), sent, cuts), list[Item]()
+    for item in world.loop():
+        got.append(item)
+        behind = cuts.randint(0, len(got))
+        place = world.delivery.place(behind)
+        assert place is not None
+        given_then = Counter(each.shard for each in got[: len(got) - behind])
+        ended = numbers_of(place.ended)
+        assert all(given_then[shard] == lengths[shard] for shard in ended)
+        left = {shard: count for shard, count in given_then.items() if shard not in ended}
+        assert left == dict(place.begun)
 
 
 @pytest.mark.parametrize(
