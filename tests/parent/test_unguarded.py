@@ -100,3 +100,4 @@ def test_an_executor_says_it_too(kind: Kind, tmp_path: Path) -> None:
         own = done.err.count("Exception ignored in: <function _DeleteDummyThreadOnDel")
         assert own == (sys.version_info[:2] == (3, 13) and kind.name == "subinterpreter")
         assert done.err.count("Traceback") == 2 + own  # that of the workers' error is the cause
+        assert "WorkerRestartedWarning" not in done.err
