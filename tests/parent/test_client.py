@@ -26,6 +26,7 @@ from farside._parent.calls import call_method
 from farside._parent.client import Client
 from farside._parent.options import check
 from farside._parent.results import drain, enter_iteration_mode
+from farside._protocol.group import GroupCore
 from farside._protocol.messages import EXHAUSTED, Status
 from farside._protocol.tables import ParentState
 from farside._system.signals import here
@@ -310,12 +311,13 @@ def test_closing_while_another_thread_waits() -> None:
 def test_frames_after_closing_are_ignored() -> None:
     client, link = scripted.client()
     this = enter_iteration_mode(client)
-    link.then(started(1), partial(closing.close, client, kill=False), items(1, "late"))
+    link.then(started(1), partial(client.step, GroupCore.close), items(1, "late"))
     client.wait(this)
     with pytest.raises(IterableClosedError):
         this.step()
     assert not link.script
     assert not client.core.workers[0].inbox.frames
+    closing.close(client, kill=False)
 
 
 def test_a_command_that_finds_no_room_is_sent_when_there_is_room() -> None:

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from farside import BackendFallbackWarning, FarsideError, IterableClosedError, ProtocolError
-from farside._parent.calls import call_method
+from farside._parent import closing
+from farside._parent.calls import ask_for_stacks, call_method
 from farside._parent.results import enter_iteration_mode
 from farside._parent.when import When
 from farside._protocol.effects import BROKEN
 from farside._protocol.group import GroupCore
+from farside._protocol.inbox import Inbox
 from farside._protocol.messages import Cmd, Status
 from farside._protocol.tables import ParentState
+from farside.testing.checks import take
 from tests.background import Background
 from tests.faults.interrupting import Alarm, strike_at
 from tests.parent import scripted
@@ -35,6 +38,7 @@ from tests.parent.scripted import (
 )
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Iterator
 
     from farside._parent.client import Client
@@ -153,6 +157,32 @@ def test_a_handler_that_strikes_in_the_middle_of_an_event_begins_nothing(
     client.step(GroupCore.start)
     assert len(told) == 1
     assert "set a flag" in told[0]
+
+
+def dump_in_vain(client: Client) -> None:
+    with pytest.raises(RuntimeError, match="signal handler"):
+        ask_for_stacks(client)
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_a_handler_that_strikes_as_items_are_taken_in_takes_none(
+    monkeypatch: pytest.MonkeyPatch, *, closes: bool
+) -> None:
+    client, link = scripted.client()
+    link.then(started(1), items(1, "a"), items(1, "b"), finished(1))
+    handle = partial(closing.close, client, kill=False) if closes else partial(dump_in_vain, client)
+    take_from = Inbox.take_from
+
+    def strike_once(inbox: Inbox, frames: deque[Any]) -> None:
+        monkeypatch.undo()
+        handle()
+        take_from(inbox, frames)
+
+    monkeypatch.setattr(Inbox, "take_from", strike_once)
+    got, error = take(iterate(client))
+    assert got == ([] if closes else ["a", "b"])
+    assert type(error) is (IterableClosedError if closes else type(None))
+    assert ("close reading",) in link.told or not closes
 
 
 # What is raised in the middle of an event -----------------------------------------------------

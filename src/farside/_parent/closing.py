@@ -90,9 +90,9 @@ def close(client: Client, *, kill: bool) -> bool:
         return True  # in a signal handler: they are told in a moment, and end by themselves
     listen = client.options.shutdown_timeout / 2
     begun, problems = monotonic(), list[Exception]()
-    client.wait(
-        When(lambda: client.launching is None), begun + client.options.shutdown_timeout, problems
-    )
+    if not client.taking_in_here:  # in a signal handler: nothing can be waited for
+        launched = When(lambda: client.launching is None)
+        client.wait(launched, begun + client.options.shutdown_timeout, problems)
     try:
         ended = [
             end(client, member, kill=kill, listen=listen, problems=problems, begun=begun)
@@ -148,7 +148,7 @@ def end(
     if member.left_behind:  # it has had its time
         begun -= client.options.shutdown_timeout
     try:
-        if client.options.forward_logs and not member.gone:
+        if client.options.forward_logs and not (member.gone or client.taking_in_here):
             client.wait(When(lambda: member.gone), begun + listen, problems)
     finally:
         # A worker that is blocked in sending wakes up, and so does a thread that waits.

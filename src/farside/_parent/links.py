@@ -6,6 +6,7 @@ import select
 from contextlib import suppress
 from functools import partial
 from math import ceil
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from .._protocol.effects import BROKEN
@@ -15,7 +16,7 @@ from ..errors import LinkClosedError, ProtocolError
 from . import closing, received
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .client import Client
     from .member import Member
@@ -93,7 +94,7 @@ class Links:
         came = False
         for member in client.members:
             if member.frames:
-                came = defer_sigint(partial(self._take_in, client, member)) or came
+                came = self._at_it(client, partial(self._take_in, client, member)) or came
         return came
 
     def _await(
@@ -159,7 +160,15 @@ class Links:
                 member.link.go_on()
             except ProtocolError as error:
                 return defer_sigint(partial(self._give_up, client, member, error))
-        return defer_sigint(partial(self._read_now, client, member))  # once for all of it
+        return self._at_it(client, partial(self._read_now, client, member))  # once for all of it
+
+    def _at_it(self, client: Client, work: Callable[[], bool]) -> bool:
+        """Read or take something in, in the middle of which nothing else must."""
+        try:
+            client.taking_in = get_ident()
+            return defer_sigint(work)
+        finally:
+            client.taking_in = None
 
     def _read_now(self, client: Client, member: Member) -> bool:
         try:

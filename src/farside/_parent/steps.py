@@ -48,6 +48,7 @@ class Steps(ABC):
             thread that waits notes in it since when, and which inputs run, without an event. An
             event at the same time may lose such a note; the next wait, a second later at most,
             makes it again.
+        taking_in: the thread that just reads what has come, or takes it in; None: no thread does.
     """
 
     # Finalizers find no global name when Python exits.
@@ -58,6 +59,7 @@ class Steps(ABC):
         self.core = core
         self._mailbox: deque[_Event] = deque()
         self._lock = threading.RLock()
+        self.taking_in: int | None = None
         self._stepping = False
         self._performing = False  # an effect; still set when an exception has struck in it
 
@@ -95,14 +97,22 @@ class Steps(ABC):
             self._empty_if_free()
 
     @property
+    def taking_in_here(self) -> bool:
+        """Whether this thread is in the middle of reading or taking in, further up."""
+        return self.taking_in == threading.get_ident()
+
+    @property
     def stepping_here(self) -> bool:
         """Whether this thread is in the middle of an event, further up."""
         # Asked with the lock: then it is this thread, further up, that has set it.
         return self._stepping and bool(try_lock(self._lock, lambda: self._stepping))
 
     def check_not_stepping(self) -> None:
-        """Raise a RuntimeError in a signal handler that has struck in the middle of an event."""
-        if self.stepping_here:
+        """Raise a RuntimeError in a signal handler that has struck in the middle of an event.
+
+        So it does in the middle of taking in what has come.
+        """
+        if self.taking_in_here or self.stepping_here:
             raise RuntimeError(
                 "a signal handler uses a worker, and has struck while the protocol with it was at "
                 "a step; let the handler set a flag, and use the worker elsewhere"

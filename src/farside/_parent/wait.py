@@ -216,7 +216,7 @@ class Waiting:
             self.links.forget(member)
             member.link.close_reading()
             member.released = True
-            member.frames.clear()  # they may hold memory
+            member.frames = deque()  # they may hold memory; and may be taken in, further up
             with suppress(ValueError):  # a signal handler has done the same
                 self._leaving.remove(member)
         return True
