@@ -207,10 +207,7 @@ class Mapped(Delivery):
         return self.failed(number, error)
 
     def failed(self, number: int, error: BaseException | None) -> list[Any]:
-        """Return what the loop gets for an input that has failed, or has ended: None.
-
-        A failure that ends the pass is raised.
-        """
+        """Return what the loop gets for an input that has failed or ended; or raise its failure."""
         if error is not None and self.plan.on_error == "raise":
             self.failure = error
             raise error
