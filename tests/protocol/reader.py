@@ -149,14 +149,18 @@ def mapper(reads: Inputs) -> Tasks:
 
 def _entries(tasks: Tasks, iterator: Iterator[Any]) -> Iterator[Any]:
     """Yield what the worker makes, as `Execution` does."""
+    made = 0
     while True:
         try:
-            yield from iterator
+            for each in iterator:
+                made += 1
+                yield each
         except _KilledError:
             yield None
             return
         except ValueError as error:
-            yield Mark(tuple(describe(error, tasks.stage, tasks.failed_alone())))
+            yield Mark(tuple(describe(error, tasks.stage, tasks.failed_alone(made))))
+            made += 1
             iterator = tasks.go_on()
         else:
             return

@@ -112,6 +112,24 @@ def test_what_strikes_between_two_inputs_is_blamed_on_none() -> None:
         assert failure.message == "too late"
 
 
+@pytest.mark.parametrize("flat", [False, True])
+def test_an_input_that_is_answered_is_blamed_for_nothing(*, flat: bool) -> None:
+    mapper = make(jobs.count_to if flat else jobs.square, flat=flat)
+    for _ in range(2):
+        results = mapper.begin((_PASS, 10, False), 2, 7)
+        mapper.add([(0, 0, True, [1]), (1, 0, False, [pickle.dumps(1)])])
+        assert mapper.failed_alone(0) is None
+        made = 0
+        for index in range(2):
+            next(results)
+            made += 1
+            assert mapper.failed_alone(made - 1) == index
+            if flat:
+                next(results)
+                made += 1
+            assert mapper.failed_alone(made) is None
+
+
 def raise_it(error: Exception) -> NoReturn:
     raise error
 
@@ -134,7 +152,7 @@ def test_an_input_that_fails_takes_what_was_to_be_skipped_of_it_along() -> None:
     mapper.add([(0, 2, False, [b"no pickle", pickle.dumps(3)])])
     with pytest.raises(pickle.UnpicklingError):
         next(results)
-    assert mapper.failed_alone() == 0
+    assert mapper.failed_alone(0) == 0
     found = [each for each in mapper.go_on() if not isinstance(each, Mark)]
     assert found == [(3, 0), (3, 1), (3, 2)]
 
@@ -201,8 +219,8 @@ def test_an_input_whose_unpickling_stops_fails_alone(*, flat: bool) -> None:
     mapper.add([(0, 0, False, entries)])
     with pytest.raises(RuntimeError, match="unpickling the input raised StopIteration"):
         list(results)
-    assert mapper.failed_alone() == 1
     assert mapper.stage == "input"
+    assert mapper.failed_alone(2 if flat else 1) == 1
     assert [each for each in mapper.go_on() if type(each) is not Mark] == (
         [(2, 0), (2, 1)] if flat else [4]
     )

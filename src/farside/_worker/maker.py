@@ -204,7 +204,7 @@ class Maker:
             self.outbox.refused = False
             part = culprit.find(item, "item", error)
             trouble = trouble._replace(stage=self.tasks.pickle_stage, culprit=part)
-        task = None if struck else self.tasks.failed_alone()
+        task = None if struck else self.tasks.failed_alone(self.made - self._before)
         if task is not None and self._may_go_on_after(error):
             failure = self._describe(trouble._replace(item=task))
             replaceable = self.tasks.replaceable and not self.made

@@ -71,6 +71,8 @@ class Mapper(Tasks):
             self._function = partial(self._function, self.made)
         self._waiting: deque[tuple[int, int, bool, list[Any]]] = deque()
         self._open: Any = None  # the iterator of a flat input
+        self._busy = False  # with a flat input
+        self._taken = self._length = 0  # inputs of the batches before, in this pass
         self._begin_batch(0, [])
         self._ended = True
         self._pass = self._epoch = self._seed = self._skip = 0
@@ -80,7 +82,8 @@ class Mapper(Tasks):
     def begin(self, plan: Any, epoch: int, seed: int) -> Iterator[Any]:
         self._pass, self._total, self.replaceable = plan
         self._epoch, self._seed = epoch, seed
-        self.hungry = False
+        self._taken = -self._length
+        self.hungry = self._busy = False
         return self.go_on()
 
     def add(self, tasks: Any) -> None:
@@ -102,9 +105,18 @@ class Mapper(Tasks):
         index = self._first + self._length - length_hint(self._walk) - 1
         return index, self._total, shard_seed(self._seed, self._epoch, max(index, 0)), self._epoch
 
-    def failed_alone(self) -> int:
+    def failed_alone(self, made: int) -> int | None:
+        if not self._is_at_an_input(made):
+            return None  # what a signal handler has raised between two
         self._skip = 0  # it was for the input that has failed
+        self.stage, self._busy = Mapper.stage, False
         return self.where()[0]
+
+    def _is_at_an_input(self, made: int) -> bool:
+        """Tell whether an input was begun that has no answer, where so many answers were made."""
+        if self._flat:
+            return self._busy or self.stage == "input"
+        return self._taken + self._length - length_hint(self._walk) > made
 
     def run_clock(self, on: bool) -> None:  # noqa: FBT001  it starts or stops
         if self._timed and self.begun is not None:
@@ -121,6 +133,7 @@ class Mapper(Tasks):
     def _flat_results(self) -> Iterator[Any]:
         while self._has_inputs():
             for given in self._inputs:
+                self._busy = True
                 skip, self._skip = self._skip, 0
                 made = self._function(given)
                 if not is_iterable(made):
@@ -132,7 +145,7 @@ class Mapper(Tasks):
                     of = f"the input of index {self.where()[0]}"
                     pass_over(timed, skip, (), self.skips, of=of)
                 yield timed
-                self._open = None
+                self._open, self._busy = None, False
                 yield _END
         self.hungry = True
 
@@ -169,8 +182,10 @@ class Mapper(Tasks):
 
     def _begin_batch(self, first: int, entries: list[Any]) -> None:
         self.stage = Mapper.stage
-        self._first, self._length = first, len(entries)
-        self._walk = iter(entries)
+        walk, length = iter(entries), len(entries)
+        # No call comes in between, so no signal handler: what it raises is blamed by these.
+        self._taken += self._length
+        self._first, self._length, self._walk = first, length, walk
         self._ended = False
 
     def _end(self) -> Iterator[Any]:

@@ -68,8 +68,10 @@ class Tasks:
         """Return what yields the items of the tasks that have come since it was hungry."""
         raise NotImplementedError
 
-    def failed_alone(self) -> int | None:
-        """Return the index of the task that user code has just failed in; None: the pass fails.
+    def failed_alone(self, made: int) -> int | None:  # noqa: ARG002  most have no use for it
+        """Return the index of the task that has just failed, after so many items of the pass.
+
+        None: the pass fails.
 
         If it is not None, `go_on` returns what yields the items of the tasks after it.
         """
