@@ -152,6 +152,8 @@ def test_no_worker_is_started_while_the_process_exits(monkeypatch: pytest.Monkey
     monkeypatch.setattr(live_workers, "_exiting", True)
     with pytest.raises(BackendUnavailableError, match="the process is exiting"):
         iterate_in_worker(list)
+    with pytest.raises(SystemExit):  # a daemon thread prints nothing into an orderly exit
+        Background(iterate_in_worker, list).result()
 
 
 def test_a_daemon_thread_ends_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,7 @@ def check_start(*, in_thread: bool = False) -> None:
         process = current_process()
     reason = ""
     if _exiting:
+        end_thread_at_exit()
         reason = _EXITING
     elif not threading.main_thread().is_alive():
         reason = f"{_EXITING}: its main thread has ended"
