@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +88,6 @@ def test_a_large_copy_is_made_where_it_crosses(monkeypatch: pytest.MonkeyPatch) 
     way = Way(1 << 24)
     assert way.blocks is not None
     monkeypatch.setattr(allocate, "_arena", way.blocks.arena)
-    monkeypatch.setattr(allocate, "_process", os.getpid())
     for name in ("crop, large", "flip, large"):
         assert way.blocks.arena.allocations is None or not way.blocks.arena.allocations._held
         entry = way.encoder.encode(ARRAYS[name])
