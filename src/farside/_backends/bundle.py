@@ -27,9 +27,9 @@ _PYTHON = (
 """Not all are there in each version of Python."""
 
 _FARSIDE = (
-    "_link _memory _memory.blocks _memory.mapping _named_tuple _memory.parts _memory.arena errors"
-    " _link.control _link.frames _link.stopwatch _link.worker_base _system _system.signals"
-    " _link.writer _link.worker_pipes _memory.allocate _payload _payload.refusals"
+    "_link _memory _system _system.signals _memory.blocks _memory.mapping _named_tuple"
+    " _memory.parts _memory.arena errors _link.control _link.frames _link.stopwatch"
+    " _link.worker_base _link.writer _link.worker_pipes _memory.allocate _payload _payload.refusals"
     " _payload.worker_info _payload.reducers _payload.pickling _payload.records _protocol"
     " _protocol.codes _protocol.messages _worker _worker.import_hook _worker.forward _payload.job"
     " _payload.failure _payload.items _protocol.worker_table _protocol.worker _worker.iterables"
