@@ -378,6 +378,24 @@ def test_none_of_several_runs_ahead_of_a_task() -> None:
     asyncio.run(loop())
 
 
+def note(number: int) -> int:
+    SEEN.append(number)
+    return number
+
+
+def test_none_runs_ahead_where_inputs_take_long() -> None:
+    """What other workers have sent meanwhile is looked for; these have done nothing meanwhile."""
+
+    def inputs() -> Iterator[int]:
+        for number in range(6):
+            time.sleep(0.003)  # longer than inputs are taken before they are sent
+            yield number
+
+    with farside.map_in_workers(note, inputs(), 3, backend="inline") as results:
+        for result in results:
+            assert result == SEEN[-1]
+
+
 @pytest.mark.parametrize("in_order", [True, False])
 def test_several_workers_of_one_thread_wait_for_each_other(*, in_order: bool) -> None:
     """One that has nothing to do must not be asked to go on while another one has."""

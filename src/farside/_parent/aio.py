@@ -57,8 +57,7 @@ class AsyncWait:
     async def look(self) -> None:
         """Do chores and take in what has come, without waiting: while inputs of a map come."""
         await self._see_to_chores()
-        if not self._client.waiting.links.here:  # an inline worker would wait for the inputs
-            self._look()
+        self._look()
 
     async def _see_to_chores(self) -> None:
         client = self._client

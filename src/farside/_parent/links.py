@@ -82,9 +82,9 @@ class Links:
         """Wait for some seconds at most, and take in what has come; tell if it was more than logs.
 
         A wakeup counts as more: whoever waits has to look around before it waits again. Of workers
-        in this thread, those that are `awaited` go on, and no others ahead of the loop.
+        in this thread, those that are `awaited` go on, and no others ahead of the loop; None: none.
         """
-        ready, came = self._await(client, seconds, self.here if awaited is None else awaited)
+        ready, came = self._await(client, seconds, awaited)
         for member in ready:
             came = self._read(client, member) or came
         return came
@@ -98,7 +98,7 @@ class Links:
         return came
 
     def _await(
-        self, client: Client, seconds: float, awaited: Sequence[Member]
+        self, client: Client, seconds: float, awaited: Sequence[Member] | None
     ) -> tuple[list[Member], bool]:
         """Wait for some seconds at most; return who has something to read, and if a wakeup came."""
         # Rounded up: 0.4 ms must not become 0, a busy loop.
@@ -110,7 +110,7 @@ class Links:
             events = self._make_poll().poll(milliseconds)
         ready: list[Member] = []
         woken = False
-        if self.here:
+        if self.here and awaited is not None:
             # If all are idle, both sides would wait for each other: reading raises that.
             ready = [each for each in self.here if not each.link.idle] or list(self.here)
             ready = [each for each in ready if each in awaited] or ready
