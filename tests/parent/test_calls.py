@@ -175,6 +175,30 @@ def test_a_call_may_begin_before_the_one_before_has_returned(
     assert client.calling is None
 
 
+def test_a_worker_that_is_started_just_as_a_call_ends_is_told_of_it_once() -> None:
+    client, link = scripted.client(max_restarts=1)
+    link.then(answer(0, 1))
+    seen = list[Any]()
+
+    class Calls(list[Any]):
+        """Looks as another thread may, and is struck once by an exception of a signal handler."""
+
+        def append(self, made: Any) -> None:
+            seen.append(client.calling)
+            super().append(made)
+            if len(seen) == 1:
+                raise KeyError
+
+    client.calls = Calls()
+    with pytest.raises(KeyError):
+        call(client, "first")
+    assert seen[0] is not None
+    assert seen[0][1].method == "first"
+    client.step(lambda _: None)
+    assert [each.method for each in client.calls] == ["first"]
+    assert client.calling is None
+
+
 def test_an_answer_that_cannot_be_read_ends_the_worker() -> None:
     client, link = scripted.client()
     link.then(status(Status.CALL_SUCCEEDED, 0, b"no pickle"))

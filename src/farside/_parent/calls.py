@@ -110,11 +110,13 @@ def _end(core: GroupCore, client: Client, call: tuple[Sequence[Question], Questi
     """Take in that a call is over, once: another thread may have begun the next one already."""
     if call is None or client.calling is not call:
         return
-    client.calling, (questions, again) = None, call
-    if client.options.max_restarts and None not in [each.answer for each in questions]:
-        client.calls.append(again)
+    questions, again = call
     for worker, question in zip(core.workers, questions, strict=True):
         worker.give_up_call(question)  # KeyboardInterrupt: nobody waits for the answer any more
+    done = client.options.max_restarts and None not in [each.answer for each in questions]
+    if done and client.calls[-1:] != [again]:  # else an exception has struck here before
+        client.calls.append(again)
+    client.calling = None  # last: whoever starts a worker meanwhile finds the call in either place
 
 
 def _pack(
