@@ -242,5 +242,7 @@ def test_defaults_of_who_a_worker_is() -> None:
     assert (options.init_timeout, options.seed, options.env) == (3, 5, {"A": "b"})
     assert (options.finalizers, options.name) == ((print,), None)
     assert (options.worker_index, options.worker_count) == (0, 1)
+    two: Any = type("Two", (), {"__index__": lambda _: 2})()
+    assert _check(worker_index=1, worker_count=two).worker_count == 2
     assert _check().seed != _check().seed
     assert _check(timeout=3, init_timeout=8).init_timeout == 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -23,10 +24,10 @@ def check_name(value: Any) -> str | None:
 
 
 def check_index(value: Any, count: Any) -> int:
-    """Check ``worker_index``, which is below ``worker_count``."""
+    """Check ``worker_index``, which is below ``worker_count``: a whole number of any kind."""
     cure = "pass a whole number, from 0 to worker_count - 1"
     number = whole("worker_index", value, cure)
-    if not 0 <= number < count:
+    if not 0 <= number < operator.index(count):
         raise ValueError(
             f"worker_index={value!r} is not below worker_count={count!r}, or negative; {cure}"
         )
