@@ -174,9 +174,15 @@ class Mapper(Tasks):
         return True
 
     def _load(self, entry: Any) -> Any:
-        """Turn an entry into its input: code of the user's may run in that, and fail."""
+        """Turn an entry into its input: code of the user's may run in that, and fail.
+
+        StopIteration would pass for the end of the batch.
+        """
         self.stage = "input"
-        given = _decode(entry)
+        try:
+            given = decode(entry, ())
+        except StopIteration as error:
+            raise RuntimeError("unpickling the input raised StopIteration") from error
         self.stage = Mapper.stage
         return given
 
@@ -207,14 +213,6 @@ class Mapper(Tasks):
     def _times(self) -> Iterator[Any]:
         times = starmap(time.monotonic_ns, repeat(()))
         return zip(map(setitem, repeat(self.begun), repeat(1), times))
-
-
-def _decode(entry: Any) -> Any:
-    """Turn an entry into its input. StopIteration would pass for the end of the batch."""
-    try:
-        return decode(entry, ())
-    except StopIteration as error:
-        raise RuntimeError("unpickling the input raised StopIteration") from error
 
 
 def run_task(*given: Any) -> Any:
