@@ -185,6 +185,27 @@ def test_a_handler_that_strikes_as_items_are_taken_in_takes_none(
     assert ("close reading",) in link.told or not closes
 
 
+def test_a_handler_of_sigint_that_was_held_back_as_items_were_taken_in_may_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It runs when they are taken in."""
+    client, link = scripted.client()
+    link.then(started(1), items(1, "a"), items(1, "b"), finished(1))
+    before = signal.signal(signal.SIGINT, lambda *_: client.check_not_stepping())
+    take_from = Inbox.take_from
+
+    def strike_once(inbox: Inbox, frames: deque[Any]) -> None:
+        monkeypatch.undo()
+        signal.raise_signal(signal.SIGINT)
+        take_from(inbox, frames)
+
+    monkeypatch.setattr(Inbox, "take_from", strike_once)
+    try:
+        assert list(iterate(client)) == ["a", "b"]
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 # What is raised in the middle of an event -----------------------------------------------------
 
 

@@ -94,7 +94,7 @@ class Links:
         came = False
         for member in client.members:
             if member.frames:
-                came = self._at_it(client, partial(self._take_in, client, member)) or came
+                came = defer_sigint(partial(self._at_it, self._take_in, client, member)) or came
         return came
 
     def _await(
@@ -160,15 +160,18 @@ class Links:
                 member.link.go_on()
             except ProtocolError as error:
                 return defer_sigint(partial(self._give_up, client, member, error))
-        return self._at_it(client, partial(self._read_now, client, member))  # once for all of it
+        # Once for all of it.
+        return defer_sigint(partial(self._at_it, self._read_now, client, member))
 
-    def _at_it(self, client: Client, work: Callable[[], bool]) -> bool:
+    def _at_it(
+        self, work: Callable[[Client, Member], bool], client: Client, member: Member
+    ) -> bool:
         """Read or take something in, in the middle of which nothing else must."""
         try:
             client.taking_in = get_ident()
-            return defer_sigint(work)
+            return work(client, member)
         finally:
-            client.taking_in = None
+            client.taking_in = None  # the handler of a SIGINT that was held back runs next
 
     def _read_now(self, client: Client, member: Member) -> bool:
         try:
