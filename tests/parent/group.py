@@ -42,7 +42,7 @@ class StandIn:
         self.core: Any = SimpleNamespace(deadline=None, has_limits=False)
         self.news = News()
         self.foreign_to: int | None = None
-        self.stepping = False
+        self.stepping = self.taking_in_here = False
         self.frames: list[Frame] = []
         self.failures: list[tuple[int, str, str]] = []
         self.planned: list[float] = []  # when waits were to end that ended for nothing

@@ -160,6 +160,7 @@ def test_a_handler_that_strikes_in_the_middle_of_an_event_begins_nothing(
 
 
 def dump_in_vain(client: Client) -> None:
+    assert not client.waiting.look_if_free(client)  # as a step of a loop does
     with pytest.raises(RuntimeError, match="signal handler"):
         ask_for_stacks(client)
 

@@ -177,6 +177,8 @@ class Waiting:
 
     def look_if_free(self, client: Client, awaited: Sequence[Member] | None = None) -> bool:
         """Take in what has come, unless a thread leads; tell if it was more than log records."""
+        if client.taking_in_here:  # a signal handler has struck in the middle of that
+            return False
         return bool(try_lock(self._leading, partial(self._look_now, client, awaited)))
 
     def _look_now(self, client: Client, awaited: Sequence[Member] | None) -> bool:
