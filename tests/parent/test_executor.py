@@ -172,6 +172,20 @@ def test_a_worker_that_starts_has_no_task(tmp_path: Path) -> None:
             (tmp_path / "go on").touch()
 
 
+def test_a_worker_has_a_short_task_ahead_while_another_one_starts(tmp_path: Path) -> None:
+    start = partial(jobs.wait_in_third_start, tmp_path)
+    (tmp_path / "first").touch()
+    with WorkerExecutor(2, backend="subprocess", setup=start) as executor:
+        delivery = executor._crew._tasks.delivery
+        try:
+            deadline = time.monotonic() + 60
+            while delivery.depth == 1:
+                assert time.monotonic() < deadline
+                assert list(executor.map(jobs.times_or_die, [2] * 20, timeout=60)) == [2] * 20
+        finally:
+            (tmp_path / "go on").touch()
+
+
 def test_shutdown_that_cancels_before_a_worker_has_started() -> None:
     with WorkerExecutor(2, backend="subprocess", initializer=partial(time.sleep, 1)) as executor:
         futures = [executor.submit(jobs.square, number) for number in range(4)]

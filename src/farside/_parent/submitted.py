@@ -149,15 +149,18 @@ class Submitted(Mapped):
     def added(self, index: int, count: int) -> None:
         self._begun[index] += count
 
+    def refill(self, workers: Sequence[ParentCore]) -> None:
+        # Measured here: `_left` has more than there is of a worker that is given none.
+        answered = sum([each.count for each in self._assigned]) - sum(super()._left(workers))
+        self._size.measure(answered, self.plan.workers, 0)
+        super().refill(workers)
+
     def _left(self, workers: Sequence[ParentCore]) -> list[int]:
         # A worker that starts is given none: another one may be free sooner.
         starting = [each.state is ParentState.INITIALIZATION for each in workers]
-        return [
-            _SPENT if starts or begun >= self._most_tasks else each
-            for each, begun, starts in zip(
-                super()._left(workers), self._begun, starting, strict=True
-            )
-        ]
+        found = zip(super()._left(workers), self._begun, starting, strict=True)
+        most = self._most_tasks
+        return [_SPENT if starts or begun >= most else each for each, begun, starts in found]
 
     def take_spent(self) -> list[int]:
         """Return the workers that have done as many tasks as they were to do."""
