@@ -150,18 +150,6 @@ def _helpers_of_multiprocessing() -> None:
         forkserver.ensure_running()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _quick_collections() -> Iterator[None]:
-    """Let the guard below look through what tests have made, and not through all that is imported.
-
-    That took up to a second after each test that leaves a cycle: a quarter of a run.
-    """
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 @pytest.fixture(autouse=True)
 def _nothing_left_behind(_helpers_of_multiprocessing: None) -> Iterator[None]:
     """Fail a test that leaves a process, thread, descriptor or interpreter behind."""
@@ -177,8 +165,11 @@ def _nothing_left_behind(_helpers_of_multiprocessing: None) -> Iterator[None]:
 def _left_since(before: set[str]) -> set[str]:
     live_workers.sweep()
     left = _inventory() - before
-    if left:
-        gc.collect()
+    # What a test has left is young. To look through all that is imported takes up to a second.
+    for generation in range(3):
+        if not left:
+            break
+        gc.collect(generation)
         live_workers.sweep()
         left = _inventory() - before
     return left

@@ -23,7 +23,7 @@ def begin_to_wait(client: Client, wanted: Wanted) -> None:
 
 def look(client: Client) -> None:
     """Take in whose time is up while the loop goes on, and perhaps never has to wait."""
-    if client.options.sends_inputs and client.core.has_limits:
+    if client.core.has_limits and client.options.sends_inputs:
         _look_at_tasks(client)
         ends = client.core.deadline
         if ends is not None and monotonic() >= ends:
