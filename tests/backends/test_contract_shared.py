@@ -119,7 +119,7 @@ def tell_attached(memory: SharedMemory) -> Iterator[int]:
 def memory() -> Iterator[SharedMemory]:
     """Shared memory of the parent."""
     # Not multiprocessing's own name: another process of the test run would call it a leak.
-    memory = SharedMemory(f"test_farside_{os.getpid()}", create=True, size=2)
+    memory = SharedMemory(f"test_shared_{os.getpid()}", create=True, size=2)
     yield memory
     memory.close()
     memory.unlink()  # fails if a worker's tracker has unlinked it
