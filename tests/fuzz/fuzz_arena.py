@@ -47,7 +47,7 @@ class Sides:
 
     def store(self, nbytes: int) -> None:
         stamp = self._stamp(nbytes)
-        ref = self.arena.store([stamp])
+        ref = self.arena.store([stamp], len(stamp))
         if ref is not None:
             self.sent.append((ref, stamp))
 

@@ -88,4 +88,4 @@ def test_after_the_end_nothing_is_stored(ends: tuple[PipeLink, PipeWorkerLink]) 
     parent.close()
     assert parent.arena is None
     with pytest.raises(LinkClosedError):
-        arena.store([bytes(100_000)])
+        arena.store([bytes(100_000)], 100_000)

@@ -22,6 +22,10 @@ class Blocks:
         self.arena._reclaim()
         return self.arena._allocator.used
 
+    def store(self, *parts: bytes | memoryview) -> Ref | None:
+        """Copy a payload into a block, as the worker does."""
+        return self.arena.store(parts, sum(map(len, parts)))
+
     def view(self, ref: Ref) -> memoryview:
         """Return a block as the parent sees it; it is not given back by itself."""
         return self.mapping.arena[ref.offset : ref.offset + ref.nbytes]

@@ -153,7 +153,7 @@ def test_what_lies_elsewhere_is_not_handed_over(sides: Sides) -> None:
 
 def test_a_stored_block_is_not_taken_for_a_granted_one(sides: Sides) -> None:
     view = sides.grant()
-    ref = sides.arena.store([bytes(SIZE)])
+    ref = sides.arena.store([bytes(SIZE)], SIZE)
     assert ref is not None
     inside = sides.arena._memory[ref.offset : ref.offset + SIZE]
     assert sides.arena.claim(inside) is None
@@ -163,7 +163,7 @@ def test_a_stored_block_is_not_taken_for_a_granted_one(sides: Sides) -> None:
 def test_without_room_there_is_none(sides: Sides) -> None:
     kept = [sides.grant() for _ in range(ARENA // 102_400)]
     assert sides.arena.grant(SIZE) is None
-    assert sides.arena.store([bytes(SIZE)]) is None
+    assert sides.arena.store([bytes(SIZE)], SIZE) is None
     kept.pop()
     kept.append(sides.grant())
     assert sides.arena.grant(2 * ARENA) is None
@@ -248,7 +248,8 @@ def test_threads_share_the_arena(sides: Sides) -> None:
     others = [Background(hammer, mark) for mark in (1, 2, 3)]
     try:
         for number in range(2000):
-            ref = sides.arena.store([bytes([9]) * (BLOCK_BYTES + 20 * number)])
+            payload = bytes([9]) * (BLOCK_BYTES + 20 * number)
+            ref = sides.arena.store([payload], len(payload))
             if ref is not None:
                 assert set(sides.leases.lend(*ref)) == {9}
     finally:

@@ -27,50 +27,50 @@ def blocks() -> Iterator[Blocks]:
     [[], [b""], [b"one"], [b"one", b"two" * 5000], [b"a", memoryview(b"b"), bytearray(b"c")]],
 )
 def test_a_payload_lies_in_one_block(blocks: Blocks, parts: list[bytes]) -> None:
-    ref = blocks.arena.store(parts)
+    ref = blocks.store(*parts)
     assert type(ref) is Ref
     assert bytes(blocks.view(ref)) == b"".join(parts)
 
 
 def test_parts_are_counted_in_bytes(blocks: Blocks) -> None:
     words = memoryview(bytearray(range(80))).cast("B")
-    ref = blocks.arena.store([words, b"after"])
+    ref = blocks.store(words, b"after")
     assert ref
     assert bytes(blocks.view(ref)) == bytes(words) + b"after"
 
 
 def test_without_room_it_says_so_and_goes_on(blocks: Blocks) -> None:
-    first = blocks.arena.store([bytes(ARENA // 2)])
-    assert blocks.arena.store([bytes(ARENA)]) is None
-    assert blocks.arena.store([bytes(ARENA // 2 + 1)]) is None
-    second = blocks.arena.store([b"x" * (ARENA // 2)])
+    first = blocks.store(bytes(ARENA // 2))
+    assert blocks.store(bytes(ARENA)) is None
+    assert blocks.store(bytes(ARENA // 2 + 1)) is None
+    second = blocks.store(b"x" * (ARENA // 2))
     assert first
     assert second
-    assert blocks.arena.store([b"y"]) is None
+    assert blocks.store(b"y") is None
     assert bytes(blocks.view(first)) == bytes(ARENA // 2)
 
 
 def test_without_slots_it_says_so() -> None:
     blocks = Blocks(2 * SLOTS * 4096)
-    refs = [blocks.arena.store([b"x"]) for _ in range(SLOTS)]
+    refs = [blocks.store(b"x") for _ in range(SLOTS)]
     assert all(refs)
-    assert blocks.arena.store([b"x"]) is None
+    assert blocks.store(b"x") is None
     blocks.mapping.flags[refs[-1].slot] = 1  # type: ignore[union-attr]
-    assert blocks.arena.store([b"x"])
+    assert blocks.store(b"x")
     blocks.close()
 
 
 def test_what_was_freed_is_used_again(blocks: Blocks) -> None:
     for _ in range(10):
-        ref = blocks.arena.store([bytes(ARENA)])
+        ref = blocks.store(bytes(ARENA))
         assert ref
         blocks.arena.free(ref)
 
 
 def test_what_the_parent_gave_back_is_used_again_and_its_flag_cleared(blocks: Blocks) -> None:
     for _ in range(10):
-        refs = [blocks.arena.store([bytes(ARENA // 4)]) for _ in range(4)]
-        assert blocks.arena.store([b"x"]) is None
+        refs = [blocks.store(bytes(ARENA // 4)) for _ in range(4)]
+        assert blocks.store(b"x") is None
         blocks.give_all_back(ref for ref in refs if ref)
         assert blocks.used == 0
         assert not any(blocks.mapping.flags)
@@ -78,13 +78,13 @@ def test_what_the_parent_gave_back_is_used_again_and_its_flag_cleared(blocks: Bl
 
 def test_a_forked_child_leaves_it_alone(blocks: Blocks) -> None:
     granted = blocks.arena.grant(10_000)
-    ref = blocks.arena.store([b"x"])
+    ref = blocks.store(b"x")
     assert ref
     blocks.mapping.flags[ref.slot] = 1
 
     def child() -> None:
         assert granted is not None
-        assert blocks.arena.store([b"y"]) is None
+        assert blocks.store(b"y") is None
         assert blocks.arena.grant(10_000) is None
         assert blocks.arena.claim(granted) is None
 
@@ -106,7 +106,7 @@ def test_no_block_is_written_to_while_it_is_used(steps: list[tuple[str, int]]) -
     for number, (act, size) in enumerate(steps):
         if act == "store":
             payload = bytes([number]) * size
-            ref = blocks.arena.store([payload])
+            ref = blocks.store(payload)
             if ref is not None:
                 used[ref] = payload
         elif used:

@@ -152,11 +152,11 @@ def test_what_could_not_be_stored_is_no_part_of_the_next_item(
     lost = {number: np.zeros(80_000 // 8) for number in range(count)}  # two have a block each
     store, calls = roomy.encoder._place, []
 
-    def place(parts: Any) -> Any:
+    def place(parts: Any, nbytes: int) -> Any:
         calls.append(parts)
         if len(calls) == min(count, 2) + 1:
             raise error
-        return store(parts)
+        return store(parts, nbytes)
 
     with monkeypatch.context() as patch:
         patch.setattr(roomy.encoder, "_place", place)

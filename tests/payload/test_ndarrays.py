@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from farside._memory import allocate
-from farside._payload import ndarrays
+from farside._payload import contiguous
 from farside._payload.encoder import Encoder
 from farside._payload.items import Stored
 from tests.payload.ways import Way
@@ -183,7 +183,7 @@ def test_a_memory_map_leaves_its_stream_short(tmp_path: Path) -> None:
 def test_all_may_be_copied_to_where_they_cross(
     way: Way, array: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ndarrays, "_LARGE", 0)
+    monkeypatch.setattr(contiguous, "_LARGE", 0)
     got = way.carry([array])[0]
     assert got.dtype == array.dtype
     assert np.array_equal(got, array)

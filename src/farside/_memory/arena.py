@@ -7,7 +7,7 @@ import threading
 from .._system.signals import here
 from .blocks import Allocator
 from .mapping import SLOTS
-from .parts import BLOCK_BYTES, Ref, size
+from .parts import BLOCK_BYTES, Ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,16 +56,15 @@ class Arena:
         self._allocator = Allocator(mapping.arena_bytes, SLOTS, mapping.commit)
         self._lock = threading.Lock()  # held for microseconds, never while a payload is copied
 
-    def store(self, parts: Sequence[Part]) -> Ref | None:
-        """Copy a payload into a block; None when there is no room for it."""
-        nbytes = size(parts)
+    def store(self, parts: Sequence[Part], nbytes: int) -> Ref | None:
+        """Copy a payload of so many bytes into a block; None when there is no room for it."""
         found = self._find(nbytes)
         if found is None:
             return None
         slot, offset = found
         position = offset
         for part in parts:
-            end = position + (part.nbytes if isinstance(part, memoryview) else len(part))
+            end = position + len(part)
             self._memory[position:end] = part
             position = end
         return Ref(slot, offset, nbytes)

@@ -72,7 +72,7 @@ class Allocator:
 
     def free(self, slot: int) -> None:
         """Take a block back; a ValueError if it is not in use."""
-        size = self.size_of(slot)
+        size = self._sizes[slot] if slot < len(self._sizes) else 0
         if not size:
             raise ValueError(f"slot {slot} is not in use")
         self._sizes[slot] = 0

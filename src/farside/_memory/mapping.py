@@ -86,8 +86,8 @@ class Mapping:
     """
 
     __slots__ = (
-        "_committed", "_find", "_start", "arena", "arena_bytes", "control", "fileno", "flags",
-        "second", "sizes",
+        "_committed", "_find", "_flags", "_flags_end", "_start", "arena", "arena_bytes",
+        "control", "fileno", "flags", "second", "sizes",
     )  # fmt: skip
 
     def __init__(self, fd: int, arena_bytes: int | None = None) -> None:
@@ -112,6 +112,8 @@ class Mapping:
     def _begin(self, mapped: mmap.mmap, start: int, end: int) -> None:
         self._find = mapped.find
         self._start = start
+        self._flags = start + CONTROL_BYTES
+        self._flags_end = start + _FLAGS_END
         self._committed = 0
         whole = memoryview(mapped)[start:end]
         self.control: memoryview[int] = whole[:CONTROL_BYTES].cast("Q")
@@ -122,9 +124,8 @@ class Mapping:
 
     def find_flag(self, start: int) -> int:
         """Return the first slot from `start` on (0 or greater) whose flag is 1; -1 if none is."""
-        first = self._start + CONTROL_BYTES
-        found = self._find(b"\1", first + start, self._start + _FLAGS_END)
-        return -1 if found < 0 else found - first
+        found = self._find(b"\1", self._flags + start, self._flags_end)
+        return found if found < 0 else found - self._flags
 
     def given_back(self) -> int:
         """Return the bytes of all slots whose flag is 1."""

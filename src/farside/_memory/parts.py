@@ -17,8 +17,11 @@ if TYPE_CHECKING:
         allocations: Any  # the memory that user code was given; None before the first
         lends: bool  # whether contents stay where the item has them, until it is sent
 
-        def store(self, parts: Sequence[Part]) -> Ref | None:
-            """Find a place for some contents; None: there is none."""
+        def store(self, parts: Sequence[Part], nbytes: int) -> Ref | None:
+            """Find a place for contents of so many bytes; None: there is none.
+
+            A view is one of bytes.
+            """
 
         def free(self, ref: Ref) -> None:
             """Take back what is not sent."""
@@ -47,5 +50,5 @@ def size(parts: Sequence[Part]) -> int:
     """Return how many bytes there are."""
     nbytes = 0
     for part in parts:  # a generator would cost more than all of this, where there are one or two
-        nbytes += part.nbytes if isinstance(part, memoryview) else len(part)
+        nbytes += part.nbytes if type(part) is memoryview else len(part)
     return nbytes

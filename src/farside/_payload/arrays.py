@@ -11,6 +11,7 @@ from copyreg import dispatch_table
 
 from numpy import frombuffer, ndarray
 
+from .contiguous import axes_in_order, in_order
 from .reducers import of_users
 
 TYPE_CHECKING = False
@@ -32,19 +33,24 @@ class Templates:
         self._types: dict[int, Any] = {}
 
     def find(self, array: Any) -> tuple[bytes, memoryview] | None:
-        """Return the pickle of an array and its contents; None if it has to be pickled."""
-        if not array.flags.c_contiguous or ndarray in dispatch_table or ndarray in of_users:
+        """Return the pickle of an array and its contents; None if it has to be pickled.
+
+        The contents of an array with gaps are a copy.
+        """
+        if ndarray in dispatch_table or ndarray in of_users:
             return None
         dtype = array.dtype
         if id(dtype) not in self._types:
-            if not _is_plain(dtype) or len(self._types) >= _MOST:
+            if not is_plain(dtype) or len(self._types) >= _MOST:
                 return None
             # As long as a type is kept, no other one has its number. There are few such types.
             self._types[id(dtype)] = dtype
-        try:
-            view = pickle.PickleBuffer(array).raw()
-        except (ValueError, BufferError):  # such as a long double in the other byte order
-            return None
+        flags = array.flags
+        if not flags.c_contiguous:
+            if flags.f_contiguous or axes_in_order(array) is not None:
+                return None
+            array = in_order(array)
+        view = pickle.PickleBuffer(array).raw()
         key = id(dtype), array.shape, view.readonly
         stream = self._known.get(key)
         if stream is None:
@@ -72,14 +78,16 @@ def load(stream: bytes, buffer: Any) -> Any:
         if len(_known) >= _MOST:
             _known.clear()
         # User code may make an array of a buffer in a way of its own: then this is not its pickle.
-        alike = made.flags.c_contiguous and _is_plain(made.dtype) and _describe(made) == stream
+        alike = made.flags.c_contiguous and is_plain(made.dtype) and _describe(made) == stream
         _known[stream] = (made.dtype, made.shape, not made.flags.writeable) if alike else None
     return made
 
 
-def _is_plain(dtype: Any) -> bool:
+def is_plain(dtype: Any) -> bool:
     """Tell whether elements are numbers of NumPy's own, of which the type says all."""
-    return dtype.kind in "biufc" and dtype.isbuiltin != OF_OTHERS and dtype.metadata is None
+    of_numpy = dtype.kind in "biufc" and dtype.isbuiltin != OF_OTHERS
+    # NumPy gives no buffer of long doubles in the other byte order, for one.
+    return of_numpy and dtype.isnative and dtype.metadata is None
 
 
 def _describe(array: Any) -> bytes:

@@ -27,6 +27,8 @@ _TOGETHER_BYTES = 1 << 17
 """The buffers of an item that has fewer bytes in all share a block: to both sides, a block costs as
 much as the copy of some 50 kB. Whoever keeps one of them keeps the others' memory too."""
 
+_PADS = bytes(ALIGN)
+
 
 class Encoder:
     """Pickles items, with large contents in the arena.
@@ -59,7 +61,7 @@ class Encoder:
             found = self._templates.find(item)
             if found is not None:
                 stream, view = found
-                return Stored([stream, self._place_buffer(view)], len(stream) + view.nbytes)
+                return Stored([stream, self._place_buffer(view)], len(stream) + len(view))
         try:
             self._dump(item)
             self._forget()
@@ -109,7 +111,7 @@ class Encoder:
         together = len(buffers) if nbytes < _TOGETHER_BYTES and self._copies() else 1
         each = max(together, -(-len(buffers) // (ITEM_REFS - 1)))  # how many buffers a block has
         try:
-            places.append(self._place(chunks))
+            places.append(self._place(chunks, written))
             if each > 1:
                 starts = range(0, len(buffers), each)
                 places.extend(self._place_together(buffers[at : at + each]) for at in starts)
@@ -141,7 +143,7 @@ class Encoder:
     def _offer(self, buffer: pickle.PickleBuffer) -> bool:
         """Take a buffer; tell whether it shall be pickled with the rest instead."""
         view = buffer.raw()
-        small = view.nbytes < BLOCK_BYTES
+        small = len(view) < BLOCK_BYTES
         if not small:
             self._buffers.append(view)
         return small
@@ -153,26 +155,32 @@ class Encoder:
 
     def _place_buffer(self, view: memoryview) -> Place:
         """Find a place for a buffer, which may lie in the arena already."""
-        claimed = None if self._arena is None else self._arena.claim(view)
-        return self._place([view]) if claimed is None else claimed
+        arena = self._arena
+        if arena is not None and arena.allocations is not None:
+            claimed = arena.claim(view)
+            if claimed is not None:
+                return claimed
+        return self._place([view], len(view))
 
     def _place_together(self, views: Sequence[memoryview]) -> Group:
+        sizes = list(map(len, views))
         parts: list[Part] = []
-        for view in views:
+        nbytes = 0
+        for view, length in zip(views, sizes):  # noqa: B905  same length; strict costs here
+            pad = -length % ALIGN
+            nbytes += length + pad
             parts.append(view)
-            pad = -view.nbytes % ALIGN
             if pad:
-                parts.append(bytes(pad))
-        return Group(self._place(parts), [view.nbytes for view in views])
+                parts.append(_PADS[:pad])
+        return Group(self._place(parts, nbytes), sizes)
 
-    def _place(self, parts: Sequence[Part]) -> Place:
-        """Find a place for a payload: the arena, or else the frame."""
-        large = size(parts) >= BLOCK_BYTES
-        if large and self._arena is not None:
-            ref = self._arena.store(parts)
+    def _place(self, parts: Sequence[Part], nbytes: int) -> Place:
+        """Find a place for a payload of so many bytes: the arena, or else the frame."""
+        if nbytes >= BLOCK_BYTES:
+            ref = None if self._arena is None else self._arena.store(parts, nbytes)
             if ref is not None:
                 return ref
-        if not large:
+        else:
             return b"".join(parts)
         # A copy, since the frame may be sent after the next item was begun, and a writable one.
         return pickle.PickleBuffer(bytearray().join(parts))

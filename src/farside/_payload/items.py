@@ -124,16 +124,20 @@ def _convert(entry: Any, refs: list[Ref]) -> Any:
 
 
 def _number(stored: Stored, refs: list[Ref]) -> tuple[Any, list[Any]]:
-    def number(place: Place | Group) -> Any:
-        if type(place) is Group:
-            return number(place.place), place.sizes
+    places: list[Any] = []
+    for place in stored.places:
         if type(place) is Ref:
+            places.append(len(refs))
             refs.append(place)
-            return len(refs) - 1
-        return place
-
-    stream, *buffers = map(number, stored.places)
-    return stream, buffers
+        elif type(place) is Group:
+            inner: Any = place.place
+            if type(inner) is Ref:
+                refs.append(inner)
+                inner = len(refs) - 1
+            places.append((inner, place.sizes))
+        else:
+            places.append(place)
+    return places[0], places[1:]
 
 
 class Opened(NamedTuple):

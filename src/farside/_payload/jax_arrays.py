@@ -1,7 +1,8 @@
 """JAX arrays, as the NumPy arrays that they are made of. Imported where JAX is there already.
 
 JAX itself pickles them likewise, but copies the contents into the stream. As with its pickle, an
-array comes back on the default device of the other side. On a CPU it lies where it arrived.
+array comes back on the default device of the other side. On a CPU, large ones lie where they
+arrived.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from .reducers import Reduced
 
+_COPY_BYTES = 1 << 17
+"""Smaller arrays are copied: to let JAX use memory where it lies takes 40 microseconds."""
+
 
 def reduce_array(array: Any) -> Reduced:
     """Reduce an array."""
@@ -28,4 +32,6 @@ def rebuild_array(contents: Any) -> Any:
     """Make an array."""
     import jax  # the user's
 
+    if contents.nbytes < _COPY_BYTES:
+        return jax.numpy.asarray(contents)
     return jax.device_put(contents)

@@ -134,7 +134,8 @@ def dumps_beside(obj: object, arena: Arena | None) -> tuple[list[Part], list[Ref
     refs: list[Ref] = []
     if arena is not None and 0 < len(buffers) <= _MOST_BLOCKS:
         for buffer in buffers:
-            ref = arena.store([buffer.raw()])
+            view = buffer.raw()
+            ref = arena.store([view], len(view))
             if ref is None:
                 break
             refs.append(ref)

@@ -26,6 +26,8 @@ OF_LIBRARIES = (
     ("torch.storage", "TypedStorage", "tensors.reduce_storage"),
     ("torch.storage", "UntypedStorage", "tensors.reduce_storage"),
     ("pyarrow.lib", "Array", "arrow.reduce_array"),
+    ("pyarrow.lib", "RecordBatch", "arrow.reduce_batch"),
+    ("pyarrow.lib", "Table", "arrow.reduce_table"),
     ("polars", "DataFrame", "polars_frames.reduce_frame"),
     ("polars", "Series", "polars_frames.reduce_series"),
     ("PIL.Image", "Image", "images.reduce_image"),

@@ -17,7 +17,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from ..._memory.parts import Ref, size
+from ..._memory.parts import Ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,9 +76,8 @@ class Objects:
         self._contents: dict[Ref, Part] = {}
         self._numbers = count()
 
-    def store(self, parts: Sequence[Part]) -> Ref | None:
+    def store(self, parts: Sequence[Part], nbytes: int) -> Ref | None:
         """Take some contents, which stay where they are; None: they go with the reply."""
-        nbytes = size(parts)
         if nbytes < OBJECT_BYTES:
             return None
         ref = Ref(next(self._numbers), 0, nbytes)
