@@ -37,7 +37,8 @@ _schemas: dict[bytes, Any] = {}
 def reduce_array(array: Any) -> Reduced:
     """Reduce an array, as it is or, where its buffers hold much else, a copy of what it shows."""
     try:
-        hides = array.get_total_buffer_size() > _HIDDEN_BYTES + 2 * array.nbytes
+        more = array.get_total_buffer_size() - _HIDDEN_BYTES
+        hides = more > 0 and more > 2 * array.nbytes  # which takes pyarrow longer to tell
         # A single array would come back as it is.
         join = sys.modules["pyarrow.lib"].concat_arrays
         shown = join([array, array.slice(0, 0)]) if hides else array
