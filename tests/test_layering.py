@@ -22,6 +22,7 @@ _ALLOWED = {
         "options",
     },
     "api": {"_parent", "options"},
+    "_in_c": set(),
     "_named_tuple": set(),
     "errors": set(),
     "options": set(),
@@ -35,7 +36,7 @@ _ALLOWED = {
 }  # fmt: skip
 """Which part may import which, beside what everything may import."""
 
-_FOR_ALL = {"errors", "_named_tuple"}
+_FOR_ALL = {"errors", "_in_c", "_named_tuple"}
 
 _FOR_TYPES_ONLY = {
     ("_payload", "_link"),

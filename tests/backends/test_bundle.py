@@ -52,8 +52,9 @@ def test_all_is_in_it() -> None:
 
 def names_in(made: tuple[bytes, bytes] | None) -> set[str]:
     assert made is not None
-    _, modules = marshal.loads(made[0])  # noqa: S302  it is our own
-    return {name for name, *_ in modules}
+    _, of_python, own = marshal.loads(made[0])  # noqa: S302  it is our own
+    assert {name for name, *_ in of_python} <= {*bundle.PYTHON}
+    return {name for name, *_ in (*of_python, *own)}
 
 
 def test_what_has_another_loader_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def flusher(sends: Sends) -> Iterator[Flusher]:
 
 def thread_of(flusher: Flusher) -> threading.Thread:
     thread = flusher._thread
-    assert thread is not None
+    assert isinstance(thread, threading.Thread)
     return thread
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from farside._backends import bundle
-from tests.children import SECONDS, SOURCE, run_python
+from tests.children import SECONDS, SOURCE
 
 HEAVY = {
     "asyncio",
@@ -28,9 +28,15 @@ HEAVY = {
 WITHOUT_CODE = {
     *("_bisect", "_collections", "_functools", "_operator", "_pickle", "_queue", "_struct"),
     *("atexit", "itertools", "mmap", "select"),
-    *(("_contextvars", "_types", "collections.abc") if sys.version_info >= (3, 14) else ()),
+    *(("_contextvars",) if sys.version_info >= (3, 14) else ()),
 }
-"""Written in C, or another name for a module that is there."""
+"""Written in C."""
+WITH_PICKLE = {
+    *("collections", "functools", "keyword", "operator", "reprlib", "types"),
+    *(("_types", "collections.abc") if sys.version_info >= (3, 14) else ()),
+}
+"""What `_pickle` imports too, except in a subinterpreter (see `bundled.import_pickle`)."""
+THREADS = {"_weakrefset", "threading"} if sys.version_info < (3, 13) else set()
 NOT_HERE = {"_py_warnings"} if sys.version_info < (3, 14) else set()
 ALREADY_THERE = "_collections_abc, abc, errno, io, os"
 """In each interpreter, by its start or by that of `site`."""
@@ -38,22 +44,23 @@ ALREADY_THERE = "_collections_abc, abc, errno, io, os"
 
 def imported_by(statement: str) -> set[str]:
     """Run a statement in a fresh interpreter; return the modules that it has imported."""
-    script = (
-        f"import sys, {ALREADY_THERE}; before = set(sys.modules)\n"
-        f"{statement}\n"
-        "print(*sorted(set(sys.modules) - before), sep='\\n')"
-    )
+    return set(run(f"{statement}\nprint(*set(sys.modules) - before)").split())
+
+
+def run(script: str, *args: str) -> str:
+    """Run a script in a fresh interpreter; return what it prints."""
+    script = f"import sys, {ALREADY_THERE}; before = set(sys.modules)\n{script}"
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("COVERAGE", "PYTHON"))}
     # -S: what site and the .pth files of installed packages import is not farside's doing.
     done = subprocess.run(
-        [sys.executable, "-S", "-c", script],
+        [sys.executable, "-S", "-c", script, *args],
         env={**environment, "PYTHONPATH": SOURCE},
         capture_output=True,
         text=True,
         timeout=SECONDS,
         check=True,
     )
-    return set(done.stdout.split())
+    return done.stdout
 
 
 @pytest.mark.parametrize("entry", ["interpreter", "process"])
@@ -63,44 +70,79 @@ def test_a_worker_imports_nothing_heavy(entry: str) -> None:
     assert not imported & HEAVY
 
 
-def test_an_interpreter_imports_what_it_needs_and_no_more() -> None:
-    expected = {*bundle.NAMES, *WITHOUT_CODE} - NOT_HERE
-    assert imported_by("import farside._worker.interpreter") == expected
-
-
-LOOKED_FOR = """
-import marshal, sys
+LOAD_BUNDLE = """
+import marshal
 found = []
 class Recorder:
     def find_spec(name, *_):
         found.append(name)
 sys.meta_path.insert(0, Recorder)
 with open(sys.argv[1], "rb") as catalogue, open(sys.argv[2], "rb") as code:
-    (own, modules), loader = marshal.load(catalogue), {}
-    exec(own, loader)  # which imports some modules by itself
+    (loading, of_python, own), loader = marshal.load(catalogue), {}
+    exec(loading, loader)  # which imports some modules by itself
     found.clear()
-    loader["load_modules"](modules, code.fileno())
+    loader["load_modules"](of_python, code.fileno())
+    loader["import_pickle"]()
+    loader["load_modules"](own, code.fileno())
 print(*found)
+import farside._worker.interpreter
+print(*set(sys.modules) - before)
 """
-"""Prints for which modules Python looks while it loads a bundle."""
+"""Prints for which modules Python looks while it loads a bundle, and which are there then."""
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="this Python has no subinterpreters")
-def test_each_module_of_an_interpreter_comes_after_those_that_it_imports(tmp_path: Path) -> None:
+def test_an_interpreter_imports_what_it_needs_and_no_more(tmp_path: Path) -> None:
     made = bundle.make()
     assert made is not None
     files = [tmp_path / "catalogue", tmp_path / "code"]
     for file, content in zip(files, made, strict=True):
         file.write_bytes(content)
-    found = run_python(LOOKED_FOR, *map(str, files), measured=False).split()
+    found, there = (set(line.split()) for line in run(LOAD_BUNDLE, *map(str, files)).splitlines())
+    assert there == {*bundle.NAMES, *WITHOUT_CODE} - NOT_HERE
     assert "_pickle" in found
-    assert not {*found} & {*bundle.NAMES}
+    assert not found & {*bundle.NAMES}  # each comes after those that it imports
+
+
+PLAIN = """
+import sys, time
+def tell():
+    yield [name for name in ("collections", "functools", "threading") if name in sys.modules]
+    time.sleep(0.05)  # what waits is sent by a thread
+    import threading
+    yield [thread.name for thread in threading.enumerate()]
+    yield threading.main_thread().ident
+    time.sleep(0.05)
+    yield "last"
+"""
+USE_PLAIN = """
+sys.path.insert(0, sys.argv[1])
+import plain, threading, farside
+for _ in range(3):
+    with farside.iterate_in_subinterpreter(plain.tell) as told:
+        items = iter(told)
+        first = next(items)
+        stack = told.dump_stack()
+        assert stack.count("the thread ") == 1, stack
+        assert (first, *items) == ([], ["MainThread"], threading.main_thread().ident, "last")
+print("as it must be")
+"""
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 14), reason="needs subinterpreters without site-packages"
+)
+def test_what_an_interpreter_does_without_is_right_once_user_code_imports_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "plain.py").write_text(PLAIN)
+    assert run(USE_PLAIN, str(tmp_path)) == "as it must be\n"
 
 
 def test_a_process_imports_what_it_needs_and_no_more() -> None:
     imported = imported_by("import farside._worker.process")
     own = {"atexit", "farside._worker.interpreter"}
-    expected = {*bundle.NAMES, *WITHOUT_CODE} - NOT_HERE - own
+    expected = {*bundle.NAMES, *WITHOUT_CODE, *WITH_PICKLE, *THREADS} - NOT_HERE - own
     assert imported == expected | {
         "farside._system.monkey_patches",
         "farside._system.standard",

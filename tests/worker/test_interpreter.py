@@ -1,5 +1,6 @@
 """The entry point of a subinterpreter, in a thread of this one."""
 
+import _thread
 import atexit
 import pickle
 import warnings
@@ -27,7 +28,8 @@ def _changes_nothing_for_good(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     yield
     allocate.use(None)
     # The second would end this process's resource tracker before the locks that tests have made.
-    for registered in (warnings.resetwarnings, interpreter._end_multiprocessing):
+    ended = interpreter._end_multiprocessing
+    for registered in (warnings.resetwarnings, ended, vars(_thread).get("_shutdown", id)):
         atexit.unregister(registered)
 
 

@@ -20,29 +20,27 @@ if TYPE_CHECKING:
     from .._system.descriptors import Descriptor
     from .._worker.bundled import Module
 
-_PYTHON = (
-    "__future__ _py_warnings warnings types _weakrefset threading keyword operator reprlib"
-    " collections struct functools copyreg _compat_pickle"
-)
-"""Not all are there in each version of Python."""
+PYTHON = ("__future__", "_py_warnings", "warnings", "struct", "copyreg", "_compat_pickle")
+"""Not all are there in each version of Python. The last two are what `_pickle` imports."""
 
 _FARSIDE = (
-    "_link _memory _system _system.signals _memory.blocks _memory.mapping _named_tuple"
+    "_link _memory _in_c _system _system.signals _memory.blocks _memory.mapping _named_tuple"
     " _memory.parts _memory.arena errors _link.control _link.frames _link.stopwatch"
     " _link.worker_base _link.writer _link.worker_pipes _memory.allocate _payload _payload.refusals"
     " _payload.worker_info _payload.reducers _payload.pickling _payload.records _protocol"
     " _protocol.codes _protocol.messages _worker _worker.import_hook _worker.forward _payload.job"
     " _payload.failure _payload.items _protocol.worker_table _protocol.worker _worker.iterables"
     " _payload.warning_filters _worker.load _payload.plain _protocol.credit _payload.encoder"
-    " _protocol.progress _worker.flusher _worker.outbox _worker.passing _worker.snapshots"
-    " _worker.tasks _worker.maker _worker.whole _worker.execute _worker.finalizers"
-    " _worker.interrupt _worker.stacks _worker.listener _worker.serve _worker.interpreter"
+    " _protocol.progress _worker.threads _worker.flusher _worker.outbox _worker.passing"
+    " _worker.snapshots _worker.tasks _worker.maker _worker.whole _worker.execute"
+    " _worker.finalizers _worker.interrupt _worker.stacks _worker.listener _worker.serve"
+    " _worker.interpreter"
 )
 
 LOADER = "farside._worker.bundled"
 """What loads a bundle."""
 
-NAMES = (*_PYTHON.split(), "farside", *(f"farside.{name}" for name in _FARSIDE.split()))
+NAMES = (*PYTHON, "farside", *(f"farside.{name}" for name in _FARSIDE.split()))
 """What the entry point of a subinterpreter imports: each module after those that it imports.
 
 Tests compare the names and their order with what is imported. A module that is missing here, or
@@ -69,7 +67,9 @@ def open_file() -> tuple[bytes, Descriptor] | None:
 
 @cache
 def make() -> tuple[bytes, bytes] | None:
-    """Read the code of the modules; return `LOADER` and a tuple of `Module`, and the code of all.
+    """Read the code of the modules; return a catalogue, and the code of all.
+
+    The catalogue is `LOADER`, a tuple of `Module` for Python's own, and one for those of farside.
 
     They are as this process has imported them, or would: whatever becomes of ``sys.path`` or of the
     files, all workers are made of the same code. A module without a file of its own, or with
@@ -87,8 +87,10 @@ def make() -> tuple[bytes, bytes] | None:
             modules.append((name, file, folders, size, len(code)))
             parts.append(code)
             size += len(code)
-    catalogue = marshal.loads(loader[-1]), tuple(modules)  # noqa: S302  it is our own
-    return marshal.dumps(catalogue), b"".join(parts)
+    of_python = tuple([each for each in modules if each[0] in PYTHON])
+    own = tuple(modules[len(of_python) :])
+    code = marshal.loads(loader[-1])  # noqa: S302  it is our own
+    return marshal.dumps((code, of_python, own)), b"".join(parts)
 
 
 def _read(name: str) -> tuple[str, tuple[str, ...] | None, bytes] | None:

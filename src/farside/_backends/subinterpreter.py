@@ -27,10 +27,12 @@ vars(sys).update(dict.fromkeys(closed))
 """
 _LOAD_BUNDLE = """\
 import marshal
-(code, modules), loader = marshal.loads(catalogue), {}
+(code, of_python, own), loader = marshal.loads(catalogue), {}
 exec(code, loader)
-loader["load_modules"](modules, fd)
-del marshal, catalogue, fd, code, modules, loader
+loader["load_modules"](of_python, fd)
+loader["import_pickle"]()
+loader["load_modules"](own, fd)
+del marshal, catalogue, fd, code, of_python, own, loader
 """
 _IMPORT = "from farside._worker.interpreter import main"
 _RUN = "main(*ends)"

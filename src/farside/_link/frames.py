@@ -9,8 +9,8 @@ slot of a block (16 bits) and its offset in the arena (48 bits), then its length
 from __future__ import annotations
 
 import struct
-from functools import partial
 
+from .._in_c import partial
 from .._named_tuple import NamedTuple
 from ..errors import ProtocolError
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import select
-import threading
 import time
-from collections import deque
-from functools import partial
 
+from .._in_c import RLock, deque, partial
 from .._memory.parts import size
 from .._system.signals import try_lock, with_lock
 from ..errors import LinkClosedError
@@ -51,7 +49,7 @@ class FrameWriter:
     def __init__(self, fileno: Callable[[], int], waits: Stopwatch | None = None) -> None:
         self._fileno = fileno
         self._waits = waits or Stopwatch()
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._writing = False
         self._over = False
         # Of each frame, or piece of one: what was left to write, its share, and how much was

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 import sys
+
+from .._in_c import index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _checked(value: SupportsIndex) -> int:
     cure = "pass a whole number of bytes, 0 or more"
     if isinstance(value, bool) or not hasattr(type(value), "__index__"):
         raise TypeError(f"nbytes={value!r} is not a whole number; {cure}")
-    number = operator.index(value)
+    number = index(value)
     if number < 0:
         raise ValueError(f"nbytes={value!r} is below 0; {cure}")
     if number > sys.maxsize:

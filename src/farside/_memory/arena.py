@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-
+from .._in_c import Lock
 from .._system.signals import here
 from .blocks import Allocator
 from .mapping import SLOTS
@@ -54,7 +53,7 @@ class Arena:
         self._control = mapping.control
         self._peak = 0
         self._allocator = Allocator(mapping.arena_bytes, SLOTS, mapping.commit)
-        self._lock = threading.Lock()  # held for microseconds, never while a payload is copied
+        self._lock = Lock()  # held for microseconds, never while a payload is copied
 
     def store(self, parts: Sequence[Part], nbytes: int) -> Ref | None:
         """Copy a payload of so many bytes into a block; None when there is no room for it."""

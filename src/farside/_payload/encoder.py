@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import _pickle as pickle
 from sys import modules
-from types import SimpleNamespace
 
+from .._in_c import SimpleNamespace
 from .._memory.parts import BLOCK_BYTES, size
 from . import pickling
 from .items import ALIGN, ITEM_REFS, Group, Stored

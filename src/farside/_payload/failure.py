@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import ChainMap
 from copyreg import dispatch_table
 
 from .._named_tuple import NamedTuple
@@ -89,6 +88,8 @@ def _try_dumps(
 
 def dumps(form: Any, reducers: dict[type, Any]) -> bytes:
     """Pickle with reducers that come before those for items."""
+    from collections import ChainMap  # only when something fails
+
     table: Any = ChainMap(reducers, table_of_items())
     return b"".join(pickling.dumps(form, table))
 

@@ -16,7 +16,6 @@ import io
 import os
 import struct
 from _thread import RLock
-from collections import ChainMap
 from sys import modules
 
 from .reducers import Table, table_of_items
@@ -209,7 +208,8 @@ def cloudpickle_dumps() -> Callable[..., bytes] | None:
         if "ray" not in modules:
             return None
         from ray.cloudpickle import Pickler
-    import types  # which both have imported
+    import types  # which both have imported, and `collections` too
+    from collections import ChainMap
 
     lazy = getattr(types, "LazyImportType", None)  # from Python 3.15 on
     of_lazy = {} if lazy is None else {lazy: _reduce_lazy}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
+
+from .._in_c import local
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class WorkerInfo:
         return WorkerInfo, self._all()
 
 
-_here = threading.local()  # the worker that runs in one thread of this interpreter
+_here = local()  # the worker that runs in one thread of this interpreter
 _whole: WorkerInfo | Callable[[], WorkerInfo] | None = None  # the worker that this interpreter is
 _pid = 0  # the process in which it is
 

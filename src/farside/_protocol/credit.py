@@ -6,7 +6,7 @@ starts to make an item only while its window is open.
 
 from __future__ import annotations
 
-from collections import deque
+from .._in_c import deque
 
 AUTOMATIC_ITEMS = 3
 """Items that may always wait for the parent when ``buffer_size`` is None, however large."""

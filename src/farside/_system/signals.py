@@ -10,26 +10,36 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 
 # What the functions of `signal` call. They make enumeration members of what they return, which
 # takes five times as long as the rest, and a loop over small items does this for each frame. And to
 # import `signal` is start-up time.
 from _signal import SIGINT, getsignal, signal  # type: ignore[import-not-found]
-from functools import partial
-from threading import get_ident
-from types import SimpleNamespace
+
+from .._in_c import SimpleNamespace, get_ident, partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from threading import Lock, RLock
     from types import FrameType
     from typing import Any, TypeVar
 
     T = TypeVar("T")
 
 
-_main_ident = threading.main_thread().ident
+def main_ident() -> int | None:
+    """Return the number of the main thread of this process."""
+    if sys.version_info >= (3, 13) and "threading" not in sys.modules:
+        import _thread
+
+        return _thread._get_main_thread_ident()  # noqa: SLF001  as `threading` does
+    import threading  # which gevent may have changed
+
+    return threading.main_thread().ident
+
+
+_main_ident = main_ident()
 """The thread that runs handlers; None once it is known that none does, in a subinterpreter."""
 
 
@@ -135,7 +145,7 @@ def _begin_in_child() -> None:
     Another thread may have been in the middle of that, which goes on in the parent alone.
     """
     global _main_ident  # noqa: PLW0603  it is the thread that has forked
-    _main_ident = threading.main_thread().ident
+    _main_ident = main_ident()
     here.pid = os.getpid()
     handler = installed = getsignal(SIGINT)
     if handler is _note:
@@ -172,7 +182,7 @@ def _learn_to_ask(handler: Any) -> Callable[[], Any] | None:
     return _ask_kernel
 
 
-def with_lock(lock: threading.Lock | threading.RLock, work: Callable[[], T]) -> T:
+def with_lock(lock: Lock | RLock, work: Callable[[], T]) -> T:
     """Do some work that may wait, under a lock that Ctrl-C cannot leave locked.
 
     ``with lock:`` does not do: Python 3.14 looks for signals after it has taken the lock and
@@ -181,7 +191,8 @@ def with_lock(lock: threading.Lock | threading.RLock, work: Callable[[], T]) -> 
     Waiting can be interrupted: for the lock, and in the work.
 
     Example:
-        >>> with_lock(threading.Lock(), lambda: "done")
+        >>> from threading import Lock
+        >>> with_lock(Lock(), lambda: "done")
         'done'
     """
     held: list[bool] = []
@@ -193,9 +204,7 @@ def with_lock(lock: threading.Lock | threading.RLock, work: Callable[[], T]) -> 
             lock.release()
 
 
-def try_lock(
-    lock: threading.Lock | threading.RLock, work: Callable[[], T], seconds: float = 0
-) -> T | None:
+def try_lock(lock: Lock | RLock, work: Callable[[], T], seconds: float = 0) -> T | None:
     """Do some work as `with_lock` does, if the lock is free within some seconds; None if not."""
     held: list[bool] = []
     try:

@@ -11,11 +11,12 @@ import mmap
 import sys
 from _frozen_importlib import module_from_spec
 from _frozen_importlib_external import SourceFileLoader, spec_from_file_location
+from _functools import partial  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import TypeAlias
+    from typing import Any, TypeAlias
 
     Module: TypeAlias = tuple[str, str, tuple[str, ...] | None, int, int]
     """Name, file, folders of submodules if it is a package; where its code begins, and its size."""
@@ -47,3 +48,20 @@ def load_modules(modules: Iterable[Module], fd: int) -> None:
             exec(code, vars(module))  # noqa: S102
             if parent:
                 setattr(sys.modules[parent], own_name, module)
+
+
+def import_pickle() -> None:
+    """Import `_pickle` without `functools`, which it asks for one class that is written in C.
+
+    With what it imports, `functools` takes some 600 KiB. No other thread is there yet that could
+    meet what stands in for it.
+    """
+    if "functools" in sys.modules:
+        return
+    stand_in: Any = type(sys)("functools")
+    stand_in.partial = partial
+    sys.modules["functools"] = stand_in
+    try:
+        import _pickle  # noqa: F401
+    finally:
+        del sys.modules["functools"]

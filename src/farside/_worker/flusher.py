@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from functools import partial
 
+from .._in_c import Lock, RLock, partial
 from .._system.signals import with_lock
 from ..errors import LinkClosedError
+from .threads import start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .threads import Thread
 
 _DELAY = 0.002
 """Seconds that an item may wait for others, at most, while the parent is busy. Waking up so often
@@ -35,11 +37,11 @@ class Flusher:
 
     def __init__(self, send: Callable[[], bool]) -> None:
         self._send = send
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
         # Reentrant, since a finalizer may call in the middle of anything.
-        self._changing = threading.RLock()
+        self._changing = RLock()
         self._changing_here = False  # further up in the thread that has the lock
-        self._idle = threading.Lock()  # held while there is nothing to do
+        self._idle = Lock()  # held while there is nothing to do
         self._idle.acquire()
         self._over = False
 
@@ -67,12 +69,10 @@ class Flusher:
         try:
             self._changing_here = True
             # No daemon: subinterpreters have no such threads.
-            thread = threading.Thread(target=self._run, name="farside-flusher", daemon=False)
-            thread.start()
+            self._thread = start(self._run, "farside-flusher", daemon=False)
         except RuntimeError:
             return False
         else:
-            self._thread = thread
             return True
         finally:
             self._changing_here = False
@@ -100,9 +100,10 @@ class Flusher:
     def _retire(self) -> bool:
         try:
             self._changing_here = True
-            self._thread = None
-            if self._idle.acquire(blocking=False):  # called just now
-                self._thread = threading.current_thread()
+            this, self._thread = self._thread, None
+            called = self._idle.acquire(blocking=False)  # just now
+            if called:
+                self._thread = this
         finally:
             self._changing_here = False
-        return self._thread is None
+        return not called

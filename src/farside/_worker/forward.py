@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import warnings
 
+from .._in_c import get_ident
 from .._payload.records import flatten_warning, tell_dropped
 from .._protocol.messages import Status
 from ..errors import LinkClosedError
@@ -38,7 +38,7 @@ class Forwarder:
     def __init__(self, link: WorkerLink, call_flusher: Callable[[], object]) -> None:
         self._link = link
         self._call_flusher = call_flusher
-        self._thread = threading.get_ident()
+        self._thread = get_ident()
         self._process = os.getpid()
         self._patience = _PATIENCE
         self._dropped = 0
@@ -52,7 +52,7 @@ class Forwarder:
             return True
         try:
             body = flatten()
-            if threading.get_ident() == self._thread:
+            if get_ident() == self._thread:
                 self.tell_dropped()
                 self._link.send(Status.RECORDS_EMITTED, 0, [body])
             else:

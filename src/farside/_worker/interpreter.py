@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import sys
 import warnings
@@ -19,6 +20,10 @@ def main(commands: int, wakes: int, frames: int, memory: int) -> None:
     # ends with a compiled pattern among its warning filters: some MiB for each.
     atexit.register(warnings.resetwarnings)
     atexit.register(_end_multiprocessing)
+    if sys.version_info >= (3, 13):
+        # Python kills the process if an interpreter ends before a thread of it. `threading` waits
+        # for all of them, but it need not be there.
+        atexit.register(_thread._shutdown)  # noqa: SLF001  as `threading` does
     link = PipeWorkerLink(commands, wakes, frames, memory)
     use(link.arena)
     worker_info.claim()

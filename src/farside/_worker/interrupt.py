@@ -6,8 +6,9 @@ Python can raise it only between two bytecodes: a call that blocks in C is not i
 from __future__ import annotations
 
 import sys
-import threading
 import time
+
+from .._in_c import Lock, get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ class Interruptible:
     """Something that the worker's thread does, and that another may have to interrupt."""
 
     def __init__(self) -> None:
-        self._thread = threading.get_ident()
-        self._running = threading.Lock()  # held while there is something to interrupt
+        self._thread = get_ident()
+        self._running = Lock()  # held while there is something to interrupt
         self._running.acquire()
         self._raising = self._over = False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from .._in_c import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ interrupted. A subprocess then ends itself as soon as the parent is gone.
 
 from __future__ import annotations
 
-import threading
 import time
 from _queue import SimpleQueue  # without the Python around it: that is start-up time
 
@@ -18,6 +17,7 @@ from ..errors import LinkClosedError, ProtocolError
 from .finalizers import Finalizers
 from .interrupt import Interruptible
 from .stacks import report
+from .threads import start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,14 +101,12 @@ class CommandListener:
         self.iteration = Interruptible()
         self.finalization = Interruptible()
         self.finalizers = Finalizers()
-        # Subinterpreters have no daemon threads; there, closing the link ends this one.
-        self._thread = threading.Thread(
-            target=self._run, name="farside-listener", daemon=last_resort is not None
-        )
 
     def start(self) -> None:
         """Begin to listen."""
-        self._thread.start()
+        # Subinterpreters have no daemon threads; there, closing the link ends this one.
+        daemon = self._last_resort is not None
+        self._thread = start(self._run, "farside-listener", daemon=daemon)
 
     def _run(self) -> None:
         lost = self._listen()

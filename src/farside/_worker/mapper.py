@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from functools import partial
 from itertools import chain, compress, count, repeat, starmap
-from operator import length_hint, setitem
 
+from .._in_c import deque, length_hint, partial, setitem
 from .._link.control import acknowledged_word
 from .._payload.decoder import decode
 from .._payload.failure import describe

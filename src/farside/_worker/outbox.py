@@ -5,9 +5,7 @@ Small items share a frame. They wait here while the parent is busy, for a moment
 
 from __future__ import annotations
 
-import threading
-from functools import partial
-
+from .._in_c import Lock, partial
 from .._link.frames import MAX_REFS
 from .._memory.parts import size
 from .._payload.encoder import Encoder
@@ -79,7 +77,7 @@ class Outbox:
         self._tries = 0  # how many more items that are not plain may come in a row
         self._kind = 0
         self._epoch = 0
-        self._lock = threading.Lock()  # held while a frame is sent
+        self._lock = Lock()  # held while a frame is sent
         self._batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)
         stored = _STORED_BYTES if link.arena is not None else 0
         self._discount = max(1, min(stored, 1 + nbytes // 4) // self._batch_bytes)

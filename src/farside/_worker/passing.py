@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from itertools import count as count_up
 from itertools import islice, takewhile
 from time import monotonic
 
+from .._in_c import deque
 from .._protocol.progress import Skipped
 from ..errors import ReplayDivergedError
 from . import forward

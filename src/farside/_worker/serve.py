@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-
+from .._in_c import deque
 from .._payload.job import JOB, Job
 from .._payload.pickling import loads
 from ..errors import LinkClosedError

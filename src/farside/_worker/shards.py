@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-from functools import partial
 from itertools import chain, repeat, takewhile
-from operator import length_hint
 
+from .._in_c import deque, length_hint, partial
 from .._payload.items import Mark
 from .._protocol.order import Place, Sharding, Turns, shard_seed
 from . import snapshots

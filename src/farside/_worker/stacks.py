@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from .._system.signals import main_ident
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
@@ -42,11 +44,11 @@ def report() -> list[tuple[str, list[Place]]]:
     if sys.version_info[:2] == (3, 13) and _several_interpreters():
         return [("Python 3.13 cannot tell where the threads of a subinterpreter are", [])]
     found: list[tuple[str, list[Place]]] = []
-    main = _main_thread()
+    main = main_ident()
     for ident, innermost in sys._current_frames().items():  # noqa: SLF001  a documented function
         frames = _chain(innermost)
         name = "MainThread" if ident == main else _thread_name(frames[0])
-        if name in _HELPERS:
+        if name in _HELPERS or frames[0].f_code.co_filename.startswith(_HERE):
             continue
         entrance = _entrance(frames)
         if entrance is None:
@@ -98,12 +100,6 @@ def _entrance(frames: list[FrameType]) -> int | None:
 def _thread_name(outermost: FrameType) -> str:
     thread = outermost.f_locals.get("self") if outermost.f_code.co_name == "_bootstrap" else None
     return str(getattr(thread, "name", "that was not begun by Python"))
-
-
-def _main_thread() -> int | None:
-    """Return the number of the main thread, which Python does not begin as it does others."""
-    threading = sys.modules.get("threading")
-    return None if threading is None else threading.main_thread().ident
 
 
 def _several_interpreters() -> bool:
