@@ -93,7 +93,7 @@ class Mapped(Delivery):
             return True
         # Other workers may do inputs while the loop waits for the next result.
         more = self.source is None and not self._supply.ended
-        return more and self.room(self._left(workers)) is not None
+        return more and self.room(workers, self._left(workers)) is not None
 
     # What workers are given -----------------------------------------------------------------
 
@@ -104,7 +104,7 @@ class Mapped(Delivery):
         begun, left = monotonic(), self._left(workers)
         given = sum([each.count for each in self._assigned])
         self._size.measure(given - sum(left), plan.workers, left.count(0))
-        while not supply.ended and (room := self.room(left)) is not None:
+        while not supply.ended and (room := self.room(workers, left)) is not None:
             index, share = room
             if done := supply.pass_over():
                 self.passed_over(done)
@@ -135,23 +135,24 @@ class Mapped(Delivery):
                 self.slow = True  # what was taken is sent first: the next may take long to come
                 break
 
-    def room(self, left: Sequence[int]) -> tuple[int, int] | None:
-        """Return which worker is given inputs next, and how many; None: there is no room for any.
-
-        `left` says how many inputs each worker has yet to answer.
-        """
+    def room(self, workers: Sequence[ParentCore], left: Sequence[int]) -> tuple[int, int] | None:
+        """Return which worker is given inputs next, and how many; None: no more fit in."""
         plan, given = self.plan, self._numbered - self.front
         room = plan.workers * self.most_inputs if plan.ahead is None else plan.ahead - given
-        index = left.index(min(left))
+        index = min(self.takers(workers), key=left.__getitem__, default=-1)
         share = max(1, min(self._size.inputs, room // plan.workers))
-        if room <= 0 or left[index] >= max(self.depth, 3 * (share - 1)):
+        if index < 0 or room <= 0 or left[index] >= max(self.depth, 3 * (share - 1)):
             return None
         held = sum([batch.nbytes for batch in self._assigned[index].batches])
         return None if held >= plan.nbytes else (index, share)
 
+    def takers(self, workers: Sequence[ParentCore]) -> Sequence[int]:  # noqa: ARG002  tasks need it
+        """Return the workers that may be given inputs."""
+        return range(self.plan.workers)
+
     def _give_next(self, workers: Sequence[ParentCore]) -> None:
         for index, later in list(self._one_by_one.items()):
-            if Mapped._left(self, workers)[index] > len(later):
+            if self._left(workers)[index] > len(later):
                 continue
             if later:
                 self.orders.setdefault(index, []).append(later.popleft().order)

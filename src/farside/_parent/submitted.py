@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from contextlib import suppress
 from itertools import repeat
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -119,9 +120,6 @@ _SHORT_SECONDS = 0.002
 """With calls shorter than this, a worker that has to wait for the next one loses a tenth or more of
 the rate."""
 
-_SPENT = 1 << 40
-"""As if a worker had so many tasks left: it is given no more."""
-
 
 class Submitted(Mapped):
     """Completes the futures of tasks. There is nothing for a loop."""
@@ -132,7 +130,7 @@ class Submitted(Mapped):
         super().__init__(plan, pending)
         self.pending = pending
         self.closing = False
-        self._most_tasks = _SPENT if most is None else most
+        self._most_tasks = inf if most is None else most
         self._begun = [0] * plan.workers  # how many tasks each was given since it was started
 
     @property
@@ -149,18 +147,13 @@ class Submitted(Mapped):
     def added(self, index: int, count: int) -> None:
         self._begun[index] += count
 
-    def refill(self, workers: Sequence[ParentCore]) -> None:
-        # Measured here: `_left` has more than there is of a worker that is given none.
-        answered = sum([each.count for each in self._assigned]) - sum(super()._left(workers))
-        self._size.measure(answered, self.plan.workers, 0)
-        super().refill(workers)
-
-    def _left(self, workers: Sequence[ParentCore]) -> list[int]:
+    def takers(self, workers: Sequence[ParentCore]) -> list[int]:
         # A worker that starts is given none: another one may be free sooner.
-        starting = [each.state is ParentState.INITIALIZATION for each in workers]
-        found = zip(super()._left(workers), self._begun, starting, strict=True)
-        most = self._most_tasks
-        return [_SPENT if starts or begun >= most else each for each, begun, starts in found]
+        return [
+            index
+            for index, begun in enumerate(self._begun)
+            if begun < self._most_tasks and workers[index].state is not ParentState.INITIALIZATION
+        ]
 
     def take_spent(self) -> list[int]:
         """Return the workers that have done as many tasks as they were to do."""
