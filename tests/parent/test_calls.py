@@ -238,7 +238,7 @@ def test_a_question_reaches_a_worker_that_is_attached_just_then(
         monkeypatch.setattr(client.waiting.links, "add", lambda _: attached.set())
         starting.start(client)
         Background(ask_for_stacks, client).result()
-        client.wait(When(lambda: client.launching is None))
+        client.wait(When(lambda: not client.launching))
     assert worker.link.told == [("REPORT_STACK", 0)]
     closing.close(client, kill=False)
 

@@ -6,7 +6,7 @@ Chores take time or run user code, and news go to the user: whoever waits does b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .._backends import live_workers
 from .._backends.main_script import main_file
@@ -27,7 +27,7 @@ from .wait import Waiting
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .._protocol.effects import Ending
     from .calls import Question
@@ -59,7 +59,8 @@ class Client(Steps):
         counters: sums over the passes.
         used: whether the user has got anything: an item, or an answer to a call.
         used_before: the same, when the present pass began.
-        launching: the thread that starts the workers, as long as it does.
+        launching: the threads that start workers beside, or end those before them.
+        force: ends a worker without giving it time, once the user wants that; None before.
         options: what the user asked for.
         main_by_value: see `main_goes_by_value`.
         reason: why the present backend was taken.
@@ -87,7 +88,8 @@ class Client(Steps):
         self.news = News()
         self.counters = Counters()
         self.used = self.used_before = False
-        self.launching: threading.Thread | None = None
+        self.launching: set[threading.Thread] = set()
+        self.force: Callable[[Any], object] | None = None
         self._told = False  # the user knows how the start has ended
         self.options = options
         self.main_by_value = main_goes_by_value(options)

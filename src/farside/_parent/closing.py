@@ -6,6 +6,7 @@ All of it may take time: no lock is held meanwhile.
 from __future__ import annotations
 
 from functools import partial
+from operator import methodcaller
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ from .when import When
 if TYPE_CHECKING:
     from .client import Client
     from .member import Member
+
+KILL, TERMINATE = methodcaller("kill"), methodcaller("terminate")
 
 FAREWELL_SECONDS = 0.25
 """How long to wait, after a failure, for a worker that is ending by itself."""
@@ -84,6 +87,8 @@ def close(client: Client, *, kill: bool) -> bool:
     """End all workers and wait for them; tell whether all have ended."""
     if client.foreign_to:
         return True
+    if kill:
+        client.force = KILL
     client.step(GroupCore.close)
     client.counters.end(client.core.epoch)
     if client.stepping_here:
@@ -91,11 +96,11 @@ def close(client: Client, *, kill: bool) -> bool:
     listen = client.options.shutdown_timeout / 2
     begun, problems = monotonic(), list[Exception]()
     if not client.taking_in_here:  # in a signal handler: nothing can be waited for
-        launched = When(lambda: client.launching is None)
+        launched = When(lambda: not client.launching)
         client.wait(launched, begun + client.options.shutdown_timeout, problems)
     try:
         ended = [
-            end(client, member, kill=kill, listen=listen, problems=problems, begun=begun)
+            end(client, member, listen=listen, problems=problems, begun=begun)
             for member in client.members
         ]
     finally:
@@ -129,26 +134,27 @@ def end(
     client: Client,
     member: Member,
     *,
-    kill: bool,
+    kill: bool = False,
     listen: float,
     problems: list[Exception],
     begun: float | None = None,
 ) -> bool:
     """End a worker that was told to end; tell whether it has ended.
 
-    `kill` gives it no time for an orderly end. For `listen` seconds since it was told (`begun`;
-    None: now), what its user code still logs is taken in: one that is blocked in sending goes on
-    meanwhile. The exceptions that loggers raise go to `problems`.
+    `kill` gives it no time for an orderly end, nor does `Client.force`. For `listen` seconds since
+    it was told (`begun`; None: now), what its user code still logs is taken in: one that is blocked
+    in sending goes on meanwhile. The exceptions that loggers raise go to `problems`.
     """
     if member.worker is None:  # it is being started
         return True
-    if kill:
-        member.worker.kill()
+    force = KILL if kill else client.force
+    if force is not None:
+        force(member.worker)
     begun = monotonic() if begun is None else begun
     if member.left_behind:  # it has had its time
         begun -= client.options.shutdown_timeout
     try:
-        if client.options.forward_logs and not (member.gone or client.taking_in_here):
+        if listen and client.options.forward_logs and not (member.gone or client.taking_in_here):
             client.wait(When(lambda: member.gone), begun + listen, problems)
     finally:
         # A worker that is blocked in sending wakes up, and so does a thread that waits.

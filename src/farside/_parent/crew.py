@@ -25,7 +25,7 @@ from .sequence import Given
 from .submitted import Pending, Submitted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .batches import Plan
     from .delivery import Delivery
@@ -72,7 +72,7 @@ class Crew:
         self._thread: threading.Thread | None = None
         self._starting = False
         self._broken: BrokenWorkersError | None = None
-        self._ended = False
+        self._force: Callable[[Any], object] | None = None  # once the workers are to be ended
         self._pid = os.getpid()
         main_file()  # while the script runs: the workers are started later
 
@@ -127,15 +127,17 @@ class Crew:
         """End the workers, whatever they do."""
         if self._pid != os.getpid():
             return
-        self._ended = True
+        self._force = closing.KILL if kill else closing.TERMINATE
         self.shut_down(cancel=True)
-        client = self._client
-        if client is None:
-            return
+        if self._client is not None:
+            self._end(self._client)
+
+    def _end(self, client: Client) -> None:
+        client.force = self._force
         client.step(GroupCore.close)  # before one has ended: none is started again
         for member in client.members:
-            if member.worker is not None:
-                (member.worker.kill if kill else member.worker.terminate)()
+            if client.force is not None and member.worker is not None:
+                client.force(member.worker)
         self._wake()
 
     def join(self) -> None:
@@ -149,10 +151,11 @@ class Crew:
     def _run(self) -> None:
         delivery, client = self._tasks.delivery, None
         try:
-            client = Client(*self._options, sequence=self._tasks)
+            client = self._client = Client(*self._options, sequence=self._tasks)
+            if self._force is not None:  # by a thread that has just found no client
+                self._end(client)
             live_workers.check_start(in_thread=True)
             starting.start(client)
-            self._client = client
             this = enter_iteration_mode(client)
             while this.step() is not OVER:
                 for index in delivery.take_spent():
@@ -163,7 +166,7 @@ class Crew:
                     client.wait(this, problems=[])
             this.leave()
         except BaseException as error:
-            why = "were ended" if self._ended else f"are of no use: {one_line(error)}"
+            why = "were ended" if self._force is not None else f"are of no use: {one_line(error)}"
             broken = BrokenWorkersError(f"the workers of the executor {why}")
             broken.__cause__ = error
             self._broken = broken

@@ -75,7 +75,7 @@ def start(client: Client) -> None:
     try:
         choose(client)
         if not client.options.wait:
-            _launch_beside(client)
+            _beside(client, partial(_launch_all, client, _launch_or_fail))
             return
         _launch_all(client, launch)
         client.wait(ready(client))
@@ -95,21 +95,25 @@ def _launch_all(client: Client, launch_one: Callable[[Client, Member, Pickles], 
         pickles.clear()
 
 
-def _launch_beside(client: Client) -> None:
-    """Start the workers in another thread: to start a process takes milliseconds, and more."""
+def _beside(client: Client, start: Callable[[], object]) -> None:
+    """Start workers in another thread: a process takes milliseconds, and to end one may take long.
+
+    So calls of an executor go on in the other workers while one is replaced.
+    """
 
     def work() -> None:
         try:
-            _launch_all(client, _launch_or_fail)
+            start()
         finally:
-            client.launching = None
+            client.launching.discard(thread)
             client.waiting.wake()
             client.waiting.wake_others()
 
     # No daemon: subinterpreters have none. It ends by itself.
-    client.launching = threading.Thread(target=work, name="farside-launch", daemon=False)
+    thread = threading.Thread(target=work, name="farside-launch", daemon=False)
+    client.launching.add(thread)
     try:
-        client.launching.start()
+        thread.start()
     except RuntimeError:  # no more threads can be had
         work()
 
@@ -123,7 +127,7 @@ def _launch_or_fail(client: Client, member: Member, pickles: Pickles | None = No
         client.fail(member, HERE, problem)
     replaced = client.members[member.index] is not member  # it ran out of time meanwhile
     if client.core.closed or replaced:
-        end(client, member, kill=False, listen=0.0, problems=[])
+        end(client, member, listen=0.0, problems=[])
 
 
 def launch(client: Client, member: Member, pickles: Pickles | None = None) -> None:
@@ -159,6 +163,14 @@ def replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: b
 
     It has failed; or it has died, has run out of time, or has done its share of tasks.
     """
+    work = partial(_replace, client, old, new, ending, kill=kill)
+    if client.options.wait:
+        work()
+    else:
+        _beside(client, work)
+
+
+def _replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: bool) -> None:
     try:
         if not _give_way(client, old, new, kill=kill):
             return

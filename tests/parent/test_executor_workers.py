@@ -1,0 +1,102 @@
+"""How the workers of an executor are replaced, and ended by force."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside import WorkerExecutor
+from farside._backends import registry
+from farside._backends.base import Worker
+from farside._backends.child import Child
+from farside._parent import crew
+from farside._parent.client import Client
+from tests import mapping_jobs as jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.mark.timeout(60)
+def test_calls_go_on_while_a_worker_ends_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends, may_end, stop = threading.Event(), threading.Event(), Worker.stop
+
+    def stop_late(worker: Worker, timeout: float, *, waited: float = 0.0) -> bool:
+        ends.set()
+        assert may_end.wait(50)
+        return stop(worker, timeout, waited=waited)
+
+    with WorkerExecutor(2, backend="subprocess", max_tasks_per_child=6) as executor:
+        monkeypatch.setattr(Worker, "stop", stop_late)
+        try:
+            for number in range(11):  # so many that one worker has done its share, and not both
+                assert executor.submit(jobs.square, number).result(20) == number**2
+            assert ends.wait(20)
+            assert executor.submit(jobs.square, 12).result(20) == 144
+        finally:
+            may_end.set()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("end", "number"),
+    [
+        (WorkerExecutor.kill_workers, signal.SIGKILL),
+        (WorkerExecutor.terminate_workers, signal.SIGTERM),
+    ],
+)
+def test_a_worker_that_starts_as_all_are_ended_gets_no_time_either(
+    monkeypatch: pytest.MonkeyPatch, end: Callable[[WorkerExecutor], None], number: int
+) -> None:
+    starts, may_start, done = threading.Event(), threading.Event(), list[Any]()
+    launch, stop, send = registry.launch, Worker.stop, Child._send
+
+    def launch_late(*given: Any) -> Any:
+        starts.set()
+        assert may_start.wait(50)
+        return launch(*given)
+
+    def note_stop(worker: Worker, timeout: float, *, waited: float = 0.0) -> bool:
+        done.append("wait for its end")
+        return stop(worker, timeout, waited=waited)
+
+    def note_signal(child: Child, number: int) -> bool:
+        done.append(number)
+        return send(child, number)
+
+    monkeypatch.setattr(registry, "launch", launch_late)
+    monkeypatch.setattr(Worker, "stop", note_stop)
+    monkeypatch.setattr(Child, "_send", note_signal)
+    executor = WorkerExecutor(1, backend="subprocess", initializer=time.sleep, initargs=(60,))
+    future = executor.submit(jobs.square, 3)
+    assert starts.wait(50)
+    end(executor)
+    may_start.set()
+    executor.shutdown()
+    assert future.cancelled()
+    assert done[:2] == [number, "wait for its end"]
+
+
+@pytest.mark.timeout(60)
+def test_nothing_is_started_where_all_is_ended_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    begins, may_begin, launched = threading.Event(), threading.Event(), list[Any]()
+
+    def make_late(*given: Any, **options: Any) -> Any:
+        begins.set()
+        assert may_begin.wait(50)
+        return Client(*given, **options)
+
+    monkeypatch.setattr(crew, "Client", make_late)
+    monkeypatch.setattr(registry, "launch", lambda *given: launched.append(given))
+    executor = WorkerExecutor(1, backend="subprocess")
+    future = executor.submit(jobs.square, 3)
+    assert begins.wait(50)
+    executor.kill_workers()
+    may_begin.set()
+    executor.shutdown()
+    assert future.cancelled()
+    assert not launched
