@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from farside import get_worker_info
+from farside.testing.failing_jobs import RefusesToLoad
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -253,3 +254,15 @@ def sleep_for_a_minute() -> None:
     """Sleep in short steps: a subinterpreter can be ended in between."""
     for _ in range(6000):
         time.sleep(0.01)
+
+
+def refuse_at_twos(number: int) -> object:
+    """Return what the parent cannot load, for each third input."""
+    return RefusesToLoad() if number % 3 == 2 else [number]
+
+
+def count_and_refuse(number: int) -> Iterator[object]:
+    yield [number, 0]
+    if number % 3 == 2:
+        yield RefusesToLoad()
+    yield [number, 1]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pickle import loads
 from typing import TYPE_CHECKING, Any
 
 from .._payload.decoder import decode
 from .._payload.one_line import one_line
-from ..errors import NotPicklableError, ProtocolError
+from ..errors import ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -37,10 +38,11 @@ def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, 
             else:
                 item = entry if source.plain else decode(entry, source.blocks)
         except Exception as error:
-            told = _not_here(this, source, error)
-            if told is error:
-                raise
-            raise told from error
+            got = _not_here(this, source, error)
+            if not got:
+                _leave_out(this, source, entries, sources)
+                continue
+            item = got[0]
         if source.each:
             queue = queues[source.index]
             queue.taken = queue.told = taken = queue.taken + 1
@@ -58,15 +60,25 @@ def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, 
         del item  # the user alone decides how long it lives
 
 
-def _not_here(this: Pass, source: Source, error: Exception) -> Exception:
+def _leave_out(this: Pass, source: Source, entries: list[Any], sources: Any) -> None:
+    """Take the next entry out, of which the loop gets nothing."""
+    had = this.delivery.delivered
+    if source.each:
+        this.delivery.queues[source.index].taken += 1
+        this.acknowledge()
+    with suppress(IndexError):  # another thread has left the pass since
+        del entries[-1]
+        this.delivery.left_out.append(had)
+        if type(sources) is list:
+            del sources[-1]
+
+
+def _not_here(this: Pass, source: Source, error: Exception) -> list[Any]:
+    """Return what the loop gets for an item that does not unpickle; or raise that."""
     if isinstance(error, ProtocolError):
-        return error
+        raise error
     missing = isinstance(error, (ImportError, AttributeError))
     name = this.client.members[source.index].name
-    index = this.delivery.first + this.delivery.delivered
-    return NotPicklableError(
-        f"the item of index {index} came from the {name} and does not unpickle here "
-        f"({one_line(error)})"
-        + ("; make what it refers to importable in the parent" if missing else ""),
-        item_index=index,
-    )
+    cure = "; make what it refers to importable in the parent" if missing else ""
+    why = f"came from the {name} and does not unpickle here ({one_line(error)}){cure}"
+    return this.delivery.not_here(why, error)

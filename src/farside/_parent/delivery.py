@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._protocol.order import Place
 from .._protocol.progress import Snapshots
+from ..errors import NotPicklableError
 from .anchors import Anchors
 from .queues import Queue
 
@@ -57,6 +58,7 @@ class Delivery:
         source: the supply of inputs that have to be awaited, or None.
         unprompted: whether items come without a step of the loop.
         first: how many items of an iterable the loop had before it was resumed.
+        left_out: for each item of a block that the loop did not get, how many it had by then.
     """
 
     failed_inputs = 0
@@ -74,6 +76,7 @@ class Delivery:
         self.members: Sequence[Any] = ()
         self.failure: BaseException | None = None
         self.rest: Any = ()
+        self.left_out: list[int] = []
         self._before = 0  # how many items were in the blocks before
         self._count = 0  # and in the present one
         self._opened: list[Any] = []
@@ -112,7 +115,16 @@ class Delivery:
     @property
     def delivered(self) -> int:
         """How many items the loop was given. In any thread."""
-        return self._before + max(0, self._count - length_hint(self.rest))
+        passed = self._before + max(0, self._count - length_hint(self.rest))
+        return passed - len(self.left_out)
+
+    def not_here(self, why: str, error: Exception) -> list[Any]:
+        """Return what the loop gets for the next item, which does not unpickle here; or raise that.
+
+        `why` says where it comes from, and what is wrong.
+        """
+        index = self.first + self.delivered
+        raise NotPicklableError(f"the item of index {index} {why}", item_index=index) from error
 
     @property
     def waiting(self) -> int:
@@ -139,7 +151,7 @@ class Delivery:
     def clear(self) -> None:
         """Let nobody take any more what is here."""
         self.cleared = True
-        self._before, self._count = self.delivered, 0
+        self._before, self._count = self.delivered + len(self.left_out), 0
         self.rest = ()
         self._opened.clear()
         for queue in self.queues:

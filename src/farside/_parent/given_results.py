@@ -89,15 +89,28 @@ class GivenResults:
 
     def place(self, given: int) -> Place | None:
         """Return the place after so many items; None: that is not known any more."""
+        step = self._find(given)
+        if step is None:
+            return None
+        _, ended, read, number = step
+        more = given - step.at
+        if more and number >= 0:
+            if self._flat:
+                read = {**read, number: read.get(number, 0) + more}
+            else:
+                ended = with_range(ended, number, number + more)
+        return Place(ended, tuple(sorted(read.items())))
+
+    def number(self, given: int) -> int:
+        """Return the input of the item that comes after so many. It is in the present block."""
+        step = self._find(given)
+        assert step is not None
+        return step.number if self._flat else step.number + given - step.at
+
+    def _find(self, given: int) -> _Step | None:
+        """Return the step that tells of the item after so many."""
         for steps in reversed(tuple(self._blocks)):
-            for at, ended, read, number in reversed(steps):
-                more = given - at
-                if more < 0:
-                    continue
-                if more and number >= 0:
-                    if self._flat:
-                        read = {**read, number: read.get(number, 0) + more}  # noqa: PLW2901
-                    else:
-                        ended = with_range(ended, number, number + more)  # noqa: PLW2901
-                return Place(ended, tuple(sorted(read.items())))
+            for step in reversed(steps):
+                if step.at <= given:
+                    return step
         return None

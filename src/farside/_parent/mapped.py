@@ -14,32 +14,26 @@ from __future__ import annotations
 
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .._payload.failure import Failure
 from . import messages_for_people
-from .assigned_inputs import AssignedInputs
+from .answers import Answers
 from .async_supply import AsyncSupply
 from .batches import MOST_INPUTS, Batch, BatchSize, Plan, Settled
-from .delivery import MOST, Delivery
-from .given_results import GivenResults
-from .remote_failures import to_exception
 from .supply import TAKE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .._protocol.order import Place
     from .._protocol.parent import ParentCore
-    from .queues import Block, Queue
+    from .queues import Block
     from .supply import Supply
 
 
-class Mapped(Delivery):
+class Mapped(Answers):
     """The results of a map: the base of both orders.
 
     Attributes:
-        front: how many inputs are done: the loop has their results.
         number: the number of the pass.
     """
 
@@ -47,26 +41,15 @@ class Mapped(Delivery):
     most_inputs = MOST_INPUTS  # and how many it is given at a time, at most
 
     def __init__(self, plan: Plan, supply: Supply) -> None:
-        super().__init__(plan.workers, counting=plan.ahead is not None)
-        self.plan = plan
-        self.front = self.number = 0
-        self.progress = GivenResults(supply.place, flat=plan.flat)
+        super().__init__(plan, supply.place)
+        self.number = 0
         self._supply = supply
         self.source = supply if isinstance(supply, AsyncSupply) else None
         self._numbered = 0  # how many inputs were given to workers, or settled
-        self._assigned = [AssignedInputs() for _ in range(plan.workers)]
         self._settled: dict[int, Settled] = {}
         # Of workers that are given one input at a time: what they are given later.
         self._one_by_one: dict[int, deque[Batch]] = {}
         self._size = BatchSize(self.most_inputs)
-        self._most = 1 if self.counting else MOST
-
-    @property
-    def needs(self) -> Sequence[int]:
-        return [index for index, each in enumerate(self._assigned) if each.batches]
-
-    def place(self, behind: int = 0) -> Place | None:
-        return self.progress.place(self.delivered - behind)
 
     def take(self, workers: Sequence[ParentCore]) -> Block | None:
         self._begin_block()
@@ -195,43 +178,7 @@ class Mapped(Delivery):
         """Take in that an input has failed."""
         self._settled[number] = settled
 
-    # What has come --------------------------------------------------------------------------
-
-    def pass_mark(self, queue: Queue) -> list[Any]:
-        """Take a mark out: the end of a flat input, or a failure; see `failed`."""
-        failure, number = queue.pass_mark(), self._assigned[queue.index].pass_mark()
-        self.front += 1
-        error = None
-        if failure is not None:
-            error = to_exception(Failure(*failure), self.members[queue.index].name)
-            vars(error)["input_index"] = number  # its note names it already
-        return self.failed(number, error)
-
-    def failed(self, number: int, error: BaseException | None) -> list[Any]:
-        """Return what the loop gets for an input that has failed or ended; or raise its failure."""
-        if error is not None and self.plan.on_error == "raise":
-            self.failure = error
-            raise error
-        self.failed_inputs += error is not None
-        found = [] if error is None or self.plan.on_error == "skip" else [error]
-        self.progress.end(number, len(found))
-        return found
-
-    def take_entries(self, queue: Queue, most: int) -> list[Any]:
-        """Take entries of a worker out, up to the next mark."""
-        mine = self._assigned[queue.index]
-        if mine.left_over and not mine.left_over[0].marks:
-            number, entries = mine.take_left_over(queue, most)
-            self.progress.took(number, len(entries))
-            return entries
-        entries = queue.take(min(queue.run, most))
-        if self.plan.flat:
-            mine.read += len(entries)
-            self.progress.took(mine.number, len(entries))
-        else:
-            self.front += len(entries)
-            mine.advance(len(entries), self.progress)
-        return entries
+    # The end --------------------------------------------------------------------------------
 
     def end(self) -> None:
         """Take in that nothing more comes, or raise what the user's iterator has raised."""

@@ -1,0 +1,94 @@
+"""What has come of the inputs of a map: results, ends, and failures; see `mapped`."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Any
+
+from .._payload.failure import Failure
+from ..errors import NotPicklableError
+from .assigned_inputs import AssignedInputs
+from .delivery import MOST, Delivery
+from .given_results import GivenResults
+from .remote_failures import to_exception
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._protocol.order import Place
+    from .batches import Plan
+    from .queues import Queue
+
+
+class Answers(Delivery):
+    """Takes the answers of workers out of their queues.
+
+    Args:
+        place: where the pass begins.
+
+    Attributes:
+        front: how many inputs are done: the loop has their results.
+    """
+
+    def __init__(self, plan: Plan, place: Place) -> None:
+        super().__init__(plan.workers, counting=plan.ahead is not None)
+        self.plan = plan
+        self.front = 0
+        self.progress = GivenResults(place, flat=plan.flat)
+        self._assigned = [AssignedInputs() for _ in range(plan.workers)]
+        self._most = 1 if self.counting else MOST
+
+    @property
+    def needs(self) -> Sequence[int]:
+        return [index for index, each in enumerate(self._assigned) if each.batches]
+
+    def place(self, behind: int = 0) -> Place | None:
+        given = self.delivered - behind
+        return self.progress.place(given + bisect_right(self.left_out, given))
+
+    def pass_mark(self, queue: Queue) -> list[Any]:
+        """Take a mark out: the end of a flat input, or a failure; see `failed`."""
+        failure, number = queue.pass_mark(), self._assigned[queue.index].pass_mark()
+        self.front += 1
+        error = None
+        if failure is not None:
+            error = to_exception(Failure(*failure), self.members[queue.index].name)
+            vars(error)["input_index"] = number  # its note names it already
+        return self.failed(number, error)
+
+    def failed(self, number: int, error: BaseException | None) -> list[Any]:
+        """Return what the loop gets for an input that has failed or ended; or raise its failure."""
+        found = [] if error is None else self._told(error)
+        self.progress.end(number, len(found))
+        return found
+
+    def not_here(self, why: str, error: Exception) -> list[Any]:
+        number = self.progress.number(self.delivered + len(self.left_out))
+        text = f"the result of the input of index {number} {why}"
+        made = NotPicklableError(text, item_index=number)
+        made.__cause__, made.input_index = error, number
+        return self._told(made)
+
+    def _told(self, error: BaseException) -> list[Any]:
+        """Return what the loop gets for a failure; or raise it."""
+        if self.plan.on_error == "raise":
+            self.failure = error
+            raise error
+        self.failed_inputs += 1
+        return [] if self.plan.on_error == "skip" else [error]
+
+    def take_entries(self, queue: Queue, most: int) -> list[Any]:
+        """Take entries of a worker out, up to the next mark."""
+        mine = self._assigned[queue.index]
+        if mine.left_over and not mine.left_over[0].marks:
+            number, entries = mine.take_left_over(queue, most)
+            self.progress.took(number, len(entries))
+            return entries
+        entries = queue.take(min(queue.run, most))
+        if self.plan.flat:
+            mine.read += len(entries)
+            self.progress.took(mine.number, len(entries))
+        else:
+            self.front += len(entries)
+            mine.advance(len(entries), self.progress)
+        return entries
