@@ -347,9 +347,10 @@ def map_in_workers(
         retries: how many times an input is tried again that has cost a worker: it died, or ran out
             of time. An exception is not tried again. Default: 0.
         on_error: what becomes of an input that fails, has cost its workers, or cannot be pickled,
-            or whose result cannot be pickled or loaded. ``"raise"`` raises the exception in its turn and ends the pass; the workers stay for the
-            next. ``"return"`` gives the exception as the result. ``"skip"`` leaves the result out.
-            The exception's ``input_index`` is the index of the input. Default: ``"raise"``.
+            or whose result cannot be pickled or loaded. ``"raise"`` raises the exception in its
+            turn and ends the pass; the workers stay for the next. ``"return"`` gives the exception
+            as the result. ``"skip"`` leaves the result out. The exception's ``input_index`` is the
+            index of the input. Default: ``"raise"``.
         options: see `iterate_in_worker`. With ``buffer_size``, never more than ``num_workers +
             buffer_size`` inputs are taken whose results the loop does not have; without, each
             worker may have ``buffer_bytes`` of inputs, and as much of results. ``env`` may be a

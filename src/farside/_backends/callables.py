@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from .._payload import pickling
+from .._payload import handlers, pickling
 from .._payload.one_line import one_line
 from .._payload.shared import (
     MadeForForkError,
@@ -79,12 +79,16 @@ def _pickle(options: Options, table: Table, *, main_importable: bool) -> tuple[b
         if main_importable or not refers_to_main(data):
             return data, False
     except Exception as error:  # __reduce__ is user code
+        if handlers.raised(error):
+            raise
         problem = error
     try:
         by_value = pickling.dumps_by_value(options.call, table)
         if by_value is not None:
             return by_value, True
     except Exception as error:
+        if handlers.raised(error):
+            raise
         problem = error
     if problem is None:
         raise NotPicklableError(

@@ -6,7 +6,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from .._payload import pickling
+from .._payload import handlers, pickling
 from .._payload.culprit import find
 from .._payload.decoder import decode
 from .._payload.items import unpack
@@ -127,6 +127,8 @@ def _pack(
     try:
         parts = pickling.dumps((method, args, kwargs), main_by_value=client.main_by_value)
     except Exception as error:  # __reduce__ is user code
+        if handlers.raised(error):
+            raise
         given = find(args, "args", error) or find(kwargs, "kwargs", error)
         raise NotPicklableError(
             f"the arguments of {method!r} cannot be sent to the worker: {given or 'one'} does not "
@@ -149,6 +151,8 @@ def _result(client: Client, member: Member, frame: Frame | None, method: str) ->
     try:
         return decode(result, frame.blocks)
     except Exception as error:
+        if handlers.raised(error):
+            raise
         raise NotPicklableError(
             f"what {method!r} returned in the {member.name} does not unpickle here "
             f"({one_line(error)}); make what it refers to importable in the parent"

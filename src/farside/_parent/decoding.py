@@ -6,6 +6,7 @@ from contextlib import suppress
 from pickle import loads
 from typing import TYPE_CHECKING, Any
 
+from .._payload import handlers
 from .._payload.decoder import decode
 from .._payload.one_line import one_line
 from ..errors import ProtocolError
@@ -75,7 +76,7 @@ def _leave_out(this: Pass, source: Source, entries: list[Any], sources: Any) -> 
 
 def _not_here(this: Pass, source: Source, error: Exception) -> list[Any]:
     """Return what the loop gets for an item that does not unpickle; or raise that."""
-    if isinstance(error, ProtocolError):
+    if isinstance(error, ProtocolError) or handlers.raised(error):
         raise error
     missing = isinstance(error, (ImportError, AttributeError))
     name = this.client.members[source.index].name

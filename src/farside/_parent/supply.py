@@ -7,6 +7,7 @@ from itertools import chain, count, islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from .._payload import handlers
 from .._payload.encoder import Encoder
 from .._payload.items import Stored
 from .._payload.one_line import one_line
@@ -180,6 +181,8 @@ class Supply:
             try:
                 total += self._add(item, entries)
             except Exception as error:
+                if handlers.raised(error):
+                    raise
                 self.refused = _not_picklable(item, self.taken - 1, error)
                 break
         return entries, total

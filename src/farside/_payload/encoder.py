@@ -92,8 +92,11 @@ class Encoder:
 
     def _dump_by_value(self, item: object, error: BaseException) -> None:
         """Pickle an item with cloudpickle, which takes more, after plain pickling has failed."""
+        from . import handlers  # only when something fails
+
         self._renew()
-        dumps = pickling.cloudpickle_dumps() if isinstance(error, Exception) else None
+        final = not isinstance(error, Exception) or handlers.raised(error)
+        dumps = None if final else pickling.cloudpickle_dumps()
         if dumps is None:
             raise error
         try:

@@ -49,9 +49,11 @@ def dumps(obj: object, table: Table | None = None, *, main_by_value: bool = Fals
         data = dumps_by_reference(obj, buffers.append, table)
         if main_by_value:
             refuse_main([data])
-    except Exception:
+    except Exception as error:
+        from . import handlers  # only when something fails
+
         buffers.clear()
-        by_value = cloudpickle_dumps()
+        by_value = None if handlers.raised(error) else cloudpickle_dumps()
         if by_value is None:
             raise
         data = by_value(obj, buffers.append, table)

@@ -154,8 +154,10 @@ class Execution:
         except BaseException as error:
             trouble = Trouble(error, stage, None)
             if stage == "result":
-                from .._payload import culprit  # only when something fails
+                from .._payload import culprit, handlers  # only when something fails
 
+                if handlers.raised(error):
+                    trouble = trouble._replace(stage="call")
                 trouble = trouble._replace(culprit=culprit.find(result, "result", error))
             self._fail(WorkerEvent.CALL_RAISED, trouble)
         else:

@@ -199,11 +199,12 @@ class Maker:
         # Whether it has struck between two inputs: the last one may have its answer already.
         struck = self._looking or (item is not None and not self.outbox.refused)
         if self.outbox.refused:
-            from .._payload import culprit  # only when something fails
+            from .._payload import culprit, handlers  # only when something fails
 
             self.outbox.refused = False
-            part = culprit.find(item, "item", error)
-            trouble = trouble._replace(stage=self.tasks.pickle_stage, culprit=part)
+            if not handlers.raised(error):
+                part = culprit.find(item, "item", error)
+                trouble = trouble._replace(stage=self.tasks.pickle_stage, culprit=part)
         task = None if struck else self.tasks.failed_alone(self.made - self._before)
         if task is not None and self._may_go_on_after(error):
             failure = self._describe(trouble._replace(item=task))
