@@ -46,6 +46,13 @@ def test_results_come_in_order_in_each_pass(
             assert list(results) == [number * number for number in range(100)]
 
 
+def test_a_generator_is_no_result_and_the_cure_is_told(kind: Kind) -> None:
+    with start(kind, jobs.count_to, [1]) as results, pytest.raises(NotPicklableError) as caught:
+        list(results)
+    assert "does not pickle" in str(caught.value)
+    assert "pass flat=True" in str(caught.value)
+
+
 def test_a_loop_that_is_left_begins_anew(kind: Kind) -> None:
     with start(kind, jobs.square, range(1000)) as results:
         for _ in range(3):

@@ -107,7 +107,14 @@ def test_what_does_not_pickle_fails_alone(executor: WorkerExecutor) -> None:
     result = executor.submit(jobs.lock_at_one, 1)
     assert isinstance(argument.exception(), NotPicklableError)
     assert isinstance(result.exception(), NotPicklableError)
+    assert str(result.exception()).startswith("the result of the task cannot be sent by")
     assert executor.submit(jobs.square, 2).result() == 4
+
+
+def test_a_call_that_raises_stop_iteration_tells_where(executor: WorkerExecutor) -> None:
+    error = executor.submit(jobs.stop_at_one, 1).exception()
+    assert type(error) is RuntimeError
+    assert "in stop_at_one" in str(error.__cause__)
 
 
 def test_tasks_that_wait_can_be_cancelled(executor: WorkerExecutor) -> None:

@@ -93,6 +93,10 @@ def _pickling_error(failure: Failure, worker: str, method: str) -> NotPicklableE
         what, verb = "an item" if index == UNKNOWN else f"the item of index {index}", "yield"
     elif failure.stage == "output":
         what, verb = f"the result of the input of index {failure.item_index}", "return"
+        if failure.culprit == "item: generator":
+            verb = "pass flat=True, which makes its elements the results, or return"
+    elif failure.stage == "task":
+        what, verb = "the result of the task", "return"
     elif failure.stage == "result":
         what, verb = f"what {method!r} returned", "return"
     else:

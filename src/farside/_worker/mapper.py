@@ -64,6 +64,8 @@ class Mapper(Tasks):
     def __call__(self) -> Mapper:
         """Make in the worker what lasts from pass to pass."""
         self._function, setup, self._flat, self._timed, self.one_by_one = self._given
+        if self.one_by_one:
+            self.pickle_stage = "task"
         if setup is not None:
             self.made = setup()
             self._function = partial(self._function, self.made)
@@ -216,7 +218,10 @@ class Mapper(Tasks):
 def run_task(*given: Any) -> Any:
     """Call what was submitted; what `setup` has made comes before its own arguments."""
     *made, (fn, args, kwargs) = given
-    return fn(*made, *args, **kwargs)
+    try:
+        return fn(*made, *args, **kwargs)
+    except StopIteration as error:  # it would end what calls this, and nobody would know where
+        raise RuntimeError("the call raised StopIteration") from error
 
 
 class Chunk:
