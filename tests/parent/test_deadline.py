@@ -14,6 +14,7 @@ from farside._parent import deadline, received
 from farside._parent.results import enter_iteration_mode
 from farside._parent.wait import LONGEST_SECONDS
 from farside._parent.when import When
+from farside._protocol.limits import STACK_SECONDS
 from tests.parent import scripted
 from tests.parent.scripted import started
 
@@ -130,3 +131,33 @@ def test_a_time_limit_holds_for_a_loop_whose_inputs_come_one_after_the_other(
         failed = next(each for each in results if isinstance(each, FarsideError))
     assert isinstance(failed, WorkerTimeoutError)
     assert "hang_at_three" in str(failed)
+
+
+def test_a_step_of_a_loop_looks_only_where_a_limit_can_have_passed(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[float] = []
+    begun = clock.now
+
+    def tell(_: int) -> tuple[int, float]:
+        looked.append(clock.now)
+        return 1, begun
+
+    with map_in_workers(abs, range(10), 0, task_timeout=60) as results:
+        client = results._current
+        monkeypatch.setattr(client.members[0].link, "begun", tell)
+        iterator = iter(results)
+        looked.clear()
+        for _ in range(1000):
+            deadline.look(client)
+        assert len(looked) <= 1
+        clock.now += 59.9
+        begun = clock.now  # the next input has begun
+        for _ in range(1000):
+            deadline.look(client)
+        assert len(looked) <= 2
+        clock.now += 60.1
+        deadline.look(client)
+        assert clock.now in looked
+        assert client.core.deadline == clock.now + STACK_SECONDS  # it is asked where it is
+        del iterator

@@ -69,6 +69,7 @@ class Client(Steps):
         calling: the call under way: what each worker was asked, and what to ask one again.
         calls: those that have returned: a worker that is started again makes them once more.
         left_behind: how many workers were replaced and have not ended.
+        next_look: when a step of a loop has to look whose time is up; None: never.
     """
 
     # Finalizers find no global name when Python exits.
@@ -100,6 +101,8 @@ class Client(Steps):
         self.calls: list[Question] = []
         self.calling: tuple[Sequence[Question], Question] | None = None
         self.left_behind = 0
+        # Without inputs, nothing has a limit but what somebody waits for.
+        self.next_look = 0.0 if self.core.has_limits and options.sends_inputs else None
         self.waiting = Waiting()
         self.members = [Member(index, each) for index, each in enumerate(several)]
         self._owner = here.pid

@@ -22,13 +22,23 @@ def begin_to_wait(client: Client, wanted: Wanted) -> None:
 
 
 def look(client: Client) -> None:
-    """Take in whose time is up while the loop goes on, and perhaps never has to wait."""
-    if client.core.has_limits and client.options.sends_inputs:
-        _look_at_tasks(client)
+    """Take in whose time is up while the loop goes on, and perhaps never has to wait.
+
+    A step hardly ever has to look: a time that begins to count after one look is not up before the
+    shortest limit has passed. (A rare one that goes on to count is found later, by its own length
+    at most.)
+    """
+    now = monotonic()
+    if client.next_look is None or now < client.next_look:
+        return
+    _look_at_tasks(client)
+    ends = client.core.deadline
+    if ends is not None and now >= ends:
+        client.waiting.look_if_free(client)  # it may have told where it is
+        time_passes(client, monotonic())
         ends = client.core.deadline
-        if ends is not None and monotonic() >= ends:
-            client.waiting.look_if_free(client)  # it may have told where it is
-            time_passes(client, monotonic())
+    new = now + client.core.shortest_limit
+    client.next_look = new if ends is None else min(ends, new)
 
 
 def time_passes(client: Client, planned: float) -> None:

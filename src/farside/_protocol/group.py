@@ -15,7 +15,7 @@ the worker is among those that `awaiting` names.
 from __future__ import annotations
 
 from .effects import DIED, FAILED, RETIRED, Drop, End, Ending, Launch
-from .limits import NO_LIMITS
+from .limits import NO_LIMITS, STACK_SECONDS
 from .messages import Status
 from .parent import ParentCore
 from .recovery import STEADY_SECONDS, may_hand_over, may_restart, without_fallback
@@ -100,6 +100,11 @@ class GroupCore:
     def has_limits(self) -> bool:
         """Whether there may be a deadline."""
         return self._limits != NO_LIMITS
+
+    @property
+    def shortest_limit(self) -> float:
+        """For how many seconds any time counts at least before it is up."""
+        return min([STACK_SECONDS, *[each for each in self._limits if each is not None]])
 
     # What the user wants --------------------------------------------------------------------
 
