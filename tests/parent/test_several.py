@@ -558,6 +558,17 @@ def test_few_slots_are_warned_of_where_there_are_few_shards_too() -> None:
         iterate_in_workers(range, [1] * 18, 20, backend="inline").close()
 
 
+@pytest.mark.parametrize(
+    ("workers", "told"), [(2, "and 1 worker has nothing"), (4, "and 3 workers have nothing")]
+)
+def test_idle_workers_are_counted_once(
+    workers: int, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.warns(FarsideWarning, match=told):
+        iterate_in_workers(range, 3, workers, cycle_length=1, backend="inline").close()
+    assert not caplog.records
+
+
 def test_ranks_that_would_shuffle_in_different_ways() -> None:
     ranks: Any = {"rank": 0, "world_size": 2, "shuffle_shards": True, "backend": "inline"}
     with iterate_in_workers(five, 4, 1, seed=3, **ranks) as items:

@@ -19,7 +19,7 @@ from .inputs import Inputs
 from .iterable import RemoteIterable
 from .options import Options, check, check_setup
 from .sequence import Given
-from .sharded import Shards, tell_of_few_shards, tell_of_idle_workers
+from .sharded import Shards, tell_of_idle_workers
 
 CYCLE_LENGTH = 16
 """Default of ``cycle_length``, where there are so many shards."""
@@ -70,10 +70,8 @@ def iterate_shards(
     )
     ordered = flag("in_order", in_order)
     own = len(order_of(sharding._replace(shuffled=False), 0))  # in any order they are as many
-    if own < (workers if workers and not unit else 1):
-        tell_of_few_shards(own, workers)
-    if ordered:
-        tell_of_idle_workers(sharding.cycle_length, own, workers)
+    slots = sharding.cycle_length if ordered else own
+    tell_of_idle_workers(slots, own, workers, least=0 if unit else workers)
     several = options_of_workers(workers, ShardReader(fn, setup, contents), options)
     first = several[0]
     given = Given(

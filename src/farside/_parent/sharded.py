@@ -24,6 +24,7 @@ from .warn import warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from logging import Logger
 
     from .._protocol.order import Ranges
     from .._protocol.parent import ParentCore
@@ -162,40 +163,43 @@ class Shards(ItemSequence):
         return epoch, self.seed, base, told
 
 
-def tell_of_few_shards(shards: int, workers: int) -> None:
-    """Log that some workers have nothing to do, or that there is nothing at all."""
-    import logging  # only who has something to say pays for it
+def tell_of_idle_workers(cycle: int, shards: int, workers: int, *, least: int) -> None:
+    """Warn if some workers have no slot, and name a better number; log what else lets some idle.
 
-    log = logging.getLogger("farside")
-    if not shards:
-        log.warning("there is nothing to read here: a loop gets no items")
-        return
-    log.warning(
-        "there %s for %d workers here, so %s nothing to do; pass more, such as smaller files",
-        "is 1 shard" if shards == 1 else f"are {shards} shards",
-        workers,
-        "1 has" if workers - shards == 1 else f"{workers - shards} have",
-    )
-
-
-def tell_of_idle_workers(cycle: int, shards: int, workers: int) -> None:
-    """Warn if some workers have no slot; log it if some have fewer; name a better number."""
+    Fewer shards than the `least` number are not enough. There are as many slots as the cycle says.
+    """
     if cycle < min(workers, shards):
         warn(
             f"cycle_length={cycle} is below num_workers={workers}: so many shards are open at a "
-            f"time, and {workers - cycle} workers have nothing to do; pass {workers} or more",
+            f"time, and {_have(workers - cycle, ' worker')} nothing to do; pass {workers} or more",
             FarsideWarning,
         )
-    if workers < 2 or not workers < cycle < shards or cycle % workers == 0:  # noqa: PLR2004
-        return
-    most = -(-cycle // workers)
+    elif not shards:
+        _logger().warning("there is nothing to read here: a loop gets no items")
+    elif shards < least:
+        _logger().warning(
+            "there %s for %d workers here, so %s nothing to do; pass more, such as smaller files",
+            "is 1 shard" if shards == 1 else f"are {shards} shards",
+            workers,
+            _have(workers - shards),
+        )
+    elif 1 < workers < cycle < shards and cycle % workers:
+        most = -(-cycle // workers)
+        _logger().info(
+            "%d slots cannot be dealt evenly to %d workers: some have %d, and others wait for "
+            "them; pass cycle_length=%d",
+            cycle,
+            workers,
+            most,
+            most * workers,
+        )
+
+
+def _logger() -> Logger:
     import logging  # only who has something to say pays for it
 
-    logging.getLogger("farside").info(
-        "%d slots cannot be dealt evenly to %d workers: some have %d, and others wait for them; "
-        "pass cycle_length=%d",
-        cycle,
-        workers,
-        most,
-        most * workers,
-    )
+    return logging.getLogger("farside")
+
+
+def _have(count: int, noun: str = "") -> str:
+    return f"{count}{noun} has" if count == 1 else f"{count}{noun and f'{noun}s'} have"
