@@ -114,6 +114,17 @@ def test_an_actor_that_waits_for_a_processor_is_let_go_with_its_iterable() -> No
         until(is_let_go)
 
 
+def test_closing_does_not_listen_to_an_actor_that_has_no_place() -> None:
+    full = {"resources": {"nowhere": 1}}
+    numbers = iterate_in_worker(
+        jobs.Endless, backend="ray", backend_options=full, wait=False, shutdown_timeout=60.0
+    )
+    until(lambda: numbers._current.launching is None)
+    begun = time.monotonic()
+    numbers.close()
+    assert time.monotonic() - begun < 20.0
+
+
 def test_a_worker_blocked_in_c_is_killed() -> None:
     numbers = start(partial(map, time.sleep, [0.0, 600.0]), shutdown_timeout=1)
     iterator = iter(numbers)

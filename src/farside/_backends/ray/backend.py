@@ -171,6 +171,10 @@ class RayWorker(Worker):
         who = self.link.who
         return "an actor not started yet" if who is None else f"pid {who[0]} on {who[1]}"
 
+    @property
+    def started(self) -> bool:  # type: ignore[override]  # nobody sets it
+        return self._calls.started
+
     def wait(self, timeout: float) -> bool:
         if os.getpid() != self._owner:
             return True  # a forked child has no workers

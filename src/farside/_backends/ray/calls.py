@@ -103,8 +103,13 @@ class ActorCalls:
         # A call would connect to a cluster again, or even start one.
         return self._certainly_lost or not self._is_initialized()
 
+    @property
+    def started(self) -> bool:
+        """Whether the actor has a place in the cluster."""
+        return self._started.done()
+
     def end_unstarted(self) -> None:
-        if self._started.done():
+        if self.started:
             return
         # A finalizer may be here, in the thread of Ray's that `ray.kill` waits for.
         with suppress(RuntimeError):  # no more threads can be had
