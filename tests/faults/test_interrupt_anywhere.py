@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from farside import FarsideError
+from farside._parent import wait
 from tests import jobs
 from tests.background import Background
 from tests.faults.interrupting import Alarm, alarming, strike_at
@@ -118,6 +119,30 @@ def test_a_handler_that_closes_too(kind: Kind) -> None:
             list(numbers)
         assert numbers.state == "closed"
         if not struck.reached:
+            break
+
+
+INLINE = Kind("inline", "inline", {})
+
+
+@pytest.mark.parametrize(
+    "kind", [*(each for each in KINDS if each.name != "spawn"), INLINE], ids=lambda kind: kind.name
+)
+def test_a_handler_that_closes_while_a_loop_runs(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wait, "LONGEST_SECONDS", 600.0)  # a wait that misses it is a hang
+    for place in PLACES:
+        numbers = kind.start(NUMBERS)
+        signal.signal(signal.SIGINT, lambda *_, numbers=numbers: numbers.close())
+        got: list[int] = []
+        struck = None
+        with suppress(FarsideError):
+            struck = strike_at(place, partial(got.extend, numbers))
+        numbers.close()
+        assert got == [0, 1, 2][: len(got)]
+        assert struck is None or len(got) == 3
+        if struck and not struck.reached:
             break
 
 

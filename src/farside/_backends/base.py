@@ -94,14 +94,15 @@ class Worker(ABC):
             ``"up"``, its number, that of its pass, how many items and how many bytes it has.
         wake: lets whoever waits for the worker look around.
         beside: whether it runs beside the thread that loops over it.
-        started: whether it runs: one that waits for a place to run in has nothing to say.
+        silent: whether nothing can come from it now: it waits for a place to run in, or whoever
+            asks is in its own code.
     """
 
     link: Link
     observer: Callable[[str, int, int, int, int], object] | None = None
     wake: Callable[[], object] | None = None
     beside: bool = True
-    started: bool = True
+    silent: bool = False
 
     @property
     @abstractmethod

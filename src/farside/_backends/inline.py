@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from .._link.base import Link
 from .._link.frames import Frame
 from .._link.worker_base import WorkerLink
-from .._system.signals import with_lock
+from .._system.signals import try_lock, with_lock
 from .._worker.listener import Commands, answer_aside
 from .._worker.stepwise import Stepwise
-from ..errors import LinkClosedError
+from ..errors import LinkClosedError, ProtocolError
 from . import callables, live_workers, preparation
 from .base import Availability, Backend, ExitStatus, Worker
 
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from .._memory.parts import Part, Ref
     from .._parent.options import Options
     from .._payload.job import Job
+
+
+_IN_ITS_STEP = (
+    "a worker in the calling thread is waited for in its own code; nothing but closing it is "
+    "possible there"
+)
 
 
 class InlineBackend(Backend):
@@ -60,6 +66,10 @@ class InlineWorker(Worker):
     @property
     def label(self) -> str:
         return "in the calling thread"
+
+    @property
+    def silent(self) -> bool:  # type: ignore[override]  # nobody sets it
+        return self.link.at_work_here
 
     def wait(self, timeout: float) -> bool:
         ended = self.link.wait(timeout)
@@ -135,7 +145,7 @@ class InlineLink(Link):
         self._commands = Commands(self._link)
         self._worker = Stepwise(self._link, self._commands, job)
         self._working = threading.RLock()
-        self._steps = 0  # that are being taken: user code may get here again
+        self._at_work = False
         self._receiving = True
         self._open = True
         self._ended = False
@@ -150,6 +160,11 @@ class InlineLink(Link):
     @property
     def _is_live(self) -> bool:
         return self._receiving and self._open and not self._worker.done
+
+    @property
+    def at_work_here(self) -> bool:
+        """Whether this thread is in a step of the worker, further up: of a signal handler, say."""
+        return bool(try_lock(self._working, lambda: self._at_work))
 
     def go_on(self) -> None:
         while self._is_live and not self._frames:
@@ -167,7 +182,7 @@ class InlineLink(Link):
 
     @property
     def idle(self) -> bool:  # type: ignore[override]  # nobody sets it
-        return not self._frames and self._worker.idle
+        return not self._frames and (self._at_work or self._worker.idle)
 
     def filenos(self) -> tuple[int, ...]:
         return ()  # the worker goes on in the thread that reads, or not at all
@@ -176,7 +191,9 @@ class InlineLink(Link):
         pass
 
     def _step(self) -> None:
-        self._steps += 1
+        if self._at_work:
+            raise ProtocolError(_IN_ITS_STEP)
+        self._at_work = True
         try:
             self._worker.step()
         except BaseException:
@@ -184,7 +201,7 @@ class InlineLink(Link):
                 self._open = False  # it must not begin a second time
             raise
         finally:
-            self._steps -= 1
+            self._at_work = False
             if not self._open:
                 self._end()
 
@@ -213,12 +230,12 @@ class InlineLink(Link):
             return self._ended
         try:
             self._end()
-            return self._ended or self._steps > 0
+            return self._ended or self._at_work
         finally:
             self._working.release()
 
     def _end(self) -> None:
-        if not self._steps and not self._ended:
+        if not self._at_work and not self._ended:
             self._ended = True
             self._frames.clear()
             self._worker.end()

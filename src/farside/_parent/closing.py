@@ -154,8 +154,8 @@ def end(
     if member.left_behind:  # it has had its time
         begun -= client.options.shutdown_timeout
     try:
-        speaks = listen and client.options.forward_logs and member.worker.started
-        if speaks and not (member.gone or client.taking_in_here):
+        listens = listen and client.options.forward_logs and not member.worker.silent
+        if listens and not (member.gone or client.taking_in_here):
             client.wait(When(lambda: member.gone), begun + listen, problems)
     finally:
         # A worker that is blocked in sending wakes up, and so does a thread that waits.

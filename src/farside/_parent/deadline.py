@@ -28,9 +28,9 @@ def look(client: Client) -> None:
     shortest limit has passed. (A rare one that goes on to count is found later, by its own length
     at most.)
     """
-    now = monotonic()
-    if client.next_look is None or now < client.next_look:
+    if client.next_look is None or monotonic() < client.next_look:
         return
+    now = monotonic()
     _look_at_tasks(client)
     ends = client.core.deadline
     if ends is not None and now >= ends:

@@ -101,15 +101,17 @@ class Links:
         self, client: Client, seconds: float, awaited: Sequence[Member] | None
     ) -> tuple[list[Member], bool]:
         """Wait for some seconds at most; return who has something to read, and if a wakeup came."""
-        # Rounded up: 0.4 ms must not become 0, a busy loop.
-        milliseconds = ceil(seconds * 1000) if seconds and not self.here else 0
+        before = self._polled
         poll = self._prepare(client)
+        # A signal handler may have closed all, the wakeup too, since the caller looked around.
+        woken = self.stamp is not before
+        # Rounded up: 0.4 ms must not become 0, a busy loop.
+        milliseconds = ceil(seconds * 1000) if seconds and not (self.here or woken) else 0
         try:
             events = poll.poll(milliseconds)
         except RuntimeError:  # a signal handler waits in the middle of this thread's wait
             events = self._make_poll().poll(milliseconds)
         ready: list[Member] = []
-        woken = False
         if self.here and awaited is not None:
             # If all are idle, both sides would wait for each other: reading raises that.
             ready = [each for each in self.here if not each.link.idle] or list(self.here)

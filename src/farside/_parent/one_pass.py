@@ -74,8 +74,7 @@ class Pass:
         client.check_home()
         if delivery.slow:
             client.waiting.look_if_free(client)
-        if client.next_look is not None:
-            deadline.look(client)
+        deadline.look(client)
         core = client.core
         if core.epoch != self.epoch:
             raise messages_for_people.superseded(self.epoch, core.epoch)

@@ -172,8 +172,8 @@ class RayWorker(Worker):
         return "an actor not started yet" if who is None else f"pid {who[0]} on {who[1]}"
 
     @property
-    def started(self) -> bool:  # type: ignore[override]  # nobody sets it
-        return self._calls.started
+    def silent(self) -> bool:  # type: ignore[override]  # nobody sets it
+        return not self._calls.started
 
     def wait(self, timeout: float) -> bool:
         if os.getpid() != self._owner:
