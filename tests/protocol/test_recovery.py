@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from farside._backends.base import ExitStatus
 from farside._protocol.effects import (
     BROKEN,
     CLOSED,
@@ -108,6 +109,16 @@ def test_what_something_outside_has_ended_is_started_again_as_long_as_it_may(
 def test_what_has_failed_for_a_reason_is_not_started_again(cause: str) -> None:
     for struck in (True, False):
         assert not may_restart(Ending(cause), 5, again=False, initialized=True, struck=struck)
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_where_no_other_worker_could_be_started_none_is(*, again: bool) -> None:
+    core = GroupCore(max_restarts=3)
+    core.receive(0, Frame(Status.INITIALIZATION_SUCCEEDED, 0))
+    core.start()
+    core.lose(0, ExitStatus("it was ended, since this process exits", again=again))
+    launched = [each for each in core.workers[0].effects if isinstance(each, Launch)]
+    assert len(launched) == again
 
 
 # Pauses -------------------------------------------------------------------------------------------

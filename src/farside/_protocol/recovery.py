@@ -49,10 +49,16 @@ def may_restart(ending: Ending, left: int, *, again: bool, initialized: bool, st
     on a busy machine, memory runs out in a start as at any other time. What is `left` limits the
     deaths at an item that kills each worker, and the starts that are cut off. In a map it is no
     limit: each input has its own, and so have workers that die again and again before they begin
-    any.
+    any. None is started where its end itself says that none could be: as the process exits.
     """
     may = left > 0 and ending.cause in _AGAIN and (initialized or struck or not again)
-    return may and ending.futile <= MOST_FUTILE
+    return may and ending.futile <= MOST_FUTILE and _another_could(ending)
+
+
+def _another_could(ending: Ending) -> bool:
+    """Tell whether another worker could be started; only the exit status of one may say no."""
+    could: bool = getattr(ending.detail, "again", True)
+    return could
 
 
 def pause_before(ending: Ending, *, gets_inputs: bool) -> float:
