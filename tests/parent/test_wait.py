@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from farside._link.frames import Frame
-from farside._parent import closing, wait
+from farside._parent import closing, deadline, wait
+from farside._system import signals
 from farside.testing.checks import until
 from tests.background import SECONDS, Background
 
@@ -338,6 +339,53 @@ def test_what_has_come_while_a_thread_leads_is_left_to_it(
 
 
 @pytest.mark.usefixtures("_for_good", "one")
+@pytest.mark.usefixtures("_for_good")
+def test_who_begins_to_wait_while_another_thread_looks_is_woken(
+    group: Group, one: tuple[Member, WorkerLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting: list[Background[None]] = []
+    take_in = group.client.take_in
+
+    def take_in_late(member: Member) -> bool:
+        waiting.append(Background(group.client.wait, group.client.has(1)))
+        until(lambda: bool(group.waiting._others))
+        time.sleep(0.05)  # it has found by now that this thread leads
+        return take_in(member)
+
+    monkeypatch.setattr(group.client, "take_in", take_in_late)
+    one[1].send(1, 1)
+    assert group.waiting.look_if_free(group.client.real)
+    waiting[0].result()
+
+
+@pytest.mark.usefixtures("_for_good")
+def test_who_begins_to_wait_while_another_thread_asks_whether_one_leads_is_woken(
+    group: Group, one: tuple[Member, WorkerLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting: list[Background[None]] = []
+
+    def asked() -> None:
+        monkeypatch.setattr(wait, "try_lock", signals.try_lock)
+        waiting.append(Background(group.client.wait, group.client.has(1)))
+        until(lambda: bool(group.waiting._others))
+        time.sleep(0.05)  # it has found by now that this thread has the lock
+
+    def try_lock(lock: threading.RLock, work: Callable[[], bool]) -> bool | None:
+        def work_late() -> bool:
+            asked()
+            return work()
+
+        return signals.try_lock(lock, work_late)
+
+    monkeypatch.setattr(wait, "try_lock", try_lock)
+    group.client.core.has_limits = True
+    group.client.core.end_to_wait = lambda: None
+    deadline.end_to_wait(group.client.real)
+    group.client.core.has_limits = False
+    one[1].send(1, 1)
+    waiting[0].result()
+
+
 def test_a_member_that_is_added_is_waited_for_at_once(group: Group) -> None:
     waiting = Background(group.client.wait, group.client.has(1))
     until(lambda: is_led(group.waiting))

@@ -50,9 +50,9 @@ class AsyncWait:
             while not await self._wait_once(wanted):
                 pass
         except BaseException:
-            self._client.waiting.pause(self._client)  # if cancelled, it may go on to wait
+            deadline.pause(self._client)  # if cancelled, it may go on to wait
             raise
-        self._client.waiting.end(self._client)
+        deadline.end_to_wait(self._client)
 
     async def look(self) -> None:
         """Do chores and take in what has come, without waiting: while inputs of a map come."""
@@ -67,12 +67,9 @@ class AsyncWait:
 
     def _look(self, wanted: Wanted | None = None) -> bool:
         """Take in what has come; tell whether anything has."""
-        client, came = self._client, True
-        try:
-            awaited = None if wanted is None else client.awaited(wanted)
-            came = client.waiting.look_if_free(client, awaited)
-        finally:
-            client.waiting.wake_others(tasks=came)  # else two tasks would wake each other for ever
+        client = self._client
+        awaited = None if wanted is None else client.awaited(wanted)
+        came = client.waiting.look_if_free(client, awaited)
         client.news.deliver(client.members)
         return came
 

@@ -21,6 +21,18 @@ def begin_to_wait(client: Client, wanted: Wanted) -> None:
         client.core.begin_to_wait(monotonic(), wanted.workers())
 
 
+def end_to_wait(client: Client) -> None:
+    """Take in that a wait is over: what is waited for next has its whole time."""
+    if client.core.has_limits and client.waiting.is_last():
+        client.core.end_to_wait()
+
+
+def pause(client: Client) -> None:
+    """Take in that a task waits no more: what nobody waits for has no deadline."""
+    if client.core.has_limits and client.waiting.is_last():
+        client.core.pause(monotonic())
+
+
 def look(client: Client) -> None:
     """Take in whose time is up while the loop goes on, and perhaps never has to wait.
 

@@ -122,17 +122,7 @@ class Waiting:
             while not self._wait_once(client, wanted, end, problems):
                 pass
         finally:
-            self.end(client)
-
-    def end(self, client: Client) -> None:
-        """Take in that a wait is over: what is waited for next has its whole time."""
-        if client.core.has_limits and self._is_last():
-            client.core.end_to_wait()
-
-    def pause(self, client: Client) -> None:
-        """Take in that a task waits no more: what nobody waits for has no deadline."""
-        if client.core.has_limits and self._is_last():
-            client.core.pause(monotonic())
+            deadline.end_to_wait(client)
 
     def _wait_once(
         self, client: Client, wanted: Wanted, end: float | None, problems: list[Exception] | None
@@ -157,9 +147,13 @@ class Waiting:
             self._sleep(wanted.ready, seconds_until(end))
         return False
 
-    def _is_last(self) -> bool:
+    def is_last(self) -> bool:
         """Tell whether nobody else waits."""
-        return not (self._others or self.tasks) and bool(try_lock(self._leading, lambda: True))
+        if self._others or self.tasks:
+            return False
+        free = bool(try_lock(self._leading, lambda: True))
+        self.wake_others(tasks=False)  # one of them may have found it locked just now
+        return free
 
     def _lead(self, client: Client, wanted: Wanted, end: float | None) -> bool:
         """Wait until something comes, and take it in. True tells the caller that it led."""
@@ -179,7 +173,14 @@ class Waiting:
         """Take in what has come, unless a thread leads; tell if it was more than log records."""
         if client.taking_in_here:  # a signal handler has struck in the middle of that
             return False
-        return bool(try_lock(self._leading, partial(self._look_now, client, awaited)))
+        came = True
+        try:
+            came = bool(try_lock(self._leading, partial(self._look_now, client, awaited)))
+        finally:
+            # A thread may have begun to wait meanwhile, and found that this one leads. If tasks
+            # were woken for nothing, two of them would wake each other for ever.
+            self.wake_others(tasks=came)
+        return came
 
     def _look_now(self, client: Client, awaited: Sequence[Member] | None) -> bool:
         self._let_go()
