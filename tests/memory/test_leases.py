@@ -147,6 +147,32 @@ def test_a_cycle_ends_with_a_collection(mapping: Mapping, leases: Leases) -> Non
     assert leases.held == 0
 
 
+class Kept:
+    """Is in a cycle, and keeps its view when it is collected."""
+
+    saved: list[memoryview] = []
+
+    def __init__(self, view: memoryview) -> None:
+        self.view, self.me = view, self
+
+    def __del__(self) -> None:
+        self.saved.append(self.view)
+
+
+def test_what_a_finalizer_in_a_cycle_saves_is_not_given_back(
+    mapping: Mapping, leases: Leases
+) -> None:
+    Kept(leases.lend(SLOT, OFFSET, 8))
+    gc.collect()
+    assert bytes(Kept.saved[0]) == b"contents"
+    assert flagged(mapping) == []
+    assert leases.held == 8
+    Kept.saved.clear()
+    gc.collect()
+    assert flagged(mapping) == [SLOT]
+    assert leases.held == 0
+
+
 def test_the_last_user_may_be_in_another_thread(mapping: Mapping, leases: Leases) -> None:
     go = threading.Event()
     box = [leases.lend(SLOT, OFFSET, 8)]

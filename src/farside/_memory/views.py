@@ -5,8 +5,8 @@ with one. So the end of a lease that is alive at a fork waits until the child ha
 become another program. The parent learns that from a pipe whose end to write to is the child's,
 and its own children's, and close-on-exec: once nobody has it any more, the other end hangs up.
 
-To wait, a lease hands its end on to a *keeper*, a lease that has no view. The first lease refers to
-it, and so does what is kept for each child: so it ends when all of them are gone, again in C code.
+So the end of a lease is that of its *hold*, which is kept for each child too, and ends when all of
+them are gone: again in C code.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import select
 import threading
 from contextlib import suppress
+from datetime import time, tzinfo
 from weakref import WeakSet, ref
 
 from .._system.descriptors import Descriptor
@@ -37,6 +38,19 @@ _child: tuple[Descriptor, int] | None = None
 _lock = threading.RLock()  # one thread forks at a time
 
 
+class _Hold(tzinfo):
+    """Calls a function at its end, which is that of a lease.
+
+    The lease has it within a `time`, where the garbage collector does not find it. In a cycle of
+    garbage, it would call ``__del__`` while the view is still there: others of the user's objects
+    there may use the view when their turn comes, and even keep it. Out of its sight, a hold ends
+    only when nothing refers to the lease any more.
+    """
+
+    # As a slot, __del__ holds a C function for each lease.
+    __slots__ = ("__del__",)
+
+
 class Views:
     """Makes views of one arena: leases of its blocks.
 
@@ -47,7 +61,7 @@ class Views:
     ctypes keeps array types for ever: all leases use the one for the whole arena.
 
     Attributes:
-        kept: for each forked child, what hangs up when it is gone, and the keepers of its leases.
+        kept: for each forked child, what hangs up when it is gone, and the holds of its leases.
 
     Raises:
         ImportError: Python was built without libffi.
@@ -59,8 +73,7 @@ class Views:
         import ctypes  # not everybody needs it
 
         class Array(ctypes.c_ubyte * arena.nbytes):  # type: ignore[misc]
-            # As a slot, __del__ holds a C function for each lease.
-            __slots__ = ("__del__",)
+            __slots__ = ("hold",)
 
         self._arena = arena
         self._make: Callable[[memoryview], Any] = Array.from_buffer
@@ -71,7 +84,9 @@ class Views:
     def open(self, slot: int, end: End) -> memoryview:
         """Return a view of the arena that calls a function when it ends: the lease of a slot."""
         lease = self._make(self._arena)
-        lease.__del__ = end
+        hold: Any = _Hold()
+        hold.__del__ = end
+        lease.hold = time(tzinfo=hold)
         self._alive[slot] = ref(lease)
         # In this order, either this thread or the one that forks finds the lease.
         forking = _forking
@@ -86,19 +101,9 @@ class Views:
 
     def keep(self, child: Descriptor | None) -> None:
         """Keep all leases that are alive for a child, which has just been forked."""
-        keepers = [self._keeper(lease) for lease in self.alive()]
-        if keepers:
-            self.kept.append((child, keepers))
-
-    def _keeper(self, lease: Any) -> Any:
-        end = lease.__del__
-        held = getattr(end, "__self__", None)
-        if type(held) is list:  # it was forked before
-            return held[0]
-        keeper = self._make(self._arena)
-        keeper.__del__ = end
-        lease.__del__ = [keeper].clear
-        return keeper
+        holds = [lease.hold for lease in self.alive()]
+        if holds:
+            self.kept.append((child, holds))
 
     def look(self) -> None:
         """Let go of what was kept for children that are gone."""
