@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 from typing import Any
 
@@ -55,6 +56,31 @@ def test_no_buffer_is_given_again_while_anything_refers_to_it(use: Any) -> None:
         other[:] = bytes(1000)
     assert len({owner(each) for each in others}) == 20
     held.clear()
+
+
+class Kept:
+    """Is in a cycle, and keeps its view when it is collected."""
+
+    saved: list[memoryview] = []
+
+    def __init__(self, view: memoryview) -> None:
+        self.view, self.me = view, self
+
+    def __del__(self) -> None:
+        self.saved.append(self.view)
+
+
+def test_what_a_finalizer_in_a_cycle_saves_is_not_given_again() -> None:
+    buffers = Recycled()
+    Kept(buffers.take(1000))
+    gc.collect()
+    assert owner(buffers.take(1000)) != owner(Kept.saved[0])
+    Kept.saved.clear()
+
+
+def test_an_empty_one_is_given_again() -> None:
+    buffers = Recycled()
+    assert [buffers.take(0).nbytes for _ in range(10)] == [0] * 10
 
 
 def test_one_that_is_much_larger_is_not_taken() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,29 +21,39 @@ class Recycled:
 
     What it gives is a view of a ctypes array that lies on the buffer. Whatever is made of the view
     keeps that array, also NumPy's ``ndarray(…, buffer=view)``, which gives the view itself up. So a
-    buffer is free when its array is gone.
+    buffer is free when its array is gone. (A weak reference to that would not tell: the garbage
+    collector cuts it before finalizers of the user's can still use the view, or even keep it.)
     """
 
     def __init__(self) -> None:
-        self._buffers: list[tuple[bytearray, ref[Any]]] = []
+        self._buffers: list[bytearray] = []
 
     def take(self, nbytes: int) -> memoryview:
         """Return a writable buffer of so many bytes, whose contents are any."""
         kept, most = self._buffers, 2 * _rounded(nbytes)
-        for index, (buffer, array) in enumerate(kept):
-            if nbytes <= len(buffer) <= most and array() is None:
+        for index, buffer in enumerate(kept):
+            if nbytes <= len(buffer) <= most and _is_free(buffer):
                 del kept[index]
                 break
         else:
-            buffer = bytearray(_rounded(nbytes))
+            buffer = bytearray(_rounded(nbytes or 1))
         try:
             made = _maker(len(buffer))(buffer)
         except (ImportError, OSError):  # Python was built without libffi; no descriptors are left
             return memoryview(buffer)[:nbytes]
-        kept.append((buffer, ref(made)))
+        kept.append(buffer)
         if len(kept) > _MOST:
             del kept[0]  # whoever has views of it keeps it
         return memoryview(made).cast("B")[:nbytes]
+
+
+def _is_free(buffer: bytearray) -> bool:
+    """Tell whether nothing lies on a buffer: only then can its size change."""
+    try:
+        buffer.append(buffer.pop())
+    except BufferError:
+        return False
+    return True
 
 
 def _rounded(nbytes: int) -> int:
