@@ -52,6 +52,9 @@ class StandIn:
         if self.stepping:
             raise RuntimeError("in a step")
 
+    def change(self, work: Callable[[], object]) -> None:
+        work()
+
     def awaited(self, wanted: Wanted) -> list[Member]:  # noqa: ARG002
         return self.members
 

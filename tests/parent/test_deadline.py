@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import warnings
 from itertools import count
@@ -15,6 +16,7 @@ from farside._parent.results import enter_iteration_mode
 from farside._parent.wait import LONGEST_SECONDS
 from farside._parent.when import When
 from farside._protocol.limits import STACK_SECONDS
+from tests.background import SECONDS, Background
 from tests.parent import scripted
 from tests.parent.scripted import started
 
@@ -96,6 +98,27 @@ def test_a_frame_begins_it_anew(clock: Clock) -> None:
     clock.now += 100.0
     deadline.begin_to_wait(client, When(lambda: False))
     assert wait_on(client, link, clock) == pytest.approx(4.0, abs=0.05)
+
+
+def test_the_end_of_a_wait_is_noted_also_while_another_thread_steps_the_core(clock: Clock) -> None:
+    client, _ = waiting(4.0)
+    stepping, go_on = threading.Event(), threading.Event()
+
+    def event(_: object) -> None:
+        stepping.set()
+        go_on.wait(SECONDS)
+
+    other = Background(client.step, event)
+    stepping.wait(SECONDS)
+    ending = Background(deadline.end_to_wait, client)
+    time.sleep(0.05)
+    go_on.set()
+    other.result()
+    ending.result()
+    assert client.core.deadline is None
+    clock.now += 100.0  # as long as the loop works on an item
+    deadline.begin_to_wait(client, When(lambda: False))
+    assert client.core.deadline == clock.now + 4.0
 
 
 def test_it_passes_also_when_the_time_went_by_between_two_waits(clock: Clock) -> None:

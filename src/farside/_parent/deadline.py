@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from .._system.signals import defer_sigint
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .client import Client
     from .wait import Wanted
 
@@ -24,13 +29,21 @@ def begin_to_wait(client: Client, wanted: Wanted) -> None:
 def end_to_wait(client: Client) -> None:
     """Take in that a wait is over: what is waited for next has its whole time."""
     if client.core.has_limits and client.waiting.is_last():
-        client.core.end_to_wait()
+        _note(client, lambda: client.core.end_to_wait())
 
 
 def pause(client: Client) -> None:
     """Take in that a task waits no more: what nobody waits for has no deadline."""
     if client.core.has_limits and client.waiting.is_last():
-        client.core.pause(monotonic())
+        _note(client, lambda: client.core.pause(monotonic()))
+
+
+def _note(client: Client, note: Callable[[], object]) -> None:
+    """Change the core with the lock: an event at the same time steps a copy, and would lose it.
+
+    Then time in which nobody waits would count.
+    """
+    defer_sigint(partial(client.change, note))
 
 
 def look(client: Client) -> None:

@@ -45,7 +45,7 @@ class Steps(ABC):
 
     Attributes:
         core: what is known of the workers. Any thread may look at it, and events change it. A
-            thread that waits notes in it since when, and which inputs run, without an event. An
+            thread that waits notes in it since when, and which inputs run, without the lock. An
             event at the same time may lose such a note; the next wait, a second later at most,
             makes it again.
         taking_in: the thread that just reads what has come, or takes it in; None: no thread does.
