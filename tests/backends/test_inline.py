@@ -438,3 +438,22 @@ def test_torch_is_told_of_shards_only_while_they_are_read(monkeypatch: pytest.Mo
             assert shard == seen
             assert told._worker_info is None
     assert told._worker_info is None
+
+
+class WaitsForItself:
+    """Begins another pass over its own worker in the middle of one."""
+
+    def __iter__(self) -> Iterator[int]:
+        yield 0
+        yield next(iter(OWN[0]))
+
+
+OWN: list[Any] = []
+
+
+def test_a_worker_that_waits_for_itself_is_told() -> None:
+    with inline(WaitsForItself) as numbers:
+        OWN[:] = [numbers]
+        with pytest.raises(farside.FarsideError, match=r"in its own code|superseded"):
+            list(numbers)
+    OWN.clear()

@@ -16,7 +16,7 @@ from .._link.worker_base import WorkerLink
 from .._system.signals import try_lock, with_lock
 from .._worker.listener import Commands, answer_aside
 from .._worker.stepwise import Stepwise
-from ..errors import LinkClosedError, ProtocolError
+from ..errors import LinkClosedError
 from . import callables, live_workers, preparation
 from .base import Availability, Backend, ExitStatus, Worker
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 
 _IN_ITS_STEP = (
-    "a worker in the calling thread is waited for in its own code; nothing but closing it is "
-    "possible there"
+    "a worker in the calling thread is waited for in its own code, by a signal handler perhaps; "
+    "only close it there"
 )
 
 
@@ -192,7 +192,7 @@ class InlineLink(Link):
 
     def _step(self) -> None:
         if self._at_work:
-            raise ProtocolError(_IN_ITS_STEP)
+            raise RuntimeError(_IN_ITS_STEP)
         self._at_work = True
         try:
             self._worker.step()
