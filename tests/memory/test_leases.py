@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -150,7 +150,7 @@ def test_a_cycle_ends_with_a_collection(mapping: Mapping, leases: Leases) -> Non
 class Kept:
     """Is in a cycle, and keeps its view when it is collected."""
 
-    saved: list[memoryview] = []
+    saved: ClassVar[list[memoryview]] = []
 
     def __init__(self, view: memoryview) -> None:
         self.view, self.me = view, self

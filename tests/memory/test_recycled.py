@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import pickle
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_no_buffer_is_given_again_while_anything_refers_to_it(use: Any) -> None:
 class Kept:
     """Is in a cycle, and keeps its view when it is collected."""
 
-    saved: list[memoryview] = []
+    saved: ClassVar[list[memoryview]] = []
 
     def __init__(self, view: memoryview) -> None:
         self.view, self.me = view, self

@@ -234,6 +234,27 @@ def test_a_signal_handler_waits_in_the_middle_of_a_wait(
 
 
 @pytest.mark.usefixtures("_for_good")
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_signal_handler_takes_in_what_is_waited_for_further_up(
+    group: Group, one: tuple[Member, WorkerLink], *, waits: bool
+) -> None:
+    client = group.client
+
+    def handle() -> None:
+        one[1].send(1, 1)
+        if waits:
+            client.wait(client.has(1))
+        else:
+            group.waiting.look_if_free(client.real)
+        assert len(client.frames) == 1
+
+    with on_signal(handle):
+        striking = strike_soon(group.waiting)
+        client.wait(client.has(1))
+        striking.result()
+
+
+@pytest.mark.usefixtures("_for_good")
 def test_an_exception_of_a_signal_handler_ends_the_wait(
     group: Group, one: tuple[Member, WorkerLink]
 ) -> None:

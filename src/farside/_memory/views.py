@@ -84,7 +84,7 @@ class Views:
     def open(self, slot: int, end: End) -> memoryview:
         """Return a view of the arena that calls a function when it ends: the lease of a slot."""
         lease = self._make(self._arena)
-        hold: Any = _Hold()
+        hold: Any = _Hold()  # type: ignore[abstract]  # it tells no time
         hold.__del__ = end
         lease.hold = time(tzinfo=hold)
         self._alive[slot] = ref(lease)

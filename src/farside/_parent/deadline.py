@@ -6,6 +6,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from .._protocol.group import GroupCore
 from .._system.signals import defer_sigint
 
 if TYPE_CHECKING:
@@ -29,21 +30,21 @@ def begin_to_wait(client: Client, wanted: Wanted) -> None:
 def end_to_wait(client: Client) -> None:
     """Take in that a wait is over: what is waited for next has its whole time."""
     if client.core.has_limits and client.waiting.is_last():
-        _note(client, lambda: client.core.end_to_wait())
+        _note(client, GroupCore.end_to_wait)
 
 
 def pause(client: Client) -> None:
     """Take in that a task waits no more: what nobody waits for has no deadline."""
     if client.core.has_limits and client.waiting.is_last():
-        _note(client, lambda: client.core.pause(monotonic()))
+        _note(client, lambda core: core.pause(monotonic()))
 
 
-def _note(client: Client, note: Callable[[], object]) -> None:
+def _note(client: Client, note: Callable[[GroupCore], object]) -> None:
     """Change the core with the lock: an event at the same time steps a copy, and would lose it.
 
     Then time in which nobody waits would count.
     """
-    defer_sigint(partial(client.change, note))
+    defer_sigint(partial(client.change, lambda: note(client.core)))
 
 
 def look(client: Client) -> None:

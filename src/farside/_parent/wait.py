@@ -105,6 +105,11 @@ class Waiting:
                 if waiter is not None:
                     waiter.wake()
 
+    def _wake_outer(self) -> None:
+        """Let a wait look around in which a signal handler has taken in what that is for."""
+        if self._leading._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001  no other tells
+            self.wake()
+
     # Blocking -------------------------------------------------------------------------------
 
     def until(
@@ -123,6 +128,7 @@ class Waiting:
                 pass
         finally:
             deadline.end_to_wait(client)
+            self._wake_outer()
 
     def _wait_once(
         self, client: Client, wanted: Wanted, end: float | None, problems: list[Exception] | None
@@ -136,14 +142,13 @@ class Waiting:
         if wanted.ready() or client.foreign_to or (end is not None and monotonic() >= end):
             return True
         client.check_not_stepping()
+        led: bool | None = True  # or an exception of a signal handler strikes, when it did
         try:
             led = try_lock(self._leading, partial(self._lead, client, wanted, end))
-        except BaseException:  # of a signal handler, when something has come
-            self.wake_others()
-            raise
-        if led:
-            self.wake_others()  # whoever wakes first leads now
-        else:
+        finally:
+            if led:
+                self.wake_others()  # whoever wakes first leads now
+        if not led:
             self._sleep(wanted.ready, seconds_until(end))
         return False
 
@@ -160,9 +165,7 @@ class Waiting:
         if self._leaving:
             self._let_go()
         links = self.links
-        if links.take_in_rest(client) or wanted.ready():
-            return True
-        if not links.here and links.look(client):
+        if links.take_in_rest(client) or wanted.ready() or (not links.here and links.look(client)):
             return True
         streaming = True in [member.streaming for member in client.members]
         if not (streaming and links.look(client, SOON_SECONDS)):
@@ -177,15 +180,15 @@ class Waiting:
         try:
             came = bool(try_lock(self._leading, partial(self._look_now, client, awaited)))
         finally:
-            # A thread may have begun to wait meanwhile, and found that this one leads. If tasks
-            # were woken for nothing, two of them would wake each other for ever.
+            # Threads: one may have found just now that this one leads. Tasks: woken for nothing,
+            # two of them would wake each other for ever.
             self.wake_others(tasks=came)
+            self._wake_outer()
         return came
 
     def _look_now(self, client: Client, awaited: Sequence[Member] | None) -> bool:
         self._let_go()
-        links = self.links
-        return links.take_in_rest(client) or links.look(client, awaited=awaited)
+        return self.links.take_in_rest(client) or self.links.look(client, awaited=awaited)
 
     def _ask_and_wait(self, client: Client, wanted: Wanted, end: float | None) -> None:
         """Tell the workers that somebody waits, and wait, or find that time is up."""
@@ -193,8 +196,7 @@ class Waiting:
         members, token = client.awaited(wanted), object()
         try:
             self.tell_waiting(members, token, on=True)
-            moments = end, client.core.deadline, client.chores.due
-            seconds = min(map(seconds_until, moments))
+            seconds = min(map(seconds_until, (end, client.core.deadline, client.chores.due)))
             begun = monotonic()
             if self.links.look(client, seconds, members):
                 return
