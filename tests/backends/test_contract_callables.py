@@ -72,6 +72,7 @@ def test_lambda_without_cloudpickle(kind: Kind, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(NotPicklableError, match=r"fn=<function .* cannot be sent") as caught:
         kind.start(lambda: [3])
     assert "install cloudpickle" in str(caught.value)
+    assert not isinstance(caught.value.__context__, NotPicklableError)  # it is told once
     with pytest.raises(NotPicklableError, match=r"initializer\[1\]=<function"):
         kind.start(list, initializer=[jobs.note_one, lambda: None])
 

@@ -117,6 +117,14 @@ def test_a_call_that_raises_stop_iteration_tells_where(executor: WorkerExecutor)
     assert "in stop_at_one" in str(error.__cause__)
 
 
+def test_a_lambda_asks_for_cloudpickle(
+    executor: WorkerExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    with pytest.raises(NotPicklableError, match=r"or install cloudpickle$"):
+        executor.submit(lambda: 3).result()
+
+
 def test_tasks_that_wait_can_be_cancelled(executor: WorkerExecutor) -> None:
     futures = [executor.submit(time.sleep, 0.3) for _ in range(10)]
     while not futures[0].running():

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _CURE = (
     "define it at the top level of a module that the worker can import (functools.partial gives it "
-    "arguments), or install cloudpickle"
+    "arguments)"
 )
 _MAKE_THERE = "make in the worker what does not, in an initializer or where it is first used"
 _SAME_METHOD = (
@@ -55,11 +55,12 @@ def pack_anywhere(options: Options, *, main_importable: bool) -> bytes:
     try:
         return _pickle_once(options, main_importable=main_importable)
     except NotPicklableError as error:
-        pack_call(options, main_importable=main_importable)  # says what no start carries either
-        raise NotPicklableError(
-            f"{_shared_part(options, error)} is shared by processes, and can be sent only to a "
-            f"process that is being started; {_PROCESSES_ONLY}"
-        ) from error.__cause__
+        refused = error
+    pack_call(options, main_importable=main_importable)  # says what no start carries either
+    raise NotPicklableError(
+        f"{_shared_part(options, refused)} is shared by processes, and can be sent only to a "
+        f"process that is being started; {_PROCESSES_ONLY}"
+    ) from refused.__cause__
 
 
 def _pickle_once(options: Options, *, main_importable: bool) -> bytes:
@@ -93,7 +94,7 @@ def _pickle(options: Options, table: Table, *, main_importable: bool) -> tuple[b
     if problem is None:
         raise NotPicklableError(
             f"{_culprit(options, table, by_value=False)} refers to {pickling.MAIN_STAYS_HERE}; "
-            f"{_CURE}"
+            f"{_CURE}{pickling.or_cloudpickle()}"
         ) from None
     raise NotPicklableError(
         f"{_culprit(options, table, by_value=True)} cannot be sent to a worker, it does not pickle "
@@ -106,7 +107,7 @@ def _cure(problem: BaseException) -> str:
         return _SAME_METHOD
     # What has no importable name is a PicklingError or an AttributeError. A TypeError is a lock, a
     # file or a generator, wherever it is defined.
-    return _MAKE_THERE if isinstance(problem, TypeError) else _CURE
+    return _MAKE_THERE if isinstance(problem, TypeError) else _CURE + pickling.or_cloudpickle()
 
 
 def _named(options: Options) -> Iterator[tuple[str, Any]]:

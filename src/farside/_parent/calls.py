@@ -133,7 +133,7 @@ def _pack(
         raise NotPicklableError(
             f"the arguments of {method!r} cannot be sent to the worker: {given or 'one'} does not "
             f"pickle ({one_line(error)}); pass something that does"
-            + ("" if pickling.has_cloudpickle() else ", or install cloudpickle")
+            f"{pickling.or_cloudpickle()}"
         ) from error
     # What is kept for a restart is what the arguments are now: they may change later.
     return [b"".join(parts)] if client.options.max_restarts else parts

@@ -104,7 +104,7 @@ def _pickling_error(failure: Failure, worker: str, method: str) -> NotPicklableE
     return NotPicklableError(
         f"{what} cannot be sent by the {worker}: {failure.culprit or 'it'} does not "
         f"pickle ({failure.type_name}: {failure.message}); {verb} something that does"
-        + ("" if pickling.has_cloudpickle() else ", or install cloudpickle"),
+        + pickling.or_cloudpickle(),
         item_index=failure.item_index,
     )
 

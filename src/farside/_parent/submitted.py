@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._payload.decoder import decode
 from .._payload.one_line import one_line
+from .._payload.pickling import or_cloudpickle
 from .._protocol.tables import ParentState
 from ..errors import NotPicklableError, RemoteTraceback
 from .mapped import Mapped
@@ -110,7 +111,7 @@ class Pending(Supply):
 def _not_sent(error: BaseException) -> NotPicklableError:
     made = NotPicklableError(
         f"the task cannot be sent to a worker: it does not pickle ({one_line(error)}); submit a "
-        "function of a module, and arguments that do"
+        f"function of a module, and arguments that do{or_cloudpickle()}"
     )
     made.__cause__ = error
     return made

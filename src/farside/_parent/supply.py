@@ -11,7 +11,7 @@ from .._payload import handlers
 from .._payload.encoder import Encoder
 from .._payload.items import Stored
 from .._payload.one_line import one_line
-from .._payload.pickling import has_cloudpickle
+from .._payload.pickling import or_cloudpickle
 from .._payload.plain import ADD_COPY, ATOM_BYTES, ATOMS, INT_LIMIT, MAX_VALUES, STR_LIMIT
 from .._protocol.order import BEGIN, Place
 from .._worker.iterables import resumable
@@ -221,7 +221,7 @@ def _not_picklable(item: object, index: int, error: Exception) -> NotPicklableEr
     made = NotPicklableError(
         f"the input of index {index} cannot be sent to a worker: {what} does not pickle "
         f"({one_line(error)}); pass something that does"
-        + ("" if has_cloudpickle() else ", or install cloudpickle")
+        f"{or_cloudpickle()}"
     )
     made.__cause__, made.input_index = error, index
     return made

@@ -122,6 +122,11 @@ def has_cloudpickle() -> bool:
     return cloudpickle_dumps() is not None
 
 
+def or_cloudpickle() -> str:
+    """Return what ends the cure for something that does not pickle."""
+    return "" if has_cloudpickle() else ", or install cloudpickle"
+
+
 def dumps_by_value(obj: object, table: Table | None = None) -> bytes | None:
     """Pickle with cloudpickle; None when it is not installed."""
     by_value = cloudpickle_dumps()
