@@ -107,3 +107,52 @@ class ToldPart(Part):
 
     def __iter__(self) -> Iterator[Any]:
         return (is_told(self) for _ in super().__iter__())
+
+
+class Draws:
+    """A sampler that gives its epoch and then draws, and that can be asked once."""
+
+    epoch = asked = 0
+
+    def __init__(self, numbers: range, count: int) -> None:
+        self.numbers, self.count = numbers, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        self.asked += 1
+        if self.asked > 1:
+            raise RuntimeError("a copy is asked once")
+        return iter([self.epoch, *random.choices(self.numbers, k=self.count - 1)])  # noqa: S311
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+
+class Pairs:
+    """A batch sampler, as PyTorch's, with a sampler in it."""
+
+    def __init__(self, sampler: Draws) -> None:
+        self.sampler = sampler
+
+    def __len__(self) -> int:
+        return (len(self.sampler) + 1) // 2
+
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
+        numbers = list(self.sampler)
+        for at in range(0, len(numbers), 2):
+            yield tuple(numbers[at : at + 2])
+
+
+class Miscounts:
+    """A sampler whose length is wrong."""
+
+    def __init__(self, count: int, told: int) -> None:
+        self.count, self.told = count, told
+
+    def __len__(self) -> int:
+        return self.told
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.count))

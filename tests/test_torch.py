@@ -20,9 +20,12 @@ from farside._parent import several
 from farside._worker.loader import _shuffled
 from farside.torch import data_loader
 from tests.loading_jobs import (
+    Draws,
     Kinds,
     ManyAtOnce,
+    Miscounts,
     Noise,
+    Pairs,
     Part,
     Squares,
     Table,
@@ -72,6 +75,71 @@ def test_each_epoch_has_an_order_of_its_own_for_any_number_of_workers() -> None:
     assert first != second
     assert sorted(first) == sorted(second) == [number**2 for number in range(20)]
     assert batches_of(Squares(20), 3, True, seed=8) != found[0][:1]
+
+
+@pytest.mark.parametrize("name", ["sampler", "batch_sampler"])
+def test_a_sampler_gives_the_same_order_for_any_number_of_workers(name: str) -> None:
+    sampler: Any = Draws(range(20, 30), 7)
+    sizes = {"batch_size": 3} if name == "sampler" else {}
+    if name == "batch_sampler":
+        sampler = Pairs(sampler)
+    options = {name: sampler, **sizes, "seed": 7, "passes": 2}
+    found = [batches_of(Squares(30), num_workers=each, **options) for each in WORKERS]
+    assert found[0] == found[1] == found[2]
+    first, second = found[0]
+    assert first != second
+    drawn = [sample for batch in [*first, *second] for sample in batch]
+    assert len(drawn) == 14
+    assert set(drawn) <= {number**2 for number in (0, 1, *range(20, 30))}
+
+
+def test_a_sampler_is_told_the_epoch_and_asked_anew_after_a_resume() -> None:
+    sampler = Draws(range(9), 4)
+    with data_loader(Squares(9), 2, False, sampler, collate_fn=list, seed=1) as loader:
+        assert len(loader) == 2
+        passes = [list(loader) for _ in range(3)]
+        assert [each[0][0] for each in passes] == [0, 1, 4]
+        assert sampler.epoch == 0  # a copy was told
+    with data_loader(Squares(9), 2, False, sampler, collate_fn=list, seed=1) as loader:
+        assert [list(loader), list(loader)] == passes[:2]
+        assert next(iter(loader)) == passes[2][0]
+        state = loader.state_dict()
+    with data_loader(Squares(9), 2, False, sampler, collate_fn=list, num_workers=1) as loader:
+        loader.load_state_dict(state)
+        assert list(loader) == passes[2][1:]
+
+
+def test_the_generators_of_the_program_are_left_alone_by_a_sampler() -> None:
+    random.seed(3)
+    expected = random.random()  # noqa: S311
+    random.seed(3)
+    batches_of(Squares(9), sampler=Draws(range(9), 4), num_workers=0)
+    assert random.random() == expected  # noqa: S311
+
+
+@pytest.mark.parametrize(("told", "batches"), [(3, "2 batches"), (1, "2 batches or more")])
+def test_a_sampler_that_gives_another_number_than_it_tells(told: int, batches: str) -> None:
+    with (
+        data_loader(Squares(9), 1, sampler=Miscounts(2, told), collate_fn=list) as loader,
+        pytest.raises(ValueError, match=f"sampler gives {batches}.*its len.. was that of {told}"),
+    ):
+        list(loader)
+
+
+def test_a_state_of_another_sampler_is_refused() -> None:
+    with data_loader(Squares(9), sampler=[1, 2], collate_fn=list) as loader:
+        state = loader.state_dict()
+    for other in ({}, {"sampler": [1, 2, 3]}, {"batch_sampler": [[1], [2]]}):
+        with (
+            data_loader(Squares(9), collate_fn=list, **other) as loader,
+            pytest.raises(ValueError, match="the state has"),
+        ):
+            loader.load_state_dict(state)
+
+
+def test_a_plain_list_is_a_sampler() -> None:
+    assert batches_of(Squares(9), 2, sampler=[3, 1, 2], num_workers=2) == [[[9, 1], [4]]]
+    assert batches_of(Squares(9), batch_sampler=[[3], [1, 2]]) == [[[9], [1, 4]]]
 
 
 def test_transforms_draw_the_same_for_any_number_of_workers() -> None:
@@ -191,7 +259,16 @@ def test_no_attribute_of_the_data_set_is_hidden() -> None:
         (Squares(3), {"batch_size": 0}, ValueError, "batch_size=0 is below 1"),
         (Squares(3), {"shuffle": 1}, TypeError, "shuffle=1 is not a bool"),
         (Squares(3), {"num_workers": -1}, ValueError, "num_workers=-1 is below 0"),
-        (Squares(3), {"sampler": [1]}, TypeError, "'sampler'; with iterate_in_workers, your fun"),
+        (Squares(3), {"sampler": iter([1])}, TypeError, "has not both __iter__ and __len__; pass"),
+        (Squares(3), {"sampler": [1], "shuffle": True}, ValueError, "shuffle and sampler exclude"),
+        (Squares(3), {"batch_sampler": [], "batch_size": 2}, ValueError, "leave out batch_size"),
+        (
+            Squares(3),
+            {"sampler": [1], "world_size": 2},
+            ValueError,
+            "sampler and world_size=2 wi",
+        ),
+        (Part(3), {"sampler": [1]}, ValueError, "sampler, but dataset has no index"),
         (Squares(3), {"prefetch_factor": 2}, TypeError, "use 'buffer_size'"),
         (Squares(3), {"shuffle": True, "world_size": 2}, ValueError, "without seed: each rank"),
         (Part(3), {"shuffle": True}, ValueError, "shuffle=True, but dataset has no index"),

@@ -14,11 +14,11 @@ from ._parent.options import DEFAULTS
 from ._parent.several import iterate_shards
 from ._parent.signatures import complete, takes
 from ._protocol.credit import UNLIMITED
-from ._worker.loader import Batches
+from ._worker.loader import Batches, number_of_batches
 from .options import LoaderOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from typing_extensions import Unpack
 
@@ -32,6 +32,8 @@ def data_loader(
     dataset: Any,
     batch_size: int | None = 1,
     shuffle: bool = False,  # noqa: FBT001, FBT002  as DataLoader has it
+    sampler: Iterable[Any] | None = None,
+    batch_sampler: Iterable[Sequence[Any]] | None = None,
     *,
     num_workers: int = 0,
     collate_fn: Callable[[Any], Any] | None = None,
@@ -60,6 +62,13 @@ def data_loader(
         batch_size: how many samples a batch has. None gives samples as they are. Default: 1.
         shuffle: whether each epoch has another order. A data set without an index cannot have it.
             Default: False.
+        sampler: gives the indices of an epoch in their order, instead of ``shuffle``, and has a
+            ``len()``. Each worker asks a copy of it at the start of an epoch, with its
+            ``generator`` and those of ``random``, NumPy and PyTorch seeded by ``seed`` and the
+            epoch, and after its ``set_epoch``, if it has one. So what it gives must not depend on
+            anything else. Default: None.
+        batch_sampler: the same, but it gives a list of indices for each batch, instead of
+            ``batch_size``, ``shuffle``, ``sampler`` and ``drop_last``. Default: None.
         num_workers: how many workers there are. 0 loads in the thread of the loop. It then seeds
             nothing, since the generators are those of your model too. Default: 0.
         collate_fn: makes a batch of a list of samples. Default: None, PyTorch's
@@ -83,8 +92,9 @@ def data_loader(
         the number of batches. Its workers stay until it is closed.
 
     Raises:
-        ValueError: ``shuffle`` or ``world_size`` with a data set without an index, both without
-            ``seed``, or a wrong number.
+        ValueError: ``shuffle``, a sampler or ``world_size`` with a data set without an index, an
+            order that ranks draw without ``seed``, two arguments that exclude each other, or a
+            wrong number.
         TypeError: an argument is wrong, or ``dataset`` is no data set.
         Exception: see `iterate_in_workers`.
 
@@ -106,19 +116,25 @@ def data_loader(
     mixed, short = flag("shuffle", shuffle), flag("drop_last", drop_last)
     workers = count("num_workers", num_workers, "workers", 0)
     ranks = count("world_size", world_size, "ranks")
-    if mixed and ranks > 1 and rest["seed"] is None:
+    order = {"shuffle": mixed, "sampler": sampler, "batch_sampler": batch_sampler}
+    drawn = _check_order(order, plain=size == 1 and not short)
+    if drawn and ranks > 1 and rest["seed"] is None:
         raise ValueError(
-            f"shuffle=True and world_size={ranks} without seed: each rank would draw another "
+            f"{drawn} and world_size={ranks} without seed: each rank would draw another "
             "order; pass the same seed to each rank"
         )
     batches: int | None = None
+    what: tuple[Any, ...] = (size, short)
     if _has_index(dataset):
-        samples, each = len(dataset), size or 1
-        batches = samples // each if short else -(-samples // each)
-    elif mixed or ranks > 1:
-        name = "shuffle=True" if mixed else f"world_size={ranks}"
+        given: list[Any] = [each for each in (sampler, batch_sampler) if each is not None]
+        each = 1 if size is None or batch_sampler is not None else size
+        batches = number_of_batches(len([dataset, *given][-1]), each, drop_last=short)
+        what = (len(dataset), size, mixed, short, *[(drawn, len(each)) for each in given])
+    elif drawn or ranks > 1:
+        name = drawn or f"world_size={ranks}"
         raise ValueError(f"{name}, but dataset has no index; let the data set do that itself")
     indexed = batches is not None
+    by = drawn.partition("=")[0] or "shuffle"
     shards = max(1, workers) if batches is None else batches
     # The end of each shard, which is one batch, waits too.
     if indexed and rest["buffer_size"] not in {None, UNLIMITED}:
@@ -127,7 +143,17 @@ def data_loader(
         Batches.__call__,
         shards,
         workers,
-        setup=partial(Batches, indexed, size, mixed, short, dataset=dataset, collate_fn=collate_fn),
+        setup=partial(
+            Batches,
+            indexed,
+            size,
+            mixed,
+            short,
+            dataset=dataset,
+            collate_fn=collate_fn,
+            sampler=sampler,
+            batch_sampler=batch_sampler,
+        ),
         cycle_length=None if indexed else shards,
         shuffle_shards=False,
         in_order=in_order,
@@ -136,9 +162,30 @@ def data_loader(
         length=None if batches is None else batches // ranks,
         options=rest,
         unit=("batch" if size else "sample") if indexed else None,
-        identity=(len(dataset), size, mixed, short) if indexed else (size, short),
-        same=f"data set, {'shuffle' if indexed else 'num_workers'}, batch_size and drop_last",
+        identity=what,
+        same=f"data set, {by if indexed else 'num_workers'}, batch_size and drop_last",
     )
+
+
+def _check_order(order: dict[str, Any], *, plain: bool) -> str:
+    """Check what says in which order the samples come; return it, or nothing if it is their own.
+
+    It is `plain` that neither the size of the batches nor what is left out was given.
+    """
+    given = [name for name, value in order.items() if value is not None and value is not False]
+    if len(given) > 1:
+        raise ValueError(f"{' and '.join(given)} exclude each other; leave one out")
+    if not given or given == ["shuffle"]:
+        return "shuffle=True" if given else ""
+    [name] = given
+    if given == ["batch_sampler"] and not plain:
+        raise ValueError("batch_sampler makes the batches; leave out batch_size and drop_last")
+    if not (hasattr(order[name], "__iter__") and hasattr(order[name], "__len__")):
+        raise TypeError(
+            f"{name}={shown(order[name])} has not both __iter__ and __len__; pass a sampler, such "
+            "as one of torch.utils.data, or a list"
+        )
+    return name
 
 
 def _has_index(dataset: Any) -> bool:

@@ -92,7 +92,7 @@ def test_help_lists_every_option_once() -> None:
         (map_in_workers, "use_worker_state", r"use 'setup'$"),
         (iterate_in_workers, "block_length", r"let your function yield lists$"),
         (iterate_in_workers, "num_parallel_calls", r"use 'num_workers'$"),
-        (iterate_in_worker, "sampler", r"with iterate_in_workers, your function .* documentation$"),
+        (iterate_in_worker, "sampler", r"farside.torch.data_loader takes .* documentation$"),
         (iterate_in_worker, "shuffle", r"farside.torch.data_loader takes it for .*; else your .*"),
     ],
 )

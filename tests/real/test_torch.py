@@ -13,7 +13,15 @@ import pytest
 pytest.importorskip("torchdata", reason="torchdata is not installed")
 
 import torch
-from torch.utils.data import DataLoader, IterableDataset, Subset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    DistributedSampler,
+    IterableDataset,
+    RandomSampler,
+    Subset,
+    WeightedRandomSampler,
+)
 from torch.utils.data.datapipes.iter import IterableWrapper
 from torchdata.stateful_dataloader import StatefulDataLoader
 
@@ -178,6 +186,26 @@ def test_a_data_set_with_an_index_is_told_its_worker(workers: int) -> None:
     theirs = of(DataLoader(jobs.Told(), 4, num_workers=workers, collate_fn=list))
     with data_loader(jobs.Told(), 4, num_workers=workers, collate_fn=list) as ours:
         assert of(ours) == theirs
+
+
+@pytest.mark.parametrize("kind", ["weights", "generator", "batches", "rank"])
+def test_samplers_of_pytorch_draw_the_same_for_any_number_of_workers(kind: str) -> None:
+    data = jobs.Pictures()
+    generator = torch.Generator()
+    options: dict[str, Any] = {
+        "weights": {"sampler": WeightedRandomSampler(range(23), 9)},
+        "generator": {"sampler": RandomSampler(data, num_samples=9, generator=generator)},
+        "batches": {"batch_sampler": BatchSampler(RandomSampler(data), 4, drop_last=True)},
+        "rank": {"sampler": DistributedSampler(data, num_replicas=2, rank=1, drop_last=True)},
+    }[kind]
+    before = torch.get_rng_state()
+    found = []
+    for workers in (0, 1, 2):
+        with data_loader(data, num_workers=workers, seed=3, **options) as loader:
+            found.append([[labels.tolist() for _, labels in loader] for _ in range(2)])
+    assert found[0] == found[1] == found[2]
+    assert found[0][0] != found[0][1]
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_only_the_generator_that_is_in_use_is_seeded_for_each_batch() -> None:

@@ -80,16 +80,18 @@ _OF_OTHERS = {
 }
 """Names that other libraries, or other functions, have for options."""
 
-_IN_FN = (
-    "your function makes the batches, and draws the order of what is in them: see "
-    '"From PyTorch\'s DataLoader" in the documentation'
+_LOADER = (
+    "farside.torch.data_loader takes it for a data set of PyTorch; else your function makes the "
+    'batches, and draws the order of what is in them: see "From PyTorch\'s DataLoader" in the '
+    "documentation"
 )
-_LOADER = f"farside.torch.data_loader takes it for a data set of PyTorch; else {_IN_FN}"
+_OF_LOADER = (
+    "batch_sampler", "batch_size", "collate_fn", "drop_last", "sampler", "shuffle",
+)  # fmt: skip
 _SEVERAL = "leave it out, since what is small is sent many at a time"
 _LIFESPANS = ("max_tasks_per_child", "maxtasksperchild", "worker_lifespan")
 _CURES = {
-    **dict.fromkeys(("batch_sampler", "sampler"), f"with iterate_in_workers, {_IN_FN}"),
-    **dict.fromkeys(("batch_size", "collate_fn", "drop_last", "shuffle"), _LOADER),
+    **dict.fromkeys(_OF_LOADER, _LOADER),
     **dict.fromkeys(("chunk_size", "chunksize"), _SEVERAL),
     **dict.fromkeys(("deterministic", "return_as"), "in_order=False gives what comes first"),
     **dict.fromkeys(_LIFESPANS, "WorkerExecutor takes max_tasks_per_child"),

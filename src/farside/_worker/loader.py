@@ -31,6 +31,8 @@ class Batches:
         drop_last: whether a part's last batch is left out if it is shorter.
         collate_fn: makes a batch of a list of samples, or, without batches, an item of a sample;
             default: PyTorch's.
+        sampler: gives the indices in their order; None: all of them, shuffled or not.
+        batch_sampler: gives the lists of indices that are batches.
     """
 
     def __init__(
@@ -42,10 +44,13 @@ class Batches:
         *,
         dataset: Any,
         collate_fn: Callable[[Any], Any] | None,
+        sampler: Any = None,
+        batch_sampler: Any = None,
     ) -> None:
         self._dataset, self._indexed = dataset, indexed
         self._size, self._shuffle, self._drop_last = size, shuffle, drop_last
         self._collate = collate_fn or _pytorch_collate(batched=size is not None)
+        self._sampler, self._batch_sampler = sampler, batch_sampler
         self._order: Any = ()
         self._drawn: tuple[int, int] | None = None
         self._seeded = False
@@ -99,13 +104,33 @@ class Batches:
             return self._collate(several(indices))
         return self._collate([self._dataset[index] for index in indices])
 
-    def _indices(self, number: int, size: int) -> list[int]:
+    def _indices(self, number: int, size: int) -> list[Any]:
         info = _info()
         if self._drawn != (info.seed, info.epoch):  # all workers draw the same order
-            count, seed = len(self._dataset), f"{info.seed} {info.epoch}"
-            self._order = _shuffled(count, seed) if self._shuffle else range(count)
+            self._order = self._draw(f"{info.seed} {info.epoch}", info.epoch, size)
             self._drawn = info.seed, info.epoch
-        return list(map(int, self._order[number * size : (number + 1) * size]))
+        if self._batch_sampler is not None:
+            return list(self._order[number])
+        indices = self._order[number * size : (number + 1) * size]
+        return list(indices if self._sampler is not None else map(int, indices))
+
+    def _draw(self, seed: str, epoch: int, size: int) -> Any:
+        batched = self._batch_sampler is not None
+        sampler = self._batch_sampler if batched else self._sampler
+        if sampler is None:
+            count = len(self._dataset)
+            return _shuffled(count, seed) if self._shuffle else range(count)
+        from .sampling import draw  # which most loaders do not need
+
+        expected, size = _info().shard_count or 0, 1 if batched else size
+        order = draw(sampler, self._dataset, seed, epoch, (expected + 1) * size)
+        found = number_of_batches(len(order), size, drop_last=self._drop_last)
+        if found != expected:
+            raise ValueError(
+                f"{'batch_sampler' if batched else 'sampler'} gives {found} batches or more in "
+                f"epoch {epoch}, and its len() was that of {expected}; make the two agree"
+            )
+        return order
 
     def _part(self) -> Iterator[Any]:
         """Make the batches, or the items, of what an iterable data set yields for this shard."""
@@ -133,6 +158,11 @@ class Batches:
         generator = modules["torch"].Generator()
         generator.manual_seed((info.seed + info.epoch) % 2**63)
         settings.apply_random_seed(self._dataset, generator)
+
+
+def number_of_batches(samples: int, size: int, *, drop_last: bool) -> int:
+    """Return how many batches there are of so many samples."""
+    return samples // size if drop_last else -(-samples // size)
 
 
 def _shuffled(count: int, seed: str) -> Sequence[Any]:
