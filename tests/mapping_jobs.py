@@ -24,6 +24,10 @@ def square(number: int) -> int:
     return number * number
 
 
+def same(item: Any) -> Any:
+    return item
+
+
 def times(made: int, number: int) -> int:
     return made * number
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from itertools import islice
@@ -14,7 +15,7 @@ from tests import mapping_jobs as jobs
 from tests.kinds import SUBINTERPRETERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 ITEMS = list(range(40))
 FLAT = [(number, each) for number in range(12) for each in range(number % 4)]
@@ -163,3 +164,92 @@ def test_a_state_is_of_the_inputs_that_its_pass_has() -> None:
     with map_in_workers(jobs.square, [7, 6, 5], 0) as results:
         results.load_state_dict(state)
         assert list(results) == [36, 25]
+
+
+class Shuffled:
+    """Inputs that are no sequence, in an order that their seed decides."""
+
+    def __init__(self, seed: int, kind: Callable[[int], Any] = int) -> None:
+        self.seed, self.kind = seed, kind
+
+    def __iter__(self) -> Iterator[Any]:
+        order = random.Random(self.seed).sample(range(40), 40)  # noqa: S311
+        return (self.kind(number) for number in order)
+
+    async def stream(self) -> AsyncIterator[Any]:
+        for item in self:
+            yield item
+
+
+def pair(number: int) -> list[int]:
+    return [number, number + 1]
+
+
+def zeros(number: int) -> bytes:
+    return b"%6d" % number + bytes(20_000)  # it goes through shared memory
+
+
+@pytest.mark.parametrize("kind", [int, str, pair, zeros])
+@pytest.mark.parametrize("in_order", [True, False])
+def test_inputs_in_another_order_than_before_are_told(
+    kind: Callable[[int], Any], *, in_order: bool
+) -> None:
+    def start(seed: int) -> Any:
+        return map_in_workers(jobs.same, Shuffled(seed, kind), 2, in_order=in_order)
+
+    with start(1) as results:
+        before = list(islice(results, 5))
+        state = json.loads(json.dumps(results.state_dict()))
+    with start(1) as results:
+        results.load_state_dict(state)
+        assert results.state_dict() == state
+        iterator = iter(results)
+        before += list(islice(iterator, 5))
+        state = json.loads(json.dumps(results.state_dict()))
+        rest = list(iterator)
+    assert sorted(before + rest) == sorted(map(kind, range(40)))
+    with start(2) as results:
+        results.load_state_dict(state)
+        with pytest.raises(ReplayDivergedError, match="the first input is another one than in"):
+            list(results)
+        results.load_state_dict(state, strict=False)
+        assert len(list(results)) == len(rest)
+
+
+def test_the_next_pass_may_have_another_order() -> None:
+    items = Shuffled(1)
+    with map_in_workers(jobs.same, items, 0) as results:
+        list(results)
+        state = results.state_dict()
+    items.seed = 2
+    with map_in_workers(jobs.same, items, 0) as results:
+        results.load_state_dict(state)
+        assert sorted(results) == list(range(40))
+
+
+def test_inputs_that_differ_in_each_process_are_not_compared() -> None:
+    with map_in_workers(jobs.same, Shuffled(1, lambda number: {number}), 0) as results:
+        list(islice(results, 2))
+        state = results.state_dict()
+    with map_in_workers(jobs.same, Shuffled(2, lambda number: {number}), 0) as results:
+        results.load_state_dict(state)
+        assert len(list(results)) == 38
+
+
+def test_async_inputs_in_another_order_than_before_are_told() -> None:
+    async def read(seed: int, most: int, state: Any = None) -> tuple[list[int], Any]:
+        items = Shuffled(seed).stream()
+        async with map_in_workers(jobs.same, items, 1, backend="subprocess") as results:
+            if state is not None:
+                results.load_state_dict(state)
+            got: list[int] = []
+            async for result in results:
+                got.append(result)
+                if len(got) == most:
+                    break
+            return got, results.state_dict()
+
+    before, state = asyncio.run(read(1, 5))
+    assert sorted(before + asyncio.run(read(1, 100, state))[0]) == list(range(40))
+    with pytest.raises(ReplayDivergedError, match="the first input is another one than in"):
+        asyncio.run(read(2, 100, state))

@@ -90,3 +90,10 @@ class Anchors:
                 del kept[0]
         pause = _ANCHOR_TIMES * (monotonic() - began)
         self._next = max(self._next, began) + min(pause, _ANCHOR_SECONDS)
+
+
+class FirstInput(Anchors):
+    """The anchor of a map: that of its first input. The results of a map are not made again."""
+
+    def known_of(self, begun: Sequence[tuple[int, int]]) -> list[tuple[int, int, bytes]]:  # noqa: ARG002
+        return super().known_of([(0, 1)])

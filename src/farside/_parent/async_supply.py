@@ -35,10 +35,8 @@ class AsyncSupply(Supply):
         wanted: how many inputs `take` could have given beside those that have come.
     """
 
-    def __init__(
-        self, begin: Callable[[], Any], place: Place = BEGIN, *, main_by_value: bool = False
-    ) -> None:
-        super().__init__(begin, place, main_by_value=main_by_value)
+    def __init__(self, begin: Callable[[], Any], place: Place = BEGIN, **options: Any) -> None:
+        super().__init__(begin, place, **options)
         self._iterator: AsyncIterator[Any] | None = None
         self._ready: deque[_Input] = deque()
         self._over = False
@@ -59,6 +57,8 @@ class AsyncSupply(Supply):
                     assert self._begin is not None
                     self._iterator = self._begin()
                 item = await self._iterator.__anext__()
+                if self._compare is not None and not self.taken:
+                    self._compare(item)
             except StopAsyncIteration:
                 self._over, self._error = True, self._too_few()
             except Exception as error:

@@ -6,10 +6,14 @@ from collections.abc import AsyncIterable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .._payload.anchors import is_comparable, of_item
+from .._payload.encoder import Encoder
 from .._protocol.order import Place, Sharding
 from .._worker.iterables import length_of
-from ..errors import ExhaustedIteratorWarning
+from ..errors import ExhaustedIteratorWarning, ReplayDivergedError
+from .anchors import FirstInput
 from .async_supply import AsyncSupply
+from .checks import shown
 from .fingerprint import fingerprint
 from .mapped import Mapped
 from .mapped_orders import MappedAsTheyCome, MappedInOrder
@@ -55,9 +59,13 @@ class Inputs(ItemSequence):
         awaited = self.awaits and isinstance(items, AsyncIterable)
         iterate = partial(self._iterate, place, awaited=awaited)
         source = AsyncSupply if awaited else Supply
-        delivery = kind(plan, source(iterate, place, main_by_value=plan.main_by_value))
-        delivery.number = begun + 1
+        known = start.anchors if place.ended or place.begun else ()
+        compare = partial(_compare, known[0][2], plan.main_by_value) if known else None
+        by_value = plan.main_by_value
+        delivery = kind(plan, source(iterate, place, main_by_value=by_value, compare=compare))
+        delivery.number, delivery.anchors = begun + 1, FirstInput()
         self._keep(delivery, epoch, start)
+        delivery.anchors.verify = not isinstance(items, Sequence)  # those have a fingerprint
         told = self._told(delivery, replaceable=not begun)
         return delivery, [told for _ in range(plan.workers)]
 
@@ -86,6 +94,11 @@ class Inputs(ItemSequence):
         delivery.start_again(core, index)
         return self._told(delivery, base)
 
+    def load(self, state: Any, begun: int, *, strict: bool) -> None:
+        super().load(state, begun, strict=strict)
+        if not strict and self._loaded is not None:
+            self._loaded = self._loaded._replace(anchors=[])
+
     # States ---------------------------------------------------------------------------------
 
     def _look(self, *, anew: bool) -> None:
@@ -108,6 +121,18 @@ class Inputs(ItemSequence):
         if strict and read["fingerprint"] and self._given.fingerprint:
             cure = "the items are others; pass strict=False if they only look different now"
             self._refuse(read, "fingerprint", self._given.fingerprint, cure)
+
+
+def _compare(digest: bytes, by_value: bool, item: Any) -> Any:  # noqa: FBT001  it goes through a partial
+    """Return the first input, if it is that of the pass whose state was loaded."""
+    encoder = Encoder(None, main_by_value=by_value)
+    if digest not in of_item(item, encoder) and is_comparable(item, encoder):
+        raise ReplayDivergedError(
+            "the first input is another one than in the pass whose state was loaded: it is "
+            f"{shown(item)}; let items give the same each time: seed what shuffles, by the epoch "
+            "too; or pass strict=False if it only looks different now"
+        )
+    return item
 
 
 _AWAITS = (

@@ -116,7 +116,8 @@ class RemoteIterable(Generic[T]):
 
         Args:
             state: what `state_dict` has returned, or `merge_states`.
-            strict: refuse the state of other shards. False: their paths may have changed.
+            strict: refuse the state of other shards or inputs. False: they may look different now,
+                such as paths that have changed.
 
         Raises:
             PassOpenError: an iterator is open.

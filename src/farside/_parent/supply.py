@@ -44,6 +44,7 @@ class Supply:
         begin: returns the iterator. It is called when the first input is wanted.
         place: where the pass begins: inputs that are done already are taken and dropped.
         main_by_value: see `Encoder`.
+        compare: is called with the first input before that is used, and may raise an exception.
 
     Attributes:
         ended: whether there are no more.
@@ -59,9 +60,15 @@ class Supply:
     steady = True
 
     def __init__(
-        self, begin: Callable[[], Any], place: Place = BEGIN, *, main_by_value: bool = False
+        self,
+        begin: Callable[[], Any],
+        place: Place = BEGIN,
+        *,
+        main_by_value: bool = False,
+        compare: Callable[[Any], Any] | None = None,
     ) -> None:
         self._begin: Callable[[], Any] | None = begin
+        self._compare = compare
         self._encoder = Encoder(None, main_by_value=main_by_value)
         self.place = place
         self._done = deque(place.ended)
@@ -90,6 +97,8 @@ class Supply:
         except Exception as error:
             self.ended, self.error = True, error
             return
+        if self._compare is not None:
+            self._items = chain(map(self._compare, islice(self._items, 1)), self._items)
         self._next = self._items.__next__
         self._in_c = type(self._items) in _IN_C
 

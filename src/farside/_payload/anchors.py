@@ -33,9 +33,14 @@ _SAMPLE_BYTES = 64
 
 
 def of_entry(entry: Any, blocks: Sequence[memoryview], *, plain: bool) -> bytes:
-    """Return the digest of an item that has arrived. A plain entry is the item itself."""
+    """Return the digest of an item that has arrived, or that is on its way.
+
+    A plain entry is the item itself.
+    """
     if type(entry) is bytes:
         return _digest([entry])
+    if type(entry) is Stored:
+        return _digest(_contents(entry.places, blocks))
     if plain or type(entry) is not tuple:
         return _of_value(entry)
     stream, buffers = entry
@@ -54,11 +59,7 @@ def of_item(item: Any, encoder: Encoder) -> set[bytes]:
     if atom or (kind in ADD_COPY and ADD_COPY[kind](item, [])):
         found.add(_of_value(item))
     if not atom or kind is str:  # a text may be sent either way
-        entry = encoder.encode(item)
-        if type(entry) is Stored:
-            found.add(_digest(_contents(entry.places, ())))
-        else:
-            found.add(_digest([entry]))
+        found.add(of_entry(encoder.encode(item), (), plain=False))
     return found
 
 
