@@ -21,6 +21,7 @@ from farside._payload.failure import describe
 from farside._payload.pickling import dumps
 from farside._payload.remote_errors import read_stack
 from farside._protocol.effects import TIMED_OUT, Ending
+from farside._worker import execute
 from farside.errors import (
     BackendUnavailableError,
     NotPicklableError,
@@ -291,13 +292,36 @@ def test_a_module_that_refuses_to_load_gets_the_cure() -> None:
     assert f"{WHERE}\n{cure}\n" in printed(error)
 
 
-def test_a_function_that_lacks_arguments_gets_the_cure() -> None:
-    def read(path: str) -> None:
-        raise AssertionError(path)
-
-    with pytest.raises(TypeError) as caught:
-        read()  # type: ignore[call-arg]
-    assert "pass functools.partial(fn, ...)" in printed(arrive(caught.value, "fn", None))
+@pytest.mark.parametrize(
+    ("stage", "message", "cure"),
+    [
+        (
+            "fn",
+            "read() missing 1 required p",
+            "without arguments; if it needs some, pass functools.p",
+        ),
+        ("setup", "Model.__init__() missing 1 required p", "pass functools.partial(setup, ...)"),
+        (
+            "initializer[0]",
+            "note() missing 2 required p",
+            "pass functools.partial(initializer, ...)",
+        ),
+        ("function", "add() missing 1 required p", "an input that is a tuple is one argument"),
+        (
+            "shard",
+            "read() takes 1 positional argument but 2 were given",
+            "after what setup has made if",
+        ),
+    ],
+)
+def test_a_function_that_takes_other_arguments_gets_the_cure(
+    stage: str, message: str, cure: str
+) -> None:
+    failure = describe(TypeError(message), stage, None)
+    called = f'  File "{execute.__file__}", line 112, in initialize\n    made = fn()\n'
+    assert cure in printed(to_exception(failure._replace(traceback=called), WORKER))
+    within = called + '  File "/home/me/data_worker.py", line 3, in read\n'
+    assert cure not in printed(to_exception(failure._replace(traceback=within), WORKER))
 
 
 def test_a_debugger_and_input_get_the_cure() -> None:

@@ -32,6 +32,7 @@ _WHAT = {
     "load_state_dict": "load_state_dict()",
     "next": "next() of the iterator",
     "function": "function",
+    "shard": "fn(shard)",
     "input": "loading the input",
     "arguments": "loading the arguments of {method!r}",
     "call": "the call of {method!r}",
@@ -152,6 +153,22 @@ def _as_text(failure: Failure) -> str:
 _READS = re.compile(r'[/\\]bdb\.py", line|^EOFError: EOF when reading a line', re.MULTILINE)
 
 
+_ARGUMENTS = re.compile(r"\) (missing \d+ required |takes .*positional arguments? but )")
+_ALONE = "{0} is called without arguments; if it needs some, pass functools.partial({0}, ...)"
+_CALLED = {
+    **{name: _ALONE.format(name) for name in ("fn", "setup", "initializer")},
+    "function": "function is called with an input, after what setup has made if there is one; an "
+    "input that is a tuple is one argument",
+    "shard": "fn is called with a shard, after what setup has made if there is one; a shard that "
+    "is a tuple is one argument",
+}
+
+
+def _last_file(traceback: str) -> str:
+    """Return the file that called what has failed: of a traceback without a file of the user's."""
+    return traceback.rpartition('  File "')[2].partition('"')[0]
+
+
 def _cure(failure: Failure, worker: str) -> str:
     if failure.refused:
         perhaps = "" if failure.refused_module else ", which may be the cause"
@@ -165,8 +182,8 @@ def _cure(failure: Failure, worker: str) -> str:
             "the worker imports what fn and initializers are made of: define them at the top level "
             "of a module that it can import, in a script above if __name__ == '__main__':"
         )
-    if failure.stage == "fn" and re.search(r"\) missing \d+ required ", failure.message):
-        return "fn is called without arguments; if it needs some, pass functools.partial(fn, ...)"
+    if _ARGUMENTS.search(failure.message) and "/farside/_worker/" in _last_file(failure.traceback):
+        return _CALLED.get(failure.stage.partition("[")[0], "")
     if worker.startswith("subprocess") and _READS.search(failure.traceback):
         return (
             "a worker process has no terminal to read from: to debug your code, run it in the "
