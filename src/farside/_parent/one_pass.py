@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _CURE = (
     "return something that can be iterated again and again, such as a list or an object whose "
-    "__iter__ makes a new iterator"
+    "__iter__ makes a new iterator; or use iterate_in_workers, which calls fn(shard) in each pass"
 )
 _USED_UP = (
     "this pass is empty, since fn returned a one-shot iterator that an earlier pass has used up; "
