@@ -33,6 +33,8 @@ def count(name: str, value: Any, unit: str, least: int = 1, most: int | None = N
     cure = f"pass a whole number of {unit}, {least} or more"
     if name == "buffer_size":
         cure += f", {UNLIMITED} for no limit, or None for automatic"
+    elif name in {"num_workers", "max_workers"}:
+        cure += ", such as os.cpu_count()"
     number = whole(name, value, cure)
     if number < least:
         raise ValueError(f"{name}={shown(value)} is below {least}; {cure}")
