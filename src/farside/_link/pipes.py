@@ -111,7 +111,9 @@ class PipeLink(Link):
     def acknowledge(self, epoch: int, total: int) -> None:
         if epoch < self._epoch:
             return  # of a loop that another thread has replaced
-        control, self._epoch = self._control, epoch
+        if epoch > self._epoch:
+            self._epoch, self._woken = epoch, NOTHING
+        control = self._control
         control[ACKNOWLEDGED] = word = acknowledged_word(epoch, total)
         wanted = control[WANTED]
         if wanted <= word and wanted != self._woken:
@@ -165,8 +167,9 @@ class PipeLink(Link):
 
     def tell_waiting(self, on: bool) -> None:  # noqa: FBT001
         self._attention[PARENT_WAITS] = on
-        # The worker may wait for this, and not for items to be taken, as in `acknowledge`.
-        if on and self._control[ACKNOWLEDGED] < self._control[WANTED] < NOTHING:
+        # The worker may wait for this, and not for items to be taken, as in `acknowledge`. Of which
+        # items the latest word speaks says nothing: it may be of a pass before, and the larger one.
+        if on and self._control[WANTED] not in (NOTHING, self._woken):
             self._wake()
 
     def begun(self, epoch: int) -> tuple[int, float | None]:

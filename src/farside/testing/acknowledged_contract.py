@@ -139,6 +139,18 @@ class AcknowledgedContract(MakesLinks):
             pair.parent.tell_waiting(True)
             assert waiting.result()
 
+    def test_a_worker_hears_that_the_parent_waits_in_any_pass(self) -> None:
+        """A link may keep the last bits of a pass's number: the next one then has a smaller one."""
+        with self._pair() as pair:
+            for bits in (8, 16, 20, 32):
+                latest = (1 << bits) - 1
+                pair.parent.acknowledge(latest, 2)
+                waiting = Background(pair.worker.wait_for_parent, latest + 1, 0)
+                time.sleep(0.02)
+                pair.parent.tell_waiting(True)
+                assert waiting.result()
+                pair.parent.tell_waiting(False)
+
     def test_a_worker_knows_that_the_parent_waits_already(self) -> None:
         with self._pair() as pair:
             pair.parent.tell_waiting(True)
