@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import deque
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -871,6 +872,21 @@ def test_calls_are_made_again_before_the_pass_goes_on() -> None:
     assert effects_of(core.workers[0]) == [Send(Cmd.CALL, 0, tokens[1])]
     core.receive(0, Frame(Status.CALL_SUCCEEDED))
     assert effects_of(core.workers[0]) == [Send(Cmd.START_ITERATION, 1, None, plan_of(0))]
+
+
+def test_calls_are_made_again_without_a_copy_of_all_the_others() -> None:
+    """A job of weeks may have made a hundred thousand: one for each pass."""
+    core, answer = restarting(), Frame(Status.CALL_SUCCEEDED)
+    core.lose(0, "killed")
+    core.workers[0].call_again([object()] * 10_000)
+    core.receive(0, READY)
+    core.receive(0, answer)  # what is made once is there
+    tracemalloc.start()
+    try:
+        core.receive(0, answer)
+        assert tracemalloc.get_traced_memory()[1] < 10_000  # bytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_call_that_fails_when_it_is_made_again_ends_the_worker() -> None:

@@ -123,7 +123,9 @@ class ParentCore(ParentMachine):
         self._given: tuple[Any, ...] = ()
         self.given_late: bool | None = None
         self._call_is_said = False
-        self._again: tuple[Any, ...] = ()  # calls to make again; the first may be under way
+        # Calls to make again: the first, which may be under way, and the pair of the others. There
+        # may be very many, and a tuple of them all would be copied for each.
+        self._again: tuple[Any, ...] = ()
         self._stacks: tuple[Any, ...] = ()  # tokens of who has asked; None for the core itself
         self._grace: float | None = None  # until when a worker out of time may tell where it is
 
@@ -260,7 +262,9 @@ class ParentCore(ParentMachine):
 
         Nobody waits for the answers. The pass begins after them, and so do calls of the user.
         """
-        self._again = tuple(tokens)
+        self._again = ()
+        for token in reversed(tokens):
+            self._again = token, self._again
 
     def give_up_call(self, token: Any) -> None:
         """Take note that nobody waits for the answer to a call any more."""
@@ -420,7 +424,7 @@ class ParentCore(ParentMachine):
 
     def _take_answer(self, frame: Any, failure: Any, cause: str) -> None:
         if self._again:
-            made, self._again = self._again[0], self._again[1:]
+            made, self._again = self._again
             if failure is not None:  # what the iterable was made to be, it is not any more
                 ending = self._ending(cause, failure)._replace(method=made.method)
                 self._fail(ending, End(kill=True))
