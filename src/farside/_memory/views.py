@@ -16,6 +16,7 @@ import select
 import threading
 from contextlib import suppress
 from datetime import time, tzinfo
+from functools import cache
 from weakref import WeakSet, ref
 
 from .._system.descriptors import Descriptor
@@ -58,8 +59,6 @@ class Views:
     ``ndarray(…, buffer=view)`` keeps the object behind a view and gives the view up, and then
     such an object has ended. And Python 3.12 may crash where it is collected in a cycle.
 
-    ctypes keeps array types for ever: all leases use the one for the whole arena.
-
     Attributes:
         kept: for each forked child, what hangs up when it is gone, and the holds of its leases.
 
@@ -72,11 +71,9 @@ class Views:
     def __init__(self, arena: memoryview) -> None:
         import ctypes  # not everybody needs it
 
-        class Array(ctypes.c_ubyte * arena.nbytes):  # type: ignore[misc]
-            __slots__ = ("hold",)
-
         self._arena = arena
-        self._make: Callable[[memoryview], Any] = Array.from_buffer
+        # ctypes keeps array types for ever: all leases use the one for the whole arena.
+        self._make = _maker(ctypes.c_ubyte * arena.nbytes)
         self._alive: dict[int, ref[Any]] = {}  # slot: the latest lease of it
         self.kept: list[tuple[Descriptor | None, list[Any]]] = []
         _live.add(self)
@@ -118,6 +115,20 @@ class Views:
         """Keep nothing any more, and nothing at the next fork."""
         self._alive = {}
         self.kept = []
+
+
+@cache
+def _maker(kind: Any) -> Callable[[memoryview], Any]:
+    """Return what makes leases of all arenas of a size.
+
+    A class refers to itself: one for each arena would stay where the garbage collector is off.
+    """
+
+    class Array(kind):  # type: ignore[misc]
+        __slots__ = ("hold",)
+
+    make: Callable[[memoryview], Any] = Array.from_buffer
+    return make
 
 
 def _hung_up(numbers: list[int]) -> list[bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import _pickle as pickle
 from sys import modules
 
-from .._in_c import SimpleNamespace
+from .._in_c import SimpleNamespace, partial
 from .._memory.parts import BLOCK_BYTES, size
 from . import pickling
 from .items import ALIGN, ITEM_REFS, Group, Stored
@@ -45,6 +45,8 @@ class Encoder:
         self._chunks: list[bytes] = []  # of the pickle
         self._buffers: list[memoryview] = []  # what is kept out of it
         self._sink: Any = SimpleNamespace(write=self._chunks.append)  # a file, as a pickler sees it
+        # No method: a cycle would be left of each pass of a map, where the collector is off.
+        self._offer = partial(_offer, self._buffers)
         self._table = table_of_items()
         self._array: type | None = None  # of NumPy, where it is there
         self._templates: Any = None
@@ -143,14 +145,6 @@ class Encoder:
         pickler.dispatch_table = self._table
         self._dump, self._forget = pickler.dump, pickler.clear_memo
 
-    def _offer(self, buffer: pickle.PickleBuffer) -> bool:
-        """Take a buffer; tell whether it shall be pickled with the rest instead."""
-        view = buffer.raw()
-        small = len(view) < BLOCK_BYTES
-        if not small:
-            self._buffers.append(view)
-        return small
-
     def _copies(self) -> bool:
         """Tell whether contents are copied: none lie in the arena, or are to be lent."""
         arena = self._arena
@@ -187,3 +181,12 @@ class Encoder:
             return b"".join(parts)
         # A copy, since the frame may be sent after the next item was begun, and a writable one.
         return pickle.PickleBuffer(bytearray().join(parts))
+
+
+def _offer(buffers: list[memoryview], buffer: pickle.PickleBuffer) -> bool:
+    """Take a buffer; tell whether it shall be pickled with the rest instead."""
+    view = buffer.raw()
+    small = len(view) < BLOCK_BYTES
+    if not small:
+        buffers.append(view)
+    return small

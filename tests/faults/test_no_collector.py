@@ -1,0 +1,114 @@
+"""Without the garbage collector nothing stays: programs turn it off where its pauses cost time.
+
+So nothing that is made for each item, pass or iterable may refer to itself. What has failed may:
+an exception refers to the frames that it has passed, and these to it.
+"""
+
+from __future__ import annotations
+
+import gc
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside import WorkerExecutor, iterate_in_worker, iterate_in_workers, map_in_workers
+from tests.kinds import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.kinds import Kind
+
+LARGE = 20_000
+OPTIONS: dict[str, Any] = {"backend": "subprocess", "mp_context": "forkserver"}
+
+
+class Uncollected:
+    """Yields what there is, in a worker whose collector is off."""
+
+    def __init__(self, *items: Any) -> None:
+        gc.disable()
+        self.items = items
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.items)
+
+    def collect(self) -> int:
+        """Return how many objects nobody could reach any more."""
+        return gc.collect()
+
+
+def answer(made: Uncollected, item: Any) -> Any:
+    """Return an input, in a worker that has made something."""
+    return made.collect() if item is None else item
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("item", [7, {"a": 1}, bytes(100), bytes(LARGE), {1: bytes(LARGE)}, {3}])
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_an_item_leaves_nothing_in_the_worker(kind: Kind, item: Any) -> None:
+    with kind.start(partial(Uncollected, *[item] * 20)) as items:
+        assert list(items) == [item] * 20
+        items.call("collect")  # what is made once
+        assert list(items) == [item] * 20
+        assert items.call("collect") == 0
+
+
+@pytest.mark.timeout(60)
+def test_an_input_leaves_nothing_in_the_worker() -> None:
+    given = [bytes(LARGE), [1], None]
+    with map_in_workers(answer, given, 1, setup=Uncollected, **OPTIONS) as results:
+        for _ in range(3):
+            *_, left = results
+        assert left == 0
+
+
+def _items() -> None:
+    with iterate_in_worker(partial(list[bytes], [bytes(LARGE)] * 3), **OPTIONS) as items:
+        list(items)
+        next(iter(items))
+        items.call("count", 1)
+        items.state_dict()
+        items.stats()
+        items.dump_stack()
+
+
+def _shards(*, in_order: bool) -> None:
+    with iterate_in_workers(range, [3, 1, 2], 2, in_order=in_order, **OPTIONS) as numbers:
+        list(numbers)
+
+
+def _results(*, flat: bool) -> None:
+    options: dict[str, Any] = {"flat": flat, **OPTIONS}
+    with map_in_workers(list[int], [bytes(LARGE)] * 3, 2, **options) as results:
+        for _ in range(2):
+            list(results)
+
+
+def _futures() -> None:
+    with WorkerExecutor(1, **OPTIONS) as executor:
+        assert executor.submit(len, bytes(LARGE)).result() == LARGE
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "use",
+    [
+        _items,
+        partial(_shards, in_order=True),
+        partial(_shards, in_order=False),
+        partial(_results, flat=False),
+        partial(_results, flat=True),
+        _futures,
+    ],
+)
+def test_what_was_closed_leaves_nothing_here(use: Callable[[], None]) -> None:
+    use()  # what is made once
+    gc.disable()
+    try:
+        gc.collect()
+        use()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
