@@ -7,14 +7,14 @@ Either way item number `i` is the same.
 
 from __future__ import annotations
 
-import copy
 from itertools import count
-from typing import TYPE_CHECKING, Any
 
 from benchmarks import calls
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
 
 
 class WrongItemError(Exception):
@@ -47,6 +47,8 @@ class Source:
 
     def shard(self, index: int, of: int) -> Source:
         """Return the part of one of several workers, which take turns."""
+        import copy  # not where a start is measured
+
         part = copy.copy(self)
         part._start, part._step = index, of  # noqa: SLF001  a copy of itself
         return part

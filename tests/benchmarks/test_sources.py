@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
+import sys
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ from benchmarks import calls
 from benchmarks.cases import CASES
 from benchmarks.sources import fresh, images, payloads, small
 from benchmarks.sources.base import Source, WrongItemError, function_of
+from tests.children import SECONDS
 
 SMALL = [
     small.Ints(40),
@@ -34,6 +38,23 @@ LARGE = [
     fresh.Swelling(4000, 40),
 ]
 ALL = [*SMALL, *LARGE]
+
+
+def test_the_source_of_the_starts_imports_nothing_that_is_written_in_python() -> None:
+    script = (
+        "import sys, os, _pickle; before = set(sys.modules)\n"
+        f"_pickle.loads({pickle.dumps(small.Ints())!r})\n"
+        "print(*[name for name in set(sys.modules) - before if not name.startswith('benchmarks')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", script],
+        env={"PYTHONPATH": str(Path(calls.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=True,
+    )
+    assert {*done.stdout.split()} == {"__future__"}
 
 
 def same(one: Any, other: Any) -> bool:
