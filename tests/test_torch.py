@@ -193,7 +193,7 @@ def test_a_data_set_without_an_index_reads_its_part(num_workers: int) -> None:
     assert all(len(batch) == 2 for batch in batches_of(Part(9), 2, drop_last=True)[0])
     with data_loader(Part(3), None, num_workers=1, collate_fn=str) as loader:
         assert list(loader) == ["0", "1", "2"]
-        with pytest.raises(TypeError, match="its items are counted only as they come"):
+        with pytest.raises(TypeError, match="only as they come; iterate_in_workers takes len"):
             len(loader)
 
 
