@@ -51,6 +51,18 @@ def test_an_error_of_an_executor_fails_one_future_whatever_was_refused_before() 
 
 
 @needs_subinterpreters
+def test_the_exception_of_a_call_that_was_refused_an_extension_tells_the_cure() -> None:
+    pytest.importorskip("numpy")
+    with WorkerExecutor(1, backend="subinterpreter") as executor:
+        assert executor.submit(pow, 2, 5).result(60) == 32  # so no other backend takes over
+        error = executor.submit(jobs.fail_after_a_refusal, 1).exception(60)
+    assert type(error) is ValueError
+    [cure] = vars(error)["__notes__"]
+    assert "cannot be loaded in a subinterpreter" in cure
+    assert "backend='subprocess'" in cure
+
+
+@needs_subinterpreters
 def test_a_refusal_before_counts_in_the_first_pass_only() -> None:
     items = EachPass([0, 2], [1, 0, 2])
     with map_in_workers(

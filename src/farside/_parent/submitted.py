@@ -15,6 +15,7 @@ from .._payload.pickling import or_cloudpickle
 from .._protocol.tables import ParentState
 from ..errors import NotPicklableError, RemoteTraceback
 from .mapped import Mapped
+from .notes import pass_on
 from .supply import Supply
 
 if TYPE_CHECKING:
@@ -209,7 +210,9 @@ class Submitted(Mapped):
         cause = error.__cause__
         if isinstance(error, NotPicklableError) or cause is None or type(cause) is RemoteTraceback:
             cause = error
-        # Else the exception of the task itself, as with other executors.
+        else:  # the exception of the task itself, as with other executors
+            with suppress(Exception):  # its class is the user's
+                pass_on(error, cause)
         _give(self.pending.futures.pop(number).set_exception, cause)
 
     def fail_all(self, error: BaseException) -> None:
