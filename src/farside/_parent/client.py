@@ -60,6 +60,8 @@ class Client(Steps):
         used: whether the user has got anything: an item, or an answer to a call.
         used_before: the same, when the present pass began.
         launching: the threads that start workers beside, or end those before them.
+        replaces_beside: whether a worker is replaced in a thread beside: no signal handler can
+            strike in the one that waits.
         force: ends a worker without giving it time, once the user wants that; None before.
         options: what the user asked for.
         main_by_value: see `main_goes_by_value`.
@@ -90,6 +92,7 @@ class Client(Steps):
         self.counters = Counters()
         self.used = self.used_before = False
         self.launching: set[threading.Thread] = set()
+        self.replaces_beside = False
         self.force: Callable[[Any], object] | None = None
         self._told = False  # the user knows how the start has ended
         self.options = options

@@ -152,6 +152,7 @@ class Crew:
         delivery, client = self._tasks.delivery, None
         try:
             client = self._client = Client(*self._options, sequence=self._tasks)
+            client.replaces_beside = True
             if self._force is not None:  # by a thread that has just found no client
                 self._end(client)
             live_workers.check_start(in_thread=True)

@@ -164,10 +164,10 @@ def replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: b
     It has failed; or it has died, has run out of time, or has done its share of tasks.
     """
     work = partial(_replace, client, old, new, ending, kill=kill)
-    if client.options.wait:
-        work()
-    else:
+    if client.replaces_beside:
         _beside(client, work)
+    else:
+        work()
 
 
 def _replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: bool) -> None:
