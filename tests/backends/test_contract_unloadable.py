@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,6 +44,16 @@ def test_it_is_returned_in_its_place(kind: Kind, buffer_size: int | None) -> Non
         assert [told(each) for each in results] == wanted
     with start(kind, on_error="return", in_order=False, buffer_size=buffer_size) as results:
         assert sorted(map(str, map(told, results))) == sorted(map(str, wanted))
+
+
+def test_who_keeps_the_exception_does_not_keep_the_workers(kind: Kind) -> None:
+    results = start(kind, on_error="return")
+    dropped = weakref.ref(results)
+    kept = [each for each in results if isinstance(each, NotPicklableError)]
+    del results
+    gc.collect()
+    assert len(kept) == 2
+    assert dropped() is None
 
 
 @pytest.mark.parametrize("buffer_size", [None, 2])

@@ -10,7 +10,7 @@ from ..errors import NotPicklableError
 from .assigned_inputs import AssignedInputs
 from .delivery import MOST, Delivery
 from .given_results import GivenResults
-from .remote_failures import to_exception
+from .remote_failures import to_exception, without_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +67,8 @@ class Answers(Delivery):
         text = f"the result of the input of index {number} {why}"
         made = NotPicklableError(text, item_index=number)
         made.__cause__, made.input_index = error, number
+        if self.plan.on_error == "return":
+            without_frames(error)  # who keeps it must not keep ours, and so the pass
         return self._told(made)
 
     def _told(self, error: BaseException) -> list[Any]:

@@ -43,7 +43,7 @@ def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, 
             if not got:
                 _leave_out(this, source, entries, sources)
                 continue
-            item = got[0]
+            item = got.pop()
         if source.each:
             queue = queues[source.index]
             queue.taken = queue.told = taken = queue.taken + 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._backends.live_workers import IMPORTING
 from .._payload import pickling
+from .._payload.failure import describe
 from .._payload.remote_errors import make_dual, thaw
 from .._protocol.messages import UNKNOWN
 from ..errors import (
@@ -54,6 +55,13 @@ def to_exception(failure: Failure, worker: str, method: str = "") -> FarsideErro
         raise
     except BaseException:  # user code: the class of the original may do anything; text always works
         return _build(failure, None, worker, method)
+
+
+def without_frames(error: BaseException) -> None:
+    """Let an exception of this process tell its traceback as text, as those of workers do."""
+    text = RemoteTraceback(describe(error, "", None).traceback)
+    for name, value in (("__cause__", text), ("__context__", None), ("__traceback__", None)):
+        BaseException.__setattr__(error, name, value)
 
 
 def _build(
