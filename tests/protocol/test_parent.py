@@ -321,6 +321,48 @@ def test_the_answer_to_a_call_that_was_given_up_is_no_answer_to_the_next() -> No
     assert effects_of(core) == [Answer(second, answer)]
 
 
+def test_a_pass_does_not_overtake_a_call_that_waits_for_the_end_of_the_one_before() -> None:
+    core, call = iterating_core(), object()
+    core.stop()
+    core.ask(call, "reset")
+    effects_of(core)
+    core.start(2)
+    assert effects_of(core) == []
+    core.receive(Frame(Status.ITERATION_FINISHED, 1))
+    assert effects_of(core) == [Send(Cmd.CALL, 1, call), Send(Cmd.START_ITERATION, 2)]
+    answer = Frame(Status.CALL_SUCCEEDED, 1)
+    core.receive(answer)
+    core.receive(Frame(Status.ITERATION_STARTED, 2))
+    assert effects_of(core) == [Answer(call, answer)]
+    assert core.state is ParentState.ITERATION
+
+
+def test_a_pass_does_not_overtake_a_call_that_waits_for_another_one() -> None:
+    core, first, second = ready_core(), object(), object()
+    core.ask(first, "slow")
+    core.give_up_call(first)
+    core.ask(second, "quick")
+    effects_of(core)
+    core.start(1)
+    assert effects_of(core) == []
+    core.receive(Frame(Status.CALL_SUCCEEDED))
+    assert effects_of(core) == [Send(Cmd.CALL, 0, second), Send(Cmd.START_ITERATION, 1)]
+
+
+def test_a_pass_that_waits_for_a_call_is_superseded_when_that_was_given_up() -> None:
+    core, first, second = ready_core(), object(), object()
+    core.ask(first, "slow")
+    core.give_up_call(first)
+    core.ask(second, "quick")
+    core.start(1)
+    core.give_up_call(second)
+    effects_of(core)
+    core.start(2)
+    core.receive(Frame(Status.CALL_SUCCEEDED))
+    starts = [each for each in effects_of(core) if isinstance(each, Send)]
+    assert starts == [Send(Cmd.START_ITERATION, 2)]
+
+
 def test_stacks_are_told_to_whoever_asked_in_order() -> None:
     core, first, second = ready_core(), object(), object()
     core.ask_for_stack(first)

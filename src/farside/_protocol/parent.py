@@ -56,6 +56,7 @@ _WITH_CONTENT = frozenset({Cmd.START_ITERATION, Cmd.GIVE_TASKS})
 _OF_PASS = frozenset({ParentEvent.PASS_STARTED, ParentEvent.PASS_FINISHED, ParentEvent.PROGRESS})
 _ANSWERS = frozenset({ParentEvent.CALL_RETURNED, ParentEvent.CALL_FAILED})
 _FAILURES = frozenset({ParentEvent.PASS_FAILED, ParentEvent.INITIALIZATION_FAILED})
+_SOON_STANDS_BY = frozenset({ParentState.CALLING, ParentState.STOPPING})
 _ITEMS = int(Status.ITERATOR_SUCCESS)
 _LENGTH_DIGITS = 20
 """One digit more than ``len()`` can return; ``int()`` refuses thousands."""
@@ -122,7 +123,7 @@ class ParentCore(ParentMachine):
         # The tasks that the worker was given before the pass began, or before any item came.
         self._given: tuple[Any, ...] = ()
         self.given_late: bool | None = None
-        self._call_is_said = False
+        self._call_is_said = self._call_first = False
         # Calls to make again: the first, which may be under way, and the pair of the others. There
         # may be very many, and a tuple of them all would be copied for each.
         self._again: tuple[Any, ...] = ()
@@ -227,9 +228,14 @@ class ParentCore(ParentMachine):
 
     def _begin(self, epoch: int, plan: Any) -> None:
         self._plan, self._given, self.given_late = plan, (), None
-        if self.state is ParentState.INITIALIZATION or self._again:
+        # In another thread, a call may wait for the end of the pass before: it has come first. And
+        # if each pass overtook it, it would wait for as long as they follow one another.
+        called = self.call is not None and not self._call_is_said
+        self._call_first = called and self.state in _SOON_STANDS_BY
+        if self.state is ParentState.INITIALIZATION or self._again or self._call_first:
             self._wanted = epoch
         else:
+            self._wanted = None  # one may have waited for a call that was given up since
             self._say(ParentAction.START, epoch, plan)
 
     def give(self, tasks: Any) -> None:
@@ -404,6 +410,8 @@ class ParentCore(ParentMachine):
             self.act(ParentAction.CALL)
             self.effects += (Send(Cmd.CALL, self.epoch, self._again[0]),)
         elif wanted is not None:
+            if self._call_first:
+                self._say_call()
             self._wanted = None
             self._say(ParentAction.START, wanted, self._plan)
             for tasks in self._given:
