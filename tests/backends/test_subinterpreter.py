@@ -15,6 +15,7 @@ import pytest
 from farside import IterableClosedError, WorkerAbandonedWarning, WorkerDiedError
 from farside._backends import interpreters, live_workers
 from tests import jobs
+from tests.children import run_python
 from tests.kinds import HAS_SUBINTERPRETERS
 
 if TYPE_CHECKING:
@@ -86,6 +87,36 @@ def test_sigpipe_is_held_where_it_would_kill(
             assert len(next(iter(blocks))) == 1_000_000
     finally:
         signal.signal(signal.SIGPIPE, before)
+
+
+SIGPIPE_SCRIPT = """
+import gc, signal, sys, time
+from functools import partial
+from itertools import repeat
+from farside import iterate_in_subinterpreter
+
+how = sys.argv[1]
+for _ in range(5):
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    items = iterate_in_subinterpreter(partial(repeat, b"x" * 5000), buffer_size=-1)
+    iterator = iter(items)
+    next(iterator)
+    time.sleep(0.02)  # by then its pipe is full
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if how == "closed":
+        items.close()
+    worker = items._current.members[0].worker
+    del iterator, items
+    gc.collect()
+    worker._host.join()
+print("survived")
+"""
+
+
+@pytest.mark.usefixtures("subinterpreter_kind")
+@pytest.mark.parametrize("how", ["closed", "dropped"])
+def test_sigpipe_does_not_kill_where_its_default_is_restored_after_the_start(how: str) -> None:
+    assert run_python(SIGPIPE_SCRIPT, how) == "survived\n"
 
 
 def threads() -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -72,6 +71,7 @@ class SubinterpreterWorker(Worker):
 
     def __init__(self, name: str, link: PipeLink, ends: WorkerEnds) -> None:
         self.link = link
+        link.in_process = True
         self._ends = ends
         self._interpreter: int | None = None
         self._problem = ""
@@ -115,7 +115,6 @@ class SubinterpreterWorker(Worker):
     def _run(self) -> None:
         """Host the interpreter, from its creation to its end."""
         try:
-            _hold_sigpipe()
             closed = _closed_streams()
             # Python cannot make one while an import in another thread has a folder open as 0.
             interpreter = with_standard_filled(interpreters.module().create)
@@ -173,13 +172,3 @@ def _import_worker(interpreter: Any, closed: tuple[str, ...]) -> None:
 
 def _describe(error: BaseException) -> str:
     return f"its interpreter failed: {type(error).__name__}: {error}"
-
-
-def _hold_sigpipe() -> None:
-    """Keep a write of the worker, after the parent has hung up, from killing the process.
-
-    Python ignores the signal, but programs may have restored its default. Other signals stay as
-    they are: processes that the worker starts would inherit a blocked SIGTERM.
-    """
-    if signal.getsignal(signal.SIGPIPE) is not signal.SIG_IGN:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})

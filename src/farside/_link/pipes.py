@@ -54,7 +54,13 @@ _NO_CONTROL[WANTED] = NOTHING
 
 
 class PipeLink(Link):
-    """The parent's side of the pipes and of the memory."""
+    """The parent's side of the pipes and of the memory.
+
+    Attributes:
+        in_process: whether the worker is in this process, so that its writes may end that.
+    """
+
+    in_process = False
 
     def __init__(
         self, commands: Descriptor, wakes: Descriptor, frames: Descriptor, mapping: Mapping
@@ -201,6 +207,8 @@ class PipeLink(Link):
         self._stopped = True
         if self._writer.pending:  # nobody would send it any more
             self._commands.close()
+        if self.in_process:
+            sigpipe.outlast(self._reader.end)
         # A closed iterable that is kept, or the error that it raised, must not keep memory.
         if self._reader.close():
             self.leases.close()

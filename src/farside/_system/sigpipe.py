@@ -1,4 +1,4 @@
-"""A write to a worker that is gone must not end this process.
+"""A write to who is gone must not end this process: to a worker, or by one of its own threads.
 
 Python ignores SIGPIPE, so that such a write raises. But command-line programs often restore the
 signal's default, which ends the process.
@@ -6,13 +6,20 @@ signal's default, which ends the process.
 
 from __future__ import annotations
 
+import os
 import signal
 from _signal import SIG_DFL, SIGPIPE, getsignal  # type: ignore[import-not-found]  # see `signals`
+from _thread import start_new_thread
+from contextlib import suppress
+
+from .descriptors import opened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
+
+    from .descriptors import Descriptor
 
     T = TypeVar("T")
 
@@ -29,3 +36,21 @@ def guarded(write: Callable[..., T], *given: Any) -> T:
             if SIGPIPE in signal.sigpending():
                 signal.sigwait({SIGPIPE})
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {SIGPIPE})
+
+
+def outlast(end: Descriptor) -> None:
+    """Where SIGPIPE would end the process, let a pipe have a reader for as long as it has a writer.
+
+    For a writer in this process that does not guard its writes, before this end is closed.
+    """
+    if getsignal(SIGPIPE) == SIG_DFL and not end.closed:
+        with suppress(OSError, RuntimeError):  # no descriptors, or no threads, are left
+            start_new_thread(_read_on, (opened(lambda: os.dup(end.fileno())),))
+
+
+def _read_on(end: Descriptor) -> None:
+    with suppress(OSError):
+        os.set_blocking(end.fileno(), True)
+        while os.read(end.fileno(), 1 << 16):
+            pass
+    end.close()
