@@ -130,6 +130,13 @@ class Draws:
         self.epoch = epoch
 
 
+class Unseeded(Draws):
+    """A sampler with a generator that nobody can seed."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(random.SystemRandom().choices(self.numbers, k=self.count))
+
+
 class Pairs:
     """A batch sampler, as PyTorch's, with a sampler in it."""
 

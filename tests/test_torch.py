@@ -31,6 +31,7 @@ from tests.loading_jobs import (
     Table,
     Told,
     ToldPart,
+    Unseeded,
     pretend_torch,
 )
 
@@ -122,6 +123,18 @@ def test_a_sampler_that_gives_another_number_than_it_tells(told: int, batches: s
     with (
         data_loader(Squares(9), 1, sampler=Miscounts(2, told), collate_fn=list) as loader,
         pytest.raises(ValueError, match=f"sampler gives {batches}.*its len.. was that of {told}"),
+    ):
+        list(loader)
+
+
+@pytest.mark.parametrize("name", ["sampler", "batch_sampler"])
+def test_a_sampler_that_draws_another_order_in_each_worker_is_refused(name: str) -> None:
+    sampler: Any = Unseeded(range(1 << 20), 7)
+    if name == "batch_sampler":
+        sampler = Pairs(sampler)
+    with (
+        data_loader(Squares(1 << 20), collate_fn=list, num_workers=2, **{name: sampler}) as loader,
+        pytest.raises(ValueError, match=f"^{name} gives another order when it is asked again"),
     ):
         list(loader)
 

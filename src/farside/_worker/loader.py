@@ -110,7 +110,7 @@ class Batches:
             self._order = self._draw(f"{info.seed} {info.epoch}", info.epoch, size)
             self._drawn = info.seed, info.epoch
         if self._batch_sampler is not None:
-            return list(self._order[number])
+            return self._order[number]  # type: ignore[no-any-return]
         indices = self._order[number * size : (number + 1) * size]
         return list(indices if self._sampler is not None else map(int, indices))
 
@@ -122,13 +122,25 @@ class Batches:
             return _shuffled(count, seed) if self._shuffle else range(count)
         from .sampling import draw  # which most loaders do not need
 
-        expected, size = _info().shard_count or 0, 1 if batched else size
-        order = draw(sampler, self._dataset, seed, epoch, (expected + 1) * size)
+        name, size = ("batch_sampler", 1) if batched else ("sampler", size)
+        expected = _info().shard_count or 0
+
+        def ask() -> list[Any]:
+            found = draw(sampler, self._dataset, seed, epoch, (expected + 1) * size)
+            return list(map(list, found)) if batched else found  # tensors do not compare
+
+        order = ask()
+        if self._drawn is None and order != ask():
+            raise ValueError(
+                f"{name} gives another order when it is asked again, so each worker would have its "
+                "own; let it draw from the generators of random, NumPy or PyTorch, or seed its own "
+                "by set_epoch(epoch)"
+            )
         found = number_of_batches(len(order), size, drop_last=self._drop_last)
         if found != expected:
             raise ValueError(
-                f"{'batch_sampler' if batched else 'sampler'} gives {found} batches or more in "
-                f"epoch {epoch}, and its len() was that of {expected}; make the two agree"
+                f"{name} gives {found} batches or more in epoch {epoch}, and its len() was that of "
+                f"{expected}; make the two agree"
             )
         return order
 
