@@ -31,7 +31,7 @@ class AssignedInputs:
         answered: of flat inputs: how many of them are done.
         read: of the next flat input: how many results were taken.
         left_over: results of flat inputs that have failed after these were sent.
-        tries: for some inputs, how many workers they have cost.
+        tries: for some inputs that are not done, how many workers they have cost.
     """
 
     __slots__ = ("answered", "batches", "count", "left_over", "read", "tries")
@@ -148,7 +148,10 @@ class AssignedInputs:
         begun -= 1
         if not any(batch.first <= begun < batch.first + len(batch.entries) for batch in lost):
             return None
-        tries = self.tries[begun] = self.tries.get(begun, 0) + 1
+        # Those before the first are done. An executor has one pass, and may lose workers for weeks.
+        of_lost = {each: tries for each, tries in self.tries.items() if each >= lost[0].first}
+        tries = of_lost[begun] = of_lost.get(begun, 0) + 1
+        self.tries = of_lost
         return begun if tries > retries else None
 
 

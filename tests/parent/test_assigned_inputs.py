@@ -1,0 +1,43 @@
+"""What is known of the inputs that a worker was given when it dies."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from farside._parent.assigned_inputs import AssignedInputs
+from farside._parent.batches import Batch, Plan
+from farside._parent.given_results import GivenResults
+from farside._parent.queues import Queue
+from farside._protocol.inbox import Inbox
+
+RETRIES = 1
+PLAN = Plan(1, False, False, None, 1 << 20, "return", RETRIES)
+
+
+def lose_at(inputs: AssignedInputs, number: int) -> int | None:
+    """Lose the worker at an input; return which one has failed with it."""
+    core: Any = SimpleNamespace(inbox=Inbox(), loss=(None, None, number + 1))
+    return inputs.lose(core, Queue(0, counting=False), PLAN, 0, {})[1]
+
+
+@pytest.mark.timeout(10)
+def test_tries_of_inputs_that_are_done_are_forgotten() -> None:
+    inputs, progress = AssignedInputs(), GivenResults()
+    for number in range(1000):  # an executor may lose a worker each minute, for weeks
+        inputs.add(Batch(number, ["input"], 0))
+        assert lose_at(inputs, number) is None
+        inputs.advance(1, progress)
+    assert len(inputs.tries) == 1
+
+
+@pytest.mark.timeout(10)
+def test_tries_count_though_an_input_before_has_cost_a_worker_meanwhile() -> None:
+    """The answer of the first was lost with the first worker; so it is made again, and dies."""
+    inputs = AssignedInputs()
+    inputs.add(Batch(0, ["first", "second"], 0))
+    assert lose_at(inputs, 1) is None
+    assert lose_at(inputs, 0) is None
+    assert lose_at(inputs, 1) == 1
