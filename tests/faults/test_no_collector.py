@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import WorkerExecutor, iterate_in_worker, iterate_in_workers, map_in_workers
+from farside import (
+    CallFailedError,
+    WorkerExecutor,
+    iterate_in_worker,
+    iterate_in_workers,
+    map_in_workers,
+)
 from tests.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -34,6 +40,10 @@ class Uncollected:
     def __iter__(self) -> Iterator[Any]:
         return iter(self.items)
 
+    def fail(self) -> None:
+        """Fail."""
+        raise ValueError
+
     def collect(self) -> int:
         """Return how many objects nobody could reach any more."""
         return gc.collect()
@@ -53,6 +63,18 @@ def test_an_item_leaves_nothing_in_the_worker(kind: Kind, item: Any) -> None:
         items.call("collect")  # what is made once
         assert list(items) == [item] * 20
         assert items.call("collect") == 0
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_call_that_fails_leaves_nothing_in_the_worker(kind: Kind) -> None:
+    with kind.start(Uncollected) as items:
+        left = []
+        for _ in range(2):
+            with pytest.raises(CallFailedError):
+                items.call("fail")
+            left.append(items.call("collect"))
+        assert left[1] == 0
 
 
 @pytest.mark.timeout(60)

@@ -152,14 +152,15 @@ class Execution:
             stage = "result"
             parts, refs = pack([self._maker.outbox.encoder.encode(result), length_of(target)])
         except BaseException as error:
-            trouble = Trouble(error, stage, None)
+            part = None
             if stage == "result":
                 from .._payload import culprit, handlers  # only when something fails
 
                 if handlers.raised(error):
-                    trouble = trouble._replace(stage="call")
-                trouble = trouble._replace(culprit=culprit.find(result, "result", error))
-            self._fail(WorkerEvent.CALL_RAISED, trouble)
+                    stage = "call"
+                part = culprit.find(result, "result", error)
+            # No variable of this frame, to which the error refers: it would keep the arguments.
+            self._fail(WorkerEvent.CALL_RAISED, Trouble(error, stage, None, part))
         else:
             self._push(self.machine.fire(WorkerEvent.CALL_RETURNED), parts, 2, refs)
 
