@@ -46,6 +46,7 @@ class Client:
     """What a pass asks of its client."""
 
     foreign_to = exiting = used = False
+    next_look = None  # no time is limited
 
     def __init__(self, world: World, sequence: Any) -> None:
         self._world = world
