@@ -28,6 +28,26 @@ def _handler() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+FORK = """
+import warnings
+warnings.simplefilter("ignore")  # of a fork beside threads
+from farside._system import signals
+import os, threading
+def fork():
+    pid = os.fork()
+    if not pid:
+        os._exit(signals._main_ident != threading.get_ident())
+    assert not os.waitpid(pid, 0)[1]
+thread = threading.Thread(target=fork)
+thread.start()
+thread.join()
+"""
+
+
+def test_the_thread_that_forks_is_the_main_one_even_where_threading_is_imported_later() -> None:
+    assert run_python(FORK) == ""
+
+
 def interrupt(steps: list[str]) -> None:
     def work() -> None:
         signal.raise_signal(signal.SIGINT)

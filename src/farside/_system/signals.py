@@ -145,7 +145,8 @@ def _begin_in_child() -> None:
     Another thread may have been in the middle of that, which goes on in the parent alone.
     """
     global _main_ident  # noqa: PLW0603  it is the thread that has forked
-    _main_ident = main_ident()
+    # `threading` may have its own turn later, if it was imported later.
+    _main_ident = get_ident()
     here.pid = os.getpid()
     handler = installed = getsignal(SIGINT)
     if handler is _note:
