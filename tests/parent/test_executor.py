@@ -111,6 +111,22 @@ def test_what_does_not_pickle_fails_alone(executor: WorkerExecutor) -> None:
     assert executor.submit(jobs.square, 2).result() == 4
 
 
+def test_who_keeps_an_exception_does_not_keep_what_the_executor_had(
+    executor: WorkerExecutor,
+) -> None:
+    kept = [
+        executor.submit(jobs.square, threading.Lock()).exception(60),
+        executor.submit(jobs.refuse_at_twos, 2).exception(60),
+    ]
+    assert [type(error) for error in kept] == [NotPicklableError] * 2
+    crew = executor._crew
+    dropped = weakref.ref(crew._client)
+    executor.shutdown()
+    crew._client = None
+    gc.collect()
+    assert dropped() is None
+
+
 def test_a_call_that_raises_stop_iteration_tells_where(executor: WorkerExecutor) -> None:
     error = executor.submit(jobs.stop_at_one, 1).exception()
     assert type(error) is RuntimeError

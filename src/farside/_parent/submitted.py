@@ -16,6 +16,7 @@ from .._protocol.tables import ParentState
 from ..errors import NotPicklableError, RemoteTraceback
 from .mapped import Mapped
 from .notes import pass_on
+from .remote_failures import without_frames
 from .supply import Supply
 
 if TYPE_CHECKING:
@@ -110,12 +111,11 @@ class Pending(Supply):
 
 
 def _not_sent(error: BaseException) -> NotPicklableError:
-    made = NotPicklableError(
+    return _made(
         f"the task cannot be sent to a worker: it does not pickle ({one_line(error)}); submit a "
-        f"function of a module, and arguments that do{or_cloudpickle()}"
+        f"function of a module, and arguments that do{or_cloudpickle()}",
+        error,
     )
-    made.__cause__ = error
-    return made
 
 
 _SHORT_SECONDS = 0.002
@@ -202,7 +202,8 @@ class Submitted(Mapped):
         try:
             result = entry if source.plain else decode(entry, source.blocks)
         except BaseException as error:  # as above
-            _give(future.set_exception, _not_here(error))
+            text = f"the result of the task does not unpickle here ({one_line(error)})"
+            _give(future.set_exception, _made(text, error))
         else:
             _give(future.set_result, result)
 
@@ -240,7 +241,8 @@ def _give(settle: Callable[[Any], None], outcome: Any) -> None:
         logging.getLogger("concurrent.futures").exception("exception calling callback")
 
 
-def _not_here(error: BaseException) -> NotPicklableError:
-    made = NotPicklableError(f"the result of the task does not unpickle here ({one_line(error)})")
+def _made(text: str, error: BaseException) -> NotPicklableError:
+    without_frames(error)  # who keeps it must not keep ours, and so the workers
+    made = NotPicklableError(text)
     made.__cause__ = error
     return made
