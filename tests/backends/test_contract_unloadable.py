@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 GOOD = [0, 1, 3, 4, 6, 7]
 
 
-def start(kind: Kind, function: Any = jobs.refuse_at_twos, **options: Any) -> RemoteIterable[Any]:
+def start(
+    kind: Kind, function: Any = jobs.refuse_at_twos, items: Any = range(8), **options: Any
+) -> RemoteIterable[Any]:
     given = {"fallback": None, **kind.options, **options}
-    return map_in_workers(function, range(8), 2, backend=kind.backend, **given)
+    return map_in_workers(function, items, 2, backend=kind.backend, **given)
 
 
 def told(result: Any) -> Any:
@@ -46,8 +49,9 @@ def test_it_is_returned_in_its_place(kind: Kind, buffer_size: int | None) -> Non
         assert sorted(map(str, map(told, results))) == sorted(map(str, wanted))
 
 
-def test_who_keeps_the_exception_does_not_keep_the_workers(kind: Kind) -> None:
-    results = start(kind, on_error="return")
+@pytest.mark.parametrize("items", [range(8), [0, Lock(), 1, Lock()]])
+def test_who_keeps_the_exception_does_not_keep_the_workers(kind: Kind, items: Any) -> None:
+    results = start(kind, items=items, on_error="return")
     dropped = weakref.ref(results)
     kept = [each for each in results if isinstance(each, NotPicklableError)]
     del results

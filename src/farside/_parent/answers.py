@@ -67,8 +67,6 @@ class Answers(Delivery):
         text = f"the result of the input of index {number} {why}"
         made = NotPicklableError(text, item_index=number)
         made.__cause__, made.input_index = error, number
-        if self.plan.on_error == "return":
-            without_frames(error)  # who keeps it must not keep ours, and so the pass
         return self._told(made)
 
     def _told(self, error: BaseException) -> list[Any]:
@@ -77,7 +75,12 @@ class Answers(Delivery):
             self.failure = error
             raise error
         self.failed_inputs += 1
-        return [] if self.plan.on_error == "skip" else [error]
+        if self.plan.on_error == "skip":
+            return []
+        cause = error.__cause__
+        if cause is not None and cause.__traceback__ is not None:
+            without_frames(cause)  # who keeps it must not keep ours, and so the pass
+        return [error]
 
     def take_entries(self, queue: Queue, most: int) -> list[Any]:
         """Take entries of a worker out, up to the next mark."""
