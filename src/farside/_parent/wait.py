@@ -154,9 +154,8 @@ class Waiting:
 
     def is_last(self) -> bool:
         """Tell whether nobody else waits."""
-        if self._others or self.tasks:
-            return False
-        free = bool(try_lock(self._leading, lambda: True))
+        none = not (self._others or self.tasks)
+        free = none and bool(try_lock(self._leading, lambda: True))
         self.wake_others(tasks=False)  # one of them may have found it locked just now
         return free
 
