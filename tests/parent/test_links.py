@@ -24,6 +24,17 @@ if TYPE_CHECKING:
     from farside._parent.member import Member
 
 
+@pytest.mark.usefixtures("one")
+def test_a_wakeup_that_is_closed_as_it_is_looked_at_is_not_polled(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another thread, or a signal handler: who waits is told why otherwise."""
+    links = group.waiting.links
+    links.close()
+    monkeypatch.setattr(type(links.wakeup), "closed", False)  # as it was a moment before
+    assert len(links.filenos()) == 1
+
+
 @pytest.mark.usefixtures("_for_good")
 def test_a_member_that_is_added_while_another_is_forgotten_is_waited_for(
     group: Group, one: tuple[Member, WorkerLink], monkeypatch: pytest.MonkeyPatch

@@ -73,7 +73,9 @@ class Links:
 
     def filenos(self) -> list[int]:
         """Return what an event loop has to wait for."""
-        own = [] if self.wakeup.closed else [self.wakeup.fileno()]
+        own: list[int] = []
+        with suppress(LinkClosedError):  # closed, by another thread just now perhaps
+            own.append(self.wakeup.fileno())
         return [*own, *self._members]
 
     def look(
@@ -150,10 +152,11 @@ class Links:
                 self._give_up(client, member, error)
                 self.wakeup.set()
                 continue
-            if member.congested:
-                fd = member.link.room_fileno()
-                both = select.POLLIN | select.POLLOUT
-                poll.register(fd, both if fd in self._members else select.POLLOUT)
+            with suppress(LinkClosedError):  # as above
+                if member.congested:
+                    fd = member.link.room_fileno()
+                    both = select.POLLIN | select.POLLOUT
+                    poll.register(fd, both if fd in self._members else select.POLLOUT)
         return poll
 
     def _read(self, client: Client, member: Member) -> bool:
