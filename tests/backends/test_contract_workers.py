@@ -434,7 +434,7 @@ def test_fewer_slots_than_workers_are_warned_of() -> None:
     assert len(caught) == 1
     with pytest.warns(FarsideWarning, match="cycle_length=16 is below num_workers=18"):
         iterate_in_workers(range, 20, 18, backend="inline").close()
-    assert "1 workers have nothing to do" in str(caught[0].message)
+    assert "1 worker has nothing to do" in str(caught[0].message)
     with items:
         assert list(items) == list(simulate([1, 2, 3, 4], 2))
 
