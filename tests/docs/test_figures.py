@@ -78,7 +78,7 @@ def test_the_figures_of_subinterpreters_are_from_the_run() -> None:
     for case in ("first-item-cold", "first-item-warm", "worker-memory"):
         table = _RUN.partition(f"\n{case}: ")[2].partition("\n\n")[0]
         for name in ("subinterpreter", "subprocess"):
-            found = re.findall(rf"^│ farside-{name} +│ ([\d.]+)", table, re.MULTILINE)
+            found = re.findall(rf"^│ farside-{name} +│ +([\d.]+)", table, re.MULTILINE)
             assert found[0] in page
 
 
