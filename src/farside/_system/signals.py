@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 def main_ident() -> int | None:
     """Return the number of the main thread of this process."""
     if sys.version_info >= (3, 13) and "threading" not in sys.modules:
-        import _thread
+        from _thread import _get_main_thread_ident  # type: ignore[attr-defined]  # as `threading`
 
-        return _thread._get_main_thread_ident()  # noqa: SLF001  as `threading` does
+        ident: int = _get_main_thread_ident()
+        return ident
     import threading  # which gevent may have changed
 
     return threading.main_thread().ident

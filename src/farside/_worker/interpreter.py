@@ -23,7 +23,7 @@ def main(commands: int, wakes: int, frames: int, memory: int) -> None:
     if sys.version_info >= (3, 13):
         # Python kills the process if an interpreter ends before a thread of it. `threading` waits
         # for all of them, but it need not be there.
-        atexit.register(_thread._shutdown)  # noqa: SLF001  as `threading` does
+        atexit.register(_thread._shutdown)  # type: ignore[attr-defined]  # noqa: SLF001  as it does
     link = PipeWorkerLink(commands, wakes, frames, memory)
     use(link.arena)
     worker_info.claim()
