@@ -216,6 +216,41 @@ def test_inputs_in_another_order_than_before_are_told(
         assert len(list(results)) == len(rest)
 
 
+class BeginsAnew:
+    """An iterator whose `__iter__` sets it back."""
+
+    def __iter__(self) -> BeginsAnew:
+        self.at = -1
+        return self
+
+    def __next__(self) -> int:
+        self.at += 1
+        if self.at == 10:
+            raise StopIteration
+        return self.at
+
+
+class WithoutIter:
+    """Has iterators that have `__next__` alone."""
+
+    def __iter__(self) -> Any:
+        class Iterator:
+            at = -1
+            __next__ = BeginsAnew.__next__
+
+        return Iterator()
+
+
+@pytest.mark.parametrize("kind", [BeginsAnew, WithoutIter])
+def test_inputs_are_not_begun_anew_to_compare_the_first(kind: Callable[[], Any]) -> None:
+    with map_in_workers(jobs.same, kind(), 0) as results:
+        before = list(islice(results, 3))
+        state = results.state_dict()
+    with map_in_workers(jobs.same, kind(), 0) as results:
+        results.load_state_dict(state)
+        assert before + list(results) == list(range(10))
+
+
 def test_the_next_pass_may_have_another_order() -> None:
     items = Shuffled(1)
     with map_in_workers(jobs.same, items, 0) as results:

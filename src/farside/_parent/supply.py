@@ -14,7 +14,7 @@ from .._payload.one_line import one_line
 from .._payload.pickling import or_cloudpickle
 from .._payload.plain import ADD_COPY, ATOM_BYTES, ATOMS, INT_LIMIT, MAX_VALUES, STR_LIMIT
 from .._protocol.order import BEGIN, Place
-from .._worker.iterables import resumable
+from .._worker.iterables import begun_once, resumable
 from ..errors import NotPicklableError
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ class Supply:
             self.ended, self.error = True, error
             return
         if self._compare is not None:
-            self._items = chain(map(self._compare, islice(self._items, 1)), self._items)
+            rest = begun_once(self._items)
+            self._items = chain(map(self._compare, islice(rest, 1)), rest)
         self._next = self._items.__next__
         self._in_c = type(self._items) in _IN_C
 
