@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import warnings
 import weakref
 from collections import deque
@@ -35,6 +36,7 @@ from farside import (
 from farside._backends import registry
 from farside._parent.submitted import Pending, Work
 from farside._protocol.tables import ParentState
+from farside._worker.mapper import Chunk
 from tests import mapping_jobs as jobs
 from tests.background import Background
 from tests.kinds import SUBINTERPRETERS
@@ -100,6 +102,20 @@ def test_an_exception_is_the_original_with_its_traceback(executor: WorkerExecuto
     assert type(error) is ValueError
     assert error.args == (3,)
     assert "in fail_at_threes" in str(error.__cause__)
+
+
+@pytest.mark.parametrize("given", [(), (1, 2)])
+def test_a_call_with_other_arguments_is_told_nothing_of_inputs(
+    executor: WorkerExecutor, given: tuple[int, ...]
+) -> None:
+    for error in (
+        executor.submit(jobs.square, *given).exception(60),
+        executor.submit(Chunk(jobs.square), [given]).exception(60),
+    ):
+        assert type(error) is TypeError
+        told = "".join(traceback.format_exception(error))
+        assert "in run_task" in told
+        assert "function is called with" not in told
 
 
 def test_what_does_not_pickle_fails_alone(executor: WorkerExecutor) -> None:

@@ -18,17 +18,6 @@ def note(error: BaseException, text: str) -> None:
         remote.args = (f"{remote.args[0]}{text}\n",)
 
 
-def pass_on(error: BaseException, original: BaseException) -> None:
-    """Say in the exception of user code, too, what may cure it.
-
-    The first note of `error` says where that was. Before Python 3.11 the original has all: see
-    `note`.
-    """
-    notes, own = (getattr(each, "__notes__", ()) for each in (error, original))
-    for cure in [each for each in notes if each not in own][1:]:
-        note(original, cure)
-
-
 def joined(text: str, more: str) -> str:
     """Let a message go on: in a new line if it has several, such as a stack."""
     between = "\n" if "\n" in text else "; "

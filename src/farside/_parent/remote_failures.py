@@ -191,7 +191,9 @@ def _cure(failure: Failure, worker: str) -> str:
             "of a module that it can import, in a script above if __name__ == '__main__':"
         )
     if _ARGUMENTS.search(failure.message) and "/farside/_worker/" in _last_file(failure.traceback):
-        return _CALLED.get(failure.stage.partition("[")[0], "")
+        # Who submits a task to an executor says by that how its function is called.
+        submitted = ", in run_task\n" in failure.traceback
+        return "" if submitted else _CALLED.get(failure.stage.partition("[")[0], "")
     if worker.startswith("subprocess") and _READS.search(failure.traceback):
         return (
             "a worker process has no terminal to read from: to debug your code, run it in the "

@@ -15,7 +15,7 @@ from .._payload.pickling import or_cloudpickle
 from .._protocol.tables import ParentState
 from ..errors import NotPicklableError, RemoteTraceback
 from .mapped import Mapped
-from .notes import pass_on
+from .notes import note
 from .remote_failures import without_frames
 from .supply import Supply
 
@@ -211,9 +211,10 @@ class Submitted(Mapped):
         cause = error.__cause__
         if isinstance(error, NotPicklableError) or cause is None or type(cause) is RemoteTraceback:
             cause = error
-        else:  # the exception of the task itself, as with other executors
-            with suppress(Exception):  # its class is the user's
-                pass_on(error, cause)
+        elif getattr(error, "refused", ()):
+            with suppress(Exception):  # its class is the user's; and Python 3.10 has no notes
+                note(cause, vars(error)["__notes__"][-1])  # the cure
+        # Else the exception of the task itself, as with other executors.
         _give(self.pending.futures.pop(number).set_exception, cause)
 
     def fail_all(self, error: BaseException) -> None:
