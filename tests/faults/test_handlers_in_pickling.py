@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from functools import partial
@@ -19,7 +20,7 @@ from farside._payload import handlers, pickling
 from farside._payload.encoder import Encoder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 
 class Struck(Exception):
@@ -114,6 +115,28 @@ def test_as_an_input_is_pickled() -> None:
         with pytest.raises(Struck):
             list(results)
         assert list(results) == [int, StrikesInDump, int]
+
+
+@pytest.mark.timeout(60)
+def test_as_an_awaited_input_is_pickled() -> None:
+    async def give() -> AsyncIterator[Any]:
+        for each in (0, StrikesInDump(os.getpid()), 2):
+            yield each
+
+    async def main() -> None:
+        async with map_in_workers(type, give(), 1, backend="subprocess") as results:
+            iterator, got = aiter(results), list[type]()
+
+            async def take() -> None:
+                while True:
+                    got.append(await anext(iterator))
+
+            for _ in range(2):  # it is no end of the pass, and the task may go on
+                with pytest.raises(Struck):
+                    await take()
+            assert got == [int]
+
+    asyncio.run(main())
 
 
 def dump_at_one(number: int) -> object:

@@ -83,8 +83,12 @@ class AsyncSupply(Supply):
             self.taken += 1
             self._ready.append(_DONE)
             return
-        self._next = iter((item,)).__next__
-        entries, nbytes = self._take_each(1, 1)  # pickled now: the iterator may change it
+        number, self._next = self.taken, iter((item,)).__next__
+        try:
+            entries, nbytes = self._take_each(1, 1)  # pickled now: the iterator may change it
+        except BaseException as error:  # of a signal handler: the input is lost, and so the pass
+            self.taken, self._over, self._error = number, True, error
+            raise
         refused, self.refused = self.refused, None
         self._ready.append(_Input(entries[0] if entries else None, nbytes, refused))
 
