@@ -12,6 +12,7 @@ import pytest
 
 from farside import FarsideError, WorkerTimeoutError, map_in_workers
 from farside._parent import deadline, received
+from farside._parent.client import Client
 from farside._parent.results import enter_iteration_mode
 from farside._parent.wait import LONGEST_SECONDS
 from farside._parent.when import When
@@ -23,7 +24,6 @@ from tests.parent.scripted import started
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from farside._parent.client import Client
     from tests.parent.scripted import ScriptedLink
 
 
@@ -119,6 +119,28 @@ def test_the_end_of_a_wait_is_noted_also_while_another_thread_steps_the_core(clo
     clock.now += 100.0  # as long as the loop works on an item
     deadline.begin_to_wait(client, When(lambda: False))
     assert client.core.deadline == clock.now + 4.0
+
+
+def test_the_end_of_a_wait_in_a_forked_child_takes_no_lock(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread of the parent's, which is not there, may have it."""
+    client, _ = waiting(4.0)
+    deadline.begin_to_wait(client, When(lambda: False))
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with client._lock:
+            held.set()
+            go_on.wait(SECONDS)
+
+    holding = Background(hold)
+    held.wait(SECONDS)
+    monkeypatch.setattr(Client, "foreign_to", 1)
+    Background(deadline.end_to_wait, client).result()
+    Background(deadline.pause, client).result()
+    go_on.set()
+    holding.result()
 
 
 def test_it_passes_also_when_the_time_went_by_between_two_waits(clock: Clock) -> None:

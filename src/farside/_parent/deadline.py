@@ -44,7 +44,8 @@ def _note(client: Client, note: Callable[[GroupCore], object]) -> None:
 
     Then time in which nobody waits would count.
     """
-    defer_sigint(partial(client.change, lambda: note(client.core)))
+    if not client.foreign_to:  # else a thread that is not here may have had the lock at the fork
+        defer_sigint(partial(client.change, lambda: note(client.core)))
 
 
 def look(client: Client) -> None:
