@@ -356,10 +356,6 @@ def test_what_has_come_while_a_thread_leads_is_left_to_it(
     assert not group.waiting.look_if_free(group.client.real)
 
 
-# Members that come and go -----------------------------------------------------------------------
-
-
-@pytest.mark.usefixtures("_for_good", "one")
 @pytest.mark.usefixtures("_for_good")
 def test_who_begins_to_wait_while_another_thread_looks_is_woken(
     group: Group, one: tuple[Member, WorkerLink], monkeypatch: pytest.MonkeyPatch
@@ -404,6 +400,10 @@ def test_who_begins_to_wait_while_another_thread_asks_whether_one_leads_is_woken
     waiting[0].result()
 
 
+# Members that come and go -----------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("_for_good", "one")
 def test_a_member_that_is_added_is_waited_for_at_once(group: Group) -> None:
     waiting = Background(group.client.wait, group.client.has(1))
     until(lambda: is_led(group.waiting))
