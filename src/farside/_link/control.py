@@ -25,7 +25,7 @@ REVOKED = 16
 WANTED = 24
 """From the worker: the value of ``ACKNOWLEDGED`` that it waits for, or ``NOTHING``.
 
-If it waits for the parent to wait, that is one item more than it has made."""
+If it waits for the parent to wait, that is more than are ever taken."""
 
 WORKER_WAITED = 32
 """From the worker: how long it has waited for the parent to take items, or to make room for them
@@ -50,6 +50,9 @@ NOTHING = (1 << 64) - 1
 _COUNT_BITS = 44
 _COUNT = (1 << _COUNT_BITS) - 1
 _EPOCH = (1 << 64 - _COUNT_BITS) - 1
+
+NEVER = _COUNT - 1
+"""So many items are never taken. (With one more, a word might be ``NOTHING``.)"""
 
 
 def acknowledged_word(epoch: int, total: int) -> int:

@@ -14,6 +14,7 @@ from .control import (
     ATTENTION,
     BEGUN,
     COMMAND_CAME,
+    NEVER,
     NOTHING,
     PARENT_WAITS,
     REVOKED,
@@ -135,7 +136,7 @@ class PipeWorkerLink(WorkerLink):
             # It may have begun to wait before the last of them had come.
             return self.parent_waits() and self.acknowledged(epoch) >= made
 
-        return self._wait(epoch, made + 1, is_over)  # so many are never taken
+        return self._wait(epoch, NEVER, is_over)
 
     def _wait(self, epoch: int, total: int, is_over: Callable[[], bool]) -> bool:
         control, patience = self._control, _SOON_MS

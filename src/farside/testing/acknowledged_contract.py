@@ -151,6 +151,18 @@ class AcknowledgedContract(MakesLinks):
                 assert waiting.result()
                 pair.parent.tell_waiting(False)
 
+    def test_a_worker_hears_that_the_parent_waits_that_has_more_than_it_knows_of(self) -> None:
+        """A signal handler may strike after items were sent, and before these are counted."""
+        with self._pair() as pair:
+            waiting = Background(pair.worker.wait_for_parent, 1, 1)
+            for total in (1, 2, 3):
+                time.sleep(0.02)
+                pair.parent.acknowledge(1, total)
+            time.sleep(0.02)
+            assert waiting.thread.is_alive()
+            pair.parent.tell_waiting(True)
+            assert waiting.result()
+
     def test_a_worker_knows_that_the_parent_waits_already(self) -> None:
         with self._pair() as pair:
             pair.parent.tell_waiting(True)
