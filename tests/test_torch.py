@@ -155,6 +155,14 @@ def test_a_plain_list_is_a_sampler() -> None:
     assert batches_of(Squares(9), batch_sampler=[[3], [1, 2]]) == [[[9], [1, 4]]]
 
 
+def test_a_sampler_may_give_arrays() -> None:
+    np = pytest.importorskip("numpy")
+    rows = [np.array([3, 1]), np.array([2]), np.array([0, 4])]
+    with data_loader(Squares(9), None, False, rows, num_workers=2, collate_fn=list) as loader:
+        assert list(loader) == [[9, 1], [4], [0, 16]]
+    assert batches_of(Squares(9), batch_sampler=rows) == [[[9, 1], [4], [0, 16]]]
+
+
 def test_transforms_draw_the_same_for_any_number_of_workers() -> None:
     one, two = (batches_of(Noise(10), 2, num_workers=each, seed=7, passes=2) for each in (1, 2))
     assert one == two

@@ -127,10 +127,10 @@ class Batches:
 
         def ask() -> list[Any]:
             found = draw(sampler, self._dataset, seed, epoch, (expected + 1) * size)
-            return list(map(list, found)) if batched else found  # tensors do not compare
+            return list(map(list, found)) if batched else found
 
         order = ask()
-        if self._drawn is None and order != ask():
+        if self._drawn is None and not _alike(order, ask()):
             raise ValueError(
                 f"{name} gives another order when it is asked again, so each worker would have its "
                 "own; let it draw from the generators of random, NumPy or PyTorch, or seed its own "
@@ -170,6 +170,14 @@ class Batches:
         generator = modules["torch"].Generator()
         generator.manual_seed((info.seed + info.epoch) % 2**63)
         settings.apply_random_seed(self._dataset, generator)
+
+
+def _alike(one: list[Any], other: list[Any]) -> bool:
+    """Tell whether two orders are equal, also if they are of arrays or tensors."""
+    try:
+        return one == other
+    except (ValueError, RuntimeError):  # arrays are compared by their elements, and so are tensors
+        return [each.tolist() for each in one] == [each.tolist() for each in other]
 
 
 def number_of_batches(samples: int, size: int, *, drop_last: bool) -> int:
