@@ -73,6 +73,17 @@ class StrikesInDump:
         return StrikesInDump, (-1,)
 
 
+class CountsDumps:
+    """Is interrupted each time it is pickled."""
+
+    dumps = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        CountsDumps.dumps += 1
+        interrupt()
+        return CountsDumps, ()
+
+
 @pytest.fixture(autouse=True)
 def _armed() -> Iterator[None]:
     before = signal.getsignal(signal.SIGUSR1)
@@ -179,6 +190,12 @@ class Answers:
     def dump(self, *_: object) -> object:
         return StrikesInDump()
 
+    def dump_counted(self) -> object:
+        return CountsDumps()
+
+    def dumps(self) -> int:
+        return CountsDumps.dumps
+
 
 def test_in_a_call() -> None:
     with iterate_in_subprocess(Answers, initializer=arm) as answers:
@@ -189,6 +206,9 @@ def test_in_a_call() -> None:
         with pytest.raises(Struck) as caught:
             answers.call("dump")
         assert isinstance(caught.value, CallFailedError)
+        with pytest.raises(Struck):
+            answers.call("dump_counted")
+        assert answers.call("dumps") == 1  # nobody looks for a part of it that does not pickle
 
 
 def test_as_fn_is_pickled() -> None:

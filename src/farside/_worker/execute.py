@@ -158,7 +158,8 @@ class Execution:
 
                 if handlers.raised(error):
                     stage = "call"
-                part = culprit.find(result, "result", error)
+                else:
+                    part = culprit.find(result, "result", error)
             # No variable of this frame, to which the error refers: it would keep the arguments.
             self._fail(WorkerEvent.CALL_RAISED, Trouble(error, stage, None, part))
         else:
