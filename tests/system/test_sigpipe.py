@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from farside._system import sigpipe
+from farside._system.descriptors import pipe
 from tests.children import forked
 
 
@@ -73,5 +74,16 @@ def test_held_back_twice_it_is_held_until_the_outer_end() -> None:
         restore_default()
         assert sigpipe.guarded(lambda: sigpipe.guarded(is_blocked) and is_blocked())
         assert not is_blocked()
+
+    assert forked(check) == 0
+
+
+def test_an_end_that_another_thread_closes_just_now_gets_no_reader() -> None:
+    def check() -> None:
+        restore_default()
+        read, write = pipe()
+        read.close()
+        sigpipe.outlast(read)
+        write.close()
 
     assert forked(check) == 0

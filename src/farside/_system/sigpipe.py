@@ -12,6 +12,7 @@ from _signal import SIG_DFL, SIGPIPE, getsignal  # type: ignore[import-not-found
 from _thread import start_new_thread
 from contextlib import suppress
 
+from ..errors import LinkClosedError
 from .descriptors import opened
 
 TYPE_CHECKING = False
@@ -43,8 +44,9 @@ def outlast(end: Descriptor) -> None:
 
     For a writer in this process that does not guard its writes, before this end is closed.
     """
-    if getsignal(SIGPIPE) == SIG_DFL and not end.closed:
-        with suppress(OSError, RuntimeError):  # no descriptors, or no threads, are left
+    if getsignal(SIGPIPE) == SIG_DFL:
+        # It is closed already, or no descriptors, or no threads, are left.
+        with suppress(LinkClosedError, OSError, RuntimeError):
             start_new_thread(_read_on, (opened(lambda: os.dup(end.fileno())),))
 
 
