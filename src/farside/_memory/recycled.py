@@ -66,8 +66,4 @@ def _rounded(nbytes: int) -> int:
 def _maker(nbytes: int) -> Callable[[bytearray], Any]:
     import ctypes  # not everybody needs it
 
-    class Array(ctypes.c_ubyte * nbytes):  # type: ignore[misc]
-        pass
-
-    make: Callable[[bytearray], Any] = Array.from_buffer
-    return make
+    return (ctypes.c_ubyte * nbytes).from_buffer
