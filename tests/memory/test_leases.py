@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import FrameType
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from farside._memory.mapping import SLOTS, Mapping
 from farside.errors import ProtocolError
 from tests.background import Background
 from tests.children import exit_code, fork, forked, run_python
+from tests.memory.kept import Kept
 
 ARENA = 1 << 20
 SLOT = 7
@@ -145,18 +146,6 @@ def test_a_cycle_ends_with_a_collection(mapping: Mapping, leases: Leases) -> Non
     gc.collect()
     assert flagged(mapping) == [SLOT]
     assert leases.held == 0
-
-
-class Kept:
-    """Is in a cycle, and keeps its view when it is collected."""
-
-    saved: ClassVar[list[memoryview]] = []
-
-    def __init__(self, view: memoryview) -> None:
-        self.view, self.me = view, self
-
-    def __del__(self) -> None:
-        self.saved.append(self.view)
 
 
 def test_what_a_finalizer_in_a_cycle_saves_is_not_given_back(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import pickle
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farside._memory.recycled import Recycled
+from tests.memory.kept import Kept
 
 _KEPT: list[pickle.PickleBuffer] = []
 _OUT_OF_BAND = pickle.dumps(pickle.PickleBuffer(b"x"), 5, buffer_callback=_KEPT.append)
@@ -56,18 +57,6 @@ def test_no_buffer_is_given_again_while_anything_refers_to_it(use: Any) -> None:
         other[:] = bytes(1000)
     assert len({owner(each) for each in others}) == 20
     held.clear()
-
-
-class Kept:
-    """Is in a cycle, and keeps its view when it is collected."""
-
-    saved: ClassVar[list[memoryview]] = []
-
-    def __init__(self, view: memoryview) -> None:
-        self.view, self.me = view, self
-
-    def __del__(self) -> None:
-        self.saved.append(self.view)
 
 
 def test_what_a_finalizer_in_a_cycle_saves_is_not_given_again() -> None:
