@@ -119,7 +119,7 @@ def test_closing_does_not_listen_to_an_actor_that_has_no_place() -> None:
     numbers = iterate_in_worker(
         jobs.Endless, backend="ray", backend_options=full, wait=False, shutdown_timeout=60.0
     )
-    until(lambda: numbers._current.launching is None)
+    until(lambda: not numbers._current.launching)
     begun = time.monotonic()
     numbers.close()
     assert time.monotonic() - begun < 20.0
