@@ -84,6 +84,18 @@ def test_it_is_kept_out_of_the_stream(name: str) -> None:
     assert len(stream) < 1000
 
 
+@pytest.mark.parametrize("side", [60, 200])
+@pytest.mark.parametrize("dtype", ["u1", ">u2", "f4", "c16", "S5"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 7, 20])
+def test_pixels_of_any_size_are_put_in_order(dtype: str, channels: int, side: int) -> None:
+    pixels = image(dtype, channels, side)
+    for array in (pixels[:, ::-1], pixels[::2, 1::3], pixels[::-1, 5:9], pixels[3, ::-1]):
+        got = contiguous.in_order(array)
+        assert got.flags.c_contiguous
+        assert (got.dtype, got.shape) == (array.dtype, array.shape)
+        assert np.array_equal(got, array)
+
+
 def test_a_large_copy_is_made_where_it_crosses(monkeypatch: pytest.MonkeyPatch) -> None:
     way = Way(1 << 24)
     assert way.blocks is not None
