@@ -51,6 +51,10 @@ class Boxed:
         if type(item) is int:
             self.box.entries.append(item)
             return self.box.is_full()
+        add_copy = self.box.copies.get(type(item))
+        if add_copy is not None and (nbytes := add_copy(item, self.box.entries)):
+            self.box.nbytes += nbytes
+            return self.box.nbytes >= self.box.full
         return self.box.put(item)
 
     def got(self) -> list[Any]:

@@ -12,7 +12,7 @@ from .._payload.encoder import Encoder
 from .._payload.items import Stored
 from .._payload.one_line import one_line
 from .._payload.pickling import or_cloudpickle
-from .._payload.plain import ADD_COPY, ATOM_BYTES, ATOMS, INT_LIMIT, MAX_VALUES, STR_LIMIT
+from .._payload.plain import ADD_COPY, ATOM_BYTES, ATOMS, INT_LIMIT, STR_LIMIT
 from .._protocol.order import BEGIN, Place
 from .._worker.iterables import begun_once, resumable
 from ..errors import NotPicklableError
@@ -200,10 +200,8 @@ class Supply:
     def _add(self, item: Any, entries: list[Any]) -> int:
         """Add an input of any kind, as it is now; return its size."""
         add_copy = ADD_COPY.get(type(item))
-        if add_copy is not None and len(item) <= MAX_VALUES:
-            nbytes = add_copy(item, entries)
-            if nbytes:
-                return nbytes
+        if add_copy is not None and (nbytes := add_copy(item, entries)):
+            return nbytes
         entry = self._encoder.encode(item)
         entries.append(entry)
         return entry.nbytes if isinstance(entry, Stored) else len(entry)

@@ -38,6 +38,8 @@ ITEM_BYTES = 32
 
 
 def _add_dict(item: dict[Any, Any], entries: list[Any]) -> int:
+    if len(item) > MAX_VALUES:
+        return 0
     copy = item.copy()
     nbytes = ITEM_BYTES
     for key, value in copy.items():
@@ -59,6 +61,8 @@ def _add_dict(item: dict[Any, Any], entries: list[Any]) -> int:
 
 
 def _add_sequence(item: Sequence[Any], entries: list[Any]) -> int:
+    if len(item) > MAX_VALUES:
+        return 0
     copy = item[:]
     nbytes = ITEM_BYTES
     for value in copy:

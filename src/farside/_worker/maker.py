@@ -61,8 +61,7 @@ class Maker:
         self._commands = commands
         self._machine = machine
         self._describe = describe
-        window = Window(job.buffer_size, job.buffer_bytes)
-        self.outbox = Outbox(link, window, job.buffer_bytes)
+        self.outbox = Outbox(link, Window(job.buffer_size, job.buffer_bytes), job.buffer_bytes)
         self._skips = Skips(self.outbox.tell_progress, self.outbox.say, self.is_left)
         self._snapshots = Snapshots(self.outbox.tell_progress, self.outbox.say)
         self._before = 0  # how many items counted as made when the pass began
@@ -148,7 +147,7 @@ class Maker:
 
     _source = staticmethod(loopable)
 
-    def make_items(self) -> Outcome:
+    def make_items(self) -> Outcome:  # noqa: C901  a call for a branch would cost more than it
         """Go on until the iterator ends or fails, or `_look_up` says that it is enough.
 
         This loop is what a small item costs the worker: what it needs is in local variables.
@@ -156,8 +155,8 @@ class Maker:
         iterator, made, outbox = self.iterator, self.made, self.outbox
         assert iterator is not None
         attention, look_up = self._link.attention, self._look_up
-        put, add, atoms = outbox.put, outbox.entries.append, _ATOMS
-        low, high, short = -INT_LIMIT, INT_LIMIT, outbox.short
+        put, entries, copies, atoms = outbox.put, outbox.entries, outbox.copies, _ATOMS
+        add, short, low, high = entries.append, outbox.short, -INT_LIMIT, INT_LIMIT
         item: Any = None
         stop, self._looking = look_up(made), False
         if not stop:
@@ -165,12 +164,14 @@ class Maker:
         try:
             for item in self._source(iterator):
                 kind = type(item)
-                if (
-                    # Integers below 2**29 are compared in a third of the time of others.
-                    (kind is int and (-(1 << 29) < item < 1 << 29 or low < item < high))
-                    or kind in atoms
-                    or (kind is str and len(item) < short)
-                ):
+                # Integers below 2**29 are compared in a third of the time of others.
+                if kind is int and (-(1 << 29) < item < 1 << 29 or low < item < high):
+                    add(item)
+                elif kind in copies and (nbytes := copies[kind](item, entries)):
+                    outbox.nbytes += nbytes
+                    if outbox.nbytes >= outbox.full:
+                        stop = made
+                elif kind in atoms or (kind is str and len(item) < short):
                     add(item)
                 elif put(item):
                     stop = made

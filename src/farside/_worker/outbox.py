@@ -10,7 +10,7 @@ from .._link.frames import MAX_REFS
 from .._memory.parts import size
 from .._payload.encoder import Encoder
 from .._payload.items import ITEM_REFS, Stored, pack
-from .._payload.plain import ADD_COPY, ATOM_BYTES, MAX_VALUES, STR_LIMIT
+from .._payload.plain import ADD_COPY, ATOM_BYTES, STR_LIMIT
 from .._payload.records import flatten_line
 from .._protocol import progress
 from .._protocol.messages import Status
@@ -57,13 +57,17 @@ class Outbox:
     Attributes:
         encoder: pickles what is added.
         flusher: sends what has waited for long enough.
-        entries: what waits. Atoms are appended directly, everything else by `put`.
+        entries: what waits. Atoms are appended directly, copies by `copies`, all else by `put`.
+        copies: as `plain.ADD_COPY`; nothing while few items are plain.
+        nbytes: the sum of what was added, over all time; who adds a copy counts it.
+        full: the sum at which it is time to send.
         refused: whether the last `put` has failed.
         short: texts of fewer characters are atoms.
     """
 
     def __init__(self, link: WorkerLink, window: Window, nbytes: int) -> None:
         self.entries: list[Any] = []
+        self.copies = ADD_COPY.copy()
         # Texts that are appended directly are not counted: where little may wait, they are short.
         self.short = STR_LIMIT if nbytes >= STR_LIMIT * BATCH_ITEMS else ATOM_BYTES
         self._batch = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
@@ -74,16 +78,16 @@ class Outbox:
         self._window = window
         self.encoder = Encoder(link.arena)
         self._lends = link.arena is not None and link.arena.lends
-        self._tries = 0  # how many more items that are not plain may come in a row
+        self._misses = 0  # items that were no copies, since the last one that was
         self._kind = 0
         self._epoch = 0
         self._lock = Lock()  # held while a frame is sent
         self._batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)
         stored = _STORED_BYTES if link.arena is not None else 0
         self._discount = max(1, min(stored, 1 + nbytes // 4) // self._batch_bytes)
-        # Sums over all time: what `put` has added, and what frames have taken of it. Each has one
-        # writer at a time, so that none of two threads undoes what the other does.
-        self._bytes = self._bytes_taken = 0
+        # Each has one writer at a time, so that none of two threads undoes what the other does.
+        self.nbytes, self.full = 0, self._batch_bytes
+        self._nbytes_before = 0  # the sum after the last item that was no copy
         self._sent = 0  # items of the pass that were sent, or count as made
 
     def begin(self, kind: int, epoch: int, made: int = 0, nbytes: int = 0) -> None:
@@ -93,28 +97,19 @@ class Outbox:
             self._window.sent(made, nbytes)
         self._kind = kind
         self._epoch = epoch
-        self._tries = _MISSES
+        self._misses = 0
+        self.copies.update(ADD_COPY)
         self._sent = made
 
     def put(self, item: object) -> bool:
-        """Add an item of any kind, as it is now; tell whether it is time to send.
+        """Pickle an item of any kind, as it is now, and add that; tell whether it is time to send.
 
         If that fails, `refused` is true.
         """
         self.refused = True
-        add_copy = ADD_COPY.get(type(item)) if self._tries else None
-        if (
-            add_copy is not None
-            and len(item) <= MAX_VALUES  # type: ignore[arg-type]
-            and (nbytes := add_copy(item, self.entries))
-        ):
-            self.refused = False
-            self._tries = _MISSES
-            self._bytes += nbytes
-            return self._bytes - self._bytes_taken >= self._batch_bytes
         entry = self.encoder.encode(item)
-        if self._tries:
-            self._tries -= 1
+        if self.copies:
+            self._miss()
         if self._lends and isinstance(entry, Stored) and entry.refs:
             with_lock(self._lock, partial(self._send_alone, entry))
             self.refused = False
@@ -122,11 +117,19 @@ class Outbox:
         self.refused = False
         self.entries.append(entry)
         if isinstance(entry, bytes):
-            self._bytes += len(entry)
+            self.nbytes += len(entry)
         else:
-            self._bytes += max(_STORED_SHARE, entry.nbytes // self._discount)
-        # As `is_full` does, without a call: this is what a small item costs.
-        return self._bytes - self._bytes_taken >= self._batch_bytes
+            self.nbytes += max(_STORED_SHARE, entry.nbytes // self._discount)
+        self._nbytes_before = self.nbytes
+        return self.nbytes >= self.full
+
+    def _miss(self) -> None:
+        """Count an item that is no copy. After many in a row, none is looked at any more."""
+        if self.nbytes != self._nbytes_before:
+            self._misses = 0  # a copy was counted since
+        self._misses += 1
+        if self._misses == _MISSES:
+            self.copies.clear()
 
     def _send_alone(self, entry: Stored) -> None:
         """Send an item at once whose contents are the user's own memory: it may change after that.
@@ -139,9 +142,7 @@ class Outbox:
 
     def is_full(self) -> bool:
         """Tell whether it is time to send, whatever the parent does."""
-        return (
-            len(self.entries) >= self._batch or self._bytes - self._bytes_taken >= self._batch_bytes
-        )
+        return len(self.entries) >= self._batch or self.nbytes >= self.full
 
     def send_due(self, made: int, *, each: bool) -> int:
         """Send what is due, or all, after so many items of the pass.
@@ -217,12 +218,12 @@ class Outbox:
             if type(entry) is Stored:
                 self.encoder.discard(entry)
         self.entries.clear()
-        self._bytes_taken = self._bytes
+        self.full = self.nbytes + self._batch_bytes
 
     def _send(self) -> bool:
-        # Meanwhile `put` may run in another thread. It adds first and counts then, so what was
-        # counted before the entries are looked at is among them.
-        self._bytes_taken = self._bytes
+        # Meanwhile another thread may add. It adds first and counts then, so what was counted
+        # before the entries are looked at is among them.
+        self.full = self.nbytes + self._batch_bytes
         entries = self.entries[:]
         if not entries:
             return True
