@@ -68,3 +68,27 @@ def test_workers_that_are_never_out_of_long_inputs_are_given_one_at_a_time(
     for _ in range(50):
         assert this.refill() == 1
         this.answer(1)
+
+
+def test_a_moment_without_a_processor_makes_no_smaller_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(batches, "monotonic", lambda: now)
+    size, answers = batches.BatchSize(batches.MOST_INPUTS), 0
+
+    def answer(seconds: float, more: int) -> int:
+        nonlocal now, answers
+        now += seconds
+        answers += more
+        size.measure(answers, 1, 0)
+        return size.inputs
+
+    each = batches.BATCH_SECONDS / 16
+    for _ in range(3):
+        steady = answer(each * size.inputs, size.inputs)
+    assert steady == 16
+    assert answer(each * 8, 1) == steady
+    assert answer(each * steady, steady) < steady, "it counts, when it is over"
+    assert answer(each * steady, steady) == steady
+    assert answer(1, steady) == 1

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from .._payload.items import convert
 from .options import processors
 
-BATCH_SECONDS = 0.001
-"""How long a batch should take a worker: much longer than its frame costs."""
+BATCH_SECONDS = 0.002
+"""How long a batch should take a worker: much longer than its frame costs. Where the parent is what
+limits, workers seem slower than they are; so it is not less."""
 
 MOST_INPUTS = 1000
 """How many inputs a batch has at most."""
@@ -92,9 +93,11 @@ class BatchSize:
             return
         if idle and self._most > 1:
             workers = max(1, min(workers - idle, self._processors))
-        self.seconds = (now - self.measured) * workers / more
-        self.measured, self._answers = now, answers
-        wanted = int(BATCH_SECONDS / self.seconds)
+        seconds = (now - self.measured) * workers / more
+        wanted = int(BATCH_SECONDS / seconds)
+        if wanted < self.inputs and now - self.measured < BATCH_SECONDS:
+            return  # too short a time: it may be a process that had no processor for a moment
+        self.seconds, self.measured, self._answers = seconds, now, answers
         self.inputs = max(1, min(wanted, self.inputs * GROWTH, self._most))
 
 
