@@ -78,6 +78,25 @@ def test_one_that_is_much_larger_is_not_taken() -> None:
     assert owner(buffers.take(400)) != first
 
 
+def test_parts_are_copied_one_after_the_other() -> None:
+    parts = [b"ab", memoryview(bytearray(range(4))).cast("H"), np.arange(3, dtype="u1")]
+    copy = Recycled().copy(parts)
+    assert bytes(copy) == b"ab" + bytes(range(4)) + bytes(range(3))
+    assert not copy.readonly
+
+
+@pytest.mark.parametrize(("most", "most_bytes", "kept"), [(3, 1 << 20, 3), (10, 3000, 2)])
+def test_so_many_are_kept_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, most: int, most_bytes: int, kept: int
+) -> None:
+    monkeypatch.setattr("farside._memory.recycled._MOST_BYTES", most_bytes)
+    buffers = Recycled(most)
+    held = [buffers.take(1000) for _ in range(10)]
+    latest = [owner(each) for each in held[-kept:]]
+    held.clear()
+    assert [owner(buffers.take(1000)) for _ in range(kept)] == latest
+
+
 @given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 5)), max_size=60))
 def test_contents_stay_as_long_as_they_are_held(steps: list[tuple[int, int]]) -> None:
     buffers, held = Recycled(), list[tuple[memoryview, int]]()

@@ -6,6 +6,7 @@ import time
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from farside._parent.supply import TAKE_SECONDS, Supply
@@ -119,3 +120,17 @@ def test_inputs_are_dropped_in_several_places_of_an_iterator_that_begins_anew() 
         assert supply.pass_over() == dropped
         found += supply.take(1, PLENTY)[0]
     assert found == [2, 3, 6, 7]
+
+
+def test_memory_of_large_inputs_is_used_again_when_they_are_done() -> None:
+    """New memory is made by the system page by page, which takes longer than to copy."""
+    data = bytes(100_000)
+    supply = supply_of([data] * 50)
+    places = set()
+    kept: list[Any] = []
+    while not supply.ended:
+        entries, _ = supply.take(1, PLENTY)
+        kept = [*kept, *entries][-5:]  # so many are on their way
+        for each in entries:
+            places.add(np.frombuffer(each.places[0], "u1").ctypes.data)
+    assert len(places) <= 6

@@ -10,10 +10,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-_MOST = 4
-"""How many buffers are kept."""
+_TRIED = 4
+"""How many that are in use are tried. Those given first come first, and most are free in turn."""
+
+_MOST_BYTES = 1 << 27
+"""How many bytes are kept at most."""
 
 
 class Recycled:
@@ -23,28 +26,51 @@ class Recycled:
     keeps that array, also NumPy's ``ndarray(…, buffer=view)``, which gives the view itself up. So a
     buffer is free when its array is gone. (A weak reference to that would not tell: the garbage
     collector cuts it before finalizers of the user's can still use the view, or even keep it.)
+
+    Args:
+        most: how many buffers are kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 4) -> None:
+        self._most = most
         self._buffers: list[bytearray] = []
+        self._nbytes = 0  # that they have
 
     def take(self, nbytes: int) -> memoryview:
         """Return a writable buffer of so many bytes, whose contents are any."""
-        kept, most = self._buffers, 2 * _rounded(nbytes)
-        for index, buffer in enumerate(kept):
-            if nbytes <= len(buffer) <= most and _is_free(buffer):
-                del kept[index]
-                break
-        else:
-            buffer = bytearray(_rounded(nbytes or 1))
+        buffer = self._find(nbytes) or bytearray(_rounded(nbytes or 1))
         try:
             made = _maker(len(buffer))(buffer)
         except (ImportError, OSError):  # Python was built without libffi; no descriptors are left
             return memoryview(buffer)[:nbytes]
+        kept = self._buffers
         kept.append(buffer)
-        if len(kept) > _MOST:
-            del kept[0]  # whoever has views of it keeps it
+        self._nbytes += len(buffer)
+        while len(kept) > self._most or (self._nbytes > _MOST_BYTES and len(kept) > 1):
+            self._nbytes -= len(kept.pop(0))  # whoever has views of it keeps it
         return memoryview(made).cast("B")[:nbytes]
+
+    def copy(self, parts: Sequence[Any]) -> memoryview:
+        """Return a writable copy of parts, one after the other."""
+        views = [memoryview(part).cast("B") for part in parts]
+        made, position = self.take(sum([view.nbytes for view in views])), 0
+        for view in views:
+            made[position : position + view.nbytes] = view
+            position += view.nbytes
+        return made
+
+    def _find(self, nbytes: int) -> bytearray | None:
+        """Take out a buffer that is free, and not much too large."""
+        most, tries = 2 * _rounded(nbytes), _TRIED
+        for index, buffer in enumerate(self._buffers):
+            if nbytes <= len(buffer) <= most:
+                if _is_free(buffer):
+                    self._nbytes -= len(buffer)
+                    return self._buffers.pop(index)
+                tries -= 1
+                if not tries:
+                    break
+        return None
 
 
 def _is_free(buffer: bytearray) -> bool:

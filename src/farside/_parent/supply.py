@@ -7,6 +7,7 @@ from itertools import chain, count, islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from .._memory.recycled import Recycled
 from .._payload import handlers
 from .._payload.encoder import Encoder
 from .._payload.items import Stored
@@ -28,6 +29,9 @@ was taken before."""
 
 TAKE_SECONDS = 0.001
 """After so long, the inputs that were taken go to the workers, however few they are."""
+
+_MOST_KEPT = 64
+"""How many pieces of memory are kept for large contents: as many as are on their way at most."""
 
 STEADY, _MOST_QUICK = 6, 10
 """When inputs came at once so many times in a row, the next ones are expected to. They are then
@@ -69,7 +73,7 @@ class Supply:
     ) -> None:
         self._begin: Callable[[], Any] | None = begin
         self._compare = compare
-        self._encoder = Encoder(None, main_by_value=main_by_value)
+        self._encoder = Encoder(None, main_by_value=main_by_value, recycled=Recycled(_MOST_KEPT))
         self.place = place
         self._done = deque(place.ended)
         self.read = dict(place.begun)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._memory.parts import Part, Store
+    from .._memory.recycled import Recycled
     from .items import Place
 
 _RENEW_BYTES = 1 << 16
@@ -35,12 +36,20 @@ class Encoder:
 
     One pickler serves all items: making one costs as much as pickling a small item.
 
-    Without an arena, large contents go into the frames. Where the other side has no main module
-    like this one, what is defined there is sent itself (`main_by_value`), and not as its name.
+    Without an arena, large contents go into the frames: copies, in memory that is used again if
+    `recycled` is given. Where the other side has no main module like this one, what is defined
+    there is sent itself (`main_by_value`), and not as its name.
     """
 
-    def __init__(self, arena: Store | None, *, main_by_value: bool = False) -> None:
+    def __init__(
+        self,
+        arena: Store | None,
+        *,
+        main_by_value: bool = False,
+        recycled: Recycled | None = None,
+    ) -> None:
         self._arena = arena
+        self._recycled = recycled
         self._main_by_value = main_by_value
         self._chunks: list[bytes] = []  # of the pickle
         self._buffers: list[memoryview] = []  # what is kept out of it
@@ -180,7 +189,10 @@ class Encoder:
         else:
             return b"".join(parts)
         # A copy, since the frame may be sent after the next item was begun, and a writable one.
-        return pickle.PickleBuffer(bytearray().join(parts))
+        recycled = self._recycled
+        return pickle.PickleBuffer(
+            bytearray().join(parts) if recycled is None else recycled.copy(parts)
+        )
 
 
 def _offer(buffers: list[memoryview], buffer: pickle.PickleBuffer) -> bool:

@@ -14,7 +14,7 @@ from ..._system.descriptors import Wakeup
 from ..._system.signals import defer_sigint, with_lock
 from ...errors import LinkClosedError
 from .heard import Heard
-from .messages import Words, copied, joined
+from .messages import Words, joined
 from .way import Way
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class CallLink(Link):
     def _blocks(self, contents: Sequence[memoryview]) -> Sequence[memoryview]:
         if not contents:
             return ()
-        return contents if self._read_only else [copied([each], self._buffers) for each in contents]
+        return contents if self._read_only else [self._buffers.copy([each]) for each in contents]
 
     def _take_note(self, reply: Reply) -> None:
         self.who, self._waited = reply.who, reply.waited

@@ -96,14 +96,4 @@ def joined(parts: list[Any], buffers: Recycled) -> bytes | bytearray | memoryvie
     nbytes = size(parts)
     if nbytes < _RECYCLED_BYTES:
         return bytearray().join(parts)
-    return copied(parts, buffers)
-
-
-def copied(parts: Sequence[Any], buffers: Recycled) -> memoryview:
-    """Copy parts into memory that can be written to."""
-    body, position = buffers.take(size(parts)), 0
-    for part in parts:
-        view = memoryview(part).cast("B")
-        body[position : position + view.nbytes] = view
-        position += view.nbytes
-    return body
+    return buffers.copy(parts)
