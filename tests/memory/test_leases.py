@@ -162,6 +162,25 @@ def test_what_a_finalizer_in_a_cycle_saves_is_not_given_back(
     assert leases.held == 0
 
 
+def test_what_a_finalizer_in_a_cycle_has_saved_is_kept_for_a_child(
+    mapping: Mapping, leases: Leases
+) -> None:
+    Kept(leases.lend(SLOT, OFFSET, 8))
+    gc.collect()
+    read, write = os.pipe()
+    child = fork(partial(os.read, read, 1))
+    Kept.saved.clear()
+    gc.collect()
+    leases.look()
+    assert flagged(mapping) == []
+    os.write(write, b"x")
+    assert exit_code(child) == 0
+    leases.look()
+    assert flagged(mapping) == [SLOT]
+    os.close(read)
+    os.close(write)
+
+
 def test_the_last_user_may_be_in_another_thread(mapping: Mapping, leases: Leases) -> None:
     go = threading.Event()
     box = [leases.lend(SLOT, OFFSET, 8)]

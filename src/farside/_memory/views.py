@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _live: WeakSet[Views] = WeakSet()
 _forking: list[Any] | None = None
-"""While this process forks: all leases that are alive, or were since it began to."""
+"""While this process forks: the lives of all leases that are alive, or were since it began to."""
 
 _child: tuple[Descriptor, int] | None = None
 """While this process forks: the ends of the pipe, to read from and to write to."""
@@ -39,17 +39,23 @@ _child: tuple[Descriptor, int] | None = None
 _lock = threading.RLock()  # one thread forks at a time
 
 
-class _Hold(tzinfo):
-    """Calls a function at its end, which is that of a lease.
-
-    The lease has it within a `time`, where the garbage collector does not find it. In a cycle of
-    garbage, it would call ``__del__`` while the view is still there: others of the user's objects
-    there may use the view when their turn comes, and even keep it. Out of its sight, a hold ends
-    only when nothing refers to the lease any more.
-    """
+class _Hold:
+    """Calls a function at its end, which is that of a lease, or of the last child that has it."""
 
     # As a slot, __del__ holds a C function for each lease.
     __slots__ = ("__del__",)
+
+
+class _Life(tzinfo):
+    """Ends with a lease, and has its hold.
+
+    The lease has it within a `time`, where the garbage collector does not find it. In a cycle of
+    garbage, it would clear references to it, and call ``__del__``, while the view is still there:
+    others of the user's objects there may use the view when their turn comes, and even keep it. Out
+    of its sight, a life ends only when nothing refers to the lease any more.
+    """
+
+    __slots__ = ("__weakref__", "hold")
 
 
 class Views:
@@ -74,31 +80,32 @@ class Views:
         self._arena = arena
         # ctypes keeps array types for ever: all leases use the one for the whole arena.
         self._make = _maker(ctypes.c_ubyte * arena.nbytes)
-        self._alive: dict[int, ref[Any]] = {}  # slot: the latest lease of it
+        self._alive: dict[int, ref[_Life]] = {}  # for each slot, that of its latest lease
         self.kept: list[tuple[Descriptor | None, list[Any]]] = []
         _live.add(self)
 
     def open(self, slot: int, end: End) -> memoryview:
         """Return a view of the arena that calls a function when it ends: the lease of a slot."""
         lease = self._make(self._arena)
-        hold: Any = _Hold()  # type: ignore[abstract]  # it tells no time
-        hold.__del__ = end
-        lease.hold = time(tzinfo=hold)
-        self._alive[slot] = ref(lease)
+        life: Any = _Life()  # type: ignore[abstract]  # it tells no time
+        life.hold = _Hold()
+        life.hold.__del__ = end
+        lease.life = time(tzinfo=life)
+        self._alive[slot] = ref(life)
         # In this order, either this thread or the one that forks finds the lease.
         forking = _forking
         if forking is not None:
-            forking.append(lease)
+            forking.append(life)
         return memoryview(lease).cast("B")
 
-    def alive(self) -> list[Any]:
-        """Return the leases that have not ended."""
+    def alive(self) -> list[_Life]:
+        """Return what lives as long as each of the leases that have not ended."""
         found = [each() for each in list(self._alive.values())]
-        return [lease for lease in found if lease is not None]
+        return [life for life in found if life is not None]
 
     def keep(self, child: Descriptor | None) -> None:
         """Keep all leases that are alive for a child, which has just been forked."""
-        holds = [lease.hold for lease in self.alive()]
+        holds = [life.hold for life in self.alive()]  # type: ignore[attr-defined]
         if holds:
             self.kept.append((child, holds))
 
@@ -125,7 +132,7 @@ def _maker(kind: Any) -> Callable[[memoryview], Any]:
     """
 
     class Array(kind):  # type: ignore[misc]
-        __slots__ = ("hold",)
+        __slots__ = ("life",)
 
     make: Callable[[memoryview], Any] = Array.from_buffer
     return make
