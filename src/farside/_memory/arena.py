@@ -56,7 +56,14 @@ class Arena:
         self._lock = Lock()  # held for microseconds, never while a payload is copied
 
     def store(self, parts: Sequence[Part], nbytes: int) -> Ref | None:
-        """Copy a payload of so many bytes into a block; None when there is no room for it."""
+        """Copy a payload of so many bytes into a block; None when there is no room for it.
+
+        What lies in a granted block already stays there.
+        """
+        if self.allocations is not None and len(parts) == 1 and type(parts[0]) is memoryview:
+            claimed = self.claim(parts[0])
+            if claimed is not None:
+                return claimed
         found = self._find(nbytes)
         if found is None:
             return None

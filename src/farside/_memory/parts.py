@@ -20,14 +20,11 @@ if TYPE_CHECKING:
         def store(self, parts: Sequence[Part], nbytes: int) -> Ref | None:
             """Find a place for contents of so many bytes; None: there is none.
 
-            A view is one of bytes.
+            A view is one of bytes. It may lie in memory that user code was given.
             """
 
         def free(self, ref: Ref) -> None:
             """Take back what is not sent."""
-
-        def claim(self, view: memoryview) -> Ref | None:
-            """Return where a view lies, if that is memory that user code was given."""
 
         def settle(self) -> None:
             """Get ready for a status: items are not sent at this moment."""

@@ -72,7 +72,8 @@ class Encoder:
             found = self._templates.find(item)
             if found is not None:
                 stream, view = found
-                return Stored([stream, self._place_buffer(view)], len(stream) + len(view))
+                nbytes = len(view)
+                return Stored([stream, self._place([view], nbytes)], len(stream) + nbytes)
         try:
             self._dump(item)
             self._forget()
@@ -130,7 +131,7 @@ class Encoder:
                 starts = range(0, len(buffers), each)
                 places.extend(self._place_together(buffers[at : at + each]) for at in starts)
             else:
-                places.extend(map(self._place_buffer, buffers))
+                places.extend(self._place([each], len(each)) for each in buffers)
         except BaseException:  # the rest would become a part of the next item
             self.discard(Stored(places, nbytes))
             self._renew()
@@ -158,15 +159,6 @@ class Encoder:
         """Tell whether contents are copied: none lie in the arena, or are to be lent."""
         arena = self._arena
         return arena is None or not (arena.lends or arena.allocations)
-
-    def _place_buffer(self, view: memoryview) -> Place:
-        """Find a place for a buffer, which may lie in the arena already."""
-        arena = self._arena
-        if arena is not None and arena.allocations is not None:
-            claimed = arena.claim(view)
-            if claimed is not None:
-                return claimed
-        return self._place([view], len(view))
 
     def _place_together(self, views: Sequence[memoryview]) -> Group:
         sizes = list(map(len, views))

@@ -99,9 +99,6 @@ class Objects:
         except self._full:
             return None
 
-    def claim(self, view: memoryview) -> Ref | None:
-        """Return None: user code is given no memory here."""
-
     def settle(self) -> None:
         """Do nothing: this is for an arena."""
 
