@@ -28,6 +28,10 @@ def same(item: Any) -> Any:
     return item
 
 
+def leave_a_thread() -> None:
+    threading.Thread(target=time.sleep, args=(60,)).start()  # the process waits for it in the end
+
+
 def times(made: int, number: int) -> int:
     return made * number
 

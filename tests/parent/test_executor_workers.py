@@ -82,6 +82,43 @@ def test_a_worker_that_starts_as_all_are_ended_gets_no_time_either(
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("end", "number"),
+    [
+        (WorkerExecutor.kill_workers, signal.SIGKILL),
+        (WorkerExecutor.terminate_workers, signal.SIGTERM),
+    ],
+)
+def test_a_worker_that_is_replaced_as_all_are_ended_gets_no_time_either(
+    monkeypatch: pytest.MonkeyPatch, end: Callable[[WorkerExecutor], None], number: int
+) -> None:
+    ends, may_end, sent = threading.Event(), threading.Event(), list[int]()
+    stop, send = Worker.stop, Child._send
+
+    def stop_late(worker: Worker, timeout: float, *, waited: float = 0.0) -> bool:
+        ends.set()
+        assert may_end.wait(50)
+        return stop(worker, timeout, waited=waited)
+
+    def note_signal(child: Child, number: int) -> bool:
+        sent.append(number)
+        return send(child, number)
+
+    executor = WorkerExecutor(1, backend="subprocess", max_tasks_per_child=1)
+    future = executor.submit(jobs.leave_a_thread)
+    monkeypatch.setattr(Worker, "stop", stop_late)
+    monkeypatch.setattr(Child, "_send", note_signal)
+    try:
+        future.result(20)
+        assert ends.wait(20)  # another thread waits for it to end, which takes it long
+        end(executor)
+        assert sent == [number]
+    finally:
+        may_end.set()
+        executor.shutdown()
+
+
+@pytest.mark.timeout(60)
 def test_nothing_is_started_where_all_is_ended_before(monkeypatch: pytest.MonkeyPatch) -> None:
     begins, may_begin, launched = threading.Event(), threading.Event(), list[Any]()
 

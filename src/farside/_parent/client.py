@@ -60,6 +60,7 @@ class Client(Steps):
         used: whether the user has got anything: an item, or an answer to a call.
         used_before: the same, when the present pass began.
         launching: the threads that start workers beside, or end those before them.
+        leaving: the workers that others have replaced and that have not ended.
         replaces_beside: whether a worker is replaced in a thread beside: no signal handler can
             strike in the one that waits.
         force: ends a worker without giving it time, once the user wants that; None before.
@@ -92,6 +93,7 @@ class Client(Steps):
         self.counters = Counters()
         self.used = self.used_before = False
         self.launching: set[threading.Thread] = set()
+        self.leaving: set[Member] = set()
         self.replaces_beside = False
         self.force: Callable[[Any], object] | None = None
         self._told = False  # the user knows how the start has ended

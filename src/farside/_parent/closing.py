@@ -19,6 +19,9 @@ from . import messages_for_people, unguarded
 from .when import When
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from .client import Client
     from .member import Member
 
@@ -88,8 +91,9 @@ def close(client: Client, *, kill: bool) -> bool:
     if client.foreign_to:
         return True
     if kill:
-        client.force = KILL
-    client.step(GroupCore.close)
+        end_by_force(client, KILL)
+    else:
+        client.step(GroupCore.close)
     client.counters.end(client.core.epoch)
     if client.stepping_here:
         return True  # in a signal handler: they are told in a moment, and end by themselves
@@ -108,6 +112,15 @@ def close(client: Client, *, kill: bool) -> bool:
     if problems:
         raise problems[0]
     return all(ended)
+
+
+def end_by_force(client: Client, force: Callable[[Any], object]) -> None:
+    """End all workers at once, also those that another thread is just starting or ending."""
+    client.force = force  # who starts a worker meanwhile finds this once all is closed
+    client.step(GroupCore.close)  # before one has ended: none is started again
+    for member in [*client.members, *client.leaving]:
+        if member.worker is not None:
+            force(member.worker)
 
 
 def abandon(client: Client) -> None:

@@ -133,11 +133,8 @@ class Crew:
             self._end(self._client)
 
     def _end(self, client: Client) -> None:
-        client.force = self._force
-        client.step(GroupCore.close)  # before one has ended: none is started again
-        for member in client.members:
-            if client.force is not None and member.worker is not None:
-                client.force(member.worker)
+        assert self._force is not None
+        closing.end_by_force(client, self._force)
         self._wake()
 
     def join(self) -> None:

@@ -218,7 +218,11 @@ def _give_way(client: Client, old: Member, new: Member, *, kill: bool) -> bool:
     with suppress(LinkClosedError):
         old.send(Cmd.ABORT, 0)  # it may have failed: a subinterpreter still listens
     problems = list[Exception]()  # what loggers raise, the loop raises in its turn
-    end(client, old, kill=kill, listen=0.0, problems=problems)
+    client.leaving.add(old)  # before `end` looks at `Client.force`
+    try:
+        end(client, old, kill=kill, listen=0.0, problems=problems)
+    finally:
+        client.leaving.discard(old)
     old.deliver_logs(problems)
     client.news.add([partial(_raise, problem) for problem in problems])
     # If not, it was closed, or an exception of a signal handler has struck in here before.
