@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import threading
+import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -214,6 +216,51 @@ def test_inputs_in_another_order_than_before_are_told(
             list(results)
         results.load_state_dict(state, strict=False)
         assert len(list(results)) == len(rest)
+
+
+class Slow:
+    """Inputs that are no sequence, and that take a while each: the second may be a new one."""
+
+    def __init__(self, *more: Any) -> None:
+        self.items = [0, *more, *range(1, 20)]
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in self.items:
+            time.sleep(0.01)
+            yield item
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for item in self:
+            yield item
+
+
+@pytest.mark.parametrize("awaits", [False, True])
+@pytest.mark.parametrize("in_order", [True, False])
+def test_an_input_that_is_new_among_those_that_are_done_is_told(
+    *, in_order: bool, awaits: bool
+) -> None:
+    async def read(items: Slow, state: Any) -> list[int]:
+        with map_in_workers(jobs.same, items, 1, in_order=in_order) as results:
+            results.load_state_dict(state)
+            return [each async for each in results] if awaits else list(results)
+
+    with map_in_workers(jobs.same, Slow(), 1, in_order=in_order) as results:
+        before = list(islice(results, 9))
+        state = json.loads(json.dumps(results.state_dict()))
+    assert before + asyncio.run(read(Slow(), state)) == list(range(20))
+    with pytest.raises(ReplayDivergedError, match=r"the input of index [1-8] is another one than"):
+        asyncio.run(read(Slow(0.5), state))
+
+
+def test_a_first_input_that_does_not_pickle_any_more_is_another_one() -> None:
+    with map_in_workers(jobs.same, Shuffled(1), 0) as results:
+        list(islice(results, 2))
+        state = results.state_dict()
+    lock = threading.Lock()
+    with map_in_workers(jobs.same, Shuffled(1, lambda _: lock), 0) as results:
+        results.load_state_dict(state)
+        with pytest.raises(ReplayDivergedError, match=r"the first input is .* does not pickle"):
+            list(results)
 
 
 class BeginsAnew:

@@ -92,8 +92,17 @@ class Anchors:
         self._next = max(self._next, began) + min(pause, _ANCHOR_SECONDS)
 
 
-class FirstInput(Anchors):
-    """The anchor of a map: that of its first input. The results of a map are not made again."""
+class InputAnchors(Anchors):
+    """The anchors of a map: digests of inputs, since its results are not made again.
 
-    def known_of(self, begun: Sequence[tuple[int, int]]) -> list[tuple[int, int, bytes]]:  # noqa: ARG002
-        return super().known_of([(0, 1)])
+    An input is a shard here. So each anchor is of a shard of its own, and has the index 0.
+    """
+
+    def known_of(self, begun: Sequence[tuple[int, int]]) -> list[tuple[int, int, bytes]]:
+        """Return the anchors of the first and the latest input that lies before the end of `begun`.
+
+        `begun` has ranges of inputs.
+        """
+        end = max([end for _, end in begun], default=0)
+        kept = [number for number in tuple(self._kept) if number < end]
+        return super().known_of([(number, 1) for number in sorted({*kept[:1], *kept[-1:]})])

@@ -57,8 +57,8 @@ class AsyncSupply(Supply):
                     assert self._begin is not None
                     self._iterator = self._begin()
                 item = await self._iterator.__anext__()
-                if self._compare is not None and not self.taken:
-                    self._compare(item)
+                if self.taken in self._checks:
+                    self._checks[self.taken](item)
             except StopAsyncIteration:
                 self._over, self._error = True, self._too_few()
             except Exception as error:

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .._payload import handlers
 from .._payload.anchors import is_comparable, of_item
 from .._payload.encoder import Encoder
+from .._payload.one_line import one_line
 from .._protocol.order import Place, Sharding
 from .._worker.iterables import length_of
 from ..errors import ExhaustedIteratorWarning, ReplayDivergedError
-from .anchors import FirstInput
+from .anchors import InputAnchors
 from .async_supply import AsyncSupply
 from .checks import shown
 from .fingerprint import fingerprint
@@ -59,11 +61,13 @@ class Inputs(ItemSequence):
         awaited = self.awaits and isinstance(items, AsyncIterable)
         iterate = partial(self._iterate, place, awaited=awaited)
         source = AsyncSupply if awaited else Supply
-        known = start.anchors if place.ended or place.begun else ()
-        compare = partial(_compare, known[0][2], plan.main_by_value) if known else None
         by_value = plan.main_by_value
-        delivery = kind(plan, source(iterate, place, main_by_value=by_value, compare=compare))
-        delivery.number, delivery.anchors = begun + 1, FirstInput()
+        checks = {
+            number: partial(_compare, number, digest, by_value)
+            for number, _, digest in (start.anchors if place.ended or place.begun else ())
+        }
+        delivery = kind(plan, source(iterate, place, main_by_value=by_value, checks=checks))
+        delivery.number, delivery.anchors = begun + 1, InputAnchors()
         self._keep(delivery, epoch, start)
         delivery.anchors.verify = not isinstance(items, Sequence)  # those have a fingerprint
         told = self._told(delivery, replaceable=not begun)
@@ -101,6 +105,10 @@ class Inputs(ItemSequence):
 
     # States ---------------------------------------------------------------------------------
 
+    def _known(self, delivery: Delivery, place: Place) -> tuple[Any, Any]:
+        begun = [(number, number + 1) for number, _ in place.begun]
+        return delivery.known_of([*place.ended, *begun])
+
     def _look(self, *, anew: bool) -> None:
         items, total = self._items, length_of(self._items) or 0
         self._sharding = self._sharding._replace(total=total)
@@ -123,16 +131,22 @@ class Inputs(ItemSequence):
             self._refuse(read, "fingerprint", self._given.fingerprint, cure)
 
 
-def _compare(digest: bytes, by_value: bool, item: Any) -> Any:  # noqa: FBT001  it goes through a partial
-    """Return the first input, if it is that of the pass whose state was loaded."""
-    encoder = Encoder(None, main_by_value=by_value)
-    if digest not in of_item(item, encoder) and is_comparable(item, encoder):
-        raise ReplayDivergedError(
-            "the first input is another one than in the pass whose state was loaded: it is "
-            f"{shown(item)}; let items give the same each time: seed what shuffles, by the epoch "
-            "too; or pass strict=False if it only looks different now"
-        )
-    return item
+def _compare(number: int, digest: bytes, by_value: bool, item: Any) -> Any:  # noqa: FBT001  as above
+    """Return an input, if it is that of the pass whose state was loaded."""
+    encoder, why, problem = Encoder(None, main_by_value=by_value), "", None
+    try:
+        if digest in of_item(item, encoder) or not is_comparable(item, encoder):
+            return item
+    except Exception as error:
+        if handlers.raised(error):
+            raise
+        why, problem = f", which does not pickle ({one_line(error)})", error  # then it did
+    which = f"input of index {number}" if number else "first input"
+    raise ReplayDivergedError(
+        f"the {which} is another one than in the pass whose state was loaded: it is "
+        f"{shown(item)}{why}; let items give the same each time: seed what shuffles, by the epoch "
+        "too; or pass strict=False if it only looks different now"
+    ) from problem
 
 
 _AWAITS = (

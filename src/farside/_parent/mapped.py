@@ -98,8 +98,8 @@ class Mapped(Answers):
             skip = supply.read.get(self._numbered, 0)
             entries, nbytes = supply.take(share, max(1, plan.nbytes // 4))
             if entries:
-                if self.anchors.verify and not self._numbered:
-                    self.anchors.add(0, 0, entries[0], None)
+                if self.anchors.due:
+                    self.anchors.add(self._numbered, 0, entries[0], None)
                 batch = Batch(self._numbered, entries, nbytes, skip)
                 self._assigned[index].add(batch)
                 if index in self._one_by_one:

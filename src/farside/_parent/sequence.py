@@ -154,13 +154,17 @@ class ItemSequence:
                         break
                     delivered, place = delivery.delivered, delivery.place(left)
                 if place is not None:
-                    return delivery.epoch, Start(place, *delivery.known_of(place.begun))
+                    return delivery.epoch, Start(place, *self._known(delivery, place))
                 break
             left -= delivered
         raise ValueError(
             f"behind={behind} is further back than is known; pass a smaller number: as many items "
             "as your program holds back"
         )
+
+    def _known(self, delivery: Delivery, place: Place) -> tuple[Any, Any]:
+        """Return what is known of a pass up to a place; see `Delivery.known_of`."""
+        return delivery.known_of(place.begun)
 
     def load(self, state: Any, begun: int, *, strict: bool) -> None:
         """Let the next pass begin at a state; see `RemoteIterable.load_state_dict`."""

@@ -15,11 +15,11 @@ from .._payload.one_line import one_line
 from .._payload.pickling import or_cloudpickle
 from .._payload.plain import ADD_COPY, ATOM_BYTES, ATOMS, INT_LIMIT, STR_LIMIT
 from .._protocol.order import BEGIN, Place
-from .._worker.iterables import begun_once, resumable
+from .._worker.iterables import resumable
 from ..errors import NotPicklableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 _IN_C = frozenset(
     {type(iter([])), type(iter(())), type(iter(range(0))), type(iter(range(1 << 99)))}
@@ -48,7 +48,8 @@ class Supply:
         begin: returns the iterator. It is called when the first input is wanted.
         place: where the pass begins: inputs that are done already are taken and dropped.
         main_by_value: see `Encoder`.
-        compare: is called with the first input before that is used, and may raise an exception.
+        checks: for some inputs, what is called with them before they are used, and may raise an
+            exception.
 
     Attributes:
         ended: whether there are no more.
@@ -69,10 +70,10 @@ class Supply:
         place: Place = BEGIN,
         *,
         main_by_value: bool = False,
-        compare: Callable[[Any], Any] | None = None,
+        checks: Mapping[int, Callable[[Any], Any]] | None = None,
     ) -> None:
         self._begin: Callable[[], Any] | None = begin
-        self._compare = compare
+        self._checks = checks or {}
         self._encoder = Encoder(None, main_by_value=main_by_value, recycled=Recycled(_MOST_KEPT))
         self.place = place
         self._done = deque(place.ended)
@@ -101,11 +102,19 @@ class Supply:
         except Exception as error:
             self.ended, self.error = True, error
             return
-        if self._compare is not None:
-            rest = begun_once(self._items)
-            self._items = chain(map(self._compare, islice(rest, 1)), rest)
+        if self._checks:
+            self._items = chain.from_iterable(self._checked(resumable(self._items)))
         self._next = self._items.__next__
         self._in_c = type(self._items) in _IN_C
+
+    def _checked(self, items: Iterator[Any]) -> Iterator[Iterator[Any]]:
+        """Yield parts of the inputs, such that C code calls the checks."""
+        at = 0
+        for number, check in sorted(self._checks.items()):
+            yield islice(items, number - at)
+            yield map(check, islice(items, 1))
+            at = number + 1
+        yield items
 
     def let_go(self) -> None:
         """Let go of the iterator: what is open in it ends now, and not when another pass begins."""
