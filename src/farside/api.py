@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     from .errors import FarsideError
 
+    class _MapOptions(SeveralOptions, total=False):
+        in_order: bool
+        task_timeout: float | None
+        retries: int
+
+
 T = TypeVar("T")
+S = TypeVar("S")
+M = TypeVar("M")
 
 
 @takes(SubprocessOptions)
@@ -250,62 +258,98 @@ if TYPE_CHECKING:
 
     @overload
     def map_in_workers(
-        function: Callable[..., Iterable[T]],
-        items: Iterable[Any] | AsyncIterable[Any],
+        function: Callable[[S], Iterable[T]],
+        items: Iterable[S] | AsyncIterable[S],
         num_workers: int,
         *,
-        setup: Callable[[], Any] | None = None,
+        setup: None = None,
         flat: Literal[True],
-        in_order: bool = True,
-        task_timeout: float | None = None,
-        retries: int = 0,
         on_error: Literal["return"],
-        **options: Unpack[SeveralOptions],
+        **options: Unpack[_MapOptions],
     ) -> RemoteIterable[T | FarsideError]: ...
 
     @overload
     def map_in_workers(
-        function: Callable[..., Iterable[T]],
-        items: Iterable[Any] | AsyncIterable[Any],
+        function: Callable[[M, S], Iterable[T]],
+        items: Iterable[S] | AsyncIterable[S],
         num_workers: int,
         *,
-        setup: Callable[[], Any] | None = None,
+        setup: Callable[[], M],
         flat: Literal[True],
-        in_order: bool = True,
-        task_timeout: float | None = None,
-        retries: int = 0,
+        on_error: Literal["return"],
+        **options: Unpack[_MapOptions],
+    ) -> RemoteIterable[T | FarsideError]: ...
+
+    @overload
+    def map_in_workers(
+        function: Callable[[S], Iterable[T]],
+        items: Iterable[S] | AsyncIterable[S],
+        num_workers: int,
+        *,
+        setup: None = None,
+        flat: Literal[True],
         on_error: Literal["raise", "skip"] = "raise",
-        **options: Unpack[SeveralOptions],
+        **options: Unpack[_MapOptions],
     ) -> RemoteIterable[T]: ...
 
     @overload
     def map_in_workers(
-        function: Callable[..., T],
-        items: Iterable[Any] | AsyncIterable[Any],
+        function: Callable[[M, S], Iterable[T]],
+        items: Iterable[S] | AsyncIterable[S],
         num_workers: int,
         *,
-        setup: Callable[[], Any] | None = None,
+        setup: Callable[[], M],
+        flat: Literal[True],
+        on_error: Literal["raise", "skip"] = "raise",
+        **options: Unpack[_MapOptions],
+    ) -> RemoteIterable[T]: ...
+
+    @overload
+    def map_in_workers(
+        function: Callable[[S], T],
+        items: Iterable[S] | AsyncIterable[S],
+        num_workers: int,
+        *,
+        setup: None = None,
         flat: Literal[False] = False,
-        in_order: bool = True,
-        task_timeout: float | None = None,
-        retries: int = 0,
         on_error: Literal["return"],
-        **options: Unpack[SeveralOptions],
+        **options: Unpack[_MapOptions],
     ) -> RemoteIterable[T | FarsideError]: ...
 
     @overload
     def map_in_workers(
-        function: Callable[..., T],
-        items: Iterable[Any] | AsyncIterable[Any],
+        function: Callable[[M, S], T],
+        items: Iterable[S] | AsyncIterable[S],
         num_workers: int,
         *,
-        setup: Callable[[], Any] | None = None,
+        setup: Callable[[], M],
         flat: Literal[False] = False,
-        in_order: bool = True,
-        task_timeout: float | None = None,
-        retries: int = 0,
+        on_error: Literal["return"],
+        **options: Unpack[_MapOptions],
+    ) -> RemoteIterable[T | FarsideError]: ...
+
+    @overload
+    def map_in_workers(
+        function: Callable[[S], T],
+        items: Iterable[S] | AsyncIterable[S],
+        num_workers: int,
+        *,
+        setup: None = None,
+        flat: Literal[False] = False,
         on_error: Literal["raise", "skip"] = "raise",
-        **options: Unpack[SeveralOptions],
+        **options: Unpack[_MapOptions],
+    ) -> RemoteIterable[T]: ...
+
+    @overload
+    def map_in_workers(
+        function: Callable[[M, S], T],
+        items: Iterable[S] | AsyncIterable[S],
+        num_workers: int,
+        *,
+        setup: Callable[[], M],
+        flat: Literal[False] = False,
+        on_error: Literal["raise", "skip"] = "raise",
+        **options: Unpack[_MapOptions],
     ) -> RemoteIterable[T]: ...
 
 

@@ -24,7 +24,7 @@ from farside import (
 from farside.testing import BackendContract, Recording, record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 
     import numpy as np
     from typing_extensions import assert_type  # noqa: TC004  nothing here runs
@@ -92,6 +92,35 @@ def maps() -> None:
     assert_type(returned, RemoteIterable[int | FarsideError])
 
 
+class Model:
+    def predict(self, text: str) -> list[float]:
+        return [float(text)]
+
+    def read(self, text: str) -> Iterator[bytes]:
+        yield text.encode()
+
+
+async def texts() -> AsyncIterator[str]:
+    yield "text"
+
+
+def inputs() -> None:
+    """The inputs suit the function, after what setup has made."""
+    assert_type(map_in_workers(int, ["1"], 2), RemoteIterable[int])
+    assert_type(map_in_workers(abs, [1, -2], 2), RemoteIterable[int])
+    assert_type(map_in_workers(str, (each for each in [1, "a"]), 2), RemoteIterable[str])
+    assert_type(map_in_workers(lambda number: number + 1, range(3), 2), RemoteIterable[int])
+    assert_type(map_in_workers(partial(count, step=2), [1], 2, flat=True), RemoteIterable[int])
+    predicted = map_in_workers(Model.predict, texts(), 2, setup=Model, in_order=False)
+    assert_type(predicted, RemoteIterable[list[float]])
+    read = map_in_workers(Model.read, {"a": 1}, 2, setup=partial(Model), flat=True, retries=1)
+    assert_type(read, RemoteIterable[bytes])
+    returned = map_in_workers(
+        Model.predict, ["a"], 2, setup=Model, on_error="return", task_timeout=3
+    )
+    assert_type(returned, RemoteIterable[list[float] | FarsideError])
+
+
 def wrong_arguments() -> None:
     """What cannot work is an error; an unused ignore would be one too."""
     iterate_in_worker(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -99,6 +128,9 @@ def wrong_arguments() -> None:
     iterate_in_worker(generate())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     iterate_in_worker(generate, buffer_size="3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     iterate_in_subprocess(generate, fallback=None)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    map_in_workers(len, [1], 2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    map_in_workers(Model.predict, ["a"], 2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    map_in_workers(len, ["a"], 2, setup=Model)  # type: ignore[arg-type, misc]  # pyright: ignore[reportCallIssue, reportArgumentType]
     map_in_workers(len, ["a"], 2, flat=True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
