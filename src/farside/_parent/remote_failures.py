@@ -164,7 +164,9 @@ _READS = re.compile(r'[/\\]bdb\.py", line|^EOFError: EOF when reading a line', r
 _ARGUMENTS = re.compile(r"\) (missing \d+ required |takes .*positional arguments? but )")
 _ALONE = "{0} is called without arguments; if it needs some, pass functools.partial({0}, ...)"
 _CALLED = {
-    **{name: _ALONE.format(name) for name in ("fn", "setup", "initializer")},
+    **{name: _ALONE.format(name) for name in ("fn", "setup")},
+    "initializer": "initializer is called with the initargs of an executor, and elsewhere without "
+    "arguments; if it needs some there, pass functools.partial(initializer, ...)",
     "function": "function is called with an input, after what setup has made if there is one; an "
     "input that is a tuple is one argument",
     "shard": "fn is called with a shard, after what setup has made if there is one; a shard that "
