@@ -17,7 +17,7 @@ import pytest
 import farside
 from farside import merge_states
 from farside._parent import several
-from farside._worker.loader import _shuffled
+from farside._worker.loader import _alike, _shuffled
 from farside.torch import data_loader
 from tests.loading_jobs import (
     Draws,
@@ -163,6 +163,21 @@ def test_a_sampler_may_give_arrays() -> None:
     assert batches_of(Squares(9), batch_sampler=rows) == [[[9, 1], [4], [0, 16]]]
 
 
+@pytest.mark.parametrize("last", [4, 5])
+def test_orders_of_arrays_are_compared(last: int) -> None:
+    np = pytest.importorskip("numpy")
+
+    def order(last: int) -> Any:
+        rows = np.array([3, last])
+        return [rows, [rows, (1, rows)], [{"rows": rows}], [np.array([[1, last]])]]
+
+    assert _alike(order(4), order(last)) == (last == 4)
+    for one, other in zip(order(4), order(last), strict=True):
+        assert _alike([one], [other]) == (last == 4)
+    assert not _alike([np.array([1, 2])], [np.array([1, 2]), np.array([3, 4])])
+    assert not _alike([np.array([1, 2])], [7])
+
+
 def test_transforms_draw_the_same_for_any_number_of_workers() -> None:
     one, two = (batches_of(Noise(10), 2, num_workers=each, seed=7, passes=2) for each in (1, 2))
     assert one == two
@@ -214,8 +229,10 @@ def test_a_data_set_without_an_index_reads_its_part(num_workers: int) -> None:
     assert all(len(batch) == 2 for batch in batches_of(Part(9), 2, drop_last=True)[0])
     with data_loader(Part(3), None, num_workers=1, collate_fn=str) as loader:
         assert list(loader) == ["0", "1", "2"]
-        with pytest.raises(TypeError, match="only as they come; iterate_in_workers takes len"):
+        with pytest.raises(TypeError, match="only as they come; pass length, if you know it"):
             len(loader)
+    with data_loader(Part(3), 2, length=2, collate_fn=list) as loader:
+        assert len(loader) == len(list(loader)) == 2
 
 
 def test_a_state_goes_on_with_other_workers() -> None:
@@ -297,6 +314,8 @@ def test_no_attribute_of_the_data_set_is_hidden() -> None:
         (Part(3), {"sampler": [1]}, ValueError, "sampler, but dataset has no index"),
         (Squares(3), {"prefetch_factor": 2}, TypeError, "use 'buffer_size'"),
         (Squares(3), {"shuffle": True, "world_size": 2}, ValueError, "without seed: each rank"),
+        (Squares(3), {"length": 3}, ValueError, "length=3, but dataset has an index; leave length"),
+        (Part(3), {"length": -1}, ValueError, "length=-1 is below 0"),
         (Part(3), {"shuffle": True}, ValueError, "shuffle=True, but dataset has no index"),
         (Part(3), {"world_size": 2}, ValueError, "world_size=2, but dataset has no index"),
         (Squares(2), {"collate_fn": 0}, TypeError, "collate_fn=0 is not callable; pass a function"),

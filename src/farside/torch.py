@@ -41,6 +41,7 @@ def data_loader(
     in_order: bool = True,
     rank: int = 0,
     world_size: int = 1,
+    length: int | None = None,
     backend: Literal["subprocess", "inline", "ray"] | str = "subprocess",  # noqa: PYI051
     **options: Unpack[LoaderOptions],
 ) -> RemoteIterable[Any]:
@@ -82,6 +83,8 @@ def data_loader(
             with another ``world_size``, their numbers may differ.) Pass the same ``seed`` to all.
             Default: 0.
         world_size: how many processes the job has. Default: 1.
+        length: how many batches an epoch has here, of a data set without an index, if you know
+            that: what ``len()`` returns. Nothing checks it. Default: None.
         backend: ``"subprocess"``, ``"inline"``, ``"ray"``, or one of your own. Default:
             ``"subprocess"``, since PyTorch loads in no subinterpreter.
         options: see `iterate_in_workers`. ``buffer_size`` is what ``prefetch_factor`` is to a
@@ -89,12 +92,12 @@ def data_loader(
 
     Returns:
         An iterable that can be iterated again and again. If the data set has an index, ``len()`` is
-        the number of batches. Its workers stay until it is closed.
+        the number of batches; else it is ``length``. Its workers stay until it is closed.
 
     Raises:
-        ValueError: ``shuffle``, a sampler or ``world_size`` with a data set without an index, an
-            order that ranks draw without ``seed``, two arguments that exclude each other, or a
-            wrong number.
+        ValueError: ``shuffle``, a sampler or ``world_size`` with a data set without an index,
+            ``length`` with one that has an index, an order that ranks draw without ``seed``, two
+            arguments that exclude each other, or a wrong number.
         TypeError: an argument is wrong, or ``dataset`` is no data set.
         Exception: see `iterate_in_workers`.
 
@@ -126,6 +129,8 @@ def data_loader(
     batches: int | None = None
     what: tuple[Any, ...] = (size, short)
     if _has_index(dataset):
+        if length is not None:
+            raise ValueError(f"length={shown(length)}, but dataset has an index; leave length out")
         given: list[Any] = [each for each in (sampler, batch_sampler) if each is not None]
         each = 1 if size is None or batch_sampler is not None else size
         batches = number_of_batches(len([dataset, *given][-1]), each, drop_last=short)
@@ -159,7 +164,7 @@ def data_loader(
         in_order=in_order,
         rank=rank,
         world_size=ranks,
-        length=None if batches is None else batches // ranks,
+        length=length if batches is None else batches // ranks,
         options=rest,
         unit=("batch" if size else "sample") if indexed else None,
         identity=what,

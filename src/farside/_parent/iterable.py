@@ -216,7 +216,7 @@ class RemoteIterable(Generic[T]):
         elif self._current.sequence.kind == "iterable":
             reason = "what fn returns has none"
         elif self._current.sequence.kind == "shards":
-            reason += "; iterate_in_workers takes length, if you know it"
+            reason += "; pass length, if you know it"
         raise TypeError(f"this {type(self).__name__} has no len(): {reason}")
 
     def __bool__(self) -> bool:

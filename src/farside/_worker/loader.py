@@ -172,12 +172,16 @@ class Batches:
         settings.apply_random_seed(self._dataset, generator)
 
 
-def _alike(one: list[Any], other: list[Any]) -> bool:
+def _alike(one: Any, other: Any) -> bool:
     """Tell whether two orders are equal, also if they are of arrays or tensors."""
     try:
-        return one == other
+        return bool(one == other)
     except (ValueError, RuntimeError):  # arrays are compared by their elements, and so are tensors
-        return [each.tolist() for each in one] == [each.tolist() for each in other]
+        if hasattr(one, "tolist") and hasattr(other, "tolist"):
+            return bool(one.tolist() == other.tolist())
+        if isinstance(one, (list, tuple)):
+            return len(one) == len(other) and all(map(_alike, one, other))
+        return repr(one) == repr(other)  # a dictionary of arrays, or the like
 
 
 def number_of_batches(samples: int, size: int, *, drop_last: bool) -> int:
