@@ -1,12 +1,14 @@
 """Without the garbage collector nothing stays: programs turn it off where its pauses cost time.
 
-So nothing that is made for each item, pass or iterable may refer to itself. What has failed may:
-an exception refers to the frames that it has passed, and these to it.
+So nothing that is made for each item, pass or iterable may refer to itself. Nor may what has failed
+keep its exception: that refers to the frames that it has passed, and these to all the rest.
 """
 
 from __future__ import annotations
 
 import gc
+import os
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +115,11 @@ def _futures() -> None:
         assert executor.submit(len, bytes(LARGE)).result() == LARGE
 
 
+def _fail(fn: Any) -> None:
+    with pytest.raises(Exception, match=r"."), iterate_in_worker(fn, **OPTIONS) as items:
+        list(items)
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "use",
@@ -123,6 +130,10 @@ def _futures() -> None:
         partial(_results, flat=False),
         partial(_results, flat=True),
         _futures,
+        partial(_fail, partial(int, "no")),
+        partial(_fail, partial(map, int, ["1", "no"])),
+        partial(_fail, partial(list, [threading.Lock()])),
+        partial(_fail, partial(os._exit, 3)),
     ],
 )
 def test_what_was_closed_leaves_nothing_here(use: Callable[[], None]) -> None:

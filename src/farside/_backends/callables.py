@@ -55,7 +55,7 @@ def pack_anywhere(options: Options, *, main_importable: bool) -> bytes:
     try:
         return _pickle_once(options, main_importable=main_importable)
     except NotPicklableError as error:
-        refused = error
+        refused = error.with_traceback(None)  # which has this frame
     pack_call(options, main_importable=main_importable)  # says what no start carries either
     raise NotPicklableError(
         f"{_shared_part(options, refused)} is shared by processes, and can be sent only to a "
@@ -96,10 +96,13 @@ def _pickle(options: Options, table: Table, *, main_importable: bool) -> tuple[b
             f"{_culprit(options, table, by_value=False)} refers to {pickling.MAIN_STAYS_HERE}; "
             f"{_CURE}{pickling.or_cloudpickle()}"
         ) from None
-    raise NotPicklableError(
-        f"{_culprit(options, table, by_value=True)} cannot be sent to a worker, it does not pickle "
-        f"({one_line(problem)}); {_cure(problem)}"
-    ) from problem
+    try:
+        raise NotPicklableError(
+            f"{_culprit(options, table, by_value=True)} cannot be sent to a worker, it does not "
+            f"pickle ({one_line(problem)}); {_cure(problem)}"
+        ) from problem
+    finally:
+        problem = None  # its traceback has this frame
 
 
 def _cure(problem: BaseException) -> str:

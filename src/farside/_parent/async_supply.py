@@ -94,7 +94,7 @@ class AsyncSupply(Supply):
 
     def let_go(self) -> None:
         super().let_go()
-        self._iterator, self._over = None, True
+        self._iterator, self._over, self._error = None, True, None
         self._ready.clear()
 
     def pass_over(self) -> int:

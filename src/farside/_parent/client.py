@@ -6,7 +6,10 @@ Chores take time or run user code, and news go to the user: whoever waits does b
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
+from weakref import ref
 
 from .._backends import live_workers
 from .._backends.main_script import main_file
@@ -43,6 +46,10 @@ _TORN = (
     "an exception of a signal handler struck in the middle of a step of the protocol, so the "
     "worker was ended; make a new iterable to go on"
 )
+
+
+def _same(error: BaseException) -> BaseException:
+    return error
 
 
 class Client(Steps):
@@ -176,6 +183,10 @@ class Client(Steps):
         live_workers.end_thread_at_exit()
         self._told = True
         error = self.make_error(ending, member)
+        if member.failure is not None and member.failure[0] is ending:
+            # As it is raised, it gets frames that refer to all of this: a cycle, if it were kept.
+            with suppress(TypeError):  # it is of a class of the user's backend
+                member.failure = ending, ref(error)
         if part is not None:
             messages_for_people.locate(error, *part)
         return error
@@ -183,11 +194,11 @@ class Client(Steps):
     def make_error(self, ending: Ending, member: Member) -> BaseException:
         """Make the exception that says why a worker has ended. It may run user code."""
         known = member.failure
-        if known is not None and known[0] is ending:
-            return known[1]
-        error = messages_for_people.error_of(ending, member, self.options)
-        if ending is self.core.failure:
-            member.failure = ending, error
+        error = known[1]() if known is not None and known[0] is ending else None
+        if error is None:
+            error = messages_for_people.error_of(ending, member, self.options)
+            if ending is self.core.failure:
+                member.failure = ending, partial(_same, error)
         return error
 
     def abandon(self) -> None:

@@ -192,6 +192,7 @@ class Mapped(Answers):
 
     def let_go(self) -> None:
         self._supply.let_go()
+        self.failure = None  # its frames refer to this
         self.orders.clear()
         self._one_by_one.clear()
         for each in self._assigned:

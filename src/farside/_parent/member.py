@@ -35,7 +35,8 @@ class Member:
         launched: when it was started.
         tried: seconds that were spent on starting others, which a fallback has given up.
         startup_seconds: how long it took to stand by, `tried` included.
-        failure: why it has ended before its time, and the exception that says so.
+        failure: why it has ended before its time, and what returns the exception that says so, or
+            None once nobody has that any more.
         acknowledge, revoke: those of its link. Before there is one, the former keeps what it is
             told, and there is nothing to revoke.
     """
@@ -52,7 +53,7 @@ class Member:
         self.gone = self.released = self.left_behind = False
         self.launched: float | None = None
         self.tried = self.startup_seconds = 0.0
-        self.failure: tuple[Ending, BaseException] | None = None
+        self.failure: tuple[Ending, Callable[[], BaseException | None]] | None = None
         self.logs = Logs()
         self.options = options
         self._unsent: list[tuple[int, int, Sequence[Part]]] = []

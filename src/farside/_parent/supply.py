@@ -118,7 +118,7 @@ class Supply:
 
     def let_go(self) -> None:
         """Let go of the iterator: what is open in it ends now, and not when another pass begins."""
-        self.ended, self._begin = True, None
+        self.ended, self._begin, self.error = True, None, None
         self._items = iter(())
         self._next = self._items.__next__
 
