@@ -53,6 +53,7 @@ def test_batches(num_workers: int, kind: type[Squares]) -> None:
     assert batches_of(kind(5), 2, **options) == [[[0, 1], [4, 9], [16]]]
     assert batches_of(kind(5), 2, drop_last=True, **options) == [[[0, 1], [4, 9]]]
     assert batches_of(kind(0), 2, **options) == [[]]
+    assert batches_of(kind(2), 2, None, **options) == [[[0, 1]]]
 
 
 def test_samples_without_batches() -> None:

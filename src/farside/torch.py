@@ -31,7 +31,7 @@ __all__ = ["data_loader"]
 def data_loader(
     dataset: Any,
     batch_size: int | None = 1,
-    shuffle: bool = False,  # noqa: FBT001, FBT002  as DataLoader has it
+    shuffle: bool | None = False,  # noqa: FBT001, FBT002  as DataLoader has it
     sampler: Iterable[Any] | None = None,
     batch_sampler: Iterable[Sequence[Any]] | None = None,
     *,
@@ -62,7 +62,7 @@ def data_loader(
         dataset: the data set. It is pickled, and each worker has a copy.
         batch_size: how many samples a batch has. None gives samples as they are. Default: 1.
         shuffle: whether each epoch has another order. A data set without an index cannot have it.
-            Default: False.
+            None is False. Default: False.
         sampler: gives the indices of an epoch in their order, instead of ``shuffle``, and has a
             ``len()``. Each worker asks a copy of it at the start of an epoch, with its
             ``generator`` and those of ``random``, NumPy and PyTorch seeded by ``seed`` and the
@@ -116,7 +116,8 @@ def data_loader(
             f"collate_fn={shown(collate_fn)} is not callable; pass a function that takes a list of "
             "samples, or None for PyTorch's"
         )
-    mixed, short = flag("shuffle", shuffle), flag("drop_last", drop_last)
+    mixed = flag("shuffle", False if shuffle is None else shuffle)
+    short = flag("drop_last", drop_last)
     workers = count("num_workers", num_workers, "workers", 0)
     ranks = count("world_size", world_size, "ranks")
     order = {"shuffle": mixed, "sampler": sampler, "batch_sampler": batch_sampler}
