@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farside import (
+    BrokenWorkersError,
     CallFailedError,
     WorkerExecutor,
     iterate_in_worker,
@@ -120,6 +121,14 @@ def _fail(fn: Any) -> None:
         list(items)
 
 
+def _break() -> None:
+    with WorkerExecutor(1, initializer=int, initargs=("no",), **OPTIONS) as executor:
+        with pytest.raises(BrokenWorkersError):
+            executor.submit(len, bytes(LARGE)).result()
+        with pytest.raises(BrokenWorkersError, match="invalid literal"):
+            executor.submit(len, "")
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "use",
@@ -134,6 +143,7 @@ def _fail(fn: Any) -> None:
         partial(_fail, partial(map, int, ["1", "no"])),
         partial(_fail, partial(list, [threading.Lock()])),
         partial(_fail, partial(os._exit, 3)),
+        _break,
     ],
 )
 def test_what_was_closed_leaves_nothing_here(use: Callable[[], None]) -> None:

@@ -71,7 +71,7 @@ class Crew:
         self._client: Client | None = None
         self._thread: threading.Thread | None = None
         self._starting = False
-        self._broken: BrokenWorkersError | None = None
+        self._broken: tuple[str, BaseException] | None = None  # why, and what has caused it
         self._force: Callable[[Any], object] | None = None  # once the workers are to be ended
         self._pid = os.getpid()
         main_file()  # while the script runs: the workers are started later
@@ -81,7 +81,8 @@ class Crew:
         if self._pid != os.getpid():
             raise RuntimeError("the executor belongs to the process that has forked this one")
         if self._broken is not None:
-            raise BrokenWorkersError(str(self._broken)) from self._broken.__cause__
+            why, cause = self._broken
+            raise BrokenWorkersError(why) from cause
         _exit.check()
         if not self._pending.add(work):
             raise RuntimeError("cannot schedule new futures after shutdown")
@@ -165,10 +166,12 @@ class Crew:
             this.leave()
         except BaseException as error:
             why = "were ended" if self._force is not None else f"are of no use: {one_line(error)}"
-            broken = BrokenWorkersError(f"the workers of the executor {why}")
-            broken.__cause__ = error
-            self._broken = broken
+            if isinstance(error, FarsideError):
+                error.with_traceback(None)  # its frames would keep all of this, and it them
+            self._broken = f"the workers of the executor {why}", error
             self._pending.closed = True
+            broken = BrokenWorkersError(self._broken[0])
+            broken.__cause__ = error
             delivery.fail_all(broken)
         finally:
             if client is not None:
