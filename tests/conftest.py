@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from farside._backends import live_workers
+from farside._backends import live_workers, process_start
 from tests.kinds import KINDS, METHODS, SUBINTERPRETERS, SUBPROCESSES, TELLING, Kind
 from tests.loops import LOOPS, Gate, Loop
 
@@ -60,6 +60,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if idle:
         config.hook.pytest_deselected(items=list(idle))
         items[:] = [item for item in items if item not in idle]
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look at what tests make alone, and not at all that is imported."""
+    gc.collect()
+    gc.freeze()
 
 
 def _of_other_method(item: pytest.Item) -> bool:
@@ -124,9 +130,11 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
 
 
 @pytest.fixture
-def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+def unmeasured() -> Iterator[None]:
     """Let coverage not look on in the interpreters that a test starts."""
-    _measure_no_children(monkeypatch)
+    with pytest.MonkeyPatch.context() as patch:  # `monkeypatch` would be undone after the guard
+        _measure_no_children(patch)
+        yield
 
 
 def _measure_no_children(patch: pytest.MonkeyPatch) -> None:
@@ -147,6 +155,7 @@ def _helpers_of_multiprocessing() -> None:
     with pytest.MonkeyPatch.context() as patch:
         _measure_no_children(patch)  # each would write what it has run, at its end
         resource_tracker.ensure_running()
+        process_start._start_server_with_modules()  # as the first worker of a program does
         forkserver.ensure_running()
 
 
@@ -213,16 +222,22 @@ def _stat_of(pid: str) -> str:
         os.close(fd)
 
 
+_foreign: set[str] = set()
+"""Processes that are no descendants. None becomes one, so nobody looks at it again."""
+
+
 def _descendants() -> dict[int, str]:
     parents: dict[int, tuple[int, str]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            name, _, rest = _stat_of(entry).rpartition(")")
-            if rest:
-                parents[int(entry)] = (int(rest.split(None, 2)[1]), name.partition("(")[2])
+    entries = {entry for entry in os.listdir("/proc") if entry.isdigit()}
+    _foreign.intersection_update(entries)
+    for entry in entries - _foreign:
+        name, _, rest = _stat_of(entry).rpartition(")")
+        if rest:
+            parents[int(entry)] = (int(rest.split(None, 2)[1]), name.partition("(")[2])
     found: dict[int, str] = {}
     fresh = {os.getpid()}
     while fresh:
         fresh = {pid for pid, (parent, _) in parents.items() if parent in fresh}
         found.update({pid: parents[pid][1] for pid in fresh})
+    _foreign.update(str(pid) for pid in parents.keys() - found.keys() - {os.getpid()})
     return found
