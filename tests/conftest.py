@@ -39,8 +39,15 @@ _OF_MANY_WORKERS = {
         *("contract_workers", "crowd"),
     )
 }
-"""What starts many workers, and does with them what other files do with each start method. So
-coverage looks on in the other files alone."""
+"""What starts many workers, and does with them what other files do with each start method."""
+
+_MEASURED = {
+    *("cli", "worker"),
+    *("test_bundle.py", "test_contract.py", "test_snapshots.py", "test_subinterpreter.py"),
+    "test_subprocess.py",
+}
+"""Folders and files in which coverage looks on in workers too. It takes them ten times as long to
+start, and what runs in workers elsewhere runs here as well."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -145,7 +152,7 @@ def _measure_no_children(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _measure_no_others(request: pytest.FixtureRequest) -> None:
-    if request.path.name in _OF_MANY_WORKERS:
+    if _MEASURED.isdisjoint({request.path.name, request.path.parent.name}):
         request.getfixturevalue("unmeasured")
 
 
