@@ -322,7 +322,7 @@ def test_a_used_up_iterator_is_told_at_the_line_of_the_loop(kind: Kind, loop: Lo
 @everywhere
 def test_time_out(kind: Kind, loop: Loop) -> None:
     async def main() -> None:
-        async with kind.start(partial(jobs.Spins, 2), timeout=1, init_timeout=50) as items:
+        async with kind.start(partial(jobs.Hangs, 2), timeout=1, init_timeout=50) as items:
             got, error = await collect(items)
             assert got == [0, 1]
             assert isinstance(error, WorkerTimeoutError)
@@ -334,7 +334,7 @@ def test_time_out(kind: Kind, loop: Loop) -> None:
 @everywhere
 def test_time_out_of_an_item_that_was_awaited_again_and_again(kind: Kind, loop: Loop) -> None:
     async def main() -> None:
-        async with kind.start(partial(jobs.Spins, 0), timeout=1, init_timeout=50) as items:
+        async with kind.start(partial(jobs.Hangs, 0), timeout=1, init_timeout=50) as items:
             iterator = aiter_(items)
 
             async def insist() -> Any:

@@ -139,9 +139,9 @@ def test_the_stack_of_an_iterable_that_hangs(telling_kind: Kind) -> None:
 @pytest.mark.usefixtures("_patient")
 def test_the_stack_of_an_initialization_that_hangs(telling_kind: Kind) -> None:
     with pytest.raises(WorkerTimeoutError) as caught:
-        telling_kind.start(jobs.spin_busily, init_timeout=4.0)
+        telling_kind.start(jobs.hang, init_timeout=4.0)
     assert caught.value.state == "initialization"
-    assert "in spin_busily" in (caught.value.worker_stack or "")
+    assert "in hang" in (caught.value.worker_stack or "")
 
 
 @pytest.mark.usefixtures("_patient")

@@ -200,7 +200,7 @@ def test_an_environment_is_a_reason_for_a_process() -> None:
 
 def test_the_initialization_has_a_limit_of_its_own(kind: Kind) -> None:
     with pytest.raises(WorkerTimeoutError, match=r"within init_timeout=1\.0 seconds"):
-        kind.start(jobs.spin_busily, init_timeout=1.0)
+        kind.start(jobs.hang, init_timeout=1.0)
     slow: RemoteIterable[Any] = kind.start(
         partial(telling.slowly, 0.5), timeout=0.3, init_timeout=20
     )

@@ -133,7 +133,7 @@ def test_it_is_dropped_before_it_stands_by(kind: Kind) -> None:
 def test_its_initialization_has_a_limit(kind: Kind) -> None:
     if kind.name == "inline":
         return  # nobody can interrupt it
-    with _start(kind, jobs.spin_busily, init_timeout=0.2) as numbers:
+    with _start(kind, jobs.hang, init_timeout=0.2) as numbers:
         with pytest.raises(WorkerTimeoutError, match="init_timeout"):
             numbers.wait_ready()
 

@@ -97,7 +97,7 @@ class ConcurrentBackendContract(BackendContract):
         closer.join()
 
     def test_timeout_of_an_item(self) -> None:
-        with self.start(partial(jobs.Spins, 2), timeout=2) as numbers:
+        with self.start(partial(jobs.Hangs, 2), timeout=2) as numbers:
             iterator = iter(numbers)
             assert [next(iterator), next(iterator)] == [0, 1]
             with raises(WorkerTimeoutError, "after the item of index 1") as caught:
@@ -107,7 +107,7 @@ class ConcurrentBackendContract(BackendContract):
 
     def test_timeout_of_the_initialization(self) -> None:
         with raises(WorkerTimeoutError, "initialization did not end within .*timeout=1"):
-            self.start(list, initializer=jobs.spin, timeout=1)
+            self.start(list, initializer=jobs.hang, timeout=1)
 
     def test_a_keyboard_interrupt_in_the_worker_arrives_as_text(self) -> None:
         error = partial(KeyboardInterrupt, "not by a keyboard")

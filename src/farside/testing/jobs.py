@@ -112,6 +112,20 @@ def spin() -> None:
         pass
 
 
+class Hangs(Numbers):
+    """Yields some items, then runs Python code for ever, which hardly takes any time of a core."""
+
+    def __iter__(self) -> Iterator[int]:
+        yield from super().__iter__()
+        hang()
+
+
+def hang() -> None:
+    """Run for ever, where something else is waited for."""
+    while True:
+        time.sleep(0.001)
+
+
 class Counted:
     """Numbers without end; a file has a dot for each, and a new line for each iterator left."""
 
