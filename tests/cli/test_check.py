@@ -113,7 +113,7 @@ def test_what_user_code_prints_is_not_in_the_json() -> None:
 
 
 def test_an_iterable_that_is_not(capsys: pytest.CaptureFixture[str]) -> None:
-    name = "tests.testing.test_replay:KeptCount"
+    name = "tests.testing.replayed:KeptCount"
     assert main(["check", "--replay", name, "--json"]) == FINDING
     told = json.loads(capsys.readouterr().out)
     assert told == {"same": False, "difference": {"way": "pass before", "item": 0}}

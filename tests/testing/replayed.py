@@ -1,0 +1,184 @@
+"""What the tests of `check_replay` run, in several processes each: nothing heavy is imported."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import time
+from typing import TYPE_CHECKING
+
+from farside import get_worker_info
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class KeptGenerator:
+    def __init__(self) -> None:
+        self._random = random.Random(0)  # noqa: S311
+
+    def __iter__(self) -> Iterator[float]:
+        return (self._random.random() for _ in range(8))
+
+
+class KeptCount:
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __iter__(self) -> Iterator[int]:
+        for _ in range(8):
+            self._count += 1
+            yield self._count
+
+
+class GlobalGenerator:
+    def __iter__(self) -> Iterator[float]:
+        return (random.random() for _ in range(8))  # noqa: S311
+
+
+class GlobalShuffle:
+    def __iter__(self) -> Iterator[int]:
+        numbers = list(range(50))
+        random.shuffle(numbers)
+        return iter(numbers)
+
+
+class OrderOfASet:
+    def __iter__(self) -> Iterator[str]:
+        return iter(list({f"key {number}" for number in range(20)}))
+
+
+class HashOfAString:
+    def __iter__(self) -> Iterator[int]:
+        return (hash(f"key {number}") for number in range(8))
+
+
+class Clock:
+    def __iter__(self) -> Iterator[int]:
+        return (time.monotonic_ns() for _ in range(8))
+
+
+class ProcessNumber:
+    def __iter__(self) -> Iterator[int]:
+        return iter([os.getpid()])
+
+
+class LengthThatChanges:
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(os.getpid() % 1000))
+
+
+class SecretGenerator:
+    def __iter__(self) -> Iterator[bytes]:
+        return (os.urandom(8) for _ in range(8))
+
+
+class SeededByEpoch:
+    def __iter__(self) -> Iterator[float]:
+        info = get_worker_info()
+        assert info is not None
+        generator = random.Random(f"{info.seed} {info.epoch}")  # noqa: S311
+        return (generator.random() for _ in range(8))
+
+
+class EqualSets:
+    def __iter__(self) -> Iterator[set[str]]:
+        return ({f"key {number}", "another", str(number)} for number in range(8))
+
+
+class SortedSet:
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted({f"key {number}" for number in range(20)}))
+
+
+class ForgetsItsSum:
+    """Has a state that is not all of it."""
+
+    def __init__(self) -> None:
+        self.number = self.sum = 0
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        if self.number == 40:
+            raise StopIteration
+        self.number += 1
+        self.sum += self.number
+        return self.sum
+
+    def state_dict(self) -> dict[str, int]:
+        return {"number": self.number}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.number = state["number"]
+
+
+class KnowsItsSum(ForgetsItsSum):
+    def state_dict(self) -> dict[str, int]:
+        return {"number": self.number, "sum": self.sum}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.number, self.sum = state["number"], state["sum"]
+
+
+def forgets(_shard: int) -> Iterator[int]:
+    return ForgetsItsSum()
+
+
+def knows(_shard: int) -> Iterator[int]:
+    return KnowsItsSum()
+
+
+class OneGenerator:
+    """Makes a new generator for each pass, which all shards share."""
+
+    def __init__(self) -> None:
+        self.epoch = -1
+        self.shared = random.Random(0)  # noqa: S311
+
+    def draw(self, epoch: int) -> float:
+        if epoch != self.epoch:
+            self.epoch, self.shared = epoch, random.Random(epoch)  # noqa: S311
+        return self.shared.random()
+
+
+def draws(made: OneGenerator, _shard: int) -> Iterator[float]:
+    info = get_worker_info()
+    assert info is not None
+    for _ in range(4):
+        yield made.draw(info.epoch)
+
+
+def tells_its_worker(_shard: int) -> Iterator[int]:
+    info = get_worker_info()
+    assert info is not None
+    yield info.index
+
+
+def once() -> Iterator[int]:
+    yield from range(5)
+
+
+def of_a_shard(shard: int) -> Iterator[float]:
+    info = get_worker_info()
+    assert info is not None
+    assert info.shard_seed is not None
+    generator = random.Random(info.shard_seed)  # noqa: S311
+    for _ in range(shard):
+        yield generator.random()
+
+
+def counts() -> Iterator[int]:
+    return itertools.count()
+
+
+class Kept:
+    """Makes an iterator that is kept."""
+
+    def __init__(self) -> None:
+        self.kept = iter(range(3))
+
+    def __iter__(self) -> Iterator[int]:
+        return self.kept
