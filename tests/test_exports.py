@@ -29,6 +29,7 @@ def test_all_names_exist_and_no_other_is_public() -> None:
 def test_every_error_is_exported_but_the_internal_one() -> None:
     defined = {name for name, value in vars(errors).items() if inspect.isclass(value)}
     assert defined - set(farside.__all__) == {"LinkClosedError"}
+    assert defined - set(errors.__all__) == {"LinkClosedError"}
 
 
 def test_who_writes_a_link_has_what_its_methods_take_and_raise() -> None:

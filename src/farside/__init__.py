@@ -33,53 +33,18 @@ if TYPE_CHECKING:
     from .api import iterate_in_worker as iterate_in_worker
     from .api import iterate_in_workers as iterate_in_workers
     from .api import map_in_workers as map_in_workers
-    from .errors import BackendFallbackWarning as BackendFallbackWarning
-    from .errors import BackendUnavailableError as BackendUnavailableError
-    from .errors import CallFailedError as CallFailedError
-    from .errors import ExhaustedIteratorWarning as ExhaustedIteratorWarning
-    from .errors import FarsideError as FarsideError
-    from .errors import FarsideWarning as FarsideWarning
-    from .errors import FinalizerFailedWarning as FinalizerFailedWarning
-    from .errors import IterableClosedError as IterableClosedError
-    from .errors import NotPicklableError as NotPicklableError
-    from .errors import PassOpenError as PassOpenError
-    from .errors import PassSupersededError as PassSupersededError
-    from .errors import ProtocolError as ProtocolError
-    from .errors import RemoteTraceback as RemoteTraceback
-    from .errors import ReplayDivergedError as ReplayDivergedError
-    from .errors import WorkerAbandonedWarning as WorkerAbandonedWarning
-    from .errors import WorkerDiedError as WorkerDiedError
-    from .errors import WorkerFailedError as WorkerFailedError
-    from .errors import WorkerInitializationError as WorkerInitializationError
-    from .errors import WorkerIterationError as WorkerIterationError
-    from .errors import WorkerRestartedWarning as WorkerRestartedWarning
-    from .errors import WorkerTimeoutError as WorkerTimeoutError
+    from .errors import *  # noqa: F403  those are public
 
     __version__: str
 
 _ERRORS = (
-    "BackendFallbackWarning",
-    "BackendUnavailableError",
-    "CallFailedError",
-    "ExhaustedIteratorWarning",
-    "FarsideError",
-    "FarsideWarning",
-    "FinalizerFailedWarning",
-    "IterableClosedError",
-    "NotPicklableError",
-    "PassOpenError",
-    "PassSupersededError",
-    "ProtocolError",
-    "RemoteTraceback",
-    "ReplayDivergedError",
-    "WorkerAbandonedWarning",
-    "WorkerDiedError",
-    "WorkerFailedError",
-    "WorkerInitializationError",
-    "WorkerIterationError",
-    "WorkerRestartedWarning",
-    "WorkerTimeoutError",
-)
+    "BackendFallbackWarning", "BackendUnavailableError", "CallFailedError",
+    "ExhaustedIteratorWarning", "FarsideError", "FarsideWarning", "FinalizerFailedWarning",
+    "IterableClosedError", "NotPicklableError", "PassOpenError", "PassSupersededError",
+    "ProtocolError", "RemoteTraceback", "ReplayDivergedError", "WorkerAbandonedWarning",
+    "WorkerDiedError", "WorkerFailedError", "WorkerInitializationError", "WorkerIterationError",
+    "WorkerRestartedWarning", "WorkerTimeoutError",
+)  # fmt: skip
 
 _HOMES = {
     "Availability": "._backends.base",

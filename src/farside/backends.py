@@ -22,21 +22,7 @@ from ._worker.serve import serve
 from .errors import LinkClosedError
 
 __all__ = [
-    "Availability",
-    "Backend",
-    "Capabilities",
-    "ExitStatus",
-    "Frame",
-    "Gauges",
-    "Job",
-    "Link",
-    "LinkClosedError",
-    "Options",
-    "PipeWorkerLink",
-    "Worker",
-    "WorkerEnds",
-    "WorkerLink",
-    "open_link",
-    "pack",
-    "serve",
-]
+    "Availability", "Backend", "Capabilities", "ExitStatus", "Frame", "Gauges", "Job", "Link",
+    "LinkClosedError", "Options", "PipeWorkerLink", "Worker", "WorkerEnds", "WorkerLink",
+    "open_link", "pack", "serve",
+]  # fmt: skip

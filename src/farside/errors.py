@@ -35,6 +35,15 @@ catch it; its ``__cause__`` is the original exception.
 
 from __future__ import annotations
 
+__all__ = [
+    "BackendFallbackWarning", "BackendUnavailableError", "CallFailedError",
+    "ExhaustedIteratorWarning", "FarsideError", "FarsideWarning", "FinalizerFailedWarning",
+    "IterableClosedError", "NotPicklableError", "PassOpenError", "PassSupersededError",
+    "ProtocolError", "RemoteTraceback", "ReplayDivergedError", "WorkerAbandonedWarning",
+    "WorkerDiedError", "WorkerFailedError", "WorkerInitializationError", "WorkerIterationError",
+    "WorkerRestartedWarning", "WorkerTimeoutError",
+]  # fmt: skip
+
 
 class FarsideError(RuntimeError):
     """Base of all that farside raises of its own.

@@ -22,25 +22,11 @@ if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
 
 __all__ = [
-    "AheadOptions",
-    "BackendOptions",
-    "EnvironmentOptions",
-    "EnvironmentsOptions",
-    "FailureOptions",
-    "FallbackOptions",
-    "IdentityOptions",
-    "LoaderOptions",
-    "PlaceOptions",
-    "ProcessOptions",
-    "ReadOptions",
-    "RestartOptions",
-    "SettingsOptions",
-    "SeveralOptions",
-    "StartMethod",
-    "SubinterpreterOptions",
-    "SubprocessOptions",
-    "WorkerOptions",
-]
+    "AheadOptions", "BackendOptions", "EnvironmentOptions", "EnvironmentsOptions",
+    "FailureOptions", "FallbackOptions", "IdentityOptions", "LoaderOptions", "PlaceOptions",
+    "ProcessOptions", "ReadOptions", "RestartOptions", "SettingsOptions", "SeveralOptions",
+    "StartMethod", "SubinterpreterOptions", "SubprocessOptions", "WorkerOptions",
+]  # fmt: skip
 
 StartMethod = Literal["forkserver", "spawn", "fork"]
 """How a process is started: a name that multiprocessing has for it."""
@@ -252,30 +238,19 @@ class RestartOptions(TypedDict, total=False):
     """
 
 
-class SubprocessOptions(
-    ReadOptions,
-    AheadOptions,
-    PlaceOptions,
-    IdentityOptions,
-    ProcessOptions,
-    EnvironmentOptions,
-    FailureOptions,
-    RestartOptions,
-    total=False,
-):
+class _CommonOptions(ReadOptions, AheadOptions, PlaceOptions, FailureOptions, total=False):
+    """The options of all entry points."""
+
+
+class _SingleOptions(_CommonOptions, IdentityOptions, RestartOptions, total=False):
+    """The options of those with one worker."""
+
+
+class SubprocessOptions(_SingleOptions, ProcessOptions, EnvironmentOptions, total=False):
     """The options of `iterate_in_subprocess`."""
 
 
-class SubinterpreterOptions(
-    ReadOptions,
-    AheadOptions,
-    PlaceOptions,
-    IdentityOptions,
-    FallbackOptions,
-    FailureOptions,
-    RestartOptions,
-    total=False,
-):
+class SubinterpreterOptions(_SingleOptions, FallbackOptions, total=False):
     """The options of `iterate_in_subinterpreter`."""
 
 
@@ -283,29 +258,13 @@ class WorkerOptions(SubprocessOptions, BackendOptions, FallbackOptions, total=Fa
     """The options of `iterate_in_worker`."""
 
 
-class LoaderOptions(
-    ReadOptions,
-    AheadOptions,
-    SettingsOptions,
-    PlaceOptions,
-    ProcessOptions,
-    EnvironmentsOptions,
-    FailureOptions,
-    RestartOptions,
-    total=False,
-):
+class _SharedOutOptions(_CommonOptions, ProcessOptions, EnvironmentsOptions, total=False):
+    """The options of those with several workers."""
+
+
+class LoaderOptions(_SharedOutOptions, SettingsOptions, RestartOptions, total=False):
     """The options of `farside.torch.data_loader` that a ``DataLoader`` does not have."""
 
 
-class SeveralOptions(
-    ReadOptions,
-    AheadOptions,
-    BackendOptions,
-    PlaceOptions,
-    FallbackOptions,
-    ProcessOptions,
-    EnvironmentsOptions,
-    FailureOptions,
-    total=False,
-):
+class SeveralOptions(_SharedOutOptions, BackendOptions, FallbackOptions, total=False):
     """The options of `iterate_in_workers` and `map_in_workers`, beside their own."""

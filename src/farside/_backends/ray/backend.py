@@ -26,15 +26,9 @@ if TYPE_CHECKING:
     from ..._parent.options import Options
 
 _OF_ACTOR = (
-    "num_cpus",
-    "num_gpus",
-    "memory",
-    "resources",
-    "accelerator_type",
-    "label_selector",
-    "scheduling_strategy",
-    "runtime_env",
-)
+    "num_cpus", "num_gpus", "memory", "resources", "accelerator_type", "label_selector",
+    "scheduling_strategy", "runtime_env",
+)  # fmt: skip
 """What Ray is told of each actor."""
 
 _OF_CONNECTION = ("address", "namespace")
