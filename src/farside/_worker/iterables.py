@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+
 from .._in_c import partial
 
 TYPE_CHECKING = False
@@ -74,8 +76,8 @@ def loopable(iterator: Iterator[Any]) -> Iterator[Any]:
 
 
 def resumable(iterator: Iterator[Any]) -> Iterator[Any]:
-    """Return an iterator for a ``for`` loop that only calls ``__next__``, and never begins anew."""
-    return iter(iterator.__next__, _NOTHING)
+    """Return an iterator for a ``for`` loop that only calls ``next()``, and never begins anew."""
+    return map(next, repeat(iterator))
 
 
 def begun_once(iterator: Iterator[Any]) -> Iterator[Any]:
@@ -108,16 +110,3 @@ class _Dropped:
 
 
 _GENERATOR = type(each for each in "")
-
-
-class _Nothing:
-    """Equal to nothing, without asking: an array would compare its elements."""
-
-    def __eq__(self, other: object) -> bool:
-        return False
-
-    def __hash__(self) -> int:
-        return 0
-
-
-_NOTHING = _Nothing()
