@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from farside._memory import allocate
-from farside._payload import contiguous
+from farside._payload import arrays
 from farside._payload.encoder import Encoder
 from farside._payload.items import Stored
 from tests.payload.ways import Way
@@ -90,7 +90,7 @@ def test_it_is_kept_out_of_the_stream(name: str) -> None:
 def test_pixels_of_any_size_are_put_in_order(dtype: str, channels: int, side: int) -> None:
     pixels = image(dtype, channels, side)
     for array in (pixels[:, ::-1], pixels[::2, 1::3], pixels[::-1, 5:9], pixels[3, ::-1]):
-        got = contiguous.in_order(array)
+        got = arrays.in_order(array)
         assert got.flags.c_contiguous
         assert (got.dtype, got.shape) == (array.dtype, array.shape)
         assert np.array_equal(got, array)
@@ -195,7 +195,7 @@ def test_a_memory_map_leaves_its_stream_short(tmp_path: Path) -> None:
 def test_all_may_be_copied_to_where_they_cross(
     way: Way, array: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contiguous, "_LARGE", 0)
+    monkeypatch.setattr(arrays, "_LARGE", 0)
     got = way.carry([array])[0]
     assert got.dtype == array.dtype
     assert np.array_equal(got, array)

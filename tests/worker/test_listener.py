@@ -8,9 +8,9 @@ import pytest
 
 from farside._link.frames import Frame
 from farside._protocol.messages import Cmd, Status
-from farside._worker import interrupt, listener
-from farside._worker.interrupt import raise_in_thread
+from farside._worker import listener, threads
 from farside._worker.listener import CommandListener, Commands
+from farside._worker.threads import raise_in_thread
 from tests.background import SECONDS, Background
 from tests.worker.harness import ObservedLink, Serving, Worker, make_job, running, serving
 
@@ -132,7 +132,7 @@ def test_code_that_swallows_system_exit_gets_it_again(loop: Loop) -> None:
 def test_an_orderly_end_is_not_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[object] = []
     monkeypatch.setattr(listener, "_PATIENCE", (SECONDS, SECONDS))
-    monkeypatch.setattr(interrupt, "raise_in_thread", lambda *args: raised.append(args))
+    monkeypatch.setattr(threads, "raise_in_thread", lambda *args: raised.append(args))
     with serving(list) as worker:
         worker.say(Cmd.ABORT)
         worker.expect_end()

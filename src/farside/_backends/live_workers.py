@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from .._system.monkey_patches import in_the_way
 from .._system.signals import defer_sigint
-from .._worker import interrupt, load
+from .._worker import load, threads
 from ..errors import BackendUnavailableError
 from .base import ExitStatus
 
@@ -185,7 +185,7 @@ def _wake_who_waits() -> None:
 
 
 # This process, or interpreter, may be a worker itself.
-interrupt.wakers.append(_wake_who_waits)
+threads.wakers.append(_wake_who_waits)
 
 
 def end_thread_at_exit() -> None:

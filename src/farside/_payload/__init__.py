@@ -1,7 +1,7 @@
 """What crosses, as data.
 
 Objects: `pickling`, with `reducers` for objects of libraries (`arrow`, `images`, `jax_arrays`,
-`ndarrays`, `polars_frames`, `ray_refs`, `tensors`, with `memory_at`), of users (`register`) and of
+`ndarrays`, `polars_frames`, `tensors`, with `memory_at`), of users (`register`) and of
 multiprocessing (`shared`). `culprit` finds the part of an object that does not pickle.
 
 Items: `items` says what they cross as; `encoder` makes that, with `arrays` and `plain`, and

@@ -12,8 +12,7 @@ from pickle import PickleBuffer
 
 from numpy import frombuffer, ndarray
 
-from .arrays import OF_OTHERS, is_plain
-from .contiguous import axes_in_order, in_order
+from .arrays import OF_OTHERS, axes_in_order, in_order, is_plain
 from .reducers import reduce_by_default
 
 TYPE_CHECKING = False

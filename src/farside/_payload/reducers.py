@@ -32,7 +32,7 @@ OF_LIBRARIES = (
     ("polars", "Series", "polars_frames.reduce_series"),
     ("PIL.Image", "Image", "images.reduce_image"),
     ("jaxlib._jax", "ArrayImpl", "jax_arrays.reduce_array"),
-    ("ray._raylet", "ObjectRef", "ray_refs.reduce_ref"),
+    ("ray._raylet", "ObjectRef", "reducers.reduce_ray_ref"),
 )
 """A module of a library, a class of it, and the reducer for that class, which lies beside us."""
 
@@ -127,6 +127,18 @@ def refuse_connection(connection: object) -> NoReturn:
         "descriptor means another file on the other side; receive from it on this side, and send "
         "what came"
     )
+
+
+def reduce_ray_ref(ref: Any) -> Reduced:
+    """Reduce a reference to an object of Ray's as Ray itself does, which keeps what it sends.
+
+    pickle alone leaves out who has the object: whoever asks for it then waits for ever.
+    """
+    from ray.cloudpickle import CloudPickler  # the user's
+
+    # Ray puts its reducers there when it connects.
+    reduced: Reduced = CloudPickler.dispatch[type(ref)](ref)
+    return reduced
 
 
 def reduce_memoryview(view: memoryview) -> tuple[Any, ...]:

@@ -75,7 +75,7 @@ def _copy_in_order(tensor: Tensor) -> Any:
     torch = sys.modules["torch"]
     if "numpy" not in sys.modules:
         return None
-    from .contiguous import in_order
+    from .arrays import in_order
 
     known = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
     numbers = known.get(tensor.element_size(), tensor.dtype)  # NumPy has no bfloat16, for one

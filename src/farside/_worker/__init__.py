@@ -5,7 +5,8 @@ Entry points: `process` and `interpreter`, one for each backend; `serve` is what
 
 The protocol: `execute` (execute_iterable) with `load` (of the user's callables) and `finalizers`;
 `stepwise` is the same in the parent's thread. `listener` hears commands while user code runs,
-`interrupt` ends that code, `lifeline` a process whose parent is gone, `forked` a worker's children.
+`threads` begins threads and ends user code, `lifeline` ends a process whose parent is gone,
+`forked` a worker's children.
 
 Items: `maker` makes those of `tasks` (`whole`: one iterable; `shards`; `mapper`: inputs) with
 `iterables`; `outbox` and `flusher` send them. `passing` makes items again, from `snapshots` on.

@@ -15,9 +15,8 @@ from .._protocol.messages import Cmd
 from .._protocol.worker_table import ASIDES
 from ..errors import LinkClosedError, ProtocolError
 from .finalizers import Finalizers
-from .interrupt import Interruptible
 from .stacks import report
-from .threads import start
+from .threads import Interruptible, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

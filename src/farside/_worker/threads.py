@@ -1,12 +1,19 @@
-"""Threads of farside's own in a worker."""
+"""Threads of a worker: those of farside's own, and that of user code, which may have to be ended.
+
+Code that goes on when it should end is given an exception from outside. Python can raise it only
+between two bytecodes: a call that blocks in C is not interrupted.
+"""
 
 from __future__ import annotations
 
 import sys
+import time
+
+from .._in_c import Lock, get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Protocol
 
     class Thread(Protocol):
@@ -34,3 +41,65 @@ def start(run: Callable[[], object], name: str, *, daemon: bool) -> Thread:
     thread = Thread(target=run, name=name, daemon=daemon)
     thread.start()
     return thread
+
+
+wakers: list[Callable[[], object]] = []
+"""Called after SystemExit was raised in user code: it may wait, in C code that farside itself can
+break off, for an item of a worker of its own."""
+
+
+class Interruptible:
+    """Something that the worker's thread does, and that another may have to interrupt."""
+
+    def __init__(self) -> None:
+        self._thread = get_ident()
+        self._running = Lock()  # held while there is something to interrupt
+        self._running.acquire()
+        self._raising = self._over = False
+
+    def done(self) -> None:
+        """Say that it has ended: nothing is left to interrupt."""
+        # What the listener raises may strike anywhere in here, and then this is called again. So it
+        # takes no lock: Python 3.14 leaves a lock locked that is taken just then.
+        self._over = True
+        try:
+            self._running.release()
+        except RuntimeError:
+            pass  # released before
+        while self._raising:
+            time.sleep(0.0001)
+        _checkpoint()
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for so long; tell whether it has ended."""
+        return self._running.acquire(timeout=seconds)
+
+    def interrupt(self, patience: Iterable[float]) -> None:
+        """Raise SystemExit in the thread, after so many seconds each time, until it is over."""
+        show = sys.unraisablehook
+        for seconds in patience:
+            if self._running.acquire(timeout=seconds):
+                sys.unraisablehook = show
+                break
+            # A generator that is dropped runs its ``finally`` as a finalizer: what is raised there
+            # is printed.
+            sys.unraisablehook = lambda it: issubclass(it.exc_type, SystemExit) or show(it)
+            self._raising = True
+            if not self._over:
+                raise_in_thread(self._thread, SystemExit)
+                for wake in wakers:
+                    wake()
+            self._raising = False
+
+
+def _checkpoint() -> None:
+    """Do nothing: at this call Python raises what another thread has raised in this one."""
+
+
+def raise_in_thread(ident: int, exception: type[BaseException]) -> None:
+    """Raise an exception in another thread of this interpreter, at its next bytecode."""
+    try:
+        import ctypes  # needed at the end only, if ever
+    except ImportError:  # pragma: no cover  a Python built without libffi
+        return
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(exception))
