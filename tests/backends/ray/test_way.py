@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from farside._backends.ray import way as module
-from farside._backends.ray.way import Way
+from farside._backends.ray import heard as module
+from farside._backends.ray.heard import Way
 
 
 @pytest.mark.parametrize(

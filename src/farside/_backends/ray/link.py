@@ -13,9 +13,8 @@ from ..._memory.recycled import Recycled
 from ..._system.descriptors import Wakeup
 from ..._system.signals import defer_sigint, with_lock
 from ...errors import LinkClosedError
-from .heard import Heard
+from .heard import Heard, Way
 from .messages import Words, joined
-from .way import Way
 
 if TYPE_CHECKING:
     from collections import deque

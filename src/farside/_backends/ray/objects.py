@@ -119,28 +119,19 @@ def with_contents(called: Future[Reply], fetch: Callable[[Any], Future[Any]]) ->
         except BaseException as error:
             made.set_exception(error)
             return
-        _when_done(fetched, partial(_finish, made, reply, fetched))
+        waited_for = [each for each in fetched if each is not None]
+        _when_done(waited_for, partial(_finish, made, reply, fetched))
 
     called.add_done_callback(fetch_objects)
     return made
 
 
-def _when_done(fetched: list[Future[Any] | None], finish: Callable[[], None]) -> None:
+def _when_done(futures: list[Future[Any]], finish: Callable[[], None], _: object = None) -> None:
     """Call a function once all futures are done: in the thread in which the last one is."""
-    each = [future for future in fetched if future is not None]
-    missing, lock = len(each) + 1, threading.Lock()
-
-    def count_down(_: object) -> None:
-        nonlocal missing
-        with lock:
-            missing -= 1
-            last = missing == 0
-        if last:
-            finish()
-
-    for future in each:
-        future.add_done_callback(count_down)
-    count_down(None)
+    if futures:
+        futures.pop().add_done_callback(partial(_when_done, futures, finish))
+    else:
+        finish()
 
 
 def _finish(made: Future[Reply], reply: Reply, fetched: list[Future[Any] | None]) -> None:
