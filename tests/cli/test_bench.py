@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from farside import Availability
 from farside._backends.registry import AUTOMATIC
-from farside._cli import bench, runs, sources
+from farside._cli import bench, jobs
 from farside._cli.main import FINDING, FINE, USAGE, main
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ TOLD = {"items": 5000, "seconds": 0.5, "nbytes": 50_000, "startup": 0.012, "wait
 
 def test_every_case_has_a_source() -> None:
     for case in bench.CASES:
-        assert len(list(islice(getattr(sources, case)(), 10))) == 10
-    assert next(sources.blocks_1m()).raw().nbytes == 1_000_000
+        assert len(list(islice(getattr(jobs, case)(), 10))) == 10
+    assert next(jobs.blocks_1m()).raw().nbytes == 1_000_000
 
 
 def test_it_measures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,7 +41,7 @@ def ask(request: dict[str, Any], limit: float) -> dict[str, Any]:
 
 
 def test_the_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(runs, "ask", ask)
+    monkeypatch.setattr(bench, "ask", ask)
     assert main(["bench"]) == FINDING
     told = capsys.readouterr()
     assert "it crashes" in told.out
@@ -52,7 +52,7 @@ def test_the_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
 def test_the_picture(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(runs, "ask", lambda *_: TOLD)
+    monkeypatch.setattr(bench, "ask", lambda *_: TOLD)
     path = tmp_path / "bench.svg"
     for more in ([], ["--json"]):
         assert main(["bench", "--plot", str(path), *more]) == FINE
@@ -67,7 +67,7 @@ def test_the_picture(
 def test_a_picture_that_cannot_be_written(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(runs, "ask", lambda *_: TOLD)
+    monkeypatch.setattr(bench, "ask", lambda *_: TOLD)
     (tmp_path / "x.svg").mkdir()
     assert main(["bench", "--plot", str(tmp_path / "x.svg")]) == 2
     assert "x.svg: Is a directory" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import pytest
 
 from farside import Availability
 from farside._cli import check, probe
-from farside._cli.extensions import after_import
+from farside._cli.jobs import after_import
 from farside._cli.main import FINDING, FINE, USAGE, main
 from tests.kinds import HAS_SUBINTERPRETERS
 

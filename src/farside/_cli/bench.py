@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from .._backends.registry import AUTOMATIC, available_backends
 from . import CommandError, output
-from .runs import measure
+from .probe import ask
 from .surroundings import describe
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable, Iterator
 
 CASES = {"ints": "integers", "dicts": "small dicts", "blocks_100k": "100 kB", "blocks_1m": "1 MB"}
-"""Name of a factory of `sources`, and what it yields."""
+"""Name of a factory of `jobs`, and what it yields."""
+
+LEGEND = "time: █ waiting for the worker, ▒ taking its items"
 
 
 def run(given: argparse.Namespace) -> int:
@@ -29,7 +32,7 @@ def run(given: argparse.Namespace) -> int:
         raise CommandError(f"no backend can be used here: {states[AUTOMATIC[-1]].reason}")
     todo = [(case, backend) for case in CASES for backend in backends]
     told = measure(
-        [(f"{CASES[case]}, {name}", f"{__package__}.sources:{case}", name) for case, name in todo],
+        [(f"{CASES[case]}, {name}", f"{__package__}.jobs:{case}", name) for case, name in todo],
         "The backends on this machine",
         seconds=given.seconds,
         limit=given.limit,
@@ -57,3 +60,45 @@ def _check_plot(path: str) -> None:
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise CommandError(f"--plot {path}: there is no folder {folder}")
+
+
+def measure(
+    factories: Iterable[tuple[str, str, str | None]],
+    title: str,
+    *,
+    seconds: float,
+    limit: float,
+    quiet: bool,
+) -> Iterator[dict[str, Any]]:
+    """Measure factories, and yield what was found, one after the other.
+
+    Of each is given what to call it, its name, and the backend: None for no worker. Each is
+    measured for some seconds, and may take up to the limit beside that.
+    """
+    todo = list(factories)
+    wide = max(len(label) for label, _, _ in todo)
+    columns = [("", wide), ("start", -7), ("items/s", -7), ("bytes/s", -7), ("time", 10)]
+    made = output.Table(title, columns, quiet=quiet)
+    for label, factory, backend in todo:
+        request = {"kind": "run", "factory": factory, "backend": backend, "seconds": seconds}
+        with output.step(f"measure: {label}", limit + seconds):
+            told = ask(request, limit + seconds)
+        made.row(label, *_cells(told))
+        yield told
+    made.row("", LEGEND, style="dim")
+    made.end()
+
+
+def _cells(told: dict[str, Any]) -> tuple[str, ...]:
+    if "items" not in told:
+        return (told.get("reason") or told["error"],)
+    seconds, waited = told["seconds"], told.get("waited")
+    start = output.duration(told["startup"])
+    items = f"{told['items']:,} item{'s' * (told['items'] != 1)} in {seconds:.1f} s"
+    rate = output.number(told["items"] / seconds)
+    if waited is None:
+        return start, rate, "", "", items
+    share = min(1.0, waited / seconds)
+    tenths = round(10 * share)
+    picture = "█" * tenths + "▒" * (10 - tenths)
+    return start, rate, output.number(told["nbytes"] / seconds), picture, items

@@ -8,9 +8,9 @@ from .._parent.stats import size_text
 from .._payload.pickling import has_cloudpickle
 from . import output
 from .advice import recommend
+from .bench import measure
 from .check import look
 from .probe import ask
-from .runs import measure
 from .surroundings import describe
 
 if TYPE_CHECKING:

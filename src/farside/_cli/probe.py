@@ -218,7 +218,7 @@ def _import(module: str, limit: float) -> dict[str, Any]:
     from farside import iterate_in_subinterpreter
 
     from .._payload.one_line import one_line
-    from .extensions import after_import, loaded
+    from .jobs import after_import, loaded
 
     before = loaded()  # by what starts with Python: a tool that measures coverage, say
     try:

@@ -1,12 +1,36 @@
-"""Which extension modules are loaded. It runs in subinterpreters too: nothing heavy here."""
+"""What workers run for `bench` and `check`. Subinterpreters import it too: nothing heavy here."""
 
 from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from importlib import import_module
 from importlib.machinery import ExtensionFileLoader
+from itertools import count, repeat
 from os.path import commonpath, dirname
+from pickle import PickleBuffer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+ints = count
+
+
+def dicts() -> Iterator[dict[str, Any]]:
+    """Yield small samples, as of a text."""
+    for number in count():
+        yield {"id": number, "label": "cat", "weight": 0.5, "tokens": [1, 2, 3, 4]}
+
+
+def blocks(nbytes: int) -> Iterator[PickleBuffer]:
+    """Yield buffers of a size."""
+    return repeat(PickleBuffer(bytearray(nbytes)))
+
+
+blocks_100k, blocks_1m = partial(blocks, 100_000), partial(blocks, 1_000_000)
 
 
 def after_import(module: str) -> list[str]:
