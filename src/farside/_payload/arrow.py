@@ -12,6 +12,8 @@ from __future__ import annotations
 import pickle
 import sys
 
+from .reducers import reduce_by_default
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -44,30 +46,22 @@ def reduce_array(array: Any) -> Reduced:
         shown = join([array, array.slice(0, 0)]) if hides else array
     except Exception:  # pyarrow lacks it for this type
         shown = array
-    reduced: Reduced = shown.__reduce__()
-    return reduced
+    return reduce_by_default(shown)
 
 
 def reduce_table(table: Any) -> Reduced:
     """Reduce a table."""
     schema = _written(table.schema)
-    if schema is not None:
-        batches = table.to_batches()
-        message = _message(batches[0]) if len(batches) == 1 else None
-        if message is not None:
-            return rebuild_table, (schema, message)
-    reduced: Reduced = table.__reduce__()
-    return reduced
+    batches = [] if schema is None else table.to_batches()
+    message = _message(batches[0]) if len(batches) == 1 else None
+    return reduce_by_default(table) if message is None else (rebuild_table, (schema, message))
 
 
 def reduce_batch(batch: Any) -> Reduced:
     """Reduce a record batch."""
     schema = _written(batch.schema)
     message = None if schema is None else _message(batch)
-    if message is not None:
-        return rebuild_batch, (schema, message)
-    reduced: Reduced = batch.__reduce__()
-    return reduced
+    return reduce_by_default(batch) if message is None else (rebuild_batch, (schema, message))
 
 
 def rebuild_table(schema: bytes, message: Any) -> Any:

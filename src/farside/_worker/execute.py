@@ -14,8 +14,7 @@ from . import forward
 from .iterables import find_method, length_of
 from .load import load_call
 from .maker import LEFT, OVER, Maker
-from .tasks import Tasks, Trouble
-from .whole import Whole
+from .tasks import Tasks, Trouble, Whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

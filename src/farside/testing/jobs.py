@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,10 +46,7 @@ class Endless:
     """Counts for ever."""
 
     def __iter__(self) -> Iterator[int]:
-        number = 0
-        while True:
-            yield number
-            number += 1
+        yield from count()
 
 
 class Factory:
