@@ -75,22 +75,17 @@ def _pickle_once(options: Options, *, main_importable: bool) -> bytes:
 def _pickle(options: Options, table: Table, *, main_importable: bool) -> tuple[bytes, bool]:
     """Return the pickle, and whether it took cloudpickle."""
     problem: BaseException | None = None
-    try:
-        data = pickling.dumps_by_reference(options.call, table=table)
-        if main_importable or not refers_to_main(data):
-            return data, False
-    except Exception as error:  # __reduce__ is user code
-        if handlers.raised(error):
-            raise
-        problem = error
-    try:
-        by_value = pickling.dumps_by_value(options.call, table)
-        if by_value is not None:
-            return by_value, True
-    except Exception as error:
-        if handlers.raised(error):
-            raise
-        problem = error
+    ways: Any = pickling.dumps_by_reference, pickling.dumps_by_value
+    for by_value, dumps in enumerate(ways):
+        try:
+            data = dumps(options.call, table=table)
+        except Exception as error:  # __reduce__ is user code
+            if handlers.raised(error):
+                raise
+            problem = error
+        else:
+            if data is not None and (by_value or main_importable or not refers_to_main(data)):
+                return data, bool(by_value)
     if problem is None:
         raise NotPicklableError(
             f"{_culprit(options, table, by_value=False)} refers to {pickling.MAIN_STAYS_HERE}; "

@@ -103,15 +103,13 @@ class Child:
         end = None if timeout is None else monotonic() + timeout
         while not self._ended:
             left = LOOK_SECONDS if end is None else min(LOOK_SECONDS, end - monotonic())
-            poll = select.poll()
-            try:
-                poll.register(self.fileno(), select.POLLIN)
-            except (LinkClosedError, ValueError):
-                return True  # it was closed, in reaping
             # Another thread may see the end first, and close the descriptor while this one waits:
             # its number may be that of anything else then. So this one looks again.
-            if poll.poll(max(0.0, left) * 1000):
-                return True
+            try:
+                if wait_for(self.fileno(), select.POLLIN, max(0.0, left)):
+                    return True
+            except (LinkClosedError, ValueError):
+                return True  # it was closed, in reaping
             if left < LOOK_SECONDS:
                 return False
         return True

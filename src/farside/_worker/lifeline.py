@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-import select
 import signal
+
+from .._link.writer import wait_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,9 +35,7 @@ def tie(fd: int) -> None:
     fcntl.fcntl(fd, fcntl.F_SETSIG, number)
     fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
-    poll = select.poll()
-    poll.register(fd, 0)
-    if poll.poll(0):  # it was closed before this process was to be told
+    if wait_for(fd, 0, 0):  # it was closed before this process was to be told
         signal.alarm(1)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import dropwhile
 
 from .._system.signals import main_ident
 
@@ -48,7 +49,7 @@ def report() -> list[tuple[str, list[Place]]]:
     for ident, innermost in sys._current_frames().items():  # noqa: SLF001  a documented function
         frames = _chain(innermost)
         name = "MainThread" if ident == main else _thread_name(frames[0])
-        if name in _HELPERS or frames[0].f_code.co_filename.startswith(_HERE):
+        if name in _HELPERS or _is_ours(frames[0]):
             continue
         entrance = _entrance(frames)
         if entrance is None:
@@ -80,21 +81,20 @@ def _places(frames: list[FrameType]) -> list[Place]:
     ]
 
 
+def _is_ours(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_HERE)
+
+
 def _of_user(frames: list[FrameType]) -> list[FrameType]:
     """Skip farside's own frames at the outer end, unless there is nothing else."""
-    for at, frame in enumerate(frames):
-        if not frame.f_code.co_filename.startswith(_HERE):
-            return frames[at:]
-    return frames
+    return [*dropwhile(_is_ours, frames)] or frames
 
 
 def _entrance(frames: list[FrameType]) -> int | None:
     """Find where a worker begins: a forked one has the parent's frames before."""
-    for at in range(len(frames) - 1, -1, -1):
-        code = frames[at].f_code
-        if code.co_name == "execute_iterable" and code.co_filename == _EXECUTE:
-            return at
-    return None
+    codes = [(frame.f_code.co_name, frame.f_code.co_filename) for frame in frames]
+    begins = [at for at, code in enumerate(codes) if code == ("execute_iterable", _EXECUTE)]
+    return begins[-1] if begins else None
 
 
 def _thread_name(outermost: FrameType) -> str:
