@@ -69,8 +69,7 @@ _HOMES = {
     **dict.fromkeys(_ERRORS, ".errors"),
 }
 
-_MODULES = ("numpy", "torch")
-"""Not among the names for ``import *``: they would hide the real ones."""
+_MODULES = ("numpy", "torch")  # not among the names for ``import *``: they would hide the real ones
 
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604  one list of names; a test checks it
 

@@ -36,8 +36,7 @@ _FARSIDE = (
     " _worker.finalizers _worker.stacks _worker.listener _worker.serve _worker.interpreter"
 )
 
-LOADER = "farside._worker.bundled"
-"""What loads a bundle."""
+LOADER = "farside._worker.bundled"  # what loads a bundle
 
 NAMES = (*PYTHON, "farside", *(f"farside.{name}" for name in _FARSIDE.split()))
 """What the entry point of a subinterpreter imports: each module after those that it imports.

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     from .base import Worker
 
-EXIT_SECONDS = 2.0
-"""How long all workers together may take to end when the process exits."""
+EXIT_SECONDS = 2.0  # how long all workers together may take to end when the process exits
 
 IMPORTING = (
     "a worker that imports a module must not start workers itself meanwhile; put what starts them "
@@ -36,8 +35,7 @@ IMPORTING = (
 
 _EXITING = "the process is exiting"
 
-LAST_RESORT_SECONDS = 5.0
-"""How long the rest of the exit may take when a worker could not be ended."""
+LAST_RESORT_SECONDS = 5.0  # how long the rest of the exit may take when a worker could not be ended
 
 _live: set[Worker] = set()
 _exiting = False

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from .._link.pipes import PipeLink
     from .child import Child
 
-_armed_in = 0
-"""The process in which `_arm` has done its work."""
+_armed_in = 0  # the process in which `_arm` has done its work
 
 
 _FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT"})

@@ -10,14 +10,9 @@ from .._backends.registry import PYTORCH
 from .._parent.stats import size_text
 from .output import duration
 
-_CLOSE = 0.8
-"""A backend with at least this share of the other one's rate counts as equally fast."""
-
-_SOONER = 1.5
-"""The start of a subinterpreter is mentioned if it is so many times as fast."""
-
-_SLOW_SECONDS = 1.0
-"""A start that takes so long is mentioned."""
+_CLOSE = 0.8  # a backend with at least this share of the other one's rate counts as equally fast
+_SOONER = 1.5  # the start of a subinterpreter is mentioned if it is so many times as fast
+_SLOW_SECONDS = 1.0  # a start that takes so long is mentioned
 
 _LATE, _LATE_SECONDS = 5.0, 0.1
 """A first item is mentioned if it takes so many times as long as others, and so many seconds."""
@@ -31,11 +26,8 @@ _CROSSING = 2.0
 
 _SMALL_BYTES = 8192
 
-_ENOUGH = 100
-"""With fewer small items than this, a pass itself takes most of the time."""
-
-_WORTH_SECONDS = 1e-4
-"""An item that takes so long to make is worth several workers."""
+_ENOUGH = 100  # with fewer small items than this, a pass itself takes most of the time
+_WORTH_SECONDS = 1e-4  # an item that takes so long to make is worth several workers
 
 _CORES = 1.3
 """If all threads together compute so many times as long as the one that loops, several threads make

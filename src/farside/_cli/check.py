@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-_SHOWN = 4
-"""How many names of extension modules are shown; there may be dozens."""
+_SHOWN = 4  # how many names of extension modules are shown; there may be dozens
 
 
 def run(given: argparse.Namespace) -> int:

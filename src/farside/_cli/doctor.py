@@ -18,11 +18,8 @@ if TYPE_CHECKING:
 
 _BACKENDS = ("subprocess", "subinterpreter")
 
-_IMPORTS = 4
-"""Beside its limit, a step may take so many times the time of its import and arguments."""
-
-_LONG_SECONDS = 0.1
-"""Arguments that take so long to make are mentioned."""
+_IMPORTS = 4  # beside its limit, a step may take so many times the time of its import and arguments
+_LONG_SECONDS = 0.1  # arguments that take so long to make are mentioned
 
 
 def run(given: argparse.Namespace) -> int:

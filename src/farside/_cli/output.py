@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-_LEAST = 16
-"""Characters that a last column needs."""
+_LEAST = 16  # characters that a last column needs
 
 
 def print_json(value: Any) -> None:
@@ -76,8 +75,7 @@ def table(title: str, rows: Iterable[tuple[str, str]], *, quiet: bool = False) -
     made.end()
 
 
-_said: list[tuple[str, str]] = []
-"""The lines of the last table, and how they were printed."""
+_said: list[tuple[str, str]] = []  # the lines of the last table, and how they were printed
 
 
 def say(line: str, style: str = "") -> None:

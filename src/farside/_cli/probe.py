@@ -20,11 +20,8 @@ from . import CommandError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_LATE = 5.0
-"""Seconds after its limit at which a process that does not end itself is killed."""
-
-_MUCH = 0.1
-"""Other threads are mentioned if they have computed for this share of the time."""
+_LATE = 5.0  # seconds after its limit at which a process that does not end itself is killed
+_MUCH = 0.1  # other threads are mentioned if they have computed for this share of the time
 
 _OUT_OF_TIME = re.compile(r"Timeout \([\d:.]+\)!$", re.MULTILINE)  # said by faulthandler
 _FRAME = re.compile(r'File "(.+?)", line (\d+),? in (\S+)')

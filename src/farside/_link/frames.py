@@ -37,10 +37,8 @@ _frame: Callable[[tuple[int, int, bytes, int, Sequence[memoryview]]], Frame] = p
 """Makes a frame without a call of Python code: there is one for each small item at worst."""
 
 MAGIC = 0xFA
-MAX_BODY = 1 << 48
-"""Longest body in bytes; more is taken for garbage."""
-MAX_REFS = 1024
-"""Blocks that a frame may refer to."""
+MAX_BODY = 1 << 48  # longest body in bytes; more is taken for garbage
+MAX_REFS = 1024  # blocks that a frame may refer to
 
 _HEADER = struct.Struct("<BBHIQQ")
 HEADER_SIZE = _HEADER.size
@@ -48,8 +46,7 @@ HEADER_SIZE = _HEADER.size
 _REF = struct.Struct("<QQ")
 _OFFSET_BITS = 48
 
-_SCRATCH = 1 << 16
-"""Bytes read at once, at first: what a Linux pipe holds by default."""
+_SCRATCH = 1 << 16  # bytes read at once, at first: what a Linux pipe holds by default
 
 _MOST_SCRATCH = 4
 """Up to so many times as much is read at once later, if it is there: each read wakes a writer that

@@ -14,8 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .._system.descriptors import Descriptor
 
-_PIPE_BYTES = 1 << 18
-"""How many bytes the pipe of frames holds, where that can be chosen."""
+_PIPE_BYTES = 1 << 18  # how many bytes the pipe of frames holds, where that can be chosen
 
 
 class WorkerEnds(NamedTuple):

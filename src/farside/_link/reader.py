@@ -20,8 +20,7 @@ _STREAMING_BYTES = 1024
 """A frame of at least so many bytes, without blocks, is taken for one of many: the worker makes
 small items faster than the parent can be woken for each."""
 
-_QUICK_SECONDS = 100e-6
-"""An item that comes so soon after the one before is a quick one."""
+_QUICK_SECONDS = 100e-6  # an item that comes so soon after the one before is a quick one
 
 _QUICK_ITEMS = 16
 """After so many quick items in a row, the next are taken for many too. To send each by itself, and

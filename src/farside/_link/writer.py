@@ -24,11 +24,8 @@ if TYPE_CHECKING:
 
     from .._memory.parts import Part
 
-IOV_MAX = 1000
-"""Parts in one system call; POSIX promises 16, Linux and macOS have 1024."""
-
-BACKLOG_BYTES = 1 << 20
-"""How much of what was posted may wait for room, before posting waits."""
+IOV_MAX = 1000  # parts in one system call; POSIX promises 16, Linux and macOS have 1024
+BACKLOG_BYTES = 1 << 20  # how much of what was posted may wait for room, before posting waits
 
 
 class FrameWriter:

@@ -41,8 +41,7 @@ _SIZES_END = _FLAGS_END + 8 * SLOTS
 _ZEROS = 1 << 20
 
 _TOO_MUCH = {errno.ENOMEM, errno.EFBIG, errno.ENOSPC}
-_WORTH_IT = 1 << 20
-"""An arena that is smaller holds hardly anything."""
+_WORTH_IT = 1 << 20  # an arena that is smaller holds hardly anything
 
 
 def map_what_fits(fd: int) -> Mapping:

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 _TRIED = 4
 """How many that are in use are tried. Those given first come first, and most are free in turn."""
 
-_MOST_BYTES = 1 << 27
-"""How many bytes are kept at most."""
+_MOST_BYTES = 1 << 27  # how many are kept at most
 
 
 class Recycled:

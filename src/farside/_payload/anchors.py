@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from .encoder import Encoder
 
-_WHOLE = 1 << 12
-"""Contents of so many bytes are read wholly; of larger ones, a sample."""
+_WHOLE = 1 << 12  # contents of so many bytes are read wholly; of larger ones, a sample
 
 _UNLIKE = ("_make_skeleton_class", "_load_from_bytes")
 """Functions of cloudpickle and torch whose arguments differ from process to process."""

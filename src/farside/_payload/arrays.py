@@ -19,8 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_MOST = 256
-"""How many descriptions are kept. When there are more, all are forgotten."""
+_MOST = 256  # how many descriptions are kept. When there are more, all are forgotten
 
 OF_OTHERS = 2
 """What ``isbuiltin`` says of a type that another library has registered, such as bfloat16."""

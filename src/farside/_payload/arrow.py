@@ -23,17 +23,13 @@ if TYPE_CHECKING:
 _HIDDEN_BYTES = 1 << 12
 """How many bytes a slice may take along beside its own: to copy the slice would cost more."""
 
-_MESSAGE_BYTES = 1 << 19
-"""From here on, to copy memory once more costs more than to pickle."""
-
-_MOST = 256
-"""How many schemas are kept. When there are more, all are forgotten."""
+_MESSAGE_BYTES = 1 << 19  # from here on, to copy memory once more costs more than to pickle
+_MOST = 256  # how many schemas are kept. When there are more, all are forgotten
 
 _latest: tuple[Any, bytes | None] = None, None
 """The worker's: a schema, and what is sent of it; None: such tables are pickled."""
 
-_schemas: dict[bytes, Any] = {}
-"""The parent's: schemas by what was sent of them."""
+_schemas: dict[bytes, Any] = {}  # the parent's: schemas by what was sent of them
 
 
 def reduce_array(array: Any) -> Reduced:

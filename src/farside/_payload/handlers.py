@@ -6,8 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
-_VARARGS = 4
-"""`inspect.CO_VARARGS`, without that module: it costs start-up time."""
+_VARARGS = 4  # `inspect.CO_VARARGS`, without that module: it costs start-up time
 
 
 def raised(error: BaseException) -> bool:

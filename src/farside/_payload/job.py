@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     Pickles: TypeAlias = dict[bool, bytes]
     """The pickle of a call, for workers that can import the main module, and for others."""
 
-JOB = 0
-"""Kind of the frame that carries the job: neither a command nor a status."""
+JOB = 0  # kind of the frame that carries the job: neither a command nor a status
 
 
 class Preparation(NamedTuple):

@@ -21,20 +21,14 @@ ATOMS = frozenset({float, bool, type(None)})
 INT_LIMIT = 1 << 63
 """Integers of a larger magnitude are pickled at once, so that their size is known."""
 
-STR_LIMIT = 256
-"""Characters from which on a string is pickled at once, so that its size is known."""
-
-ATOM_BYTES = 9
-"""What an atom is counted as."""
+STR_LIMIT = 256  # characters from which on a string is pickled at once, so that its size is known
+ATOM_BYTES = 9  # what an atom is counted as
 
 MAX_VALUES = 4
 """An item of more values is pickled by itself: to look at so many would cost the worker more."""
 
-MAX_BYTES = 1 << 11
-"""An item that is counted as more is pickled at once, so that its size is known."""
-
-ITEM_BYTES = 32
-"""What an item is counted as, beside the characters of its keys and values."""
+MAX_BYTES = 1 << 11  # an item that is counted as more is pickled at once, so that its size is known
+ITEM_BYTES = 32  # what an item is counted as, beside the characters of its keys and values
 
 
 def _add_dict(item: dict[Any, Any], entries: list[Any]) -> int:

@@ -21,11 +21,8 @@ LEAST_BYTES = 1 << 18
 """With smaller frames, the Python code of both libraries takes longer than the copies of a file: at
 100 kB twice as long."""
 
-_MOST = 256
-"""How many types of columns are kept. When there are more, all are forgotten."""
-
-_return: dict[Any, bool] = {}
-"""Whether columns of these types come back from Arrow as they were."""
+_MOST = 256  # how many types of columns are kept. When there are more, all are forgotten
+_return: dict[Any, bool] = {}  # whether columns of these types come back from Arrow as they were
 
 
 def reduce_frame(frame: Any) -> Reduced:

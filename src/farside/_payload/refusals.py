@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-PHRASE = "does not support loading in subinterpreters"
-"""What Python says of every one of them."""
+PHRASE = "does not support loading in subinterpreters"  # what Python says of every one of them
 
 _CRASHES = frozenset({"torch._C"})
 """They do not support it, and end the process before they can refuse.
@@ -24,8 +23,7 @@ Python (3.13 to 3.15) runs the code of an old extension module in the main inter
 theirs imports further modules there.
 """
 
-refused: dict[str, str] = {}
-"""The module's whole name to what to call it in a message."""
+refused: dict[str, str] = {}  # the module's whole name to what to call it in a message
 
 
 def record() -> None:

@@ -14,8 +14,7 @@ from .failure import Failure, dumps, make, of_held, parts, state_of
 # they would end the process or the loop, without a word.
 _NEVER_AGAIN = (StopIteration, StopAsyncIteration)
 
-_STACK_LIMIT = 50_000
-"""Characters; there may be many threads."""
+_STACK_LIMIT = 50_000  # characters; there may be many threads
 
 
 def read_failure(body: bytes | bytearray | memoryview) -> Failure:

@@ -16,8 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-MOST_BYTES = 1 << 16
-"""A larger state is not kept: of each open shard there may be some."""
+MOST_BYTES = 1 << 16  # a larger state is not kept: of each open shard there may be some
 
 LITERAL, _PICKLED = b"L", b"P"
 

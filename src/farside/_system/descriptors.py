@@ -38,8 +38,7 @@ _lock = threading.RLock()
 _live: WeakSet[Closable] = WeakSet()
 _inheriting = threading.local()
 _fillers = 0
-_filled: list[int] = []
-"""Which descriptors are open only since there are fillers."""
+_filled: list[int] = []  # which descriptors are open only since there are fillers
 
 
 def _guarded(work: Callable[[], T]) -> T:

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     Step: TypeAlias = partial[object]
 
-_STRUCT_BYTES = 512
-"""More than a ``struct sigaction`` takes anywhere."""
+_STRUCT_BYTES = 512  # more than a ``struct sigaction`` takes anywhere
 
 _HANDLER = slice(16)
 _FLAGS = slice(136, 140)

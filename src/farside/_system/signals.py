@@ -99,11 +99,8 @@ def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
             handler(SIGINT, _came.pop())
 
 
-_held: Any = None
-"""The handler that is held back, or was last."""
-
-_came: list[FrameType | None] = []
-"""The frame in which a SIGINT has come that is held back."""
+_held: Any = None  # the handler that is held back, or was last
+_came: list[FrameType | None] = []  # the frame in which a SIGINT has come that is held back
 
 
 def _note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

@@ -16,8 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_tracker: int | None = None
-"""The descriptor of the parent's tracker, until multiprocessing has it."""
+_tracker: int | None = None  # the descriptor of the parent's tracker, until multiprocessing has it
 
 
 def inherit(authkey: bytes, tracker: int | None) -> None:

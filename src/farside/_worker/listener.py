@@ -35,8 +35,7 @@ _PATIENCE = (0.05, 0.2, 0.2)
 code that swallows the exception, and leave ``finally`` blocks a moment. There are only so many,
 since a subinterpreter whose threads still run Python code when the process exits crashes it."""
 
-_LATE = (0.0, 0.2, 0.2)
-"""Seconds before each SystemExit in a finalizer that takes too long."""
+_LATE = (0.0, 0.2, 0.2)  # seconds before each SystemExit in a finalizer that takes too long
 
 _GRACE = 0.4
 """Further seconds before a subprocess whose parent is gone ends itself. All in all it is below

@@ -24,14 +24,9 @@ _CURE = (
 _OR_UNCOMPARED = "; or pass verify_replay=False"
 _OR_ITS_STATE = "; what load_state_dict() loaded may be to blame too"
 
-_SHOWN = 100
-"""Characters of an item that are shown."""
-
-TELL_SECONDS = 0.05
-"""How often the parent is told how far it is: a `timeout` counts from then on."""
-
-SAY_SECONDS = (2.0, 10.0)
-"""When the loggers are told first, and how often then."""
+_SHOWN = 100  # characters of an item that are shown
+TELL_SECONDS = 0.05  # how often the parent is told how far it is: a `timeout` counts from then on
+SAY_SECONDS = (2.0, 10.0)  # when the loggers are told first, and how often then
 
 _CHUNK_SECONDS = 0.01
 

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-SECONDS = 0.05
-"""Between two snapshots, at least."""
+SECONDS = 0.05  # between two snapshots, at least
 
 _TIMES = 100
 """After a snapshot, none is taken for so many times as long as it took: that is one per cent."""

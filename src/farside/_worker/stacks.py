@@ -25,11 +25,8 @@ _EXECUTE = os.path.join(_HERE, "_worker", "execute.py")
 
 _HELPERS = ("farside-flusher", "farside-listener")
 
-_FRAMES = 200
-"""How many of a deep recursion's frames are told, the innermost."""
-
-_THREADS = 100
-"""How many threads are told of."""
+_FRAMES = 200  # how many of a deep recursion's frames are told, the innermost
+_THREADS = 100  # how many threads are told of
 
 
 def report() -> list[tuple[str, list[Place]]]:

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SECONDS = 20.0
-"""Far more than anything takes; who waits so long has found a hang."""
+SECONDS = 20.0  # far more than anything takes; who waits so long has found a hang
 
 
 class StartsWorkers:

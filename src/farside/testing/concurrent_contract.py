@@ -13,8 +13,7 @@ from . import item_jobs, jobs
 from .backend_contract import BackendContract
 from .checks import SECONDS, raises, until
 
-_SETTLED = 0.1
-"""Seconds that are enough for a worker to go further, if it goes further than it may."""
+_SETTLED = 0.1  # seconds that are enough for a worker to go further, if it goes further than it may
 
 
 class ConcurrentBackendContract(BackendContract):

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-NOTES: list[object] = []
-"""What `note` was given in this interpreter."""
+NOTES: list[object] = []  # what `note` was given in this interpreter
 
 
 def note(what: object) -> None:

@@ -15,8 +15,7 @@ from .link_pair import HUGE, at_parent, at_worker
 if TYPE_CHECKING:
     from .._link.worker_base import WorkerLink
 
-_GIGANTIC = HUGE * 4
-"""More than is read at a time."""
+_GIGANTIC = HUGE * 4  # more than is read at a time
 
 
 class LinkContract(AcknowledgedContract, EndContract):

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from .._link.frames import Frame
     from .._link.worker_base import WorkerLink
 
-HUGE = bytes(range(256)) * (9 << 12)
-"""More than any link holds without somebody who reads."""
+HUGE = bytes(range(256)) * (9 << 12)  # more than any link holds without somebody who reads
 
 
 class LinkPair(NamedTuple):

@@ -31,8 +31,7 @@ _OF_ACTOR = (
 )  # fmt: skip
 """What Ray is told of each actor."""
 
-_OF_CONNECTION = ("address", "namespace")
-"""What Ray is told when it is not connected."""
+_OF_CONNECTION = ("address", "namespace")  # what Ray is told when it is not connected
 
 _READ_ONLY = "read_only"
 """Whether large contents arrive as Ray has them, to be read only. It is no option of Ray's."""
@@ -200,11 +199,8 @@ class RayWorker(Worker):
         return ExitStatus(watched.result() or "it ended without a word")
 
 
-_TOLD_SECONDS = 5.0
-"""How long Ray may take to tell one call of a death after it has told another."""
-
-_foreign: list[RayWorker] = []
-"""Workers of the process that this one was forked from."""
+_TOLD_SECONDS = 5.0  # how long Ray may take to tell one call of a death after it has told another
+_foreign: list[RayWorker] = []  # workers of the process that this one was forked from
 
 
 def _why(error: BaseException | None) -> str:

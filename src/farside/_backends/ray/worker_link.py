@@ -38,8 +38,7 @@ _PAUSE_SECONDS = 0.002
 _REPORT_SECONDS = 0.2
 """While an input of a map runs whose time counts, the parent is told so as often."""
 
-_BACKLOG_BYTES = 1 << 20
-"""How much may wait before log records do not go with it any more."""
+_BACKLOG_BYTES = 1 << 20  # how much may wait before log records do not go with it any more
 
 _NOBODY = "the parent does not receive any more"
 
