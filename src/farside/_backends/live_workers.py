@@ -16,7 +16,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from .._system.monkey_patches import in_the_way
-from .._system.signals import defer_sigint
+from .._system.signals import at_fork, defer_sigint
 from .._worker import load, threads
 from ..errors import BackendUnavailableError
 from .base import ExitStatus
@@ -212,5 +212,4 @@ def _disown_in_child() -> None:
     _live.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_disown_in_child)
+at_fork(after_in_child=_disown_in_child)

@@ -14,6 +14,7 @@ from importlib.machinery import PathFinder
 from multiprocessing import forkserver, spawn
 from typing import TYPE_CHECKING, Any
 
+from .._system.signals import at_fork
 from ..options import START_METHODS
 from .main_script import main_file
 
@@ -68,8 +69,7 @@ def _disown_in_child() -> None:
     getattr(multiprocessing.process, "_children", set()).difference_update(_started)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_disown_in_child)
+at_fork(after_in_child=_disown_in_child)
 
 
 def start_process(process: BaseProcess, method: str) -> None:

@@ -9,12 +9,12 @@ there is lost (and the block with it).
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from functools import partial
 from itertools import repeat
 from weakref import WeakSet
 
+from .._system.signals import at_fork
 from ..errors import ProtocolError
 from .mapping import SLOTS
 
@@ -149,5 +149,4 @@ def _detach_in_child() -> None:
         _detach(mark)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_detach_in_child)
+at_fork(after_in_child=_detach_in_child)

@@ -16,11 +16,11 @@ import select
 import threading
 from contextlib import suppress
 from datetime import time, tzinfo
-from functools import cache
+from functools import cache, partial
 from weakref import WeakSet, ref
 
 from .._system.descriptors import Descriptor
-from .._system.signals import defer_sigint
+from .._system.signals import at_fork, defer_sigint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,11 +178,8 @@ def _in_child() -> None:
     _lock.release()
 
 
-if hasattr(os, "register_at_fork"):
-    # Hooks run before a fork in reverse order, and after it in this order.
-    os.register_at_fork(
-        before=lambda: defer_sigint(_before_fork), after_in_parent=lambda: defer_sigint(_after_fork)
-    )
-    os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_in_child
-    )
+# Hooks run before a fork in reverse order, and after it in this order.
+at_fork(
+    before=partial(defer_sigint, _before_fork), after_in_parent=partial(defer_sigint, _after_fork)
+)
+at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_in_child)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from weakref import WeakSet
 
 from ..errors import LinkClosedError
-from .signals import defer_sigint, with_lock
+from .signals import at_fork, defer_sigint, with_lock
 from .standard import above_standard, closed_standard, fill_standard
 
 TYPE_CHECKING = False
@@ -217,7 +217,4 @@ def _close_in_child() -> None:
     _lock.release()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_close_in_child
-    )
+at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_close_in_child)

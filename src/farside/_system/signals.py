@@ -156,8 +156,8 @@ def _begin_in_child() -> None:
         (put_back if foreign is None else foreign(put_back))()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_in_child)
+at_fork: Callable[..., None] = getattr(os, "register_at_fork", lambda **_: None)  # not on Windows
+at_fork(after_in_child=_begin_in_child)
 
 
 _ask_kernel: Callable[[], Any] | None = None
