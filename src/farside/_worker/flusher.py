@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from .._in_c import Lock, RLock, partial
+from .._in_c import RLock, partial
 from .._system.signals import with_lock
 from ..errors import LinkClosedError
-from .threads import start
+from .threads import Bell, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ class Flusher:
         # Reentrant, since a finalizer may call in the middle of anything.
         self._changing = RLock()
         self._changing_here = False  # further up in the thread that has the lock
-        self._idle = Lock()  # held while there is nothing to do
-        self._idle.acquire()
+        self._called = Bell()
         self._over = False
 
     def call(self) -> None:
@@ -51,10 +50,7 @@ class Flusher:
             self._send()
 
     def _call(self) -> bool:
-        try:
-            self._idle.release()
-        except RuntimeError:
-            pass  # called already
+        self._called.ring()
         return self._changing_here or self._thread is not None or self._over or self._start()
 
     def stop(self) -> None:
@@ -93,7 +89,7 @@ class Flusher:
 
     def _is_called(self) -> bool:
         """Wait for a call; False when it is time to end."""
-        if self._idle.acquire(timeout=_PATIENCE):
+        if self._called.wait(_PATIENCE):
             return True
         return not with_lock(self._changing, self._retire)
 
@@ -101,7 +97,7 @@ class Flusher:
         try:
             self._changing_here = True
             this, self._thread = self._thread, None
-            called = self._idle.acquire(blocking=False)  # just now
+            called = self._called.wait(0)  # just now
             if called:
                 self._thread = this
         finally:

@@ -109,7 +109,7 @@ class CommandListener:
     def _run(self) -> None:
         lost = self._listen()
         self.iteration.interrupt(_PATIENCE)
-        if not self.finalization.ends_within((not lost and self.finalizers.seconds) or _GRACE):
+        if not self.finalization.ended.wait((not lost and self.finalizers.seconds) or _GRACE):
             self.finalizers.expired = True  # no more are run
             self.finalization.interrupt(_LATE)
         if self._last_resort is not None:

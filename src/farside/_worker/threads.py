@@ -1,4 +1,4 @@
-"""Threads of a worker: those of farside's own, and that of user code, which may have to be ended.
+"""Threads of a worker: how farside's own begin and wait, and how user code is ended.
 
 Code that goes on when it should end is given an exception from outside. Python can raise it only
 between two bytecodes: a call that blocks in C is not interrupted.
@@ -43,18 +43,40 @@ def start(run: Callable[[], object], name: str, *, daemon: bool) -> Thread:
     return thread
 
 
+class Bell:
+    """Wakes the one thread that waits for it. No exception from outside leaves it half rung."""
+
+    def __init__(self) -> None:
+        self._silent = Lock()
+        self._silent.acquire()
+
+    def ring(self) -> None:
+        """Wake that thread, or let its next wait return at once."""
+        try:
+            self._silent.release()
+        except RuntimeError:
+            pass  # it was rung already
+
+    def wait(self, seconds: float = -1) -> bool:
+        """Wait until it was rung, or for so many seconds; tell whether it was."""
+        return self._silent.acquire(timeout=seconds)
+
+
 wakers: list[Callable[[], object]] = []
 """Called after SystemExit was raised in user code: it may wait, in C code that farside itself can
 break off, for an item of a worker of its own."""
 
 
 class Interruptible:
-    """Something that the worker's thread does, and that another may have to interrupt."""
+    """Something that the worker's thread does, and that another may have to interrupt.
+
+    Attributes:
+        ended: is rung when nothing is left to interrupt.
+    """
 
     def __init__(self) -> None:
         self._thread = get_ident()
-        self._running = Lock()  # held while there is something to interrupt
-        self._running.acquire()
+        self.ended = Bell()
         self._raising = self._over = False
 
     def done(self) -> None:
@@ -62,23 +84,16 @@ class Interruptible:
         # What the listener raises may strike anywhere in here, and then this is called again. So it
         # takes no lock: Python 3.14 leaves a lock locked that is taken just then.
         self._over = True
-        try:
-            self._running.release()
-        except RuntimeError:
-            pass  # released before
+        self.ended.ring()
         while self._raising:
             time.sleep(0.0001)
         _checkpoint()
-
-    def ends_within(self, seconds: float) -> bool:
-        """Wait for so long; tell whether it has ended."""
-        return self._running.acquire(timeout=seconds)
 
     def interrupt(self, patience: Iterable[float]) -> None:
         """Raise SystemExit in the thread, after so many seconds each time, until it is over."""
         show = sys.unraisablehook
         for seconds in patience:
-            if self._running.acquire(timeout=seconds):
+            if self.ended.wait(seconds):
                 sys.unraisablehook = show
                 break
             # A generator that is dropped runs its ``finally`` as a finalizer: what is raised there

@@ -10,31 +10,13 @@ from typing import TYPE_CHECKING
 from ..._link.frames import Frame
 from ..._link.stopwatch import Stopwatch
 from ..._link.worker_base import WorkerLink
+from ..._worker.threads import Bell
 from ...errors import LinkClosedError
 from .messages import Words
 
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
-
-
-class Bell:
-    """Wakes the one thread that waits for it. No exception from outside leaves it half rung."""
-
-    def __init__(self) -> None:
-        self._silent = threading.Lock()
-        self._silent.acquire()
-
-    def ring(self) -> None:
-        """Wake that thread, or let its next wait return at once."""
-        try:
-            self._silent.release()
-        except RuntimeError:
-            pass  # it was rung already
-
-    def wait(self, seconds: float = -1) -> None:
-        """Wait until it was rung, or for so many seconds."""
-        self._silent.acquire(timeout=seconds)
 
 
 class DownLink(WorkerLink):

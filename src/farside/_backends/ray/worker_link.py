@@ -16,8 +16,9 @@ from ..._link.control import COMMAND_CAME, PARENT_WAITS
 from ..._link.frames import Frame
 from ..._memory.parts import size
 from ..._system.signals import with_lock
+from ..._worker.threads import Bell
 from ...errors import LinkClosedError
-from .down_link import Bell, DownLink
+from .down_link import DownLink
 from .messages import Reply, beside
 from .objects import Lent
 
