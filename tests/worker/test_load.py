@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from farside._payload import warning_filters
 from farside._payload.job import Job, Preparation
+from farside._payload.verbosity import flatten_filters
 from farside._worker.load import load_call
 from tests.children import run_python
 from tests.worker.harness import BUDGET, INFO
@@ -29,7 +29,7 @@ def _restored() -> Iterator[None]:
 def preparation(**changes: Any) -> Preparation:
     """Make a preparation that changes nothing but what is told."""
     here = Preparation(
-        list(sys.argv), warning_filters.flatten(), sys.getrecursionlimit(), None, None, None, None
+        list(sys.argv), flatten_filters(), sys.getrecursionlimit(), None, None, None, None
     )
     return here._replace(**changes)
 
@@ -73,7 +73,7 @@ def test_the_warning_filters_are_the_parents() -> None:
         warnings.filterwarnings("error", message="this one", category=UserWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         filters = list(warnings.filters)
-        plain = pickle.loads(pickle.dumps(warning_filters.flatten()))
+        plain = pickle.loads(pickle.dumps(flatten_filters()))
     load(preparation(warning_filters=plain))
     assert list(warnings.filters) == filters
     warnings.warn("old", DeprecationWarning, stacklevel=1)
@@ -84,7 +84,7 @@ def test_the_warning_filters_are_the_parents() -> None:
 def test_a_filter_whose_category_is_not_there_is_left_out() -> None:
     filters = list(warnings.filters)
     odd = ("error", None, "module.that.is.nowhere", "OddWarning", None, 0)
-    load(preparation(warning_filters=[odd, *warning_filters.flatten()]))
+    load(preparation(warning_filters=[odd, *flatten_filters()]))
     assert list(warnings.filters) == filters
 
 

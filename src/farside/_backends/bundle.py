@@ -30,7 +30,7 @@ _FARSIDE = (
     " _payload.worker_info _payload.reducers _payload.pickling _payload.records _protocol"
     " _protocol.codes _protocol.messages _worker _worker.import_hook _worker.forward _payload.job"
     " _payload.failure _payload.items _protocol.worker_table _protocol.worker _worker.iterables"
-    " _payload.warning_filters _worker.load _payload.plain _protocol.credit _payload.encoder"
+    " _payload.verbosity _worker.load _payload.plain _protocol.credit _payload.encoder"
     " _protocol.progress _worker.threads _worker.flusher _worker.outbox _worker.passing"
     " _worker.snapshots _worker.tasks _worker.maker _worker.execute"
     " _worker.finalizers _worker.stacks _worker.listener _worker.serve _worker.interpreter"

@@ -7,8 +7,8 @@ import sys
 from itertools import count
 from typing import TYPE_CHECKING
 
-from .._payload import log_levels, warning_filters
 from .._payload.job import Job, Preparation
+from .._payload.verbosity import flatten_filters, flatten_levels
 from .._payload.worker_info import WorkerInfo
 from ..errors import BackendUnavailableError
 from . import registry
@@ -56,7 +56,7 @@ def pack(
         main_name = path = None
     preparation = Preparation(
         argv=[str(each) for each in sys.argv],
-        warning_filters=warning_filters.flatten(),
+        warning_filters=flatten_filters(),
         recursion_limit=sys.getrecursionlimit(),
         int_max_str_digits=getattr(sys, "get_int_max_str_digits", lambda: None)(),
         environment=None if in_process or remote else dict(os.environ),
@@ -150,12 +150,11 @@ def job_of(
         environment=None if options.env is None else dict(options.env),
         finalizer_seconds=options.shutdown_timeout / 2,
         forward_logs=options.forward_logs,
-        log_levels=log_levels.flatten() if options.forward_logs else None,
+        log_levels=flatten_levels() if options.forward_logs else None,
     )
 
 
 def name_of(options: Options) -> str:
-    """Return the name of a new worker."""
     return options.name or f"farside-worker-{next(_numbers)}"
 
 

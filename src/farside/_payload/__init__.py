@@ -7,7 +7,7 @@ multiprocessing (`shared`). `culprit` finds the part of an object that does not 
 Items: `items` says what they cross as; `encoder` makes that, with `arrays` and `plain`, and
 `decoder` makes items of it again. `anchors` are their digests, `user_states` states of iterables.
 
-A worker: `job` (what it is given) with `warning_filters` and `log_levels`, and `worker_info`.
+A worker: `job` (what it is given) with `verbosity`, and `worker_info`.
 Failures: `failure` (exceptions as data) with `refusals`, `remote_errors` (as exceptions again),
 `one_line` (an exception in a message). And `records` of logs.
 """

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from pickle import PickleBuffer
     from typing import Any, TypeAlias
 
-    from .log_levels import Levels
     from .shared import SharedCall
-    from .warning_filters import PlainFilter
+    from .verbosity import Levels, PlainFilter
     from .worker_info import Fields
 
     Call: TypeAlias = tuple[

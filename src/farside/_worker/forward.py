@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._link.worker_base import WorkerLink
-    from .._payload.log_levels import Levels
+    from .._payload.verbosity import Levels
 
 _PATIENCE = 1.0
 """Seconds that a thread of user code waits, once, when far too much waits for the parent."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from .._payload import warning_filters
 from .._payload.pickling import loads
+from .._payload.verbosity import install_filters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ def _load_after(given: Preparation, job: Job) -> Call:
         from . import inheritance  # only where the parent has multiprocessing
 
         inheritance.inherit(*given.multiprocessing)
-    complete = warning_filters.install(given.warning_filters)
+    complete = install_filters(given.warning_filters)
     if given.main_name is not None or given.main_path is not None:
         _load_main(given.main_name, given.main_path)
     call = _load(job)
     if not complete:
-        warning_filters.install(given.warning_filters)  # their categories may be there by now
+        install_filters(given.warning_filters)  # their categories may be there by now
     return call
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 
-from .._payload import log_levels
 from .._payload.records import flatten_record
+from .._payload.verbosity import install_levels
 from . import forward
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .._payload.log_levels import Levels
+    from .._payload.verbosity import Levels
 
 _call_handlers = logging.Logger.callHandlers
 
@@ -28,7 +28,7 @@ def install(levels: Levels | None) -> None:
     `logging.config.dictConfig` takes those off that it has not made.
     """
     logging.Logger.callHandlers = _forward  # type: ignore[method-assign]
-    log_levels.install(levels)
+    install_levels(levels)
 
 
 def take_over(levels: Levels | None) -> None:
@@ -43,7 +43,7 @@ def take_over(levels: Levels | None) -> None:
             _taken_off.extend(logger.handlers)
             logger.handlers = []
             logger.propagate = True
-    log_levels.install(levels)
+    install_levels(levels)
 
 
 def _forward(self: logging.Logger, record: logging.LogRecord) -> None:

@@ -8,10 +8,10 @@ from tests.children import run_python
 
 WITHIN_A_BLOCK = """
 import warnings
-from farside._payload.warning_filters import flatten
+from farside._payload.verbosity import flatten_filters
 with warnings.catch_warnings():
     warnings.simplefilter("error", UserWarning)
-    print(flatten()[0])
+    print(flatten_filters()[0])
 """
 
 

@@ -1,0 +1,100 @@
+"""What decides which warnings and log records are shown, on its way from the parent into a worker.
+
+Warning filters travel as plain data. Loading a filter must not import a module for the sake of its
+category: that could fail, or be refused in a subinterpreter, for an iterable that never uses the
+module. Levels of loggers travel too: what the parent would not show need not be sent. Nothing here
+imports `logging`.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+from .._named_tuple import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    # action, message, module and name of the category, module, line number; a pattern is a text
+    # or a pair of text and flags
+    PlainFilter: TypeAlias = tuple[str, Any, str, str, Any, int]
+
+
+class Levels(NamedTuple):
+    root: int
+    disable: int
+    loggers: list[tuple[str, int, bool]]
+
+
+def flatten_filters() -> list[PlainFilter]:
+    """Return this interpreter's warning filters as plain data."""
+    # Where warnings are aware of contexts, a block of `catch_warnings` has filters of its own.
+    present: Any = getattr(warnings, "_get_filters", lambda: warnings.filters)
+    plain = []
+    for action, message, category, module, line in present():
+        name = category.__module__, category.__qualname__
+        plain.append((action, _text(message), *name, _text(module), line))
+    return plain
+
+
+def install_filters(filters: list[PlainFilter]) -> bool:
+    """Let this interpreter have the filters whose categories are there; tell whether all are."""
+    found = []
+    for action, message, home, name, module, line in filters:
+        category = _find(home, name)
+        if category is not None:
+            found.append((action, _pattern(message), category, _pattern(module), line))
+    warnings.resetwarnings()  # tells the C half that the filters change
+    warnings.filters[:] = found  # type: ignore[index]
+    return len(found) == len(filters)
+
+
+def flatten_levels() -> Levels | None:
+    """Return the levels of this interpreter's loggers: name, level and whether it is disabled.
+
+    Only of those that have one of their own. None if nobody has imported `logging`.
+    """
+    logging: Any = sys.modules.get("logging")
+    root = getattr(logging, "root", None)  # another thread may just be importing it
+    if root is None:
+        return None
+    loggers = [
+        (name, logger.level, bool(logger.disabled))
+        for name, logger in list(root.manager.loggerDict.items())
+        if isinstance(logger, logging.Logger) and (logger.level or logger.disabled)
+    ]
+    return Levels(root.level, root.manager.disable, loggers)
+
+
+def install_levels(levels: Levels | None) -> None:
+    """Let the loggers of this interpreter have these levels, if there is `logging`."""
+    logging: Any = sys.modules.get("logging")
+    if logging is None or levels is None:
+        return
+    logging.disable(levels.disable)
+    logging.root.setLevel(levels.root)
+    for name, level, disabled in levels.loggers:
+        logger = logging.getLogger(name)
+        logger.setLevel(level)
+        logger.disabled = disabled
+
+
+def _text(pattern: Any) -> Any:
+    return (pattern.pattern, pattern.flags) if hasattr(pattern, "flags") else pattern
+
+
+def _pattern(text: Any) -> Any:
+    if not isinstance(text, tuple):
+        return text
+    import re  # only where a filter has a pattern: it costs start-up time
+
+    return re.compile(*text)
+
+
+def _find(home: str, name: str) -> Any:
+    found: Any = sys.modules.get(home)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
