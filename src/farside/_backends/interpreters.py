@@ -83,13 +83,11 @@ def _finds_pytorch() -> bool:
 
 
 def inside() -> bool:
-    """Tell whether this code runs in a subinterpreter."""
     low_level = _low_level()
     return low_level is not None and low_level.get_current()[0] != 0
 
 
 def alive() -> bool:
-    """Tell whether any subinterpreter lives in this process."""
     low_level = _low_level()
     return low_level is not None and len(low_level.list_all()) > 1
 

@@ -21,7 +21,6 @@ _NOT_THE_SERVER = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 
 
 def unavailable(reason: str) -> BackendUnavailableError:
-    """Make the error."""
     return BackendUnavailableError(
         f"no process can be started: {reason}", backend="subprocess", reason=reason
     )

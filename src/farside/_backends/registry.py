@@ -45,7 +45,6 @@ class Choice(NamedTuple):
 
 
 def names() -> tuple[str, ...]:
-    """Return every backend's name."""
     return tuple(_BACKENDS)
 
 

@@ -18,7 +18,6 @@ _LEAST = 16  # characters that a last column needs
 
 
 def print_json(value: Any) -> None:
-    """Print a value for machines."""
     print(json.dumps(value, indent=2))
 
 

@@ -43,10 +43,8 @@ class Stopwatch:
             self._words[self._at] = (monotonic_ns() - (word >> 1)) << 1
 
     def seconds(self) -> float:
-        """Tell for how long it has run."""
         return seconds_of(self._words[self._at])
 
 
 def seconds_of(word: int) -> float:
-    """Return what a word says: seconds."""
     return (monotonic_ns() - (word >> 1) if word & 1 else word >> 1) / 1e9

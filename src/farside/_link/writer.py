@@ -56,7 +56,6 @@ class FrameWriter:
 
     @property
     def pending(self) -> bool:
-        """Whether anything waits."""
         return bool(self._queue)
 
     def add(self, parts: list[Part], share: int = 0) -> None:

@@ -44,7 +44,6 @@ class Ref(NamedTuple):
 
 
 def size(parts: Sequence[Part]) -> int:
-    """Return how many bytes there are."""
     nbytes = 0
     for part in parts:  # a generator would cost more than all of this, where there are one or two
         nbytes += part.nbytes if type(part) is memoryview else len(part)

@@ -46,7 +46,6 @@ def reduce_array(array: Any) -> Reduced:
 
 
 def reduce_table(table: Any) -> Reduced:
-    """Reduce a table."""
     schema = _written(table.schema)
     batches = [] if schema is None else table.to_batches()
     message = _message(batches[0]) if len(batches) == 1 else None
@@ -54,21 +53,18 @@ def reduce_table(table: Any) -> Reduced:
 
 
 def reduce_batch(batch: Any) -> Reduced:
-    """Reduce a record batch."""
     schema = _written(batch.schema)
     message = None if schema is None else _message(batch)
     return reduce_by_default(batch) if message is None else (rebuild_batch, (schema, message))
 
 
 def rebuild_table(schema: bytes, message: Any) -> Any:
-    """Make a table of a message."""
     import pyarrow as pa  # the user's
 
     return pa.Table.from_batches([rebuild_batch(schema, message)])
 
 
 def rebuild_batch(schema: bytes, message: Any) -> Any:
-    """Make a record batch of a message."""
     import pyarrow as pa  # the user's
 
     known = _schemas.get(schema)

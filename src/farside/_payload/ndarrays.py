@@ -59,7 +59,6 @@ def _reduce_plain(array: Any) -> Reduced:
 
 
 def rebuild_plain(contents: Any, kind: str, shape: tuple[int, ...]) -> Any:
-    """Make an array of numbers."""
     return frombuffer(contents, kind).reshape(shape)
 
 
@@ -85,7 +84,6 @@ def reduce_masked(array: Any) -> Reduced:
 
 
 def rebuild_masked(data: Any, mask: Any, fill_value: Any, hard: bool) -> Any:  # noqa: FBT001  data
-    """Make a masked array."""
     import numpy as np  # it imports `ma` when it is asked for
 
     ma: Any = np.ma

@@ -118,7 +118,6 @@ MAIN_STAYS_HERE = (
 
 
 def has_cloudpickle() -> bool:
-    """Tell whether cloudpickle is installed."""
     return cloudpickle_dumps() is not None
 
 

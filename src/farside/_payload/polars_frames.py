@@ -26,7 +26,6 @@ _return: dict[Any, bool] = {}  # whether columns of these types come back from A
 
 
 def reduce_frame(frame: Any) -> Reduced:
-    """Reduce a frame."""
     own = type(frame) is sys.modules["polars"].DataFrame
     # Of Arrow's columns, Polars gives one without a name another name.
     plain = own and frame.width and "" not in frame.columns
@@ -41,7 +40,6 @@ def reduce_frame(frame: Any) -> Reduced:
 
 
 def reduce_series(series: Any) -> Reduced:
-    """Reduce a series."""
     own = type(series) is sys.modules["polars"].Series
     if own and series.estimated_size() >= LEAST_BYTES:
         array = _to_arrow(series, (series.dtype,))
@@ -64,7 +62,6 @@ def rebuild_frame(table: Any, known: Sequence[tuple[int, bool]]) -> Any:
 
 
 def rebuild_series(name: str, array: Any, known: Sequence[tuple[int, bool]]) -> Any:
-    """Make a series of an Arrow array."""
     import polars as pl  # the user's
 
     series = pl.from_arrow(array).alias(name)

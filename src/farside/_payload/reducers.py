@@ -171,7 +171,6 @@ def rebuild_memoryview(
     shape: tuple[int, ...],
     readonly: bool,  # noqa: FBT001  it is data
 ) -> memoryview:
-    """Make a memoryview of contents."""
     view = memoryview(contents)
     # An empty one cannot be cast to a shape.
     view = view.cast("B").cast(form, list(shape)) if view.nbytes else view.cast("B").cast(form)

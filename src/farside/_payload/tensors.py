@@ -126,7 +126,6 @@ def rebuild_storage(buffer: Any, dtype: Any) -> Any:
 
 
 def rebuild_sparse(layout: Any, data: tuple[Any, ...]) -> Tensor:
-    """Make a sparse tensor of its parts."""
     import torch  # the user's
 
     if layout is torch.sparse_coo:
@@ -140,7 +139,6 @@ def rebuild_sparse(layout: Any, data: tuple[Any, ...]) -> Tensor:
 def rebuild(
     buffer: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...] | None
 ) -> Tensor:
-    """Make a tensor on a buffer."""
     import torch  # the user's
 
     if not memoryview(buffer).nbytes:  # of these torch makes none

@@ -26,7 +26,6 @@ class Finalizers:
         self._waiting: list[Callable[[], object]] = []
 
     def load(self, finalizers: tuple[Callable[[], object], ...], seconds: float) -> None:
-        """Take them in."""
         self._waiting = list(finalizers)
         self.seconds = seconds if finalizers else 0.0
 

@@ -54,7 +54,6 @@ class Flusher:
         return self._changing_here or self._thread is not None or self._over or self._start()
 
     def stop(self) -> None:
-        """End the thread."""
         self._over = True
         thread = self._thread
         if thread is not None:

@@ -101,7 +101,6 @@ class CommandListener:
         self.finalizers = Finalizers()
 
     def start(self) -> None:
-        """Begin to listen."""
         # Subinterpreters have no daemon threads; there, closing the link ends this one.
         daemon = self._last_resort is not None
         self._thread = start(self._run, "farside-listener", daemon=daemon)

@@ -121,7 +121,6 @@ class Maker:
         return self.tasks.finish(self.made)
 
     def end(self) -> None:
-        """Let go of everything of the user's."""
         self.leave()
         self.iterator = None
         self.tasks = Tasks()

@@ -68,7 +68,6 @@ class Stepwise(Execution):
 
     @property
     def done(self) -> bool:
-        """Whether there are no more steps."""
         return self.machine.state is WorkerState.DONE
 
     @property

@@ -45,7 +45,6 @@ class Actor:
         return self._link.take()
 
     def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
-        """Take commands."""
         self._link.push(number, words, commands)
 
     def watch(self) -> str | None:

@@ -116,7 +116,6 @@ class ActorCalls:
             start_new_thread(self.kill, ())
 
     def kill(self) -> None:
-        """End the process of the actor."""
         actor = self._actor
         if actor is not None and not self.lost(certain=True):
             ray().kill(actor, no_restart=True)
