@@ -233,7 +233,7 @@ def test_fn_is_a_copy_that_went_through_pickle(monkeypatch: pytest.MonkeyPatch) 
     with inline(partial(list, given)) as items:
         given[0].append(2)
         assert list(items) == [[1]]
-    monkeypatch.setattr(pickling, "cloudpickle_dumps", lambda: None)
+    monkeypatch.setattr(pickling, "cloud_pickler", lambda: None)
     with pytest.raises(NotPicklableError, match="install cloudpickle"):
         inline(lambda: [3])
 

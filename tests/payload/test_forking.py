@@ -18,7 +18,7 @@ import os, signal, sys, threading, time, warnings
 from farside._payload import pickling
 
 warnings.simplefilter("ignore")  # a thread runs
-thread = threading.Thread(target=pickling.cloudpickle_dumps)
+thread = threading.Thread(target=pickling.cloud_pickler)
 thread.start()
 while "cloudpickle" not in sys.modules:
     time.sleep(0.001)

@@ -62,7 +62,7 @@ def test_cloudpickle_takes_over_and_buffers_are_there_once(roomy: Way) -> None:
 def test_without_cloudpickle_plain_pickles_error_is_raised(
     roomy: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pickling, "cloudpickle_dumps", lambda: None)
+    monkeypatch.setattr(pickling, "cloud_pickler", lambda: None)
     with pytest.raises((pickle.PicklingError, AttributeError), match=r"[Cc]an't (get|pickle)"):
         roomy.encoder.encode([np.zeros(50_000), lambda: 1])
     assert roomy.carry([1]) == [1]

@@ -182,7 +182,7 @@ def test_buffers_of_the_failed_attempt_are_forgotten() -> None:
 
 
 def test_without_cloudpickle_plain_pickles_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pickling, "cloudpickle_dumps", lambda: None)
+    monkeypatch.setattr(pickling, "cloud_pickler", lambda: None)
     with pytest.raises((pickle.PicklingError, AttributeError), match=r"[Cc]an't (get|pickle)"):
         dumps(lambda: 1)
 
@@ -243,7 +243,7 @@ def test_size_of_what_dumps_gives_is_the_length_of_the_body() -> None:
 def test_partials_of_importable_functions_need_no_cloudpickle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pickling, "cloudpickle_dumps", lambda: None)
+    monkeypatch.setattr(pickling, "cloud_pickler", lambda: None)
     assert list(carry(partial(range, 3))()) == [0, 1, 2]
 
 

@@ -214,7 +214,7 @@ def test_pickling_an_item_raises_what_is_no_exception() -> None:
 
 
 def test_without_cloudpickle_a_lambda_does_not_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pickling, "cloudpickle_dumps", lambda: None)
+    monkeypatch.setattr(pickling, "cloud_pickler", lambda: None)
     with executing(lambda: [lambda: 1]) as worker:
         worker.start(1)
         failure = worker.expect_failure(Status.ITERATOR_FAILED, 1)

@@ -108,14 +108,14 @@ class Encoder:
 
         self._renew()
         final = not isinstance(error, Exception) or handlers.raised(error)
-        dumps = None if final else pickling.cloudpickle_dumps()
-        if dumps is None:
-            raise error
         try:
-            self._chunks.append(dumps(item, buffer_callback=self._offer))
+            pickled = None if final else pickling.dumps_by_value(item, self._offer)
         except BaseException:
             self._renew()
             raise
+        if pickled is None:
+            raise error
+        self._chunks.append(pickled)
 
     def _store(self) -> Stored:
         """Find a place for what is in `_chunks` and `_buffers`."""

@@ -53,10 +53,10 @@ def dumps(obj: object, table: Table | None = None, *, main_by_value: bool = Fals
         from . import handlers  # only when something fails
 
         buffers.clear()
-        by_value = None if handlers.raised(error) else cloudpickle_dumps()
+        by_value = None if handlers.raised(error) else dumps_by_value(obj, buffers.append, table)
         if by_value is None:
             raise
-        data = by_value(obj, buffers.append, table)
+        data = by_value
     return _join(data, buffers) if buffers else [data]
 
 
@@ -118,18 +118,12 @@ MAIN_STAYS_HERE = (
 
 
 def has_cloudpickle() -> bool:
-    return cloudpickle_dumps() is not None
+    return cloud_pickler() is not None
 
 
 def or_cloudpickle() -> str:
     """Return what ends the cure for something that does not pickle."""
     return "" if has_cloudpickle() else ", or install cloudpickle"
-
-
-def dumps_by_value(obj: object, table: Table | None = None) -> bytes | None:
-    """Pickle with cloudpickle; None when it is not installed."""
-    by_value = cloudpickle_dumps()
-    return None if by_value is None else by_value(obj, table=table)
 
 
 def dumps_beside(obj: object, arena: Arena | None) -> tuple[list[Part], list[Ref]]:
@@ -202,11 +196,8 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-def cloudpickle_dumps() -> Callable[..., bytes] | None:
-    """Return what pickles with cloudpickle; None when it is not installed.
-
-    It takes what `dumps_by_reference` takes. Ray, where it is imported, has one of its own.
-    """
+def cloud_pickler() -> Any:
+    """Return the pickler of cloudpickle, or else of Ray where that is imported; None: neither."""
     try:
         with _importing:
             from cloudpickle import Pickler  # optional, and heavy
@@ -214,24 +205,28 @@ def cloudpickle_dumps() -> Callable[..., bytes] | None:
         if "ray" not in modules:
             return None
         from ray.cloudpickle import Pickler
+    return Pickler
+
+
+def dumps_by_value(
+    obj: object, buffer_callback: Offer | None = None, table: Table | None = None
+) -> bytes | None:
+    """Pickle likewise with cloudpickle, which takes more; None where it is not installed."""
+    base = cloud_pickler()
+    if base is None:
+        return None
     import types  # which both have imported, and `collections` too
     from collections import ChainMap
 
     lazy = getattr(types, "LazyImportType", None)  # from Python 3.15 on
     of_lazy = {} if lazy is None else {lazy: _reduce_lazy}
-
-    def dumps(
-        obj: object, buffer_callback: Offer | None = None, table: Table | None = None
-    ) -> bytes:
-        file = io.BytesIO()
-        pickler = Pickler.__new__(Pickler)
-        ours = {**(table_of_items() if table is None else table), **of_lazy}
-        pickler.dispatch_table = ChainMap(ours, Pickler.dispatch_table)  # read by __init__
-        pickler.__init__(file, protocol=5, buffer_callback=buffer_callback)
-        pickler.dump(obj)
-        return file.getvalue()
-
-    return dumps
+    ours = {**(table_of_items() if table is None else table), **of_lazy}
+    file = io.BytesIO()
+    pickler = base.__new__(base)
+    pickler.dispatch_table = ChainMap(ours, base.dispatch_table)  # read by __init__
+    pickler.__init__(file, protocol=5, buffer_callback=buffer_callback)
+    pickler.dump(obj)
+    return file.getvalue()
 
 
 def _reduce_lazy(found: Any) -> tuple[Any, ...]:
