@@ -4,15 +4,15 @@ import time
 
 import pytest
 
-from farside._link import stopwatch
-from farside._link.stopwatch import Stopwatch
+from farside._link import control
+from farside._link.control import Stopwatch
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return the hand of a clock: nanoseconds, in a list of one."""
     hand = [5_000_000_000]
-    monkeypatch.setattr(stopwatch, "monotonic_ns", lambda: hand[0])
+    monkeypatch.setattr(control, "monotonic_ns", lambda: hand[0])
     return hand
 
 
@@ -36,7 +36,7 @@ def test_its_word_lies_where_it_is_told(clock: list[int]) -> None:
     watch = Stopwatch(words, 1)
     watch.begin()
     clock[0] += 250_000_000
-    assert [stopwatch.seconds_of(word) for word in words] == [0, 0.25, 0]
+    assert [control.seconds_of(word) for word in words] == [0, 0.25, 0]
     watch.end()
     assert words.tolist() == [0, 500_000_000, 0]
 

@@ -5,5 +5,5 @@ workers with the process. Backends: `subprocess` (with `process`, its worker; `c
 `process_start`; and `no_process`, why none can be started), `subinterpreter` (with `interpreters`,
 from the standard library or the backport, and `bundle`, the code of its modules), `inline` (no
 isolation), `ray` (actors of a cluster). They use `starting` (starts a worker and gives it its job),
-`callables` (the user's, pickled), `main_script`, and `preparation` (what an interpreter is told).
+`callables` (the user's, pickled), and `preparation` (what an interpreter is told).
 """

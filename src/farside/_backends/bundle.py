@@ -25,7 +25,7 @@ PYTHON = ("__future__", "_py_warnings", "warnings", "struct", "copyreg", "_compa
 
 _FARSIDE = (
     "_link _memory _in_c _system _system.signals _memory.blocks _memory.mapping _named_tuple"
-    " _memory.parts _memory.arena errors _link.control _link.frames _link.stopwatch"
+    " _memory.parts _memory.arena errors _link.control _link.frames"
     " _link.worker_base _link.writer _link.worker_pipes _memory.allocate _payload _payload.refusals"
     " _payload.worker_info _payload.reducers _payload.pickling _payload.records _protocol"
     " _protocol.codes _protocol.messages _worker _worker.import_hook _worker.forward _payload.job"

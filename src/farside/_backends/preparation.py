@@ -13,9 +13,10 @@ from .._payload.worker_info import WorkerInfo
 from ..errors import BackendUnavailableError
 from . import registry
 from .callables import pack_anywhere, pack_call, refers_to_main
-from .main_script import main_file
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from .._parent.options import Options
     from .._payload.job import Call
     from .._payload.shared import SharedCall
@@ -82,6 +83,25 @@ def main_module() -> tuple[str | None, str | None]:
     if path is None or not os.path.isfile(path):  # "<stdin>" is no path
         return None, None
     return None, os.path.abspath(path)
+
+
+def main_file() -> str | None:
+    """Return ``__main__.__file__``, also after the script, if it was called before its end.
+
+    Python takes it off the main module as soon as the script has been run. But threads of the
+    program, an executor's among them, may go on and start workers, and these need it.
+    """
+    global _seen  # noqa: PLW0603  there is one main module
+    main = sys.modules.get("__main__")
+    file = getattr(main, "__file__", None)
+    if file is not None and main is not None:
+        _seen = main, file
+    elif _seen is not None and _seen[0] is main and not sys.flags.inspect:  # else: a session
+        return _seen[1]
+    return file
+
+
+_seen: tuple[ModuleType, str] | None = None
 
 
 def main_goes_by_value(options: Options) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._system.signals import at_fork
 from ..options import START_METHODS
-from .main_script import main_file
+from .preparation import main_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable

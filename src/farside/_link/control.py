@@ -1,4 +1,4 @@
-"""Words that the two sides leave for each other in shared memory. No I/O.
+"""Words that the two sides leave for each other in shared memory. No I/O but the clock.
 
 A pipe is needed to wake somebody who waits; to tell somebody who is at work, a word in memory is
 enough, and costs no system call. Each word but ``ATTENTION`` has one writer, and is written at
@@ -9,6 +9,8 @@ worker first waits for a millisecond only and looks again; by then it sees the p
 """
 
 from __future__ import annotations
+
+from time import monotonic_ns
 
 ATTENTION = 0
 """Non-zero while the worker should look up: one byte says that the parent waits for items, another
@@ -29,7 +31,7 @@ If it waits for the parent to wait, that is more than are ever taken."""
 
 WORKER_WAITED = 32
 """From the worker: how long it has waited for the parent to take items, or to make room for them
-(see `stopwatch`)."""
+(see `Stopwatch`)."""
 
 # The words at 40 and 48 are those of `_memory.arena`.
 
@@ -68,3 +70,50 @@ def acknowledged_word(epoch: int, total: int) -> int:
 def total_of(word: int, epoch: int) -> int:
     """Return how many items of a pass were taken, as a word says; 0 if it speaks of another."""
     return word & _COUNT if word >> _COUNT_BITS == epoch & _EPOCH else 0
+
+
+class Stopwatch:
+    """Tells how long one side has waited, in all. Any thread may read it, and the other side too.
+
+    It runs while somebody waits. The clock is read when it begins and when it ends.
+
+    All is in one word, so that it is read at once. The lowest bit says whether it runs. The others
+    are nanoseconds: how long it has run; or, while it runs, the moment at which it would have begun
+    without pauses. All processes of a machine have the same clock.
+
+    Args:
+        words: where its word is: a list, or shared memory.
+        at: which of the words.
+
+    Example:
+        >>> watch = Stopwatch()
+        >>> watch.begin()
+        >>> watch.end()
+        >>> 0 < watch.seconds() == watch.seconds() < 1
+        True
+    """
+
+    __slots__ = ("_at", "_words")
+
+    def __init__(self, words: list[int] | memoryview[int] | None = None, at: int = 0) -> None:
+        self._words: list[int] | memoryview[int] = [0] if words is None else words
+        self._at = at
+
+    def begin(self) -> None:
+        """Run, unless it does."""
+        word = self._words[self._at]
+        if not word & 1:
+            self._words[self._at] = (monotonic_ns() - (word >> 1)) << 1 | 1
+
+    def end(self) -> None:
+        """Stop, unless it has."""
+        word = self._words[self._at]
+        if word & 1:
+            self._words[self._at] = (monotonic_ns() - (word >> 1)) << 1
+
+    def seconds(self) -> float:
+        return seconds_of(self._words[self._at])
+
+
+def seconds_of(word: int) -> float:
+    return (monotonic_ns() - (word >> 1) if word & 1 else word >> 1) / 1e9

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 
 from .._memory.creating import share
 from .._named_tuple import NamedTuple
@@ -63,8 +64,5 @@ def open_link(arena_bytes: int, *, both: bool = False) -> tuple[PipeLink, Worker
 
 def _widen(fd: int) -> None:
     """Let a pipe hold more than its default: each time it is full or empty, a side is woken."""
-    if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux, and Python's module has it from 3.10 on
-        try:
-            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        except OSError:
-            pass  # the user has too many large pipes; this one then stays as it is
+    with suppress(AttributeError, OSError):  # not Linux; the user has too many large pipes
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

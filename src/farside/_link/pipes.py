@@ -33,11 +33,11 @@ from .control import (
     WANTED,
     WORKER_WAITED,
     acknowledged_word,
+    seconds_of,
     total_of,
 )
 from .frames import Decoder, header
 from .reader import FrameReader
-from .stopwatch import seconds_of
 from .writer import FrameWriter, check_gone
 
 TYPE_CHECKING = False

@@ -20,11 +20,11 @@ from .control import (
     REVOKED,
     WANTED,
     WORKER_WAITED,
+    Stopwatch,
     acknowledged_word,
     total_of,
 )
 from .frames import COMMAND_SCRATCH, Decoder, header
-from .stopwatch import Stopwatch
 from .worker_base import WorkerLink
 from .writer import FrameWriter, check_gone
 

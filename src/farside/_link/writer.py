@@ -15,7 +15,7 @@ from .._in_c import RLock, deque, partial
 from .._memory.parts import size
 from .._system.signals import try_lock, with_lock
 from ..errors import LinkClosedError
-from .stopwatch import Stopwatch
+from .control import Stopwatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

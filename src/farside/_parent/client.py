@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from weakref import ref
 
 from .._backends import live_workers
-from .._backends.main_script import main_file
-from .._backends.preparation import main_goes_by_value
+from .._backends.preparation import main_file, main_goes_by_value
 from .._protocol.effects import BROKEN
 from .._protocol.group import GroupCore
 from .._protocol.limits import Limits

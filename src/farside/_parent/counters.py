@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from .._link.stopwatch import Stopwatch
+from .._link.control import Stopwatch
 
 if TYPE_CHECKING:
     from .._protocol.group import GroupCore

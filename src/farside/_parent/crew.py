@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._backends import live_workers
-from .._backends.main_script import main_file
+from .._backends.preparation import main_file
 from .._payload.one_line import one_line
 from .._protocol.group import GroupCore
 from .._system.signals import defer_sigint, with_lock

@@ -7,8 +7,8 @@ from abc import abstractmethod
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from ..._link.control import Stopwatch
 from ..._link.frames import Frame
-from ..._link.stopwatch import Stopwatch
 from ..._link.worker_base import WorkerLink
 from ..._worker.threads import Bell
 from ...errors import LinkClosedError

@@ -6,8 +6,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ..._link.control import total_of
-from ..._link.stopwatch import Stopwatch
+from ..._link.control import Stopwatch, total_of
 
 if TYPE_CHECKING:
     from .messages import Reply
