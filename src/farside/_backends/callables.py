@@ -27,12 +27,6 @@ _CURE = (
     "define it at the top level of a module that the worker can import (functools.partial gives it "
     "arguments)"
 )
-_MAKE_THERE = "make in the worker what does not, in an initializer or where it is first used"
-_SAME_METHOD = (
-    "make it with multiprocessing.get_context('forkserver'), or 'spawn', which suit each other, or "
-    "start the worker with mp_context='fork'"
-)
-_PROCESSES_ONLY = "use iterate_in_subprocess, or a proxy of a multiprocessing.Manager"
 
 
 def pack_call(options: Options, *, main_importable: bool, here: bool = False) -> bytes | SharedCall:
@@ -59,7 +53,8 @@ def pack_anywhere(options: Options, *, main_importable: bool) -> bytes:
     pack_call(options, main_importable=main_importable)  # says what no start carries either
     raise NotPicklableError(
         f"{_shared_part(options, refused)} is shared by processes, and can be sent only to a "
-        f"process that is being started; {_PROCESSES_ONLY}"
+        "process that is being started; use iterate_in_subprocess, or a proxy of a "
+        "multiprocessing.Manager"
     ) from refused.__cause__
 
 
@@ -102,10 +97,15 @@ def _pickle(options: Options, table: Table, *, main_importable: bool) -> tuple[b
 
 def _cure(problem: BaseException) -> str:
     if isinstance(problem, MadeForForkError):
-        return _SAME_METHOD
+        return (
+            "make it with multiprocessing.get_context('forkserver'), or 'spawn', which suit each "
+            "other, or start the worker with mp_context='fork'"
+        )
     # What has no importable name is a PicklingError or an AttributeError. A TypeError is a lock, a
     # file or a generator, wherever it is defined.
-    return _MAKE_THERE if isinstance(problem, TypeError) else _CURE + pickling.or_cloudpickle()
+    if isinstance(problem, TypeError):
+        return "make in the worker what does not, in an initializer or where it is first used"
+    return _CURE + pickling.or_cloudpickle()
 
 
 def _named(options: Options) -> Iterator[tuple[str, Any]]:

@@ -28,12 +28,6 @@ if TYPE_CHECKING:
     from .._payload.job import Job
 
 
-_IN_ITS_STEP = (
-    "a worker in the calling thread is waited for in its own code, by a signal handler perhaps; "
-    "only close it there"
-)
-
-
 class InlineBackend(Backend):
     """Runs iterables in the thread that loops over them."""
 
@@ -192,7 +186,10 @@ class InlineLink(Link):
 
     def _step(self) -> None:
         if self._at_work:
-            raise RuntimeError(_IN_ITS_STEP)
+            raise RuntimeError(
+                "a worker in the calling thread is waited for in its own code, by a signal handler "
+                "perhaps; only close it there"
+            )
         self._at_work = True
         try:
             self._worker.step()

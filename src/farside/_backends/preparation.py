@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from .._payload.job import Job, Preparation
 from .._payload.verbosity import flatten_filters, flatten_levels
-from .._payload.worker_info import WorkerInfo
 from ..errors import BackendUnavailableError
 from . import registry
 from .callables import pack_anywhere, pack_call, refers_to_main
@@ -160,13 +159,12 @@ def job_of(
     name: str,
 ) -> Job:
     """Put a job together; one without a preparation is for a copy of this process."""
-    info = WorkerInfo(backend, name, options.worker_index, options.worker_count, options.seed, 0)
     return Job(
         call,
         preparation,
         options.buffer_size,
         options.buffer_bytes,
-        info=info.fields(),
+        info=(backend, name, options.worker_index, options.worker_count, options.seed, 0),
         environment=None if options.env is None else dict(options.env),
         finalizer_seconds=options.shutdown_timeout / 2,
         forward_logs=options.forward_logs,

@@ -17,10 +17,6 @@ _SLOW_SECONDS = 1.0  # a start that takes so long is mentioned
 _LATE, _LATE_SECONDS = 5.0, 0.1
 """A first item is mentioned if it takes so many times as long as others, and so many seconds."""
 
-_LOSS = ""
-if sys.version_info < (3, 14):
-    _LOSS = " Python 3.13 loses memory for each one that is made, so make few of them."
-
 _CROSSING = 2.0
 """If a loop without a worker is so many times as fast, sending takes the time of an item."""
 
@@ -84,10 +80,13 @@ def _by_speed(process: dict[str, Any], interpreter: dict[str, Any]) -> str:
         return f"Use backend='subprocess': it is {1 / ratio:.1f} times as fast as a subinterpreter."
     how = "faster than" if ratio > 1 / _CLOSE else "as fast as"
     sooner = process["startup"] / max(interpreter["startup"], 1e-6)
+    loss = ""
+    if sys.version_info < (3, 14):
+        loss = " Python 3.13 loses memory for each one that is made, so make few of them."
     start = f", and starts {sooner:.1f} times as fast" if sooner >= _SOONER else ""
     return (
         f"Use backend='subinterpreter' (or 'auto', on 3.14 and later): it is {how} a "
-        f"subprocess{start}. A crash in it would end the process.{_LOSS}"
+        f"subprocess{start}. A crash in it would end the process.{loss}"
     )
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 CASES = {"ints": "integers", "dicts": "small dicts", "blocks_100k": "100 kB", "blocks_1m": "1 MB"}
 """Name of a factory of `jobs`, and what it yields."""
 
-LEGEND = "time: █ waiting for the worker, ▒ taking its items"
-
 
 def run(given: argparse.Namespace) -> int:
     """Measure, print and draw; return the exit code."""
@@ -85,7 +83,7 @@ def measure(
             told = ask(request, limit + seconds)
         made.row(label, *_cells(told))
         yield told
-    made.row("", LEGEND, style="dim")
+    made.row("", "time: █ waiting for the worker, ▒ taking its items", style="dim")
     made.end()
 
 

@@ -79,8 +79,7 @@ def tell_dropped(count: int) -> bytes:
 
 def _message(record: logging.LogRecord) -> str:
     try:
-        text = record.getMessage()
-        return text if type(text) is str else str.__str__(text)
+        return str.__str__(record.getMessage())
     except Exception as error:  # its arguments do not fit, or their __str__ raises
         return f"{_repr(record.msg)} % {_repr(record.args)} ({type(error).__name__}: {_str(error)})"
 
@@ -89,10 +88,9 @@ def _exception(record: logging.LogRecord) -> str | None:
     if record.exc_text or not record.exc_info:
         return record.exc_text
     try:
-        text: str = sys.modules["logging"].Formatter().formatException(record.exc_info)
+        return str(sys.modules["logging"].Formatter().formatException(record.exc_info))
     except Exception:  # an exception without a text
         return _repr(record.exc_info)
-    return text
 
 
 def _freeze(value: object) -> bytes | str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, TypeAlias
 
     Fields: TypeAlias = tuple[str, str, int, int, int, int]
+    """Those of a `WorkerInfo` without the task."""
     Task: TypeAlias = tuple[int, int | None, int, int]
     """Shard, how many there are if that is known, its seed, the epoch."""
 
@@ -59,13 +60,9 @@ class WorkerInfo:
         for name, value in zip(_FIELDS, given):  # noqa: B905  only farside makes any
             object.__setattr__(self, name, value)
 
-    def fields(self) -> Fields:
-        """Return what it is made of, in order, without the task."""
-        return self.backend, self.name, self.index, self.count, self.seed, self.epoch
-
     def at(self, epoch: int, seed: int, *task: int | None) -> WorkerInfo:
         """Return what is told in another pass, and of a task."""
-        return WorkerInfo(*self.fields()[:-2], seed, epoch, *task)
+        return WorkerInfo(self.backend, self.name, self.index, self.count, seed, epoch, *task)
 
     def _all(self) -> tuple[Any, ...]:
         return tuple([getattr(self, name) for name in _FIELDS])

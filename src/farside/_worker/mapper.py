@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _NOTHING: Iterator[Any] = iter(())
 _END = (Mark(),)
-_STOPPED = "function raised StopIteration"
 
 
 class Mapper(Tasks):
@@ -126,8 +125,8 @@ class Mapper(Tasks):
         while self._has_inputs():
             yield map(self._function, self._inputs)  # C code calls the function
             if not self._ended:
-                failure = describe(RuntimeError(_STOPPED), "function", self.where()[0])
-                yield (Mark(tuple(failure)),)
+                error = RuntimeError("function raised StopIteration")
+                yield (Mark(tuple(describe(error, "function", self.where()[0]))),)
         self.hungry = True
 
     def _flat_results(self) -> Iterator[Any]:

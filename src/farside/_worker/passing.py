@@ -21,8 +21,6 @@ _CURE = (
     "a pass must be the same each time: use the code, the data and the batch size of before, and "
     "draw random numbers from the seed and the epoch that get_worker_info() tells"
 )
-_OR_UNCOMPARED = "; or pass verify_replay=False"
-_OR_ITS_STATE = "; what load_state_dict() loaded may be to blame too"
 
 _SHOWN = 100  # characters of an item that are shown
 TELL_SECONDS = 0.05  # how often the parent is told how far it is: a `timeout` counts from then on
@@ -125,7 +123,7 @@ def pass_over(
         LeftError: a command waits.
         BaseException: whatever making them raises.
     """
-    loaded = _OR_ITS_STATE if begun else ""
+    loaded = "; what load_state_dict() loaded may be to blame too" if begun else ""
     source, passed = resumable(iterator), begun
     forward.mute(on=True)
     try:
@@ -136,7 +134,7 @@ def pass_over(
             for item in skips.take(source) if passed == index else ():
                 passed += 1
                 what = f"the item of index {index} of {of}"
-                _compare(item, digest, what, _CURE + _OR_UNCOMPARED + loaded)
+                _compare(item, digest, what, f"{_CURE}; or pass verify_replay=False{loaded}")
         passed += skips.drop(source, count - passed)
     finally:
         forward.mute(on=False)
