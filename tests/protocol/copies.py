@@ -212,7 +212,7 @@ def _key_of_mapped(mapped: Mapped) -> tuple[Any, ...]:
         )
         for each in mapped._assigned
     ]
-    settled = {number: each.worker for number, each in mapped._settled.items()}
+    settled = sorted(mapped._settled)
     supply = mapped._supply
     mine: Any = getattr(mapped, "_order", None) or getattr(mapped, "_next", None)
     values = (

@@ -101,13 +101,6 @@ class BatchSize:
         self.inputs = max(1, min(wanted, self.inputs * GROWTH, self._most))
 
 
-class Settled(NamedTuple):
-    """An input that has failed without an answer of a worker; the worker that it has cost."""
-
-    error: BaseException
-    worker: int | None = None
-
-
 class LeftOver(NamedTuple):
     """Results of a flat input that is settled: a worker has sent them, and the loop gets them."""
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import messages_for_people
 from .answers import Answers
 from .async_supply import AsyncSupply
-from .batches import MOST_INPUTS, Batch, BatchSize, Plan, Settled
+from .batches import MOST_INPUTS, Batch, BatchSize, Plan
 from .supply import TAKE_SECONDS
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Mapped(Answers):
         self._supply = supply
         self.source = supply if isinstance(supply, AsyncSupply) else None
         self._numbered = 0  # how many inputs were given to workers, or settled
-        self._settled: dict[int, Settled] = {}
+        self._settled: dict[int, BaseException] = {}  # why inputs have failed, by their numbers
         # Of workers that are given one input at a time: what they are given later.
         self._one_by_one: dict[int, deque[Batch]] = {}
         self._size = BatchSize(self.most_inputs)
@@ -111,7 +111,8 @@ class Mapped(Answers):
                 left = self._left(workers)
             if supply.refused is not None:
                 error, supply.refused = supply.refused, None
-                self.settle(self._numbered, Settled(error))
+                self._settled[self._numbered] = error
+                self.added(None, 1)
                 self._numbered += 1
                 break  # refused inputs take no room, so there could be no end of them
             if not entries:
@@ -160,8 +161,7 @@ class Mapped(Answers):
             core, self.queues[index], self.plan, len(later), self._supply.read
         )
         if failed is not None:
-            error = messages_for_people.death_at(failed, *core.loss[:2])
-            self.settle(failed, Settled(error, index))
+            self._settled[failed] = messages_for_people.death_at(failed, *core.loss[:2])
         elif lost and core.loss[2] is None:  # one at a time, until it is known which one it was
             singles = deque([single for batch in lost for single in batch.singles()])
             lost, self._one_by_one[index] = [singles.popleft()], singles
@@ -173,12 +173,13 @@ class Mapped(Answers):
         """Take in that the next inputs were done before the pass began here."""
         self.front += count
 
-    def added(self, index: int, count: int) -> None:
-        """Take in that a worker was given the next inputs."""
+    def added(self, index: int | None, count: int) -> None:
+        """Take in that a worker was given the next inputs; None: they cannot be given to one."""
 
-    def settle(self, number: int, settled: Settled) -> None:
-        """Take in that an input has failed."""
-        self._settled[number] = settled
+    def settled(self, number: int) -> list[Any]:
+        """Return what the loop gets for an input that has cost a worker or could not be sent."""
+        self.front += 1
+        return self.failed(number, self._settled.pop(number))
 
     # The end --------------------------------------------------------------------------------
 

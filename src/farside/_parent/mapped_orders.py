@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .._protocol.parent import ParentCore
-    from .batches import Plan, Settled
+    from .batches import Plan
     from .queues import Block
     from .supply import Supply
 
@@ -22,54 +22,40 @@ class MappedInOrder(Mapped):
 
     def __init__(self, plan: Plan, supply: Supply) -> None:
         super().__init__(plan, supply)
-        # Runs of inputs, in order: the worker that has them, and how many. None in its place: the
-        # input is settled, or they were done before the pass began here.
+        # Runs of inputs, in order: the worker that has them, and how many. None in its place: none
+        # has them, for they were done before the pass began here, or could not be sent.
         self._order: deque[list[Any]] = deque()
 
     @property
     def needs(self) -> Sequence[int]:
-        return (self._order[0][0],) if self._order and self._order[0][0] is not None else ()
+        return (self._order[0][0],) if self._order and not self._is_settled else ()
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
-        return bool(self._order and self._order[0][0] is None) or super().ready(workers)
+        return self._is_settled or super().ready(workers)
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether no worker is waited for: the next input has failed, or was done before."""
+        return self.front in self._settled or bool(self._order and self._order[0][0] is None)
 
     def passed_over(self, count: int) -> None:
-        self._order.append([None, count])
+        self.added(None, count)
 
-    def added(self, index: int, count: int) -> None:
+    def added(self, index: int | None, count: int) -> None:
         if self._order and self._order[-1][0] == index:
             self._order[-1][1] += count
         else:
             self._order.append([index, count])
 
-    def settle(self, number: int, settled: Settled) -> None:
-        super().settle(number, settled)
-        at = self.front
-        if number == self._numbered:
-            self._order.append([None, 1])
-            return
-        order: deque[list[Any]] = deque()
-        for worker, count in self._order:
-            place = number - at
-            at += count
-            if worker is None or not 0 <= place < count:
-                order.append([worker, count])
-                continue
-            order.extend(
-                [who, many]
-                for who, many in ((worker, place), (None, 1), (worker, count - place - 1))
-                if many
-            )
-        self._order = order
-
     def take_next(self, workers: Sequence[ParentCore]) -> Block | None:
         count, parts = 0, list[tuple[list[Any], Any]]()
         while count < self._most and self._order:
             run = self._order[0]
-            if run[0] is None:
-                found = self._take_settled(count, workers)
+            if self.front in self._settled:
+                found = self._take_settled(run, count, workers)
             else:
-                found = self._take_next(run, count, workers)
+                most = min([run[1], *[number - self.front for number in self._settled]])
+                found = self._take_run(run, most, count, workers)
             if found is None:
                 break
             if found[0]:
@@ -83,10 +69,14 @@ class MappedInOrder(Mapped):
         self._end_block(block[0])
         return block
 
-    def _take_next(
-        self, run: list[Any], count: int, workers: Sequence[ParentCore]
+    def _take_run(
+        self, run: list[Any], inputs: int, count: int, workers: Sequence[ParentCore]
     ) -> tuple[list[Any], Any] | None:
         """Take what has come of the next inputs; None: nothing, or the block ends here."""
+        if run[0] is None:
+            self.front += inputs
+            run[1] -= inputs
+            return [], None
         queue = self.queues[run[0]]
         if not queue.fill(workers[queue.index]):
             return None
@@ -96,37 +86,24 @@ class MappedInOrder(Mapped):
             run[1] -= 1
             return self.pass_mark(queue), None
         most = self._most - count
-        entries = self.take_entries(queue, most if self.plan.flat else min(run[1], most))
+        entries = self.take_entries(queue, most if self.plan.flat else min(inputs, most))
         if not self.plan.flat:
             run[1] -= len(entries)
         return entries, queue.source.needed
 
     def _take_settled(
-        self, count: int, workers: Sequence[ParentCore]
+        self, run: list[Any], count: int, workers: Sequence[ParentCore]
     ) -> tuple[list[Any], Any] | None:
-        settled = self._settled.get(self.front)
-        if settled is None:
-            self.front += self._order[0][1]
-            self._order[0][1] = 0
-            return [], None
-        if settled.worker is not None and self._comes_first(settled.worker):
-            queue = self.queues[settled.worker]
-            if not queue.fill(workers[queue.index]):
-                return None
-            entries = self.take_entries(queue, self._most - count)
-            return entries, queue.source.needed
+        """The same for an input that has failed: the results that came of it, or its failure."""
+        for queue, each in zip(self.queues, self._assigned, strict=True):
+            if each.left_over and each.left_over[0].number == self.front:
+                if not queue.fill(workers[queue.index]):
+                    return None
+                return self.take_entries(queue, self._most - count), queue.source.needed
         if count:
             return None
-        number = self.front
-        del self._settled[number]
-        self._order[0][1] = 0
-        self.front += 1
-        return self.failed(number, settled.error), None
-
-    def _comes_first(self, worker: int) -> bool:
-        """Tell whether left-over results of the next input come next from a worker."""
-        left_over = self._assigned[worker].left_over
-        return bool(left_over) and left_over[0].number == self.front
+        run[1] -= 1
+        return self.settled(self.front), None
 
 
 class MappedAsTheyCome(Mapped):
@@ -140,9 +117,7 @@ class MappedAsTheyCome(Mapped):
     def take_next(self, workers: Sequence[ParentCore]) -> Block | None:
         coming = {each.number for worker in self._assigned for each in worker.left_over}
         for number in [each for each in self._settled if each not in coming]:
-            settled = self._settled.pop(number)
-            self.front += 1
-            found = self.failed(number, settled.error)
+            found = self.settled(number)
             if found:
                 self._end_block(found)
                 return found, None

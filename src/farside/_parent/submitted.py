@@ -146,7 +146,8 @@ class Submitted(Mapped):
         """Those that have tasks; where tasks wait, all: whichever ends, these may not be done."""
         return super().needs if self.pending.ended else range(len(self.queues))
 
-    def added(self, index: int, count: int) -> None:
+    def added(self, index: int | None, count: int) -> None:
+        assert index is not None  # no task is refused: `Pending` fails it
         self._begun[index] += count
 
     def takers(self, workers: Sequence[ParentCore]) -> list[int]:
@@ -182,9 +183,7 @@ class Submitted(Mapped):
 
     def take_next(self, workers: Sequence[ParentCore]) -> Block | None:
         for number in list(self._settled):
-            self.front += 1
-            error = self._settled.pop(number).error
-            self._fail(number, self.failed(number, error)[0])
+            self._fail(number, self.settled(number)[0])
         for queue in self.queues:
             while queue.fill(workers[queue.index]):
                 number = self._assigned[queue.index].number
