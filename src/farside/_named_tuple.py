@@ -47,8 +47,7 @@ else:
             new.__name__, new.__qualname__ = "__new__", f"{name}.__new__"
             new.__defaults__ = tuple([body[field] for field in fields if field in body])
             members = {field: field_at(at, None) for at, field in enumerate(fields)}
-            kept = {key: body[key] for key in ("__module__", "__doc__") if key in body}
             names = {"_fields": fields, "__match_args__": fields, "__slots__": ()}
-            return type(name, (_Base,), {**kept, **names, **members, "__new__": new})
+            return type(name, (_Base,), {**body, **names, **members, "__new__": new})
 
     NamedTuple = type.__new__(_Fields, "NamedTuple", (), {})

@@ -17,13 +17,14 @@ from .event_loops import off_loop, waiter_here
 from .one_pass import OVER, SPOILT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Self
 
     from .one_pass import Pass
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _TURN_SECONDS = 0.001
 """For how long a task that takes items and never waits may keep the other tasks from running. It is
@@ -130,13 +131,13 @@ class _Taker(Generic[T]):
             while not self.over:
                 await self._give_turn()  # each time: for long there may be no item and no wait
                 self.items = islice(self._rest, self._at_once)
-                for item in self._take_one():
+                for item in self._guarded(lambda: list(islice(self.items, 1))):
                     return item
                 source = self.this.delivery.source
                 if source is not None:
                     await source.feed()
                     await self._async_wait.look()
-                items = self._step()
+                items = self._guarded(self.this.step)
                 if items is OVER:
                     self.end()
                     raise StopAsyncIteration
@@ -148,17 +149,6 @@ class _Taker(Generic[T]):
             self._busy = False
         raise IterableClosedError("the iterator was closed while this task waited for an item")
 
-    def _take_one(self) -> Iterable[T]:
-        try:
-            for item in self.items:
-                return (item,)
-        except SPOILT:
-            raise
-        except BaseException:
-            self.end()  # as above
-            raise
-        return ()
-
     async def _give_turn(self) -> None:
         """Give the loop's other tasks a turn, if they have waited for long."""
         if monotonic() - self._turn_began >= _TURN_SECONDS:
@@ -166,13 +156,14 @@ class _Taker(Generic[T]):
             await waiter_here().pause()
             self._turn_began = monotonic()
 
-    def _step(self) -> Iterable[T] | None:
+    def _guarded(self, work: Callable[[], R]) -> R:
+        """Do what may raise an exception of the pass, which is over then."""
         try:
-            return self.this.step()
+            return work()
         except SPOILT:
             raise  # the worker is ended first, as `iterate_results` does
         except BaseException:
-            self.end()
+            self.end()  # the generator that yields the items has ended
             raise
 
     async def _wait(self) -> None:

@@ -7,9 +7,9 @@ from collections import deque
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from .._protocol.order import Place, Sharding, numbers_of, order_of, ranges_of, with_range
+from .._protocol.order import Place, Sharding, numbers_of, order_of, with_numbers
 from .batches import BATCH_SECONDS, BatchSize
-from .delivery import AT_ONCE, KEPT, Delivery
+from .delivery import KEPT, Delivery
 from .queues import arrived
 
 if TYPE_CHECKING:
@@ -130,11 +130,9 @@ class Dealt(Delivery):
         read = dict(last)
         known, ended = self._ended
         if known != number:
-            if known and 0 < number - known <= AT_ONCE:
-                for _, shard, _ in self._ends[known:number]:
-                    ended = with_range(ended, shard, shard + 1)
-            else:
-                ended = ranges_of([shard for _, shard, _ in self._ends[:number]])
+            if known > number:
+                known, ended = 0, ()
+            ended = with_numbers(ended, [shard for _, shard, _ in self._ends[known:number]])
             self._ended = number, ended
         if number:  # `_pass_mark` may not have done so yet, in another thread
             read.pop(self._ends[number - 1][1], None)

@@ -28,10 +28,6 @@ MOST = 1000
 KEPT = 1000
 """How many blocks before the present one are remembered, for `Delivery.place`."""
 
-AT_ONCE = 64
-"""If no more shards than this have ended since the latest `Delivery.place`, they are added to its
-ranges; else these are made anew."""
-
 
 class Delivery:
     """The items of a pass, from the workers' inboxes to the loop: the base of the orders.

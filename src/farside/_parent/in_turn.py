@@ -6,8 +6,8 @@ from collections import Counter
 from operator import le
 from typing import TYPE_CHECKING, Any
 
-from .._protocol.order import join_ranges, ranges_of, with_range
-from .delivery import AT_ONCE, KEPT, MOST, Delivery
+from .._protocol.order import with_numbers
+from .delivery import KEPT, MOST, Delivery
 from .past_turns import PastTurns
 from .queues import join
 
@@ -71,11 +71,7 @@ class InTurn(Delivery):
             if known and all(map(le, known, turns.heads)):
                 slices = zip(turns.chains, known, turns.heads)  # noqa: B905  equal
                 new = [shard for chain, first, end in slices for shard in chain[first:end]]
-                if len(new) <= AT_ONCE:
-                    for shard in new:
-                        ended = with_range(ended, shard, shard + 1)
-                else:
-                    ended = tuple(join_ranges([*ended, *ranges_of(new)]))
+                ended = with_numbers(ended, new)
             else:
                 ended = turns.ended(self.own)
             self._ended = turns.heads, ended

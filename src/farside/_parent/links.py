@@ -96,7 +96,7 @@ class Links:
         came = False
         for member in client.members:
             if member.frames:
-                came = defer_sigint(partial(self._at_it, self._take_in, client, member)) or came
+                came = defer_sigint(partial(self._at_it, received.take_in, client, member)) or came
         return came
 
     def _await(
@@ -175,6 +175,8 @@ class Links:
         try:
             client.taking_in = get_ident()
             return work(client, member)
+        except ProtocolError as error:
+            return self._give_up(client, member, error)
         finally:
             client.taking_in = None  # the handler of a SIGINT that was held back runs next
 
@@ -186,15 +188,7 @@ class Links:
             client.chores.add(partial(closing.take_loss, client, member))
             self.forget(member)
             return True
-        except ProtocolError as error:
-            return self._give_up(client, member, error)
-        return bool(member.frames) and self._take_in(client, member)
-
-    def _take_in(self, client: Client, member: Member) -> bool:
-        try:
-            return received.take_in(client, member)
-        except ProtocolError as error:
-            return self._give_up(client, member, error)
+        return bool(member.frames) and received.take_in(client, member)
 
     def _give_up(self, client: Client, member: Member, error: ProtocolError) -> bool:
         """Read nothing any more from a worker whose frames cannot be trusted."""

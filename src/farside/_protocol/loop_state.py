@@ -8,13 +8,14 @@ loaded with any number of workers, and states of the ranks of a job can be merge
 from __future__ import annotations
 
 from bisect import bisect_right
+from math import inf
 
 from .order import Place, Sharding, join_ranges, order_of
 from .progress import Snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
 VERSION = 1
@@ -93,81 +94,50 @@ def check(state: Any) -> dict[str, Any]:
     for key, least in _LEAST.items():
         if state[key] < least:
             raise ValueError(f"the state has {key}={state[key]}, which is below {least}; {cure}")
-    for key, holds in _HOLDS.items():
-        if not holds(state):
+    for key, holds in _parts(state):
+        if not holds:
             raise ValueError(f"the state has {key}={_short(state[key])}, which is broken; {cure}")
     return state
 
 
 _LEAST = {"epoch": 0, "seed": 0, "turn": 0, "shards": 0, "cycle_length": 1, "world_size": 1}
 
-
-def _are_numbers(value: Any, count: int) -> bool:
-    return (
-        isinstance(value, (list, tuple))
-        and len(value) == count
-        and all(type(number) is int and number >= 0 for number in value)
-    )
-
-
-def _below(state: Mapping[str, Any]) -> float:
-    """Return how many shards there are; infinity for inputs, if nobody knows how many."""
-    unknown = state["kind"] == "inputs" and not state["shards"]
-    return float("inf") if unknown else state["shards"]
-
-
-def _ended_holds(state: Mapping[str, Any]) -> bool:
-    pairs = state["ended"]
-    if not all(_are_numbers(pair, 2) for pair in pairs):
-        return False
-    bounds = [bound for pair in pairs for bound in pair]
-    return bounds == sorted(set(bounds)) and (not bounds or bounds[-1] <= _below(state))
-
-
-def _begun_holds(state: Mapping[str, Any]) -> bool:
-    pairs, most = state["begun"], _below(state)
-    bounds = [bound for pair in state["ended"] for bound in pair]
-    return all(
-        _are_numbers(pair, 2)
-        and pair[0] < most
-        and bisect_right(bounds, pair[0]) % 2 == 0  # it lies between two ranges
-        for pair in pairs
-    ) and len({pair[0] for pair in pairs}) == len(pairs)
-
-
-def _anchors_hold(state: Mapping[str, Any]) -> bool:
-    return all(
-        isinstance(anchor, (list, tuple))
-        and [*map(type, anchor)] == [int, int, str]
-        and _are_numbers(anchor[:2], 2)
-        and not anchor[2].strip("0123456789abcdef")
-        and len(anchor[2]) % 2 == 0
-        for anchor in state["anchors"]
-    )
-
-
-def _snapshots_hold(state: Mapping[str, Any]) -> bool:
-    begun = dict(state["begun"])
-    return all(
-        isinstance(each, (list, tuple))
-        and [*map(type, each)] == [int, int, str]
-        and 0 <= each[1] <= begun.get(each[0], -1)
-        for each in state["snapshots"]
-    )
-
-
-_HOLDS = {
-    "ended": _ended_holds,
-    "begun": _begun_holds,
-    "turn": lambda state: state["turn"] < state["cycle_length"],
-    "ranks": lambda state: (
-        _are_numbers(state["ranks"], len(state["ranks"]))
-        and all(rank < state["world_size"] for rank in state["ranks"])
-    ),
-    "anchors": _anchors_hold,
-    "snapshots": _snapshots_hold,
+_ROWS: dict[str, list[type]] = {
+    "ended": [int, int],
+    "begun": [int, int],
+    "anchors": [int, int, str],
+    "snapshots": [int, int, str],
 }
-"""What must hold of the parts of a state, so that a pass can begin there."""
+"""The lists of lists that a state has, and of which types these are. No number is below 0."""
+
+
+def _parts(state: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+    """Tell of the parts of a state whether a pass can begin there. Each relies on those before."""
+    for key, kinds in _ROWS.items():
+        yield key, all(_is_row(row, kinds) for row in state[key])
+    # Of inputs, nobody may know how many there are.
+    known = state["kind"] != "inputs" or state["shards"]
+    total = state["shards"] if known else inf
+    bounds = [bound for row in state["ended"] for bound in row]
+    yield "ended", bounds == sorted(set(bounds)) and (not bounds or bounds[-1] <= total)
+    begun = dict(state["begun"])
+    # Each lies between two ranges of those that have ended.
+    left = all(shard < total and bisect_right(bounds, shard) % 2 == 0 for shard in begun)
+    yield "begun", left and len(begun) == len(state["begun"])
+    yield "turn", state["turn"] < state["cycle_length"]
+    size = state["world_size"]
+    yield "ranks", all(type(rank) is int and 0 <= rank < size for rank in state["ranks"])
+    yield "anchors", all(_is_hex(digest) for *_, digest in state["anchors"])
+    kept = state["snapshots"]
+    yield "snapshots", all(index <= begun.get(shard, -1) for shard, index, _ in kept)
+
+
+def _is_row(row: Any, kinds: list[type]) -> bool:
+    return isinstance(row, (list, tuple)) and [*map(type, row)] == kinds and min(row[:2]) >= 0
+
+
+def _is_hex(text: str) -> bool:
+    return not text.strip("0123456789abcdef") and len(text) % 2 == 0
 
 
 def read(state: Mapping[str, Any]) -> Place:

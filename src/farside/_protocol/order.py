@@ -66,18 +66,12 @@ class Place(NamedTuple):
     """The slot whose turn it is; the next one with shards, if it has none."""
 
 
-class _Turns(NamedTuple):
-    chains: tuple[Sequence[int], ...]
-    live: tuple[int, ...]
-    heads: tuple[int, ...]
-    read: dict[int, int]
-    at: int
-    ahead: int
-
-
 BEGIN = Place()
 
 _NUMBERS = struct.Struct("<QQQ")
+
+_FEW = 64
+"""Up to so many numbers are put into ranges one by one; with more, all are sorted."""
 
 
 def draw(purpose: bytes, seed: int, epoch: int, index: int) -> int:
@@ -162,7 +156,16 @@ def with_range(ranges: Ranges, first: int, end: int) -> Ranges:
     return (*ranges[:low], (first, end), *ranges[high:])
 
 
-class Turns(_Turns):
+def with_numbers(ranges: Ranges, numbers: Sequence[int]) -> Ranges:
+    """Return ranges with more numbers, none of which is in them."""
+    if len(numbers) > _FEW:
+        return tuple(join_ranges([*ranges, *ranges_of(numbers)]))
+    for number in numbers:
+        ranges = with_range(ranges, number, number + 1)
+    return ranges
+
+
+class Turns(NamedTuple):
     """Whose turn it is, in the slots that somebody reads. It is never changed: steps make new ones.
 
     Attributes:
@@ -179,7 +182,12 @@ class Turns(_Turns):
         (0, 1, 0)
     """
 
-    __slots__ = ()
+    chains: tuple[Sequence[int], ...]
+    live: tuple[int, ...]
+    heads: tuple[int, ...]
+    read: dict[int, int]
+    at: int
+    ahead: int
 
     @classmethod
     def of(
