@@ -20,8 +20,9 @@ if __name__ == "__main__":  # the tables of this checkout, whatever is installed
     sys.path[:0] = [str(DOCS.parent / "src"), str(DOCS.parent)]
 
 from docs.made_parts import replace, write_or_check  # noqa: E402  see above
-from farside._protocol import tables, worker_table  # noqa: E402
+from farside._protocol import parent_machine as parents  # noqa: E402
 from farside._protocol.messages import Cmd, Status  # noqa: E402
+from farside._protocol.worker import WORKER  # noqa: E402
 
 if TYPE_CHECKING:
     import enum
@@ -81,7 +82,7 @@ def _labels(entries: Sequence[tuple[Any, str]]) -> list[str]:
     lines: dict[str, None] = {}
     for what, outcome in entries:
         both = isinstance(what, tuple) and all(
-            ((what[0], age), outcome) in entries for age in tables.Age
+            ((what[0], age), outcome) in entries for age in parents.Age
         )
         text = _input(what, both=both)
         lines[f"{text} / {outcome}" if outcome else text] = None
@@ -94,7 +95,7 @@ def _input(what: Any, *, both: bool) -> str:
     status, age = what
     if both:
         return f"{_name(status)} (any pass)"
-    return _name(status) + (" (earlier pass)" if age is tables.Age.OLD else "")
+    return _name(status) + (" (earlier pass)" if age is parents.Age.OLD else "")
 
 
 def _outcome(step: Any) -> str:
@@ -111,7 +112,7 @@ def _words(name: str) -> str:
     return name.lower().replace("_", " ").replace("cmd", "command")
 
 
-def update(page: str, worker: Table = worker_table.WORKER, parent: Table = tables.PARENT) -> str:
+def update(page: str, worker: Table = WORKER, parent: Table = parents.PARENT) -> str:
     """Return the page with both diagrams drawn anew."""
     drawn = {"worker diagram": worker, "parent diagram": parent}
     return replace(

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from farside._protocol.messages import Cmd, Status
-from farside._protocol.tables import PARENT, Age, ParentAction, ParentEvent, ParentState, ParentStep
-from farside._protocol.worker_table import WORKER, WorkerState, WorkerStep
+from farside._protocol.parent_machine import (
+    PARENT,
+    Age,
+    ParentAction,
+    ParentEvent,
+    ParentState,
+    ParentStep,
+)
+from farside._protocol.worker import WORKER, WorkerState, WorkerStep
 
 if TYPE_CHECKING:
     from pathlib import Path

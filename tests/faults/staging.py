@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from farside import FarsideError, IterableClosedError
-from farside._protocol.limits import Limits
+from farside._protocol.recovery import Limits
 from farside.testing.checks import take
 from tests.faults import ways
 from tests.scripts.acts import Sign

@@ -27,7 +27,7 @@ from farside import (
     iterate_in_worker,
 )
 from farside._protocol import recovery
-from farside._protocol.tables import ParentState
+from farside._protocol.parent_machine import ParentState
 from farside.testing.checks import take, until
 from tests import jobs as plain_jobs
 from tests import shard_jobs as jobs

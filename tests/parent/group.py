@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 from farside._link.opening import open_link
 from farside._parent import options
 from farside._parent.chores import Chores
+from farside._parent.logs import News
 from farside._parent.member import Member
-from farside._parent.news import News
 from farside._parent.wait import Waiting
 from tests.link.links import close_all, pipe_worker
 

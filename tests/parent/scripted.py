@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from farside._memory.parts import Part
-    from farside._protocol.tables import ParentState
+    from farside._protocol.parent_machine import ParentState
 
     Step: TypeAlias = Frame | BaseException | Callable[[], object] | None
 

@@ -24,7 +24,7 @@ from farside._parent.options import check
 from farside._parent.when import When
 from farside._payload.remote_errors import read_stack
 from farside._protocol.messages import Status
-from farside._protocol.tables import ParentState
+from farside._protocol.parent_machine import ParentState
 from tests.background import SECONDS, Background
 from tests.parent import scripted
 from tests.parent.scripted import (

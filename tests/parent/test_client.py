@@ -28,7 +28,7 @@ from farside._parent.options import check
 from farside._parent.results import drain, enter_iteration_mode
 from farside._protocol.group import GroupCore
 from farside._protocol.messages import EXHAUSTED, Status
-from farside._protocol.tables import ParentState
+from farside._protocol.parent_machine import ParentState
 from farside._system.signals import here
 from farside.testing.checks import take
 from tests.background import Background

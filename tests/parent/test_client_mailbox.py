@@ -20,7 +20,7 @@ from farside._protocol.effects import BROKEN
 from farside._protocol.group import GroupCore
 from farside._protocol.inbox import Inbox
 from farside._protocol.messages import Cmd, Status
-from farside._protocol.tables import ParentState
+from farside._protocol.parent_machine import ParentState
 from farside.testing.checks import take
 from tests.background import Background
 from tests.faults.interrupting import Alarm, strike_at

@@ -16,7 +16,7 @@ from farside._parent.client import Client
 from farside._parent.results import enter_iteration_mode
 from farside._parent.wait import LONGEST_SECONDS
 from farside._parent.when import When
-from farside._protocol.limits import STACK_SECONDS
+from farside._protocol.recovery import STACK_SECONDS
 from tests.background import SECONDS, Background
 from tests.parent import scripted
 from tests.parent.scripted import started

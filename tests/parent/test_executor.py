@@ -35,7 +35,7 @@ from farside import (
 )
 from farside._backends import registry
 from farside._parent.submitted import Pending, Work
-from farside._protocol.tables import ParentState
+from farside._protocol.parent_machine import ParentState
 from farside._worker.mapper import Chunk
 from tests import mapping_jobs as jobs
 from tests.background import Background

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from farside._parent.past_turns import PastTurns
+from farside._parent.in_turn import PastTurns
 from farside._protocol.order import Turns
 
 if TYPE_CHECKING:

@@ -15,10 +15,9 @@ from farside._parent.assigned_inputs import AssignedInputs
 from farside._parent.batches import Batch
 from farside._parent.dealt import Dealt
 from farside._parent.given_results import GivenResults
-from farside._parent.in_turn import InTurn
+from farside._parent.in_turn import InTurn, PastTurns
 from farside._parent.mapped import Mapped
 from farside._parent.mapped_orders import MappedAsTheyCome, MappedInOrder
-from farside._parent.past_turns import PastTurns
 from farside._parent.queues import Queue, Source
 from farside._parent.supply import Supply
 

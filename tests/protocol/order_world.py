@@ -23,9 +23,9 @@ from farside._parent.sequence import Given, Start
 from farside._parent.sharded import Shards as ShardsOfParent
 from farside._protocol.effects import Drop
 from farside._protocol.group import GroupCore
-from farside._protocol.limits import NO_LIMITS
 from farside._protocol.order import Sharding
-from farside._protocol.tables import ParentState
+from farside._protocol.parent_machine import ParentState
+from farside._protocol.recovery import NO_LIMITS
 from farside.errors import WorkerDiedError
 
 from .copies import Numbers, copied, frozen, key_of, key_of_rest

@@ -15,7 +15,7 @@ from farside._payload.failure import describe
 from farside._payload.items import Mark, pack
 from farside._protocol.messages import Cmd, Status
 from farside._protocol.order import BEGIN, Place
-from farside._protocol.worker_table import WorkerEvent, WorkerState
+from farside._protocol.worker import WorkerEvent, WorkerState
 from farside._worker.mapper import Mapper
 from farside._worker.passing import Skips
 from farside._worker.shards import ShardReader

@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 from farside._protocol import progress
 from farside._protocol.credit import Window
 from farside._protocol.messages import Cmd, Status
-from farside._protocol.worker import WorkerMachine
-from farside._protocol.worker_table import ASIDES, WorkerEvent, WorkerState
+from farside._protocol.worker import ASIDES, WorkerEvent, WorkerMachine, WorkerState
 
 
 class Rules(NamedTuple):

@@ -15,8 +15,8 @@ import pytest
 
 from farside._protocol import parent_machine, worker
 from farside._protocol.messages import Cmd, Status
-from farside._protocol.tables import PARENT, Age, ParentAction, ParentEvent, ParentState
-from farside._protocol.worker_table import WORKER, WorkerEvent, WorkerState
+from farside._protocol.parent_machine import PARENT, Age, ParentAction, ParentEvent, ParentState
+from farside._protocol.worker import WORKER, WorkerEvent, WorkerState
 
 from .explorer import DEMANDS, MISHAPS, WORK, Space, explore
 from .side import Rules, Side, name_of

@@ -12,13 +12,13 @@ import pytest
 
 import farside._protocol
 from farside._payload.job import JOB
-from farside._protocol import messages, tables, worker_table
+from farside._protocol import messages, parent_machine, worker
 from farside._protocol.codes import IntEnum
 from farside._protocol.messages import EXHAUSTED, Cmd, Status
 
 ENUMS = {
     value
-    for module in (messages, tables, worker_table)
+    for module in (messages, parent_machine, worker)
     for value in vars(module).values()
     if isinstance(value, type) and issubclass(value, IntEnum) and value is not IntEnum
 }
@@ -100,11 +100,8 @@ def test_examples_in_docstrings(module: str) -> None:
         "effects",
         "group",
         "inbox",
-        "limits",
         "messages",
         "parent",
         "recovery",
         "loop_state",
-        "tables",
-        "worker_table",
     }

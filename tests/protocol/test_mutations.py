@@ -15,9 +15,16 @@ from farside._protocol.group import GroupCore
 from farside._protocol.inbox import Inbox
 from farside._protocol.messages import Cmd, Status
 from farside._protocol.parent import ParentCore
+from farside._protocol.parent_machine import (
+    PARENT,
+    Age,
+    ParentAction,
+    ParentEvent,
+    ParentState,
+    ParentStep,
+)
 from farside._protocol.recovery import may_hand_over
-from farside._protocol.tables import PARENT, Age, ParentAction, ParentEvent, ParentState, ParentStep
-from farside._protocol.worker_table import WORKER, WorkerEvent, WorkerState, WorkerStep
+from farside._protocol.worker import WORKER, WorkerEvent, WorkerState, WorkerStep
 from farside.errors import ProtocolError
 
 from .explorer import DEMANDS, MISHAPS, WORK, explore

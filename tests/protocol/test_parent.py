@@ -28,12 +28,17 @@ from farside._protocol.effects import (
 )
 from farside._protocol.group import GroupCore
 from farside._protocol.inbox import Inbox
-from farside._protocol.limits import NO_LIMITS, STACK_SECONDS, Limits
 from farside._protocol.messages import CONTINUED, EXHAUSTED, UNKNOWN, Cmd, Status
 from farside._protocol.parent import ParentCore
-from farside._protocol.parent_machine import ParentMachine
-from farside._protocol.tables import Age, ParentAction, ParentEvent, ParentState
-from farside._protocol.worker_table import WorkerEvent
+from farside._protocol.parent_machine import (
+    Age,
+    ParentAction,
+    ParentEvent,
+    ParentMachine,
+    ParentState,
+)
+from farside._protocol.recovery import NO_LIMITS, STACK_SECONDS, Limits
+from farside._protocol.worker import WorkerEvent
 from farside.errors import ProtocolError
 
 START, STOP, CLOSE = ParentAction.START, ParentAction.STOP, ParentAction.CLOSE

@@ -22,13 +22,14 @@ from farside._protocol.effects import (
     Launch,
 )
 from farside._protocol.group import GroupCore
-from farside._protocol.limits import STACK_SECONDS, Limits
 from farside._protocol.messages import Status
 from farside._protocol.recovery import (
     LONGEST_PAUSE,
     MOST_FUTILE,
     PAUSE_SECONDS,
+    STACK_SECONDS,
     STEADY_SECONDS,
+    Limits,
     may_hand_over,
     may_restart,
     pause_before,

@@ -11,10 +11,15 @@ import itertools
 import pytest
 
 from farside._protocol.messages import Cmd, Status
-from farside._protocol.parent_machine import ParentMachine
-from farside._protocol.tables import PARENT, Age, ParentAction, ParentEvent, ParentState
-from farside._protocol.worker import WorkerMachine
-from farside._protocol.worker_table import WORKER, WorkerEvent, WorkerState, WorkerStep
+from farside._protocol.parent_machine import (
+    PARENT,
+    Age,
+    ParentAction,
+    ParentEvent,
+    ParentMachine,
+    ParentState,
+)
+from farside._protocol.worker import WORKER, WorkerEvent, WorkerMachine, WorkerState, WorkerStep
 from farside.errors import ProtocolError
 
 # Each line: what happens -> what is pushed (- is nothing), the next state (= is the same).

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from farside._protocol.messages import Cmd, Status
-from farside._protocol.worker import WorkerMachine
-from farside._protocol.worker_table import ASIDES, WORKER, WorkerEvent, WorkerState
+from farside._protocol.worker import ASIDES, WORKER, WorkerEvent, WorkerMachine, WorkerState
 from farside.errors import ProtocolError
 
 

@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from farside._protocol.effects import BROKEN, CUT_OFF, Answer, Drop, End, Fail, Launch, Send
 from farside._protocol.group import GroupCore
 from farside._protocol.inbox import Inbox
-from farside._protocol.limits import NO_LIMITS, Limits
 from farside._protocol.messages import Cmd, Status
 from farside._protocol.parent import ParentCore
-from farside._protocol.tables import ParentState
+from farside._protocol.parent_machine import ParentState
+from farside._protocol.recovery import NO_LIMITS, Limits
 
 from .side import FIELDS, Command, Frame, Rules, Side, ViolationError
 

@@ -29,7 +29,7 @@ _FARSIDE = (
     " _link.worker_base _link.writer _link.worker_pipes _memory.allocate _payload _payload.refusals"
     " _payload.worker_info _payload.reducers _payload.pickling _payload.records _protocol"
     " _protocol.codes _protocol.messages _worker _worker.import_hook _worker.forward _payload.job"
-    " _payload.failure _payload.items _protocol.worker_table _protocol.worker _worker.iterables"
+    " _payload.failure _payload.items _protocol.worker _worker.iterables"
     " _payload.verbosity _worker.load _payload.plain _protocol.credit _payload.encoder"
     " _protocol.progress _worker.threads _worker.flusher _worker.outbox _worker.passing"
     " _worker.snapshots _worker.tasks _worker.maker _worker.execute"

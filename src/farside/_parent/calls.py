@@ -13,7 +13,7 @@ from .._payload.items import unpack
 from .._payload.one_line import one_line
 from .._payload.remote_errors import read_stack
 from .._protocol.effects import BROKEN
-from .._protocol.limits import STACK_SECONDS
+from .._protocol.recovery import STACK_SECONDS
 from ..errors import NotPicklableError, ProtocolError
 from . import messages_for_people
 from .when import When

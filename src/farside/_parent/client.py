@@ -15,13 +15,13 @@ from .._backends import live_workers
 from .._backends.preparation import main_file, main_goes_by_value
 from .._protocol.effects import BROKEN
 from .._protocol.group import GroupCore
-from .._protocol.limits import Limits
+from .._protocol.recovery import Limits
 from .._system.signals import here
 from . import closing, effects, messages_for_people, unguarded
 from .chores import Chores
 from .counters import Counters
+from .logs import News
 from .member import Member
-from .news import News
 from .one_iterable import OneIterable
 from .sequence import Given
 from .steps import Steps

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .._backends import live_workers
 from .._protocol.effects import HERE
 from .._protocol.group import GroupCore
-from .._protocol.tables import ParentState
+from .._protocol.parent_machine import ParentState
 from .._system.signals import defer_sigint
 from . import messages_for_people, unguarded
 from .when import When

@@ -1,4 +1,4 @@
-"""Gives the log records and warnings of a worker to the loggers and `warnings` of the parent."""
+"""What the user is to be told: warnings, and the log records of workers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ import threading
 import warnings
 from collections import deque
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._payload.one_line import one_line
 from .._payload.records import DROPPED, RECORD, WARNING, own_record
 from .._system.signals import try_lock
 from ..errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from .member import Member
 
 
 class Origin(NamedTuple):
@@ -59,6 +64,47 @@ class Logs:
         while self.waiting:
             show(self.waiting.popleft(), origin)
         return True
+
+
+class News:
+    """Notices, which warn or raise, and whether there is something to deliver. For any thread.
+
+    Attributes:
+        there: whether there may be notices, or log records of a member.
+    """
+
+    def __init__(self) -> None:
+        self.there = False
+        self._notices: deque[Callable[[], object]] = deque()
+
+    def add(self, notices: Iterable[Callable[[], object]]) -> None:
+        """Let whoever waits next call functions."""
+        self._notices.extend(notices)
+        self.there = self.there or bool(self._notices)
+
+    def deliver(self, members: Sequence[Member], problems: list[Exception] | None = None) -> None:
+        """Give the user's loggers and warning filters what there is; see `Logs.deliver`."""
+        self.there = False
+        try:
+            self._deliver(members, problems)
+        except BaseException:
+            self.there = True  # there may be more
+            raise
+
+    def _deliver(self, members: Sequence[Member], problems: list[Exception] | None) -> None:
+        while self._notices:
+            try:
+                notice = self._notices.popleft()
+            except IndexError:  # another thread has taken it
+                break
+            try:
+                notice()
+            except Exception as problem:
+                if problems is None:
+                    raise
+                problems.append(problem)
+        for member in members:
+            member.deliver_logs(problems)
 
 
 def show(body: bytes | bytearray | memoryview, origin: Origin) -> None:

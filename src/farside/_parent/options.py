@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from .._backends import registry
 from .._protocol.credit import UNLIMITED
 from ..options import START_METHODS
+from . import checks
 from .checks import count, flag, limit, seconds, shown
-from .identity import check_backend_options, check_env, check_index, check_name, check_seed
 
 if TYPE_CHECKING:
     from .._payload.job import Call, Pickles
@@ -120,7 +120,7 @@ def check(fn: Any, *, backend: Any, fallback: Any = None, **options: Any) -> Opt
     return Options(
         fn=_fn(fn),
         backend=_name("backend", backend, ("auto", *registry.names())),
-        backend_options=check_backend_options(given["backend_options"], backend),
+        backend_options=checks.backend_options(given["backend_options"], backend),
         fallback=_fallback(fallback, backend),
         buffer_size=_buffer_size(given["buffer_size"]),
         buffer_bytes=_buffer_bytes(given["buffer_bytes"], backend, given["backend_options"]),
@@ -135,11 +135,11 @@ def check(fn: Any, *, backend: Any, fallback: Any = None, **options: Any) -> Opt
         ),
         shutdown_timeout=seconds("shutdown_timeout", given["shutdown_timeout"], ""),
         finalizers=_callables("finalizer", given["finalizer"]),
-        env=check_env(given["env"], backend),
-        name=check_name(given["name"]),
+        env=checks.env(given["env"], backend),
+        name=checks.name(given["name"]),
         worker_count=count("worker_count", given["worker_count"], "workers"),
-        worker_index=check_index(given["worker_index"], given["worker_count"]),
-        seed=check_seed(given["seed"]),
+        worker_index=checks.index(given["worker_index"], given["worker_count"]),
+        seed=checks.seed(given["seed"]),
         seed_given=given["seed"] is not None,
         max_restarts=count("max_restarts", given["max_restarts"], "restarts", 0),
         pickles=None,

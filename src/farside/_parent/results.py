@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._protocol.group import GroupCore
-from .._protocol.tables import ParentState
+from .._protocol.parent_machine import ParentState
 from .one_pass import OVER, SPOILT, Pass
 from .when import When
 

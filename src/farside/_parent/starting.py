@@ -16,8 +16,8 @@ from .._backends import registry
 from .._backends.base import CutOffError
 from .._protocol.effects import BROKEN, CUT_OFF, FAILED, HERE, RETIRED
 from .._protocol.messages import Cmd
+from .._protocol.parent_machine import ParentState
 from .._protocol.recovery import pause_before
-from .._protocol.tables import ParentState
 from .._system.signals import defer_sigint
 from ..errors import BackendFallbackWarning, FarsideWarning, LinkClosedError, WorkerRestartedWarning
 from . import messages_for_people

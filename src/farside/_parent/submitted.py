@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .._payload.decoder import decode
 from .._payload.one_line import one_line
 from .._payload.pickling import or_cloudpickle
-from .._protocol.tables import ParentState
+from .._protocol.parent_machine import ParentState
 from ..errors import NotPicklableError, RemoteTraceback
 from .mapped import Mapped
 from .notes import note

@@ -15,18 +15,24 @@ the worker is among those that `awaiting` names.
 from __future__ import annotations
 
 from .effects import DIED, FAILED, RETIRED, Drop, End, Ending, Launch
-from .limits import NO_LIMITS, STACK_SECONDS
 from .messages import Status
 from .parent import ParentCore
-from .recovery import STEADY_SECONDS, may_hand_over, may_restart, without_fallback
-from .tables import ParentState
+from .parent_machine import ParentState
+from .recovery import (
+    NO_LIMITS,
+    STACK_SECONDS,
+    STEADY_SECONDS,
+    may_hand_over,
+    may_restart,
+    without_fallback,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from typing import Any
 
-    from .limits import Limits
+    from .recovery import Limits
 
 
 class GroupCore:

@@ -8,7 +8,6 @@ loaded with any number of workers, and states of the ranks of a job can be merge
 from __future__ import annotations
 
 from bisect import bisect_right
-from math import inf
 
 from .order import Place, Sharding, join_ranges, order_of
 from .progress import Snapshot
@@ -117,7 +116,7 @@ def _parts(state: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
         yield key, all(_is_row(row, kinds) for row in state[key])
     # Of inputs, nobody may know how many there are.
     known = state["kind"] != "inputs" or state["shards"]
-    total = state["shards"] if known else inf
+    total = state["shards"] if known else float("inf")
     bounds = [bound for row in state["ended"] for bound in row]
     yield "ended", bounds == sorted(set(bounds)) and (not bounds or bounds[-1] <= total)
     begun = dict(state["begun"])

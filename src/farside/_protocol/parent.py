@@ -1,8 +1,8 @@
 """The parent's half of the protocol with one worker, without I/O.
 
 What is exchanged: the parent says commands, the worker answers with statuses (`messages`). Which
-may follow which is in the tables (`tables`). Beside the state, a core knows what its user still
-waits for: the items of one pass, the answer to one call, reports of stacks.
+may follow which is in the table (`parent_machine`). Beside the state, a core knows what its user
+still waits for: the items of one pass, the answer to one call, reports of stacks.
 
 What can happen, at any moment: the user begins a pass, leaves it, calls, asks for stacks, closes; a
 frame arrives; the worker is gone; time passes. Each is a method here, called an event. An event
@@ -38,10 +38,9 @@ from .effects import (
     Send,
 )
 from .inbox import Inbox
-from .limits import STACK_SECONDS
 from .messages import CONTINUED, EXHAUSTED, UNKNOWN, Cmd, Status
-from .parent_machine import PUBLIC_STATES, ParentMachine
-from .tables import ParentAction, ParentEvent, ParentState
+from .parent_machine import PUBLIC_STATES, ParentAction, ParentEvent, ParentMachine, ParentState
+from .recovery import STACK_SECONDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .effects import Effect
-    from .limits import Limits
+    from .recovery import Limits
 
 _WITH_CONTENT = frozenset({Cmd.START_ITERATION, Cmd.GIVE_TASKS})
 _OF_PASS = frozenset({ParentEvent.PASS_STARTED, ParentEvent.PASS_FINISHED, ParentEvent.PROGRESS})

@@ -1,14 +1,156 @@
-"""Where the parent is in its conversation with one worker: the table, and the place in it."""
+"""The transition table of the parent, and its place in the conversation with one worker.
+
+`worker` has what holds for both tables.
+"""
 
 from __future__ import annotations
 
-from ..errors import ProtocolError
-from .messages import Cmd, Status
-from .tables import PARENT, Age, ParentAction, ParentEvent, ParentState
+from typing import TYPE_CHECKING, NamedTuple
 
-TYPE_CHECKING = False
+from ..errors import ProtocolError
+from .codes import IntEnum
+from .messages import Cmd, Status
+
 if TYPE_CHECKING:
-    from .tables import ParentInput, ParentStep
+    from typing import TypeAlias
+
+
+class ParentState(IntEnum):
+    """Where a parent is."""
+
+    INITIALIZATION = 64
+    STAND_BY = 65
+    STARTING = 66
+    """START_ITERATION is sent; ITERATION_STARTED has not arrived."""
+    ITERATION = 67
+    STOPPING = 68
+    """STOP_ITERATION is sent; ITERATION_FINISHED has not arrived."""
+    CALLING = 69
+    """CALL is sent; no answer has arrived."""
+    DONE = 70
+
+
+class ParentAction(IntEnum):
+    """What the parent's user wants."""
+
+    START = 80
+    STOP = 81
+    CLOSE = 82
+    CALL = 83
+    ASK_FOR_STACK = 84
+    GIVE = 85
+
+
+class Age(IntEnum):
+    """Whose pass a status belongs to: the latest one, or an earlier one."""
+
+    OLD = 96
+    CURRENT = 97
+
+
+class ParentEvent(IntEnum):
+    """What a status (or the loss of the worker) means to the parent."""
+
+    READY = 112
+    INITIALIZATION_FAILED = 113
+    PASS_STARTED = 114
+    ITEM = 115
+    PASS_FINISHED = 116
+    PASS_FAILED = 117
+    DISCARDED = 118
+    """It belongs to a pass that nobody waits for."""
+    REFUSED = 119
+    """The worker got a command that it did not expect, and ended."""
+    WORKER_LOST = 120
+    CALL_RETURNED = 121
+    CALL_FAILED = 122
+    STACK = 123
+    NOTED = 124
+    """Something for the user's loggers, whatever else is going on."""
+    PROGRESS = 125
+
+
+class ParentStep(NamedTuple):
+    """What the parent does."""
+
+    state: ParentState
+    send: tuple[Cmd, ...]
+    event: ParentEvent | None
+
+
+if TYPE_CHECKING:
+    ParentInput: TypeAlias = ParentAction | tuple[Status, Age] | ParentEvent
+
+
+def _parent_table() -> dict[tuple[ParentState, ParentInput], ParentStep]:
+    s, a, e, to = ParentState, ParentAction, ParentEvent, ParentStep
+    old, now = Age.OLD, Age.CURRENT
+    stop, start, abort = Cmd.STOP_ITERATION, Cmd.START_ITERATION, Cmd.ABORT
+    table: dict[tuple[ParentState, ParentInput], ParentStep] = {
+        (s.INITIALIZATION, (Status.INITIALIZATION_SUCCEEDED, now)): to(s.STAND_BY, (), e.READY),
+        (s.INITIALIZATION, (Status.INITIALIZATION_FAILED, now)): to(
+            s.DONE, (), e.INITIALIZATION_FAILED
+        ),
+        (s.STAND_BY, a.START): to(s.STARTING, (start,), None),
+        (s.STAND_BY, a.CALL): to(s.CALLING, (Cmd.CALL,), None),
+        # Calling: whoever has made the call may have given up on it, so a pass may begin.
+        (s.CALLING, (Status.CALL_SUCCEEDED, now)): to(s.STAND_BY, (), e.CALL_RETURNED),
+        (s.CALLING, (Status.CALL_FAILED, now)): to(s.STAND_BY, (), e.CALL_FAILED),
+        (s.CALLING, a.START): to(s.STARTING, (start,), None),
+        # Starting: what earlier passes left behind is discarded until this one has begun.
+        (s.STARTING, (Status.ITERATION_STARTED, now)): to(s.ITERATION, (), e.PASS_STARTED),
+        (s.STARTING, (Status.ITERATION_STARTED, old)): to(s.STARTING, (), e.DISCARDED),
+        (s.STARTING, (Status.ITERATOR_SUCCESS, old)): to(s.STARTING, (), e.DISCARDED),
+        (s.STARTING, (Status.PROGRESS_REPORTED, old)): to(s.STARTING, (), e.DISCARDED),
+        (s.STARTING, (Status.ITERATION_FINISHED, old)): to(s.STARTING, (), e.DISCARDED),
+        (s.STARTING, a.START): to(s.STARTING, (stop, start), None),
+        (s.STARTING, a.STOP): to(s.STOPPING, (stop,), None),
+        # Iteration: nothing of an earlier pass can arrive any more.
+        (s.ITERATION, (Status.ITERATOR_SUCCESS, now)): to(s.ITERATION, (), e.ITEM),
+        (s.ITERATION, (Status.PROGRESS_REPORTED, now)): to(s.ITERATION, (), e.PROGRESS),
+        (s.ITERATION, (Status.ITERATION_FINISHED, now)): to(s.STAND_BY, (), e.PASS_FINISHED),
+        (s.ITERATION, (Status.ITERATOR_FAILED, now)): to(s.DONE, (), e.PASS_FAILED),
+        (s.ITERATION, a.START): to(s.STARTING, (stop, start), None),
+        (s.ITERATION, a.STOP): to(s.STOPPING, (stop,), None),
+        # Stopping: nobody waits for this pass; only its end matters.
+        (s.STOPPING, (Status.ITERATION_STARTED, now)): to(s.STOPPING, (), e.DISCARDED),
+        (s.STOPPING, (Status.ITERATION_STARTED, old)): to(s.STOPPING, (), e.DISCARDED),
+        (s.STOPPING, (Status.ITERATOR_SUCCESS, now)): to(s.STOPPING, (), e.DISCARDED),
+        (s.STOPPING, (Status.ITERATOR_SUCCESS, old)): to(s.STOPPING, (), e.DISCARDED),
+        (s.STOPPING, (Status.PROGRESS_REPORTED, now)): to(s.STOPPING, (), e.DISCARDED),
+        (s.STOPPING, (Status.PROGRESS_REPORTED, old)): to(s.STOPPING, (), e.DISCARDED),
+        (s.STOPPING, (Status.ITERATION_FINISHED, now)): to(s.STAND_BY, (), e.DISCARDED),
+        (s.STOPPING, (Status.ITERATION_FINISHED, old)): to(s.STOPPING, (), e.DISCARDED),
+        (s.STOPPING, (Status.ITERATOR_FAILED, now)): to(s.DONE, (), e.PASS_FAILED),
+        (s.STOPPING, a.START): to(s.STARTING, (start,), None),
+        (s.DONE, a.CLOSE): to(s.DONE, (), None),
+        (s.DONE, e.WORKER_LOST): to(s.DONE, (), e.DISCARDED),
+    }
+    for state in (s.STARTING, s.ITERATION):
+        table[state, a.GIVE] = to(state, (Cmd.GIVE_TASKS,), None)
+    for state in (s.STARTING, s.STOPPING):
+        # A pass that the parent has left may still fail; that ends the worker, so it is told.
+        table[state, (Status.ITERATOR_FAILED, old)] = to(s.DONE, (), e.PASS_FAILED)
+        # A call that was under way when the pass was started; somebody may wait for it.
+        table[state, (Status.CALL_SUCCEEDED, old)] = to(state, (), e.CALL_RETURNED)
+        table[state, (Status.CALL_FAILED, old)] = to(state, (), e.CALL_FAILED)
+        table[state, (Status.STACK_REPORTED, old)] = to(state, (), e.STACK)
+    for state in ParentState:
+        if state is not s.DONE:
+            table[state, a.CLOSE] = to(s.DONE, (abort,), None)
+            table[state, a.ASK_FOR_STACK] = to(state, (Cmd.REPORT_STACK,), None)
+            table[state, e.WORKER_LOST] = to(s.DONE, (), e.WORKER_LOST)
+            table[state, (Status.STACK_REPORTED, now)] = to(state, (), e.STACK)
+        for age in Age:
+            table[state, (Status.RECORDS_EMITTED, age)] = to(state, (), e.NOTED)
+    for state in (s.STAND_BY, s.CALLING, s.STARTING, s.ITERATION, s.STOPPING):
+        for age in Age:
+            table[state, (Status.UNEXPECTED_CMD_RECEIVED, age)] = to(s.DONE, (), e.REFUSED)
+    return table
+
+
+PARENT = _parent_table()
+"""``(state, action, or (status, age)) → (next state, commands to send, event)`` of the parent."""
 
 PUBLIC_STATES = {
     ParentState.INITIALIZATION: "initialization",

@@ -1,4 +1,6 @@
-"""What to do when a worker has ended before its time: raise, or go on with another one.
+"""How long a worker may say nothing, and what to do when it has ended before its time.
+
+Either an error is raised, or another worker goes on.
 
 `GroupCore` asks when a worker was refused something, is gone, has run out of time, or has done its
 share of tasks. A further policy is added here; one for another cause needs a call in `group` too.
@@ -6,11 +8,28 @@ share of tasks. A further policy is added here; one for another cause needs a ca
 
 from __future__ import annotations
 
+from .._named_tuple import NamedTuple
 from .effects import CUT_OFF, DIED, FAILED, NO_FALLBACK, RETIRED, TIMED_OUT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .effects import Ending
+
+
+class Limits(NamedTuple):
+    """For how many seconds a worker may say nothing; None is no limit."""
+
+    init: float | None = None
+    answer: float | None = None
+    task: float | None = None
+    """For how many seconds an input of a map may run."""
+
+
+NO_LIMITS = Limits()
+
+STACK_SECONDS = 0.5
+"""How long a worker that has run out of time may take to tell where it is. One that can does so in
+milliseconds."""
 
 MOST_FUTILE = 5
 """How many times in a row a worker of a map is started again that has begun no input."""

@@ -7,8 +7,7 @@ from .._payload.failure import describe
 from .._payload.items import pack
 from .._payload.worker_info import WorkerInfo, tell
 from .._protocol.messages import CONTINUED, EXHAUSTED, Status
-from .._protocol.worker import WorkerMachine
-from .._protocol.worker_table import WorkerEvent, WorkerState
+from .._protocol.worker import WorkerEvent, WorkerMachine, WorkerState
 from ..errors import LinkClosedError
 from . import forward
 from .iterables import find_method, length_of

@@ -12,7 +12,7 @@ from _queue import SimpleQueue  # without the Python around it: that is start-up
 
 from .._payload.pickling import dumps
 from .._protocol.messages import Cmd
-from .._protocol.worker_table import ASIDES
+from .._protocol.worker import ASIDES
 from ..errors import LinkClosedError, ProtocolError
 from .finalizers import Finalizers
 from .stacks import report

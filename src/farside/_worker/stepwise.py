@@ -8,7 +8,7 @@ from time import monotonic
 from .._payload import pickling
 from .._payload.failure import of_user
 from .._payload.worker_info import tell, told
-from .._protocol.worker_table import WorkerState
+from .._protocol.worker import WorkerState
 from ..errors import ProtocolError
 from . import torch_info
 from .execute import Execution
