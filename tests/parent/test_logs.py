@@ -6,10 +6,11 @@ import logging
 import pickle
 import sys
 import warnings
+from functools import partial
 
 import pytest
 
-from farside._parent.logs import Logs, Origin, show
+from farside._parent.logs import News, Origin, show
 from farside._payload.records import flatten_record, flatten_warning, tell_dropped
 from farside.errors import ProtocolError
 
@@ -93,11 +94,11 @@ def test_garbage_is_an_error_of_the_protocol(body: bytes) -> None:
 def test_what_is_left_when_a_handler_raises_is_delivered_the_next_time(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    logs = Logs()
+    news = News()
     for body in (b"garbage", flatten_record(record("next"))):
-        logs.waiting.append(body)
+        news.waiting.append(partial(show, body, ORIGIN))
     with pytest.raises(ProtocolError):
-        logs.deliver(ORIGIN, None)
+        news.deliver()
     assert not caplog.records
-    logs.deliver(ORIGIN, None)
+    news.deliver()
     assert caplog.messages == ["next"]

@@ -63,14 +63,14 @@ class AsyncWait:
         client = self._client
         if client.chores.pending:
             await off_loop(client.chores.see_to)
-        client.news.deliver(client.members)
+        client.news.deliver()
 
     def _look(self, wanted: Wanted | None = None) -> bool:
         """Take in what has come; tell whether anything has."""
         client = self._client
         awaited = None if wanted is None else client.awaited(wanted)
         came = client.waiting.look_if_free(client, awaited)
-        client.news.deliver(client.members)
+        client.news.deliver()
         return came
 
     async def _wait_once(self, wanted: Wanted) -> bool:

@@ -32,8 +32,7 @@ def do(client: Client, member: Member, effect: Effect) -> None:
     elif isinstance(effect, Fail):
         effect.token.ending = effect.ending
     elif isinstance(effect, Log):
-        member.logs.waiting.append(effect.body)
-        client.news.there = True
+        client.news.waiting.append(partial(member.show, effect.body))
     elif isinstance(effect, End):
         client.chores.add(partial(closing.end_failed, client, member, kill=effect.kill))
     elif isinstance(effect, Launch):

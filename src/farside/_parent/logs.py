@@ -7,7 +7,6 @@ import sys
 import threading
 import warnings
 from collections import deque
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._payload.one_line import one_line
@@ -16,9 +15,7 @@ from .._system.signals import try_lock
 from ..errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from .member import Member
+    from collections.abc import Callable
 
 
 class Origin(NamedTuple):
@@ -29,82 +26,42 @@ class Origin(NamedTuple):
     worker_label: str
 
 
-class Logs:
-    """Records of one worker, in order, on their way to the loggers.
+class News:
+    """What the user is told, in order: functions that warn, raise, or give a record to the loggers.
 
-    Handlers are user code: they may raise, take their time, close the iterable or start another. So
-    they are called while no lock of farside is held, by one thread at a time. Another thread leaves
-    what it has received to that one, and so does a handler that iterates itself.
+    They call user code, such as handlers of log records: it may raise, take its time, close the
+    iterable or start another. So they are called while no lock of farside is held, by one thread at
+    a time. Another thread leaves what there is to that one, and so does a handler that iterates.
 
     Attributes:
-        waiting: what has arrived.
+        waiting: what was not told yet. Any thread may append to it.
     """
 
     def __init__(self) -> None:
-        self.waiting: deque[bytes | bytearray | memoryview] = deque()
+        self.waiting: deque[Callable[[], object]] = deque()
         self._delivering = threading.Lock()  # never waited for
 
-    def deliver(self, origin: Origin, problems: list[Exception] | None) -> None:
-        """Give the loggers what has arrived; `problems` gets what handlers raise, if it is there.
+    def deliver(self, problems: list[Exception] | None = None) -> None:
+        """Tell the user what there is; `problems` gets what that raises, if it is there.
 
         Raises:
-            BaseException: whatever a handler raises. The other records are delivered next time.
+            BaseException: whatever a handler or a filter of warnings raises. The rest is told next
+                time.
         """
         # Looked at again after the lock was given back: somebody may have relied on this thread.
         while self.waiting:
             try:
-                if not try_lock(self._delivering, partial(self._deliver, origin)):
+                if not try_lock(self._delivering, self._deliver):
                     break  # by another thread, or further up in this one
             except Exception as problem:
                 if problems is None:
                     raise
                 problems.append(problem)
 
-    def _deliver(self, origin: Origin) -> bool:
+    def _deliver(self) -> bool:
         while self.waiting:
-            show(self.waiting.popleft(), origin)
+            self.waiting.popleft()()
         return True
-
-
-class News:
-    """Notices, which warn or raise, and whether there is something to deliver. For any thread.
-
-    Attributes:
-        there: whether there may be notices, or log records of a member.
-    """
-
-    def __init__(self) -> None:
-        self.there = False
-        self._notices: deque[Callable[[], object]] = deque()
-
-    def add(self, notices: Iterable[Callable[[], object]]) -> None:
-        """Let whoever waits next call functions."""
-        self._notices.extend(notices)
-        self.there = self.there or bool(self._notices)
-
-    def deliver(self, members: Sequence[Member], problems: list[Exception] | None = None) -> None:
-        """Give the user's loggers and warning filters what there is; see `Logs.deliver`."""
-        self.there = False
-        try:
-            self._deliver(members, problems)
-        except BaseException:
-            self.there = True  # there may be more
-            raise
-
-    def _deliver(self, members: Sequence[Member], problems: list[Exception] | None) -> None:
-        while self._notices:
-            try:
-                notice = self._notices.popleft()
-            except IndexError:  # another thread has taken it
-                break
-            try:
-                notice()
-            except Exception as problem:
-                if problems is None:
-                    raise
-                problems.append(problem)
-        for member in members:
-            member.deliver_logs(problems)
 
 
 def show(body: bytes | bytearray | memoryview, origin: Origin) -> None:

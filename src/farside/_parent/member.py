@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from .._payload.pickling import dumps_beside
-from .logs import Logs, Origin
+from .logs import Origin, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +28,6 @@ class Member:
         worker: the worker, or None before it is started.
         link: the way to it.
         frames: what was read from it and not taken in.
-        logs: what its user code logs, on its way to the loggers.
         gone: whether it has sent its last, or nobody reads from it any more.
         released: whether the way up from it is closed.
         left_behind: whether it was to end, and has not.
@@ -54,7 +53,6 @@ class Member:
         self.launched: float | None = None
         self.tried = self.startup_seconds = 0.0
         self.failure: tuple[Ending, Callable[[], BaseException | None]] | None = None
-        self.logs = Logs()
         self.options = options
         self._unsent: list[tuple[int, int, Sequence[Part]]] = []
 
@@ -119,7 +117,6 @@ class Member:
             nbytes = len(frame.body) + sum(block.nbytes for block in frame.blocks)
             self.worker.observer("up", frame.kind, frame.epoch, frame.items, nbytes)
 
-    def deliver_logs(self, problems: list[Exception] | None) -> None:
-        """Give the loggers what has arrived for them; see `Logs.deliver`."""
-        if self.logs.waiting:
-            self.logs.deliver(Origin(self.name, self.backend, self.label), problems)
+    def show(self, record: bytes | bytearray | memoryview) -> None:
+        """Give a record or warning of the worker to the user's loggers; see `logs`."""
+        show(record, Origin(self.name, self.backend, self.label))

@@ -177,7 +177,7 @@ def _replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: 
         error = messages_for_people.error_of(ending, old, client.options)
         if ending.cause == FAILED:
             client.reason = messages_for_people.refusal(error)
-            client.news.add([partial(_tell_of_fallback, client, new.backend)])
+            client.news.waiting.append(partial(_tell_of_fallback, client, new.backend))
         else:
             client.left_behind += old.left_behind
             if client.left_behind > len(client.members):  # they go on, and use up the machine
@@ -185,7 +185,7 @@ def _replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: 
                 return
             if ending.cause != RETIRED:
                 notice = _told_of_restart(client, old, error)
-                client.news.add([partial(warn, notice, WorkerRestartedWarning)])
+                client.news.waiting.append(partial(warn, notice, WorkerRestartedWarning))
         pause = pause_before(ending, gets_inputs=client.options.sends_inputs)
         if pause:
             begin = partial(_start_again, client, new)
@@ -217,20 +217,13 @@ def _give_way(client: Client, old: Member, new: Member, *, kill: bool) -> bool:
     """End a worker that is replaced; tell whether the new one is to be started."""
     with suppress(LinkClosedError):
         old.send(Cmd.ABORT, 0)  # it may have failed: a subinterpreter still listens
-    problems = list[Exception]()  # what loggers raise, the loop raises in its turn
     client.leaving.add(old)  # before `end` looks at `Client.force`
     try:
-        end(client, old, kill=kill, listen=0.0, problems=problems)
+        end(client, old, kill=kill, listen=0.0, problems=[])
     finally:
         client.leaving.discard(old)
-    old.deliver_logs(problems)
-    client.news.add([partial(_raise, problem) for problem in problems])
     # If not, it was closed, or an exception of a signal handler has struck in here before.
     return not client.core.workers[new.index].done and new.worker is None
-
-
-def _raise(problem: Exception) -> None:
-    raise problem
 
 
 def _told_of_restart(client: Client, old: Member, error: FarsideError) -> str:

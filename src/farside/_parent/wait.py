@@ -137,8 +137,8 @@ class Waiting:
         if client.chores.pending:
             client.check_not_stepping()
             client.chores.see_to()
-        if client.news.there:
-            client.news.deliver(client.members, problems)
+        if client.news.waiting:
+            client.news.deliver(problems)
         if wanted.ready() or client.foreign_to or (end is not None and monotonic() >= end):
             return True
         client.check_not_stepping()
