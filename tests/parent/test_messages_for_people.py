@@ -225,9 +225,9 @@ def timed_out(
 ) -> WorkerTimeoutError:
     """Make the error for a worker that took more than 2.5 seconds."""
     ending = Ending(TIMED_OUT, state, last_index, detail, method)
-    member: Any = SimpleNamespace(name=WORKER)
-    options: Any = SimpleNamespace(timeout=2.5, init_timeout=init_timeout, task_timeout=None)
-    error = messages_for_people.error_of(ending, member, options)
+    options = SimpleNamespace(timeout=2.5, init_timeout=init_timeout, task_timeout=None)
+    member: Any = SimpleNamespace(name=WORKER, options=options)
+    error = messages_for_people.error_of(ending, member)
     assert isinstance(error, WorkerTimeoutError)
     return error
 
@@ -260,9 +260,9 @@ def test_a_time_out_shows_the_stack() -> None:
 def test_what_follows_a_stack_begins_a_line_of_its_own() -> None:
     body = b"".join(dumps([("the thread that runs the iterable", [("sleeper.py", 3, "sleep")])]))
     ending = Ending(TIMED_OUT, "iteration", None, SimpleNamespace(body=body), futile=100)
-    options: Any = SimpleNamespace(timeout=2.5, init_timeout=2.5, task_timeout=None)
-    member: Any = SimpleNamespace(name=WORKER)
-    error = messages_for_people.error_of(ending, member, options)
+    options = SimpleNamespace(timeout=2.5, init_timeout=2.5, task_timeout=None)
+    member: Any = SimpleNamespace(name=WORKER, options=options)
+    error = messages_for_people.error_of(ending, member)
     assert str(error).endswith(f"{read_stack(body).rstrip()}\n{messages_for_people.FUTILE}")
 
 

@@ -135,7 +135,7 @@ def _progress(value: GivenResults, memo: _Memo) -> GivenResults:
     made: GivenResults = object.__new__(GivenResults)
     memo[id(value)] = made
     vars(made).update(vars(value))
-    made._blocks = copied(value._blocks, memo)
+    made._steps = copied(value._steps, memo)
     return made
 
 

@@ -195,7 +195,7 @@ class Client(Steps):
         known = member.failure
         error = known[1]() if known is not None and known[0] is ending else None
         if error is None:
-            error = messages_for_people.error_of(ending, member, self.options)
+            error = messages_for_people.error_of(ending, member)
             if ending is self.core.failure:
                 member.failure = ending, partial(_same, error)
         return error

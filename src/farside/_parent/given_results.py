@@ -49,15 +49,12 @@ class GivenResults:
         self._flat = flat
         self._ended: Ranges = place.ended
         self._read = dict(place.begun)
-        self._blocks: deque[list[_Step]] = deque([[self._step()]])
+        self._steps: deque[_Step] = deque([self._step()])
 
     def begin_block(self) -> None:
         """Take in that the loop was given all that was taken up to now."""
-        blocks = self._blocks
-        if blocks[-1][-1].at < self.taken or len(blocks[-1]) > 1:
-            blocks.append([self._step()])
-        while len(blocks) > 2 and blocks[1][0].at <= self.taken - KEPT:  # noqa: PLR2004  the last
-            blocks.popleft()
+        while len(self._steps) > 1 and self._steps[1].at <= self.taken - KEPT:
+            self._steps.popleft()
 
     def took(self, number: int, count: int) -> None:
         """Take in the next `count` results: of one input if flat, else of one input each."""
@@ -78,11 +75,10 @@ class GivenResults:
         self._add(-1)
 
     def _add(self, number: int) -> None:
-        steps = self._blocks[-1]
-        if steps[-1].at == self.taken:  # the step before it holds for no item
-            steps[-1] = self._step(number)
+        if self._steps[-1].at == self.taken:  # the step before it holds for no item
+            self._steps[-1] = self._step(number)
         else:
-            steps.append(self._step(number))
+            self._steps.append(self._step(number))
 
     def _step(self, number: int = -1) -> _Step:
         return _Step(self.taken, self._ended, self._read, number)
@@ -109,8 +105,5 @@ class GivenResults:
 
     def _find(self, given: int) -> _Step | None:
         """Return the step that tells of the item after so many."""
-        for steps in reversed(tuple(self._blocks)):
-            for step in reversed(steps):
-                if step.at <= given:
-                    return step
-        return None
+        steps = reversed(tuple(self._steps))  # a copy: another thread may take further items
+        return next((step for step in steps if step.at <= given), None)

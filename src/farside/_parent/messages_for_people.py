@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .._backends.base import ExitStatus
     from .._protocol.effects import Ending
     from .member import Member
-    from .options import Options
 
 
 def closed(foreign_to: int | None) -> IterableClosedError:
@@ -121,7 +120,7 @@ def refusal(error: FarsideError) -> str:
     return f"the subinterpreter failed ({one_line(error)}), and {what}"
 
 
-def error_of(ending: Ending, member: Member, options: Options) -> FarsideError:
+def error_of(ending: Ending, member: Member) -> FarsideError:
     """Make the exception that says why a worker's conversation is over. It may run user code."""
     name, cause, detail, state = member.name, ending.cause, ending.detail, ending.state
     if cause in {causes.HERE, causes.CUT_OFF}:
@@ -134,10 +133,10 @@ def error_of(ending: Ending, member: Member, options: Options) -> FarsideError:
         return _no_fallback(error, member.backend) if refused else error
     if cause in {causes.DIED, causes.TIMED_OUT}:
         dead, last = cause == causes.DIED, ending.last_index
-        error = died(name, detail, last, state) if dead else _timed_out(ending, name, options)
+        error = died(name, detail, last, state) if dead else _timed_out(ending, member)
         if ending.futile > MOST_FUTILE:
             error.args = (joined(error.args[0], FUTILE),)
-        elif dead and state == "iteration" and detail.again and not options.max_restarts:
+        elif dead and state == "iteration" and detail.again and not member.options.max_restarts:
             error.args = (f"{error.args[0]}; {_RESTARTS}",)
         return error
     if cause in _DISOBEYED:
@@ -147,7 +146,7 @@ def error_of(ending: Ending, member: Member, options: Options) -> FarsideError:
 
 def death_at(number: int, ending: Ending, member: Member) -> FarsideError:
     """Make the exception for an input of a map that has cost a worker."""
-    error = error_of(ending, member, member.options)
+    error = error_of(ending, member)
     vars(error)["input_index"] = number
     note(error, f"the input of index {number}")
     return error
@@ -190,7 +189,8 @@ def _no_fallback(error: FarsideError, backend: str) -> BackendUnavailableError:
     return made
 
 
-def _timed_out(ending: Ending, name: str, options: Options) -> FarsideError:
+def _timed_out(ending: Ending, member: Member) -> FarsideError:
+    options = member.options
     seconds, task, limit, beside = options.timeout, options.task_timeout, "timeout", ""
     if ending.state == "initialization":
         seconds, limit = options.init_timeout, "init_timeout"
@@ -214,7 +214,7 @@ def _timed_out(ending: Ending, name: str, options: Options) -> FarsideError:
             return error
     where = NO_STACK if stack is None else f"it was here:\n\n{stack.rstrip()}"
     return WorkerTimeoutError(
-        f"the {name} was ended: {what} within {limit}={seconds} seconds{beside}; {where}",
+        f"the {member.name} was ended: {what} within {limit}={seconds} seconds{beside}; {where}",
         seconds=seconds,
         last_index=ending.last_index,
         state=ending.state,

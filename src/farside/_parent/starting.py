@@ -174,7 +174,7 @@ def _replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: 
     try:
         if not _give_way(client, old, new, kill=kill):
             return
-        error = messages_for_people.error_of(ending, old, client.options)
+        error = messages_for_people.error_of(ending, old)
         if ending.cause == FAILED:
             client.reason = messages_for_people.refusal(error)
             client.news.waiting.append(partial(_tell_of_fallback, client, new.backend))

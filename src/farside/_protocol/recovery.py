@@ -70,14 +70,9 @@ def may_restart(ending: Ending, left: int, *, again: bool, initialized: bool, st
     limit: each input has its own, and so have workers that die again and again before they begin
     any. None is started where its end itself says that none could be: as the process exits.
     """
+    could = bool(getattr(ending.detail, "again", True))  # only an exit status may say no
     may = left > 0 and ending.cause in _AGAIN and (initialized or struck or not again)
-    return may and ending.futile <= MOST_FUTILE and _another_could(ending)
-
-
-def _another_could(ending: Ending) -> bool:
-    """Tell whether another worker could be started; only the exit status of one may say no."""
-    could: bool = getattr(ending.detail, "again", True)
-    return could
+    return may and ending.futile <= MOST_FUTILE and could
 
 
 def pause_before(ending: Ending, *, gets_inputs: bool) -> float:
