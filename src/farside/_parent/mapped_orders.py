@@ -28,15 +28,12 @@ class MappedInOrder(Mapped):
 
     @property
     def needs(self) -> Sequence[int]:
-        return (self._order[0][0],) if self._order and not self._is_settled else ()
+        first = self._order[0][0] if self._order else None
+        return () if first is None or self.front in self._settled else (first,)
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
-        return self._is_settled or super().ready(workers)
-
-    @property
-    def _is_settled(self) -> bool:
-        """Whether no worker is waited for: the next input has failed, or was done before."""
-        return self.front in self._settled or bool(self._order and self._order[0][0] is None)
+        there = self._order and (self._order[0][0] is None or self.front in self._settled)
+        return bool(there) or super().ready(workers)
 
     def passed_over(self, count: int) -> None:
         self.added(None, count)
@@ -54,7 +51,7 @@ class MappedInOrder(Mapped):
             if self.front in self._settled:
                 found = self._take_settled(run, count, workers)
             else:
-                most = min([run[1], *[number - self.front for number in self._settled]])
+                most = min(run[1], min(self._settled) - self.front) if self._settled else run[1]
                 found = self._take_run(run, most, count, workers)
             if found is None:
                 break
