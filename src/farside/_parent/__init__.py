@@ -17,6 +17,5 @@ A pass: a `sequence` is what it is made of (`one_iterable`; `sharded`, with a `f
 its inputs by `supply` or `async_supply`; `batches`, `assigned_inputs` and `given_results` record
 what is under way and what is done. An executor has a `crew` of workers, and `submitted` tasks.
 
-Messages: `messages_for_people`, `remote_failures`, `notes`, `unguarded`, `warn`, `logs`. And
-`counters`.
+Messages: `messages_for_people`, `remote_failures`, `notes`, `unguarded`, `logs`. And `counters`.
 """

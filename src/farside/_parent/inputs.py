@@ -19,9 +19,9 @@ from .checks import shown
 from .fingerprint import fingerprint
 from .mapped import Mapped
 from .mapped_orders import MappedAsTheyCome, MappedInOrder
+from .notes import warn
 from .sequence import Given, ItemSequence, bytes_of
 from .supply import Supply
-from .warn import warn
 
 if TYPE_CHECKING:
     from .._protocol.parent import ParentCore

@@ -11,8 +11,8 @@ from . import closing, starting
 from .calls import ask_for_stacks, call_method
 from .client import Client
 from .messages_for_people import NO_STACK, pass_open
+from .notes import warn
 from .results import enter_iteration_mode, iterate_results
-from .warn import warn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence

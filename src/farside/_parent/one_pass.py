@@ -10,7 +10,7 @@ from .._protocol.group import GroupCore
 from ..errors import ExhaustedIteratorWarning, IterableClosedError, NotPicklableError, ProtocolError
 from . import deadline, messages_for_people
 from .decoding import decode_each
-from .warn import warn
+from .notes import warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -18,9 +18,9 @@ from .._protocol.order import (
 from ..errors import FarsideWarning
 from .dealt import Dealt
 from .in_turn import InTurn
+from .notes import warn
 from .queues import arrived
 from .sequence import Given, ItemSequence, Part, Start, bytes_of
-from .warn import warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

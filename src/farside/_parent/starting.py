@@ -22,8 +22,7 @@ from .._system.signals import defer_sigint
 from ..errors import BackendFallbackWarning, FarsideWarning, LinkClosedError, WorkerRestartedWarning
 from . import messages_for_people
 from .closing import close, end
-from .notes import joined
-from .warn import warn
+from .notes import joined, warn
 from .when import When
 
 if TYPE_CHECKING:
