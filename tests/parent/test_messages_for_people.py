@@ -20,7 +20,7 @@ from farside._parent.unguarded import EXIT_CODE, MESSAGE
 from farside._payload.failure import describe
 from farside._payload.pickling import dumps
 from farside._payload.remote_errors import read_stack
-from farside._protocol.effects import TIMED_OUT, Ending
+from farside._protocol.effects import FAILED, TIMED_OUT, Ending
 from farside._worker import execute
 from farside.errors import (
     BackendUnavailableError,
@@ -280,6 +280,24 @@ def test_a_superseded_pass_names_a_recipe_that_exists() -> None:
     said = str(messages_for_people.superseded(1, 2))
     heading, page = re.findall(r"see '(.+)' in (\S+)$", said)[0]
     assert f"\n## {heading}\n" in (Path(__file__).parents[2] / page).read_text("utf-8")
+
+
+def test_only_a_refusal_that_is_the_failure_and_ends_the_worker_is_told_as_one() -> None:
+    refusal = ImportError("module _odd does not support loading in subinterpreters")
+    certain = describe(refusal, "next", 0)
+    swallowed = certain._replace(refused_module=None)
+
+    def told(failure: Any, backend: str, fallback: str | None) -> bool:
+        options = SimpleNamespace(fallback=fallback)
+        member: Any = SimpleNamespace(name=WORKER, backend=backend, options=options)
+        error = messages_for_people.error_of(Ending(FAILED, detail=failure), member)
+        assert isinstance(error, (BackendUnavailableError, ImportError))
+        return isinstance(error, BackendUnavailableError)
+
+    assert told(certain, "subinterpreter", None)
+    assert not told(certain, "subinterpreter", "subprocess")
+    assert not told(certain, "subprocess", None)
+    assert not told(swallowed, "subinterpreter", None)
 
 
 def test_a_module_that_refuses_to_load_gets_the_cure() -> None:

@@ -273,10 +273,10 @@ def succeed_as_over(self: ParentCore, before: ParentCore) -> bool:
 _SUCCEED = ParentCore.succeed
 
 
-def answer_anybody(self: ParentCore, frame: Any, failure: Any, cause: str) -> None:
+def answer_anybody(self: ParentCore, frame: Any, failure: Any) -> None:
     """Give an answer to the present call, whichever it belongs to."""
     self._call_is_said = True
-    _TAKE_ANSWER(self, frame, failure, cause)
+    _TAKE_ANSWER(self, frame, failure)
 
 
 _TAKE_ANSWER = ParentCore._take_answer

@@ -14,7 +14,6 @@ from farside._protocol.effects import (
     CUT_OFF,
     DIED,
     FAILED,
-    NO_FALLBACK,
     REFUSED,
     RETIRED,
     TIMED_OUT,
@@ -33,7 +32,6 @@ from farside._protocol.recovery import (
     may_hand_over,
     may_restart,
     pause_before,
-    without_fallback,
 )
 
 from .side import Frame
@@ -69,12 +67,6 @@ def test_no_other_backend_takes_over_after_what_is_no_failure(cause: str) -> Non
     assert not may_hand_over(Ending(cause, detail=CERTAIN), used=False)
 
 
-def test_only_a_refusal_that_is_the_failure_is_told_as_one() -> None:
-    assert without_fallback(Ending(FAILED, detail=CERTAIN)) == Ending(NO_FALLBACK, detail=CERTAIN)
-    swallowed = Ending(FAILED, detail=SWALLOWED)
-    assert without_fallback(swallowed) is swallowed
-
-
 @pytest.mark.parametrize("cause", [DIED, CUT_OFF, TIMED_OUT, RETIRED])
 @pytest.mark.parametrize(
     ("left", "again", "initialized", "may"),
@@ -106,7 +98,7 @@ def test_what_something_outside_has_ended_is_started_again_as_long_as_it_may(
         assert may is (left > 0)
 
 
-@pytest.mark.parametrize("cause", [FAILED, REFUSED, BROKEN, CLOSED, NO_FALLBACK])
+@pytest.mark.parametrize("cause", [FAILED, REFUSED, BROKEN, CLOSED])
 def test_what_has_failed_for_a_reason_is_not_started_again(cause: str) -> None:
     for struck in (True, False):
         assert not may_restart(Ending(cause), 5, again=False, initialized=True, struck=struck)

@@ -126,11 +126,11 @@ def error_of(ending: Ending, member: Member) -> FarsideError:
     if cause in {causes.HERE, causes.CUT_OFF}:
         error: FarsideError = detail
         return error
-    if cause in {causes.FAILED, causes.NO_FALLBACK}:
+    if cause == causes.FAILED:
         error = to_exception(detail, name, ending.method or "")
-        # A process may have a subinterpreter of its own that has failed.
-        refused = cause == causes.NO_FALLBACK and member.backend == "subinterpreter"
-        return _no_fallback(error, member.backend) if refused else error
+        # Else a library may have swallowed the refusal, or a process has a subinterpreter itself.
+        refused = detail.refused_module is not None and member.backend == "subinterpreter"
+        return _no_fallback(error) if refused and member.options.fallback is None else error
     if cause in {causes.DIED, causes.TIMED_OUT}:
         dead, last = cause == causes.DIED, ending.last_index
         error = died(name, detail, last, state) if dead else _timed_out(ending, member)
@@ -177,12 +177,12 @@ def locate(error: BaseException, shard: int, index: int, unit: str | None) -> No
     note(error, where)
 
 
-def _no_fallback(error: FarsideError, backend: str) -> BackendUnavailableError:
+def _no_fallback(error: FarsideError) -> BackendUnavailableError:
     reason = refusal(error)
     made = BackendUnavailableError(
         f"the subinterpreter backend cannot run this fn: {reason}; use "
         "iterate_in_subprocess, or leave fallback='subprocess'",
-        backend=backend,
+        backend="subinterpreter",
         reason=reason,
     )
     made.__cause__ = error

@@ -98,5 +98,4 @@ RETIRED = "retired"  # it has done as many tasks as it was to do
 REFUSED = "refused"  # it got a command that it did not expect
 BROKEN = "broken"  # it has sent what cannot be read
 CLOSED = "closed"  # the user has closed it
-NO_FALLBACK = "no fallback"  # its backend cannot run the user's code, and no other one may
 HERE = "here"  # something has failed in the parent: the detail is that exception

@@ -24,7 +24,6 @@ from .recovery import (
     STEADY_SECONDS,
     may_hand_over,
     may_restart,
-    without_fallback,
 )
 
 TYPE_CHECKING = False
@@ -168,24 +167,19 @@ class GroupCore:
         `used` says whether the user has got anything from the worker.
         """
         worker = self.workers[index]
-        spent = index in self._replaced
-        if failure is None or worker.done or spent or not failure.refused:
-            had_failed = worker.failure is not None
-            worker.receive(frame, failure)
-            if frame.kind == Status.INITIALIZATION_SUCCEEDED:
-                worker.ready_since = now
-            if worker.failure is not None and not had_failed and failure is None:
-                self._start_again(index)  # its time was up, and now it has told where it was
-            return
-        worker.copy().hear(frame.kind, frame.epoch)
-        ending = Ending(FAILED, worker.public_state, detail=failure)
-        used = used or bool(worker.given_late) or index in self._again
-        if self._fallback is None:
-            worker.receive(frame, failure, without_fallback(ending).cause)
-        elif may_hand_over(ending, used=used):
-            self._replace(index, self._fallback, ending)
-        else:
-            worker.receive(frame, failure)
+        if failure is not None and self._fallback is not None and not worker.done:
+            ending = Ending(FAILED, worker.public_state, detail=failure)
+            used = used or bool(worker.given_late) or index in self._again | self._replaced
+            if may_hand_over(ending, used=used):
+                worker.copy().hear(frame.kind, frame.epoch)  # is it one that may come now?
+                self._replace(index, self._fallback, ending)
+                return
+        had_failed = worker.failure is not None
+        worker.receive(frame, failure)
+        if frame.kind == Status.INITIALIZATION_SUCCEEDED:
+            worker.ready_since = now
+        if worker.failure is not None and not had_failed and failure is None:
+            self._start_again(index)  # its time was up, and now it has told where it was
 
     def launch(self, index: int, now: float) -> None:
         """Take in that a worker is started just now."""

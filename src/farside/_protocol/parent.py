@@ -293,7 +293,7 @@ class ParentCore(ParentMachine):
 
     # What happens ---------------------------------------------------------------------------
 
-    def receive(self, frame: Any, failure: Any = None, cause: str = FAILED) -> None:
+    def receive(self, frame: Any, failure: Any = None) -> None:
         """Take in a frame, and the failure of which it tells, with what that means to the user.
 
         Raises:
@@ -314,9 +314,9 @@ class ParentCore(ParentMachine):
         elif event is ParentEvent.READY:
             self._take_ready(frame.body)
         elif event in _ANSWERS:
-            self._take_answer(frame, failure, cause)
+            self._take_answer(frame, failure)
         elif event in _FAILURES:
-            self._fail(self._ending(cause, failure), End(kill=False))
+            self._fail(self._ending(FAILED, failure), End(kill=False))
         elif event is ParentEvent.REFUSED:
             self._fail(self._ending(REFUSED), End(kill=False))
         if self.state is ParentState.STAND_BY:
@@ -429,11 +429,11 @@ class ParentCore(ParentMachine):
             self.barren, self._inherited = 0, None  # it has made progress, without an item
             self._end_pass(None)
 
-    def _take_answer(self, frame: Any, failure: Any, cause: str) -> None:
+    def _take_answer(self, frame: Any, failure: Any) -> None:
         if self._again:
             made, self._again = self._again
             if failure is not None:  # what the iterable was made to be, it is not any more
-                ending = self._ending(cause, failure)._replace(method=made.method)
+                ending = self._ending(FAILED, failure)._replace(method=made.method)
                 self._fail(ending, End(kill=True))
             return
         if not self._call_is_said:
@@ -446,7 +446,7 @@ class ParentCore(ParentMachine):
         if failure is None:
             self.effects += (Answer(token, frame),)
         else:
-            self.effects += (Fail(token, self._ending(cause, failure)._replace(method=method)),)
+            self.effects += (Fail(token, self._ending(FAILED, failure)._replace(method=method)),)
 
     def _take_stack(self, frame: Any) -> None:
         if not self._stacks:

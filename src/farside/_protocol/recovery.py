@@ -9,7 +9,7 @@ share of tasks. A further policy is added here; one for another cause needs a ca
 from __future__ import annotations
 
 from .._named_tuple import NamedTuple
-from .effects import CUT_OFF, DIED, FAILED, NO_FALLBACK, RETIRED, TIMED_OUT
+from .effects import CUT_OFF, DIED, FAILED, RETIRED, TIMED_OUT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,12 +52,6 @@ def may_hand_over(ending: Ending, *, used: bool) -> bool:
     swallowed the refusal and fail later, so any failure after one counts.
     """
     return not used and ending.cause == FAILED and bool(ending.detail.refused)
-
-
-def without_fallback(ending: Ending) -> Ending:
-    """Return what to raise when no other backend may take over."""
-    certain = ending.detail.refused_module is not None
-    return ending._replace(cause=NO_FALLBACK) if certain else ending
 
 
 def may_restart(ending: Ending, left: int, *, again: bool, initialized: bool, struck: bool) -> bool:
