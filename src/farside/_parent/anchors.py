@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -104,5 +105,7 @@ class InputAnchors(Anchors):
         `begun` has ranges of inputs.
         """
         end = max([end for _, end in begun], default=0)
-        kept = [number for number in tuple(self._kept) if number < end]
-        return super().known_of([(number, 1) for number in sorted({*kept[:1], *kept[-1:]})])
+        kept = sorted(self._kept)
+        latest = bisect_left(kept, end) - 1
+        numbers = {kept[0], kept[latest]} if latest >= 0 else ()
+        return super().known_of([(number, 1) for number in sorted(numbers)])
