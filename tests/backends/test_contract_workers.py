@@ -252,6 +252,11 @@ def test_what_a_shard_raises_comes_in_its_turn(kind: Kind) -> None:
             iter(items)
         assert closed.value.__cause__ is error
         assert items.state == "closed"
+        del error, caught, closed  # it is made once more, since nobody has it
+        with pytest.raises(IterableClosedError) as closed_still:
+            iter(items)
+        again: Any = closed_still.value.__cause__
+        assert (type(again).__name__, again.shard) == ("WorkerIterationError[KeyError]", 5)
 
 
 def test_what_a_shard_raises_where_items_come_as_they_come(kind: Kind) -> None:

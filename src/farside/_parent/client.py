@@ -186,6 +186,7 @@ class Client(Steps):
             # As it is raised, it gets frames that refer to all of this: a cycle, if it were kept.
             with suppress(TypeError):  # it is of a class of the user's backend
                 member.failure = ending, ref(error)
+        member.part = part = part or member.part
         if part is not None:
             messages_for_people.locate(error, *part)
         return error

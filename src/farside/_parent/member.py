@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .._memory.parts import Part, Ref
     from .._protocol.effects import Ending
     from .options import Options
+    from .sequence import Part as PartOfPass
 
 
 class Member:
@@ -36,6 +37,7 @@ class Member:
         startup_seconds: how long it took to stand by, `tried` included.
         failure: why it has ended before its time, and what returns the exception that says so, or
             None once nobody has that any more.
+        part: which shard it was at then, if the loop knows.
         acknowledge, revoke: those of its link. Before there is one, the former keeps what it is
             told, and there is nothing to revoke.
     """
@@ -53,6 +55,7 @@ class Member:
         self.launched: float | None = None
         self.tried = self.startup_seconds = 0.0
         self.failure: tuple[Ending, Callable[[], BaseException | None]] | None = None
+        self.part: PartOfPass | None = None
         self.options = options
         self._unsent: list[tuple[int, int, Sequence[Part]]] = []
 
