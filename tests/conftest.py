@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
-import threading
 import time
 from multiprocessing import forkserver, resource_tracker
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from farside._backends import live_workers, process_start
+from farside._backends import process_start
+from tests.inventory import inventory, left_since
 from tests.kinds import KINDS, METHODS, SUBINTERPRETERS, SUBPROCESSES, TELLING, Kind
 from tests.loops import LOOPS, Gate, Loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytest.register_assert_rewrite("farside.testing")
 
@@ -169,82 +168,10 @@ def _helpers_of_multiprocessing() -> None:
 @pytest.fixture(autouse=True)
 def _nothing_left_behind(_helpers_of_multiprocessing: None) -> Iterator[None]:
     """Fail a test that leaves a process, thread, descriptor or interpreter behind."""
-    before = _inventory()
+    before = inventory()
     yield
     deadline = time.monotonic() + _PATIENCE_S
-    while left := _left_since(before):
+    while left := left_since(before):
         if time.monotonic() > deadline:
             pytest.fail(f"left behind: {', '.join(sorted(left))}")
         time.sleep(0.01)
-
-
-def _left_since(before: set[str]) -> set[str]:
-    live_workers.sweep()
-    left = _inventory() - before
-    # What a test has left is young. To look through all that is imported takes up to a second.
-    for generation in range(3):
-        if not left:
-            break
-        gc.collect(generation)
-        live_workers.sweep()
-        left = _inventory() - before
-    return left
-
-
-def _inventory() -> set[str]:
-    found = {f"thread {thread.name}" for thread in threading.enumerate()}
-    # A browser that tests share starts and ends processes as it likes.
-    processes = {pid: what for pid, what in _descendants().items() if not what.startswith("chrom")}
-    found |= {f"process {pid} ({what})" for pid, what in processes.items()}
-    found |= {f"worker {worker.label}" for worker in live_workers._live}
-    found |= {f"shared memory {name}" for name in _shared_memory()}
-    for name in ("concurrent.interpreters", "interpreters_backport.interpreters"):
-        if name in sys.modules:
-            found |= {f"interpreter {each.id}" for each in sys.modules[name].list_all()}
-            found.discard("interpreter 0")  # the main one
-    for fd in os.listdir("/proc/self/fd"):
-        try:
-            found.add(f"descriptor {fd} → {os.readlink(f'/proc/self/fd/{fd}')}")
-        except OSError:  # the one that listed the folder
-            continue
-    return found
-
-
-def _shared_memory() -> set[str]:
-    folder = Path("/dev/shm")  # noqa: S108  looked at, not written to
-    return {entry.name for entry in folder.iterdir() if entry.name.startswith(("psm_", "farside"))}
-
-
-def _stat_of(pid: str) -> str:
-    # It is read of each process twice for each test: a file object takes seven times as long.
-    try:
-        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
-    except OSError:  # it has just ended
-        return ""
-    try:
-        return os.read(fd, 1 << 12).decode(errors="replace")
-    except OSError:
-        return ""
-    finally:
-        os.close(fd)
-
-
-_foreign: set[str] = set()
-"""Processes that are no descendants. None becomes one, so nobody looks at it again."""
-
-
-def _descendants() -> dict[int, str]:
-    parents: dict[int, tuple[int, str]] = {}
-    entries = {entry for entry in os.listdir("/proc") if entry.isdigit()}
-    _foreign.intersection_update(entries)
-    for entry in entries - _foreign:
-        name, _, rest = _stat_of(entry).rpartition(")")
-        if rest:
-            parents[int(entry)] = (int(rest.split(None, 2)[1]), name.partition("(")[2])
-    found: dict[int, str] = {}
-    fresh = {os.getpid()}
-    while fresh:
-        fresh = {pid for pid, (parent, _) in parents.items() if parent in fresh}
-        found.update({pid: parents[pid][1] for pid in fresh})
-    _foreign.update(str(pid) for pid in parents.keys() - found.keys() - {os.getpid()})
-    return found
