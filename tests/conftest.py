@@ -161,7 +161,9 @@ def _helpers_of_multiprocessing() -> None:
     with pytest.MonkeyPatch.context() as patch:
         _measure_no_children(patch)  # each would write what it has run, at its end
         resource_tracker.ensure_running()
-        process_start._start_server_with_modules()  # as the first worker of a program does
+        # As the first worker of a program does. Modules of tests import pytest too, in workers.
+        patch.setattr(process_start, "_MODULES", [*process_start._MODULES, "pytest"])
+        process_start._start_server_with_modules()
         forkserver.ensure_running()
 
 
