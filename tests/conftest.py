@@ -29,16 +29,18 @@ _METHOD = os.environ.get("FARSIDE_START_METHOD")
 """The one start method to test; None: each. `tox.ini` says where one is enough."""
 
 _OTHER_METHOD = os.environ.get("FARSIDE_OTHER_START_METHOD", _METHOD)
-"""The same for the files in `_OF_MANY_WORKERS`."""
+"""The same for the files in `_OF_ANY_METHOD`."""
 
-_OF_MANY_WORKERS = {
+_OF_ANY_METHOD = {
     f"test_{name}.py"
     for name in (
-        *("contract_async", "contract_batches", "contract_logging", "contract_map"),
-        *("contract_workers", "crowd"),
+        *("contract_allocate", "contract_async", "contract_batches", "contract_logging"),
+        *("contract_map", "contract_memory", "contract_stats", "contract_unlimited"),
+        *("contract_unloadable", "contract_wait", "contract_workers", "crowd", "skipping"),
     )
 }
-"""What starts many workers, and does with them what other files do with each start method."""
+"""What is the same however a process was started, once it has what other files test for each start
+method: its job, its descriptors, its shared memory and its end."""
 
 _MEASURED = {
     *("cli", "worker"),
@@ -76,7 +78,7 @@ def pytest_collection_finish() -> None:
 
 def _of_other_method(item: pytest.Item) -> bool:
     """Tell whether a test runs for each start method, and this is one that is not chosen."""
-    method = _OTHER_METHOD if item.path.name in _OF_MANY_WORKERS else _METHOD
+    method = _OTHER_METHOD if item.path.name in _OF_ANY_METHOD else _METHOD
     if method is None or not isinstance(item, pytest.Function):
         return False
     given = getattr(item, "callspec", None)
