@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import get_context, resource_tracker
 from typing import TYPE_CHECKING
 
 import pytest
@@ -166,7 +166,10 @@ def _helpers_of_multiprocessing() -> None:
         # As the first worker of a program does. Modules of tests import pytest too, in workers.
         patch.setattr(process_start, "_MODULES", [*process_start._MODULES, "pytest"])
         process_start._start_server_with_modules()
-        forkserver.ensure_running()
+        # It has imported them when it has started a process: the first test may be in a hurry.
+        process = get_context("forkserver").Process(target=int)
+        process.start()
+        process.join()
 
 
 @pytest.fixture(autouse=True)
