@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -117,7 +117,7 @@ class Hangs(Numbers):
         hang()
 
 
-def hang() -> None:
+def hang() -> NoReturn:
     """Run for ever, where something else is waited for."""
     while True:
         time.sleep(0.001)
