@@ -37,10 +37,8 @@ class _Pretence(threading.local):
     To start may take long, and other threads neither wait for it nor see anything of it.
     """
 
-    no_main = False
-    """There is no main module to import."""
-    no_daemon = False
-    """This process is no daemonic one."""
+    no_main = False  # there is no main module to import
+    no_daemon = False  # this process is no daemonic one
 
 
 _pretence = _Pretence()

@@ -40,8 +40,7 @@ class Choice(NamedTuple):
 
     name: str
     reason: str
-    warning: str = ""
-    """What it breaks in this program."""
+    warning: str = ""  # what it breaks in this program
 
 
 def names() -> tuple[str, ...]:

@@ -47,8 +47,7 @@ class Allocator:
         self._capacity = capacity // UNIT * UNIT
         self._commit = commit
         self._committed = 0
-        self.used = 0
-        """Bytes in use, in whole pages."""
+        self.used = 0  # bytes, in whole pages
         self._end = 0  # nothing at or after it is in use, idle, or a gap
         self._slots = slots
         # Of the slots that were ever used: most workers need a few.

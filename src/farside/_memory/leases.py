@@ -54,8 +54,7 @@ class Leases:
         self._ended: deque[int] = deque()  # slots
         self._sizes: dict[int, int] = {}  # of slots that were lent; 0: not lent now
         self._held = 0
-        self.copies = 0
-        """How many blocks were copied, since too much was lent."""
+        self.copies = 0  # blocks that were copied, since too much was lent
 
     @property
     def held(self) -> int:

@@ -19,11 +19,8 @@ if TYPE_CHECKING:
     from .verbosity import Levels, PlainFilter
     from .worker_info import Fields
 
-    Call: TypeAlias = tuple[
-        Callable[[], Iterable[Any]],
-        tuple[Callable[[], object], ...],
-        tuple[Callable[[], object], ...],
-    ]
+    Several: TypeAlias = tuple[Callable[[], object], ...]
+    Call: TypeAlias = tuple[Callable[[], Iterable[Any]], Several, Several]
     """fn, initializers, finalizers."""
     Pickles: TypeAlias = dict[bool, bytes]
     """The pickle of a call, for workers that can import the main module, and for others."""

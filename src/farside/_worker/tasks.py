@@ -21,10 +21,8 @@ class Trouble(NamedTuple):
 
     error: BaseException
     stage: str
-    item: int | None
-    """The index of the item, if there is one."""
-    culprit: str | None = None
-    """Which part of an item, or of a result, does not pickle."""
+    item: int | None  # its index, if there is one
+    culprit: str | None = None  # which part of an item, or of a result, does not pickle
 
 
 class Tasks:

@@ -28,7 +28,10 @@ class Actor:
 
     def __init__(self, job: bytes) -> None:
         _keep_memory()
-        self._link = ActorLink(_objects())
+        import ray  # it is there: this is an actor
+
+        full = (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError)
+        self._link = ActorLink(Objects(ray.put, full))
         self._problem: str | None = None
         worker_info.claim()
         # In a list, out of which it is taken: it may be large, and the thread keeps its arguments.
@@ -65,13 +68,6 @@ class Actor:
     def _end_process(self) -> None:
         if self._link.abandoned:  # else it is Ray's to end, when everything was fetched
             os._exit(1)
-
-
-def _objects() -> Objects:
-    import ray  # it is there: this is an actor
-
-    full = (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError)
-    return Objects(ray.put, full)
 
 
 def _keep_memory() -> None:
