@@ -139,11 +139,6 @@ class Client(Steps):
         complete = self.delivery is not None and self.delivery.finished
         return "stand by" if state == "stopping" and complete else state
 
-    @property
-    def length(self) -> int | None:
-        """The length of what is iterated on, if that is known."""
-        return self.sequence.length(self.core.workers[0].length)
-
     def check_home(self) -> None:
         """Raise IterableClosedError in a forked child: it has no workers."""
         if self._here.pid != self._owner:

@@ -207,15 +207,16 @@ class RemoteIterable(Generic[T]):
         Raises:
             TypeError: it has no length, or could not tell.
         """
-        length = self._current.length
+        client = self._current
+        length = client.sequence.length(client.core.workers[0].length)
         if length is not None:
             return length
         reason = "its items are counted only as they come"
         if self.state == "initialization":
             reason = "the worker has yet to start; call wait_ready() first"
-        elif self._current.sequence.kind == "iterable":
+        elif client.sequence.kind == "iterable":
             reason = "what fn returns has none"
-        elif self._current.sequence.kind == "shards":
+        elif client.sequence.kind == "shards":
             reason += "; pass length, if you know it"
         raise TypeError(f"this {type(self).__name__} has no len(): {reason}")
 
