@@ -8,7 +8,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from farside import get_worker_info, iterate_in_subprocess
+from farside import get_worker_info
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +85,8 @@ class Teller:
 
     def nested(self) -> tuple[WorkerInfo | None, WorkerInfo | None]:
         """Ask a worker of this worker, and this one."""
+        from farside import iterate_in_subprocess  # the parent's half: nobody else needs it
+
         inner = partial(iter, get_worker_info, None)
         with iterate_in_subprocess(inner, name="inner", mp_context="spawn") as told:
             return next(iter(told)), get_worker_info()
