@@ -11,11 +11,10 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from .._backends import live_workers
-from .._protocol.effects import HERE
 from .._protocol.group import GroupCore
 from .._protocol.parent_machine import ParentState
 from .._system.signals import defer_sigint
-from . import messages_for_people, unguarded
+from . import unguarded
 from .when import When
 
 if TYPE_CHECKING:
@@ -38,10 +37,8 @@ def take_loss(client: Client, member: Member) -> None:
     live_workers.end_thread_at_exit()
     status = live_workers.status_at_exit() or member.worker.exit_status()
     starting = client.core.workers[member.index].state is ParentState.INITIALIZATION
-    if starting and status.code == unguarded.EXIT_CODE:  # another one could not start either
-        error = messages_for_people.died(member.name, status, None, "initialization")
-        client.fail(member, HERE, error)
-        return
+    if starting and status.code == unguarded.EXIT_CODE:
+        status = status._replace(again=False)  # another one could not start either
     sends = client.options.sends_inputs
     begun = member.link.begun(client.core.epoch)[0] if sends else None
     lose = partial(GroupCore.lose, index=member.index, status=status, now=monotonic(), begun=begun)
