@@ -7,7 +7,6 @@ Chores take time or run user code, and news go to the user: whoever waits does b
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from weakref import ref
 
@@ -45,10 +44,6 @@ _TORN = (
     "an exception of a signal handler struck in the middle of a step of the protocol, so the "
     "worker was ended; make a new iterable to go on"
 )
-
-
-def _same(error: BaseException) -> BaseException:
-    return error
 
 
 class Client(Steps):
@@ -178,8 +173,7 @@ class Client(Steps):
         self._told = True
         error = self.make_error(ending, member)
         if member.failure is not None and member.failure[0] is ending:
-            # As it is raised, it gets frames that refer to all of this: a cycle, if it were kept.
-            with suppress(TypeError):  # it is of a class of the user's backend
+            with suppress(TypeError):  # as it is raised, it gets frames, which refer to all of this
                 member.failure = ending, ref(error)
         member.part = part = part or member.part
         if part is not None:
@@ -189,12 +183,12 @@ class Client(Steps):
     def make_error(self, ending: Ending, member: Member) -> BaseException:
         """Make the exception that says why a worker has ended. It may run user code."""
         known = member.failure
-        error = known[1]() if known is not None and known[0] is ending else None
-        if error is None:
-            error = messages_for_people.error_of(ending, member)
-            if ending is self.core.failure:
-                member.failure = ending, partial(_same, error)
-        return error
+        if known is not None and known[0] is ending and (error := known[1]()) is not None:
+            return error
+        made = messages_for_people.error_of(ending, member)
+        if ending is self.core.failure:
+            member.failure = ending, lambda: made
+        return made
 
     def abandon(self) -> None:
         """Tell all workers to end, without waiting: for finalizers."""
@@ -203,10 +197,9 @@ class Client(Steps):
 
     def give_up(self, member: Member, cause: str, detail: object) -> None:
         """End a worker, for a reason on this side, and wait for that."""
-        if self.foreign_to:
-            return
-        self.fail(member, cause, detail)
-        self.chores.see_to()
+        if not self.foreign_to:
+            self.fail(member, cause, detail)
+            self.chores.see_to()
 
     # Waiting --------------------------------------------------------------------------------
 

@@ -174,4 +174,5 @@ def end(
     ended: bool = member.worker.stop(client.options.shutdown_timeout, waited=waited)
     member.link.close()
     member.left_behind = not ended
+    client.leaving.discard(member)
     return ended

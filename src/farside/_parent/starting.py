@@ -217,10 +217,7 @@ def _give_way(client: Client, old: Member, new: Member, *, kill: bool) -> bool:
     with suppress(LinkClosedError):
         old.send(Cmd.ABORT, 0)  # it may have failed: a subinterpreter still listens
     client.leaving.add(old)  # before `end` looks at `Client.force`
-    try:
-        end(client, old, kill=kill, listen=0.0, problems=[])
-    finally:
-        client.leaving.discard(old)
+    end(client, old, kill=kill, listen=0.0, problems=[])
     # If not, it was closed, or an exception of a signal handler has struck in here before.
     return not client.core.workers[new.index].done and new.worker is None
 
