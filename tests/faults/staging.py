@@ -205,6 +205,8 @@ class Stager:
 def limit_answers(client: Client) -> None:
     """Set the ``timeout`` of a remote iterable that is at work."""
     client.options = dataclasses.replace(client.options, timeout=PATIENCE_S)
+    for member in client.members:
+        member.options = dataclasses.replace(member.options, timeout=PATIENCE_S)
     limits = Limits(client.options.init_timeout, PATIENCE_S)
 
     def limit(core: GroupCore) -> None:
