@@ -89,7 +89,9 @@ def test_it_is_kept_out_of_the_stream(name: str) -> None:
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 7, 20])
 def test_pixels_of_any_size_are_put_in_order(dtype: str, channels: int, side: int) -> None:
     pixels = image(dtype, channels, side)
-    for array in (pixels[:, ::-1], pixels[::2, 1::3], pixels[::-1, 5:9], pixels[3, ::-1]):
+    flipped, reversed_channels = pixels[:, ::-1], pixels[..., ::-1]
+    parts = pixels[::2, 1::3], pixels[::-1, 5:9], pixels[3, ::-1], pixels.transpose(2, 0, 1)[:, 5:]
+    for array in (flipped, reversed_channels, *parts):
         got = arrays.in_order(array)
         assert got.flags.c_contiguous
         assert (got.dtype, got.shape) == (array.dtype, array.shape)
