@@ -313,6 +313,7 @@ def test_no_attribute_of_the_data_set_is_hidden() -> None:
             "sampler and world_size=2 wi",
         ),
         (Part(3), {"sampler": [1]}, ValueError, "sampler, but dataset has no index"),
+        (Squares(3), {"batch_size": None, "drop_last": True}, ValueError, "drop_last=True and ba"),
         (Squares(3), {"prefetch_factor": 2}, TypeError, "use 'buffer_size'"),
         (Squares(3), {"shuffle": True, "world_size": 2}, ValueError, "without seed: each rank"),
         (Squares(3), {"length": 3}, ValueError, "length=3, but dataset has an index; leave length"),

@@ -118,6 +118,11 @@ def data_loader(
         )
     mixed = flag("shuffle", False if shuffle is None else shuffle)
     short = flag("drop_last", drop_last)
+    if short and size is None:
+        raise ValueError(
+            "drop_last=True and batch_size=None exclude each other: there are no batches; pass a "
+            "batch_size, or leave drop_last out"
+        )
     workers = count("num_workers", num_workers, "workers", 0)
     ranks = count("world_size", world_size, "ranks")
     order = {"shuffle": mixed, "sampler": sampler, "batch_sampler": batch_sampler}
