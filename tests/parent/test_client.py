@@ -26,6 +26,7 @@ from farside._parent.calls import call_method
 from farside._parent.client import Client
 from farside._parent.options import check
 from farside._parent.results import drain, enter_iteration_mode
+from farside._parent.sequence import Part
 from farside._protocol.group import GroupCore
 from farside._protocol.messages import EXHAUSTED, Status
 from farside._protocol.parent_machine import ParentState
@@ -196,6 +197,22 @@ def test_death_is_told_after_what_had_arrived() -> None:
     with pytest.raises(IterableClosedError) as caught:
         enter_iteration_mode(client)
     assert caught.value.__cause__ is error
+
+
+def test_the_shard_of_a_failed_pass_is_none_of_a_call_that_failed_beside_it() -> None:
+    client, link = scripted.client()
+    link.then(started(1), failure(Status.ITERATOR_FAILED, 1, KeyError("x"), "iteration", 2))
+    with pytest.raises(WorkerIterationError):
+        next(iterate(client))
+    failed, member = client.core.failure, client.members[0]
+    assert failed is not None
+
+    def shard_of(ending: Any, part: Part | None = None) -> Any:
+        return getattr(client.error(ending, member, part), "shard", None)
+
+    assert shard_of(failed, Part(5, 2)) == 5
+    assert shard_of(failed._replace(method="go")) is None
+    assert shard_of(failed) == 5
 
 
 def test_death_in_stand_by_is_told_by_the_next_pass() -> None:

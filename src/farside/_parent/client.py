@@ -175,7 +175,7 @@ class Client(Steps):
         if member.failure is not None and member.failure[0] is ending:
             with suppress(TypeError):  # as it is raised, it gets frames, which refer to all of this
                 member.failure = ending, ref(error)
-        member.part = part = part or member.part
+            member.part = part = part or member.part
         if part is not None:
             messages_for_people.locate(error, *part)
         return error
