@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -134,3 +135,16 @@ def test_memory_of_large_inputs_is_used_again_when_they_are_done() -> None:
         for each in entries:
             places.add(np.frombuffer(each.places[0], "u1").ctypes.data)
     assert len(places) <= 6
+
+
+def test_memory_of_large_inputs_is_not_kept_after_the_pass() -> None:
+    data = bytes(100_000)
+    supply = supply_of([data] * 2)
+    tracemalloc.start()
+    try:
+        supply.take(1, PLENTY)
+        assert tracemalloc.get_traced_memory()[0] > len(data)
+        supply.let_go()
+        assert tracemalloc.get_traced_memory()[0] < len(data)
+    finally:
+        tracemalloc.stop()

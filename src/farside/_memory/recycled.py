@@ -58,6 +58,11 @@ class Recycled:
             position += view.nbytes
         return made
 
+    def forget(self) -> None:
+        """Keep no buffer: nothing more is to be taken."""
+        self._buffers.clear()
+        self._nbytes = 0
+
     def _find(self, nbytes: int) -> bytearray | None:
         """Take out a buffer that is free, and not much too large."""
         most, tries = 2 * _rounded(nbytes), _TRIED

@@ -74,7 +74,8 @@ class Supply:
     ) -> None:
         self._begin: Callable[[], Any] | None = begin
         self._checks = checks or {}
-        self._encoder = Encoder(None, main_by_value=main_by_value, recycled=Recycled(_MOST_KEPT))
+        self._recycled = Recycled(_MOST_KEPT)
+        self._encoder = Encoder(None, main_by_value=main_by_value, recycled=self._recycled)
         self.place = place
         self._done = deque(place.ended)
         self.read = dict(place.begun)
@@ -119,6 +120,7 @@ class Supply:
     def let_go(self) -> None:
         """Let go of the iterator: what is open in it ends now, and not when another pass begins."""
         self.ended, self._begin, self.error = True, None, None
+        self._recycled.forget()
         self._items = iter(())
         self._next = self._items.__next__
 
