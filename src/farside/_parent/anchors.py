@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,8 @@ class Anchors:
         verify: whether to take any.
     """
 
+    _spared = 0  # of how many shards, those that came first, anchors are kept for good
+
     def __init__(self) -> None:
         self.verify = False
         self._kept: dict[int, list[_Anchor]] = {}
@@ -83,8 +86,8 @@ class Anchors:
         kept = self._kept.get(shard)
         if kept is None:
             self._kept[shard] = [anchor]  # never empty: anybody may look at it just now
-            if len(self._kept) > _SHARDS:  # the oldest: its shard has most probably ended
-                del self._kept[next(iter(self._kept))]
+            if len(self._kept) > _SHARDS:  # an old one: its shard has most probably ended
+                del self._kept[next(islice(self._kept, self._spared, None))]
         else:
             kept.append(anchor)
             if len(kept) > _ANCHORS:
@@ -98,6 +101,8 @@ class InputAnchors(Anchors):
 
     An input is a shard here. So each anchor is of a shard of its own, and has the index 0.
     """
+
+    _spared = 1
 
     def known_of(self, begun: Sequence[tuple[int, int]]) -> list[tuple[int, int, bytes]]:
         """Return the anchors of the first and the latest input that lies before the end of `begun`.
