@@ -23,6 +23,7 @@ from farside import (
     map_in_workers,
 )
 from tests.kinds import KINDS
+from tests.mapping_jobs import refuse_at_twos
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -142,6 +143,7 @@ def _break() -> None:
         partial(_fail, partial(int, "no")),
         partial(_fail, partial(map, int, ["1", "no"])),
         partial(_fail, partial(list, [threading.Lock()])),
+        partial(_fail, partial(map, refuse_at_twos, range(3))),
         partial(_fail, partial(os._exit, 3)),
         _break,
     ],

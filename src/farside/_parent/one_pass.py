@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -191,7 +192,8 @@ class Pass:
             return  # it is that of one input, and the workers are as good as before
         if client.core.failure is None:
             client.end_others()
-            client.give_up(client.members[0], HERE, error)
+            # Not the one that is raised: its frames refer to all of this, and it would be kept.
+            client.give_up(client.members[0], HERE, copy(error))
 
     def leave(self) -> None:
         """Stop the pass, unless it is over. Never waits.
