@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import IterableClosedError
+from farside import IterableClosedError, NotPicklableError, map_in_workers
 from farside._parent import closing
 from farside._parent.async_results import AsyncResults
 from farside._parent.event_loops import off_loop, waiter_here
 from farside._parent.one_pass import OVER, Pass
 from farside._parent.results import enter_iteration_mode
+from tests.mapping_jobs import refuse_at_twos
 from tests.parent import scripted
 from tests.parent.scripted import finished, items, started
 
@@ -228,3 +229,23 @@ def test_without_threads_work_is_done_in_the_loop(
             assert await off_loop(threading.get_ident) == threading.get_ident()
 
     loop.run(main)
+
+
+def test_a_failed_input_does_not_end_the_workers_when_another_task_closes_the_iterator(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> None:
+        results = map_in_workers(refuse_at_twos, [2], 1, backend="inline")
+        async with results:
+            iterator: Any = results.__aiter__()
+
+            async def later(work: Any) -> Any:
+                await iterator.aclose()
+                return await off_loop(work)
+
+            monkeypatch.setattr("farside._parent.async_results.off_loop", later)
+            with pytest.raises(NotPicklableError):
+                await iterator.__anext__()
+            assert results.state != "closed"
+
+    asyncio.run(main())

@@ -68,7 +68,9 @@ class AsyncResults(Generic[T]):
         except SPOILT as error:
             taker.over = True
             try:
-                await off_loop(partial(taker.this.spoilt, error))
+                # Looked at now, before another task may call `aclose`: that forgets it.
+                if error is not taker.this.delivery.failure:
+                    await off_loop(partial(taker.this.spoilt, error))
             finally:
                 taker.end()
             raise
