@@ -25,7 +25,7 @@ still between two."""
 
 _MOST_AHEAD = 16
 """How many it has at most where shards are short: to deal each by itself would take longer than to
-read it. They are about as many as take it a millisecond (see `BatchSize`)."""
+read it. They are about as many as take it `BATCH_SECONDS`."""
 
 _OFTEN_SECONDS = BATCH_SECONDS / 2
 """Shards that end less often than this, on average, are not short, even if several end at once: the

@@ -131,7 +131,7 @@ class Inputs(ItemSequence):
             self._refuse(read, "fingerprint", self._given.fingerprint, cure)
 
 
-def _compare(number: int, digest: bytes, by_value: bool, item: Any) -> Any:  # noqa: FBT001  as above
+def _compare(number: int, digest: bytes, by_value: bool, item: Any) -> Any:  # noqa: FBT001  a partial
     """Return an input, if it is that of the pass whose state was loaded."""
     encoder, why, problem = Encoder(None, main_by_value=by_value), "", None
     try:
