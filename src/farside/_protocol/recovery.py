@@ -62,7 +62,8 @@ def may_restart(ending: Ending, left: int, *, again: bool, initialized: bool, st
     on a busy machine, memory runs out in a start as at any other time. What is `left` limits the
     deaths at an item that kills each worker, and the starts that are cut off. In a map it is no
     limit: each input has its own, and so have workers that die again and again before they begin
-    any. None is started where its end itself says that none could be: as the process exits.
+    any. None is started where its end itself says that none could be: as the process exits, or
+    where the main script starts workers as it is imported.
     """
     could = bool(getattr(ending.detail, "again", True))  # only an exit status may say no
     may = left > 0 and ending.cause in _AGAIN and (initialized or struck or not again)
