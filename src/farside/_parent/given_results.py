@@ -7,7 +7,9 @@ ends one input, or is one more result of a flat one. So a run of inputs needs on
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._protocol.order import BEGIN, Place, with_range
@@ -105,5 +107,6 @@ class GivenResults:
 
     def _find(self, given: int) -> _Step | None:
         """Return the step that tells of the item after so many."""
-        steps = reversed(tuple(self._steps))  # a copy: another thread may take further items
-        return next((step for step in steps if step.at <= given), None)
+        steps = tuple(self._steps)  # a copy: another thread may take further items
+        number = bisect_right(steps, given, key=itemgetter(0))
+        return steps[number - 1] if number else None
