@@ -267,6 +267,14 @@ def test_a_reply_without_objects_waits_for_nothing() -> None:
     assert with_contents(reply((1, 1, 0, [b"x"], [])), lambda _: Future()).done()
 
 
+def test_a_reply_may_have_any_number_of_objects() -> None:
+    """Each callback that called the next would be too deep for Python, and nobody would know."""
+    there: Future[list[bytes]] = Future()
+    there.set_result([b"x"])
+    made = with_contents(reply(*[(1, 1, 1, [], "a")] * 2000), lambda _: there)
+    assert len(made.result(0).frames) == 2000
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_an_object_that_is_lost_fails_the_reply(*, late: bool) -> None:
     lost: Future[bytes] = Future()

@@ -128,10 +128,12 @@ def with_contents(called: Future[Reply], fetch: Callable[[Any], Future[Any]]) ->
 
 def _when_done(futures: list[Future[Any]], finish: Callable[[], None], _: object = None) -> None:
     """Call a function once all futures are done: in the thread in which the last one is."""
-    if futures:
-        futures.pop().add_done_callback(partial(_when_done, futures, finish))
-    else:
-        finish()
+    while futures:
+        future = futures.pop()
+        if not future.done():  # else this would be called in itself, once for each
+            future.add_done_callback(partial(_when_done, futures, finish))
+            return
+    finish()
 
 
 def _finish(made: Future[Reply], reply: Reply, fetched: list[Future[Any] | None]) -> None:
