@@ -86,15 +86,20 @@ def test_parts_are_copied_one_after_the_other() -> None:
 
 
 @pytest.mark.parametrize(("most", "most_bytes", "kept"), [(3, 1 << 20, 3), (10, 3000, 2)])
-def test_so_many_are_kept_and_no_more(
-    monkeypatch: pytest.MonkeyPatch, most: int, most_bytes: int, kept: int
-) -> None:
-    monkeypatch.setattr("farside._memory.recycled._MOST_BYTES", most_bytes)
-    buffers = Recycled(most)
+def test_so_many_are_kept_and_no_more(most: int, most_bytes: int, kept: int) -> None:
+    buffers = Recycled(most, most_bytes)
     held = [buffers.take(1000) for _ in range(10)]
     latest = [owner(each) for each in held[-kept:]]
     held.clear()
     assert [owner(buffers.take(1000)) for _ in range(kept)] == latest
+
+
+def test_as_many_are_kept_of_large_ones() -> None:
+    """Where no number of bytes is given: of all, the new memory of large ones costs most."""
+    buffers = Recycled()
+    held = [buffers.take(70_000_000) for _ in range(2)]
+    first = owner(held.pop(0))
+    assert owner(buffers.take(70_000_000)) == first
 
 
 @given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 5)), max_size=60))

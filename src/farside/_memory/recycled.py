@@ -7,6 +7,7 @@ goes there.
 from __future__ import annotations
 
 from functools import cache
+from sys import maxsize
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
 _TRIED = 4
 """How many that are in use are tried. Those given first come first, and most are free in turn."""
-
-_MOST_BYTES = 1 << 27  # how many are kept at most
 
 
 class Recycled:
@@ -28,25 +27,27 @@ class Recycled:
 
     Args:
         most: how many buffers are kept.
+        most_bytes: how many bytes they have at most in all, unless it is one alone.
     """
 
-    def __init__(self, most: int = 4) -> None:
-        self._most = most
+    def __init__(self, most: int = 4, most_bytes: int = maxsize) -> None:
+        self._most, self._most_bytes = most, most_bytes
         self._buffers: list[bytearray] = []
-        self._nbytes = 0  # that they have
 
     def take(self, nbytes: int) -> memoryview:
         """Return a writable buffer of so many bytes, whose contents are any."""
-        buffer = self._find(nbytes) or bytearray(_rounded(nbytes or 1))
+        kept = self._buffers
+        buffer = _find(kept, nbytes)
+        if buffer is None:
+            buffer = bytearray(_rounded(nbytes or 1))
+            room = self._most_bytes - len(buffer)
+            while kept and (len(kept) >= self._most or sum(map(len, kept)) > room):
+                del kept[0]  # whoever has views of it keeps it
         try:
             made = _maker(len(buffer))(buffer)
         except (ImportError, OSError):  # Python was built without libffi; no descriptors are left
             return memoryview(buffer)[:nbytes]
-        kept = self._buffers
         kept.append(buffer)
-        self._nbytes += len(buffer)
-        while len(kept) > self._most or (self._nbytes > _MOST_BYTES and len(kept) > 1):
-            self._nbytes -= len(kept.pop(0))  # whoever has views of it keeps it
         return memoryview(made).cast("B")[:nbytes]
 
     def copy(self, parts: Sequence[Any]) -> memoryview:
@@ -61,20 +62,19 @@ class Recycled:
     def forget(self) -> None:
         """Keep no buffer: nothing more is to be taken."""
         self._buffers.clear()
-        self._nbytes = 0
 
-    def _find(self, nbytes: int) -> bytearray | None:
-        """Take out a buffer that is free, and not much too large."""
-        most, tries = 2 * _rounded(nbytes), _TRIED
-        for index, buffer in enumerate(self._buffers):
-            if nbytes <= len(buffer) <= most:
-                if _is_free(buffer):
-                    self._nbytes -= len(buffer)
-                    return self._buffers.pop(index)
-                tries -= 1
-                if not tries:
-                    break
-        return None
+
+def _find(kept: list[bytearray], nbytes: int) -> bytearray | None:
+    """Take out a buffer that is free, and not much too large."""
+    most, tries = 2 * _rounded(nbytes), _TRIED
+    for index, buffer in enumerate(kept):
+        if nbytes <= len(buffer) <= most:
+            if _is_free(buffer):
+                return kept.pop(index)
+            tries -= 1
+            if not tries:
+                break
+    return None
 
 
 def _is_free(buffer: bytearray) -> bool:

@@ -33,6 +33,8 @@ TAKE_SECONDS = 0.001
 _MOST_KEPT = 64
 """How many pieces of memory are kept for large contents: as many as are on their way at most."""
 
+_MOST_KEPT_BYTES = 1 << 27  # and how large they are in all
+
 STEADY, _MOST_QUICK = 6, 10
 """When inputs came at once so many times in a row, the next ones are expected to. They are then
 taken together, each time twice as many. Until then, an input is sent before the next one is taken:
@@ -74,7 +76,7 @@ class Supply:
     ) -> None:
         self._begin: Callable[[], Any] | None = begin
         self._checks = checks or {}
-        self._recycled = Recycled(_MOST_KEPT)
+        self._recycled = Recycled(_MOST_KEPT, _MOST_KEPT_BYTES)
         self._encoder = Encoder(None, main_by_value=main_by_value, recycled=self._recycled)
         self.place = place
         self._done = deque(place.ended)
