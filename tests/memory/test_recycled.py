@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from farside._memory import recycled
 from farside._memory.recycled import Recycled
 from tests.memory.kept import Kept
 
@@ -100,6 +101,20 @@ def test_as_many_are_kept_of_large_ones() -> None:
     held = [buffers.take(70_000_000) for _ in range(2)]
     first = owner(held.pop(0))
     assert owner(buffers.take(70_000_000)) == first
+
+
+def test_a_finalizer_may_say_that_none_is_needed_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffers = Recycled()
+    buffers.take(1000)
+    is_free = recycled._is_free
+
+    def forget_first(buffer: bytearray) -> bool:
+        buffers.forget()
+        return is_free(buffer)
+
+    monkeypatch.setattr(recycled, "_is_free", forget_first)
+    assert buffers.take(1000).nbytes == 1000
+    assert not buffers._buffers
 
 
 @given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 5)), max_size=60))

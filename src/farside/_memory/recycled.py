@@ -60,8 +60,8 @@ class Recycled:
         return made
 
     def forget(self) -> None:
-        """Keep no buffer: nothing more is to be taken."""
-        self._buffers.clear()
+        """Keep no buffer: nothing more is to be taken, as a finalizer may find."""
+        self._buffers = []  # another list: `take` may be in the middle of this one
 
 
 def _find(kept: list[bytearray], nbytes: int) -> bytearray | None:
