@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ import pytest
 from farside import (
     BrokenWorkersError,
     CallFailedError,
+    NotPicklableError,
     WorkerExecutor,
+    WorkerFailedError,
     iterate_in_worker,
     iterate_in_workers,
     map_in_workers,
@@ -112,6 +115,21 @@ def _results(*, flat: bool) -> None:
             list(results)
 
 
+def _same(given: Any) -> Any:
+    if given == "raise":
+        raise ValueError(given)
+    return threading.Lock() if given == "lock" else given
+
+
+def _fail_in_map(given: Any, on_error: Any, *, leave: bool = False) -> None:
+    inputs = [1, threading.Lock() if given == "input" else given, 2]
+    with map_in_workers(_same, inputs, 1, on_error=on_error, **OPTIONS) as results:
+        with suppress(WorkerFailedError, NotPicklableError):
+            for _ in results:
+                if leave:
+                    break
+
+
 def _futures() -> None:
     with WorkerExecutor(1, **OPTIONS) as executor:
         assert executor.submit(len, bytes(LARGE)).result() == LARGE
@@ -139,6 +157,9 @@ def _break() -> None:
         partial(_shards, in_order=False),
         partial(_results, flat=False),
         partial(_results, flat=True),
+        *[partial(_fail_in_map, given, "raise") for given in ("input", "raise", "lock")],
+        partial(_fail_in_map, "input", "skip"),
+        partial(_fail_in_map, "input", "skip", leave=True),
         _futures,
         partial(_fail, partial(int, "no")),
         partial(_fail, partial(map, int, ["1", "no"])),

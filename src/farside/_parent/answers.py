@@ -50,15 +50,19 @@ class Answers(Delivery):
         """Take a mark out: the end of a flat input, or a failure; see `failed`."""
         failure, number = queue.pass_mark(), self._assigned[queue.index].pass_mark()
         self.front += 1
-        error = None
-        if failure is not None:
-            error = to_exception(Failure(*failure), self.members[queue.index].name)
-            vars(error)["input_index"] = number  # its note names it already
-        return self.failed(number, error)
+        return self.failed(number, None if failure is None else self._made(failure, queue, number))
+
+    def _made(self, failure: Any, queue: Queue, number: int) -> BaseException:
+        error = to_exception(Failure(*failure), self.members[queue.index].name)
+        vars(error)["input_index"] = number  # its note names it already
+        return error
 
     def failed(self, number: int, error: BaseException | None) -> list[Any]:
         """Return what the loop gets for an input that has failed or ended; or raise its failure."""
-        found = [] if error is None else self._told(error)
+        try:
+            found = [] if error is None else self._told(error)
+        finally:
+            del error  # else this frame, which its traceback has, would have it: a cycle
         self.progress.end(number, len(found))
         return found
 
@@ -67,13 +71,19 @@ class Answers(Delivery):
         text = f"the result of the input of index {number} {why}"
         made = NotPicklableError(text, item_index=number)
         made.__cause__, made.input_index = error, number
-        return self._told(made)
+        try:
+            return self._told(made)
+        finally:
+            del error, made  # as in `failed`
 
     def _told(self, error: BaseException) -> list[Any]:
         """Return what the loop gets for a failure; or raise it."""
         if self.plan.on_error == "raise":
             self.failure = error
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # as in `failed`
         self.failed_inputs += 1
         if self.plan.on_error == "skip":
             return []

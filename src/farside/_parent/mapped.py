@@ -110,8 +110,7 @@ class Mapped(Answers):
                 self.added(index, len(entries))
                 left = self._left(workers)
             if supply.refused is not None:
-                error, supply.refused = supply.refused, None
-                self._settled[self._numbered] = error
+                self._settled[self._numbered], supply.refused = supply.refused, None
                 self.added(None, 1)
                 self._numbered += 1
                 break  # refused inputs take no room, so there could be no end of them
@@ -193,7 +192,9 @@ class Mapped(Answers):
 
     def let_go(self) -> None:
         self._supply.let_go()
-        self.failure = None  # its frames refer to this
+        self.failure = None  # its frames refer to this; so do those of why inputs do not pickle
+        for error in [*self._settled.values()]:
+            error.__cause__ = None
         self.orders.clear()
         self._one_by_one.clear()
         for each in self._assigned:
