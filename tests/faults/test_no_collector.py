@@ -135,6 +135,16 @@ def _futures() -> None:
         assert executor.submit(len, bytes(LARGE)).result() == LARGE
 
 
+def _fail_in_executor() -> None:
+    with WorkerExecutor(1, **OPTIONS) as executor:
+        for call in (
+            lambda: executor.submit(int, "no").result(),
+            lambda: [*executor.map(int, "x")],
+        ):
+            with suppress(ValueError):
+                call()
+
+
 def _fail(fn: Any) -> None:
     with pytest.raises(Exception, match=r"."), iterate_in_worker(fn, **OPTIONS) as items:
         list(items)
@@ -161,6 +171,7 @@ def _break() -> None:
         partial(_fail_in_map, "input", "skip"),
         partial(_fail_in_map, "input", "skip", leave=True),
         _futures,
+        _fail_in_executor,
         partial(_fail, partial(int, "no")),
         partial(_fail, partial(map, int, ["1", "no"])),
         partial(_fail, partial(list, [threading.Lock()])),

@@ -218,13 +218,14 @@ def _results(
             except BaseException:
                 future.cancel()
                 raise
+            finally:
+                del future  # its exception has this frame
             if submit is not None:
                 more = next(tasks, None)
                 if more is None:
                     submit = None  # the executor may be dropped now
                 else:
                     futures.append(submit(fn, more))
-            del future
             chunk.reverse()
             while chunk:
                 yield chunk.pop()
