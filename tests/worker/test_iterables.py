@@ -91,6 +91,20 @@ def test_a_second_loop_goes_on() -> None:
     assert list(loopable(numbers)) == [1, 2]
 
 
+def test_nothing_is_asked_of_an_iterator_that_has_ended() -> None:
+    """It may wait for more then, as one does whose items come through a queue."""
+    ends = iter([[], ["asked again"]])
+    found = resumable(map(list.pop, ends))
+    with pytest.raises(IndexError):
+        next(found)  # an error is not the end
+    assert next(found) == "asked again"
+    numbers = Bare()
+    found = resumable(numbers)  # type: ignore[arg-type]
+    assert list(found) == [1, 2]
+    numbers.left = [3]
+    assert not list(found)
+
+
 # Closing ------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import repeat
+from itertools import chain, repeat
 
 from .._in_c import partial
 
@@ -76,8 +76,11 @@ def loopable(iterator: Iterator[Any]) -> Iterator[Any]:
 
 
 def resumable(iterator: Iterator[Any]) -> Iterator[Any]:
-    """Return an iterator for a ``for`` loop that only calls ``next()``, and never begins anew."""
-    return map(next, repeat(iterator))
+    """Return an iterator for a ``for`` loop that only calls ``next()``, and never begins anew.
+
+    Nor does it ask for more after the end: the user's may wait for ever then.
+    """
+    return chain(map(next, repeat(iterator)))
 
 
 def begun_once(iterator: Iterator[Any]) -> Iterator[Any]:
