@@ -273,9 +273,18 @@ def with_a_picky_one() -> list[Any]:
 
 def test_an_item_that_does_not_unpickle_does_not_count_as_used() -> None:
     with iterate_in_subprocess(with_a_picky_one) as items:
-        with pytest.raises(NotPicklableError, match="the item of index 2 came from"):
+        with pytest.raises(NotPicklableError, match="the item of index 2 came from") as caught:
             list(items)
         assert items.state_dict()["begun"] == [[0, 2]]
+        with pytest.raises(IterableClosedError) as closed:
+            iter(items)
+        assert closed.value.__cause__ is caught.value
+        del caught, closed  # it is made once more, since nobody has it
+        with pytest.raises(IterableClosedError) as closed_still:
+            iter(items)
+        again: Any = closed_still.value.__cause__
+        assert (type(again), again.item_index) == (NotPicklableError, 2)
+        assert "LookupError: not here" in str(again.__cause__)
 
 
 def test_so_it_is_for_an_event_loop() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import ref
 
 from .._protocol.effects import BROKEN, HERE
 from .._protocol.group import GroupCore
@@ -12,6 +12,7 @@ from ..errors import ExhaustedIteratorWarning, IterableClosedError, NotPicklable
 from . import deadline, messages_for_people
 from .decoding import decode_each
 from .notes import warn
+from .remote_failures import for_later
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -193,7 +194,11 @@ class Pass:
         if client.core.failure is None:
             client.end_others()
             # Not the one that is raised: its frames refer to all of this, and it would be kept.
-            client.give_up(client.members[0], HERE, copy(error))
+            member, kept = client.members[0], for_later(error)
+            client.give_up(member, HERE, kept)
+            ending = client.core.failure
+            if ending is not None and ending.detail is kept:
+                member.failure = ending, ref(error)  # as long as somebody has it
 
     def leave(self) -> None:
         """Stop the pass, unless it is over. Never waits.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from .._backends.live_workers import IMPORTING
@@ -62,6 +63,14 @@ def without_frames(error: BaseException) -> None:
     text = RemoteTraceback(describe(error, "", None).traceback)
     for name, value in (("__cause__", text), ("__context__", None), ("__traceback__", None)):
         BaseException.__setattr__(error, name, value)
+
+
+def for_later(error: FarsideError) -> FarsideError:
+    """Return an exception like one of this process that is raised, without what its frames keep."""
+    made = copy(error)
+    if error.__cause__ is not None:
+        made.__cause__ = RemoteTraceback(describe(error.__cause__, "", None).traceback)
+    return made
 
 
 def _build(
