@@ -81,6 +81,17 @@ class Part:
         return iter(range(info.shard, self.length, info.shard_count))
 
 
+class Itself(Part):
+    """One that is its own iterator, and begins anew whenever it is asked for one."""
+
+    def __iter__(self) -> Iterator[int]:
+        self.items = super().__iter__()
+        return self
+
+    def __next__(self) -> int:
+        return next(self.items)
+
+
 WORKER_OF_TORCH = "torch.utils.data._utils.worker"
 
 

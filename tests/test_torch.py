@@ -21,6 +21,7 @@ from farside._worker.loader import _alike, _shuffled
 from farside.torch import data_loader
 from tests.loading_jobs import (
     Draws,
+    Itself,
     Kinds,
     ManyAtOnce,
     Miscounts,
@@ -234,6 +235,15 @@ def test_a_data_set_without_an_index_reads_its_part(num_workers: int) -> None:
             len(loader)
     with data_loader(Part(3), 2, length=2, collate_fn=list) as loader:
         assert len(loader) == len(list(loader)) == 2
+
+
+@pytest.mark.parametrize("size", [None, 2])
+def test_a_data_set_may_be_its_own_iterator(size: int | None) -> None:
+    with data_loader(
+        Itself(3), size, num_workers=0, collate_fn=list[int] if size else str
+    ) as loader:
+        for _ in range(2):
+            assert list(islice(loader, 5)) == ([[0, 1], [2]] if size else ["0", "1", "2"])
 
 
 def test_a_state_goes_on_with_other_workers() -> None:

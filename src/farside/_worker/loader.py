@@ -9,6 +9,7 @@ from struct import unpack
 from sys import modules
 
 from .._payload.worker_info import WorkerInfo, get_worker_info
+from .iterables import resumable
 from .torch_info import add_dataset, exchange, tell_torch, told
 
 TYPE_CHECKING = False
@@ -147,7 +148,7 @@ class Batches:
     def _part(self) -> Iterator[Any]:
         """Make the batches, or the items, of what an iterable data set yields for this shard."""
         self._tell_pipe()
-        samples = iter(self._dataset)
+        samples = resumable(iter(self._dataset))  # which may be the data set itself
         if self._size is None:
             for sample in samples:  # not `map`: a StopIteration would end it
                 yield self._collate(sample)
