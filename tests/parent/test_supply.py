@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PLENTY = 1 << 18
+
+
+class Clock:
+    """Time goes by as a test says: a moment without a processor makes no input a slow one."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("farside._parent.supply.monotonic", clock)
+    return clock
 
 
 def supply_of(items: Iterable[Any]) -> Supply:
@@ -53,6 +68,7 @@ def test_all_inputs_are_taken_in_order(items: list[Any], most: int) -> None:
     assert found == items
 
 
+@pytest.mark.usefixtures("clock")
 def test_what_never_ends_is_taken_in_parts() -> None:
     supply = supply_of(count(5))
     assert [len(supply.take(40, PLENTY)[0]) for _ in range(8)] == [1] * 6 + [40] * 2
@@ -61,11 +77,11 @@ def test_what_never_ends_is_taken_in_parts() -> None:
     assert not supply.ended
 
 
-def test_the_next_input_is_not_waited_for_where_one_was_slow() -> None:
+def test_the_next_input_is_not_waited_for_where_one_was_slow(clock: Clock) -> None:
     def items() -> Iterator[int]:
         for number in range(1000):
             if number == 200:
-                time.sleep(2 * TAKE_SECONDS)
+                clock.now += 2 * TAKE_SECONDS
             yield number
 
     supply, found = supply_of(items()), list[int]()
@@ -76,18 +92,12 @@ def test_the_next_input_is_not_waited_for_where_one_was_slow() -> None:
     assert len(supply.take(100, PLENTY)[0]) == 1
 
 
-def test_inputs_of_some_microseconds_go_on_to_be_taken_together(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = 0.0
-
+def test_inputs_of_some_microseconds_go_on_to_be_taken_together(clock: Clock) -> None:
     def items() -> Iterator[int]:
-        nonlocal now
         for number in range(2000):
-            now += TAKE_SECONDS / 50
+            clock.now += TAKE_SECONDS / 50
             yield number
 
-    monkeypatch.setattr("farside._parent.supply.monotonic", lambda: now)
     supply, runs = supply_of(items()), list[int]()
     while not supply.ended:
         runs.append(len(supply.take(1000, PLENTY)[0]))
