@@ -19,7 +19,7 @@ from farside._memory.leases import Leases
 from farside._memory.mapping import Mapping
 from farside._memory.parts import BLOCK_BYTES
 from farside._payload.encoder import Encoder
-from farside._payload.items import Stored
+from farside._payload.items import ALIGN, ITEM_REFS, Group, Stored
 from tests.background import Background
 from tests.children import run_python
 
@@ -219,6 +219,20 @@ def test_other_arrays_are_copied(sides: Sides, make: Any) -> None:
     received = loaded(sides, Encoder(sides.arena), make(array))
     array[:] = 2
     assert set(received) == {1}
+
+
+def test_all_buffers_of_an_item_of_a_hundred_are_copied(sides: Sides) -> None:
+    """As `allocate` says: the last one too, which may have a block of its own."""
+    array: Any = np.frombuffer(sides.grant(), "u1")[: ALIGN * 1000]  # which needs no padding
+    array[:] = 1
+    item = [*(np.zeros(BLOCK_BYTES, "u1") for _ in range(ITEM_REFS)), array]
+    stored = Encoder(sides.arena).encode(item)
+    assert isinstance(stored, Stored)
+    last = stored.places[-1]
+    assert isinstance(last, Group)
+    assert last.sizes == [array.nbytes]
+    array[:] = 2
+    assert set(bytes(sides.leases.lend(*last.place))) == {1}  # type: ignore[misc]
 
 
 def test_without_grants_no_buffer_is_looked_at(sides: Sides) -> None:

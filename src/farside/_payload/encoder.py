@@ -170,6 +170,8 @@ class Encoder:
             parts.append(view)
             if pad:
                 parts.append(_PADS[:pad])
+        if len(parts) == 1:
+            parts.append(b"")  # it is copied as the others are, even if it lies in granted memory
         return Group(self._place(parts, nbytes), sizes)
 
     def _place(self, parts: Sequence[Part], nbytes: int) -> Place:
