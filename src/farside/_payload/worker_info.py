@@ -67,10 +67,11 @@ class WorkerInfo:
     def _all(self) -> tuple[Any, ...]:
         return tuple([getattr(self, name) for name in _FIELDS])
 
-    def __setattr__(self, name: str, *_: Any) -> NoReturn:
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError(f"{name!r} of a WorkerInfo cannot be changed")
 
-    __delattr__ = __setattr__
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{name!r} of a WorkerInfo cannot be changed")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, WorkerInfo) and self._all() == other._all()
