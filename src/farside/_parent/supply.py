@@ -30,10 +30,8 @@ was taken before."""
 TAKE_SECONDS = 0.001
 """After so long, the inputs that were taken go to the workers, however few they are."""
 
-_MOST_KEPT = 64
-"""How many pieces of memory are kept for large contents: as many as are on their way at most."""
-
-_MOST_KEPT_BYTES = 1 << 27  # and how large they are in all
+_MOST_KEPT, _MOST_KEPT_BYTES = 64, 1 << 27
+"""Of pieces of memory for large contents: how many are kept, and how large these are in all."""
 
 STEADY, _MOST_QUICK = 6, 10
 """When inputs came at once so many times in a row, the next ones are expected to. They are then
