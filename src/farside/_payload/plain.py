@@ -76,7 +76,7 @@ def _add_sequence(item: Sequence[Any], entries: list[Any]) -> int:
 
 ADD_COPY: dict[type, AddCopy] = {dict: _add_dict, list: _add_sequence, tuple: _add_sequence}
 """By the type of an item, what adds a copy of it to a frame's entries. That returns the bytes that
-it is counted as; or 0, and adds nothing, if not all that is in it is plain.
+it is counted as; or 0, and adds nothing, if it has too many values, or not all in it is plain.
 
 These loops are what an item costs: they make no calls, and the compiler folds their limits.
 Integers of one digit are compared in a third of the time that others take."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._link.worker_base import WorkerLink
+    from .._payload.plain import AddCopy
     from .._protocol.credit import Window
 
 BATCH_ITEMS = 1000
@@ -67,7 +68,7 @@ class Outbox:
 
     def __init__(self, link: WorkerLink, window: Window, nbytes: int) -> None:
         self.entries: list[Any] = []
-        self.copies = ADD_COPY.copy()
+        self.copies: dict[type, AddCopy] = {}  # `begin` fills it
         # Texts that are appended directly are not counted: where little may wait, they are short.
         self.short = STR_LIMIT if nbytes >= STR_LIMIT * BATCH_ITEMS else ATOM_BYTES
         self._batch = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
