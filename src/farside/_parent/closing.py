@@ -145,15 +145,15 @@ def end(
     member: Member,
     *,
     kill: bool = False,
-    listen: float,
-    problems: list[Exception],
+    listen: float = 0.0,
+    problems: list[Exception] | None = None,
     begun: float | None = None,
 ) -> bool:
     """End a worker that was told to end; tell whether it has ended.
 
     `kill` gives it no time for an orderly end, nor does `Client.force`. For `listen` seconds since
     it was told (`begun`; None: now), what its user code still logs is taken in: one that is blocked
-    in sending goes on meanwhile. The exceptions that loggers raise go to `problems`.
+    in sending goes on meanwhile. What loggers raise goes to `problems`; None raises it.
     """
     if member.worker is None:  # it is being started
         return True

@@ -126,7 +126,7 @@ def _launch_or_fail(client: Client, member: Member, pickles: Pickles | None = No
         client.fail(member, HERE, problem)
     replaced = client.members[member.index] is not member  # it ran out of time meanwhile
     if client.core.closed or replaced:
-        end(client, member, listen=0.0, problems=[])
+        end(client, member)
 
 
 def launch(client: Client, member: Member, pickles: Pickles | None = None) -> None:
@@ -217,7 +217,7 @@ def _give_way(client: Client, old: Member, new: Member, *, kill: bool) -> bool:
     with suppress(LinkClosedError):
         old.send(Cmd.ABORT, 0)  # it may have failed: a subinterpreter still listens
     client.leaving.add(old)  # before `end` looks at `Client.force`
-    end(client, old, kill=kill, listen=0.0, problems=[])
+    end(client, old, kill=kill)
     # If not, it was closed, or an exception of a signal handler has struck in here before.
     return not client.core.workers[new.index].done and new.worker is None
 
