@@ -79,6 +79,25 @@ def iterating_without_descriptors(kind: Kind) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def descriptors_of_the_worker(kind: Kind) -> None:
+    """Let user code of the worker use up all descriptors: modules can be imported no more."""
+    most = descriptors() + 40
+    with kind.start(partial(odd.Exhausting, most), timeout=20.0) as items:
+        got, error = take(items)
+    assert got == []
+    assert isinstance(error, farside.NotPicklableError), error
+    items = kind.start(partial(odd.Exhausting, most, 5.0), init_timeout=20.0, timeout=0.5)
+    got, error = take(items)
+    assert got == [0]
+    assert isinstance(error, farside.WorkerTimeoutError), error
+    items.close()
+    deadline = time.monotonic() + 20
+    while live_workers._live:  # what goes on in a subinterpreter comes to its end
+        live_workers.sweep()
+        assert time.monotonic() < deadline, "it has not ended"
+        time.sleep(0.01)
+
+
 def memory_of_the_worker(kind: Kind) -> None:
     """Let user code of the worker ask for more than there is."""
     with kind.start(odd.half_a_gibibyte, initializer=_limit_memory, timeout=30.0) as items:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import array
+import os
+import resource
+import time
 from collections import deque
+from contextlib import suppress
 from multiprocessing import Pipe
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
@@ -185,3 +189,30 @@ def half_a_gibibyte() -> Iterator[Any]:
 
 def large(nbytes: int) -> Iterator[bytes]:
     yield bytes(nbytes)
+
+
+class Exhausting:
+    """Leaves its process no descriptors while it yields what does not pickle, or works on.
+
+    A subinterpreter has the descriptors, and the limit, of the parent.
+    """
+
+    def __init__(self, spare: int, seconds: float | None = None) -> None:
+        self.spare = spare
+        self.seconds = seconds
+
+    def __iter__(self) -> Iterator[Any]:
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.spare, hard))
+        kept: list[int] = []
+        try:
+            with suppress(OSError):
+                while True:
+                    kept.append(os.open(os.devnull, os.O_RDONLY))
+            yield 0 if self.seconds else lambda: 0
+            end = time.monotonic() + (self.seconds or 0)
+            while time.monotonic() < end:
+                time.sleep(0.01)
+        finally:
+            for each in kept:
+                os.close(each)

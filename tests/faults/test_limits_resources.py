@@ -35,7 +35,13 @@ def run(what: str, kind: Kind) -> None:
 
 @pytest.mark.parametrize(
     "what",
-    ["starting_without_descriptors", "iterating_without_descriptors", "threads", "a_small_disk"],
+    [
+        "starting_without_descriptors",
+        "iterating_without_descriptors",
+        "descriptors_of_the_worker",
+        "threads",
+        "a_small_disk",
+    ],
 )
 def test_what_any_worker_can_run_short_of(what: str, kind: Kind) -> None:
     run(what, kind)

@@ -7,7 +7,7 @@ from sys import modules
 
 from .._in_c import SimpleNamespace, partial
 from .._memory.parts import BLOCK_BYTES, size
-from . import pickling
+from . import handlers, pickling
 from .items import ALIGN, ITEM_REFS, Group, Stored
 from .reducers import table_of_items
 
@@ -104,8 +104,6 @@ class Encoder:
 
     def _dump_by_value(self, item: object, error: BaseException) -> None:
         """Pickle an item with cloudpickle, which takes more, after plain pickling has failed."""
-        from . import handlers  # only when something fails
-
         self._renew()
         final = not isinstance(error, Exception) or handlers.raised(error)
         try:

@@ -64,6 +64,15 @@ def describe(
     return Failure(stage, index, name, message, traceback, frozen, module, extensions, culprit)
 
 
+def part_at_fault(value: object, name: str, error: BaseException) -> str | None:
+    """Name the part of a value that does not pickle, if it can be found: see `culprit.find`."""
+    try:
+        from . import culprit  # only when something fails
+    except Exception:  # no descriptors, or no files, are left for the import
+        return None
+    return culprit.find(value, name, error)
+
+
 def freeze(error: BaseException) -> bytes | None:
     """Pickle an exception so that loading it does not depend on its constructor.
 

@@ -18,6 +18,7 @@ import struct
 from _thread import RLock
 from sys import modules
 
+from . import handlers
 from .reducers import Table, table_of_items
 
 TYPE_CHECKING = False
@@ -50,8 +51,6 @@ def dumps(obj: object, table: Table | None = None, *, main_by_value: bool = Fals
         if main_by_value:
             refuse_main([data])
     except Exception as error:
-        from . import handlers  # only when something fails
-
         buffers.clear()
         by_value = None if handlers.raised(error) else dumps_by_value(obj, buffers.append, table)
         if by_value is None:
@@ -118,7 +117,10 @@ MAIN_STAYS_HERE = (
 
 
 def has_cloudpickle() -> bool:
-    return cloud_pickler() is not None
+    try:
+        return cloud_pickler() is not None
+    except Exception:
+        return True  # it is there; but no descriptors are left, for example
 
 
 def or_cloudpickle() -> str:

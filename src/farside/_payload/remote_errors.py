@@ -105,6 +105,8 @@ def read_stack(body: bytes | bytearray | memoryview) -> str:
     """Read where the worker's threads are."""
     try:
         texts = [_format_stack(title, places) for title, places in pickling.loads(body)]
+    except OSError as error:  # no descriptors are left for what Python 3.15 imports only here
+        texts = [f"the stacks cannot be shown ({error})\n"]
     except Exception as error:
         raise ProtocolError(f"a report of stacks that cannot be read: {error}") from error
     text = "\n".join(texts)

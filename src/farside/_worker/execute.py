@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .._payload import pickling
-from .._payload.failure import describe
+from .._payload import handlers, pickling
+from .._payload.failure import describe, part_at_fault
 from .._payload.items import pack
 from .._payload.worker_info import WorkerInfo, tell
 from .._protocol.messages import CONTINUED, EXHAUSTED, Status
@@ -152,12 +152,10 @@ class Execution:
         except BaseException as error:
             part = None
             if stage == "result":
-                from .._payload import culprit, handlers  # only when something fails
-
                 if handlers.raised(error):
                     stage = "call"
                 else:
-                    part = culprit.find(result, "result", error)
+                    part = part_at_fault(result, "result", error)
             # No variable of this frame, to which the error refers: it would keep the arguments.
             self._fail(WorkerEvent.CALL_RAISED, Trouble(error, stage, None, part))
         else:

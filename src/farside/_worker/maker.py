@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from time import monotonic
 
-from .._payload import pickling
+from .._payload import handlers, pickling
+from .._payload.failure import part_at_fault
 from .._payload.items import Mark
 from .._payload.plain import ATOMS, INT_LIMIT
 from .._protocol.credit import Window
@@ -199,11 +200,9 @@ class Maker:
         # Whether it has struck between two inputs: the last one may have its answer already.
         struck = self._looking or (item is not None and not self.outbox.refused)
         if self.outbox.refused:
-            from .._payload import culprit, handlers  # only when something fails
-
             self.outbox.refused = False
             if not handlers.raised(error):
-                part = culprit.find(item, "item", error)
+                part = part_at_fault(item, "item", error)
                 trouble = trouble._replace(stage=self.tasks.pickle_stage, culprit=part)
         task = None if struck else self.tasks.failed_alone(self.made - self._before)
         if task is not None and self._may_go_on_after(error):
