@@ -145,7 +145,8 @@ def test_commit_keeps_what_was_written(
     shared: Descriptor, missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(os, missing, raising=False)
-    monkeypatch.setattr(memory, "_ZEROS", 5000)
+    if missing == "posix_fallocate":
+        monkeypatch.setattr(memory, "_STEP", 5000)
     mapping = Mapping(shared.fileno())
     assert mapping.commit(4096)
     mapping.arena[:4096] = b"x" * 4096
@@ -156,6 +157,25 @@ def test_commit_keeps_what_was_written(
     assert os.fstat(shared.fileno()).st_blocks * 512 == HEADER_BYTES + ARENA
     assert os.fstat(shared.fileno()).st_size == HEADER_BYTES + ARENA
     assert bytes(mapping.arena) == b"x" * 4096 + bytes(ARENA - 4096)
+
+
+def test_no_step_of_a_commit_takes_long(
+    shared: Descriptor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older Linux begins a step anew after each signal: of a timer, for example."""
+    real, steps = os.posix_fallocate, list[int]()
+
+    def note(fd: int, start: int, count: int) -> None:
+        steps.append(count)
+        real(fd, start, count)
+
+    monkeypatch.setattr(os, "posix_fallocate", note)
+    monkeypatch.setattr(memory, "_STEP", ARENA // 4)
+    mapping = Mapping(shared.fileno())
+    assert mapping.commit(4096)
+    assert mapping.commit(ARENA)
+    assert sum(steps) == ARENA
+    assert max(steps) == ARENA // 4
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.ENOMEM, errno.EINVAL, errno.EOPNOTSUPP])
