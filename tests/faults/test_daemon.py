@@ -95,3 +95,35 @@ def test_what_is_printed_there_does_not_go_into_files_of_the_program(
 ) -> None:
     done = run_script(tmp_path, FILES, kind=kind)
     assert done == (0, "[[0, 1, 2], [0, 1, 2], '', '', '']", "")
+
+
+FORK = """\
+import fcntl, os, signal, sys
+from functools import partial
+
+if __name__ == "__main__":
+    from tests.backends.allocating import blocks
+    from tests.scripts.starting import start
+
+    out = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 100)
+    for fd in (0, 1, 2):
+        os.close(fd)
+    with start(partial(blocks, 3)) as made:
+        kept = list(made)
+        pid = os.fork()
+        if not pid:
+            signal.alarm(20)
+            for fd in (0, 1, 2):
+                try:
+                    os.write(fd, bytes(1 << 20))
+                except OSError:
+                    pass
+            os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.write(out, str(code).encode())
+"""
+
+
+def test_what_a_forked_child_prints_goes_nowhere(tmp_path: Path, subprocess_kind: Kind) -> None:
+    done = run_script(tmp_path, FORK, kind=subprocess_kind)
+    assert done == (0, "0", "")

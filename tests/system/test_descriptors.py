@@ -233,3 +233,35 @@ def test_nothing_is_said_of_one_that_is_left_when_python_has_forgotten_this_modu
     left.__del__()
     monkeypatch.undo()
     left.close()
+
+
+CLOSED_AND_SCARCE = """
+import fcntl, os, resource
+from farside._system.descriptors import pipe, with_standard_filled
+
+def numbers():
+    return sorted(map(int, os.listdir("/proc/self/fd")))
+
+out = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 10)
+for closed in ((1, 2), (0, 2), (2,), (0, 1, 2)):
+    for number in closed:
+        os.close(number)
+    before = numbers()
+    for make in (pipe, lambda: with_standard_filled(lambda: os.open("nothing", 0))):
+        for most in range(3, 8):
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            try:
+                make()
+            except OSError:
+                pass
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            assert numbers() == before, (closed, most, before, numbers())
+    for number in closed:
+        os.open(os.devnull, os.O_RDWR)
+os.write(out, b"well")
+"""
+
+
+def test_none_is_lost_where_the_standard_ones_are_closed_and_few_are_left() -> None:
+    assert run_python(CLOSED_AND_SCARCE) == "well"

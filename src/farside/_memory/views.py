@@ -19,7 +19,7 @@ from datetime import time, tzinfo
 from functools import cache, partial
 from weakref import WeakSet, ref
 
-from .._system.descriptors import Descriptor
+from .._system.descriptors import Descriptor, open_pipe
 from .._system.signals import at_fork, defer_sigint
 
 TYPE_CHECKING = False
@@ -155,7 +155,7 @@ def _before_fork() -> None:
         _forking += views.alive()
     if _live:
         with suppress(OSError):
-            read, write = os.pipe()
+            read, write = open_pipe()  # in the child, nobody reads what is printed to the latter
             _child = Descriptor(read), write
 
 

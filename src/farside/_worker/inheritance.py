@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
+from .._system.standard import above_standard
 from .import_hook import when_imported
 
 TYPE_CHECKING = False
@@ -30,7 +31,7 @@ def inherit(authkey: bytes, tracker: int | None) -> None:
 
     when_imported("multiprocessing.process", give_key)
     if tracker is not None:
-        _tracker = os.dup(tracker)
+        _tracker = above_standard(os.dup(tracker))
         when_imported("multiprocessing.resource_tracker", _give_tracker)
 
 
