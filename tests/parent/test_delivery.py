@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import Counter, deque
 from itertools import islice
+from operator import length_hint
 from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +16,9 @@ from hypothesis import strategies as st
 
 from farside._link.frames import Frame
 from farside._parent import batches
+from farside._parent import delivery as delivery_module
 from farside._parent.dealt import Dealt
+from farside._parent.delivery import Delivery
 from farside._parent.in_turn import InTurn
 from farside._parent.queues import Queue, arrived
 from farside._payload.decoder import decode
@@ -28,7 +31,7 @@ from tests.simulated import simulate, walk
 from tests.steady import STEADY
 
 if TYPE_CHECKING:
-    from farside._parent.delivery import Delivery
+    from collections.abc import Callable
 
 FORMS = ("plain", "pickled", "blocks")
 LENGTHS = st.lists(st.integers(0, 5), max_size=10)
@@ -402,6 +405,19 @@ def test_who_clears_leaves_nothing_and_counts_what_was_given(
     assert world.delivery.waiting == 0
 
 
+class Late:
+    """A `length_hint` after which another thread does something, once."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._acts = [act]
+
+    def __call__(self, rest: Any) -> int:
+        found = length_hint(rest)
+        while self._acts:
+            self._acts.pop()()
+        return found
+
+
 def test_what_is_cleared_while_a_block_is_opened_is_not_taken() -> None:
     delivery = as_they_come(1)
     core: Any = SimpleNamespace(inbox=Inbox(), over=False)
@@ -412,6 +428,49 @@ def test_what_is_cleared_while_a_block_is_opened_is_not_taken() -> None:
     delivery.rest = rest = iter(block[0])
     assert list(rest) == []
     assert (delivery.delivered, delivery.waiting) == (0, 0)
+
+
+def test_what_is_opened_after_it_was_cleared_is_not_taken() -> None:
+    delivery = Delivery(1, counting=False)
+    delivery._begin_block()
+    delivery.clear()
+    entries = [0, 1]
+    delivery._end_block(entries)
+    assert entries == []
+    assert (delivery.delivered, delivery.waiting) == (0, 0)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_who_clears_counts_what_a_loop_in_another_thread_takes_just_then(
+    plain: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    delivery, entries = Delivery(1, counting=False), [0, 1, 2, 3, 4]
+    delivery._end_block(entries)
+    if plain:
+        delivery.rest = iter(entries)
+    take = delivery.rest.__next__ if plain else entries.pop
+    take()
+    monkeypatch.setattr(delivery_module, "length_hint", Late(take))
+    delivery.clear()
+    assert delivery.delivered == 2
+    with pytest.raises((IndexError, StopIteration)):
+        take()
+
+
+def test_what_is_left_out_while_another_thread_asks_counts_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    delivery, entries = Delivery(1, counting=False), [0, 1, 2, 3, 4]
+    delivery._end_block(entries)
+    entries.pop()
+
+    def leave_out() -> None:
+        entries.pop()
+        delivery.left_out.append(1)
+
+    monkeypatch.setattr(delivery_module, "length_hint", Late(leave_out))
+    assert delivery.delivered == 1
 
 
 def test_one_frame_of_one_worker_is_given_as_it_is() -> None:

@@ -67,7 +67,7 @@ class Answers(Delivery):
         return found
 
     def not_here(self, why: str, error: Exception) -> list[Any]:
-        number = self.progress.number(self.delivered + len(self.left_out))
+        number = self.progress.number(self.passed)
         text = f"the result of the input of index {number} {why}"
         made = NotPicklableError(text, item_index=number)
         made.__cause__, made.input_index = error, number

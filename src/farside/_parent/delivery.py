@@ -6,6 +6,7 @@ their entries into blocks. `InTurn` keeps an order that no number of workers cha
 
 from __future__ import annotations
 
+from contextlib import suppress
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,6 @@ class Delivery:
         self.left_out: list[int] = []
         self._before = 0  # how many items were in the blocks before
         self._count = 0  # and in the present one
-        self._opened: list[Any] = []
         self.orders: dict[int, list[Any]] = {}
         self.anchors = Anchors()
         self.snapshots = Snapshots()
@@ -109,10 +109,17 @@ class Delivery:
         return orders
 
     @property
+    def passed(self) -> int:
+        """How many items were taken out of blocks, those left out too. In any thread."""
+        return self._before + max(0, self._count - length_hint(self.rest))
+
+    @property
     def delivered(self) -> int:
         """How many items the loop was given. In any thread."""
-        passed = self._before + max(0, self._count - length_hint(self.rest))
-        return passed - len(self.left_out)
+        while True:
+            passed, left_out = self.passed, len(self.left_out)
+            if passed == self.passed:  # else the loop may have left some out in between
+                return passed - left_out
 
     def not_here(self, why: str, error: Exception) -> list[Any]:
         """Return what the loop gets for the next item, which does not unpickle here; or raise that.
@@ -147,9 +154,19 @@ class Delivery:
     def clear(self) -> None:
         """Let nobody take any more what is here."""
         self.cleared = True
-        self._before, self._count = self.delivered + len(self.left_out), 0
-        self.rest = ()
-        self._opened.clear()
+        before, count, rest = self._before, self._count, self.rest
+        left = length_hint(rest)
+        self._before, self._count, self.rest = before + max(0, count - left), 0, ()
+        # A loop in another thread takes items until now: each that is left goes to one of the two.
+        take = rest.pop if type(rest) is list else iter(rest).__next__
+        with suppress(IndexError, StopIteration):
+            while True:
+                take()
+                left -= 1
+        self._before += left
+        self._clear_queues()
+
+    def _clear_queues(self) -> None:
         for queue in self.queues:
             queue.clear()
 
@@ -162,10 +179,13 @@ class Delivery:
 
     def _end_block(self, entries: list[Any]) -> None:
         """Take in the entries that the loop is given. It takes them out of this very list."""
-        self._count = len(entries)
-        self.rest = self._opened = entries
-        if self.cleared:  # by another thread, just now
-            self.clear()
+        count = len(entries)
+        # No call comes in between, so no other thread: `clear` finds all of this, or nothing.
+        if not self.cleared:
+            self._count, self.rest = count, entries
+        else:
+            entries.clear()
+            self._clear_queues()
 
 
 class OneAfterAnother(Delivery):

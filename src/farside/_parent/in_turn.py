@@ -209,9 +209,9 @@ class PastTurns:
         return self._after(*copies[number - 1], given) if number else None
 
     def _after(self, at: int, turns: Turns, ends: list[int], given: int) -> Turns:
-        done = 0
-        if self._found[0] is ends and self._found[2] <= given:  # states are asked for one by one
-            _, done, at, turns = self._found
+        done, found = 0, self._found  # which another thread may change meanwhile
+        if found[0] is ends and found[2] <= given:  # states are asked for one by one
+            _, done, at, turns = found
         for end in ends[done:]:
             if end > given:
                 break

@@ -122,7 +122,10 @@ class Pass:
 
     def _raise_cut_off(self) -> NoReturn:
         """Raise why the rest of the pass cannot be taken, although it may have arrived."""
-        core = self.client.core  # another thread may have begun a pass, or closed, just now
+        # Another thread may have begun a pass, or closed, just now: wait until it has counted what
+        # was left, since whoever gets the error may ask where the loop is.
+        self.client.step(lambda _: None)
+        core = self.client.core
         if core.epoch != self.epoch:
             raise messages_for_people.superseded(self.epoch, core.epoch)
         for worker, member in zip(core.workers, self.client.members, strict=True):
