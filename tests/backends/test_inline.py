@@ -14,6 +14,7 @@ import tracemalloc
 import types
 import warnings
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +28,7 @@ from farside import (
     iterate_in_workers,
 )
 from farside._backends import live_workers
+from farside._backends.inline import InlineBackend, InlineLink, InlineWorker
 from farside._payload import pickling
 from tests import jobs
 
@@ -402,6 +404,25 @@ def test_several_workers_of_one_thread_wait_for_each_other(*, in_order: bool) ->
     with iterate_in_workers(range, [1, 0, 3], 3, backend="inline", in_order=in_order) as numbers:
         for _ in range(3):
             assert sorted(numbers) == [0, 0, 1, 2]
+
+
+def test_a_worker_waits_for_another_that_has_yet_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    launch, looked, looks = InlineBackend.launch, threading.Event(), count(1)
+
+    def launch_late(backend: InlineBackend, options: Any) -> InlineWorker:
+        return launch(backend, options) if not options.worker_index or looked.wait(60) else None
+
+    def idle(link: InlineLink) -> bool:
+        found: bool = is_idle(link)
+        if found and next(looks) > 3:
+            looked.set()
+        return found
+
+    is_idle = InlineLink.idle.fget  # type: ignore[attr-defined]
+    monkeypatch.setattr(InlineLink, "idle", property(idle))
+    monkeypatch.setattr(InlineBackend, "launch", launch_late)
+    with iterate_in_workers(range, [1, 2], 2, backend="inline", wait=False) as numbers:
+        assert list(numbers) == [0, 0, 1]
 
 
 def reads_within(shard: int) -> Iterator[tuple[int | None, int | None]]:

@@ -114,9 +114,10 @@ class Links:
         except RuntimeError:  # a signal handler waits in the middle of this thread's wait
             events = self._make_poll().poll(milliseconds)
         ready: list[Member] = []
-        if self.here and awaited is not None:
+        launching, here = bool(client.launching), list(self.here)  # in this order: others may come
+        if here and awaited is not None:
             # If all are idle, both sides would wait for each other: reading raises that.
-            ready = [each for each in self.here if not each.link.idle] or list(self.here)
+            ready = [each for each in here if not each.link.idle] or ([] if launching else here)
             ready = [each for each in ready if each in awaited] or ready
         for fd, what in events:
             member = self._members.get(fd)
