@@ -45,8 +45,7 @@ method: its job, its descriptors, its shared memory and its end."""
 
 _MEASURED = {
     *("cli", "worker"),
-    *("test_bundle.py", "test_contract.py", "test_snapshots.py", "test_subinterpreter.py"),
-    "test_subprocess.py",
+    *("test_bundle.py", "test_snapshots.py", "test_subinterpreter.py", "test_subprocess.py"),
 }
 """Folders and files in which coverage looks on in workers too. It takes them ten times as long to
 start, and what runs in workers elsewhere runs here as well."""
