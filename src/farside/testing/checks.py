@@ -5,7 +5,6 @@ from __future__ import annotations
 import select
 import threading
 import time
-import unittest
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -32,7 +31,10 @@ class StartsWorkers:
 
 def raises(kind: type[BaseException] | tuple[type[BaseException], ...], match: str = "") -> Any:
     """Make a context whose block must raise: its ``exception``, whose text has the pattern."""
-    return unittest.TestCase().assertRaisesRegex(kind, match)  # noqa: PT027  it needs no pytest
+    # Processes that tests start import this module too, and few of them need that one.
+    from unittest import TestCase
+
+    return TestCase().assertRaisesRegex(kind, match)  # noqa: PT027  it needs no pytest
 
 
 def take(iterable: Iterable[T]) -> tuple[list[T], Exception | None]:
