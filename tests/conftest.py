@@ -37,7 +37,9 @@ _OF_ANY_METHOD = {
     for name in (
         *("contract_allocate", "contract_async", "contract_batches", "contract_logging"),
         *("contract_map", "contract_memory", "contract_stats", "contract_unlimited"),
-        *("contract_unloadable", "contract_wait", "contract_workers", "crowd", "skipping"),
+        *("contract_unloadable", "contract_wait", "contract_workers"),
+        *("ahead", "crowd", "fork_views", "handlers_in_c", "limits_values", "no_collector"),
+        *("skipping", "slow_exceptions"),
     )
 }
 """What is the same however a process was started, once it has what other files test for each start
