@@ -50,11 +50,12 @@ def _shared_memory() -> set[str]:
     return {entry.name for entry in folder.iterdir() if entry.name.startswith(("psm_", "farside"))}
 
 
-def _stat_of(pid: str) -> str:
+def stat_of(pid: str) -> str:
+    """Return what the system says of a process, or "" if it has just ended."""
     # It is read of each process twice for each test: a file object takes seven times as long.
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
-    except OSError:  # it has just ended
+    except OSError:
         return ""
     try:
         return os.read(fd, 1 << 12).decode(errors="replace")
@@ -73,7 +74,7 @@ def _descendants() -> dict[int, str]:
     entries = {entry for entry in os.listdir("/proc") if entry.isdigit()}
     _foreign.intersection_update(entries)
     for entry in entries - _foreign:
-        name, _, rest = _stat_of(entry).rpartition(")")
+        name, _, rest = stat_of(entry).rpartition(")")
         if rest:
             parents[int(entry)] = (int(rest.split(None, 2)[1]), name.partition("(")[2])
     found: dict[int, str] = {}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import farside
+from tests.inventory import stat_of
 from tests.scripts.starting import KIND_VARIABLE
 
 if TYPE_CHECKING:
@@ -89,12 +90,8 @@ class Script:
         """Find all processes of its session that run."""
         found = set()
         for entry in os.listdir("/proc"):
-            if entry.isdigit():
-                try:
-                    stat = Path(f"/proc/{entry}/stat").read_text()
-                except OSError:  # it has just ended
-                    continue
-                state, _, _, session, *_ = stat.rpartition(")")[2].split()
+            if entry.isdigit() and (stat := stat_of(entry)):
+                state, _, _, session, *_ = stat.rpartition(")")[2].split(None, 4)
                 if int(session) == self.pid and state not in "ZX":
                     found.add(int(entry))
         return found
