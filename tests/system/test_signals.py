@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
@@ -167,6 +168,23 @@ def test_a_child_that_another_thread_forks_meanwhile_is_interrupted(*, once: boo
         assert defer_sigint(fork, once=once) == 0
         assert defer_sigint(lambda: defer_sigint(fork), once=once) == 0
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_a_handler_that_was_held_back_is_not_kept(*, once: bool) -> None:
+    """That of asyncio refers to a task, and so to all that its program has."""
+
+    class Handler:
+        def __call__(self, number: int, frame: object) -> None:
+            raise AssertionError
+
+    kept = Handler()
+    before = signal.signal(signal.SIGINT, kept)
+    defer_sigint(int, once=once)
+    signal.signal(signal.SIGINT, before)
+    gone = weakref.ref(kept)
+    del kept
+    assert gone() is None
 
 
 def test_no_interrupt_leaves_a_lock_locked() -> None:

@@ -95,11 +95,12 @@ def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
         except BaseException:  # of the handler of another signal, which `signal` runs first
             signal(SIGINT, handler)
             raise
+        _held = None  # it may refer to much: that of asyncio has its task
         if _came:
             handler(SIGINT, _came.pop())
 
 
-_held: Any = None  # the handler that is held back, or was last
+_held: Any = None  # the handler that is held back
 _came: list[FrameType | None] = []  # the frame in which a SIGINT has come that is held back
 
 
@@ -110,6 +111,7 @@ def _note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
 
 def _defer_with_care(work: Callable[[], T], handler: Any, foreign: Any, *, once: bool) -> T:
     """Do the same where code in C has a say in SIGINT, or where only the first is held back."""
+    global _held  # noqa: PLW0603  as in `defer_sigint`
     came: list[FrameType | None] = [] if once else _came
     hold = partial(signal, SIGINT, partial(_note_first, came, handler) if once else _note)
     release = partial(signal, SIGINT, handler)
@@ -124,6 +126,7 @@ def _defer_with_care(work: Callable[[], T], handler: Any, foreign: Any, *, once:
         except BaseException:  # as in `defer_sigint`
             release()
             raise
+        _held = None
         if came:
             handler(SIGINT, came.pop())
 
