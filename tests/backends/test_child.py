@@ -9,11 +9,13 @@ import signal
 import threading
 import time
 from multiprocessing import forkserver
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside._backends.child import Child
+from farside._backends.child import Child, is_ending
+from farside._backends.process import ProcessWorker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -213,3 +215,31 @@ def test_a_wait_while_another_thread_sees_the_end(start: Callable[[str], Child])
     for each in spare:
         for fd in each:
             os.close(fd)
+
+
+def test_whether_a_process_is_ending_is_asked_of_the_kernel() -> None:
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
+    os.close(reading)
+    try:
+        assert not is_ending(pid)
+    finally:
+        os.close(writing)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert is_ending(pid)
+    os.waitpid(pid, 0)
+    assert not is_ending(pid)
+
+
+def test_a_worker_whose_end_takes_long_is_not_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = iter([False, True])
+    worker: Any = object.__new__(ProcessWorker)
+    worker._child = SimpleNamespace(pid=1, lost=None, code=-signal.SIGKILL)
+    worker._oom_kills = SimpleNamespace(since=lambda: 0)
+    monkeypatch.setattr(worker, "wait", lambda _: next(waits))
+    monkeypatch.setattr("farside._backends.process.is_ending", lambda _: True)
+    assert worker.exit_status().signal_name == "SIGKILL"

@@ -34,6 +34,7 @@ LOOK_SECONDS = 1.0
 """How long to wait for the end before one looks whether another thread has seen it."""
 
 _PAUSE_SECONDS = 0.01
+_PF_EXITING = 0x4  # among the flags of proc_pid_stat(5); include/linux/sched.h names them
 _UNKNOWN = 255
 """What multiprocessing calls the exit code of a process whose status it could not get."""
 
@@ -204,6 +205,18 @@ def is_stopped(pid: int) -> bool:
     """Tell whether a process is stopped, as by SIGSTOP, as far as the kernel says."""
     try:
         return _fields(pid)[0] in b"Tt"
+    except OSError:
+        return False
+
+
+def is_ending(pid: int) -> bool:
+    """Tell whether a process is about to end, or has ended, as far as the kernel says.
+
+    It closes its descriptors a moment before its end is told. On a machine that has much else to do,
+    that moment may be long.
+    """
+    try:
+        return bool(int(_fields(pid)[6]) & _PF_EXITING)
     except OSError:
         return False
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .._system.cgroup import OomKills
 from . import live_workers
 from .base import ExitStatus, Worker
-from .child import REAP_SECONDS
+from .child import REAP_SECONDS, is_ending
 
 if TYPE_CHECKING:
     from .._link.pipes import PipeLink
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _armed_in = 0  # the process in which `_arm` has done its work
 
+
+_ENDING_SECONDS = 10.0  # for the end of a process that the kernel is just taking down
 
 _FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT"})
 """What people and the kernel end a process by, which has done nothing; a crash has other ones."""
@@ -54,7 +56,10 @@ class ProcessWorker(Worker):
         return self.wait(0) or self._child.send(signal.SIGKILL)
 
     def exit_status(self) -> ExitStatus:
-        if not self.wait(REAP_SECONDS):
+        ended = self.wait(REAP_SECONDS)
+        if not ended and is_ending(self._child.pid):
+            ended = self.wait(_ENDING_SECONDS)
+        if not ended:
             self.kill()
             self.wait(REAP_SECONDS)
             return ExitStatus("it closed its end of the link without ending, and was killed")
