@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import NotPicklableError, map_in_workers
+from farside import IterableClosedError, NotPicklableError, map_in_workers
 from farside._parent.async_supply import AsyncSupply
 from farside._parent.supply import TAKE_SECONDS
 from tests import mapping_jobs as jobs
@@ -19,6 +19,8 @@ from tests import mapping_jobs as jobs
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from tests.loops import Loop
 
 
 async def numbers(count: int) -> AsyncIterator[int]:
@@ -151,21 +153,140 @@ def test_what_async_inputs_raise_comes_in_its_turn() -> None:
     asyncio.run(main())
 
 
-def test_a_task_that_is_cancelled_while_it_waits_for_an_input() -> None:
-    async def slow() -> AsyncIterator[int]:
-        yield 1
-        await asyncio.sleep(60)
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("in_order", [True, False])
+def test_results_come_while_an_input_is_awaited(
+    workers: int, loop: Loop, *, in_order: bool
+) -> None:
+    """So an input may wait for the result of the one before."""
+    got: list[Any] = []
+
+    async def fed_back() -> AsyncIterator[int]:
+        for number in range(4):
+            while len(got) < number:
+                await loop.sleep(0.001)
+            yield number
 
     async def main() -> None:
-        async with map_in_workers(jobs.square, slow(), 0, buffer_size=1) as results:
+        start = partial(map_in_workers, jobs.square, num_workers=workers, in_order=in_order)
+        async with start(fed_back(), backend="subprocess") as results:
+            async for result in results:
+                got.append(result)  # noqa: PERF401  the inputs look at it meanwhile
+
+    loop.run(main)
+    assert got == [0, 1, 4, 9]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_task_that_is_cancelled_while_it_waits_for_an_input_loses_nothing(
+    workers: int, loop: Loop
+) -> None:
+    go_on: list[bool] = []
+
+    async def slow() -> AsyncIterator[int]:
+        yield 1
+        while not go_on:
+            await loop.sleep(0.001)
+        yield 2
+
+    async def main() -> None:
+        async with map_in_workers(jobs.square, slow(), workers, backend="subprocess") as results:
             iterator = aiter_of(results)
-            with pytest.raises(asyncio.TimeoutError):
-                await asyncio.wait_for(iterator.__anext__(), 0.1)
             assert await iterator.__anext__() == 1
-            with pytest.raises(RuntimeError, match="when a task was cancelled"):
+            waited = results.stats().parent_wait_seconds
+            assert await loop.cut(0.05, iterator.__anext__) is None
+            assert results.stats().parent_wait_seconds == waited  # no worker has to do anything
+            go_on.append(True)
+            assert await iterator.__anext__() == 4
+            with pytest.raises(StopAsyncIteration):
+                await iterator.__anext__()
+
+    loop.run(main)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_who_waits_for_an_input_learns_that_all_was_closed(workers: int, loop: Loop) -> None:
+    async def never() -> AsyncIterator[int]:
+        await loop.sleep(1000)
+        yield 1
+
+    async def main() -> None:
+        async with map_in_workers(jobs.square, never(), workers, backend="subprocess") as results:
+
+            async def close() -> None:
+                await loop.sleep(0.05)
+                await loop.in_thread(results.close)
+
+            error, _ = await loop.together(aiter_of(results).__anext__, close)
+            assert isinstance(error, IterableClosedError)
+
+    loop.run(main)
+
+
+@pytest.mark.parametrize("leave", ["close", "drop"])
+def test_an_input_that_is_awaited_when_the_loop_is_left_is_cancelled(
+    leave: str, loop: Loop
+) -> None:
+    ended: list[str] = []
+
+    async def slow() -> AsyncIterator[int]:
+        yield 1
+        try:
+            await loop.sleep(1000)
+        finally:
+            ended.append("ended")
+
+    async def main() -> None:
+        async with map_in_workers(jobs.square, slow(), 1, backend="subprocess") as results:
+            iterator = aiter_of(results)
+            assert await iterator.__anext__() == 1
+            assert await loop.cut(0.05, iterator.__anext__) is None
+            if leave == "close":
+                await iterator.aclose()
+            del iterator
+            while not ended:
+                await loop.sleep(0.001)
+
+    loop.run(main)
+    assert ended == ["ended"]
+
+
+def test_where_the_task_that_awaits_the_inputs_is_cancelled_the_pass_fails() -> None:
+    async def slow() -> AsyncIterator[int]:
+        yield 1
+        await asyncio.sleep(1000)
+
+    async def main() -> None:
+        async with map_in_workers(jobs.square, slow(), 0) as results:
+            iterator, mine = aiter_of(results), asyncio.all_tasks()
+            assert await iterator.__anext__() == 1
+            (task,) = asyncio.all_tasks() - mine
+            await asyncio.sleep(0.01)
+            task.cancel()
+            with pytest.raises(RuntimeError, match="awaits the inputs was cancelled"):
                 await iterator.__anext__()
 
     asyncio.run(main())
+
+
+def test_what_ends_a_program_and_comes_from_the_inputs_ends_it(loop: Loop) -> None:
+    async def leaving() -> AsyncIterator[int]:
+        yield 1
+        await loop.sleep(0.01)
+        raise SystemExit(3)
+
+    async def main() -> None:
+        async with map_in_workers(jobs.square, leaving(), 0) as results:
+            if loop.name != "trio":  # asyncio ends at once, and trio keeps what has ended it
+                await take_async(results, 10)
+            with pytest.raises(SystemExit):
+                await take_async(results, 10)
+
+    if loop.name == "trio":
+        loop.run(main)
+    else:
+        with pytest.raises(SystemExit):
+            loop.run(main)
 
 
 def aiter_of(results: Any) -> Any:

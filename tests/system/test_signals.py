@@ -175,7 +175,7 @@ def test_a_handler_that_was_held_back_is_not_kept(*, once: bool) -> None:
     """That of asyncio refers to a task, and so to all that its program has."""
 
     class Handler:
-        def __call__(self, number: int, frame: object) -> None:
+        def __call__(self, *_: object) -> None:
             raise AssertionError
 
     kept = Handler()

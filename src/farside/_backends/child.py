@@ -212,8 +212,7 @@ def is_stopped(pid: int) -> bool:
 def is_ending(pid: int) -> bool:
     """Tell whether a process is about to end, or has ended, as far as the kernel says.
 
-    It closes its descriptors a moment before its end is told. On a machine that has much else to do,
-    that moment may be long.
+    It closes its descriptors a moment before its end is told. On a busy machine that may be long.
     """
     try:
         return bool(int(_fields(pid)[6]) & _PF_EXITING)

@@ -54,21 +54,17 @@ class AsyncWait:
             raise
         deadline.end_to_wait(self._client)
 
-    async def look(self) -> None:
-        """Do chores and take in what has come, without waiting: while inputs of a map come."""
-        await self._see_to_chores()
-        self._look()
-
     async def _see_to_chores(self) -> None:
         client = self._client
         if client.chores.pending:
             await off_loop(client.chores.see_to)
         client.news.deliver()
 
-    def _look(self, wanted: Wanted | None = None) -> bool:
+    def _look(self, wanted: Wanted) -> bool:
         """Take in what has come; tell whether anything has."""
         client = self._client
-        awaited = None if wanted is None else client.awaited(wanted)
+        # Of none: an input of a map is missing, and workers in this thread have nothing to do.
+        awaited = client.awaited(wanted) or None
         came = client.waiting.look_if_free(client, awaited)
         client.news.deliver()
         return came

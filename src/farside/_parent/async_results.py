@@ -137,15 +137,15 @@ class _Taker(Generic[T]):
                     return item
                 source = self.this.delivery.source
                 if source is not None:
-                    await source.feed()
-                    await self._async_wait.look()
+                    source.begin(self.this.client.waiting.wake_others)
+                    await source.settle()
                 items = self._guarded(self.this.step)
                 if items is OVER:
                     self.end()
                     raise StopAsyncIteration
                 if items is not None:
                     self._rest = iter(items)
-                elif source is None or not source.wanted:
+                else:
                     await self._wait()
         finally:
             self._busy = False
@@ -172,7 +172,8 @@ class _Taker(Generic[T]):
         this = self.this
         this.say_again()  # as `iterate_results` does
         waits = this.client.counters.waits
-        waits.begin()
+        if this.workers():  # else only an input is missing, and no worker is to blame
+            waits.begin()
         try:
             await self._async_wait.until(this)
         finally:

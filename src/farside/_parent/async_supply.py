@@ -7,10 +7,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._protocol.order import BEGIN, Place
+from .event_loops import waiter_here
 from .supply import STEADY, TAKE_SECONDS, Supply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from .event_loops import Waiter
 
 
 class _Input(NamedTuple):
@@ -26,10 +29,11 @@ _DONE = _Input()
 
 
 class AsyncSupply(Supply):
-    """Takes inputs that the loop awaits.
+    """Takes inputs from an async iterator, in a task beside that of the loop.
 
-    `take` cannot wait: it returns what has come, and sets `wanted`. The ``async for`` then awaits
-    more by `feed`, and calls `take` again.
+    `take` cannot wait: it returns what has come, and sets `wanted`. The task awaits more by `feed`,
+    and wakes the loop, which calls `take` again. So the loop gets results while an input is
+    awaited, and what is awaited outlasts a cancelled loop.
 
     Attributes:
         wanted: how many inputs `take` could have given beside those that have come.
@@ -42,9 +46,62 @@ class AsyncSupply(Supply):
         self._over = False
         self._error: BaseException | None = None
         self.wanted = 0
+        self._idle: Waiter | None = None  # of the task, while nothing is wanted
+        self._settling: Waiter | None = None  # of the loop, while quick inputs come
+        self._cancel: Callable[[], object] | None = None  # ends the task
+        self._begun = False
+        self._tell: Callable[[], object] = lambda: None
+
+    @property
+    def has_come(self) -> bool:
+        """Whether `take` has something to give, or to take note of."""
+        return bool(self._ready) or self._over
+
+    def begin(self, tell: Callable[[], object]) -> None:
+        """Begin the task, once, on the event loop that runs here; `tell` wakes the loop."""
+        if not self._begun:
+            self._begun, self._tell = True, tell
+            self._cancel = waiter_here().begin(self._run)
+
+    async def _run(self) -> None:
+        try:
+            while not self._over:
+                if self.wanted:
+                    await self.feed()
+                else:
+                    await self._until_wanted()
+        except (KeyboardInterrupt, SystemExit) as error:
+            self._over, self._error = True, error
+            raise
+        except BaseException:  # the task was cancelled
+            self._over, self._error = True, RuntimeError(_CANCELLED)
+            raise
+        finally:
+            self._cancel = None
+            self._tell()
+
+    async def _until_wanted(self) -> None:
+        self._idle = waiter_here()
+        try:
+            if not self.wanted:
+                await self._idle.wait()
+        finally:
+            self._idle = None
+
+    async def settle(self) -> None:
+        """Let inputs that come fast come, for a moment: a step for each would cost more than they.
+
+        The loop waits here before it takes them.
+        """
+        if self._ready and self.wanted and self._quick >= STEADY and not self._over:
+            self._settling = waiter_here()
+            try:
+                await self._settling.wait(seconds=TAKE_SECONDS)
+            finally:
+                self._settling = None
 
     async def feed(self) -> None:
-        """Await as many inputs as are wanted, but not for long: results may have come meanwhile.
+        """Await as many inputs as are wanted, but not for long: they have to be sent.
 
         As in `Supply.take`, it is one at a time until they come at once: it is sent before the next
         one is awaited.
@@ -63,18 +120,18 @@ class AsyncSupply(Supply):
                 self._over, self._error = True, self._too_few()
             except Exception as error:
                 self._over, self._error = True, error
-            except BaseException:  # the task is cancelled
-                if getattr(self._iterator, "ag_frame", self) is None:
-                    self._over, self._error = True, RuntimeError(_CANCELLED)
-                raise
             else:
                 self._add_input(item)
+                if len(self._ready) == 1:
+                    self._tell()
                 self.wanted -= 1
                 before, now = now, monotonic()
                 self._quick = self._quick + 1 if now - before < TAKE_SECONDS else 0
                 if not (steady and self._quick and now - begun < TAKE_SECONDS):
                     break
         self.wanted = 0
+        if self._settling is not None:
+            self._settling.wake()
 
     def _add_input(self, item: Any) -> None:
         while self._done and self._done[0][1] <= self.taken:
@@ -94,6 +151,9 @@ class AsyncSupply(Supply):
 
     def let_go(self) -> None:
         super().let_go()
+        cancel, self._cancel = self._cancel, None
+        if cancel is not None:
+            cancel()
         self._iterator, self._over, self._error = None, True, None
         self._ready.clear()
 
@@ -121,10 +181,12 @@ class AsyncSupply(Supply):
                 self.ended, self.error = True, self._error
             else:
                 self.wanted = most
+                if self._idle is not None:
+                    self._idle.wake()
         return entries, total
 
 
 _CANCELLED = (
-    "items is an async generator, and was ended when a task was cancelled that waited for its next "
-    "input, so the pass cannot go on; shield the generator, or begin a new pass"
+    "the task that awaits the inputs was cancelled, so the pass cannot go on; cancel the task of "
+    "the loop alone, or begin a new pass"
 )

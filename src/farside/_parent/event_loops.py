@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 import sys
 import threading
+from contextlib import suppress
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from typing import TypeAlias
 
     Waiter: TypeAlias = "AsyncioWaiter | TrioWaiter"
@@ -103,6 +105,22 @@ class AsyncioWaiter:
 
         await sleep(0)
 
+    def begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+        """Begin a task beside the present one; return what cancels it, in any thread.
+
+        Nobody asks how it has ended.
+        """
+        task = self._loop.create_task(work())
+        task.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+        def cancel() -> None:
+            try:
+                self._loop.call_soon_threadsafe(task.cancel)
+            except RuntimeError:
+                pass  # the loop is closed, and the task with it
+
+        return cancel
+
 
 def _resolve(future: Future[bool], value: bool) -> None:  # noqa: FBT001  loops pass by position
     if not future.done():
@@ -146,6 +164,23 @@ class TrioWaiter:
 
     async def pause(self) -> None:
         await self._trio.lowlevel.checkpoint()
+
+    def begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+        scope = self._trio.CancelScope()
+
+        async def run() -> None:
+            with scope, suppress(SystemExit):  # which would break trio, of all tasks in this one
+                await work()
+
+        def cancel() -> None:
+            try:
+                self._token.run_sync_soon(scope.cancel)
+            except self._trio.RunFinishedError:
+                pass
+
+        # A task of the program's own would need a nursery, and an iterator has none to offer.
+        self._trio.lowlevel.spawn_system_task(run, context=copy_context())
+        return cancel
 
 
 async def off_loop(work: Callable[[], T]) -> T:

@@ -72,10 +72,10 @@ class Mapped(Answers):
         raise NotImplementedError
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
-        if super().ready(workers):
+        if self.cleared or super().ready(workers):
             return True
         # Other workers may do inputs while the loop waits for the next result.
-        more = self.source is None and not self._supply.ended
+        more = not self._supply.ended and (self.source is None or self.source.has_come)
         return more and self.room(workers, self._left(workers)) is not None
 
     # What workers are given -----------------------------------------------------------------
