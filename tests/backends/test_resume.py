@@ -11,6 +11,7 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -234,9 +235,13 @@ def test_items_that_a_program_holds_back(kind: Kind) -> None:
                 assert (other.epoch, list(other)) == (epoch, rest)
         with pytest.raises(ValueError, match="behind=14 is further back than is known"):
             items.state_dict(behind=14)
-        for wrong in (-1, True, 1.0, None):
-            with pytest.raises(ValueError, match="is no number of items"):
+        with pytest.raises(ValueError, match="behind=-1 is below 0; pass a whole number of items"):
+            items.state_dict(behind=-1)
+        for wrong in (True, 1.0, None):
+            with pytest.raises(TypeError, match=f"behind={wrong} is not a whole number"):
                 items.state_dict(behind=wrong)  # type: ignore[arg-type]
+        number: Any = np.int64(1)
+        assert items.state_dict(behind=number) == items.state_dict(behind=1)
 
 
 def test_epochs_go_on(kind: Kind) -> None:
@@ -273,8 +278,8 @@ def changed(**changes: Any) -> Any:
 @pytest.mark.parametrize(
     ("state", "error", "message"),
     [
-        (None, TypeError, "state=None is no state of farside; pass what state_dict"),
-        ({}, TypeError, "is no state of farside"),
+        (None, TypeError, "state=None is not a state of farside; pass what state_dict"),
+        ({}, TypeError, "is not a state of farside"),
         ({"farside": 99}, ValueError, "has version 99, and this farside reads 1"),
         ({"turn": "x"}, ValueError, "turn='x'"),
         ({"begun": [[1, -1]]}, ValueError, "begun=.*, which is broken"),
@@ -389,7 +394,7 @@ def test_states_that_cannot_be_merged() -> None:
         merge_states([one, one])
     with pytest.raises(ValueError, match="states is empty"):
         merge_states([])
-    with pytest.raises(TypeError, match="is no state"):
+    with pytest.raises(TypeError, match="is not a state"):
         merge_states([one, {}])
 
 

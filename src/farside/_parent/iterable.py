@@ -9,6 +9,7 @@ from .._protocol import loop_state
 from ..errors import WorkerAbandonedWarning
 from . import closing, starting
 from .calls import ask_for_stacks, call_method
+from .checks import count
 from .client import Client
 from .messages_for_people import NO_STACK, pass_open
 from .notes import warn
@@ -88,8 +89,9 @@ class RemoteIterable(Generic[T]):
                 it was given and has not used yet.
 
         Raises:
-            ValueError: that is further back than is known: about a thousand items, of this pass
-                and the one before.
+            ValueError: ``behind`` is negative, or further back than is known: about a thousand
+                items, of this pass and the one before.
+            TypeError: ``behind`` is not a whole number.
 
         Example:
             >>> from farside import iterate_in_workers
@@ -102,8 +104,7 @@ class RemoteIterable(Generic[T]):
             ...     first, list(numbers)
             ([0, 0, 1], [1, 2])
         """
-        if isinstance(behind, bool) or not isinstance(behind, int) or behind < 0:
-            raise ValueError(f"behind={behind!r} is no number of items; pass 0 or more")
+        behind = count("behind", behind, "items", 0)
         client = self._current
         return client.sequence.state(client.core.epoch, behind)
 
