@@ -79,7 +79,7 @@ def test_the_picture_needs_rich(
     monkeypatch.setitem(sys.modules, "rich", None)
     monkeypatch.setattr(bench, "find_spec", lambda _: None)
     assert main(["bench", "--plot", "x.svg"]) == 2
-    assert "pip install 'farside[cli]'" in capsys.readouterr().err
+    assert "pip install rich" in capsys.readouterr().err
 
 
 def test_without_a_backend(

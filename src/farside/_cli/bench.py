@@ -52,7 +52,7 @@ def run(given: argparse.Namespace) -> int:
 
 def _check_plot(path: str) -> None:
     if find_spec("rich") is None:
-        raise CommandError("--plot needs rich, which is not installed; pip install 'farside[cli]'")
+        raise CommandError("--plot needs rich, which is not installed; pip install rich")
     if not path.endswith(".svg"):
         raise CommandError(f"--plot {path}: name a file that ends in .svg")
     folder = os.path.dirname(os.path.abspath(path))

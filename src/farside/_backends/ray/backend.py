@@ -58,7 +58,7 @@ class RayBackend(Backend):
         if sys.platform == "win32":
             return Availability(usable=False, reason="Windows is not supported yet")
         if find_spec("ray") is None:
-            return Availability(usable=False, reason="Ray is missing; pip install 'farside[ray]'")
+            return Availability(usable=False, reason="Ray is missing; pip install ray")
         imported = sys.modules.get("ray")  # where it is not imported, nobody has connected
         if imported is not None and imported.is_initialized():
             return Availability(usable=True, reason=f"Ray {imported.__version__}, connected")
