@@ -155,7 +155,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     try:
         options.workers = [int(number) for number in options.workers.split(",")]
     except ValueError:
-        parser.error(f"--workers: {options.workers!r} is no list of numbers, such as 1,2,4")
+        parser.error(f"--workers: {options.workers!r} is not a list of numbers, such as 1,2,4")
     if min(options.images, options.batch_size, *options.workers) < 1:
         parser.error("--images, --batch-size and --workers take positive numbers")
     if options.step < 0:

@@ -292,7 +292,7 @@ def test_what_is_no_backend_hides_no_other() -> None:
         ("auto", "a:b", ValueError, "name='auto' is taken"),
         ("inline", "a:b", ValueError, "name='inline' is taken"),
         ("mine", "a.b", ValueError, "backend='a.b' names no class; pass 'module:Class'"),
-        ("mine", 3, TypeError, "backend=3 is no class; pass a class or 'module:Class'"),
+        ("mine", 3, TypeError, "backend=3 is not a class; pass a class or 'module:Class'"),
         ("mine", int, TypeError, "<class 'int'> does not derive from farside.backends.Backend"),
     ],
 )

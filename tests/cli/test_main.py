@@ -40,8 +40,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "message"),
     [
         (["nonsense"], "invalid choice: 'nonsense'"),
-        (["bench", "--seconds", "0"], "'0' is no number of seconds above 0 and below 3600"),
-        (["bench", "--seconds", "x"], "'x' is no number of seconds"),
+        (["bench", "--seconds", "0"], "'0' is not a number above 0 and below 3600"),
+        (["bench", "--seconds", "x"], "'x' is not a number above"),
     ],
 )
 def test_usage(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +72,7 @@ def test_usage(arguments: list[str], message: str, capsys: pytest.CaptureFixture
         (["doctor", "tests.cli.factories:needs(1, 2)"], "with those arguments (too many"),
         (["doctor", "tests.cli.factories:needs(nope)"], "has no needs(nope) (name 'nope' is"),
         (["doctor", "tests.cli.factories:needs(1/0)"], "needs(1/0) raises ZeroDivisionError"),
-        (["doctor", "tests.cli.factories:needs("], "'needs(' is no Python"),
+        (["doctor", "tests.cli.factories:needs("], "'needs(' is not Python"),
         (["doctor", "tests.cli.broken:x"], "cannot be imported (RuntimeError: it is broken)"),
         (["bench", "--plot", "x.doc"], "name a file that ends in .svg"),
         (["bench", "--plot", "/no/where/x.svg"], "there is no folder /no/where"),

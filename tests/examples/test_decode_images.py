@@ -86,7 +86,7 @@ def test_disagreement_fails_the_run(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--workers", "two"], "'two' is no list of numbers"),
+        (["--workers", "two"], "'two' is not a list of numbers"),
         (["--images", "0"], "take positive numbers"),
         (["--step", "-1"], "-1.0 is negative"),
     ],

@@ -78,7 +78,7 @@ def test_arguments_that_do_not_pickle_are_not_sent() -> None:
     client, link = scripted.client()
     with pytest.raises(NotPicklableError, match="the arguments of 'go' cannot be sent"):
         call(client, "go", threading.Lock())
-    with pytest.raises(TypeError, match="method=3 is no name"):
+    with pytest.raises(TypeError, match="method=3 is not a name"):
         call(client, 3)  # type: ignore[arg-type]
     assert link.told == []
 

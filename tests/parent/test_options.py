@@ -144,9 +144,10 @@ def test_start_method_by_name_or_context(value: str) -> None:
 
 
 def test_unknown_start_method() -> None:
-    with pytest.raises(ValueError, match=r"mp_context='thread' is no start method; .*'spawn'"):
+    with pytest.raises(ValueError, match=r"mp_context='thread' is not a start method; .*'spawn'"):
         _check(mp_context="thread")
-    with pytest.raises(TypeError, match=r"mp_context=3 is no multiprocessing context; .*'spawn'"):
+    told = r"mp_context=3 is not a multiprocessing context; .*'spawn'"
+    with pytest.raises(TypeError, match=told):
         _check(mp_context=3)
 
 
@@ -211,14 +212,14 @@ def test_every_entry_point_checks(entry: Any) -> None:
         ({"init_timeout": "1"}, TypeError, "init_timeout='1' is not a number"),
         ({"finalizer": 3}, TypeError, "finalizer=3 is neither callable nor a sequence"),
         ({"finalizer": [print, 3]}, TypeError, r"finalizer\[1\]=3 is not callable"),
-        ({"env": 3}, TypeError, "env=3 is no mapping; pass a dict"),
-        ({"env": {"A": 1}}, TypeError, "env has 'A': 1, which are not both texts"),
-        ({"env": {1: "a"}}, TypeError, "env has 1: 'a', which are not both texts"),
+        ({"env": 3}, TypeError, "env=3 is not a mapping; pass a dict"),
+        ({"env": {"A": 1}}, TypeError, "env has 'A': 1, which are not both str"),
+        ({"env": {1: "a"}}, TypeError, "env has 1: 'a', which are not both str"),
         ({"env": {"A=": "b"}}, ValueError, "env has 'A=': 'b', which no environment can have"),
         ({"env": {"A": "b\0"}}, ValueError, "which no environment can have"),
         ({"env": {}, "backend": "subinterpreter"}, ValueError, "use backend='subprocess' or"),
         ({"env": {}, "backend": "inline"}, ValueError, "use backend='subprocess' or 'auto'"),
-        ({"name": 3}, TypeError, "name=3 is no text"),
+        ({"name": 3}, TypeError, "name=3 is not a str"),
         ({"name": " "}, ValueError, "name=' ' is empty or not printable"),
         ({"name": "a\nb"}, ValueError, "is empty or not printable"),
         ({"worker_count": 0}, ValueError, "worker_count=0 is below 1; pass a whole number"),

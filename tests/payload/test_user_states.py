@@ -70,7 +70,8 @@ class Own(dict):  # type: ignore[type-arg]
 def test_other_values_are_pickled(value: Any) -> None:
     frozen = freeze(value)
     assert repr(thaw(frozen)) == repr(value)
-    with pytest.raises(ValueError, match=r"cannot be read \(it is no literal\); pass what state"):
+    told = r"cannot be read \(it is not a literal\); pass what state"
+    with pytest.raises(ValueError, match=told):
         check_literal(frozen)
 
 

@@ -55,7 +55,7 @@ def test_a_broken_state_is_refused(key: str, value: Any) -> None:
 
 @pytest.mark.parametrize("wrong", [None, 3, [], "farside", {}, ["x" * 99]])
 def test_what_is_no_state_is_refused(wrong: Any) -> None:
-    with pytest.raises(TypeError, match=r"state=.{1,60} is no state of farside; pass what"):
+    with pytest.raises(TypeError, match=r"state=.{1,60} is not a state of farside; pass what"):
         states.check(wrong)
 
 
@@ -117,5 +117,5 @@ def test_one_state_is_that_of_all_ranks_of_one() -> None:
 
 @pytest.mark.parametrize("several", [None, 3, written()])
 def test_what_is_no_list_of_states_is_not_merged(several: Any) -> None:
-    with pytest.raises(TypeError, match="is no list of states"):
+    with pytest.raises(TypeError, match="is not a list of states"):
         states.merge(several)

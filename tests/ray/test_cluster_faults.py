@@ -151,7 +151,7 @@ def test_options_that_are_wrong() -> None:
         ),
         ({"num_cpus": -1}, ValueError, "is refused by Ray: "),
         ({"read_only": 1}, TypeError, "'read_only': 1; pass True or False"),
-        (3, TypeError, "backend_options=3 is no mapping; pass a dict"),
+        (3, TypeError, "backend_options=3 is not a mapping; pass a dict"),
     ]
     for given, kind, message in cases:
         with pytest.raises(kind, match=message):

@@ -77,7 +77,7 @@ def register_backend(name: str, backend: str | type[Backend]) -> None:
         if not (module and colon and attribute):
             raise ValueError(f"backend={backend!r} names no class; pass 'module:Class'")
     elif not isinstance(backend, type):
-        raise TypeError(f"backend={backend!r} is no class; pass a class or 'module:Class'")
+        raise TypeError(f"backend={backend!r} is not a class; pass a class or 'module:Class'")
     else:
         _check_class(backend)
     _BACKENDS[name] = backend

@@ -59,7 +59,8 @@ def _evaluate(text: str, names: dict[str, Any], module: str) -> Any:
     try:
         node = ast.parse(text, mode="eval").body
     except SyntaxError as error:
-        raise CommandError(f"{text!r} is no Python ({error.msg}); write a name or a call") from None
+        told = f"{text!r} is not Python ({error.msg}); write a name or a call"
+        raise CommandError(told) from None
 
     def value_of(part: ast.expr) -> Any:
         # The user's own command line may run the user's own code.

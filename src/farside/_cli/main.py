@@ -181,5 +181,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number < 3600:  # noqa: PLR2004  an hour
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0 and below 3600")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and below 3600")
     return number

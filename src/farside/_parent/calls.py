@@ -123,7 +123,7 @@ def _pack(
     client: Client, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Sequence[Part]:
     if not isinstance(method, str):
-        raise TypeError(f"method={method!r} is no name; pass the name of a method, as a string")
+        raise TypeError(f"method={method!r} is not a name; pass the name of a method, as a str")
     try:
         parts = pickling.dumps((method, args, kwargs), main_by_value=client.main_by_value)
     except Exception as error:  # __reduce__ is user code

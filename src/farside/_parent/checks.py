@@ -73,9 +73,9 @@ def name(value: Any) -> str | None:
     """Check ``name``."""
     if value is None:
         return None
-    cure = "pass a text in one line, or None"
+    cure = "pass a str in one line, or None"
     if not isinstance(value, str):
-        raise TypeError(f"name={shown(value)} is no text; {cure}")
+        raise TypeError(f"name={shown(value)} is not a str; {cure}")
     if not value.strip() or not value.isprintable():
         raise ValueError(f"name={value!r} is empty or not printable; {cure}")
     return value
@@ -107,12 +107,12 @@ def env(value: Any, backend: str) -> dict[str, str] | None:
     """Check ``env``, which only a process can have for itself."""
     if value is None:
         return None
-    cure = "pass a dict of texts, such as {'OMP_NUM_THREADS': '1'}, or None"
+    cure = "pass a dict of str, such as {'OMP_NUM_THREADS': '1'}, or None"
     if not isinstance(value, Mapping):
-        raise TypeError(f"env={shown(value)} is no mapping; {cure}")
+        raise TypeError(f"env={shown(value)} is not a mapping; {cure}")
     for name, text in value.items():
         if not (isinstance(name, str) and isinstance(text, str)):
-            raise TypeError(f"env has {name!r}: {text!r}, which are not both texts; {cure}")
+            raise TypeError(f"env has {name!r}: {text!r}, which are not both str; {cure}")
         if not name or "=" in name or "\0" in name + text:
             raise ValueError(f"env has {name!r}: {text!r}, which no environment can have; {cure}")
     if backend != "auto" and not registry.load(backend).capabilities.own_environment:
@@ -129,7 +129,7 @@ def backend_options(value: Any, backend: str) -> dict[str, Any]:
         return {}
     cure = "pass a dict, such as {'num_cpus': 2} for backend='ray', or None"
     if not isinstance(value, Mapping):
-        raise TypeError(f"backend_options={shown(value)} is no mapping; {cure}")
+        raise TypeError(f"backend_options={shown(value)} is not a mapping; {cure}")
     if backend == "auto":
         raise ValueError(f"backend_options={value!r} needs a backend, such as backend='ray'")
     registry.load(backend).check_options(value)

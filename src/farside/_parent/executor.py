@@ -102,7 +102,7 @@ class WorkerExecutor(Executor):
         seconds = limit("task_timeout", task_timeout, "for no limit")
         mapper = Mapper(run_task, setup, timed=seconds is not None, one_by_one=True)
         if isinstance(initargs, str) or not isinstance(initargs, Iterable):
-            raise TypeError(f"initargs={shown(initargs)} are no arguments; pass a tuple of them")
+            raise TypeError(f"initargs={shown(initargs)} is not a tuple; pass a tuple of arguments")
         first = None if initializer is None else partial(initializer, *initargs)
         given = {
             "backend": backend,

@@ -214,7 +214,7 @@ def _mp_context(value: Any) -> Any:
     cure = f"pass one of {', '.join(map(repr, START_METHODS))}, a multiprocessing context, or None"
     if isinstance(value, str):
         if value not in START_METHODS:
-            raise ValueError(f"mp_context={value!r} is no start method; {cure}")
+            raise ValueError(f"mp_context={value!r} is not a start method; {cure}")
         import multiprocessing  # only a subprocess needs it
 
         here = multiprocessing.get_all_start_methods()
@@ -224,7 +224,7 @@ def _mp_context(value: Any) -> Any:
         callable(getattr(value, "Process", None))
         and callable(getattr(value, "get_start_method", None))
     ):
-        raise TypeError(f"mp_context={shown(value)} is no multiprocessing context; {cure}")
+        raise TypeError(f"mp_context={shown(value)} is not a multiprocessing context; {cure}")
     return value
 
 

@@ -176,15 +176,15 @@ def options_of_workers(workers: int, fn: Any, options: dict[str, Any]) -> list[O
 
 def _shards(value: Any) -> tuple[Sequence[Any] | None, int]:
     """Return the shards, None if they are numbers, and how many they are."""
-    cure = "pass a sequence, such as a list of paths, or how many there are"
+    cure = "pass a sequence, such as a list of paths, or the number of shards"
     if isinstance(value, (str, bytes, bool)):
-        raise TypeError(f"shards={shown(value)} is no sequence of shards; {cure}")
+        raise TypeError(f"shards={shown(value)} is not a sequence of shards; {cure}")
     if hasattr(type(value), "__index__") and length_of(value) is None:  # arrays have both
         return None, count("shards", value, "shards", 0)
     if not (hasattr(type(value), "__len__") and hasattr(type(value), "__getitem__")) or isinstance(
         value, Mapping
     ):
-        raise TypeError(f"shards={shown(value)} is no sequence; {cure}")
+        raise TypeError(f"shards={shown(value)} is not a sequence; {cure}")
     # No more than it says: data sets of PyTorch may have an item for any index.
     kept = value if isinstance(value, range) else list(islice(value, len(value)))
     return kept, len(kept)

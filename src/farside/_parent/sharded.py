@@ -175,7 +175,10 @@ def tell_of_idle_workers(cycle: int, shards: int, workers: int, *, least: int) -
             FarsideWarning,
         )
     elif not shards:
-        _logger().warning("there is nothing to read here: a loop gets no items")
+        _logger().warning(
+            "there is nothing to read here: shards is empty, or has none for this rank, so a loop "
+            "gets no items"
+        )
     elif shards < least:
         _logger().warning(
             "there %s for %d workers here, so %s nothing to do; pass more, such as smaller files",

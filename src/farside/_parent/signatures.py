@@ -61,6 +61,7 @@ def _name(function: Callable[..., Any]) -> str:
 
 
 _OF_OTHERS = {
+    "concurrency": "num_workers",
     "generator": "seed",
     "max_restarts": "retries",
     "max_tasks_active": "buffer_size",
@@ -70,6 +71,7 @@ _OF_OTHERS = {
     "num_parallel_calls": "num_workers",
     "pre_dispatch": "buffer_size",
     "prefetch": "buffer_size",
+    "prefetch_batches": "buffer_size",
     "prefetch_factor": "buffer_size",
     "processes": "num_workers",
     "start_method": "mp_context",
@@ -88,12 +90,20 @@ _LOADER = (
 _OF_LOADER = (
     "batch_sampler", "batch_size", "collate_fn", "drop_last", "sampler", "shuffle",
 )  # fmt: skip
+_PINNED = (
+    "pin in the process that has the accelerator: see 'Pinned memory and overlap' in the "
+    "documentation"
+)
 _SEVERAL = "leave it out, since what is small is sent many at a time"
+_ARGUMENTS = ("args", "fn_args", "fn_kwargs", "kwargs")
 _LIFESPANS = ("max_tasks_per_child", "maxtasksperchild", "worker_lifespan")
 _CURES = {
     **dict.fromkeys(_OF_LOADER, _LOADER),
+    **dict.fromkeys(_ARGUMENTS, "give them to the function by functools.partial"),
+    **dict.fromkeys(("num_cpus", "num_gpus"), "backend='ray' has it in its backend_options"),
     **dict.fromkeys(("chunk_size", "chunksize"), _SEVERAL),
     **dict.fromkeys(("deterministic", "return_as"), "in_order=False gives what comes first"),
+    **dict.fromkeys(("pin_memory", "pin_memory_device"), _PINNED),
     **dict.fromkeys(_LIFESPANS, "WorkerExecutor takes max_tasks_per_child"),
     "block_length": "let your function yield lists",
     "initargs": "give them to the initializer by functools.partial",
@@ -101,10 +111,6 @@ _CURES = {
     "progress_bar": "loop over tqdm(results)",
     "shared_objects": "make them in the worker, by setup",
     "persistent_workers": "leave it out, since workers stay until close()",
-    "pin_memory": (
-        "pin in the process that has the accelerator: see 'Pinned memory and overlap' in the "
-        "documentation"
-    ),
 }
 """What to do instead, for options of other libraries that have no counterpart."""
 

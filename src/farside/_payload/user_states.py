@@ -58,7 +58,7 @@ def check_literal(frozen: bytes) -> None:
     """Refuse what is in the state of a loop and no literal, by a ValueError. It runs no code."""
     try:
         if frozen[:1] != LITERAL:
-            raise ValueError("it is no literal")
+            raise ValueError("it is not a literal")
         thaw(frozen)
     except ValueError as error:
         raise ValueError(

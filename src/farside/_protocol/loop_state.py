@@ -81,7 +81,7 @@ def check(state: Any) -> dict[str, Any]:
     """Return a state. It is a TypeError if it is none at all, and a ValueError if it is broken."""
     cure = "pass what state_dict() returned"
     if not isinstance(state, dict) or "farside" not in state:
-        raise TypeError(f"state={_short(state)} is no state of farside; {cure}")
+        raise TypeError(f"state={_short(state)} is not a state of farside; {cure}")
     if state["farside"] != VERSION:
         raise ValueError(
             f"the state has version {state['farside']!r}, and this farside reads {VERSION}; load "
@@ -160,7 +160,7 @@ def merge(states: Sequence[Any]) -> dict[str, Any]:
     """Make one state of those of all ranks of a job; see `farside.merge_states`."""
     if not isinstance(states, (list, tuple)):
         raise TypeError(
-            f"states={_short(states)} is no list of states; pass [state, ...], with what "
+            f"states={_short(states)} is not a list of states; pass [state, ...], with what "
             "state_dict() returned in each rank"
         )
     checked = [check(state) for state in states]

@@ -58,7 +58,7 @@ def find_method(made: object, name: str, origin: str) -> Callable[..., Any]:
         ) from error
     if not callable(method):
         raise TypeError(
-            f"{name!r} of {kind}, which {origin} returned, is no method; read it with "
+            f"{name!r} of {kind}, which {origin} returned, is not a method; read it with "
             f"call('__getattribute__', {name!r})"
         )
     found: Callable[..., Any] = method

@@ -117,7 +117,7 @@ def find_difference(
 ) -> Difference | None:
     """Return in which way an iterable differs from time to time, or None; see `check_replay`."""
     if not isinstance(limit, int) or limit < 1:
-        raise ValueError(f"limit={limit!r} is no number of items; pass 1 or more")
+        raise ValueError(f"limit={limit!r} is not a whole number of items, 1 or more")
     if setup is not None and shards is None:
         raise ValueError("setup is for shards; pass shards too, or call it in fn")
     start = partial(fresh_workers.start, fn, shards, setup, timeout)
