@@ -60,6 +60,27 @@ def test_a_row_is_from_the_run(name: str, cells: list[str]) -> None:
             assert cell in {"–", "not in 5 s"}
 
 
+@pytest.mark.parametrize(
+    ("page", "text", "case", "contestant", "unit"),
+    [
+        ("index.md", r"([\d.]+) million integers", "ints", "farside-subprocess", 1e6),
+        ("index.md", r"([\d,]+) of 100 kB a second", "arrays-100kB", "farside-subprocess", 1),
+        ("guides/migrating/pool.md", r"([\d,]+) items a second", "dicts", "pool-imap-1000", 1),
+        ("guides/migrating/pool.md", r"([\d,]+) from farside", "dicts", "farside-subprocess", 1),
+    ],
+)
+def test_a_figure_of_a_page_is_from_the_run(
+    page: str, text: str, case: str, contestant: str, unit: float
+) -> None:
+    found = re.search(text, (_ROOT / "docs" / page).read_text("utf-8").replace("\n", " "))
+    table = _RUN.partition(f"\n{case}: ")[2].partition("\n\n")[0]
+    row = re.search(rf"^│ {contestant} +│ +([\d.]+) (M|k) items/s", table, re.MULTILINE)
+    assert found is not None
+    assert row is not None
+    measured = float(row[1]) * {"M": 1e6, "k": 1e3}[row[2]]
+    assert float(found[1].replace(",", "")) * unit == pytest.approx(measured, rel=1e-3)
+
+
 def test_the_figures_of_async_loops_are_from_the_run() -> None:
     page = (_ROOT / "docs" / "guides" / "async.md").read_text("utf-8").replace("\n", " ")
     for case, name in (
