@@ -261,7 +261,7 @@ def test_time_out_kills(then: str) -> None:
     assert got == ["a"]
     assert isinstance(error, WorkerTimeoutError)
     assert error.seconds == 1e-9
-    assert "after the item of index 0, within timeout=1e-09 seconds" in str(error)
+    assert "within timeout=1e-09 seconds (after the item of index 0); " in str(error)
     if then == "it says nothing":
         assert worker_of(client).killed
         assert ("ABORT", 1) in link.told

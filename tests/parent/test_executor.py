@@ -155,6 +155,8 @@ def test_a_lambda_asks_for_cloudpickle(
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
     with pytest.raises(NotPicklableError, match=r"or install cloudpickle$"):
         executor.submit(lambda: 3).result()
+    with pytest.raises(NotPicklableError, match=r"and arguments that do$"):
+        executor.submit(len, threading.Lock()).result()
 
 
 def test_tasks_that_wait_can_be_cancelled(executor: WorkerExecutor) -> None:

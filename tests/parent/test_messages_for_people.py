@@ -161,6 +161,8 @@ def test_cloudpickle_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatc
     assert "cloudpickle" not in str(arrive(ValueError("why"), "pickle", 5))
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
     assert "or install cloudpickle" in str(arrive(ValueError("why"), "pickle", 5))
+    lock = TypeError("cannot pickle '_thread.lock' object")  # cloudpickle cannot either
+    assert "cloudpickle" not in str(arrive(lock, "pickle", 5))
 
 
 def printed(error: BaseException) -> str:

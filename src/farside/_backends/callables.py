@@ -101,9 +101,7 @@ def _cure(problem: BaseException) -> str:
             "make it with multiprocessing.get_context('forkserver'), or 'spawn', which suit each "
             "other, or start the worker with mp_context='fork'"
         )
-    # What has no importable name is a PicklingError or an AttributeError. A TypeError is a lock, a
-    # file or a generator, wherever it is defined.
-    if isinstance(problem, TypeError):
+    if isinstance(problem, TypeError):  # a lock, a file: see `or_cloudpickle`
         return "make in the worker what does not, in an initializer or where it is first used"
     return _CURE + pickling.or_cloudpickle()
 

@@ -132,8 +132,8 @@ def _pack(
         given = find(args, "args", error) or find(kwargs, "kwargs", error)
         raise NotPicklableError(
             f"the arguments of {method!r} cannot be sent to the worker: {given or 'one'} does not "
-            f"pickle ({one_line(error)}); pass something that does"
-            f"{pickling.or_cloudpickle()}"
+            f"pickle ({(why := one_line(error))}); pass something that does"
+            f"{pickling.or_cloudpickle(why)}"
         ) from error
     # What is kept for a restart is what the arguments are now: they may change later.
     return [b"".join(parts)] if client.options.max_restarts else parts

@@ -203,8 +203,8 @@ def _timed_out(ending: Ending, member: Member) -> FarsideError:
         seconds, limit = task, "task_timeout"
         what = "an input was not done"
     else:
-        when = _when(ending.last_index)
-        what = f"no item came,{when}," if when else "no item came"
+        what, when = "no item came", _when(ending.last_index)
+        beside = f" ({when.strip()})" if when else ""
     assert seconds is not None
     stack = None
     if ending.detail is not None:

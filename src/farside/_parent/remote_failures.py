@@ -122,7 +122,7 @@ def _pickling_error(failure: Failure, worker: str, method: str) -> NotPicklableE
     return NotPicklableError(
         f"{what} cannot be sent by the {worker}: {failure.culprit or 'it'} does not "
         f"pickle ({failure.type_name}: {failure.message}); {verb} something that does"
-        + pickling.or_cloudpickle(),
+        + pickling.or_cloudpickle(failure.type_name),
         item_index=failure.item_index,
     )
 

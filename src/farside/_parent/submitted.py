@@ -111,9 +111,10 @@ class Pending(Supply):
 
 
 def _not_sent(error: BaseException) -> NotPicklableError:
+    why = one_line(error)
     return _made(
-        f"the task cannot be sent to a worker: it does not pickle ({one_line(error)}); submit a "
-        f"function of a module, and arguments that do{or_cloudpickle()}",
+        f"the task cannot be sent to a worker: it does not pickle ({why}); submit a function of a "
+        f"module, and arguments that do{or_cloudpickle(why)}",
         error,
     )
 

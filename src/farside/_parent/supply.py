@@ -243,8 +243,7 @@ def _not_picklable(item: object, index: int, error: Exception) -> NotPicklableEr
     what = culprit.find(item, "input", error) or "it"
     made = NotPicklableError(
         f"the input of index {index} cannot be sent to a worker: {what} does not pickle "
-        f"({one_line(error)}); pass something that does"
-        f"{or_cloudpickle()}"
+        f"({(why := one_line(error))}); pass something that does{or_cloudpickle(why)}"
     )
     made.__cause__, made.input_index = error, index
     return made

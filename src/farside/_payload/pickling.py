@@ -123,9 +123,14 @@ def has_cloudpickle() -> bool:
         return True  # it is there; but no descriptors are left, for example
 
 
-def or_cloudpickle() -> str:
-    """Return what ends the cure for something that does not pickle."""
-    return "" if has_cloudpickle() else ", or install cloudpickle"
+def or_cloudpickle(problem: str = "") -> str:
+    """Return what ends the cure for something that does not pickle: the `problem` is an exception.
+
+    What has no importable name is a PicklingError or an AttributeError. A TypeError is a lock, a
+    file or a generator, wherever it is defined: cloudpickle does not help.
+    """
+    helps = not problem.startswith("TypeError") and not has_cloudpickle()
+    return ", or install cloudpickle" if helps else ""
 
 
 def dumps_beside(obj: object, arena: Arena | None) -> tuple[list[Part], list[Ref]]:
