@@ -206,8 +206,8 @@ def iterate_in_workers(
             shard's in order, and any worker reads the next shard. Default: True.
         cycle_length: how many shards are open at a time. Default: 16, or as many as there are.
         shuffle_shards: whether each pass reads the shards in another order, which ``seed`` and the
-            epoch decide. With ``world_size``, a pass without ``seed`` is a ValueError. Default:
-            False.
+            epoch decide. With ``world_size`` it needs a ``seed``: a pass without one is a
+            ValueError. Default: False.
         rank: which process of a job this is, from 0. It reads each ``world_size``-th shard, from
             the one of this number on. Default: 0.
         world_size: how many processes the job has. Default: 1.
@@ -216,8 +216,8 @@ def iterate_in_workers(
         max_restarts: how many times, in a pass and for all workers together, a worker that has died
             or run out of time is started again. It goes on after the last item that has arrived, so
             ``fn(shard)`` must yield the same items each time. Default: 0.
-        verify_replay: whether a pass that is made once more, after a restart or a resume, is
-            compared with what it was: the digests of a sample of items. What differs raises
+        verify_replay: whether items that are made once more, after a restart or a resume, are
+            compared with the earlier ones, by digests of a sample. A difference raises
             `ReplayDivergedError`. Default: True.
         options: see `iterate_in_worker`. ``buffer_size`` and ``buffer_bytes`` are for each worker;
             ``env`` may be a function of a worker's number; ``name`` gets that number added.
@@ -369,15 +369,15 @@ def map_in_workers(
 ) -> RemoteIterable[Any]:
     """Call a function with each of some inputs, in several workers, and loop over the results.
 
-    ``items`` is iterated in the thread of the loop, as results are taken: each pass iterates it
-    anew. What it raises is raised in its turn. Inputs and results are sent as they are when they
-    are taken, or returned.
+    ``items`` is iterated in the thread of the loop, as results are taken. Each pass iterates it
+    anew. What it raises is raised in its turn. An input is sent as it is when it is taken, and a
+    result as it is when it is returned.
 
     Args:
         function: ``function(item)`` is called in a worker. `get_worker_info` tells it the index of
             the input, as ``shard``, and a seed for it, ``shard_seed``.
-        items: any iterable; for ``async for`` loops an async iterable too, and what is both, such
-            as another iterable of farside, is awaited there. Its elements must be picklable.
+        items: any iterable; in an ``async for`` loop also an async one. An object that is both,
+            such as another iterable of farside, is awaited there. Its elements must be picklable.
         num_workers: how many workers there are. 0 runs all in the calling thread, as
             ``backend="inline"`` does.
         setup: makes what lasts, such as a model: once in each worker, after the initializers.
@@ -388,17 +388,17 @@ def map_in_workers(
             come. Default: True.
         task_timeout: how many seconds one input may take; with ``flat``, up to its next result. The
             worker is then ended, and another one goes on. Default: None, no limit.
-        retries: how many times an input is tried again that has cost a worker: it died, or ran out
-            of time. An exception is not tried again. Default: 0.
-        on_error: what becomes of an input that fails, has cost its workers, or cannot be pickled,
-            or whose result cannot be pickled or loaded. ``"raise"`` raises the exception in its
-            turn and ends the pass; the workers stay for the next. ``"return"`` gives the exception
-            as the result. ``"skip"`` leaves the result out. The exception's ``input_index`` is the
-            index of the input. Default: ``"raise"``.
-        options: see `iterate_in_worker`. With ``buffer_size``, never more than ``num_workers +
-            buffer_size`` inputs are taken whose results the loop does not have; without, each
-            worker may have ``buffer_bytes`` of inputs, and as much of results. ``env`` may be a
-            function of a worker's number; ``name`` gets that number added.
+        retries: how many times an input is tried again if its worker dies or runs out of time. An
+            exception is not tried again. Default: 0.
+        on_error: what the loop gets for an input that fails: ``function`` raised an exception, its
+            worker died or ran out of time, or the input or its result cannot be pickled or loaded.
+            ``"raise"`` raises the exception in its turn and ends the pass; the workers stay for the
+            next. ``"return"`` gives the exception as the result. ``"skip"`` leaves the result out.
+            The exception's ``input_index`` is the index of the input. Default: ``"raise"``.
+        options: see `iterate_in_worker`. With ``buffer_size``, at most ``num_workers +
+            buffer_size`` inputs are taken whose results the loop does not have yet. Without it,
+            each worker may have ``buffer_bytes`` of inputs, and as many bytes of results. ``env``
+            may be a function of a worker's number; ``name`` gets that number added.
 
     Returns:
         An iterable that can be iterated again and again. ``len()`` is that of ``items``, except

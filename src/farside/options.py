@@ -233,8 +233,8 @@ class RestartOptions(TypedDict, total=False):
     verify_replay: bool
     """Whether items that are made once more are compared with what they were. Default: True.
 
-    That is so after a restart, and after `RemoteIterable.load_state_dict`. The digests of a sample
-    of items are compared. What differs raises `ReplayDivergedError`.
+    Items are made once more after a restart, and after `RemoteIterable.load_state_dict`. Digests of
+    a sample of them are compared. A difference raises `ReplayDivergedError`.
     """
 
 
