@@ -88,6 +88,8 @@ def test_help_lists_every_option_once() -> None:
         (iterate_in_worker, "generator", r"use 'seed'$"),
         (map_in_workers, "initargs", r"give them to the initializer by functools.partial$"),
         (iterate_in_subprocess, "args", r"give them to the function by functools.partial$"),
+        (iterate_in_subprocess, "arena", r"leave it out, since large contents go through .*"),
+        (iterate_in_workers, "num_epochs", r"loop once for each epoch$"),
         (map_in_workers, "concurrency", r"use 'num_workers'$"),
         (map_in_workers, "num_cpus", r"backend='ray' has it in its backend_options$"),
         (map_in_workers, "maxtasksperchild", r"WorkerExecutor takes max_tasks_per_child$"),
