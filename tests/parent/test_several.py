@@ -541,6 +541,27 @@ def test_shards_are_no_more_than_their_length() -> None:
         assert list(items) == [0, 2, 4]
 
 
+class Table:
+    """Has rows, and iterates over its columns, as a frame of pandas does."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["path", "label"])
+
+    def __getitem__(self, name: str) -> list[str]:
+        return [name] * 3
+
+    def __repr__(self) -> str:
+        return "TABLE"
+
+
+def test_a_table_is_not_its_columns() -> None:
+    with pytest.raises(TypeError, match=r"^shards=TABLE has a len\(\) of 3, and gives 2 shards; p"):
+        iterate_in_workers(alone, Table(), 0)  # type: ignore[arg-type]
+
+
 def alone(shard: int) -> list[int]:
     return [shard]
 

@@ -186,8 +186,13 @@ def _shards(value: Any) -> tuple[Sequence[Any] | None, int]:
     ):
         raise TypeError(f"shards={shown(value)} is not a sequence; {cure}")
     # No more than it says: data sets of PyTorch may have an item for any index.
-    kept = value if isinstance(value, range) else list(islice(value, len(value)))
-    return kept, len(kept)
+    number = len(value)
+    kept = value if isinstance(value, range) else list(islice(value, number))
+    if len(kept) != number:  # of a frame of pandas these are columns, and not rows
+        raise TypeError(
+            f"shards={shown(value)} has a len() of {number}, and gives {len(kept)} shards; {cure}"
+        )
+    return kept, number
 
 
 def _even(workers: int) -> int:
