@@ -115,7 +115,7 @@ def test_a_call_with_other_arguments_is_told_nothing_of_inputs(
         assert type(error) is TypeError
         told = "".join(traceback.format_exception(error))
         assert "in run_task" in told
-        assert "function is called with" not in told
+        assert "function is called as" not in told
 
 
 def test_what_does_not_pickle_fails_alone(executor: WorkerExecutor) -> None:

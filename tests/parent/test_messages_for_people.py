@@ -327,10 +327,11 @@ def test_a_module_that_refuses_to_load_gets_the_cure() -> None:
             "pass functools.partial(initializer, ...)",
         ),
         ("function", "add() missing 1 required p", "an input that is a tuple is one argument"),
+        ("shard", "read() got multiple values for argument 'x'", "fn is called as fn(shard), and"),
         (
             "shard",
             "read() takes 1 positional argument but 2 were given",
-            "after what setup has made if",
+            "with setup as fn(made, shard)",
         ),
     ],
 )

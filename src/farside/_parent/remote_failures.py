@@ -170,16 +170,18 @@ def _as_text(failure: Failure) -> str:
 _READS = re.compile(r'[/\\]bdb\.py", line|^EOFError: EOF when reading a line', re.MULTILINE)
 
 
-_ARGUMENTS = re.compile(r"\) (missing \d+ required |takes .*positional arguments? but )")
+_ARGUMENTS = re.compile(
+    r"\) (missing \d+ required |takes .*positional arguments? but |got multiple values for )"
+)
 _ALONE = "{0} is called without arguments; if it needs some, pass functools.partial({0}, ...)"
 _CALLED = {
     **{name: _ALONE.format(name) for name in ("fn", "setup")},
     "initializer": "initializer is called with the initargs of an executor, and elsewhere without "
     "arguments; if it needs some there, pass functools.partial(initializer, ...)",
-    "function": "function is called with an input, after what setup has made if there is one; an "
-    "input that is a tuple is one argument",
-    "shard": "fn is called with a shard, after what setup has made if there is one; a shard that "
-    "is a tuple is one argument",
+    "function": "function is called as function(input), and with setup as function(made, input); "
+    "an input that is a tuple is one argument",
+    "shard": "fn is called as fn(shard), and with setup as fn(made, shard); a shard that is a "
+    "tuple is one argument",
 }
 
 
