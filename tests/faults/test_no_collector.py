@@ -25,7 +25,7 @@ from farside import (
     iterate_in_workers,
     map_in_workers,
 )
-from tests.kinds import KINDS
+from tests.kinds import KINDS, SUBINTERPRETERS
 from tests.mapping_jobs import refuse_at_twos
 
 if TYPE_CHECKING:
@@ -145,9 +145,16 @@ def _fail_in_executor() -> None:
                 call()
 
 
-def _fail(fn: Any) -> None:
-    with pytest.raises(Exception, match=r"."), iterate_in_worker(fn, **OPTIONS) as items:
+def _fail(fn: Any, **options: Any) -> None:
+    made = {**OPTIONS, **options}
+    with pytest.raises(Exception, match=r"."), iterate_in_worker(fn, **made) as items:
         list(items)
+
+
+def _fail_beside(fn: Any) -> None:
+    for kind in (None, *SUBINTERPRETERS):  # None: as all else here
+        options = {} if kind is None else {"backend": "subinterpreter", "mp_context": None}
+        _fail(fn, wait=False, **options)
 
 
 def _break() -> None:
@@ -177,6 +184,8 @@ def _break() -> None:
         partial(_fail, partial(list, [threading.Lock()])),
         partial(_fail, partial(map, refuse_at_twos, range(3))),
         partial(_fail, partial(os._exit, 3)),
+        partial(_fail_beside, partial(repr, threading.Lock())),
+        partial(_fail_beside, partial(int, "no")),
         _break,
     ],
 )

@@ -22,6 +22,7 @@ from .counters import Counters
 from .logs import News
 from .member import Member
 from .one_iterable import OneIterable
+from .remote_failures import for_later
 from .sequence import Given
 from .steps import Steps
 from .wait import Waiting
@@ -216,7 +217,12 @@ class Client(Steps):
 
     def fail(self, member: Member, cause: str, detail: object) -> None:
         """Give a worker up, for a reason on this side; seeing to chores ends it."""
-        self.step(lambda core: core.workers[member.index].fail(cause, detail))
+        # Not the exception that is raised: its frames refer to all of this, and it would be kept.
+        kept = for_later(detail) if isinstance(detail, BaseException) else detail
+        self.step(lambda core: core.workers[member.index].fail(cause, kept))
+        ending = self.core.workers[member.index].failure
+        if isinstance(detail, BaseException) and ending is not None and ending.detail is kept:
+            member.failure = ending, lambda: detail
 
     # Steps ----------------------------------------------------------------------------------
 

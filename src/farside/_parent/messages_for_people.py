@@ -21,7 +21,7 @@ from ..errors import (
 )
 from . import unguarded
 from .notes import joined, note
-from .remote_failures import to_exception
+from .remote_failures import for_later, to_exception
 
 if TYPE_CHECKING:
     from .._backends.base import ExitStatus
@@ -124,7 +124,7 @@ def error_of(ending: Ending, member: Member) -> FarsideError:
     """Make the exception that says why a worker's conversation is over. It may run user code."""
     name, cause, detail, state = member.name, ending.cause, ending.detail, ending.state
     if cause in {causes.HERE, causes.CUT_OFF}:
-        error: FarsideError = detail
+        error: FarsideError = for_later(detail)  # what is raised gets frames, and is not kept
         return error
     if cause == causes.FAILED:
         error = to_exception(detail, name, ending.method or "")

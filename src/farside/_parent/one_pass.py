@@ -12,7 +12,6 @@ from ..errors import ExhaustedIteratorWarning, IterableClosedError, NotPicklable
 from . import deadline, messages_for_people
 from .decoding import decode_each
 from .notes import warn
-from .remote_failures import for_later
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -196,12 +195,10 @@ class Pass:
             return  # it is that of one input, and the workers are as good as before
         if client.core.failure is None:
             client.end_others()
-            # Not the one that is raised: its frames refer to all of this, and it would be kept.
-            member, kept = client.members[0], for_later(error)
-            client.give_up(member, HERE, kept)
-            ending = client.core.failure
-            if ending is not None and ending.detail is kept:
-                member.failure = ending, ref(error)  # as long as somebody has it
+            member = client.members[0]
+            client.give_up(member, HERE, error)
+            if member.failure is not None:
+                member.failure = member.failure[0], ref(error)  # as long as somebody has it
 
     def leave(self) -> None:
         """Stop the pass, unless it is over. Never waits.

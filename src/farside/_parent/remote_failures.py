@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._backends.live_workers import IMPORTING
 from .._payload import pickling
@@ -25,6 +26,8 @@ from .notes import note
 
 if TYPE_CHECKING:
     from .._payload.failure import Failure
+
+E = TypeVar("E", bound=BaseException)
 
 _WHAT = {
     "start": "starting the threads of the worker",
@@ -65,11 +68,26 @@ def without_frames(error: BaseException) -> None:
         BaseException.__setattr__(error, name, value)
 
 
-def for_later(error: FarsideError) -> FarsideError:
-    """Return an exception like one of this process that is raised, without what its frames keep."""
-    made = copy(error)
-    if error.__cause__ is not None:
-        made.__cause__ = RemoteTraceback(describe(error.__cause__, "", None).traceback)
+def to_keep(error: E) -> E:
+    """Let an exception of this process that somebody may raise later keep no frames."""
+    without_frames(error.__cause__ or error)
+    for name in ("__context__", "__traceback__"):
+        BaseException.__setattr__(error, name, None)
+    return error
+
+
+def for_later(error: E) -> E:
+    """Return an exception like one of this process, without what the frames of that one keep."""
+    try:
+        made = copy(error)
+    except Exception:  # user code: a constructor that takes other arguments
+        return error
+    cause = error.__cause__
+    if cause is not None and cause.__traceback__ is not None:
+        cause = RemoteTraceback(describe(cause, "", None).traceback)
+    made.__cause__ = cause
+    with suppress(AttributeError):
+        made.__notes__ = [*made.__notes__]  # type: ignore[attr-defined]  # both had one list
     return made
 
 

@@ -23,6 +23,7 @@ from ..errors import BackendFallbackWarning, FarsideWarning, LinkClosedError, Wo
 from . import messages_for_people
 from .closing import close, end
 from .notes import joined, warn
+from .remote_failures import to_keep
 from .when import When
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _launch_or_fail(client: Client, member: Member, pickles: Pickles | None = No
         if not client.core.closed:
             launch(client, member, pickles)
     except Exception as problem:
-        client.fail(member, HERE, problem)
+        client.fail(member, HERE, to_keep(problem))
     replaced = client.members[member.index] is not member  # it ran out of time meanwhile
     if client.core.closed or replaced:
         end(client, member)
@@ -138,6 +139,7 @@ def launch(client: Client, member: Member, pickles: Pickles | None = None) -> No
         worker = registry.launch(member.backend, options)
     except CutOffError as cut:
         cut.error.__cause__ = cut.__cause__
+        to_keep(cut.error)
         client.step(partial(_lose, client=client, member=member, cut=cut))
         return
     worker.wake = client.waiting.wake
