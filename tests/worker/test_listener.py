@@ -1,6 +1,7 @@
 """The listener: commands are heard while user code runs, and user code that goes on is ended."""
 
 import threading
+import weakref
 from collections import deque
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ from farside._protocol.messages import Cmd, Status
 from farside._worker import listener, threads
 from farside._worker.listener import CommandListener, Commands
 from farside._worker.threads import raise_in_thread
+from farside.errors import LinkClosedError
 from tests.background import SECONDS, Background
 from tests.worker.harness import ObservedLink, Serving, Worker, make_job, running, serving
 
@@ -200,6 +202,27 @@ def test_what_came_with_the_job_is_heard_first() -> None:
     listening.start()
     listening._thread.join(SECONDS)
     assert drain(listening.commands) == [(3, 1), (77, 2), (Cmd.ABORT, 2)]
+
+
+def test_what_a_command_carries_is_not_kept() -> None:
+    """It may be large, and the next command may come hours later."""
+
+    class Body(bytearray):
+        pass
+
+    class Ending(Silent):
+        def receive(self, into: deque[Frame]) -> None:  # noqa: ARG002
+            assert listening.commands.get()
+            assert kept() is None
+            raise LinkClosedError("the parent is gone")
+
+    body = Body()
+    kept = weakref.ref(body)
+    frames = deque([Frame(Cmd.GIVE_TASKS, 1, body)])
+    del body
+    listening = CommandListener(Ending(), frames, None)
+    assert listening._listen()
+    assert listening.commands.get() is None
 
 
 def test_nothing_is_heard_after_abort() -> None:

@@ -122,11 +122,7 @@ class CommandListener:
         try:
             while True:
                 while self._frames:
-                    frame = self._frames.popleft()
-                    if answer_aside(self._link, frame.kind, frame.epoch):
-                        continue
-                    self.commands.put((frame.kind, frame.epoch, frame.body, frame.blocks))
-                    if frame.kind == Cmd.ABORT:
+                    if self._hear(self._frames.popleft()):
                         return False
                 self._link.receive(self._frames)
         except (LinkClosedError, ProtocolError):
@@ -135,6 +131,12 @@ class CommandListener:
             self.commands.put(None)
             _print_exception()
         return True
+
+    def _hear(self, frame: Frame) -> bool:
+        """Queue a command, and tell whether it is the last. No variable keeps its contents."""
+        if not answer_aside(self._link, frame.kind, frame.epoch):
+            self.commands.put((frame.kind, frame.epoch, frame.body, frame.blocks))
+        return frame.kind == Cmd.ABORT
 
     def _await_loss(self) -> None:
         try:
