@@ -1,5 +1,7 @@
 """The arena: payloads lie where their references say, and blocks are used again."""
 
+import mmap
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -74,6 +76,38 @@ def test_what_the_parent_gave_back_is_used_again_and_its_flag_cleared(blocks: Bl
         blocks.give_all_back(ref for ref in refs if ref)
         assert blocks.used == 0
         assert not any(blocks.mapping.flags)
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_REMOVE"), reason="needs files with holes")
+def test_memory_is_given_back_when_nobody_has_any_of_it(blocks: Blocks) -> None:
+    def taken() -> int:
+        return os.fstat(blocks.mapping.fileno()).st_blocks
+
+    before = taken()
+    refs = [blocks.store(b"x" * (ARENA // 4)) for _ in range(4)]
+    most = taken()
+    for ref in refs:
+        assert ref
+        assert not blocks.arena.trim()
+        assert taken() == most
+        assert bytes(blocks.view(ref)) == b"x" * (ARENA // 4)
+        blocks.mapping.flags[ref.slot] = 1
+    assert blocks.arena.trim()
+    assert taken() == before
+    again = blocks.store(b"y" * ARENA)
+    assert again
+    assert bytes(blocks.view(again)) == b"y" * ARENA
+
+
+def test_where_memory_cannot_be_given_back_it_stays(
+    blocks: Blocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(mmap, "MADV_REMOVE", raising=False)
+    ref = blocks.store(b"x" * ARENA)
+    assert ref
+    blocks.mapping.flags[ref.slot] = 1
+    assert blocks.arena.trim()
+    assert blocks.store(b"y" * ARENA)
 
 
 def test_a_forked_child_leaves_it_alone(blocks: Blocks) -> None:

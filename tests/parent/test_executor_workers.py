@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import signal
 import threading
 import time
@@ -15,7 +16,9 @@ from farside._backends.base import Worker
 from farside._backends.child import Child
 from farside._parent import crew
 from farside._parent.client import Client
+from farside.testing.checks import until
 from tests import mapping_jobs as jobs
+from tests.kinds import SUBINTERPRETERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +42,26 @@ def test_calls_go_on_while_a_worker_ends_that_is_replaced(monkeypatch: pytest.Mo
             assert executor.submit(jobs.square, 12).result(20) == 144
         finally:
             may_end.set()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.skipif(not hasattr(mmap, "MADV_REMOVE"), reason="needs files with holes")
+@pytest.mark.parametrize("backend", ["subprocess", *(kind.backend for kind in SUBINTERPRETERS)])
+def test_memory_for_arguments_is_given_back_when_there_are_no_calls(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "IDLE_SECONDS", 0.05)
+    with WorkerExecutor(1, backend=backend) as executor:
+
+        def is_given_back() -> bool:
+            client, pending = executor._crew._client, executor._crew._pending
+            assert client is not None
+            arena = client.members[0].link.arena
+            return not arena._mapping._committed and not pending._recycled._buffers
+
+        for _ in range(2):
+            assert executor.submit(len, bytes(1 << 20)).result() == 1 << 20
+            until(is_given_back)
 
 
 @pytest.mark.timeout(60)

@@ -52,7 +52,7 @@ class Arena:
         self._memory = mapping.arena
         self._control = mapping.control
         self._peak = 0
-        self._allocator = Allocator(mapping.arena_bytes, SLOTS, mapping.commit)
+        self._allocator = self._make_allocator()
         self._lock = Lock()  # held for microseconds, never while a payload is copied
 
     def store(self, parts: Sequence[Part], nbytes: int) -> Ref | None:
@@ -143,6 +143,22 @@ class Arena:
                 self._control[ARENA_USED] = self._allocator.used
             finally:
                 self._lock.release()
+
+    def trim(self) -> bool:
+        """Give the memory back to the system; False: somebody still has some of it."""
+        if not self._acquire():
+            return False
+        try:
+            self._reclaim()
+            free = not self._allocator.used
+            if free and self._mapping.release():
+                self._allocator = self._make_allocator()
+            return free
+        finally:
+            self._lock.release()
+
+    def _make_allocator(self) -> Allocator:
+        return Allocator(self._mapping.arena_bytes, SLOTS, self._mapping.commit)
 
     def _acquire(self) -> bool:
         return here.pid == self._owner and self._lock.acquire(timeout=_PATIENCE)

@@ -89,7 +89,7 @@ class Mapping:
     """
 
     __slots__ = (
-        "_committed", "_find", "_flags", "_flags_end", "_start", "arena", "arena_bytes",
+        "_committed", "_find", "_flags", "_flags_end", "_mapped", "_start", "arena", "arena_bytes",
         "control", "fileno", "flags", "second", "sizes",
     )  # fmt: skip
 
@@ -113,7 +113,7 @@ class Mapping:
             self.control[SECOND_PART] = 0
 
     def _begin(self, mapped: mmap.mmap, start: int, end: int) -> None:
-        self._find = mapped.find
+        self._mapped, self._find = mapped, mapped.find
         self._start = start
         self._flags = start + CONTROL_BYTES
         self._flags_end = start + _FLAGS_END
@@ -153,4 +153,16 @@ class Mapping:
         except OSError:
             return False
         self._committed = upto
+        return True
+
+    def release(self) -> bool:
+        """Give the arena's memory back, whose contents nobody needs. Only the same side may.
+
+        False if the system cannot.
+        """
+        try:
+            self._mapped.madvise(mmap.MADV_REMOVE, self._start + HEADER_BYTES, self._committed)
+        except (AttributeError, OSError):  # on macOS, or on a file system that has no holes
+            return False
+        self._committed = 0
         return True

@@ -8,6 +8,8 @@ import weakref
 from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from functools import partial
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from .._backends import live_workers
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     from .batches import Plan
     from .delivery import Delivery
     from .submitted import Work
+
+
+IDLE_SECONDS = 1.0
+"""After so long without calls, the memory for their contents is given back."""
 
 
 class BrokenWorkersError(FarsideError, BrokenExecutor):
@@ -156,13 +162,18 @@ class Crew:
             live_workers.check_start(in_thread=True)
             starting.start(client)
             this = enter_iteration_mode(client)
+            due = inf  # when to let memory go that was needed for calls
             while this.step() is not OVER:
                 for index in delivery.take_spent():
                     client.step(partial(GroupCore.retire, index=index))
+                if self._pending.futures:
+                    due = monotonic() + IDLE_SECONDS
+                elif monotonic() >= due:
+                    due = inf if self._trim(client) else monotonic() + IDLE_SECONDS
                 # Nobody could catch here what loggers raise, or a warning that a filter makes an
                 # error. They must not break the executor.
                 with suppress(Warning):
-                    client.wait(this, problems=[])
+                    client.wait(this, due, problems=[])
             this.leave()
         except BaseException as error:
             why = "were ended" if self._force is not None else f"are of no use: {one_line(error)}"
@@ -176,6 +187,12 @@ class Crew:
         finally:
             if client is not None:
                 closing.close(client, kill=False)
+
+    def _trim(self, client: Client) -> bool:
+        """Let the memory go that was needed for the contents of calls; False: not all of it yet."""
+        self._pending.let_go()
+        links = [member.link for member in client.members if member.link is not None]
+        return False not in [link.arena.trim() for link in links if link.arena is not None]
 
 
 class _Exit:
