@@ -121,6 +121,16 @@ def _same(given: Any) -> Any:
     return threading.Lock() if given == "lock" else given
 
 
+def _in_this_thread() -> None:
+    with iterate_in_worker(partial(list, "ab"), backend="inline") as items:
+        for leave in (False, True):
+            for _ in items:
+                if leave:
+                    break
+    with map_in_workers(refuse_at_twos, range(3), 0, on_error="return") as results:
+        list(results)
+
+
 def _fail_in_map(given: Any, on_error: Any, *, leave: bool = False) -> None:
     inputs = [1, threading.Lock() if given == "input" else given, 2]
     with map_in_workers(_same, inputs, 1, on_error=on_error, **OPTIONS) as results:
@@ -170,6 +180,7 @@ def _break() -> None:
     "use",
     [
         _items,
+        _in_this_thread,
         partial(_shards, in_order=True),
         partial(_shards, in_order=False),
         partial(_results, flat=False),

@@ -140,6 +140,9 @@ class Stepwise(Execution):
         finally:
             self._maker.end()
             _tracebacks.pop(self._number, None)
+            self._parked = False  # `idle` asks the maker no more
+            for each in (self._maker.outbox, self._maker):
+                vars(each).clear()  # they, and what they have, refer to each other
 
     def _fail(self, event: Any, trouble: Trouble) -> None:
         interrupted = isinstance(trouble.error, KeyboardInterrupt)
