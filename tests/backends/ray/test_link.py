@@ -38,6 +38,7 @@ class ThreadCalls:
         self.left = self.ended = False
         self.pulls = self.pushes = 0
         self.way = self.slow = 0.0  # seconds that a reply takes, and to make a call
+        self.there = [0.0]  # seconds that each call took to get there, on a busy machine
         self.making = threading.Event()  # of a call
         self.threads = ThreadPoolExecutor(MOST_PULLS)
 
@@ -48,15 +49,16 @@ class ThreadCalls:
         self.pulls += 1
         self.making.set()
         time.sleep(self.slow)
-        return None if self.ended else self.threads.submit(self._pull, words)
+        return None if self.ended else self.threads.submit(self._pull, words, time.monotonic())
 
-    def _pull(self, words: Words) -> Reply:
+    def _pull(self, words: Words, called: float) -> Reply:
         self.worker.tell(words)
         buffers: list[Any] = []
         data = pickle.dumps(self.worker.take(), 5, buffer_callback=buffers.append)
         copies = [bytes(each) for each in buffers]
         buffers.clear()  # as Ray lets go of them
         reply: Reply = pickle.loads(data, buffers=copies)
+        self.there.append(time.monotonic() - called - reply.held)
         time.sleep(self.way)
         return reply
 
@@ -358,8 +360,8 @@ def test_a_wait_is_for_the_way_or_for_the_worker(calls: ThreadCalls) -> None:
     for pause in (0.0, 0.3):
         begun = time.monotonic()
         way = fetch(pause)
-        sooner = 0.01  # the call may have been made before that
-        assert 0.09 <= way <= time.monotonic() - begun - pause + sooner
+        # The call may have been made before that.
+        assert 0.09 <= way <= time.monotonic() - begun - pause + max(calls.there)
     link.close()
 
 
