@@ -192,7 +192,8 @@ class InlineLink(Link):
             )
         self._at_work = True
         try:
-            self._worker.step()
+            if not self._ended:  # a signal handler may have closed it just before
+                self._worker.step()
         except BaseException:
             if self._worker.starting:
                 self._open = False  # it must not begin a second time
