@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from farside import FarsideError, IterableClosedError
 from farside._protocol.recovery import Limits
-from farside.testing.checks import take
+from farside.testing.checks import take, until
 from tests.faults import ways
 from tests.scripts.acts import Sign
 
@@ -121,11 +121,15 @@ class Stager:
         return SHUTDOWN_S if self.row.way in ways.STUCK else 4.0
 
     def initialize(self, fn: Callable[[], Iterable[Any]], **options: Any) -> None:
-        timeout = PATIENCE_S if self.row.way in ways.STUCK else 60
+        stuck = self.row.way in ways.STUCK
         try:
-            iterable = self.start(fn, timeout=timeout, **options)
+            iterable = self.start(fn, wait=not stuck, **options)
+            if stuck:  # imports may take longer, and could be interrupted instead
+                until(Path(self.fault.when).exists)
+                limit_answers(iterable._current, PATIENCE_S)
+                iterable.wait_ready()
         except FarsideError as error:
-            self.seen = [], error
+            self.seen, self.iterable = ([], error), None
         else:
             self.seen = take(iterable)
 
@@ -202,12 +206,14 @@ class Stager:
             limit_answers(self.iterable._current)
 
 
-def limit_answers(client: Client) -> None:
-    """Set the ``timeout`` of a remote iterable that is at work."""
-    client.options = dataclasses.replace(client.options, timeout=PATIENCE_S)
+def limit_answers(client: Client, init_timeout: float | None = None) -> None:
+    """Set the ``timeout`` of a remote iterable that is at work, or the limit of its start too."""
+    init = init_timeout or client.options.init_timeout
+    changed = {"timeout": PATIENCE_S, "init_timeout": init}
+    client.options = dataclasses.replace(client.options, **changed)
     for member in client.members:
-        member.options = dataclasses.replace(member.options, timeout=PATIENCE_S)
-    limits = Limits(client.options.init_timeout, PATIENCE_S)
+        member.options = dataclasses.replace(member.options, **changed)
+    limits = Limits(init, PATIENCE_S)
 
     def limit(core: GroupCore) -> None:
         core._limits = limits
