@@ -223,11 +223,13 @@ def timed_out(
     state: str,
     detail: Any = None,
     method: str | None = None,
+    *,
     init_timeout: float = 2.5,
+    limit: str = "timeout",
 ) -> WorkerTimeoutError:
     """Make the error for a worker that took more than 2.5 seconds."""
-    ending = Ending(TIMED_OUT, state, last_index, detail, method)
-    options = SimpleNamespace(timeout=2.5, init_timeout=init_timeout, task_timeout=None)
+    ending = Ending(TIMED_OUT, state, last_index, detail, method, limit=limit)
+    options = SimpleNamespace(timeout=2.5, init_timeout=init_timeout, task_timeout=1.5)
     member: Any = SimpleNamespace(name=WORKER, options=options)
     error = messages_for_people.error_of(ending, member)
     assert isinstance(error, WorkerTimeoutError)
@@ -235,19 +237,24 @@ def timed_out(
 
 
 def test_a_time_out_tells_what_was_awaited() -> None:
-    early = timed_out(None, "initialization")
+    early = timed_out(None, "initialization", limit="init_timeout")
     late = timed_out(7, "iteration")
     assert "initialization did not end within init_timeout=2.5" in str(early)
     assert early.worker_stack is None
     assert "it does not tell where it was" in str(early)
     assert "after the item of index 7" in str(late)
+    assert "within timeout=2.5" in str(late)
     assert (late.seconds, late.last_index, late.state) == (2.5, 7, "iteration")
+    task = timed_out(7, "iteration", limit="task_timeout")
+    assert "an input was not done within task_timeout=1.5" in str(task)
+    assert task.seconds == 1.5
 
 
 def test_a_time_out_of_the_start_tells_where_its_limit_comes_from() -> None:
-    said = str(timed_out(None, "initialization"))
+    said = str(timed_out(None, "initialization", limit="init_timeout"))
     assert "within init_timeout=2.5 seconds (the value of timeout, unless it is given); " in said
-    assert "value of timeout" not in str(timed_out(None, "initialization", init_timeout=9.0))
+    said = str(timed_out(None, "initialization", init_timeout=9.0, limit="init_timeout"))
+    assert "value of timeout" not in said
 
 
 def test_a_time_out_shows_the_stack() -> None:
@@ -261,7 +268,8 @@ def test_a_time_out_shows_the_stack() -> None:
 
 def test_what_follows_a_stack_begins_a_line_of_its_own() -> None:
     body = b"".join(dumps([("the thread that runs the iterable", [("sleeper.py", 3, "sleep")])]))
-    ending = Ending(TIMED_OUT, "iteration", None, SimpleNamespace(body=body), futile=100)
+    detail = SimpleNamespace(body=body)
+    ending = Ending(TIMED_OUT, "iteration", None, detail, futile=100, limit="timeout")
     options = SimpleNamespace(timeout=2.5, init_timeout=2.5, task_timeout=None)
     member: Any = SimpleNamespace(name=WORKER, options=options)
     error = messages_for_people.error_of(ending, member)

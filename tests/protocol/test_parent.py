@@ -510,8 +510,40 @@ def test_a_worker_out_of_time_is_given_up_with_its_stack() -> None:
     core, report = expired_core(), Frame(Status.STACK_REPORTED, 1)
     core.receive(report)
     assert effects_of(core) == [Send(Cmd.ABORT, 1), End(kill=True)]
-    assert core.failure == Ending(TIMED_OUT, "iteration", None, report)
+    assert core.failure == Ending(TIMED_OUT, "iteration", None, report, limit="timeout")
     assert core.deadline is None
+
+
+@pytest.mark.parametrize(
+    ("waits_since", "task_since", "at", "limit"),
+    [
+        (1.0, None, 4.0, "timeout"),
+        (1.0, 1.5, 3.5, "task_timeout"),
+        (1.0, 2.5, 4.0, "timeout"),
+        (None, 1.5, 3.5, "task_timeout"),
+    ],
+)
+def test_the_core_says_which_limit_has_passed(
+    waits_since: float | None, task_since: float | None, at: float, limit: str
+) -> None:
+    core = iterating_core(limits=Limits(None, 3.0, 2.0))
+    core.waits_since = waits_since
+    core.look_at_task(None if task_since is None else 1, task_since)
+    assert core.deadline == at
+    core.expire(at)
+    core.look_at_task(None, None)  # it was done just then
+    core.expire(at + STACK_SECONDS)
+    assert core.failure is not None
+    assert (core.failure.cause, core.failure.limit) == (TIMED_OUT, limit)
+
+
+def test_a_start_that_takes_too_long_is_one_even_where_it_ends_while_its_stack_is_awaited() -> None:
+    core = ParentCore(Limits(10.0, 3.0), 100.0)
+    core.expire(110.0)
+    core.receive(Frame(Status.INITIALIZATION_SUCCEEDED))
+    core.receive(Frame(Status.STACK_REPORTED))
+    assert core.failure is not None
+    assert core.failure.limit == "init_timeout"
 
 
 def test_a_worker_out_of_time_that_says_nothing_is_given_up_too() -> None:
@@ -520,13 +552,13 @@ def test_a_worker_out_of_time_that_says_nothing_is_given_up_too() -> None:
     core.expire(5.0)
     assert core.failure is None
     core.expire(5.5)
-    assert core.failure == Ending(TIMED_OUT, "iteration")
+    assert core.failure == Ending(TIMED_OUT, "iteration", limit="timeout")
 
 
 def test_a_worker_out_of_time_that_dies_meanwhile_has_run_out_of_time() -> None:
     core = expired_core()
     core.lose("killed")
-    assert core.failure == Ending(TIMED_OUT, "iteration")
+    assert core.failure == Ending(TIMED_OUT, "iteration", limit="timeout")
 
 
 # Copies -------------------------------------------------------------------------------------------

@@ -190,22 +190,19 @@ def _no_fallback(error: FarsideError) -> BackendUnavailableError:
 
 
 def _timed_out(ending: Ending, member: Member) -> FarsideError:
-    options = member.options
-    seconds, task, limit, beside = options.timeout, options.task_timeout, "timeout", ""
-    if ending.state == "initialization":
-        seconds, limit = options.init_timeout, "init_timeout"
+    limit, beside = ending.limit, ""
+    seconds: float = getattr(member.options, limit)
+    if limit == "init_timeout":
         what = "its initialization did not end"
-        if seconds == options.timeout:
+        if seconds == member.options.timeout:
             beside = " (the value of timeout, unless it is given)"
+    elif limit == "task_timeout":
+        what = "an input was not done"
     elif ending.method is not None:
         what = f"the call of {ending.method!r} did not return"
-    elif task is not None and (seconds is None or task <= seconds):
-        seconds, limit = task, "task_timeout"
-        what = "an input was not done"
     else:
         what, when = "no item came", _when(ending.last_index)
         beside = f" ({when.strip()})" if when else ""
-    assert seconds is not None
     stack = None
     if ending.detail is not None:
         try:

@@ -29,6 +29,8 @@ class Ending(NamedTuple):
     """How many workers of a map, one after the other, have ended without beginning an input."""
     barren: int = 0
     """How many that were started again, one after the other, have ended without sending an item."""
+    limit: str = ""
+    """The limit that has passed, by the name of its option, if one has."""
 
 
 class Send(NamedTuple):

@@ -128,6 +128,7 @@ class ParentCore(ParentMachine):
         self._again: tuple[Any, ...] = ()
         self._stacks: tuple[Any, ...] = ()  # tokens of who has asked; None for the core itself
         self._grace: float | None = None  # until when a worker out of time may tell where it is
+        self._passed = ""  # which limit has passed
 
     def copy(self) -> ParentCore:
         """Return a copy. It shares the inbox."""
@@ -163,16 +164,20 @@ class ParentCore(ParentMachine):
     @property
     def deadline(self) -> float | None:
         """When `expire` has to be called if nothing comes; None: never."""
-        if self._grace is not None or self.done:
-            return self._grace
-        limit, since = self._limits.answer, self.waits_since if self.paused is None else None
+        return self._grace if self._grace is not None or self.done else self._next_limit()[0]
+
+    def _next_limit(self) -> tuple[float | None, str]:
+        """Return when time is up if nothing comes, and which limit that is."""
+        limit, name = self._limits.answer, "timeout"
+        since = self.waits_since if self.paused is None else None
         if self.state is ParentState.INITIALIZATION:
-            limit, since = self._limits.init, self.launched
+            limit, since, name = self._limits.init, self.launched, "init_timeout"
         ends = None if limit is None or since is None else since + limit
-        if self.task_since is None or self._limits.task is None:
-            return ends
-        task_ends = self.task_since + self._limits.task
-        return task_ends if ends is None else min(ends, task_ends)
+        if self.task_since is not None and self._limits.task is not None:
+            task_ends = self.task_since + self._limits.task
+            if ends is None or task_ends <= ends:
+                return task_ends, "task_timeout"
+        return ends, name
 
     def begin_to_wait(self, now: float) -> None:
         """Take in that somebody waits for it."""
@@ -358,7 +363,7 @@ class ParentCore(ParentMachine):
         if deadline is None or now < deadline:
             return
         if self._grace is None:
-            self._grace = now + STACK_SECONDS
+            self._passed, self._grace = self._next_limit()[1], now + STACK_SECONDS
             self.ask_for_stack(None)
         else:
             self._fail(self._ending(TIMED_OUT), End(kill=True))
@@ -461,7 +466,7 @@ class ParentCore(ParentMachine):
         futile = self.futile + 1 if self.begun == 0 else 0
         barren = self.barren + 1 if self.inbox.received == self._inherited else 0
         where = self.public_state, self.last_index
-        return Ending(cause, *where, detail, self.method, futile, barren)
+        return Ending(cause, *where, detail, self.method, futile, barren, self._passed)
 
     def _fail(self, ending: Ending, end: End) -> None:
         """Take in that the worker has ended, or has to; what has arrived can still be taken."""
