@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import farside
-from tests.children import exit_code, fork
+from tests.children import exit_code, fork, run_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -223,3 +225,47 @@ def stays(latest: list[Any]) -> None:
         for array in latest:
             assert array.min() == array.max()
             assert array[0] == latest[0][0]
+
+
+STRUCK = """
+import ctypes, os, signal, sys
+from functools import partial
+
+NUMBER = int(sys.argv[1])
+
+class Struck(Exception):
+    pass
+
+def strike(*_):
+    raise Struck
+
+# In C: no handler of Python's runs before the fork. Of all, what was registered first runs last.
+os.register_at_fork(before=partial(getattr(ctypes.CDLL(None), "raise"), NUMBER))
+signal.signal(NUMBER, strike)
+
+import farside
+from tests.backends.allocating import blocks
+
+def count():
+    return len(os.listdir("/proc/self/fd"))
+
+with farside.iterate_in_subprocess(partial(blocks, 3), mp_context="spawn") as made:
+    kept = list(made)
+    before = count()
+    for _ in range(3):
+        struck = False
+        try:
+            if not os.fork():
+                os._exit(0)
+        except Struck:
+            struck = True
+        os.wait()
+        print(struck, end=" ")
+print(count() <= before)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_a_handler_raises_as_this_process_forks_is_not_lost(number: int) -> None:
+    path = Path(__file__).parents[2]
+    assert run_python(STRUCK, str(int(number)), path=path) == "True True True True\n"

@@ -74,8 +74,7 @@ class Allocations:
 
     def ended(self) -> Iterator[tuple[int, bool]]:
         """Yield the blocks that user code has let go of, and whether the parent has them."""
-        if self._views.kept:
-            self._views.look()
+        self._views.look()
         while self._ended:
             slot = self._ended.popleft()
             offset, _ = self._held.pop(slot)

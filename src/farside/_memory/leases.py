@@ -98,7 +98,7 @@ class Leases:
 
     def look(self) -> None:
         """Take back what was kept for forked children that are gone."""
-        if self._views is not None and self._views.kept:
+        if self._views is not None:
             self._views.look()
 
     def _begin(self) -> None:

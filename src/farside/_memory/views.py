@@ -14,13 +14,14 @@ from __future__ import annotations
 import os
 import select
 import threading
+from collections import deque
 from contextlib import suppress
 from datetime import time, tzinfo
 from functools import cache, partial
 from weakref import WeakSet, ref
 
 from .._system.descriptors import Descriptor, open_pipe
-from .._system.signals import at_fork, defer_sigint
+from .._system.signals import at_fork, defer_sigint, try_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +36,12 @@ _forking: list[Any] | None = None
 
 _child: tuple[Descriptor, int] | None = None
 """While this process forks: the ends of the pipe, to read from and to write to."""
+
+_over: deque[None] = deque(maxlen=1)
+"""Has an element when a fork is over and `_settle` is due.
+
+In a hook after the fork, Python code would first run the handlers of all signals that have come
+meanwhile, and Python drops what a hook raises: a Ctrl-C, or the SystemExit of a SIGTERM."""
 
 _lock = threading.RLock()  # one thread forks at a time
 
@@ -86,6 +93,8 @@ class Views:
 
     def open(self, slot: int, end: End) -> memoryview:
         """Return a view of the arena that calls a function when it ends: the lease of a slot."""
+        if _over:
+            _settle()
         lease = self._make(self._arena)
         life: Any = _Life()  # type: ignore[abstract]  # it tells no time
         life.hold = _Hold()
@@ -111,6 +120,10 @@ class Views:
 
     def look(self) -> None:
         """Let go of what was kept for children that are gone."""
+        if _over:
+            _settle()
+        if not self.kept:
+            return
         kept = [each for each in self.kept if each[0] is not None]
         gone = _hung_up([child.fileno() for child, _ in kept if child is not None])
         for each, hung_up in zip(kept, gone, strict=True):
@@ -120,8 +133,14 @@ class Views:
 
     def forget(self) -> None:
         """Keep nothing any more, and nothing at the next fork."""
+        if _over:
+            _settle()
         self._alive = {}
         self.kept = []
+
+    def __del__(self) -> None:
+        if _over:
+            _settle()
 
 
 @cache
@@ -149,6 +168,7 @@ def _hung_up(numbers: list[int]) -> list[bool]:
 
 def _before_fork() -> None:
     global _forking, _child  # noqa: PLW0603  of this process
+    _settle()
     _forking = []  # from now on, none ends unnoticed
     for views in list(_live):
         views.look()
@@ -159,14 +179,26 @@ def _before_fork() -> None:
             _child = Descriptor(read), write
 
 
-def _after_fork() -> None:
+def _settle() -> None:
+    """Keep for a forked child what it has too, unless another thread is just forking."""
+    defer_sigint(partial(try_lock, _lock, _settle_now))
+
+
+def _settle_now() -> None:
     global _forking, _child  # noqa: PLW0603  as above
-    child, _child = _child, None
-    for views in list(_live):
-        views.keep(child and child[0])
-    _forking = None
-    if child is not None:
-        os.close(child[1])
+    if not _over:
+        return
+    _over.clear()  # a signal handler may look, too
+    try:
+        for views in list(_live):
+            views.keep(_child and _child[0])
+        _forking = None
+        child, _child = _child, None
+        if child is not None:
+            os.close(child[1])
+    except BaseException:  # of a signal handler
+        _over.append(None)
+        raise
 
 
 def _in_child() -> None:
@@ -179,7 +211,5 @@ def _in_child() -> None:
 
 
 # Hooks run before a fork in reverse order, and after it in this order.
-at_fork(
-    before=partial(defer_sigint, _before_fork), after_in_parent=partial(defer_sigint, _after_fork)
-)
+at_fork(before=partial(defer_sigint, _before_fork), after_in_parent=partial(_over.append, None))
 at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_in_child)
