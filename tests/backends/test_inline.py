@@ -29,6 +29,7 @@ from farside import (
 )
 from farside._backends import live_workers
 from farside._backends.inline import InlineBackend, InlineLink, InlineWorker
+from farside._parent import batches, dealt
 from farside._payload import pickling
 from tests import jobs
 
@@ -406,11 +407,16 @@ def test_several_workers_of_one_thread_wait_for_each_other(*, in_order: bool) ->
             assert sorted(numbers) == [0, 0, 1, 2]
 
 
-def test_a_worker_waits_for_another_that_has_yet_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def late_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second worker is launched when the first has been found idle some times."""
     launch, looked, looks = InlineBackend.launch, threading.Event(), count(1)
+    is_idle = InlineLink.idle.fget  # type: ignore[attr-defined]
 
     def launch_late(backend: InlineBackend, options: Any) -> InlineWorker:
-        return launch(backend, options) if not options.worker_index or looked.wait(60) else None
+        if options.worker_index:
+            looked.wait(60)
+        return launch(backend, options)
 
     def idle(link: InlineLink) -> bool:
         found: bool = is_idle(link)
@@ -418,11 +424,25 @@ def test_a_worker_waits_for_another_that_has_yet_to_start(monkeypatch: pytest.Mo
             looked.set()
         return found
 
-    is_idle = InlineLink.idle.fget  # type: ignore[attr-defined]
     monkeypatch.setattr(InlineLink, "idle", property(idle))
     monkeypatch.setattr(InlineBackend, "launch", launch_late)
+
+
+@pytest.mark.usefixtures("late_start")
+def test_a_worker_waits_for_another_that_has_yet_to_start() -> None:
     with iterate_in_workers(range, [1, 2], 2, backend="inline", wait=False) as numbers:
         assert list(numbers) == [0, 0, 1]
+
+
+@pytest.mark.usefixtures("late_start")
+def test_what_is_dealt_to_a_worker_before_it_starts_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in (dealt, "_OFTEN_SECONDS"), (batches, "BATCH_SECONDS"):
+        monkeypatch.setattr(module, name, 1000.0)  # so that many shards are dealt ahead
+    shards = [(number,) for number in range(50)]
+    with iterate_in_workers(
+        iter, shards, 2, backend="inline", wait=False, in_order=False
+    ) as numbers:
+        assert sorted(numbers) == [*range(50)]
 
 
 def reads_within(shard: int) -> Iterator[tuple[int | None, int | None]]:

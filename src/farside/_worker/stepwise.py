@@ -115,7 +115,7 @@ class Stepwise(Execution):
             self.call()
         elif self.machine.state is WorkerState.STAND_BY:
             self.obey()
-        elif self._commands.empty():
+        elif self._maker.iterator is None or self._commands.empty():
             self.iterate()
         elif not self._maker.take_tasks():
             self._leave()
@@ -125,7 +125,11 @@ class Stepwise(Execution):
 
     def iterate(self) -> None:
         """Begin the pass, or go on with it."""
-        trouble = None if self._maker.iterator is not None else self._begin()
+        trouble = None
+        if self._maker.iterator is None:  # first: a command that waits may bring tasks of the pass
+            trouble = self._begin()
+            if trouble is None and not self._commands.empty():
+                return
         if self._parked:
             self._maker.iterator = self._maker.tasks.go_on()
         outcome = trouble or self._maker.make_items()
