@@ -127,7 +127,7 @@ class Inputs(ItemSequence):
         if read["shards"] and self._sharding.total:
             self._refuse(read, "shards", self._sharding.total, "pass the same items")
         if strict and read["fingerprint"] and self._given.fingerprint:
-            cure = "the items are others; pass strict=False if they only look different now"
+            cure = "the items differ; pass strict=False if they only look different now"
             self._refuse(read, "fingerprint", self._given.fingerprint, cure)
 
 
@@ -143,7 +143,7 @@ def _compare(number: int, digest: bytes, by_value: bool, item: Any) -> Any:  # n
         why, problem = f", which does not pickle ({one_line(error)})", error  # then it did
     which = f"input of index {number}" if number else "first input"
     raise ReplayDivergedError(
-        f"the {which} is another one than in the pass whose state was loaded: it is "
+        f"the {which} differs from that of the pass whose state was loaded: it is "
         f"{shown(item)}{why}; let items give the same each time: seed what shuffles, by the epoch "
         "too; or pass strict=False if it only looks different now"
     ) from problem

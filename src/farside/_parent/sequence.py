@@ -201,7 +201,7 @@ class ItemSequence:
         cure = f"pass the same {same or 'shards'}"
         self._refuse(read, "shards", self._sharding.total, cure)
         if not same:
-            cure = "the shards are others; pass strict=False if they only have other names now"
+            cure = "the shards differ; pass strict=False if only their names have changed"
         if strict:
             self._refuse(read, "fingerprint", self._given.fingerprint, cure)
 

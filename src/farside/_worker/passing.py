@@ -160,4 +160,4 @@ def _compare(item: Any, digest: bytes, what: str, cure: str) -> None:
     if digest not in of_item(item, encoder) and is_comparable(item, encoder):
         text = repr(item)
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]} (and so on)"
-        raise ReplayDivergedError(f"{what} is another one than before: it is {shown}; {cure}")
+        raise ReplayDivergedError(f"{what} differs from before: it is {shown}; {cure}")

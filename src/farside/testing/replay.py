@@ -34,7 +34,7 @@ HINTS = {
         "random generator that was made without a seed"
     ),
     "resume": (
-        "a pass that goes on in the middle, in other workers, is another one: state_dict() does "
+        "a pass that goes on in the middle, in other workers, differs: state_dict() does "
         "not tell the whole state, or a shard depends on those read before it in the same worker, "
         "or on the number of workers"
     ),
