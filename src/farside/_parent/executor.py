@@ -57,7 +57,8 @@ class WorkerExecutor(Executor):
         initargs: its arguments. Default: none.
         task_timeout: how many seconds a call may take. Its worker is then ended, and the future
             gets a `WorkerTimeoutError`. Default: None, no limit.
-        retries: how many times a call is made again that has cost a worker. Default: 0.
+        retries: how many times a call is made again if its worker dies or runs out of time.
+            Default: 0.
         max_tasks_per_child: how many calls a worker makes before another one takes its place, as a
             cure for memory that leaks; a chunk of `map` counts as one. Default: None, no limit.
 

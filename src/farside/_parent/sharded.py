@@ -181,7 +181,7 @@ def tell_of_idle_workers(cycle: int, shards: int, workers: int, *, least: int) -
         )
     elif shards < least:
         _logger().warning(
-            "there %s for %d workers here, so %s nothing to do; pass more, such as smaller files",
+            "there %s for %d workers here, so %s nothing to do; pass more shards (smaller files)",
             "is 1 shard" if shards == 1 else f"are {shards} shards",
             workers,
             _have(workers - shards),
