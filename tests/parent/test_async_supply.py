@@ -223,27 +223,31 @@ def test_who_waits_for_an_input_learns_that_all_was_closed(workers: int, loop: L
     loop.run(main)
 
 
-@pytest.mark.parametrize("leave", ["close", "drop"])
+@pytest.mark.parametrize("leave", ["close", "drop", "begin anew"])
 def test_an_input_that_is_awaited_when_the_loop_is_left_is_cancelled(
     leave: str, loop: Loop
 ) -> None:
     ended: list[str] = []
 
-    async def slow() -> AsyncIterator[int]:
-        yield 1
-        try:
-            await loop.sleep(1000)
-        finally:
-            ended.append("ended")
+    class Slow:
+        async def __aiter__(self) -> AsyncIterator[int]:
+            yield 1
+            try:
+                await loop.sleep(1000)
+            finally:
+                ended.append("ended")
 
     async def main() -> None:
-        async with map_in_workers(jobs.square, slow(), 1, backend="subprocess") as results:
+        async with map_in_workers(jobs.square, Slow(), 1, backend="subprocess") as results:
             iterator = aiter_of(results)
             assert await iterator.__anext__() == 1
             assert await loop.cut(0.05, iterator.__anext__) is None
             if leave == "close":
                 await iterator.aclose()
-            del iterator
+            elif leave == "drop":
+                del iterator
+            else:
+                aiter_of(results)
             while not ended:
                 await loop.sleep(0.001)
 

@@ -70,11 +70,14 @@ class AsyncSupply(Supply):
                     await self.feed()
                 else:
                     await self._until_wanted()
+        except Exception as error:  # of a signal handler
+            self._over, self._error = True, error
         except (KeyboardInterrupt, SystemExit) as error:
             self._over, self._error = True, error
             raise
-        except BaseException:  # the task was cancelled
-            self._over, self._error = True, RuntimeError(_CANCELLED)
+        except BaseException:
+            if self._cancel is not None:  # it was cancelled, and not by `stop`
+                self._over, self._error = True, RuntimeError(_CANCELLED)
             raise
         finally:
             self._cancel = None
@@ -149,11 +152,15 @@ class AsyncSupply(Supply):
         refused, self.refused = self.refused, None
         self._ready.append(_Input(entries[0] if entries else None, nbytes, refused))
 
-    def let_go(self) -> None:
-        super().let_go()
+    def stop(self) -> None:
+        """Cancel the task, in any thread: the pass may have none of what is awaited."""
         cancel, self._cancel = self._cancel, None
         if cancel is not None:
             cancel()
+
+    def let_go(self) -> None:
+        super().let_go()
+        self.stop()
         self._iterator, self._over, self._error = None, True, None
         self._ready.clear()
 

@@ -190,6 +190,11 @@ class Mapped(Answers):
                 raise self._supply.error
             self.over = True
 
+    def clear(self) -> None:
+        super().clear()
+        if self.source is not None:
+            self.source.stop()
+
     def let_go(self) -> None:
         self._supply.let_go()
         self.failure = None  # its frames refer to this; so do those of why inputs do not pickle
