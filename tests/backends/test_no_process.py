@@ -85,6 +85,20 @@ def test_what_the_server_lacks_as_all_others_do(monkeypatch: pytest.MonkeyPatch)
     assert caught.value.__cause__ is None  # it was the error itself
 
 
+def test_no_process_where_the_server_has_ended_as_it_could_have_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    errors = [EOFError("unexpected EOF"), BlockingIOError(errno.EAGAIN, "no more")]
+
+    def start(_: BaseProcess) -> None:
+        raise errors.pop(0)
+
+    monkeypatch.setattr(BaseProcess, "start", start)
+    with pytest.raises(BackendUnavailableError, match="no more processes can be had"):
+        iterate_in_subprocess(list)
+    assert not errors
+
+
 FROZEN = """\
 import multiprocessing, multiprocessing.spawn, os, sys
 

@@ -91,7 +91,7 @@ def check_server(error: OSError | EOFError) -> None:
             raise CutOffError(unavailable(reason), struck=True) from error
         reason = (
             "the fork server has ended, see above; it imports the main script, so start workers "
-            "below if __name__ == '__main__': only"
+            "below if __name__ == '__main__': only; or no more processes can be had (see ulimit -u)"
         )
     elif error.errno in _NOT_THE_SERVER:
         return

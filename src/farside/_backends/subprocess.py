@@ -144,11 +144,7 @@ def _start_process(
             raise
     # Nobody has asked for the fork server. It may be that of the parent of this forked process, or
     # have been killed; its socket may have too long a name, or belong to another user by now.
-    try:
-        return _start_by(multiprocessing.get_context("spawn"), ends, job, name, options)
-    except BrokenPipeError as error:
-        check_spawned(error)
-        raise
+    return _start_process(multiprocessing.get_context("spawn"), ends, job, name, options)
 
 
 def _start_by(
