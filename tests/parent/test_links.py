@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from farside._link.frames import Frame
+from farside._link.frames import Decoder, Frame
 from farside._protocol.effects import BROKEN
 from farside.errors import ProtocolError
 from farside.testing.checks import until
-from tests.background import Background
+from tests.background import SECONDS, Background
 
 from .group import HUGE, Group, Wanted, never
 
@@ -100,6 +100,26 @@ def test_a_worker_that_sends_garbage_is_given_up_and_heard_no_more(
     client.wait(never(), 0.01)
     assert len(client.failures) == 1
     assert client.frames == []
+
+
+@pytest.mark.usefixtures("_for_good")
+def test_what_an_exception_strikes_as_it_is_read_is_not_waited_for(
+    group: Group, one: tuple[Member, WorkerLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is lost, and so the worker may have nothing more to send."""
+
+    def strike(*_: object) -> None:
+        raise ZeroDivisionError
+
+    client = group.client
+    one[1].send(1, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Decoder, "filled", strike)
+        with pytest.raises(ZeroDivisionError):
+            client.wait(client.has(1))
+    client.wait(Wanted(lambda: bool(client.failures)), SECONDS)
+    assert [(index, cause) for index, cause, _ in client.failures] == [(0, BROKEN)]
+    assert one[0].gone
 
 
 # Commands that wait for room --------------------------------------------------------------------

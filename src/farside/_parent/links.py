@@ -39,6 +39,7 @@ class Links:
         self.stamp = object()
         self._poll, self._polled = self._make_poll(), self.stamp
         self._congested = False  # commands wait for room, perhaps
+        self._cut: Member | None = None  # an exception struck while it was read from
 
     def add(self, member: Member) -> None:
         """Wait for a worker too."""
@@ -108,7 +109,8 @@ class Links:
         # A signal handler may have closed all, the wakeup too, since the caller looked around.
         woken = self.stamp is not before
         # Rounded up: 0.4 ms must not become 0, a busy loop.
-        milliseconds = ceil(seconds * 1000) if seconds and not (self.here or woken) else 0
+        busy = self.here or woken or self._cut
+        milliseconds = ceil(seconds * 1000) if seconds and not busy else 0
         try:
             events = poll.poll(milliseconds)
         except RuntimeError:  # a signal handler waits in the middle of this thread's wait
@@ -119,6 +121,10 @@ class Links:
             # If all are idle, both sides would wait for each other: reading raises that.
             ready = [each for each in here if not each.link.idle] or ([] if launching else here)
             ready = [each for each in ready if each in awaited] or ready
+        # What it has sent may be lost, and then nothing more comes: reading raises that.
+        cut, self._cut = self._cut, None
+        if cut is not None and not cut.gone:
+            ready.append(cut)
         for fd, what in events:
             member = self._members.get(fd)
             if member is None:  # the wakeup, or room for commands
@@ -178,6 +184,9 @@ class Links:
             return work(client, member)
         except ProtocolError as error:
             return self._give_up(client, member, error)
+        except BaseException:
+            self._cut = member
+            raise
         finally:
             client.taking_in = None  # the handler of a SIGINT that was held back runs next
 
