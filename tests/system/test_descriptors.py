@@ -219,6 +219,30 @@ def test_a_wakeup_is_readable_until_it_is_cleared() -> None:
     wakeup.clear()
 
 
+SET_AS_IT_IS_CLOSED = """
+import os, signal
+from farside._system import descriptors
+
+def refuse(*_):
+    raise PermissionError("of a policy")
+
+def close_and_set(self):
+    close(self)
+    wakeup.set()
+
+os.eventfd = refuse
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+wakeup = descriptors.Wakeup()
+close, descriptors.Descriptor.close = descriptors.Descriptor.close, close_and_set
+wakeup.close()
+print("well")
+"""
+
+
+def test_a_wakeup_that_is_set_as_it_is_closed_does_not_end_the_process() -> None:
+    assert run_python(SET_AS_IT_IS_CLOSED) == "well\n"
+
+
 def is_readable(fd: int) -> bool:
     return bool(select.select([fd], [], [], 0)[0])
 

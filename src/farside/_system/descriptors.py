@@ -200,8 +200,8 @@ class Wakeup:
 
     def close(self) -> None:
         """Close it, once."""
+        self._write.close()  # first: `set`, in another thread, must not write to who is gone
         self._read.close()
-        self._write.close()
 
 
 @contextmanager
