@@ -243,3 +243,27 @@ def test_a_worker_whose_end_takes_long_is_not_killed(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(worker, "wait", lambda _: next(waits))
     monkeypatch.setattr("farside._backends.process.is_ending", lambda _: True)
     assert worker.exit_status().signal_name == "SIGKILL"
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_signal_handler_that_looks_as_the_status_is_taken(
+    start: Callable[[str], Child], method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By closing an iterable, for example: the status is there no more, and not known yet."""
+    child = start(method)
+    name = "_status_from_server" if method == "forkserver" else "_status"
+    take, within = getattr(child, name), list[bool]()
+
+    def take_and_strike() -> int | None:
+        code: int | None = take()
+        if code is not None and not within:
+            within.append(True)
+            within.append(child.wait(0))
+        return code
+
+    monkeypatch.setattr(child, name, take_and_strike)
+    assert child.send(signal.SIGTERM)
+    assert child.wait(10)
+    assert len(within) == 2
+    assert (child.code, child.lost) == (-signal.SIGTERM, None)
+    assert child.pid not in {each.pid for each in multiprocessing.active_children()}

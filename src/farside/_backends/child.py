@@ -138,7 +138,9 @@ class Child:
         if self._ended:
             return True
         try:
-            self.code = self._status_from_server() if self._served else self._status()
+            code = self._status_from_server() if self._served else self._status()
+            if code is not None:  # else a signal handler may have looked meanwhile, in vain
+                self.code, self.lost, self.lost_with_server = code, None, False
         except ChildProcessError:
             self.lost = "its exit status was taken by another part of the program"
         except EOFError:
@@ -154,16 +156,19 @@ class Child:
             self.code = self._status_of_zombie()
             if self.code is None:
                 self.lost = "the fork server does not tell its exit status"
-        # So multiprocessing never looks at its pid again.
+        self._finish()
+        return True
+
+    def _finish(self) -> None:
+        """Let go of the process, so that multiprocessing never looks at its pid again."""
         self._popen.returncode = _UNKNOWN if self.code is None else self.code
-        del self._popen.poll
+        vars(self._popen).pop("poll", None)
         with contextlib.suppress(OSError):  # other code has closed all descriptors that it found
             self._popen.close()
         getattr(multiprocessing.process, "_children", set()).discard(self._process)
         if self._handle is not None:
             self._handle.close()
         self._ended = True
-        return True
 
     def _status(self) -> int | None:
         if self._handle is None:
