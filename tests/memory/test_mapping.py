@@ -5,6 +5,7 @@ import gc
 import mmap
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -176,6 +177,18 @@ def test_no_step_of_a_commit_takes_long(
     assert mapping.commit(ARENA)
     assert sum(steps) == ARENA
     assert max(steps) == ARENA // 4
+
+
+def test_a_commit_for_which_there_is_no_room_takes_none(
+    shared: Descriptor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = SimpleNamespace(f_blocks=100, f_bavail=20, f_frsize=4096)
+    monkeypatch.setattr(os, "fstatvfs", lambda _: room)
+    monkeypatch.setattr(memory, "_STEP", 4096)
+    mapping = Mapping(shared.fileno())
+    assert not mapping.commit(21 * 4096)
+    assert os.fstat(shared.fileno()).st_blocks * 512 == HEADER_BYTES
+    assert mapping.commit(20 * 4096)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.ENOMEM, errno.EINVAL, errno.EOPNOTSUPP])
