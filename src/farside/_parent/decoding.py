@@ -50,11 +50,12 @@ def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, 
             members[source.index].acknowledge(epoch, taken - queue.before)
         del entry
         try:
-            # Not before, and without a call: no signal handler can come in between, so whoever
-            # asks for the state finds the item either here or in the loop.
-            del entries[-1]
             if several:
                 del sources[-1]
+            # Not before, and without a call or a jump (Python 3.10 looks for signals at jumps too):
+            # no signal handler can come in between, so whoever asks for the state finds the item
+            # either here or in the loop.
+            del entries[-1]
         except IndexError:
             return
         yield item
