@@ -31,6 +31,7 @@ from farside._backends import live_workers
 from farside._backends.inline import InlineBackend, InlineLink, InlineWorker
 from farside._parent import batches, dealt
 from farside._payload import pickling
+from farside._worker import passing
 from tests import jobs
 
 if TYPE_CHECKING:
@@ -443,6 +444,23 @@ def test_what_is_dealt_to_a_worker_before_it_starts_comes(monkeypatch: pytest.Mo
         iter, shards, 2, backend="inline", wait=False, in_order=False
     ) as numbers:
         assert sorted(numbers) == [*range(50)]
+
+
+def test_async_for_goes_on_after_a_log_record_of_the_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(passing, "SAY_SECONDS", (0.0, 10.0))  # it tells of what it skips at once
+    monkeypatch.setattr(passing, "TELL_SECONDS", 0.0)
+
+    async def take_all() -> list[int]:
+        async with iterate_in_worker(partial(range, 6), backend="inline") as numbers:
+            iterator: Any = numbers.__aiter__()
+            first = [await iterator.__anext__() for _ in range(3)]
+            await iterator.aclose()
+            numbers.load_state_dict(numbers.state_dict())
+            return [*first, *[number async for number in numbers]]
+
+    assert asyncio.run(take_all()) == [*range(6)]
 
 
 def reads_within(shard: int) -> Iterator[tuple[int | None, int | None]]:

@@ -43,6 +43,7 @@ class StandIn:
         self.news = News()
         self.foreign_to: int | None = None
         self.stepping = self.taking_in_here = False
+        self.launching = set[threading.Thread]()
         self.frames: list[Frame] = []
         self.failures: list[tuple[int, str, str]] = []
         self.planned: list[float] = []  # when waits were to end that ended for nothing

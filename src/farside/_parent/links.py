@@ -116,8 +116,11 @@ class Links:
         except RuntimeError:  # a signal handler waits in the middle of this thread's wait
             events = self._make_poll().poll(milliseconds)
         ready: list[Member] = []
-        launching, here = bool(client.launching), list(self.here)  # in this order: others may come
-        if here and awaited is not None:
+        if self.here and awaited is not None:
+            launching, here = (
+                bool(client.launching),
+                list(self.here),
+            )  # in this order: more may come
             # If all are idle, both sides would wait for each other: reading raises that.
             ready = [each for each in here if not each.link.idle] or ([] if launching else here)
             ready = [each for each in ready if each in awaited] or ready
@@ -167,13 +170,14 @@ class Links:
         return poll
 
     def _read(self, client: Client, member: Member) -> bool:
-        if member in self.here:
+        here = member in self.here
+        if here:
             try:
                 member.link.go_on()
             except ProtocolError as error:
                 return defer_sigint(partial(self._give_up, client, member, error))
-        # Once for all of it.
-        return defer_sigint(partial(self._at_it, self._read_now, client, member))
+        # Once for all of it. A worker in this thread may have sent more: nothing else tells of it.
+        return defer_sigint(partial(self._at_it, self._read_now, client, member)) or here
 
     def _at_it(
         self, work: Callable[[Client, Member], bool], client: Client, member: Member
