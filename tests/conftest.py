@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import socket
+import sys
 import time
 from multiprocessing import get_context, resource_tracker
 from typing import TYPE_CHECKING
@@ -17,7 +19,7 @@ from tests.kinds import KINDS, METHODS, SUBINTERPRETERS, SUBPROCESSES, TELLING, 
 from tests.loops import LOOPS, Gate, Loop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 pytest.register_assert_rewrite("farside.testing")
@@ -63,6 +65,19 @@ def pytest_configure(config: pytest.Config) -> None:
     database = getattr(getattr(config, "failures_db", None), "sock", None)
     if database is not None:
         database.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Let the processes of one run collect one after the other.
+
+    The first compiles all modules of tests, which is most of the work; the others find that done.
+    """
+    if not hasattr(session.config, "workerinput"):
+        return (yield)
+    with open(sys.executable, "rb") as of_this_python:
+        fcntl.flock(of_this_python, fcntl.LOCK_EX)
+        return (yield)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
