@@ -209,7 +209,7 @@ class Stager:
 def limit_answers(client: Client, init_timeout: float | None = None) -> None:
     """Set the ``timeout`` of a remote iterable that is at work, or the limit of its start too."""
     init = init_timeout or client.options.init_timeout
-    changed = {"timeout": PATIENCE_S, "init_timeout": init}
+    changed: dict[str, Any] = {"timeout": PATIENCE_S, "init_timeout": init}
     client.options = dataclasses.replace(client.options, **changed)
     for member in client.members:
         member.options = dataclasses.replace(member.options, **changed)

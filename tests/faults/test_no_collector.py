@@ -122,7 +122,7 @@ def _same(given: Any) -> Any:
 
 
 def _in_this_thread() -> None:
-    with iterate_in_worker(partial(list, "ab"), backend="inline") as items:
+    with iterate_in_worker(partial(list[str], "ab"), backend="inline") as items:
         for leave in (False, True):
             for _ in items:
                 if leave:
