@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside._backends.child import Child, is_ending
+from farside._backends.child import Child, is_ending, is_stopped
 from farside._backends.process import ProcessWorker
+from farside.testing.checks import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,6 +67,26 @@ def test_a_signal_and_the_end(start: Callable[[str], Child], method: str) -> Non
     assert (child.code, child.lost) == (-signal.SIGTERM, None)
     assert child.send(signal.SIGTERM)  # to nobody
     assert child.pid not in {each.pid for each in multiprocessing.active_children()}
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="this system does not tell")
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+def test_it_is_known_that_it_was_stopped(start: Callable[[str], Child], method: str) -> None:
+    child = start(method)
+    child.was_stopped()  # a test may have stopped the fork server
+    assert not child.was_stopped()
+    # Of the processes that Ctrl-Z stops, it is that which is a child of this one.
+    server: int = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    pid = server if method == "forkserver" else child.pid
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: is_stopped(pid))
+    assert not child.was_stopped(), "it does not go on"
+    os.kill(pid, signal.SIGCONT)
+    until(child.was_stopped)
+    assert not child.was_stopped(), "it was told"
+    assert child.send(signal.SIGKILL)
+    assert child.wait(10)
+    assert not child.was_stopped()
 
 
 @pytest.mark.parametrize("code", [-signal.SIGKILL, 7])

@@ -150,6 +150,21 @@ def test_it_passes_also_when_the_time_went_by_between_two_waits(clock: Clock) ->
     assert ("REPORT_STACK", 1) in link.told
 
 
+def test_workers_that_were_stopped_meanwhile_get_their_time_once_more(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-Z stops them with this process; while the loop is at work, nobody sees it."""
+    client, link = waiting(4.0)
+    stopped = [True]
+    worker = scripted.worker_of(client)
+    monkeypatch.setattr(worker, "was_stopped", lambda: bool(stopped and stopped.pop()))
+    clock.now += 100.0
+    wait_once(client, clock)
+    assert client.core.deadline == clock.now + 4.0
+    assert ("REPORT_STACK", 1) not in link.told
+    assert wait_on(client, link, clock) == pytest.approx(4.0, abs=0.05)
+
+
 def hang_at_three(number: int) -> int:
     time.sleep(1000 if number == 3 else 0)
     return number

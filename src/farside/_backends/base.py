@@ -125,6 +125,10 @@ class Worker(ABC):
     def exit_status(self) -> ExitStatus:
         """Tell how it ended. Only asked after its end, or when its link has closed."""
 
+    def was_stopped(self) -> bool:
+        """Tell whether it was stopped (Ctrl-Z) and goes on, since this was asked last, if known."""
+        return False
+
     def disown(self) -> None:  # noqa: B027  most kinds have nothing to do
         """Let this process, a forked child of the parent, forget the worker."""
 

@@ -85,6 +85,16 @@ class Child:
         """Send a signal, unless it has ended; tell whether this process may do that."""
         return self.wait(0) or with_lock(self._lock, lambda: self._send(number))
 
+    def was_stopped(self) -> bool:
+        """Tell whether it was stopped and goes on; or the fork server, which Ctrl-Z stops too."""
+        from .no_process import server_pid  # only when time is up
+
+        pid = server_pid() if self._served else self.pid
+        with contextlib.suppress(OSError, AttributeError):  # no child of this process; no Linux
+            went_on = os.WCONTINUED | os.WNOHANG
+            return pid is not None and os.waitid(os.P_PID, pid, went_on) is not None
+        return False
+
     def _send(self, number: int) -> bool:
         try:
             if self._handle is not None:

@@ -55,6 +55,9 @@ class ProcessWorker(Worker):
     def kill(self) -> bool:
         return self.wait(0) or self._child.send(signal.SIGKILL)
 
+    def was_stopped(self) -> bool:
+        return self._child.was_stopped()
+
     def exit_status(self) -> ExitStatus:
         ended = self.wait(REAP_SECONDS)
         if not ended and is_ending(self._child.pid):

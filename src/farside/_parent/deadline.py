@@ -76,8 +76,22 @@ def time_passes(client: Client, planned: float) -> None:
         return
     if now - planned > _STOPPED_SECONDS:
         client.step(lambda core: core.sleep_through(now - planned))
-    elif now >= deadline:
+    elif now >= deadline and not _was_stopped(client, now - deadline):
         client.step(lambda core: core.expire(now))
+
+
+def _was_stopped(client: Client, late: float) -> bool:
+    """Give what runs its whole time once more if workers were stopped (Ctrl-Z) and go on.
+
+    This process was most probably stopped with them. While the loop was at work, nobody saw it.
+    """
+    workers = [member.worker for member in client.members if member.worker is not None]
+    if True not in [worker.was_stopped() for worker in workers]:
+        return False
+    options = client.options
+    again = options.task_timeout or options.timeout or options.init_timeout or 0.0
+    client.step(lambda core: core.sleep_through(late + again))
+    return True
 
 
 def _look_at_tasks(client: Client) -> None:
