@@ -212,17 +212,18 @@ def test_what_a_command_carries_is_not_kept() -> None:
 
     class Ending(Silent):
         def receive(self, into: deque[Frame]) -> None:  # noqa: ARG002
-            assert listening.commands.get()
-            assert kept() is None
+            listening.commands.get()
+            left.append(kept())
             raise LinkClosedError("the parent is gone")
 
+    left: list[Body | None] = []
     body = Body()
     kept = weakref.ref(body)
     frames = deque([Frame(Cmd.GIVE_TASKS, 1, body)])
     del body
     listening = CommandListener(Ending(), frames, None)
     assert listening._listen()
-    assert listening.commands.get() is None
+    assert left == [None]
 
 
 def test_nothing_is_heard_after_abort() -> None:
