@@ -503,7 +503,7 @@ def test_what_does_not_pickle_is_told_by_its_argument(workers: int) -> None:
 def test_fewer_batches_than_ranks_are_told(rank: int, caplog: pytest.LogCaptureFixture) -> None:
     with data_loader([1, 2, 3], collate_fn=list, rank=rank, world_size=4) as batches:
         assert list(batches) == []
-    assert "there is nothing to read here" in caplog.text
+    assert "there is nothing to read here: there is no batch, or none for this" in caplog.text
 
 
 def test_few_batches_are_no_reason_for_a_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -569,7 +569,7 @@ def alone(shard: int) -> list[int]:
 @pytest.mark.parametrize(
     ("shards", "options", "told"),
     [
-        ([], {}, "there is nothing to read here: shards is empty, or has none for this rank"),
+        ([], {}, "there is nothing to read here: there is no shard, or none for this rank"),
         ([1], {}, "there is 1 shard for 2 workers here, so 1 has nothing to do"),
         ([1, 1], {"rank": 2, "world_size": 3}, "there is nothing to read"),
         ([1, 1], {}, ""),

@@ -71,7 +71,7 @@ def iterate_shards(
     ordered = flag("in_order", in_order)
     own = len(order_of(sharding._replace(shuffled=False), 0))  # in any order they are as many
     slots = sharding.cycle_length if ordered else own
-    tell_of_idle_workers(slots, own, workers, least=0 if unit else workers)
+    tell_of_idle_workers(slots, own, workers, unit)
     several = options_of_workers(workers, ShardReader(fn, setup, contents), options)
     first = several[0]
     given = Given(

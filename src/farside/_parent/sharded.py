@@ -163,10 +163,10 @@ class Shards(ItemSequence):
         return epoch, self.seed, base, told
 
 
-def tell_of_idle_workers(cycle: int, shards: int, workers: int, *, least: int) -> None:
+def tell_of_idle_workers(cycle: int, shards: int, workers: int, unit: str | None) -> None:
     """Warn if some workers have no slot, and name a better number; log what else lets some idle.
 
-    Fewer shards than the `least` number are not enough. There are as many slots as the cycle says.
+    There are as many slots as the cycle says. With `unit`, few shards are as they should be.
     """
     if cycle < min(workers, shards):
         warn(
@@ -176,10 +176,11 @@ def tell_of_idle_workers(cycle: int, shards: int, workers: int, *, least: int) -
         )
     elif not shards:
         _logger().warning(
-            "there is nothing to read here: shards is empty, or has none for this rank, so a loop "
-            "gets no items"
+            "there is nothing to read here: there is no %s, or none for this rank, so a loop gets "
+            "no items",
+            unit or "shard",
         )
-    elif shards < least:
+    elif not unit and shards < workers:
         _logger().warning(
             "there %s for %d workers here, so %s nothing to do; pass more shards (smaller files)",
             "is 1 shard" if shards == 1 else f"are {shards} shards",
