@@ -219,7 +219,7 @@ def _cure(failure: Failure, worker: str) -> str:
     if failure.stage == "load":
         return (
             "the worker imports what fn and initializers are made of: define them at the top level "
-            "of a module that it can import, in a script above if __name__ == '__main__':"
+            "of a module that it can import; in a script, above if __name__ == '__main__':"
         )
     if _ARGUMENTS.search(failure.message) and "/farside/_worker/" in _last_file(failure.traceback):
         # Who submits a task to an executor says by that how its function is called.
