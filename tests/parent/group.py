@@ -48,7 +48,6 @@ class StandIn:
         self.failures: list[tuple[int, str, str]] = []
         self.planned: list[float] = []  # when waits were to end that ended for nothing
         self.taken_in_by: set[int] = set()
-        self.launching: set[Any] = set()
 
     def check_not_stepping(self) -> None:
         if self.stepping:
