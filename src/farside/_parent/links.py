@@ -117,10 +117,8 @@ class Links:
             events = self._make_poll().poll(milliseconds)
         ready: list[Member] = []
         if self.here and awaited is not None:
-            launching, here = (
-                bool(client.launching),
-                list(self.here),
-            )  # in this order: more may come
+            launching = bool(client.launching)  # first: what is started comes to be here
+            here = list(self.here)
             # If all are idle, both sides would wait for each other: reading raises that.
             ready = [each for each in here if not each.link.idle] or ([] if launching else here)
             ready = [each for each in ready if each in awaited] or ready

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -86,8 +85,9 @@ def for_later(error: E) -> E:
     if cause is not None and cause.__traceback__ is not None:
         cause = RemoteTraceback(describe(cause, "", None).traceback)
     made.__cause__ = cause
-    with suppress(AttributeError):
-        made.__notes__ = [*made.__notes__]  # type: ignore[attr-defined]  # both had one list
+    notes = getattr(made, "__notes__", None)
+    if notes is not None:
+        vars(made)["__notes__"] = [*notes]  # both had one list
     return made
 
 
