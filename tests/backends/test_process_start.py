@@ -16,7 +16,7 @@ from farside._backends import subprocess
 from farside._backends.child import Child
 from farside._backends.process_start import with_main_hidden
 from tests.backends.main_modules import MainModule
-from tests.children import forked
+from tests.children import forked, run_python
 
 if TYPE_CHECKING:
     from tests.kinds import Kind
@@ -118,3 +118,27 @@ def test_a_process_of_billiard_has_workers(
     monkeypatch.setitem(vars(process)["_config"], "authkey", KeyOfBilliard(process.authkey))
     with subprocess_kind.start(partial(range, 3)) as numbers:
         assert list(numbers) == [0, 1, 2]
+
+
+STRUCK = """
+from functools import partial
+from multiprocessing import resource_tracker
+from farside import iterate_in_subprocess
+
+def strike():
+    resource_tracker.ensure_running = real
+    try:
+        iterate_in_subprocess(list, mp_context="forkserver").close()
+    except RuntimeError as error:
+        print("a signal handler starts a worker" in str(error))
+    real()
+
+if __name__ == "__main__":
+    real, resource_tracker.ensure_running = resource_tracker.ensure_running, strike
+    with iterate_in_subprocess(partial(range, 3), mp_context="forkserver") as numbers:
+        print(list(numbers))
+"""
+
+
+def test_a_signal_handler_that_starts_a_worker_in_the_start_of_another_does_not_hang() -> None:
+    assert run_python(STRUCK) == "True\n[0, 1, 2]\n"

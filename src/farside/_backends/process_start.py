@@ -10,6 +10,7 @@ import site
 import sys
 import threading
 import weakref
+from functools import partial
 from importlib.machinery import PathFinder
 from multiprocessing import forkserver, spawn
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ class _Pretence(threading.local):
 
     no_main = False  # there is no main module to import
     no_daemon = False  # this process is no daemonic one
+    starting = False  # nothing: it does so just now, further up perhaps
 
 
 _pretence = _Pretence()
@@ -74,7 +76,26 @@ def start_process(process: BaseProcess, method: str) -> None:
     """Start a process that Ctrl-C does not reach before its worker can say that it ignores it.
 
     A process that a fork server forks cannot have that: the server has one mask of signals for all.
+
+    Raises:
+        RuntimeError: a signal handler would wait for what its own thread does.
     """
+    if _pretence.starting and _is_locked():
+        raise RuntimeError(
+            "a signal handler starts a worker, and has struck while multiprocessing was starting "
+            "another one; let the handler set a flag, and start the worker elsewhere"
+        )
+    _pretending(partial(_start, process, method), starting=True)
+
+
+def _is_locked() -> bool:
+    """Tell whether multiprocessing has one of its locks, which mostly are not reentrant."""
+    private = (forkserver, "_forkserver"), (multiprocessing.resource_tracker, "_resource_tracker")
+    locks = [getattr(getattr(module, name), "_lock", None) for module, name in private]
+    return True in [lock.locked() for lock in locks if hasattr(lock, "locked")]
+
+
+def _start(process: BaseProcess, method: str) -> None:
     if method == "forkserver":
         _start_server_with_modules()
         _start_anywhere(process)
