@@ -91,7 +91,7 @@ def start_process(process: BaseProcess, method: str) -> None:
 def _is_locked() -> bool:
     """Tell whether multiprocessing has one of its locks, which mostly are not reentrant."""
     private = (forkserver, "_forkserver"), (multiprocessing.resource_tracker, "_resource_tracker")
-    locks = [getattr(getattr(module, name), "_lock", None) for module, name in private]
+    locks: list[Any] = [getattr(getattr(module, name), "_lock", None) for module, name in private]
     return True in [lock.locked() for lock in locks if hasattr(lock, "locked")]
 
 
