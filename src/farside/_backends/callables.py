@@ -49,12 +49,16 @@ def pack_anywhere(options: Options, *, main_importable: bool) -> bytes:
     try:
         return _pickle_once(options, main_importable=main_importable)
     except NotPicklableError as error:
+        refused = error
+    try:
         pack_call(options, main_importable=main_importable)  # says what no start carries either
         raise NotPicklableError(
-            f"{_shared_part(options, error)} is shared by processes, and can be sent only to a "
+            f"{_shared_part(options, refused)} is shared by processes, and can be sent only to a "
             "process that is being started; use iterate_in_subprocess, or a proxy of a "
             "multiprocessing.Manager"
-        ) from error.__cause__
+        ) from refused.__cause__
+    finally:
+        del refused  # its traceback has this frame, and so fn, until a collection
 
 
 def _pickle_once(options: Options, *, main_importable: bool) -> bytes:
