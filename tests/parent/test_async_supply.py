@@ -13,6 +13,7 @@ import pytest
 
 from farside import IterableClosedError, NotPicklableError, map_in_workers
 from farside._parent.async_supply import AsyncSupply
+from farside._parent.event_loops import AsyncioWaiter
 from farside._parent.supply import TAKE_SECONDS
 from tests import mapping_jobs as jobs
 
@@ -291,6 +292,27 @@ def test_what_ends_a_program_and_comes_from_the_inputs_ends_it(loop: Loop) -> No
     else:
         with pytest.raises(SystemExit):
             loop.run(main)
+
+
+def test_who_asks_again_after_an_exception_struck_as_the_task_was_begun_gets_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody would ever ask for an input."""
+
+    def strike(*_: object) -> None:
+        raise LookupError("of a signal handler")
+
+    async def main() -> None:
+        async with map_in_workers(jobs.square, numbers(3), 0) as results:
+            iterator = aiter_of(results)
+            with monkeypatch.context() as patched:
+                patched.setattr(AsyncioWaiter, "begin", strike)
+                with pytest.raises(LookupError):
+                    await iterator.__anext__()
+            with pytest.raises(LookupError):
+                await iterator.__anext__()
+
+    asyncio.run(main())
 
 
 def aiter_of(results: Any) -> Any:

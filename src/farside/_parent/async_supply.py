@@ -60,8 +60,12 @@ class AsyncSupply(Supply):
     def begin(self, tell: Callable[[], object]) -> None:
         """Begin the task, once, on the event loop that runs here; `tell` wakes the loop."""
         if not self._begun:
-            self._begun, self._tell = True, tell
-            self._cancel = waiter_here().begin(self._run)
+            try:
+                self._begun, self._tell = True, tell
+                self._cancel = waiter_here().begin(self._run)
+            except BaseException as error:  # of a signal handler: there may be no task
+                self._over, self._error = True, error
+                raise
 
     async def _run(self) -> None:
         try:
