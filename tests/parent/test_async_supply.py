@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -254,6 +255,30 @@ def test_an_input_that_is_awaited_when_the_loop_is_left_is_cancelled(
 
     loop.run(main)
     assert ended == ["ended"]
+
+
+def test_the_task_of_inputs_that_do_not_let_themselves_be_cancelled_ends() -> None:
+    """It got one more input, and then waited for a loop that wants another one."""
+
+    class Stubborn:
+        async def __aiter__(self) -> AsyncIterator[int]:
+            yield 1
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(1000)
+            yield 2
+
+    async def main() -> None:
+        async with map_in_workers(jobs.square, Stubborn(), 0) as results:
+            iterator, mine = aiter_of(results), asyncio.all_tasks()
+            assert await iterator.__anext__() == 1
+            await asyncio.sleep(0.01)
+            aiter_of(results)
+            await asyncio.sleep(0.01)
+            del iterator
+            while asyncio.all_tasks() != mine:
+                await asyncio.sleep(0.001)
+
+    asyncio.run(main())
 
 
 def test_where_the_task_that_awaits_the_inputs_is_cancelled_the_pass_fails() -> None:

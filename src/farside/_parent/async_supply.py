@@ -158,6 +158,7 @@ class AsyncSupply(Supply):
 
     def stop(self) -> None:
         """Cancel the task, in any thread: the pass may have none of what is awaited."""
+        self._over = True  # it ends also where the iterator does not let itself be cancelled
         cancel, self._cancel = self._cancel, None
         if cancel is not None:
             cancel()
@@ -165,7 +166,7 @@ class AsyncSupply(Supply):
     def let_go(self) -> None:
         super().let_go()
         self.stop()
-        self._iterator, self._over, self._error = None, True, None
+        self._iterator = self._error = None
         self._ready.clear()
 
     def pass_over(self) -> int:
