@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import warnings
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -12,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import IterableClosedError, NotPicklableError, map_in_workers
+from farside import (
+    ExhaustedIteratorWarning,
+    IterableClosedError,
+    NotPicklableError,
+    map_in_workers,
+)
 from farside._parent.async_supply import AsyncSupply
 from farside._parent.event_loops import AsyncioWaiter
 from farside._parent.supply import TAKE_SECONDS
@@ -271,14 +277,54 @@ def test_the_task_of_inputs_that_do_not_let_themselves_be_cancelled_ends() -> No
         async with map_in_workers(jobs.square, Stubborn(), 0) as results:
             iterator, mine = aiter_of(results), asyncio.all_tasks()
             assert await iterator.__anext__() == 1
+            (task,) = asyncio.all_tasks() - mine
             await asyncio.sleep(0.01)
             aiter_of(results)
             await asyncio.sleep(0.01)
             del iterator
-            while asyncio.all_tasks() != mine:
-                await asyncio.sleep(0.001)
+            await asyncio.wait([task])
 
     asyncio.run(main())
+
+
+def test_a_pass_over_the_same_iterator_asks_when_the_task_of_the_one_before_has_ended(
+    loop: Loop,
+) -> None:
+    """Streams and generators refuse to be asked twice at the same time."""
+
+    class Stream:
+        asked = False
+        given = wanted = 0
+
+        def __aiter__(self) -> Stream:
+            return self
+
+        async def __anext__(self) -> int:
+            assert not self.asked
+            self.asked = True
+            try:
+                await loop.sleep(0 if self.given < self.wanted else 1000)
+                self.given += 1
+                return self.given
+            finally:
+                self.asked = False
+
+    got: list[int] = []
+
+    async def main() -> None:
+        stream = Stream()
+        async with map_in_workers(jobs.square, stream, 0) as results:
+            for stream.wanted in [1, 2, 3]:
+                async for result in results:
+                    got.append(result)
+                    while not stream.asked:
+                        await loop.sleep(0.001)
+                    break
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExhaustedIteratorWarning)
+        loop.run(main)
+    assert got == [1, 4, 9]
 
 
 def test_where_the_task_that_awaits_the_inputs_is_cancelled_the_pass_fails() -> None:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from .event_loops import Waiter
 
 
+_PATIENCE = 1.0
+"""How many seconds a cancelled iterator has to end what it does, before the next pass asks it."""
+
+
 class _Input(NamedTuple):
     """An input that has come."""
 
@@ -35,12 +39,25 @@ class AsyncSupply(Supply):
     and wakes the loop, which calls `take` again. So the loop gets results while an input is
     awaited, and what is awaited outlasts a cancelled loop.
 
+    Args:
+        asking: those of the passes over the same inputs whose task asks for them: one at a time.
+
     Attributes:
         wanted: how many inputs `take` could have given beside those that have come.
+        follower: of the task of the next pass, which waits for the end of this one.
     """
 
-    def __init__(self, begin: Callable[[], Any], place: Place = BEGIN, **options: Any) -> None:
+    def __init__(
+        self,
+        begin: Callable[[], Any],
+        place: Place = BEGIN,
+        *,
+        asking: list[AsyncSupply] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(begin, place, **options)
+        self._asking: list[AsyncSupply] = [] if asking is None else asking
+        self.follower: Waiter | None = None
         self._iterator: AsyncIterator[Any] | None = None
         self._ready: deque[_Input] = deque()
         self._over = False
@@ -69,6 +86,7 @@ class AsyncSupply(Supply):
 
     async def _run(self) -> None:
         try:
+            await self._until_alone()
             while not self._over:
                 if self.wanted:
                     await self.feed()
@@ -85,7 +103,18 @@ class AsyncSupply(Supply):
             raise
         finally:
             self._cancel = None
+            if self in self._asking:
+                self._asking.remove(self)
+            if self.follower is not None:
+                self.follower.wake()
             self._tell()
+
+    async def _until_alone(self) -> None:
+        """Wait for the task of the pass before, which was cancelled: both may have one iterator."""
+        if self._asking:
+            self._asking[0].follower = waiter = waiter_here()
+            await waiter.wait(seconds=_PATIENCE)
+        self._asking[:] = [self]
 
     async def _until_wanted(self) -> None:
         self._idle = waiter_here()

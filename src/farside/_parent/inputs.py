@@ -48,6 +48,7 @@ class Inputs(ItemSequence):
         self._in_order = plan.in_order
         self._used = False  # whether an earlier pass has used a one-shot iterator
         self._looked: Delivery | None = None  # the fingerprint is that of its inputs
+        self._asking: list[AsyncSupply] = []  # see `AsyncSupply`
 
     def length(self, told: int | None) -> int | None:  # noqa: ARG002  it is that of the inputs
         if self._plan.flat or self._plan.on_error == "skip":
@@ -60,7 +61,7 @@ class Inputs(ItemSequence):
         kind = MappedInOrder if plan.in_order else MappedAsTheyCome
         awaited = self.awaits and isinstance(items, AsyncIterable)
         iterate = partial(self._iterate, place, awaited=awaited)
-        source = AsyncSupply if awaited else Supply
+        source = partial(AsyncSupply, asking=self._asking) if awaited else Supply
         by_value = plan.main_by_value
         checks = {
             number: partial(_compare, number, digest, by_value)
