@@ -14,6 +14,7 @@ from farside import (
     BackendFallbackWarning,
     BackendUnavailableError,
     IterableClosedError,
+    NotPicklableError,
     PassSupersededError,
     ProtocolError,
     WorkerDiedError,
@@ -27,6 +28,7 @@ from farside._parent.client import Client
 from farside._parent.options import check
 from farside._parent.results import drain, enter_iteration_mode
 from farside._parent.sequence import Part
+from farside._protocol.effects import BROKEN
 from farside._protocol.group import GroupCore
 from farside._protocol.messages import EXHAUSTED, Status
 from farside._protocol.parent_machine import ParentState
@@ -183,6 +185,22 @@ def test_a_pass_that_is_superseded_while_it_looks_for_items_says_so(
     monkeypatch.setattr(this.delivery, "take", take_while_another_thread_begins_a_pass)
     with pytest.raises(PassSupersededError):
         this.step()
+
+
+def test_an_item_that_does_not_unpickle_is_not_named_for_what_another_thread_met_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client, link = scripted.client()
+    link.then(started(1))
+    this, member = enter_iteration_mode(client), client.members[0]
+    meets = partial(client.fail, member, BROKEN, "it sent garbage")
+    monkeypatch.setattr(client, "end_others", meets)
+    spoilt = NotPicklableError("an item")
+    this.spoilt(spoilt)
+    assert client.core.failure is not None
+    error = client.make_error(client.core.failure, member)
+    assert error is not spoilt
+    assert "it sent garbage" in str(error)
 
 
 def test_death_is_told_after_what_had_arrived() -> None:

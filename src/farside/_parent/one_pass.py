@@ -197,8 +197,9 @@ class Pass:
             client.end_others()
             member = client.members[0]
             client.give_up(member, HERE, error)
-            if member.failure is not None:
-                member.failure = member.failure[0], ref(error)  # as long as somebody has it
+            known = member.failure  # of another one, if another thread was faster
+            if known is not None and known[1]() is error:
+                member.failure = known[0], ref(error)  # as long as somebody has it
 
     def leave(self) -> None:
         """Stop the pass, unless it is over. Never waits.
