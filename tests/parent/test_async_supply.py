@@ -345,23 +345,26 @@ def test_where_the_task_that_awaits_the_inputs_is_cancelled_the_pass_fails() -> 
     asyncio.run(main())
 
 
-def test_what_ends_a_program_and_comes_from_the_inputs_ends_it(loop: Loop) -> None:
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_what_ends_a_program_and_comes_from_the_inputs_ends_it(
+    loop: Loop, kind: type[BaseException]
+) -> None:
     async def leaving() -> AsyncIterator[int]:
         yield 1
         await loop.sleep(0.01)
-        raise SystemExit(3)
+        raise kind(3)
 
     async def main() -> None:
         async with map_in_workers(jobs.square, leaving(), 0) as results:
             if loop.name != "trio":  # asyncio ends at once, and trio keeps what has ended it
                 await take_async(results, 10)
-            with pytest.raises(SystemExit):
+            with pytest.raises(kind):
                 await take_async(results, 10)
 
     if loop.name == "trio":
         loop.run(main)
     else:
-        with pytest.raises(SystemExit):
+        with pytest.raises(kind):
             loop.run(main)
 
 

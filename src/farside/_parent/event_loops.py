@@ -169,7 +169,8 @@ class TrioWaiter:
         scope = self._trio.CancelScope()
 
         async def run() -> None:
-            with scope, suppress(SystemExit):  # which would break trio, of all tasks in this one
+            # They would break trio, of all tasks in this one.
+            with scope, suppress(SystemExit, KeyboardInterrupt):
                 await work()
 
         def cancel() -> None:
