@@ -266,24 +266,25 @@ def test_a_worker_whose_end_takes_long_is_not_killed(monkeypatch: pytest.MonkeyP
     assert worker.exit_status().signal_name == "SIGKILL"
 
 
+@pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_a_signal_handler_that_looks_as_the_status_is_taken(
-    start: Callable[[str], Child], method: str, monkeypatch: pytest.MonkeyPatch
+    start: Callable[[str], Child], method: str, monkeypatch: pytest.MonkeyPatch, *, first: bool
 ) -> None:
-    """By closing an iterable, for example: the status is there no more, and not known yet."""
+    """By closing an iterable, for example: the status is there no more, or not known yet."""
     child = start(method)
     name = "_status_from_server" if method == "forkserver" else "_status"
     take, within = getattr(child, name), list[bool]()
 
     def take_and_strike() -> int | None:
-        code: int | None = take()
-        if code is not None and not within:
+        code = None if first else take()
+        if (first or code is not None) and not within:
             within.append(True)
-            within.append(child.wait(0))
-        return code
+            within.append(child.wait(10 if first else 0))
+        return take() if first else code
 
-    monkeypatch.setattr(child, name, take_and_strike)
     assert child.send(signal.SIGTERM)
+    monkeypatch.setattr(child, name, take_and_strike)
     assert child.wait(10)
     assert len(within) == 2
     assert (child.code, child.lost) == (-signal.SIGTERM, None)

@@ -147,25 +147,28 @@ class Child:
         """Take note of the end of the process, if its status is there or not awaited."""
         if self._ended:
             return True
+        code, lost, with_server = None, None, False
         try:
             code = self._status_from_server() if self._served else self._status()
-            if code is not None:  # else a signal handler may have looked meanwhile, in vain
-                self.code, self.lost, self.lost_with_server = code, None, False
+            if code is None and last and self._handle is not None:
+                code = self._status_of_zombie()
+                lost = "the fork server does not tell its exit status" if code is None else None
         except ChildProcessError:
-            self.lost = "its exit status was taken by another part of the program"
+            lost = "its exit status was taken by another part of the program"
         except EOFError:
-            self.lost = "the fork server, which alone is told of its exit status, has ended"
-            self.lost_with_server = True
+            lost = "the fork server, which alone is told of its exit status, has ended"
+            with_server = True
+        except LinkClosedError:
+            if not self._ended:
+                raise
         except OSError as error:
             if error.errno != errno.EBADF:
                 raise
-            self.lost = "the descriptor that tells it was closed by another part of the program"
-        if self.code is None and self.lost is None:
-            if not last or self._handle is None:
-                return False
-            self.code = self._status_of_zombie()
-            if self.code is None:
-                self.lost = "the fork server does not tell its exit status"
+            lost = "the descriptor that tells it was closed by another part of the program"
+        # A signal handler may have looked meanwhile: one of the two has the status.
+        if code is None and (self._ended or lost is None):
+            return self._ended
+        self.code, self.lost, self.lost_with_server = code, lost, with_server
         self._finish()
         return True
 
