@@ -232,6 +232,22 @@ def test_what_was_interrupted_is_not_begun_again() -> None:
     assert SEEN == ["begun"]
 
 
+class InterruptedFirst:
+    def __iter__(self) -> Iterator[int]:
+        SEEN.append("begun")
+        if len(SEEN) == 1:
+            raise KeyboardInterrupt
+        return iter(range(2))
+
+
+def test_a_pass_that_was_interrupted_as_it_began_is_not_begun_again() -> None:
+    with inline(InterruptedFirst) as numbers:
+        with pytest.raises(KeyboardInterrupt):
+            list(numbers)
+        assert list(numbers) == [0, 1]
+    assert SEEN == ["begun"] * 2
+
+
 def test_fn_is_a_copy_that_went_through_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
     given = [[1]]
     with inline(partial(list, given)) as items:

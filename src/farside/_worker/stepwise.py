@@ -63,6 +63,7 @@ class Stepwise(Execution):
     def __init__(self, link: WorkerLink, commands: Commands, job: Job) -> None:
         super().__init__(link, commands, job, Finalizers(interruptible=True))
         self._torch: Any = None  # what torch is to tell user code; None: what it tells anyhow
+        self._to_begin = False  # a pass, before any command that waits: that may bring its tasks
         self._parked = False  # it has no tasks left, or one has failed
         self._number = next(_numbers)
 
@@ -115,7 +116,8 @@ class Stepwise(Execution):
             self.call()
         elif self.machine.state is WorkerState.STAND_BY:
             self.obey()
-        elif self._maker.iterator is None or self._commands.empty():
+            self._to_begin = self.machine.state is WorkerState.ITERATION
+        elif self._to_begin or self._commands.empty():
             self.iterate()
         elif not self._maker.take_tasks():
             self._leave()
@@ -126,7 +128,8 @@ class Stepwise(Execution):
     def iterate(self) -> None:
         """Begin the pass, or go on with it."""
         trouble = None
-        if self._maker.iterator is None:  # first: a command that waits may bring tasks of the pass
+        if self._maker.iterator is None:
+            self._to_begin = False
             trouble = self._begin()
             if trouble is None and not self._commands.empty():
                 return
