@@ -8,15 +8,17 @@ import select
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from farside._memory import leases as module
+from farside._memory import views
 from farside._memory.creating import create
 from farside._memory.leases import Leases
 from farside._memory.mapping import SLOTS, Mapping
@@ -384,6 +386,44 @@ def test_one_call_tells_of_all_children(leases: Leases, monkeypatch: pytest.Monk
     assert leases.held == 0
     os.close(read)
     os.close(write)
+
+
+class Struck(Exception):
+    pass
+
+
+@pytest.mark.parametrize("place", ["clear", "close"])
+def test_what_a_signal_handler_raises_after_a_fork_keeps_no_block_for_good(
+    mapping: Mapping, leases: Leases, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    class Over(deque[None]):
+        def clear(self) -> None:
+            super().clear()
+            if place == "clear":
+                raise Struck
+
+    def close(fd: int) -> None:
+        os.close(fd)
+        if place == "close":
+            raise Struck
+
+    view = leases.lend(SLOT, OFFSET, 8)
+    before = len(os.listdir("/proc/self/fd"))
+    assert forked(gc.collect) == 0
+    over = Over(views._over)
+    views._over.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(views, "_over", over)
+        patch.setattr(views, "os", SimpleNamespace(close=close))
+        with pytest.raises(Struck):
+            leases.look()
+    views._over.extend(over)
+    leases.look()  # it goes on where it was struck
+    leases.look()
+    assert views._forking is None
+    assert len(os.listdir("/proc/self/fd")) == before
+    del view
+    assert (flagged(mapping), leases.held) == ([SLOT], 0)
 
 
 def test_another_program_has_no_blocks(mapping: Mapping, leases: Leases) -> None:

@@ -188,17 +188,17 @@ def _settle_now() -> None:
     global _forking, _child  # noqa: PLW0603  as above
     if not _over:
         return
-    _over.clear()  # a signal handler may look, too
     try:
+        _over.clear()  # a signal handler may look, too
         for views in list(_live):
             views.keep(_child and _child[0])
-        _forking = None
-        child, _child = _child, None
-        if child is not None:
-            os.close(child[1])
     except BaseException:  # of a signal handler
         _over.append(None)
         raise
+    _forking = None
+    child, _child = _child, None
+    if child is not None:
+        os.close(child[1])
 
 
 def _in_child() -> None:
