@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 _live: WeakSet[Views] = WeakSet()
 _forking: list[Any] | None = None
-"""While this process forks: the lives of all leases that are alive, or were since it began to."""
+"""From a fork until `_settle`: the lives of all leases that are alive, or were since it began."""
 
 _child: tuple[Descriptor, int] | None = None
-"""While this process forks: the ends of the pipe, to read from and to write to."""
+"""As long: the ends of the pipe, to read from and to write to."""
 
 _over: deque[None] = deque(maxlen=1)
 """Has an element when a fork is over and `_settle` is due.

@@ -191,8 +191,9 @@ class Crew:
     def _trim(self, client: Client) -> bool:
         """Let the memory go that was needed for the contents of calls; False: not all of it yet."""
         self._pending.let_go()
-        links = [member.link for member in client.members if member.link is not None]
-        return False not in [link.arena.trim() for link in links if link.arena is not None]
+        # Another thread, which ends a worker, may close its link meanwhile: it has none then.
+        arenas = [member.link.arena for member in client.members if member.link is not None]
+        return False not in [arena.trim() for arena in arenas if arena is not None]
 
 
 class _Exit:
