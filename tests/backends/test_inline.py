@@ -29,7 +29,7 @@ from farside import (
 )
 from farside._backends import live_workers
 from farside._backends.inline import InlineBackend, InlineLink, InlineWorker
-from farside._parent import batches, dealt
+from farside._parent import batches, dealt, received
 from farside._payload import pickling
 from farside._worker import passing
 from tests import jobs
@@ -230,6 +230,25 @@ def test_what_was_interrupted_is_not_begun_again() -> None:
     with pytest.raises(KeyboardInterrupt):
         inline(list, initializer=begin_and_raise)
     assert SEEN == ["begun"]
+
+
+class Struck(Exception):
+    pass
+
+
+def test_what_a_signal_handler_raises_as_an_answer_is_taken_in_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def strike(*_: object) -> bool:
+        raise Struck
+
+    with inline(partial(list, "abc")) as letters:
+        with monkeypatch.context() as patch:
+            patch.setattr(received, "take_in", strike)
+            with pytest.raises(Struck):
+                letters.call("count", "a")
+        assert letters.call("index", "b") == 1
+        assert list(letters) == ["a", "b", "c"]
 
 
 class InterruptedFirst:

@@ -187,7 +187,8 @@ class Links:
         except ProtocolError as error:
             return self._give_up(client, member, error)
         except BaseException:
-            self._cut = member
+            if member not in self.here:  # it goes on when it is awaited, and must not be read idle
+                self._cut = member
             raise
         finally:
             client.taking_in = None  # the handler of a SIGINT that was held back runs next
