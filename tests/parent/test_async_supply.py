@@ -345,6 +345,20 @@ def test_where_the_task_that_awaits_the_inputs_is_cancelled_the_pass_fails() -> 
     asyncio.run(main())
 
 
+def test_a_task_of_the_inputs_that_was_cancelled_before_it_began_is_not_waited_for() -> None:
+    async def main() -> None:
+        async with map_in_workers(jobs.square, numbers(3), 0) as results:
+            here = asyncio.current_task()
+            waits = asyncio.ensure_future(aiter_of(results).__anext__())
+            waits.get_loop().call_soon(
+                lambda: [each.cancel() for each in asyncio.all_tasks() - {here, waits}]
+            )
+            with pytest.raises(RuntimeError, match="awaits the inputs was cancelled"):
+                await waits
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
 def test_what_ends_a_program_and_comes_from_the_inputs_ends_it(
     loop: Loop, kind: type[BaseException]

@@ -79,7 +79,7 @@ class AsyncSupply(Supply):
         if not self._begun:
             try:
                 self._begun, self._tell = True, tell
-                self._cancel = waiter_here().begin(self._run)
+                self._cancel = waiter_here().begin(self._run, self._take_end)
             except BaseException as error:  # of a signal handler: there may be no task
                 self._over, self._error = True, error
                 raise
@@ -97,17 +97,17 @@ class AsyncSupply(Supply):
         except (KeyboardInterrupt, SystemExit) as error:
             self._over, self._error = True, error
             raise
-        except BaseException:
-            if self._cancel is not None:  # it was cancelled, and not by `stop`
-                self._over, self._error = True, RuntimeError(_CANCELLED)
-            raise
-        finally:
-            self._cancel = None
-            if self in self._asking:
-                self._asking.remove(self)
-            if self.follower is not None:
-                self.follower.wake()
-            self._tell()
+
+    def _take_end(self) -> None:
+        """Take in that the task has ended, perhaps before it began."""
+        self._cancel = None
+        if not self._over:  # it was cancelled, and not by `stop`
+            self._over, self._error = True, RuntimeError(_CANCELLED)
+        if self in self._asking:
+            self._asking.remove(self)
+        if self.follower is not None:
+            self.follower.wake()
+        self._tell()
 
     async def _until_alone(self) -> None:
         """Wait for the task of the pass before, which was cancelled: both may have one iterator."""

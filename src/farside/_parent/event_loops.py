@@ -13,7 +13,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Future
+    from asyncio import AbstractEventLoop, Future, Task
     from collections.abc import Callable, Coroutine
     from typing import TypeAlias
 
@@ -105,13 +105,21 @@ class AsyncioWaiter:
 
         await sleep(0)
 
-    def begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    def begin(
+        self, work: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[], None]
+    ) -> Callable[[], None]:
         """Begin a task beside the present one; return what cancels it, in any thread.
 
-        Nobody asks how it has ended.
+        `ended` is called when it has ended. How, nobody asks.
         """
+
+        def take_end(task: Task[None]) -> None:
+            if not task.cancelled():
+                task.exception()  # else asyncio would log that nobody asks
+            ended()
+
         task = self._loop.create_task(work())
-        task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        task.add_done_callback(take_end)
 
         def cancel() -> None:
             try:
@@ -165,13 +173,18 @@ class TrioWaiter:
     async def pause(self) -> None:
         await self._trio.lowlevel.checkpoint()
 
-    def begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    def begin(
+        self, work: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[], None]
+    ) -> Callable[[], None]:
         scope = self._trio.CancelScope()
 
         async def run() -> None:
-            # They would break trio, of all tasks in this one.
-            with scope, suppress(SystemExit, KeyboardInterrupt):
-                await work()
+            try:
+                # They would break trio, of all tasks in this one.
+                with scope, suppress(SystemExit, KeyboardInterrupt):
+                    await work()
+            finally:
+                ended()
 
         def cancel() -> None:
             try:
