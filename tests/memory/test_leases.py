@@ -426,6 +426,26 @@ def test_what_a_signal_handler_raises_after_a_fork_keeps_no_block_for_good(
     assert (flagged(mapping), leases.held) == ([SLOT], 0)
 
 
+def test_what_a_signal_handler_raises_before_a_fork_keeps_no_block_for_good(
+    mapping: Mapping, leases: Leases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strike(_: object) -> None:
+        patch.undo()
+        raise Struck
+
+    view = leases.lend(SLOT, OFFSET, 8)
+    ignored: list[Any] = []
+    with monkeypatch.context() as patch:
+        monkeypatch.setattr(sys, "unraisablehook", lambda each: ignored.append(each.exc_type))
+        patch.setattr(views.Views, "look", strike)
+        assert forked(gc.collect) == 0
+    assert ignored == [Struck]
+    leases.look()
+    del view
+    leases.look()
+    assert (flagged(mapping), leases.held) == ([SLOT], 0)
+
+
 def test_another_program_has_no_blocks(mapping: Mapping, leases: Leases) -> None:
     """With a function to run before it, a program is forked like any child."""
     view = leases.lend(SLOT, OFFSET, 8)

@@ -167,13 +167,22 @@ def _hung_up(numbers: list[int]) -> list[bool]:
 
 
 def _before_fork() -> None:
+    try:
+        defer_sigint(_look_around)
+    except BaseException:  # of a signal handler: Python prints it, and the fork goes on
+        _look_around()
+        raise
+
+
+def _look_around() -> None:
+    """Take note of what a forked child will have. It can be done twice."""
     global _forking, _child  # noqa: PLW0603  of this process
     _settle()
     _forking = []  # from now on, none ends unnoticed
     for views in list(_live):
         views.look()
         _forking += views.alive()
-    if _live:
+    if _live and _child is None:
         with suppress(OSError):
             read, write = open_pipe()  # in the child, nobody reads what is printed to the latter
             _child = Descriptor(read), write
@@ -211,5 +220,5 @@ def _in_child() -> None:
 
 
 # Hooks run before a fork in reverse order, and after it in this order.
-at_fork(before=partial(defer_sigint, _before_fork), after_in_parent=partial(_over.append, None))
+at_fork(before=_before_fork, after_in_parent=partial(_over.append, None))
 at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_in_child)
