@@ -126,7 +126,7 @@ class Worker(ABC):
         """Tell how it ended. Only asked after its end, or when its link has closed."""
 
     def was_stopped(self) -> bool:
-        """Tell whether it was stopped (Ctrl-Z) and goes on, since this was asked last, if known."""
+        """Tell whether it was stopped (Ctrl-Z) and went on since this was asked last, if known."""
         return False
 
     def disown(self) -> None:  # noqa: B027  most kinds have nothing to do
