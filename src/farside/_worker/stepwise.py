@@ -116,7 +116,6 @@ class Stepwise(Execution):
             self.call()
         elif self.machine.state is WorkerState.STAND_BY:
             self.obey()
-            self._to_begin = self.machine.state is WorkerState.ITERATION
         elif self._to_begin or self._commands.empty():
             self.iterate()
         elif not self._maker.take_tasks():
@@ -124,6 +123,10 @@ class Stepwise(Execution):
         if self.machine.state is not WorkerState.ITERATION:
             self._maker.iterator = None
             self._parked = False
+
+    def obey(self) -> None:
+        super().obey()
+        self._to_begin = self.machine.state is WorkerState.ITERATION
 
     def iterate(self) -> None:
         """Begin the pass, or go on with it."""
