@@ -9,7 +9,7 @@ import warnings
 from contextlib import suppress
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -19,6 +19,7 @@ from farside import (
     NotPicklableError,
     map_in_workers,
 )
+from farside._parent import async_supply
 from farside._parent.async_supply import AsyncSupply
 from farside._parent.event_loops import AsyncioWaiter
 from farside._parent.supply import TAKE_SECONDS
@@ -315,11 +316,10 @@ def test_a_pass_over_the_same_iterator_asks_when_the_task_of_the_one_before_has_
         stream = Stream()
         async with map_in_workers(jobs.square, stream, 0) as results:
             for stream.wanted in [1, 2, 3]:
-                async for result in results:
-                    got.append(result)
-                    while not stream.asked:
-                        await loop.sleep(0.001)
-                    break
+                iterator = aiter_of(results)
+                got.append(await iterator.__anext__())
+                while not stream.asked:  # for the next input, which does not come
+                    assert await loop.cut(0.01, iterator.__anext__) is None
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExhaustedIteratorWarning)
@@ -401,6 +401,34 @@ def test_who_asks_again_after_an_exception_struck_as_the_task_was_begun_gets_it_
                 await iterator.__anext__()
 
     asyncio.run(main())
+
+
+class Striking:
+    """What an exception of a signal handler strikes in, when it is called or asked for an item."""
+
+    def __call__(self, *_: object) -> NoReturn:
+        raise LookupError
+
+    __next__ = __call__
+
+
+@pytest.mark.parametrize("place", ["iter", "_Input"])
+def test_an_input_that_an_exception_strikes_at_is_not_counted(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a loop would wait for its result."""
+    supply = AsyncSupply(Striking())
+    supply._add_input(0)
+    at = {"iter": lambda _: Striking(), "_Input": Striking()}[place]
+    monkeypatch.setattr(async_supply, place, at, raising=False)
+    with pytest.raises(LookupError):
+        supply._add_input(1)
+    assert supply.taken == 1
+    assert not supply.ended, "the first one has yet to be given"
+    assert supply.take(10, 1000)[0] == [0]
+    assert supply.take(10, 1000) == ([], 0)
+    assert supply.ended
+    assert isinstance(supply.error, LookupError)
 
 
 def aiter_of(results: Any) -> Any:

@@ -100,14 +100,14 @@ class AsyncSupply(Supply):
 
     def _take_end(self) -> None:
         """Take in that the task has ended, perhaps before it began."""
-        self._cancel = None
         if not self._over:  # it was cancelled, and not by `stop`
             self._over, self._error = True, RuntimeError(_CANCELLED)
+        self._tell()
+        self._cancel = None
         if self in self._asking:
             self._asking.remove(self)
         if self.follower is not None:
             self.follower.wake()
-        self._tell()
 
     async def _until_alone(self) -> None:
         """Wait for the task of the pass before, which was cancelled: both may have one iterator."""
@@ -170,20 +170,27 @@ class AsyncSupply(Supply):
             self._settling.wake()
 
     def _add_input(self, item: Any) -> None:
+        number, waiting = self.taken, len(self._ready)
+        try:
+            self._ready.append(self._made(item))
+        except BaseException as error:  # of a signal handler: the input is lost, and so the pass
+            self.taken, self.refused = number + len(self._ready) - waiting, None
+            self._over, self._error = True, error
+            raise
+
+    def _made(self, item: Any) -> _Input:
         while self._done and self._done[0][1] <= self.taken:
             self._done.popleft()
         if self._done and self._done[0][0] <= self.taken:
             self.taken += 1
-            self._ready.append(_DONE)
-            return
-        number, self._next = self.taken, iter((item,)).__next__
-        try:
-            entries, nbytes = self._take_each(1, 1)  # pickled now: the iterator may change it
-        except BaseException as error:  # of a signal handler: the input is lost, and so the pass
-            self.taken, self._over, self._error = number, True, error
-            raise
+            return _DONE
+        self._next = iter((item,)).__next__
+        entries, nbytes = self._take_each(1, 1)  # pickled now: the iterator may change it
+        if self.error is not None:  # of a signal handler, as if this iterator had raised it
+            error, self.error, self.ended = self.error, None, False
+            raise error
         refused, self.refused = self.refused, None
-        self._ready.append(_Input(entries[0] if entries else None, nbytes, refused))
+        return _Input(entries[0] if entries else None, nbytes, refused)
 
     def stop(self) -> None:
         """Cancel the task, in any thread: the pass may have none of what is awaited."""
