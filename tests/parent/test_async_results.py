@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 import time
+from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import IterableClosedError, NotPicklableError, map_in_workers
+from farside import FarsideError, IterableClosedError, NotPicklableError, map_in_workers
 from farside._parent import closing
 from farside._parent.async_results import AsyncResults
 from farside._parent.event_loops import off_loop, waiter_here
 from farside._parent.one_pass import OVER, Pass
 from farside._parent.results import enter_iteration_mode
+from tests.faults.interrupting import Alarm, alarming, strike_at
 from tests.mapping_jobs import refuse_at_twos
 from tests.parent import scripted
 from tests.parent.scripted import finished, items, started
@@ -52,6 +56,25 @@ def test_what_has_arrived_is_handed_out_without_a_loop() -> None:
     for _ in range(2):
         with pytest.raises(StopAsyncIteration):
             at_once(results.__anext__())
+
+
+def test_no_item_is_missing_in_what_comes_after_an_exception_that_struck() -> None:
+    with alarming():
+        for place in count(1):
+            results, _ = scripted_pass(items(1, 0, 1), items(1, 2), finished(1))
+            got: list[int] = []
+
+            def take_all(ask: Any = results.__anext__, got: list[int] = got) -> None:
+                with suppress(StopAsyncIteration):
+                    while True:
+                        got.append(at_once(ask()))
+
+            struck = strike_at(place, take_all, signal.SIGUSR1, Alarm)
+            with suppress(FarsideError):  # it may have ended the worker
+                take_all()
+            assert got == [0, 1, 2][: len(got)]
+            if not struck.reached:
+                break
 
 
 def test_a_turn_is_given_when_it_is_time(monkeypatch: pytest.MonkeyPatch) -> None:

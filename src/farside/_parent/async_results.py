@@ -17,14 +17,13 @@ from .event_loops import off_loop, waiter_here
 from .one_pass import OVER, SPOILT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from typing_extensions import Self
 
     from .one_pass import Pass
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 _TURN_SECONDS = 0.001
 """For how long a task that takes items and never waits may keep the other tasks from running. It is
@@ -133,19 +132,23 @@ class _Taker(Generic[T]):
             while not self.over:
                 await self._give_turn()  # each time: for long there may be no item and no wait
                 self.items = islice(self._rest, self._at_once)
-                for item in self._guarded(lambda: list(islice(self.items, 1))):
-                    return item
+                try:
+                    for item in self.items:
+                        return item
+                except SPOILT:
+                    raise
+                except BaseException:
+                    self.end()  # as in `__anext__`
+                    raise
                 source = self.this.delivery.source
                 if source is not None:
                     source.begin(self.this.client.waiting.wake_others)
                     await source.settle()
-                items = self._guarded(self.this.step)
+                items = self._step()
                 if items is OVER:
                     self.end()
                     raise StopAsyncIteration
-                if items is not None:
-                    self._rest = iter(items)
-                else:
+                if items is None:
                     await self._wait()
         finally:
             self._busy = False
@@ -158,15 +161,18 @@ class _Taker(Generic[T]):
             await waiter_here().pause()
             self._turn_began = monotonic()
 
-    def _guarded(self, work: Callable[[], R]) -> R:
-        """Do what may raise an exception of the pass, which is over then."""
+    def _step(self) -> Iterable[Any] | None:
+        """Take a step, and open the block that it returns. After an exception the pass is over."""
         try:
-            return work()
+            items = self.this.step()
+            if items is not None:
+                self._rest = iter(items)  # here: an exception that strikes later loses none of it
         except SPOILT:
             raise  # the worker is ended first, as `iterate_results` does
         except BaseException:
-            self.end()  # the generator that yields the items has ended
+            self.end()
             raise
+        return items
 
     async def _wait(self) -> None:
         this = self.this
