@@ -109,7 +109,7 @@ class Links:
         # A signal handler may have closed all, the wakeup too, since the caller looked around.
         woken = self.stamp is not before
         # Rounded up: 0.4 ms must not become 0, a busy loop.
-        busy = self.here or woken or self._cut
+        busy = woken or self._cut or self._is_busy(client)
         milliseconds = ceil(seconds * 1000) if seconds and not busy else 0
         try:
             events = poll.poll(milliseconds)
@@ -136,6 +136,11 @@ class Links:
                 if member not in ready:
                     ready.append(member)
         return ready, woken
+
+    def _is_busy(self, client: Client) -> bool:
+        """Tell whether a worker in this thread has something to do, or no other may come."""
+        here = list(self.here)
+        return bool(here) and not (client.launching and all(each.link.idle for each in here))
 
     def _prepare(self, client: Client) -> select.poll:
         """Return a poll of all descriptors, and of those where a command waits for room."""
