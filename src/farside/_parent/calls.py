@@ -129,10 +129,11 @@ def _pack(
     except Exception as error:  # __reduce__ is user code
         if handlers.raised(error):
             raise
+        why = one_line(error)
         given = find(args, "args", error) or find(kwargs, "kwargs", error)
         raise NotPicklableError(
             f"the arguments of {method!r} cannot be sent to the worker: {given or 'one'} does not "
-            f"pickle ({(why := one_line(error))}); pass something that does"
+            f"pickle ({why}); pass something that does"
             f"{pickling.or_cloudpickle(why)}"
         ) from error
     # What is kept for a restart is what the arguments are now: they may change later.

@@ -240,10 +240,10 @@ TOO_FEW = (
 def _not_picklable(item: object, index: int, error: Exception) -> NotPicklableError:
     from .._payload import culprit  # only when something fails
 
-    what = culprit.find(item, "input", error) or "it"
+    what, why = culprit.find(item, "input", error) or "it", one_line(error)
     made = NotPicklableError(
         f"the input of index {index} cannot be sent to a worker: {what} does not pickle "
-        f"({(why := one_line(error))}); pass something that does{or_cloudpickle(why)}"
+        f"({why}); pass something that does{or_cloudpickle(why)}"
     )
     made.__cause__, made.input_index = error, index
     return made
