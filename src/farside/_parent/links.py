@@ -109,7 +109,7 @@ class Links:
         # A signal handler may have closed all, the wakeup too, since the caller looked around.
         woken = self.stamp is not before
         # Rounded up: 0.4 ms must not become 0, a busy loop.
-        busy = woken or self._cut or self._is_busy(client)
+        busy = woken or self._cut or (self.here and self._to_go_on(client))
         milliseconds = ceil(seconds * 1000) if seconds and not busy else 0
         try:
             events = poll.poll(milliseconds)
@@ -117,11 +117,8 @@ class Links:
             events = self._make_poll().poll(milliseconds)
         ready: list[Member] = []
         if self.here and awaited is not None:
-            launching = bool(client.launching)  # first: what is started comes to be here
-            here = list(self.here)
-            # If all are idle, both sides would wait for each other: reading raises that.
-            ready = [each for each in here if not each.link.idle] or ([] if launching else here)
-            ready = [each for each in ready if each in awaited] or ready
+            here = self._to_go_on(client)  # once more: some may have come, or were closed
+            ready = [each for each in here if each in awaited] or here
         # What it has sent may be lost, and then nothing more comes: reading raises that.
         cut, self._cut = self._cut, None
         if cut is not None and not cut.gone:
@@ -137,10 +134,15 @@ class Links:
                     ready.append(member)
         return ready, woken
 
-    def _is_busy(self, client: Client) -> bool:
-        """Tell whether a worker in this thread has something to do, or no other may come."""
+    def _to_go_on(self, client: Client) -> list[Member]:
+        """Return the workers in this thread that have something to do.
+
+        If all are idle, and no other is started, both sides would wait for each other: then it is
+        all of them, and reading from them raises that.
+        """
+        launching = bool(client.launching)  # first: what is started comes to be here
         here = list(self.here)
-        return bool(here) and not (client.launching and all(each.link.idle for each in here))
+        return [each for each in here if not each.link.idle] or ([] if launching else here)
 
     def _prepare(self, client: Client) -> select.poll:
         """Return a poll of all descriptors, and of those where a command waits for room."""
