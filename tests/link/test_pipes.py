@@ -13,6 +13,7 @@ from farside._link.control import WORKER_WAITED
 from farside._link.frames import HEADER_SIZE, Decoder, Frame, header
 from farside._link.opening import WorkerEnds, open_link
 from farside._link.pipes import PipeLink
+from farside._link.spinning import SPIN_NS
 from farside._link.worker_pipes import PipeWorkerLink
 from farside.errors import LinkClosedError, ProtocolError
 from farside.testing.checks import is_readable
@@ -145,6 +146,14 @@ def test_the_last_gauges_stay(parent: PipeLink, worker: PipeWorkerLink) -> None:
     parent.close()
     worker._control[WORKER_WAITED] = 0
     assert parent.gauges().worker_waited == 2
+
+
+def test_a_look_counts_as_waiting(parent: PipeLink, worker: PipeWorkerLink) -> None:
+    parent.acknowledge(1, 1)
+    assert worker.spin_for_credit(1, 1)
+    before = parent.gauges().worker_waited
+    assert not worker.spin_for_credit(1, 2)
+    assert parent.gauges().worker_waited - before >= SPIN_NS / 1e9
 
 
 def test_garbage_from_the_worker(parent: PipeLink, worker_ends: WorkerEnds) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from farside import iterate_in_subinterpreter, iterate_in_subprocess, iterate_in_worker
+from farside._link.spinning import SPIN_ITEMS
 from farside._parent.options import BUFFER_BYTES, SHUTDOWN_SECONDS, check
 from farside._protocol.credit import UNLIMITED
 
@@ -29,6 +30,30 @@ def test_defaults() -> None:
     assert (options.buffer_size, options.timeout, options.mp_context) == (None, None, None)
     assert (options.buffer_bytes, options.shutdown_timeout) == (BUFFER_BYTES, SHUTDOWN_SECONDS)
     assert (options.initializers, options.daemon, options.fallback) == ((), False, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "processors", "spins"),
+    [
+        ({"buffer_size": 1}, 2, True),
+        ({"buffer_size": SPIN_ITEMS}, 2, True),
+        ({"buffer_size": SPIN_ITEMS + 1}, 2, False),
+        ({"buffer_size": None}, 64, False),
+        ({"buffer_size": UNLIMITED}, 64, False),
+        ({"buffer_size": 1}, 1, False),
+        ({"buffer_size": 1}, None, False),
+        ({"buffer_size": 1, "worker_count": 2}, 2, False),
+        ({"buffer_size": 1, "worker_count": 2}, 3, True),
+    ],
+)
+def test_sides_spin_where_each_has_a_processor(
+    monkeypatch: pytest.MonkeyPatch,
+    given: dict[str, Any],
+    processors: int | None,
+    spins: bool,  # noqa: FBT001  a row
+) -> None:
+    monkeypatch.setattr("farside._parent.options.processors", lambda: processors)
+    assert _check(**given).spins is spins
 
 
 def test_options_cannot_be_changed() -> None:

@@ -125,6 +125,22 @@ def test_log_records_do_not_end_the_wait(group: Group, one: tuple[Member, Worker
     assert [frame.kind for frame in group.client.frames] == [LOG, 1]
 
 
+def test_a_thread_looks_for_a_moment_before_it_sleeps(
+    group: Group, one: tuple[Member, WorkerLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spin(look: Callable[[], bool]) -> bool:
+        assert not look()
+        one[1].send(1, 2, [b"small"])
+        assert look()
+        return True
+
+    monkeypatch.setattr(group.waiting, "spin", spin)
+    one[1].send(1, 1, [bytes(8000)])
+    group.client.wait(group.client.has(1))
+    group.client.wait(group.client.has(2))
+    assert not one[1].parent_waits(), "nobody has slept"
+
+
 def test_a_worker_that_sends_many_items_is_given_a_moment(
     group: Group, one: tuple[Member, WorkerLink], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from farside._link.frames import MAX_REFS
 from farside._memory.parts import BLOCK_BYTES
 from farside._payload.items import ITEM_REFS
+from farside._protocol.credit import Window
 from farside._worker.outbox import BATCH_BYTES, BATCH_ITEMS, Outbox
 from farside.errors import LinkClosedError
 from tests.steady import STEADY
@@ -209,3 +210,30 @@ def test_any_succession_of_items_and_acts(steps: list[Any], nbytes: int) -> None
     boxed.blocks.give_all_back(ref for _, refs in boxed.sink.frames for ref in refs)
     assert boxed.blocks.used == 0
     boxed.close()
+
+
+@pytest.mark.parametrize("taken", [0, 1], ids=["in_vain", "in_time"])
+def test_it_looks_for_credit_before_it_sleeps(taken: int) -> None:
+    said: list[object] = []
+
+    class Link:
+        arena = None
+
+        def acknowledged(self, epoch: int) -> int:
+            assert epoch == EPOCH
+            return max(taken, said.count("slept"))
+
+        def spin_for_credit(self, epoch: int, total: int) -> bool:
+            said.append((epoch, total))
+            return taken >= total
+
+        def wait_for_credit(self, epoch: int, total: int) -> bool:
+            assert (epoch, total) == (EPOCH, 1)
+            said.append("slept")
+            return True
+
+    window = Window(3, 1 << 20)
+    box = Outbox(Link(), window, 1 << 20, spins=True)  # type: ignore[arg-type]
+    box.begin(KIND, EPOCH)
+    assert box.wait_for_credit(4)
+    assert said == ([(EPOCH, 1)] if taken else [(EPOCH, 1), "slept"])

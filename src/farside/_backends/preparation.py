@@ -169,6 +169,7 @@ def job_of(
         finalizer_seconds=options.shutdown_timeout / 2,
         forward_logs=options.forward_logs,
         log_levels=flatten_levels() if options.forward_logs else None,
+        spins=options.spins,
     )
 
 

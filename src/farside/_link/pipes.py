@@ -4,7 +4,8 @@ Three pipes: commands down, wake-ups down, frames up; and one mapping of shared 
 with a block of words (see `control`) and holds the arena. The parent's ends of the pipes do not
 block: it waits with `poll`, so it can wait for frames, for the worker's end and for a deadline at
 once. A thread of the worker that waits for room, or until items were taken, also uses `poll`, and
-measures the time. The worker's end of commands blocks. Nobody polls in a loop.
+measures the time. The worker's end of commands blocks. Nobody looks again and again but for a
+moment, where little may wait: see `spinning`.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ class PipeLink(Link):
         self._given_back = mapping.given_back
         self._attention = mapping.control[ATTENTION : ATTENTION + 1].cast("B")
         self._epoch = 0  # the latest pass of which items were acknowledged
+        self._none_taken = 0  # the word of that pass before any
         self._woken = NOTHING  # the value of WANTED that the worker was last woken for
         # Half of the arena is for what the worker has on its way.
         self.leases = Leases(mapping, mapping.arena_bytes // 2)
@@ -119,8 +121,9 @@ class PipeLink(Link):
             return  # of a loop that another thread has replaced
         if epoch > self._epoch:
             self._epoch, self._woken = epoch, NOTHING
+            self._none_taken = acknowledged_word(epoch, 0)
         control = self._control
-        control[ACKNOWLEDGED] = word = acknowledged_word(epoch, total)
+        control[ACKNOWLEDGED] = word = self._none_taken + total
         wanted = control[WANTED]
         if wanted <= word and wanted != self._woken:
             self._woken = wanted

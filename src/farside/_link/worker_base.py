@@ -106,6 +106,13 @@ class WorkerLink(ABC):
     def acknowledged(self, epoch: int) -> int:
         """Return how many items of a pass were taken so far."""
 
+    def spin_for_credit(self, epoch: int, total: int) -> bool:  # noqa: ARG002
+        """Look for a moment whether so many items of a pass were taken; tell whether they were.
+
+        Only a link that need not ask the parent for that does so.
+        """
+        return False
+
     @abstractmethod
     def wait_for_credit(self, epoch: int, total: int) -> bool:
         """Wait until so many items of a pass were taken.

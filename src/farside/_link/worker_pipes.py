@@ -25,6 +25,7 @@ from .control import (
     total_of,
 )
 from .frames import COMMAND_SCRATCH, Decoder, header
+from .spinning import Spinning
 from .worker_base import WorkerLink
 from .writer import FrameWriter, check_gone
 
@@ -68,6 +69,7 @@ class PipeWorkerLink(WorkerLink):
         self.arena: Arena | None = Arena(mapping) if mapping.arena_bytes else None
         for fd in (wakes, frames):
             os.set_blocking(fd, False)  # so that a wait can be timed
+        self._spinning = Spinning()
         self._poll = select.poll()
         self._poll.register(wakes, select.POLLIN)
 
@@ -127,6 +129,13 @@ class PipeWorkerLink(WorkerLink):
 
     def acknowledged(self, epoch: int) -> int:
         return total_of(self._control[ACKNOWLEDGED], epoch)
+
+    def spin_for_credit(self, epoch: int, total: int) -> bool:
+        self._waits.begin()
+        try:
+            return self._spinning.spin(lambda: self.acknowledged(epoch) >= total)
+        finally:
+            self._waits.end()
 
     def wait_for_credit(self, epoch: int, total: int) -> bool:
         return self._wait(epoch, total, lambda: self.acknowledged(epoch) >= total)

@@ -12,6 +12,7 @@ from weakref import ref
 
 from .._backends import live_workers
 from .._backends.preparation import main_file, main_goes_by_value
+from .._link.spinning import Spinning
 from .._protocol.effects import BROKEN
 from .._protocol.group import GroupCore
 from .._protocol.recovery import Limits
@@ -90,9 +91,7 @@ class Client(Steps):
         count = len(several)
         # None: the time of each counts from its launch.
         super().__init__(GroupCore(limits, options.fallback, count, None, options.max_restarts))
-        self.chores = Chores()
-        self.news = News()
-        self.counters = Counters()
+        self.chores, self.news, self.counters = Chores(), News(), Counters()
         self.used = self.used_before = False
         self.launching: set[threading.Thread] = set()
         self.leaving: set[Member] = set()
@@ -111,6 +110,8 @@ class Client(Steps):
         # Without inputs, nothing has a limit but what somebody waits for.
         self.next_look = 0.0 if self.core.has_limits and options.sends_inputs else None
         self.waiting = Waiting()
+        if options.spins:
+            self.waiting.spin = Spinning().spin
         self.members = [Member(index, each) for index, each in enumerate(several)]
         self._owner = here.pid
 

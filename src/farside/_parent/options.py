@@ -10,6 +10,7 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from .._backends import registry
+from .._link.spinning import SPIN_ITEMS
 from .._protocol.credit import UNLIMITED
 from ..options import START_METHODS
 from . import checks
@@ -78,6 +79,12 @@ class Options:
         """Whether the worker has to know of each item at once that was taken."""
         return self.buffer_size not in {None, UNLIMITED}
 
+    @property
+    def spins(self) -> bool:
+        """Whether each side looks for a moment before it sleeps: see `_link.spinning`."""
+        few = self.counts_items and (self.buffer_size or 0) <= SPIN_ITEMS
+        return few and not self.sends_inputs and self.worker_count < (processors() or 1)
+
 
 DEFAULTS: WorkerOptions = {
     "initializer": None,
@@ -116,7 +123,9 @@ def check(fn: Any, *, backend: Any, fallback: Any = None, **options: Any) -> Opt
     """
     given: dict[str, Any] = {**DEFAULTS, **options}
     assert given.keys() == DEFAULTS.keys()
-    timeout, init_timeout = given["timeout"], given["init_timeout"]
+    timeout, of_start = given["timeout"], given["init_timeout"]
+    if of_start is None:
+        of_start = timeout
     return Options(
         fn=_fn(fn),
         backend=_name("backend", backend, ("auto", *registry.names())),
@@ -128,11 +137,7 @@ def check(fn: Any, *, backend: Any, fallback: Any = None, **options: Any) -> Opt
         initializers=_callables("initializer", given["initializer"]),
         mp_context=_mp_context(given["mp_context"]),
         timeout=limit("timeout", timeout, "for no limit"),
-        init_timeout=limit(
-            "init_timeout",
-            timeout if init_timeout is None else init_timeout,
-            "for the same as timeout",
-        ),
+        init_timeout=limit("init_timeout", of_start, "for the same as timeout"),
         shutdown_timeout=seconds("shutdown_timeout", given["shutdown_timeout"], ""),
         finalizers=_callables("finalizer", given["finalizer"]),
         env=checks.env(given["env"], backend),

@@ -96,9 +96,12 @@ class Queue:
 
     def open(self, core: ParentCore) -> Opened | None:
         """Open the next frame, which is the source of entries from now on; None: there is none."""
+        frames = core.inbox.frames
+        if not frames:
+            return None
         try:
-            frame = core.inbox.frames.popleft()
-        except IndexError:  # also if another thread has just left the pass
+            frame = frames.popleft()
+        except IndexError:  # another thread has just left the pass
             return None
         opened, blocks = unpack(frame), frame.blocks
         if opened.plain:  # and so without blocks

@@ -58,6 +58,7 @@ class Waiting:
     """Where threads wait for the workers of a client.
 
     Attributes:
+        spin: looks for a moment before a thread sleeps (see `Spinning.spin`), if it is set.
         links: what they wait for.
         tasks: waiters of event loops, for something to change.
     """
@@ -66,6 +67,7 @@ class Waiting:
         self._leading = threading.RLock()  # a signal handler may wait in the middle of a wait
         self._others: deque[threading.Lock] = deque()
         self.links = Links()
+        self.spin: Callable[[Callable[[], bool]], bool] = lambda _: False
         self.tasks: list[ref[Waiter]] = []
         self._asking: set[object] = set()  # a token for each wait that workers are told of
         self._leaving: deque[Member] = deque()  # of whose links the leader has to let go
@@ -99,11 +101,10 @@ class Waiting:
         while self._others:
             with suppress(IndexError, RuntimeError):  # another thread does the same
                 self._others.popleft().release()
-        if tasks and self.tasks:
-            for task in list(self.tasks):
-                waiter = task()
-                if waiter is not None:
-                    waiter.wake()
+        for task in list(self.tasks) if tasks else ():
+            waiter = task()
+            if waiter is not None:
+                waiter.wake()
 
     def _wake_outer(self) -> None:
         """Let a wait look around in which a signal handler has taken in what that is for."""
@@ -154,20 +155,20 @@ class Waiting:
 
     def is_last(self) -> bool:
         """Tell whether nobody else waits."""
-        none = not (self._others or self.tasks)
-        free = none and bool(try_lock(self._leading, lambda: True))
+        nobody = not (self._others or self.tasks)
+        free = nobody and bool(try_lock(self._leading, lambda: True))
         self.wake_others(tasks=False)  # one of them may have found it locked just now
         return free
 
     def _lead(self, client: Client, wanted: Wanted, end: float | None) -> bool:
         """Wait until something comes, and take it in. True tells the caller that it led."""
-        if self._leaving:
-            self._let_go()
+        self._let_go()
         links = self.links
         if links.take_in_rest(client) or wanted.ready() or (not links.here and links.look(client)):
             return True
         streaming = True in [member.streaming for member in client.members]
-        if not (streaming and links.look(client, SOON_SECONDS)):
+        look = partial(links.look, client)
+        if not (streaming and (self.spin(look) or look(SOON_SECONDS))):
             self._ask_and_wait(client, wanted, end)
         return True
 

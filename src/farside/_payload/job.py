@@ -55,3 +55,5 @@ class Job(NamedTuple):
     finalizer_seconds: float = 0.0
     forward_logs: bool = False
     log_levels: Levels | None = None
+    spins: bool = False
+    """Whether the worker looks for a moment before it sleeps: see `_link.spinning`."""

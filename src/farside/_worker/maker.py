@@ -62,7 +62,8 @@ class Maker:
         self._commands = commands
         self._machine = machine
         self._describe = describe
-        self.outbox = Outbox(link, Window(job.buffer_size, job.buffer_bytes), job.buffer_bytes)
+        window = Window(job.buffer_size, job.buffer_bytes)
+        self.outbox = Outbox(link, window, job.buffer_bytes, spins=job.spins)
         self._skips = Skips(self.outbox.tell_progress, self.outbox.say, self.is_left)
         self._snapshots = Snapshots(self.outbox.tell_progress, self.outbox.say)
         self._before = 0  # how many items counted as made when the pass began

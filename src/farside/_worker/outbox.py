@@ -54,6 +54,7 @@ class Outbox:
     Args:
         window: where they are booked: it tells what credit the parent gives.
         nbytes: how much may wait in all; a frame has no more than a quarter of it.
+        spins: whether to look for credit for a moment before the thread sleeps.
 
     Attributes:
         encoder: pickles what is added.
@@ -66,7 +67,9 @@ class Outbox:
         short: texts of fewer characters are atoms.
     """
 
-    def __init__(self, link: WorkerLink, window: Window, nbytes: int) -> None:
+    def __init__(
+        self, link: WorkerLink, window: Window, nbytes: int, *, spins: bool = False
+    ) -> None:
         self.entries: list[Any] = []
         self.copies: dict[type, AddCopy] = {}  # `begin` fills it
         # Texts that are appended directly are not counted: where little may wait, they are short.
@@ -77,11 +80,11 @@ class Outbox:
         self._frames = self._frames_before = 0  # that were sent, and as the flusher has seen it
         self._link = link
         self._window = window
+        self._spins = spins
         self.encoder = Encoder(link.arena)
         self._lends = link.arena is not None and link.arena.lends
         self._misses = 0  # items that were no copies, since the last one that was
-        self._kind = 0
-        self._epoch = 0
+        self._kind = self._epoch = 0
         self._lock = Lock()  # held while a frame is sent
         self._batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)
         stored = _STORED_BYTES if link.arena is not None else 0
@@ -96,8 +99,7 @@ class Outbox:
         self._window.reset()
         if made:
             self._window.sent(made, nbytes)
-        self._kind = kind
-        self._epoch = epoch
+        self._kind, self._epoch = kind, epoch
         self._misses = 0
         self.copies.update(ADD_COPY)
         self._sent = made
@@ -164,7 +166,9 @@ class Outbox:
         """Wait until a further item may be made; False: a command was sent, or nobody is there."""
         while True:
             self.flush()
-            if not self._link.wait_for_credit(self._epoch, self._window.wish(made)):
+            wish = self._window.wish(made)
+            spun = self._spins and self._link.spin_for_credit(self._epoch, wish)
+            if not (spun or self._link.wait_for_credit(self._epoch, wish)):
                 return False
             if self._window.stop(self._link.acknowledged(self._epoch)) > made:
                 return True

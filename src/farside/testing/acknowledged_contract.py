@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from .._link.frames import Frame
 
 
+LONGER_THAN_A_LOOK = 5.0
+"""Seconds that nobody spins for, on the slowest machine."""
+
+
 class AcknowledgedContract(MakesLinks):
     """The part of `LinkContract` that is about items that were taken."""
 
@@ -39,6 +43,15 @@ class AcknowledgedContract(MakesLinks):
             pair.parent.acknowledge(1, 1)
             pair.parent.acknowledge(1, 2)
             assert waiting.result()
+
+    def test_a_look_for_items_that_were_taken_does_not_wait_for_them(self) -> None:
+        with self._pair() as pair:
+            pair.parent.acknowledge(1, 1)
+            begun = time.monotonic()
+            assert not pair.worker.spin_for_credit(1, 2)
+            assert time.monotonic() - begun < LONGER_THAN_A_LOOK
+            pair.worker.spin_for_credit(1, 1)  # a link need not look, or not each time
+            assert pair.worker.wait_for_credit(1, 1)
 
     def test_a_worker_hears_of_each_of_many_items(self) -> None:
         with self._pair() as pair:

@@ -1,0 +1,55 @@
+"""Looking for a moment before one sleeps, as adaptive mutexes do.
+
+To be woken costs a side more than a small item does. If the other side is about to do what this one
+waits for, it is faster to look a few more times. If not, that costs time of a processor for
+nothing. So it is tried less and less often while it fails, and only where each side has a processor
+of its own: see `_parent.options.Options.spins`.
+"""
+
+from __future__ import annotations
+
+from time import monotonic_ns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SPIN_NS = 60_000
+"""Nanoseconds to look for. To be woken takes some 15 µs, and each side has some 20 to 40 µs to do
+for a frame of few items. If one slept after less, the other would not find it awake either."""
+
+SPIN_ITEMS = 8
+"""Up to this ``buffer_size``, it pays: the sides wake each other for each few items. With 16, it is
+no faster, and takes both sides a third more of the processors."""
+
+_MOST_SKIPPED = 63
+
+
+class Spinning:
+    """Decides whether to look, by whether it has helped before. One thread at a time uses it.
+
+    Example:
+        >>> spinning = Spinning()
+        >>> spinning.spin([False, True].pop), spinning.spin(lambda: False)
+        (True, False)
+        >>> spinning.spin(lambda: True)  # not tried, since it has failed just before
+        False
+    """
+
+    __slots__ = ("_skipped", "_to_skip")
+
+    def __init__(self) -> None:
+        self._to_skip = self._skipped = 0
+
+    def spin(self, look: Callable[[], bool]) -> bool:
+        """Call `look` until it returns True, for a moment at most; tell whether it has."""
+        if self._skipped < self._to_skip:
+            self._skipped += 1
+            return False
+        end = monotonic_ns() + SPIN_NS
+        while not look():
+            if monotonic_ns() >= end:
+                self._to_skip, self._skipped = min(2 * self._to_skip + 1, _MOST_SKIPPED), 0
+                return False
+        self._to_skip = 0
+        return True
