@@ -382,3 +382,13 @@ def test_a_main_script_that_starts_workers_is_told_shortly() -> None:
         assert error.__cause__ is None
     later = messages_for_people.died(WORKER, ExitStatus("it ended", EXIT_CODE), 3, "iteration")
     assert "it ended" in str(later)
+
+
+@pytest.mark.parametrize(
+    ("stage", "culprit"), [("output", "item: coroutine"), ("task", "item[0]: coroutine")]
+)
+def test_a_coroutine_is_told_that_nobody_awaits_it(stage: str, culprit: str) -> None:
+    failure = describe(TypeError("cannot pickle"), stage, 0, culprit)
+    assert "nobody awaits it, so run it in the worker, as by asyncio.run(), and return" in str(
+        to_exception(failure, WORKER)
+    )

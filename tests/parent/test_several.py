@@ -562,6 +562,20 @@ def test_a_table_is_not_its_columns() -> None:
         iterate_in_workers(alone, Table(), 0)  # type: ignore[arg-type]
 
 
+class Square(Table):
+    """Has as many rows as columns."""
+
+    columns = property(list)
+
+    def __len__(self) -> int:
+        return 2
+
+
+def test_a_table_is_not_its_columns_where_there_are_as_many() -> None:
+    with pytest.raises(TypeError, match=r"^shards=TABLE is a table, and gives its columns; pass"):
+        iterate_in_workers(alone, Square(), 0)  # type: ignore[arg-type]
+
+
 def alone(shard: int) -> list[int]:
     return [shard]
 

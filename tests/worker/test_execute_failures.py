@@ -3,7 +3,7 @@
 import pickle
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -96,6 +96,18 @@ def test_fn_returns_what_cannot_be_iterated(made: object) -> None:
     failure = initialization_failure(make_job(lambda: made))
     assert (failure.stage, failure.type_name) == ("fn", "TypeError")
     assert failure.message.startswith(f"fn returned {type(made).__name__}, which is not iterable")
+
+
+async def awaited() -> AsyncIterator[int]:
+    yield 1
+
+
+def test_fn_returns_what_has_to_be_awaited() -> None:
+    failure = initialization_failure(make_job(awaited))
+    assert failure.message == (
+        "fn returned async_generator, which is not iterable, and nobody awaits it in a worker "
+        "(iterate in an event loop there); return a list, a generator or any object with __iter__"
+    )
 
 
 def test_callables_that_do_not_load() -> None:

@@ -137,6 +137,8 @@ def _pickling_error(failure: Failure, worker: str, method: str) -> NotPicklableE
         what, verb = f"what {method!r} returned", "return"
     else:
         return None
+    if (failure.culprit or "").endswith(": coroutine"):
+        verb = "nobody awaits it, so run it in the worker, as by asyncio.run(), and return"
     return NotPicklableError(
         f"{what} cannot be sent by the {worker}: {failure.culprit or 'it'} does not "
         f"pickle ({failure.type_name}: {failure.message}); {verb} something that does"

@@ -185,10 +185,12 @@ def _shards(value: Any) -> tuple[Sequence[Any] | None, int]:
         value, Mapping
     ):
         raise TypeError(f"shards={shown(value)} is not a sequence; {cure}")
+    if hasattr(type(value), "columns"):  # its len() may be theirs by chance
+        raise TypeError(f"shards={shown(value)} is a table, and gives its columns; {cure}")
     # No more than it says: data sets of PyTorch may have an item for any index.
     number = len(value)
     kept = value if isinstance(value, range) else list(islice(value, number))
-    if len(kept) != number:  # of a frame of pandas these are columns, and not rows
+    if len(kept) != number:  # of a table these are columns, and not rows
         raise TypeError(
             f"shards={shown(value)} has a len() of {number}, and gives {len(kept)} shards; {cure}"
         )

@@ -18,9 +18,15 @@ def check_iterable(made: Any) -> Iterable[Any]:  # it is whatever fn returned
         iterable: Iterable[Any] = made
         return iterable
     raise TypeError(
-        f"fn returned {type(made).__name__}, which is not iterable; "
+        f"fn returned {type(made).__name__}, which is not iterable{or_awaited(made)}; "
         "return a list, a generator or any object with __iter__"
     )
+
+
+def or_awaited(made: object) -> str:
+    """Return what to add where something is not iterable, if it is a coroutine or its like."""
+    awaits = hasattr(type(made), "__aiter__") or hasattr(type(made), "__await__")
+    return ", and nobody awaits it in a worker (iterate in an event loop there)" if awaits else ""
 
 
 def is_iterable(made: Any) -> bool:

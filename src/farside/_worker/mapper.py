@@ -11,7 +11,7 @@ from .._payload.decoder import decode
 from .._payload.failure import describe
 from .._payload.items import Mark
 from .._protocol.order import shard_seed
-from .iterables import begun_once, close_generators, is_iterable
+from .iterables import begun_once, close_generators, is_iterable, or_awaited
 from .passing import pass_over
 from .tasks import Tasks
 
@@ -153,7 +153,8 @@ class Mapper(Tasks):
         return (
             f"function {getattr(function, '__qualname__', repr(function))} returned "
             f"{type(made).__name__} for the input of index {self.where()[0]}, which is not "
-            "iterable; with flat=True, return an iterable of results, or leave flat out"
+            f"iterable{or_awaited(made)}; with flat=True, return an iterable of results, "
+            "or leave flat out"
         )
 
     def _has_inputs(self) -> bool:
