@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import pickle
+import sys
 from collections import Counter, deque
+from contextlib import suppress
 from itertools import islice
 from operator import length_hint
 from random import Random
@@ -20,13 +23,15 @@ from farside._parent import delivery as delivery_module
 from farside._parent.dealt import Dealt
 from farside._parent.delivery import Delivery
 from farside._parent.in_turn import InTurn
-from farside._parent.queues import Queue, arrived
+from farside._parent.queues import Queue, Source, arrived
 from farside._payload.decoder import decode
 from farside._payload.items import Mark, pack
 from farside._protocol.inbox import Inbox
 from farside._protocol.messages import Status
 from farside._protocol.order import BEGIN, Sharding, Turns, numbers_of, order_of
 from farside.errors import ProtocolError
+from farside.testing.checks import until
+from tests.background import Background
 from tests.simulated import simulate, walk
 from tests.steady import STEADY
 
@@ -422,11 +427,10 @@ def test_what_is_cleared_while_a_block_is_opened_is_not_taken() -> None:
     delivery = as_they_come(1)
     core: Any = SimpleNamespace(inbox=Inbox(), over=False)
     core.inbox.frames.append(frame_of([Item(0, 0), Item(0, 1)], "plain"))
-    block = delivery.take([core])
-    assert block is not None
+    assert delivery.take([core]) is not None
+    taken = delivery.rest  # by the loop
     delivery.clear()
-    delivery.rest = rest = iter(block[0])
-    assert list(rest) == []
+    assert list(taken) == list(delivery.rest) == []
     assert (delivery.delivered, delivery.waiting) == (0, 0)
 
 
@@ -435,9 +439,19 @@ def test_what_is_opened_after_it_was_cleared_is_not_taken() -> None:
     delivery._begin_block()
     delivery.clear()
     entries = [0, 1]
-    delivery._end_block(entries)
-    assert entries == []
+    delivery._end_block(entries, None)
+    assert list(delivery.rest) == entries == []
     assert (delivery.delivered, delivery.waiting) == (0, 0)
+
+
+def block_of(count: int, *, plain: bool) -> tuple[Delivery, Callable[[], int]]:
+    """Return a delivery with a block of numbers, and what takes the next one, as a loop does."""
+    delivery, numbers = Delivery(1, counting=False), list(range(count))
+    delivery._end_block(numbers, None if plain else Source(0, plain=False, each=False))
+    if plain:
+        return delivery, iter(delivery.rest).__next__
+    numbers.reverse()
+    return delivery, numbers.pop
 
 
 @pytest.mark.parametrize("plain", [True, False])
@@ -445,28 +459,75 @@ def test_who_clears_counts_what_a_loop_in_another_thread_takes_just_then(
     plain: bool,  # noqa: FBT001
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    delivery, entries = Delivery(1, counting=False), [0, 1, 2, 3, 4]
-    delivery._end_block(entries)
-    if plain:
-        delivery.rest = iter(entries)
-    take = delivery.rest.__next__ if plain else entries.pop
+    delivery, take = block_of(5, plain=plain)
     take()
-    monkeypatch.setattr(delivery_module, "length_hint", Late(take))
+
+    def suppress_late(*kinds: type[Exception]) -> Any:
+        take()
+        return suppress(*kinds)
+
+    monkeypatch.setattr(delivery_module, "suppress", suppress_late)
     delivery.clear()
     assert delivery.delivered == 2
     with pytest.raises((IndexError, StopIteration)):
         take()
 
 
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_loop_in_another_thread_skips_none_of_what_is_cleared(
+    plain: bool,  # noqa: FBT001
+) -> None:
+    """It got items that follow those that had been dropped already."""
+    delivery, take = block_of(200_000, plain=plain)
+    got: list[int] = []
+
+    def loop() -> None:
+        with suppress(IndexError, StopIteration):
+            while True:
+                got.append(take())
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        looping = Background(loop)
+        until(lambda: len(got) > 1000)
+        delivery.clear()
+        looping.result()
+    finally:
+        sys.setswitchinterval(before)
+    assert got == list(range(delivery.delivered))
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_what_is_taken_out_counts_as_left_until_that_is_noted(
+    plain: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    delivery, take = block_of(5, plain=plain)
+    take()
+    asked: list[int] = []
+
+    def len_late(of: Any) -> int:
+        found = builtins.len(of)
+        if not asked:  # else this is `delivered` itself
+            asked.append(-1)
+            asked[0] = delivery.delivered  # as another thread asks
+        return found
+
+    monkeypatch.setattr(delivery_module, "len", len_late, raising=False)
+    delivery.clear()
+    assert asked == [1]
+    assert delivery.delivered == 1
+
+
 def test_what_is_left_out_while_another_thread_asks_counts_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    delivery, entries = Delivery(1, counting=False), [0, 1, 2, 3, 4]
-    delivery._end_block(entries)
-    entries.pop()
+    delivery, take = block_of(5, plain=False)
+    take()
 
     def leave_out() -> None:
-        entries.pop()
+        take()
         delivery.left_out.append(1)
 
     monkeypatch.setattr(delivery_module, "length_hint", Late(leave_out))

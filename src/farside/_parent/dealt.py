@@ -102,8 +102,7 @@ class Dealt(Delivery):
                 self._runs.append((self._before, shard, count))
                 self._now = now
                 self._next = (queue.index + 1) % len(queues)
-                self._end_block(entries)
-                return entries, source.needed
+                return self._end_block(entries, source.needed)
             self._next = (queue.index + 1) % len(queues)
         return None
 

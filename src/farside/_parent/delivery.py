@@ -7,6 +7,7 @@ their entries into blocks. `InTurn` keeps an order that no number of workers cha
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import repeat
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,7 @@ class Delivery:
         self.left_out: list[int] = []
         self._before = 0  # how many items were in the blocks before
         self._count = 0  # and in the present one
+        self._dropped: list[Any] = []  # what `clear` has just taken out of that
         self.orders: dict[int, list[Any]] = {}
         self.anchors = Anchors()
         self.snapshots = Snapshots()
@@ -111,14 +113,14 @@ class Delivery:
     @property
     def passed(self) -> int:
         """How many items were taken out of blocks, those left out too. In any thread."""
-        return self._before + max(0, self._count - length_hint(self.rest))
+        return self._before + max(0, self._count - length_hint(self.rest) - len(self._dropped))
 
     @property
     def delivered(self) -> int:
         """How many items the loop was given. In any thread."""
         while True:
             passed, left_out = self.passed, len(self.left_out)
-            if passed == self.passed:  # else the loop may have left some out in between
+            if passed == self.passed:  # else something was taken or left out in between
                 return passed - left_out
 
     def not_here(self, why: str, error: Exception) -> list[Any]:
@@ -154,16 +156,14 @@ class Delivery:
     def clear(self) -> None:
         """Let nobody take any more what is here."""
         self.cleared = True
-        before, count, rest = self._before, self._count, self.rest
-        left = length_hint(rest)
-        self._before, self._count, self.rest = before + max(0, count - left), 0, ()
-        # A loop in another thread takes items until now: each that is left goes to one of the two.
-        take = rest.pop if type(rest) is list else iter(rest).__next__
-        with suppress(IndexError, StopIteration):
-            while True:
-                take()
-                left -= 1
-        self._before += left
+        rest = self.rest
+        # All at once, by one call of C code: a loop in another thread has to get the items that
+        # come first, or none of these.
+        with suppress(IndexError):
+            self._dropped.extend(map(list.pop, repeat(rest)) if type(rest) is list else rest)
+        left = len(self._dropped)
+        self._before, self._count = self._before + self._count - left, 0
+        self.rest, self._dropped = (), []
         self._clear_queues()
 
     def _clear_queues(self) -> None:
@@ -177,15 +177,19 @@ class Delivery:
         """Take in that the loop is at the end of the block before."""
         self._before, self._count, self.rest = self._before + self._count, 0, ()
 
-    def _end_block(self, entries: list[Any]) -> None:
-        """Take in the entries that the loop is given. It takes them out of this very list."""
-        count = len(entries)
+    def _end_block(self, entries: list[Any], sources: Any) -> Block:
+        """Take in the block that the loop is given, and return it.
+
+        The loop takes the entries out of `rest`: the last one first, where they have sources.
+        """
+        count, rest = len(entries), iter(entries) if sources is None else entries
         # No call comes in between, so no other thread: `clear` finds all of this, or nothing.
         if not self.cleared:
-            self._count, self.rest = count, entries
+            self._count, self.rest = count, rest
         else:
             entries.clear()
             self._clear_queues()
+        return entries, sources
 
 
 class OneAfterAnother(Delivery):
@@ -209,8 +213,7 @@ class OneAfterAnother(Delivery):
             queue.taken += len(entries)
         if entries and self.anchors.due:
             self.anchors.add(0, self.first + self._before, entries[0], source)
-        self._end_block(entries)
-        return entries, source.needed
+        return self._end_block(entries, source.needed)
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
         worker = workers[0]

@@ -115,9 +115,7 @@ class InTurn(Delivery):
         if not count:
             return None
         self._past.forget(before - KEPT)
-        block = join(parts)
-        self._end_block(block[0])
-        return block
+        return self._end_block(*join(parts))
 
     def _anchor_round(self, turns: Turns, part: tuple[list[Any], Any]) -> None:
         """Take the digests of the first items, one for each slot."""

@@ -62,9 +62,7 @@ class MappedInOrder(Mapped):
                 self._order.popleft()
         if not count:
             return None
-        block = join(parts)
-        self._end_block(block[0])
-        return block
+        return self._end_block(*join(parts))
 
     def _take_run(
         self, run: list[Any], inputs: int, count: int, workers: Sequence[ParentCore]
@@ -116,8 +114,7 @@ class MappedAsTheyCome(Mapped):
         for number in [each for each in self._settled if each not in coming]:
             found = self.settled(number)
             if found:
-                self._end_block(found)
-                return found, None
+                return self._end_block(found, None)
         for step in range(len(self.queues)):
             queue = self.queues[(self._next + step) % len(self.queues)]
             while queue.fill(workers[queue.index]):
@@ -128,6 +125,5 @@ class MappedAsTheyCome(Mapped):
                     source = queue.source.needed
                 if found:
                     self._next = queue.index + 1
-                    self._end_block(found)
-                    return found, source
+                    return self._end_block(found, source)
         return None

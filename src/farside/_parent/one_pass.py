@@ -219,7 +219,7 @@ class Pass:
         """Return an iterable of the items of a block. It ends when the pass is left."""
         self.acknowledge()
         if sources is None:
-            self.delivery.rest = rest = iter(entries)
+            rest: Iterable[Any] = self.delivery.rest
             return rest
         entries.reverse()
         if type(sources) is list:
