@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farside._link import writer
+from farside._link import pipes, writer
 from farside._link.control import WORKER_WAITED
 from farside._link.frames import HEADER_SIZE, Decoder, Frame, header
 from farside._link.opening import WorkerEnds, open_link
@@ -73,6 +73,22 @@ def test_a_loop_that_was_replaced_has_no_say_any_more(
     assert worker.acknowledged(2) == 5
     parent.acknowledge(2, 4)  # a worker that was started again is told its own
     assert worker.acknowledged(2) == 4
+
+
+def test_a_loop_that_a_signal_handler_begins_in_the_middle_of_another_is_not_forgotten(
+    parent: PipeLink, worker: PipeWorkerLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it took from then on was told as if the other one had, and the worker waited."""
+
+    def struck(epoch: int, total: int) -> int:
+        monkeypatch.undo()
+        parent.acknowledge(2, 1)
+        return pipes.acknowledged_word(epoch, total)
+
+    monkeypatch.setattr(pipes, "acknowledged_word", struck)
+    parent.acknowledge(1, 1)
+    parent.acknowledge(2, 2)
+    assert worker.acknowledged(2) == 2
 
 
 @STEADY

@@ -75,8 +75,9 @@ class PipeLink(Link):
         self._control[WANTED] = NOTHING
         self._given_back = mapping.given_back
         self._attention = mapping.control[ATTENTION : ATTENTION + 1].cast("B")
-        self._epoch = 0  # the latest pass of which items were acknowledged
-        self._none_taken = 0  # the word of that pass before any
+        # The latest pass of which items were acknowledged, and its word before any. They are one
+        # value: a signal handler may begin a pass, and loop over it, while another one is set.
+        self._latest = 0, 0
         self._woken = NOTHING  # the value of WANTED that the worker was last woken for
         # Half of the arena is for what the worker has on its way.
         self.leases = Leases(mapping, mapping.arena_bytes // 2)
@@ -117,13 +118,14 @@ class PipeLink(Link):
             pass  # reading tells
 
     def acknowledge(self, epoch: int, total: int) -> None:
-        if epoch < self._epoch:
+        latest, none_taken = self._latest
+        if epoch < latest:
             return  # of a loop that another thread has replaced
-        if epoch > self._epoch:
-            self._epoch, self._woken = epoch, NOTHING
-            self._none_taken = acknowledged_word(epoch, 0)
+        if epoch > latest:
+            none_taken = acknowledged_word(epoch, 0)
+            self._latest, self._woken = (epoch, none_taken), NOTHING
         control = self._control
-        control[ACKNOWLEDGED] = word = self._none_taken + total
+        control[ACKNOWLEDGED] = word = none_taken + total
         wanted = control[WANTED]
         if wanted <= word and wanted != self._woken:
             self._woken = wanted
