@@ -384,6 +384,76 @@ def test_what_ends_a_program_and_comes_from_the_inputs_ends_it(
             loop.run(main)
 
 
+class NoException(BaseException):
+    """As what ends a test of pytest."""
+
+
+def test_what_comes_from_the_inputs_and_is_no_exception_is_raised(loop: Loop) -> None:
+    """It counted as a cancelled task, and broke trio."""
+
+    async def failing() -> AsyncIterator[int]:
+        yield 1
+        await loop.sleep(0)
+        raise NoException("mine")
+
+    async def main() -> None:
+        async with map_in_workers(jobs.square, failing(), 0) as results:
+            iterator = aiter_of(results)
+            assert await iterator.__anext__() == 1
+            with pytest.raises(NoException, match="mine"):
+                await iterator.__anext__()
+
+    loop.run(main)
+
+
+def test_what_inputs_raise_when_they_are_cancelled_is_dropped(loop: Loop) -> None:
+    """A nursery of trio makes such a group of it, which broke trio."""
+    ended: list[str] = []
+
+    class Slow:
+        async def __aiter__(self) -> AsyncIterator[int]:
+            yield 1
+            try:
+                await loop.sleep(1000)
+            finally:
+                ended.append("ended")
+                raise NoException
+
+    async def main() -> None:
+        async with map_in_workers(jobs.square, Slow(), 0) as results:
+            iterator = aiter_of(results)
+            assert await iterator.__anext__() == 1
+            assert await loop.cut(0.05, iterator.__anext__) is None
+            await iterator.aclose()
+            while not ended:
+                await loop.sleep(0.001)
+
+    loop.run(main)
+    assert ended
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_pass_does_not_wait_for_inputs_on_a_loop_that_was_left(
+    closed: bool,  # noqa: FBT001
+) -> None:
+    async def ask(iterator: Any) -> Any:
+        return await iterator.__anext__()
+
+    first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+    with map_in_workers(jobs.square, numbers(3), 0) as results:
+        iterator = aiter_of(results)
+        assert first.run_until_complete(ask(iterator)) == 0
+        (task,) = asyncio.all_tasks(first)
+        if closed:
+            first.close()
+        with pytest.raises(RuntimeError, match="does not run any more"):
+            second.run_until_complete(ask(iterator))
+        if not closed:
+            first.run_until_complete(asyncio.wait([task]))
+            first.close()
+    second.close()
+
+
 def test_who_asks_again_after_an_exception_struck_as_the_task_was_begun_gets_it_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

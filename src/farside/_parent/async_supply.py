@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 _PATIENCE = 1.0
 """How many seconds a cancelled iterator has to end what it does, before the next pass asks it."""
 
+_CANCELLED = (
+    "the task that awaits the inputs was cancelled, so the pass cannot go on; cancel the task of "
+    "the loop alone, or begin a new pass"
+)
+_LEFT = (
+    "the inputs are awaited on the event loop on which the pass was begun, and that does not run "
+    "any more, so the pass cannot go on; begin a new pass"
+)
+
 
 class _Input(NamedTuple):
     """An input that has come."""
@@ -66,7 +75,7 @@ class AsyncSupply(Supply):
         self._idle: Waiter | None = None  # of the task, while nothing is wanted
         self._settling: Waiter | None = None  # of the loop, while quick inputs come
         self._cancel: Callable[[], object] | None = None  # ends the task
-        self._begun = False
+        self._home: Waiter | None = None  # on the loop of the task
         self._tell: Callable[[], object] = lambda: None
 
     @property
@@ -76,15 +85,19 @@ class AsyncSupply(Supply):
 
     def begin(self, tell: Callable[[], object]) -> None:
         """Begin the task, once, on the event loop that runs here; `tell` wakes the loop."""
-        if not self._begun:
+        if self._home is None:
             try:
-                self._begun, self._tell = True, tell
-                self._cancel = waiter_here().begin(self._run, self._take_end)
+                self._home, self._tell = waiter_here(), tell
+                self._cancel = self._home.begin(self._run, self._take_end)
             except BaseException as error:  # of a signal handler: there may be no task
                 self._over, self._error = True, error
                 raise
+        elif not (self._over or self._home.runs):
+            self.stop()
+            self._error = RuntimeError(_LEFT)
 
     async def _run(self) -> None:
+        cancelled = waiter_here().cancelled
         try:
             await self._until_alone()
             while not self._over:
@@ -92,10 +105,9 @@ class AsyncSupply(Supply):
                     await self.feed()
                 else:
                     await self._until_wanted()
-        except Exception as error:  # of a signal handler
-            self._over, self._error = True, error
-        except (KeyboardInterrupt, SystemExit) as error:
-            self._over, self._error = True, error
+        except BaseException as error:  # of the iterator, for the most part
+            if not (self._over or isinstance(error, cancelled)):
+                self._over, self._error = True, error
             raise
 
     def _take_end(self) -> None:
@@ -111,8 +123,8 @@ class AsyncSupply(Supply):
 
     async def _until_alone(self) -> None:
         """Wait for the task of the pass before, which was cancelled: both may have one iterator."""
-        if self._asking:
-            self._asking[0].follower = waiter = waiter_here()
+        for before in self._asking[:1]:  # it may end just now, on a loop of another thread
+            before.follower = waiter = waiter_here()
             await waiter.wait(seconds=_PATIENCE)
         self._asking[:] = [self]
 
@@ -154,8 +166,6 @@ class AsyncSupply(Supply):
                     self._checks[self.taken](item)
             except StopAsyncIteration:
                 self._over, self._error = True, self._too_few()
-            except Exception as error:
-                self._over, self._error = True, error
             else:
                 self._add_input(item)
                 if len(self._ready) == 1:
@@ -232,9 +242,3 @@ class AsyncSupply(Supply):
                 if self._idle is not None:
                     self._idle.wake()
         return entries, total
-
-
-_CANCELLED = (
-    "the task that awaits the inputs was cancelled, so the pass cannot go on; cancel the task of "
-    "the loop alone, or begin a new pass"
-)

@@ -86,15 +86,25 @@ class AsyncioWaiter:
             except RuntimeError:
                 pass  # the loop is closed, and nobody waits any more
 
-    async def outlast(self, done: Callable[[], bool]) -> None:
-        """Wait until something is done, even if the task is cancelled; `wake` is called then."""
+    @property
+    def cancelled(self) -> type[BaseException]:
+        """What is raised in a task that is cancelled."""
         from asyncio import CancelledError
 
+        return CancelledError
+
+    @property
+    def runs(self) -> bool:
+        """Whether the loop runs: a loop may be left behind, with its tasks."""
+        return self._loop.is_running()
+
+    async def outlast(self, done: Callable[[], bool]) -> None:
+        """Wait until something is done, even if the task is cancelled; `wake` is called then."""
         cancelled = None
         while not done():
             try:
                 await self.wait()
-            except CancelledError as error:
+            except self.cancelled as error:
                 cancelled = error
         if cancelled is not None:
             raise cancelled
@@ -138,8 +148,11 @@ def _resolve(future: Future[bool], value: bool) -> None:  # noqa: FBT001  loops 
 class TrioWaiter:
     """The same for trio."""
 
+    runs = True  # it ends all tasks
+
     def __init__(self, trio: Any) -> None:
         self.woken = False
+        self.cancelled: type[BaseException] = trio.Cancelled
         self._trio = trio
         self._token = trio.lowlevel.current_trio_token()
         self._scope: Any = None
@@ -180,8 +193,8 @@ class TrioWaiter:
 
         async def run() -> None:
             try:
-                # They would break trio, of all tasks in this one.
-                with scope, suppress(SystemExit, KeyboardInterrupt):
+                # Whatever is raised in this one of all tasks would break trio.
+                with suppress(BaseException), scope:
                     await work()
             finally:
                 ended()
