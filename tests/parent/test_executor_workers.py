@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import mmap
 import signal
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import WorkerExecutor
+from farside import BrokenWorkersError, WorkerExecutor
 from farside._backends import registry
 from farside._backends.base import Worker
 from farside._backends.child import Child
@@ -139,6 +140,22 @@ def test_a_worker_that_is_replaced_as_all_are_ended_gets_no_time_either(
     finally:
         may_end.set()
         executor.shutdown()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("end", [WorkerExecutor.kill_workers, WorkerExecutor.terminate_workers])
+def test_workers_are_ended_also_where_a_callback_of_what_is_cancelled_ends_that(
+    end: Callable[[WorkerExecutor], None],
+) -> None:
+    executor = WorkerExecutor(1, backend="subprocess")
+    futures = [executor.submit(jobs.sleep_for_a_minute) for _ in range(4)]
+    until(futures[0].running)
+    futures[2].add_done_callback(lambda _: sys.exit(3))
+    with pytest.raises(SystemExit):
+        end(executor)
+    executor.shutdown()
+    assert isinstance(futures[0].exception(0), BrokenWorkersError)
+    assert {future.done() for future in futures} == {True}
 
 
 @pytest.mark.timeout(60)

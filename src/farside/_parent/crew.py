@@ -135,9 +135,11 @@ class Crew:
         if self._pid != os.getpid():
             return
         self._force = closing.KILL if kill else closing.TERMINATE
-        self.shut_down(cancel=True)
-        if self._client is not None:
-            self._end(self._client)
+        try:
+            self.shut_down(cancel=True)
+        finally:  # a callback of what is cancelled may raise SystemExit, or Ctrl-C strike
+            if self._client is not None:
+                self._end(self._client)
 
     def _end(self, client: Client) -> None:
         assert self._force is not None
