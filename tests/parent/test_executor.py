@@ -591,9 +591,10 @@ def test_a_task_that_is_added_as_the_executor_closes_is_refused_or_taken(
 
 def test_a_forked_child_leaves_it_alone() -> None:
     executor = WorkerExecutor(1, backend="subprocess")
-    executor._crew._pid += 1
+    executor.submit(abs, -1).result(60)
+    executor._crew._pid = os.getpid() + 1
     executor._crew.shut_down(cancel=True)
-    executor._crew._pid -= 1
+    executor._crew._pid = os.getpid()
     assert not executor._crew._pending.closed
     executor.shutdown()
 

@@ -19,6 +19,7 @@ from farside._parent import crew
 from farside._parent.client import Client
 from farside.testing.checks import until
 from tests import mapping_jobs as jobs
+from tests.children import forked
 from tests.kinds import SUBINTERPRETERS
 
 if TYPE_CHECKING:
@@ -177,3 +178,24 @@ def test_nothing_is_started_where_all_is_ended_before(monkeypatch: pytest.Monkey
     executor.shutdown()
     assert future.cancelled()
     assert not launched
+
+
+@pytest.mark.timeout(60)
+def test_a_forked_child_may_be_the_first_to_use_an_executor() -> None:
+    executor = WorkerExecutor(1, backend="subprocess")
+
+    def use() -> None:
+        assert executor.submit(jobs.square, 3).result(30) == 9
+        executor.shutdown()
+
+    assert forked(use) == 0
+    assert executor.submit(jobs.square, 4).result(30) == 16
+
+    def use_once_more() -> None:
+        with pytest.raises(RuntimeError, match="make one in each process"):
+            executor.submit(jobs.square, 5)
+        executor.shutdown()
+
+    assert forked(use_once_more) == 0
+    assert executor.submit(jobs.square, 6).result(30) == 36
+    executor.shutdown()

@@ -79,13 +79,17 @@ class Crew:
         self._starting = False
         self._broken: tuple[str, BaseException] | None = None  # why, and what has caused it
         self._force: Callable[[Any], object] | None = None  # once the workers are to be ended
-        self._pid = os.getpid()
+        self._pid: int | None = None  # the process that has used it
         main_file()  # while the script runs: the workers are started later
 
     def submit(self, work: Work) -> None:
         """Let a worker do a task; see `WorkerExecutor.submit`."""
-        if self._pid != os.getpid():
-            raise RuntimeError("the executor belongs to the process that has forked this one")
+        self._pid = self._pid or os.getpid()  # first: a fork may come at any moment
+        if self._is_foreign():
+            raise RuntimeError(
+                "the executor belongs to the process that has forked this one, and was used there; "
+                "make one in each process"
+            )
         if self._broken is not None:
             why, cause = self._broken
             raise BrokenWorkersError(why) from cause
@@ -100,6 +104,10 @@ class Crew:
             if self._pending.withdraw(work):
                 raise
         self._wake()
+
+    def _is_foreign(self) -> bool:
+        """Tell whether the process that has forked this one had used it: its locks may be held."""
+        return self._pid not in {None, os.getpid()}
 
     def _start_thread(self) -> None:
         if self._thread is None and not self._starting:  # else further up: a finalizer submits
@@ -120,8 +128,8 @@ class Crew:
 
     def shut_down(self, *, cancel: bool) -> None:
         """Take no more tasks, and end when those are done that were submitted."""
-        if self._pid != os.getpid():
-            return  # its locks may be held by threads that are not here
+        if self._is_foreign():
+            return
         self._pending.closed = True
         try:
             if cancel:
@@ -132,7 +140,7 @@ class Crew:
 
     def end_now(self, *, kill: bool) -> None:
         """End the workers, whatever they do."""
-        if self._pid != os.getpid():
+        if self._is_foreign():
             return
         self._force = closing.KILL if kill else closing.TERMINATE
         try:
@@ -148,7 +156,7 @@ class Crew:
 
     def join(self) -> None:
         """Wait until the workers have ended."""
-        if self._pid != os.getpid():
+        if self._is_foreign():
             return
         thread = with_lock(_exit.lock, lambda: self._thread)
         if thread is not None and thread is not threading.current_thread():
