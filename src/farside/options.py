@@ -160,7 +160,8 @@ class ProcessOptions(TypedDict, total=False):
     mp_context: Literal["forkserver", "spawn", "fork"] | BaseContext | None
     """The start method, as a name or as a context of multiprocessing. Default: None.
 
-    None takes ``"forkserver"`` where it exists, else ``"spawn"``. A subinterpreter does not use it.
+    None takes ``"forkserver"`` where it exists, else ``"spawn"``. ``backend="auto"`` takes a
+    subprocess when there is one. A subinterpreter that was asked for does not use it.
     """
 
     daemon: bool

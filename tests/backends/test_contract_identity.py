@@ -195,6 +195,12 @@ def test_an_environment_is_a_reason_for_a_process() -> None:
         assert list(items)[:2] == ["x", "x"]
 
 
+def test_a_start_method_is_a_reason_for_a_process() -> None:
+    with iterate_in_worker(list[int], mp_context="spawn") as items:
+        assert items.backend == "subprocess"
+        assert items.backend_reason == "mp_context needs a process of its own"
+
+
 # init_timeout -------------------------------------------------------------------------------------
 
 

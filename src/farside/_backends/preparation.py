@@ -117,7 +117,7 @@ def main_goes_by_value(options: Options) -> bool:
 
 
 def _forks(options: Options) -> bool:
-    """Tell whether the workers are forked. A start method is for processes alone."""
+    """Tell whether the workers are forked."""
     context = options.mp_context
     method = context if context is None or isinstance(context, str) else context.get_start_method()
     if method != "fork":
@@ -126,7 +126,7 @@ def _forks(options: Options) -> bool:
         choice = registry.choose(
             options.backend,
             options.fallback,
-            process=options.env is not None,
+            process="mp_context",
             backend_options=options.backend_options,
         )
     except BackendUnavailableError:  # the start says so

@@ -149,17 +149,17 @@ def choose(
     backend: str,
     fallback: str | None,
     *,
-    process: bool = False,
+    process: str | None = None,
     backend_options: Mapping[str, Any] = MappingProxyType({}),
 ) -> Choice:
-    """Pick the backend for a worker; ``"auto"`` takes a process where it has to be one.
+    """Pick the backend for a worker; ``"auto"`` takes a process if an option, `process`, needs one.
 
     Raises:
         BackendUnavailableError: the backend cannot be used, and there is no fallback that can.
     """
-    if backend == "auto" and process:
+    if backend == "auto" and process is not None:
         suitable = [name for name in AUTOMATIC if load(name).capabilities.own_environment]
-        return Choice(suitable[0], "env needs a process of its own")
+        return Choice(suitable[0], f"{process} needs a process of its own")
     if backend == "auto":
         return _choose_automatically()
     wanted = load(backend).availability_with(backend_options)

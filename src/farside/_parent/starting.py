@@ -55,10 +55,13 @@ def ready(client: Client) -> When:
 def choose(client: Client) -> None:
     """Choose the backend. BackendUnavailableError: none can be used that the user allows."""
     options = client.options
+    process = None if options.mp_context is None else "mp_context"
+    if any(each.options.env is not None for each in client.members):
+        process = "env"
     choice = registry.choose(
         options.backend,
         options.fallback,
-        process=any(each.options.env is not None for each in client.members),
+        process=process,
         backend_options=options.backend_options,
     )
     client.reason = choice.reason
