@@ -219,6 +219,12 @@ def test_only_the_generator_that_is_in_use_is_seeded_for_each_batch() -> None:
     assert len(set(drawn[0])) == len(drawn[0])
 
 
-def test_batches_take_no_memory_of_the_way_that_pytorch_has_to_the_parent() -> None:
-    with data_loader(jobs.Collated(), 4, num_workers=1) as loader:
+@pytest.mark.parametrize("collate", [None, jobs.collate])
+def test_batches_take_no_memory_of_the_way_that_pytorch_has_to_the_parent(collate: Any) -> None:
+    with data_loader(jobs.Collated(), 4, num_workers=1, collate_fn=collate) as loader:
         assert set(loader) == {False}
+
+
+def test_nor_do_those_that_a_shard_is_made_of() -> None:
+    with start(jobs.read_collated, 2, 1) as batches:
+        assert list(batches) == [False, False]

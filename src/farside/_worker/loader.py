@@ -10,7 +10,7 @@ from sys import modules
 
 from .._payload.worker_info import WorkerInfo, get_worker_info
 from .iterables import resumable
-from .torch_info import add_dataset, exchange, tell_torch, told
+from .torch_info import add_dataset, exchange, tell_torch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Batches:
         if found != expected:
             raise ValueError(
                 f"{name} gives {found} batches or more in epoch {epoch}, and its len() was that of "
-                f"{expected}; make the two agree"
+                f"{expected}; make the two agree, or let map_in_workers iterate it in your process"
             )
         return order
 
@@ -218,20 +218,7 @@ def _info() -> WorkerInfo:
 
 def _pytorch_collate(*, batched: bool) -> Callable[[Any], Any]:
     data = import_module("torch.utils.data")  # only who wants it needs PyTorch
-    if not batched:
-        convert: Callable[[Any], Any] = data.default_convert
-        return convert
-
-    def collate(samples: Any) -> Any:
-        # In a worker PyTorch would take memory of /dev/shm, for its own way to the parent. It is
-        # copied on farside's way anyway, and in a container there may be little of it.
-        before = told()
-        exchange(None)
-        try:
-            return data.default_collate(samples)
-        finally:
-            exchange(before)
-
+    collate: Callable[[Any], Any] = data.default_collate if batched else data.default_convert
     return collate
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 _MODULE = "torch.utils.data._utils.worker"
+_COLLATE = "torch.utils.data._utils.collate"
 
 
 class _Info:
@@ -58,3 +59,34 @@ def exchange(info: Any) -> None:
     worker: Any = modules.get(_MODULE)
     if worker is not None:
         setattr(worker, "_worker_info", info)  # noqa: B010  torch has no other way
+        if type(info) is _Info:
+            _collate_here()
+
+
+class _Here:
+    """Collates tensors as PyTorch does where no worker is told.
+
+    In a worker it would take memory of /dev/shm, for its own way to the parent. What goes farside's
+    way is copied anyway, and in a container there may be little of that memory.
+    """
+
+    def __init__(self, collate: Callable[..., Any]) -> None:
+        self._collate = collate
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        before = told()
+        if type(before) is not _Info:  # in a DataLoader of the user's, for one
+            return self._collate(*args, **options)
+        exchange(None)
+        try:
+            return self._collate(*args, **options)
+        finally:
+            exchange(before)
+
+
+def _collate_here() -> None:
+    """See to it that all that calls ``default_collate`` here collates as `_Here` does."""
+    known: Any = getattr(modules.get(_COLLATE), "default_collate_fn_map", {})
+    tensor = getattr(modules.get("torch"), "Tensor", None)
+    if tensor in known and type(known[tensor]) is not _Here:
+        known[tensor] = _Here(known[tensor])
