@@ -67,6 +67,13 @@ class Kinds(Squares):
         return type(index).__name__
 
 
+class Unmeasured:
+    """A data set with an index, whose length nobody knows."""
+
+    def __getitem__(self, key: str) -> str:
+        return key * 2
+
+
 class Part:
     """A data set without an index, which reads its part."""
 

@@ -32,6 +32,7 @@ from tests.loading_jobs import (
     Table,
     Told,
     ToldPart,
+    Unmeasured,
     Unseeded,
     pretend_torch,
 )
@@ -150,6 +151,17 @@ def test_a_state_of_another_sampler_is_refused() -> None:
             pytest.raises(ValueError, match="the state has"),
         ):
             loader.load_state_dict(state)
+
+
+@pytest.mark.parametrize("num_workers", WORKERS)
+@pytest.mark.parametrize(
+    "order", [{"sampler": "abc", "batch_size": 2}, {"batch_sampler": ["ab", "c"]}]
+)
+def test_a_sampler_chooses_from_a_data_set_without_a_length(
+    num_workers: int, order: dict[str, Any]
+) -> None:
+    options = {"num_workers": num_workers, **order}
+    assert batches_of(Unmeasured(), **options) == [[["aa", "bb"], ["cc"]]]
 
 
 def test_a_plain_list_is_a_sampler() -> None:
@@ -313,7 +325,7 @@ def test_no_attribute_of_the_data_set_is_hidden() -> None:
             ValueError,
             "=-1 is below 0; .* or more, such as os.cpu_count",
         ),
-        (Squares(3), {"sampler": iter([1])}, TypeError, "has not both __iter__ and __len__; pass"),
+        (Squares(3), {"sampler": iter([1])}, TypeError, "has not both .*map_in_workers"),
         (Squares(3), {"sampler": [1], "shuffle": True}, ValueError, "shuffle and sampler exclude"),
         (Squares(3), {"batch_sampler": [], "batch_size": 2}, ValueError, "leave out batch_size"),
         (

@@ -14,6 +14,7 @@ from ._parent.options import DEFAULTS
 from ._parent.several import iterate_shards
 from ._parent.signatures import complete, takes
 from ._protocol.credit import UNLIMITED
+from ._worker.iterables import length_of
 from ._worker.loader import Batches, number_of_batches
 from .options import LoaderOptions
 
@@ -64,10 +65,10 @@ def data_loader(
         shuffle: whether each epoch has another order. A data set without an index cannot have it.
             None is False. Default: False.
         sampler: gives the indices of an epoch in their order, instead of ``shuffle``, and has a
-            ``len()``. Each worker asks a copy of it at the start of an epoch, with its
-            ``generator`` and those of ``random``, NumPy and PyTorch seeded by ``seed`` and the
-            epoch, and after its ``set_epoch``, if it has one. So what it gives must not depend on
-            anything else. Default: None.
+            ``len()``; ``dataset`` needs none then. Each worker asks a copy of it at the start of an
+            epoch, with its ``generator`` and those of ``random``, NumPy and PyTorch seeded by
+            ``seed`` and the epoch, and after its ``set_epoch``, if it has one. So what it gives
+            must not depend on anything else. Default: None.
         batch_sampler: the same, but it gives a list of indices for each batch, instead of
             ``batch_size``, ``shuffle``, ``sampler`` and ``drop_last``. Default: None.
         num_workers: how many workers there are. 0 loads in the thread of the loop. It then seeds
@@ -134,13 +135,13 @@ def data_loader(
         )
     batches: int | None = None
     what: tuple[Any, ...] = (size, short)
-    if _has_index(dataset):
+    if _has_index(dataset, chosen=sampler is not None or batch_sampler is not None):
         if length is not None:
             raise ValueError(f"length={shown(length)}, but dataset has an index; leave length out")
         given: list[Any] = [each for each in (sampler, batch_sampler) if each is not None]
         each = 1 if size is None or batch_sampler is not None else size
         batches = number_of_batches(len([dataset, *given][-1]), each, drop_last=short)
-        what = (len(dataset), size, mixed, short, *[(drawn, len(each)) for each in given])
+        what = (length_of(dataset), size, mixed, short, *[(drawn, len(each)) for each in given])
     elif drawn or ranks > 1:
         name = drawn or f"world_size={ranks}"
         raise ValueError(f"{name}, but dataset has no index; let the data set do that itself")
@@ -193,18 +194,21 @@ def _check_order(order: dict[str, Any], *, plain: bool) -> str:
         raise ValueError("batch_sampler makes the batches; leave out batch_size and drop_last")
     if not (hasattr(order[name], "__iter__") and hasattr(order[name], "__len__")):
         raise TypeError(
-            f"{name}={shown(order[name])} has not both __iter__ and __len__; pass a sampler, such "
-            "as one of torch.utils.data, or a list"
+            f"{name}={shown(order[name])} has not both __iter__ and __len__; pass a sampler "
+            "that has, or a list; or let map_in_workers iterate it in this process, as its items"
         )
     return name
 
 
-def _has_index(dataset: Any) -> bool:
-    """Tell which of the two kinds of data sets it is: PyTorch's base class has both methods."""
+def _has_index(dataset: Any, *, chosen: bool) -> bool:
+    """Tell which of the two kinds of data sets it is: PyTorch's base class has both methods.
+
+    Where a sampler has `chosen` the indices, nobody needs its length.
+    """
     torch = modules.get("torch.utils.data")
     if torch is not None and isinstance(dataset, torch.IterableDataset):
         return False
-    if hasattr(type(dataset), "__getitem__") and hasattr(type(dataset), "__len__"):
+    if hasattr(type(dataset), "__getitem__") and (chosen or hasattr(type(dataset), "__len__")):
         return True
     if not hasattr(type(dataset), "__iter__"):
         raise TypeError(
