@@ -126,13 +126,47 @@ class RemoteIterable(Generic[T]):
                 differs.
             IterableClosedError: the iterable is closed.
         """
+        client = self._between_passes("load_state_dict")
+        client.sequence.load(state, client.core.epoch, strict=strict)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next pass be of this epoch, from its beginning.
+
+        Each pass is an epoch of its own, and a loaded state tells which one is next. So this is for
+        a program that begins in a later epoch without a state. It changes what `get_worker_info`
+        tells, and so ``shuffle_shards`` and random numbers. A ``set_epoch`` of your own iterable is
+        not called: see `call`.
+
+        Args:
+            epoch: its number, from 0. Nothing changes if it is that of `epoch`.
+
+        Raises:
+            PassOpenError: an iterator is open.
+            TypeError: it is not a whole number.
+            ValueError: it is negative, or a state from the middle of another epoch was loaded.
+            IterableClosedError: the iterable is closed.
+
+        Example:
+            >>> from farside import iterate_in_workers
+            >>> with iterate_in_workers(range, [1, 2], 2) as numbers:
+            ...     numbers.set_epoch(3)
+            ...     list(numbers), numbers.epoch
+            ([0, 0, 1], 4)
+        """
+        number = count("epoch", epoch, "passes", 0)
+        if number != self.epoch:
+            client = self._between_passes("set_epoch")
+            client.sequence.set_epoch(number, client.core.epoch)
+
+    def _between_passes(self, method: str) -> Client:
+        """Check that a method may be called that is about the next pass."""
         client = self._current
         client.check_home()
         client.check_not_stepping()
         client.check_open()
         if client.step(lambda core: True in [each.opened for each in core.workers]):
-            raise pass_open("load_state_dict")
-        client.sequence.load(state, client.core.epoch, strict=strict)
+            raise pass_open(method)
+        return client
 
     @property
     def state(

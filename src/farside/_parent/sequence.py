@@ -87,6 +87,16 @@ class ItemSequence:
         """Return the epoch of the next pass, before which so many were begun."""
         return begun + self._ahead
 
+    def set_epoch(self, epoch: int, begun: int) -> None:
+        """Let the next pass be of another epoch; see `RemoteIterable.set_epoch`."""
+        if self._loaded is not None and self._loaded.place != BEGIN:
+            raise ValueError(
+                f"epoch={epoch}, but the state that was loaded is from the middle of epoch "
+                f"{self.epoch(begun)}; leave set_epoch out, or load no state"
+            )
+        self._ahead = epoch - begun
+        self._loaded, self._passes = _START, []
+
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
         """Begin a pass after so many; return what brings its items, and what workers are told."""
         raise NotImplementedError

@@ -1,0 +1,92 @@
+"""A pass may be of any epoch, where the program says so."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from farside import IterableClosedError, PassOpenError, map_in_workers
+from tests import jobs as plain_jobs
+from tests import mapping_jobs
+from tests import shard_jobs as jobs
+from tests.kinds import SUBINTERPRETERS, SUBPROCESSES, Kind
+
+INLINE = Kind("inline", "inline", {})
+_, FORKSERVER, _ = SUBPROCESSES
+
+
+@pytest.fixture(params=[INLINE, FORKSERVER, *SUBINTERPRETERS], ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """A kind of worker of each backend."""
+    chosen: Kind = request.param
+    return chosen
+
+
+def shuffled(kind: Kind = INLINE, workers: int = 2, **options: Any) -> Any:
+    return kind.start_several(jobs.tell, 5, workers, shuffle_shards=True, seed=5, **options)
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_the_next_pass_is_of_that_epoch(kind: Kind, *, in_order: bool) -> None:
+    with shuffled(kind) as items:
+        passes = [list(items) for _ in range(4)]
+    with shuffled(kind, 1, in_order=in_order) as items:
+        for epoch in (2, 3, 0, 3):
+            items.set_epoch(epoch)
+            assert items.epoch == items.state_dict()["epoch"] == epoch
+            assert sorted(items) == sorted(passes[epoch])
+            assert items.epoch == epoch + 1
+    with shuffled(kind, 1) as items:
+        items.set_epoch(3)
+        first = list(islice(items, 4))
+        state = items.state_dict()
+    with shuffled(kind) as items:
+        items.load_state_dict(state)
+        items.set_epoch(3)  # as it is
+        assert first + list(items) == passes[3]
+
+
+def test_one_iterable_and_a_map_are_told(kind: Kind) -> None:
+    with kind.start(plain_jobs.Seeds, seed=4) as told:
+        told.set_epoch(6)
+        assert [*told, *told] == [(6, 4)] * 2 + [(7, 4)] * 2
+    with map_in_workers(mapping_jobs.tell, [1, 2], 0, seed=4) as told:
+        passes = [list(told) for _ in range(3)]
+        told.set_epoch(1)
+        assert list(told) == passes[1]
+
+
+def test_a_place_in_another_epoch_is_not_lost() -> None:
+    with shuffled() as items:
+        list(items)
+        beginning = items.state_dict()
+        first = list(islice(items, 4))
+        state = items.state_dict()
+    with shuffled() as items:
+        items.load_state_dict(state)
+        with pytest.raises(ValueError, match=r"epoch=2, but the state .* the middle of epoch 1; "):
+            items.set_epoch(2)
+        rest = list(items)
+        items.load_state_dict(beginning)
+        items.set_epoch(0)
+        items.set_epoch(1)
+        assert list(items) == first + rest
+
+
+def test_when_it_cannot_be_said() -> None:
+    with shuffled() as items:
+        iterator = iter(items)
+        first = next(iterator)
+        items.set_epoch(1)  # it is already
+        with pytest.raises(PassOpenError, match="set_epoch"):
+            items.set_epoch(0)
+        for wrong, kind in ((-1, ValueError), (1.5, TypeError)):
+            with pytest.raises(kind, match="epoch="):
+                items.set_epoch(wrong)
+        rest = list(iterator)
+        items.set_epoch(0)
+        assert list(items) == [first, *rest]
+    with pytest.raises(IterableClosedError):
+        items.set_epoch(5)
