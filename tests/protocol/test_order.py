@@ -17,6 +17,7 @@ from farside._protocol.order import (
     order_of,
     ranges_of,
     shard_seed,
+    with_numbers,
 )
 from tests.simulated import reach, simulate, walk
 from tests.steady import STEADY
@@ -235,3 +236,16 @@ def test_numbers_for_different_ends_differ() -> None:
 )
 def test_numbers_are_written_as_ranges(numbers: list[int], ranges: object) -> None:
     assert ranges_of(set(numbers)) == ranges
+
+
+@STEADY
+@given(st.sets(st.integers(0, 200)), st.lists(st.integers(0, 200), unique=True))
+def test_numbers_are_added_to_ranges_in_any_order(before: set[int], added: list[int]) -> None:
+    new = [number for number in added if number not in before]
+    assert with_numbers(ranges_of(before), new) == ranges_of({*before, *new})
+
+
+def test_very_many_numbers_are_added_to_ranges() -> None:
+    assert with_numbers(((0, 2), (500, 600)), range(2, 400, 2)) == ranges_of(
+        {0, 1, *range(2, 400, 2), *range(500, 600)}
+    )
