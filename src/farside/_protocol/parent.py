@@ -388,18 +388,18 @@ class ParentCore(ParentMachine):
 
     # ----------------------------------------------------------------------------------------
 
-    def _say(self, action: ParentAction, epoch: int = 0, content: Any = None) -> None:
+    def _say(
+        self, action: ParentAction, epoch: int = 0, content: Any = None, token: Any = None
+    ) -> None:
         for cmd, of in self.act(action, epoch):
-            self.effects += (Send(cmd, of, None, content if cmd in _WITH_CONTENT else None),)
+            self.effects += (Send(cmd, of, token, content if cmd in _WITH_CONTENT else None),)
 
     def _say_call(self) -> None:
         """Make the call that waits for the worker to stand by, if it does and there is one."""
-        if self._again:
-            return
-        if self.call is not None and not self._call_is_said and self.allows(ParentAction.CALL):
+        waits = self.call is not None and not (self._call_is_said or self._again)
+        if waits and self.allows(ParentAction.CALL):
             self._call_is_said = True
-            self.act(ParentAction.CALL)
-            self.effects += (Send(Cmd.CALL, self.epoch, self.call),)
+            self._say(ParentAction.CALL, token=self.call)
 
     def _take_ready(self, body: bytes | bytearray) -> None:
         if body and not (body.isdigit() and len(body) <= _LENGTH_DIGITS):
@@ -411,8 +411,7 @@ class ParentCore(ParentMachine):
         """Say what was kept until the worker stands by, which it does now."""
         wanted = self._wanted
         if self._again:
-            self.act(ParentAction.CALL)
-            self.effects += (Send(Cmd.CALL, self.epoch, self._again[0]),)
+            self._say(ParentAction.CALL, token=self._again[0])
         elif wanted is not None:
             if self._call_first:
                 self._say_call()
@@ -443,15 +442,12 @@ class ParentCore(ParentMachine):
             return
         if not self._call_is_said:
             return  # to an earlier call, that was given up; the present one has yet to be made
-        token, method = self.call, self.method
-        self.call = self.method = None
         self.barren, self._inherited = 0, None
-        if token is None:
-            return
-        if failure is None:
-            self.effects += (Answer(token, frame),)
-        else:
-            self.effects += (Fail(token, self._ending(FAILED, failure)._replace(method=method)),)
+        if self.call is not None and failure is None:
+            self.effects += (Answer(self.call, frame),)
+        elif self.call is not None:
+            self.effects += (Fail(self.call, self._ending(FAILED, failure)),)
+        self.call = self.method = None
 
     def _take_stack(self, frame: Any) -> None:
         if not self._stacks:
