@@ -10,6 +10,7 @@ import sys
 import threading
 from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -81,10 +82,13 @@ class AsyncioWaiter:
         self.woken = True
         future = self._future
         if future is not None:
-            try:
-                self._loop.call_soon_threadsafe(_resolve, future, True)
-            except RuntimeError:
-                pass  # the loop is closed, and nobody waits any more
+            self._call_soon(_resolve, future, True)
+
+    def _call_soon(self, callback: Callable[..., object], *args: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:
+            pass  # the loop is closed, and its tasks with it
 
     @property
     def cancelled(self) -> type[BaseException]:
@@ -130,14 +134,7 @@ class AsyncioWaiter:
 
         task = self._loop.create_task(work())
         task.add_done_callback(take_end)
-
-        def cancel() -> None:
-            try:
-                self._loop.call_soon_threadsafe(task.cancel)
-            except RuntimeError:
-                pass  # the loop is closed, and the task with it
-
-        return cancel
+        return partial(self._call_soon, task.cancel)
 
 
 def _resolve(future: Future[bool], value: bool) -> None:  # noqa: FBT001  loops pass by position
@@ -173,10 +170,13 @@ class TrioWaiter:
         self.woken = True
         scope = self._scope
         if scope is not None:
-            try:
-                self._token.run_sync_soon(scope.cancel)
-            except self._trio.RunFinishedError:
-                pass  # nobody waits any more
+            self._cancel_soon(scope)
+
+    def _cancel_soon(self, scope: Any) -> None:
+        try:
+            self._token.run_sync_soon(scope.cancel)
+        except self._trio.RunFinishedError:
+            pass  # nobody waits any more
 
     async def outlast(self, done: Callable[[], bool]) -> None:
         with self._trio.CancelScope(shield=True):
@@ -199,15 +199,9 @@ class TrioWaiter:
             finally:
                 ended()
 
-        def cancel() -> None:
-            try:
-                self._token.run_sync_soon(scope.cancel)
-            except self._trio.RunFinishedError:
-                pass
-
         # A task of the program's own would need a nursery, and an iterator has none to offer.
         self._trio.lowlevel.spawn_system_task(run, context=copy_context())
-        return cancel
+        return partial(self._cancel_soon, scope)
 
 
 async def off_loop(work: Callable[[], T]) -> T:
