@@ -9,7 +9,7 @@ from functools import partial
 from sys import modules
 from typing import TYPE_CHECKING, Any, Literal
 
-from ._parent.checks import count, flag, shown
+from ._parent.checks import check_callable, count, flag, shown
 from ._parent.options import DEFAULTS
 from ._parent.several import iterate_shards
 from ._parent.signatures import complete, takes
@@ -112,11 +112,9 @@ def data_loader(
     rest: dict[str, Any] = {**complete(data_loader, options), "backend": backend}
     rest.setdefault("fallback", DEFAULTS["fallback"])
     size = None if batch_size is None else count("batch_size", batch_size, "samples")
-    if collate_fn is not None and not callable(collate_fn):
-        raise TypeError(
-            f"collate_fn={shown(collate_fn)} is not callable; pass a function that takes a list of "
-            "samples, or None for PyTorch's"
-        )
+    if collate_fn is not None:
+        cure = "a function that takes a list of samples, or None for PyTorch's"
+        check_callable("collate_fn", collate_fn, cure)
     mixed = flag("shuffle", False if shuffle is None else shuffle)
     short = flag("drop_last", drop_last)
     if short and size is None:

@@ -63,6 +63,11 @@ def limit(name: str, value: Any, none: str) -> float | None:
     return None if value is None else seconds(name, value, f", or None {none}")
 
 
+def check_callable(name: str, value: Any, cure: str = "a function") -> None:
+    if not callable(value):
+        raise TypeError(f"{name}={shown(value)} is not callable; pass {cure}")
+
+
 def flag(name: str, value: Any) -> bool:
     if isinstance(value, bool):
         return value

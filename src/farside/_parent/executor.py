@@ -15,7 +15,7 @@ from .._backends.preparation import main_goes_by_value
 from .._system.signals import defer_sigint
 from .._worker.mapper import Chunk, Mapper, run_task
 from .batches import Plan
-from .checks import count, limit, shown
+from .checks import check_callable, count, limit, shown
 from .crew import Crew
 from .options import BUFFER_BYTES, check_setup, processors
 from .several import options_of_mappers
@@ -98,8 +98,8 @@ class WorkerExecutor(Executor):
         if backend == "inline":
             raise ValueError("backend='inline' runs nothing beside its caller; leave it out")
         check_setup(setup)
-        if initializer is not None and not callable(initializer):
-            raise TypeError(f"initializer={shown(initializer)} is not callable; pass a function")
+        if initializer is not None:
+            check_callable("initializer", initializer)
         seconds = limit("task_timeout", task_timeout, "for no limit")
         mapper = Mapper(run_task, setup, timed=seconds is not None, one_by_one=True)
         if isinstance(initargs, str) or not isinstance(initargs, Iterable):

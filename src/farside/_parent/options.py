@@ -14,7 +14,7 @@ from .._link.spinning import SPIN_ITEMS
 from .._protocol.credit import UNLIMITED
 from ..options import START_METHODS
 from . import checks
-from .checks import count, flag, limit, seconds, shown
+from .checks import check_callable, count, flag, limit, seconds, shown
 
 if TYPE_CHECKING:
     from .._payload.job import Call, Pickles
@@ -154,8 +154,8 @@ def check(fn: Any, *, backend: Any, fallback: Any = None, **options: Any) -> Opt
 
 def check_setup(value: Any) -> None:
     """Check ``setup``."""
-    if value is not None and not callable(value):
-        raise TypeError(f"setup={shown(value)} is not callable; pass a function without arguments")
+    if value is not None:
+        check_callable("setup", value, "a function without arguments")
 
 
 def _fn(value: Any) -> Callable[[], Iterable[Any]]:
@@ -203,11 +203,7 @@ def _callables(name: str, value: Any) -> tuple[Callable[[], object], ...]:
         return (value,)
     if isinstance(value, Sequence) and not isinstance(value, str):
         for index, each in enumerate(value):
-            if not callable(each):
-                raise TypeError(
-                    f"{name}[{index}]={shown(each)} is not callable; "
-                    "pass functions without arguments"
-                )
+            check_callable(f"{name}[{index}]", each, "functions without arguments")
         return tuple(value)
     raise TypeError(
         f"{name}={shown(value)} is neither callable nor a sequence; "

@@ -13,7 +13,7 @@ from .._worker.iterables import length_of
 from .._worker.mapper import Mapper
 from .._worker.shards import ShardReader
 from .batches import Plan
-from .checks import count, flag, limit, shown
+from .checks import check_callable, count, flag, limit, shown
 from .fingerprint import fingerprint
 from .inputs import Inputs
 from .iterable import RemoteIterable
@@ -53,8 +53,7 @@ def iterate_shards(
     decides which worker makes it, and all ranks have as many shards. The fingerprint is made of
     `identity` instead of the shards if there is one; `same` names that in messages.
     """
-    if not callable(fn):
-        raise TypeError(f"fn={shown(fn)} is not callable; pass a function that takes a shard")
+    check_callable("fn", fn, "a function that takes a shard")
     check_setup(setup)
     contents, number = _shards(shards)
     workers = count("num_workers", num_workers, "workers", 0)
@@ -108,10 +107,7 @@ def map_inputs(
     options: dict[str, Any],
 ) -> RemoteIterable[Any]:
     """Check what the user gave, and start the workers."""
-    if not callable(function):
-        raise TypeError(
-            f"function={shown(function)} is not callable; pass a function that takes an input"
-        )
+    check_callable("function", function, "a function that takes an input")
     check_setup(setup)
     if not isinstance(items, (Iterable, AsyncIterable)) and not hasattr(type(items), "__getitem__"):
         raise TypeError(f"items={shown(items)} is not iterable; pass the inputs, such as a list")
