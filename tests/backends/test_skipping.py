@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside._parent.when import When
+from farside._parent.deadline import When
 from farside._worker import passing
 from tests import jobs as plain_jobs
 from tests import snapshot_jobs as jobs

@@ -20,8 +20,8 @@ from farside import (
 from farside._parent import calls, closing, starting
 from farside._parent.calls import ask_for_stacks, call_method
 from farside._parent.client import Client
+from farside._parent.deadline import When
 from farside._parent.options import check
-from farside._parent.when import When
 from farside._payload.remote_errors import read_stack
 from farside._protocol.messages import Status
 from farside._protocol.parent_machine import ParentState

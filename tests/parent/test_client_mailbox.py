@@ -14,8 +14,8 @@ import pytest
 from farside import BackendFallbackWarning, FarsideError, IterableClosedError, ProtocolError
 from farside._parent import closing
 from farside._parent.calls import ask_for_stacks, call_method
+from farside._parent.deadline import When
 from farside._parent.results import enter_iteration_mode
-from farside._parent.when import When
 from farside._protocol.effects import BROKEN
 from farside._protocol.group import GroupCore
 from farside._protocol.inbox import Inbox

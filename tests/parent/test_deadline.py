@@ -13,9 +13,9 @@ import pytest
 from farside import FarsideError, WorkerTimeoutError, map_in_workers
 from farside._parent import deadline, received
 from farside._parent.client import Client
+from farside._parent.deadline import When
 from farside._parent.results import enter_iteration_mode
 from farside._parent.wait import LONGEST_SECONDS
-from farside._parent.when import When
 from farside._protocol.recovery import STACK_SECONDS
 from tests.background import SECONDS, Background
 from tests.parent import scripted

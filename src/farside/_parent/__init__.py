@@ -8,8 +8,7 @@ What users hold: `iterable` (RemoteIterable) with its loops `results` (``for``) 
 The workers: a `client` has a `member` for each. Its `steps` change the core of `_protocol`, with
 one lock and a mailbox; `received` feeds the core with frames, and `effects` carries out what it
 decides. `starting` and `closing` take time, so they run as `chores`; `logs` go to the user. Threads
-wait in `wait`, event loops in `aio` (on the `event_loops`): for the `links`, until `when` holds, or
-until a `deadline`.
+wait in `wait`, event loops in `aio` (on the `event_loops`): for the `links`, or until a `deadline`.
 
 A pass: a `sequence` is what it is made of (`one_iterable`; `sharded`, with a `fingerprint`; the
 `inputs` of a map). A `delivery` brings the items from the `queues` to the loop: of one worker,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .client import Client
     from .event_loops import Waiter
-    from .wait import Wanted
+    from .deadline import Wanted
 
 _CONGESTION_SECONDS = 0.01
 """Seconds between two looks for room for commands. Room is rarely missing: a worker reads commands

@@ -16,7 +16,7 @@ from .._protocol.effects import BROKEN
 from .._protocol.recovery import STACK_SECONDS
 from ..errors import NotPicklableError, ProtocolError
 from . import messages_for_people
-from .when import When
+from .deadline import When
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

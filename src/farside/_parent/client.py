@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
     from .._protocol.effects import Ending
     from .calls import Question
+    from .deadline import Wanted
     from .delivery import Delivery
     from .options import Options
     from .sequence import ItemSequence, Part
-    from .wait import Wanted
 
 State = Literal["initialization", "call", "stopping", "iteration", "stand by", "closed"]
 """What users read in `RemoteIterable.state`: of several workers, the first that holds for any."""

@@ -15,7 +15,7 @@ from .._protocol.group import GroupCore
 from .._protocol.parent_machine import ParentState
 from .._system.signals import defer_sigint
 from . import unguarded
-from .when import When
+from .deadline import When
 
 if TYPE_CHECKING:
     from collections.abc import Callable

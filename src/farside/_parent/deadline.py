@@ -4,20 +4,36 @@ from __future__ import annotations
 
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .._protocol.group import GroupCore
 from .._system.signals import defer_sigint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .client import Client
-    from .wait import Wanted
 
 _STOPPED_SECONDS = 0.5
 """A wait that ends so many seconds late means that this process was stopped meanwhile (Ctrl-Z,
 SIGSTOP, a frozen container), and most probably its worker too. A busy machine is late by less."""
+
+
+class Wanted(Protocol):
+    """What somebody waits for, such as a `Pass`."""
+
+    def ready(self) -> bool:
+        """Tell whether there is no reason to wait."""
+
+    def workers(self) -> Sequence[int] | None:
+        """Return the workers whose time counts; None: all."""
+
+
+class When(NamedTuple):
+    """The same as two functions."""
+
+    ready: Callable[[], bool]
+    workers: Callable[[], Sequence[int] | None] = lambda: None
 
 
 def begin_to_wait(client: Client, wanted: Wanted) -> None:

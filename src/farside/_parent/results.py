@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._protocol.group import GroupCore
 from .._protocol.parent_machine import ParentState
+from .deadline import When
 from .one_pass import OVER, SPOILT, Pass
-from .when import When
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -22,9 +22,9 @@ from .._system.signals import defer_sigint
 from ..errors import BackendFallbackWarning, FarsideWarning, LinkClosedError, WorkerRestartedWarning
 from . import messages_for_people
 from .closing import close, end
+from .deadline import When
 from .notes import joined, warn
 from .remote_failures import to_keep
-from .when import When
 
 if TYPE_CHECKING:
     from collections.abc import Callable

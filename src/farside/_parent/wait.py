@@ -26,22 +26,12 @@ from .links import Links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Protocol
     from weakref import ref
 
     from .client import Client
+    from .deadline import Wanted
     from .event_loops import Waiter
     from .member import Member
-
-    class Wanted(Protocol):
-        """What somebody waits for."""
-
-        def ready(self) -> bool:
-            """Tell whether there is no reason to wait."""
-
-        def workers(self) -> Sequence[int] | None:
-            """Return the workers whose time counts; None: all."""
-
 
 LONGEST_SECONDS = 1.0
 """Seconds to wait at a time."""
