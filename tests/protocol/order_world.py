@@ -51,7 +51,7 @@ class _Member:
 
 
 _MEMBER = _Member()
-_GROUP = ("epoch", "awaiting", "_restarts", "_again")
+_GROUP = ("epoch", "awaiting", "_restarts")
 
 
 class OrderWorld(Judged):
@@ -316,7 +316,8 @@ def _key_of_core(core: ParentCore, awaiting: frozenset[int]) -> tuple[Any, ...]:
     inbox = core.inbox
     return (
         core.state, core.epoch, core.opened, core.over, core.ending, core.failure, wanted,
-        core.loss if awaiting else None, inbox.received, inbox.cleared, *inbox.frames,
+        core.follows_dead, core.loss if awaiting else None,
+        inbox.received, inbox.cleared, *inbox.frames,
     )  # fmt: skip
 
 

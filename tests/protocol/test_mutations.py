@@ -215,10 +215,20 @@ def receive_though_done(
     self: GroupCore, index: int, frame: Any, failure: Any = None, *, used: bool = True
 ) -> None:
     """Replace a worker even when it is done."""
-    if failure is not None and failure.refused and not used and not self._replaced:
+    first = self.workers[index].follows_dead is None
+    if failure is not None and failure.refused and not used and first:
         self._replace(index, "subprocess", self.workers[index]._ending("failed"))
     else:
         self.workers[index].receive(frame, failure)
+
+
+def replace_as_first(self: GroupCore, index: int, *args: Any) -> None:
+    """Replace a worker, and forget that it was."""
+    _REPLACE(self, index, *args)
+    self.workers[index].follows_dead = None
+
+
+_REPLACE = GroupCore._replace
 
 
 def forgetting(name: str, value: object) -> Callable[..., Any]:
@@ -362,7 +372,7 @@ def nothing(*_: object) -> None:
                 (group, "may_hand_over", lambda ending, **_: _MAY_HAND_OVER(ending, used=False)),
             ]),
             ("a replaced worker is replaced again", FALLBACK, [
-                (GroupCore, "_replace", keeping(GroupCore, "_replace", "_replaced")),
+                (GroupCore, "_replace", replace_as_first),
             ]),
             ("a worker is replaced though the user has closed", FALLBACK, [
                 (GroupCore, "receive", receive_though_done),

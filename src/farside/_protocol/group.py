@@ -68,12 +68,9 @@ class GroupCore:
         self._limits = limits
         self._fallback = fallback
         self.awaiting: frozenset[int] = frozenset()
-        self._replaced: frozenset[int] = frozenset()  # by another backend: each once at most
         self._max_restarts = max_restarts
         self._restarts = 0  # in this pass
         self.restarts = 0
-        self._again: frozenset[int] = frozenset()  # the workers that were started again
-        self._for_dead: frozenset[int] = frozenset()  # those of them that followed one that died
 
     def copy(self) -> GroupCore:
         """Return a copy. The inboxes are shared."""
@@ -169,7 +166,7 @@ class GroupCore:
         worker = self.workers[index]
         if failure is not None and self._fallback is not None and not worker.done:
             ending = Ending(FAILED, worker.public_state, detail=failure)
-            used = used or bool(worker.given_late) or index in self._again | self._replaced
+            used = used or bool(worker.given_late) or worker.follows_dead is not None
             if may_hand_over(ending, used=used):
                 worker.copy().hear(frame.kind, frame.epoch)  # is it one that may come now?
                 self._replace(index, self._fallback, ending)
@@ -251,8 +248,8 @@ class GroupCore:
 
     def _replace(self, index: int, backend: str, ending: Ending) -> None:
         """Let another worker do what is left to do for the user."""
-        self._replaced |= {index}
         old, new = self.workers[index], ParentCore(self._limits, None)
+        new.follows_dead = False  # so it is replaced once at most
         old.hand_over(new)
         new.effects = (*old.effects, Launch(backend, ending), *new.effects)
         self.workers = (*self.workers[:index], new, *self.workers[index + 1 :])
@@ -264,18 +261,15 @@ class GroupCore:
         left = self._max_restarts - self._restarts
         # Its state when it failed: by now the core itself is done.
         initialized = failed.state != "initialization"
-        again = index in self._for_dead
+        again = bool(old.follows_dead)
         if self.closed or not may_restart(
             failed, left, again=again, initialized=initialized, struck=struck
         ):
             return
         self._restarts += 1
         self.restarts += 1
-        self._again |= {index}
-        self._for_dead -= {index}
-        if failed.cause != RETIRED:
-            self._for_dead |= {index}
         new = ParentCore(self._limits, None)
+        new.follows_dead = failed.cause != RETIRED
         if index in self.awaiting:  # nobody has looked at what the one before has cost
             new.loss = old.loss
         if new.succeed(old):

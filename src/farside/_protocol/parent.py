@@ -87,6 +87,7 @@ class ParentCore(ParentMachine):
         task_since: since when that runs; the time in which this process was stopped is added.
         futile: how many workers before it, one after the other, have begun no input of the pass,
         barren: and how many that were started again have sent nothing of it.
+        follows_dead: whether the worker before it has died; None: there was none.
         ready_since: since when it has stood by.
         loss: free for the shell: how the worker before this one has ended, and which it was.
         given_late: whether it was given tasks after the first items of the pass had arrived; None:
@@ -113,6 +114,7 @@ class ParentCore(ParentMachine):
         self._task_begun: float | None = None  # the same, as it was told
         self.futile = self.barren = 0
         self._inherited: int | None = None  # how many items had arrived before it was started again
+        self.follows_dead: bool | None = None
         self.ready_since = 0.0
         self.loss: Any = None
         self._limits = limits
