@@ -54,28 +54,19 @@ class AsyncWait:
             raise
         deadline.end_to_wait(self._client)
 
-    async def _see_to_chores(self) -> None:
+    async def _wait_once(self, wanted: Wanted) -> bool:
+        """Do what is due, and wait for a while; tell whether the wait is over."""
         client = self._client
         if client.chores.pending:
             await off_loop(client.chores.see_to)
         client.news.deliver()
-
-    def _look(self, wanted: Wanted) -> bool:
-        """Take in what has come; tell whether anything has."""
-        client = self._client
-        # Of none: an input of a map is missing, and workers in this thread have nothing to do.
+        if wanted.ready() or client.foreign_to:
+            return True
+        # Where only an input of a map is missing, no worker is awaited: those in this thread pause.
         awaited = client.awaited(wanted) or None
         came = client.waiting.look_if_free(client, awaited)
         client.news.deliver()
-        return came
-
-    async def _wait_once(self, wanted: Wanted) -> bool:
-        """Do what is due, and wait for a while; tell whether the wait is over."""
-        await self._see_to_chores()
-        if wanted.ready() or self._client.foreign_to:
-            return True
-        came = self._look(wanted)
-        if not (came or self._client.chores.pending or wanted.ready()):
+        if not (came or client.chores.pending or wanted.ready()):
             await self._wait(wanted)
         return False
 
