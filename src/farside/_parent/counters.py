@@ -21,14 +21,6 @@ class Totals(NamedTuple):
     failed: int = 0
 
 
-class _Times(NamedTuple):
-    """When a pass was begun, and when its iterator was at its end, or closed."""
-
-    epoch: int = 0
-    began: float = 0.0
-    ended: float | None = None
-
-
 class Counters:
     """Counts the passes. Any thread may read.
 
@@ -39,28 +31,28 @@ class Counters:
     def __init__(self) -> None:
         self.waits = Stopwatch()
         self._before = Totals()  # of the passes before the present one
-        self._times = _Times()
+        # The latest pass, when it was begun, and when its iterator was at its end, or closed.
+        self._times: tuple[int, float, float | None] = 0, 0.0, None
 
     def begin(self, core: GroupCore, delivery: Delivery | None) -> None:
         """Take in that a pass is about to begin: the one of the delivery, if any, is over."""
         self._before = self.totals(core, delivery)
-        self._times = _Times(core.epoch + 1, monotonic())
+        self._times = core.epoch + 1, monotonic(), None
 
     def end(self, epoch: int) -> None:
         """Take in that an iterator is at its end, or was closed."""
-        times = self._times
-        if times.epoch == epoch and times.ended is None:
-            self._times = _Times(epoch, times.began, monotonic())
+        latest, began, ended = self._times
+        if latest == epoch and ended is None:
+            self._times = epoch, began, monotonic()
 
     def totals(self, core: GroupCore, delivery: Delivery | None) -> Totals:
         """Return the sums up to now."""
-        before, times = self._before, self._times
-        if times.epoch != core.epoch or delivery is None:
+        before, (latest, began, ended) = self._before, self._times
+        if latest != core.epoch or delivery is None:
             return before
         nbytes = before.nbytes
         for each in core.workers:
             nbytes += each.inbox.nbytes
-        ended = monotonic() if times.ended is None else times.ended
-        seconds = before.seconds + ended - times.began
+        seconds = before.seconds + (monotonic() if ended is None else ended) - began
         failed = before.failed + delivery.failed_inputs
         return Totals(before.items + delivery.delivered, nbytes, seconds, failed)
