@@ -54,7 +54,7 @@ class Delivery:
         orders: tasks that workers have to be sent, by their numbers.
         slow: whether inputs take long to come: what has arrived meanwhile goes first.
         source: the supply of inputs that have to be awaited, or None.
-        unprompted: whether items come without a step of the loop.
+        unprompted: whether items come, and end, without tasks and marks: those of one iterable.
         first: how many items of an iterable the loop had before it was resumed.
         left_out: for each item of a block that the loop did not get, how many it had by then.
     """

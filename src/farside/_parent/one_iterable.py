@@ -37,13 +37,9 @@ class OneIterable(ItemSequence):
         self._planned = True  # from now on the worker may have another seed
         return delivery, [self._plan(epoch, (0, 0), read, start.anchors, start.snapshots)]
 
-    def is_over(self, delivery: Delivery) -> bool:  # noqa: ARG002  the worker tells the end
-        return True
-
     def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         received = core.inbox.received
         base = delivery.queues[index].go_on(received), bytes_of(core)
-        assert isinstance(delivery, OneAfterAnother)
         read = delivery.first + received
         return self._plan(delivery.epoch, base, read, *delivery.known_of([(0, read)]))
 

@@ -147,7 +147,7 @@ class Pass:
                 client.end_others()
                 part = client.sequence.part(delivery, index)
                 raise client.error(worker.ending, client.members[index], part)
-            if not client.sequence.is_over(delivery):
+            if not delivery.unprompted:  # then marks tell the end, and the last has not come
                 client.give_up(client.members[index], BROKEN, _EARLY)
                 raise ProtocolError(_EARLY)
             if worker.used_up:

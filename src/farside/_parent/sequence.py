@@ -117,10 +117,6 @@ class ItemSequence:
     def check(self) -> None:
         """Check that a pass can begin; see `Shards.check`."""
 
-    def is_over(self, delivery: Delivery) -> bool:
-        """Tell whether a pass that its workers have finished is at its end."""
-        return delivery.over
-
     def part(self, delivery: Delivery, index: int) -> Part | None:  # noqa: ARG002  most have none
         """Return what a worker is at, as of what the loop was given, if it is a shard."""
         return None
