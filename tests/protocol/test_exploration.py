@@ -15,7 +15,7 @@ import pytest
 
 from farside._protocol import parent_machine, worker
 from farside._protocol.messages import Cmd, Status
-from farside._protocol.parent_machine import PARENT, Age, ParentAction, ParentEvent, ParentState
+from farside._protocol.parent_machine import PARENT, Age, ParentEvent, ParentState
 from farside._protocol.worker import WORKER, WorkerEvent, WorkerState
 
 from .explorer import DEMANDS, MISHAPS, WORK, Space, explore
@@ -112,7 +112,6 @@ SPARE = {
         for state in (ParentState.STARTING, ParentState.ITERATION, ParentState.STOPPING)
     ),
     (ParentState.INITIALIZATION, (Status.RECORDS_EMITTED, Age.OLD)),
-    (ParentState.DONE, ParentAction.CLOSE),
     (ParentState.DONE, ParentEvent.WORKER_LOST),
 }
 

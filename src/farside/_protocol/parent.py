@@ -476,8 +476,7 @@ class ParentCore(ParentMachine):
         self.effects += (end,)
 
     def _hang_up(self) -> None:
-        if not self.done:
-            self._say(ParentAction.CLOSE)
+        self._say(ParentAction.CLOSE)  # nothing, if it is done
         ending = self.failure or Ending(CLOSED)
         tokens = [token for token in (self.call, *self._stacks) if token is not None]
         self.effects += tuple(Fail(token, ending) for token in tokens)
