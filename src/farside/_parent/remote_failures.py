@@ -173,18 +173,15 @@ def _failed_error(
         error = base(f"{where}: {failure.type_name}: {failure.message}")
         vars(error).update(fields)
         if original is None and stage != "load":
-            notes.append(_as_text(failure))
+            caught = failure.type_name.rpartition(".")[2]
+            notes.append(
+                f"it has arrived as text, so 'except {caught}' does not catch it: the exception "
+                "itself does not pickle, or cannot be made again here"
+            )
     else:
         notes.append(where)
     notes.append(_cure(failure, worker))
     return error
-
-
-def _as_text(failure: Failure) -> str:
-    return (
-        f"it has arrived as text, so 'except {failure.type_name.rpartition('.')[2]}' does not "
-        "catch it: the exception itself does not pickle, or cannot be made again here"
-    )
 
 
 _READS = re.compile(r'[/\\]bdb\.py", line|^EOFError: EOF when reading a line', re.MULTILINE)
@@ -205,11 +202,6 @@ _CALLED = {
 }
 
 
-def _last_file(traceback: str) -> str:
-    """Return the file that called what has failed: of a traceback without a file of the user's."""
-    return traceback.rpartition('  File "')[2].partition('"')[0]
-
-
 def _cure(failure: Failure, worker: str) -> str:
     if failure.refused:
         perhaps = "" if failure.refused_module else ", which may be the cause"
@@ -223,7 +215,8 @@ def _cure(failure: Failure, worker: str) -> str:
             "the worker imports what fn and initializers are made of: define them at the top level "
             "of a module that it can import; in a script, above if __name__ == '__main__':"
         )
-    if _ARGUMENTS.search(failure.message) and "/farside/_worker/" in _last_file(failure.traceback):
+    caller = failure.traceback.rpartition('  File "')[2].partition('"')[0]  # of what has failed
+    if _ARGUMENTS.search(failure.message) and "/farside/_worker/" in caller:
         # Who submits a task to an executor says by that how its function is called.
         submitted = ", in run_task\n" in failure.traceback
         return "" if submitted else _CALLED.get(failure.stage.partition("[")[0], "")
