@@ -26,7 +26,6 @@ def shown(value: Any) -> str:
 
 
 def whole(name: str, value: Any, cure: str) -> int:
-    """Check a whole number."""
     if isinstance(value, bool) or not hasattr(type(value), "__index__"):
         raise TypeError(f"{name}={shown(value)} is not a whole number; {cure}")
     return operator.index(value)
@@ -75,7 +74,6 @@ def flag(name: str, value: Any) -> bool:
 
 
 def name(value: Any) -> str | None:
-    """Check ``name``."""
     if value is None:
         return None
     cure = "pass a str in one line, or None"

@@ -68,8 +68,8 @@ def look(client: Client) -> None:
     """Take in whose time is up while the loop goes on, and perhaps never has to wait.
 
     A step hardly ever has to look: a time that begins to count after one look is not up before the
-    shortest limit has passed. (A rare one that goes on to count is found later, by its own length
-    at most.)
+    shortest limit has passed. (One that was paused, and goes on, may be up sooner. That is rare,
+    and is noticed late by its own length at most.)
     """
     if client.next_look is None or monotonic() < client.next_look:
         return

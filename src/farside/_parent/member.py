@@ -110,7 +110,6 @@ class Member:
         return self.send(kind, epoch, *dumps_beside(content, arena))
 
     def tell_waiting(self, *, on: bool) -> None:
-        """Tell the worker whether somebody waits."""
         if self.link is not None:
             self.link.tell_waiting(on)
 

@@ -45,7 +45,7 @@ SPOILT = (NotPicklableError, ProtocolError)
 
 
 class Pass:
-    """A pass over a remote iterable, as its iterator holds it.
+    """A pass over a remote iterable, as its iterator holds it, and waits for it: see `Wanted`.
 
     Args:
         owner: the remote iterable: it is not dropped while an iterator over it is there.
@@ -61,12 +61,10 @@ class Pass:
         self._told = False  # whether `_begin` has nothing more to do
 
     def ready(self) -> bool:
-        """Tell whether there is no reason to wait."""
         core = self.client.core
         return core.epoch != self.epoch or bool(core.awaiting) or self.delivery.ready(core.workers)
 
     def workers(self) -> Sequence[int]:
-        """Return the workers that are waited for."""
         return self.delivery.needs
 
     def step(self) -> Iterable[Any] | None:

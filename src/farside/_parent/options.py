@@ -153,7 +153,6 @@ def check(fn: Any, *, backend: Any, fallback: Any = None, **options: Any) -> Opt
 
 
 def check_setup(value: Any) -> None:
-    """Check ``setup``."""
     if value is not None:
         check_callable("setup", value, "a function without arguments")
 

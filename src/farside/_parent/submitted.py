@@ -201,7 +201,7 @@ class Submitted(Mapped):
         future = self.pending.futures.pop(number)
         try:
             result = entry if source.plain else decode(entry, source.blocks)
-        except BaseException as error:  # as above
+        except BaseException as error:  # as in `Pending.take`
             text = f"the result of the task does not unpickle here ({one_line(error)})"
             _give(future.set_exception, _made(text, error))
         else:

@@ -97,7 +97,7 @@ class Waiting:
                 waiter.wake()
 
     def _wake_outer(self) -> None:
-        """Let a wait look around in which a signal handler has taken in what that is for."""
+        """Wake a wait of this thread, if a signal handler in it has taken in what it waits for."""
         if self._leading._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001  no other tells
             self.wake()
 
