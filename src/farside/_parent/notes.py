@@ -1,11 +1,11 @@
-"""What an exception says beside its message, and which line of the user's a warning names."""
+"""What an exception says beside its message, which line a warning names, and farside's logger."""
 
 from __future__ import annotations
 
 import os
 import sys
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..errors import FarsideWarning
@@ -43,3 +43,10 @@ def warn(message: str, category: type[FarsideWarning]) -> None:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+def logger() -> Any:  # a logging.Logger
+    """Return farside's logger, for what is no warning."""
+    import logging  # only who has something to say pays for it
+
+    return logging.getLogger("farside")

@@ -18,13 +18,12 @@ from .._protocol.order import (
 from ..errors import FarsideWarning
 from .dealt import Dealt
 from .in_turn import InTurn
-from .notes import warn
+from .notes import logger, warn
 from .queues import arrived
 from .sequence import Given, ItemSequence, Part, Start, bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from logging import Logger
 
     from .._protocol.order import Ranges
     from .._protocol.parent import ParentCore
@@ -175,13 +174,13 @@ def tell_of_idle_workers(cycle: int, shards: int, workers: int, unit: str | None
             FarsideWarning,
         )
     elif not shards:
-        _logger().warning(
+        logger().warning(
             "there is nothing to read here: there is no %s, or none for this rank, so a loop gets "
             "no items",
             unit or "shard",
         )
     elif not unit and shards < workers:
-        _logger().warning(
+        logger().warning(
             "there %s for %d workers here, so %s nothing to do; pass more shards (smaller files)",
             "is 1 shard" if shards == 1 else f"are {shards} shards",
             workers,
@@ -189,7 +188,7 @@ def tell_of_idle_workers(cycle: int, shards: int, workers: int, unit: str | None
         )
     elif 1 < workers < cycle < shards and cycle % workers:
         most = -(-cycle // workers)
-        _logger().info(
+        logger().info(
             "%d slots cannot be dealt evenly to %d workers: some have %d, and others wait for "
             "them; pass cycle_length=%d",
             cycle,
@@ -197,12 +196,6 @@ def tell_of_idle_workers(cycle: int, shards: int, workers: int, unit: str | None
             most,
             most * workers,
         )
-
-
-def _logger() -> Logger:
-    import logging  # only who has something to say pays for it
-
-    return logging.getLogger("farside")
 
 
 def _have(count: int, noun: str = "") -> str:

@@ -23,7 +23,7 @@ from ..errors import BackendFallbackWarning, FarsideWarning, LinkClosedError, Wo
 from . import messages_for_people
 from .closing import close, end
 from .deadline import When
-from .notes import joined, warn
+from .notes import joined, logger, warn
 from .remote_failures import to_keep
 
 if TYPE_CHECKING:
@@ -240,7 +240,5 @@ def _tell_of_fallback(client: Client, backend: str) -> None:
     message = f"a {backend} runs the iterable, since {client.reason}"
     if client.options.backend != "auto":
         warn(message, BackendFallbackWarning)
-        return
-    import logging  # only who falls back pays for it
-
-    logging.getLogger("farside").info(message)
+    else:
+        logger().info(message)
