@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 from .._named_tuple import NamedTuple
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, TypeAlias
-
-    from .inbox import Inbox
-    from .messages import Cmd
+from .inbox import Inbox
+from .messages import Cmd
 
 
 class Ending(NamedTuple):
@@ -88,8 +85,7 @@ class Launch(NamedTuple):
     """Whether the one before does not end by itself."""
 
 
-if TYPE_CHECKING:
-    Effect: TypeAlias = Launch | Send | Answer | Fail | Log | Drop | End
+Effect: TypeAlias = Launch | Send | Answer | Fail | Log | Drop | End
 
 # Causes of an `Ending`:
 FAILED = "failed"  # the worker reports a failure

@@ -14,6 +14,9 @@ the worker is among those that `awaiting` names.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from typing import Any
+
 from .effects import DIED, FAILED, RETIRED, Drop, End, Ending, Launch
 from .messages import Status
 from .parent import ParentCore
@@ -22,16 +25,10 @@ from .recovery import (
     NO_LIMITS,
     STACK_SECONDS,
     STEADY_SECONDS,
+    Limits,
     may_hand_over,
     may_restart,
 )
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from typing import Any
-
-    from .recovery import Limits
 
 
 class GroupCore:

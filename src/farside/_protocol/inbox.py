@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 from . import progress
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 class Inbox:

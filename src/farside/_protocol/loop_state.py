@@ -8,14 +8,11 @@ loaded with any number of workers, and states of the ranks of a job can be merge
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from .order import Place, Sharding, join_ranges, order_of
 from .progress import Snapshot
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from typing import Any
 
 VERSION = 1
 """Of the form of a state."""

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import TypeAlias
 
-    Ranges: TypeAlias = tuple[tuple[int, int], ...]
-    """Numbers: of each range the first, and the one after the last."""
+Ranges: TypeAlias = tuple[tuple[int, int], ...]
+"""Numbers: of each range the first, and the one after the last."""
 
 
 class Sharding(NamedTuple):

@@ -22,6 +22,10 @@ are not copied: an inbox belongs to one pass, and to move a frame there is one s
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
 from ..errors import ProtocolError
 from .effects import (
     CLOSED,
@@ -31,6 +35,7 @@ from .effects import (
     TIMED_OUT,
     Answer,
     Drop,
+    Effect,
     End,
     Ending,
     Fail,
@@ -40,16 +45,7 @@ from .effects import (
 from .inbox import Inbox
 from .messages import CONTINUED, EXHAUSTED, UNKNOWN, Cmd, Status
 from .parent_machine import PUBLIC_STATES, ParentAction, ParentEvent, ParentMachine, ParentState
-from .recovery import STACK_SECONDS
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections import deque
-    from collections.abc import Sequence
-    from typing import Any
-
-    from .effects import Effect
-    from .recovery import Limits
+from .recovery import STACK_SECONDS, Limits
 
 _WITH_CONTENT = frozenset({Cmd.START_ITERATION, Cmd.GIVE_TASKS})
 _OF_PASS = frozenset({ParentEvent.PASS_STARTED, ParentEvent.PASS_FINISHED, ParentEvent.PROGRESS})

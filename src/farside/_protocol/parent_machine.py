@@ -5,14 +5,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ..errors import ProtocolError
 from .codes import IntEnum
 from .messages import Cmd, Status
-
-if TYPE_CHECKING:
-    from typing import TypeAlias
 
 
 class ParentState(IntEnum):
@@ -78,8 +75,7 @@ class ParentStep(NamedTuple):
     event: ParentEvent | None
 
 
-if TYPE_CHECKING:
-    ParentInput: TypeAlias = ParentAction | tuple[Status, Age] | ParentEvent
+ParentInput: TypeAlias = ParentAction | tuple[Status, Age] | ParentEvent
 
 
 def _parent_table() -> dict[tuple[ParentState, ParentInput], ParentStep]:

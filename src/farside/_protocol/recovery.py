@@ -9,11 +9,7 @@ share of tasks. A further policy is added here; one for another cause needs a ca
 from __future__ import annotations
 
 from .._named_tuple import NamedTuple
-from .effects import CUT_OFF, DIED, FAILED, RETIRED, TIMED_OUT
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .effects import Ending
+from .effects import CUT_OFF, DIED, FAILED, RETIRED, TIMED_OUT, Ending
 
 
 class Limits(NamedTuple):
