@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import selectors
+from collections.abc import Iterable
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING
 from weakref import ref
 
 from .._system.descriptors import adopt, with_standard_filled
 from . import deadline
-from .event_loops import off_loop, waiter_here
+from .client import Client
+from .deadline import Wanted
+from .event_loops import Waiter, off_loop, waiter_here
 from .wait import SOON_SECONDS, seconds_until
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from .client import Client
-    from .event_loops import Waiter
-    from .deadline import Wanted
 
 _CONGESTION_SECONDS = 0.01
 """Seconds between two looks for room for commands. Room is rarely missing: a worker reads commands

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._payload.anchors import of_entry
 from .._payload.plain import ATOMS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from .queues import Source
+from .queues import Source
 
 _SHARDS = 1000
 """Anchors are kept for so many shards at most."""

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from .._payload.failure import Failure
+from .._protocol.order import Place
 from ..errors import NotPicklableError
 from .assigned_inputs import AssignedInputs
+from .batches import Plan
 from .delivery import MOST, Delivery
 from .given_results import GivenResults
+from .queues import Queue
 from .remote_failures import to_exception, without_frames
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .._protocol.order import Place
-    from .batches import Plan
-    from .queues import Queue
 
 
 class Answers(Delivery):

@@ -8,18 +8,13 @@ it has failed.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from .batches import Batch, LeftOver
-from .queues import arrived
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from .._protocol.parent import ParentCore
-    from .batches import Plan
-    from .given_results import GivenResults
-    from .queues import Queue
+from .._protocol.parent import ParentCore
+from .batches import Batch, LeftOver, Plan
+from .given_results import GivenResults
+from .queues import Queue, arrived
 
 
 class AssignedInputs:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import AsyncIterator, Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from .._protocol.order import BEGIN, Place
-from .event_loops import waiter_here
+from .event_loops import Waiter, waiter_here
 from .supply import STEADY, TAKE_SECONDS, Supply
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from .event_loops import Waiter
-
 
 _PATIENCE = 1.0
 """How many seconds a cancelled iterator has to end what it does, before the next pass asks it."""

@@ -7,16 +7,13 @@ event loop.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from operator import itemgetter
 from threading import get_ident
 from time import monotonic
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Chore = Callable[[], object]
+Chore = Callable[[], object]
 
 _DEEPEST = 8
 """How deep the chores of a thread may be nested."""

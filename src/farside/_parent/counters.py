@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from .._link.control import Stopwatch
-
-if TYPE_CHECKING:
-    from .._protocol.group import GroupCore
-    from .delivery import Delivery
+from .._protocol.group import GroupCore
+from .delivery import Delivery
 
 
 class Totals(NamedTuple):

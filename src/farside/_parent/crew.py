@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from functools import partial
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._backends import live_workers
 from .._backends.preparation import main_file
@@ -19,20 +20,14 @@ from .._protocol.group import GroupCore
 from .._system.signals import defer_sigint, with_lock
 from ..errors import FarsideError
 from . import closing, starting
+from .batches import Plan
 from .client import Client
+from .delivery import Delivery
 from .inputs import Inputs
 from .one_pass import OVER
 from .results import enter_iteration_mode
 from .sequence import Given
-from .submitted import Pending, Submitted
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from .batches import Plan
-    from .delivery import Delivery
-    from .submitted import Work
-
+from .submitted import Pending, Submitted, Work
 
 IDLE_SECONDS = 1.0
 """After so long without calls, the memory for their contents is given back."""

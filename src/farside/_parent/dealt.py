@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .._protocol.order import Place, Sharding, numbers_of, order_of, with_numbers
+from .._protocol.order import Place, Ranges, Sharding, numbers_of, order_of, with_numbers
+from .._protocol.parent import ParentCore
 from .batches import BATCH_SECONDS, BatchSize
 from .delivery import KEPT, Delivery
-from .queues import arrived
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .._protocol.order import Ranges
-    from .._protocol.parent import ParentCore
-    from .queues import Block, Queue
+from .queues import Block, Queue, arrived
 
 _AHEAD = 2
 """How many shards a worker has: the one that it reads, and one that waits, so that it never stands

@@ -6,23 +6,18 @@ their entries into blocks. `InTurn` keeps an order that no number of workers cha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import repeat
 from operator import length_hint
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._protocol.order import Place
-from .._protocol.progress import Snapshots
+from .._protocol.parent import ParentCore
+from .._protocol.progress import Snapshot, Snapshots
 from ..errors import NotPicklableError
 from .anchors import Anchors
-from .queues import Queue
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .._protocol.parent import ParentCore
-    from .._protocol.progress import Snapshot
-    from .queues import Block
+from .queues import Block, Queue
 
 MOST = 1000
 """About how many entries of each worker a block has at most: as many as a frame."""

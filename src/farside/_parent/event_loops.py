@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import TypeAlias
 
-    Waiter: TypeAlias = "AsyncioWaiter | TrioWaiter"
+Waiter: TypeAlias = "AsyncioWaiter | TrioWaiter"
 
 T = TypeVar("T")
 

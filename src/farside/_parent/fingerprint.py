@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._payload.reducers import table_of_items
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _PLAIN = (str, int, float, bool, bytes, type(None), range, PurePath)
 _BY_PLACE = frozenset({"FRAME", "BINGET", "LONG_BINGET"})

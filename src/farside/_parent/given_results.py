@@ -10,12 +10,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from .._protocol.order import BEGIN, Place, with_range
-
-if TYPE_CHECKING:
-    from .._protocol.order import Ranges
+from .._protocol.order import BEGIN, Place, Ranges, with_range
 
 KEPT = 1000
 """How many items before the present block are remembered at least."""

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, deque
+from collections.abc import Sequence
 from operator import itemgetter, le
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .._protocol.order import with_numbers
+from .._protocol.order import Place, Ranges, Turns, with_numbers
+from .._protocol.parent import ParentCore
 from .delivery import KEPT, MOST, Delivery
-from .queues import join
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .._protocol.order import Place, Ranges, Turns
-    from .._protocol.parent import ParentCore
-    from .queues import Block, Queue
-
+from .queues import Block, Queue, join
 
 _SLOTS = 64
 """With fewer slots than twice this, the turns are copied at each end of a shard; with n times as

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._payload import handlers
 from .._payload.anchors import is_comparable, of_item
 from .._payload.encoder import Encoder
 from .._payload.one_line import one_line
 from .._protocol.order import Place, Sharding
+from .._protocol.parent import ParentCore
 from .._worker.iterables import length_of
 from ..errors import ExhaustedIteratorWarning, ReplayDivergedError
 from .anchors import InputAnchors
 from .async_supply import AsyncSupply
+from .batches import Plan
 from .checks import shown
+from .delivery import Delivery
 from .fingerprint import fingerprint
 from .mapped import Mapped
 from .mapped_orders import MappedAsTheyCome, MappedInOrder
 from .notes import warn
 from .sequence import Given, ItemSequence, bytes_of
 from .supply import Supply
-
-if TYPE_CHECKING:
-    from .._protocol.parent import ParentCore
-    from .batches import Plan
-    from .delivery import Delivery
 
 _SAMPLE = 16
 """How many inputs a fingerprint is made of, where `items` is a sequence."""

@@ -7,15 +7,13 @@ import sys
 import threading
 import warnings
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from .._payload.one_line import one_line
 from .._payload.records import DROPPED, RECORD, WARNING, own_record
 from .._system.signals import try_lock
 from ..errors import ProtocolError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Origin(NamedTuple):

@@ -13,21 +13,17 @@ input has cost the worker, the successor is given one at a time, until that is k
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .._protocol.parent import ParentCore
 from . import messages_for_people
 from .answers import Answers
 from .async_supply import AsyncSupply
 from .batches import MOST_INPUTS, Batch, BatchSize, Plan
-from .supply import TAKE_SECONDS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .._protocol.parent import ParentCore
-    from .queues import Block
-    from .supply import Supply
+from .queues import Block
+from .supply import TAKE_SECONDS, Supply
 
 
 class Mapped(Answers):

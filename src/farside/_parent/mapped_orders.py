@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
+from .._protocol.parent import ParentCore
+from .batches import Plan
 from .mapped import Mapped
-from .queues import join
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .._protocol.parent import ParentCore
-    from .batches import Plan
-    from .queues import Block
-    from .supply import Supply
+from .queues import Block, join
+from .supply import Supply
 
 
 class MappedInOrder(Mapped):

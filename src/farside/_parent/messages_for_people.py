@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from .._backends.base import ExitStatus
 from .._payload.one_line import one_line
 from .._payload.remote_errors import read_stack
 from .._protocol import effects as causes
+from .._protocol.effects import Ending
 from .._protocol.messages import UNKNOWN
 from .._protocol.recovery import MOST_FUTILE
 from ..errors import (
@@ -20,13 +20,9 @@ from ..errors import (
     WorkerTimeoutError,
 )
 from . import unguarded
+from .member import Member
 from .notes import joined, note
 from .remote_failures import for_later, to_exception
-
-if TYPE_CHECKING:
-    from .._backends.base import ExitStatus
-    from .._protocol.effects import Ending
-    from .member import Member
 
 
 def closed(foreign_to: int | None) -> IterableClosedError:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ..errors import FarsideWarning
+from ..errors import FarsideWarning
 
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 

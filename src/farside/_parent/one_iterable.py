@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from .._protocol.order import Sharding
-from .delivery import OneAfterAnother
+from .._protocol.parent import ParentCore
+from .._protocol.progress import Snapshot
+from .delivery import Delivery, OneAfterAnother
 from .sequence import Given, ItemSequence, bytes_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .._protocol.parent import ParentCore
-    from .._protocol.progress import Snapshot
-    from .delivery import Delivery
 
 
 class OneIterable(ItemSequence):

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 from weakref import ref
 
 from .._protocol.effects import BROKEN, HERE
 from .._protocol.group import GroupCore
-from ..errors import ExhaustedIteratorWarning, IterableClosedError, NotPicklableError, ProtocolError
+from .._protocol.parent import ParentCore
+from ..errors import (
+    ExhaustedIteratorWarning,
+    FarsideError,
+    IterableClosedError,
+    NotPicklableError,
+    ProtocolError,
+)
 from . import deadline, messages_for_people
+from .client import Client
 from .decoding import decode_each
+from .delivery import Delivery
 from .notes import warn
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from .._protocol.parent import ParentCore
-    from ..errors import FarsideError
-    from .client import Client
-    from .delivery import Delivery
-    from .queues import Block, Queue
+from .queues import Block, Queue
 
 _CURE = (
     "return something that can be iterated again and again, such as a list or an object whose "

@@ -7,21 +7,16 @@ of it.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
-from .._payload.items import marks_of, unpack
+from .._payload.items import Opened, marks_of, unpack
+from .._protocol.parent import ParentCore
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from typing import TypeAlias
-
-    from .._payload.items import Opened
-    from .._protocol.parent import ParentCore
-
-    Block: TypeAlias = tuple[list[Any], Any]
-    """What the loop is given at a time: entries, and where they come from. That is one `Source`, or
-    a list with one for each. None: each entry is the item itself, and no worker has to know of it.
-    """
+Block: TypeAlias = tuple[list[Any], Any]
+"""What the loop is given at a time: entries, and where they come from. That is one `Source`, or
+a list with one for each. None: each entry is the item itself, and no worker has to know of it.
+"""
 
 
 class Source:

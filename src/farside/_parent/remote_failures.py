@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from copy import copy
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from .._backends.live_workers import IMPORTING
 from .._payload import pickling
-from .._payload.failure import describe
+from .._payload.failure import Failure, describe
 from .._payload.remote_errors import make_dual, thaw
 from .._protocol.messages import UNKNOWN
 from ..errors import (
@@ -22,9 +22,6 @@ from ..errors import (
 )
 from . import unguarded
 from .notes import note
-
-if TYPE_CHECKING:
-    from .._payload.failure import Failure
 
 E = TypeVar("E", bound=BaseException)
 

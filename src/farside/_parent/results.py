@@ -6,19 +6,16 @@ The helpers bear the names of the protocol's description: `enter_iteration_mode`
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._protocol.group import GroupCore
 from .._protocol.parent_machine import ParentState
+from .client import Client
 from .deadline import When
+from .delivery import Delivery
 from .one_pass import OVER, SPOILT, Pass
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from .client import Client
-    from .delivery import Delivery
 
 
 def enter_iteration_mode(client: Client, owner: object = None, *, awaits: bool = False) -> Pass:

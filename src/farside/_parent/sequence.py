@@ -5,19 +5,15 @@ Each says where each worker begins, and where a loop is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from .._payload.user_states import LITERAL, check_literal
 from .._protocol import loop_state as states
 from .._protocol.order import BEGIN, Place, Sharding
-from .._protocol.progress import Snapshots
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .._protocol.parent import ParentCore
-    from .._protocol.progress import Snapshot
-    from .delivery import Delivery
+from .._protocol.parent import ParentCore
+from .._protocol.progress import Snapshot, Snapshots
+from .delivery import Delivery
 
 
 class Part(NamedTuple):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from .._protocol.order import (
     BEGIN,
     Place,
+    Ranges,
     Sharding,
     Turns,
     join_ranges,
@@ -15,19 +17,14 @@ from .._protocol.order import (
     order_of,
     ranges_of,
 )
+from .._protocol.parent import ParentCore
 from ..errors import FarsideWarning
 from .dealt import Dealt
+from .delivery import Delivery
 from .in_turn import InTurn
 from .notes import logger, warn
 from .queues import arrived
 from .sequence import Given, ItemSequence, Part, Start, bytes_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .._protocol.order import Ranges
-    from .._protocol.parent import ParentCore
-    from .delivery import Delivery
 
 
 class Shards(ItemSequence):

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import Literal
 
 from .._link.base import Gauges
 from .._protocol.credit import UNLIMITED
-
-if TYPE_CHECKING:
-    from typing import Literal
-
-    from .client import Client
-    from .member import Member
+from .client import Client
+from .member import Member
 
 _TENTH = 0.1
 """Shares of the time that differ by less are taken for equal."""

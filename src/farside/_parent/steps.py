@@ -15,16 +15,13 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+from .._protocol.group import GroupCore
 from .._system.signals import defer_sigint, try_lock, with_lock
 from ..errors import ProtocolError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .._protocol.group import GroupCore
 
 T = TypeVar("T")
 

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from itertools import repeat
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from .._payload.decoder import decode
 from .._payload.one_line import one_line
 from .._payload.pickling import or_cloudpickle
+from .._protocol.parent import ParentCore
 from .._protocol.parent_machine import ParentState
 from ..errors import NotPicklableError, RemoteTraceback
+from .batches import Plan
 from .mapped import Mapped
 from .notes import note
+from .queues import Block, Queue
 from .remote_failures import without_frames
 from .supply import Supply
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
-
-    from .._protocol.parent import ParentCore
-    from .batches import Plan
-    from .queues import Block, Queue
 
 
 class Work(NamedTuple):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, count, islice
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._memory.recycled import Recycled
 from .._payload import handlers
@@ -17,9 +18,6 @@ from .._payload.plain import ADD_COPY, ATOM_BYTES, ATOMS, INT_LIMIT, STR_LIMIT
 from .._protocol.order import BEGIN, Place
 from .._worker.iterables import resumable
 from ..errors import NotPicklableError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
 
 _IN_C = frozenset(
     {type(iter([])), type(iter(())), type(iter(range(0))), type(iter(range(1 << 99)))}

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from types import TracebackType
 
 from .._backends.live_workers import IMPORTING
 from ..errors import BackendUnavailableError, FarsideError
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 EXIT_CODE = os.EX_CONFIG
 """How a process ends that was refused a worker while it imported the main script."""
