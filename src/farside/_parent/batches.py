@@ -10,8 +10,8 @@ from .._payload.items import convert
 from .options import processors
 
 BATCH_SECONDS = 0.002
-"""How long a batch should take a worker: much longer than its frame costs. Where the parent is what
-limits, workers seem slower than they are; so it is not less."""
+"""How long a batch should take a worker: much longer than its frame costs. It is not less, since
+workers seem slower than they are where they wait for the parent."""
 
 MOST_INPUTS = 1000
 """How many inputs a batch has at most."""

@@ -175,7 +175,7 @@ class Client(Steps):
         self._told = True
         error = self.make_error(ending, member)
         if member.failure is not None and member.failure[0] is ending:
-            with suppress(TypeError):  # as it is raised, it gets frames, which refer to all of this
+            with suppress(TypeError):  # weakly: its frames refer to all this. Not all classes can
                 member.failure = ending, ref(error)
             member.part = part = part or member.part
         if part is not None:

@@ -33,7 +33,7 @@ class Counters:
         self._times: tuple[int, float, float | None] = 0, 0.0, None
 
     def begin(self, core: GroupCore, delivery: Delivery | None) -> None:
-        """Take in that a pass is about to begin: the one of the delivery, if any, is over."""
+        """Take in that a pass is about to begin. The delivery, if any, is that of the last one."""
         self._before = self.totals(core, delivery)
         self._times = core.epoch + 1, monotonic(), None
 

@@ -27,8 +27,8 @@ _OFTEN_SECONDS = BATCH_SECONDS / 2
 loop may have been away, or the workers in step."""
 
 _LEFT = 4
-"""For each shard that waits for a worker, so many are left for each of them: others read those, if
-it is at a long one."""
+"""For each shard that waits for a worker to end another one, so many for each worker are not dealt
+yet: if that is a long one, other workers read them."""
 
 
 class Dealt(Delivery):

@@ -101,7 +101,7 @@ class Steps(ABC):
     @property
     def stepping_here(self) -> bool:
         """Whether this thread is in the middle of an event, further up."""
-        # Asked with the lock: then it is this thread, further up, that has set it.
+        # Who gets the lock, and finds this set, has set it further up: no other thread can have it.
         return self._stepping and bool(try_lock(self._lock, lambda: self._stepping))
 
     def check_not_stepping(self) -> None:
@@ -137,7 +137,7 @@ class Steps(ABC):
             while self._mailbox:
                 self._happen(self._mailbox[0])
                 self._mailbox.popleft()
-            self.core.stamp = None  # it refers to what it was for
+            self.core.stamp = None  # it would keep the event, and what that refers to
         finally:
             self._stepping = False
         self._tell()
