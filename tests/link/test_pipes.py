@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farside._link import pipes, writer
-from farside._link.control import WORKER_WAITED
+from farside._link.control import WORKER_WAITED, acknowledged_word
 from farside._link.frames import HEADER_SIZE, Decoder, Frame, header
 from farside._link.opening import WorkerEnds, open_link
 from farside._link.pipes import PipeLink
@@ -83,7 +83,7 @@ def test_a_loop_that_a_signal_handler_begins_in_the_middle_of_another_is_not_for
     def struck(epoch: int, total: int) -> int:
         monkeypatch.undo()
         parent.acknowledge(2, 1)
-        return pipes.acknowledged_word(epoch, total)
+        return acknowledged_word(epoch, total)
 
     monkeypatch.setattr(pipes, "acknowledged_word", struck)
     parent.acknowledge(1, 1)
