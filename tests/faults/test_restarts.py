@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 import warnings
 from functools import partial
 from itertools import islice
@@ -342,6 +343,15 @@ def test_restarts_that_are_used_up(tmp_path: Path, restarts: Told, *, in_order: 
         if in_order:
             assert got == list(simulate([8, 8], 2))[: len(got)]
     assert len(restarts.texts()) == 3
+
+
+def test_an_error_names_all_shards_that_may_have_killed_the_worker(tmp_path: Path) -> None:
+    plan = jobs.Plan(str(tmp_path / "lives"), "exit", (3, 2))
+    with mortal(FORKSERVER, plan, 2, [8] * 4, max_restarts=0) as items:
+        _, error = take(items)
+    assert isinstance(error, WorkerDiedError)
+    assert error.shard in {1, 3}  # type: ignore[attr-defined]
+    assert "soon after, in one of the shards 1, 3" in "".join(traceback.format_exception(error))
 
 
 def test_who_makes_no_progress_is_started_again_later_and_later(

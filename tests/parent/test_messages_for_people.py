@@ -182,6 +182,23 @@ def test_an_exception_of_both_kinds_tells_where_it_was_raised() -> None:
     assert str(error) == "text"
 
 
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        (
+            (7, 2, None, (3, 7)),
+            "in shard 7, at its item of index 2, or soon after, in one of the shards 3, 7",
+        ),
+        ((7, 2, None, (7,)), "in shard 7, at its item of index 2, or soon after"),
+        ((7, 0, "batch", (3, 7)), "in batch 7, or soon after"),
+    ],
+)
+def test_where_a_worker_died_is_known_but_for_its_last_items(given: Any, where: str) -> None:
+    error = messages_for_people.died(WORKER, ExitStatus("it was killed"), 4, "iteration")
+    messages_for_people.locate(error, *given)
+    assert f"{where}\n" in printed(error)
+
+
 # Other failures -------------------------------------------------------------------------------
 
 

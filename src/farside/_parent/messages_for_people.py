@@ -1,6 +1,8 @@
 """Exceptions that say why a worker, a pass or a call has come to its end."""
 
 from __future__ import annotations
+from collections.abc import Sequence
+
 
 from .._backends.base import ExitStatus
 from .._payload.one_line import one_line
@@ -156,14 +158,20 @@ _DISOBEYED = {
 }
 
 
-def locate(error: BaseException, shard: int, index: int, unit: str | None) -> None:
+def locate(
+    error: BaseException, shard: int, index: int, unit: str | None, turns: Sequence[int] = ()
+) -> None:
     """Say in an exception of which shard it tells, and at which of its items, once.
 
-    With `unit`, each shard has one item, and is called so.
+    With `unit`, each shard has one item, and is called so. The worker reads several in `turns`.
     """
     if getattr(error, "shard", None) is not None:
         return
     where = f"in {unit} {shard}" if unit else f"in shard {shard}, at its item of index {index}"
+    if isinstance(error, WorkerDiedError):  # what it made in its last milliseconds is lost
+        where += ", or soon after"
+        if len(turns) > 1 and not unit:
+            where += f", in one of the shards {', '.join(map(str, sorted(turns)))}"
     fields = vars(error)
     fields["shard"] = shard
     if "item_index" in fields:

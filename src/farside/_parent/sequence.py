@@ -23,6 +23,8 @@ class Part(NamedTuple):
     item: int
     unit: str | None = None
     """What a shard is called, if each has one item."""
+    turns: tuple[int, ...] = ()
+    """The shards that the worker reads in turn."""
 
 
 class Start(NamedTuple):

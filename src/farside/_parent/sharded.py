@@ -120,7 +120,11 @@ class Shards(ItemSequence):
             return Part(*delivery.part_of(delivery.queues[index]), self._unit)
         assert isinstance(delivery, InTurn)
         turns = delivery.front
-        return None if turns.over else Part(turns.shard, turns.next_index, self._unit)
+        if turns.over:
+            return None
+        own = turns.part(self._slots(index))
+        shards = tuple(map(own.shard_of, own.rotation))
+        return Part(turns.shard, turns.next_index, self._unit, shards)
 
     def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         queue, frames = delivery.queues[index], tuple(core.inbox.frames)
