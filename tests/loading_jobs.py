@@ -53,6 +53,13 @@ class ManyAtOnce(Squares):
         return [index * index for index in indices]
 
 
+class Refuses(Squares):
+    """A data set with a sample that cannot be made."""
+
+    def __getitem__(self, index: int) -> int:
+        return index // (index - 4)
+
+
 class Noise(Squares):
     """A data set whose transform draws from the generator of a module."""
 

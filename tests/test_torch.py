@@ -28,6 +28,7 @@ from tests.loading_jobs import (
     Noise,
     Pairs,
     Part,
+    Refuses,
     Squares,
     Table,
     Told,
@@ -493,6 +494,21 @@ def test_an_error_names_the_batch(size: int | None, where: str, *, in_order: boo
     told = getattr(caught.value, "__notes__", ["".join(map(str, caught.value.args))])
     assert told[-1].endswith(where) or sys.version_info < (3, 11)
     assert vars(caught.value)["shard"] == int(where.rpartition(" ")[2])
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="there are no notes")
+@pytest.mark.parametrize(
+    ("dataset", "size", "where"),
+    [(Refuses(9), 3, "index 4"), (Refuses(9), None, "index 4"), (Squares(9), 3, "indices 3, 4, 5")],
+)
+def test_an_error_names_the_sample(dataset: Any, size: int | None, where: str) -> None:
+    for workers in (0, 1):
+        with (
+            data_loader(dataset, size, num_workers=workers, collate_fn=refuse_sixteen) as loader,
+            pytest.raises(ZeroDivisionError) as caught,
+        ):
+            list(loader)
+        assert vars(caught.value)["__notes__"][0] == f"at {where} of the data set"
 
 
 def refuse_sixteen(samples: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from importlib import import_module
 from itertools import islice
 from struct import unpack
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 _SEEDED = ("cuda", "xpu")
 """Modules of PyTorch for accelerators, which a process begins to use only when it needs them."""
+
+
+_SHOWN = 100
+"""How many indices of a batch an error names."""
 
 
 class Batches:
@@ -97,13 +102,19 @@ class Batches:
 
     def _batch(self, number: int) -> Any:
         """Make a batch, or an item, of a data set that has an index."""
-        if self._size is None:
-            return self._collate(self._dataset[self._indices(number, 1)[0]])
-        indices = self._indices(number, self._size)
-        several = getattr(self._dataset, "__getitems__", None)
-        if several is not None:
-            return self._collate(several(indices))
-        return self._collate([self._dataset[index] for index in indices])
+        indices = self._indices(number, self._size or 1)
+        samples: list[Any] = []
+        several = getattr(self._dataset, "__getitems__", None) if self._size is not None else None
+        try:
+            if several is not None:
+                return self._collate(several(indices))
+            for index in indices:
+                samples.append(self._dataset[index])  # noqa: PERF401  an error needs their number
+            return self._collate(samples if self._size is not None else samples[0])
+        except Exception as error:
+            failed = [] if several is not None else indices[len(samples) :][:1]
+            _note(error, failed or indices)
+            raise
 
     def _indices(self, number: int, size: int) -> list[Any]:
         info = _info()
@@ -171,6 +182,15 @@ class Batches:
         generator = modules["torch"].Generator()
         generator.manual_seed((info.seed + info.epoch) % 2**63)
         settings.apply_random_seed(self._dataset, generator)
+
+
+def _note(error: Exception, indices: list[Any]) -> None:
+    """Say in an exception which samples it is about."""
+    with suppress(Exception):  # user code; and before Python 3.11 there are no notes
+        text = ", ".join(map(repr, indices[:_SHOWN])) + ", …" * (len(indices) > _SHOWN)
+        error.add_note(  # type: ignore[attr-defined]
+            f"at {'index' if len(indices) == 1 else 'indices'} {text} of the data set"
+        )
 
 
 def _alike(one: Any, other: Any) -> bool:
