@@ -52,6 +52,9 @@ def test_one_iterable_and_a_map_are_told(kind: Kind) -> None:
     with kind.start(plain_jobs.Seeds, seed=4) as told:
         told.set_epoch(6)
         assert [*told, *told] == [(6, 4)] * 2 + [(7, 4)] * 2
+    with kind.start(plain_jobs.tell_epochs) as told:  # a one-shot iterator
+        told.set_epoch(6)
+        assert list(told) == [6, 6]
     with map_in_workers(mapping_jobs.tell, [1, 2], 0, seed=4) as told:
         passes = [list(told) for _ in range(3)]
         told.set_epoch(1)

@@ -31,6 +31,8 @@ class OneIterable(ItemSequence):
         if not (read or self._ahead or self._planned) and self.seed == self._given.seed:
             return delivery, None  # the worker needs no plan
         self._planned = True  # from now on the worker may have another seed
+        if self._loaded is None:
+            return delivery, [(epoch, self.seed, (0, 0), ())]
         return delivery, [self._plan(epoch, (0, 0), read, start.anchors, start.snapshots)]
 
     def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:

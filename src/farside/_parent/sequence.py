@@ -93,7 +93,7 @@ class ItemSequence:
                 f"{self.epoch(begun)}; leave set_epoch out, or load no state"
             )
         self._ahead = epoch - begun
-        self._loaded, self._passes = _START, []
+        self._loaded, self._passes = None, []
 
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
         """Begin a pass after so many; return what brings its items, and what workers are told."""
