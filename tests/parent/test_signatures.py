@@ -85,6 +85,11 @@ def test_help_lists_every_option_once() -> None:
         (iterate_in_worker, "num_workers", r"iterate_in_workers takes it$"),
         (iterate_in_worker, "prefetch_factor", r"use 'buffer_size'$"),
         (iterate_in_worker, "persistent_workers", r"leave it out, since workers stay until .*"),
+        (
+            iterate_in_worker,
+            "worker_init_fn",
+            r"use .initializer., which .*get_worker_info\(\).index$",
+        ),
         (iterate_in_worker, "generator", r"use 'seed'$"),
         (map_in_workers, "initargs", r"give them to the initializer by functools.partial$"),
         (iterate_in_subprocess, "args", r"give them to the function by functools.partial$"),

@@ -76,7 +76,6 @@ _OF_OTHERS = {
     "use_worker_state": "setup",
     "worker_exit": "finalizer",
     "worker_init": "initializer",
-    "worker_init_fn": "initializer",
 }
 """Names that other libraries, or other functions, have for options."""
 
@@ -110,6 +109,8 @@ _CURES = {
     "pass_worker_id": "get_worker_info().index is the number, in the worker",
     "progress_bar": "loop over tqdm(results)",
     "shared_objects": "make them in the worker, by setup",
+    "worker_init_fn": "use 'initializer', which is called without an argument: the worker's number "
+    "is get_worker_info().index",
     "persistent_workers": "leave it out, since workers stay until close()",
 }
 """What to do instead, for options of other libraries that have no counterpart."""
