@@ -7,6 +7,7 @@ import threading
 import time
 import warnings
 from functools import partial
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +17,10 @@ from farside import (
     BackendUnavailableError,
     CallFailedError,
     IterableClosedError,
+    NotPicklableError,
     SubinterpreterIterable,
     SubprocessIterable,
+    WorkerExecutor,
     WorkerInitializationError,
     WorkerIterationError,
     iterate_in_subinterpreter,
@@ -28,7 +31,7 @@ from farside import (
 from farside._backends.subprocess import SubprocessBackend
 from farside.testing.checks import take
 from tests import jobs
-from tests.backends import swallowing
+from tests.backends import sharing_jobs, swallowing
 from tests.background import Background
 from tests.kinds import HAS_SUBINTERPRETERS
 
@@ -106,6 +109,31 @@ def test_numpy_in_the_first_next(subinterpreter_kind: Kind) -> None:
         assert told[0].filename == __file__
         assert array.tolist() == [0, 1, 2]
         assert items.backend == "subprocess"
+
+
+@pytest.mark.timeout(60)
+def test_a_process_takes_over_where_only_that_can_be_given_what_processes_share(
+    subinterpreter_kind: Kind,
+) -> None:
+    lock = get_context("forkserver").Lock()
+    read = partial(sharing_jobs.try_to_acquire, lock)
+    with pytest.warns(BackendFallbackWarning, match=r"since fn\.args\[0\]: .*Lock is sh") as told:
+        items = iterate_in_subinterpreter(read)
+    with items:
+        assert items.backend == "subprocess"
+        assert list(items) == [True]
+    assert [each.filename for each in told] == [__file__]
+    with pytest.raises(NotPicklableError, match="backend='subprocess', or a proxy"):
+        iterate_in_subinterpreter(read, fallback=None)
+
+
+@pytest.mark.timeout(60)
+def test_the_initializer_of_an_executor_may_be_given_a_lock() -> None:
+    locks = (get_context("forkserver").Lock(),)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with WorkerExecutor(2, initializer=sharing_jobs.try_to_acquire, initargs=locks) as executor:
+            assert executor.submit(abs, -3).result(50) == 3
 
 
 def refused_late() -> range:

@@ -29,6 +29,21 @@ _CURE = (
 )
 
 
+class SharedByProcessesError(NotPicklableError):
+    """Only the start of a process carries something that is to go to a worker that is none.
+
+    Attributes:
+        reason: what that is.
+    """
+
+    def __init__(self, what: str) -> None:
+        self.reason = f"{what} is shared by processes"
+        super().__init__(
+            f"{self.reason}, and can be sent only to a process that is being started; use "
+            "iterate_in_subprocess or backend='subprocess', or a proxy of a multiprocessing.Manager"
+        )
+
+
 def pack_call(options: Options, *, main_importable: bool, here: bool = False) -> bytes | SharedCall:
     """Pickle ``fn``, the initializers and the finalizers, or refuse that by a NotPicklableError.
 
@@ -52,11 +67,7 @@ def pack_anywhere(options: Options, *, main_importable: bool) -> bytes:
         refused = error
     try:
         pack_call(options, main_importable=main_importable)  # says what no start carries either
-        raise NotPicklableError(
-            f"{_shared_part(options, refused)} is shared by processes, and can be sent only to a "
-            "process that is being started; use iterate_in_subprocess, or a proxy of a "
-            "multiprocessing.Manager"
-        ) from refused.__cause__
+        raise SharedByProcessesError(_shared_part(options, refused)) from refused.__cause__
     finally:
         del refused  # its traceback has this frame, and so fn, until a collection
 

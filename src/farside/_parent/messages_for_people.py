@@ -1,8 +1,8 @@
 """Exceptions that say why a worker, a pass or a call has come to its end."""
 
 from __future__ import annotations
-from collections.abc import Sequence
 
+from collections.abc import Sequence
 
 from .._backends.base import ExitStatus
 from .._payload.one_line import one_line

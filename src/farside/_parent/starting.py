@@ -12,18 +12,17 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from .._backends import registry
 from .._backends.base import CutOffError
 from .._protocol.effects import BROKEN, CUT_OFF, FAILED, HERE, RETIRED
 from .._protocol.messages import Cmd
 from .._protocol.parent_machine import ParentState
 from .._protocol.recovery import pause_before
 from .._system.signals import defer_sigint
-from ..errors import BackendFallbackWarning, FarsideWarning, LinkClosedError, WorkerRestartedWarning
-from . import messages_for_people
+from ..errors import LinkClosedError, WorkerRestartedWarning
+from . import choosing, messages_for_people
 from .closing import close, end
 from .deadline import When
-from .notes import joined, logger, warn
+from .notes import joined, warn
 from .remote_failures import to_keep
 
 if TYPE_CHECKING:
@@ -52,31 +51,10 @@ def ready(client: Client) -> When:
     return When(lambda: not awaited() or client.core.failure is not None, awaited)
 
 
-def choose(client: Client) -> None:
-    """Choose the backend. BackendUnavailableError: none can be used that the user allows."""
-    options = client.options
-    process = None if options.mp_context is None else "mp_context"
-    if any(each.options.env is not None for each in client.members):
-        process = "env"
-    choice = registry.choose(
-        options.backend,
-        options.fallback,
-        process=process,
-        backend_options=options.backend_options,
-    )
-    client.reason = choice.reason
-    for member in client.members:
-        member.backend = choice.name
-    if choice.warning:
-        warn(choice.warning, FarsideWarning)
-    if options.backend not in {choice.name, "auto"}:
-        _tell_of_fallback(client, choice.name)
-
-
 def start(client: Client) -> None:
     """Start the workers, and wait until they stand by, unless the user wants not to wait."""
     try:
-        choose(client)
+        choosing.choose(client)
         if not client.options.wait:
             _beside(client, partial(_launch_all, client, _launch_or_fail))
             return
@@ -139,7 +117,7 @@ def launch(client: Client, member: Member, pickles: Pickles | None = None) -> No
     client.step(lambda core: core.launch(member.index, now))
     options = replace_fields(member.options, pickles=pickles)
     try:
-        worker = registry.launch(member.backend, options)
+        worker = choosing.launch(client, member, options)
     except CutOffError as cut:
         cut.error.__cause__ = cut.__cause__
         to_keep(cut.error)
@@ -181,7 +159,7 @@ def _replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: 
         error = messages_for_people.error_of(ending, old)
         if ending.cause == FAILED:
             client.reason = messages_for_people.refusal(error)
-            client.news.waiting.append(partial(_tell_of_fallback, client, new.backend))
+            client.news.waiting.append(partial(choosing.tell_of_fallback, client, new.backend))
         else:
             client.left_behind += old.left_behind
             if client.left_behind > len(client.members):  # they go on, and use up the machine
@@ -233,12 +211,3 @@ def _told_of_restart(client: Client, old: Member, error: FarsideError) -> str:
         what = "a worker was started again in the place of another one"
     text = f"{what}: {error}"
     return joined(text, "it could not be ended, and is left behind") if old.left_behind else text
-
-
-def _tell_of_fallback(client: Client, backend: str) -> None:
-    """Warn of a worker of another kind, if the user has asked for a kind; else log it."""
-    message = f"a {backend} runs the iterable, since {client.reason}"
-    if client.options.backend != "auto":
-        warn(message, BackendFallbackWarning)
-    else:
-        logger().info(message)
