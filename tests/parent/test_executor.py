@@ -127,6 +127,12 @@ def test_what_does_not_pickle_fails_alone(executor: WorkerExecutor) -> None:
     assert executor.submit(jobs.square, 2).result() == 4
 
 
+def test_a_call_that_refers_to_its_executor_is_told(executor: WorkerExecutor) -> None:
+    error = executor.submit(jobs.square, executor).exception(30)
+    assert isinstance(error, NotPicklableError)
+    assert "a WorkerExecutor cannot be copied or pickled" in str(error)
+
+
 def test_who_keeps_an_exception_does_not_keep_what_the_executor_had(
     executor: WorkerExecutor,
 ) -> None:

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -157,6 +158,22 @@ def test_workers_are_ended_also_where_a_callback_of_what_is_cancelled_ends_that(
     executor.shutdown()
     assert isinstance(futures[0].exception(0), BrokenWorkersError)
     assert {future.done() for future in futures} == {True}
+
+
+@pytest.mark.timeout(50)
+def test_ctrl_c_in_the_block_of_an_executor_waits_for_no_call() -> None:
+    futures = list[Future[Any]]()
+
+    def work() -> None:
+        with WorkerExecutor(1, backend="subprocess") as executor:
+            futures.extend(executor.submit(jobs.sleep_for_a_minute) for _ in range(3))
+            until(futures[0].running)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert isinstance(futures[0].exception(0), BrokenWorkersError)
+    assert futures[2].cancelled()
 
 
 @pytest.mark.timeout(60)

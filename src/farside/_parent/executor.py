@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor, Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from .._backends import live_workers
 from .._backends.preparation import main_goes_by_value
@@ -179,6 +179,12 @@ class WorkerExecutor(Executor):
         if wait:
             self._crew.join()
 
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Shut down, and wait for the calls. Ctrl-C does not wait for them: it ends the workers."""
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            self.terminate_workers()
+        self.shutdown()
+
     async def __aenter__(self) -> Self:
         """Return self: ``async with`` leaves without blocking the event loop."""
         return self
@@ -200,6 +206,13 @@ class WorkerExecutor(Executor):
     def kill_workers(self) -> None:
         """As `terminate_workers`, but a process gets SIGKILL."""
         self._crew.end_now(kill=True)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied or pickled: its workers belong to this process."""
+        raise TypeError(
+            "a WorkerExecutor cannot be copied or pickled, since its workers belong to this "
+            "process; submit a function that does not refer to it"
+        )
 
     def __del__(self) -> None:
         crew = getattr(self, "_crew", None)
