@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import multiprocessing
 import os
 import pickle
 import random
@@ -125,6 +126,28 @@ def test_what_does_not_pickle_fails_alone(executor: WorkerExecutor) -> None:
     assert isinstance(result.exception(), NotPicklableError)
     assert str(result.exception()).startswith("the result of the task cannot be sent by")
     assert executor.submit(jobs.square, 2).result() == 4
+
+
+def test_the_part_of_a_call_that_does_not_pickle_is_named(executor: WorkerExecutor) -> None:
+    lock = threading.Lock()
+    told = [
+        str(executor.submit(jobs.square, [1, lock]).exception(30)),
+        str(executor.submit(jobs.square, key={"a": lock}).exception(30)),
+        str(executor.submit(partial(jobs.times, lock), 1).exception(30)),
+    ]
+    for text, part in zip(told, ["args[0][1]", "kwargs['key']['a']", "fn.args[0]"], strict=True):
+        assert f"to a worker: {part}: _thread.lock does not pickle (" in text
+
+
+def test_a_call_with_a_lock_of_multiprocessing_tells_of_initializers(
+    executor: WorkerExecutor,
+) -> None:
+    lock = multiprocessing.get_context("spawn").Lock()
+    text = str(executor.submit(jobs.square, lock).exception(30))
+    assert "args[0]: multiprocessing.synchronize.Lock does not pickle" in text
+    assert text.endswith(
+        "; give it to an initializer, or pass a proxy of a multiprocessing.Manager"
+    )
 
 
 def test_a_call_that_refers_to_its_executor_is_told(executor: WorkerExecutor) -> None:

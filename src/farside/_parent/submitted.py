@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from .._payload.decoder import decode
 from .._payload.one_line import one_line
-from .._payload.pickling import or_cloudpickle
 from .._protocol.parent import ParentCore
 from .._protocol.parent_machine import ParentState
 from ..errors import NotPicklableError, RemoteTraceback
+from . import not_sent
 from .batches import Plan
 from .mapped import Mapped
 from .notes import note
@@ -100,20 +100,13 @@ class Pending(Supply):
             try:
                 size = self._add(work.call, entries)
             except BaseException as error:  # SystemExit of user code: nobody else could tell
-                _give(work.future.set_exception, _not_sent(error))
+                made = not_sent.of_task(work.call, error)
+                without_frames(error)  # who keeps it must not keep ours, and so the workers
+                _give(work.future.set_exception, made)
                 continue
             self.futures[self.taken] = work.future
             self.taken += 1
             return entries, size
-
-
-def _not_sent(error: BaseException) -> NotPicklableError:
-    why = one_line(error)
-    return _made(
-        f"the task cannot be sent to a worker: it does not pickle ({why}); submit a function of a "
-        f"module, and arguments that do{or_cloudpickle(why)}",
-        error,
-    )
 
 
 _SHORT_SECONDS = 0.002
@@ -200,7 +193,10 @@ class Submitted(Mapped):
             result = entry if source.plain else decode(entry, source.blocks)
         except BaseException as error:  # as in `Pending.take`
             text = f"the result of the task does not unpickle here ({one_line(error)})"
-            _give(future.set_exception, _made(text, error))
+            without_frames(error)  # as above
+            made = NotPicklableError(text)
+            made.__cause__ = error
+            _give(future.set_exception, made)
         else:
             _give(future.set_result, result)
 
@@ -237,10 +233,3 @@ def _give(settle: Callable[[Any], None], outcome: Any) -> None:
         import logging  # only who needs it pays for it
 
         logging.getLogger("concurrent.futures").exception("exception calling callback")
-
-
-def _made(text: str, error: BaseException) -> NotPicklableError:
-    without_frames(error)  # who keeps it must not keep ours, and so the workers
-    made = NotPicklableError(text)
-    made.__cause__ = error
-    return made

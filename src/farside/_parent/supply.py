@@ -12,12 +12,10 @@ from .._memory.recycled import Recycled
 from .._payload import handlers
 from .._payload.encoder import Encoder
 from .._payload.items import Stored
-from .._payload.one_line import one_line
-from .._payload.pickling import or_cloudpickle
 from .._payload.plain import ADD_COPY, ATOM_BYTES, ATOMS, INT_LIMIT, STR_LIMIT
 from .._protocol.order import BEGIN, Place
 from .._worker.iterables import resumable
-from ..errors import NotPicklableError
+from . import not_sent
 
 _IN_C = frozenset(
     {type(iter([])), type(iter(())), type(iter(range(0))), type(iter(range(1 << 99)))}
@@ -206,7 +204,7 @@ class Supply:
             except Exception as error:
                 if handlers.raised(error):
                     raise
-                self.refused = _not_picklable(item, self.taken - 1, error)
+                self.refused = not_sent.of_input(item, self.taken - 1, error)
                 break
         return entries, total
 
@@ -233,15 +231,3 @@ TOO_FEW = (
     "the state that was loaded is of a pass in which {} inputs or more were done, and items has "
     "{}; pass the items that it was made with"
 )
-
-
-def _not_picklable(item: object, index: int, error: Exception) -> NotPicklableError:
-    from .._payload import culprit  # only when something fails
-
-    what, why = culprit.find(item, "input", error) or "it", one_line(error)
-    made = NotPicklableError(
-        f"the input of index {index} cannot be sent to a worker: {what} does not pickle "
-        f"({why}); pass something that does{or_cloudpickle(why)}"
-    )
-    made.__cause__, made.input_index = error, index
-    return made
