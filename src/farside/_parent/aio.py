@@ -40,30 +40,24 @@ class AsyncWait:
 
         Nothing that may take long is done in the thread of the loop.
         """
-        self.waited = False
+        client, self.waited = self._client, False
         try:
-            while not await self._wait_once(wanted):
-                pass
+            while True:
+                if client.chores.pending:
+                    await off_loop(client.chores.see_to)
+                client.news.deliver()
+                if wanted.ready() or client.foreign_to:
+                    break
+                # Where only an input of a map is missing, no worker is awaited: none goes on here.
+                awaited = client.awaited(wanted) or None
+                came = client.waiting.look_if_free(client, awaited)
+                client.news.deliver()
+                if not (came or client.chores.pending or wanted.ready()):
+                    await self._wait(wanted)
         except BaseException:
-            deadline.pause(self._client)  # if cancelled, it may go on to wait
+            deadline.pause(client)  # if cancelled, it may go on to wait
             raise
-        deadline.end_to_wait(self._client)
-
-    async def _wait_once(self, wanted: Wanted) -> bool:
-        """Do what is due, and wait for a while; tell whether the wait is over."""
-        client = self._client
-        if client.chores.pending:
-            await off_loop(client.chores.see_to)
-        client.news.deliver()
-        if wanted.ready() or client.foreign_to:
-            return True
-        # Where only an input of a map is missing, no worker is awaited: those in this thread pause.
-        awaited = client.awaited(wanted) or None
-        came = client.waiting.look_if_free(client, awaited)
-        client.news.deliver()
-        if not (came or client.chores.pending or wanted.ready()):
-            await self._wait(wanted)
-        return False
+        deadline.end_to_wait(client)
 
     async def _wait(self, wanted: Wanted) -> None:
         client, waiter = self._client, waiter_here()
