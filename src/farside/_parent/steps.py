@@ -135,25 +135,23 @@ class Steps(ABC):
             if work is not None:
                 work()
             while self._mailbox:
-                self._happen(self._mailbox[0])
+                event = self._mailbox[0]
+                if self.core.stamp is not event:  # else it has happened, and an exception struck
+                    core = self.core.copy()
+                    try:
+                        event.result = event.step(core)
+                    except ProtocolError as error:
+                        event.error = error
+                    else:
+                        core.stamp = event
+                        self.core = core
+                self.perform()
                 self._mailbox.popleft()
             self.core.stamp = None  # it would keep the event, and what that refers to
         finally:
             self._stepping = False
         self._tell()
         return True
-
-    def _happen(self, event: _Event) -> None:
-        if self.core.stamp is not event:  # it has happened, and then an exception struck
-            core = self.core.copy()
-            try:
-                event.result = event.step(core)
-            except ProtocolError as error:
-                event.error = error
-                return
-            core.stamp = event
-            self.core = core
-        self.perform()
 
     @abstractmethod
     def perform(self) -> None:
