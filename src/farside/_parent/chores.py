@@ -66,17 +66,14 @@ class Chores:
         try:
             self._seeing.add(mark)
             while self._now and [each for each, _ in [*self._seeing]].count(thread) <= _DEEPEST:
-                self._do_next()
+                taken: list[Chore] = []
+                try:
+                    with suppress(IndexError):  # another thread has taken it
+                        taken.extend(map(deque.popleft, (self._now,)))
+                    for chore in taken:
+                        chore()
+                except BaseException:
+                    self._now.extendleft(taken)  # once more: a chore skips what it has done
+                    raise
         finally:
             self._seeing.discard(mark)
-
-    def _do_next(self) -> None:
-        taken: list[Chore] = []
-        try:
-            with suppress(IndexError):  # another thread has taken it
-                taken.extend(map(deque.popleft, (self._now,)))
-            for chore in taken:
-                chore()
-        except BaseException:
-            self._now.extendleft(taken)  # once more: a chore skips what it has done
-            raise
