@@ -68,7 +68,10 @@ class AsyncWait:
                 return
             deadline.begin_to_wait(client, wanted)
             self.waited = True
-            fd = self._ready_for_all()
+            stamp = client.waiting.links.stamp
+            if self._readiness is None or self._stamp is not stamp:
+                self._readiness, self._stamp = Readiness(client.waiting.links.filenos()), stamp
+            fd = self._readiness.fileno()
             streaming = True in [member.streaming for member in client.members]
             if streaming and await waiter.wait(fd, SOON_SECONDS):
                 return
@@ -96,13 +99,6 @@ class AsyncWait:
             client.waiting.tell_waiting(members, token, on=False)
         if not came and seconds is not None:
             deadline.time_passes(client, begun + seconds)
-
-    def _ready_for_all(self) -> int:
-        links = self._client.waiting.links
-        stamp = links.stamp
-        if self._readiness is None or self._stamp is not stamp:
-            self._readiness, self._stamp = Readiness(links.filenos()), stamp
-        return self._readiness.fileno()
 
 
 class Readiness:
