@@ -6,38 +6,33 @@ Chores take time or run user code, and news go to the user: whoever waits does b
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 from weakref import ref
 
 from .._backends import live_workers
 from .._backends.preparation import main_file, main_goes_by_value
 from .._link.spinning import Spinning
-from .._protocol.effects import BROKEN
+from .._protocol.effects import BROKEN, Ending
 from .._protocol.group import GroupCore
 from .._protocol.recovery import Limits
 from .._system.signals import here
 from . import closing, effects, messages_for_people, unguarded
+from .calls import Question
 from .chores import Chores
 from .counters import Counters
+from .deadline import Wanted
+from .delivery import Delivery
 from .logs import News
 from .member import Member
 from .one_iterable import OneIterable
+from .options import Options
 from .remote_failures import for_later
-from .sequence import Given
+from .sequence import Given, ItemSequence, Part
 from .steps import Steps
 from .wait import Waiting
-
-if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Sequence
-
-    from .._protocol.effects import Ending
-    from .calls import Question
-    from .deadline import Wanted
-    from .delivery import Delivery
-    from .options import Options
-    from .sequence import ItemSequence, Part
 
 State = Literal["initialization", "call", "stopping", "iteration", "stand by", "closed"]
 """What users read in `RemoteIterable.state`: of several workers, the first that holds for any."""
