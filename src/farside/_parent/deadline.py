@@ -43,25 +43,22 @@ def begin_to_wait(client: Client, wanted: Wanted) -> None:
         client.core.begin_to_wait(monotonic(), wanted.workers())
 
 
-def end_to_wait(client: Client) -> None:
-    """Take in that a wait is over: what is waited for next has its whole time."""
-    if client.core.has_limits and client.waiting.is_last():
-        _note(client, GroupCore.end_to_wait)
+def end_to_wait(
+    client: Client, note: Callable[[GroupCore], object] = GroupCore.end_to_wait
+) -> None:
+    """Take in that a wait is over: what is waited for next has its whole time.
+
+    `note` says so to the core. It has the lock: an event at the same time steps a copy, which would
+    not know it, and time in which nobody waits would count.
+    """
+    if client.core.has_limits and client.waiting.is_last() and not client.foreign_to:
+        # (In a forked child, a thread that is not there may have had the lock at the fork.)
+        defer_sigint(partial(client.change, lambda: note(client.core)))
 
 
 def pause(client: Client) -> None:
     """Take in that a task waits no more: what nobody waits for has no deadline."""
-    if client.core.has_limits and client.waiting.is_last():
-        _note(client, lambda core: core.pause(monotonic()))
-
-
-def _note(client: Client, note: Callable[[GroupCore], object]) -> None:
-    """Change the core with the lock: an event at the same time steps a copy, and would lose it.
-
-    Then time in which nobody waits would count.
-    """
-    if not client.foreign_to:  # else a thread that is not here may have had the lock at the fork
-        defer_sigint(partial(client.change, lambda: note(client.core)))
+    end_to_wait(client, lambda core: core.pause(monotonic()))
 
 
 def look(client: Client) -> None:
