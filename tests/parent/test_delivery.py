@@ -28,7 +28,15 @@ from farside._payload.decoder import decode
 from farside._payload.items import Mark, pack
 from farside._protocol.inbox import Inbox
 from farside._protocol.messages import Status
-from farside._protocol.order import BEGIN, Sharding, Turns, numbers_of, order_of
+from farside._protocol.order import (
+    BEGIN,
+    Place,
+    Sharding,
+    Turns,
+    numbers_of,
+    order_of,
+    ranges_of,
+)
 from farside.errors import ProtocolError
 from farside.testing.checks import until
 from tests.background import Background
@@ -308,25 +316,32 @@ def test_items_come_as_they_come_and_each_workers_in_order(
 
 
 @STEADY
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=4), CUTS)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=4), st.integers(0, 3), CUTS)
 def test_where_a_loop_was_is_known_where_items_come_as_they_come(
-    lengths: list[int], cuts: Random
+    lengths: list[int], done: int, cuts: Random
 ) -> None:
+    """The first shards have ended before; each of the others has a worker of its own."""
+    total, count = done + len(lengths), len(lengths)
+    delivery = Dealt(Place(ranges_of(range(done))), Sharding(total), 0, count, counting=False)
+    delivery.deal()
     sent: list[list[Item | Mark]] = [
         [*(Item(shard, number) for number in range(length)), Mark()]
-        for shard, length in enumerate(lengths)
+        for shard, length in enumerate(lengths, done)
     ]
-    world, got = World(as_they_come(len(lengths)), sent, cuts), list[Item]()
+    assert delivery.place() == Place(ranges_of(range(done)))
+    world, got = World(delivery, sent, cuts), list[Item]()
     for item in world.loop():
         got.append(item)
         behind = cuts.randint(0, len(got))
-        place = world.delivery.place(behind)
+        place = delivery.place(behind)
         assert place is not None
         given_then = Counter(each.shard for each in got[: len(got) - behind])
         ended = numbers_of(place.ended)
-        assert all(given_then[shard] == lengths[shard] for shard in ended)
+        assert ended >= {*range(done)}
+        assert all(given_then[shard] == lengths[shard - done] for shard in ended if shard >= done)
         left = {shard: count for shard, count in given_then.items() if shard not in ended}
         assert left == dict(place.begun)
+    assert delivery.place() == Place(((0, total),))
 
 
 @pytest.mark.parametrize(
@@ -384,12 +399,15 @@ def test_what_has_arrived_tells_where_another_worker_goes_on(
     delivery = world.delivery
     assert isinstance(delivery, InTurn)
     list(islice(world.loop(), number))
+    for _ in range(cuts.randint(0, 9)):
+        world.arrive()
     for worker, queue in enumerate(delivery.queues):
         frames = tuple(world.cores[worker].inbox.frames)
         turns = delivery.front.part(range(worker, cycle, count))
         for run, ended in arrived(queue, frames):
             turns = turns.advance(run)
             if ended:
+                assert turns.next_index == lengths[turns.shard]
                 turns = turns.end()
         whole = Turns.begin(Sharding(len(lengths), cycle), 0).part(range(worker, cycle, count))
         left = sum(frame.items for frame in world.under_way[worker])

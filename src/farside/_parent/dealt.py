@@ -128,8 +128,6 @@ class Dealt(Delivery):
                 known, ended = 0, ()
             ended = with_numbers(ended, [shard for _, shard, _ in self._ends[known:number]])
             self._ended = number, ended
-        if number:  # `_pass_mark` may not have done so yet, in another thread
-            read.pop(self._ends[number - 1][1], None)
         read.update({shard: count for _, shard, count in self._ends[number:ends]})
         for at, shard, count in reversed(tuple(self._runs)):
             if at >= now and count:
