@@ -303,6 +303,22 @@ def test_a_state_goes_on_with_other_ranks(sizes: tuple[int, ...], *, in_order: b
         assert sorted(samples) == [number**2 for number in range(45)]
 
 
+def test_an_epoch_that_is_begun_once_more_has_all_batches() -> None:
+    """Those that the other ranks had, and these leave out, counted as done."""
+    ranks = {"collate_fn": list, "seed": 1}
+    states = []
+    for rank in range(5):
+        with data_loader(Squares(5), 1, rank=rank, world_size=5, **ranks) as loader:
+            taken = list(islice(loader, rank == 4))
+            states.append(loader.state_dict())
+    assert taken == [[16]]
+    with data_loader(Squares(5), 1, rank=0, world_size=2, **ranks) as loader:
+        loader.load_state_dict(merge_states(states))
+        assert list(loader) == [[0], [4]]
+        loader.set_epoch(0)
+        assert loader.state_dict()["ended"] == []
+
+
 def test_calls_reach_the_data_set() -> None:
     with data_loader(Squares(3), num_workers=2, collate_fn=list) as loader:
         assert loader.call("set_epoch", 4) == [4, 4]

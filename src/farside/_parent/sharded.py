@@ -95,6 +95,10 @@ class Shards(ItemSequence):
             first = next((at for at, shard in enumerate(order) if shard not in known), 0)
             self._loaded = Start(Place(ended, (), first % cycle))
 
+    def set_epoch(self, epoch: int, begun: int) -> None:
+        super().set_epoch(epoch, begun)
+        self._beyond = 0, ()  # it begins once more, and nothing of it has ended
+
     def state(self, begun: int, behind: int) -> dict[str, Any]:
         state, (epoch, beyond) = super().state(begun, behind), self._beyond
         if self._unit:  # they follow from the number of workers, and decide nothing else
