@@ -33,7 +33,13 @@ def tries(one: Spinning, times: int, look: Looks) -> list[int]:
     return tried
 
 
-def test_it_ends_as_soon_as_a_look_says_so() -> None:
+def stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no look come too late, on a slow machine."""
+    monkeypatch.setattr(spinning, "monotonic_ns", lambda: 0)
+
+
+def test_it_ends_as_soon_as_a_look_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_the_clock(monkeypatch)
     look = Looks(3)
     assert Spinning().spin(look)
     assert look.count == 3
@@ -57,10 +63,13 @@ def test_it_is_tried_at_each_64th_time_at_least() -> None:
 
 
 @pytest.mark.parametrize("failures", [1, 5])
-def test_it_is_tried_each_time_again_once_it_has_helped(failures: int) -> None:
+def test_it_is_tried_each_time_again_once_it_has_helped(
+    failures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, fails = Spinning(), Looks()
     while fails.count == 0 or failures:
         failures -= bool(tries(one, 1, fails))
+    stop_the_clock(monkeypatch)
     helps = Looks(1)
     while not helps.count:
         one.spin(helps)
