@@ -305,7 +305,7 @@ def test_a_state_goes_on_with_other_ranks(sizes: tuple[int, ...], *, in_order: b
 
 def test_an_epoch_that_is_begun_once_more_has_all_batches() -> None:
     """Those that the other ranks had, and these leave out, counted as done."""
-    ranks = {"collate_fn": list, "seed": 1}
+    ranks: dict[str, Any] = {"collate_fn": list, "seed": 1}
     states = []
     for rank in range(5):
         with data_loader(Squares(5), 1, rank=rank, world_size=5, **ranks) as loader:

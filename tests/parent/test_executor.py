@@ -129,7 +129,7 @@ def test_what_does_not_pickle_fails_alone(executor: WorkerExecutor) -> None:
 
 
 def test_the_part_of_a_call_that_does_not_pickle_is_named(executor: WorkerExecutor) -> None:
-    lock = threading.Lock()
+    lock: Any = threading.Lock()
     told = [
         str(executor.submit(jobs.square, [1, lock]).exception(30)),
         str(executor.submit(jobs.square, key={"a": lock}).exception(30)),

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 _SEEDED = ("cuda", "xpu")
 """Modules of PyTorch for accelerators, which a process begins to use only when it needs them."""
 
-
-_SHOWN = 100
-"""How many indices of a batch an error names."""
+_SHOWN = 100  # how many indices of a batch an error names
 
 
 class Batches:
