@@ -18,6 +18,7 @@ from farside._backends.base import Worker
 from farside._backends.child import Child
 from farside._parent import crew
 from farside._parent.client import Client
+from farside._parent.given_results import GivenResults
 from farside.testing.checks import until
 from tests import mapping_jobs as jobs
 from tests.children import forked
@@ -174,6 +175,27 @@ def test_ctrl_c_in_the_block_of_an_executor_waits_for_no_call() -> None:
         work()
     assert isinstance(futures[0].exception(0), BrokenWorkersError)
     assert futures[2].cancelled()
+
+
+@pytest.mark.timeout(60)
+def test_a_result_that_is_taken_as_the_workers_are_ended_is_what_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It could be the pickle of that."""
+    executor = WorkerExecutor(1, backend="subprocess")
+    delivery, took = executor._crew._tasks.delivery, GivenResults.took
+    ending = threading.Thread(target=executor.kill_workers)
+
+    def took_late(progress: GivenResults, number: int, count: int) -> None:
+        monkeypatch.undo()
+        ending.start()
+        until(lambda: delivery.queues[0].source.plain)  # as `clear` leaves it
+        took(progress, number, count)
+
+    monkeypatch.setattr(GivenResults, "took", took_late)
+    assert executor.submit(jobs.same, {1, 2}).result(20) == {1, 2}
+    ending.join()
+    executor.shutdown()
 
 
 @pytest.mark.timeout(60)

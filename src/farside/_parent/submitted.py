@@ -185,7 +185,8 @@ class Submitted(Mapped):
         return None
 
     def _complete(self, number: int, queue: Queue) -> None:
-        entry, source = self.take_entries(queue, 1)[0], queue.source
+        # In this order: another thread may `clear` meanwhile, and then a queue has another source.
+        source, entry = queue.source, self.take_entries(queue, 1)[0]
         if source.each:
             queue.taken += 1
         future = self.pending.futures.pop(number)
