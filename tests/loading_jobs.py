@@ -155,6 +155,12 @@ class Draws:
         self.epoch = epoch
 
 
+class Halves(Draws):
+    """A sampler that gives a rank its part, as a DistributedSampler does."""
+
+    num_replicas = 2
+
+
 class Unseeded(Draws):
     """A sampler with a generator that nobody can seed."""
 

@@ -21,6 +21,7 @@ from farside._worker.loader import _alike, _shuffled
 from farside.torch import data_loader
 from tests.loading_jobs import (
     Draws,
+    Halves,
     Itself,
     Kinds,
     ManyAtOnce,
@@ -350,6 +351,12 @@ def test_no_attribute_of_the_data_set_is_hidden() -> None:
             {"sampler": [1], "world_size": 2},
             ValueError,
             "sampler and world_size=2 wi",
+        ),
+        (
+            Squares(3),
+            {"batch_sampler": Pairs(Halves(range(2), 1)), "world_size": 2, "seed": 1},
+            ValueError,
+            "num_replicas=2, .* world_size=2 would divide that once more; leave out one",
         ),
         (Part(3), {"sampler": [1]}, ValueError, "sampler, but dataset has no index"),
         (Squares(3), {"batch_size": None, "drop_last": True}, ValueError, "drop_last=True and ba"),

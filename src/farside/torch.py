@@ -131,6 +131,12 @@ def data_loader(
             f"{drawn} and world_size={ranks} without seed: each rank would draw another "
             "order; pass the same seed to each rank"
         )
+    for each in (sampler, batch_sampler, getattr(batch_sampler, "sampler", None)):
+        if ranks > 1 and (replicas := getattr(each, "num_replicas", 1)) not in {1, None}:
+            raise ValueError(
+                f"the sampler has num_replicas={replicas}, so it gives this rank its part, and "
+                f"world_size={ranks} would divide that once more; leave out one of the two"
+            )
     batches: int | None = None
     what: tuple[Any, ...] = (size, short)
     if _has_index(dataset, chosen=sampler is not None or batch_sampler is not None):
