@@ -27,6 +27,8 @@ from tests.kinds import SUBINTERPRETERS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from farside._parent.submitted import Work
+
 
 @pytest.mark.timeout(60)
 def test_calls_go_on_while_a_worker_ends_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,6 +161,24 @@ def test_workers_are_ended_also_where_a_callback_of_what_is_cancelled_ends_that(
     executor.shutdown()
     assert isinstance(futures[0].exception(0), BrokenWorkersError)
     assert {future.done() for future in futures} == {True}
+
+
+@pytest.mark.timeout(60)
+def test_who_submits_as_an_executor_breaks_is_told_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever makes a new executor then looks for that."""
+    with WorkerExecutor(1, backend="subprocess", initializer=jobs.fail) as executor:
+        crew = executor._crew
+        add = crew._pending.add
+
+        def add_late(work: Work) -> bool:
+            crew.join()  # until it is broken
+            return add(work)
+
+        future = executor.submit(jobs.square, 3)
+        monkeypatch.setattr(crew._pending, "add", add_late)
+        with pytest.raises(BrokenWorkersError):
+            executor.submit(jobs.square, 3)
+        assert isinstance(future.exception(0), BrokenWorkersError)
 
 
 @pytest.mark.timeout(50)

@@ -85,11 +85,11 @@ class Crew:
                 "the executor belongs to the process that has forked this one, and was used there; "
                 "make one in each process"
             )
-        if self._broken is not None:
-            why, cause = self._broken
-            raise BrokenWorkersError(why) from cause
         _exit.check()
         if not self._pending.add(work):
+            if self._broken is not None:  # asked now: it may have been broken just before
+                why, cause = self._broken
+                raise BrokenWorkersError(why) from cause
             raise RuntimeError("cannot schedule new futures after shutdown")
         try:
             if self._thread is None:
