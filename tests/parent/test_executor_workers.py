@@ -23,11 +23,13 @@ from farside.testing.checks import until
 from tests import mapping_jobs as jobs
 from tests.children import forked
 from tests.kinds import SUBINTERPRETERS
+from tests.loops import LOOPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from farside._parent.submitted import Work
+    from tests.loops import Loop
 
 
 @pytest.mark.timeout(60)
@@ -193,6 +195,26 @@ def test_ctrl_c_in_the_block_of_an_executor_waits_for_no_call() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         work()
+    assert isinstance(futures[0].exception(0), BrokenWorkersError)
+    assert futures[2].cancelled()
+
+
+@pytest.mark.timeout(50)
+@pytest.mark.parametrize("loop", LOOPS, ids=lambda loop: loop.name)
+def test_a_task_that_is_cancelled_in_the_block_of_an_executor_waits_for_no_call(loop: Loop) -> None:
+    executor = WorkerExecutor(1, backend="subprocess")
+    futures = [executor.submit(jobs.sleep_for_a_minute) for _ in range(3)]
+
+    async def leave_late() -> None:
+        async with executor:
+            await loop.sleep(60)
+
+    async def main() -> None:
+        while not futures[0].running():
+            await loop.sleep(0.01)
+        await loop.cut(0.1, leave_late)
+
+    loop.run(main)
     assert isinstance(futures[0].exception(0), BrokenWorkersError)
     assert futures[2].cancelled()
 

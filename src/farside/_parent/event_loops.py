@@ -204,6 +204,14 @@ class TrioWaiter:
         return partial(self._cancel_soon, scope)
 
 
+def cancels(kind: type[BaseException] | None) -> bool:
+    """Tell whether exceptions of a class mean that the task which gets one is cancelled."""
+    modules: Any = sys.modules
+    known = ("asyncio", "CancelledError"), ("trio", "Cancelled")
+    found = [getattr(modules.get(module), name, None) for module, name in known]
+    return kind is not None and issubclass(kind, tuple(filter(None, found)))
+
+
 async def off_loop(work: Callable[[], T]) -> T:
     """Do work that may take long in a thread, so that the loop goes on; return its result.
 
