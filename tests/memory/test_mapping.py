@@ -255,6 +255,8 @@ def test_two_parts_have_nothing_in_common() -> None:
     mapping = Mapping(made.fileno())
     second = mapping.second
     assert second is not None
+    assert mapping.control[SECOND_PART] % HEADER_BYTES == 0  # it too begins at a page
+    assert HEADER_BYTES + mapping.arena_bytes == mapping.control[SECOND_PART]
     for part in (mapping, second):
         assert part.arena_bytes >= ARENA
         assert part.commit(1000)
