@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ import pytest
 
 from farside._link import writer
 from farside._link.frames import Decoder, Frame, header
-from farside._link.writer import FrameWriter
+from farside._link.writer import FrameWriter, check_gone
+from farside._memory.parts import size
 from farside.errors import LinkClosedError
 from tests.background import Background
 
@@ -113,6 +115,21 @@ def test_too_much_is_refused_and_there_is_room_again_afterwards(piped: Piped) ->
     assert reading.result() == [1, 3]
 
 
+def test_what_waits_counts_until_it_is_written(piped: Piped) -> None:
+    first, second = frame(1, LARGE), frame(2, LARGE + 1)
+    for each in (first, second):
+        piped.writer.post(each, 0)
+    while len(piped.writer._queue) > 1:
+        assert piped.writer._backlog == size(first) + size(second)
+        os.read(piped.read, 1 << 16)
+        piped.writer.write_what_fits(0)
+    assert piped.writer._backlog == size(second)
+    while piped.writer.pending:
+        os.read(piped.read, 1 << 16)
+        piped.writer.write_what_fits(0)
+    assert piped.writer._backlog == 0
+
+
 def test_what_is_sent_in_the_middle_of_a_frame_by_its_own_thread_follows(
     piped: Piped, striking: Striking
 ) -> None:
@@ -206,3 +223,9 @@ def test_after_its_end_nothing_is_written(piped: Piped) -> None:
     os.set_blocking(piped.read, False)
     with pytest.raises(BlockingIOError):
         os.read(piped.read, 1)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOMEM])
+def test_an_end_that_is_not_gone_is_no_excuse(number: int) -> None:
+    with pytest.raises(OSError, match="failed"):
+        check_gone(OSError(number, "failed"))
