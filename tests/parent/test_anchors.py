@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from farside._parent import anchors
-from farside._parent.anchors import InputAnchors
-
-if TYPE_CHECKING:
-    import pytest
+from farside._parent.anchors import Anchors, InputAnchors
+from farside._payload.anchors import of_entry
 
 
 def test_the_first_input_of_a_long_map_is_still_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,3 +19,47 @@ def test_the_first_input_of_a_long_map_is_still_compared(monkeypatch: pytest.Mon
         made.add(number, 0, number, None)
     ends = {end: [number for number, *_ in made.known_of([(0, end)])] for end in (5, 85, 100)}
     assert ends == {5: [0], 85: [0, 80], 100: [0, 90]}
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return what a clock says next: first the earliest."""
+    times: list[float] = []
+    monkeypatch.setattr(anchors, "monotonic", lambda: times.pop(0) if len(times) > 1 else times[0])
+    return times
+
+
+def test_the_next_one_is_due_after_a_while(clock: list[float]) -> None:
+    made = Anchors()
+    clock[:] = [100.0]
+    assert not made.due
+    made.verify = True
+    assert made.due
+    clock[:] = [100.0, 100.00001]  # when a digest is begun, and when it is there
+    made.add(0, 0, "item", None)
+    assert made._next == pytest.approx(100.002)
+    assert not made.due
+    clock[:] = [100.0021]
+    assert made.due
+    clock[:] = [101.0, 102.0]  # another program has had the processor
+    made.add(0, 1, "item", None)
+    assert made._next == pytest.approx(101.005)
+
+
+@pytest.mark.parametrize(
+    ("entry", "plain"),
+    [(1, True), (None, True), (1.5, True), ("text", True), ([1], True), (b"pickle", False)],
+)
+def test_the_digest_is_that_of_the_item(entry: Any, *, plain: bool) -> None:
+    made = Anchors()
+    made.add(3, 7, entry, None if plain else SimpleNamespace(plain=False, blocks=()))  # type: ignore[arg-type]
+    assert made.known_of([(3, 8)]) == [(3, 7, of_entry(entry, (), plain=plain))]
+    assert made.known_of([(3, 7), (4, 8)]) == []
+
+
+def test_the_latest_are_kept_that_the_loop_may_have_passed() -> None:
+    made = Anchors()
+    for index in range(100):
+        made.add(0, index, index, None)
+    known = [[index for _, index, _ in made.known_of([(0, read)])] for read in range(91, 101)]
+    assert known == [[], [], *[[number] for number in range(92, 100)]]

@@ -48,3 +48,17 @@ def test_it_makes_no_difference_whether_buffers_share_a_block(roomy: Way) -> Non
 def test_another_item_has_another_digest(way: Way) -> None:
     item = {**ITEMS[2], "b": np.zeros(5_000)}
     assert digest_of(way, item) not in of_item(ITEMS[2], Encoder(None))
+
+
+@pytest.mark.parametrize(
+    ("entry", "digest"),
+    [
+        (b"pickle", "e1cf3a2d5acb6ef0"),
+        (5, "3100dfbca7a7d2f8"),
+        ("text", "e70d6ad7bfe7b572"),
+        (["list", 1.5], "f21dee1c65f265bb"),
+    ],
+)
+def test_digests_are_the_same_in_every_release(entry: Any, digest: str) -> None:
+    """States that were saved have them."""
+    assert of_entry(entry, (), plain=True).hex() == digest
