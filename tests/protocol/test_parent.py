@@ -1159,3 +1159,11 @@ def test_a_stack_is_no_sign_that_the_worker_goes_on() -> None:
     core.ask_for_stack(object())
     core.receive(Frame(Status.STACK_REPORTED, 1))
     assert core.deadline == 13.0
+
+
+def test_a_pass_after_one_that_was_left_is_begun_without_waiting() -> None:
+    core = iterating_core()
+    core.stop()
+    core.start(2)
+    sent = [each.cmd for each in effects_of(core) if isinstance(each, Send)]
+    assert sent == [Cmd.STOP_ITERATION, Cmd.START_ITERATION]
