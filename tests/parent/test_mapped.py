@@ -6,8 +6,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from functools import partial
 from itertools import count, islice
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +20,13 @@ from farside import (
     WorkerRestartedWarning,
     map_in_workers,
 )
+from farside._link.frames import Frame
+from farside._parent.batches import Plan
+from farside._parent.mapped_orders import MappedAsTheyCome, MappedInOrder
+from farside._parent.supply import Supply
+from farside._payload.items import pack
+from farside._protocol.inbox import Inbox
+from farside._protocol.messages import Status
 from tests import mapping_jobs as jobs
 from tests.kinds import HAS_SUBINTERPRETERS
 
@@ -134,6 +143,20 @@ def test_an_input_is_sent_before_the_next_one_has_come(tmp_path: Path, *, in_ord
 
     with map_in_workers(jobs.touch, items(), 2, backend="subprocess", in_order=in_order) as names:
         assert sorted(names) == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("kind", [MappedInOrder, MappedAsTheyCome])
+def test_a_result_that_has_come_is_given_before_another_input_is_taken(kind: Any) -> None:
+    inputs = count()
+    plan = Plan(1, False, kind is MappedInOrder, None, 1 << 20, "raise", 0)
+    delivery = kind(plan, Supply(lambda: (each for each in inputs)))
+    core: Any = SimpleNamespace(inbox=Inbox(), over=False)
+    assert delivery.take([core]) is None
+    assert next(inputs) == 1
+    body = b"".join(pack(["result"])[0])
+    core.inbox.take_from(deque([Frame(Status.ITERATOR_SUCCESS, 1, body, 1)]))
+    assert delivery.take([core]) == (["result"], None)
+    assert next(inputs) == 2
 
 
 def test_results_do_not_wait_for_inputs_that_are_slow() -> None:
