@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import IterableClosedError, PassOpenError, map_in_workers
+from farside import IterableClosedError, PassOpenError, WorkerRestartedWarning, map_in_workers
+from farside._parent.one_iterable import OneIterable
+from farside._parent.sequence import Given
+from farside._protocol.parent import ParentCore
+from farside._protocol.recovery import NO_LIMITS
 from tests import jobs as plain_jobs
 from tests import mapping_jobs
 from tests import shard_jobs as jobs
 from tests.kinds import SUBINTERPRETERS, SUBPROCESSES, Kind
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INLINE = Kind("inline", "inline", {})
 _, FORKSERVER, _ = SUBPROCESSES
@@ -59,6 +67,25 @@ def test_one_iterable_and_a_map_are_told(kind: Kind) -> None:
         passes = [list(told) for _ in range(3)]
         told.set_epoch(1)
         assert list(told) == passes[1]
+
+
+def test_a_one_shot_iterator_goes_on_in_another_worker_in_its_first_pass(tmp_path: Path) -> None:
+    plan = jobs.Plan(str(tmp_path / "lives"), "exit", (0, 2))
+    read = partial(jobs.mortal_pairs, plan, (0, 4))
+    with FORKSERVER.start(read, max_restarts=1) as items:
+        items.set_epoch(6)
+        with pytest.warns(WorkerRestartedWarning):
+            assert [each for _, each in items] == [0, 1, 2, 3]
+
+
+def test_what_one_iterable_is_told_leaves_the_index_of_the_last_item_known() -> None:
+    sequence, core = OneIterable(Given(1), counting=False), ParentCore(NO_LIMITS)
+    sequence.set_epoch(6, 0)
+    _, told = sequence.begin(0)
+    assert told is not None
+    core.start(1, told[0])
+    core.inbox.received = 3
+    assert core.last_index == 2
 
 
 def test_a_place_in_another_epoch_is_not_lost() -> None:

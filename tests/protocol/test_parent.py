@@ -802,7 +802,7 @@ def test_the_time_of_a_start_begins_with_it() -> None:
 
 def test_the_index_of_the_last_item_counts_those_of_an_earlier_life() -> None:
     core = ready_core()
-    core.start(1, (0, 7, (0, 0), [5, [], None]))
+    core.start(1, (0, 7, (0, 0), [5, [], None, False]))
     assert core.last_index == 4
     core.receive(Frame(Status.ITERATION_STARTED, 1))
     core.receive_items(deque([item()]))

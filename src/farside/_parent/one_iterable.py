@@ -19,6 +19,7 @@ class OneIterable(ItemSequence):
         super().__init__(given, Sharding(1, seed=given.seed))
         self._counting = counting
         self._planned = False
+        self._used = False  # whether a pass before may have used up what the iterable gives once
 
     def length(self, told: int | None) -> int | None:
         return told
@@ -28,11 +29,12 @@ class OneIterable(ItemSequence):
         read = start.place.begun[0][1] if start.place.begun else 0
         delivery = OneAfterAnother(read, counting=self._counting)
         self._keep(delivery, epoch, start)
+        self._used = (begun if self._loaded is None else epoch) > 0
         if not (read or self._ahead or self._planned) and self.seed == self._given.seed:
             return delivery, None  # the worker needs no plan
         self._planned = True  # from now on the worker may have another seed
         if self._loaded is None:
-            return delivery, [(epoch, self.seed, (0, 0), ())]
+            return delivery, [(epoch, self.seed, (0, 0), None)]
         return delivery, [self._plan(epoch, (0, 0), read, start.anchors, start.snapshots)]
 
     def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
@@ -50,4 +52,5 @@ class OneIterable(ItemSequence):
         snapshots: list[Snapshot],
     ) -> Any:
         kept = tuple(snapshots[0][1:]) if snapshots else None
-        return epoch, self.seed, base, [read, [anchor[1:] for anchor in anchors], kept]
+        told = [read, [anchor[1:] for anchor in anchors], kept, self._used]
+        return epoch, self.seed, base, told

@@ -127,21 +127,20 @@ class Whole(Tasks):
     def begin(self, plan: Any, epoch: int, seed: int) -> Iterator[Any]:  # noqa: ARG002  see `Tasks`
         self.stage = "iter"
         iterator: Iterator[Any] = iter(self.made)
-        used = epoch > 0 or self._one_shot  # by a pass of this worker, or of one before it
         self._itself = iterator is self.made
         goes_on = self._one_shot  # whether a pass of this worker has left this very iterator
         self._one_shot = self._itself and not may_begin_again(type(iterator))
         self._stateful = iterator if has_state(iterator) else None
         self._read = 0
         if plan:
-            self._read, anchors, kept = plan
+            self._read, anchors, kept, used = plan
             begun = 0
             if kept is not None and self._stateful is not None:
                 begun, state = kept
                 self.stage = "load_state_dict"
                 load(iterator, state)
                 self.stage = "iter"
-            elif self._one_shot and used and (self._read or not goes_on):
+            elif self._one_shot and (self._read if goes_on else used):
                 raise ReplayDivergedError(
                     "the iterable cannot go on in a later pass, since fn returned a one-shot "
                     "iterator; return something that can be iterated again and again, such as an "
