@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 import threading
 import time
@@ -123,8 +124,9 @@ def test_a_process_takes_over_where_only_that_can_be_given_what_processes_share(
         assert items.backend == "subprocess"
         assert list(items) == [True]
     assert [each.filename for each in told] == [__file__]
-    with pytest.raises(NotPicklableError, match="backend='subprocess', or a proxy"):
+    with pytest.raises(NotPicklableError, match="backend='subprocess', or a proxy") as caught:
         iterate_in_subinterpreter(read, fallback=None)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 @pytest.mark.timeout(60)

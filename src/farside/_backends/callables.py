@@ -33,15 +33,12 @@ class SharedByProcessesError(NotPicklableError):
     """Only the start of a process carries something that is to go to a worker that is none.
 
     Attributes:
-        reason: what that is.
+        reason: what that is, and that it is shared.
     """
 
-    def __init__(self, what: str) -> None:
-        self.reason = f"{what} is shared by processes"
-        super().__init__(
-            f"{self.reason}, and can be sent only to a process that is being started; use "
-            "iterate_in_subprocess or backend='subprocess', or a proxy of a multiprocessing.Manager"
-        )
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 def pack_call(options: Options, *, main_importable: bool, here: bool = False) -> bytes | SharedCall:
@@ -67,7 +64,13 @@ def pack_anywhere(options: Options, *, main_importable: bool) -> bytes:
         refused = error
     try:
         pack_call(options, main_importable=main_importable)  # says what no start carries either
-        raise SharedByProcessesError(_shared_part(options, refused)) from refused.__cause__
+        reason = f"{_shared_part(options, refused)} is shared by processes"
+        raise SharedByProcessesError(
+            f"{reason}, and can be sent only to a process that is being started; use "
+            "iterate_in_subprocess or backend='subprocess', or a proxy of a "
+            "multiprocessing.Manager",
+            reason=reason,
+        ) from refused.__cause__
     finally:
         del refused  # its traceback has this frame, and so fn, until a collection
 
