@@ -408,28 +408,32 @@ def test_what_comes_from_the_inputs_and_is_no_exception_is_raised(loop: Loop) ->
 
 def test_what_inputs_raise_when_they_are_cancelled_is_dropped(loop: Loop) -> None:
     """A nursery of trio makes such a group of it, which broke trio."""
-    ended: list[str] = []
+    said: list[str] = []
 
     class Slow:
         async def __aiter__(self) -> AsyncIterator[int]:
             yield 1
             try:
+                said.append("asked")
                 await loop.sleep(1000)
             finally:
-                ended.append("ended")
+                said.append("ended")
                 raise NoException
+
+    async def until_said(what: str) -> None:
+        while what not in said:
+            await loop.sleep(0.001)
 
     async def main() -> None:
         async with map_in_workers(jobs.square, Slow(), 0) as results:
             iterator = aiter_of(results)
             assert await iterator.__anext__() == 1
             assert await loop.cut(0.05, iterator.__anext__) is None
+            await until_said("asked")
             await iterator.aclose()
-            while not ended:
-                await loop.sleep(0.001)
+            await until_said("ended")
 
     loop.run(main)
-    assert ended
 
 
 @pytest.mark.parametrize("closed", [False, True])
