@@ -166,6 +166,9 @@ def launched(core: GroupCore) -> Launch:
 
 NO_END = 1 << 62
 
+NOW = 100 * STEADY_SECONDS
+"""When workers stand by: a long time after the clock was 0."""
+
 
 def mapping(count: int = 1, limits: Limits | None = None) -> GroupCore:
     """Return a group in a pass of a map, where only inputs count what they cost."""
@@ -176,7 +179,7 @@ def mapping(count: int = 1, limits: Limits | None = None) -> GroupCore:
     return core
 
 
-def live(core: GroupCore, index: int = 0, now: float = 0.0) -> None:
+def live(core: GroupCore, index: int = 0, now: float = NOW) -> None:
     """Let a worker stand by, and be told what to do."""
     core.receive(index, Frame(Status.INITIALIZATION_SUCCEEDED, 0), now=now)
     core.go_on(index, core.epoch, "plan")
@@ -185,7 +188,7 @@ def live(core: GroupCore, index: int = 0, now: float = 0.0) -> None:
 def die(core: GroupCore, times: int, *, begun: int | None = 0, seconds: float = 0.0) -> None:
     """Let worker 0 die again and again, each time so long after it has stood by."""
     for _ in range(times):
-        core.lose(0, "killed", core.workers[0].ready_since + seconds, begun)
+        core.lose(0, "killed", NOW + seconds, begun)
         if core.failure is None:
             live(core)
 
@@ -274,7 +277,10 @@ def test_who_has_stood_by_for_long_is_started_again_however_often() -> None:
     core = mapping()
     die(core, 10 * MOST_FUTILE, seconds=STEADY_SECONDS)
     assert core.failure is None
-    die(core, MOST_FUTILE + 1, seconds=STEADY_SECONDS / 2)
+    core.lose(0, "killed", NOW + STEADY_SECONDS, begun=0)
+    assert launched(core).ending.futile == 1
+    live(core)
+    die(core, MOST_FUTILE, seconds=STEADY_SECONDS / 2)
     assert core.failure is not None
 
 
