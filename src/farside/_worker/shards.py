@@ -144,8 +144,6 @@ class ShardReader(Tasks):
             self._turns = turns
             if len(rotation) == 1:
                 yield self._alone(slot, turns.shard)
-                if slot in self._holders:
-                    turns = turns.advance(self._walked())
             else:
                 run = tuple(takewhile(self._open.__contains__, rotation))
                 steps = [self._open[each] for each in run]
@@ -155,7 +153,7 @@ class ShardReader(Tasks):
                 walk = iter(steps)
                 self._walk = walk, len(steps), tuple(map(turns.shard_of, run))
                 yield map(next, walk)
-                made = self._walked()
+                made = len(steps) - length_hint(walk) - 1  # the last step has ended a shard
                 turns = turns.advance(made)
                 if made == len(steps) - 1:
                     continue
@@ -183,11 +181,6 @@ class ShardReader(Tasks):
         walk = repeat(self._open[slot], _MANY)
         self._walk = walk, _MANY, (shard,)
         return map(next, walk)
-
-    def _walked(self) -> int:
-        """Return how many items were made, where a shard has ended."""
-        walk, total, _ = self._walk
-        return total - length_hint(walk) - 1
 
     def _close(self, slot: int, shard: int) -> None:
         """Take in that a shard has ended."""
