@@ -75,4 +75,5 @@ def test_it_is_tried_each_time_again_once_it_has_helped(
         one.spin(helps)
     assert one.spin(Looks(1))
     assert one.spin(Looks(2))
+    monkeypatch.undo()
     assert tries(one, 4, Looks()) == [0, 2]
