@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +132,31 @@ def test_inputs_are_dropped_in_several_places_of_an_iterator_that_begins_anew() 
         assert supply.pass_over() == dropped
         found += supply.take(1, PLENTY)[0]
     assert found == [2, 3, 6, 7]
+
+
+def test_what_the_iterator_raises_while_inputs_are_dropped_is_told() -> None:
+    def items() -> Iterator[int]:
+        yield 0
+        raise KeyError("broken")
+
+    supply = Supply(items, Place(((0, 3),)))
+    assert supply.pass_over() == 1
+    assert supply.ended
+    assert isinstance(supply.error, KeyError)
+
+
+def test_each_check_is_given_its_input() -> None:
+    checked: list[tuple[int, int]] = []
+    checks = {number: partial(_check, checked, number) for number in (1, 4, 5)}
+    supply = Supply(lambda: iter(range(8)), checks=checks)
+    assert supply.pass_over() == 0
+    assert [each for _ in range(8) for each in supply.take(1, PLENTY)[0]] == [*range(8)]
+    assert checked == [(1, 1), (4, 4), (5, 5)]
+
+
+def _check(checked: list[tuple[int, int]], number: int, item: int) -> int:
+    checked.append((number, item))
+    return item
 
 
 def test_memory_of_large_inputs_is_used_again_when_they_are_done() -> None:

@@ -169,6 +169,18 @@ def test_a_frame_that_cannot_be_made_is_not_lost(
     assert boxed.frames() == [[1, {"a": 1}, b"x" * 10_000]]
 
 
+def test_what_finds_no_room_beside_the_items_is_sent_by_the_flusher(
+    boxed: Boxed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, called = [True, False], list[str]()
+    monkeypatch.setattr(boxed.sink, "send", lambda *_, wait: wait or room.pop())
+    monkeypatch.setattr(boxed.box.flusher, "call", lambda: called.append("flusher"))
+    boxed.box.say("text")
+    assert called == ["flusher"]
+    boxed.box.say("text")
+    assert called == ["flusher"]
+
+
 def test_a_parent_that_is_gone_is_told(boxed: Boxed) -> None:
     def gone() -> None:
         raise LinkClosedError

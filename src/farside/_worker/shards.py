@@ -153,7 +153,7 @@ class ShardReader(Tasks):
                 walk = iter(steps)
                 self._walk = walk, len(steps), tuple(map(turns.shard_of, run))
                 yield map(next, walk)
-                made = len(steps) - length_hint(walk) - 1  # the last step has ended a shard
+                made = len(steps) - length_hint(walk) - 1  # the last step made none
                 turns = turns.advance(made)
                 if made == len(steps) - 1:
                     continue
