@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
+from farside import ReplayDivergedError
 from farside._payload.anchors import of_item
 from farside._payload.encoder import Encoder
 from farside._worker.passing import TELL_SECONDS, Skips, pass_over
@@ -52,3 +55,19 @@ def test_an_item_that_is_compared_is_told_as_others_are() -> None:
     (digest,) = of_item(0, Encoder(None))
     pass_over(slow(), 1, [(0, digest)], skips)
     assert told == [1]
+
+
+@pytest.mark.parametrize("begun", [0, 2, 3, 4, 5])
+@pytest.mark.parametrize("right", [True, False])
+def test_the_item_of_an_anchor_is_compared_if_it_is_made_again(begun: int, *, right: bool) -> None:
+    skips = Skips(repr, repr, lambda: False)
+    items = iter(range(begun, 9))
+    (digest,) = of_item(3 if right else 4, Encoder(None))
+    (other,) = of_item(5, Encoder(None))
+    anchors = [(3, digest), (5, other)]
+    if begun > 3 or right:
+        pass_over(items, 7, anchors, skips, begun=begun)
+        assert [*items] == [7, 8]
+    else:
+        with pytest.raises(ReplayDivergedError, match=r"index 3 .* it is 3;"):
+            pass_over(items, 7, anchors, skips, begun=begun)

@@ -128,8 +128,6 @@ def pass_over(
     forward.mute(on=True)
     try:
         for index, digest in anchors:
-            if index < begun:
-                continue
             passed += skips.drop(source, index - passed)
             for item in skips.take(source) if passed == index else ():
                 passed += 1
