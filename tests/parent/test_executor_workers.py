@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -200,13 +201,18 @@ def test_ctrl_c_in_the_block_of_an_executor_waits_for_no_call() -> None:
 
 
 @pytest.mark.timeout(50)
+@pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("loop", LOOPS, ids=lambda loop: loop.name)
-def test_a_task_that_is_cancelled_in_the_block_of_an_executor_waits_for_no_call(loop: Loop) -> None:
+def test_a_task_that_is_cancelled_in_the_block_of_an_executor_waits_for_no_call(
+    loop: Loop, *, several: bool
+) -> None:
     executor = WorkerExecutor(1, backend="subprocess")
     futures = [executor.submit(jobs.sleep_for_a_minute) for _ in range(3)]
 
     async def leave_late() -> None:
         async with executor:
+            if several:  # then what a nursery of trio raises is a group
+                await loop.together(partial(loop.sleep, 60), partial(loop.sleep, 60))
             await loop.sleep(60)
 
     async def main() -> None:

@@ -5,6 +5,7 @@ Programs that use anyio run on one of these. Neither is imported here, unless it
 
 from __future__ import annotations
 
+import builtins
 import math
 import sys
 import threading
@@ -204,12 +205,20 @@ class TrioWaiter:
         return partial(self._cancel_soon, scope)
 
 
-def cancels(kind: type[BaseException] | None) -> bool:
-    """Tell whether exceptions of a class mean that the task which gets one is cancelled."""
+def ends_all(error: BaseException | None) -> bool:
+    """Tell whether a task gets an exception since it is cancelled, or Ctrl-C was pressed.
+
+    A nursery of trio makes a group of what its tasks get.
+    """
     modules: Any = sys.modules
     known = ("asyncio", "CancelledError"), ("trio", "Cancelled")
     found = [getattr(modules.get(module), name, None) for module, name in known]
-    return kind is not None and issubclass(kind, tuple(filter(None, found)))
+    kinds = KeyboardInterrupt, *filter(None, found)
+    # Before Python 3.11, groups are of a package that trio needs.
+    group = getattr(modules.get("exceptiongroup", builtins), "BaseExceptionGroup", ())
+    if isinstance(error, group):
+        return error.split(kinds)[0] is not None
+    return isinstance(error, kinds)
 
 
 async def off_loop(work: Callable[[], T]) -> T:

@@ -189,11 +189,11 @@ class WorkerExecutor(Executor):
         """Return self: ``async with`` leaves without blocking the event loop."""
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
         """As `__exit__`, beside the event loop. Where the task is cancelled, as after Ctrl-C."""
-        from .event_loops import cancels, off_loop  # not everybody needs it
+        from .event_loops import ends_all, off_loop  # not everybody needs it
 
-        await off_loop(partial(self.__exit__, KeyboardInterrupt if cancels(kind) else kind))
+        await off_loop(partial(self.__exit__, KeyboardInterrupt if ends_all(error) else None))
 
     def terminate_workers(self) -> None:
         """End the workers at once, and cancel what waits; what runs gets a `BrokenWorkersError`.
