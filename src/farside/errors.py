@@ -13,7 +13,7 @@
         ├── WorkerDiedError                the worker ended without a word
         ├── WorkerTimeoutError             no item in time (also TimeoutError)
         ├── IterableClosedError            the iterable was closed, or had failed before
-        ├── PassOpenError                  a call, or load_state_dict, while an iterator is open
+        ├── PassOpenError                  a call, a new state or epoch, while an iterator is open
         ├── PassSupersededError            a newer pass over the same iterable has begun
         ├── ReplayDivergedError            a pass that was to be the same as before is not
         ├── ProtocolError                  a frame that may not come now, or no frame at all
@@ -188,7 +188,7 @@ class IterableClosedError(FarsideError):
 
 
 class PassOpenError(FarsideError):
-    """A method was called, or a state loaded, while an iterator is open; close that first."""
+    """A method was called, or a state or an epoch set, while an iterator is open: close that."""
 
 
 class PassSupersededError(FarsideError):
