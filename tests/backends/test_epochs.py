@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import IterableClosedError, PassOpenError, WorkerRestartedWarning, map_in_workers
+from farside import (
+    IterableClosedError,
+    PassOpenError,
+    ReplayDivergedError,
+    WorkerRestartedWarning,
+    map_in_workers,
+)
 from farside._parent.one_iterable import OneIterable
 from farside._parent.sequence import Given
 from farside._protocol.parent import ParentCore
@@ -76,6 +83,26 @@ def test_a_one_shot_iterator_goes_on_in_another_worker_in_its_first_pass(tmp_pat
         items.set_epoch(6)
         with pytest.warns(WorkerRestartedWarning):
             assert [each for _, each in items] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("taken", [0, 1])
+def test_a_one_shot_iterator_resumes_in_its_first_pass_of_any_epoch(taken: int) -> None:
+    with INLINE.start(plain_jobs.tell_epochs) as told:
+        told.set_epoch(6)
+        iterator = iter(told) if taken else iter(())
+        assert list(islice(iterator, taken)) == [6] * taken
+        state = json.loads(json.dumps(told.state_dict()))
+        del iterator
+    for again in (True, False):
+        with INLINE.start(plain_jobs.tell_epochs) as told:
+            told.load_state_dict(state)
+            if again:
+                assert told.state_dict() == state
+                assert list(told) == [6] * (2 - taken)
+                state = told.state_dict()  # of the beginning of a pass that has nothing to give
+            else:
+                with pytest.raises(ReplayDivergedError, match="one-shot iterator"):
+                    list(told)
 
 
 def test_what_one_iterable_is_told_leaves_the_index_of_the_last_item_known() -> None:

@@ -19,17 +19,31 @@ class OneIterable(ItemSequence):
         super().__init__(given, Sharding(1, seed=given.seed))
         self._counting = counting
         self._planned = False
-        self._used = False  # whether a pass before may have used up what the iterable gives once
+        # The epoch of the first pass: no other has used up what an iterable gives only once.
+        self._fresh: int | None = 0
 
     def length(self, told: int | None) -> int | None:
         return told
+
+    def set_epoch(self, epoch: int, begun: int) -> None:
+        super().set_epoch(epoch, begun)
+        self._fresh = None if begun else epoch
+
+    def load(self, state: Any, begun: int, *, strict: bool) -> None:
+        super().load(state, begun, strict=strict)
+        self._fresh = state["epoch"] if state.get("fresh", not state["epoch"]) else None
+
+    def state(self, begun: int, behind: int) -> dict[str, Any]:
+        state = super().state(begun, behind)
+        if state["epoch"] and state["epoch"] == self._fresh:
+            state["fresh"] = True
+        return state
 
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
         epoch, start = self._begin_at(begun)
         read = start.place.begun[0][1] if start.place.begun else 0
         delivery = OneAfterAnother(read, counting=self._counting)
         self._keep(delivery, epoch, start)
-        self._used = (begun if self._loaded is None else epoch) > 0
         if not (read or self._ahead or self._planned) and self.seed == self._given.seed:
             return delivery, None  # the worker needs no plan
         self._planned = True  # from now on the worker may have another seed
@@ -52,5 +66,5 @@ class OneIterable(ItemSequence):
         snapshots: list[Snapshot],
     ) -> Any:
         kept = tuple(snapshots[0][1:]) if snapshots else None
-        told = [read, [anchor[1:] for anchor in anchors], kept, self._used]
+        told = [read, [anchor[1:] for anchor in anchors], kept, epoch != self._fresh]
         return epoch, self.seed, base, told
