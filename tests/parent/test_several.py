@@ -571,9 +571,30 @@ class Square(Table):
         return 2
 
 
-def test_a_table_is_not_its_columns_where_there_are_as_many() -> None:
+class OfPandas(Square):
+    """Has what a frame of pandas has."""
+
+    iloc = property(list)
+
+
+class OfArrow(Square):
+    """Has what a table of Arrow has, and a frame of Polars."""
+
+    schema = property(list)
+
+
+@pytest.mark.parametrize("table", [OfPandas(), OfArrow()], ids=["pandas", "arrow"])
+def test_a_table_is_not_its_columns_where_there_are_as_many(table: Any) -> None:
     with pytest.raises(TypeError, match=r"^shards=TABLE is a table, and gives its columns; pass"):
-        iterate_in_workers(alone, Square(), 0)  # type: ignore[arg-type]
+        iterate_in_workers(alone, table, 0)
+
+
+def test_shards_may_have_columns_of_their_own() -> None:
+    class Rows(list[int]):
+        columns = ("path", "label")
+
+    with iterate_in_workers(alone, Rows([4, 5]), 0) as items:
+        assert list(items) == [4, 5]
 
 
 def alone(shard: int) -> list[int]:

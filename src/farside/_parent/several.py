@@ -181,7 +181,9 @@ def _shards(value: Any) -> tuple[Sequence[Any] | None, int]:
         value, Mapping
     ):
         raise TypeError(f"shards={shown(value)} is not a sequence; {cure}")
-    if hasattr(type(value), "columns"):  # its len() may be theirs by chance
+    kind = type(value)
+    # Of pandas, Polars or Arrow. How many rows and columns it has may be the same number.
+    if hasattr(kind, "columns") and (hasattr(kind, "iloc") or hasattr(kind, "schema")):
         raise TypeError(f"shards={shown(value)} is a table, and gives its columns; {cure}")
     # No more than it says: data sets of PyTorch may have an item for any index.
     number = len(value)
