@@ -182,13 +182,11 @@ class Batches:
         settings.apply_random_seed(self._dataset, generator)
 
 
-def _note(error: Exception, indices: list[Any]) -> None:
+def _note(error: Any, indices: list[Any]) -> None:
     """Say in an exception which samples it is about."""
     with suppress(Exception):  # user code; and before Python 3.11 there are no notes
         text = ", ".join(map(repr, indices[:_SHOWN])) + ", …" * (len(indices) > _SHOWN)
-        error.add_note(  # type: ignore[attr-defined]
-            f"at {'index' if len(indices) == 1 else 'indices'} {text} of the data set"
-        )
+        error.add_note(f"at {'index' if len(indices) == 1 else 'indices'} {text} of the data set")
 
 
 def _alike(one: Any, other: Any) -> bool:
