@@ -66,7 +66,7 @@ def without_frames(error: BaseException) -> None:
 
 def to_keep(error: E) -> E:
     """Let an exception of this process that somebody may raise later keep no frames."""
-    without_frames(error.__cause__ or error)
+    without_frames(error if error.__cause__ is None else error.__cause__)
     for name in ("__context__", "__traceback__"):
         BaseException.__setattr__(error, name, None)
     return error

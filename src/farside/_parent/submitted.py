@@ -21,7 +21,7 @@ from .batches import Plan
 from .mapped import Mapped
 from .notes import note
 from .queues import Block, Queue
-from .remote_failures import without_frames
+from .remote_failures import to_keep
 from .supply import Supply
 
 
@@ -100,9 +100,8 @@ class Pending(Supply):
             try:
                 size = self._add(work.call, entries)
             except BaseException as error:  # SystemExit of user code: nobody else could tell
-                made = not_sent.of_task(work.call, error)
-                without_frames(error)  # who keeps it must not keep ours, and so the workers
-                _give(work.future.set_exception, made)
+                # Who keeps it must not keep our frames, and so the workers.
+                _give(work.future.set_exception, to_keep(not_sent.of_task(work.call, error)))
                 continue
             self.futures[self.taken] = work.future
             self.taken += 1
@@ -193,11 +192,11 @@ class Submitted(Mapped):
         try:
             result = entry if source.plain else decode(entry, source.blocks)
         except BaseException as error:  # as in `Pending.take`
-            text = f"the result of the task does not unpickle here ({one_line(error)})"
-            without_frames(error)  # as above
-            made = NotPicklableError(text)
+            made = NotPicklableError(
+                f"the result of the task does not unpickle here ({one_line(error)})"
+            )
             made.__cause__ = error
-            _give(future.set_exception, made)
+            _give(future.set_exception, to_keep(made))
         else:
             _give(future.set_result, result)
 
