@@ -206,16 +206,13 @@ class TrioWaiter:
 
 
 def ends_all(error: BaseException | None) -> bool:
-    """Tell whether a task gets an exception since it is cancelled, or Ctrl-C was pressed.
+    """Tell whether the present task gets an exception since it is cancelled, or Ctrl-C was pressed.
 
     A nursery of trio makes a group of what its tasks get.
     """
-    modules: Any = sys.modules
-    known = ("asyncio", "CancelledError"), ("trio", "Cancelled")
-    found = [getattr(modules.get(module), name, None) for module, name in known]
-    kinds = KeyboardInterrupt, *filter(None, found)
+    kinds = KeyboardInterrupt, waiter_here().cancelled
     # Before Python 3.11, groups are of a package that trio needs.
-    group = getattr(modules.get("exceptiongroup", builtins), "BaseExceptionGroup", ())
+    group: Any = getattr(sys.modules.get("exceptiongroup", builtins), "BaseExceptionGroup", ())
     if isinstance(error, group):
         return error.split(kinds)[0] is not None
     return isinstance(error, kinds)
