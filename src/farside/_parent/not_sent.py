@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from .._payload.one_line import one_line
 from .._payload.pickling import or_cloudpickle
 from ..errors import NotPicklableError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 def of_input(item: object, index: int, error: Exception) -> NotPicklableError:
