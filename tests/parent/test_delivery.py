@@ -34,7 +34,6 @@ from farside._protocol.order import (
     Sharding,
     Turns,
     numbers_of,
-    order_of,
     ranges_of,
 )
 from farside.errors import ProtocolError
@@ -197,8 +196,8 @@ def in_turn(
 ) -> World:
     """Return workers whose items come in turn."""
     sharding = Sharding(len(lengths), cycle)
-    turns = Turns.begin(sharding, 0)
-    delivery = InTurn(turns, count, order_of(sharding, 0), counting=counting)
+    turns = Turns.begin(sharding)
+    delivery = InTurn(turns, count, counting=counting)
     return World(delivery, sent_in_turn(turns, lengths, count, cycle), cuts)
 
 
@@ -255,7 +254,7 @@ def test_where_the_loop_was_some_items_ago_is_known(
         behind = cuts.randint(0, got)
         place = delivery.place(behind)
         assert place is not None
-        again = Turns.begin(Sharding(len(lengths), cycle), 0, place)
+        again = Turns.begin(Sharding(len(lengths), cycle), place)
         assert list(walk(again, lengths)) == whole[got - behind :]
 
 
@@ -285,7 +284,7 @@ def test_a_loop_that_is_in_time_is_given_all_that_has_its_turn(
 
 def as_they_come(count: int, *, counting: bool = False) -> Dealt:
     """Return what gives items as they come, where each worker reads one shard."""
-    delivery = Dealt(BEGIN, Sharding(count), 0, count, counting=counting)
+    delivery = Dealt(BEGIN, count, count, counting=counting)
     delivery.deal()
     return delivery
 
@@ -322,7 +321,7 @@ def test_where_a_loop_was_is_known_where_items_come_as_they_come(
 ) -> None:
     """The first shards have ended before; each of the others has a worker of its own."""
     total, count = done + len(lengths), len(lengths)
-    delivery = Dealt(Place(ranges_of(range(done))), Sharding(total), 0, count, counting=False)
+    delivery = Dealt(Place(ranges_of(range(done))), total, count, counting=False)
     delivery.deal()
     sent: list[list[Item | Mark]] = [
         [*(Item(shard, number) for number in range(length)), Mark()]
@@ -354,7 +353,7 @@ def test_shards_are_dealt_together_where_they_are_short_and_many(
 ) -> None:
     now = 0.0
     monkeypatch.setattr(batches, "monotonic", lambda: now)
-    delivery = Dealt(BEGIN, Sharding(count), 0, 2, counting=False)
+    delivery = Dealt(BEGIN, count, 2, counting=False)
     dealt: list[list[tuple[int, int]]] = []
     under_way, longest = [0, 0], 0
     delivery.deal()
@@ -377,7 +376,7 @@ def test_long_shards_that_end_at_once_are_not_taken_for_short_ones(
 ) -> None:
     now = 0.0
     monkeypatch.setattr(batches, "monotonic", lambda: now)
-    delivery = Dealt(BEGIN, Sharding(2000), 0, 2, counting=False)
+    delivery = Dealt(BEGIN, 2000, 2, counting=False)
     delivery.deal()
     under_way = [0, 0]
     for number in range(1000):
@@ -409,7 +408,7 @@ def test_what_has_arrived_tells_where_another_worker_goes_on(
             if ended:
                 assert turns.next_index == lengths[turns.shard]
                 turns = turns.end()
-        whole = Turns.begin(Sharding(len(lengths), cycle), 0).part(range(worker, cycle, count))
+        whole = Turns.begin(Sharding(len(lengths), cycle)).part(range(worker, cycle, count))
         left = sum(frame.items for frame in world.under_way[worker])
         parts = sent_in_turn(whole, lengths, count, cycle)[worker]
         rest = [tuple(part) for part in parts[len(parts) - left :] if isinstance(part, Item)]
@@ -563,7 +562,7 @@ def test_one_frame_of_one_worker_is_given_as_it_is() -> None:
 
 def test_a_worker_that_counts_is_not_told_of_an_end_before_the_loop_is_there() -> None:
     for counting in (False, True):
-        delivery = InTurn(Turns.begin(Sharding(2, 1), 0), 1, counting=counting)
+        delivery = InTurn(Turns.begin(Sharding(2, 1)), 1, counting=counting)
         core: Any = SimpleNamespace(inbox=Inbox(), over=False)
         parts: list[Item | Mark] = [Item(0, 0), Mark(), Item(1, 0), Mark()]
         core.inbox.frames.append(frame_of(parts, "plain"))
@@ -585,7 +584,7 @@ def test_the_source_tells_what_the_loop_has_to_do(form: str) -> None:
 
 
 def test_a_frame_that_cannot_be_read_is_no_item() -> None:
-    delivery = InTurn(Turns.begin(Sharding(1, 1), 0), 1, counting=False)
+    delivery = InTurn(Turns.begin(Sharding(1, 1)), 1, counting=False)
     core: Any = SimpleNamespace(inbox=Inbox(), over=False)
     core.inbox.frames.append(Frame(Status.ITERATOR_SUCCESS, 1, b"no items", 1))
     with pytest.raises(ProtocolError, match="items that cannot be read"):
@@ -593,7 +592,7 @@ def test_a_frame_that_cannot_be_read_is_no_item() -> None:
 
 
 def test_nothing_is_waited_for_where_there_are_no_shards() -> None:
-    delivery = InTurn(Turns.begin(Sharding(0, 3), 0), 2, counting=False)
+    delivery = InTurn(Turns.begin(Sharding(0, 3)), 2, counting=False)
     cores: list[Any] = [SimpleNamespace(inbox=Inbox(), over=False) for _ in range(2)]
     assert delivery.over
     assert list(delivery.needs) == []
@@ -602,7 +601,7 @@ def test_nothing_is_waited_for_where_there_are_no_shards() -> None:
 
 
 def test_it_is_ready_when_the_one_has_sent_whose_turn_it_is() -> None:
-    delivery = InTurn(Turns.begin(Sharding(2, 2), 0), 2, counting=False)
+    delivery = InTurn(Turns.begin(Sharding(2, 2)), 2, counting=False)
     cores: list[Any] = [SimpleNamespace(inbox=Inbox(), over=False) for _ in range(2)]
     cores[1].inbox.frames.append(frame_of([Item(1, 0)], "plain"))
     assert list(delivery.needs) == [0]

@@ -163,7 +163,7 @@ def plain(reads: Shards) -> list[tuple[int, int]]:
 @cache
 def rest_from(reads: Shards, place: Place) -> list[tuple[int, int]]:
     """Return what a plain loop gets from a place on; sorted where there is no order."""
-    turns = Turns.begin(Sharding(len(reads.lengths), reads.cycle), 0, place)
+    turns = Turns.begin(Sharding(len(reads.lengths), reads.cycle), place)
     rest = list(walk(turns, reads.lengths))
     return rest if reads.in_order else sorted(rest)
 

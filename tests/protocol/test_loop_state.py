@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from farside._protocol import loop_state as states
-from farside._protocol.order import Place, Sharding, order_of, ranges_of
+from farside._protocol.order import Place, Sharding, ranges_of
 from farside._protocol.progress import Snapshot
 
 
@@ -33,6 +35,7 @@ def test_what_was_written_is_read() -> None:
         ("turn", 3),
         ("ranks", [1]),
         ("ranks", ["0"]),
+        ("ranks", []),
         ("ended", [[0, 2], [4, 10]]),
         ("ended", [[2, 2]]),
         ("ended", [[4, 5], [0, 2]]),
@@ -59,6 +62,13 @@ def test_what_is_no_state_is_refused(wrong: Any) -> None:
         states.check(wrong)
 
 
+def test_a_state_of_the_version_before_is_read_where_it_means_the_same() -> None:
+    assert states.read(states.check(written(farside=1))) == states.read(written())
+    for changes in ({"shuffled": True}, {"world_size": 2, "ended": [], "begun": []}):
+        with pytest.raises(ValueError, match="has version 1, and this farside reads 2; load it"):
+            states.check(written(farside=1, **changes))
+
+
 def test_of_shards_it_is_known_how_many_there_are() -> None:
     with pytest.raises(ValueError, match="the state has ended="):
         states.check(written(shards=0))
@@ -67,45 +77,61 @@ def test_of_shards_it_is_known_how_many_there_are() -> None:
 # Ranks --------------------------------------------------------------------------------------------
 
 
-def of_rank(rank: int, ended: int, begun: list[tuple[int, int]], **given: Any) -> dict[str, Any]:
+SHARDING = Sharding(23, 3, seed=2)
+
+
+def written_by(rank: int, size: int, reads: dict[int, int], ended: set[int]) -> dict[str, Any]:
+    """Return the state of a rank, of what has come of its part of all shards."""
+    own = range(rank, SHARDING.total, size)
+    begun = tuple((at, reads[shard]) for at, shard in enumerate(own) if shard in reads)
+    place = Place(ranges_of(at for at, shard in enumerate(own) if shard in ended), begun, 1)
+    anchors = [(shard, count - 1, bytes([own[shard]])) for shard, count in begun]
+    kept = [Snapshot(shard, count, b"L%d" % own[shard]) for shard, count in begun]
+    sharding = SHARDING._replace(rank=rank, world_size=size)
+    return states.check(
+        states.write(place, sharding, kind="shards", epoch=1, anchors=anchors, snapshots=kept)
+    )
+
+
+@given(size=st.integers(2, 5), other=st.integers(1, 5), data=st.data())
+def test_the_states_of_all_ranks_make_one_that_others_can_load(
+    size: int, other: int, data: st.DataObject
+) -> None:
+    shards = st.sets(st.integers(0, SHARDING.total - 1))
+    ended = data.draw(shards)
+    reads = {shard: shard + 1 for shard in data.draw(shards) - ended}
+    merged = states.merge([written_by(rank, size, reads, ended) for rank in range(size)])
+    whole = written_by(0, 1, reads, ended)
+    assert states.check(merged) == {**whole, "world_size": size, "ranks": [*range(size)]}
+    for rank in range(other):
+        part, alone = states.of_rank(merged, rank, other), written_by(rank, other, reads, ended)
+        assert states.read(part) == states.read(alone)
+        assert states.anchors(part) == states.anchors(alone)
+        assert states.snapshots(part) == states.snapshots(alone)
+        assert states.of_rank(alone, rank, other) == alone
+
+
+def of_rank(rank: int) -> dict[str, Any]:
     """Return the state of one of two ranks, with one shard that has ended."""
-    place = Place(((ended, ended + 1),), tuple(sorted(begun)), rank)
-    anchors = [(shard, count - 1, bytes([rank])) for shard, count in begun]
-    kept = [Snapshot(shard, 1, b"L%d" % rank) for shard, _ in begun]
-    sharding = Sharding(9, 3, seed=2, rank=rank, world_size=2, **given)
-    return states.write(place, sharding, kind="shards", epoch=1, anchors=anchors, snapshots=kept)
-
-
-@pytest.mark.parametrize("shuffled", [False, True])
-def test_of_each_shard_the_rank_tells_that_reads_it(*, shuffled: bool) -> None:
-    a, b, c, d, *_ = order_of(Sharding(9, 3, shuffled, 2), 1)
-    # Rank 0 has loaded a merged state, and tells how far the other one was then.
-    first = of_rank(0, c, [(a, 7), (b, 5)], shuffled=shuffled)
-    other = of_rank(1, d, [(b, 6)], shuffled=shuffled)
-    merged = states.merge([other, first])
-    assert merged == {
-        **other,
-        "ranks": [0, 1],
-        "ended": [[first, end] for first, end in ranges_of([c, d])],
-        "begun": sorted([[a, 7], [b, 6]]),
-        "anchors": sorted([[a, 6, "00"], [b, 5, "01"]]),
-        "snapshots": sorted([[a, 1, "L0"], [b, 1, "L1"]]),
-    }
-    assert states.check(merged) == merged
+    return written_by(rank, 2, {}, {rank})
 
 
 @pytest.mark.parametrize(
-    "key", ["kind", "epoch", "seed", "fingerprint", "shards", "cycle_length", "world_size"]
+    "key",
+    ["kind", "epoch", "seed", "fingerprint", "shards", "shuffled", "cycle_length", "world_size"],
 )
 def test_states_of_different_jobs_are_not_merged(key: str) -> None:
-    first, other = of_rank(0, 2, []), of_rank(1, 3, [])
-    other[key] += "s" if isinstance(other[key], str) else 1
+    first, other = of_rank(0), of_rank(1)
+    if key == "shuffled":
+        other[key] = True
+    else:
+        other[key] += "s" if isinstance(other[key], str) else 1
     with pytest.raises(ValueError, match=f"the states differ in {key}: .* and .*; pass those"):
         states.merge([first, other])
 
 
 def test_states_of_which_one_is_missing_are_not_merged() -> None:
-    for several in ([], [of_rank(0, 2, [])], [of_rank(0, 2, []), of_rank(0, 2, [])]):
+    for several in ([], [of_rank(0)], [of_rank(0), of_rank(0)]):
         with pytest.raises(ValueError, match=r"states is empty|the states are those of ranks"):
             states.merge(several)
 

@@ -28,13 +28,13 @@ LENGTHS = st.lists(st.integers(0, 4), max_size=12)
 @STEADY
 @given(LENGTHS, st.integers(1, 6))
 def test_it_is_the_order_of_the_description(lengths: list[int], cycle: int) -> None:
-    turns = Turns.begin(Sharding(len(lengths), cycle), 0)
+    turns = Turns.begin(Sharding(len(lengths), cycle))
     assert list(walk(turns, lengths)) == list(simulate(lengths, cycle))
 
 
 def test_an_example_by_hand() -> None:
     lengths = [3, 1, 2, 2]
-    got = list(walk(Turns.begin(Sharding(4, 2), 0), lengths))
+    got = list(walk(Turns.begin(Sharding(4, 2)), lengths))
     assert got == [(0, 0), (1, 0), (0, 1), (3, 0), (0, 2), (3, 1), (2, 0), (2, 1)]
 
 
@@ -44,7 +44,7 @@ def test_each_part_is_read_alone_in_the_order_of_all(
     lengths: list[int], cycle: int, workers: int
 ) -> None:
     # This is what makes labels needless: what the workers send, taken in turn, is the sequence.
-    whole = Turns.begin(Sharding(len(lengths), cycle), 0)
+    whole = Turns.begin(Sharding(len(lengths), cycle))
     owners = [range(worker, cycle, workers) for worker in range(workers)]
     sent = [iter(list(walk(whole.part(slots), lengths))) for slots in owners]
     owner = {
@@ -60,7 +60,7 @@ def test_each_part_is_read_alone_in_the_order_of_all(
 def test_parts_can_be_taken_at_any_place(
     lengths: list[int], cycle: int, workers: int, count: int
 ) -> None:
-    now = reach(Turns.begin(Sharding(len(lengths), cycle), 0), lengths, count)
+    now = reach(Turns.begin(Sharding(len(lengths), cycle)), lengths, count)
     left = list(simulate(lengths, cycle))[count:]
     for worker in range(workers):
         slots = range(worker, cycle, workers)
@@ -81,10 +81,12 @@ def test_a_pass_goes_on_from_a_place_as_if_it_had_never_been_left(
 ) -> None:
     sharding = Sharding(len(lengths), cycle, seed is not None, seed or 0)
     order = order_of(sharding, epoch)
-    now = reach(Turns.begin(sharding, epoch), lengths, count)
-    again = Turns.begin(sharding, epoch, now.place(order))
-    assert list(walk(again, lengths)) == list(simulate(lengths, cycle, order))[count:]
-    assert again.place(order) == now.place(order)
+    in_order = [lengths[shard] for shard in order]
+    now = reach(Turns.begin(sharding), in_order, count)
+    again = Turns.begin(sharding, now.place())
+    left = [(order[shard], number) for shard, number in walk(again, in_order)]
+    assert left == list(simulate(lengths, cycle, order))[count:]
+    assert again.place(now.place().ended) == now.place()
 
 
 @STEADY
@@ -93,9 +95,8 @@ def test_a_place_is_also_right_for_another_cycle(
     lengths: list[int], cycle: int, other: int, count: int
 ) -> None:
     # In another order; but nothing is missing, and nothing comes twice.
-    order = range(len(lengths))
-    now = reach(Turns.begin(Sharding(len(lengths), cycle), 0), lengths, count)
-    again = Turns.begin(Sharding(len(lengths), other), 0, now.place(order))
+    now = reach(Turns.begin(Sharding(len(lengths), cycle)), lengths, count)
+    again = Turns.begin(Sharding(len(lengths), other), now.place())
     assert sorted(walk(again, lengths)) == sorted(list(simulate(lengths, cycle))[count:])
 
 
@@ -104,16 +105,10 @@ def test_a_place_is_also_right_for_another_cycle(
 def test_the_places_of_the_parts_are_the_place_of_the_whole(
     lengths: list[int], cycle: int, workers: int, count: int
 ) -> None:
-    total = len(lengths)
-    now = reach(Turns.begin(Sharding(total, cycle), 0), lengths, count)
-    parts = []
-    for worker in range(workers):
-        slots = range(worker, cycle, workers)
-        own = [shard for slot in slots for shard in range(slot, total, cycle)]
-        parts.append(now.part(slots).place(own))
-    whole = now.place(range(total))
-    ended = {shard for part in parts for first, end in part.ended for shard in range(first, end)}
-    assert ranges_of(ended) == whole.ended
+    now = reach(Turns.begin(Sharding(len(lengths), cycle)), lengths, count)
+    parts = [now.part(range(worker, cycle, workers)).place() for worker in range(workers)]
+    whole = now.place()
+    assert {part.ended for part in parts} == {whole.ended}
     assert sorted(each for part in parts for each in part.begun) == list(whole.begun)
 
 
@@ -124,7 +119,7 @@ def test_many_steps_at_once_are_the_same_as_one_by_one(
 ) -> None:
     # Where no shard ends meanwhile: so they are made long enough.
     long = [100 + length for length in lengths]
-    at_once = one_by_one = Turns.begin(Sharding(len(long), cycle), 0)
+    at_once = one_by_one = Turns.begin(Sharding(len(long), cycle))
     for count in steps if long else ():
         at_once = at_once.advance(count)
         for _ in range(count):
@@ -138,17 +133,17 @@ def test_many_steps_at_once_are_the_same_as_one_by_one(
 
 
 def test_a_step_changes_nothing_that_was_there() -> None:
-    before = Turns.begin(Sharding(3, 2), 0, Place(begun=((0, 1),)))
+    before = Turns.begin(Sharding(3, 2), Place(begun=((0, 1),)))
     copy = before._replace(read=dict(before.read))
-    before.advance(5).settled().end().part([0]).place([0, 1, 2])
+    before.advance(5).settled().end().part([0]).place()
     assert before == copy
 
 
 def test_turns_of_nothing_are_over() -> None:
-    turns = Turns.begin(Sharding(0, 4), 0)
+    turns = Turns.begin(Sharding(0, 4))
     assert turns.over
     assert turns.rotation == ()
-    assert turns.place([]) == BEGIN
+    assert turns.place() == BEGIN
     assert turns.part([0, 1]).over
 
 

@@ -74,12 +74,12 @@ def test_each_worker_makes_its_part_from_any_place_on(
     lengths: list[int], cycle: int, workers: int, count: int
 ) -> None:
     sharding, whole = Sharding(len(lengths), cycle), list(simulate(lengths, cycle))
-    turns = Turns.begin(sharding, 0)
+    turns = Turns.begin(sharding)
     for shard, number in whole[:count]:
         while turns.shard != shard or turns.read_of(turns.shard) != number:
             turns = turns.end()
         turns = turns.advance(1)
-    place = turns.place(order_of(sharding, 0))
+    place = turns.place()
     for worker in range(workers):
         slots = range(worker, cycle, workers)
         made = plain(begin(numbers(lengths), sharding, place, slots=(worker, cycle, workers)))
@@ -94,7 +94,7 @@ def test_a_mark_stands_where_a_shard_has_ended(
     # By marks alone the parent knows what each item is.
     sharding = Sharding(len(lengths), cycle)
     for worker in range(workers):
-        turns = Turns.begin(sharding, 0).part(range(worker, cycle, workers))
+        turns = Turns.begin(sharding).part(range(worker, cycle, workers))
         for each in plain(begin(numbers(lengths), sharding, slots=(worker, cycle, workers))):
             if each == MARK:
                 assert turns.read_of(turns.shard) == lengths[turns.shard]

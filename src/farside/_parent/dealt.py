@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
-from .._protocol.order import Place, Ranges, Sharding, numbers_of, order_of, with_numbers
+from .._protocol.order import Place, numbers_of, with_numbers
 from .._protocol.parent import ParentCore
 from .batches import BATCH_SECONDS, BatchSize
 from .delivery import KEPT, Delivery
@@ -36,20 +36,18 @@ class Dealt(Delivery):
 
     _next = 0  # the worker that is looked at first
 
-    def __init__(
-        self, place: Place, sharding: Sharding, epoch: int, count: int, *, counting: bool
-    ) -> None:
+    def __init__(self, place: Place, shards: int, count: int, *, counting: bool) -> None:
         super().__init__(count, counting=counting)
-        order = order_of(sharding, epoch)
         ended = numbers_of(place.ended)
-        self._shards = deque(shard for shard in order if shard not in ended)
+        self._shards = deque(shard for shard in range(shards) if shard not in ended)
         self._under_way: list[deque[int]] = [deque() for _ in range(count)]
         # Of each shard that has ended: how many items came before its end, the shard, its items.
-        self._ends = [(0, shard, 0) for shard in order if shard in ended]
+        self._ends: list[tuple[int, int, int]] = []
         # One tuple, for other threads ask: a number of items; of each open shard, how many items
         # are in blocks by then (the dictionary is never changed); and how many shards have ended.
-        self._now: tuple[int, dict[int, int], int] = (0, dict(place.begun), len(self._ends))
-        self._ended: tuple[int, Ranges] = (0, ())
+        self._now: tuple[int, dict[int, int], int] = (0, dict(place.begun), 0)
+        self._ended_before = place.ended
+        self._ended = 0, place.ended
         self._runs: deque[tuple[int, int, int]] = deque([(0, -1, 0)], KEPT)
         self.over = not self._shards
         self._size, self._passed = BatchSize(_MOST_AHEAD), 0
@@ -125,7 +123,7 @@ class Dealt(Delivery):
         known, ended = self._ended
         if known != number:
             if known > number:
-                known, ended = 0, ()
+                known, ended = 0, self._ended_before
             ended = with_numbers(ended, [shard for _, shard, _ in self._ends[known:number]])
             self._ended = number, ended
         read.update({shard: count for _, shard, count in self._ends[number:ends]})

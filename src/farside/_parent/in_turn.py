@@ -26,23 +26,21 @@ class InTurn(Delivery):
     one worker.
 
     Args:
-        own: the shards that there are, in order.
+        ended: the shards that had ended before.
 
     Attributes:
         front: whose turn it is after the present block.
+        ended_before: the shards that had ended before the pass began here.
     """
 
-    def __init__(
-        self, turns: Turns, count: int, own: Sequence[int] = (), *, counting: bool
-    ) -> None:
+    def __init__(self, turns: Turns, count: int, ended: Ranges = (), *, counting: bool) -> None:
         super().__init__(count, counting=counting)
-        self.own = own
         self.over = turns.over
         self.front = turns
         self._past = PastTurns(turns)
         self._first_round = len(turns.live)  # so many items
-        whole = sum(map(len, turns.chains)) == len(own)
-        self._ended = turns.heads, (() if whole else turns.ended(own))
+        self.ended_before = ended
+        self._ended = turns.heads, ended
         # Of the slots that have shards, how many each worker reads; and where in a round they are.
         self._shares: tuple[Any, list[tuple[Queue, int]]] = (None, [])
         self._positions: tuple[Any, list[tuple[Queue, list[int]]]] = (None, [])
@@ -68,12 +66,9 @@ class InTurn(Delivery):
         """
         known, ended = self._ended
         if known != turns.heads:
-            if known and all(map(le, known, turns.heads)):
-                slices = zip(turns.chains, known, turns.heads)  # noqa: B905  equal
-                new = [shard for chain, first, end in slices for shard in chain[first:end]]
-                ended = with_numbers(ended, new)
-            else:
-                ended = turns.ended(self.own)
+            if not all(map(le, known, turns.heads)):  # it is asked how it was before
+                known, ended = (), self.ended_before
+            ended = with_numbers(ended, turns.ended_since(known))
             self._ended = turns.heads, ended
         return ended
 

@@ -77,8 +77,7 @@ class RemoteIterable(Generic[T]):
         """Return where the loop is, as plain values that JSON can carry.
 
         It takes microseconds, disturbs nothing, and can be asked for at any time: during a pass,
-        after it, after a failure, and after `close`. With ``shuffle_shards`` it names each shard
-        that has ended: with 100,000 shards that takes milliseconds.
+        after it, after a failure, and after `close`.
 
         - In a loop: what the loop was given counts, the item in its hands included.
         - After the end of a loop: the beginning of the next pass.

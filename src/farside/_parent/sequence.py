@@ -191,6 +191,7 @@ class ItemSequence:
                 "with farside.merge_states, and load that in each"
             )
         self._refuse(read, "shuffled", sharding.shuffled, "pass shuffle_shards as it was then")
+        read = states.of_rank(read, sharding.rank, sharding.world_size)
         anchors, kept = states.anchors(read) if given.verify else [], states.snapshots(read)
         for each in kept:
             check_literal(each.state)

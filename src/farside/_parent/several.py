@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from .._backends.preparation import main_goes_by_value
-from .._protocol.order import Sharding, order_of
+from .._protocol.order import Sharding, count_of
 from .._worker.iterables import length_of
 from .._worker.mapper import Mapper
 from .._worker.shards import ShardReader
@@ -68,7 +68,7 @@ def iterate_shards(
         even=unit is not None,
     )
     ordered = flag("in_order", in_order)
-    own = len(order_of(sharding._replace(shuffled=False), 0))  # in any order they are as many
+    own = count_of(sharding)
     slots = sharding.cycle_length if ordered else own
     tell_of_idle_workers(slots, own, workers, unit)
     several = options_of_workers(workers, ShardReader(fn, setup, contents), options)

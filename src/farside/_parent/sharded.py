@@ -8,14 +8,12 @@ from typing import Any
 from .._protocol.order import (
     BEGIN,
     Place,
-    Ranges,
     Sharding,
     Turns,
+    count_of,
     join_ranges,
-    left_out,
     numbers_of,
     order_of,
-    ranges_of,
 )
 from .._protocol.parent import ParentCore
 from ..errors import FarsideWarning
@@ -56,7 +54,6 @@ class Shards(ItemSequence):
         self._in_order = in_order
         self._length = length
         self._unit = unit
-        self._beyond: tuple[int, Ranges] = (0, ())  # what had ended of those that are left out
 
     def length(self, told: int | None) -> int | None:  # noqa: ARG002  the user alone may know it
         return self._length
@@ -65,12 +62,11 @@ class Shards(ItemSequence):
         epoch, start = self._begin_at(begun)
         sharding, count, place = self._sharding, self._count, start.place
         if self._in_order:
-            order = order_of(sharding, epoch)
-            turns = Turns.through(order, sharding.cycle_length, place)
-            delivery: Delivery = InTurn(turns, count, order, counting=self._counting)
+            turns, ended = Turns.begin(sharding, place), place.ended
+            delivery: Delivery = InTurn(turns, count, ended, counting=self._counting)
             plans = [self._plan(epoch, start, each) for each in range(count)]
         else:
-            delivery = dealt = Dealt(place, sharding, epoch, count, counting=self._counting)
+            delivery = dealt = Dealt(place, count_of(sharding), count, counting=self._counting)
             dealt.deal()
             firsts = dealt.take_orders()
             start_of_none = start._replace(place=BEGIN)
@@ -89,23 +85,14 @@ class Shards(ItemSequence):
             read = [(shard, shard + 1) for shard, _ in place.begun]
             ended = tuple(join_ranges([*place.ended, *read]))
             self._sharding = self._sharding._replace(cycle_length=cycle)
-            known, epoch = numbers_of(ended), self.epoch(begun)
-            order, beyond = order_of(self._sharding, epoch), left_out(self._sharding, epoch)
-            self._beyond = epoch, ranges_of(known.intersection(beyond))
-            first = next((at for at, shard in enumerate(order) if shard not in known), 0)
+            known, shards = numbers_of(ended), range(count_of(self._sharding))
+            first = next((shard for shard in shards if shard not in known), 0)
             self._loaded = Start(Place(ended, (), first % cycle))
 
-    def set_epoch(self, epoch: int, begun: int) -> None:
-        super().set_epoch(epoch, begun)
-        self._beyond = 0, ()  # it begins once more, and nothing of it has ended
-
     def state(self, begun: int, behind: int) -> dict[str, Any]:
-        state, (epoch, beyond) = super().state(begun, behind), self._beyond
+        state = super().state(begun, behind)
         if self._unit:  # they follow from the number of workers, and decide nothing else
             state["cycle_length"], state["turn"] = 1, 0
-        if beyond and state["epoch"] == epoch:  # another number of ranks may read the others
-            ended = [(first, end) for first, end in state["ended"]]
-            state["ended"] = [list(each) for each in join_ranges([*ended, *beyond])]
         return state
 
     def check(self) -> None:
@@ -120,15 +107,17 @@ class Shards(ItemSequence):
             )
 
     def part(self, delivery: Delivery, index: int) -> Part | None:
+        order = order_of(self._sharding, delivery.epoch)
         if isinstance(delivery, Dealt):
-            return Part(*delivery.part_of(delivery.queues[index]), self._unit)
+            shard, item = delivery.part_of(delivery.queues[index])
+            return Part(order[shard], item, self._unit)
         assert isinstance(delivery, InTurn)
         turns = delivery.front
         if turns.over:
             return None
         own = turns.part(self._slots(index))
-        shards = tuple(map(own.shard_of, own.rotation))
-        return Part(turns.shard, turns.next_index, self._unit, shards)
+        shards = tuple([order[own.shard_of(slot)] for slot in own.rotation])
+        return Part(order[turns.shard], turns.next_index, self._unit, shards)
 
     def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         queue, frames = delivery.queues[index], tuple(core.inbox.frames)
@@ -143,7 +132,7 @@ class Shards(ItemSequence):
             turns = turns.advance(run)
             if ended:
                 turns = turns.end()
-        place = turns.place(delivery.own)
+        place = turns.place(delivery.ended_before)
         start = Start(place, *delivery.known_of(place.begun))
         return self._plan(delivery.epoch, start, index, base=base)
 

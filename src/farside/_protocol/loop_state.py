@@ -3,6 +3,10 @@
 A state names what is left of a data set, not of its workers: which shards have ended, and how many
 items of others the loop was given. Only the slot whose turn it is, is about the order. So it can be
 loaded with any number of workers, and states of the ranks of a job can be merged.
+
+A shard is known by its position in the order of the epoch, which the seed decides: in the state of
+one rank of several, among those of that rank, and else among all. So the shards that have ended are
+few ranges, however many there are.
 """
 
 from __future__ import annotations
@@ -11,11 +15,12 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .order import Place, Sharding, join_ranges, order_of
+from .order import Place, Sharding, join_ranges, numbers_of, ranges_of
 from .progress import Snapshot
 
-VERSION = 1
-"""Of the form of a state."""
+VERSION = 2
+"""Of the form of a state. In version 1, shards that are shuffled, or read by several ranks, were
+known by their numbers among all. Else it is the same, and can be read."""
 
 KEYS = {
     "farside": int,
@@ -79,7 +84,8 @@ def check(state: Any) -> dict[str, Any]:
     cure = "pass what state_dict() returned"
     if not isinstance(state, dict) or "farside" not in state:
         raise TypeError(f"state={_short(state)} is not a state of farside; {cure}")
-    if state["farside"] != VERSION:
+    plain = not state.get("shuffled") and state.get("world_size") == 1
+    if state["farside"] != VERSION and not (state["farside"] == 1 and plain):
         raise ValueError(
             f"the state has version {state['farside']!r}, and this farside reads {VERSION}; load "
             "it with the farside that has made it"
@@ -95,6 +101,9 @@ def check(state: Any) -> dict[str, Any]:
             raise ValueError(f"the state has {key}={_short(state[key])}, which is broken; {cure}")
     return state
 
+
+_KEYED = ("begun", "anchors", "snapshots")
+"""Lists whose rows begin with a shard."""
 
 _LEAST = {"epoch": 0, "seed": 0, "turn": 0, "shards": 0, "cycle_length": 1, "world_size": 1}
 
@@ -113,7 +122,9 @@ def _parts(state: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
         yield key, all(_is_row(row, kinds) for row in state[key])
     # Of inputs, nobody may know how many there are.
     known = state["kind"] != "inputs" or state["shards"]
-    total = state["shards"] if known else float("inf")
+    total: float = state["shards"] if known else float("inf")
+    if not _is_of_all(state):
+        total = -(-total // state["world_size"])
     bounds = [bound for row in state["ended"] for bound in row]
     yield "ended", bounds == sorted(set(bounds)) and (not bounds or bounds[-1] <= total)
     begun = dict(state["begun"])
@@ -122,7 +133,8 @@ def _parts(state: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     yield "begun", left and len(begun) == len(state["begun"])
     yield "turn", state["turn"] < state["cycle_length"]
     size = state["world_size"]
-    yield "ranks", all(type(rank) is int and 0 <= rank < size for rank in state["ranks"])
+    ranks, one_or_all = state["ranks"], len(state["ranks"]) in {1, size}
+    yield "ranks", one_or_all and all(type(rank) is int and 0 <= rank < size for rank in ranks)
     yield "anchors", all(_is_hex(digest) for *_, digest in state["anchors"])
     kept = state["snapshots"]
     yield "snapshots", all(index <= begun.get(shard, -1) for shard, index, _ in kept)
@@ -153,6 +165,33 @@ def snapshots(state: Mapping[str, Any]) -> list[Snapshot]:
     return [Snapshot(shard, index, text.encode()) for shard, index, text in state["snapshots"]]
 
 
+def of_rank(state: Mapping[str, Any], rank: int, world_size: int) -> dict[str, Any]:
+    """Return what the state of all ranks says of the shards of one: see `merge`.
+
+    That of one rank already is what this returns.
+    """
+    made = dict(state)
+    if not _is_of_all(state):
+        return made
+    # Of a range, the positions that are this rank's are one range again.
+    ranges = [[-(-(each - rank) // world_size) for each in row] for row in state["ended"]]
+    made["ended"] = [list(each) for each in join_ranges((a, b) for a, b in ranges if a < b)]
+    for key in _KEYED:
+        rows = [row for row in state[key] if row[0] % world_size == rank]
+        made[key] = [[row[0] // world_size, *row[1:]] for row in rows]
+    return made
+
+
+def _is_of_all(state: Mapping[str, Any]) -> bool:
+    return bool(len(state["ranks"]) == state["world_size"])
+
+
+_SAME = (
+    "kind", "epoch", "seed", "fingerprint", "shards", "shuffled", "cycle_length", "world_size"
+)  # fmt: skip
+"""What is the same in all ranks of a job."""
+
+
 def merge(states: Sequence[Any]) -> dict[str, Any]:
     """Make one state of those of all ranks of a job; see `farside.merge_states`."""
     if not isinstance(states, (list, tuple)):
@@ -164,7 +203,7 @@ def merge(states: Sequence[Any]) -> dict[str, Any]:
     if not checked:
         raise ValueError("states is empty; pass the states of all ranks")
     first = checked[0]
-    for key in ("kind", "epoch", "seed", "fingerprint", "shards", "cycle_length", "world_size"):
+    for key in _SAME:
         several = {repr(each[key]) for each in checked}
         if len(several) > 1:
             raise ValueError(
@@ -178,33 +217,19 @@ def merge(states: Sequence[Any]) -> dict[str, Any]:
             f"the states are those of ranks {ranks}, and world_size is {first['world_size']}; pass "
             "one of each rank"
         )
-    ended = [(begin, end) for each in checked for begin, end in each["ended"]]
-    merged = dict(first)
-    merged["ranks"] = ranks
-    merged["ended"] = [list(each) for each in join_ranges(ended)]
-    own = _own(checked)
-    for key in ("begun", "anchors", "snapshots"):  # each begins with the number of a shard
-        pairs = zip(checked, own)  # noqa: B905  as many
+    if len(checked) == 1:
+        return dict(first)
+    size, merged = first["world_size"], {**first, "ranks": ranks}
+    of_each = [(state["ranks"][0], state) for state in checked]
+    numbers = [
+        rank + shard * size for rank, state in of_each for shard in numbers_of(state["ended"])
+    ]
+    merged["ended"] = [list(each) for each in ranges_of(numbers)]
+    for key in _KEYED:
         merged[key] = sorted(
-            list(each) for state, shards in pairs for each in state[key] if each[0] in shards
+            [rank + row[0] * size, *row[1:]] for rank, state in of_each for row in state[key]
         )
     return merged
-
-
-def _own(states: Sequence[Mapping[str, Any]]) -> list[set[int]]:
-    """Return the shards of the ranks of each state.
-
-    A job that has loaded a merged state tells of the shards of others too, as they were then.
-    """
-    first = states[0]
-    if first["world_size"] == 1:
-        return [{each[0] for key in ("begun", "anchors", "snapshots") for each in first[key]}]
-    sharding = Sharding(first["shards"], shuffled=first["shuffled"], seed=first["seed"])
-    order = order_of(sharding, first["epoch"])
-    return [
-        {shard for rank in state["ranks"] for shard in order[rank :: state["world_size"]]}
-        for state in states
-    ]
 
 
 def _short(value: object) -> str:

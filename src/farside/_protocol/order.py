@@ -18,6 +18,10 @@ send, since nothing of it waits.
 
 A place in the pass is: which shards have ended, how many items of others were read, and whose turn
 it is. Restart and resume are a pass that begins at such a place.
+
+Here, a shard is known by its position among those that a rank reads, in their order. So those that
+have ended are few ranges, however many there are. Only who opens a shard, or names it to the user,
+has to know which of all shards it is (`order_of`).
 """
 
 from __future__ import annotations
@@ -89,24 +93,23 @@ def shard_seed(seed: int, epoch: int, index: int) -> int:
     return draw(b"farside shard", seed, epoch, index)
 
 
+def count_of(sharding: Sharding) -> int:
+    """Return how many shards a rank reads."""
+    return len(range(sharding.total)[_part_of(sharding)])
+
+
 def order_of(sharding: Sharding, epoch: int) -> Sequence[int]:
-    """Return the shards of one rank in the order in which a pass reads them."""
+    """Return which of all shards those are that a rank reads, in the order in which it does."""
     order: Sequence[int] = range(sharding.total)
     if sharding.shuffled:
         seed = sharding.seed
         order = sorted(order, key=lambda shard: draw(b"farside shuffle", seed, epoch, shard))
-    return order[sharding.rank : _end_of(sharding) : sharding.world_size]
+    return order[_part_of(sharding)]
 
 
-def left_out(sharding: Sharding, epoch: int) -> Sequence[int]:
-    """Return the shards that a pass leaves out in all ranks."""
-    whole = sharding._replace(rank=0, world_size=1)
-    return order_of(whole, epoch)[_end_of(sharding) :]
-
-
-def _end_of(sharding: Sharding) -> int:
-    """Return how many shards all ranks read."""
-    return sharding.total - (sharding.total % sharding.world_size if sharding.even else 0)
+def _part_of(sharding: Sharding) -> slice:
+    left_out = sharding.total % sharding.world_size if sharding.even else 0
+    return slice(sharding.rank, sharding.total - left_out, sharding.world_size)
 
 
 def ranges_of(numbers: Iterable[int]) -> Ranges:
@@ -199,15 +202,10 @@ class Turns(NamedTuple):
         return cls(chains, live, (0,) * len(chains), {} if read is None else read, at, 0)
 
     @classmethod
-    def begin(cls, sharding: Sharding, epoch: int, place: Place = BEGIN) -> Turns:
+    def begin(cls, sharding: Sharding, place: Place = BEGIN) -> Turns:
         """Return the turns of all slots from a place in a pass on."""
-        return cls.through(order_of(sharding, epoch), sharding.cycle_length, place)
-
-    @classmethod
-    def through(cls, order: Sequence[int], cycle: int, place: Place) -> Turns:
-        """Return the turns of all slots from a place on, where the order of shards is known."""
-        ended = numbers_of(place.ended)
-        chains: list[Sequence[int]] = [order[slot::cycle] for slot in range(cycle)]
+        count, cycle, ended = count_of(sharding), sharding.cycle_length, numbers_of(place.ended)
+        chains: list[Sequence[int]] = [range(slot, count, cycle) for slot in range(cycle)]
         if ended:
             chains = [[shard for shard in chain if shard not in ended] for chain in chains]
         return cls.of(tuple(chains), dict(place.begun), place.turn)
@@ -272,10 +270,13 @@ class Turns(NamedTuple):
         turn = now.slot if now.live else 0
         return now._replace(live=live, at=bisect_left(live, turn) % (len(live) or 1))
 
-    def place(self, own: Iterable[int]) -> Place:
-        """Return the place in the pass, where these are all shards that the slots have."""
-        left = self._left()
-        place = self.place_after(self.ended(own))
+    def place(self, before: Ranges = ()) -> Place:
+        """Return the place in the pass, as far as it is about slots that have shards left.
+
+        `before` has the shards that had ended before the first turn.
+        """
+        left = {shard for slot in self.live for shard in self.chains[slot][self.heads[slot] :]}
+        place = self.place_after(with_numbers(before, self.ended_since()))
         return place._replace(begun=tuple([each for each in place.begun if each[0] in left]))
 
     def place_after(self, ended: Ranges) -> Place:
@@ -284,13 +285,11 @@ class Turns(NamedTuple):
         begun = [each for each in now.read.items() if each[1]]
         return Place(ended, tuple(sorted(begun)), now.slot if now.live else 0)
 
-    def ended(self, own: Iterable[int]) -> Ranges:
-        """Return the shards that are not left, of all that there are, as ranges."""
-        left = self._left()
-        return ranges_of([shard for shard in own if shard not in left])
-
-    def _left(self) -> set[int]:
-        return {shard for slot in self.live for shard in self.chains[slot][self.heads[slot] :]}
+    def ended_since(self, heads: Sequence[int] = ()) -> list[int]:
+        """Return the shards that have ended since these were the heads, or since the first turn."""
+        firsts = heads or (0,) * len(self.heads)
+        slices = zip(self.chains, firsts, self.heads)  # noqa: B905  equal
+        return [shard for chain, first, head in slices for shard in chain[first:head]]
 
     def settled(self) -> Turns:
         """Return the same with nothing ahead."""

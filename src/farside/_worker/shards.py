@@ -6,7 +6,7 @@ from itertools import chain, repeat, takewhile
 
 from .._in_c import deque, length_hint, partial
 from .._payload.items import Mark
-from .._protocol.order import Place, Sharding, Turns, shard_seed
+from .._protocol.order import Place, Sharding, Turns, order_of, shard_seed
 from . import snapshots
 from .iterables import begun_once, check_iterable, close_generators
 from .passing import pass_over
@@ -55,6 +55,7 @@ class ShardReader(Tasks):
         """Make in the worker what lasts from pass to pass."""
         fn, setup, self._shards = self._given
         self._sharding = Sharding(0)
+        self._order: Sequence[int] = (0,)  # see `order_of`
         if setup is not None:
             self.made = setup()
             self._fn: Callable[[Any], Any] = lambda shard: fn(self.made, shard)
@@ -76,10 +77,13 @@ class ShardReader(Tasks):
 
     def begin(self, plan: Any, epoch: int, seed: int) -> Iterator[Any]:
         place, slots, dealt, sharding, anchors, kept = plan
+        self._walk = (), 0, (0,)
         self._anchors = {shard: (index, digest) for shard, index, digest in anchors}
         self._kept = {shard: (index, state) for shard, index, state in kept}
         self._holders = {}
         self._sharding = Sharding(*sharding)
+        # Never empty: somebody may ask where this is before it reads any shard.
+        self._order = order_of(self._sharding, epoch) or (0,)
         self._epoch, self._seed = epoch, seed
         self._waiting.clear()
         self.hungry = False
@@ -88,7 +92,7 @@ class ShardReader(Tasks):
             return self.go_on()
         place = Place(*place)
         self._read = dict(place.begun)
-        turns = Turns.begin(self._sharding, epoch, place).part(range(*slots))
+        turns = Turns.begin(self._sharding, place).part(range(*slots))
         for slot in turns.live if self._read else ():
             self._expect(turns.chains[slot])
         return chain.from_iterable(self._in_turn(turns))
@@ -130,9 +134,9 @@ class ShardReader(Tasks):
 
     def where(self) -> Task:
         walk, total, shards = self._walk
-        shard = shards[(total - length_hint(walk) - 1) % len(shards)]
+        number = self._order[shards[(total - length_hint(walk) - 1) % len(shards)]]
         count = self._sharding.total
-        return shard, count, shard_seed(self._seed, self._epoch, shard), self._epoch
+        return number, count, shard_seed(self._seed, self._epoch, number), self._epoch
 
     def _in_turn(self, turns: Turns) -> Iterator[Any]:
         """Yield iterators of the next items: each of many, so that C code calls ``next()``."""
@@ -192,7 +196,8 @@ class ShardReader(Tasks):
         self._walk = (), 0, (shard,)
         self.stage = "shard"
         tell_torch(self.where)
-        given = shard if self._shards is None else self._shards[shard]
+        number = self._order[shard]
+        given = number if self._shards is None else self._shards[number]
         made = check_iterable(self._fn(given))
         tell_torch(self.where)  # again: fn may have imported it
         read, (index, state) = self._read.pop(shard, 0), self._kept.pop(shard, (0, None))
@@ -206,7 +211,7 @@ class ShardReader(Tasks):
             anchor = self._anchors.get(shard)
             anchors = () if anchor is None else (anchor,)
             begun = index if loaded else 0
-            pass_over(iterator, read, anchors, self.skips, begun=begun, of=f"shard {shard}")
+            pass_over(iterator, read, anchors, self.skips, begun=begun, of=f"shard {number}")
         self._open[slot] = iterator
         if holder is not None:
             self._holders[slot] = holder
