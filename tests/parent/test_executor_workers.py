@@ -225,6 +225,47 @@ def test_a_task_that_is_cancelled_in_the_block_of_an_executor_waits_for_no_call(
     assert futures[2].cancelled()
 
 
+@pytest.mark.timeout(50)
+def test_ctrl_c_at_the_end_of_the_block_of_an_executor_waits_for_no_call() -> None:
+    executor = WorkerExecutor(1, backend="subprocess")
+    futures = [executor.submit(jobs.sleep_for_a_minute) for _ in range(3)]
+    until(futures[0].running)
+    here = threading.get_ident()
+
+    def press() -> None:
+        until(lambda: executor._crew._pending.closed)
+        signal.pthread_kill(here, signal.SIGINT)
+
+    pressing = threading.Thread(target=press)
+    with pytest.raises(KeyboardInterrupt), executor:
+        pressing.start()
+    assert isinstance(futures[0].exception(0), BrokenWorkersError)
+    assert futures[2].cancelled()
+    pressing.join()
+
+
+@pytest.mark.timeout(50)
+@pytest.mark.parametrize("loop", LOOPS, ids=lambda loop: loop.name)
+def test_a_task_that_is_cancelled_at_the_end_of_the_block_of_an_executor_waits_for_no_call(
+    loop: Loop,
+) -> None:
+    executor = WorkerExecutor(1, backend="subprocess")
+    futures = [executor.submit(jobs.sleep_for_a_minute) for _ in range(3)]
+
+    async def leave() -> None:
+        async with executor:
+            pass
+
+    async def main() -> None:
+        while not futures[0].running():
+            await loop.sleep(0.01)
+        assert await loop.cut(0.1, leave) is None
+
+    loop.run(main)
+    assert isinstance(futures[0].exception(0), BrokenWorkersError)
+    assert futures[2].cancelled()
+
+
 @pytest.mark.timeout(60)
 def test_a_result_that_is_taken_as_the_workers_are_ended_is_what_it_was(
     monkeypatch: pytest.MonkeyPatch,

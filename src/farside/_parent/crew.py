@@ -72,6 +72,7 @@ class Crew:
         self._client: Client | None = None
         self._thread: threading.Thread | None = None
         self._starting = False
+        self._over = threading.Event()  # set at the end of the thread
         self._broken: tuple[str, BaseException] | None = None  # why, and what has caused it
         self._force: Callable[[Any], object] | None = None  # once the workers are to be ended
         self._pid: int | None = None  # the process that has used it
@@ -155,6 +156,8 @@ class Crew:
             return
         thread = with_lock(_exit.lock, lambda: self._thread)
         if thread is not None and thread is not threading.current_thread():
+            # Before Python 3.13, Ctrl-C in `join` lets a thread count as ended that goes on.
+            self._over.wait()
             thread.join()
 
     def _run(self) -> None:
@@ -190,8 +193,11 @@ class Crew:
             broken.__cause__ = error
             delivery.fail_all(broken)
         finally:
-            if client is not None:
-                closing.close(client, kill=False)
+            try:
+                if client is not None:
+                    closing.close(client, kill=False)
+            finally:
+                self._over.set()
 
     def _trim(self, client: Client) -> bool:
         """Let the memory go that was needed for the contents of calls; False: not all of it yet."""

@@ -49,10 +49,14 @@ class AsyncioWaiter:
     """Lets one task wait, by asyncio's interface of a loop, which runs in this thread.
 
     It is made anew for each thing that is waited for.
+
+    Attributes:
+        woken: whether `wake` was called.
+        shielded: set it when the task was cancelled and waits all the same. asyncio needs no more.
     """
 
     def __init__(self, loop: AbstractEventLoop) -> None:
-        self.woken = False
+        self.woken = self.shielded = False
         self._loop = loop
         self._future: Future[bool] | None = None
 
@@ -103,17 +107,6 @@ class AsyncioWaiter:
         """Whether the loop runs: a loop may be left behind, with its tasks."""
         return self._loop.is_running()
 
-    async def outlast(self, done: Callable[[], bool]) -> None:
-        """Wait until something is done, even if the task is cancelled; `wake` is called then."""
-        cancelled = None
-        while not done():
-            try:
-                await self.wait()
-            except self.cancelled as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
-
     async def pause(self) -> None:
         """Give the other tasks a turn."""
         from asyncio import sleep
@@ -149,7 +142,7 @@ class TrioWaiter:
     runs = True  # it ends all tasks
 
     def __init__(self, trio: Any) -> None:
-        self.woken = False
+        self.woken = self.shielded = False
         self.cancelled: type[BaseException] = trio.Cancelled
         self._trio = trio
         self._token = trio.lowlevel.current_trio_token()
@@ -158,7 +151,7 @@ class TrioWaiter:
     async def wait(self, fd: int | None = None, seconds: float | None = None) -> bool:
         trio = self._trio
         deadline = math.inf if seconds is None else trio.current_time() + seconds
-        with trio.CancelScope(deadline=deadline) as self._scope:
+        with trio.CancelScope(deadline=deadline, shield=self.shielded) as self._scope:
             if self.woken:
                 return True
             if fd is None:
@@ -178,11 +171,6 @@ class TrioWaiter:
             self._token.run_sync_soon(scope.cancel)
         except self._trio.RunFinishedError:
             pass  # nobody waits any more
-
-    async def outlast(self, done: Callable[[], bool]) -> None:
-        with self._trio.CancelScope(shield=True):
-            while not done():
-                await self.wait()
 
     async def pause(self) -> None:
         await self._trio.lowlevel.checkpoint()
@@ -218,10 +206,11 @@ def ends_all(error: BaseException | None) -> bool:
     return isinstance(error, kinds)
 
 
-async def off_loop(work: Callable[[], T]) -> T:
+async def off_loop(work: Callable[[], T], hasten: Callable[[], object] = bool) -> T:
     """Do work that may take long in a thread, so that the loop goes on; return its result.
 
-    A task that is cancelled meanwhile waits for the end of the work, and is cancelled then.
+    A task that is cancelled meanwhile calls `hasten`, waits for the end of the work, and is
+    cancelled then.
     """
     waiter = waiter_here()
     results: list[T] = []
@@ -241,8 +230,16 @@ async def off_loop(work: Callable[[], T]) -> T:
         thread.start()
     except RuntimeError:  # no more threads can be had
         do()
-    await waiter.outlast(lambda: bool(results or errors))
-    if errors:
+    cancelled: list[BaseException] = []
+    while not (results or errors):
+        try:
+            await waiter.wait()
+        except BaseException as error:
+            hasten()
+            if not isinstance(error, waiter.cancelled):  # Ctrl-C, on trio
+                raise
+            cancelled, waiter.shielded = [error], True
+    if errors := cancelled or errors:
         try:
             raise errors[0]
         finally:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor, Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from .._backends import live_workers
 from .._backends.preparation import main_goes_by_value
@@ -24,7 +24,6 @@ from .submitted import Work
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.context import BaseContext
-    from typing import Literal
 
     from typing_extensions import Self
 
@@ -72,8 +71,7 @@ class WorkerExecutor(Executor):
         (32, [1, 2])
     """
 
-    # Finalizers find no global name at exit.
-    _defer_sigint = staticmethod(defer_sigint)
+    _defer_sigint = staticmethod(defer_sigint)  # finalizers find no global name at exit
     _all_told = live_workers.all_told
 
     def __init__(
@@ -104,7 +102,6 @@ class WorkerExecutor(Executor):
         mapper = Mapper(run_task, setup, timed=seconds is not None, one_by_one=True)
         if isinstance(initargs, str) or not isinstance(initargs, Iterable):
             raise TypeError(f"initargs={shown(initargs)} is not a tuple; pass a tuple of arguments")
-        first = None if initializer is None else partial(initializer, *initargs)
         given = {
             "backend": backend,
             "backend_options": backend_options,
@@ -112,14 +109,13 @@ class WorkerExecutor(Executor):
             "mp_context": mp_context,
             "env": env,
             "init_timeout": limit("init_timeout", init_timeout, "for no limit"),
-            "initializer": first,
+            "initializer": None if initializer is None else partial(initializer, *initargs),
             "wait": False,
         }
         options = options_of_mappers(workers, mapper, seconds, given)
-        tries = count("retries", retries, "tries", 0)
-        most = None
-        if max_tasks_per_child is not None:
-            most = count("max_tasks_per_child", max_tasks_per_child, "tasks")
+        tries, most = count("retries", retries, "tries", 0), max_tasks_per_child
+        if most is not None:
+            most = count("max_tasks_per_child", most, "tasks")
         by_value = main_goes_by_value(options[0])
         plan = Plan(workers, False, False, None, BUFFER_BYTES, "return", tries, by_value)
         self._max_workers = workers  # Dask reads it
@@ -181,9 +177,14 @@ class WorkerExecutor(Executor):
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Shut down, and wait for the calls. Ctrl-C does not wait for them: it ends the workers."""
-        if kind is not None and issubclass(kind, KeyboardInterrupt):
+        try:
+            if kind is not None and issubclass(kind, KeyboardInterrupt):
+                self.terminate_workers()
+            self.shutdown()
+        except BaseException:  # Ctrl-C, or another signal whose handler raises, ends the wait
             self.terminate_workers()
-        self.shutdown()
+            self.shutdown()
+            raise
 
     async def __aenter__(self) -> Self:
         """Return self: ``async with`` leaves without blocking the event loop."""
@@ -193,7 +194,8 @@ class WorkerExecutor(Executor):
         """As `__exit__`, beside the event loop. Where the task is cancelled, as after Ctrl-C."""
         from .event_loops import ends_all, off_loop  # not everybody needs it
 
-        await off_loop(partial(self.__exit__, KeyboardInterrupt if ends_all(error) else None))
+        leave = partial(self.__exit__, KeyboardInterrupt if ends_all(error) else None)
+        await off_loop(leave, self.terminate_workers)
 
     def terminate_workers(self) -> None:
         """End the workers at once, and cancel what waits; what runs gets a `BrokenWorkersError`.
