@@ -20,6 +20,7 @@ from farside._parent.event_loops import off_loop, waiter_here
 from farside._parent.one_pass import OVER, Pass
 from farside._parent.results import enter_iteration_mode
 from tests.faults.interrupting import Alarm, alarming, strike_at
+from tests.jobs import RefusesToLoad
 from tests.mapping_jobs import refuse_at_twos
 from tests.parent import scripted
 from tests.parent.scripted import finished, items, started
@@ -235,6 +236,31 @@ def test_work_off_the_loop_is_finished_when_the_task_is_cancelled(loop: Loop) ->
         timer.start()
         assert await loop.cut(0.01, lambda: off_loop(work)) is None
         assert done.is_set()
+        timer.join()
+
+    loop.run(main)
+
+
+@pytest.mark.timeout(50)
+def test_what_does_not_unpickle_is_an_error_also_if_the_task_is_cancelled_then(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who goes on after that would find no further item, as at the end."""
+    cut = threading.Event()
+
+    def spoilt_late(this: Pass, error: FarsideError) -> None:
+        assert cut.wait(20)
+        spoilt(this, error)
+
+    spoilt = Pass.spoilt
+    monkeypatch.setattr(Pass, "spoilt", spoilt_late)
+
+    async def main() -> None:
+        results, _ = scripted_pass(items(1, RefusesToLoad()))
+        timer = threading.Timer(0.1, cut.set)
+        timer.start()
+        with pytest.raises(NotPicklableError):
+            await loop.cut(0.01, results.__anext__)
         timer.join()
 
     loop.run(main)

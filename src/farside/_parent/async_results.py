@@ -6,6 +6,7 @@ time later, and a generator that is cancelled while it waits is over for good.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from time import monotonic
@@ -69,7 +70,10 @@ class AsyncResults(Generic[T]):
             try:
                 # Looked at now, before another task may call `aclose`: that forgets it.
                 if error is not taker.this.delivery.failure:
-                    await off_loop(partial(taker.this.spoilt, error))
+                    # A task that is cancelled meanwhile gets it too: it could go on, and would find
+                    # no further item, as at the end.
+                    with suppress(waiter_here().cancelled):
+                        await off_loop(partial(taker.this.spoilt, error))
             finally:
                 taker.end()
             raise
