@@ -20,6 +20,7 @@ from farside import (
     IterableClosedError,
     iterate_in_subprocess,
 )
+from farside._link.control import ACKNOWLEDGED, total_of
 from farside._protocol.effects import BROKEN
 from farside.testing.checks import take
 from tests import jobs
@@ -79,6 +80,21 @@ def test_a_forked_child_is_told_whose_iterable_it_is(subprocess_kind: Kind) -> N
         in_forked_child(check)
         assert [next(iterator) for _ in range(1000)] == list(range(1, 1001))
         assert next(iter(numbers)) == 0
+
+
+def test_what_a_forked_child_takes_is_not_acknowledged(subprocess_kind: Kind) -> None:
+    """The worker waited for ever if it read that, and the loop had acknowledged more before."""
+    with subprocess_kind.start(jobs.Endless, buffer_size=2) as numbers:
+        iterator = iter(numbers)
+        assert next(iterator) == 0
+        [member] = numbers._current.members
+
+        def check() -> None:
+            member.acknowledge(1, 1 << 20)
+
+        in_forked_child(check)
+        assert total_of(member.link._control[ACKNOWLEDGED], 1) == 1
+        assert [next(iterator) for _ in range(1000)] == list(range(1, 1001))
 
 
 class Forks:

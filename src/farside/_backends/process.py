@@ -58,6 +58,9 @@ class ProcessWorker(Worker):
     def was_stopped(self) -> bool:
         return self._child.was_stopped()
 
+    def disown(self) -> None:
+        self.link.disown()
+
     def exit_status(self) -> ExitStatus:
         ended = self.wait(REAP_SECONDS)
         if not ended and is_ending(self._child.pid):

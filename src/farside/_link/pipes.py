@@ -227,9 +227,16 @@ class PipeLink(Link):
             each.close()
         self.close_reading()
         self._last = self.gauges()
-        self._control = self._attention = _NO_CONTROL  # it may still be written to
+        self.disown()
         self._arena = None
         self._given_back = int  # it may still be called, and returns 0
+
+    def disown(self) -> None:
+        """Write nothing any more that the worker reads: this is a forked child, or it was closed.
+
+        An iterator there still has the items that had arrived, and acknowledges them.
+        """
+        self._control = self._attention = _NO_CONTROL
 
 
 def _as_it_is_now(part: Part) -> Part:
