@@ -28,6 +28,8 @@ _FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT"})
 class ProcessWorker(Worker):
     """A worker that is a process."""
 
+    link: PipeLink
+
     def __init__(self, child: Child, link: PipeLink) -> None:
         self.link = link
         self._child = child

@@ -177,13 +177,13 @@ class WorkerExecutor(Executor):
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Shut down, and wait for the calls. Ctrl-C does not wait for them: it ends the workers."""
-        try:
-            if kind is not None and issubclass(kind, KeyboardInterrupt):
-                self.terminate_workers()
-            self.shutdown()
-        except BaseException:  # Ctrl-C, or another signal whose handler raises, ends the wait
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
             self.terminate_workers()
-            self.shutdown()
+            return self.shutdown()
+        try:
+            return self.shutdown()
+        except BaseException:  # Ctrl-C, or another signal whose handler raises
+            self.__exit__(KeyboardInterrupt)
             raise
 
     async def __aenter__(self) -> Self:
