@@ -87,6 +87,7 @@ def test_a_loop_that_a_signal_handler_begins_in_the_middle_of_another_is_not_for
 
     monkeypatch.setattr(pipes, "acknowledged_word", struck)
     parent.acknowledge(1, 1)
+    assert worker.acknowledged(2) == 1
     parent.acknowledge(2, 2)
     assert worker.acknowledged(2) == 2
 

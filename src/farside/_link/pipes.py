@@ -119,11 +119,15 @@ class PipeLink(Link):
 
     def acknowledge(self, epoch: int, total: int) -> None:
         latest, none_taken = self._latest
+        if epoch > latest:
+            new = epoch, acknowledged_word(epoch, 0)
+            # In that call another thread may have begun a later pass. No further call comes before
+            # the word is written, and so no other thread.
+            if epoch > self._latest[0]:
+                self._latest, self._woken = new, NOTHING
+            latest, none_taken = self._latest
         if epoch < latest:
             return  # of a loop that another thread has replaced
-        if epoch > latest:
-            none_taken = acknowledged_word(epoch, 0)
-            self._latest, self._woken = (epoch, none_taken), NOTHING
         control = self._control
         control[ACKNOWLEDGED] = word = none_taken + total
         wanted = control[WANTED]
