@@ -26,6 +26,8 @@ from farside.testing.checks import Background, is_readable, receive, until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from farside._backends.ray.messages import Command
+
 
 _LEFT_OUT: Any = None
 
@@ -36,7 +38,7 @@ class ThreadCalls:
     def __init__(self) -> None:
         self.worker = self.make_worker()
         self.left = self.ended = False
-        self.pulls = self.pushes = 0
+        self.pulls = self.pushes = self.nbytes = 0  # bytes of the latest push, without buffers
         self.way = self.slow = 0.0  # seconds that a reply takes, and to make a call
         self.there = [0.0]  # seconds that each call took to get there, on a busy machine
         self.making = threading.Event()  # of a call
@@ -62,9 +64,12 @@ class ThreadCalls:
         time.sleep(self.way)
         return reply
 
-    def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
+    def push(self, number: int, words: Words, commands: list[Command]) -> None:
         self.pushes += 1
-        self.worker.push(number, words, commands)
+        buffers: list[Any] = []
+        data = pickle.dumps(commands, 5, buffer_callback=buffers.append)
+        self.nbytes = len(data)
+        self.worker.push(number, words, pickle.loads(data, buffers=map(bytes, buffers)))
 
     def end_unstarted(self) -> None:
         pass  # this one has started
@@ -146,6 +151,18 @@ def test_large_contents_arrive_as_memory_that_can_be_written_to(calls: ThreadCal
     body = got[0].body
     assert not memoryview(body).readonly
     assert body == b"head" + bytes(1 << 20) + b"tail"
+    link.close()
+
+
+def test_large_contents_of_a_command_go_beside_it_and_can_be_written_to(
+    calls: ThreadCalls,
+) -> None:
+    link, got = CallLink(calls), deque[Frame]()
+    link.send(1, 1, [b"head", memoryview(bytearray(1 << 20)), b"tail"])
+    assert calls.nbytes < 1 << 10  # so Ray writes them from where they lie
+    calls.worker.receive(got)
+    assert got[0].body == b"head" + bytes(1 << 20) + b"tail"
+    assert not memoryview(got[0].body).readonly
     link.close()
 
 

@@ -16,7 +16,7 @@ from .objects import Objects
 from .worker_link import ActorLink
 
 if TYPE_CHECKING:
-    from .messages import Reply, Words
+    from .messages import Command, Reply, Words
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of <malloc.h>
@@ -47,7 +47,7 @@ class Actor:
         self._link.tell(words)
         return self._link.take()
 
-    def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
+    def push(self, number: int, words: Words, commands: list[Command]) -> None:
         self._link.push(number, words, commands)
 
     def watch(self) -> str | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
 
-    from .messages import Reply, Words
+    from .messages import Command, Reply, Words
 
 MOST_PULLS = 2 * PULLS
 """How many the actor takes at a time: two threads may each make those that are missing, and what
@@ -83,7 +83,7 @@ class ActorCalls:
         made.add_done_callback(partial(_let_go, actor))
         return made
 
-    def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
+    def push(self, number: int, words: Words, commands: list[Command]) -> None:
         self._call(self._push, number, words, commands)
 
     def _call(self, method: Any, *arguments: Any) -> Any:

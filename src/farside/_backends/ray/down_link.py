@@ -12,11 +12,13 @@ from ..._link.frames import Frame
 from ..._link.worker_base import WorkerLink
 from ..._worker.threads import Bell
 from ...errors import LinkClosedError
-from .messages import Words
+from .messages import Words, joined
 
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
+
+    from .messages import Command
 
 
 class DownLink(WorkerLink):
@@ -26,7 +28,7 @@ class DownLink(WorkerLink):
         self._lock = threading.RLock()  # a finalizer may send in the middle of anything
         self._commands: SimpleQueue[Frame | None] = SimpleQueue()
         self._next = 0  # the number of the commands that come next
-        self._early: dict[int, tuple[Words, list[tuple[int, int, bytes]]]] = {}
+        self._early: dict[int, tuple[Words, list[Command]]] = {}
         self._words = Words()
         self._wish: tuple[int, int] | None = None
         self._granted = Bell()
@@ -44,14 +46,14 @@ class DownLink(WorkerLink):
             if words.closed > max(1, before.closed):
                 self._hang_up()
 
-    def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
+    def push(self, number: int, words: Words, commands: list[Command]) -> None:
         """Take commands, in the order of their numbers."""
         with self._lock:
             self._early[number] = words, commands
             while (due := self._early.pop(self._next, None)) is not None:
                 self._next += 1
-                for kind, epoch, body in due[1]:
-                    self._commands.put(Frame(kind, epoch, body))
+                for kind, epoch, parts in due[1]:
+                    self._commands.put(Frame(kind, epoch, joined(parts)))
                 self.tell(due[0])
 
     @abstractmethod

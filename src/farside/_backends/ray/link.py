@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from ..._link.base import Gauges, Link
 from ..._link.frames import Frame
+from ..._memory.parts import size
 from ..._memory.recycled import Recycled
 from ..._system.descriptors import Wakeup
 from ..._system.signals import defer_sigint, with_lock
 from ...errors import LinkClosedError
 from .heard import Heard, Way
-from .messages import Words, joined
+from .messages import Words, beside, joined
 
 if TYPE_CHECKING:
     from collections import deque
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from ..._memory.parts import Part
-    from .messages import Calls, Reply
+    from .messages import Calls, Command, Reply
 
 PULLS = 4
 """How many calls are under way: one waits in the actor, one is on its way there, one comes back,
@@ -90,7 +91,7 @@ class CallLink(Link):
             self._way.arrive(called, reply.held)
         self._heard.hear(reply)
 
-    def _push(self, commands: list[tuple[int, int, bytes]]) -> None:
+    def _push(self, commands: list[Command]) -> None:
         # Ctrl-C in between would leave a gap, and the actor would wait for what is missing.
         defer_sigint(lambda: self._calls.push(next(self._pushes), self._tell(), commands))
 
@@ -106,7 +107,7 @@ class CallLink(Link):
             raise LinkClosedError(_CLOSED)
         if self.failure is not None or self._last or self._gone or self._calls.lost():
             raise LinkClosedError("the worker is gone")
-        self._push([(kind, epoch, b"".join(parts))])
+        self._push([(kind, epoch, beside(parts, size(parts)))])
         return True
 
     def read(self, into: deque[Frame]) -> bool:

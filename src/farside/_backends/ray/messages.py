@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from ..._memory.parts import size
 
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from ..._memory.parts import Part
     from ..._memory.recycled import Recycled
 
+Command: TypeAlias = tuple[int, int, list[Any]]
+"""A frame on its way down: its kind, its epoch, and its body as `beside` has made it."""
+
 _BESIDE_BYTES = 1 << 16
 """From here on, Ray moves the contents of a part without copying them once more."""
-
 
 _RECYCLED_BYTES = 1 << 20
 """Bodies of this size and more take longer to find memory for than to copy."""
@@ -65,7 +67,7 @@ class Calls(Protocol):
     def pull(self, words: Words) -> Future[Reply] | None:
         """Call `Actor.pull`; None: the worker has ended, and no call is made any more."""
 
-    def push(self, number: int, words: Words, commands: list[tuple[int, int, bytes]]) -> None:
+    def push(self, number: int, words: Words, commands: list[Command]) -> None:
         """Call `Actor.push`."""
 
     def end_unstarted(self) -> None:
@@ -89,11 +91,11 @@ def beside(parts: Sequence[Part], length: int) -> list[Any]:
     ]
 
 
-def joined(parts: list[Any], buffers: Recycled) -> bytes | bytearray | memoryview:
-    """Put a body together; what Ray holds is only read, and items are to be written to."""
+def joined(parts: list[Any], buffers: Recycled | None = None) -> bytes | bytearray | memoryview:
+    """Put a body together; what Ray holds is only read, and contents are to be written to."""
     if len(parts) == 1 and type(parts[0]) is bytes:
         return parts[0]
     nbytes = size(parts)
-    if nbytes < _RECYCLED_BYTES:
+    if buffers is None or nbytes < _RECYCLED_BYTES:
         return bytearray().join(parts)
     return buffers.copy(parts)
