@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
+from unittest.mock import Mock
 
 import pytest
 
-from farside import iterate_in_worker
+from farside import iterate_in_worker, iterate_in_workers
 from farside.testing import ConcurrentBackendContract
+from farside.testing.checks import until
 from tests.ray.test_cluster_faults import SLICE
 
 if TYPE_CHECKING:
@@ -57,3 +59,20 @@ def test_a_worker_has_what_it_was_given_once() -> None:
         with iterate_in_worker(fn, backend="ray", backend_options=SLICE) as told:
             taken += told
     assert taken[1] - taken[0] < 1.5 * LARGE
+
+
+def read(held: bytes, shard: int) -> Iterator[tuple[int, int]]:
+    yield shard, len(held)
+
+
+def test_workers_that_start_together_are_given_one_object_for_a_while(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = Mock(wraps=cluster.put)
+    monkeypatch.setattr(cluster, "put", put)
+    setup = partial(bytes.upper, bytes(1_000_000))
+    with iterate_in_workers(read, 3, 3, setup=setup, backend="ray", backend_options=SLICE) as items:
+        assert list(items) == [(shard, 1_000_000) for shard in range(3)]
+        put.assert_called_once()
+        store, total = "object_store_memory", cluster.cluster_resources()
+        until(lambda: cluster.available_resources()[store] == total[store])

@@ -81,7 +81,8 @@ def _pickle_once(options: Options, *, main_importable: bool) -> bytes:
     if main_importable not in kept:
         table = table_of_calls()
         kept[main_importable] = _pickle(options, table, main_importable=main_importable)[0]
-    return kept[main_importable]
+    packed: bytes = kept[main_importable]
+    return packed
 
 
 def _pickle(options: Options, table: Table, *, main_importable: bool) -> tuple[bytes, bool]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def serve(
     link: WorkerLink,
-    job: Job | bytes | bytearray | memoryview | None = None,
+    job: Job | None = None,
     *,
     last_resort: Callable[[], object] | None = None,
 ) -> None:
@@ -27,7 +27,7 @@ def serve(
 
     Args:
         link: the way to the parent.
-        job: what to do, or the body of the frame that brings it; None: it comes as that frame.
+        job: what to do; None: it comes as the first frame.
         last_resort: what ends the process when the parent is gone and user code does not end.
     """
     frames: deque[Frame] = deque()
@@ -36,13 +36,8 @@ def serve(
             link.receive(frames)
         except LinkClosedError:
             return
-        first = frames.popleft()
-        assert first.kind == JOB
-        job = first.body
-        del first  # the body may be large
-    if not isinstance(job, Job):
         try:
-            job = Job(*loads(job))
+            job = _load(frames.popleft())
         except Exception as error:
             refuse(link, error, "load")
             return
@@ -60,6 +55,12 @@ def serve(
             _to_the_end(listener.finalizers.run)
     finally:
         _to_the_end(listener.finalization.done)
+
+
+def _load(frame: Frame) -> Job:
+    """Load the job. No variable of who calls keeps its frame, which may be large."""
+    assert frame.kind == JOB
+    return Job(*loads(frame.body, frame.blocks))
 
 
 def _to_the_end(act: Callable[[], None]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..._payload import worker_info
 from ..._worker.serve import serve
@@ -24,23 +24,19 @@ _KEPT_BYTES = 1 << 27
 
 
 class Actor:
-    """A worker, as Ray holds it: it is given its job, pickled."""
+    """A worker, as Ray holds it: it is given its job, pickled, and the call that belongs to it."""
 
-    def __init__(self, job: bytes) -> None:
+    def __init__(self, job: bytes, call: Any) -> None:
         _keep_memory()
         import ray  # it is there: this is an actor
 
         full = (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError)
         self._link = ActorLink(Objects(ray.put, full))
+        self._link.bring(job, [memoryview(call)])
         self._problem: str | None = None
         worker_info.claim()
-        # In a list, out of which it is taken: it may be large, and the thread keeps its arguments.
-        given = [job]
         # A daemon: Ray ends the process, whatever the user's code does.
-        thread = threading.Thread(
-            target=self._run, args=(given,), name="farside-worker", daemon=True
-        )
-        thread.start()
+        threading.Thread(target=self._run, name="farside-worker", daemon=True).start()
 
     def pull(self, words: Words) -> Reply:
         """Return the frames that come next; wait for them."""
@@ -55,9 +51,9 @@ class Actor:
         self._link.done.wait()
         return self._problem
 
-    def _run(self, given: list[bytes]) -> None:
+    def _run(self) -> None:
         try:
-            serve(self._link, given.pop(), last_resort=self._end_process)
+            serve(self._link, last_resort=self._end_process)
         except SystemExit:
             pass  # raised by the listener when everything was over already
         except BaseException as error:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import sys
 import threading
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from ..._payload import pickling
 from ..._payload.one_line import one_line
 from ..._system.signals import with_lock
 from ...errors import BackendUnavailableError
 from .. import live_workers, preparation
 from ..base import Availability, Backend, Capabilities, ExitStatus, Worker
 from ..starting import start, with_call_beside
-from .calls import ActorCalls, ray
+from .calls import ActorCalls, ray, shared
 from .link import CallLink
 
 if TYPE_CHECKING:
@@ -90,11 +90,13 @@ class RayBackend(Backend):
         how = {name: given[name] for name in _OF_CONNECTION if given.get(name) is not None}
         with_lock(_connecting, lambda: _connect(how))
         job = preparation.pack(options, remote=True, backend=self.name)
-        body = b"".join(pickling.dumps_plain(tuple(with_call_beside(job))))
+        calls: list[pickle.PickleBuffer] = []
+        body = pickle.dumps(tuple(with_call_beside(job)), 5, buffer_callback=calls.append)
+        call = shared(calls.pop(), options.pickles)
         of_actor = {"num_cpus": 1, **{each: given[each] for each in _OF_ACTOR if each in given}}
         try:
             read_only = given.get(_READ_ONLY, False)
-            return start(lambda: RayWorker(ActorCalls(body, of_actor), read_only=read_only))
+            return start(lambda: RayWorker(ActorCalls(body, call, of_actor), read_only=read_only))
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"backend_options={dict(given)!r} is refused by Ray: {one_line(error)}"

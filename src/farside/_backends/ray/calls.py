@@ -15,12 +15,17 @@ from .objects import with_contents
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
+    from pickle import PickleBuffer
 
+    from ..._payload.job import Pickles
     from .messages import Command, Reply, Words
 
 MOST_PULLS = 2 * PULLS
 """How many the actor takes at a time: two threads may each make those that are missing, and what
 the parent tells by one of them must not wait until others return."""
+
+_OBJECT_BYTES = 100_000
+"""From here on, Ray makes an object of an argument anyway."""
 
 
 @cache
@@ -37,6 +42,15 @@ def session() -> tuple[str, str]:
     context = ray().get_runtime_context()
     # One that is started again may have the same address, and numbers its jobs anew.
     return str(context.get_node_id()), str(context.get_job_id())
+
+
+def shared(call: PickleBuffer, kept: Pickles | None) -> Any:
+    """Return what workers that start together are given: Ray moves it to each machine once."""
+    if kept is None or call.raw().nbytes < _OBJECT_BYTES:
+        return call
+    if "ray" not in kept:
+        kept["ray"] = ray().put(call)
+    return kept["ray"]
 
 
 def _let_go(kept: object, of: Future[Reply]) -> None:
@@ -57,14 +71,14 @@ class ActorCalls:
         watched: is done when the worker has ended.
     """
 
-    def __init__(self, job: bytes, options: Mapping[str, Any]) -> None:
+    def __init__(self, job: bytes, call: Any, options: Mapping[str, Any]) -> None:
         self._session = session()
         self._certainly_lost = False
         self._is_initialized = ray().is_initialized
         self._actor: Any = (
             _actor_class()
             .options(max_restarts=0, max_task_retries=0, max_concurrency=MOST_PULLS, **options)
-            .remote(job)
+            .remote(job, call)
         )
         # Before the calls that wait: there is no room beside them.
         self._started: Future[object] = self._actor.__ray_ready__.remote().future()

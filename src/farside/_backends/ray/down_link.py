@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..._link.control import Stopwatch
 from ..._link.frames import Frame
 from ..._link.worker_base import WorkerLink
+from ..._payload.job import JOB
 from ..._worker.threads import Bell
 from ...errors import LinkClosedError
 from .messages import Words, joined
@@ -33,6 +34,10 @@ class DownLink(WorkerLink):
         self._wish: tuple[int, int] | None = None
         self._granted = Bell()
         self._waits = Stopwatch()
+
+    def bring(self, job: bytes, contents: list[memoryview]) -> None:
+        """Take the job, before anything else."""
+        self._commands.put(Frame(JOB, 0, job, 0, contents))
 
     def tell(self, words: Words) -> None:
         """Take in what the parent tells."""
