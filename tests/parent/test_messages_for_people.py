@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from farside._backends.base import ExitStatus
+from farside._backends.base import ExitStatus, Worker
 from farside._backends.live_workers import IMPORTING
 from farside._parent import messages_for_people
 from farside._parent.remote_failures import to_exception
@@ -247,7 +247,7 @@ def timed_out(
     """Make the error for a worker that took more than 2.5 seconds."""
     ending = Ending(TIMED_OUT, state, last_index, detail, method, limit=limit)
     options = SimpleNamespace(timeout=2.5, init_timeout=init_timeout, task_timeout=1.5)
-    member: Any = SimpleNamespace(name=WORKER, options=options)
+    member: Any = SimpleNamespace(name=WORKER, options=options, no_stack=Worker.no_stack)
     error = messages_for_people.error_of(ending, member)
     assert isinstance(error, WorkerTimeoutError)
     return error

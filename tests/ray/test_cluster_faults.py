@@ -18,6 +18,7 @@ import pytest
 from farside import (
     WorkerDiedError,
     WorkerRestartedWarning,
+    WorkerTimeoutError,
     iterate_in_worker,
 )
 from farside._backends import live_workers
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(180)  # Ray starts processes, which takes seconds
 
 SLICE = {"num_cpus": 0.1}
+NOWHERE = {"resources": {"nowhere": 1}}
 
 
 def start(fn: Any, **options: Any) -> RemoteIterable[Any]:
@@ -115,14 +117,19 @@ def test_an_actor_that_waits_for_a_processor_is_let_go_with_its_iterable() -> No
 
 
 def test_closing_does_not_listen_to_an_actor_that_has_no_place() -> None:
-    full = {"resources": {"nowhere": 1}}
     numbers = iterate_in_worker(
-        jobs.Endless, backend="ray", backend_options=full, wait=False, shutdown_timeout=60.0
+        jobs.Endless, backend="ray", backend_options=NOWHERE, wait=False, shutdown_timeout=60.0
     )
     until(lambda: not numbers._current.launching)
     begun = time.monotonic()
     numbers.close()
     assert time.monotonic() - begun < 20.0
+
+
+def test_an_actor_that_gets_no_place_in_time_is_an_error_that_says_what_it_needs() -> None:
+    place = r"was not started: no machine .* room for \{'num_cpus': 1, 'resources': \{'nowhere': 1"
+    with pytest.raises(WorkerTimeoutError, match=place):
+        iterate_in_worker(list, backend="ray", backend_options=NOWHERE, init_timeout=0.5)
 
 
 def test_a_worker_blocked_in_c_is_killed() -> None:

@@ -96,6 +96,7 @@ class Worker(ABC):
         beside: whether it runs beside the thread that loops over it.
         silent: whether nothing can come from it now: it waits for a place to run in, or whoever
             asks is in its own code.
+        no_stack: what is said of a worker that does not tell where it is.
     """
 
     link: Link
@@ -103,6 +104,10 @@ class Worker(ABC):
     wake: Callable[[], object] | None = None
     beside: bool = True
     silent: bool = False
+    no_stack: str = (
+        "it does not tell where it was, so it was in C code that holds the GIL, stopped, or not "
+        "started"
+    )
 
     @property
     @abstractmethod

@@ -11,7 +11,7 @@ from . import closing, starting
 from .calls import ask_for_stacks, call_method
 from .checks import count
 from .client import Client
-from .messages_for_people import NO_STACK, pass_open
+from .messages_for_people import pass_open
 from .notes import warn
 from .results import enter_iteration_mode, iterate_results
 
@@ -309,7 +309,7 @@ class RemoteIterable(Generic[T]):
         texts = []
         for member, stack in zip(client.members, ask_for_stacks(client), strict=True):
             if stack is None:
-                texts.append(f"the {member.name}: {NO_STACK}")
+                texts.append(f"the {member.name}: {member.no_stack}")
             else:
                 texts.append(f"the {member.name}:\n{stack}" if client.sequence.several else stack)
         return "\n".join(texts)

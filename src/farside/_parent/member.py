@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from .._backends.base import Worker
 from .._payload.pickling import dumps_beside
 from .logs import Origin, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .._backends.base import Worker
     from .._link.frames import Frame
     from .._memory.parts import Part, Ref
     from .._protocol.effects import Ending
@@ -79,6 +79,11 @@ class Member:
     def label(self) -> str:
         """What to call it, such as ``"pid 4711"``."""
         return "not started" if self.worker is None else self.worker.label
+
+    @property
+    def no_stack(self) -> str:
+        """What to say where it does not tell where it is."""
+        return (self.worker or Worker).no_stack
 
     @property
     def streaming(self) -> bool:

@@ -95,9 +95,6 @@ def pass_open(method: str) -> PassOpenError:
 
 
 FUTILE = f"it was started again {MOST_FUTILE} times in a row, and has begun no input since"
-NO_STACK = (
-    "it does not tell where it was, so it was in C code that holds the GIL, stopped, or not started"
-)
 
 
 def _when(last_index: int | None) -> str:
@@ -213,7 +210,7 @@ def _timed_out(ending: Ending, member: Member) -> FarsideError:
             stack = read_stack(ending.detail.body)
         except ProtocolError as error:
             return error
-    where = NO_STACK if stack is None else f"it was here:\n\n{stack.rstrip()}"
+    where = member.no_stack if stack is None else f"it was here:\n\n{stack.rstrip()}"
     return WorkerTimeoutError(
         f"the {member.name} was ended: {what} within {limit}={seconds} seconds{beside}; {where}",
         seconds=seconds,

@@ -48,6 +48,11 @@ def test_what_ray_says_of_a_death_in_short() -> None:
         "Some common causes include: (1)"
     )
     assert _why(RuntimeError(killed)) == "its worker process has died. Exit detail: End of file."
+    memory = (
+        "The actor is dead because 1 worker(s) were killed due to the node running low on memory. "
+        "It was 9GB used / 10GB limit\nObject store memory usage: [- objects spillable: 0]\nRay ..."
+    )
+    assert _why(RuntimeError(memory)).endswith("low on memory. It was 9GB used / 10GB limit")
     missing = "The actor with name Actor failed to import\nNo module named 'farside'\n"
     assert _why(RuntimeError(missing)).startswith("farside is not installed there; install it on")
 

@@ -96,7 +96,7 @@ class RayBackend(Backend):
         of_actor = {"num_cpus": 1, **{each: given[each] for each in _OF_ACTOR if each in given}}
         try:
             read_only = given.get(_READ_ONLY, False)
-            return start(lambda: RayWorker(ActorCalls(body, call, of_actor), read_only=read_only))
+            return start(lambda: RayWorker(ActorCalls(body, call, of_actor), of_actor, read_only))
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"backend_options={dict(given)!r} is refused by Ray: {one_line(error)}"
@@ -149,9 +149,10 @@ class RayWorker(Worker):
 
     link: CallLink
 
-    def __init__(self, calls: ActorCalls, *, read_only: bool = False) -> None:
+    def __init__(self, calls: ActorCalls, needs: Mapping[str, Any], read_only: bool) -> None:  # noqa: FBT001
         self.link = CallLink(calls, read_only=read_only)
         self._calls = calls
+        self._needs = {name: value for name, value in needs.items() if name not in _NOT_SHOWN}
         self._owner = os.getpid()
         self._ended = threading.Event()
         live_workers.track(self)
@@ -169,6 +170,16 @@ class RayWorker(Worker):
     @property
     def silent(self) -> bool:  # type: ignore[override]  # nobody sets it
         return not self._calls.started
+
+    @property
+    def no_stack(self) -> str:  # type: ignore[override]  # nobody sets it
+        if self._calls.started:
+            return super().no_stack
+        return (
+            f"it was not started: no machine of the cluster has had room for {self._needs} so far, "
+            "or its process and its runtime_env are still being made there; `ray status` shows "
+            "what is free"
+        )
 
     def wait(self, timeout: float) -> bool:
         if os.getpid() != self._owner:
@@ -201,6 +212,7 @@ class RayWorker(Worker):
         return ExitStatus(watched.result() or "it ended without a word")
 
 
+_NOT_SHOWN = frozenset({"scheduling_strategy", "runtime_env"})
 _TOLD_SECONDS = 5.0  # how long Ray may take to tell one call of a death after it has told another
 _foreign: list[RayWorker] = []  # workers of the process that this one was forked from
 
@@ -213,5 +225,6 @@ def _why(error: BaseException | None) -> str:
             "farside is not installed there; install it on each machine of the cluster, or let a "
             "runtime_env do so: backend_options={'runtime_env': {'pip': ['farside']}}"
         )
-    text = text.partition("Some common causes include")[0]
+    for rest in ("Some common causes include", "Object store memory usage:"):
+        text = text.partition(rest)[0]
     return " ".join(text.rpartition("The actor is dead because ")[2].split())

@@ -120,7 +120,7 @@ class ActorCalls:
     @property
     def started(self) -> bool:
         """Whether the actor has a place in the cluster."""
-        return self._started.done()
+        return self._started.done() and self._started.exception() is None
 
     def end_unstarted(self) -> None:
         if self.started:
