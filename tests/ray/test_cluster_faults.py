@@ -145,7 +145,10 @@ def test_stacks_calls_and_logs_cross(caplog: pytest.LogCaptureFixture) -> None:
     with start(partial(jobs.Spins, 1), initializer=partial(logging.warning, "hello")) as spins:
         iterator = iter(spins)
         assert next(iterator) == 0
-        assert "in __iter__" in spins.dump_stack()
+        stack = spins.dump_stack()
+        assert "in __iter__" in stack
+        assert "in pull" not in stack
+        assert "in watch" not in stack
     assert "hello" in caplog.text
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 from farside._worker import stacks
+from farside._worker.threads import Bell
+from farside.testing.checks import until
 
 if TYPE_CHECKING:
     import pytest
@@ -35,3 +38,22 @@ def test_threads_are_told_by_their_names(monkeypatch: pytest.MonkeyPatch) -> Non
     over.set()
     thread.join()
     assert {"the thread MainThread", "the thread waits"} <= set(names)
+
+
+def test_a_foreign_thread_that_waits_for_farside_is_not_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stacks, "_several_interpreters", lambda: False)
+    bell, ended = Bell(), threading.Event()
+
+    def call_in() -> None:
+        bell.wait(60)
+        ended.set()
+
+    ident = _thread.start_new_thread(call_in, ())
+    until(lambda: getattr(sys._current_frames().get(ident), "f_code", None) is Bell.wait.__code__)
+    told = [place for _, places in stacks.report() for *_, place in places]
+    bell.ring()
+    assert ended.wait(60)
+    until(lambda: ident not in sys._current_frames())
+    assert "call_in" not in told

@@ -24,6 +24,7 @@ _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _EXECUTE = os.path.join(_HERE, "_worker", "execute.py")
 
 _HELPERS = ("farside-flusher", "farside-listener")
+_FOREIGN = "that was not begun by Python"
 
 _FRAMES = 200  # how many of a deep recursion's frames are told, the innermost
 _THREADS = 100  # how many threads are told of
@@ -46,9 +47,11 @@ def report() -> list[tuple[str, list[Place]]]:
     for ident, innermost in sys._current_frames().items():  # noqa: SLF001  a documented function
         frames = _chain(innermost)
         name = "MainThread" if ident == main else _thread_name(frames[0])
-        if name in _HELPERS or _is_ours(frames[0]):
-            continue
         entrance = _entrance(frames)
+        # A thread of another library that waits here, as on Ray, does so for farside.
+        waits = name == _FOREIGN and entrance is None and True in map(_is_ours, frames)
+        if name in _HELPERS or _is_ours(frames[0]) or waits:
+            continue
         if entrance is None:
             if len(found) <= _THREADS:
                 found.append((f"the thread {name}", _places(frames)))
@@ -96,7 +99,7 @@ def _entrance(frames: list[FrameType]) -> int | None:
 
 def _thread_name(outermost: FrameType) -> str:
     thread = outermost.f_locals.get("self") if outermost.f_code.co_name == "_bootstrap" else None
-    return str(getattr(thread, "name", "that was not begun by Python"))
+    return str(getattr(thread, "name", _FOREIGN))
 
 
 def _several_interpreters() -> bool:
