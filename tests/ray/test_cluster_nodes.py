@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 import time
@@ -159,3 +160,18 @@ def test_it_connects_to_an_address_and_to_no_other(cluster: Any) -> None:
     with iterate_in_worker(partial(range, 3), backend="ray", backend_options=given) as numbers:
         assert list(numbers) == [0, 1, 2]
     ray.shutdown()
+
+
+def test_a_handler_of_the_program_stays_when_it_connects(cluster: Any) -> None:
+    import ray
+
+    def save(*_: object) -> None: ...
+
+    before = signal.signal(signal.SIGTERM, save)
+    try:
+        given = {"address": cluster.address, "num_cpus": 0}
+        with iterate_in_worker(list, backend="ray", backend_options=given):
+            assert signal.getsignal(signal.SIGTERM) is save
+        ray.shutdown()
+    finally:
+        signal.signal(signal.SIGTERM, before)

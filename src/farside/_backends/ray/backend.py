@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import signal
 import sys
 import threading
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -128,8 +130,12 @@ def _connect(how: dict[str, Any]) -> None:
             f"address={how['address']!r} is for a Ray client, which cannot be told when calls "
             "return; run this process on a machine of the cluster, with address='auto'"
         )
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         module.init(**how)
+        if handler not in {None, signal.SIG_DFL}:  # the program's, which Ray has taken off
+            with suppress(ValueError):  # in another thread, Ray has not
+                signal.signal(signal.SIGTERM, handler)
     except Exception as error:  # Ray has many
         raise _unavailable(
             f"no cluster can be joined at address={how['address']!r} ({one_line(error)}); if "
