@@ -27,6 +27,7 @@ from farside.testing.checks import until
 from tests.ray.conftest import CPUS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from farside import RemoteIterable
@@ -150,6 +151,20 @@ def test_stacks_calls_and_logs_cross(caplog: pytest.LogCaptureFixture) -> None:
         assert "in pull" not in stack
         assert "in watch" not in stack
     assert "hello" in caplog.text
+
+
+def own_output() -> Iterator[str]:
+    """Yield again and again what Ray has of the output of this process."""
+    with open("/proc/self/fd/1") as output:
+        while True:
+            output.seek(0)
+            yield output.read()
+            time.sleep(0.02)
+
+
+def test_what_a_worker_prints_is_shown_with_its_name() -> None:
+    with start(own_output, name="reader") as outputs:
+        assert any(":actor_name:reader\n" in output for output in outputs)
 
 
 def test_options_that_are_wrong() -> None:

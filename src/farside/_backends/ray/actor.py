@@ -26,7 +26,8 @@ _KEPT_BYTES = 1 << 27
 class Actor:
     """A worker, as Ray holds it: it is given its job, pickled, and the call that belongs to it."""
 
-    def __init__(self, job: bytes, call: Any) -> None:
+    def __init__(self, job: bytes, call: Any, name: str) -> None:
+        self._name = name
         _keep_memory()
         import ray  # it is there: this is an actor
 
@@ -37,6 +38,10 @@ class Actor:
         worker_info.claim()
         # A daemon: Ray ends the process, whatever the user's code does.
         threading.Thread(target=self._run, name="farside-worker", daemon=True).start()
+
+    def __repr__(self) -> str:
+        """Return the worker's name: Ray puts it before what the worker prints."""
+        return self._name
 
     def pull(self, words: Words) -> Reply:
         """Return the frames that come next; wait for them."""

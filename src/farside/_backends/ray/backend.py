@@ -91,14 +91,17 @@ class RayBackend(Backend):
         given = options.backend_options
         how = {name: given[name] for name in _OF_CONNECTION if given.get(name) is not None}
         with_lock(_connecting, lambda: _connect(how))
-        job = preparation.pack(options, remote=True, backend=self.name)
+        name = preparation.name_of(options)
+        job = preparation.pack(options, remote=True, backend=self.name, name=name)
         calls: list[pickle.PickleBuffer] = []
         body = pickle.dumps(tuple(with_call_beside(job)), 5, buffer_callback=calls.append)
         call = shared(calls.pop(), options.pickles)
         of_actor = {"num_cpus": 1, **{each: given[each] for each in _OF_ACTOR if each in given}}
         try:
             read_only = given.get(_READ_ONLY, False)
-            return start(lambda: RayWorker(ActorCalls(body, call, of_actor), of_actor, read_only))
+            return start(
+                lambda: RayWorker(ActorCalls(body, call, name, of_actor), of_actor, read_only)
+            )
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"backend_options={dict(given)!r} is refused by Ray: {one_line(error)}"

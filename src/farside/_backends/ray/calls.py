@@ -71,14 +71,14 @@ class ActorCalls:
         watched: is done when the worker has ended.
     """
 
-    def __init__(self, job: bytes, call: Any, options: Mapping[str, Any]) -> None:
+    def __init__(self, job: bytes, call: Any, name: str, options: Mapping[str, Any]) -> None:
         self._session = session()
         self._certainly_lost = False
         self._is_initialized = ray().is_initialized
         self._actor: Any = (
             _actor_class()
             .options(max_restarts=0, max_task_retries=0, max_concurrency=MOST_PULLS, **options)
-            .remote(job, call)
+            .remote(job, call, name)
         )
         # Before the calls that wait: there is no room beside them.
         self._started: Future[object] = self._actor.__ray_ready__.remote().future()
