@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from .._backends.registry import available_backends, choose
-from .._parent.options import ARENA_BYTES, processors
+from .._parent.options import ARENA_BYTES
+from .._system.cgroup import memory_limit, processors
 from ..errors import BackendUnavailableError
 
 _PACKAGES = ("cloudpickle", "numpy", "torch", "rich", "interpreters-pep-734")
@@ -82,16 +83,8 @@ def _open_files() -> int | None:
 
 def _cgroup_memory() -> int | None:
     """Return the smallest memory limit of the control groups that this process is in."""
-    found: list[int | None] = []
-    with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            if controllers in {"", "memory"}:  # version 2, and 1
-                name = "memory/memory.limit_in_bytes" if controllers else "memory.max"
-                root, name = Path("/sys/fs/cgroup", name).parent, Path(name).name
-                folder = root / path.lstrip("/")
-                found += [_number(each / name) for each in (folder, *folder.parents)]
-    return min((each for each in found if each and each < _UNLIMITED), default=None)
+    found = memory_limit()
+    return found if found and found < _UNLIMITED else None
 
 
 def _number(path: str | Path) -> int | None:

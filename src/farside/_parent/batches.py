@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from .._payload.items import convert
-from .options import processors
+from .._system.cgroup import processors
 
 BATCH_SECONDS = 0.002
 """How long a batch should take a worker: much longer than its frame costs. It is not less, since

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from .._backends import live_workers
 from .._backends.preparation import main_goes_by_value
+from .._system.cgroup import processors
 from .._system.signals import defer_sigint
 from .._worker.mapper import Chunk, Mapper, run_task
 from .batches import Plan
 from .checks import check_callable, count, limit, shown
 from .crew import Crew
-from .options import BUFFER_BYTES, check_setup, processors
+from .options import BUFFER_BYTES, check_setup
 from .several import options_of_mappers
 from .submitted import Work
 
@@ -42,7 +43,7 @@ class WorkerExecutor(Executor):
 
     Args:
         max_workers: how many workers there are. Default: None, as many as the processors that this
-            process may use.
+            process may use, by its affinity, the quota of its container and ``-X cpu_count``.
         backend: see `iterate_in_worker`. Default: ``"auto"``.
         backend_options: see `iterate_in_worker`. Default: None.
         mp_context: see `iterate_in_worker`. Default: None.

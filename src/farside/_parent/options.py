@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import GeneratorType
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .._backends import registry
 from .._link.spinning import SPIN_ITEMS
 from .._protocol.credit import UNLIMITED
+from .._system.cgroup import processors
 from ..options import START_METHODS
 from . import checks
 from .checks import check_callable, count, flag, limit, seconds, shown
@@ -186,13 +186,6 @@ def _buffer_bytes(value: Any, backend: str, backend_options: Mapping[str, Any] |
     if number != BUFFER_BYTES or backend == "auto":
         return number
     return registry.load(backend).default_buffer_bytes(backend_options or {}) or number
-
-
-def processors() -> int | None:
-    """Return how many processors this process may use; None: that is not known."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
 
 
 def _callables(name: str, value: Any) -> tuple[Callable[[], object], ...]:

@@ -1,50 +1,105 @@
-"""Whether the kernel has killed a process because its control group had run out of memory."""
+"""What the control groups of a process allow it, and whether lack of memory has cost it a process.
+
+A container sees its own group as the root, or at the path that the host has for it.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PROC = "/proc"
 _CGROUPS = "/sys/fs/cgroup"
+
+
+def processors() -> int | None:
+    """Return how many processors this process may use; None: that is not known.
+
+    A quota of 1.5 processors counts as two: one busy process would not use it up.
+    """
+    count = os.cpu_count()
+    if sys.version_info >= (3, 13):
+        count = os.process_cpu_count()  # which heeds `python -X cpu_count`
+    elif hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    return None if count is None else min([count, *_quotas()])
+
+
+def _quotas() -> Iterator[int]:
+    for folder, first in _folders("self", "cpu"):
+        files = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if first else ("cpu.max",)
+        try:
+            quota, period = map(int, " ".join(_text(folder, each) for each in files).split())
+        except (OSError, ValueError):  # there is none: "max"
+            continue
+        if quota > 0 and period > 0:
+            yield -(-quota // period)
+
+
+def memory_limit() -> int | None:
+    """Return how many bytes the groups of this process may take; None: no limit is known."""
+    limits = []
+    for folder, first in _folders("self", "memory"):
+        try:
+            limits.append(int(_text(folder, "memory.limit_in_bytes" if first else "memory.max")))
+        except (OSError, ValueError):
+            continue
+    return min(limits, default=None)
 
 
 class OomKills:
     """Counts how many processes of a process's control group were killed for lack of memory."""
 
     def __init__(self, pid: int) -> None:
-        self._file, self._before = _find(pid)
+        self._place, self._before = _find(pid)
 
     def since(self) -> int:
         """Return how many it were since this was made; 0 if that cannot be known."""
         if self._before is None:
             return 0
-        return max(0, (_read(self._file) or 0) - self._before)
+        return max(0, (_read(*self._place) or 0) - self._before)
 
 
-def _find(pid: int) -> tuple[str, int | None]:
-    """Return the file that counts them, and the count."""
+def _find(pid: int) -> tuple[tuple[str, str], int | None]:
+    """Return the folder and the file that count them, and the count."""
+    for folder, first in _folders(pid, "memory"):
+        place = folder, "memory.oom_control" if first else "memory.events"
+        count = _read(*place)
+        if count is not None:
+            return place, count
+    return ("", ""), None
+
+
+def _read(folder: str, name: str) -> int | None:
+    try:
+        lines = _text(folder, name).splitlines()
+        return next(int(line[9:]) for line in lines if line.startswith("oom_kill "))
+    except (OSError, ValueError, StopIteration):
+        return None
+
+
+def _folders(pid: int | str, controller: str) -> Iterator[tuple[str, bool]]:
+    """Yield the folders of a process's group and of those around it; and whether of version 1."""
     try:
         with open(f"{_PROC}/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
             lines = [line.rstrip("\n").split(":", 2) for line in file]
     except OSError:  # not Linux; no /proc; it has ended
-        return "", None
+        return
     for _, controllers, path in lines:
-        if not controllers:
-            folder, name = _CGROUPS, "memory.events"
-        elif "memory" in controllers.split(","):  # version 1
-            folder, name = f"{_CGROUPS}/memory", "memory.oom_control"
-        else:
+        first = controller in controllers.split(",")
+        if not first and controllers:
             continue
-        for place in (folder + path, folder):  # a container may see its own group as the root
-            count = _read(os.path.join(place, name))
-            if count is not None:
-                return os.path.join(place, name), count
-    return "", None
+        root = f"{_CGROUPS}/{controller}" if first else _CGROUPS
+        while path:
+            yield root + path, first
+            path = path.rpartition("/")[0]  # noqa: PLW2901
+        yield root, first
 
 
-def _read(file: str) -> int | None:
-    try:
-        with open(file, encoding="ascii") as lines:
-            return next(int(line[9:]) for line in lines if line.startswith("oom_kill "))
-    except (OSError, ValueError, StopIteration):
-        return None
+def _text(folder: str, name: str) -> str:
+    with open(f"{folder}/{name}", encoding="ascii") as file:
+        return file.read()
