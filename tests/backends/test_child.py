@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import select
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside._backends.child import Child, is_ending, is_stopped
+from farside._backends.child import Child
 from farside._backends.process import ProcessWorker
+from farside._system.process_states import is_ending, is_stopped
 from farside.testing.checks import until
 
 if TYPE_CHECKING:
@@ -205,6 +207,24 @@ def test_descriptors_that_other_code_has_closed(start: Callable[[str], Child], m
         os.kill(child.pid, signal.SIGTERM)  # it cannot be signalled by what is left
     else:
         assert (child.code, child.lost) == (-signal.SIGTERM, None)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EPERM])
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_a_kernel_that_takes_no_pidfds_to_wait_for(
+    start: Callable[[str], Child], monkeypatch: pytest.MonkeyPatch, method: str, number: int
+) -> None:
+    """Linux 5.3 has pidfds, and no such wait; sandboxes forbid it."""
+
+    def refuse(*_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    child = start(method)
+    monkeypatch.setattr(os, "waitid", refuse)
+    assert not child.wait(0)
+    os.kill(child.pid, signal.SIGKILL)
+    assert child.wait(10)
+    assert (child.code, child.lost) == (-signal.SIGKILL, None)
 
 
 def test_a_wait_while_another_thread_sees_the_end(start: Callable[[str], Child]) -> None:

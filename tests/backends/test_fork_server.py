@@ -180,3 +180,33 @@ finally:
     os.kill(server, signal.SIGKILL)  # it would complain of who is gone meanwhile
 """
     run_python(START + script)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there are no such processes")
+def test_a_process_that_gets_the_orphans_of_a_server_that_was_killed() -> None:
+    """Process 1 of a container does: what it does not wait for stays a zombie for ever."""
+    script = """
+import ctypes, os, signal
+PR_SET_CHILD_SUBREAPER = 36
+ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+with iterate_in_subprocess(partial(range, 1000000), mp_context="forkserver") as items:
+    loop = iter(items)
+    next(loop)
+    child = items._current.members[0].worker._child
+    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+    os.kill(child.pid, signal.SIGKILL)
+    try:
+        for _ in loop: pass
+    except RuntimeError as error:
+        assert "it was killed by SIGKILL" in str(error), error
+    else:
+        raise AssertionError("the worker lives")
+    assert child._handle.closed
+try:
+    os.waitpid(child.pid, os.WNOHANG)
+except ChildProcessError:
+    pass
+else:
+    raise AssertionError("the worker is a zombie")
+"""
+    run_python(START + script)

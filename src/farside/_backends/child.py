@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from .._link.writer import wait_for
 from .._system.descriptors import Descriptor, opened
+from .._system.process_states import fields
 from .._system.signals import defer_sigint, with_lock
 from ..errors import LinkClosedError
 
@@ -34,7 +35,6 @@ LOOK_SECONDS = 1.0
 """How long to wait for the end before one looks whether another thread has seen it."""
 
 _PAUSE_SECONDS = 0.01
-_PF_EXITING = 0x4  # among the flags of proc_pid_stat(5); include/linux/sched.h names them
 _UNKNOWN = 255
 """What multiprocessing calls the exit code of a process whose status it could not get."""
 
@@ -189,10 +189,10 @@ class Child:
             return os.waitstatus_to_exitcode(status) if pid else None
         try:
             found = os.waitid(os.P_PIDFD, self._handle.fileno(), os.WEXITED | os.WNOHANG)
-        except OSError as error:
-            if error.errno != errno.EBADF:
-                raise
-            self._handle = None  # other code has closed it
+        except ChildProcessError:
+            raise
+        except OSError:
+            self._handle = None  # other code has closed it; or the kernel takes none here
             return self._status()
         if found is None:
             return None
@@ -203,45 +203,26 @@ class Child:
 
         if not wait_for(self._popen.sentinel, select.POLLIN, 0):
             return None
-        code: int = read_signed(self._popen.sentinel)
+        try:
+            code: int = read_signed(self._popen.sentinel)
+        except EOFError:  # process 1 of a container, and the like, gets what the server leaves
+            with contextlib.suppress(ChildProcessError):
+                if self._handle is not None:
+                    return self._status()
+            raise
         return code
 
     def _status_of_zombie(self) -> int | None:
         """Ask the kernel: on a busy machine, the fork server may have to wait long for its turn."""
         assert self._handle is not None
         try:
-            fields = _fields(self.pid)
+            told = fields(self.pid)
             # It is there, so nobody had taken its status, and the pid is not a stranger's.
             signal.pidfd_send_signal(self._handle.fileno(), 0)
         except OSError:
             return None
-        status = int(fields[-1])  # 0 also if this process may not know
-        return os.waitstatus_to_exitcode(status) if fields[0] == b"Z" and status else None
-
-
-def is_stopped(pid: int) -> bool:
-    """Tell whether a process is stopped, as by SIGSTOP, as far as the kernel says."""
-    try:
-        return _fields(pid)[0] in b"Tt"
-    except OSError:
-        return False
-
-
-def is_ending(pid: int) -> bool:
-    """Tell whether a process is about to end, or has ended, as far as the kernel says.
-
-    It closes its descriptors a moment before its end is told. On a busy machine that may be long.
-    """
-    try:
-        return bool(int(_fields(pid)[6]) & _PF_EXITING)
-    except OSError:
-        return False
-
-
-def _fields(pid: int) -> list[bytes]:
-    """Return what Linux tells of a process: its state, and so on."""
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        return file.read().rpartition(b")")[2].split()
+        status = int(told[-1])  # 0 also if this process may not know
+        return os.waitstatus_to_exitcode(status) if told[0] == b"Z" and status else None
 
 
 def _open_pidfd(pid: int) -> Descriptor | None:

@@ -8,9 +8,10 @@ import signal
 from typing import TYPE_CHECKING
 
 from .._system.cgroup import OomKills
+from .._system.process_states import is_ending
 from . import live_workers
 from .base import ExitStatus, Worker
-from .child import REAP_SECONDS, is_ending
+from .child import REAP_SECONDS
 
 if TYPE_CHECKING:
     from .._link.pipes import PipeLink

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from .._link.opening import open_link
 from .._system.descriptors import Descriptor, check_room, inherited, pipe, with_standard_filled
 from .._system.monkey_patches import patched
+from .._system.process_states import is_stopped
 from .._system.signals import defer_sigint
 from .._worker.process import main
 from ..errors import WorkerTimeoutError
 from . import preparation
 from .base import Availability, Backend, Capabilities
-from .child import REAP_SECONDS, Child, is_stopped
+from .child import REAP_SECONDS, Child
 from .no_process import check_method, check_server, check_spawned, check_surroundings, server_pid
 from .process import ProcessWorker
 from .process_start import start_process, with_main_hidden
