@@ -7,6 +7,7 @@ import faulthandler
 import os
 import signal
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from tests.faults.interrupting import Alarm, alarming, strike_at
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import Any, NoReturn
 
 LIBC = ctypes.CDLL(None)
 
@@ -104,8 +106,14 @@ def test_another_signal_leaves_it_in_its_place(install: Callable[[], None]) -> N
     assert alarms
 
 
-def test_where_the_kernel_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ctypes", None)
+def refuse(_: object) -> NoReturn:
+    raise OSError("Dynamic loading not supported")
+
+
+@pytest.mark.parametrize("odd", [None, SimpleNamespace(PyDLL=refuse), SimpleNamespace(PyDLL=str)])
+def test_where_the_kernel_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, odd: Any) -> None:
+    monkeypatch.setattr(signals, "_ask_kernel", None)
+    monkeypatch.setitem(sys.modules, "ctypes", odd)
     with pytest.raises(KeyboardInterrupt):
         defer_sigint(lambda: os.kill(os.getpid(), signal.SIGINT))
     assert defer_sigint(lambda: "done") == "done"

@@ -1,5 +1,6 @@
 """A process that ends with its parent, though no Python code can run in it."""
 
+import ctypes
 import fcntl
 import os
 import signal
@@ -103,3 +104,17 @@ def test_without_signals_to_use_nothing_happens(monkeypatch: pytest.MonkeyPatch)
         assert not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ASYNC
 
     assert in_a_child(hang_up) == 0
+
+
+def test_a_python_that_cannot_load_the_c_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise OSError("Dynamic loading not supported")
+
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
+
+    def go_on(fd: int) -> None:
+        tie(fd)
+        assert not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ASYNC
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+    assert in_a_child(go_on) == 0

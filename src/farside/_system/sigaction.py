@@ -36,6 +36,7 @@ class Sigaction:
 
     Raises:
         ImportError: this Python has no ctypes.
+        OSError: it may not look into the C library, or is linked statically.
         AttributeError: the C library has no ``sigaction``.
     """
 

@@ -179,7 +179,7 @@ def _learn_to_ask(handler: Any) -> Callable[[], Any] | None:
         from .sigaction import Sigaction  # workers need none
 
         _ask_kernel = Sigaction(handler).foreign
-    except (ImportError, AttributeError):
+    except (ImportError, OSError, AttributeError):
         _ask_kernel = type(None)
     return _ask_kernel
 

@@ -56,12 +56,13 @@ def _alarm_at(number: int) -> bool:
     """Let the handler of a signal be ``alarm()``, and SIGALRM end the process."""
     try:
         import ctypes  # costs two milliseconds of start-up, and nothing else can do this
-    except ImportError:  # pragma: no cover  a Python built without libffi
+
+        libc = ctypes.CDLL(None)
+    except (ImportError, OSError):  # Python is built without libffi, or linked statically
         return False
     # A forked process would run the parent's handlers.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(number, signal.SIG_DFL)
-    libc = ctypes.CDLL(None)
     libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
     libc.signal.restype = ctypes.c_void_p
     libc.signal(number, ctypes.cast(libc.alarm, ctypes.c_void_p))
