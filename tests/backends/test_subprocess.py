@@ -171,6 +171,12 @@ def test_a_kill_for_lack_of_memory_is_told(
     assert (text in str(caught.value)) is told
 
 
+def test_a_worker_that_was_hung_up_is_told(subprocess_kind: Kind) -> None:
+    with subprocess_kind.start(partial(jobs.Kills, 2, signal.SIGALRM)) as numbers:
+        with pytest.raises(WorkerDiedError, match=r"by SIGALRM .*, by which .* it got SIGHUP"):
+            list(numbers)
+
+
 @pytest.mark.parametrize("kind_of_interpreter", SUBINTERPRETERS)
 def test_fork_is_refused_while_a_subinterpreter_lives(kind_of_interpreter: Kind) -> None:
     assert HAS_SUBINTERPRETERS

@@ -22,7 +22,7 @@ _armed_in = 0  # the process in which `_arm` has done its work
 
 _ENDING_SECONDS = 10.0  # for the end of a process that the kernel is just taking down
 
-_FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT"})
+_FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGALRM"})
 """What people and the kernel end a process by, which has done nothing; a crash has other ones."""
 
 
@@ -83,6 +83,8 @@ class ProcessWorker(Worker):
         except ValueError:  # a real-time signal
             name = f"signal {-code}"
         text = f"it was killed by {name} (exit code {code})"
+        if code == -signal.SIGALRM:  # see `_worker.lifeline`
+            text += ", by which a worker ends a second after it got SIGHUP"
         kills = self._oom_kills.since() if code == -signal.SIGKILL else 0
         if kills:
             text += (
