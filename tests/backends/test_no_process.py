@@ -44,6 +44,20 @@ def test_a_program_that_does_not_know_its_python(method: StartMethod | None, pat
         assert list(numbers) == [0, 1, 2]
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/exe"), reason="who runs here is not known")
+def test_a_python_of_another_version(tmp_path: Path) -> None:
+    """As one that a program finds on PATH that embeds another, or an upgrade has put there."""
+    program = tmp_path / "python"
+    multiprocessing.set_executable(str(program))
+    program.write_text("#!/bin/sh\necho Python 3.9\n")
+    program.chmod(0o755)
+    with pytest.raises(BackendUnavailableError, match=r"is Python 3\.9, and this is 3\."):
+        iterate_in_subprocess(list, mp_context="spawn")
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')  # now it is the same one
+    with iterate_in_subprocess(partial(range, 3), mp_context="spawn") as numbers:
+        assert list(numbers) == [0, 1, 2]
+
+
 def test_a_program_that_is_no_python(monkeypatch: pytest.MonkeyPatch) -> None:
     def start(_: BaseProcess) -> None:
         raise BrokenPipeError

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import functools
 import os
+import sys
 import time
 from multiprocessing import forkserver, spawn
 
@@ -15,6 +18,8 @@ from .child import REAP_SECONDS
 
 _SPAWN = "use mp_context='spawn'"
 _NAME_IT = "name the Python to start by multiprocessing.set_executable()"
+
+_VERSION = "{}.{}".format(*sys.version_info)
 
 _NOT_THE_SERVER = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 """What another start method would lack as well."""
@@ -46,6 +51,37 @@ def check_method(method: str) -> None:
         raise unavailable(
             f"there is no program at {path!r}, where sys.executable says that Python is; {_NAME_IT}"
         )
+    if method == "spawn" or (method == "forkserver" and server_pid() is None):
+        _check_version(path)
+
+
+def _check_version(path: str) -> None:
+    """Refuse a Python of another version, which would load the modules of this one.
+
+    A program that embeds Python may find it on ``PATH``; and Python may be replaced while it runs.
+    """
+    with contextlib.suppress(OSError):  # /proc is not there
+        if not os.path.samefile("/proc/self/exe", path):
+            found = _version_of(path, os.stat(path).st_mtime_ns)
+            if found not in {"", _VERSION}:
+                raise unavailable(
+                    f"{path!r}, where sys.executable says that Python is, is Python {found}, and "
+                    f"this is {_VERSION}; {_NAME_IT}, or begin anew if it was replaced meanwhile"
+                )
+
+
+@functools.lru_cache
+def _version_of(path: str, changed_ns: int) -> str:  # noqa: ARG001  when the file was changed
+    """Return such as ``3.14``; an empty text if it says no such thing."""
+    import subprocess  # hardly ever needed
+
+    command = [path, "-I", "-S", "-c", "import sys; print('Python %d.%d' % sys.version_info[:2])"]
+    try:
+        said = subprocess.check_output(command, stderr=subprocess.DEVNULL, timeout=10)  # noqa: S603
+    except subprocess.SubprocessError:
+        return ""
+    name, _, version = said.decode(errors="replace").strip().partition(" ")
+    return version if name == "Python" else ""
 
 
 def _executable() -> str:
