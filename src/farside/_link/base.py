@@ -9,17 +9,13 @@ whatever it does. `worker_base` is what a link must offer to the worker.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
 
+from .._memory.arena import Arena
+from .._memory.parts import Part
 from .._named_tuple import NamedTuple
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections import deque
-    from collections.abc import Sequence
-
-    from .._memory.arena import Arena
-    from .._memory.parts import Part
-    from .frames import Frame
+from .frames import Frame
 
 
 class Gauges(NamedTuple):

@@ -8,12 +8,8 @@ from contextlib import suppress
 
 from .._memory.creating import share
 from .._named_tuple import NamedTuple
-from .._system.descriptors import opened, pipe, with_standard_filled
+from .._system.descriptors import Descriptor, opened, pipe, with_standard_filled
 from .pipes import PipeLink
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .._system.descriptors import Descriptor
 
 _PIPE_BYTES = 1 << 18  # how many bytes the pipe of frames holds, where that can be chosen
 

@@ -14,11 +14,13 @@ import fcntl
 import os
 import termios
 from array import array
+from collections import deque
+from collections.abc import Sequence
 
 from .._memory.arena import ARENA_PEAK, ARENA_USED, Arena
 from .._memory.leases import Leases
 from .._memory.mapping import CONTROL_BYTES, SECOND_PART, Mapping
-from .._memory.parts import size
+from .._memory.parts import Part, Ref, size
 from .._system import sigpipe
 from .._system.descriptors import Descriptor, opened
 from .._system.signals import defer_sigint
@@ -37,17 +39,9 @@ from .control import (
     seconds_of,
     total_of,
 )
-from .frames import Decoder, header
+from .frames import Decoder, Frame, header
 from .reader import FrameReader
 from .writer import FrameWriter, check_gone
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections import deque
-    from collections.abc import Sequence
-
-    from .._memory.parts import Part, Ref
-    from .frames import Frame
 
 _NO_CONTROL = memoryview(bytearray(CONTROL_BYTES)).cast("Q")
 """Takes what is written to the words of a worker that is gone."""

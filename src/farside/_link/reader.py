@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from itertools import islice
 from time import monotonic
 
+from .._system.descriptors import Descriptor
 from ..errors import LinkClosedError, ProtocolError
+from .frames import Decoder, Frame
 from .writer import check_gone
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections import deque
-
-    from .._system.descriptors import Descriptor
-    from .frames import Decoder, Frame
 
 _STREAMING_BYTES = 1024
 """A frame of at least so many bytes, without blocks, is taken for one of many: the worker makes

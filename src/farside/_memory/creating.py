@@ -8,14 +8,10 @@ import os
 import resource
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
-from .._system.descriptors import opened
+from .._system.descriptors import Descriptor, opened
 from ..errors import BackendUnavailableError
 from .mapping import HEADER_BYTES, SECOND_PART, Mapping, largest, reserve
-
-if TYPE_CHECKING:
-    from .._system.descriptors import Descriptor
 
 _NONE_LEFT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 """There are no descriptors left, or no memory: a file could not be made either."""

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Protocol, TypeAlias
 
-    Part: TypeAlias = bytes | memoryview
-
     class Store(Protocol):
         """Takes the large contents that cross beside a frame: an `Arena`, or what replaces it."""
 
@@ -33,6 +31,9 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 1 << 13
 """Contents from this size on go to the arena. Below, two copies through a pipe cost less than a
 block does."""
+
+
+Part: TypeAlias = "bytes | memoryview"
 
 
 class Ref(NamedTuple):

@@ -6,12 +6,10 @@ goes there.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cache
 from sys import maxsize
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from typing import Any
 
 _TRIED = 4
 """How many that are in use are tried. Those given first come first, and most are free in turn."""

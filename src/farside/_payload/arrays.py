@@ -10,15 +10,12 @@ from __future__ import annotations
 import pickle
 from contextlib import suppress
 from copyreg import dispatch_table
+from typing import Any
 
 from numpy import empty, frombuffer, ndarray
 
 from .._memory.allocate import allocate
 from .reducers import of_users
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 _MOST = 256  # how many descriptions are kept. When there are more, all are forgotten
 

@@ -11,14 +11,9 @@ from __future__ import annotations
 
 import pickle
 import sys
+from typing import Any
 
-from .reducers import reduce_by_default
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from .reducers import Reduced
+from .reducers import Reduced, reduce_by_default
 
 _HIDDEN_BYTES = 1 << 12
 """How many bytes a slice may take along beside its own: to copy the slice would cost more."""

@@ -9,16 +9,11 @@ from __future__ import annotations
 import ctypes
 import sys
 from functools import partial
+from typing import Any
 from weakref import ref
 
 from .memory_at import buffer_at
-from .reducers import reduce_by_default
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from .reducers import Reduced
+from .reducers import Reduced, reduce_by_default
 
 _BYTES = {"L": 1, "RGB": 4, "RGBX": 4, "RGBA": 4, "CMYK": 4, "I;16": 2}
 """Modes, and how many bytes a pixel takes in memory. Others go as Pillow pickles them."""

@@ -8,14 +8,9 @@ arrived.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
-from .reducers import reduce_by_default
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from .reducers import Reduced
+from .reducers import Reduced, reduce_by_default
 
 _COPY_BYTES = 1 << 17
 """Smaller arrays are copied: to let JAX use memory where it lies takes 40 microseconds."""

@@ -5,10 +5,7 @@ from __future__ import annotations
 import ctypes
 import pickle
 import sys
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from typing import Any
 
 
 class _Memory(ctypes.c_ubyte * (sys.maxsize >> 1)):  # type: ignore[misc]

@@ -9,17 +9,12 @@ from __future__ import annotations
 import sys
 from copyreg import dispatch_table
 from pickle import PickleBuffer
+from typing import Any
 
 from numpy import frombuffer, ndarray
 
 from .arrays import OF_OTHERS, axes_in_order, in_order, is_plain
-from .reducers import reduce_by_default
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from .reducers import Reduced
+from .reducers import Reduced, reduce_by_default
 
 _IN_ORDER = frozenset("biufcSUmM")
 """Kinds of types of which NumPy would copy what has gaps into the stream."""

@@ -7,15 +7,10 @@ it, Polars copies nothing. Without pyarrow they go as Polars pickles them, and s
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import Any
 
-from .reducers import reduce_by_default
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
-
-    from .reducers import Reduced
+from .reducers import Reduced, reduce_by_default
 
 LEAST_BYTES = 1 << 18
 """With smaller frames, the Python code of both libraries takes longer than the copies of a file: at

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, TypeAlias
 
     Reduce: TypeAlias = Callable[[Any], Any]
-    Reduced: TypeAlias = str | tuple[Any, ...]
+
+Reduced: TypeAlias = "str | tuple[Any, ...]"
+"""What ``__reduce__`` returns."""
 
 OF_LIBRARIES = (
     ("multiprocessing.connection", "Connection", "reducers.refuse_connection"),

@@ -12,17 +12,12 @@ from __future__ import annotations
 
 import sys
 from pickle import PickleBuffer
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from .memory_at import buffer_at
-from .reducers import reduce_by_default
+from .reducers import Reduced, reduce_by_default
 
-if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    from .reducers import Reduced
-
-    Tensor: TypeAlias = Any  # torch is no dependency
+Tensor: TypeAlias = Any  # torch is no dependency
 
 _DTYPES = frozenset({
     "torch.bool", "torch.uint8", "torch.uint16", "torch.uint32", "torch.uint64",

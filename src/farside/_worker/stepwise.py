@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 from time import monotonic
+from types import TracebackType
+from typing import Any
 
+from .._link.worker_base import WorkerLink
 from .._payload import pickling
-from .._payload.failure import of_user
+from .._payload.failure import Failure, of_user
+from .._payload.job import Job
 from .._payload.worker_info import tell, told
 from .._protocol.worker import WorkerState
 from ..errors import ProtocolError
@@ -14,19 +19,9 @@ from . import torch_info
 from .execute import Execution
 from .finalizers import Finalizers
 from .iterables import resumable
+from .listener import Commands
 from .maker import LEFT, TO_GO_ON, Maker
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import TracebackType
-    from typing import Any
-
-    from .._link.worker_base import WorkerLink
-    from .._payload.failure import Failure
-    from .._payload.job import Job
-    from .listener import Commands
-    from .tasks import Trouble
+from .tasks import Trouble
 
 
 class _StepMaker(Maker):
