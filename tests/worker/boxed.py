@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from farside._link.frames import MAX_REFS, Frame
 from farside._payload.items import unpack
 from farside._protocol.credit import Window
+from farside._protocol.messages import Status
 from farside._worker.outbox import Outbox
 from tests.memory.blocks_of import Blocks
 from tests.payload.ways import items_in
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from farside._memory.arena import Arena
     from farside._memory.parts import Part, Ref
 
-KIND, EPOCH = 21, 5
+EPOCH = 5
 
 
 class Sink:
@@ -30,10 +31,19 @@ class Sink:
         """Called while a frame is on its way: its bytes are not read yet."""
 
     def send(
-        self, kind: int, epoch: int, parts: Sequence[Part], *, count: int, refs: Sequence[Ref]
-    ) -> None:
+        self,
+        kind: int,
+        epoch: int,
+        parts: Sequence[Part],
+        *,
+        count: int,
+        refs: Sequence[Ref],
+        wait: bool,
+    ) -> bool:
+        assert wait  # so many items as the window says may wait, and they have room
         self.before()
         self.frames.append((Frame(kind, epoch, b"".join(parts), count), refs))
+        return True
 
 
 class Boxed:
@@ -44,7 +54,7 @@ class Boxed:
         self.sink = Sink(self.blocks.arena)
         self.window = Window(None, nbytes)
         self.box = Outbox(self.sink, self.window, nbytes)  # type: ignore[arg-type]
-        self.box.begin(KIND, EPOCH)
+        self.box.begin(EPOCH)
 
     def add(self, item: object) -> bool:
         """Add an item as the worker does; tell whether it is time to send."""
@@ -65,7 +75,7 @@ class Boxed:
         """Return the items of each frame."""
         found = []
         for frame, refs in self.sink.frames:
-            assert (frame.kind, frame.epoch) == (KIND, EPOCH)
+            assert (frame.kind, frame.epoch) == (Status.ITERATOR_SUCCESS, EPOCH)
             assert len(refs) <= MAX_REFS
             lent = [self.blocks.view(ref) for ref in refs]
             found.append(items_in(frame, lent))

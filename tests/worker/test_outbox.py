@@ -14,7 +14,7 @@ from farside._protocol.credit import Window
 from farside._worker.outbox import BATCH_BYTES, BATCH_ITEMS, Outbox
 from farside.errors import LinkClosedError
 from tests.steady import STEADY
-from tests.worker.boxed import EPOCH, KIND, Boxed
+from tests.worker.boxed import EPOCH, Boxed
 
 
 def arrays(count: int, nbytes: int = BLOCK_BYTES + 1) -> list[Any]:
@@ -149,7 +149,7 @@ def test_after_many_items_that_are_not_plain_the_pass_looks_at_none(boxed: Boxed
     assert plain_after(31)
     assert not plain_after(32)
     assert not plain_after(0)
-    boxed.box.begin(KIND, EPOCH)
+    boxed.box.begin(EPOCH)
     assert plain_after(0)
 
 
@@ -246,6 +246,6 @@ def test_it_looks_for_credit_before_it_sleeps(taken: int) -> None:
 
     window = Window(3, 1 << 20)
     box = Outbox(Link(), window, 1 << 20, spins=True)  # type: ignore[arg-type]
-    box.begin(KIND, EPOCH)
+    box.begin(EPOCH)
     assert box.wait_for_credit(4)
     assert said == ([(EPOCH, 1)] if taken else [(EPOCH, 1), "slept"])

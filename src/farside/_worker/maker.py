@@ -9,7 +9,7 @@ from .._payload.failure import part_at_fault
 from .._payload.items import Mark
 from .._payload.plain import ATOMS, INT_LIMIT
 from .._protocol.credit import Window
-from .._protocol.messages import UNKNOWN, Cmd, Status
+from .._protocol.messages import UNKNOWN, Cmd
 from .._system.signals import here
 from ..errors import LinkClosedError
 from .iterables import loopable
@@ -86,7 +86,7 @@ class Maker:
     def begin(self, plan: Any, epoch: int, seed: int, booked: tuple[int, int]) -> Trouble | None:
         """Begin a pass, with so many items and bytes that count as made; tell what has failed."""
         self.made = self._before = booked[0]
-        self.outbox.begin(Status.ITERATOR_SUCCESS, self._machine.epoch, *booked)
+        self.outbox.begin(self._machine.epoch, *booked)
         self._skips.begin()
         self._snapshots.begin()
         try:

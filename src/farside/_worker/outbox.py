@@ -84,7 +84,7 @@ class Outbox:
         self.encoder = Encoder(link.arena)
         self._lends = link.arena is not None and link.arena.lends
         self._misses = 0  # items that were no copies, since the last one that was
-        self._kind = self._epoch = 0
+        self._epoch = 0
         self._lock = Lock()  # held while a frame is sent
         self._batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)
         stored = _STORED_BYTES if link.arena is not None else 0
@@ -94,12 +94,12 @@ class Outbox:
         self._nbytes_before = 0  # the sum after the last item that was no copy
         self._sent = 0  # items of the pass that were sent, or count as made
 
-    def begin(self, kind: int, epoch: int, made: int = 0, nbytes: int = 0) -> None:
-        """Begin a pass, whose items go in frames of a kind, and of which some may count as made."""
+    def begin(self, epoch: int, made: int = 0, nbytes: int = 0) -> None:
+        """Begin a pass, of which some items may count as made."""
         self._window.reset()
         if made:
             self._window.sent(made, nbytes)
-        self._kind, self._epoch = kind, epoch
+        self._epoch = epoch
         self._misses = 0
         self.copies.update(ADD_COPY)
         self._sent = made
@@ -239,12 +239,9 @@ class Outbox:
         nbytes = size(parts)
         if refs:
             nbytes += sum([ref.nbytes for ref in refs])
-        count, kind, epoch = len(entries), self._kind, self._epoch
+        count, wait = len(entries), not self._window.unlimited
         self._window.sent(count, nbytes)
-        done = True
-        if self._window.unlimited:
-            done = self._link.send(kind, epoch, parts, count=count, refs=refs, wait=False)
-        else:
-            self._link.send(kind, epoch, parts, count=count, refs=refs)
+        status = Status.ITERATOR_SUCCESS
+        done = self._link.send(status, self._epoch, parts, count=count, refs=refs, wait=wait)
         self._sent += count
         return done

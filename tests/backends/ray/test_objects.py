@@ -175,7 +175,7 @@ def test_who_has_made_a_large_item_sends_it_and_goes_on_when_it_is_written() -> 
     worker = ActorLink(Objects(Shelf().put))
     worker._calls = 1
     box = Outbox(worker, Window(None, 1 << 26), 1 << 26)
-    box.begin(1, 1)
+    box.begin(1)
     box.entries.append(7)
     putting = Background(box.put, bytearray(OBJECT_BYTES))
     until(lambda: len(worker._up) == 2)
