@@ -114,11 +114,7 @@ class Whole(Tasks):
         self._used_up = False
         self._left = False  # a pass, after some of its items
         self._stateful: Any = None  # the iterator, if it has a state
-        self._read = 0  # how many items were read before those that it makes
-
-    @property
-    def first(self) -> int:  # type: ignore[override]  # nobody sets it
-        return self._read
+        self.first: int = 0
 
     @property
     def goes_on(self) -> bool:  # type: ignore[override]  # nobody sets it
@@ -131,23 +127,23 @@ class Whole(Tasks):
         goes_on = self._one_shot  # whether a pass of this worker has left this very iterator
         self._one_shot = self._itself and not may_begin_again(type(iterator))
         self._stateful = iterator if has_state(iterator) else None
-        self._read = 0
+        self.first = 0
         if plan:
-            self._read, anchors, kept, used = plan
+            self.first, anchors, kept, used = plan
             begun = 0
             if kept is not None and self._stateful is not None:
                 begun, state = kept
                 self.stage = "load_state_dict"
                 load(iterator, state)
                 self.stage = "iter"
-            elif self._one_shot and (self._read if goes_on else used):
+            elif self._one_shot and (self.first if goes_on else used):
                 raise ReplayDivergedError(
                     "the iterable cannot go on in a later pass, since fn returned a one-shot "
                     "iterator; return something that can be iterated again and again, such as an "
                     "object whose __iter__ makes a new iterator"
                 )
-            self.skips.expect(self._read - begun)
-            pass_over(iterator, self._read, anchors, self.skips, begun=begun)
+            self.skips.expect(self.first - begun)
+            pass_over(iterator, self.first, anchors, self.skips, begun=begun)
         self.stage = "next"
         return begun_once(iterator)
 
@@ -163,4 +159,4 @@ class Whole(Tasks):
 
     def to_snapshot(self, made: int) -> tuple[int, int, Any] | None:
         holder = self._stateful
-        return None if holder is None else (0, self._read + made, holder)
+        return None if holder is None else (0, self.first + made, holder)
