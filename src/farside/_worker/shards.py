@@ -53,20 +53,15 @@ class ShardReader(Tasks):
 
     def __call__(self) -> ShardReader:
         """Make in the worker what lasts from pass to pass."""
-        fn, setup, self._shards = self._given
+        self._fn, setup, self._shards = self._given
         self._sharding = Sharding(0)
         self._order: Sequence[int] = (0,)  # see `order_of`
         if setup is not None:
             self.made = setup()
-            self._fn: Callable[[Any], Any] = lambda shard: fn(self.made, shard)
-        else:
-            self._fn = fn
+            self._fn = partial(self._fn, self.made)
         self._open: dict[int, Iterator[Any]] = {}  # by slot
         self._read: dict[int, int] = {}  # how many items of a shard to pass over
         self._waiting: deque[int] = deque()  # shards, where the parent deals them out
-        self._anchors: dict[int, tuple[int, bytes]] = {}
-        self._kept: dict[int, tuple[int, bytes]] = {}  # states to load: of shards, at items
-        self._holders: dict[int, Any] = {}  # what has a state, by slot
         self._latest = -1  # the slot that was asked last for it
         # An iterator whose steps make items, how many steps it has, and the shards of the steps.
         self._walk: tuple[Any, int, tuple[int, ...]] = ((), 0, (0,))
@@ -79,8 +74,9 @@ class ShardReader(Tasks):
         place, slots, dealt, sharding, anchors, kept = plan
         self._walk = (), 0, (0,)
         self._anchors = {shard: (index, digest) for shard, index, digest in anchors}
+        # The states to load: of shards, at items.
         self._kept = {shard: (index, state) for shard, index, state in kept}
-        self._holders = {}
+        self._holders: dict[int, Any] = {}  # what has a state, by slot
         self._sharding = Sharding(*sharding)
         # Never empty: somebody may ask where this is before it reads any shard.
         self._order = order_of(self._sharding, epoch) or (0,)
