@@ -12,8 +12,7 @@ from .threads import Bell, start
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from .threads import Thread
+    from threading import Thread
 
 _DELAY = 0.002
 """Seconds that an item may wait for others, at most, while the parent is busy. Waking up so often
