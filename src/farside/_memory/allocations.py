@@ -13,17 +13,12 @@ from __future__ import annotations
 import ctypes
 from bisect import bisect_right, insort
 from collections import deque
+from collections.abc import Iterator
 from functools import partial
 
-from .mapping import SLOTS
+from .mapping import SLOTS, Mapping
 from .parts import Ref
 from .views import Views
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .mapping import Mapping
 
 
 class Allocations:

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from .worker_info import Fields
 
     Several: TypeAlias = tuple[Callable[[], object], ...]
-    Call: TypeAlias = tuple[Callable[[], Iterable[Any]], Several, Several]
-    """fn, initializers, finalizers."""
     Pickles: TypeAlias = dict[bool | str, Any]
     """The pickle of a call, for workers that can import the main module (True), and for others; by
     its name, what a backend has made of it."""
+
+Call: TypeAlias = "tuple[Callable[[], Iterable[Any]], Several, Several]"
+"""fn, initializers, finalizers."""
 
 JOB = 0  # kind of the frame that carries the job: neither a command nor a status
 

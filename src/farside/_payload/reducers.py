@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, NoReturn, TypeAlias
 
-    Reduce: TypeAlias = Callable[[Any], Any]
 
+Reduce: TypeAlias = "Callable[[Any], Any]"
 Reduced: TypeAlias = "str | tuple[Any, ...]"
 """What ``__reduce__`` returns."""
 

@@ -9,21 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
 
+from .job import Call
 from .pickling import dumps_by_reference, dumps_by_value
-from .reducers import Table, alike
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import ModuleType
-    from typing import TypeAlias
-
-    from .job import Call
-    from .reducers import Reduce
-
-    Dumps: TypeAlias = Callable[..., bytes | None]
+from .reducers import Reduce, Table, alike, reduce_by_default
 
 _CTYPES = "multiprocessing.sharedctypes"
 
@@ -43,7 +35,7 @@ class SharedCall:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A pickle of its own: the worker takes over the parent's state before it loads this.
-        dumps: Dumps = dumps_by_value if self._by_value else dumps_by_reference
+        dumps: Any = dumps_by_value if self._by_value else dumps_by_reference
         return bytes, (dumps(self.call, table=table_within_start()),)
 
 
@@ -55,7 +47,7 @@ def table_of_calls() -> Table:
         table.update(dict.fromkeys(alike(proxy), _reduce_proxy))
     for cls, reduce in _of_multiprocessing().items():
         if reduce.__module__ == _CTYPES:
-            table[cls] = _refuse_shared_ctype
+            table[cls] = _if_shared(_refuse)
     return table
 
 
@@ -66,7 +58,7 @@ def table_within_start(*, here: bool = False) -> Table:
     """
     table = table_of_calls()
     for cls, reduce in _of_multiprocessing().items():
-        table[cls] = _reduce_ctype if reduce.__module__ == _CTYPES else reduce
+        table[cls] = _if_shared(reduce) if reduce.__module__ == _CTYPES else reduce
     lock = getattr(sys.modules.get("multiprocessing.synchronize"), "SemLock", None)
     if lock is not None:
         table.update(dict.fromkeys(alike(lock), (lambda _: (object, ())) if here else _reduce_lock))
@@ -89,8 +81,7 @@ def pretended_start() -> Iterator[None]:
 
 def _of_multiprocessing() -> dict[type, Reduce]:
     """Return the reducers that multiprocessing has registered for what it starts."""
-    reduction: ModuleType | None = sys.modules.get("multiprocessing.reduction")
-    pickler = getattr(reduction, "ForkingPickler", None)
+    pickler = getattr(sys.modules.get("multiprocessing.reduction"), "ForkingPickler", None)
     registered: dict[type, Reduce] = dict(getattr(pickler, "_extra_reducers", {}))
     # Not those of libraries: torch's would share tensors, which are copies in every other call.
     return {
@@ -107,21 +98,16 @@ def _reduce_proxy(proxy: Any) -> tuple[Any, ...]:
     return rebuild, (kind, token, serializer, {**keywords, "authkey": key})
 
 
-def _refuse_shared_ctype(value: Any) -> Any:
-    if _is_shared(value):
-        raise TypeError(f"a {type(value).__name__} in shared memory would become a copy")
-    return value.__reduce_ex__(5)
+def _if_shared(reduce: Reduce) -> Reduce:
+    """Return a reducer that leaves objects of ctypes alone unless they are in shared memory.
+
+    multiprocessing registers its own for all objects of a type that it has ever shared.
+    """
+    return lambda value: (reduce if hasattr(value, "_wrapper") else reduce_by_default)(value)
 
 
-def _reduce_ctype(value: Any) -> Any:
-    if _is_shared(value):
-        return _of_multiprocessing()[type(value)](value)
-    return value.__reduce_ex__(5)
-
-
-def _is_shared(value: object) -> bool:
-    # multiprocessing registers its reducer for all ctypes of a type that it has ever shared.
-    return hasattr(value, "_wrapper")
+def _refuse(value: Any) -> NoReturn:
+    raise TypeError(f"a {type(value).__name__} in shared memory would become a copy")
 
 
 def _reduce_lock(lock: Any) -> Any:
