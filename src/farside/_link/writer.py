@@ -73,10 +73,7 @@ class FrameWriter:
     def send(self, parts: list[Part], *, wait: bool = True) -> bool:
         """Write a frame, and what waits before it; see `WorkerLink.send`."""
         self.add(parts)
-        if not wait:
-            return self.write_what_fits(0)
-        self.flush()
-        return True
+        return with_lock(self._lock, self._write) if wait else self.write_what_fits(0)
 
     def flush(self) -> None:
         """Write what waits, and wait for room.
@@ -115,17 +112,11 @@ class FrameWriter:
 
         Another thread that writes is waited for: so many seconds, or until it has done so.
         """
-        return bool(try_lock(self._lock, self._write_now, patience))
+        return bool(try_lock(self._lock, partial(self._write, False), patience))
 
-    def _write_now(self) -> bool:
+    def _write(self, wait: bool = True) -> bool:  # noqa: FBT001, FBT002  for each frame
         if self._writing:
             return True  # it is being written, further up in this thread
-        self._write(False)
-        return not self._queue
-
-    def _write(self, wait: bool = True) -> None:  # noqa: FBT001, FBT002  for each frame
-        if self._writing:
-            return
         queue = self._queue
         try:
             self._writing = True
@@ -138,6 +129,7 @@ class FrameWriter:
             raise LinkClosedError("the other end of the link is closed") from None
         finally:
             self._writing = False
+        return not queue
 
     def _write_some(self, entry: list[Any], wait: bool) -> bool:  # noqa: FBT001
         """Write a part of the first frame; tell whether to go on."""
