@@ -103,8 +103,7 @@ class Maker:
                 return outcome
             if self.tasks.hungry:
                 self.tasks.run_clock(False)  # first: the task is done, however long sending takes
-                if not self.outbox.flush():
-                    self.outbox.flusher.call()
+                self.outbox.flush()
                 while self.tasks.hungry:
                     if not self.take_tasks():
                         return LEFT

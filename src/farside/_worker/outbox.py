@@ -154,8 +154,7 @@ class Outbox:
             How many there may be before the next look; not more than `made`: there is no credit.
         """
         if self._link.parent_waits() or self.is_full() or each:
-            if not self.flush():
-                self.flusher.call()
+            self.flush()
         elif self.entries:
             self.flusher.call()
         stop = self._window.stop(self._link.acknowledged(self._epoch))
@@ -179,8 +178,7 @@ class Outbox:
         An exception that a signal handler raises in `_send` may lose what is just sent. So what was
         sent counts here, and not what was made.
         """
-        if not self.flush():
-            self.flusher.call()
+        self.flush()
         return self._link.wait_for_parent(self._epoch, self._sent)
 
     def tell_progress(self, told: progress.Snapshot | progress.Skipped) -> None:
@@ -202,17 +200,18 @@ class Outbox:
         frames, self._frames_before = self._frames_before, self._frames
         if frames != self._frames:
             return True  # what waits has not waited since the last time
-        sent = self.flush()
+        sent = with_lock(self._lock, self._send)
         # The next item is the first of a batch again: the thread that makes it has to look up.
         self._link.alert(True)
         return not sent or bool(self.entries)
 
-    def flush(self) -> bool:
-        """Send what there is, and wait for room, unless any number of items may wait.
+    def flush(self) -> None:
+        """Send what there is, and wait for room.
 
-        Returns whether nothing waits. If something does, the link has to be flushed later.
+        Where any number of items may wait, the flusher sends what finds no room.
         """
-        return with_lock(self._lock, self._send)
+        if not with_lock(self._lock, self._send):
+            self.flusher.call()
 
     def drop(self) -> None:
         """Forget what there is: nobody waits for it any more."""
@@ -226,6 +225,7 @@ class Outbox:
         self.full = self.nbytes + self._batch_bytes
 
     def _send(self) -> bool:
+        """Send what there is; tell whether nothing waits for room."""
         # Meanwhile another thread may add. It adds first and counts then, so what was counted
         # before the entries are looked at is among them.
         self.full = self.nbytes + self._batch_bytes

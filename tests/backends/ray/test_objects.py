@@ -187,7 +187,7 @@ def test_who_has_made_a_large_item_sends_it_and_goes_on_when_it_is_written() -> 
     assert flushing.thread.is_alive()
     contents.clear()
     assert putting.result()
-    assert flushing.result()
+    flushing.result()
 
 
 def test_an_item_of_a_pass_that_was_left_is_given_back() -> None:
