@@ -22,11 +22,10 @@ class Finalizers:
         self.seconds = 0.0
         self.expired = False
         self._interruptible = interruptible
-        self._number = 0  # of the next one
-        self._waiting: list[Callable[[], object]] = []
+        self._waiting: list[tuple[int, Callable[[], object]]] = []
 
     def load(self, finalizers: tuple[Callable[[], object], ...], seconds: float) -> None:
-        self._waiting = list(finalizers)
+        self._waiting = list(enumerate(finalizers))
         self.seconds = seconds if finalizers else 0.0
 
     def run(self) -> None:
@@ -38,8 +37,7 @@ class Finalizers:
         """
         interrupted: KeyboardInterrupt | None = None
         while self._waiting and not self.expired:
-            number, self._number = self._number, self._number + 1
-            finalizer = self._waiting.pop(0)
+            number, finalizer = self._waiting.pop(0)
             try:
                 finalizer()
             except BaseException as error:  # SystemExit too: it ends this finalizer, not the worker
