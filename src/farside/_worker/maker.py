@@ -92,7 +92,7 @@ class Maker:
         try:
             self.iterator = self.tasks.begin(plan, epoch, seed)
         except BaseException as error:
-            return Trouble(error, self.tasks.stage, self._index(self.made))
+            return self._trouble(error)
         return None
 
     def run(self) -> Outcome:
@@ -196,7 +196,7 @@ class Maker:
     def _take_failure(self, error: BaseException, item: Any) -> Outcome:
         """Take in that user code, or pickling what it has made, has failed."""
         self.end_if_forked(error)
-        trouble = Trouble(error, self.tasks.stage, self._index(self.made))
+        trouble = self._trouble(error)
         # Whether it has struck between two inputs: the last one may have its answer already.
         struck = self._looking or (item is not None and not self.outbox.refused)
         if self.outbox.refused:
@@ -217,10 +217,11 @@ class Maker:
     def _may_go_on_after(self, error: BaseException) -> bool:  # noqa: ARG002  see `stepwise`
         return True
 
-    def _index(self, number: int) -> int:
-        """Return the index of the item that is made when so many count as made."""
+    def _trouble(self, error: BaseException) -> Trouble:
+        """Say what user code was doing, and for the item of which index."""
         first = self.tasks.first
-        return UNKNOWN if first is None else first + number - self._before
+        index = UNKNOWN if first is None else first + self.made - self._before
+        return Trouble(error, self.tasks.stage, index)
 
     def _look_up(self, made: int) -> int:
         """Look, between two items, what the parent wants, and send what is due.
