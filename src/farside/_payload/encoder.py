@@ -174,12 +174,11 @@ class Encoder:
 
     def _place(self, parts: Sequence[Part], nbytes: int) -> Place:
         """Find a place for a payload of so many bytes: the arena, or else the frame."""
-        if nbytes >= BLOCK_BYTES:
-            ref = None if self._arena is None else self._arena.store(parts, nbytes)
-            if ref is not None:
-                return ref
-        else:
+        if nbytes < BLOCK_BYTES:
             return b"".join(parts)
+        ref = None if self._arena is None else self._arena.store(parts, nbytes)
+        if ref is not None:
+            return ref
         # A copy, since the frame may be sent after the next item was begun, and a writable one.
         recycled = self._recycled
         return pickle.PickleBuffer(
