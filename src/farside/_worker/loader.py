@@ -100,7 +100,7 @@ class Batches:
 
     def _batch(self, number: int) -> Any:
         """Make a batch, or an item, of a data set that has an index."""
-        indices = self._indices(number, self._size or 1)
+        indices = self._indices(number)
         samples: list[Any] = []
         several = getattr(self._dataset, "__getitems__", None) if self._size is not None else None
         try:
@@ -114,18 +114,18 @@ class Batches:
             _note(error, failed or indices)
             raise
 
-    def _indices(self, number: int, size: int) -> list[Any]:
-        info = _info()
+    def _indices(self, number: int) -> list[Any]:
+        info, size = _info(), self._size or 1
         if self._drawn != (info.seed, info.epoch):  # all workers draw the same order
-            self._order = self._draw(f"{info.seed} {info.epoch}", info.epoch, size)
+            self._order = self._draw(info, size)
             self._drawn = info.seed, info.epoch
         if self._batch_sampler is not None:
             return self._order[number]  # type: ignore[no-any-return]
         indices = self._order[number * size : (number + 1) * size]
         return list(indices if self._sampler is not None else map(int, indices))
 
-    def _draw(self, seed: str, epoch: int, size: int) -> Any:
-        batched = self._batch_sampler is not None
+    def _draw(self, info: WorkerInfo, size: int) -> Any:
+        seed, batched = f"{info.seed} {info.epoch}", self._batch_sampler is not None
         sampler = self._batch_sampler if batched else self._sampler
         if sampler is None:
             count = len(self._dataset)
@@ -133,10 +133,10 @@ class Batches:
         from .sampling import draw  # which most loaders do not need
 
         name, size = ("batch_sampler", 1) if batched else ("sampler", size)
-        expected = _info().shard_count or 0
+        expected = info.shard_count or 0
 
         def ask() -> list[Any]:
-            found = draw(sampler, self._dataset, seed, epoch, (expected + 1) * size)
+            found = draw(sampler, self._dataset, seed, info.epoch, (expected + 1) * size)
             return list(map(list, found)) if batched else found
 
         order = ask()
@@ -149,8 +149,9 @@ class Batches:
         found = number_of_batches(len(order), size, drop_last=self._drop_last)
         if found != expected:
             raise ValueError(
-                f"{name} gives {found} batches or more in epoch {epoch}, and its len() was that of "
-                f"{expected}; make the two agree, or let map_in_workers iterate it in your process"
+                f"{name} gives {found} batches or more in epoch {info.epoch}, and its len() was "
+                f"that of {expected}; make the two agree, or let map_in_workers iterate it in your "
+                "process"
             )
         return order
 
