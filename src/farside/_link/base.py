@@ -45,7 +45,7 @@ class Link(ABC):
         streaming: whether what came last looks like items of which many come at a time. Such a
             worker had better not be told at once that somebody waits: it would send each by itself.
         congested: whether commands wait for room: then `room_fileno` has to be waited for too.
-        idle: of a worker in the thread that reads, whether it has nothing to do.
+        idle: whether a worker that runs in the thread that reads has nothing to do.
         to_be_looked_at: whether `filenos` do not tell all: then whoever waits calls `tell_waiting`
             each second.
     """

@@ -59,7 +59,7 @@ class WorkerLink(ABC):
     def post(self, kind: int, epoch: int, parts: Sequence[Part], patience: float) -> bool:
         """Send a frame up without waiting: what finds no room goes ahead of the next frame.
 
-        Where too much waits already, that many seconds of `patience` are waited for room. Returns
+        Where too much waits already, it first waits for room, `patience` seconds at most. Returns
         what `send` does.
 
         Raises:

@@ -63,11 +63,11 @@ def largest(make: Callable[[int], T], arena_bytes: int) -> T:
 def reserve(fd: int, start: int, count: int) -> None:
     """Have memory or blocks for a part of the file that nothing was written to yet.
 
-    Without, touching a page that cannot be had is no error to handle but SIGBUS.
+    Otherwise, to touch a page that cannot be had is no error to handle but SIGBUS.
 
     It is done step by step. Up to Linux 6.9 any signal breaks a step off, and then it begins anew:
-    with a timer that is faster than it, as profilers have, it would never end. And what is not to
-    be had as a whole takes nothing from others: a temporary file may lie in memory too.
+    with a timer that is faster than it, as profilers have, it would never end. And where there is
+    no room for all of it, none is taken from others: a temporary file may lie in memory too.
     """
     room = os.fstatvfs(fd)
     if room.f_blocks and room.f_bavail * room.f_frsize < count:  # a memfd has no such limit

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         def store(self, parts: Sequence[Part], nbytes: int) -> Ref | None:
             """Find a place for contents of so many bytes; None: there is none.
 
-            A view is one of bytes. It may lie in memory that user code was given.
+            A memoryview has the format of bytes. It may lie in memory that user code was given.
             """
 
         def free(self, ref: Ref) -> None:

@@ -23,11 +23,12 @@ OF_OTHERS = 2
 """What ``isbuiltin`` says of a type that another library has registered, such as bfloat16."""
 
 _LARGE = 1 << 19
-"""From here on new memory costs more than memory of the arena, which has been used before."""
+"""Copies of so many bytes are made in the arena, whose memory has been used before: to have new
+memory takes longer."""
 
 _PIXEL_BYTES = 16
-"""A pixel of so many bytes at most is copied as one element. But three channels one after the other
-take half of that time."""
+"""A pixel of so many bytes at most is copied as one element. But three channels are copied one
+after the other, which takes half of that time."""
 
 _RGB = 3
 

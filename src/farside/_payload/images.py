@@ -30,8 +30,8 @@ def reduce_image(image: Any) -> Reduced:
     module = sys.modules["PIL.Image"]
     if type(image) is not module.Image or not nbytes:
         return reduce_by_default(image)
-    # Until Pillow 13, one that lies on foreign memory has no block that Arrow's interface could
-    # tell, and it looks all the same: SIGSEGV. And rows of an aligned image have gaps.
+    # Until Pillow 13, Arrow's interface looks for a block that an image on foreign memory does not
+    # have, and the process ends by SIGSEGV. And rows of an aligned image have gaps.
     if image.readonly or hasattr(image, _FOREIGN) or module.core.get_alignment() != 1:
         return reduce_by_default(image)
     try:

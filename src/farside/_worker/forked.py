@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def end_child(error: BaseException | None) -> NoReturn:
     """End this process with the exit code that Python would end it with, and say why.
 
-    That is an `error` of user code; or user code goes on as if it were the worker. It neither sends
-    the failure nor runs finalizers: these are for the worker itself.
+    User code has raised an `error`, or goes on as if this were the worker. No failure is sent, and
+    no finalizer runs: these are for the worker itself.
     """
     code = 1
     error = error or RuntimeError(

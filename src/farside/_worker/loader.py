@@ -66,7 +66,7 @@ class Batches:
         return getattr(self._dataset, name)
 
     def __call__(self, shard: int) -> Iterator[Any]:
-        """Yield the batch of that number, or those of a part of a data set without an index."""
+        """Yield the batch of that number; of a data set without an index, all batches of a part."""
         self._seed()
         if self._indexed:
             _tell_torch()

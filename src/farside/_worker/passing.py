@@ -114,7 +114,7 @@ def pass_over(
 ) -> None:
     """Take items out of an iterator up to a number, and compare some with what they were.
 
-    User code has logged before what it logs meanwhile, so that is dropped. `begun` says how many
+    What user code logs meanwhile is dropped, since it has logged that before. `begun` says how many
     items come before the first that the iterator makes. `anchors` has the index and the digest of
     some, in the order of the indices. `of` says in messages what the items are of.
 

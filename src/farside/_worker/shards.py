@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from .._payload.worker_info import Task
 
 _STEPS = 1024
-"""How many items of all slots are made at a time, about. They need no Python code for each. More
-would cost more where shards are short: what is left of them is in vain when a shard ends."""
+"""How many items of all slots are made at a time, about: without Python code for each. More would
+cost more where shards are short: the steps that are left when a shard ends are in vain."""
 
 _MANY = 1 << 62
 

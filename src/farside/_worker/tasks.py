@@ -86,7 +86,7 @@ class Tasks:
         """Let go of what the pass has open, after so many items."""
 
     def finish(self, made: int) -> bool:  # noqa: ARG002  most have no use for it
-        """Take in the end of a pass of so many items; tell whether one before had used up all."""
+        """Take in the end of a pass of so many items; tell whether one before has used up all."""
         return False
 
     def to_snapshot(self, made: int) -> tuple[int, int, Any] | None:  # noqa: ARG002  as above
