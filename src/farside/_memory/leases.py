@@ -16,13 +16,10 @@ from weakref import WeakSet
 
 from .._system.signals import at_fork
 from ..errors import ProtocolError
-from .mapping import SLOTS
+from .mapping import SLOTS, Mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-    from .mapping import Mapping
     from .views import End, Views
 
 _markers: WeakSet[partial[None]] = WeakSet()
@@ -137,9 +134,7 @@ class Leases:
 
 def _detach(mark: partial[None]) -> None:
     """Let leases that end from now on set a flag that nobody reads."""
-    private: Any = bytearray(SLOTS).__setitem__
-    exchange: Any = mark.__setstate__  # type: ignore[attr-defined]
-    exchange((private, (), {}, None))
+    mark.__setstate__((bytearray(SLOTS).__setitem__, (), {}, None))  # type: ignore[attr-defined]
 
 
 def _detach_in_child() -> None:
