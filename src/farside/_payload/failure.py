@@ -25,11 +25,8 @@ _TEXT_LIMIT = 100_000
 
 _REFUSAL = rf"module ['\"]?([\w.]+)['\"]? {PHRASE}"
 
-_PACKAGE = os.path.dirname(os.path.dirname(__file__))  # pathlib costs start-up time
-_OURS = tuple(
-    os.path.join(_PACKAGE, each)
-    for each in ("_worker", "_payload", "_link", "_memory", "_system", "_protocol")
-)
+_OURS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_")
+"""So begin the files of farside's packages that are not public."""
 
 
 class Failure(NamedTuple):
