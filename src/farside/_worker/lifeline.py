@@ -14,10 +14,6 @@ import signal
 
 from .._link.writer import wait_for
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 def tie(fd: int) -> None:
     """Let this process end within a second or so after the other end of a pipe was closed.
@@ -28,7 +24,7 @@ def tie(fd: int) -> None:
     """
     if not hasattr(fcntl, "F_SETSIG"):  # pragma: no cover  not Linux
         return
-    number = next(_unused(), None)
+    number = _unused()
     if number is None or not _alarm_at(number):
         return
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {number, signal.SIGALRM})
@@ -39,8 +35,8 @@ def tie(fd: int) -> None:
         signal.alarm(1)
 
 
-def _unused() -> Iterator[int]:
-    """Find signals that mean nothing else to this process.
+def _unused() -> int | None:
+    """Find a signal that means nothing else to this process.
 
     The number of the signal is what its handler gets, and so the number of seconds: SIGHUP is 1.
     Under ``nohup`` it is ignored, and must stay so; then it takes 16 seconds, and 30 on Python
@@ -49,7 +45,8 @@ def _unused() -> Iterator[int]:
     for name in ("SIGHUP", "SIGSTKFLT", "SIGPWR"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            yield number
+            return int(number)
+    return None
 
 
 def _alarm_at(number: int) -> bool:
