@@ -8,12 +8,8 @@ from __future__ import annotations
 import logging
 
 from .._payload.records import flatten_record
-from .._payload.verbosity import install_levels
+from .._payload.verbosity import Levels, install_levels
 from . import forward
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .._payload.verbosity import Levels
 
 _call_handlers = logging.Logger.callHandlers
 
