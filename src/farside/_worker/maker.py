@@ -237,13 +237,12 @@ class Maker:
             self._snapshots.take(self.tasks.to_snapshot(made - self._before))
         self.tasks.run_clock(False)
         stop = self.outbox.send_due(made, each=self.tasks.one_by_one)
-        if stop > made:
-            self.tasks.run_clock(True)
-            return stop
-        if not self.outbox.wait_for_credit(made):
-            # The command that ended the wait is there; tasks may have come before it.
-            while self.take_tasks():
-                pass
-            return 0
+        if stop <= made:
+            if not self.outbox.wait_for_credit(made):
+                # The command that ended the wait is there; tasks may have come before it.
+                while self.take_tasks():
+                    pass
+                return 0
+            stop = made + 1
         self.tasks.run_clock(True)
-        return made + 1
+        return stop
