@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     """Shard, how many there are if that is known, its seed, the epoch."""
 
 
-_FIELDS = (
-    "backend", "name", "index", "count", "seed", "epoch", "shard", "shard_count", "shard_seed",
-)  # fmt: skip
-
-
 class WorkerInfo:
     """What `get_worker_info` tells of the worker that asks. It cannot be changed.
 
@@ -43,8 +38,6 @@ class WorkerInfo:
     """
 
     # By hand, since dataclasses would cost a worker some milliseconds of start-up.
-    __slots__ = _FIELDS
-
     backend: str
     name: str
     index: int
@@ -55,9 +48,11 @@ class WorkerInfo:
     shard_count: int | None
     shard_seed: int | None
 
+    __slots__ = (*__annotations__,)
+
     def __init__(self, *fields: Any) -> None:
-        given = (*fields, *(None,) * (len(_FIELDS) - len(fields)))
-        for name, value in zip(_FIELDS, given):  # noqa: B905  only farside makes any
+        given = (*fields, *(None,) * (len(WorkerInfo.__slots__) - len(fields)))
+        for name, value in zip(WorkerInfo.__slots__, given):  # noqa: B905  only farside makes any
             object.__setattr__(self, name, value)
 
     def at(self, epoch: int, seed: int, *task: int | None) -> WorkerInfo:
@@ -65,7 +60,7 @@ class WorkerInfo:
         return WorkerInfo(self.backend, self.name, self.index, self.count, seed, epoch, *task)
 
     def _all(self) -> tuple[Any, ...]:
-        return tuple([getattr(self, name) for name in _FIELDS])
+        return tuple([getattr(self, name) for name in WorkerInfo.__slots__])
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError(f"{name!r} of a WorkerInfo cannot be changed")
@@ -80,7 +75,7 @@ class WorkerInfo:
         return hash(self._all())
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{field}={getattr(self, field)!r}" for field in _FIELDS)
+        told = ", ".join(f"{field}={getattr(self, field)!r}" for field in WorkerInfo.__slots__)
         return f"WorkerInfo({told})"
 
     def __reduce__(self) -> tuple[Any, ...]:
