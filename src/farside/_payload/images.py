@@ -43,7 +43,6 @@ def reduce_image(image: Any) -> Reduced:
 
 
 def rebuild_image(mode: str, size: tuple[int, int], info: Any, pixels: Any) -> Any:
-    """Make an image of its pixels."""
     from PIL import Image  # the user's
 
     if mode == "RGB":  # in memory it has four bytes for a pixel too

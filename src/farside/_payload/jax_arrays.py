@@ -17,14 +17,12 @@ _COPY_BYTES = 1 << 17
 
 
 def reduce_array(array: Any) -> Reduced:
-    """Reduce an array."""
     if array.weak_type or not array.is_fully_addressable:  # made of a Python number; on others
         return reduce_by_default(array)
     return rebuild_array, (sys.modules["numpy"].asarray(array),)
 
 
 def rebuild_array(contents: Any) -> Any:
-    """Make an array."""
     import jax  # the user's
 
     if contents.nbytes < _COPY_BYTES:

@@ -58,7 +58,6 @@ def rebuild_plain(contents: Any, kind: str, shape: tuple[int, ...]) -> Any:
 
 
 def rebuild_transposed(dense: Any, axes: list[int]) -> Any:
-    """Make an array whose axes come in another order."""
     return dense.transpose(sorted(range(len(axes)), key=axes.__getitem__))
 
 

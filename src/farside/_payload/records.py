@@ -67,13 +67,11 @@ def flatten_line(text: str, *, warning: bool) -> bytes:
 
 
 def own_record(text: str, *, warning: bool) -> dict[str, Any]:
-    """Return the attributes of a record of farside's own."""
     number, name = (30, "WARNING") if warning else (20, "INFO")
     return {"name": "farside", "levelno": number, "levelname": name, "msg": text}
 
 
 def tell_dropped(count: int) -> bytes:
-    """Say how many records and warnings were dropped."""
     return pickle.dumps((DROPPED, count), 5)
 
 

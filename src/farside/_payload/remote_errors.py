@@ -18,7 +18,6 @@ _STACK_LIMIT = 50_000  # characters; there may be many threads
 
 
 def read_failure(body: bytes | bytearray | memoryview) -> Failure:
-    """Read what the worker says of a failure."""
     try:
         failure = Failure(*pickling.loads(body))
         fits = map(isinstance, failure, _FIELDS)
@@ -102,7 +101,6 @@ def _revive_all(base: type[WorkerFailedError], original: type[Exception], data: 
 
 
 def read_stack(body: bytes | bytearray | memoryview) -> str:
-    """Read where the worker's threads are."""
     try:
         texts = [_format_stack(title, places) for title, places in pickling.loads(body)]
     except OSError as error:  # no descriptors are left for what Python 3.15 imports only here

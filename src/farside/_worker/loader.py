@@ -203,7 +203,6 @@ def _alike(one: Any, other: Any) -> bool:
 
 
 def number_of_batches(samples: int, size: int, *, drop_last: bool) -> int:
-    """Return how many batches there are of so many samples."""
     return samples // size if drop_last else -(-samples // size)
 
 

@@ -71,7 +71,6 @@ class Maker:
         self.iterator: Iterator[Any] | None = None
 
     def take(self, tasks: Tasks) -> None:
-        """Take what is run in each pass."""
         self.tasks, tasks.begun, tasks.skips = tasks, self._link.begun, self._skips
 
     def end_if_forked(self, error: BaseException | None = None) -> None:

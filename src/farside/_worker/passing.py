@@ -48,7 +48,6 @@ class Skips:
         self.begin()
 
     def begin(self) -> None:
-        """Take in that a pass begins."""
         self._total = self._done = 0
         self._seconds = 0.0
         self._told, self._said = 0.0, SAY_SECONDS[0]

@@ -183,7 +183,6 @@ class ShardReader(Tasks):
         return map(next, walk)
 
     def _close(self, slot: int, shard: int) -> None:
-        """Take in that a shard has ended."""
         self._walk = (), 0, (shard,)
         self._holders.pop(slot, None)
         del self._open[slot]

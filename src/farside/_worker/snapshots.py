@@ -44,7 +44,6 @@ def begin(made: Any, state: bytes | None) -> tuple[Iterator[Any], Any, bool]:
 
 
 def load(holder: Any, state: bytes) -> None:
-    """Let something go on where it was."""
     from .._payload.user_states import thaw  # only who goes on where another was
 
     holder.load_state_dict(thaw(state))
@@ -64,7 +63,6 @@ class Snapshots:
         self.due = 0.0
 
     def begin(self) -> None:
-        """Take in that a pass begins."""
         self.due = monotonic() + SECONDS
 
     def take(self, found: tuple[int, int, Any] | None) -> None:
