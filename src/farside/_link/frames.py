@@ -17,6 +17,7 @@ from ..errors import ProtocolError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableSequence, Sequence
+    from typing import Any
 
     from .._memory.parts import Ref
 
@@ -105,8 +106,7 @@ class Decoder:
     """
 
     __slots__ = (
-        "_arena_bytes", "_body", "_end", "_got", "_head", "_lend", "_length", "_most", "_scratch",
-        "_view",
+        "_arena_bytes", "_begun", "_end", "_got", "_lend", "_length", "_most", "_scratch", "_view",
     )  # fmt: skip
 
     def __init__(
@@ -122,26 +122,25 @@ class Decoder:
         self._most = _MOST_SCRATCH * scratch
         self._view = memoryview(self._scratch)
         self._end = 0  # bytes in scratch
-        self._body: bytearray | None = None  # of the frame that has a buffer of its own
-        self._head: tuple[int, int, int, Sequence[memoryview]] = (0, 0, 0, ())  # of that frame
-        self._length = 0
+        self._begun: Frame | None = None  # one whose body is a buffer of its own
+        self._length = 0  # of that body
         self._got = 0
 
     @property
     def partial(self) -> bool:
         """Whether a frame has begun and not ended."""
-        return self._body is not None or self._end > 0
+        return self._begun is not None or self._end > 0
 
     def buffer(self) -> memoryview:
         """Return where the next bytes go; never empty."""
-        if self._body is None:
+        if self._begun is None:
             return self._view[self._end :]
-        return memoryview(self._body)[self._got :]
+        return memoryview(self._begun.body)[self._got :]
 
     def close(self) -> None:
         """Let go of all memory; it is not used any more."""
         self._lend = _refuse
-        self._body, self._head = None, (0, 0, 0, ())
+        self._begun = None
         self._view = memoryview(b"")
         self._scratch = bytearray()
 
@@ -151,7 +150,7 @@ class Decoder:
         Raises:
             ProtocolError: the bytes are no frame.
         """
-        if self._body is None:
+        if self._begun is None:
             self._end += count
             full = self._end == len(self._scratch)
             self._parse(out)
@@ -160,12 +159,12 @@ class Decoder:
                 self._view = memoryview(self._scratch)
             return
         self._got += count
+        body: Any = self._begun.body
         if self._got == self._length:
-            kind, epoch, items, blocks = self._head
-            out.append(Frame(kind, epoch, self._body, items, blocks))
-            self._body, self._head = None, (0, 0, 0, ())
-        elif self._got == len(self._body):
-            self._body.extend(bytes(min(self._got, self._length - self._got)))
+            out.append(self._begun)
+            self._begun = None
+        elif self._got == len(body):
+            body.extend(bytes(min(self._got, self._length - self._got)))
 
     def _parse(self, out: MutableSequence[Frame]) -> None:
         start, end, view = 0, self._end, self._view
@@ -179,7 +178,8 @@ class Decoder:
             if end - begin < length:
                 if length >= _OWN_BUFFER and begin <= end:
                     blocks = self._blocks(view[start + HEADER_SIZE : begin]) if refs else ()
-                    self._own((kind, epoch, items, blocks), length, view[begin:end])
+                    body = self._own(length, view[begin:end])
+                    self._begun = Frame(kind, epoch, body, items, blocks)
                     start = end
                 break
             blocks = self._blocks(view[start + HEADER_SIZE : begin]) if refs else ()
@@ -201,11 +201,9 @@ class Decoder:
                 raise ProtocolError("blocks of a frame that are larger than the arena together")
         return blocks
 
-    def _own(
-        self, head: tuple[int, int, int, Sequence[memoryview]], length: int, part: memoryview
-    ) -> None:
-        self._body = bytearray(min(length, max(_GROWTH, len(part))))
-        self._got = len(part)
-        self._body[: self._got] = part
-        self._head = head
-        self._length = length
+    def _own(self, length: int, part: memoryview) -> bytearray:
+        """Return a buffer for a body of which a part is there."""
+        body = bytearray(min(length, max(_GROWTH, len(part))))
+        self._length, self._got = length, len(part)
+        body[: self._got] = part
+        return body
