@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from farside._parent.logs import News, Origin, show
-from farside._payload.records import flatten_record, flatten_warning, tell_dropped
+from farside._payload.records import flatten_dropped, flatten_record, flatten_warning
 from farside.errors import ProtocolError
 
 ORIGIN = Origin("a worker", "subprocess", "pid 1")
@@ -81,7 +81,7 @@ def test_a_warning_comes_back_as_the_nearest_class_that_is_known() -> None:
 
 
 def test_dropped_records_are_told(caplog: pytest.LogCaptureFixture) -> None:
-    got = shown(tell_dropped(5), caplog)
+    got = shown(flatten_dropped(5), caplog)
     assert "the a worker dropped 5 log records" in got.getMessage()
 
 

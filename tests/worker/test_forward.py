@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from farside._payload.records import tell_dropped
+from farside._payload.records import flatten_dropped
 from farside._worker.forward import Forwarder
 
 
@@ -42,4 +42,4 @@ def test_what_was_told_to_be_dropped_is_not_told_again() -> None:
     thread = threading.Thread(target=send_three)  # not the one that makes items
     thread.start()
     thread.join()
-    assert link.posted == [tell_dropped(1), tell_dropped(1), b"third"]
+    assert link.posted == [flatten_dropped(1), flatten_dropped(1), b"third"]

@@ -71,7 +71,7 @@ def own_record(text: str, *, warning: bool) -> dict[str, Any]:
     return {"name": "farside", "levelno": number, "levelname": name, "msg": text}
 
 
-def tell_dropped(count: int) -> bytes:
+def flatten_dropped(count: int) -> bytes:
     return pickle.dumps((DROPPED, count), 5)
 
 

@@ -7,7 +7,7 @@ import sys
 import warnings
 
 from .._in_c import get_ident
-from .._payload.records import flatten_warning, tell_dropped
+from .._payload.records import flatten_dropped, flatten_warning
 from .._protocol.messages import Status
 from ..errors import LinkClosedError
 from .import_hook import when_imported
@@ -65,14 +65,14 @@ class Forwarder:
         """Tell how many records were dropped, if any were."""
         dropped, self._dropped = self._dropped, 0
         if dropped:
-            self._link.send(Status.RECORDS_EMITTED, 0, [tell_dropped(dropped)])
+            self._link.send(Status.RECORDS_EMITTED, 0, [flatten_dropped(dropped)])
 
     def _post(self, body: bytes) -> None:
         dropped, self._dropped = self._dropped, 0
         post = self._link.post
         try:
             if dropped:
-                post(Status.RECORDS_EMITTED, 0, [tell_dropped(dropped)], self._patience)
+                post(Status.RECORDS_EMITTED, 0, [flatten_dropped(dropped)], self._patience)
                 dropped = 0
             sent = post(Status.RECORDS_EMITTED, 0, [body], self._patience)
         except BlockingIOError:
