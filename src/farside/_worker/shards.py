@@ -73,7 +73,7 @@ class ShardReader(Tasks):
     def begin(self, plan: Any, epoch: int, seed: int) -> Iterator[Any]:
         place, slots, dealt, sharding, anchors, kept = plan
         self._walk = (), 0, (0,)
-        self._anchors = {shard: (index, digest) for shard, index, digest in anchors}
+        self._anchors = {shard: [(index, digest)] for shard, index, digest in anchors}
         # The states to load: of shards, at items.
         self._kept = {shard: (index, state) for shard, index, state in kept}
         self._holders: dict[int, Any] = {}  # what has a state, by slot
@@ -203,8 +203,7 @@ class ShardReader(Tasks):
         if read:
             if not loaded and index:
                 self.skips.expect(index)  # what had a state has none now
-            anchor = self._anchors.get(shard)
-            anchors = () if anchor is None else (anchor,)
+            anchors = self._anchors.get(shard, ())
             begun = index if loaded else 0
             pass_over(iterator, read, anchors, self.skips, begun=begun, of=f"shard {number}")
         self._open[slot] = iterator
