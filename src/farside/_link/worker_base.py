@@ -59,8 +59,14 @@ class WorkerLink(ABC):
     def post(self, kind: int, epoch: int, parts: Sequence[Part], patience: float) -> bool:
         """Send a frame up without waiting: what finds no room goes ahead of the next frame.
 
-        Where too much waits already, it first waits for room, `patience` seconds at most. Returns
-        what `send` does.
+        Args:
+            kind: what it is.
+            epoch: the pass that it speaks of.
+            parts: its body.
+            patience: seconds to wait for room when too much waits already.
+
+        Returns:
+            What `send` does.
 
         Raises:
             BlockingIOError: too much waits still; the frame is dropped.
@@ -109,14 +115,24 @@ class WorkerLink(ABC):
 
     @abstractmethod
     def wait_for_credit(self, epoch: int, total: int) -> bool:
-        """Wait until so many items of a pass were taken; tell whether they were.
+        """Wait until so many items of a pass were taken.
 
-        They were not if a command has ended the wait, or the parent is gone.
+        Args:
+            epoch: the pass.
+            total: how many.
+
+        Returns:
+            False when the wait is over because a command was sent, or the parent is gone.
         """
 
     @abstractmethod
     def wait_for_parent(self, epoch: int, made: int) -> bool:
-        """Wait until the parent waits, and has taken all items of a pass: so many were sent.
+        """Wait until the parent waits, and has taken all items of a pass.
 
-        Returns what `wait_for_credit` does.
+        Args:
+            epoch: the pass.
+            made: how many items were made, and sent.
+
+        Returns:
+            What `wait_for_credit` does.
         """
