@@ -198,13 +198,12 @@ class ShardReader(Tasks):
         read, (index, state) = self._read.pop(shard, 0), self._kept.pop(shard, (0, None))
         if state is not None:
             self.stage = "load_state_dict"
-        iterator, holder, loaded = snapshots.begin(made, state)
+        iterator, holder = snapshots.begin(made, state)
         self.stage = "shard"
         if read:
-            if not loaded and index:
-                self.skips.expect(index)  # what had a state has none now
+            begun = 0 if holder is None else index
+            self.skips.expect(index - begun)  # those before, if what had a state has none now
             anchors = self._anchors.get(shard, ())
-            begun = index if loaded else 0
             pass_over(iterator, read, anchors, self.skips, begun=begun, of=f"shard {number}")
         self._open[slot] = iterator
         if holder is not None:

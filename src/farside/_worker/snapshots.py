@@ -27,20 +27,18 @@ def has_state(thing: object) -> bool:
     return hasattr(kind, "state_dict") and hasattr(kind, "load_state_dict")
 
 
-def begin(made: Any, state: bytes | None) -> tuple[Iterator[Any], Any, bool]:
+def begin(made: Any, state: bytes | None) -> tuple[Iterator[Any], Any]:
     """Begin to iterate on something made for this pass alone, from a state if there is one.
 
-    If the iterable has no state itself, its iterator may have one.
-
-    Returns:
-        The iterator; what has its state, or None; and whether the state was loaded.
+    If the iterable has no state itself, its iterator may have one. Returns the iterator and what
+    has its state; None: nothing has, and so none was loaded.
     """
     holder = made if has_state(made) else iter(made)
     if not has_state(holder):
-        return holder, None, False
+        return holder, None
     if state is not None:
         load(holder, state)
-    return iter(made) if holder is made else holder, holder, state is not None
+    return iter(made) if holder is made else holder, holder
 
 
 def load(holder: Any, state: bytes) -> None:
