@@ -88,8 +88,10 @@ class Arena:
         except (ImportError, OSError):  # a Python built without libffi; no descriptors are left
             return None
         allocations = self.allocations or self._begin(Allocations)
-        found = None if allocations is None else self._find(nbytes, allocations)
-        return None if allocations is None or found is None else allocations.open(*found, nbytes)
+        if allocations is None:
+            return None
+        found = self._find(nbytes, allocations)
+        return None if found is None else allocations.open(*found, nbytes)
 
     def claim(self, view: memoryview) -> Ref | None:
         """Refer to contents that lie in a granted block; None when they have to be copied.
