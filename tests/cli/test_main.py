@@ -95,6 +95,14 @@ def test_errors_are_one_line(
     assert message in json.loads(capsys.readouterr().out)["error"]
 
 
+def test_json_of_a_name_that_is_no_text(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "run", lambda _: ({"name": "caf\udce9"}, True))
+    assert main(["doctor", "--json"]) == FINE
+    assert json.loads(capsys.readouterr().out) == {"name": "caf\udce9"}
+
+
 def test_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_: object) -> int:
         raise KeyboardInterrupt

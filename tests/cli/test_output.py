@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 
@@ -53,8 +52,6 @@ def test_on_a_terminal(
 def test_no_headers(capsys: pytest.CaptureFixture[str]) -> None:
     output.table("T", [("key", "value")])
     assert capsys.readouterr().out == "T\n  key  value\n\n"
-    output.table("T", [("key", "value")], quiet=True)
-    assert capsys.readouterr().out == ""
 
 
 def test_a_row_of_two_cells_takes_all_the_room(capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,11 +76,6 @@ def test_a_step_whose_name_looks_like_markup(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with output.step('samples:read("[/data]*.gz")', 3.0):
         pass
-
-
-def test_json_of_a_name_that_is_no_text(capsys: pytest.CaptureFixture[str]) -> None:
-    output.print_json({"error": "caf\udce9"})
-    assert json.loads(capsys.readouterr().out) == {"error": "caf\udce9"}
 
 
 @pytest.mark.parametrize("rich", [True, False])

@@ -20,8 +20,8 @@ CASES = {"ints": "integers", "dicts": "small dicts", "blocks_100k": "100 kB", "b
 """Name of a factory of `jobs`, and what it yields."""
 
 
-def run(given: argparse.Namespace) -> int:
-    """Measure, print and draw; return the exit code."""
+def run(given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    """Measure, print and draw; return what was found, and whether all is well."""
     if given.plot is not None:
         _check_plot(given.plot)
     states = available_backends()
@@ -34,20 +34,18 @@ def run(given: argparse.Namespace) -> int:
         "The backends on this machine",
         seconds=given.seconds,
         limit=given.limit,
-        quiet=given.json,
     )
     bench: dict[str, dict[str, Any]] = {case: {} for case in CASES}
     for (case, backend), each in zip(todo, told, strict=True):
         bench[case][backend] = each
-    if given.json:
-        output.print_json({**describe(), "bench": bench})
     if given.plot is not None:
         try:
             output.save_svg(given.plot)
         except OSError as error:
             raise CommandError(f"--plot {given.plot}: {error.strerror}") from None
         print(f"The table is in {os.path.abspath(given.plot)}.", file=sys.stderr)
-    return int(any("error" in each for case in bench.values() for each in case.values()))
+    failed = any("error" in each for case in bench.values() for each in case.values())
+    return {**describe(), "bench": bench}, not failed
 
 
 def _check_plot(path: str) -> None:
@@ -66,7 +64,6 @@ def measure(
     *,
     seconds: float,
     limit: float,
-    quiet: bool,
 ) -> Iterator[dict[str, Any]]:
     """Measure factories, and yield what was found, one after the other.
 
@@ -76,7 +73,7 @@ def measure(
     todo = list(factories)
     wide = max(len(label) for label, _, _ in todo)
     columns = [("", wide), ("start", -7), ("items/s", -7), ("bytes/s", -7), ("time", 10)]
-    made = output.Table(title, columns, quiet=quiet)
+    made = output.Table(title, columns)
     for label, factory, backend in todo:
         request = {"kind": "run", "factory": factory, "backend": backend, "seconds": seconds}
         with output.step(f"measure: {label}", limit + seconds):

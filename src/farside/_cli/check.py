@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _SHOWN = 4  # how many names of extension modules are shown; there may be dozens
 
 
-def run(given: argparse.Namespace) -> int:
-    """Check modules, or an iterable; print what was found, and return the exit code."""
+def run(given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    """Check modules, or an iterable; return what was found, and whether all is well."""
     if given.replay is not None:
         return _check_replay(given)
     if not given.modules:
@@ -31,18 +31,16 @@ def run(given: argparse.Namespace) -> int:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     columns = [("module", max(map(len, given.modules))), ("result", len("does not load"))]
-    made = output.Table("In a subinterpreter", columns, quiet=given.json)
+    made = output.Table("In a subinterpreter", columns)
     found = {}
     for module in given.modules:
         found[module] = each = look(module, given.limit)
         made.row(module, each["result"], each["detail"])
     made.end()
-    if given.json:
-        output.print_json(found)
-    return int(any(each["result"] != "loads" for each in found.values()))
+    return found, all(each["result"] == "loads" for each in found.values())
 
 
-def _check_replay(given: argparse.Namespace) -> int:
+def _check_replay(given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     """Tell whether an iterable is the same each time."""
     if given.modules:
         raise CommandError("--replay checks an iterable, and no modules; name them in another call")
@@ -62,15 +60,12 @@ def _check_replay(given: argparse.Namespace) -> int:
     except FarsideError as error:
         problem = failure(error)["error"]
         raise CommandError(f"{given.replay} fails in a worker: {problem}") from error
-    if given.json:
-        told = None if found is None else {"way": found.way, "item": found.item}
-        output.print_json({"same": found is None, "difference": told})
-    elif found is None:
+    if found is None:
         output.say(f"{given.replay} is the same each time: it can be resumed and restarted")
-    else:
-        output.say(f"{given.replay} is not the same each time, from the item {found.item} on")
-        output.say(HINTS[found.way])
-    return int(found is not None)
+        return {"same": True, "difference": None}, True
+    output.say(f"{given.replay} is not the same each time, from the item {found.item} on")
+    output.say(HINTS[found.way])
+    return {"same": False, "difference": {"way": found.way, "item": found.item}}, False
 
 
 def look(module: str, limit: float) -> dict[str, Any]:

@@ -22,19 +22,16 @@ _IMPORTS = 4  # beside its limit, a step may take so many times the time of its 
 _LONG_SECONDS = 0.1  # arguments that take so long to make are mentioned
 
 
-def run(given: argparse.Namespace) -> int:
-    """Look at this machine and at a factory, print what was found, and return the exit code."""
+def run(given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    """Look at this machine and at a factory; return what was found, and whether a worker works."""
     found = describe()
-    if not given.json:
-        _print_surroundings(found)
+    _print_surroundings(found)
     usable = [each for each in _BACKENDS if found["backends"][each]["usable"]]
     works = bool(usable)
     if given.factory is not None:
         found["factory"] = examine(given, usable)
         works = any("items" in found["factory"]["runs"].get(each, ()) for each in _BACKENDS)
-    if given.json:
-        output.print_json(found)
-    return int(not works)
+    return found, works
 
 
 def examine(given: argparse.Namespace, usable: list[str]) -> dict[str, Any]:
@@ -43,17 +40,16 @@ def examine(given: argparse.Namespace, usable: list[str]) -> dict[str, Any]:
     with output.step(f"import {name}", given.limit):
         found = ask({"kind": "factory", "factory": name}, given.limit)
     if "error" in found:
-        return _cannot_be_imported(name, found["error"], quiet=given.json)
+        return _cannot_be_imported(name, found["error"])
     # Each step imports it anew, and some do so twice.
     limit = given.limit + _IMPORTS * (found["import_seconds"] + found["arguments_seconds"])
-    imports = _look_at(name, found, limit, look_inside="subinterpreter" in usable, quiet=given.json)
+    imports = _look_at(name, found, limit, look_inside="subinterpreter" in usable)
     backends = [None, *usable] if found["pickles"] else [None]
     told = measure(
         [(backend or "without a worker", name, backend) for backend in backends],
         "How fast it is",
         seconds=given.seconds,
         limit=limit,
-        quiet=given.json,
     )
     runs = {backend or "none": each for backend, each in zip(backends, told, strict=True)}
     for backend in usable:
@@ -61,32 +57,29 @@ def examine(given: argparse.Namespace, usable: list[str]) -> dict[str, Any]:
     found = {"name": name, **found, "imports": imports, "runs": runs}
     advice = recommend(found)
     found["recommendation"] = " ".join(advice)
-    for each in () if given.json else advice:
+    for each in advice:
         output.paragraph(each)
     return found
 
 
-def _cannot_be_imported(name: str, error: str, *, quiet: bool) -> dict[str, Any]:
+def _cannot_be_imported(name: str, error: str) -> dict[str, Any]:
     problem = f"it cannot be imported: {error}"
-    output.table(
-        f"The factory {name}", [("can be sent to a worker", f"no: {problem}")], quiet=quiet
-    )
+    output.table(f"The factory {name}", [("can be sent to a worker", f"no: {problem}")])
     recommendation = f"No worker has run it: {problem}."
-    if not quiet:
-        output.paragraph(recommendation)
+    output.paragraph(recommendation)
     told = {"name": name, "pickles": False, "pickle_problem": problem}
     return {**told, "imports": {}, "runs": {}, "recommendation": recommendation}
 
 
 def _look_at(
-    name: str, found: dict[str, Any], limit: float, *, look_inside: bool, quiet: bool
+    name: str, found: dict[str, Any], limit: float, *, look_inside: bool
 ) -> dict[str, Any]:
     """Print what was found of a factory; return what its modules do in a subinterpreter."""
     named = found.pop("modules")
     modules = named if look_inside else []
     labels = {each: f"{each}, in a subinterpreter" for each in modules}
     wide = max(map(len, ("can be sent to a worker", *labels.values())))
-    made = output.Table(f"The factory {name}", [("", wide)], quiet=quiet)
+    made = output.Table(f"The factory {name}", [("", wide)])
     made.row("its import takes", output.duration(found["import_seconds"]))
     if found["arguments_seconds"] >= _LONG_SECONDS:
         made.row("its arguments take", output.duration(found["arguments_seconds"]))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, redirect_stdout, suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .._system.standard import fill_standard
 from . import CommandError
@@ -68,21 +69,23 @@ def _run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
     if given.command is None:
         parser.print_help()
         return FINE
+    run = import_module(f".{given.command}", __package__).run
     try:
-        code: int = import_module(f".{given.command}", __package__).run(given)
+        with redirect_stdout(io.StringIO()) if given.json else nullcontext():
+            found, fine = run(given)
     except CommandError as error:
         text = " ".join(str(error).splitlines())
         print(f"farside {given.command}: error: {text}", file=sys.stderr)
         if given.json:
-            _tell_as_json(text)
+            _print_json({"error": text})
         return USAGE
-    return code
+    if given.json:
+        _print_json(found)
+    return FINE if fine else FINDING
 
 
-def _tell_as_json(error: str) -> None:
-    from .output import print_json
-
-    print_json({"error": error})
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -92,7 +95,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         if self.as_json:
-            _tell_as_json(message)
+            _print_json({"error": message})
         super().error(message)
 
 

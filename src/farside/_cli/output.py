@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 import textwrap
 from contextlib import contextmanager, redirect_stdout
-from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 _LEAST = 16  # characters that a last column needs
 
 
-def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2))
-
-
 class Table:
-    """A table whose rows are printed at once, unless it is quiet.
+    """A table whose rows are printed at once.
 
     Each column has a heading and a width; a negative width aligns to the right.
     """
 
-    def __init__(
-        self, title: str, columns: Sequence[tuple[str, int]], *, quiet: bool = False
-    ) -> None:
+    def __init__(self, title: str, columns: Sequence[tuple[str, int]]) -> None:
         self._widths = [width for _, width in columns]
-        self._say = _keep if quiet else say
         _said.clear()
-        self._say(title, "bold")
+        say(title, "bold")
         if any(heading for heading, _ in columns):
             self.row(*(heading for heading, _ in columns), style="dim")
 
@@ -43,33 +34,27 @@ class Table:
         Of two cells, the second takes the room of all columns.
         """
         *short, last = cells if len(cells) != len(self._widths) else (*cells, "")
-        widths = self._widths[: len(short)]
-        room = _width() - sum(abs(width) + 2 for width in widths) - 2
+        head = "  "
+        for cell, width in zip(short, self._widths, strict=False):
+            head += f"{cell.rjust(-width) if width < 0 else cell.ljust(width)}  "
         parts = [last]
         if sys.stdout.isatty():
+            room = _width() - len(head)
             enough = room >= _LEAST or len(cells) == 2  # noqa: PLR2004
             parts = textwrap.wrap(last, max(room, _LEAST)) if enough else []
-        for line in zip_longest(*([cell] for cell in short), parts or [""], fillvalue=""):
-            padded = [
-                cell.rjust(-width) if width < 0 else cell.ljust(width)
-                for cell, width in zip(line, widths, strict=False)
-            ]
-            self._say("  " + "  ".join([*padded, line[-1]]).rstrip(), style)
+        for part in parts or [""]:
+            say((head + part).rstrip(), style)
+            head = " " * len(head)
 
     def end(self) -> None:
         """Print what separates it from the next."""
-        self._say("")
+        say("")
 
 
-def _keep(line: str, style: str = "") -> None:
-    _said.append((line, style))
-
-
-def table(title: str, rows: Iterable[tuple[str, str]], *, quiet: bool = False) -> None:
+def table(title: str, rows: Sequence[tuple[str, str]]) -> None:
     """Print a table of names and what is to be said of each."""
-    body = list(rows)
-    made = Table(title, [("", max((len(name) for name, _ in body), default=0))], quiet=quiet)
-    for row in body:
+    made = Table(title, [("", max(len(name) for name, _ in rows))])
+    for row in rows:
         made.row(*row)
     made.end()
 
