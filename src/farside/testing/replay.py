@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from functools import partial
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._payload.anchors import of_item
@@ -169,7 +169,7 @@ def _run(
             iterable.load_state_dict({**iterable.state_dict(), "epoch": epochs[0]})
         for number, _ in enumerate(epochs):
             most = leave if leave is not None and number < len(epochs) - 1 else limit
-            passes.append([item for _, item in zip(range(most), iterable)])  # noqa: B905  not all
+            passes.append(list(islice(iterable, most)))
     return passes
 
 
@@ -190,14 +190,12 @@ def _resume(start: Callable[..., RemoteIterable[Any]], limit: int, count: int) -
 def _compare(first: list[Any], second: list[Any]) -> tuple[int, Any, Any] | None:
     """Return the first difference, if there is one: its index, and both items."""
     encoder = Encoder(None)
-    for index, (one, other) in enumerate(zip(first, second)):  # noqa: B905  compared below
-        if of_item(one, encoder).isdisjoint(of_item(other, encoder)) and not _equal(one, other):
+    for index, (one, other) in enumerate(zip_longest(first, second, fillvalue=NOTHING)):
+        missing = one is NOTHING or other is NOTHING
+        alike = not of_item(one, encoder).isdisjoint(of_item(other, encoder))
+        if missing or not (alike or _equal(one, other)):
             return index, one, other
-    if len(first) == len(second):
-        return None
-    index = min(len(first), len(second))
-    one, other = ([*items[index : index + 1], NOTHING][0] for items in (first, second))
-    return index, one, other
+    return None
 
 
 def _equal(one: Any, other: Any) -> bool:
