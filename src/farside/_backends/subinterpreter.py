@@ -75,8 +75,6 @@ class SubinterpreterWorker(Worker):
         self._ends = ends
         self._interpreter: int | None = None
         self._problem = ""
-        self._returned = False  # what it executes, before its end of the link is closed
-        self._closed = False
         self._host = threading.Thread(target=self._run, name=name, daemon=True)
         try:
             self._host.start()
@@ -101,14 +99,15 @@ class SubinterpreterWorker(Worker):
         # The host cannot be joined by itself: a finalizer that runs in it may get here.
         if self._host is not threading.current_thread():
             self._host.join(max(0.0, timeout))
-        if self._closed:
+        ended = not self._host.is_alive()
+        if ended:
             live_workers.forget(self)  # the host does so too, but it may have ended before `track`
-        return self._closed
+        return ended
 
     # No `terminate`: its listener raises SystemExit in it, and more cannot be done.
 
     def exit_status(self) -> ExitStatus:
-        if not self._returned:
+        if not self._ends.frames.closed:
             return ExitStatus("its end of the link was closed while it ran, by other code")
         return ExitStatus(self._problem or "its interpreter ended without a word (out of memory?)")
 
@@ -126,7 +125,6 @@ class SubinterpreterWorker(Worker):
             except BaseException as error:  # the parent asks once it sees the end
                 self._problem = _describe(error)
             finally:
-                self._returned = True
                 self._ends.frames.close()  # the parent learns that it has ended
                 # Waits for threads left in the interpreter: the listener ends when the parent
                 # closes its side of the link.
@@ -134,10 +132,8 @@ class SubinterpreterWorker(Worker):
         except BaseException as error:  # nobody above could take it
             self._problem = _describe(error)
         finally:
-            self._returned = True
             for end in self._ends:
                 end.close()
-            self._closed = True
             live_workers.forget(self)
 
 
