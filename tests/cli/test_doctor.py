@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import re
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from functools import partial
 from hashlib import sha256
 from itertools import count
@@ -46,10 +48,9 @@ def examined(
     name: str, *, subinterpreter: bool = HAS_SUBINTERPRETERS, seconds: float = SECONDS
 ) -> dict[str, Any]:
     usable = ["subprocess", *(["subinterpreter"] if subinterpreter else [])]
-    given = argparse.Namespace(
-        factory=f"tests.cli.factories:{name}", seconds=seconds, limit=20.0, json=True
-    )
-    return examine(given, usable)
+    given = argparse.Namespace(factory=f"tests.cli.factories:{name}", seconds=seconds, limit=20.0)
+    with redirect_stdout(io.StringIO()):
+        return examine(given, usable)
 
 
 def test_a_factory_that_works() -> None:
