@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside._backends.ray.calls import MOST_PULLS
+from farside._backends.ray.calls import MOST_PULLS, ActorCalls
 from farside._backends.ray.heard import Heard
 from farside._backends.ray.link import PULLS, CallLink
 from farside._backends.ray.messages import Reply, Words
+from farside._backends.ray.objects import Objects
 from farside._backends.ray.worker_link import ActorLink
 from farside._link.control import acknowledged_word
 from farside._link.frames import Frame
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _LEFT_OUT: Any = None
 
 
-class ThreadCalls:
+class ThreadCalls(ActorCalls):
     """Calls the worker's side in threads, and carries all that crosses as pickles."""
 
     def __init__(self) -> None:
@@ -45,7 +46,7 @@ class ThreadCalls:
         self.threads = ThreadPoolExecutor(MOST_PULLS)
 
     def make_worker(self) -> ActorLink:
-        return ActorLink()
+        return ActorLink(Objects(list))
 
     def pull(self, words: Words) -> Future[Reply] | None:
         self.pulls += 1
@@ -124,7 +125,7 @@ def calls() -> Iterator[ThreadCalls]:
 
 
 def test_log_records_wait_for_no_call_and_are_refused_when_too_many_wait() -> None:
-    worker = ActorLink()
+    worker = ActorLink(Objects(list))
     assert worker.post(1, 1, [bytes(1 << 20)], 0)
     assert worker.post(1, 1, [b"more"], 0)
     with pytest.raises(BlockingIOError):
@@ -229,7 +230,7 @@ def test_whoever_waits_hears_that_the_cluster_was_left(calls: ThreadCalls) -> No
 
 def test_all_is_over_once_what_was_sent_is_fetched_or_the_link_is_closed() -> None:
     for closed in (False, True):
-        worker = ActorLink()
+        worker = ActorLink(Objects(list))
         worker.send(1, 1, [b"last"])
         worker.end()
         assert not worker.done.is_set()

@@ -88,6 +88,7 @@ class ActorCalls:
         self.watched: Future[str | None] = watch.remote().future()
 
     def pull(self, words: Words) -> Future[Reply] | None:
+        """Call `Actor.pull`; None: the worker has ended, and no call is made any more."""
         actor, reference = self._actor, self._call(self._pull, words)
         if reference is None:
             return None
@@ -98,6 +99,7 @@ class ActorCalls:
         return made
 
     def push(self, number: int, words: Words, commands: list[Command]) -> None:
+        """Call `Actor.push`."""
         self._call(self._push, number, words, commands)
 
     def _call(self, method: Any, *arguments: Any) -> Any:
@@ -112,6 +114,10 @@ class ActorCalls:
             return None
 
     def lost(self, *, certain: bool = False) -> bool:
+        """Tell whether no call can be made any more, since this process has left the cluster.
+
+        If `certain`, find out too whether it has joined one again, which takes longer.
+        """
         if certain and not self._certainly_lost and self._is_initialized():
             self._certainly_lost = session() != self._session
         # A call would connect to a cluster again, or even start one.
@@ -123,6 +129,7 @@ class ActorCalls:
         return self._started.done() and self._started.exception() is None
 
     def end_unstarted(self) -> None:
+        """End an actor that waits for its place in the cluster: no call reaches it. Never waits."""
         if self.started:
             return
         # A finalizer may be here, in the thread of Ray's that `ray.kill` waits for.

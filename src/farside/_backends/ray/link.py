@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from ..._memory.parts import Part
-    from .messages import Calls, Command, Reply
+    from .calls import ActorCalls
+    from .messages import Command, Reply
 
 PULLS = 4
 """How many calls are under way: one waits in the actor, one is on its way there, one comes back,
@@ -46,7 +47,7 @@ class CallLink(Link):
 
     to_be_looked_at = True
 
-    def __init__(self, calls: Calls, *, read_only: bool = False) -> None:
+    def __init__(self, calls: ActorCalls, *, read_only: bool = False) -> None:
         self._calls = calls
         self._read_only = read_only
         self._wakeup = Wakeup()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..._memory.parts import size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from concurrent.futures import Future
 
     from ..._memory.parts import Part
     from ..._memory.recycled import Recycled
@@ -59,25 +58,6 @@ class Reply(NamedTuple):
     who: tuple[int, str]
     begun: tuple[int, float | None] = (0, None)
     held: float = 0.0
-
-
-class Calls(Protocol):
-    """What calls the actor."""
-
-    def pull(self, words: Words) -> Future[Reply] | None:
-        """Call `Actor.pull`; None: the worker has ended, and no call is made any more."""
-
-    def push(self, number: int, words: Words, commands: list[Command]) -> None:
-        """Call `Actor.push`."""
-
-    def end_unstarted(self) -> None:
-        """End an actor that waits for its place in the cluster: no call reaches it. Never waits."""
-
-    def lost(self, *, certain: bool = False) -> bool:
-        """Tell whether no call can be made any more, since this process has left the cluster.
-
-        If `certain`, find out too whether it has joined one again, which takes longer.
-        """
 
 
 def beside(parts: Sequence[Part], length: int) -> list[Any]:

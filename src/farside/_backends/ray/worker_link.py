@@ -48,12 +48,12 @@ class ActorLink(DownLink):
     """The worker's side of the link.
 
     Args:
-        objects: what large contents become; None: they go with replies.
+        objects: what large contents become.
     """
 
-    def __init__(self, objects: Objects | None = None) -> None:
+    def __init__(self, objects: Objects) -> None:
         super().__init__()
-        self.arena = self._objects = objects
+        self.arena: Objects = objects
         self.begun = [0, 0]
         self._told_running = False  # the parent was told last that an input runs
         self._attention = memoryview(bytearray(8))
@@ -186,10 +186,9 @@ class ActorLink(DownLink):
 
     def _make_object(self, refs: Sequence[Ref]) -> Any:
         """Lend large contents to a call that waits; or make an object of them, and refer to it."""
-        assert self._objects is not None  # it has taken them
-        contents = self._objects.take(refs)
+        contents = self.arena.take(refs)
         will_go = self._calls and self._waiting < REPLY_BYTES  # with a call that waits
-        made = None if will_go else self._objects.put(contents)
+        made = None if will_go else self.arena.put(contents)
         return Lent(contents) if made is None else made
 
     def post(self, kind: int, epoch: int, parts: Sequence[Part], patience: float) -> bool:
