@@ -36,7 +36,7 @@ class Job(NamedTuple):
 
     def open(self, source: Source) -> Iterable[Any]:
         """Start the contestant on a source."""
-        return self.stack.enter_context(self.contestant.open_for(self.case, source))
+        return self.stack.enter_context(self.contestant.open(source, self.case))
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def import_time(job: Job) -> float:
 def _first_item(job: Job, stack: ExitStack) -> float:
     source = small.Ints()
     begun = perf_counter()
-    iterator = iter(stack.enter_context(job.contestant.open(source)))
+    iterator = iter(stack.enter_context(job.contestant.open(source, job.case)))
     item = next(iterator)
     spent = perf_counter() - begun
     source.check(item, 0)

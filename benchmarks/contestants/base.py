@@ -93,14 +93,8 @@ class Contestant:
         if self.library:
             importlib.import_module(self.library)
 
-    def open_for(self, case: Case, source: Source) -> AbstractContextManager[Iterable[Any]]:
-        """Start what a case asks for; override it where that is not the same for all cases."""
-        return self.open(source, case.workers, case.buffer_size)
-
-    def open(
-        self, source: Source, workers: int = 1, buffer_size: int | None = None
-    ) -> AbstractContextManager[Iterable[Any]]:
-        """Start workers; what comes back is iterated on, more than once in some cases."""
+    def open(self, source: Source, case: Case) -> AbstractContextManager[Iterable[Any]]:
+        """Start what a case asks for; what comes back is iterated on, in some more than once."""
         raise NotImplementedError
 
 

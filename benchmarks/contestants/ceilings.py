@@ -33,19 +33,11 @@ class InProcess(Contestant):
     group = "source"
     offers = frozenset({"stream", "map", "numpy"})
 
-    def open_for(self, case: Case, source: Source) -> AbstractContextManager[Iterable[Any]]:
+    def open(self, source: Source, case: Case) -> AbstractContextManager[Iterable[Any]]:
         """Map the function here, or hand out the source itself."""
         if "map" in case.demands:
             return nullcontext(map(function_of(source), source.inputs()))
-        return super().open_for(case, source)
-
-    @contextmanager
-    def open(
-        self, source: Source, workers: int = 1, buffer_size: int | None = None
-    ) -> Iterator[Iterable[Any]]:
-        """Hand out the source itself."""
-        del workers, buffer_size
-        yield source()
+        return nullcontext(source())
 
 
 class OneCopy(Contestant):
@@ -61,13 +53,10 @@ class OneCopy(Contestant):
             return "for large payloads"
         return super().refuses(case)
 
-    @contextmanager
-    def open(
-        self, source: Source, workers: int = 1, buffer_size: int | None = None
-    ) -> Iterator[Iterable[Any]]:
+    def open(self, source: Source, _: Case) -> AbstractContextManager[Iterable[Any]]:
         """Copy, and hand out the original."""
-        del workers, buffer_size
-        yield Passes(lambda: self._items(source()))  # type: ignore[arg-type]  # see refuses
+        items = Passes(lambda: self._items(source()))  # type: ignore[arg-type]  # see refuses
+        return nullcontext(items)
 
     @staticmethod
     def _items(source: Ring) -> Iterator[Any]:
@@ -89,11 +78,8 @@ class _BarePipe(Contestant):
     send: Callable[[int, Source], None]
 
     @contextmanager
-    def open(
-        self, source: Source, workers: int = 1, buffer_size: int | None = None
-    ) -> Iterator[Iterable[Any]]:
+    def open(self, source: Source, _: Case) -> Iterator[Iterable[Any]]:
         """Start the process; it ends when the pipe is closed, and is killed for good measure."""
-        del workers, buffer_size
         reader, writer = os.pipe()
         # Forked, so that it has the descriptor. Nothing else runs in this process.
         child = multiprocessing.get_context("fork").Process(

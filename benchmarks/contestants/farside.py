@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import calls
@@ -10,7 +11,7 @@ from benchmarks.sources.base import function_of
 from .base import Contestant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from benchmarks.cases.base import Case
@@ -30,12 +31,14 @@ class _Farside(Contestant):
 
     Attributes:
         function: The public name that it is about; another revision may lack it.
-        several: Options of `iterate_in_workers` and `map_in_workers` that make it the same.
+        options: Those of the function.
+        several: Those of `iterate_in_workers` and `map_in_workers` that make it the same.
     """
 
     group = "farside"
     library = "farside"
     function: str
+    options: Mapping[str, Any] = MappingProxyType({})
     several: SeveralOptions
 
     def missing(self) -> str | None:
@@ -62,14 +65,7 @@ class _Farside(Contestant):
         for name in (self.function, *_FUNCTIONS.values()):
             getattr(farside, name, None)
 
-    def open(
-        self, source: Source, workers: int = 1, buffer_size: int | None = None
-    ) -> AbstractContextManager[Iterable[Any]]:
-        """Start the worker."""
-        assert workers == 1, "several are for open_for"
-        return self._start(source, buffer_size)
-
-    def open_for(self, case: Case, source: Source) -> AbstractContextManager[Iterable[Any]]:
+    def open(self, source: Source, case: Case) -> AbstractContextManager[Iterable[Any]]:
         """Start one worker by the function for one, and several by those for several."""
         import farside
 
@@ -80,12 +76,8 @@ class _Farside(Contestant):
         if "workers" in case.demands:
             parts = [source.shard(index, case.workers) for index in range(case.workers)]
             return farside.iterate_in_workers(calls.part, parts, case.workers, **self.several)
-        return super().open_for(case, source)
-
-    def _start(
-        self, source: Source, buffer_size: int | None
-    ) -> AbstractContextManager[Iterable[Any]]:
-        raise NotImplementedError
+        start: Callable[..., farside.RemoteIterable[Any]] = getattr(farside, self.function)
+        return start(source, buffer_size=case.buffer_size, **self.options)
 
 
 class FarsideSubprocess(_Farside):
@@ -96,13 +88,6 @@ class FarsideSubprocess(_Farside):
     offers = Contestant.offers | {"buffer_size", "allocate", "separate", "map"}
     several = {"backend": "subprocess"}  # noqa: RUF012  a dictionary with types
 
-    def _start(
-        self, source: Source, buffer_size: int | None
-    ) -> AbstractContextManager[Iterable[Any]]:
-        from farside import iterate_in_subprocess
-
-        return iterate_in_subprocess(source, buffer_size=buffer_size)
-
 
 class FarsideSubinterpreter(_Farside):
     """`farside.iterate_in_subinterpreter`, with the defaults, but never a subprocess instead."""
@@ -111,6 +96,7 @@ class FarsideSubinterpreter(_Farside):
     function = "iterate_in_subinterpreter"
     python = (3, 13)
     offers = (Contestant.offers | {"buffer_size", "separate", "map"}) - {"process", "numpy"}
+    options = MappingProxyType({"fallback": None})
     several = {"backend": "subinterpreter", "fallback": None}  # noqa: RUF012  a dictionary with types
 
     def missing(self) -> str | None:
@@ -121,13 +107,6 @@ class FarsideSubinterpreter(_Farside):
 
         found = available_backends()["subinterpreter"]
         return None if found.usable else found.reason
-
-    def _start(
-        self, source: Source, buffer_size: int | None
-    ) -> AbstractContextManager[Iterable[Any]]:
-        from farside import iterate_in_subinterpreter
-
-        return iterate_in_subinterpreter(source, buffer_size=buffer_size, fallback=None)
 
 
 class FarsideSubprocessAsync(FarsideSubprocess):

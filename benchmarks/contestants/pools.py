@@ -32,9 +32,11 @@ class Mapping(Contestant):
 
     offers = Contestant.offers | {"map"}
 
-    def __init__(self, chunksize: int = 1) -> None:
-        self.together = chunksize
-        if chunksize > 1:
+    def __init__(self, chunksize: int | None = None) -> None:
+        if chunksize is not None:  # the library has chunks
+            self.name += f"-{chunksize}"
+            self.together = chunksize
+        if self.together > 1:
             self.offers = self.offers - {"default"}  # an item waits until its chunk is full
 
     def refuses(self, case: Case) -> str | None:
@@ -48,26 +50,20 @@ class Mapping(Contestant):
 class PoolImap(Mapping):
     """`multiprocessing.Pool.imap`."""
 
+    name = "pool-imap"
     kind = "imap"
-
-    def __init__(self, chunksize: int) -> None:
-        super().__init__(chunksize)
-        self.name = f"pool-{self.kind.replace('_', '-')}-{chunksize}"
 
     def load(self) -> None:
         """Import what a pool is made of."""
         import multiprocessing.pool  # noqa: F401
 
     @contextmanager
-    def open(
-        self, source: Source, workers: int = 1, buffer_size: int | None = None
-    ) -> Iterator[Iterable[Any]]:
+    def open(self, source: Source, case: Case) -> Iterator[Iterable[Any]]:
         """Start a pool; leaving its `with` block terminates it."""
         import multiprocessing
 
-        del buffer_size
         function = function_of(source)
-        with multiprocessing.Pool(workers, calls.prepare, (source,)) as pool:
+        with multiprocessing.Pool(case.workers, calls.prepare, (source,)) as pool:
             run = getattr(pool, self.kind)
             yield Passes(lambda: run(function, source.inputs(), self.together))
 
@@ -75,6 +71,7 @@ class PoolImap(Mapping):
 class PoolImapUnordered(PoolImap):
     """`multiprocessing.Pool.imap_unordered`."""
 
+    name = "pool-imap-unordered"
     kind = "imap_unordered"
     in_order = False
 
@@ -87,15 +84,12 @@ class _ExecutorMap(Mapping):
     python = (3, 14)  # for buffersize
 
     @contextmanager
-    def open(
-        self, source: Source, workers: int = 1, buffer_size: int | None = None
-    ) -> Iterator[Iterable[Any]]:
+    def open(self, source: Source, case: Case) -> Iterator[Iterable[Any]]:
         """Start an executor; leaving cancels what was submitted and not begun."""
-        del buffer_size
         chunk = self.together
         fits = TOGETHER_BYTES // (chunk * source.nbytes) if source.nbytes else _SUBMITTED
-        ahead = min(_SUBMITTED, max(fits, 2 * workers))
-        executor = self._executor(workers, calls.prepare, source)
+        ahead = min(_SUBMITTED, max(fits, 2 * case.workers))
+        executor = self._executor(case.workers, initializer=calls.prepare, initargs=(source,))
         function = function_of(source)
         try:
             yield Passes(
@@ -106,29 +100,23 @@ class _ExecutorMap(Mapping):
         finally:
             executor.shutdown(cancel_futures=True)
 
-    def _executor(
-        self, workers: int, initializer: Callable[[Source], None], source: Source
-    ) -> Executor:
+    def _executor(self, workers: int, **options: Any) -> Executor:
         raise NotImplementedError
 
 
 class ProcessPool(_ExecutorMap):
     """`concurrent.futures.ProcessPoolExecutor.map`."""
 
-    def __init__(self, chunksize: int) -> None:
-        super().__init__(chunksize)
-        self.name = f"process-executor-{chunksize}"
+    name = "process-executor"
 
     def load(self) -> None:
         """Import what the executor is made of."""
         import concurrent.futures.process  # noqa: F401
 
-    def _executor(
-        self, workers: int, initializer: Callable[[Source], None], source: Source
-    ) -> Executor:
+    def _executor(self, workers: int, **options: Any) -> Executor:
         from concurrent.futures import ProcessPoolExecutor
 
-        return ProcessPoolExecutor(workers, initializer=initializer, initargs=(source,))
+        return ProcessPoolExecutor(workers, **options)
 
 
 class InterpreterPool(_ExecutorMap):
@@ -141,13 +129,11 @@ class InterpreterPool(_ExecutorMap):
         """Import what the executor is made of."""
         importlib.import_module("concurrent.futures.interpreter")  # from Python 3.14 on
 
-    def _executor(
-        self, workers: int, initializer: Callable[[Source], None], source: Source
-    ) -> Executor:
+    def _executor(self, workers: int, **options: Any) -> Executor:
         from concurrent import futures
 
         make: Callable[..., Executor] = futures.InterpreterPoolExecutor  # type: ignore[attr-defined,unused-ignore]
-        return make(workers, initializer=initializer, initargs=(source,))
+        return make(workers, **options)
 
 
 class Joblib(Mapping):
@@ -167,17 +153,14 @@ class Joblib(Mapping):
         return "batches would repeat items" if case.source().distinct else super().refuses(case)
 
     @contextmanager
-    def open(
-        self, source: Source, workers: int = 1, buffer_size: int | None = None
-    ) -> Iterator[Iterable[Any]]:
+    def open(self, source: Source, case: Case) -> Iterator[Iterable[Any]]:
         """Start workers at the first item; they are ended with the process."""
         import warnings
 
         import joblib
 
-        del buffer_size
         warnings.filterwarnings("ignore", ".*tasks.*not.*", UserWarning)  # the loop is left early
-        parallel = joblib.Parallel(max(workers, self.WORKERS), return_as="generator")
+        parallel = joblib.Parallel(max(case.workers, self.WORKERS), return_as="generator")
         if direct := type(source).direct:
             call = joblib.delayed(direct)
         else:

@@ -33,23 +33,16 @@ class _ForSeveral(Mapping):
 class Mpire(_ForSeveral):
     """`mpire.WorkerPool.imap`; the number is its `chunk_size`."""
 
-    library = "mpire"
-
-    def __init__(self, chunksize: int) -> None:
-        super().__init__(chunksize)
-        self.name = f"mpire-{chunksize}"
+    name = library = "mpire"
 
     @contextmanager
-    def open(
-        self, source: Source, workers: int = 1, buffer_size: int | None = None
-    ) -> Iterator[Iterable[Any]]:
+    def open(self, source: Source, case: Case) -> Iterator[Iterable[Any]]:
         """Start a pool at the first item; leaving its `with` block terminates it."""
         import mpire
 
-        del buffer_size
         function, chunk = function_of(source), self.together
         prepare = partial(calls.prepare, source)
-        with mpire.WorkerPool(workers) as pool:
+        with mpire.WorkerPool(case.workers) as pool:
             yield Passes(
                 lambda: pool.imap(
                     function,
@@ -67,22 +60,15 @@ class Pebble(_ForSeveral):
     the next part while the results of the last one are taken.
     """
 
-    library = "pebble"
+    name = library = "pebble"
     _CHUNKS = 16  # for each worker, in a part
 
-    def __init__(self, chunksize: int) -> None:
-        super().__init__(chunksize)
-        self.name = f"pebble-{chunksize}"
-
     @contextmanager
-    def open(
-        self, source: Source, workers: int = 1, buffer_size: int | None = None
-    ) -> Iterator[Iterable[Any]]:
+    def open(self, source: Source, case: Case) -> Iterator[Iterable[Any]]:
         """Start a pool; leaving ends its workers."""
         import pebble
 
-        del buffer_size
-        function, chunk = function_of(source), self.together
+        function, chunk, workers = function_of(source), self.together, case.workers
 
         def submit(inputs: Iterable[Any]) -> Callable[[], Iterable[Any]]:
             made: Callable[[], Iterable[Any]] = pool.map(function, inputs, chunksize=chunk).result

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
+    from benchmarks.cases.base import Case
     from benchmarks.sources.base import Source
 
 _CASES = frozenset({"ints", "dicts", "arrays-100kB", "arrays-1MB", "arrays-10MB"})
@@ -52,12 +53,7 @@ class _OfActor(_OnRay):
     """Items of one actor, which holds the source."""
 
     @contextmanager
-    def open(
-        self,
-        source: Source,
-        workers: int = 1,  # noqa: ARG002  its cases have one
-        buffer_size: int | None = None,  # noqa: ARG002  and none
-    ) -> Iterator[Iterable[Any]]:
+    def open(self, source: Source, _: Case) -> Iterator[Iterable[Any]]:
         """Start an actor."""
         import ray
 
@@ -129,12 +125,7 @@ class RayData(_OnRay):
         context.execution_options.preserve_order = True
 
     @contextmanager
-    def open(
-        self,
-        source: Source,
-        workers: int = 1,  # noqa: ARG002  its cases have one
-        buffer_size: int | None = None,  # noqa: ARG002  and none
-    ) -> Iterator[Iterable[Any]]:
+    def open(self, source: Source, _: Case) -> Iterator[Iterable[Any]]:
         """Describe a data set: each pass starts an actor of its own."""
         import ray.data
 
@@ -161,18 +152,11 @@ class FarsideRay(_OnRay):
     group = "farside"
     options: dict[str, Any] | None = None
 
-    def open(
-        self,
-        source: Source,
-        workers: int = 1,  # noqa: ARG002  its cases have one
-        buffer_size: int | None = None,
-    ) -> AbstractContextManager[Iterable[Any]]:
+    def open(self, source: Source, _: Case) -> AbstractContextManager[Iterable[Any]]:
         """Start a worker."""
         from farside import iterate_in_worker
 
-        return iterate_in_worker(
-            source, backend="ray", buffer_size=buffer_size, backend_options=self.options
-        )
+        return iterate_in_worker(source, backend="ray", backend_options=self.options)
 
 
 class FarsideRayReadOnly(FarsideRay):

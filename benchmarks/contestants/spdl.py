@@ -29,7 +29,8 @@ class _Spdl(Contestant):
     offers = Contestant.offers | {"buffer_size"}
     together = _DEFAULT_BUFFER
 
-    def __init__(self, buffer_size: int = _DEFAULT_BUFFER) -> None:
+    def __init__(self, buffer_size: int) -> None:
+        self.name += f"-{buffer_size}"
         self.together = buffer_size
         if buffer_size != _DEFAULT_BUFFER:
             self.offers = self.offers - {"default", "buffer_size"}
@@ -39,13 +40,11 @@ class _Spdl(Contestant):
         import spdl.pipeline  # noqa: F401
 
     @contextmanager
-    def open(
-        self, source: Source, workers: int = 1, buffer_size: int | None = None
-    ) -> Iterator[Iterable[Any]]:
+    def open(self, source: Source, case: Case) -> Iterator[Iterable[Any]]:
         """Start one worker for each shard."""
-        size = self.together if buffer_size is None else buffer_size
-        # This frame keeps them: they end when they are dropped.
-        parts = [self._start(source.shard(index, workers), size) for index in range(workers)]
+        size = self.together if case.buffer_size is None else case.buffer_size
+        shards = [source.shard(index, case.workers) for index in range(case.workers)]
+        parts = [self._start(each, size) for each in shards]  # they end when they are dropped
         yield take_turns(parts)
 
     def _start(self, source: Source, buffer_size: int) -> Iterable[Any]:
@@ -55,9 +54,7 @@ class _Spdl(Contestant):
 class SpdlSubprocess(_Spdl):
     """`spdl.pipeline.iterate_in_subprocess`, with its default `buffer_size` or a large one."""
 
-    def __init__(self, buffer_size: int) -> None:
-        super().__init__(buffer_size)
-        self.name = f"spdl-subprocess-{buffer_size}"
+    name = "spdl-subprocess"
 
     def _start(self, source: Source, buffer_size: int) -> Iterable[Any]:
         from spdl.pipeline import iterate_in_subprocess
@@ -69,9 +66,7 @@ class SpdlSubprocess(_Spdl):
 class SpdlPool(_Spdl):
     """The same with a `SharedMemorySegmentPool`, which is for large payloads."""
 
-    def __init__(self, buffer_size: int) -> None:
-        super().__init__(buffer_size)
-        self.name = f"spdl-pool-{buffer_size}"
+    name = "spdl-pool"
 
     def refuses(self, case: Case) -> str | None:
         """Without payloads, or with several segments for each, it is the plain variant."""
@@ -94,12 +89,9 @@ class SpdlPool(_Spdl):
 class SpdlSubinterpreter(_Spdl):
     """`spdl.pipeline.iterate_in_subinterpreter`."""
 
+    name = "spdl-subinterpreter"
     python = (3, 14)
     offers = _Spdl.offers - {"process", "numpy"}
-
-    def __init__(self, buffer_size: int) -> None:
-        super().__init__(buffer_size)
-        self.name = f"spdl-subinterpreter-{buffer_size}"
 
     def _start(self, source: Source, buffer_size: int) -> Iterable[Any]:
         from spdl.pipeline import iterate_in_subinterpreter

@@ -6,14 +6,13 @@ sampler brings them.
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .base import Contestant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from contextlib import AbstractContextManager
 
     from benchmarks.cases.base import Case
     from benchmarks.sources.base import Source
@@ -33,23 +32,16 @@ class DataLoader(Contestant):
         """Import the part that is used."""
         import benchmarks.contestants.torch_dataset  # noqa: F401
 
-    def open_for(self, case: Case, source: Source) -> AbstractContextManager[Iterable[Any]]:
-        """Make a loader of one kind or the other."""
-        if "map" not in case.demands:
-            return super().open_for(case, source)
-        from benchmarks.contestants.torch_dataset import make_mapping_loader
-
-        return nullcontext(make_mapping_loader(source, case.workers))
-
     @contextmanager
-    def open(
-        self, source: Source, workers: int = 1, buffer_size: int | None = None
-    ) -> Iterator[Iterable[Any]]:
-        """Make a loader, which starts its workers at the first pass."""
-        from benchmarks.contestants.torch_dataset import make_loader
+    def open(self, source: Source, case: Case) -> Iterator[Iterable[Any]]:
+        """Make a loader of one kind or the other; it starts its workers at the first pass."""
+        from benchmarks.contestants.torch_dataset import make_loader, make_mapping_loader
 
-        loader = make_loader(source, workers, buffer_size)  # kept here: it ends when dropped
-        yield loader
+        if "map" in case.demands:
+            loader = make_mapping_loader(source, case.workers)
+        else:
+            loader = make_loader(source, case.workers, case.buffer_size)
+        yield loader  # it ends when it is dropped
 
 
 CONTESTANTS: tuple[Contestant, ...] = (DataLoader(),)

@@ -37,11 +37,9 @@ class Fake(Contestant):
         self.open_now = 0
 
     @contextmanager
-    def open(
-        self, source: Source, workers: int = 1, buffer_size: int | None = None
-    ) -> Iterator[Iterable[Any]]:
+    def open(self, source: Source, case: Case) -> Iterator[Iterable[Any]]:
         """Iterate on the source, or on what `change` makes of it."""
-        self.opened.append((workers, buffer_size))
+        self.opened.append((case.workers, case.buffer_size))
         self.open_now += 1
         yield self.change(source()) if self.change else source()
         self.open_now -= 1

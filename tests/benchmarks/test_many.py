@@ -78,7 +78,7 @@ def test_farside_is_asked_for_its_function_for_several(
         asked.append((num_workers, options["backend"]))
 
     monkeypatch.setattr(farside, function, note, raising=False)
-    CONTESTANTS[name].open_for(CASES[case], CASES[case].source())
+    CONTESTANTS[name].open(CASES[case].source(), CASES[case])
     assert asked == [(4, name.partition("-")[2])]
 
 
