@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .summary import summarize
 from .svg import Bar, draw
 from .tables import moved_bytes, ranked, value_text
 
@@ -26,10 +25,9 @@ def bars(results: Results, name: str) -> list[Bar]:
     found = []
     for outcome in ranked(results, name):
         if outcome.valid:
-            median = summarize(outcome.valid).median
-            text = value_text(median, case["unit"], moved_bytes(results, outcome))
+            text = value_text(outcome.median, case["unit"], moved_bytes(results, outcome))
             group = results.contestants[outcome.contestant]["group"]
-            found.append(Bar(outcome.contestant, median, text, KINDS[group]))
+            found.append(Bar(outcome.contestant, outcome.median, text, KINDS[group]))
     return found
 
 

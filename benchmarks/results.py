@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,11 @@ class Outcome:
     def valid(self) -> list[float]:
         """The values of the rounds in which it did not fail."""
         return [value for value in self.values if value is not None]
+
+    @property
+    def median(self) -> float:
+        """The middle one of these."""
+        return statistics.median(self.valid)
 
 
 @dataclass

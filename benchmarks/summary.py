@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -12,33 +12,16 @@ if TYPE_CHECKING:
     from .results import Outcome
 
 
-class Summary(NamedTuple):
-    """Several rounds in few numbers.
-
-    Attributes:
-        median: The middle one.
-        low: The least.
-        high: The greatest.
-        spread: Half of what lies between the quartiles, relative to the median.
-    """
-
-    median: float
-    low: float
-    high: float
-    spread: float
-
-
 _FOR_QUARTILES = 2
 
 
-def summarize(values: Sequence[float]) -> Summary:
-    """Summarize the values of at least one round."""
+def spread(values: Sequence[float]) -> float:
+    """Return half of what lies between the quartiles, relative to the median."""
     median = statistics.median(values)
-    spread = 0.0
-    if len(values) >= _FOR_QUARTILES and median:
-        first, _, third = statistics.quantiles(values, n=4, method="inclusive")
-        spread = (third - first) / 2 / abs(median)
-    return Summary(median, min(values), max(values), spread)
+    if len(values) < _FOR_QUARTILES or not median:
+        return 0.0
+    first, _, third = statistics.quantiles(values, n=4, method="inclusive")
+    return (third - first) / 2 / abs(median)
 
 
 def ratios(one: Outcome, other: Outcome, *, lower: bool) -> list[float]:
@@ -81,4 +64,4 @@ def best(outcomes: Iterable[Outcome | None], *, lower: bool) -> Outcome | None:
     """Return the outcome with the best median, if there is any."""
     found = [each for each in outcomes if each is not None and each.valid]
     pick = min if lower else max
-    return pick(found, key=lambda each: statistics.median(each.valid), default=None)
+    return pick(found, key=lambda each: each.median, default=None)

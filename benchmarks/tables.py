@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from .summary import summarize, times_better
+from .summary import spread, times_better
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,12 +37,11 @@ def case_table(results: Results, name: str) -> Table:
         if not outcome.valid:
             table.add_row(outcome.contestant, "fails", "", *([""] * len(ours)))
             continue
-        summary = summarize(outcome.valid)
         ratios = [times_better(mine, outcome, lower=case["lower"]) for mine in ours]
         table.add_row(
             outcome.contestant,
-            value_text(summary.median, case["unit"], moved_bytes(results, outcome)),
-            f"± {100 * summary.spread:.0f}%",
+            value_text(outcome.median, case["unit"], moved_bytes(results, outcome)),
+            f"± {100 * spread(outcome.valid):.0f}%",
             *(f"{ratio_text(ratio)} ×" if ratio is not None else "" for ratio in ratios),
             style="bold" if outcome.contestant in OURS else None,
         )
@@ -56,8 +55,7 @@ def ranked(results: Results, name: str) -> list[Outcome]:
     def key(outcome: Outcome) -> tuple[bool, float]:
         if not outcome.valid:
             return True, 0.0
-        median = summarize(outcome.valid).median
-        return False, median if lower else -median
+        return False, outcome.median if lower else -outcome.median
 
     return sorted(results.of_case(name), key=key)
 

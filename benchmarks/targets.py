@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.table import Table
 
-from .summary import best, summarize, times_better
+from .summary import best, times_better
 from .tables import ratio_text, value_text
 
 if TYPE_CHECKING:
     from .results import Results
 
 SUBPROCESS, SUBINTERPRETER = "farside-subprocess", "farside-subinterpreter"
-SUBPROCESS_ASYNC, SUBINTERPRETER_ASYNC = f"{SUBPROCESS}-async", f"{SUBINTERPRETER}-async"
 _SPDL = ("spdl-subprocess-3", "spdl-subprocess-1000")
 _SPDL_INTERPRETER = ("spdl-subinterpreter-3", "spdl-subinterpreter-1000")
 _IMAP = ("pool-imap-1", "pool-imap-100", "pool-imap-1000")
@@ -92,8 +91,7 @@ BARS = (
         (Goal(14, _SPDL_INTERPRETER), Goal(1.2, _IMAP)),
         (Goal(0.6, ("pipe-items",)),),
     ),
-    Bar("ints-buffer3", SUBPROCESS, (Goal(2, _SPDL),), (Goal(4, _SPDL),)),
-    Bar("ints-buffer3", SUBINTERPRETER, (Goal(2, _SPDL),), (Goal(4, _SPDL),)),
+    *(Bar("ints-buffer3", mine, (Goal(2, _SPDL),), (Goal(4, _SPDL),)) for mine in _BOTH),
     Bar(
         "arrays-100kB",
         SUBPROCESS,
@@ -113,23 +111,16 @@ BARS = (
         (Goal(1, ("one-memcpy",)),),
     ),
     Bar("allocated-10MB", SUBPROCESS, (Goal(3, (SUBPROCESS,)),), of_case="arrays-10MB"),
-    Bar(
-        "bytes-100kB",
-        SUBINTERPRETER,
-        (Goal(20, _SPDL_INTERPRETER),),
-        (Goal(50, _SPDL_INTERPRETER),),
+    *(
+        Bar(case, SUBINTERPRETER, (Goal(least, _SPDL_INTERPRETER),), (Goal(50, _SPDL_INTERPRETER),))
+        for case, least in (("bytes-100kB", 20), ("bytes-10MB", 25))
     ),
-    Bar(
-        "bytes-10MB",
-        SUBINTERPRETER,
-        (Goal(25, _SPDL_INTERPRETER),),
-        (Goal(50, _SPDL_INTERPRETER),),
+    *(
+        Bar(f"at-once-{items}", f"{mine}-async", (Goal(0.8, (mine,)),))
+        for items in ("ints", "dicts")
+        for mine in _BOTH
     ),
-    Bar("at-once-ints", SUBPROCESS_ASYNC, (Goal(0.8, (SUBPROCESS,)),)),
-    Bar("at-once-ints", SUBINTERPRETER_ASYNC, (Goal(0.8, (SUBINTERPRETER,)),)),
-    Bar("at-once-dicts", SUBPROCESS_ASYNC, (Goal(0.8, (SUBPROCESS,)),)),
-    Bar("at-once-dicts", SUBINTERPRETER_ASYNC, (Goal(0.8, (SUBINTERPRETER,)),)),
-    Bar("at-once-arrays", SUBPROCESS_ASYNC, (Goal(0.8, (SUBPROCESS,)),)),
+    Bar("at-once-arrays", f"{SUBPROCESS}-async", (Goal(0.8, (SUBPROCESS,)),)),
     Bar("list-100kB", SUBPROCESS, (Goal(0.5, (SUBPROCESS,)),), of_case="fresh-100kB"),
     *(
         Bar(
@@ -156,10 +147,8 @@ BARS = (
 LIMITS = (
     Limit("first-item-warm", SUBINTERPRETER, 30, 15),
     Limit("first-item-warm", SUBPROCESS, 45, 20),
-    Limit("further-pass", SUBPROCESS, 0.3, 0.1),
-    Limit("further-pass", SUBINTERPRETER, 0.3, 0.1),
-    Limit("idle-cpu", SUBPROCESS, 1, 0.1),
-    Limit("idle-cpu", SUBINTERPRETER, 1, 0.1),
+    *(Limit("further-pass", mine, 0.3, 0.1) for mine in _BOTH),
+    *(Limit("idle-cpu", mine, 1, 0.1) for mine in _BOTH),
     Limit("slow-consumer", SUBPROCESS, 6, 5),
     Limit("import", "import-farside", 15, 5),
 )
@@ -199,9 +188,8 @@ def _measure(results: Results, limit: Limit, most: float, *, must: bool) -> Verd
     mine = results.find(limit.case, limit.contestant)
     if mine is None:
         return Verdict(limit.case, limit.contestant, wanted, "not measured", None, must)
-    median = summarize(mine.valid).median
-    got = value_text(median, unit, 0)
-    return Verdict(limit.case, limit.contestant, wanted, got, median <= most, must)
+    got = value_text(mine.median, unit, 0)
+    return Verdict(limit.case, limit.contestant, wanted, got, mine.median <= most, must)
 
 
 def verdict_table(verdicts: list[Verdict]) -> Table:
