@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 from contextlib import ExitStack
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -95,52 +96,27 @@ def _typical(once: Callable[[], float], seconds: float) -> float:
     return statistics.median(values)
 
 
-_WORKER = frozenset({"stream", "worker", "default"})
+_case = partial(
+    Case,
+    source=small.Ints,
+    unit="ms",
+    lower=True,
+    demands=frozenset({"stream", "worker", "default"}),
+)
 CASES = (
-    Case(
-        "first-item-cold",
-        "first item of the first worker",
-        small.Ints,
-        first_item_cold,
-        unit="ms",
-        lower=True,
-        demands=_WORKER,
-    ),
-    Case(
-        "first-item-warm",
-        "first item of a later worker",
-        small.Ints,
-        first_item_warm,
-        unit="ms",
-        lower=True,
-        demands=_WORKER,
-    ),
-    Case(
+    _case("first-item-cold", "first item of the first worker", measure=first_item_cold),
+    _case("first-item-warm", "first item of a later worker", measure=first_item_warm),
+    _case(
         "first-item-uncached",
         "the same where Python finds and writes no bytecode",
-        small.Ints,
-        first_item_warm,
-        unit="ms",
-        lower=True,
-        demands=_WORKER,
+        measure=first_item_warm,
         environment={"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": os.devnull},
     ),
-    Case(
-        "further-pass",
-        "a further pass of three items",
-        small.Ints,
-        further_pass,
-        unit="ms",
-        lower=True,
-        demands=_WORKER,
-    ),
-    Case(
+    _case("further-pass", "a further pass of three items", measure=further_pass),
+    _case(
         "import",
         "import in a fresh interpreter",
-        small.Ints,
-        import_time,
-        unit="ms",
-        lower=True,
+        measure=import_time,
         demands=frozenset({"import"}),
     ),
 )
