@@ -26,8 +26,6 @@ class Rate(NamedTuple):
 
     farside: float
     """Bytes a second."""
-    pipe: float
-    """The same."""
     ratio: float
     """How many times as fast as the pipe."""
     cpu_ratio: float
@@ -102,7 +100,6 @@ def measure(payload: Payload, nbytes: int, *, seconds: float, rounds: int) -> Ra
     process.join()
     return Rate(
         median(nbytes / ours.wall for ours, _ in timed),
-        median(nbytes / piped.wall for _, piped in timed),
         median(piped.wall / ours.wall for ours, piped in timed),
         median(piped.cpu / ours.cpu for ours, piped in timed),
     )

@@ -32,16 +32,6 @@ class Grown(NamedTuple):
     left: dict[str, int]
 
 
-class Numbers:
-    """Iterable again and again."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.count))
-
-
 class Blocks:
     """Yields large contents, in memory that is written anew."""
 
@@ -83,7 +73,7 @@ def workers(backend: str, count: int) -> Grown:
     """Create, use and close workers."""
 
     def work() -> None:
-        with start(backend, partial(Numbers, 100)) as items:
+        with start(backend, partial(range, 100)) as items:
             assert sum(items) == 4950  # noqa: PLR2004
 
     return measure(work, count)
@@ -105,19 +95,19 @@ def failures(backend: str, count: int) -> Grown:
 
 def passes(backend: str, count: int) -> Grown:
     """Run short passes over one worker."""
-    with start(backend, partial(Numbers, 3)) as items:
+    with start(backend, partial(range, 3)) as items:
         return measure(lambda: list(items), count)
 
 
 def leaves(backend: str, count: int) -> Grown:
     """Leave passes at the first item."""
-    with start(backend, partial(Numbers, 1_000_000)) as items:
+    with start(backend, partial(range, 1_000_000)) as items:
         return measure(lambda: next(iter(items)), count)
 
 
 def unused(backend: str, count: int) -> Grown:
     """Begin passes, and take nothing."""
-    with start(backend, partial(Numbers, 3)) as items:
+    with start(backend, partial(range, 3)) as items:
         return measure(lambda: iter(items), count)
 
 

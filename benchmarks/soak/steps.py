@@ -18,7 +18,7 @@ import farside
 from .items import Expected, Items, fail
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
     from .plans import Plan
 
@@ -237,7 +237,7 @@ class Life:
             self._tally.nbytes += len(item[3])
 
     def _call(self, remote: Any) -> None:
-        if hasattr(remote, "call") and not self._plan.fault:
+        if not self._plan.fault:
             assert remote.call("add", 2, 3) == 5  # noqa: PLR2004
 
     def _supersede(self, remote: Any, older: Iterator[Any]) -> None:
@@ -275,7 +275,7 @@ def in_event_loop(remote: Any) -> Iterator[Any]:
     """Iterate in an event loop, as if it were an ordinary iterator."""
     loop = asyncio.new_event_loop()
     try:
-        source = aiter(remote) if hasattr(remote, "__aiter__") else _as_async(remote)
+        source = aiter(remote)
         while True:
             try:
                 yield loop.run_until_complete(_next(source))
@@ -284,11 +284,6 @@ def in_event_loop(remote: Any) -> Iterator[Any]:
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
-
-
-async def _as_async(remote: Any) -> AsyncIterator[Any]:
-    for item in remote:
-        yield item
 
 
 async def _next(source: Any) -> Any:
