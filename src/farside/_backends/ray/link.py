@@ -114,11 +114,10 @@ class CallLink(Link):
     def read(self, into: deque[Frame]) -> bool:
         if self._state:
             raise LinkClosedError(_CLOSED)
+        self._wakeup.clear()  # first: what comes from now on sets it
         if not self._has_reply():
-            self._wakeup.clear()
-            if not self._has_reply():
-                self._check_end()
-                return False
+            self._check_end()
+            return False
         reply = self._replies.pop(self._next)
         self._next += 1
         into.extend(
@@ -126,9 +125,7 @@ class CallLink(Link):
             for kind, epoch, items, parts, contents in reply.frames
         )
         self._take_note(reply)
-        if not (self._has_reply() or self._is_over()):
-            self._wakeup.clear()
-        if self._has_reply() or self._is_over():  # again: it may have come just before
+        if self._has_reply() or self._is_over():
             self._wakeup.set()
         if not (reply.frames or self._has_reply()):
             self._check_end()
