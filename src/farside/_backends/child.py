@@ -16,6 +16,7 @@ import os
 import select
 import signal
 import threading
+from math import inf
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,7 @@ class Child:
         sentinel: int = self._popen.sentinel
         return sentinel if self._handle is None else self._handle.fileno()
 
-    def wait(self, timeout: float | None) -> bool:
+    def wait(self, timeout: float) -> bool:
         """Wait for its end, so many seconds at most; tell whether it has ended."""
         if not (self._ended or self._await_end(timeout) or self._asked_by_pid()):
             return self._ended  # another thread has just seen it
@@ -110,10 +111,10 @@ class Child:
     def _asked_by_pid(self) -> bool:
         return self._handle is None and not self._served and self._look()
 
-    def _await_end(self, timeout: float | None) -> bool:
-        end = None if timeout is None else monotonic() + timeout
+    def _await_end(self, timeout: float) -> bool:
+        end = monotonic() + timeout
         while not self._ended:
-            left = LOOK_SECONDS if end is None else min(LOOK_SECONDS, end - monotonic())
+            left = min(LOOK_SECONDS, end - monotonic())
             # Another thread may see the end first, and close the descriptor while this one waits:
             # its number may be that of anything else then. So this one looks again.
             try:
@@ -136,7 +137,7 @@ class Child:
 
     def _poll(self, flag: int = os.WNOHANG) -> int | None:
         """Do what multiprocessing would by ``waitpid``."""
-        self.wait(0 if flag else None)
+        self.wait(0 if flag else inf)
         code: int | None = self._popen.returncode
         return code
 
