@@ -260,7 +260,7 @@ def test_the_fallback_takes_over_from_a_backend_of_ones_own_on_this_machine() ->
     register_backend("nowhere", "no_such_module:Mine")
     for name in ("elsewhere", "nowhere"):
         with pytest.raises(BackendUnavailableError, match=f"the {name} backend cannot be"):
-            registry.choose(name, "subprocess")
+            iterate_in_worker(list, backend=name, fallback="subprocess")
 
 
 @pytest.mark.usefixtures("own_registry")

@@ -110,10 +110,7 @@ def main_goes_by_value(options: Options) -> bool:
     """
     if options.backend == "inline" or _forks(options):
         return False
-    known = options.backend in registry.names()  # "auto" is none
-    if known and registry.load(options.backend).capabilities.remote:
-        return True
-    return main_module() == (None, None)
+    return registry.is_remote(options.backend) or main_module() == (None, None)
 
 
 def _forks(options: Options) -> bool:

@@ -109,6 +109,11 @@ def load(name: str) -> type[Backend]:
     return backend
 
 
+def is_remote(name: str) -> bool:
+    """Tell whether workers of a backend may run on other machines; ``"auto"`` takes none such."""
+    return name != "auto" and load(name).capabilities.remote
+
+
 def launch(name: str, options: Options) -> Worker:
     """Start a worker of a backend; see `Backend.launch`."""
     worker = load(name)().launch(options)
@@ -166,9 +171,6 @@ def choose(
     if wanted.usable:
         breaks = backend == "subinterpreter" and sys.modules.get("torch") is not None
         return Choice(backend, "asked for", _BREAKS_PYTORCH if breaks else "")
-    # Whoever wants other machines does not want all workers on this one instead.
-    if load(backend).capabilities.remote:
-        fallback = None
     if fallback is not None and load(fallback).availability().usable:
         return Choice(fallback, f"the {backend} backend cannot be used: {wanted.reason}")
     others = [name for name in AUTOMATIC if name != backend and load(name).availability().usable]

@@ -43,8 +43,7 @@ def launch(client: Client, member: Member, options: Options) -> Worker:
     try:
         return registry.launch(member.backend, options)
     except SharedByProcessesError as error:
-        # Whoever wants other machines does not want all workers on this one instead.
-        if options.fallback is None or registry.load(member.backend).capabilities.remote:
+        if options.fallback is None:
             raise
         member.backend, reason = options.fallback, error.reason
     if client.reason != reason:  # the first of them

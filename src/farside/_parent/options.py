@@ -225,7 +225,8 @@ def _fallback(value: Any, backend: str) -> str | None:
     # Only a subprocess can be had wherever there are workers at all.
     if value is None or _name("fallback", value, ("subprocess",), "or None") == backend:
         return None
-    return "subprocess"
+    # Whoever wants other machines does not want all workers on this one instead.
+    return None if registry.is_remote(backend) else "subprocess"
 
 
 def _name(name: str, value: Any, known: tuple[str, ...], also: str = "") -> str:
