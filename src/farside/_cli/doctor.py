@@ -87,9 +87,13 @@ def _look_at(
     imports: dict[str, Any] = {}
     for module, label in labels.items():
         imports[module] = each = look(module, limit)
-        made.row(label, f"{each['result']}{': ' * bool(each['detail'])}{each['detail']}")
+        made.row(label, _told(each["result"], each["detail"]))
     made.end()
     return imports
+
+
+def _told(result: str, detail: str) -> str:
+    return f"{result}: {detail}" if detail else result
 
 
 def _how_it_pickles(found: dict[str, Any]) -> str:
@@ -124,10 +128,7 @@ def _print_surroundings(found: dict[str, Any]) -> None:
     output.table(
         "Backends",
         [
-            (
-                name,
-                f"{'yes' if each['usable'] else 'no'}{': ' * bool(each['reason'])}{each['reason']}",
-            )
+            (name, _told("yes" if each["usable"] else "no", each["reason"]))
             for name, each in found["backends"].items()
         ]
         + [("'auto' takes", f"{automatic['backend'] or 'none'}: {automatic['reason']}")],

@@ -34,10 +34,7 @@ def describe() -> dict[str, Any]:
         },
         "platform": platform.platform(),
         "processors": processors(),
-        "backends": {
-            name: {"usable": each.usable, "reason": each.reason}
-            for name, each in available_backends().items()
-        },
+        "backends": {name: each._asdict() for name, each in available_backends().items()},
         "automatic": _automatic(),
         "start_methods": multiprocessing.get_all_start_methods(),
         "limits": limits(),
