@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 REMOTE_BUFFER_BYTES = 1 << 24
-"""Default of ``buffer_bytes`` on other machines, where what is on its way counts too."""
+"""Default of ``buffer_bytes`` on other machines: items that are on their way count too."""
 
 _LAST_SECONDS = 0.5
-"""What a worker is given in the end at least, however small the limit is."""
+"""How long the last wait for the end of a worker is at least, however small the limit is."""
 
 _KILLED_SECONDS = 5.0
-"""What one is given that was killed: it ends for certain, but a busy machine takes time."""
+"""The same of a worker that was killed: it ends for certain, but late on a busy machine."""
 
 
 class Availability(NamedTuple):
@@ -47,7 +47,7 @@ class Capabilities(NamedTuple):
     """
 
     killable: bool = False
-    """Whether one can be ended whatever it does; and what it crashes is itself alone."""
+    """Whether it can be ended whatever it does, and a crash in it ends nothing else."""
     own_environment: bool = False
     """Whether it can have environment variables of its own."""
     shares_memory: bool = False
@@ -68,15 +68,15 @@ class ExitStatus(NamedTuple):
     again: bool = True
     """Whether another one could be started in its place."""
     struck: bool = False
-    """Whether something outside has ended it, as far as is known: it was not to blame."""
+    """Whether something outside has ended it, as far as is known: its code is not to blame."""
 
 
 class CutOffError(Exception):
     """A start was cut off, and another one may succeed.
 
     Args:
-        error: what to raise if there is no other one.
-        struck: whether that was done from outside, as far as is known.
+        error: what to raise if no other one is tried.
+        struck: see `ExitStatus`.
     """
 
     def __init__(self, error: FarsideError, *, struck: bool) -> None:
@@ -94,8 +94,8 @@ class Worker(ABC):
             ``"up"``, its number, that of its pass, how many items and how many bytes it has.
         wake: lets whoever waits for the worker look around.
         beside: whether it runs beside the thread that loops over it.
-        silent: whether nothing can come from it now: it waits for a place to run in, or whoever
-            asks is in its own code.
+        silent: whether nothing can come from it now: it waits for a place to run in, or the thread
+            that asks is the one that runs its code, further up.
         no_stack: what is said of a worker that does not tell where it is.
     """
 
@@ -119,11 +119,11 @@ class Worker(ABC):
         """Wait for its end, `timeout` seconds at most; tell whether it has ended."""
 
     def terminate(self) -> bool:
-        """Tell it to end, by force that it may answer; False when this kind knows none."""
+        """Ask it to end by what its code may handle, such as SIGTERM; False if it knows no such."""
         return False
 
     def kill(self) -> bool:
-        """End it, by force that it cannot answer; False when this kind knows none."""
+        """End it by what its code cannot handle, such as SIGKILL; False if it knows no such."""
         return False
 
     @abstractmethod

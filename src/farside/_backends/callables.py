@@ -30,10 +30,10 @@ _CURE = (
 
 
 class SharedByProcessesError(NotPicklableError):
-    """Only the start of a process carries something that is to go to a worker that is none.
+    """Something can be given only to a process as it starts, and the worker is none.
 
     Attributes:
-        reason: what that is, and that it is shared.
+        reason: what it is, and that processes share it.
     """
 
     def __init__(self, message: str, *, reason: str = "") -> None:

@@ -49,11 +49,12 @@ global name, and look at this by an attribute of their own."""
 
 
 def check_start(*, in_thread: bool = False) -> None:
-    """Check that this is a time to start workers: if not, it is a BackendUnavailableError.
+    """Check that workers can be started now: if not, it is a BackendUnavailableError.
 
-    It is none where the process exits; where it is a worker itself that is just importing the main
-    script or the module of fn, which would start workers without end, or is that of a frozen
-    program; or where nothing can wait for a worker. With `in_thread`, a thread of ours is to wait.
+    They cannot while the process exits, nor where nothing can wait for them (with `in_thread`, a
+    thread of ours is to wait). And a process that is a worker itself would start others without
+    end: while it imports the main script or the module of fn, and in a frozen program that does not
+    know that it is one.
     """
     process: object = None
     if "multiprocessing.process" in sys.modules:  # its workers have imported it

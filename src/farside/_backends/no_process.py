@@ -22,7 +22,7 @@ _NAME_IT = "name the Python to start by multiprocessing.set_executable()"
 _VERSION = "{}.{}".format(*sys.version_info)
 
 _NOT_THE_SERVER = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
-"""What another start method would lack as well."""
+"""Errors that another start method would meet as well."""
 
 
 def unavailable(reason: str) -> BackendUnavailableError:

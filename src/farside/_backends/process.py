@@ -23,7 +23,7 @@ _armed_in = 0  # the process in which `_arm` has done its work
 _ENDING_SECONDS = 10.0  # for the end of a process that the kernel is just taking down
 
 _FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGALRM"})
-"""What people and the kernel end a process by, which has done nothing; a crash has other ones."""
+"""What people, or the kernel, end a process by that has done nothing. A crash has other signals."""
 
 
 class ProcessWorker(Worker):

@@ -40,7 +40,7 @@ class _Pretence(threading.local):
 
     no_main = False  # there is no main module to import
     no_daemon = False  # this process is no daemonic one
-    starting = False  # nothing: it does so just now, further up perhaps
+    starting = False  # nothing, but this says that the thread is in a start, further up perhaps
 
 
 _pretence = _Pretence()

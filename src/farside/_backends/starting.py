@@ -30,7 +30,7 @@ def start(
     Args:
         begin: starts it.
         job: what it is sent, if it does not have its job already.
-        run: runs that, and holds Ctrl-C back meanwhile.
+        run: calls `begin`, and holds Ctrl-C back meanwhile.
 
     Raises:
         BaseException: whatever any of that raises, or the handler of Ctrl-C at the end. Then nobody

@@ -58,7 +58,7 @@ class OomKills:
         self._place, self._before = _find(pid)
 
     def since(self) -> int:
-        """Return how many it were since this was made; 0 if that cannot be known."""
+        """Return how many were killed since this was made; 0 if that cannot be known."""
         if self._before is None:
             return 0
         return max(0, (_read(*self._place) or 0) - self._before)
