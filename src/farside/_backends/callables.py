@@ -58,21 +58,19 @@ def pack_call(options: Options, *, main_importable: bool, here: bool = False) ->
 
 def pack_anywhere(options: Options, *, main_importable: bool) -> bytes:
     """Pickle them for a worker that does not get them as its process starts, or refuse that."""
+    call = pack_call(options, main_importable=main_importable)
+    if isinstance(call, bytes):
+        return call
     try:
         return _pickle_once(options, main_importable=main_importable)
-    except NotPicklableError as error:
-        refused = error
-    try:
-        pack_call(options, main_importable=main_importable)  # says what no start carries either
-        reason = f"{_shared_part(options, refused)} is shared by processes"
+    except NotPicklableError as error:  # as before: it tells what it was
+        reason = f"{_shared_part(options, error)} is shared by processes"
         raise SharedByProcessesError(
             f"{reason}, and can be sent only to a process that is being started; use "
             "iterate_in_subprocess or backend='subprocess', or a proxy of a "
             "multiprocessing.Manager",
             reason=reason,
-        ) from refused.__cause__
-    finally:
-        del refused  # its traceback has this frame, and so fn, until a collection
+        ) from error.__cause__
 
 
 def _pickle_once(options: Options, *, main_importable: bool) -> bytes:
