@@ -30,7 +30,7 @@ _SECONDS_TO_TIDY = 2
 
 
 class Tree(NamedTuple):
-    """A farside to measure that is not the installed one.
+    """A farside to measure.
 
     Attributes:
         suffix: What the names of its contestants end with, to tell one tree from another.
@@ -41,6 +41,10 @@ class Tree(NamedTuple):
     suffix: str
     version: str
     path: str
+
+
+INSTALLED = Tree("", "", "")
+"""It tells its version itself, and any Python finds it."""
 
 
 @dataclass(frozen=True)
@@ -82,17 +86,17 @@ class Measurement(NamedTuple):
     case: str
     contestant: str
     python: str
-    tree: Tree | None = None
+    tree: Tree = INSTALLED
 
     @property
     def name(self) -> str:
         """What the results call the contestant."""
-        return self.contestant + (self.tree.suffix if self.tree else "")
+        return self.contestant + self.tree.suffix
 
     @property
     def compared(self) -> tuple[str, ...]:
         """What all have in common that are measured one right after the other."""
-        return (self.case, self.contestant) if self.tree else (self.case,)
+        return (self.case,) if self.tree is INSTALLED else (self.case, self.contestant)
 
 
 def selected(options: Options) -> tuple[list[str], list[str]]:
@@ -117,9 +121,8 @@ def plan(options: Options) -> tuple[Results, list[Measurement]]:
     surveys: dict[tuple[str, str], dict[str, Any]] = {}
     contestants: dict[str, dict[str, Any]] = {}
     todo: list[Measurement] = []
-    trees: Sequence[Tree | None] = options.trees or [None]
-    for name, tree in product(names, trees):
-        python, path = options.python(name), tree.path if tree else ""
+    for name, tree in product(names, options.trees or (INSTALLED,)):
+        python, path = options.python(name), tree.path
         if (python, path) not in surveys:
             surveys[python, path] = _ask(python, (), options.limit, path)
         survey = surveys[python, path]
@@ -127,11 +130,11 @@ def plan(options: Options) -> tuple[Results, list[Measurement]]:
             found: dict[str, Any] = {"missing": survey["error"]}
         else:
             found = dict(survey["contestants"][name], python=survey["python"])
-        if tree and "version" in found:
+        if tree.version and "version" in found:
             found["version"] = tree.version
         refuses = found.pop("refuses", dict.fromkeys(cases, "missing"))
         about = {"group": CONTESTANTS[name].group, "library": CONTESTANTS[name].library}
-        contestants[name + (tree.suffix if tree else "")] = {**about, **found}
+        contestants[name + tree.suffix] = {**about, **found}
         todo += [Measurement(case, name, python, tree) for case in cases if refuses[case] is None]
     conditions = {**machine.describe(), "seconds": options.seconds, "rounds": options.rounds}
     return Results(conditions, {case: _describe(case) for case in cases}, contestants), todo
@@ -165,8 +168,8 @@ def run(
                 outcome.values.append(None)
                 continue
             what = (each.case, each.contestant, str(options.seconds))
-            path = each.tree.path if each.tree else ""
-            answer = _ask(each.python, what, options.limit, path, CASES[each.case].environment)
+            more = CASES[each.case].environment
+            answer = _ask(each.python, what, options.limit, each.tree.path, more)
             outcome.values.append(answer.get("value"))
             if "error" in answer:
                 outcome.error = answer["error"]
