@@ -10,11 +10,11 @@ another machine, before it takes the reply.
 from __future__ import annotations
 
 import pickle
-import threading
 import weakref
 from concurrent.futures import Future
 from functools import partial
 from itertools import count
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from ..._memory.parts import Ref
@@ -36,14 +36,9 @@ class Lent:
     def __init__(self, contents: Sequence[Part]) -> None:
         views = [memoryview(each).cast("B") for each in contents]
         self._buffers = [pickle.PickleBuffer(view) for view in views]
-        self._locks = [threading.Lock() for _ in views]
-        for lock in self._locks:
-            lock.acquire()
+        self._released: SimpleQueue[object] = SimpleQueue()  # a finalizer may put into it
         # Whoever reads a buffer holds its view, and Ray lets go of both when it has written.
-        self._watches = [
-            weakref.ref(view, partial(_release, lock))
-            for view, lock in zip(views, self._locks, strict=True)
-        ]
+        self._watches = [weakref.ref(view, self._released.put) for view in views]
 
     def give(self) -> list[pickle.PickleBuffer]:
         """Return the contents, once."""
@@ -52,12 +47,8 @@ class Lent:
 
     def wait(self) -> None:
         """Wait until nobody has them any more: they are written, or nobody wants them."""
-        for lock in self._locks:
-            lock.acquire()
-
-
-def _release(lock: threading.Lock, _: object) -> None:
-    lock.release()
+        for _ in self._watches:
+            self._released.get()
 
 
 class Objects:
