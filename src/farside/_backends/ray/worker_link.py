@@ -107,8 +107,6 @@ class ActorLink(DownLink):
         # First: frames that are lost below, for want of memory, must leave a gap.
         number, self._replies = self._replies, self._replies + 1
         frames, nbytes = [], 0
-        if self._words.closed:
-            self._drop()
         # First: what becomes urgent from now on is seen below, or by the next call.
         urgent, self._urgent = self._urgent, False
         large = False
