@@ -11,7 +11,9 @@ from .base import Case
 from .streams import SIZES, throughput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.sources.base import Source
 
 SLEEPERS = (1, 2, 4, 8, 16)
 _MAPPERS = 2
@@ -20,56 +22,38 @@ _WARM_UP = 0.1  # for each worker
 
 def _cases() -> Iterator[Case]:
     for workers in (1, 4):
-        yield Case(
-            f"workers-ints-{workers}",
-            f"integers from {_so_many(workers)}",
-            small.Ints,
-            throughput,
-            demands=_demands(workers, "stream", "workers"),
-            workers=workers,
-            warm_up=_WARM_UP * workers,
-        )
+        name = f"workers-ints-{workers}"
+        yield _case(name, "integers from", small.Ints, workers, "stream", "workers")
     for workers in SLEEPERS:
         yield _sleep("workers", "items of 1 ms of sleep from", workers, "stream", "workers")
     arrays = partial(payloads.ReturnedArrays, SIZES["100kB"])
-    for name, title, source, needs in (
-        ("ints", "a function that returns its integer", small.Ints, set()),
-        ("busy", "a function of about 15 µs", small.Busy, set()),
-        ("dicts", "a function that returns its small dict", small.ReturnedDicts, set()),
-        ("arrays-100kB", "arrays of 100kB in and out", arrays, {"numpy"}),
-    ):
-        yield Case(
-            f"map-{name}",
-            f"{title}, {_so_many(_MAPPERS)}",
-            source,
-            throughput,
-            demands=frozenset({"map", *needs}),
-            workers=_MAPPERS,
-            warm_up=_WARM_UP * _MAPPERS,
-        )
+    yield _map("ints", "a function that returns its integer", small.Ints)
+    yield _map("busy", "a function of about 15 µs", small.Busy)
+    yield _map("dicts", "a function that returns its small dict", small.ReturnedDicts)
+    yield _map("arrays-100kB", "arrays of 100kB in and out", arrays, "numpy")
     for workers in SLEEPERS:
         yield _sleep("map", "a function that sleeps for 1 ms,", workers, "map")
 
 
+def _map(name: str, title: str, source: Callable[[], Source], *demands: str) -> Case:
+    return _case(f"map-{name}", f"{title},", source, _MAPPERS, "map", *demands)
+
+
 def _sleep(name: str, title: str, workers: int, *demands: str) -> Case:
     """Return a case in which a chunk of many items would take longer than a measurement."""
+    return _case(f"{name}-1ms-{workers}", title, small.Dozing, workers, "default", *demands)
+
+
+def _case(name: str, title: str, source: Callable[[], Source], workers: int, *demands: str) -> Case:
     return Case(
-        f"{name}-1ms-{workers}",
-        f"{title} {_so_many(workers)}",
-        small.Dozing,
+        name,
+        f"{title} {workers} worker{'s' * (workers > 1)}",
+        source,
         throughput,
-        demands=_demands(workers, "default", *demands),
+        demands=frozenset({*demands, "lone"} if workers == 1 else demands),
         workers=workers,
         warm_up=_WARM_UP * workers,
     )
-
-
-def _demands(workers: int, *demands: str) -> frozenset[str]:
-    return frozenset({*demands, "lone"} if workers == 1 else demands)
-
-
-def _so_many(workers: int) -> str:
-    return f"{workers} worker{'s' * (workers > 1)}"
 
 
 CASES = tuple(_cases())
