@@ -39,8 +39,7 @@ class _Pretence(threading.local):
     """
 
     no_main = False  # there is no main module to import
-    no_daemon = False  # this process is no daemonic one
-    starting = False  # nothing, but this says that the thread is in a start, further up perhaps
+    starting = False  # this process is no daemonic one; a start is under way, further up perhaps
 
 
 _pretence = _Pretence()
@@ -121,14 +120,14 @@ def _start_anywhere(process: BaseProcess) -> None:
     if current["_config"].get("daemon") and type(current["_config"]) is not _Config:
         current["_config"] = _Config(current["_config"])
     _started.add(process)
-    _pretending(process.start, no_daemon=True)
+    process.start()
 
 
 class _Config(dict[str, Any]):
     """What multiprocessing knows of this process: daemonic, except for a thread in a start."""
 
     def get(self, key: str, default: Any = None) -> Any:
-        return False if key == "daemon" and _pretence.no_daemon else super().get(key, default)
+        return False if key == "daemon" and _pretence.starting else super().get(key, default)
 
 
 def with_main_hidden(work: Callable[[], T], *, always: bool) -> T:
