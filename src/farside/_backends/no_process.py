@@ -34,13 +34,12 @@ def unavailable(reason: str) -> BackendUnavailableError:
 def check_method(method: str) -> None:
     """Refuse a start method that cannot be used in this process, as far as that can be told."""
     forks = method == "fork"
-    library = patched("thread") if forks else patched("socket") if method == "forkserver" else None
-    if library and forks:
+    if forks and (library := patched("thread")):
         raise unavailable(f"a forked worker would inherit the threads of {library}; {_SPAWN}")
-    if library:
+    if method == "forkserver" and (library := patched("socket")):
         raise unavailable(f"the fork server cannot be used by the sockets of {library}; {_SPAWN}")
     if forks and interpreters.inside():
-        raise unavailable("a subinterpreter cannot fork; use mp_context='spawn'")
+        raise unavailable(f"a subinterpreter cannot fork; {_SPAWN}")
     if forks and interpreters.alive():
         raise unavailable(
             "a forked child crashes at once while any subinterpreter lives in the parent; close "
@@ -118,8 +117,7 @@ def check_server(error: OSError | EOFError) -> None:
     if isinstance(error, ChildProcessError):
         reason = (
             "the fork server is not a child of this process: it is that of the parent of this "
-            "forked process, or its end was seen by another part of the program; use "
-            "mp_context='spawn'"
+            f"forked process, or its end was seen by another part of the program; {_SPAWN}"
         )
     elif isinstance(error, (ConnectionError, EOFError)):
         if not _server_exited():
@@ -132,7 +130,7 @@ def check_server(error: OSError | EOFError) -> None:
     elif error.errno in _NOT_THE_SERVER:
         return
     else:
-        reason = f"the fork server cannot be reached ({error}); use mp_context='spawn'"
+        reason = f"the fork server cannot be reached ({error}); {_SPAWN}"
     raise unavailable(reason) from error
 
 
