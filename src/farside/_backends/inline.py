@@ -40,10 +40,9 @@ class InlineBackend(Backend):
     def launch(self, options: Options) -> InlineWorker:
         # Pickled all the same: what other workers refuse is refused here, and fn is a copy.
         call = callables.pack_call(options, main_importable=True, here=True)
-        name = preparation.name_of(options)
         # Who loads a pickle takes it out of its list: it may be large, and the job stays.
         given: Any = [call] if isinstance(call, bytes) else call.call
-        job = preparation.job_of(options, given, None, backend=self.name, name=name)
+        job = preparation.job_of(options, given, backend=self.name)
         # Loggers and warnings are the parent's own: a record that it is given would come back.
         return InlineWorker(job._replace(forward_logs=False))
 

@@ -64,8 +64,7 @@ def pack(
         main_path=path,
         multiprocessing=_of_multiprocessing() if in_process else None,
     )
-    backend, name = backend or options.backend, name or name_of(options)
-    return job_of(options, call, preparation, backend=backend, name=name)
+    return job_of(options, call, preparation, backend=backend or options.backend, name=name)
 
 
 def main_module() -> tuple[str | None, str | None]:
@@ -153,9 +152,10 @@ def job_of(
     preparation: Preparation | None = None,
     *,
     backend: str,
-    name: str,
+    name: str | None = None,
 ) -> Job:
     """Put a job together; one without a preparation is for a copy of this process."""
+    name = name or name_of(options)
     return Job(
         call,
         preparation,

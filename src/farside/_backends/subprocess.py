@@ -50,10 +50,10 @@ class SubprocessBackend(Backend):
 
     def launch(self, options: Options) -> ProcessWorker:
         context = _context(options)
-        forks = context.get_start_method() == "fork"
-        check_method(context.get_start_method())
+        method = context.get_start_method()
+        check_method(method)
         name = preparation.name_of(options)
-        if forks:
+        if method == "fork":
             job = preparation.job_of(options, options.call, backend=self.name, name=name)
         else:
             job = preparation.pack(options, within_start=True, backend=self.name, name=name)
@@ -66,7 +66,7 @@ class SubprocessBackend(Backend):
         # and its locks might stay locked. A fork server that first imports the main module takes
         # its time, so a second Ctrl-C is not held back.
         run: Callable[[Callable[[], ProcessWorker]], object] = partial(defer_sigint, once=True)
-        if options.init_timeout is not None and context.get_start_method() == "forkserver":
+        if options.init_timeout is not None and method == "forkserver":
             run = partial(_run_in_time, options.init_timeout)
         return start(begin, job if by_link else None, run)
 
