@@ -1,4 +1,4 @@
-"""What calls of the actor carry, and what makes them."""
+"""What calls of the actor carry."""
 
 from __future__ import annotations
 
