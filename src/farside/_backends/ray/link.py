@@ -125,9 +125,10 @@ class CallLink(Link):
             for kind, epoch, items, parts, contents in reply.frames
         )
         self._take_note(reply)
-        if self._has_reply() or self._is_over():
+        more = self._has_reply()
+        if more or self._is_over():
             self._wakeup.set()
-        if not (reply.frames or self._has_reply()):
+        if not (reply.frames or more):
             self._check_end()
         return bool(reply.frames)
 
