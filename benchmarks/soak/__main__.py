@@ -73,7 +73,7 @@ def run_step(seed: int, step: int, backends: Sequence[str]) -> steps.Tally:
     drawn = plans.draw(Random(f"{seed}/{step}"), backends)
     tallies = [steps.Tally() for _ in drawn]
     if any(plan.backend == "fork" for plan in drawn):
-        steps.await_no_interpreters(lambda: meters.held().interpreters)
+        steps.await_no_interpreters()
     lives = [steps.Life(plan, tally) for plan, tally in zip(drawn, tallies, strict=True)]
     if len(lives) == 1:
         lives[0].live()

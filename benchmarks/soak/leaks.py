@@ -13,6 +13,7 @@ from multiprocessing import forkserver, resource_tracker
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import farside
+from farside.options import START_METHODS
 
 from . import meters
 
@@ -53,7 +54,7 @@ class Fails:
 
 def start(backend: Any, fn: Callable[[], Any]) -> Any:
     """Start a worker of a backend, or of a start method."""
-    if backend in {"spawn", "forkserver", "fork"}:
+    if backend in START_METHODS:
         return farside.iterate_in_subprocess(fn, mp_context=backend)
     return farside.iterate_in_worker(fn, backend=backend, fallback=None)
 

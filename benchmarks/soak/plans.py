@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from farside.options import START_METHODS
+
 from . import items
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def draw(rng: Random, backends: Sequence[str]) -> list[Plan]:
 def plan(rng: Random, backends: Sequence[str]) -> Plan:
     """Draw a plan."""
     backend = rng.choice(backends)
-    is_process = backend in {"spawn", "forkserver", "fork"}
+    is_process = backend in START_METHODS
     faults = [*ANYWHERE, *FROM_OUTSIDE]
     if is_process:
         faults += PROCESS_ONLY

@@ -14,8 +14,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import farside
+from farside.options import START_METHODS
 
+from . import meters
 from .items import Expected, Items, fail
+from .plans import FROM_OUTSIDE, PROCESS_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +35,8 @@ _EXPECTED = {
     "close from a thread": farside.IterableClosedError,
     "terminate": (farside.IterableClosedError, farside.WorkerDiedError),
 }
-_LOSES_ITEMS = {"SIGKILL", "SIGTERM", "exit", "kill from outside", "terminate", "timeout"}
-_LOSES_ITEMS |= {"close from a thread", "drop"}
-_OUTSIDE = {"kill from outside", "terminate", "close from a thread", "drop"}
+_LOSES_ITEMS = {*PROCESS_ONLY, *FROM_OUTSIDE}
+_OUTSIDE = {"kill from outside", "terminate", *FROM_OUTSIDE}
 
 
 @dataclass
@@ -144,7 +146,7 @@ class Life:
         given: dict[str, Any] = dict(plan.options, backend=plan.backend, fallback=None)
         if plan.fault == "timeout":
             given["shutdown_timeout"] = 0.5  # it would sleep on
-        if plan.backend in {"spawn", "forkserver", "fork"}:
+        if plan.backend in START_METHODS:
             given.update(backend="subprocess", mp_context=plan.backend)
         if plan.fault == "initializer":
             given["initializer"] = fail
@@ -290,9 +292,9 @@ async def _next(source: Any) -> Any:
     return await anext(source)
 
 
-def await_no_interpreters(count: Any, seconds: float = 20.0) -> None:
+def await_no_interpreters() -> None:
     """Wait until a fork does not kill its child."""
-    deadline = time.monotonic() + seconds
-    while count() > 1:
+    deadline = time.monotonic() + 20
+    while meters.held().interpreters > 1:
         assert time.monotonic() < deadline, "an interpreter was left behind"
         time.sleep(0.005)
