@@ -7,15 +7,17 @@ import multiprocessing
 import signal
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from farside import BackendUnavailableError, WorkerDiedError, iterate_in_worker
-from farside._backends import live_workers
+from farside._backends import live_workers, registry
 from farside._backends.base import ExitStatus, Worker
 from farside._worker import load
 from tests.background import Background
+from tests.children import run_python
 from tests.parent import scripted
 
 if TYPE_CHECKING:
@@ -47,8 +49,6 @@ class Scripted(Worker):
 
     def wait(self, timeout: float) -> bool:  # noqa: ARG002
         self.ended = self.ended or self.ends_in == "wait"
-        if self.ended:
-            live_workers.forget(self)
         self.log.append("waited")
         return self.ended
 
@@ -214,3 +214,32 @@ def test_a_worker_that_a_daemon_thread_starts_while_python_exits_is_ended(
         live_workers.track(worker)
     assert worker.log == ["link closed"]
     live_workers.forget(worker)
+
+
+OF_ONES_OWN = """
+from functools import partial
+from itertools import count
+from farside import iterate_in_worker, register_backend
+from tests.backends import in_threads
+
+in_threads.serve = partial(in_threads.serve, last_resort=list)  # whose threads are daemons then
+register_backend("mine", in_threads.ThreadBackend)
+items = iterate_in_worker(count, backend="mine", finalizer=partial(print, "finalizer"))
+print(next(iter(items)))
+"""
+
+
+def test_a_worker_of_a_backend_of_ones_own_is_told_to_end_as_the_process_exits() -> None:
+    assert run_python(OF_ONES_OWN, path=Path(__file__).parents[2]) == "0\nfinalizer\n"
+
+
+def test_a_worker_of_a_backend_of_ones_own_is_on_record_until_it_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backends = {**registry._BACKENDS, "mine": "tests.backends.in_threads:ThreadBackend"}
+    monkeypatch.setattr(registry, "_BACKENDS", backends)
+    before = set(live_workers._live)
+    with iterate_in_worker(list, backend="mine"):
+        [worker] = live_workers._live - before
+        assert worker.label.startswith("thread ")
+    assert live_workers._live == before

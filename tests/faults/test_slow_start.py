@@ -82,6 +82,7 @@ if __name__ == "__main__":
             thread.join()
     for worker in list(live_workers._live):
         assert worker.wait(5)
+    live_workers.sweep()
     print(len(live_workers._live))
 """
 

@@ -17,7 +17,7 @@ from .._system.signals import try_lock, with_lock
 from .._worker.listener import Commands, answer_aside
 from .._worker.stepwise import Stepwise
 from ..errors import LinkClosedError
-from . import callables, live_workers, preparation
+from . import callables, preparation
 from .base import Availability, Backend, ExitStatus, Worker
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ class InlineWorker(Worker):
 
     def __init__(self, job: Job) -> None:
         self.link: InlineLink = InlineLink(job)
-        live_workers.track(self)
 
     @property
     def label(self) -> str:
@@ -65,10 +64,7 @@ class InlineWorker(Worker):
         return self.link.at_work_here
 
     def wait(self, timeout: float) -> bool:
-        ended = self.link.wait(timeout)
-        if ended:
-            live_workers.forget(self)
-        return ended
+        return self.link.wait(timeout)
 
     def stop(self, timeout: float, *, waited: float = 0.0) -> bool:
         self.link.close()  # it hears a command only where somebody waits for it

@@ -95,7 +95,9 @@ def _serves_multiprocessing() -> bool:
 
 
 def track(worker: Worker) -> None:
-    """Put a worker on record, and take off those that have ended."""
+    """Put a worker on record, unless it is, and take off those that have ended."""
+    if worker in _live:
+        return
     sweep()
     _live.add(worker)
     if _exiting:  # another thread has just ended all that it found
@@ -112,7 +114,8 @@ def forget(worker: Worker) -> None:
 def sweep() -> None:
     """Take off all that have ended, which also reaps their processes."""
     for worker in list(_live):
-        worker.wait(0)
+        if worker.wait(0):
+            forget(worker)
 
 
 def close_all() -> None:
@@ -146,9 +149,8 @@ def _whole(work: Callable[[], object]) -> None:
 
 
 def _end(workers: list[Worker], deadline: float) -> None:
-    for worker in workers:
-        worker.stop(max(0.1, deadline - time.monotonic()))
-    if _live.isdisjoint(workers):
+    ended = [worker.stop(max(0.1, deadline - time.monotonic())) for worker in workers]
+    if all(ended):
         return
     # They are abandoned knowingly; Python need not tell.
     warnings.filterwarnings("ignore", "remaining subinterpreters", RuntimeWarning)

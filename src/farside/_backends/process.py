@@ -38,7 +38,6 @@ class ProcessWorker(Worker):
         self._oom_kills = OomKills(child.pid)
         link.watch(child.fileno())
         _arm()
-        live_workers.track(self)
 
     @property
     def label(self) -> str:
@@ -47,10 +46,7 @@ class ProcessWorker(Worker):
     def wait(self, timeout: float) -> bool:
         if os.getpid() != self._owner:
             return True  # a forked child has no workers
-        ended = self._child.wait(timeout)
-        if ended:
-            live_workers.forget(self)
-        return ended
+        return self._child.wait(timeout)
 
     def terminate(self) -> bool:
         return self.wait(0) or self._child.send(signal.SIGTERM)

@@ -116,7 +116,10 @@ def is_remote(name: str) -> bool:
 
 def launch(name: str, options: Options) -> Worker:
     """Start a worker of a backend; see `Backend.launch`."""
+    from . import live_workers  # not everybody who imports this starts workers
+
     worker = load(name)().launch(options)
+    live_workers.track(worker)
     for each in on_start:
         each(name, worker)
     return worker

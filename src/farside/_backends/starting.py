@@ -11,6 +11,7 @@ from .._payload import pickling
 from .._payload.job import JOB, Job
 from .._system.signals import defer_sigint
 from ..errors import LinkClosedError
+from . import live_workers
 from .base import Worker
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def start(
 
     def work() -> W:
         begun.append(begin())
+        live_workers.track(begun[0])  # at once: this thread may be a daemon, and the process exit
         return begun[0]
 
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .._link.opening import open_link
 from .._system.descriptors import with_standard_filled, without_standard
 from ..errors import BackendUnavailableError
-from . import bundle, interpreters, live_workers, preparation
+from . import bundle, interpreters, preparation
 from .base import Availability, Backend, Capabilities, ExitStatus, Worker
 from .starting import start
 
@@ -88,7 +88,6 @@ class SubinterpreterWorker(Worker):
                 backend="subinterpreter",
                 reason=reason,
             ) from error
-        live_workers.track(self)
 
     @property
     def label(self) -> str:
@@ -99,10 +98,7 @@ class SubinterpreterWorker(Worker):
         # The host cannot be joined by itself: a finalizer that runs in it may get here.
         if self._host is not threading.current_thread():
             self._host.join(max(0.0, timeout))
-        ended = not self._host.is_alive()
-        if ended:
-            live_workers.forget(self)  # the host does so too, but it may have ended before `track`
-        return ended
+        return not self._host.is_alive()
 
     # No `terminate`: its listener raises SystemExit in it, and more cannot be done.
 
@@ -134,7 +130,6 @@ class SubinterpreterWorker(Worker):
         finally:
             for end in self._ends:
                 end.close()
-            live_workers.forget(self)
 
 
 def _closed_streams() -> tuple[str, ...]:

@@ -72,7 +72,8 @@ def end_failed(client: Client, member: Member, *, kill: bool) -> None:
             client.waiting.remove(member)
             member.link.close()
             _close_waiting(client)  # an error that is kept must not keep descriptors
-            member.worker.wait(FAREWELL_SECONDS)
+            if member.worker.wait(FAREWELL_SECONDS):
+                live_workers.forget(member.worker)
     if problems:
         raise problems[0]
 
@@ -173,6 +174,8 @@ def end(
     waited = monotonic() - begun
     ended: bool = member.worker.stop(client.options.shutdown_timeout, waited=waited)
     member.link.close()
+    if ended:
+        live_workers.forget(member.worker)
     member.left_behind = not ended
     client.leaving.discard(member)
     return ended

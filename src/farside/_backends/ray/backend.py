@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..._payload.one_line import one_line
 from ..._system.signals import with_lock
 from ...errors import BackendUnavailableError
-from .. import live_workers, preparation
+from .. import preparation
 from ..base import Availability, Backend, Capabilities, ExitStatus, Worker
 from ..starting import start, with_call_beside
 from .calls import ActorCalls, ray, shared
@@ -164,7 +164,6 @@ class RayWorker(Worker):
         self._needs = {name: value for name, value in needs.items() if name not in _NOT_SHOWN}
         self._owner = os.getpid()
         self._ended = threading.Event()
-        live_workers.track(self)
         calls.watched.add_done_callback(self._take_end)
 
     def _take_end(self, _: Future[str | None]) -> None:
@@ -193,10 +192,7 @@ class RayWorker(Worker):
     def wait(self, timeout: float) -> bool:
         if os.getpid() != self._owner:
             return True  # a forked child has no workers
-        ended = self._calls.lost(certain=True) or self._ended.wait(max(0.0, timeout))
-        if ended:
-            live_workers.forget(self)
-        return ended
+        return self._calls.lost(certain=True) or self._ended.wait(max(0.0, timeout))
 
     def kill(self) -> bool:
         if not self.wait(0):
