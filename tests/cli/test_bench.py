@@ -71,6 +71,8 @@ def test_a_picture_that_cannot_be_written(
     (tmp_path / "x.svg").mkdir()
     assert main(["bench", "--plot", str(tmp_path / "x.svg")]) == 2
     assert "x.svg: Is a directory" in capsys.readouterr().err
+    assert main(["bench", "--plot", str(tmp_path / "x.svg"), "--json"]) == 2
+    assert "x.svg: Is a directory" in json.loads(capsys.readouterr().out)["error"]
 
 
 def test_the_picture_needs_rich(
