@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -239,6 +240,25 @@ def test_work_off_the_loop_is_finished_when_the_task_is_cancelled(loop: Loop) ->
         timer.join()
 
     loop.run(main)
+
+
+def test_an_error_is_not_lost_where_trio_has_cancelled_the_task_by_then() -> None:
+    trio = pytest.importorskip("trio")
+    go_on = threading.Event()
+
+    async def fail() -> None:
+        try:
+            raise ZeroDivisionError
+        finally:
+            await off_loop(partial(go_on.wait, 20), go_on.set)
+
+    async def main() -> None:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await fail()
+
+    with pytest.raises(ZeroDivisionError):
+        trio.run(main)
 
 
 @pytest.mark.timeout(50)

@@ -49,14 +49,10 @@ class AsyncioWaiter:
     """Lets one task wait, by asyncio's interface of a loop, which runs in this thread.
 
     It is made anew for each thing that is waited for.
-
-    Attributes:
-        woken: whether `wake` was called.
-        shielded: set it when the task was cancelled and waits all the same. asyncio needs no more.
     """
 
     def __init__(self, loop: AbstractEventLoop) -> None:
-        self.woken = self.shielded = False
+        self.woken = False
         self._loop = loop
         self._future: Future[bool] | None = None
 
@@ -107,6 +103,10 @@ class AsyncioWaiter:
         """Whether the loop runs: a loop may be left behind, with its tasks."""
         return self._loop.is_running()
 
+    def outlast(self, cancelled: BaseException) -> list[BaseException]:
+        """Let the cancelled task wait all the same; return what is to be raised afterwards."""
+        return [cancelled]
+
     async def pause(self) -> None:
         """Give the other tasks a turn."""
         from asyncio import sleep
@@ -142,7 +142,7 @@ class TrioWaiter:
     runs = True  # it ends all tasks
 
     def __init__(self, trio: Any) -> None:
-        self.woken = self.shielded = False
+        self.woken = self._shielded = False
         self.cancelled: type[BaseException] = trio.Cancelled
         self._trio = trio
         self._token = trio.lowlevel.current_trio_token()
@@ -151,7 +151,7 @@ class TrioWaiter:
     async def wait(self, fd: int | None = None, seconds: float | None = None) -> bool:
         trio = self._trio
         deadline = math.inf if seconds is None else trio.current_time() + seconds
-        with trio.CancelScope(deadline=deadline, shield=self.shielded) as self._scope:
+        with trio.CancelScope(deadline=deadline, shield=self._shielded) as self._scope:
             if self.woken:
                 return True
             if fd is None:
@@ -171,6 +171,10 @@ class TrioWaiter:
             self._token.run_sync_soon(scope.cancel)
         except self._trio.RunFinishedError:
             pass  # nobody waits any more
+
+    def outlast(self, cancelled: BaseException) -> list[BaseException]:  # noqa: ARG002
+        self._shielded = True
+        return []  # trio raises it once more, in the next wait
 
     async def pause(self) -> None:
         await self._trio.lowlevel.checkpoint()
@@ -209,8 +213,7 @@ def ends_all(error: BaseException | None) -> bool:
 async def off_loop(work: Callable[[], T], hasten: Callable[[], object] = bool) -> T:
     """Do work that may take long in a thread, so that the loop goes on; return its result.
 
-    A task that is cancelled meanwhile calls `hasten`, waits for the end of the work, and is
-    cancelled then.
+    If the task is cancelled meanwhile, `hasten` is called, and it is so after the end of the work.
     """
     waiter = waiter_here()
     results: list[T] = []
@@ -238,7 +241,7 @@ async def off_loop(work: Callable[[], T], hasten: Callable[[], object] = bool) -
             hasten()
             if not isinstance(error, waiter.cancelled):  # Ctrl-C, on trio
                 raise
-            cancelled, waiter.shielded = [error], True
+            cancelled = waiter.outlast(error)
     if errors := cancelled or errors:
         try:
             raise errors[0]
