@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import Future
 from importlib.util import find_spec
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from farside import BackendUnavailableError, available_backends, iterate_in_worker
-from farside._backends.ray.backend import RayBackend, _why
+from farside._backends.ray.backend import RayBackend, RayWorker, _why
 from farside._parent.options import check
 
 
@@ -55,6 +58,18 @@ def test_what_ray_says_of_a_death_in_short() -> None:
     assert _why(RuntimeError(memory)).endswith("low on memory. It was 9GB used / 10GB limit")
     missing = "The actor with name Actor failed to import\nNo module named 'farside'\n"
     assert _why(RuntimeError(missing)).startswith("farside is not installed there; install it on")
+
+
+@pytest.mark.parametrize("what", ["node", "worker process"])
+def test_a_worker_whose_node_has_died_is_not_to_blame(what: str) -> None:
+    calls: Any = Mock(lost=Mock(return_value=False), pull=Mock(return_value=None))
+    calls.watched = Future()
+    worker = RayWorker(calls, {}, False)
+    calls.watched.set_exception(RuntimeError(f"The actor is dead because its {what} has died. Id"))
+    status = worker.exit_status()
+    assert status.text == f"its actor has died: its {what} has died. Id"
+    assert status.struck == (what == "node")
+    worker.link.close()
 
 
 def test_how_much_may_wait_unless_the_user_says_so() -> None:

@@ -38,7 +38,7 @@ class ThreadCalls(ActorCalls):
 
     def __init__(self) -> None:
         self.worker = self.make_worker()
-        self.left = self.ended = False
+        self.left = self.ended = self.long_dead = False
         self.pulls = self.pushes = self.nbytes = 0  # bytes of the latest push, without buffers
         self.way = self.slow = 0.0  # seconds that a reply takes, and to make a call
         self.there = [0.0]  # seconds that each call took to get there, on a busy machine
@@ -226,6 +226,21 @@ def test_whoever_waits_hears_that_the_cluster_was_left(calls: ThreadCalls) -> No
     link.revoke(1)
     link.close()
     assert calls.pushes == before, "a call would join a cluster again"
+
+
+def test_a_reply_that_never_comes_is_given_up_long_after_a_death(calls: ThreadCalls) -> None:
+    link = CallLink(calls)
+    calls.worker.send(1, 1, [b"came before"])
+    assert receive(link, deque())
+    calls.ended = True  # so no call can be made; those that are under way never return
+    link.tell_waiting(True)
+    assert link.read(deque()) is False
+    calls.long_dead = True
+    link.tell_waiting(True)
+    assert is_readable(link)
+    with pytest.raises(LinkClosedError, match="has ended"):
+        link.read(deque())
+    link.close()
 
 
 def test_all_is_over_once_what_was_sent_is_fetched_or_the_link_is_closed() -> None:

@@ -213,11 +213,15 @@ class RayWorker(Worker):
             return ExitStatus(f"a call of it has failed ({_why(failure)}), and it was killed")
         error = watched.exception()
         if error is not None:
-            return ExitStatus(f"its actor has died: {_why(error)}")
+            why = _why(error)
+            return ExitStatus(f"its actor has died: {why}", struck=_NODE_DIED in why)
         return ExitStatus(watched.result() or "it ended without a word")
 
 
 _NOT_SHOWN = frozenset({"scheduling_strategy", "runtime_env"})
+_NODE_DIED = "its node has died"
+"""So says Ray of an actor whose machine is gone, and of one that it has placed there since."""
+
 _TOLD_SECONDS = 5.0  # how long Ray may take to tell one call of a death after it has told another
 _foreign: list[RayWorker] = []  # workers of the process that this one was forked from
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from _thread import start_new_thread
 from contextlib import suppress
 from functools import cache, partial
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from .. import live_workers
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 MOST_PULLS = 2 * PULLS
 """How many the actor takes at a time: two threads may each make those that are missing, and what
 the parent tells by one of them must not wait until others return."""
+
+_LATE_SECONDS = 30.0
+"""How long replies of a worker that has died are waited for: they may be large, and far away."""
 
 _OBJECT_BYTES = 100_000
 """From here on, Ray makes an object of an argument anyway."""
@@ -74,6 +79,7 @@ class ActorCalls:
     def __init__(self, job: bytes, call: Any, name: str, options: Mapping[str, Any]) -> None:
         self._session = session()
         self._certainly_lost = False
+        self._dead_since = inf  # when it was known first
         self._is_initialized = ray().is_initialized
         self._actor: Any = (
             _actor_class()
@@ -127,6 +133,15 @@ class ActorCalls:
     def started(self) -> bool:
         """Whether the actor has a place in the cluster."""
         return self._started.done() and self._started.exception() is None
+
+    @property
+    def long_dead(self) -> bool:
+        """Whether the worker has died so long ago that no reply of it is waited for any more."""
+        if not self.watched.done() or self.watched.exception() is None:
+            return False
+        now = monotonic()
+        self._dead_since = min(self._dead_since, now)
+        return now - self._dead_since >= _LATE_SECONDS
 
     def end_unstarted(self) -> None:
         """End an actor that waits for its place in the cluster: no call reaches it. Never waits."""

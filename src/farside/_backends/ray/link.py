@@ -186,9 +186,10 @@ class CallLink(Link):
             return
         self._way.asking.begin()
         self._grant()
-        # The actor goes by its calls. But calls that are under way when this process leaves the
-        # cluster never come back, so whoever waits looks for that from time to time.
-        if self._calls.lost(certain=True):
+        # Calls never return where the cluster was left, and some where a machine has crashed.
+        if self._calls.lost(certain=True) or self._calls.long_dead:
+            self._gone = True
+            self._pulls.clear()
             self._wakeup.set()
 
     def acknowledge(self, epoch: int, total: int) -> None:
