@@ -158,8 +158,11 @@ def test_ctrl_c_does_not_reach_the_iterable() -> None:
         assert child.one_pass() == ["a", "b"]
 
 
-def test_sigterm_ends_the_worker() -> None:
+@pytest.mark.parametrize("blocked", [set(), {signal.SIGTERM}])
+def test_sigterm_ends_the_worker(blocked: set[signal.Signals]) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)  # as a daemon that calls sigwait()
     with forked_worker(make_job(list), code=-signal.SIGTERM) as child:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         assert child.receive().kind == Status.INITIALIZATION_SUCCEEDED
         os.kill(child.pid, signal.SIGTERM)
         with pytest.raises(LinkClosedError):

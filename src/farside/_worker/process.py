@@ -32,9 +32,10 @@ def main(ends: Iterable[int], job: Job | None) -> None:
     # Ctrl-C reaches the whole process group; the parent alone decides what it means. Ignored, it
     # need not be blocked any more, as it would be in children too.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # A forked process would run the parent's handler, and write to its event loop's pipe.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # A daemon may have a thread of its own for signals, and have blocked them for all others.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     signal.set_wakeup_fd(-1)
     # A fork server that was started by a daemon has put them where a C library prints to.
     fds = [above_standard(end if isinstance(end, int) else end.detach()) for end in ends]
