@@ -72,6 +72,9 @@ class ThreadCalls(ActorCalls):
         self.nbytes = len(data)
         self.worker.push(number, words, pickle.loads(data, buffers=map(bytes, buffers)))
 
+    def is_long_dead(self) -> bool:
+        return self.long_dead
+
     def end_unstarted(self) -> None:
         pass  # this one has started
 

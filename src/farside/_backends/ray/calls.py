@@ -134,9 +134,8 @@ class ActorCalls:
         """Whether the actor has a place in the cluster."""
         return self._started.done() and self._started.exception() is None
 
-    @property
-    def long_dead(self) -> bool:
-        """Whether the worker has died so long ago that no reply of it is waited for any more."""
+    def is_long_dead(self) -> bool:
+        """Tell whether the worker died so long ago that no reply of it is waited for any more."""
         if not self.watched.done() or self.watched.exception() is None:
             return False
         now = monotonic()

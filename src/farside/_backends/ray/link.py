@@ -187,7 +187,7 @@ class CallLink(Link):
         self._way.asking.begin()
         self._grant()
         # Calls never return where the cluster was left, and some where a machine has crashed.
-        if self._calls.lost(certain=True) or self._calls.long_dead:
+        if self._calls.lost(certain=True) or self._calls.is_long_dead():
             self._gone = True
             self._pulls.clear()
             self._wakeup.set()
