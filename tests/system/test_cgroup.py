@@ -15,6 +15,7 @@ from farside._system.cgroup import OomKills, memory_limit, processors
 from tests.children import SOURCE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 EVENTS = "low 0\nhigh 0\nmax 7\noom 3\noom_kill {}\noom_group_kill 0\n"
@@ -78,10 +79,13 @@ def test_what_this_machine_has_can_be_read() -> None:
 
 
 @pytest.fixture
-def of_sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
+def of_sixteen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let this process be one that may use 16 processors."""
     monkeypatch.setattr(os, "process_cpu_count", lambda: 16, raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(16))
+    cgroup._quotas.cache_clear()
+    yield
+    cgroup._quotas.cache_clear()
 
 
 V1 = "cpu/docker/ab/cpu.cfs_"
@@ -110,6 +114,7 @@ def test_a_quota_is_so_many_processors(
     root: Path, lines: str, files: dict[str, str], expected: int
 ) -> None:
     assert processors() == 16  # no line about the process
+    cgroup._quotas.cache_clear()
     tell(root, lines, "self")
     for name, text in files.items():
         write(root, name, text)

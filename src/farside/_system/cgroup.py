@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ _CGROUPS = "/sys/fs/cgroup"
 def processors() -> int | None:
     """Return how many processors this process may use; None: that is not known.
 
-    A quota of 1.5 processors counts as two: one busy process would not use it up.
+    A quota of 1.5 processors counts as two: one busy process would not use it up. The quota is that
+    of the first call, since to look for it takes as long as a short pass.
     """
     count = os.cpu_count()
     if sys.version_info >= (3, 13):
@@ -29,7 +31,12 @@ def processors() -> int | None:
     return None if count is None else min([count, *_quotas()])
 
 
-def _quotas() -> Iterator[int]:
+@cache
+def _quotas() -> tuple[int, ...]:
+    return tuple(_each_quota())
+
+
+def _each_quota() -> Iterator[int]:
     for folder, first in _folders("self", "cpu"):
         files = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if first else ("cpu.max",)
         try:
