@@ -92,6 +92,21 @@ def test_a_loop_that_a_signal_handler_begins_in_the_middle_of_another_is_not_for
     assert worker.acknowledged(2) == 2
 
 
+def test_so_it_is_where_that_comes_at_a_later_item(
+    parent: PipeLink, worker: PipeWorkerLink
+) -> None:
+    """Python 3.10 looks for signals and other threads after a comparison whose result is false."""
+
+    class Struck(int):
+        def __gt__(self, other: int) -> bool:
+            parent.acknowledge(2, 1)
+            return int(self) > other
+
+    parent.acknowledge(1, 1)
+    parent.acknowledge(Struck(1), 2)
+    assert worker.acknowledged(2) == 1
+
+
 @STEADY
 @given(st.lists(st.binary(max_size=5)), st.data())
 def test_what_is_left_after_a_partial_write(parts: list[bytes], data: st.DataObject) -> None:

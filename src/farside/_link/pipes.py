@@ -112,22 +112,20 @@ class PipeLink(Link):
             pass  # reading tells
 
     def acknowledge(self, epoch: int, total: int) -> None:
-        latest, none_taken = self._latest
-        if epoch > latest:
+        if epoch > self._latest[0]:
             new = epoch, acknowledged_word(epoch, 0)
-            # In that call another thread may have begun a later pass. No further call comes before
-            # the word is written, and so no other thread.
-            if epoch > self._latest[0]:
+            if epoch > self._latest[0]:  # in that call another thread may have begun a later pass
                 self._latest, self._woken = new, NOTHING
-            latest, none_taken = self._latest
-        if epoch < latest:
-            return  # of a loop that another thread has replaced
-        control = self._control
-        control[ACKNOWLEDGED] = word = none_taken + total
-        wanted = control[WANTED]
-        if wanted <= word and wanted != self._woken:
-            self._woken = wanted
-            self._wake()
+        latest, none_taken = self._latest
+        # Else it is of a loop that another thread has replaced. No other comes in between until the
+        # word is written: here is no call, nor, for Python 3.10, a jump that is taken.
+        if epoch == latest:
+            control = self._control
+            control[ACKNOWLEDGED] = word = none_taken + total
+            wanted = control[WANTED]
+            if wanted <= word and wanted != self._woken:
+                self._woken = wanted
+                self._wake()
 
     def revoke(self, epoch: int) -> None:
         self._control[REVOKED] = epoch
