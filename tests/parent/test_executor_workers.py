@@ -226,7 +226,11 @@ def test_a_task_that_is_cancelled_in_the_block_of_an_executor_waits_for_no_call(
 
 
 @pytest.mark.timeout(50)
-def test_ctrl_c_at_the_end_of_the_block_of_an_executor_waits_for_no_call() -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_ctrl_c_at_the_end_of_the_block_of_an_executor_waits_for_no_call(
+    *, elsewhere: bool
+) -> None:
+    """Where another thread gets the signal, that breaks off no wait: as one that comes too soon."""
     executor = WorkerExecutor(1, backend="subprocess")
     futures = [executor.submit(jobs.sleep_for_a_minute) for _ in range(3)]
     until(futures[0].running)
@@ -234,7 +238,7 @@ def test_ctrl_c_at_the_end_of_the_block_of_an_executor_waits_for_no_call() -> No
 
     def press() -> None:
         until(lambda: executor._crew._pending.closed)
-        signal.pthread_kill(here, signal.SIGINT)
+        signal.pthread_kill(threading.get_ident() if elsewhere else here, signal.SIGINT)
 
     pressing = threading.Thread(target=press)
     with pytest.raises(KeyboardInterrupt), executor:

@@ -17,7 +17,7 @@ from .._backends import live_workers
 from .._backends.preparation import main_file
 from .._payload.one_line import one_line
 from .._protocol.group import GroupCore
-from .._system.signals import defer_sigint, with_lock
+from .._system.signals import defer_sigint, try_lock, with_lock
 from ..errors import FarsideError
 from . import closing, starting
 from .batches import Plan
@@ -72,7 +72,9 @@ class Crew:
         self._client: Client | None = None
         self._thread: threading.Thread | None = None
         self._starting = False
-        self._over = threading.Event()  # set at the end of the thread
+        self._over = False  # whether the thread has ended
+        self._at_work = threading.Lock()  # held until then
+        self._at_work.acquire()
         self._broken: tuple[str, BaseException] | None = None  # why, and what has caused it
         self._force: Callable[[Any], object] | None = None  # once the workers are to be ended
         self._pid: int | None = None  # the process that has used it
@@ -156,8 +158,10 @@ class Crew:
             return
         thread = with_lock(_exit.lock, lambda: self._thread)
         if thread is not None and thread is not threading.current_thread():
-            # Before Python 3.13, Ctrl-C in `join` lets a thread count as ended that goes on.
-            self._over.wait()
+            # Before Python 3.13, Ctrl-C in `join` lets a thread count as ended that goes on. And
+            # Python can miss it just as a wait begins, so none is long.
+            while not self._over:
+                try_lock(self._at_work, bool, seconds=1)
             thread.join()
 
     def _run(self) -> None:
@@ -197,7 +201,8 @@ class Crew:
                 if client is not None:
                     closing.close(client, kill=False)
             finally:
-                self._over.set()
+                self._over = True  # first: a signal handler may wait too, in the middle of `join`
+                self._at_work.release()
 
     def _trim(self, client: Client) -> bool:
         """Let the memory go that was needed for the contents of calls; False: not all of it yet."""
