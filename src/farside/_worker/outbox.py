@@ -49,7 +49,7 @@ _MISSES = 32
 class Outbox:
     """Collects entries (see `items`) and sends them as frames.
 
-    The thread that makes items calls everything; another one may call `flush` at any moment.
+    The thread that makes items calls everything. The flusher's sends what waits, at any moment.
 
     Args:
         window: where they are booked: it tells what credit the parent gives.
