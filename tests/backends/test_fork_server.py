@@ -210,3 +210,35 @@ else:
     raise AssertionError("the worker is a zombie")
 """
     run_python(START + script)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there are no such processes")
+def test_a_server_that_is_killed_leaves_its_children_after_it_has_closed_its_pipes() -> None:
+    """Whoever sees the end of a pipe looks a moment too early then."""
+    script = """
+import ctypes, os, select, signal
+from unittest.mock import Mock
+from farside._backends.child import Child
+PR_SET_CHILD_SUBREAPER = 36
+ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+told, tell = os.pipe()
+for _ in range(50):
+    sentinel, writer = os.pipe()
+    server = os.fork()
+    if not server:
+        worker = os.fork()
+        if worker:
+            os.write(tell, b"%9d" % worker)
+        signal.pause()
+    os.close(writer)
+    popen = Mock(method="forkserver", sentinel=sentinel, close=lambda: os.close(sentinel))
+    child = Child(Mock(pid=int(os.read(told, 9)), _popen=popen))
+    os.kill(child.pid, signal.SIGKILL)
+    select.select([child.fileno()], [], [])
+    os.kill(server, signal.SIGKILL)
+    select.select([sentinel], [], [])
+    assert child.wait(10)
+    assert (child.code, child.lost) == (-signal.SIGKILL, None), child.lost
+    os.waitpid(server, 0)
+"""
+    run_python(script)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from .._link.writer import wait_for
 from .._system.descriptors import Descriptor, opened
-from .._system.process_states import fields
+from .._system.process_states import fields, is_ending
 from .._system.signals import defer_sigint, with_lock
 from ..errors import LinkClosedError
 
@@ -209,9 +209,17 @@ class Child:
         except EOFError:  # process 1 of a container, and the like, gets what the server leaves
             with contextlib.suppress(ChildProcessError):
                 if self._handle is not None:
+                    self._await_bequest()
                     return self._status()
             raise
         return code
+
+    def _await_bequest(self) -> None:
+        """Wait until the server has left its children: its pipes are closed a moment before."""
+        deadline = monotonic() + REAP_SECONDS
+        with contextlib.suppress(OSError):  # somebody has taken the status
+            while is_ending(int(fields(self.pid)[1])) and monotonic() < deadline:
+                sleep(_PAUSE_SECONDS)
 
     def _status_of_zombie(self) -> int | None:
         """Ask the kernel: on a busy machine, the fork server may have to wait long for its turn."""
