@@ -246,6 +246,23 @@ def test_a_reply_that_never_comes_is_given_up_long_after_a_death(calls: ThreadCa
     link.close()
 
 
+@pytest.mark.parametrize("why", ["left", "long_dead"])
+def test_a_reply_that_has_come_is_read_when_all_others_are_given_up(
+    calls: ThreadCalls, why: str
+) -> None:
+    link, got = CallLink(calls), deque[Frame]()
+    calls.worker.send(1, 1, [b"last"])
+    until(lambda: any(each.done() for each in link._pulls))
+    calls.ended = True
+    setattr(calls, why, True)
+    link.tell_waiting(True)
+    assert receive(link, got)
+    assert got[0].body == b"last"
+    with pytest.raises(LinkClosedError, match="has ended"):
+        receive(link, got)
+    link.close()
+
+
 def test_all_is_over_once_what_was_sent_is_fetched_or_the_link_is_closed() -> None:
     for closed in (False, True):
         worker = ActorLink(Objects(list))

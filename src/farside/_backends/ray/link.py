@@ -167,7 +167,7 @@ class CallLink(Link):
 
     def _is_over(self) -> bool:
         cut = (self._gone or self.failure is not None) and not self._pulls
-        return self._last or cut or self._calls.lost()
+        return self._last or cut or self._calls.lost() or self._calls.is_long_dead()
 
     def _check_end(self) -> None:
         if self._is_over():
@@ -188,8 +188,6 @@ class CallLink(Link):
         self._grant()
         # Calls never return where the cluster was left, and some where a machine has crashed.
         if self._calls.lost(certain=True) or self._calls.is_long_dead():
-            self._gone = True
-            self._pulls.clear()
             self._wakeup.set()
 
     def acknowledge(self, epoch: int, total: int) -> None:
