@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -20,12 +23,13 @@ from farside._backends.ray.objects import Objects
 from farside._backends.ray.worker_link import ActorLink
 from farside._link.control import acknowledged_word
 from farside._link.frames import Frame
-from farside.errors import LinkClosedError
+from farside.errors import LinkClosedError, ProtocolError
 from farside.testing import LinkContract, LinkPair
 from farside.testing.checks import Background, is_readable, receive, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     from farside._backends.ray.messages import Command
 
@@ -261,6 +265,44 @@ def test_a_reply_that_has_come_is_read_when_all_others_are_given_up(
     with pytest.raises(LinkClosedError, match="has ended"):
         receive(link, got)
     link.close()
+
+
+def test_an_exception_of_a_signal_handler_at_each_line_of_a_read() -> None:
+    """No frame is lost without a word."""
+    calls: Any = Mock(pull=lambda _: Future())
+    calls.lost.return_value = calls.is_long_dead.return_value = False
+    own, struck, left = CallLink.read.__code__.co_filename, 0, 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal left
+        if event == "line" and frame.f_code.co_filename == own:
+            left -= 1
+            if not left:
+                raise InterruptedError
+        return trace
+
+    while left <= 0:
+        link, got = CallLink(calls), deque[Frame]()
+        for number, future in enumerate(list(link._pulls)):
+            frames = [(7, 1, 1, [b"%d" % number], ())]
+            future.set_result(Reply(number, frames, None, 0.0, False, (1, "there")))
+        left = struck = struck + 1
+        before = sys.gettrace()
+        sys.settrace(trace)
+        with suppress(InterruptedError):
+            link.read(got)
+        sys.settrace(before)
+        cut = False
+        try:
+            for _ in range(2 * PULLS):
+                link.read(got)
+        except ProtocolError:
+            cut = True
+        assert [frame.body for frame in got] == [b"%d" % number for number in range(len(got))]
+        assert cut or len(got) == PULLS
+        link.close()
+    assert struck > 30
+    assert not cut
 
 
 def test_all_is_over_once_what_was_sent_is_fetched_or_the_link_is_closed() -> None:

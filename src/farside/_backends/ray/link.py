@@ -13,7 +13,7 @@ from ..._memory.parts import size
 from ..._memory.recycled import Recycled
 from ..._system.descriptors import Wakeup
 from ..._system.signals import defer_sigint, with_lock
-from ...errors import LinkClosedError
+from ...errors import LinkClosedError, ProtocolError
 from .heard import Heard, Way
 from .messages import Words, beside, joined
 
@@ -56,19 +56,17 @@ class CallLink(Link):
         self._next = 0  # the number of the reply that is read next
         self._pushes, self._words = count(), count()
         self._revoked = self._state = 0
-        self._heard = Heard()
-        self._hearing = threading.RLock()
+        self._heard, self._hearing = Heard(), threading.RLock()
         self._waited, self._way = 0.0, Way()
-        self._buffers = Recycled()
+        self._buffers, self._in_step = Recycled(), True
         self._last = self._gone = False  # the last reply was read; no call can be made
         self.who: tuple[int, str] | None = None
         self.failure: BaseException | None = None
         self._pull_more()
 
     def _pull(self) -> None:
-        future = self._calls.pull(self._tell())
-        if future is None:  # it has died, and nobody may be told: all calls have returned
-            self._gone = True
+        if (future := self._calls.pull(self._tell())) is None:
+            self._gone = True  # it has died, and nobody may be told: all calls have returned
             self._wakeup.set()
             return
         self._pulls.append(future)
@@ -114,10 +112,21 @@ class CallLink(Link):
     def read(self, into: deque[Frame]) -> bool:
         if self._state:
             raise LinkClosedError(_CLOSED)
+        if not self._in_step:  # as in `FrameReader`
+            raise ProtocolError("an exception of a signal handler struck while a reply was read")
+        self._in_step = False
         self._wakeup.clear()  # first: what comes from now on sets it
-        if not self._has_reply():
+        frames, more = False, self._has_reply()
+        if more:
+            frames, more = self._read_next(into), self._has_reply()
+        self._in_step = True
+        if more or self._is_over():
+            self._wakeup.set()
+        if not (frames or more):
             self._check_end()
-            return False
+        return frames
+
+    def _read_next(self, into: deque[Frame]) -> bool:
         reply = self._replies.pop(self._next)
         self._next += 1
         into.extend(
@@ -125,11 +134,6 @@ class CallLink(Link):
             for kind, epoch, items, parts, contents in reply.frames
         )
         self._take_note(reply)
-        more = self._has_reply()
-        if more or self._is_over():
-            self._wakeup.set()
-        if not (reply.frames or more):
-            self._check_end()
         return bool(reply.frames)
 
     def _blocks(self, contents: Sequence[memoryview]) -> Sequence[memoryview]:
@@ -150,8 +154,7 @@ class CallLink(Link):
     def _has_reply(self) -> bool:
         for future in [each for each in self._pulls if each.done()]:
             self._pulls.remove(future)
-            error = future.exception()
-            if error is not None:
+            if (error := future.exception()) is not None:
                 self._take_failure(error)
             else:
                 reply = future.result()
