@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from concurrent.futures import Future
+from contextlib import nullcontext
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 from unittest.mock import Mock
@@ -11,6 +14,7 @@ from unittest.mock import Mock
 import pytest
 
 from farside import BackendUnavailableError, available_backends, iterate_in_worker
+from farside._backends.ray import backend
 from farside._backends.ray.backend import RayBackend, RayWorker, _why
 from farside._parent.options import check
 
@@ -58,6 +62,35 @@ def test_what_ray_says_of_a_death_in_short() -> None:
     assert _why(RuntimeError(memory)).endswith("low on memory. It was 9GB used / 10GB limit")
     missing = "The actor with name Actor failed to import\nNo module named 'farside'\n"
     assert _why(RuntimeError(missing)).startswith("farside is not installed there; install it on")
+
+
+@dataclass
+class Save:
+    """Saves what the program has; it has no hash."""
+
+    def __call__(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_handler_of_the_program_stays_whether_ray_connects_or_not(
+    monkeypatch: pytest.MonkeyPatch,
+    fails: bool,  # noqa: FBT001
+) -> None:
+    def init(**_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as Ray does, at once
+        if fails:
+            raise ConnectionError
+
+    module = Mock(init=init, is_initialized=lambda: False)
+    module.util.client.ray.is_connected.return_value = False
+    monkeypatch.setattr(backend, "ray", lambda: module)
+    before = signal.signal(signal.SIGTERM, Save())
+    try:
+        with pytest.raises(BackendUnavailableError) if fails else nullcontext():
+            backend._connect({"address": "auto"})
+        assert signal.getsignal(signal.SIGTERM) == Save()
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize("what", ["node", "worker process"])

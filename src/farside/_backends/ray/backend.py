@@ -136,15 +136,16 @@ def _connect(how: dict[str, Any]) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     try:
         module.init(**how)
-        if handler not in {None, signal.SIG_DFL}:  # the program's, which Ray has taken off
-            with suppress(ValueError):  # in another thread, Ray has not
-                signal.signal(signal.SIGTERM, handler)
     except Exception as error:  # Ray has many
         raise _unavailable(
             f"no cluster can be joined at address={how['address']!r} ({one_line(error)}); if "
             "there is none, start one with `ray start --head`, or call ray.init() for one on this "
             "machine; if it has refused this process, the exception before this one says why"
         ) from error
+    finally:
+        if handler is not None and handler != signal.SIG_DFL:  # the program's: Ray takes it off
+            with suppress(ValueError):  # in another thread, Ray does not
+                signal.signal(signal.SIGTERM, handler)
 
 
 def _unavailable(reason: str) -> BackendUnavailableError:
