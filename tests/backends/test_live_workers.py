@@ -7,6 +7,7 @@ import multiprocessing
 import signal
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -95,15 +96,21 @@ def test_stop_tells_when_all_was_in_vain() -> None:
     assert not Scripted("never").stop(0.1)
 
 
-def test_workers_are_on_record_until_they_have_ended() -> None:
-    first, second = Scripted("terminate"), Scripted("terminate")
+@dataclass(init=False)
+class Equal(Scripted):
+    """A class of somebody else's: all are equal, and have no hash."""
+
+
+@pytest.mark.parametrize("kind", [Scripted, Equal])
+def test_workers_are_on_record_until_they_have_ended(kind: type[Scripted]) -> None:
+    first, second = kind("terminate"), kind("terminate")
     live_workers.track(first)
     live_workers.track(second)
-    assert {first, second} <= live_workers._live
+    assert {id(first), id(second)} <= live_workers._live.keys()
     first.ended = True
     live_workers.sweep()
-    assert first not in live_workers._live
-    assert second in live_workers._live
+    assert id(first) not in live_workers._live
+    assert id(second) in live_workers._live
 
 
 def test_close_all_tells_all_before_it_waits_for_any(armed: list[Any]) -> None:
@@ -128,7 +135,7 @@ class PressesCtrlC(Scripted):
 
 def test_close_all_ends_all_whoever_presses_ctrl_c(armed: list[Any]) -> None:
     workers = [PressesCtrlC("terminate"), PressesCtrlC("kill"), PressesCtrlC("never")]
-    live_workers._live.update(workers)
+    live_workers._live.update((id(each), each) for each in workers)
     live_workers.close_all()
     assert [worker.ended for worker in workers] == [True, True, False]
     assert len(armed) == 1
@@ -182,7 +189,7 @@ def test_a_worker_may_end_by_itself_while_all_are_told_to(armed: list[Any]) -> N
             return True
 
     another, workers = Scripted("wait"), [EndsAnother("wait"), EndsAnother("wait")]
-    live_workers._live.update([another, *workers])
+    live_workers._live.update((id(each), each) for each in [another, *workers])
     live_workers.close_all()
     assert [each.log for each in workers] == [["link closed", "waited"]] * 2
     assert armed == []
@@ -238,8 +245,9 @@ def test_a_worker_of_a_backend_of_ones_own_is_on_record_until_it_has_ended(
 ) -> None:
     backends = {**registry._BACKENDS, "mine": "tests.backends.in_threads:ThreadBackend"}
     monkeypatch.setattr(registry, "_BACKENDS", backends)
-    before = set(live_workers._live)
+    before = dict(live_workers._live)
     with iterate_in_worker(list, backend="mine"):
-        [worker] = live_workers._live - before
+        [added] = live_workers._live.keys() - before.keys()
+        worker = live_workers._live[added]
         assert worker.label.startswith("thread ")
     assert live_workers._live == before

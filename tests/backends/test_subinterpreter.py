@@ -35,7 +35,7 @@ def test_a_worker_that_sleeps_is_left_behind_with_a_warning(subinterpreter_kind:
         numbers.close()
     assert caught[0].filename == __file__
     assert numbers.state == "closed"
-    [worker] = live_workers._live  # until the sleep is over: the leak guard waits for that
+    [worker] = live_workers._live.values()  # until the sleep is over: the leak guard waits for that
     assert worker.label.startswith("interpreter ")
     del iterator
 
@@ -48,7 +48,7 @@ def tell_and_sleep(fd: int, seconds: float) -> Iterator[int]:
 
 def test_no_force_is_known(subinterpreter_kind: Kind) -> None:
     with subinterpreter_kind.start(list):
-        [worker] = live_workers._live
+        [worker] = live_workers._live.values()
         assert not worker.terminate()
         assert not worker.kill()
 

@@ -109,7 +109,7 @@ def test_a_worker_that_ignores_everything_is_killed(subprocess_kind: Kind) -> No
     iterator = iter(numbers)
     assert next(iterator) == 0
     numbers.close()
-    assert live_workers._live == set()
+    assert not live_workers._live
 
 
 def test_the_exit_status_of_a_process_that_only_closed_its_link(subprocess_kind: Kind) -> None:

@@ -80,7 +80,7 @@ if __name__ == "__main__":
     for thread in threading.enumerate():
         if thread is not threading.current_thread():
             thread.join()
-    for worker in list(live_workers._live):
+    for worker in list(live_workers._live.values()):
         assert worker.wait(5)
     live_workers.sweep()
     print(len(live_workers._live))

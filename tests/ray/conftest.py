@@ -76,5 +76,5 @@ def _nothing_left_behind(cluster: Any) -> Iterator[None]:
 
 def _left(before: set[str]) -> list[str]:
     live_workers.sweep()
-    left = [f"worker {each.label}" for each in live_workers._live]
+    left = [f"worker {each.label}" for each in live_workers._live.values()]
     return left + [each.name for each in threading.enumerate() if each.name not in before]

@@ -103,10 +103,10 @@ def test_an_actor_that_waits_for_a_processor_is_let_go_with_its_iterable() -> No
     whole = {"num_cpus": CPUS}
     with iterate_in_worker(jobs.Endless, backend="ray", backend_options=whole) as numbers:
         assert next(iter(numbers)) == 0
-        before = set(live_workers._live)
+        before = dict(live_workers._live)
         waiting = start(jobs.Endless, wait=False)
         until(lambda: not [each for each in threading.enumerate() if each.name == "farside-launch"])
-        assert live_workers._live > before
+        assert live_workers._live.keys() > before.keys()
         del waiting
         gc.collect()
 

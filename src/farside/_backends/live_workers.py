@@ -37,7 +37,7 @@ _EXITING = "the process is exiting"
 
 LAST_RESORT_SECONDS = 5.0  # how long the rest of the exit may take when a worker could not be ended
 
-_live: set[Worker] = set()
+_live: dict[int, Worker] = {}  # by `id`: a class of somebody else's may have no hash
 _exiting = False
 
 
@@ -96,10 +96,10 @@ def _serves_multiprocessing() -> bool:
 
 def track(worker: Worker) -> None:
     """Put a worker on record, unless it is, and take off those that have ended."""
-    if worker in _live:
+    if id(worker) in _live:
         return
     sweep()
-    _live.add(worker)
+    _live[id(worker)] = worker
     if _exiting:  # another thread has just ended all that it found
         worker.link.close()
         end_thread_at_exit()
@@ -108,12 +108,12 @@ def track(worker: Worker) -> None:
 
 def forget(worker: Worker) -> None:
     """Take a worker off, since it has ended."""
-    _live.discard(worker)
+    _live.pop(id(worker), None)
 
 
 def sweep() -> None:
     """Take off all that have ended, which also reaps their processes."""
-    for worker in list(_live):
+    for worker in list(_live.values()):
         if worker.wait(0):
             forget(worker)
 
@@ -128,11 +128,13 @@ def close_all() -> None:
     global _exiting  # noqa: PLW0603  a process exits once
     _exiting = True
     deadline = time.monotonic() + EXIT_SECONDS
-    workers = [each for each in list(_live) if each.beside]  # others end meanwhile
+    found = list(_live.values())  # others end meanwhile
+    workers = [each for each in found if each.beside]
     try:
         _whole(lambda: [worker.link.close() for worker in workers])
-        for inline in _live.difference(workers):
-            inline.link.close()  # runs finalizers, in which Ctrl-C may strike
+        for each in found:
+            if not each.beside:
+                each.link.close()  # runs finalizers, in which Ctrl-C may strike
     finally:
         all_told.set()
         _whole(lambda: _end(workers, deadline))
@@ -180,7 +182,7 @@ def close_all_first() -> None:
 
 
 def _wake_who_waits() -> None:
-    for worker in list(_live):
+    for worker in list(_live.values()):
         if worker.wake is not None:
             worker.wake()
 
@@ -210,7 +212,7 @@ def status_at_exit() -> ExitStatus | None:
 
 
 def _disown_in_child() -> None:
-    for worker in _live:
+    for worker in _live.values():
         worker.disown()
     _live.clear()
 
