@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import multiprocessing
+import os
 import signal
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,9 @@ class _Link:
 
     def close(self) -> None:
         self._log.append("link closed")
+
+    def disown(self) -> None:
+        self._log.append("link disowned")
 
 
 class Scripted(Worker):
@@ -111,6 +115,16 @@ def test_workers_are_on_record_until_they_have_ended(kind: type[Scripted]) -> No
     live_workers.sweep()
     assert id(first) not in live_workers._live
     assert id(second) in live_workers._live
+
+
+def test_a_forked_child_writes_to_no_worker_of_whatever_backend() -> None:
+    worker = Scripted("terminate")
+    live_workers.track(worker)
+    child = os.fork()
+    if not child:
+        os._exit(worker.log != ["link disowned"])
+    assert os.waitpid(child, 0)[1] == 0
+    live_workers.forget(worker)
 
 
 def test_close_all_tells_all_before_it_waits_for_any(armed: list[Any]) -> None:

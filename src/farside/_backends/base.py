@@ -134,8 +134,9 @@ class Worker(ABC):
         """Tell whether it was stopped (Ctrl-Z) and went on since this was asked last, if known."""
         return False
 
-    def disown(self) -> None:  # noqa: B027  most kinds have nothing to do
+    def disown(self) -> None:
         """Let this process, a forked child of the parent, forget the worker."""
+        self.link.disown()
 
     def stop(self, timeout: float, *, waited: float = 0.0) -> bool:
         """End it within about `timeout` seconds: wait, terminate and wait, kill and wait.

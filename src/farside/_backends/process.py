@@ -29,8 +29,6 @@ _FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGALRM"})
 class ProcessWorker(Worker):
     """A worker that is a process."""
 
-    link: PipeLink
-
     def __init__(self, child: Child, link: PipeLink) -> None:
         self.link = link
         self._child = child
@@ -56,9 +54,6 @@ class ProcessWorker(Worker):
 
     def was_stopped(self) -> bool:
         return self._child.was_stopped()
-
-    def disown(self) -> None:
-        self.link.disown()
 
     def exit_status(self) -> ExitStatus:
         ended = self.wait(REAP_SECONDS)

@@ -155,6 +155,9 @@ class Link(ABC):
 
     # The end --------------------------------------------------------------------------------
 
+    def disown(self) -> None:  # noqa: B027  there may be no memory that the worker reads too
+        """Write nothing any more that the worker reads: this is a forked child of the parent."""
+
     @abstractmethod
     def close_reading(self) -> None:
         """Close the way up only, while nobody reads. A worker that is blocked in sending wakes up.
