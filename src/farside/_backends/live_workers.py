@@ -151,8 +151,10 @@ def _whole(work: Callable[[], object]) -> None:
 
 
 def _end(workers: list[Worker], deadline: float) -> None:
-    ended = [worker.stop(max(0.1, deadline - time.monotonic())) for worker in workers]
-    if all(ended):
+    for worker in workers:
+        if worker.stop(max(0.1, deadline - time.monotonic())):
+            forget(worker)  # else it holds its client, whose descriptors outlive a subinterpreter
+    if _live.keys().isdisjoint(map(id, workers)):
         return
     # They are abandoned knowingly; Python need not tell.
     warnings.filterwarnings("ignore", "remaining subinterpreters", RuntimeWarning)
