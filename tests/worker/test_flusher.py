@@ -170,11 +170,6 @@ def test_a_parent_that_is_gone_ends_it_in_silence(flusher: Flusher, sends: Sends
     flusher.call()  # the thread that makes items finds out by itself
 
 
-def test_its_thread_is_no_daemon(flusher: Flusher) -> None:
-    flusher.call()
-    assert not thread_of(flusher).daemon, "a subinterpreter has no such threads"
-
-
 def test_another_thread_comes_after_one_that_had_no_memory(flusher: Flusher, sends: Sends) -> None:
     def fails() -> bool:
         sends.then = lambda: False

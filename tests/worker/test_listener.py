@@ -236,16 +236,6 @@ def test_nothing_is_heard_after_abort() -> None:
     assert drain(listening.commands) == [(Cmd.ABORT, 0)]
 
 
-def test_its_thread_is_a_daemon_only_where_the_process_is_the_workers(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    daemons: list[bool] = []
-    monkeypatch.setattr(listener, "start", lambda *_, daemon: daemons.append(daemon))
-    CommandListener(Silent(), deque(), None).start()
-    CommandListener(Silent(), deque(), lambda: None).start()
-    assert daemons == [False, True]
-
-
 def drain(commands: Commands) -> list[tuple[int, int] | None]:
     heard = []
     while not commands.empty():

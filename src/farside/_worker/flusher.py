@@ -62,8 +62,7 @@ class Flusher:
     def _start(self) -> bool:
         try:
             self._changing_here = True
-            # No daemon: subinterpreters have no such threads.
-            self._thread = start(self._run, "farside-flusher", daemon=False)
+            self._thread = start(self._run, "farside-flusher")
         except RuntimeError:
             return False
         else:

@@ -101,9 +101,7 @@ class CommandListener:
         self.finalizers = Finalizers()
 
     def start(self) -> None:
-        # Subinterpreters have no daemon threads; there, closing the link ends this one.
-        daemon = self._last_resort is not None
-        self._thread = start(self._run, "farside-listener", daemon=daemon)
+        self._thread = start(self._run, "farside-listener")
 
     def _run(self) -> None:
         lost = self._listen()

@@ -17,15 +17,27 @@ if TYPE_CHECKING:
     from threading import Thread
 
 
-def start(run: Callable[[], object], name: str, *, daemon: bool) -> Thread:
+if sys.version_info >= (3, 13):
+    from _thread import daemon_threads_allowed
+else:  # farside has no workers in subinterpreters
+
+    def daemon_threads_allowed() -> bool:
+        return True
+
+
+def start(run: Callable[[], object], name: str) -> Thread:
     """Begin a thread to `join`; without `threading` where nothing else has imported that.
 
     With what it imports it takes a subinterpreter some 300 KiB. Where it is there, debuggers and
     the like may have told it what to do in each thread.
 
+    It is a daemon, but not in a subinterpreter, which has none: the exit of a process that the
+    worker shares must not wait for it.
+
     Raises:
         RuntimeError: no more threads can be had.
     """
+    daemon = daemon_threads_allowed()
     if sys.version_info >= (3, 13) and "threading" not in sys.modules:
         from _thread import start_joinable_thread
 
