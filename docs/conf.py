@@ -64,8 +64,7 @@ nitpick_ignore_regex = [
     ("py:(class|obj)", r"(.+\.)?T"),
     ("py:(class|obj)", r"(collections\.abc|multiprocessing|types|typing|unittest)\..+"),
     ("py:class", "BaseContext"),  # of multiprocessing
-    ("py:(class|obj)", r"(concurrent\.futures\.(Executor|Future|BrokenExecutor)|Future)"),
-    ("py:(class|obj)", r"(concurrent\.futures\..*)?BrokenExecutor"),
+    ("py:(class|obj)", r"(concurrent\.futures\.(.+\.)?)?(Executor|Future|BrokenExecutor)"),
     ("py:obj", r"pickle\.PickleBuffer"),
     ("py:class", "DTypeLike|NDArray"),  # of numpy.typing
     ("py:class", "Arena"),  # the memory that a link shares; nothing that is documented uses it
