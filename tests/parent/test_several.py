@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
@@ -24,6 +25,7 @@ from farside import (
     FarsideWarning,
     IterableClosedError,
     NotPicklableError,
+    ReplayDivergedError,
     WorkerDiedError,
     WorkerExecutor,
     WorkerInitializationError,
@@ -42,7 +44,7 @@ from farside._parent.async_supply import AsyncSupply
 from farside._parent.queues import Queue
 from farside._parent.wait import Waiting
 from farside._protocol.group import GroupCore
-from farside._protocol.order import Place, join_ranges
+from farside._protocol.order import Place, Sharding, join_ranges, order_of, shard_seed
 from tests import shard_jobs
 from tests.background import SECONDS
 from tests.kinds import HAS_SUBINTERPRETERS
@@ -478,6 +480,44 @@ def test_what_is_kept_of_a_pass_does_not_grow_with_the_shards() -> None:
         delivery: Any = items._current.delivery
         assert len(delivery._past._copies) < 1900  # of 2000 shards
         assert items.state_dict(behind=1000)["ended"]
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_users_are_told_which_of_all_shards_it_is(*, in_order: bool) -> None:
+    # And not its position among those that the rank reads, in their order.
+    ranks: Any = {"world_size": 2, "seed": 1, "shuffle_shards": True}
+    options: Any = {**ranks, "in_order": in_order, "backend": "inline"}
+    order = order_of(Sharding(8, 1, True, 1), 0)
+    number, shorter = order[5], order[7]
+    with iterate_in_workers(shard_jobs.tell, 8, 2, rank=1, **options) as items:
+        got = list(items)
+        assert {shard for shard, *_ in got} == {*order[1::2]}
+        for shard, _, total, seed, epoch in got:
+            assert (total, seed, epoch) == (8, shard_seed(1, 0, shard), 0)
+    given = [5 if shard == number else 0 for shard in range(8)]
+    with iterate_in_workers(shard_jobs.fail_at_five, given, 2, rank=1, **options) as items:
+        with pytest.raises(KeyError) as caught:
+            list(items)
+        assert caught.value.shard == number  # type: ignore[attr-defined]
+    with iterate_in_workers(five, 8, 2, rank=1, **options) as items:
+        items.load_state_dict({**items.state_dict(), "begun": [[3, 6]]})
+        with pytest.raises(ReplayDivergedError, match=f"shard {shorter} ended after 5 items"):
+            list(items)
+
+
+def test_where_a_worker_has_died_all_shards_that_it_reads_are_named() -> None:
+    ranks: Any = {"rank": 1, "world_size": 2, "seed": 1, "shuffle_shards": True}
+    first, second, third = order_of(Sharding(6, 1, True, 1, 1, 2), 0)
+    given = [int(shard != second) for shard in range(6)]  # it dies at 0
+    with (
+        iterate_in_workers(shard_jobs.first_dies, given, 1, backend="subprocess", **ranks) as items,
+        pytest.raises(WorkerDiedError) as caught,
+    ):
+        list(items)
+    assert caught.value.shard in {first, second}  # type: ignore[attr-defined]
+    told = "".join(traceback.format_exception(caught.value))
+    all_three = ", ".join(map(str, sorted([first, second, third])))
+    assert f"in one of the shards {all_three}" in told
 
 
 @pytest.mark.parametrize("in_order", [True, False])
