@@ -64,7 +64,9 @@ def test_what_is_no_state_is_refused(wrong: Any) -> None:
 
 def test_a_state_of_the_version_before_is_read_where_it_means_the_same() -> None:
     assert states.read(states.check(written(farside=1))) == states.read(written())
-    for changes in ({"shuffled": True}, {"world_size": 2, "ended": [], "begun": []}):
+    begins: dict[str, Any] = {"ended": [], "begun": [], "anchors": []}
+    for changes in ({"shuffled": True}, {"world_size": 2, "begun": [], "ended": [[1, 2]]}):
+        states.check(written(farside=1, **{**changes, **begins}))
         with pytest.raises(ValueError, match="has version 1, and this farside reads 2; load it"):
             states.check(written(farside=1, **changes))
 
@@ -109,6 +111,12 @@ def test_the_states_of_all_ranks_make_one_that_others_can_load(
         assert states.anchors(part) == states.anchors(alone)
         assert states.snapshots(part) == states.snapshots(alone)
         assert states.of_rank(alone, rank, other) == alone
+
+
+def test_merged_states_are_of_the_present_version() -> None:
+    first, other = of_rank(0), of_rank(1)
+    first.update(farside=1, ended=[])  # it has read nothing, and so that version can be read
+    assert states.check(states.merge([first, other]))["ended"] == [[1, 2]]
 
 
 def of_rank(rank: int) -> dict[str, Any]:

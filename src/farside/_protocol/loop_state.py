@@ -20,7 +20,7 @@ from .progress import Snapshot
 
 VERSION = 2
 """Of the form of a state. In version 1, shards that are shuffled, or read by several ranks, were
-known by their numbers among all. Else it is the same, and can be read."""
+known by their numbers among all. Where there are none such, it is the same, and can be read."""
 
 KEYS = {
     "farside": int,
@@ -84,8 +84,9 @@ def check(state: Any) -> dict[str, Any]:
     cure = "pass what state_dict() returned"
     if not isinstance(state, dict) or "farside" not in state:
         raise TypeError(f"state={_short(state)} is not a state of farside; {cure}")
-    plain = not state.get("shuffled") and state.get("world_size") == 1
-    if state["farside"] != VERSION and not (state["farside"] == 1 and plain):
+    numbered = state.get("shuffled") or state.get("world_size") != 1
+    of_shards = state.get("ended") or state.get("begun")
+    if state["farside"] != VERSION and (state["farside"] != 1 or (numbered and of_shards)):
         raise ValueError(
             f"the state has version {state['farside']!r}, and this farside reads {VERSION}; load "
             "it with the farside that has made it"
@@ -219,7 +220,7 @@ def merge(states: Sequence[Any]) -> dict[str, Any]:
         )
     if len(checked) == 1:
         return dict(first)
-    size, merged = first["world_size"], {**first, "ranks": ranks}
+    size, merged = first["world_size"], {**first, "farside": VERSION, "ranks": ranks}
     of_each = [(state["ranks"][0], state) for state in checked]
     numbers = [
         rank + shard * size for rank, state in of_each for shard in numbers_of(state["ended"])
