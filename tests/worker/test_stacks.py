@@ -5,14 +5,13 @@ from __future__ import annotations
 import _thread
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pytest
 
 from farside._worker import stacks
 from farside._worker.threads import Bell
 from farside.testing.checks import until
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_the_thread_of_the_iterable_is_told_whatever_the_others_are(
@@ -40,9 +39,12 @@ def test_threads_are_told_by_their_names(monkeypatch: pytest.MonkeyPatch) -> Non
     assert {"the thread MainThread", "the thread waits"} <= set(names)
 
 
-def test_a_foreign_thread_that_waits_for_farside_is_not_told(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("by_ray", [True, False])
+def test_a_foreign_thread_is_told_unless_it_is_rays_and_calls_the_actor(
+    monkeypatch: pytest.MonkeyPatch, *, by_ray: bool
 ) -> None:
+    if by_ray:
+        monkeypatch.setattr(stacks, "_ACTOR", __file__)
     monkeypatch.setattr(stacks, "_several_interpreters", lambda: False)
     bell, ended = Bell(), threading.Event()
 
@@ -52,8 +54,8 @@ def test_a_foreign_thread_that_waits_for_farside_is_not_told(
 
     ident = _thread.start_new_thread(call_in, ())
     until(lambda: getattr(sys._current_frames().get(ident), "f_code", None) is Bell.wait.__code__)
-    told = [place for _, places in stacks.report() for *_, place in places]
+    found = [place for _, places in stacks.report() for *_, place in places]
     bell.ring()
     assert ended.wait(60)
     until(lambda: ident not in sys._current_frames())
-    assert "call_in" not in told
+    assert ("call_in" in found) is not by_ray

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _EXECUTE = os.path.join(_HERE, "_worker", "execute.py")
+_ACTOR = os.path.join(_HERE, "_backends", "ray", "actor.py")
 
 _HELPERS = ("farside-flusher", "farside-listener")
 _FOREIGN = "that was not begun by Python"
@@ -48,9 +49,8 @@ def report() -> list[tuple[str, list[Place]]]:
         frames = _chain(innermost)
         name = "MainThread" if ident == main else _thread_name(frames[0])
         entrance = _entrance(frames)
-        # A thread of another library that waits here, as on Ray, does so for farside.
-        waits = name == _FOREIGN and entrance is None and True in map(_is_ours, frames)
-        if name in _HELPERS or _is_ours(frames[0]) or waits:
+        called = _ACTOR in [frame.f_code.co_filename for frame in frames]  # by a thread of Ray's
+        if name in _HELPERS or _is_ours(frames[0]) or (called and name == _FOREIGN):
             continue
         if entrance is None:
             if len(found) <= _THREADS:
