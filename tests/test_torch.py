@@ -20,6 +20,7 @@ from farside._parent import several
 from farside._worker.loader import _alike, _shuffled
 from farside.torch import data_loader
 from tests.loading_jobs import (
+    DiesOnce,
     Draws,
     Halves,
     Itself,
@@ -41,6 +42,7 @@ from tests.loading_jobs import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 WORKERS = [0, 1, 3]
 
@@ -302,6 +304,39 @@ def test_a_state_goes_on_with_other_ranks(sizes: tuple[int, ...], *, in_order: b
     assert len(samples) == len(set(samples))
     if sizes[-1] == 1:
         assert sorted(samples) == [number**2 for number in range(45)]
+
+
+GAPS = [[0, 1], [3, 4], [6, 7], [9, 13]]
+LEFT = [[number**2] for number in (1, 2, 4, 5, 7, 8, *range(13, 70))]
+
+
+def with_gaps(loader: Any) -> Any:
+    """Return a state as it is where batches have come as they were done."""
+    return {**loader.state_dict(), "ended": GAPS, "in_order": False}
+
+
+@pytest.mark.parametrize("num_workers", WORKERS)
+def test_the_rest_comes_in_order_whichever_batches_are_missing(num_workers: int) -> None:
+    options: dict[str, Any] = {"collate_fn": list, "num_workers": num_workers}
+    with data_loader(Squares(70), 1, **options) as loader:
+        loader.load_state_dict(with_gaps(loader))
+        first = list(islice(loader, 3))
+        state = loader.state_dict()
+        loader.load_state_dict(state)
+        assert first + list(loader) == LEFT
+        assert list(loader) == [[number**2] for number in range(70)], "of the next epoch, all"
+    with data_loader(Squares(70), 1, **{**options, "num_workers": 2}) as loader:
+        loader.load_state_dict(state)
+        assert first + list(loader) == LEFT
+
+
+@pytest.mark.parametrize("at", [5, 8, 40])
+def test_so_it_does_after_the_death_of_a_worker(tmp_path: Path, at: int) -> None:
+    options: dict[str, Any] = {"collate_fn": list, "num_workers": 2, "max_restarts": 1}
+    with data_loader(DiesOnce(70, at, str(tmp_path / "mark")), 1, **options) as loader:
+        loader.load_state_dict(with_gaps(loader))
+        with pytest.warns(farside.WorkerRestartedWarning):
+            assert list(loader) == LEFT
 
 
 def test_an_epoch_that_is_begun_once_more_has_all_batches() -> None:

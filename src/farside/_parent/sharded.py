@@ -12,7 +12,6 @@ from .._protocol.order import (
     Turns,
     count_of,
     join_ranges,
-    numbers_of,
     order_of,
 )
 from .._protocol.parent import ParentCore
@@ -60,7 +59,10 @@ class Shards(ItemSequence):
 
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
         epoch, start = self._begin_at(begun)
-        sharding, count, place = self._sharding, self._count, start.place
+        count, place = self._count, start.place
+        if self._unit:
+            self._sharding = self._sharding._replace(before=place.ended)
+        sharding = self._sharding
         if self._in_order:
             turns, ended = Turns.begin(sharding, place), place.ended
             delivery: Delivery = InTurn(turns, count, ended, counting=self._counting)
@@ -85,9 +87,7 @@ class Shards(ItemSequence):
             read = [(shard, shard + 1) for shard, _ in place.begun]
             ended = tuple(join_ranges([*place.ended, *read]))
             self._sharding = self._sharding._replace(cycle_length=cycle)
-            known, shards = numbers_of(ended), range(count_of(self._sharding))
-            first = next((shard for shard in shards if shard not in known), 0)
-            self._loaded = Start(Place(ended, (), first % cycle))
+            self._loaded = Start(Place(ended))
 
     def state(self, begun: int, behind: int) -> dict[str, Any]:
         state = super().state(begun, behind)

@@ -57,6 +57,9 @@ class Sharding(NamedTuple):
     world_size: int = 1
     even: bool = False
     """Whether all ranks read as many: the last ones are left out if need be."""
+    before: Ranges = ()
+    """Shards that had ended before the pass began here, if each has one item. The slots are made of
+    the others: so these come in their order for any number of slots, whichever are missing."""
 
 
 class Place(NamedTuple):
@@ -204,8 +207,12 @@ class Turns(NamedTuple):
     @classmethod
     def begin(cls, sharding: Sharding, place: Place = BEGIN) -> Turns:
         """Return the turns of all slots from a place in a pass on."""
-        count, cycle, ended = count_of(sharding), sharding.cycle_length, numbers_of(place.ended)
-        chains: list[Sequence[int]] = [range(slot, count, cycle) for slot in range(cycle)]
+        shards: Sequence[int] = range(count_of(sharding))
+        if sharding.before:
+            before = numbers_of(sharding.before)
+            shards = [shard for shard in shards if shard not in before]
+        cycle, ended = sharding.cycle_length, numbers_of(place.ended)
+        chains = [shards[slot::cycle] for slot in range(cycle)]
         if ended:
             chains = [[shard for shard in chain if shard not in ended] for chain in chains]
         return cls.of(tuple(chains), dict(place.begun), place.turn)
