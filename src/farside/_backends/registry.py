@@ -119,9 +119,13 @@ def launch(name: str, options: Options) -> Worker:
     from . import live_workers  # not everybody who imports this starts workers
 
     worker = load(name)().launch(options)
-    live_workers.track(worker)
-    for each in on_start:
-        each(name, worker)
+    try:
+        live_workers.track(worker)
+        for each in on_start:
+            each(name, worker)
+    except BaseException:
+        worker.link.close()  # nobody gets to know it: it ends by itself
+        raise
     return worker
 
 
