@@ -182,13 +182,21 @@ finally:
     run_python(START + script)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there are no such processes")
+TAKES_ORPHANS = """
+import ctypes, os, select, signal
+PR_SET_CHILD_SUBREAPER = 36
+ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+"""
+
+on_linux = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="there are no such processes"
+)
+
+
+@on_linux
 def test_a_process_that_gets_the_orphans_of_a_server_that_was_killed() -> None:
     """Process 1 of a container does: what it does not wait for stays a zombie for ever."""
     script = """
-import ctypes, os, signal
-PR_SET_CHILD_SUBREAPER = 36
-ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 with iterate_in_subprocess(partial(range, 1000000), mp_context="forkserver") as items:
     loop = iter(items)
     next(loop)
@@ -209,18 +217,15 @@ except ChildProcessError:
 else:
     raise AssertionError("the worker is a zombie")
 """
-    run_python(START + script)
+    run_python(START + TAKES_ORPHANS + script)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there are no such processes")
+@on_linux
 def test_a_server_that_is_killed_leaves_its_children_after_it_has_closed_its_pipes() -> None:
     """Whoever sees the end of a pipe looks a moment too early then."""
     script = """
-import ctypes, os, select, signal
 from unittest.mock import Mock
 from farside._backends.child import Child
-PR_SET_CHILD_SUBREAPER = 36
-ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 told, tell = os.pipe()
 for _ in range(50):
     sentinel, writer = os.pipe()
@@ -241,4 +246,4 @@ for _ in range(50):
     assert (child.code, child.lost) == (-signal.SIGKILL, None), child.lost
     os.waitpid(server, 0)
 """
-    run_python(script)
+    run_python(TAKES_ORPHANS + script)

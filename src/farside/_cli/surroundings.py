@@ -84,7 +84,7 @@ def _cgroup_memory() -> int | None:
     return found if found and found < _UNLIMITED else None
 
 
-def _number(path: str | Path) -> int | None:
+def _number(path: str) -> int | None:
     with suppress(OSError, ValueError):
         return int(Path(path).read_text())
     return None

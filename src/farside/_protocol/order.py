@@ -211,9 +211,10 @@ class Turns(NamedTuple):
         if sharding.before:
             before = numbers_of(sharding.before)
             shards = [shard for shard in shards if shard not in before]
-        cycle, ended = sharding.cycle_length, numbers_of(place.ended)
+        cycle = sharding.cycle_length
         chains = [shards[slot::cycle] for slot in range(cycle)]
-        if ended:
+        if place.ended != sharding.before:
+            ended = numbers_of(place.ended)
             chains = [[shard for shard in chain if shard not in ended] for chain in chains]
         return cls.of(tuple(chains), dict(place.begun), place.turn)
 
