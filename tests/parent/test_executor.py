@@ -35,7 +35,7 @@ from farside import (
     WorkerTimeoutError,
 )
 from farside._backends import registry
-from farside._parent.submitted import Pending, Work
+from farside._parent.pending import Pending, Work
 from farside._protocol.parent_machine import ParentState
 from farside._worker.mapper import Chunk
 from tests import mapping_jobs as jobs
@@ -264,6 +264,20 @@ def test_a_worker_has_a_short_task_ahead_while_another_one_starts(tmp_path: Path
             (tmp_path / "go on").touch()
 
 
+def test_short_calls_wait_for_no_long_one(executor: WorkerExecutor, tmp_path: Path) -> None:
+    path = tmp_path / "go on"
+    assert list(executor.map(jobs.square, range(500))) == [number**2 for number in range(500)]
+    futures = [executor.submit(jobs.square, number) for number in range(300)]
+    long = executor.submit(jobs.wait_for_file, str(path))
+    futures += [executor.submit(jobs.square, number) for number in range(300)]
+    try:
+        assert [future.result(30) for future in futures] == [each**2 for each in range(300)] * 2
+        assert long.running()
+    finally:
+        path.touch()
+    assert long.result(30) == str(path)
+
+
 def test_shutdown_that_cancels_before_a_worker_has_started() -> None:
     with WorkerExecutor(2, backend="subprocess", initializer=partial(time.sleep, 1)) as executor:
         futures = [executor.submit(jobs.square, number) for number in range(4)]
@@ -306,16 +320,6 @@ def test_a_death_begins_the_count_of_tasks_anew() -> None:
             futures = [executor.submit(jobs.count_calls) for _ in range(4)]
             assert [future.result() for future in futures] == [1, 2, 1, 2]
             assert isinstance(lost.exception(), WorkerDiedError)
-
-
-def test_calls_that_have_cost_a_worker_leave_no_gaps() -> None:
-    with warnings.catch_warnings(), WorkerExecutor(1, backend="subprocess") as executor:
-        warnings.simplefilter("ignore")
-        numbers = [7, 1, 7, 1]
-        wait([executor.submit(jobs.die_at_seven, number) for number in numbers])
-        place = executor._crew._tasks.delivery.progress.place(4)
-        assert place is not None
-        assert place.ended == ((0, 4),)
 
 
 def test_an_executor_that_is_dropped_does_what_was_submitted() -> None:

@@ -18,8 +18,8 @@ from farside._backends import registry
 from farside._backends.base import Worker
 from farside._backends.child import Child
 from farside._parent import crew
+from farside._parent.assigned_inputs import AssignedInputs
 from farside._parent.client import Client
-from farside._parent.given_results import GivenResults
 from farside.testing.checks import until
 from tests import mapping_jobs as jobs
 from tests.children import forked
@@ -29,7 +29,8 @@ from tests.loops import LOOPS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from farside._parent.submitted import Work
+    from farside._parent.given_results import GivenResults
+    from farside._parent.pending import Work
     from tests.loops import Loop
 
 
@@ -276,16 +277,16 @@ def test_a_result_that_is_taken_as_the_workers_are_ended_is_what_it_was(
 ) -> None:
     """It could be the pickle of that."""
     executor = WorkerExecutor(1, backend="subprocess")
-    delivery, took = executor._crew._tasks.delivery, GivenResults.took
+    delivery, advance = executor._crew._tasks.delivery, AssignedInputs.advance
     ending = threading.Thread(target=executor.kill_workers)
 
-    def took_late(progress: GivenResults, number: int, count: int) -> None:
+    def advance_late(inputs: AssignedInputs, count: int, progress: GivenResults) -> None:
         monkeypatch.undo()
         ending.start()
         until(lambda: delivery.queues[0].source.plain)  # as `clear` leaves it
-        took(progress, number, count)
+        advance(inputs, count, progress)
 
-    monkeypatch.setattr(GivenResults, "took", took_late)
+    monkeypatch.setattr(AssignedInputs, "advance", advance_late)
     assert executor.submit(jobs.same, {1, 2}).result(20) == {1, 2}
     ending.join()
     executor.shutdown()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DEMANDS = frozenset(
     {
         World.start, World.stop, World.close, World.call, World.give_up_call, World.ask_for_stack,
+        World.take_back,
     }
 )  # fmt: skip
 """What only happens when the user wants it."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
+from struct import pack
 from typing import Any, NamedTuple
 
 from farside._protocol import progress
@@ -43,6 +44,8 @@ class Rules(NamedTuple):
     gives: int | None = None
     """How many tasks a worker is given beside the first, one for each that the user has seen end. A
     task sends its end, and counts as an item. None: the iterable is no tasks."""
+    returns: int = 0
+    """How often the parent asks for tasks that were not begun. Then a worker has two, at most."""
     restarts: int = 0
     """How many times workers are started again in a pass."""
     struck: bool = False
@@ -102,7 +105,7 @@ class Command(NamedTuple):
     number: int = -1
     """Of a call."""
     content: Any = (0, 0)
-    """How many tasks, and how many ends of tasks have arrived before."""
+    """How many tasks, and how many ends of tasks have arrived before; or further tasks."""
 
 
 class Frame(NamedTuple):
@@ -119,8 +122,8 @@ class Frame(NamedTuple):
 
 
 FIELDS = (
-    "phase", "made", "tasks", "calling", "down", "heard", "answering", "pushing", "up", "logged",
-    "reported", "aborted", "hung_up", "fallen", "launching", "acked", "revoked",
+    "phase", "made", "tasks", "numbers", "calling", "down", "heard", "answering", "pushing", "up",
+    "logged", "reported", "aborted", "hung_up", "fallen", "launching", "acked", "revoked",
 )  # fmt: skip
 
 
@@ -133,6 +136,7 @@ class Side:
         self.phase = Phase.NONE
         self.made = 0
         self.tasks = 0
+        self.numbers: tuple[int, ...] = ()  # of those that were given in the course of the pass
         self.calling = -1  # the number of the call
         self.down: tuple[Command, ...] = ()
         self.heard: tuple[Command | None, ...] = ()  # None: the parent is lost
@@ -259,7 +263,20 @@ class Side:
         elif self.machine.state is not WorkerState.DONE:
             status = self.machine.command(command.cmd, command.epoch)
             assert status is not None
-            self.answering = (Frame(status, command.epoch),)
+            returned = self._give_back() if command.cmd is Cmd.RETURN_TASKS else ()
+            body = pack(f"<{len(returned)}Q", *returned)
+            self.answering = (Frame(status, command.epoch, body=body),)
+
+    def _give_back(self) -> tuple[int, ...]:
+        """Give the tasks back that were not begun."""
+        begun = int(self.phase is Phase.NEXT)
+        returned = [*self.numbers[begun:]]
+        self.tasks, self.numbers = self.tasks - len(returned), self.numbers[:begun]
+        for each in self.heard:
+            if each is not None and each.cmd is Cmd.GIVE_TASKS:
+                returned += [number for (number,) in each.content]
+                self.heard = tuple(other for other in self.heard if other is not each)
+        return tuple(returned)
 
     def answer(self) -> None:
         """Let the listener push its answer, or find that nobody reads."""
@@ -308,7 +325,8 @@ class Side:
         self.tasks, self.made = content
 
     def _add(self, content: Any) -> None:
-        self.tasks += content[0]
+        self.tasks += len(content)
+        self.numbers += tuple(number for (number,) in content)
 
     def _take_tasks(self) -> bool:
         """Take the tasks that were given; tell whether another command comes after them."""
@@ -348,7 +366,9 @@ class Side:
 
     def go_on(self) -> None:
         """Enter ``next()`` if credit allows it, or wait for credit."""
-        self.phase = Phase.NEXT if self._has_credit else Phase.CREDIT
+        done = self.rules.returns and not self.tasks  # they were given back meanwhile
+        going = Phase.HUNGRY if done else Phase.NEXT
+        self.phase = going if self._has_credit else Phase.CREDIT
 
     def make_item(self) -> None:
         """Return an item from ``next()``; give it up if a command has come meanwhile."""
@@ -376,7 +396,7 @@ class Side:
             return
         if self.made > (self.rules.gives or 0):
             raise ViolationError("a task is run again")
-        self.tasks -= 1
+        self.tasks, self.numbers = self.tasks - 1, self.numbers[1:]
         self.phase = Phase.LOOK if self.tasks else Phase.HUNGRY
         self._report(self.machine.fire(WorkerEvent.ITEM_MADE), self.made)
         self.made += 1
@@ -387,7 +407,7 @@ class Side:
 
     def _report(self, status: Status | None, number: int = -1, *, refused: bool = False) -> None:
         if self.machine.state is not WorkerState.ITERATION:
-            self.phase, self.made, self.tasks = Phase.NONE, 0, 0
+            self.phase, self.made, self.tasks, self.numbers = Phase.NONE, 0, 0, ()
         if self.machine.state is not WorkerState.CALL:
             self.calling = -1
         if status is not None:

@@ -25,6 +25,7 @@ class Known(enum.IntEnum):
     CALL = 4
     REPORT_STACK = 5
     GIVE_TASKS = 6
+    RETURN_TASKS = 7
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ FEW = [
     Rules(gives=1, restarts=1, prompt=True),
     Rules(passes=1, gives=1, restarts=2, struck=True, prompt=True),
     Rules(reports=1, prompt=True),
+    Rules(gives=1, returns=1, passes=1, prompt=True),
 ]
 MANY = [
     *FEW,
@@ -51,6 +52,9 @@ MANY = [
     Rules(gives=1, restarts=1, refusals=True, prompt=True),
     Rules(gives=1, restarts=1, limits=True, passes=1, prompt=True),
     Rules(workers=2, gives=0, passes=1, prompt=True),
+    Rules(gives=2, returns=2, passes=1, prompt=True),
+    Rules(gives=1, returns=1, restarts=1, prompt=True),
+    Rules(gives=1, returns=1, refusals=True, prompt=True),
 ]
 WORLDS = MANY if "FARSIDE_EVERY_ORDER" in os.environ else FEW
 
@@ -100,6 +104,7 @@ SPARE = {
     (WorkerState.INITIALIZATION, WorkerEvent.PARENT_LOST),
     (WorkerState.STAND_BY, WorkerEvent.UNKNOWN_CMD),
     (WorkerState.STAND_BY, Cmd.GIVE_TASKS),
+    *((state, Cmd.RETURN_TASKS) for state in WorkerState if state is not WorkerState.ITERATION),
     (WorkerState.ITERATION, WorkerEvent.UNKNOWN_CMD),
     (WorkerState.ITERATION, Cmd.START_ITERATION),
     (WorkerState.ITERATION, Cmd.CALL),
@@ -137,5 +142,6 @@ def test_every_row_of_both_tables_is_used(monkeypatch: pytest.MonkeyPatch) -> No
     explore(Rules(passes=0, records=1))
     explore(Rules(reports=1, prompt=True))
     explore(Rules(gives=1, restarts=1, passes=1, prompt=True))
+    explore(Rules(gives=1, returns=1, prompt=True))
     rows = {*WORKER, *PARENT}
     assert rows - _Noting.used == SPARE & rows

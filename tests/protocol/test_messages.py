@@ -58,6 +58,7 @@ def test_commands_and_statuses_have_the_names_of_the_description() -> None:
         "CALL",
         "REPORT_STACK",
         "GIVE_TASKS",
+        "RETURN_TASKS",
     ]
     assert [status.name for status in Status] == [
         "UNEXPECTED_CMD_RECEIVED",
@@ -72,6 +73,7 @@ def test_commands_and_statuses_have_the_names_of_the_description() -> None:
         "STACK_REPORTED",
         "RECORDS_EMITTED",
         "PROGRESS_REPORTED",
+        "TASKS_RETURNED",
     ]
 
 

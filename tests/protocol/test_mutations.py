@@ -43,6 +43,7 @@ TWO = Rules(workers=2, passes=1, prompt=True)
 TASKS = Rules(passes=1, gives=1, prompt=True)
 TASKS_OF_TWO = TASKS._replace(workers=2, gives=0)
 RESTARTS = TASKS._replace(restarts=1)
+GIVEN_BACK = TASKS._replace(returns=1, refusals=True)
 
 SILENT = frozenset(move for name, move in vars(Side).items() if callable(move))
 
@@ -62,7 +63,9 @@ def find_wrong(rules: Rules) -> str | None:
     return next((name for name, bad in wrong if bad), None)
 
 
-@pytest.mark.parametrize("rules", [PASSES, CALLS, STACKS, FALLBACK, LIMITS, RESTARTS], ids=name_of)
+@pytest.mark.parametrize(
+    "rules", [PASSES, CALLS, STACKS, FALLBACK, LIMITS, RESTARTS, GIVEN_BACK], ids=name_of
+)
 def test_nothing_is_wrong_as_it_is(rules: Rules) -> None:
     assert find_wrong(rules) is None
 
@@ -399,6 +402,12 @@ def nothing(*_: object) -> None:
             ]),
             ("tasks of a pass before are given again", RESTARTS._replace(passes=2), [
                 (ParentCore, "_begin", keeping(ParentCore, "_begin", "_given")),
+            ]),
+            ("tasks that were given back are told another backend", GIVEN_BACK, [
+                (ParentCore, "_take_of_pass", keeping(ParentCore, "_take_of_pass", "_given")),
+            ]),
+            ("tasks that were given back are forgotten", GIVEN_BACK, [
+                (Inbox, "take_returned", lambda *_: ()),
             ]),
             ("a worker that was started again is not told where to go on", RESTARTS, [
                 (ParentCore, "go_on", nothing),

@@ -169,7 +169,7 @@ def test_a_status_from_the_future_is_an_error_in_every_state(
     assert machine.state is state
 
 
-@pytest.mark.parametrize("kind", [0, 15, 28, 255, -1, Cmd.ABORT, WorkerEvent.ITEM_MADE, Age.OLD])
+@pytest.mark.parametrize("kind", [0, 15, 29, 255, -1, Cmd.ABORT, WorkerEvent.ITEM_MADE, Age.OLD])
 @pytest.mark.parametrize("state", ParentState)
 def test_an_unknown_number_is_an_error_in_every_state(state: ParentState, kind: int) -> None:
     machine = ParentMachine()

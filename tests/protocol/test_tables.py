@@ -29,6 +29,7 @@ INITIALIZATION
     INITIALIZATION_RAISED   -> INITIALIZATION_FAILED     DONE
     PARENT_LOST             -> -                         DONE
     REPORT_STACK            -> STACK_REPORTED            =
+    RETURN_TASKS            -> TASKS_RETURNED            =
     RECORD_EMITTED          -> RECORDS_EMITTED           =
 STAND_BY
     START_ITERATION         -> ITERATION_STARTED         ITERATION
@@ -39,6 +40,7 @@ STAND_BY
     UNKNOWN_CMD             -> UNEXPECTED_CMD_RECEIVED   DONE
     PARENT_LOST             -> -                         DONE
     REPORT_STACK            -> STACK_REPORTED            =
+    RETURN_TASKS            -> TASKS_RETURNED            =
     RECORD_EMITTED          -> RECORDS_EMITTED           =
 ITERATION
     STOP_ITERATION          -> ITERATION_FINISHED        STAND_BY
@@ -53,12 +55,14 @@ ITERATION
     ITERATOR_RAISED         -> ITERATOR_FAILED           DONE
     PARENT_LOST             -> -                         DONE
     REPORT_STACK            -> STACK_REPORTED            =
+    RETURN_TASKS            -> TASKS_RETURNED            =
     RECORD_EMITTED          -> RECORDS_EMITTED           =
 CALL
     CALL_RETURNED           -> CALL_SUCCEEDED            STAND_BY
     CALL_RAISED             -> CALL_FAILED               STAND_BY
     PARENT_LOST             -> -                         DONE
     REPORT_STACK            -> STACK_REPORTED            =
+    RETURN_TASKS            -> TASKS_RETURNED            =
     RECORD_EMITTED          -> RECORDS_EMITTED           =
 DONE
     RECORD_EMITTED          -> RECORDS_EMITTED           =
@@ -106,6 +110,7 @@ STARTING
     ASK_FOR_STACK                -> REPORT_STACK                    -                      =
     STACK_REPORTED               -> -                               STACK                  =
     STACK_REPORTED old           -> -                               STACK                  =
+    TASKS_RETURNED old           -> -                               DISCARDED              =
     RECORDS_EMITTED              -> -                               NOTED                  =
     RECORDS_EMITTED old          -> -                               NOTED                  =
 ITERATION
@@ -115,6 +120,8 @@ ITERATION
     ITERATOR_FAILED              -> -                               PASS_FAILED            DONE
     START                        -> STOP_ITERATION,START_ITERATION  -                      STARTING
     GIVE                         -> GIVE_TASKS                      -                      =
+    TAKE_BACK                    -> RETURN_TASKS                    -                      =
+    TASKS_RETURNED               -> -                               RETURNED               =
     STOP                         -> STOP_ITERATION                  -                      STOPPING
     CLOSE                        -> ABORT                           -                      DONE
     UNEXPECTED_CMD_RECEIVED      -> -                               REFUSED                DONE
@@ -145,6 +152,8 @@ STOPPING
     ASK_FOR_STACK                -> REPORT_STACK                    -                      =
     STACK_REPORTED               -> -                               STACK                  =
     STACK_REPORTED old           -> -                               STACK                  =
+    TASKS_RETURNED               -> -                               DISCARDED              =
+    TASKS_RETURNED old           -> -                               DISCARDED              =
     RECORDS_EMITTED              -> -                               NOTED                  =
     RECORDS_EMITTED old          -> -                               NOTED                  =
 CALLING

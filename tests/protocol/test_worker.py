@@ -142,7 +142,7 @@ def test_the_stack_alone_is_reported_without_a_change_of_state() -> None:
 # Commands that are none ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [0, 7, 255, -1, Status.ITERATOR_SUCCESS, WorkerEvent.INITIALIZED])
+@pytest.mark.parametrize("kind", [0, 8, 255, -1, Status.ITERATOR_SUCCESS, WorkerEvent.INITIALIZED])
 def test_an_unknown_number_is_refused(kind: int) -> None:
     for machine in (standing_by(), iterating()):
         assert machine.command(kind, 5) is Status.UNEXPECTED_CMD_RECEIVED

@@ -46,7 +46,10 @@ class Failure(NamedTuple):
 
 
 _FAILURES = {Status.INITIALIZATION_FAILED, Status.ITERATOR_FAILED, Status.CALL_FAILED}
-_MINE = ("used", "closed", "opened", "unanswered", "called", "asked", "got", "total", "given")
+_MINE = (
+    "used", "closed", "opened", "unanswered", "called", "asked", "returns", "got", "total", "given",
+    "numbers",
+)  # fmt: skip
 _INBOX = ("received", "cleared", "at_end")
 _CORE = sorted(set(vars(ParentCore(NO_LIMITS))) - {"inbox", "effects"})
 _GROUP = ("epoch", "closed", "awaiting", "_restarts")
@@ -55,6 +58,16 @@ _KEY_OF_CORE = attrgetter(*_CORE)
 _KEY_OF_INBOX = attrgetter(*_INBOX)
 _KEY_OF_SIDE = attrgetter("machine.state", "machine.epoch", *FIELDS)
 _REVOKES = {Cmd.STOP_ITERATION, Cmd.ABORT}
+
+
+class _Back:
+    """Where an inbox puts the numbers of the tasks that were given back."""
+
+    def __init__(self) -> None:
+        self.returned: deque[int] = deque()
+
+    def clear(self) -> None:
+        """Have nothing that could be taken."""
 
 
 class World:
@@ -76,10 +89,11 @@ class World:
         self.used = self.closed = False
         self.opened = False  # whether the user is in a pass
         self.unanswered: tuple[tuple[str, int, int], ...] = ()  # calls, stacks: tokens
-        self.called = self.asked = 0
+        self.called = self.asked = self.returns = 0
         self.got = (0,) * rules.workers  # how many items of this pass the user has taken
         self.total = (-1,) * rules.workers  # how many it had, where it has come to its own end
         self.given = (0,) * rules.workers  # how many tasks it was given, the first included
+        self.numbers = 0  # so many tasks were given in the course of this pass: each has a number
 
     def copy(self) -> World:
         """Return a copy that shares nothing that changes, inboxes included."""
@@ -88,7 +102,7 @@ class World:
         made.sides = [side.copy() for side in self.sides]
         made.group = self.group.copy()
         for core in made.group.workers:
-            shared, core.inbox = core.inbox, Inbox()
+            shared, core.inbox = core.inbox, Inbox(_Back())
             core.inbox.frames.extend(shared.frames)
             for name in _INBOX:
                 setattr(core.inbox, name, getattr(shared, name))
@@ -192,6 +206,8 @@ class World:
             found.append((World.call, 0))
         if self.asked < rules.asks:
             found += [(World.ask_for_stack, index) for index in range(rules.workers)]
+        if self.returns < rules.returns and self.opened:
+            found += [(World.take_back, index) for index in range(rules.workers)]
         return found
 
     def _loop(self, core: ParentCore, index: int) -> list[Move]:
@@ -199,6 +215,8 @@ class World:
         found: list[Move] = [(World.take, index)] if core.inbox.frames else []
         if index in self.group.awaiting and self.opened:
             found.append((World.go_on, index))
+        elif self.opened and not core.over and self._may_give(index):
+            found.append((World.give, index))
         failed = core.ending is not None and not core.inbox.frames
         if self.rules.gives is not None and self.opened and failed:
             found.append((World.raise_failure, index))
@@ -216,10 +234,11 @@ class World:
     def start(self, _: int) -> None:
         """Begin a pass."""
         self.opened = True
-        count, tasks = self.rules.workers, self.rules.gives is not None
-        plans = [(1, 0)] * count if tasks else None
-        self._step(lambda group: group.start(plans))
+        count, tasks = self.rules.workers, self.rules.gives is not None and not self.rules.returns
+        plans = None if self.rules.gives is None else [(int(tasks), 0)] * count
+        self._step(lambda group: group.start(plans, _Back()))
         self.got, self.total, self.given = (0,) * count, (-1,) * count, (int(tasks),) * count
+        self.numbers = 0
 
     def stop(self, _: int) -> None:
         """Leave the pass, or come to its end."""
@@ -273,17 +292,27 @@ class World:
         self.got = _put(self.got, index, got + 1)
         side.acked = (frame.epoch, got + 1)
         if self.rules.gives is not None:
-            self._give(index)
+            if self.given[index] <= self.rules.gives and not self.rules.returns:
+                self.give(index)
+            elif self.got == (1 + self.rules.gives,) * self.rules.workers:
+                self.stop(0)
 
-    def _give(self, index: int) -> None:
-        """Give a task for one that has ended; leave the pass after the last of all workers."""
+    def _may_give(self, index: int) -> bool:
+        """Tell whether a task may be given ahead."""
         given, most = self.given[index], 1 + (self.rules.gives or 0)
-        if given < most:
-            self.given = _put(self.given, index, given + 1)
-            epoch = self.group.epoch
-            self._step(lambda group: group.give(index, epoch, (1, 0)))
-        elif self.got == (most,) * self.rules.workers:
-            self.stop(0)
+        return self.rules.returns > 0 and given < min(most, self.got[index] + 2)
+
+    def give(self, index: int) -> None:
+        """Give a worker its next task."""
+        number, epoch = self.numbers, self.group.epoch
+        self.numbers += 1
+        self.given = _put(self.given, index, self.given[index] + 1)
+        self._step(lambda group: group.give(index, epoch, ((number,),)))
+
+    def take_back(self, index: int) -> None:
+        """Ask a worker for the tasks that it has not begun."""
+        self.returns += 1
+        self._step(lambda group: group.take_back(index))
 
     def raise_failure(self, _: int) -> None:
         """Raise why a worker has ended, and so leave the pass: the other workers are ended too."""
@@ -294,6 +323,8 @@ class World:
     def go_on(self, index: int) -> None:
         """Tell a worker that was started again which tasks are left, and where it is."""
         received = self.group.workers[index].inbox.received
+        if self.rules.returns:
+            self.given = _put(self.given, index, received)  # the others may be given to any
         plan = self.given[index] - received, received
         self._step(lambda group: group.go_on(index, group.epoch, plan))
 
@@ -338,6 +369,14 @@ class World:
             self.total = _put(self.total, index, frame.number)
         used = self.used
         self._step(lambda group: group.receive(index, frame, failure, used=used))
+        if frame.kind == Status.TASKS_RETURNED and not self.group.workers[index].done:
+            self._take_returned(index)
+
+    def _take_returned(self, index: int) -> None:
+        """Take in how many tasks a worker has given back: it has them no more."""
+        returned = self.group.workers[index].inbox.delivery.returned
+        self.given = _put(self.given, index, self.given[index] - len(returned))
+        returned.clear()
 
     def launch(self, index: int) -> None:
         """Start the worker that takes the place of another, unless nobody wants it any more."""
@@ -402,7 +441,8 @@ class World:
         side.aborted = effect.cmd is Cmd.ABORT
         if not (side.ended or side.hung_up):
             number = -1 if effect.token is None else effect.token[2]
-            side.down += (Command(effect.cmd, effect.epoch, number, effect.content or (0, 0)),)
+            content = (0, 0) if effect.content is None else effect.content
+            side.down += (Command(effect.cmd, effect.epoch, number, content),)
         if effect.cmd in _REVOKES and self.rules.revokes:
             side.revoked = effect.epoch
 

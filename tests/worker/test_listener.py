@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from farside._link.frames import Frame
+from farside._payload.pickling import dumps
 from farside._protocol.messages import Cmd, Status
 from farside._worker import listener, threads
 from farside._worker.listener import CommandListener, Commands
@@ -224,6 +225,16 @@ def test_what_a_command_carries_is_not_kept() -> None:
     listening = CommandListener(Ending(), frames, None)
     assert listening._listen()
     assert left == [None]
+
+
+def test_tasks_that_nobody_has_taken_are_given_back() -> None:
+    commands = Commands(Silent())
+    body = b"".join(dumps([(4, 0, True, ["a", "b"]), (7, 0, True, ["c"])]))
+    commands.put((Cmd.GIVE_TASKS, 1, body, ()))
+    commands.put((Cmd.STOP_ITERATION, 1, b"", ()))
+    commands.put(None)
+    assert commands.take_back() == [4, 5, 7]
+    assert drain(commands) == [(Cmd.STOP_ITERATION, 1), None]
 
 
 def test_nothing_is_heard_after_abort() -> None:

@@ -15,6 +15,7 @@ from farside._protocol.order import shard_seed
 from farside._worker.mapper import Mapper
 from farside._worker.passing import Skips
 from tests import mapping_jobs as jobs
+from tests.background import Background
 from tests.worker.harness import Counts, executing
 
 if TYPE_CHECKING:
@@ -43,6 +44,30 @@ def test_it_calls_the_function_and_is_hungry_then() -> None:
     mapper.add([(3, 0, True, [4])])
     assert not mapper.hungry
     assert list(mapper.go_on()) == [16]
+
+
+def test_it_gives_back_what_it_has_not_begun() -> None:
+    mapper = make(jobs.square)
+    results = mapper.begin((_PASS, 10, False), 2, 7)
+    mapper.add([(0, 0, True, [1]), (1, 0, True, [2]), (2, 0, True, [3])])
+    assert next(results) == 1
+    assert mapper.take_back() == [(2, 0, True, [3]), (1, 0, True, [2])]
+    assert mapper.take_back() == []
+    assert list(results) == []
+    assert mapper.hungry
+    mapper.add([(3, 0, True, [4])])
+    assert list(mapper.go_on()) == [16]
+
+
+def test_what_another_thread_takes_back_is_not_run() -> None:
+    mapper, count = make(jobs.same), 20_000
+    results = mapper.begin((_PASS, count, False), 2, 7)
+    mapper.add([(number, 0, True, [number]) for number in range(count)])
+    ran = [next(results)]
+    taking = Background(mapper.take_back)
+    ran += results
+    returned = [first for first, *_ in taking.result()]
+    assert sorted([*ran, *returned]) == [*range(count)]
 
 
 def test_it_says_which_input_it_has_begun() -> None:

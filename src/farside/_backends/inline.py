@@ -142,7 +142,7 @@ class InlineLink(Link):
     def send(self, kind: int, epoch: int, parts: Sequence[Part] = ()) -> bool:
         if not self._open:
             raise LinkClosedError("this side was closed")
-        if not answer_aside(self._link, kind, epoch):
+        if not answer_aside(self._link, self._commands, kind, epoch):
             self._commands.put((kind, epoch, bytearray().join(parts), ()))
         return True
 

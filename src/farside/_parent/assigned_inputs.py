@@ -48,6 +48,18 @@ class AssignedInputs:
         self.batches.append(batch)
         self.count += len(batch.entries)
 
+    def take_back(self, number: int) -> tuple[Batch, int] | None:
+        """Take in that an input, given by itself, goes to another worker; return it, and its tries.
+
+        None: this worker does not have it.
+        """
+        for batch in self.batches:
+            if batch.first == number:
+                self.batches.remove(batch)
+                self.count -= 1
+                return batch, self.tries.pop(number, 0)
+        return None
+
     def advance(self, count: int, progress: GivenResults) -> None:
         """Take in that so many inputs are done, by a result each."""
         while count:

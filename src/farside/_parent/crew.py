@@ -25,9 +25,10 @@ from .client import Client
 from .delivery import Delivery
 from .inputs import Inputs
 from .one_pass import OVER
+from .pending import Pending, Work
 from .results import enter_iteration_mode
 from .sequence import Given
-from .submitted import Pending, Submitted, Work
+from .submitted import Submitted
 
 IDLE_SECONDS = 1.0
 """After so long without calls, the memory for their contents is given back."""
@@ -120,9 +121,8 @@ class Crew:
             _exit.crews.add(self)
 
     def _wake(self) -> None:
-        client = self._client
-        if client is not None:
-            client.waiting.wake()
+        if self._client is not None:
+            self._client.waiting.wake()
 
     def shut_down(self, *, cancel: bool) -> None:
         """Take no more tasks, and end when those are done that were submitted."""
@@ -169,8 +169,8 @@ class Crew:
         try:
             client = self._client = Client(*self._options, sequence=self._tasks)
             client.replaces_beside = True
-            if self._force is not None:  # by a thread that has just found no client
-                self._end(client)
+            if self._force is not None:
+                self._end(client)  # for a thread that has just found no client
             live_workers.check_start(in_thread=True)
             starting.start(client)
             this = enter_iteration_mode(client)
@@ -178,14 +178,14 @@ class Crew:
             while this.step() is not OVER:
                 for index in delivery.take_spent():
                     client.step(partial(GroupCore.retire, index=index))
+                for index in delivery.take_silent():
+                    client.step(partial(GroupCore.take_back, index=index))
                 if self._pending.futures:
                     due = monotonic() + IDLE_SECONDS
                 elif monotonic() >= due:
                     due = inf if self._trim(client) else monotonic() + IDLE_SECONDS
-                # Nobody could catch here what loggers raise, or a warning that a filter makes an
-                # error. They must not break the executor.
-                with suppress(Warning):
-                    client.wait(this, due, problems=[])
+                with suppress(Warning):  # that a filter makes an error: nobody could catch it here
+                    client.wait(this, min(due, delivery.next_look), problems=[])
             this.leave()
         except BaseException as error:
             why = "were ended" if self._force is not None else f"are of no use: {one_line(error)}"
@@ -195,7 +195,7 @@ class Crew:
             self._pending.closed = True
             broken = BrokenWorkersError(self._broken[0])
             broken.__cause__ = error
-            delivery.fail_all(broken)
+            self._pending.fail_all(broken)
         finally:
             try:
                 if client is not None:

@@ -6,6 +6,7 @@ their entries into blocks. `InTurn` keeps an order that no number of workers cha
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import repeat
@@ -52,6 +53,7 @@ class Delivery:
         unprompted: whether items come, and end, without tasks and marks: those of one iterable.
         first: how many items of an iterable the loop had before it was resumed.
         left_out: for each item of a block that the loop did not get, how many it had by then.
+        returned: tasks that workers have given back, by their numbers; None: they are not asked to.
     """
 
     failed_inputs = 0
@@ -59,6 +61,7 @@ class Delivery:
     source: Any = None
     unprompted = False
     first = 0
+    returned: deque[int] | None = None
 
     def __init__(self, count: int, *, counting: bool) -> None:
         self.queues = [Queue(index, counting=counting) for index in range(count)]

@@ -19,8 +19,8 @@ from .batches import Plan
 from .checks import check_callable, count, limit, shown
 from .crew import Crew
 from .options import BUFFER_BYTES, check_setup
+from .pending import Work
 from .several import options_of_mappers
-from .submitted import Work
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext

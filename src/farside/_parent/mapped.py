@@ -104,7 +104,7 @@ class Mapped(Answers):
                     self.orders.setdefault(index, []).append(batch.order)
                 self._numbered += len(entries)
                 self.added(index, len(entries))
-                left = self._left(workers)
+                left[index] += len(entries)
             if supply.refused is not None:
                 self._settled[self._numbered], supply.refused = supply.refused, None
                 self.added(None, 1)

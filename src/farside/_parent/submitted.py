@@ -1,116 +1,56 @@
-"""The tasks of an executor: those that wait, and the results of those that workers have."""
+"""The tasks of an executor that workers have, and their results.
+
+Short tasks are given ahead: a worker that has to wait for each is slow. But one of them may take
+long, and another worker be free. So a worker that has been silent for a while is asked for the
+tasks that it has not begun. It gives them back at once, whatever runs: its listener does so, and
+from then on it has them no more. So each is run by one worker alone.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from contextlib import suppress
-from itertools import repeat
 from math import inf
 from time import monotonic
-from typing import Any, NamedTuple
 
 from .._payload.decoder import decode
 from .._payload.one_line import one_line
 from .._protocol.parent import ParentCore
 from .._protocol.parent_machine import ParentState
 from ..errors import NotPicklableError, RemoteTraceback
-from . import not_sent
 from .batches import Plan
+from .given_results import GivenResults
 from .mapped import Mapped
 from .notes import note
+from .pending import Pending, give
 from .queues import Block, Queue
 from .remote_failures import to_keep
-from .supply import Supply
-
-
-class Work(NamedTuple):
-    """A task, and where its result goes."""
-
-    future: Future[Any]
-    call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
-
-
-class Pending(Supply):
-    """The tasks that no worker has. Any thread may add some.
-
-    Attributes:
-        futures: of the tasks that workers have, by their numbers.
-        closed: whether nothing more is added.
-    """
-
-    def __init__(self, *, main_by_value: bool = False) -> None:
-        super().__init__(lambda: iter(()), main_by_value=main_by_value)
-        self._works: deque[Work] = deque()  # each step with it is atomic
-        self.futures: dict[int, Future[Any]] = {}
-        self.closed = False
-
-    @property
-    def ended(self) -> bool:  # it changes
-        """Whether no task waits."""
-        return not self._works
-
-    @ended.setter
-    def ended(self, value: bool) -> None:
-        pass
-
-    def add(self, work: Work) -> bool:
-        """Add a task; False: nothing is added any more."""
-        if self.closed:
-            return False
-        self._works.append(work)
-        return not (self.closed and self.withdraw(work))  # it may have been closed just now
-
-    def withdraw(self, work: Work) -> bool:
-        """Take a task back; False: somebody has taken it."""
-        try:
-            self._works.remove(work)
-        except ValueError:
-            return False
-        return True
-
-    def cancel(self) -> None:
-        """Cancel all that waits. What is left when a callback, or Ctrl-C, ends this is done."""
-        left = self.clear()
-        try:
-            while left:
-                left[0].future.cancel()
-                left.popleft().future.set_running_or_notify_cancel()
-        finally:
-            self._works.extend(left)
-
-    def clear(self) -> deque[Work]:
-        """Let go of all that waits, and return it."""
-        left: deque[Work] = deque()
-        with suppress(IndexError):  # one by one: `take` may have the next one
-            left.extend(map(deque.popleft, repeat(self._works)))
-        return left
-
-    def take(self, most: int, nbytes: int) -> tuple[list[Any], int]:  # noqa: ARG002  one at a time
-        """Take a task that was not cancelled, and pickle it."""
-        while True:
-            try:
-                work = self._works.popleft()
-            except IndexError:
-                return [], 0
-            if not work.future.set_running_or_notify_cancel():
-                continue
-            entries: list[Any] = []
-            try:
-                size = self._add(work.call, entries)
-            except BaseException as error:  # SystemExit of user code: nobody else could tell
-                # Who keeps it must not keep our frames, and so the workers.
-                _give(work.future.set_exception, to_keep(not_sent.of_task(work.call, error)))
-                continue
-            self.futures[self.taken] = work.future
-            self.taken += 1
-            return entries, size
-
 
 _SHORT_SECONDS = 0.002
 """With calls shorter than this, a worker that has to wait for the next one loses a tenth or more of
-the rate."""
+the rate. So it has some more that wait: of the shortest ones, as many as take it about so long."""
+
+_MOST_AHEAD = 15
+"""How many calls a worker has ahead, at most."""
+
+_SHARE = 4
+"""All workers together have ahead no more than one part in so many of those that wait. So the last
+calls are shared among all."""
+
+_SILENT_SECONDS = 0.005
+"""After so long without a result, a worker is asked for the calls that it has not begun; then after
+twice as long, and so on."""
+
+
+class _NotRecorded(GivenResults):
+    """Nobody asks how far an executor is."""
+
+    def took(self, number: int, count: int) -> None:
+        pass
+
+    def end(self, number: int, count: int = 0) -> None:
+        pass
 
 
 class Submitted(Mapped):
@@ -120,16 +60,25 @@ class Submitted(Mapped):
 
     def __init__(self, plan: Plan, pending: Pending, most: int | None = None) -> None:
         super().__init__(plan, pending)
+        self.progress = _NotRecorded()
         self.pending = pending
         self.closing = False
         self._most_tasks = inf if most is None else most
         self._begun = [0] * plan.workers  # how many tasks each was given since it was started
+        self.returned = deque()
+        # When each can have begun the task that it runs, and how long that may take until it is
+        # asked for others.
+        self._since = [0.0] * plan.workers
+        self._patience = [_SILENT_SECONDS] * plan.workers
 
     @property
     def depth(self) -> int:  # type: ignore[override]  # it changes
-        """One task that runs; where tasks are short, also one that waits."""
+        """One task that runs; where tasks are short, also one ahead, or more of many."""
         latest = max(self._size.seconds, monotonic() - self._size.measured)
-        return 2 if latest < _SHORT_SECONDS else 1
+        if latest >= _SHORT_SECONDS:
+            return 1
+        waiting = self.pending.waiting // (_SHARE * self.plan.workers)
+        return 1 + max(1, min(waiting, int(_SHORT_SECONDS / latest), _MOST_AHEAD))
 
     @property
     def needs(self) -> Sequence[int]:
@@ -139,6 +88,48 @@ class Submitted(Mapped):
     def added(self, index: int | None, count: int) -> None:
         assert index is not None  # no task is refused: `Pending` fails it
         self._begun[index] += count
+        mine = self._assigned[index]
+        if self.pending.tries:
+            mine.tries[self._numbered - 1] = self.pending.tries
+        if len(mine.batches) == 1:
+            self._begins(index)
+
+    def _begins(self, index: int) -> None:
+        """Take in that a worker may begin a task now."""
+        self._since[index], self._patience[index] = monotonic(), _SILENT_SECONDS
+
+    def take_silent(self) -> list[int]:
+        """Return the workers that are to give back what they have not begun."""
+        now, found = monotonic(), list[int]()
+        for index, moment in self._to_ask():
+            if now >= moment:
+                self._patience[index] *= 2
+                found.append(index)
+        return found
+
+    @property
+    def next_look(self) -> float:
+        """When `take_silent` may find some next."""
+        return min([moment for _, moment in self._to_ask()], default=inf)
+
+    def _to_ask(self) -> list[tuple[int, float]]:
+        """Return the workers that have tasks ahead, and when to ask each."""
+        return [
+            (index, self._since[index] + self._patience[index])
+            for index, each in enumerate(self._assigned)
+            if len(each.batches) > 1
+        ]
+
+    def _take_back(self) -> None:
+        """Take in which tasks workers have given back."""
+        assert self.returned is not None
+        while self.returned:
+            number = self.returned.popleft()
+            for index, each in enumerate(self._assigned):
+                found = each.take_back(number)
+                if found is not None:
+                    self._begun[index] -= 1
+                    self.pending.put_back(*found)
 
     def takers(self, workers: Sequence[ParentCore]) -> list[int]:
         # A worker that starts is given none: another one may be free sooner.
@@ -159,17 +150,33 @@ class Submitted(Mapped):
         ]
 
     def start_again(self, core: ParentCore, index: int) -> None:
+        self._take_back()  # first: they are not its own any more
         super().start_again(core, index)
-        told = sum([len(order[3]) for order in self.orders.get(index, ())])
-        self._begun[index] = told + len(self._one_by_one.get(index, ()))
+        self._begins(index)
+        lost = self.orders.pop(index, [])
+        if index in self._one_by_one:
+            self.orders[index] = lost
+        else:  # they need not wait until it has started
+            assert self.returned is not None
+            self.returned.extend([number for number, *_ in lost])
+            self._take_back()
+        self._begun[index] = len(self.orders.get(index, ())) + len(self._one_by_one.get(index, ()))
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
         over = self.closing and self.pending.ended and not self.needs
-        return over or bool(self._settled) or super().ready(workers)
+        return over or bool(self._settled or self.returned) or super().ready(workers)
 
     def end(self) -> None:
         if self.closing and self.pending.ended and not self.needs:
             self.over = True
+
+    def take(self, workers: Sequence[ParentCore]) -> Block | None:
+        self.slow = False
+        self._take_back()
+        self.take_next(workers)  # first: whoever is done gets the next task
+        self.refill(workers)
+        self.end()
+        return None
 
     def take_next(self, workers: Sequence[ParentCore]) -> Block | None:
         for number in list(self._settled):
@@ -177,6 +184,7 @@ class Submitted(Mapped):
         for queue in self.queues:
             while queue.fill(workers[queue.index]):
                 number = self._assigned[queue.index].number
+                self._begins(queue.index)
                 if queue.at_mark:
                     self._fail(number, self.pass_mark(queue)[0])
                 else:
@@ -196,9 +204,9 @@ class Submitted(Mapped):
                 f"the result of the task does not unpickle here ({one_line(error)})"
             )
             made.__cause__ = error
-            _give(future.set_exception, to_keep(made))
+            give(future.set_exception, to_keep(made))
         else:
-            _give(future.set_result, result)
+            give(future.set_result, result)
 
     def _fail(self, number: int, error: BaseException) -> None:
         cause = error.__cause__
@@ -208,28 +216,4 @@ class Submitted(Mapped):
             with suppress(Exception):  # its class is the user's; and Python 3.10 has no notes
                 note(cause, vars(error)["__notes__"][-1])  # the cure
         # Else the exception of the task itself, as with other executors.
-        _give(self.pending.futures.pop(number).set_exception, cause)
-
-    def fail_all(self, error: BaseException) -> None:
-        """Fail every task that has no result."""
-        futures = [*self.pending.futures.values()]
-        self.pending.futures.clear()
-        for future in futures:
-            _give(future.set_exception, error)
-        for work in self.pending.clear():
-            if work.future.set_running_or_notify_cancel():
-                _give(work.future.set_exception, error)
-
-
-def _give(settle: Callable[[Any], None], outcome: Any) -> None:
-    """Give a future its result or its exception, by a method of its own.
-
-    A future logs what its callbacks raise, but not SystemExit and its like, which `result()` raises
-    where a call has ended so. That must not end the thread that completes the futures of others.
-    """
-    try:
-        settle(outcome)
-    except BaseException:
-        import logging  # only who needs it pays for it
-
-        logging.getLogger("concurrent.futures").exception("exception calling callback")
+        give(self.pending.futures.pop(number).set_exception, cause)

@@ -123,6 +123,10 @@ class GroupCore:
         if epoch == self.epoch:
             self.workers[index].give(tasks)
 
+    def take_back(self, index: int) -> None:
+        """Ask a worker for the tasks that it has not begun."""
+        self.workers[index].take_back()
+
     def go_on(self, index: int, epoch: int, plan: Any) -> None:
         """Tell a worker that was started again where to go on, if the pass is the present one."""
         if epoch == self.epoch and index in self.awaiting:

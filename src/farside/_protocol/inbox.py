@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from struct import iter_unpack
 from typing import Any
 
+from ..errors import ProtocolError
 from . import progress
 
 
@@ -57,6 +59,15 @@ class Inbox:
             self.skipped = told
         elif self.delivery is not None:
             self.delivery.snapshots.add(told)
+
+    def take_returned(self, body: bytes | bytearray) -> list[int]:
+        """Take in which tasks the worker gives back. It may be done twice."""
+        returned = None if self.delivery is None else self.delivery.returned
+        if returned is None or len(body) % 8:
+            raise ProtocolError("the worker gave back tasks that nobody asked for")
+        numbers = [number for (number,) in iter_unpack("<Q", body)]
+        returned.extend(numbers)
+        return numbers
 
     def clear(self, *, with_delivery: bool = True) -> None:
         """Let nobody take the items any more, nor those that the delivery has."""

@@ -31,6 +31,9 @@ class Cmd(IntEnum):
     GIVE_TASKS = 6
     """Run these too, in the present pass: shards, or inputs of a map. Carries them."""
 
+    RETURN_TASKS = 7
+    """Give back those that were not begun. It is answered at once, and changes no state."""
+
 
 class Status(IntEnum):
     """A status: the worker says it, the parent listens."""
@@ -70,6 +73,9 @@ class Status(IntEnum):
 
     PROGRESS_REPORTED = 27
     """Where in a pass the worker is, beside its items. Carries what `progress` describes."""
+
+    TASKS_RETURNED = 28
+    """These tasks will not be run. Carries their numbers, of eight bytes each."""
 
 
 EXHAUSTED = b"exhausted"

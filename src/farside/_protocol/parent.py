@@ -48,13 +48,13 @@ from .parent_machine import PUBLIC_STATES, ParentAction, ParentEvent, ParentMach
 from .recovery import STACK_SECONDS, Limits
 
 _WITH_CONTENT = frozenset({Cmd.START_ITERATION, Cmd.GIVE_TASKS})
-_OF_PASS = frozenset({ParentEvent.PASS_STARTED, ParentEvent.PASS_FINISHED, ParentEvent.PROGRESS})
+_BOUNDS = frozenset({ParentEvent.PASS_STARTED, ParentEvent.PASS_FINISHED})
+_OF_PASS = _BOUNDS | {ParentEvent.PROGRESS, ParentEvent.RETURNED}
 _ANSWERS = frozenset({ParentEvent.CALL_RETURNED, ParentEvent.CALL_FAILED})
 _FAILURES = frozenset({ParentEvent.PASS_FAILED, ParentEvent.INITIALIZATION_FAILED})
 _SOON_STANDS_BY = frozenset({ParentState.CALLING, ParentState.STOPPING})
 _ITEMS = int(Status.ITERATOR_SUCCESS)
-_LENGTH_DIGITS = 20
-"""One digit more than ``len()`` can return; ``int()`` refuses thousands."""
+_LENGTH_DIGITS = 20  # one more than `len()` can return; `int()` refuses thousands
 
 
 class ParentCore(ParentMachine):
@@ -117,8 +117,7 @@ class ParentCore(ParentMachine):
         self._wanted: int | None = None  # the pass to start as soon as the worker stands by
         self._plan: Any = None  # what it is told then
         self._first = 0  # how many items of the pass the loop had before it was resumed
-        # The tasks that the worker was given before the pass began, or before any item came.
-        self._given: tuple[Any, ...] = ()
+        self._given: tuple[Any, ...] = ()  # tasks, before the pass began, or any item of it came
         self.given_late: bool | None = None
         self._call_is_said = self._call_first = False
         # Calls to make again: the first, which may be under way, and the pair of the others. There
@@ -241,7 +240,7 @@ class ParentCore(ParentMachine):
             self._say(ParentAction.START, epoch, plan)
 
     def give(self, tasks: Any) -> None:
-        """Give the worker further tasks in the present pass: plain values."""
+        """Give the worker further tasks in the present pass: plain values, first their numbers."""
         self.given_late = bool(self.inbox.received)
         if self._wanted is not None or not self.given_late:
             self._given += (tasks,)
@@ -249,6 +248,11 @@ class ParentCore(ParentMachine):
             self._given = ()  # they may be large, and no other backend takes over any more
         if self._wanted is None and self.allows(ParentAction.GIVE):
             self._say(ParentAction.GIVE, content=tasks)
+
+    def take_back(self) -> None:
+        """Ask for the tasks that the worker has not begun; see `Inbox.take_returned`."""
+        if self.allows(ParentAction.TAKE_BACK):
+            self._say(ParentAction.TAKE_BACK)
 
     def stop(self) -> None:
         """Leave the pass."""
@@ -357,8 +361,7 @@ class ParentCore(ParentMachine):
 
     def expire(self, now: float) -> None:
         """Take in that the deadline has passed: ask where the worker is, or give it up."""
-        deadline = self.deadline
-        if deadline is None or now < deadline:
+        if (deadline := self.deadline) is None or now < deadline:
             return
         if self._grace is None:
             self._passed, self._grace = self._next_limit()[1], now + STACK_SECONDS
@@ -421,9 +424,13 @@ class ParentCore(ParentMachine):
             self._say_call()
 
     def _take_of_pass(self, event: ParentEvent, body: bytes | bytearray) -> None:
-        """Take in the beginning or the end of the pass, or how far the worker is."""
+        """Take in the beginning or the end of the pass, or what the worker tells of it."""
         if event is ParentEvent.PROGRESS:
             self.inbox.take_progress(body)
+        elif event is ParentEvent.RETURNED:
+            gone = self.inbox.take_returned(body)
+            left = [tuple([each for each in of if each[0] not in gone]) for of in self._given]
+            self._given = tuple(left)
         elif event is ParentEvent.PASS_STARTED:
             self.continued = body == CONTINUED
         else:

@@ -36,6 +36,7 @@ class ParentAction(IntEnum):
     CALL = 83
     ASK_FOR_STACK = 84
     GIVE = 85
+    TAKE_BACK = 86
 
 
 class Age(IntEnum):
@@ -65,6 +66,8 @@ class ParentEvent(IntEnum):
     NOTED = 124
     """Something for the user's loggers, whatever else is going on."""
     PROGRESS = 125
+    RETURNED = 126
+    """Tasks that the worker has not begun, and will not."""
 
 
 class ParentStep(NamedTuple):
@@ -98,6 +101,7 @@ def _parent_table() -> dict[tuple[ParentState, ParentInput], ParentStep]:
         (s.STARTING, (Status.ITERATION_STARTED, old)): to(s.STARTING, (), e.DISCARDED),
         (s.STARTING, (Status.ITERATOR_SUCCESS, old)): to(s.STARTING, (), e.DISCARDED),
         (s.STARTING, (Status.PROGRESS_REPORTED, old)): to(s.STARTING, (), e.DISCARDED),
+        (s.STARTING, (Status.TASKS_RETURNED, old)): to(s.STARTING, (), e.DISCARDED),
         (s.STARTING, (Status.ITERATION_FINISHED, old)): to(s.STARTING, (), e.DISCARDED),
         (s.STARTING, a.START): to(s.STARTING, (stop, start), None),
         (s.STARTING, a.STOP): to(s.STOPPING, (stop,), None),
@@ -108,6 +112,8 @@ def _parent_table() -> dict[tuple[ParentState, ParentInput], ParentStep]:
         (s.ITERATION, (Status.ITERATOR_FAILED, now)): to(s.DONE, (), e.PASS_FAILED),
         (s.ITERATION, a.START): to(s.STARTING, (stop, start), None),
         (s.ITERATION, a.STOP): to(s.STOPPING, (stop,), None),
+        (s.ITERATION, a.TAKE_BACK): to(s.ITERATION, (Cmd.RETURN_TASKS,), None),
+        (s.ITERATION, (Status.TASKS_RETURNED, now)): to(s.ITERATION, (), e.RETURNED),
         # Stopping: nobody waits for this pass; only its end matters.
         (s.STOPPING, (Status.ITERATION_STARTED, now)): to(s.STOPPING, (), e.DISCARDED),
         (s.STOPPING, (Status.ITERATION_STARTED, old)): to(s.STOPPING, (), e.DISCARDED),
@@ -115,6 +121,8 @@ def _parent_table() -> dict[tuple[ParentState, ParentInput], ParentStep]:
         (s.STOPPING, (Status.ITERATOR_SUCCESS, old)): to(s.STOPPING, (), e.DISCARDED),
         (s.STOPPING, (Status.PROGRESS_REPORTED, now)): to(s.STOPPING, (), e.DISCARDED),
         (s.STOPPING, (Status.PROGRESS_REPORTED, old)): to(s.STOPPING, (), e.DISCARDED),
+        (s.STOPPING, (Status.TASKS_RETURNED, now)): to(s.STOPPING, (), e.DISCARDED),
+        (s.STOPPING, (Status.TASKS_RETURNED, old)): to(s.STOPPING, (), e.DISCARDED),
         (s.STOPPING, (Status.ITERATION_FINISHED, now)): to(s.STAND_BY, (), e.DISCARDED),
         (s.STOPPING, (Status.ITERATION_FINISHED, old)): to(s.STOPPING, (), e.DISCARDED),
         (s.STOPPING, (Status.ITERATOR_FAILED, now)): to(s.DONE, (), e.PASS_FAILED),

@@ -56,6 +56,14 @@ class WorkerStep(NamedTuple):
     push: Status | None
 
 
+ASIDES = {
+    Cmd.REPORT_STACK: Status.STACK_REPORTED,
+    Cmd.RETURN_TASKS: Status.TASKS_RETURNED,
+}
+"""The commands that leave a worker where it is, whatever its state, and what each is answered with.
+Any thread of the worker may answer them."""
+
+
 def _worker_table() -> dict[tuple[WorkerState, WorkerInput], WorkerStep]:
     s, e, to = WorkerState, WorkerEvent, WorkerStep
     table: dict[tuple[WorkerState, WorkerInput], WorkerStep] = {
@@ -87,7 +95,8 @@ def _worker_table() -> dict[tuple[WorkerState, WorkerInput], WorkerStep]:
     for state in WorkerState:
         if state is not s.DONE:
             table[state, e.PARENT_LOST] = to(s.DONE, None)
-            table[state, Cmd.REPORT_STACK] = to(state, Status.STACK_REPORTED)
+            for aside, answer in ASIDES.items():
+                table[state, aside] = to(state, answer)
         # Also when it is done: finalizers have something to say.
         table[state, e.RECORD_EMITTED] = to(state, Status.RECORDS_EMITTED)
     return table
@@ -95,10 +104,6 @@ def _worker_table() -> dict[tuple[WorkerState, WorkerInput], WorkerStep]:
 
 WORKER = _worker_table()
 """``(state, command or event) → (next state, status to push)`` of the worker."""
-
-ASIDES = {Cmd.REPORT_STACK: Status.STACK_REPORTED}
-"""The commands that leave a worker where it is, whatever its state, and what each is answered with.
-Any thread of the worker may answer them."""
 
 _COMMANDS = {int(cmd): cmd for cmd in Cmd}
 

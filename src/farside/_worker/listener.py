@@ -8,14 +8,16 @@ interrupted. A subprocess then ends itself as soon as the parent is gone.
 from __future__ import annotations
 
 import time
-from _queue import SimpleQueue  # without the Python around it: that is start-up time
+from _queue import Empty, SimpleQueue  # without the Python around it: that is start-up time
+from struct import pack
 
-from .._payload.pickling import dumps
+from .._payload.pickling import dumps, loads
 from .._protocol.messages import Cmd
 from .._protocol.worker import ASIDES
 from ..errors import LinkClosedError, ProtocolError
 from .finalizers import Finalizers
 from .stacks import report
+from .tasks import Tasks
 from .threads import Interruptible, start
 
 TYPE_CHECKING = False
@@ -47,17 +49,37 @@ class Commands:
 
     While there may be any, the link's `attention` is raised: the loop over the items looks at
     nothing else.
+
+    Attributes:
+        tasks: what that thread runs.
     """
 
     def __init__(self, link: WorkerLink) -> None:
         self._alert = link.alert
         self._queue: SimpleQueue[Command | None] = SimpleQueue()
         self._first: list[Command | None] = []  # what was looked at and not taken
+        self.tasks = Tasks()
 
     def put(self, command: Command | None) -> None:
         """Add a command: its kind, epoch, body and blocks; None says that the parent is gone."""
         self._queue.put(command)
         self._alert(True)
+
+    def take_back(self) -> list[int]:
+        """Take back the tasks that were not begun; return their numbers. Where commands are put."""
+        found: list[Command | None] = []
+        try:
+            while True:
+                found.append(self._queue.get_nowait())
+        except Empty:
+            pass
+        tasks = self.tasks.take_back()
+        for command in found:
+            if command is not None and command[0] == Cmd.GIVE_TASKS:
+                tasks += loads(*command[2:])
+            else:
+                self.put(command)
+        return [first + number for first, *_, inputs in tasks for number in range(len(inputs))]
 
     def get(self) -> Command | None:
         """Take the next command; wait for it."""
@@ -132,7 +154,7 @@ class CommandListener:
 
     def _hear(self, frame: Frame) -> bool:
         """Queue a command, and tell whether it is the last. No variable keeps its contents."""
-        if not answer_aside(self._link, frame.kind, frame.epoch):
+        if not answer_aside(self._link, self.commands, frame.kind, frame.epoch):
             self.commands.put((frame.kind, frame.epoch, frame.body, frame.blocks))
         return frame.kind == Cmd.ABORT
 
@@ -153,10 +175,14 @@ def _print_exception() -> None:
         pass
 
 
-def answer_aside(link: WorkerLink, kind: int, epoch: int) -> bool:
+def answer_aside(link: WorkerLink, commands: Commands, kind: int, epoch: int) -> bool:
     """Answer a command that leaves the worker where it is; tell whether it is one of these."""
     if kind not in ASIDES:
         return False
+    if kind == Cmd.RETURN_TASKS:
+        numbers = sorted(commands.take_back())
+        link.send(ASIDES[Cmd(kind)], epoch, [pack(f"<{len(numbers)}Q", *numbers)])
+        return True
     try:
         threads = report()
     except Exception as error:

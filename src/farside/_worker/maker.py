@@ -72,6 +72,7 @@ class Maker:
 
     def take(self, tasks: Tasks) -> None:
         self.tasks, tasks.begun, tasks.skips = tasks, self._link.begun, self._skips
+        self._commands.tasks = tasks
 
     def end_if_forked(self, error: BaseException | None = None) -> None:
         """End this process if it is a child of the worker: it must not speak for that."""
@@ -123,7 +124,7 @@ class Maker:
     def end(self) -> None:
         self.leave()
         self.iterator = None
-        self.tasks = Tasks()
+        self.tasks = self._commands.tasks = Tasks()
 
     def take_tasks(self) -> bool:
         """Take the next command, if it brings tasks; wait for it. Tell whether it does."""

@@ -89,6 +89,14 @@ class Mapper(Tasks):
         self.hungry = False
         self._waiting.extend(tasks)
 
+    def take_back(self) -> list[Any]:
+        tasks: list[Any] = []
+        while True:
+            try:
+                tasks.append(self._waiting.pop())  # one call: nobody else has it then
+            except IndexError:
+                return tasks
+
     def go_on(self) -> Iterator[Any]:
         """Return what yields the results of what is left, also after an input that has failed."""
         return chain.from_iterable(self._flat_results() if self._flat else self._results())
@@ -159,9 +167,10 @@ class Mapper(Tasks):
 
     def _has_inputs(self) -> bool:
         if self._ended:
-            if not self._waiting:
+            try:
+                first, self._skip, plain, entries = self._waiting.popleft()
+            except IndexError:
                 return False
-            first, self._skip, plain, entries = self._waiting.popleft()
             self._begin_batch(first, entries)
             inputs = self._walk
             if self._skip:

@@ -66,6 +66,10 @@ class Tasks:
         """Take further tasks; it is not hungry then."""
         raise NotImplementedError
 
+    def take_back(self) -> list[Any]:
+        """Take back the tasks that were not begun, and return them. In any thread."""
+        return []
+
     def go_on(self) -> Iterator[Any]:
         """Return what yields the items of the tasks that have come since it was hungry."""
         raise NotImplementedError
