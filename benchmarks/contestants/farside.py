@@ -9,9 +9,11 @@ from benchmarks import calls
 from benchmarks.sources.base import function_of
 
 from .base import Contestant
+from .pools import ExecutorMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from concurrent.futures import Executor
     from contextlib import AbstractContextManager
 
     from benchmarks.cases.base import Case
@@ -123,9 +125,40 @@ class FarsideSubinterpreterAsync(FarsideSubinterpreter):
     offers = frozenset({"separate", "async"})
 
 
+class FarsideExecutor(ExecutorMap):
+    """`farside.WorkerExecutor.map`, which has a future for each call."""
+
+    name = "farside-executor"
+    group = "farside"
+    library = "farside"
+    python = (3, 10)
+    cases = frozenset({"map-ints", "map-busy", "map-1ms-1", "map-1ms-4", "map-1ms-16"})
+
+    def __init__(self, backend: str, python: tuple[int, int]) -> None:
+        super().__init__()
+        self.name += f"-{backend}"
+        self.python = python
+        self._backend = backend
+
+    def missing(self) -> str | None:
+        """Tell what is missing; another revision may have no executor."""
+        if absent := super().missing():
+            return absent
+        import farside
+
+        return None if hasattr(farside, "WorkerExecutor") else "this farside has no WorkerExecutor"
+
+    def _executor(self, workers: int, **options: Any) -> Executor:
+        import farside
+
+        return farside.WorkerExecutor(workers, backend=self._backend, **options)
+
+
 CONTESTANTS: tuple[Contestant, ...] = (
     FarsideSubprocess(),
     FarsideSubinterpreter(),
     FarsideSubprocessAsync(),
     FarsideSubinterpreterAsync(),
+    FarsideExecutor("subprocess", (3, 10)),
+    FarsideExecutor("subinterpreter", (3, 14)),
 )

@@ -80,7 +80,9 @@ class PoolImapUnordered(PoolImap):
         return "is imap" if case.workers == 1 else super().refuses(case)
 
 
-class _ExecutorMap(Mapping):
+class ExecutorMap(Mapping):
+    """`Executor.map`, left before its inputs have ended."""
+
     python = (3, 14)  # for buffersize
 
     @contextmanager
@@ -104,7 +106,7 @@ class _ExecutorMap(Mapping):
         raise NotImplementedError
 
 
-class ProcessPool(_ExecutorMap):
+class ProcessPool(ExecutorMap):
     """`concurrent.futures.ProcessPoolExecutor.map`."""
 
     name = "process-executor"
@@ -119,7 +121,7 @@ class ProcessPool(_ExecutorMap):
         return ProcessPoolExecutor(workers, **options)
 
 
-class InterpreterPool(_ExecutorMap):
+class InterpreterPool(ExecutorMap):
     """`concurrent.futures.InterpreterPoolExecutor.map`; it pays no heed to `chunksize`."""
 
     name = "interpreter-executor"
