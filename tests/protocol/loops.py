@@ -64,12 +64,17 @@ class Client:
     def check_home(self) -> None:
         pass
 
-    def step(self, event: Callable[[GroupCore], Any]) -> None:
-        """Let an event happen."""
+    def step(self, event: Callable[[GroupCore], Any], index: int | None = None) -> None:
+        """Let an event happen; if it concerns one worker, see that it changes no other."""
+        cores = self._world.group.workers
+        others = [] if index is None else [*cores[:index], *cores[index + 1 :]]
+        before = [vars(each).copy() for each in others]
         if isinstance(event, partial):
             given = {name: frozen(value) for name, value in event.keywords.items()}
             event = partial(event.func, **given)
         self._world._step(event)
+        if [vars(each) for each in others] != before:
+            raise ViolationError("an event changes a worker that it does not concern")
 
     post = step
 

@@ -179,7 +179,7 @@ class Crew:
                 for index in delivery.take_spent():
                     client.step(partial(GroupCore.retire, index=index))
                 for index in delivery.take_silent():
-                    client.step(partial(GroupCore.take_back, index=index))
+                    client.step(partial(GroupCore.take_back, index=index), index)
                 if self._pending.futures:
                     due = monotonic() + IDLE_SECONDS
                 elif monotonic() >= due:

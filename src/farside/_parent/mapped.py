@@ -25,6 +25,8 @@ from .batches import MOST_INPUTS, Batch, BatchSize, Plan
 from .queues import Block
 from .supply import TAKE_SECONDS, Supply
 
+_DEPTH = 3  # how many inputs each worker has at least
+
 
 class Mapped(Answers):
     """The results of a map: the base of both orders.
@@ -33,8 +35,7 @@ class Mapped(Answers):
         number: the number of the pass.
     """
 
-    depth = 3  # how many inputs each worker has at least
-    most_inputs = MOST_INPUTS  # and how many it is given at a time, at most
+    most_inputs = MOST_INPUTS  # that a worker is given at a time
 
     def __init__(self, plan: Plan, supply: Supply) -> None:
         super().__init__(plan, supply.place)
@@ -72,18 +73,15 @@ class Mapped(Answers):
             return True
         # Other workers may do inputs while the loop waits for the next result.
         more = not self._supply.ended and (self.source is None or self.source.has_come)
-        return more and self.room(workers, self._left(workers)) is not None
+        return more and self.may_give(workers)
 
     # What workers are given -----------------------------------------------------------------
 
     def refill(self, workers: Sequence[ParentCore]) -> None:
         """Take inputs, and give them to the workers that have fewest."""
         plan, supply = self.plan, self._supply
-        self._give_next(workers)
-        begun, left = monotonic(), self._left(workers)
-        given = sum([each.count for each in self._assigned])
-        self._size.measure(given - sum(left), plan.workers, left.count(0))
-        while not supply.ended and (room := self.room(workers, left)) is not None:
+        begun, left = monotonic(), self._begin_to_give(workers)
+        while not supply.ended and (room := self.room(left)) is not None:
             index, share = room
             if done := supply.pass_over():
                 self.passed_over(done)
@@ -96,14 +94,7 @@ class Mapped(Answers):
             if entries:
                 if self.anchors.due:
                     self.anchors.add(self._numbered, 0, entries[0], None)
-                batch = Batch(self._numbered, entries, nbytes, skip)
-                self._assigned[index].add(batch)
-                if index in self._one_by_one:
-                    self._one_by_one[index].extend(batch.singles())
-                else:
-                    self.orders.setdefault(index, []).append(batch.order)
-                self._numbered += len(entries)
-                self.added(index, len(entries))
+                self.give(index, entries, nbytes, skip)
                 left[index] += len(entries)
             if supply.refused is not None:
                 self._settled[self._numbered], supply.refused = supply.refused, None
@@ -116,20 +107,41 @@ class Mapped(Answers):
                 self.slow = True  # what was taken is sent first: the next may take long to come
                 break
 
-    def room(self, workers: Sequence[ParentCore], left: Sequence[int]) -> tuple[int, int] | None:
+    def _begin_to_give(self, workers: Sequence[ParentCore]) -> list[int]:
+        """Look how fast the workers are; return what `_left` does."""
+        self._give_next(workers)
+        left, given = self._left(workers), sum([each.count for each in self._assigned])
+        self._size.measure(given - sum(left), self.plan.workers, left.count(0))
+        return left
+
+    def give(self, index: int, entries: list[Any], nbytes: int, skip: int = 0) -> None:
+        """Give a worker the next inputs."""
+        batch = Batch(self._numbered, entries, nbytes, skip)
+        self._assigned[index].add(batch)
+        if index in self._one_by_one:
+            self._one_by_one[index].extend(batch.singles())
+        else:
+            self.orders.setdefault(index, []).append(batch.order)
+        self._numbered += len(entries)
+        self.added(index, len(entries))
+
+    def may_give(self, workers: Sequence[ParentCore]) -> bool:
+        """Tell whether a worker may be given further inputs."""
+        return self.room(self._left(workers)) is not None
+
+    def room(self, left: Sequence[int]) -> tuple[int, int] | None:
         """Return which worker is given inputs next, and how many; None: no more fit in."""
         plan, given = self.plan, self._numbered - self.front
         room = plan.workers * self.most_inputs if plan.ahead is None else plan.ahead - given
-        index = min(self.takers(workers), key=left.__getitem__, default=-1)
+        index = left.index(min(left))
         share = max(1, min(self._size.inputs, room // plan.workers))
-        if index < 0 or room <= 0 or left[index] >= max(self.depth, 3 * (share - 1)):
+        if room <= 0 or left[index] >= max(_DEPTH, 3 * (share - 1)) or self.has_enough(index):
             return None
-        held = sum([batch.nbytes for batch in self._assigned[index].batches])
-        return None if held >= plan.nbytes else (index, share)
+        return index, share
 
-    def takers(self, workers: Sequence[ParentCore]) -> Sequence[int]:  # noqa: ARG002  tasks need it
-        """Return the workers that may be given inputs."""
-        return range(self.plan.workers)
+    def has_enough(self, index: int) -> bool:
+        """Tell whether a worker has so many bytes of inputs that it is given no more."""
+        return sum([batch.nbytes for batch in self._assigned[index].batches]) >= self.plan.nbytes
 
     def _give_next(self, workers: Sequence[ParentCore]) -> None:
         for index, later in list(self._one_by_one.items()):

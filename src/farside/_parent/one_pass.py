@@ -175,7 +175,7 @@ class Pass:
         if self.delivery.orders:
             for index, tasks in self.delivery.take_orders().items():
                 give = partial(GroupCore.give, index=index, epoch=self.epoch, tasks=tasks)
-                self.client.step(give)
+                self.client.step(give, index)
 
     def say_again(self) -> None:
         """Tell the workers once more how much was taken: another pass may have spoken since."""

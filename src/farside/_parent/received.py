@@ -64,7 +64,7 @@ def _take_frames(client: Client, member: Member) -> None:
             failure = read_failure(frame.body) if frame.kind in _WITH_FAILURE else None
             # Whether the user can have got anything from it, or at all before this pass.
             used = client.used_before or (client.used and worker.inbox.received > 0)
-            core = core.copy()
+            core = core.copy(index)
             core.receive(index, frame, failure, used=used, now=now)
             core.workers[index].latest = frame
             client.core = core

@@ -29,10 +29,11 @@ T = TypeVar("T")
 class _Event:
     """Something that happens to the core, and what comes of it."""
 
-    __slots__ = ("error", "result", "step")
+    __slots__ = ("error", "index", "result", "step")
 
-    def __init__(self, step: Callable[[GroupCore], Any]) -> None:
+    def __init__(self, step: Callable[[GroupCore], Any], index: int | None = None) -> None:
         self.step = step
+        self.index = index
         self.result: Any = None
         self.error: Exception | None = None
 
@@ -60,8 +61,8 @@ class Steps(ABC):
         self._stepping = False
         self._performing = False  # an effect; still set when an exception has struck in it
 
-    def step(self, event: Callable[[GroupCore], T]) -> T | None:
-        """Let an event happen, and return what comes of it.
+    def step(self, event: Callable[[GroupCore], T], index: int | None = None) -> T | None:
+        """Let an event happen, and return what comes of it. `index`: it concerns that worker alone.
 
         In a signal handler that has struck in the middle of an event of its own thread, that is
         None: the new event happens as soon as the other one is over.
@@ -69,7 +70,7 @@ class Steps(ABC):
         Raises:
             ProtocolError: the event does not fit. The core is as it was.
         """
-        made = _Event(event)
+        made = _Event(event, index)
         self._mailbox.append(made)
         defer_sigint(partial(with_lock, self._lock, self._empty))
         if self._mailbox:
@@ -137,7 +138,7 @@ class Steps(ABC):
             while self._mailbox:
                 event = self._mailbox[0]
                 if self.core.stamp is not event:  # else it has happened, and an exception struck
-                    core = self.core.copy()
+                    core = self.core.copy(event.index)
                     try:
                         event.result = event.step(core)
                     except ProtocolError as error:

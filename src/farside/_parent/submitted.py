@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from heapq import heapify, heappop, heapreplace
 from math import inf
 from time import monotonic
 
@@ -20,16 +21,18 @@ from .._protocol.parent import ParentCore
 from .._protocol.parent_machine import ParentState
 from ..errors import NotPicklableError, RemoteTraceback
 from .batches import Plan
-from .given_results import GivenResults
+from .given_results import NotRecorded
 from .mapped import Mapped
 from .notes import note
 from .pending import Pending, give
 from .queues import Block, Queue
 from .remote_failures import to_keep
+from .supply import TAKE_SECONDS
 
-_SHORT_SECONDS = 0.002
-"""With calls shorter than this, a worker that has to wait for the next one loses a tenth or more of
-the rate. So it has some more that wait: of the shortest ones, as many as take it about so long."""
+_SHORT_SECONDS, _SHORT_OF_MANY = 0.002, 0.0005
+"""With calls shorter than the first, a worker that has to wait for the next one loses a tenth or
+more of the rate. So it has some ahead: of the shortest ones, as many as take it about so long. Many
+workers wait for each other too, at the parent: calls shorter than the second for each of them."""
 
 _MOST_AHEAD = 15
 """How many calls a worker has ahead, at most."""
@@ -38,19 +41,10 @@ _SHARE = 4
 """All workers together have ahead no more than one part in so many of those that wait. So the last
 calls are shared among all."""
 
-_SILENT_SECONDS = 0.005
+_SILENT_SECONDS, _MOST_SILENT_SECONDS = 0.005, 0.05
 """After so long without a result, a worker is asked for the calls that it has not begun; then after
-twice as long, and so on."""
-
-
-class _NotRecorded(GivenResults):
-    """Nobody asks how far an executor is."""
-
-    def took(self, number: int, count: int) -> None:
-        pass
-
-    def end(self, number: int, count: int = 0) -> None:
-        pass
+twice as long, and so on. Where calls take longer, after three of them, but not more than the second
+of these."""
 
 
 class Submitted(Mapped):
@@ -60,7 +54,7 @@ class Submitted(Mapped):
 
     def __init__(self, plan: Plan, pending: Pending, most: int | None = None) -> None:
         super().__init__(plan, pending)
-        self.progress = _NotRecorded()
+        self.progress = NotRecorded()
         self.pending = pending
         self.closing = False
         self._most_tasks = inf if most is None else most
@@ -72,13 +66,14 @@ class Submitted(Mapped):
         self._patience = [_SILENT_SECONDS] * plan.workers
 
     @property
-    def depth(self) -> int:  # type: ignore[override]  # it changes
-        """One task that runs; where tasks are short, also one ahead, or more of many."""
+    def depth(self) -> int:
+        """How many tasks a worker has: one; where they are short, also one ahead, or more."""
         latest = max(self._size.seconds, monotonic() - self._size.measured)
-        if latest >= _SHORT_SECONDS:
+        short = max(_SHORT_SECONDS, _SHORT_OF_MANY * self.plan.workers)
+        if latest >= short:
             return 1
         waiting = self.pending.waiting // (_SHARE * self.plan.workers)
-        return 1 + max(1, min(waiting, int(_SHORT_SECONDS / latest), _MOST_AHEAD))
+        return 1 + max(1, min(waiting, int(short / latest), _MOST_AHEAD))
 
     @property
     def needs(self) -> Sequence[int]:
@@ -96,7 +91,9 @@ class Submitted(Mapped):
 
     def _begins(self, index: int) -> None:
         """Take in that a worker may begin a task now."""
-        self._since[index], self._patience[index] = monotonic(), _SILENT_SECONDS
+        seconds = self._size.seconds
+        usual = 0.0 if seconds == inf else min(3 * seconds, _MOST_SILENT_SECONDS)
+        self._since[index], self._patience[index] = monotonic(), max(usual, _SILENT_SECONDS)
 
     def take_silent(self) -> list[int]:
         """Return the workers that are to give back what they have not begun."""
@@ -131,13 +128,40 @@ class Submitted(Mapped):
                     self._begun[index] -= 1
                     self.pending.put_back(*found)
 
-    def takers(self, workers: Sequence[ParentCore]) -> list[int]:
+    def refill(self, workers: Sequence[ParentCore]) -> None:
+        left, depth, until = self._begin_to_give(workers), self.depth, monotonic() + TAKE_SECONDS
+        free = self._free(workers, left, depth)
+        heapify(free)
+        while free and monotonic() < until:
+            has, index = free[0]
+            entries, nbytes = self.pending.take(1, 1)
+            if not entries:
+                return
+            self.give(index, entries, nbytes)
+            if self._may_have(index, has + 1, depth):
+                heapreplace(free, (has + 1, index))
+            else:
+                heappop(free)
+        self.slow = bool(free)  # what was taken is sent first
+
+    def may_give(self, workers: Sequence[ParentCore]) -> bool:
+        return bool(self._free(workers, self._left(workers), self.depth))
+
+    def _free(
+        self, workers: Sequence[ParentCore], left: Sequence[int], depth: int
+    ) -> list[tuple[int, int]]:
+        """Return the workers that may be given a task, each after how many it has."""
         # A worker that starts is given none: another one may be free sooner.
+        starting = ParentState.INITIALIZATION
         return [
-            index
-            for index, begun in enumerate(self._begun)
-            if begun < self._most_tasks and workers[index].state is not ParentState.INITIALIZATION
+            (has, index)
+            for index, has in enumerate(left)
+            if self._may_have(index, has, depth) and workers[index].state is not starting
         ]
+
+    def _may_have(self, index: int, has: int, depth: int) -> bool:
+        """Tell whether a worker that has so many tasks may be given one more."""
+        return has < depth and self._begun[index] < self._most_tasks and not self.has_enough(index)
 
     def take_spent(self) -> list[int]:
         """Return the workers that have done as many tasks as they were to do."""

@@ -69,11 +69,19 @@ class GroupCore:
         self._restarts = 0  # in this pass
         self.restarts = 0
 
-    def copy(self) -> GroupCore:
-        """Return a copy. The inboxes are shared."""
+    def copy(self, index: int | None = None) -> GroupCore:
+        """Return a copy. The inboxes are shared.
+
+        It is to be stepped by what concerns one worker alone, if `index` says which: then it shares
+        the others, since there may be many.
+        """
         made: GroupCore = object.__new__(type(self))
         made.__dict__ = self.__dict__.copy()
-        made.workers = tuple([worker.copy() for worker in self.workers])
+        workers = self.workers
+        if index is None:
+            made.workers = tuple([worker.copy() for worker in workers])
+        else:
+            made.workers = (*workers[:index], workers[index].copy(), *workers[index + 1 :])
         return made
 
     # Questions ------------------------------------------------------------------------------
