@@ -91,7 +91,9 @@ def get_worker_info() -> WorkerInfo | None:
     """Tell a worker about itself; None outside a worker.
 
     All threads of a worker are told the same, except with the backend ``"inline"``: there only the
-    thread is told that runs the iterable. A process that the worker starts is no worker.
+    thread is told that runs the iterable. What is told of a shard is that of the one whose turn it
+    is: in a thread of your own that may be another than the one for which it works. So ask in
+    ``fn``, and pass the seed on. A process that the worker starts is no worker.
 
     Example:
         >>> from farside import get_worker_info, iterate_in_subprocess
