@@ -306,6 +306,13 @@ def test_a_loop_tells_how_many_threads_compute() -> None:
     assert loop(map(sha256, [data] * 20), 10.0)["cores"] == 1
 
 
+def test_a_loop_that_waits_for_one_thread_of_its_own_uses_one_core() -> None:
+    data = bytes(1 << 22)
+    with ThreadPoolExecutor(1) as pool:
+        results = (pool.submit(sha256, data).result() for _ in range(20))
+        assert loop(results, 10.0)["cores"] < 1.3
+
+
 def test_the_time_of_arguments_is_none_of_the_import() -> None:
     found = ask(
         {"kind": "factory", "factory": "tests.cli.factories:partial(len, time.sleep(0.5))"}, 20

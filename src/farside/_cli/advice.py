@@ -125,9 +125,9 @@ def _items(runs: dict[str, Any]) -> str:
         return ""
     if plain.get("cores", 1.0) >= _CORES:
         return (
-            f"To make items, threads of its libraries compute too ({plain['cores']:.1f} cores): "
-            "give each worker one thread, with env={'OMP_NUM_THREADS': '1'}, else several workers "
-            "are slower than one."
+            f"To make items, other threads compute too ({plain['cores']:.1f} cores): give each "
+            "worker one thread, with env={'OMP_NUM_THREADS': '1'} for those of libraries, else "
+            "several workers are slower than one."
         )
     best = max(workers, key=_rate)
     own, whole = _own(plain), _own(best)

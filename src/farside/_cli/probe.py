@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _LATE = 5.0  # seconds after its limit at which a process that does not end itself is killed
-_MUCH = 0.1  # other threads are mentioned if they have computed for this share of the time
+_MUCH = 0.1  # threads that have computed for this share of the time are compared
 
 _OUT_OF_TIME = re.compile(r"Timeout \([\d:.]+\)!$", re.MULTILINE)  # said by faulthandler
 _FRAME = re.compile(r'File "(.+?)", line (\d+),? in (\S+)')
@@ -203,10 +203,13 @@ def loop(iterable: Iterable[Any], seconds: float) -> dict[str, Any]:
             break
         passes += 1
     taken = max(now - begin, 1e-9)
-    # Beside what this thread has had: on a busy machine, all of them have less than they want.
-    own = max(thread_time() - own, 1e-9)
+    own = thread_time() - own
     others = process_time() - whole - own
-    cores = 1 + others / own if others > _MUCH * taken else 1.0
+    cores = 1.0
+    if own > _MUCH * taken < others:  # on a busy machine, all have less than they want
+        cores += others / own
+    elif others > taken:  # this thread waits for them
+        cores = others / taken
     return {"items": items, "passes": passes, "seconds": taken, "first": first, "cores": cores}
 
 
