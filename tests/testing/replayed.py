@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING
 
 from farside import get_worker_info
@@ -72,6 +73,13 @@ class LengthThatChanges:
 class SecretGenerator:
     def __iter__(self) -> Iterator[bytes]:
         return (os.urandom(8) for _ in range(8))
+
+
+class AsThreadsFinish:
+    def __iter__(self) -> Iterator[int]:
+        with ThreadPoolExecutor(8) as pool:
+            calls = {pool.submit(time.sleep, os.urandom(1)[0] / 5000): index for index in range(8)}
+            return iter([calls[each] for each in as_completed(calls)])
 
 
 class SeededByEpoch:

@@ -80,6 +80,11 @@ def test_a_pass_that_cannot_go_on_in_the_middle_is_found(
     assert found.way == "resume"
 
 
+def test_results_that_come_as_threads_finish_are_told_of() -> None:
+    with pytest.raises(ReplayDivergedError, match="threads"):
+        check_replay(jobs.AsThreadsFinish)
+
+
 def test_a_state_that_is_whole_is_accepted() -> None:
     check_replay(jobs.knows, 2)
 

@@ -30,8 +30,10 @@ HINTS = {
     ),
     "hash": "it depends on the order of a set, or on hash(): sort what comes out of a set",
     "time": (
-        "it depends on something outside: the time, a process number, files that change, or a "
-        "random generator that was made without a seed"
+        "it depends on something outside, such as the time, a process number, files that change, "
+        "or a random generator that was made without a seed; or on which of its threads is first: "
+        "take their results in the order of the inputs, and ask get_worker_info() before, not in "
+        "them"
     ),
     "resume": (
         "a pass that goes on in the middle, in other workers, differs: state_dict() does "
