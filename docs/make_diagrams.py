@@ -94,13 +94,14 @@ def _input(what: Any, *, both: bool) -> str:
         return _name(what)
     status, age = what
     if both:
-        return f"{_name(status)} (any pass)"
-    return _name(status) + (" (earlier pass)" if age is parents.Age.OLD else "")
+        return f"{status.name} (any pass)"
+    return status.name + (" (earlier pass)" if age is parents.Age.OLD else "")
 
 
 def _outcome(step: Any) -> str:
-    said = [step.push] if hasattr(step, "push") else [*step.send, step.event]
-    return ", ".join(_name(each) for each in said if each is not None)
+    if hasattr(step, "push"):
+        return "" if step.push is None else step.push.name
+    return "discarded" if step.discards else ", ".join(each.name for each in step.send)
 
 
 def _name(member: enum.IntEnum) -> str:

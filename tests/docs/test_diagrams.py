@@ -11,7 +11,6 @@ from farside._protocol.messages import Cmd, Status
 from farside._protocol.parent_machine import (
     PARENT,
     Age,
-    ParentAction,
     ParentEvent,
     ParentState,
     ParentStep,
@@ -74,11 +73,11 @@ def test_another_status_and_another_target_change_the_drawing(make_diagrams: Mod
     assert len(drawings) == 3
 
 
-def test_what_is_sent_and_what_it_means_change_the_drawing(make_diagrams: ModuleType) -> None:
-    row = (ParentState.STOPPING, ParentAction.START)
-    step = ParentStep(ParentState.STARTING, (Cmd.STOP_ITERATION, Cmd.START_ITERATION), None)
+def test_what_is_sent_and_what_is_discarded_change_the_drawing(make_diagrams: ModuleType) -> None:
+    row = (ParentState.STOPPING, ParentEvent.START)
+    step = ParentStep(ParentState.STARTING, (Cmd.STOP_ITERATION, Cmd.START_ITERATION))
     other = (ParentState.STARTING, (Status.ITERATOR_SUCCESS, Age.OLD))
-    meaning = ParentStep(ParentState.STARTING, (), ParentEvent.ITEM)
+    meaning = ParentStep(ParentState.STARTING)
     drawings = {
         make_diagrams.draw(PARENT),
         make_diagrams.draw({**PARENT, row: step}),
@@ -123,7 +122,7 @@ def test_labels_are_readable(make_diagrams: ModuleType) -> None:
     assert "EVERY --> DONE: parent lost" in worker
     parent = make_diagrams.draw(PARENT)
     assert "ITERATOR_SUCCESS (earlier pass) / discarded" in parent
-    assert "UNEXPECTED_CMD_RECEIVED (any pass) / refused" in parent
+    assert "STAND_BY --> DONE: UNEXPECTED_CMD_RECEIVED (any pass)\n" in parent
     assert "EVERY --> DONE: close / ABORT<br>worker lost" in parent
 
 

@@ -35,7 +35,6 @@ def test_every_enumeration_is_looked_at() -> None:
     assert {each.__name__ for each in ENUMS} == {
         "Age",
         "Cmd",
-        "ParentAction",
         "ParentEvent",
         "ParentState",
         "Status",

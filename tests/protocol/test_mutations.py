@@ -18,7 +18,6 @@ from farside._protocol.parent import ParentCore
 from farside._protocol.parent_machine import (
     PARENT,
     Age,
-    ParentAction,
     ParentEvent,
     ParentState,
     ParentStep,
@@ -99,37 +98,37 @@ OLD, NOW = Age.OLD, Age.CURRENT
         for name, row in {
             "a pass begins with what an earlier one left": (
                 PASSES, P.STARTING, (Status.ITERATION_STARTED, OLD),
-                ParentStep(P.ITERATION, (), ParentEvent.PASS_STARTED),
+                ParentStep(P.ITERATION),
             ),
             "the parent does not know that a pass is over": (
                 PASSES, P.STOPPING, (Status.ITERATION_FINISHED, NOW),
-                ParentStep(P.STOPPING, (), ParentEvent.DISCARDED),
+                ParentStep(P.STOPPING, discards=True),
             ),
             "nobody is told that a pass is over": (
                 PASSES, P.ITERATION, (Status.ITERATION_FINISHED, NOW),
-                ParentStep(P.STAND_BY, (), ParentEvent.DISCARDED),
+                ParentStep(P.STAND_BY, discards=True),
             ),
             "a newer pass begins beside the older": (
-                PASSES, P.ITERATION, ParentAction.START,
-                ParentStep(P.STARTING, (Cmd.START_ITERATION,), None),
+                PASSES, P.ITERATION, ParentEvent.START,
+                ParentStep(P.STARTING, (Cmd.START_ITERATION,)),
             ),
             "a pass that was left is not stopped": (
-                PASSES, P.ITERATION, ParentAction.STOP, ParentStep(P.STOPPING, (), None),
+                PASSES, P.ITERATION, ParentEvent.STOP, ParentStep(P.STOPPING),
             ),
             "a pass cannot be stopped before it has begun": (
-                PASSES, P.STARTING, ParentAction.STOP, None,
+                PASSES, P.STARTING, ParentEvent.STOP, None,
             ),
-            "a pass cannot be stopped": (PASSES, P.ITERATION, ParentAction.STOP, None),
+            "a pass cannot be stopped": (PASSES, P.ITERATION, ParentEvent.STOP, None),
             "a second call is made before the first was answered": (
-                CALLS, P.CALLING, ParentAction.CALL, ParentStep(P.CALLING, (Cmd.CALL,), None),
+                CALLS, P.CALLING, ParentEvent.CALL, ParentStep(P.CALLING, (Cmd.CALL,)),
             ),
-            "no call can be made": (CALLS, P.STAND_BY, ParentAction.CALL, None),
+            "no call can be made": (CALLS, P.STAND_BY, ParentEvent.CALL, None),
             "an answer is lost when a pass has begun": (
                 CALLS, P.STARTING, (Status.CALL_SUCCEEDED, OLD),
-                ParentStep(P.STARTING, (), ParentEvent.DISCARDED),
+                ParentStep(P.STARTING, discards=True),
             ),
             "a worker is closed and not told": (
-                PASSES, P.STAND_BY, ParentAction.CLOSE, ParentStep(P.STAND_BY, (), None),
+                PASSES, P.STAND_BY, ParentEvent.CLOSE, ParentStep(P.STAND_BY),
             ),
             "the worker ignores ABORT": (
                 PASSES, W.STAND_BY, Cmd.ABORT, WorkerStep(W.STAND_BY, None),

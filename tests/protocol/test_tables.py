@@ -14,7 +14,6 @@ from farside._protocol.messages import Cmd, Status
 from farside._protocol.parent_machine import (
     PARENT,
     Age,
-    ParentAction,
     ParentEvent,
     ParentMachine,
     ParentState,
@@ -68,111 +67,111 @@ DONE
     RECORD_EMITTED          -> RECORDS_EMITTED           =
 """
 
-# Each line: what happens -> what is sent (- is nothing), what it means (- is nothing), the next
-# state (= is the same). "old" statuses are of a pass that the parent has left.
+# Each line: what happens -> what is sent (- is nothing), whether a status is heard or discarded (-
+# is no status), the next state (= is the same). "old" statuses are of a pass that was left.
 PARENT_STATEMENT = """
 INITIALIZATION
-    INITIALIZATION_SUCCEEDED     -> -                               READY                  STAND_BY
-    INITIALIZATION_FAILED        -> -                               INITIALIZATION_FAILED  DONE
-    CLOSE                        -> ABORT                           -                      DONE
-    WORKER_LOST                  -> -                               WORKER_LOST            DONE
-    ASK_FOR_STACK                -> REPORT_STACK                    -                      =
-    STACK_REPORTED               -> -                               STACK                  =
-    RECORDS_EMITTED              -> -                               NOTED                  =
-    RECORDS_EMITTED old          -> -                               NOTED                  =
+    INITIALIZATION_SUCCEEDED     -> -                               HEARD      STAND_BY
+    INITIALIZATION_FAILED        -> -                               HEARD      DONE
+    CLOSE                        -> ABORT                           -          DONE
+    WORKER_LOST                  -> -                               -          DONE
+    ASK_FOR_STACK                -> REPORT_STACK                    -          =
+    STACK_REPORTED               -> -                               HEARD      =
+    RECORDS_EMITTED              -> -                               HEARD      =
+    RECORDS_EMITTED old          -> -                               HEARD      =
 STAND_BY
-    START                        -> START_ITERATION                 -                      STARTING
-    CALL                         -> CALL                            -                      CALLING
-    CLOSE                        -> ABORT                           -                      DONE
-    UNEXPECTED_CMD_RECEIVED      -> -                               REFUSED                DONE
-    UNEXPECTED_CMD_RECEIVED old  -> -                               REFUSED                DONE
-    WORKER_LOST                  -> -                               WORKER_LOST            DONE
-    ASK_FOR_STACK                -> REPORT_STACK                    -                      =
-    STACK_REPORTED               -> -                               STACK                  =
-    RECORDS_EMITTED              -> -                               NOTED                  =
-    RECORDS_EMITTED old          -> -                               NOTED                  =
+    START                        -> START_ITERATION                 -          STARTING
+    CALL                         -> CALL                            -          CALLING
+    CLOSE                        -> ABORT                           -          DONE
+    UNEXPECTED_CMD_RECEIVED      -> -                               HEARD      DONE
+    UNEXPECTED_CMD_RECEIVED old  -> -                               HEARD      DONE
+    WORKER_LOST                  -> -                               -          DONE
+    ASK_FOR_STACK                -> REPORT_STACK                    -          =
+    STACK_REPORTED               -> -                               HEARD      =
+    RECORDS_EMITTED              -> -                               HEARD      =
+    RECORDS_EMITTED old          -> -                               HEARD      =
 STARTING
-    ITERATION_STARTED            -> -                               PASS_STARTED           ITERATION
-    ITERATION_STARTED old        -> -                               DISCARDED              STARTING
-    ITERATOR_SUCCESS old         -> -                               DISCARDED              STARTING
-    PROGRESS_REPORTED old        -> -                               DISCARDED              STARTING
-    ITERATION_FINISHED old       -> -                               DISCARDED              STARTING
-    ITERATOR_FAILED old          -> -                               PASS_FAILED            DONE
-    CALL_SUCCEEDED old           -> -                               CALL_RETURNED          STARTING
-    CALL_FAILED old              -> -                               CALL_FAILED            STARTING
-    START                        -> STOP_ITERATION,START_ITERATION  -                      STARTING
-    GIVE                         -> GIVE_TASKS                      -                      =
-    STOP                         -> STOP_ITERATION                  -                      STOPPING
-    CLOSE                        -> ABORT                           -                      DONE
-    UNEXPECTED_CMD_RECEIVED      -> -                               REFUSED                DONE
-    UNEXPECTED_CMD_RECEIVED old  -> -                               REFUSED                DONE
-    WORKER_LOST                  -> -                               WORKER_LOST            DONE
-    ASK_FOR_STACK                -> REPORT_STACK                    -                      =
-    STACK_REPORTED               -> -                               STACK                  =
-    STACK_REPORTED old           -> -                               STACK                  =
-    TASKS_RETURNED old           -> -                               DISCARDED              =
-    RECORDS_EMITTED              -> -                               NOTED                  =
-    RECORDS_EMITTED old          -> -                               NOTED                  =
+    ITERATION_STARTED            -> -                               HEARD      ITERATION
+    ITERATION_STARTED old        -> -                               DISCARDED  STARTING
+    ITERATOR_SUCCESS old         -> -                               DISCARDED  STARTING
+    PROGRESS_REPORTED old        -> -                               DISCARDED  STARTING
+    ITERATION_FINISHED old       -> -                               DISCARDED  STARTING
+    ITERATOR_FAILED old          -> -                               HEARD      DONE
+    CALL_SUCCEEDED old           -> -                               HEARD      STARTING
+    CALL_FAILED old              -> -                               HEARD      STARTING
+    START                        -> STOP_ITERATION,START_ITERATION  -          STARTING
+    GIVE                         -> GIVE_TASKS                      -          =
+    STOP                         -> STOP_ITERATION                  -          STOPPING
+    CLOSE                        -> ABORT                           -          DONE
+    UNEXPECTED_CMD_RECEIVED      -> -                               HEARD      DONE
+    UNEXPECTED_CMD_RECEIVED old  -> -                               HEARD      DONE
+    WORKER_LOST                  -> -                               -          DONE
+    ASK_FOR_STACK                -> REPORT_STACK                    -          =
+    STACK_REPORTED               -> -                               HEARD      =
+    STACK_REPORTED old           -> -                               HEARD      =
+    TASKS_RETURNED old           -> -                               DISCARDED  =
+    RECORDS_EMITTED              -> -                               HEARD      =
+    RECORDS_EMITTED old          -> -                               HEARD      =
 ITERATION
-    ITERATOR_SUCCESS             -> -                               ITEM                   ITERATION
-    PROGRESS_REPORTED            -> -                               PROGRESS               ITERATION
-    ITERATION_FINISHED           -> -                               PASS_FINISHED          STAND_BY
-    ITERATOR_FAILED              -> -                               PASS_FAILED            DONE
-    START                        -> STOP_ITERATION,START_ITERATION  -                      STARTING
-    GIVE                         -> GIVE_TASKS                      -                      =
-    TAKE_BACK                    -> RETURN_TASKS                    -                      =
-    TASKS_RETURNED               -> -                               RETURNED               =
-    STOP                         -> STOP_ITERATION                  -                      STOPPING
-    CLOSE                        -> ABORT                           -                      DONE
-    UNEXPECTED_CMD_RECEIVED      -> -                               REFUSED                DONE
-    UNEXPECTED_CMD_RECEIVED old  -> -                               REFUSED                DONE
-    WORKER_LOST                  -> -                               WORKER_LOST            DONE
-    ASK_FOR_STACK                -> REPORT_STACK                    -                      =
-    STACK_REPORTED               -> -                               STACK                  =
-    RECORDS_EMITTED              -> -                               NOTED                  =
-    RECORDS_EMITTED old          -> -                               NOTED                  =
+    ITERATOR_SUCCESS             -> -                               HEARD      ITERATION
+    PROGRESS_REPORTED            -> -                               HEARD      ITERATION
+    ITERATION_FINISHED           -> -                               HEARD      STAND_BY
+    ITERATOR_FAILED              -> -                               HEARD      DONE
+    START                        -> STOP_ITERATION,START_ITERATION  -          STARTING
+    GIVE                         -> GIVE_TASKS                      -          =
+    TAKE_BACK                    -> RETURN_TASKS                    -          =
+    TASKS_RETURNED               -> -                               HEARD      =
+    STOP                         -> STOP_ITERATION                  -          STOPPING
+    CLOSE                        -> ABORT                           -          DONE
+    UNEXPECTED_CMD_RECEIVED      -> -                               HEARD      DONE
+    UNEXPECTED_CMD_RECEIVED old  -> -                               HEARD      DONE
+    WORKER_LOST                  -> -                               -          DONE
+    ASK_FOR_STACK                -> REPORT_STACK                    -          =
+    STACK_REPORTED               -> -                               HEARD      =
+    RECORDS_EMITTED              -> -                               HEARD      =
+    RECORDS_EMITTED old          -> -                               HEARD      =
 STOPPING
-    ITERATION_STARTED            -> -                               DISCARDED              STOPPING
-    ITERATION_STARTED old        -> -                               DISCARDED              STOPPING
-    ITERATOR_SUCCESS             -> -                               DISCARDED              STOPPING
-    ITERATOR_SUCCESS old         -> -                               DISCARDED              STOPPING
-    PROGRESS_REPORTED            -> -                               DISCARDED              STOPPING
-    PROGRESS_REPORTED old        -> -                               DISCARDED              STOPPING
-    ITERATION_FINISHED           -> -                               DISCARDED              STAND_BY
-    ITERATION_FINISHED old       -> -                               DISCARDED              STOPPING
-    ITERATOR_FAILED              -> -                               PASS_FAILED            DONE
-    ITERATOR_FAILED old          -> -                               PASS_FAILED            DONE
-    CALL_SUCCEEDED old           -> -                               CALL_RETURNED          STOPPING
-    CALL_FAILED old              -> -                               CALL_FAILED            STOPPING
-    START                        -> START_ITERATION                 -                      STARTING
-    CLOSE                        -> ABORT                           -                      DONE
-    UNEXPECTED_CMD_RECEIVED      -> -                               REFUSED                DONE
-    UNEXPECTED_CMD_RECEIVED old  -> -                               REFUSED                DONE
-    WORKER_LOST                  -> -                               WORKER_LOST            DONE
-    ASK_FOR_STACK                -> REPORT_STACK                    -                      =
-    STACK_REPORTED               -> -                               STACK                  =
-    STACK_REPORTED old           -> -                               STACK                  =
-    TASKS_RETURNED               -> -                               DISCARDED              =
-    TASKS_RETURNED old           -> -                               DISCARDED              =
-    RECORDS_EMITTED              -> -                               NOTED                  =
-    RECORDS_EMITTED old          -> -                               NOTED                  =
+    ITERATION_STARTED            -> -                               DISCARDED  STOPPING
+    ITERATION_STARTED old        -> -                               DISCARDED  STOPPING
+    ITERATOR_SUCCESS             -> -                               DISCARDED  STOPPING
+    ITERATOR_SUCCESS old         -> -                               DISCARDED  STOPPING
+    PROGRESS_REPORTED            -> -                               DISCARDED  STOPPING
+    PROGRESS_REPORTED old        -> -                               DISCARDED  STOPPING
+    ITERATION_FINISHED           -> -                               DISCARDED  STAND_BY
+    ITERATION_FINISHED old       -> -                               DISCARDED  STOPPING
+    ITERATOR_FAILED              -> -                               HEARD      DONE
+    ITERATOR_FAILED old          -> -                               HEARD      DONE
+    CALL_SUCCEEDED old           -> -                               HEARD      STOPPING
+    CALL_FAILED old              -> -                               HEARD      STOPPING
+    START                        -> START_ITERATION                 -          STARTING
+    CLOSE                        -> ABORT                           -          DONE
+    UNEXPECTED_CMD_RECEIVED      -> -                               HEARD      DONE
+    UNEXPECTED_CMD_RECEIVED old  -> -                               HEARD      DONE
+    WORKER_LOST                  -> -                               -          DONE
+    ASK_FOR_STACK                -> REPORT_STACK                    -          =
+    STACK_REPORTED               -> -                               HEARD      =
+    STACK_REPORTED old           -> -                               HEARD      =
+    TASKS_RETURNED               -> -                               DISCARDED  =
+    TASKS_RETURNED old           -> -                               DISCARDED  =
+    RECORDS_EMITTED              -> -                               HEARD      =
+    RECORDS_EMITTED old          -> -                               HEARD      =
 CALLING
-    CALL_SUCCEEDED               -> -                               CALL_RETURNED          STAND_BY
-    CALL_FAILED                  -> -                               CALL_FAILED            STAND_BY
-    START                        -> START_ITERATION                 -                      STARTING
-    CLOSE                        -> ABORT                           -                      DONE
-    UNEXPECTED_CMD_RECEIVED      -> -                               REFUSED                DONE
-    UNEXPECTED_CMD_RECEIVED old  -> -                               REFUSED                DONE
-    WORKER_LOST                  -> -                               WORKER_LOST            DONE
-    ASK_FOR_STACK                -> REPORT_STACK                    -                      =
-    STACK_REPORTED               -> -                               STACK                  =
-    RECORDS_EMITTED              -> -                               NOTED                  =
-    RECORDS_EMITTED old          -> -                               NOTED                  =
+    CALL_SUCCEEDED               -> -                               HEARD      STAND_BY
+    CALL_FAILED                  -> -                               HEARD      STAND_BY
+    START                        -> START_ITERATION                 -          STARTING
+    CLOSE                        -> ABORT                           -          DONE
+    UNEXPECTED_CMD_RECEIVED      -> -                               HEARD      DONE
+    UNEXPECTED_CMD_RECEIVED old  -> -                               HEARD      DONE
+    WORKER_LOST                  -> -                               -          DONE
+    ASK_FOR_STACK                -> REPORT_STACK                    -          =
+    STACK_REPORTED               -> -                               HEARD      =
+    RECORDS_EMITTED              -> -                               HEARD      =
+    RECORDS_EMITTED old          -> -                               HEARD      =
 DONE
-    CLOSE                        -> -                               -                      DONE
-    WORKER_LOST                  -> -                               DISCARDED              DONE
-    RECORDS_EMITTED              -> -                               NOTED                  =
-    RECORDS_EMITTED old          -> -                               NOTED                  =
+    CLOSE                        -> -                               -          DONE
+    WORKER_LOST                  -> -                               -          DONE
+    RECORDS_EMITTED              -> -                               HEARD      =
+    RECORDS_EMITTED old          -> -                               HEARD      =
 """
 
 NOTHING = "-"
@@ -197,9 +196,8 @@ PARENT_ROWS = read_statement(PARENT_STATEMENT)
 
 WORKER_INPUTS = [*WorkerEvent, *Cmd]
 PARENT_INPUTS = [
-    *ParentAction,
+    *ParentEvent,
     *itertools.product(Status, Age),
-    ParentEvent.WORKER_LOST,
 ]
 
 
@@ -240,7 +238,7 @@ def test_a_record_changes_nothing_on_either_side() -> None:
         assert WORKER[state, WorkerEvent.RECORD_EMITTED].state is state
     for parent_state, age in itertools.product(ParentState, Age):
         step = PARENT[parent_state, (Status.RECORDS_EMITTED, age)]
-        assert step == (parent_state, (), ParentEvent.NOTED)
+        assert step == (parent_state, (), False)
 
 
 def test_every_end_of_a_worker_is_told_or_was_the_wish_of_the_parent() -> None:
@@ -260,7 +258,7 @@ def test_a_worker_hears_commands_wherever_it_waits_or_loops() -> None:
 # The parent ---------------------------------------------------------------------------------------
 
 
-def name_of(what: ParentAction | tuple[Status, Age] | ParentEvent) -> str:
+def name_of(what: ParentEvent | tuple[Status, Age]) -> str:
     """Name an input as the statement does."""
     if not isinstance(what, tuple):
         return what.name
@@ -268,26 +266,23 @@ def name_of(what: ParentAction | tuple[Status, Age] | ParentEvent) -> str:
     return status.name if age is Age.CURRENT else f"{status.name} old"
 
 
-def apply(
-    machine: ParentMachine, what: ParentAction | tuple[Status, Age] | ParentEvent
-) -> list[str]:
+def apply(machine: ParentMachine, what: ParentEvent | tuple[Status, Age]) -> list[str]:
     """Give an input to a machine, and return what came of it, as the statement puts it."""
-    sent, event = "", None
-    if isinstance(what, ParentAction):
-        sent = ",".join(cmd.name for cmd, _ in machine.act(what, machine.epoch + 1))
-    elif isinstance(what, tuple):
+    sent, meant = NOTHING, NOTHING
+    if isinstance(what, tuple):
         status, age = what
-        event = machine.hear(status, machine.epoch - (age is Age.OLD))
+        heard = machine.hear(status, machine.epoch - (age is Age.OLD))
+        assert heard in {status, None}
+        meant = "HEARD" if heard else "DISCARDED"
     else:
-        assert what is ParentEvent.WORKER_LOST
-        event = machine.lost()
-    return [sent or NOTHING, event.name if event else NOTHING, machine.state.name]
+        sent = ",".join(cmd.name for cmd, _ in machine.act(what, machine.epoch + 1)) or NOTHING
+    return [sent, meant, machine.state.name]
 
 
 @pytest.mark.parametrize("state", ParentState)
 @pytest.mark.parametrize("what", PARENT_INPUTS, ids=name_of)
 def test_parent_in_every_state_meets_every_input(
-    state: ParentState, what: ParentAction | tuple[Status, Age] | ParentEvent
+    state: ParentState, what: ParentEvent | tuple[Status, Age]
 ) -> None:
     machine = ParentMachine()
     machine.state = state
@@ -315,21 +310,19 @@ def test_a_parent_that_is_done_stays_so_and_sends_nothing() -> None:
 
 def test_closing_and_death_are_possible_in_every_state() -> None:
     for state in ParentState:
-        assert PARENT[state, ParentAction.CLOSE].state is ParentState.DONE
+        assert PARENT[state, ParentEvent.CLOSE].state is ParentState.DONE
         assert PARENT[state, ParentEvent.WORKER_LOST].state is ParentState.DONE
 
 
-def test_only_actions_send_and_everything_else_means_something() -> None:
+def test_only_events_send_and_only_statuses_are_discarded() -> None:
     for (_, what), step in PARENT.items():
-        if isinstance(what, ParentAction):
-            assert step.event is None
+        if isinstance(what, ParentEvent):
+            assert not step.discards
         else:
-            assert step.event is not None
             assert not step.send
 
 
 def test_items_are_delivered_while_a_pass_runs_and_only_its_own() -> None:
-    delivering = {key for key, step in PARENT.items() if step.event is ParentEvent.ITEM}
-    assert delivering == {
-        (ParentState.ITERATION, (Status.ITERATOR_SUCCESS, Age.CURRENT)),
-    }
+    items = itertools.product(ParentState, itertools.product([Status.ITERATOR_SUCCESS], Age))
+    delivering = [key for key in items if key in PARENT and not PARENT[key].discards]
+    assert delivering == [(ParentState.ITERATION, (Status.ITERATOR_SUCCESS, Age.CURRENT))]

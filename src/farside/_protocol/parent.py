@@ -44,14 +44,14 @@ from .effects import (
 )
 from .inbox import Inbox
 from .messages import CONTINUED, EXHAUSTED, UNKNOWN, Cmd, Status
-from .parent_machine import PUBLIC_STATES, ParentAction, ParentEvent, ParentMachine, ParentState
+from .parent_machine import PUBLIC_STATES, ParentEvent, ParentMachine, ParentState
 from .recovery import STACK_SECONDS, Limits
 
 _WITH_CONTENT = frozenset({Cmd.START_ITERATION, Cmd.GIVE_TASKS})
-_BOUNDS = frozenset({ParentEvent.PASS_STARTED, ParentEvent.PASS_FINISHED})
-_OF_PASS = _BOUNDS | {ParentEvent.PROGRESS, ParentEvent.RETURNED}
-_ANSWERS = frozenset({ParentEvent.CALL_RETURNED, ParentEvent.CALL_FAILED})
-_FAILURES = frozenset({ParentEvent.PASS_FAILED, ParentEvent.INITIALIZATION_FAILED})
+_BOUNDS = frozenset({Status.ITERATION_STARTED, Status.ITERATION_FINISHED})
+_OF_PASS = _BOUNDS | {Status.PROGRESS_REPORTED, Status.TASKS_RETURNED}
+_ANSWERS = frozenset({Status.CALL_SUCCEEDED, Status.CALL_FAILED})
+_FAILURES = frozenset({Status.ITERATOR_FAILED, Status.INITIALIZATION_FAILED})
 _SOON_STANDS_BY = frozenset({ParentState.CALLING, ParentState.STOPPING})
 _ITEMS = int(Status.ITERATOR_SUCCESS)
 _LENGTH_DIGITS = 20  # one more than `len()` can return; `int()` refuses thousands
@@ -237,7 +237,7 @@ class ParentCore(ParentMachine):
             self._wanted = epoch
         else:
             self._wanted = None  # one may have waited for a call that was given up since
-            self._say(ParentAction.START, epoch, plan)
+            self._say(ParentEvent.START, epoch, plan)
 
     def give(self, tasks: Any) -> None:
         """Give the worker further tasks in the present pass: plain values, first their numbers."""
@@ -246,19 +246,19 @@ class ParentCore(ParentMachine):
             self._given += (tasks,)
         else:
             self._given = ()  # they may be large, and no other backend takes over any more
-        if self._wanted is None and self.allows(ParentAction.GIVE):
-            self._say(ParentAction.GIVE, content=tasks)
+        if self._wanted is None and self.allows(ParentEvent.GIVE):
+            self._say(ParentEvent.GIVE, content=tasks)
 
     def take_back(self) -> None:
         """Ask for the tasks that the worker has not begun; see `Inbox.take_returned`."""
-        if self.allows(ParentAction.TAKE_BACK):
-            self._say(ParentAction.TAKE_BACK)
+        if self.allows(ParentEvent.TAKE_BACK):
+            self._say(ParentEvent.TAKE_BACK)
 
     def stop(self) -> None:
         """Leave the pass."""
         self._wanted, self._given = None, ()
-        if self.allows(ParentAction.STOP):
-            self._say(ParentAction.STOP)
+        if self.allows(ParentEvent.STOP):
+            self._say(ParentEvent.STOP)
         # Also when the worker has finished: what has arrived may hold memory.
         self._discard()
         self._opened, self.over = False, True
@@ -290,7 +290,7 @@ class ParentCore(ParentMachine):
     def ask_for_stack(self, token: Any) -> None:
         """Ask where the worker's threads are."""
         self._stacks += (token,)
-        self._say(ParentAction.ASK_FOR_STACK)
+        self._say(ParentEvent.ASK_FOR_STACK)
 
     def close(self) -> None:
         """End the conversation, since the user wants it."""
@@ -308,23 +308,23 @@ class ParentCore(ParentMachine):
         """
         if self.done and frame.kind != Status.RECORDS_EMITTED:
             return
-        event = self.hear(frame.kind, frame.epoch)
-        if event is ParentEvent.NOTED:  # whatever else is going on
+        status = self.hear(frame.kind, frame.epoch)
+        if status is Status.RECORDS_EMITTED:  # whatever else is going on
             self.effects += (Log(frame.body),)
             return
-        if event is ParentEvent.STACK:  # the listener sends it, whatever user code does
+        if status is Status.STACK_REPORTED:  # the listener sends it, whatever user code does
             self._take_stack(frame)
             return
         self.waits_since = None
-        if event in _OF_PASS:
-            self._take_of_pass(event, frame.body)
-        elif event is ParentEvent.READY:
+        if status in _OF_PASS:
+            self._take_of_pass(status, frame.body)
+        elif status is Status.INITIALIZATION_SUCCEEDED:
             self._take_ready(frame.body)
-        elif event in _ANSWERS:
+        elif status in _ANSWERS:
             self._take_answer(frame, failure)
-        elif event in _FAILURES:
+        elif status in _FAILURES:
             self._fail(self._ending(FAILED, failure), End(kill=False))
-        elif event is ParentEvent.REFUSED:
+        elif status is Status.UNEXPECTED_CMD_RECEIVED:
             self._fail(self._ending(REFUSED), End(kill=False))
         if self.state is ParentState.STAND_BY:
             self._go_ahead()
@@ -351,7 +351,7 @@ class ParentCore(ParentMachine):
         if not self.done:
             late = self._grace is not None  # it has run out of time before
             ending = self._ending(TIMED_OUT) if late else self._ending(cause, status)
-            self.lost()
+            self.act(ParentEvent.WORKER_LOST)
             self._fail(ending, End(kill=False))
 
     def fail(self, cause: str, detail: Any, *, kill: bool = True) -> None:
@@ -390,17 +390,17 @@ class ParentCore(ParentMachine):
     # ----------------------------------------------------------------------------------------
 
     def _say(
-        self, action: ParentAction, epoch: int = 0, content: Any = None, token: Any = None
+        self, event: ParentEvent, epoch: int = 0, content: Any = None, token: Any = None
     ) -> None:
-        for cmd, of in self.act(action, epoch):
+        for cmd, of in self.act(event, epoch):
             self.effects += (Send(cmd, of, token, content if cmd in _WITH_CONTENT else None),)
 
     def _say_call(self) -> None:
         """Make the call that waits for the worker to stand by, if it does and there is one."""
         waits = self.call is not None and not (self._call_is_said or self._again)
-        if waits and self.allows(ParentAction.CALL):
+        if waits and self.allows(ParentEvent.CALL):
             self._call_is_said = True
-            self._say(ParentAction.CALL, token=self.call)
+            self._say(ParentEvent.CALL, token=self.call)
 
     def _take_ready(self, body: bytes | bytearray) -> None:
         if body and not (body.isdigit() and len(body) <= _LENGTH_DIGITS):
@@ -412,26 +412,26 @@ class ParentCore(ParentMachine):
         """Say what was kept until the worker stands by, which it does now."""
         wanted = self._wanted
         if self._again:
-            self._say(ParentAction.CALL, token=self._again[0])
+            self._say(ParentEvent.CALL, token=self._again[0])
         elif wanted is not None:
             if self._call_first:
                 self._say_call()
             self._wanted = None
-            self._say(ParentAction.START, wanted, self._plan)
+            self._say(ParentEvent.START, wanted, self._plan)
             for tasks in self._given:
-                self._say(ParentAction.GIVE, content=tasks)
+                self._say(ParentEvent.GIVE, content=tasks)
         else:
             self._say_call()
 
-    def _take_of_pass(self, event: ParentEvent, body: bytes | bytearray) -> None:
+    def _take_of_pass(self, status: Status | None, body: bytes | bytearray) -> None:
         """Take in the beginning or the end of the pass, or what the worker tells of it."""
-        if event is ParentEvent.PROGRESS:
+        if status is Status.PROGRESS_REPORTED:
             self.inbox.take_progress(body)
-        elif event is ParentEvent.RETURNED:
+        elif status is Status.TASKS_RETURNED:
             gone = self.inbox.take_returned(body)
             left = [tuple([each for each in of if each[0] not in gone]) for of in self._given]
             self._given = tuple(left)
-        elif event is ParentEvent.PASS_STARTED:
+        elif status is Status.ITERATION_STARTED:
             self.continued = body == CONTINUED
         else:
             self.used_up = body == EXHAUSTED
@@ -479,7 +479,7 @@ class ParentCore(ParentMachine):
         self.effects += (end,)
 
     def _hang_up(self) -> None:
-        self._say(ParentAction.CLOSE)  # nothing, if it is done
+        self._say(ParentEvent.CLOSE)  # nothing, if it is done
         ending = self.failure or Ending(CLOSED)
         tokens = [token for token in (self.call, *self._stacks) if token is not None]
         self.effects += tuple(Fail(token, ending) for token in tokens)

@@ -27,8 +27,8 @@ class ParentState(IntEnum):
     DONE = 70
 
 
-class ParentAction(IntEnum):
-    """What the parent's user wants."""
+class ParentEvent(IntEnum):
+    """What happens to a parent besides statuses: what its user wants, and the end of its worker."""
 
     START = 80
     STOP = 81
@@ -37,6 +37,7 @@ class ParentAction(IntEnum):
     ASK_FOR_STACK = 84
     GIVE = 85
     TAKE_BACK = 86
+    WORKER_LOST = 87
 
 
 class Age(IntEnum):
@@ -46,115 +47,83 @@ class Age(IntEnum):
     CURRENT = 97
 
 
-class ParentEvent(IntEnum):
-    """What a status (or the loss of the worker) means to the parent."""
-
-    READY = 112
-    INITIALIZATION_FAILED = 113
-    PASS_STARTED = 114
-    ITEM = 115
-    PASS_FINISHED = 116
-    PASS_FAILED = 117
-    DISCARDED = 118
-    """It belongs to a pass that nobody waits for."""
-    REFUSED = 119
-    """The worker got a command that it did not expect, and ended."""
-    WORKER_LOST = 120
-    CALL_RETURNED = 121
-    CALL_FAILED = 122
-    STACK = 123
-    NOTED = 124
-    """Something for the user's loggers, whatever else is going on."""
-    PROGRESS = 125
-    RETURNED = 126
-    """Tasks that the worker has not begun, and will not."""
-
-
 class ParentStep(NamedTuple):
     """What the parent does."""
 
     state: ParentState
-    send: tuple[Cmd, ...]
-    event: ParentEvent | None
+    send: tuple[Cmd, ...] = ()
+    discards: bool = False
+    """Whether the status is of a pass that nobody waits for."""
 
 
-ParentInput: TypeAlias = ParentAction | tuple[Status, Age] | ParentEvent
+ParentInput: TypeAlias = ParentEvent | tuple[Status, Age]
 
 
 def _parent_table() -> dict[tuple[ParentState, ParentInput], ParentStep]:
-    s, a, e, to = ParentState, ParentAction, ParentEvent, ParentStep
+    s, e, to = ParentState, ParentEvent, ParentStep
     old, now = Age.OLD, Age.CURRENT
     stop, start, abort = Cmd.STOP_ITERATION, Cmd.START_ITERATION, Cmd.ABORT
     table: dict[tuple[ParentState, ParentInput], ParentStep] = {
-        (s.INITIALIZATION, (Status.INITIALIZATION_SUCCEEDED, now)): to(s.STAND_BY, (), e.READY),
-        (s.INITIALIZATION, (Status.INITIALIZATION_FAILED, now)): to(
-            s.DONE, (), e.INITIALIZATION_FAILED
-        ),
-        (s.STAND_BY, a.START): to(s.STARTING, (start,), None),
-        (s.STAND_BY, a.CALL): to(s.CALLING, (Cmd.CALL,), None),
+        (s.INITIALIZATION, (Status.INITIALIZATION_SUCCEEDED, now)): to(s.STAND_BY),
+        (s.INITIALIZATION, (Status.INITIALIZATION_FAILED, now)): to(s.DONE),
+        (s.STAND_BY, e.START): to(s.STARTING, (start,)),
+        (s.STAND_BY, e.CALL): to(s.CALLING, (Cmd.CALL,)),
         # Calling: whoever has made the call may have given up on it, so a pass may begin.
-        (s.CALLING, (Status.CALL_SUCCEEDED, now)): to(s.STAND_BY, (), e.CALL_RETURNED),
-        (s.CALLING, (Status.CALL_FAILED, now)): to(s.STAND_BY, (), e.CALL_FAILED),
-        (s.CALLING, a.START): to(s.STARTING, (start,), None),
-        # Starting: what earlier passes left behind is discarded until this one has begun.
-        (s.STARTING, (Status.ITERATION_STARTED, now)): to(s.ITERATION, (), e.PASS_STARTED),
-        (s.STARTING, (Status.ITERATION_STARTED, old)): to(s.STARTING, (), e.DISCARDED),
-        (s.STARTING, (Status.ITERATOR_SUCCESS, old)): to(s.STARTING, (), e.DISCARDED),
-        (s.STARTING, (Status.PROGRESS_REPORTED, old)): to(s.STARTING, (), e.DISCARDED),
-        (s.STARTING, (Status.TASKS_RETURNED, old)): to(s.STARTING, (), e.DISCARDED),
-        (s.STARTING, (Status.ITERATION_FINISHED, old)): to(s.STARTING, (), e.DISCARDED),
-        (s.STARTING, a.START): to(s.STARTING, (stop, start), None),
-        (s.STARTING, a.STOP): to(s.STOPPING, (stop,), None),
+        (s.CALLING, (Status.CALL_SUCCEEDED, now)): to(s.STAND_BY),
+        (s.CALLING, (Status.CALL_FAILED, now)): to(s.STAND_BY),
+        (s.CALLING, e.START): to(s.STARTING, (start,)),
+        (s.STARTING, (Status.ITERATION_STARTED, now)): to(s.ITERATION),
+        (s.STARTING, e.START): to(s.STARTING, (stop, start)),
+        (s.STARTING, e.STOP): to(s.STOPPING, (stop,)),
         # Iteration: nothing of an earlier pass can arrive any more.
-        (s.ITERATION, (Status.ITERATOR_SUCCESS, now)): to(s.ITERATION, (), e.ITEM),
-        (s.ITERATION, (Status.PROGRESS_REPORTED, now)): to(s.ITERATION, (), e.PROGRESS),
-        (s.ITERATION, (Status.ITERATION_FINISHED, now)): to(s.STAND_BY, (), e.PASS_FINISHED),
-        (s.ITERATION, (Status.ITERATOR_FAILED, now)): to(s.DONE, (), e.PASS_FAILED),
-        (s.ITERATION, a.START): to(s.STARTING, (stop, start), None),
-        (s.ITERATION, a.STOP): to(s.STOPPING, (stop,), None),
-        (s.ITERATION, a.TAKE_BACK): to(s.ITERATION, (Cmd.RETURN_TASKS,), None),
-        (s.ITERATION, (Status.TASKS_RETURNED, now)): to(s.ITERATION, (), e.RETURNED),
-        # Stopping: nobody waits for this pass; only its end matters.
-        (s.STOPPING, (Status.ITERATION_STARTED, now)): to(s.STOPPING, (), e.DISCARDED),
-        (s.STOPPING, (Status.ITERATION_STARTED, old)): to(s.STOPPING, (), e.DISCARDED),
-        (s.STOPPING, (Status.ITERATOR_SUCCESS, now)): to(s.STOPPING, (), e.DISCARDED),
-        (s.STOPPING, (Status.ITERATOR_SUCCESS, old)): to(s.STOPPING, (), e.DISCARDED),
-        (s.STOPPING, (Status.PROGRESS_REPORTED, now)): to(s.STOPPING, (), e.DISCARDED),
-        (s.STOPPING, (Status.PROGRESS_REPORTED, old)): to(s.STOPPING, (), e.DISCARDED),
-        (s.STOPPING, (Status.TASKS_RETURNED, now)): to(s.STOPPING, (), e.DISCARDED),
-        (s.STOPPING, (Status.TASKS_RETURNED, old)): to(s.STOPPING, (), e.DISCARDED),
-        (s.STOPPING, (Status.ITERATION_FINISHED, now)): to(s.STAND_BY, (), e.DISCARDED),
-        (s.STOPPING, (Status.ITERATION_FINISHED, old)): to(s.STOPPING, (), e.DISCARDED),
-        (s.STOPPING, (Status.ITERATOR_FAILED, now)): to(s.DONE, (), e.PASS_FAILED),
-        (s.STOPPING, a.START): to(s.STARTING, (start,), None),
-        (s.DONE, a.CLOSE): to(s.DONE, (), None),
-        (s.DONE, e.WORKER_LOST): to(s.DONE, (), e.DISCARDED),
+        (s.ITERATION, (Status.ITERATOR_SUCCESS, now)): to(s.ITERATION),
+        (s.ITERATION, (Status.PROGRESS_REPORTED, now)): to(s.ITERATION),
+        (s.ITERATION, (Status.ITERATION_FINISHED, now)): to(s.STAND_BY),
+        (s.ITERATION, (Status.ITERATOR_FAILED, now)): to(s.DONE),
+        (s.ITERATION, e.START): to(s.STARTING, (stop, start)),
+        (s.ITERATION, e.STOP): to(s.STOPPING, (stop,)),
+        (s.ITERATION, e.TAKE_BACK): to(s.ITERATION, (Cmd.RETURN_TASKS,)),
+        (s.ITERATION, (Status.TASKS_RETURNED, now)): to(s.ITERATION),
+        # Stopping: nobody waits for this pass.
+        (s.STOPPING, (Status.ITERATION_FINISHED, now)): to(s.STAND_BY, discards=True),
+        (s.STOPPING, (Status.ITERATOR_FAILED, now)): to(s.DONE),
+        (s.STOPPING, e.START): to(s.STARTING, (start,)),
+        (s.DONE, e.CLOSE): to(s.DONE),
+        (s.DONE, e.WORKER_LOST): to(s.DONE),
     }
+    of_pass = (
+        Status.ITERATION_STARTED, Status.ITERATOR_SUCCESS, Status.PROGRESS_REPORTED,
+        Status.TASKS_RETURNED, Status.ITERATION_FINISHED,
+    )  # fmt: skip
+    for state, age in ((s.STARTING, old), (s.STOPPING, old), (s.STOPPING, now)):
+        # What earlier passes left behind; of the one that was stopped, only its end matters.
+        for status in of_pass:
+            table.setdefault((state, (status, age)), to(state, discards=True))
     for state in (s.STARTING, s.ITERATION):
-        table[state, a.GIVE] = to(state, (Cmd.GIVE_TASKS,), None)
+        table[state, e.GIVE] = to(state, (Cmd.GIVE_TASKS,))
     for state in (s.STARTING, s.STOPPING):
         # A pass that the parent has left may still fail; that ends the worker, so it is told.
-        table[state, (Status.ITERATOR_FAILED, old)] = to(s.DONE, (), e.PASS_FAILED)
+        table[state, (Status.ITERATOR_FAILED, old)] = to(s.DONE)
         # A call that was under way when the pass was started; somebody may wait for it.
-        table[state, (Status.CALL_SUCCEEDED, old)] = to(state, (), e.CALL_RETURNED)
-        table[state, (Status.CALL_FAILED, old)] = to(state, (), e.CALL_FAILED)
-        table[state, (Status.STACK_REPORTED, old)] = to(state, (), e.STACK)
+        table[state, (Status.CALL_SUCCEEDED, old)] = to(state)
+        table[state, (Status.CALL_FAILED, old)] = to(state)
+        table[state, (Status.STACK_REPORTED, old)] = to(state)
     for state in ParentState:
         if state is not s.DONE:
-            table[state, a.CLOSE] = to(s.DONE, (abort,), None)
-            table[state, a.ASK_FOR_STACK] = to(state, (Cmd.REPORT_STACK,), None)
-            table[state, e.WORKER_LOST] = to(s.DONE, (), e.WORKER_LOST)
-            table[state, (Status.STACK_REPORTED, now)] = to(state, (), e.STACK)
+            table[state, e.CLOSE] = to(s.DONE, (abort,))
+            table[state, e.ASK_FOR_STACK] = to(state, (Cmd.REPORT_STACK,))
+            table[state, e.WORKER_LOST] = to(s.DONE)
+            table[state, (Status.STACK_REPORTED, now)] = to(state)
         for age in Age:
-            table[state, (Status.RECORDS_EMITTED, age)] = to(state, (), e.NOTED)
+            table[state, (Status.RECORDS_EMITTED, age)] = to(state)
     for state in (s.STAND_BY, s.CALLING, s.STARTING, s.ITERATION, s.STOPPING):
         for age in Age:
-            table[state, (Status.UNEXPECTED_CMD_RECEIVED, age)] = to(s.DONE, (), e.REFUSED)
+            table[state, (Status.UNEXPECTED_CMD_RECEIVED, age)] = to(s.DONE)
     return table
 
 
 PARENT = _parent_table()
-"""``(state, action, or (status, age)) → (next state, commands to send, event)`` of the parent."""
+"""``(state, event, or (status, age)) → (next state, commands to send, discards)`` of the parent."""
 
 PUBLIC_STATES = {
     ParentState.INITIALIZATION: "initialization",
@@ -172,7 +141,7 @@ _CURRENT, _OLD = Age.CURRENT, Age.OLD
 
 
 class ParentMachine:
-    """Looks up what the parent does next, and what a status means.
+    """Looks up what the parent does next.
 
     Attributes:
         state: where the parent is.
@@ -181,8 +150,8 @@ class ParentMachine:
     Example:
         >>> machine = ParentMachine()
         >>> machine.hear(Status.INITIALIZATION_SUCCEEDED, 0).name
-        'READY'
-        >>> [(cmd.name, epoch) for cmd, epoch in machine.act(ParentAction.START, 1)]
+        'INITIALIZATION_SUCCEEDED'
+        >>> [(cmd.name, epoch) for cmd, epoch in machine.act(ParentEvent.START, 1)]
         [('START_ITERATION', 1)]
     """
 
@@ -190,23 +159,23 @@ class ParentMachine:
         self.state = ParentState.INITIALIZATION
         self.epoch = 0
 
-    def allows(self, action: ParentAction) -> bool:
-        """Tell whether the present state has a step for an action."""
-        return (self.state, action) in PARENT
+    def allows(self, event: ParentEvent) -> bool:
+        """Tell whether the present state has a step for an event."""
+        return (self.state, event) in PARENT
 
-    def act(self, action: ParentAction, epoch: int = 0) -> list[tuple[Cmd, int]]:
-        """Do what the user wants; return the commands to send, in order, each with its epoch.
+    def act(self, event: ParentEvent, epoch: int = 0) -> list[tuple[Cmd, int]]:
+        """Take an event in; return the commands to send, in order, each with its epoch.
 
         A pass to start has a number above all before it. It is a ProtocolError if the present state
-        does not allow the action.
+        does not allow the event.
         """
-        before, step = self.epoch, self._step(action)
-        if action is ParentAction.START:
+        before, step = self.epoch, self._step(event)
+        if event is ParentEvent.START:
             self.epoch = epoch
         return [(cmd, before if cmd is Cmd.STOP_ITERATION else self.epoch) for cmd in step.send]
 
-    def hear(self, kind: int, epoch: int) -> ParentEvent:
-        """Take a status of a pass in, by its number, and return what it means.
+    def hear(self, kind: int, epoch: int) -> Status | None:
+        """Take a status of a pass in, by its number; return it, or None if nobody waits for it.
 
         It is a ProtocolError if it is no status, or not one that may come now.
         """
@@ -217,16 +186,8 @@ class ParentMachine:
             raise ProtocolError(
                 f"the worker sent {status.name} for pass {epoch}; the latest is {self.epoch}"
             )
-        return self._event((status, _CURRENT if epoch == self.epoch else _OLD))
-
-    def lost(self) -> ParentEvent:
-        """Take in that the worker is gone: its end of the link has closed."""
-        return self._event(ParentEvent.WORKER_LOST)
-
-    def _event(self, what: ParentInput) -> ParentEvent:
-        event = self._step(what).event
-        assert event is not None  # only actions have none
-        return event
+        step = self._step((status, _CURRENT if epoch == self.epoch else _OLD))
+        return None if step.discards else status
 
     def _step(self, what: ParentInput) -> ParentStep:
         step = PARENT.get((self.state, what))
