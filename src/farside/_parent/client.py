@@ -32,7 +32,6 @@ from .options import Options
 from .remote_failures import for_later
 from .sequence import Given, ItemSequence, Part
 from .steps import Steps
-from .wait import Waiting
 
 State = Literal["initialization", "call", "stopping", "iteration", "stand by", "closed"]
 """What users read in `RemoteIterable.state`: of several workers, the first that holds for any."""
@@ -51,7 +50,6 @@ class Client(Steps):
 
     Attributes:
         members: the workers.
-        waiting: where threads and event loops wait for them.
         chores: what is done without the lock, by whoever waits.
         news: warnings and log records, which whoever waits delivers.
         counters: sums over the passes.
@@ -104,7 +102,6 @@ class Client(Steps):
         self.left_behind = 0
         # Without inputs, nothing has a limit but what somebody waits for.
         self.next_look = 0.0 if self.core.has_limits and options.sends_inputs else None
-        self.waiting = Waiting()
         if options.spins:
             self.waiting.spin = Spinning().spin
         self.members = [Member(index, each) for index, each in enumerate(several)]
@@ -221,9 +218,6 @@ class Client(Steps):
             member.failure = ending, lambda: detail
 
     # Steps ----------------------------------------------------------------------------------
-
-    def _tell(self) -> None:
-        self.waiting.wake_others()
 
     def _mend(self) -> None:
         """Give a worker up if an exception of a signal handler has struck in one of its effects."""

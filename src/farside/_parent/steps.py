@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from .._protocol.group import GroupCore
 from .._system.signals import defer_sigint, try_lock, with_lock
 from ..errors import ProtocolError
+from .wait import Waiting
 
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ class Steps(ABC):
             thread that waits notes in it since when, and which inputs run, without the lock. An
             event at the same time may lose such a note; the next wait, a second later at most,
             makes it again.
+        waiting: where threads and event loops wait for the workers; after each event they look.
         taking_in: the thread that just reads what has come, or takes it in; None: no thread does.
     """
 
@@ -55,6 +57,7 @@ class Steps(ABC):
 
     def __init__(self, core: GroupCore) -> None:
         self.core = core
+        self.waiting = Waiting()
         self._mailbox: deque[_Event] = deque()
         self._lock = threading.RLock()
         self.taking_in: int | None = None
@@ -151,7 +154,7 @@ class Steps(ABC):
             self.core.stamp = None  # it would keep the event, and what that refers to
         finally:
             self._stepping = False
-        self._tell()
+        self.waiting.wake_others()
         return True
 
     @abstractmethod
@@ -161,7 +164,3 @@ class Steps(ABC):
     @abstractmethod
     def _mend(self) -> None:
         """With the lock, give up the worker in whose effect an exception has struck."""
-
-    @abstractmethod
-    def _tell(self) -> None:
-        """With the lock, tell those that wait that something may have changed."""
