@@ -77,9 +77,7 @@ class Pass:
             client.waiting.look_if_free(client)
         deadline.look(client)
         core = client.core
-        if core.epoch != self.epoch:
-            raise messages_for_people.superseded(self.epoch, core.epoch)
-        if core.awaiting:
+        if core.epoch != self.epoch or core.awaiting:
             core = self._go_on()
         workers = core.workers
         block = self._take(workers)
@@ -121,12 +119,7 @@ class Pass:
 
     def _raise_cut_off(self) -> NoReturn:
         """Raise why the rest of the pass cannot be taken, although it may have arrived."""
-        # Another thread may have begun a pass, or closed, just now: wait until it has counted what
-        # was left, since whoever gets the error may ask where the loop is.
-        self.client.step(lambda _: None)
-        core = self.client.core
-        if core.epoch != self.epoch:
-            raise messages_for_people.superseded(self.epoch, core.epoch)
+        core = self._look_again()
         for worker, member in zip(core.workers, self.client.members, strict=True):
             if worker.opened and worker.ending is not None:
                 raise self.client.error(worker.ending, member)
@@ -156,15 +149,24 @@ class Pass:
 
     def _go_on(self) -> GroupCore:
         """Tell workers that were started again where they go on."""
-        self.client.step(lambda _: None)  # wait for the end of the step that has replaced them
-        core = self.client.core
-        if core.epoch != self.epoch:
-            raise messages_for_people.superseded(self.epoch, core.epoch)
+        core = self._look_again()
         for index in core.awaiting:
             plan = self.client.sequence.successor(self.delivery, core.workers[index], index)
             # It may have been told of items of its predecessor as if it had made them.
             self._tell(self.delivery.queues[index])
             self.client.step(partial(GroupCore.go_on, index=index, epoch=self.epoch, plan=plan))
+        return core
+
+    def _look_again(self) -> GroupCore:
+        """Return the core after the end of a step in another thread; raise if that began a pass.
+
+        That step may have replaced workers. Or it counts what was left of this pass, and whoever
+        gets the error may ask where the loop is.
+        """
+        self.client.step(lambda _: None)
+        core = self.client.core
+        if core.epoch != self.epoch:
+            raise messages_for_people.superseded(self.epoch, core.epoch)
         return core
 
     def acknowledge(self) -> None:
