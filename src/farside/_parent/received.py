@@ -61,9 +61,11 @@ def _take_frames(client: Client, member: Member) -> None:
             frames.clear()
             return
         if worker.latest is not frame:  # else it was taken in, and then an exception struck
-            failure = read_failure(frame.body) if frame.kind in _WITH_FAILURE else None
-            # Whether the user can have got anything from it, or at all before this pass.
-            used = client.used_before or (client.used and worker.inbox.received > 0)
+            failure, used = None, False
+            if frame.kind in _WITH_FAILURE:
+                failure = read_failure(frame.body)
+                # Whether the user can have got anything from it, or at all before this pass.
+                used = client.used_before or (client.used and worker.inbox.received > 0)
             core = core.copy(index)
             core.receive(index, frame, failure, used=used, now=now)
             core.workers[index].latest = frame
