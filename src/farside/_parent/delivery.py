@@ -162,9 +162,10 @@ class Delivery:
         left = len(self._dropped)
         self._before, self._count = self._before + self._count - left, 0
         self.rest, self._dropped = (), []
-        self._clear_queues()
+        self.clear_queues()
 
-    def _clear_queues(self) -> None:
+    def clear_queues(self) -> None:
+        """Let go of what is in no block, and of the memory of the frame that was opened last."""
         for queue in self.queues:
             queue.clear()
 
@@ -186,7 +187,7 @@ class Delivery:
             self._count, self.rest = count, rest
         else:
             entries.clear()
-            self._clear_queues()
+            self.clear_queues()
         return entries, sources
 
 

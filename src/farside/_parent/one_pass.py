@@ -93,7 +93,7 @@ class Pass:
                 return None
             for worker in workers:
                 worker.inbox.at_end = True  # nothing is left to say: the worker has finished
-            delivery.clear()
+            delivery.clear_queues()
         delivery.finished = True
         return OVER
 
