@@ -10,11 +10,11 @@ from functools import partial
 
 import pytest
 
-from farside._parent.logs import News, Origin, show
+from farside._parent.logs import News, show
 from farside._payload.records import flatten_dropped, flatten_record, flatten_warning
 from farside.errors import ProtocolError
 
-ORIGIN = Origin("a worker", "subprocess", "pid 1")
+ORIGIN = {"worker_name": "a worker", "worker_backend": "subprocess", "worker_label": "pid 1"}
 
 
 class Hostile:

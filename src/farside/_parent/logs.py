@@ -8,20 +8,12 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from .._payload.one_line import one_line
 from .._payload.records import DROPPED, RECORD, WARNING, own_record
 from .._system.signals import try_lock
 from ..errors import ProtocolError
-
-
-class Origin(NamedTuple):
-    """Where a record comes from: attributes that it gets, unless a worker's worker has set them."""
-
-    worker_name: str
-    worker_backend: str
-    worker_label: str
 
 
 class News:
@@ -62,8 +54,10 @@ class News:
         return True
 
 
-def show(body: bytes | bytearray | memoryview, origin: Origin) -> None:
+def show(body: bytes | bytearray | memoryview, origin: dict[str, str]) -> None:
     """Give a record or warning to this interpreter's loggers, or to `warnings.showwarning`.
+
+    `origin` has attributes that a record gets, unless a worker's worker has set them.
 
     Raises:
         ProtocolError: it is none.
@@ -84,10 +78,10 @@ def show(body: bytes | bytearray | memoryview, origin: Origin) -> None:
         raise ProtocolError(f"a record of an unknown kind: {kind!r}")
 
 
-def _log(origin: Origin, plain: dict[str, Any], rest: dict[str, bytes | str]) -> None:
+def _log(origin: dict[str, str], plain: dict[str, Any], rest: dict[str, bytes | str]) -> None:
     import logging  # only who logs pays for it
 
-    attributes = {**origin._asdict(), **plain}
+    attributes = {**origin, **plain}
     for name, value in rest.items():
         attributes[name] = value if isinstance(value, str) else _thaw(value)
     record = logging.makeLogRecord(attributes)
@@ -127,9 +121,9 @@ def _make_warning(classes: list[tuple[str, str]], text: str) -> Warning:
     return UserWarning(text)
 
 
-def _tell_dropped(origin: Origin, count: int) -> None:
+def _tell_dropped(origin: dict[str, str], count: int) -> None:
     text = (
-        f"the {origin.worker_name} dropped {count} log records and warnings of its threads, since "
+        f"the {origin['worker_name']} dropped {count} log records and warnings of its threads, since "
         "nobody took them for too long"
     )
     _log(origin, {**own_record(text, warning=True), "args": None}, {})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._backends.base import Worker
 from .._payload.pickling import dumps_beside
-from .logs import Origin, show
+from .logs import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -126,4 +126,5 @@ class Member:
 
     def show(self, record: bytes | bytearray | memoryview) -> None:
         """Give a record or warning of the worker to the user's loggers; see `logs`."""
-        show(record, Origin(self.name, self.backend, self.label))
+        origin = {"worker_name": self.name, "worker_backend": self.backend}
+        show(record, {**origin, "worker_label": self.label})
