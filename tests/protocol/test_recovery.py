@@ -83,8 +83,8 @@ def test_no_other_backend_takes_over_after_what_is_no_failure(cause: str) -> Non
 def test_a_worker_is_started_again(
     cause: str, left: int, *, again: bool, initialized: bool, may: bool
 ) -> None:
-    told = may_restart(Ending(cause), left, again=again, initialized=initialized, struck=False)
-    assert told is may
+    ending = Ending(cause, "stand by" if initialized else "initialization")
+    assert may_restart(ending, left, again=again, struck=False) is may
 
 
 @pytest.mark.parametrize("cause", [DIED, CUT_OFF])
@@ -93,15 +93,15 @@ def test_a_worker_is_started_again(
 def test_what_something_outside_has_ended_is_started_again_as_long_as_it_may(
     cause: str, *, again: bool, initialized: bool
 ) -> None:
+    ending = Ending(cause, "iteration" if initialized else "initialization")
     for left in (0, 1, 5):
-        may = may_restart(Ending(cause), left, again=again, initialized=initialized, struck=True)
-        assert may is (left > 0)
+        assert may_restart(ending, left, again=again, struck=True) is (left > 0)
 
 
 @pytest.mark.parametrize("cause", [FAILED, REFUSED, BROKEN, CLOSED])
 def test_what_has_failed_for_a_reason_is_not_started_again(cause: str) -> None:
     for struck in (True, False):
-        assert not may_restart(Ending(cause), 5, again=False, initialized=True, struck=struck)
+        assert not may_restart(Ending(cause, "iteration"), 5, again=False, struck=struck)
 
 
 @pytest.mark.parametrize("again", [True, False])

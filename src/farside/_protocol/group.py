@@ -268,12 +268,8 @@ class GroupCore:
         old, failed = self.workers[index], self.workers[index].failure
         assert failed is not None
         left = self._max_restarts - self._restarts
-        # Its state when it failed: by now the core itself is done.
-        initialized = failed.state != "initialization"
         again = bool(old.follows_dead)
-        if self.closed or not may_restart(
-            failed, left, again=again, initialized=initialized, struck=struck
-        ):
+        if self.closed or not may_restart(failed, left, again=again, struck=struck):
             return
         self._restarts += 1
         self.restarts += 1

@@ -50,7 +50,7 @@ def may_hand_over(ending: Ending, *, used: bool) -> bool:
     return not used and ending.cause == FAILED and bool(ending.detail.refused)
 
 
-def may_restart(ending: Ending, left: int, *, again: bool, initialized: bool, struck: bool) -> bool:
+def may_restart(ending: Ending, left: int, *, again: bool, struck: bool) -> bool:
     """Decide whether a worker that has ended is started again, and goes on where it was.
 
     One that was started again, and dies before it stands by, most probably never will: it is not
@@ -61,6 +61,7 @@ def may_restart(ending: Ending, left: int, *, again: bool, initialized: bool, st
     any. None is started where its end itself says that none could be: as the process exits, or
     where the main script starts workers as it is imported.
     """
+    initialized = ending.state != "initialization"
     could = bool(getattr(ending.detail, "again", True))  # only an exit status may say no
     may = left > 0 and ending.cause in _AGAIN and (initialized or struck or not again)
     return may and ending.futile <= MOST_FUTILE and could
