@@ -8,16 +8,13 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from .._payload.remote_errors import read_failure
-from .._protocol.messages import Status
+from .._protocol.messages import WITH_FAILURE, Status
 from ..errors import ProtocolError
 
 if TYPE_CHECKING:
     from .client import Client
     from .member import Member
 
-_WITH_FAILURE = frozenset(
-    {Status.INITIALIZATION_FAILED, Status.ITERATOR_FAILED, Status.CALL_FAILED}
-)
 _RECORDS = frozenset({int(Status.RECORDS_EMITTED)})
 _KIND = attrgetter("kind")
 
@@ -62,7 +59,7 @@ def _take_frames(client: Client, member: Member) -> None:
             return
         if worker.latest is not frame:  # else it was taken in, and then an exception struck
             failure, used = None, False
-            if frame.kind in _WITH_FAILURE:
+            if frame.kind in WITH_FAILURE:
                 failure = read_failure(frame.body)
                 # Whether the user can have got anything from it, or at all before this pass.
                 used = client.used_before or (client.used and worker.inbox.received > 0)

@@ -78,6 +78,11 @@ class Status(IntEnum):
     """These tasks will not be run. Carries their numbers, of eight bytes each."""
 
 
+WITH_FAILURE = frozenset(
+    {Status.INITIALIZATION_FAILED, Status.ITERATOR_FAILED, Status.CALL_FAILED}
+)
+"""The statuses that carry a failure."""
+
 EXHAUSTED = b"exhausted"
 """Body of ITERATION_FINISHED when the iterable is an iterator that an earlier pass had used up."""
 

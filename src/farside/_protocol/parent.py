@@ -43,7 +43,7 @@ from .effects import (
     Send,
 )
 from .inbox import Inbox
-from .messages import CONTINUED, EXHAUSTED, UNKNOWN, Cmd, Status
+from .messages import CONTINUED, EXHAUSTED, UNKNOWN, WITH_FAILURE, Cmd, Status
 from .parent_machine import PUBLIC_STATES, ParentEvent, ParentMachine, ParentState
 from .recovery import STACK_SECONDS, Limits
 
@@ -51,7 +51,6 @@ _WITH_CONTENT = frozenset({Cmd.START_ITERATION, Cmd.GIVE_TASKS})
 _BOUNDS = frozenset({Status.ITERATION_STARTED, Status.ITERATION_FINISHED})
 _OF_PASS = _BOUNDS | {Status.PROGRESS_REPORTED, Status.TASKS_RETURNED}
 _ANSWERS = frozenset({Status.CALL_SUCCEEDED, Status.CALL_FAILED})
-_FAILURES = frozenset({Status.ITERATOR_FAILED, Status.INITIALIZATION_FAILED})
 _SOON_STANDS_BY = frozenset({ParentState.CALLING, ParentState.STOPPING})
 _ITEMS = int(Status.ITERATOR_SUCCESS)
 _LENGTH_DIGITS = 20  # one more than `len()` can return; `int()` refuses thousands
@@ -322,7 +321,7 @@ class ParentCore(ParentMachine):
             self._take_ready(frame.body)
         elif status in _ANSWERS:
             self._take_answer(frame, failure)
-        elif status in _FAILURES:
+        elif status in WITH_FAILURE:
             self._fail(self._ending(FAILED, failure), End(kill=False))
         elif status is Status.UNEXPECTED_CMD_RECEIVED:
             self._fail(self._ending(REFUSED), End(kill=False))
