@@ -372,14 +372,14 @@ class RemoteIterable(Generic[T]):
         a `WorkerAbandonedWarning`, and each further one adds a quarter of the time. Closing twice
         is fine.
         """
-        self._end(kill=False)
+        self._take_end(closing.close(self._current, kill=False))
 
     def terminate(self) -> None:
         """End the worker without asking it first, and wait for it.
 
         A process is killed. A subinterpreter cannot be; for it this is `close`.
         """
-        self._end(kill=True)
+        self._take_end(closing.close(self._current, kill=True))
 
     async def aclose(self) -> None:
         """End the worker and wait for it, as `close` does, without blocking the event loop.
@@ -389,8 +389,7 @@ class RemoteIterable(Generic[T]):
         """
         from .event_loops import off_loop
 
-        if not await off_loop(partial(closing.close, self._current, kill=False)):
-            self._warn_of_abandonment()
+        self._take_end(await off_loop(partial(closing.close, self._current, kill=False)))
 
     def __enter__(self) -> Self:
         """Return self."""
@@ -440,11 +439,10 @@ class RemoteIterable(Generic[T]):
             f"state={self.state!r}>"
         )
 
-    def _end(self, *, kill: bool) -> None:
-        if not closing.close(self._current, kill=kill):
-            self._warn_of_abandonment()
-
-    def _warn_of_abandonment(self) -> None:
+    def _take_end(self, all_ended: bool) -> None:  # noqa: FBT001  it is a fact
+        """Warn of the workers that are left behind, if not all have ended."""
+        if all_ended:
+            return
         client = self._current
         names = [each.name for each in client.members if each.left_behind]
         warn(
