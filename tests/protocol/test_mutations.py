@@ -403,7 +403,7 @@ def nothing(*_: object) -> None:
                 (ParentCore, "_begin", keeping(ParentCore, "_begin", "_given")),
             ]),
             ("tasks that were given back are told another backend", GIVEN_BACK, [
-                (ParentCore, "_take_of_pass", keeping(ParentCore, "_take_of_pass", "_given")),
+                (ParentCore, "_take_returned", keeping(ParentCore, "_take_returned", "_given")),
             ]),
             ("tasks that were given back are forgotten", GIVEN_BACK, [
                 (Inbox, "take_returned", lambda *_: ()),

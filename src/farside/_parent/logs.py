@@ -123,7 +123,7 @@ def _make_warning(classes: list[tuple[str, str]], text: str) -> Warning:
 
 def _tell_dropped(origin: dict[str, str], count: int) -> None:
     text = (
-        f"the {origin['worker_name']} dropped {count} log records and warnings of its threads, since "
-        "nobody took them for too long"
+        f"the {origin['worker_name']} dropped {count} log records and warnings of its threads, "
+        "since nobody took them for too long"
     )
     _log(origin, {**own_record(text, warning=True), "args": None}, {})

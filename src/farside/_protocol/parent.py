@@ -47,9 +47,6 @@ from .messages import CONTINUED, EXHAUSTED, UNKNOWN, WITH_FAILURE, Cmd, Status
 from .parent_machine import PUBLIC_STATES, ParentEvent, ParentMachine, ParentState
 from .recovery import STACK_SECONDS, Limits
 
-_WITH_CONTENT = frozenset({Cmd.START_ITERATION, Cmd.GIVE_TASKS})
-_BOUNDS = frozenset({Status.ITERATION_STARTED, Status.ITERATION_FINISHED})
-_OF_PASS = _BOUNDS | {Status.PROGRESS_REPORTED, Status.TASKS_RETURNED}
 _ANSWERS = frozenset({Status.CALL_SUCCEEDED, Status.CALL_FAILED})
 _SOON_STANDS_BY = frozenset({ParentState.CALLING, ParentState.STOPPING})
 _ITEMS = int(Status.ITERATOR_SUCCESS)
@@ -315,16 +312,18 @@ class ParentCore(ParentMachine):
             self._take_stack(frame)
             return
         self.waits_since = None
-        if status in _OF_PASS:
-            self._take_of_pass(status, frame.body)
-        elif status is Status.INITIALIZATION_SUCCEEDED:
-            self._take_ready(frame.body)
-        elif status in _ANSWERS:
-            self._take_answer(frame, failure)
-        elif status in WITH_FAILURE:
-            self._fail(self._ending(FAILED, failure), End(kill=False))
-        elif status is Status.UNEXPECTED_CMD_RECEIVED:
-            self._fail(self._ending(REFUSED), End(kill=False))
+        if status is Status.ITERATION_STARTED:
+            self.continued = frame.body == CONTINUED
+        elif status is Status.ITERATION_FINISHED:
+            self.used_up = frame.body == EXHAUSTED
+            self.barren, self._inherited = 0, None  # it has made progress, without an item
+            self._end_pass(None)
+        elif status is Status.PROGRESS_REPORTED:
+            self.inbox.take_progress(frame.body)
+        elif status is Status.TASKS_RETURNED:
+            self._take_returned(frame.body)
+        else:
+            self._take_of_worker(status, frame, failure)
         if self.state is ParentState.STAND_BY:
             self._go_ahead()
 
@@ -392,7 +391,7 @@ class ParentCore(ParentMachine):
         self, event: ParentEvent, epoch: int = 0, content: Any = None, token: Any = None
     ) -> None:
         for cmd, of in self.act(event, epoch):
-            self.effects += (Send(cmd, of, token, content if cmd in _WITH_CONTENT else None),)
+            self.effects += (Send(cmd, of, token, None if cmd is Cmd.STOP_ITERATION else content),)
 
     def _say_call(self) -> None:
         """Make the call that waits for the worker to stand by, if it does and there is one."""
@@ -400,6 +399,17 @@ class ParentCore(ParentMachine):
         if waits and self.allows(ParentEvent.CALL):
             self._call_is_said = True
             self._say(ParentEvent.CALL, token=self.call)
+
+    def _take_of_worker(self, status: Status | None, frame: Any, failure: Any) -> None:
+        """Take in what is about no pass, or ends the worker."""
+        if status is Status.INITIALIZATION_SUCCEEDED:
+            self._take_ready(frame.body)
+        elif status in _ANSWERS:
+            self._take_answer(frame, failure)
+        elif status in WITH_FAILURE:
+            self._fail(self._ending(FAILED, failure), End(kill=False))
+        elif status is Status.UNEXPECTED_CMD_RECEIVED:
+            self._fail(self._ending(REFUSED), End(kill=False))
 
     def _take_ready(self, body: bytes | bytearray) -> None:
         if body and not (body.isdigit() and len(body) <= _LENGTH_DIGITS):
@@ -422,20 +432,10 @@ class ParentCore(ParentMachine):
         else:
             self._say_call()
 
-    def _take_of_pass(self, status: Status | None, body: bytes | bytearray) -> None:
-        """Take in the beginning or the end of the pass, or what the worker tells of it."""
-        if status is Status.PROGRESS_REPORTED:
-            self.inbox.take_progress(body)
-        elif status is Status.TASKS_RETURNED:
-            gone = self.inbox.take_returned(body)
-            left = [tuple([each for each in of if each[0] not in gone]) for of in self._given]
-            self._given = tuple(left)
-        elif status is Status.ITERATION_STARTED:
-            self.continued = body == CONTINUED
-        else:
-            self.used_up = body == EXHAUSTED
-            self.barren, self._inherited = 0, None  # it has made progress, without an item
-            self._end_pass(None)
+    def _take_returned(self, body: bytes | bytearray) -> None:
+        gone = self.inbox.take_returned(body)
+        left = [tuple([each for each in of if each[0] not in gone]) for of in self._given]
+        self._given = tuple(left)
 
     def _take_answer(self, frame: Any, failure: Any) -> None:
         if self._again:
