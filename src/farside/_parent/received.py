@@ -45,15 +45,11 @@ def take_in(client: Client, member: Member) -> bool:
 
 
 def _take_frames(client: Client, member: Member) -> None:
-    """With the lock, step the core by each frame, in order and once."""
+    """With the lock, step the core by each frame, in order and once. The first has no items."""
     frames, index, now = member.frames, member.index, monotonic()
     while frames:
-        core = client.core
+        core, frame = client.core, frames[0]
         worker = core.workers[index]
-        worker.receive_items(frames)
-        if not frames:
-            return
-        frame = frames[0]
         if client.members[index] is not member:  # another one has taken its place
             frames.clear()
             return
@@ -72,4 +68,6 @@ def _take_frames(client: Client, member: Member) -> None:
         if frame.kind == Status.INITIALIZATION_SUCCEEDED:
             member.startup_seconds = member.tried + now - (member.launched or now)
         frames.popleft()
-        client.core.workers[index].latest = None  # it may hold memory
+        worker = client.core.workers[index]
+        worker.latest = None  # it may hold memory
+        worker.receive_items(frames)
