@@ -71,7 +71,7 @@ class OrderWorld(Judged):
         super().__init__(rules)
         endless = isinstance(rules.reads, Inputs)
         restarts = NO_END if endless else rules.restarts
-        self.group = GroupCore(NO_LIMITS, None, rules.workers, 0.0, restarts)
+        self.group = GroupCore(NO_LIMITS, None, rules.workers, restarts)
         self.sequence: ItemSequence | None = None
         self.waits = self.failed = False
         self.deaths = 0

@@ -475,7 +475,8 @@ def test_without_limits_there_is_no_deadline() -> None:
 
 
 def test_the_start_counts_from_the_launch_and_answers_from_the_wait() -> None:
-    core = ParentCore(Limits(10.0, 3.0), 100.0)
+    core = ParentCore(Limits(10.0, 3.0))
+    core.launched = 100.0
     assert core.deadline == 110.0
     core.receive(READY)
     assert core.deadline is None
@@ -538,7 +539,8 @@ def test_the_core_says_which_limit_has_passed(
 
 
 def test_a_start_that_takes_too_long_is_one_even_where_it_ends_while_its_stack_is_awaited() -> None:
-    core = ParentCore(Limits(10.0, 3.0), 100.0)
+    core = ParentCore(Limits(10.0, 3.0))
+    core.launched = 100.0
     core.expire(110.0)
     core.receive(Frame(Status.INITIALIZATION_SUCCEEDED))
     core.receive(Frame(Status.STACK_REPORTED))
@@ -624,7 +626,9 @@ def test_one_worker_that_fails_ends_the_group() -> None:
 
 
 def test_the_deadline_of_a_group_is_the_first_of_its_workers() -> None:
-    core = GroupCore(Limits(10.0, 3.0), count=2, now=100.0)
+    core = GroupCore(Limits(10.0, 3.0), count=2)
+    for index in range(2):
+        core.launch(index, 100.0)
     assert core.has_limits
     core.receive(0, READY)
     assert core.deadline == 110.0
@@ -791,7 +795,7 @@ def test_workers_that_do_their_share_may_be_replaced_for_ever() -> None:
 
 
 def test_the_time_of_a_start_begins_with_it() -> None:
-    core = GroupCore(Limits(init=1.0), None, 1, 0.0, 1)
+    core = GroupCore(Limits(init=1.0), max_restarts=1)
     core.receive(0, READY)
     core.start([plan_of(0)])
     core.lose(0, "killed", 100.0)

@@ -84,7 +84,9 @@ class World:
     def __init__(self, rules: Rules) -> None:
         limits = Limits(1.0, 1.0) if rules.limits else NO_LIMITS
         self.rules = rules
-        self.group = GroupCore(limits, rules.fallback, rules.workers, 0.0, rules.restarts)
+        self.group = GroupCore(limits, rules.fallback, rules.workers, rules.restarts)
+        for index in range(rules.workers):
+            self.group.launch(index, 0.0)
         self.sides = [self.side(rules) for _ in range(rules.workers)]
         self.used = self.closed = False
         self.opened = False  # whether the user is in a pass

@@ -81,9 +81,7 @@ class Client(Steps):
         live_workers.check_start()  # before anything is there that would have to be closed
         options = several[0]
         limits = Limits(options.init_timeout, options.timeout, options.task_timeout)
-        count = len(several)
-        # None: the time of each counts from its launch.
-        super().__init__(GroupCore(limits, options.fallback, count, None, options.max_restarts))
+        super().__init__(GroupCore(limits, options.fallback, len(several), options.max_restarts))
         self.chores, self.news, self.counters = Chores(), News(), Counters()
         self.used = self.used_before = False
         self.launching: set[threading.Thread] = set()

@@ -38,7 +38,6 @@ class GroupCore:
         limits: how long a worker may say nothing.
         fallback: the backend that may take over, or None.
         count: how many workers there are.
-        now: when they are started, in seconds of a clock.
         max_restarts: how many times workers may be started again, all together, in a pass.
 
     Attributes:
@@ -55,10 +54,9 @@ class GroupCore:
         limits: Limits = NO_LIMITS,
         fallback: str | None = None,
         count: int = 1,
-        now: float | None = 0.0,
         max_restarts: int = 0,
     ) -> None:
-        self.workers = tuple(ParentCore(limits, now) for _ in range(count))
+        self.workers = tuple(ParentCore(limits) for _ in range(count))
         self.epoch = 0
         self.closed = False
         self.stamp: Any = None
@@ -257,7 +255,7 @@ class GroupCore:
 
     def _replace(self, index: int, backend: str, ending: Ending) -> None:
         """Let another worker do what is left to do for the user."""
-        old, new = self.workers[index], ParentCore(self._limits, None)
+        old, new = self.workers[index], ParentCore(self._limits)
         new.follows_dead = False  # so it is replaced once at most
         old.hand_over(new)
         new.effects = (*old.effects, Launch(backend, ending), *new.effects)
@@ -273,7 +271,7 @@ class GroupCore:
             return
         self._restarts += 1
         self.restarts += 1
-        new = ParentCore(self._limits, None)
+        new = ParentCore(self._limits)
         new.follows_dead = failed.cause != RETIRED
         if index in self.awaiting:  # nobody has looked at what the one before has cost
             new.loss = old.loss

@@ -58,7 +58,6 @@ class ParentCore(ParentMachine):
 
     Args:
         limits: how long the worker may say nothing.
-        launched: when it was started, in seconds of a clock; None: it has yet to be.
 
     Attributes:
         effects: what is to be done, in order; whoever does it takes it away.
@@ -70,7 +69,7 @@ class ParentCore(ParentMachine):
         continued: that an earlier one has left it.
         call: the token of the call that waits for its answer; `method` is what it calls.
         length: the length of the iterable, as far as the worker has told.
-        launched: when the worker was started.
+        launched: when the worker was started, in seconds of a clock; None: it has yet to be.
         waits_since: since when somebody has waited, and nothing came.
         paused: since when nobody waits; None: somebody does, or has not begun.
         latest: free for the shell: the frame that was taken in last.
@@ -86,7 +85,7 @@ class ParentCore(ParentMachine):
             it was given none.
     """
 
-    def __init__(self, limits: Limits, launched: float | None = 0.0) -> None:
+    def __init__(self, limits: Limits) -> None:
         super().__init__()
         self.effects: tuple[Effect, ...] = ()
         self.inbox = Inbox()
@@ -97,7 +96,7 @@ class ParentCore(ParentMachine):
         self.call: Any = None
         self.method: str | None = None
         self.length: int | None = None
-        self.launched = launched
+        self.launched: float | None = None
         self.waits_since: float | None = None
         self.paused: float | None = None
         self.latest: Any = None
