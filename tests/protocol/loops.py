@@ -45,7 +45,7 @@ class Loop(Pass):
 class Client:
     """What a pass asks of its client."""
 
-    foreign_to = exiting = used = False
+    foreign_to = unheard = used = False
     next_look = None  # no time is limited
 
     def __init__(self, world: World, sequence: Any) -> None:

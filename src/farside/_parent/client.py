@@ -111,9 +111,9 @@ class Client(Steps):
         return None if self._here.pid == self._owner else self._owner
 
     @property
-    def exiting(self) -> bool:
-        """Whether the process exits and every worker was told to end: nothing is left to say."""
-        return self._all_told.is_set()
+    def unheard(self) -> bool:
+        """Whether no worker hears this process: it exits and has told all, or is a forked child."""
+        return self._all_told.is_set() or self._here.pid != self._owner
 
     @property
     def public_state(self) -> State:
@@ -184,7 +184,7 @@ class Client(Steps):
 
     def abandon(self) -> None:
         """Tell all workers to end, without waiting: for finalizers."""
-        if not self.exiting:
+        if not self.unheard:
             closing.abandon(self)
 
     def give_up(self, member: Member, cause: str, detail: object) -> None:

@@ -127,8 +127,6 @@ def abandon(client: Client) -> None:
     Nobody else uses the client any more. The workers end by themselves; until then they are on
     record.
     """
-    if client.foreign_to:
-        return
 
     def leave() -> None:
         client.post(GroupCore.close)

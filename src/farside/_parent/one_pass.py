@@ -210,7 +210,7 @@ class Pass:
         does here.
         """
         client, delivery = self.client, self.delivery
-        if not client.exiting and not client.foreign_to:
+        if not client.unheard:
             if delivery.over or not delivery.finished:
                 client.post(partial(GroupCore.stop, epoch=self.epoch))
             # Afterwards: the wait of the worker ends now, and must not exceed the time of the pass.
