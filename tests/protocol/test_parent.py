@@ -598,6 +598,17 @@ def test_a_copy_of_a_group_is_equal_and_stays_as_it_is() -> None:
     assert [state_of(copy), *map(state_of, copy.workers)] == before
 
 
+def test_a_copy_that_is_to_be_changed_in_one_worker_has_the_others_themselves() -> None:
+    core = GroupCore(count=3)
+    before = state_of(core.workers[1])
+    copy = core.copy(1)
+    assert [mine is its for mine, its in zip(core.workers, copy.workers, strict=True)] == [
+        True, False, True,
+    ]  # fmt: skip
+    copy.receive(1, READY)
+    assert state_of(core.workers[1]) == before
+
+
 # The group ----------------------------------------------------------------------------------------
 
 

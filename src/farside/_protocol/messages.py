@@ -78,9 +78,7 @@ class Status(IntEnum):
     """These tasks will not be run. Carries their numbers, of eight bytes each."""
 
 
-WITH_FAILURE = frozenset(
-    {Status.INITIALIZATION_FAILED, Status.ITERATOR_FAILED, Status.CALL_FAILED}
-)
+WITH_FAILURE = frozenset({Status.INITIALIZATION_FAILED, Status.ITERATOR_FAILED, Status.CALL_FAILED})
 """The statuses that carry a failure."""
 
 EXHAUSTED = b"exhausted"
