@@ -153,6 +153,8 @@ class Delivery:
 
     def clear(self) -> None:
         """Let nobody take any more what is here."""
+        if self.cleared:  # the inboxes of all workers say so, one after the other
+            return
         self.cleared = True
         rest = self.rest
         # All at once, by one call of C code: a loop in another thread has to get the items that
