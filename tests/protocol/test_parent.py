@@ -1014,20 +1014,20 @@ def test_a_call_of_the_user_is_made_after_those_that_are_made_again() -> None:
 
 def test_tasks_are_given_in_the_pass_alone() -> None:
     core = restarting()
-    core.give(0, 1, "tasks")
+    core.give(1, [(0, "tasks")])
     assert effects_of(core.workers[0]) == [Send(Cmd.GIVE_TASKS, 1, None, "tasks")]
-    core.give(0, 0, "tasks of an earlier pass")
+    core.give(0, [(0, "tasks of an earlier pass")])
     core.stop(1)
     effects_of(core.workers[0])
-    core.give(0, 1, "tasks")
+    core.give(1, [(0, "tasks")])
     assert effects_of(core.workers[0]) == []
 
 
 def test_tasks_are_given_when_the_worker_is_ready() -> None:
     core = GroupCore()
     core.start([plan_of(0)])
-    core.give(0, 1, "first")
-    core.give(0, 1, "second")
+    core.give(1, [(0, "first")])
+    core.give(1, [(0, "second")])
     assert effects_of(core.workers[0]) == []
     core.receive(0, READY)
     assert [each.content for each in effects_of(core.workers[0])] == [plan_of(0), "first", "second"]
@@ -1038,7 +1038,7 @@ def test_tasks_are_not_lost_while_a_worker_is_started_again() -> None:
     core.lose(0, "killed")
     core.go_on(0, 1, plan_of(0))
     effects_of(core.workers[0])
-    core.give(0, 1, "tasks")
+    core.give(1, [(0, "tasks")])
     core.receive(0, READY)
     assert [each.content for each in effects_of(core.workers[0])] == [plan_of(0), "tasks"]
 
@@ -1047,7 +1047,7 @@ def test_tasks_from_before_a_plan_are_in_the_plan() -> None:
     core = restarting()
     core.lose(0, "killed")
     effects_of(core.workers[0])
-    core.give(0, 1, "tasks")
+    core.give(1, [(0, "tasks")])
     core.go_on(0, 1, plan_of(0))
     core.receive(0, READY)
     assert [each.content for each in effects_of(core.workers[0])] == [plan_of(0)]
@@ -1056,7 +1056,7 @@ def test_tasks_from_before_a_plan_are_in_the_plan() -> None:
 def test_tasks_of_a_pass_before_are_forgotten() -> None:
     core = GroupCore()
     core.start([plan_of(0)])
-    core.give(0, 1, "tasks")
+    core.give(1, [(0, "tasks")])
     core.start([plan_of(1)])
     effects_of(core.workers[0])
     core.receive(0, READY)
@@ -1066,7 +1066,7 @@ def test_tasks_of_a_pass_before_are_forgotten() -> None:
 def test_another_backend_is_given_the_tasks_too() -> None:
     core = GroupCore(fallback="subprocess")
     core.start([plan_of(0)])
-    core.give(0, 1, "tasks")
+    core.give(1, [(0, "tasks")])
     core.receive(0, Frame(Status.INITIALIZATION_FAILED), REFUSAL, used=False)
     effects_of(core.workers[0])
     core.receive(0, READY)
@@ -1081,7 +1081,7 @@ def test_another_backend_cannot_go_on_in_the_middle(late: str) -> None:
     core.receive(0, Frame(Status.ITERATION_STARTED, 1))
     core.workers[0].receive_items(deque([item()]))
     if late == "given late":
-        core.give(0, 1, "tasks")
+        core.give(1, [(0, "tasks")])
     else:
         core.lose(0, "killed")
         core.receive(0, READY)
@@ -1097,10 +1097,10 @@ def test_tasks_are_let_go_when_no_other_backend_may_be_given_them() -> None:
     core.receive(0, READY)
     core.start([plan_of(0)])
     core.receive(0, Frame(Status.ITERATION_STARTED, 1))
-    core.give(0, 1, "first")
+    core.give(1, [(0, "first")])
     core.workers[0].receive_items(deque([item()]))
     assert [*core.workers[0]._given] == ["first"]
-    core.give(0, 1, "second")
+    core.give(1, [(0, "second")])
     assert [*core.workers[0]._given] == []
 
 

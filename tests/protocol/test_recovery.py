@@ -219,7 +219,7 @@ def test_a_worker_of_a_map_whose_starts_are_cut_off_again_and_again_is_given_up(
     for _ in range(2):
         core.lose(0, "killed", begun=3)  # as one that it has begun counts it
         for number in range(MOST_FUTILE):
-            core.give(0, core.epoch, "input")  # it is told as soon as it stands by
+            core.give(core.epoch, [(0, "input")])  # it is told as soon as it stands by
             core.lose(0, "killed", now, cause=cause, gets_inputs=True, struck=True)
             assert launched(core).ending.futile == number + 1
         live(core)
@@ -260,7 +260,7 @@ def test_who_was_given_no_input_has_begun_none_though_nobody_can_tell(*, given: 
     for _ in range(MOST_FUTILE + 1):
         assert core.failure is None
         if given:
-            core.give(0, core.epoch, "input")
+            core.give(core.epoch, [(0, "input")])
         core.lose(0, "killed", gets_inputs=True)
         if core.failure is None:
             live(core)

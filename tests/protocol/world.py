@@ -309,7 +309,7 @@ class World:
         number, epoch = self.numbers, self.group.epoch
         self.numbers += 1
         self.given = _put(self.given, index, self.given[index] + 1)
-        self._step(lambda group: group.give(index, epoch, ((number,),)))
+        self._step(lambda group: group.give(epoch, [(index, ((number,),))]))
 
     def take_back(self, index: int) -> None:
         """Ask a worker for the tasks that it has not begun."""

@@ -175,9 +175,9 @@ class Pass:
             if queue.told != queue.taken:
                 self._tell(queue)
         if self.delivery.orders:
-            for index, tasks in self.delivery.take_orders().items():
-                give = partial(GroupCore.give, index=index, epoch=self.epoch, tasks=tasks)
-                self.client.step(give, index)
+            orders = [*self.delivery.take_orders().items()]
+            only = orders[0][0] if len(orders) == 1 else None
+            self.client.step(partial(GroupCore.give, epoch=self.epoch, orders=orders), only)
 
     def say_again(self) -> None:
         """Tell the workers once more how much was taken: another pass may have spoken since."""

@@ -124,10 +124,11 @@ class GroupCore:
             each.start(self.epoch, None if plans is None else plans[index], delivery)
         return self.epoch
 
-    def give(self, index: int, epoch: int, tasks: Any) -> None:
-        """Give a worker further tasks, if the pass is the present one."""
+    def give(self, epoch: int, orders: Sequence[tuple[int, Any]]) -> None:
+        """Give workers further tasks, each its own, if the pass is the present one."""
         if epoch == self.epoch:
-            self.workers[index].give(tasks)
+            for index, tasks in orders:
+                self.workers[index].give(tasks)
 
     def take_back(self, index: int) -> None:
         """Ask a worker for the tasks that it has not begun."""
