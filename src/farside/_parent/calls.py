@@ -44,14 +44,10 @@ class Question:
         self.answer: Frame | None = None
         self.ending: Ending | None = None
 
-    @property
-    def ready(self) -> bool:
-        """Whether there is no reason to wait."""
-        return self.answer is not None or self.ending is not None
-
 
 def _unanswered(questions: Sequence[Question]) -> list[int]:
-    return [index for index, each in enumerate(questions) if not each.ready]
+    outcomes = [each.answer or each.ending for each in questions]
+    return [index for index, outcome in enumerate(outcomes) if outcome is None]
 
 
 def call_method(
