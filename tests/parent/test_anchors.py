@@ -10,6 +10,7 @@ import pytest
 from farside._parent import anchors
 from farside._parent.anchors import Anchors, InputAnchors
 from farside._payload.anchors import of_entry
+from farside._protocol.order import Place
 
 
 def test_the_first_input_of_a_long_map_is_still_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,7 +18,9 @@ def test_the_first_input_of_a_long_map_is_still_compared(monkeypatch: pytest.Mon
     made = InputAnchors()
     for number in range(0, 100, 10):
         made.add(number, 0, number, None)
-    ends = {end: [number for number, *_ in made.known_of([(0, end)])] for end in (5, 85, 100)}
+    ends = {
+        end: [number for number, *_ in made.known_of(Place(((0, end),)))] for end in (5, 85, 100)
+    }
     assert ends == {5: [0], 85: [0, 80], 100: [0, 90]}
 
 
@@ -53,13 +56,14 @@ def test_the_next_one_is_due_after_a_while(clock: list[float]) -> None:
 def test_the_digest_is_that_of_the_item(entry: Any, *, plain: bool) -> None:
     made = Anchors()
     made.add(3, 7, entry, None if plain else SimpleNamespace(plain=False, blocks=()))  # type: ignore[arg-type]
-    assert made.known_of([(3, 8)]) == [(3, 7, of_entry(entry, (), plain=plain))]
-    assert made.known_of([(3, 7), (4, 8)]) == []
+    assert made.known_of(Place(begun=((3, 8),))) == [(3, 7, of_entry(entry, (), plain=plain))]
+    assert made.known_of(Place(begun=((3, 7), (4, 8)))) == []
 
 
 def test_the_latest_are_kept_that_the_loop_may_have_passed() -> None:
     made = Anchors()
     for index in range(100):
         made.add(0, index, index, None)
-    known = [[index for _, index, _ in made.known_of([(0, read)])] for read in range(91, 101)]
+    places = [Place(begun=((0, read),)) for read in range(91, 101)]
+    known = [[index for _, index, _ in made.known_of(place)] for place in places]
     assert known == [[], [], *[[number] for number in range(92, 100)]]

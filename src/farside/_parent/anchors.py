@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import islice
 from time import monotonic
 from typing import Any
 
 from .._payload.anchors import of_entry
 from .._payload.plain import ATOMS
+from .._protocol.order import Place
 from .queues import Source
 
 _SHARDS = 1000
@@ -55,10 +56,10 @@ class Anchors:
         for shard, index, digest in anchors:
             self._kept[shard] = [_Anchor(index, digest)]
 
-    def known_of(self, begun: Sequence[tuple[int, int]]) -> list[tuple[int, int, bytes]]:
+    def known_of(self, place: Place) -> list[tuple[int, int, bytes]]:
         """Return the shard, the index of an item, and its digest, for some of those begun."""
         found = []
-        for shard, count in begun:
+        for shard, count in place.begun:
             for anchor in reversed(tuple(self._kept.get(shard, ()))):  # nearly always the first
                 if anchor.index < count:
                     if anchor.digest is None:
@@ -101,13 +102,9 @@ class InputAnchors(Anchors):
 
     _spared = 1
 
-    def known_of(self, begun: Sequence[tuple[int, int]]) -> list[tuple[int, int, bytes]]:
-        """Return the anchors of the first and the latest input that lies before the end of `begun`.
-
-        `begun` has ranges of inputs.
-        """
-        end = max([end for _, end in begun], default=0)
+    def known_of(self, place: Place) -> list[tuple[int, int, bytes]]:
+        """Return the anchors of the first input, and of the latest that was begun or has ended."""
         kept = sorted(self._kept)
-        latest = bisect_left(kept, end) - 1
+        latest = bisect_left(kept, place.end) - 1
         numbers = {kept[0], kept[latest]} if latest >= 0 else ()
-        return super().known_of([(number, 1) for number in sorted(numbers)])
+        return super().known_of(Place(begun=tuple([(number, 1) for number in sorted(numbers)])))

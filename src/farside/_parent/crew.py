@@ -52,8 +52,8 @@ class _Tasks(Inputs):
 
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
         self.delivery.epoch, self.delivery.number = begun, begun + 1
-        told = self._told(self.delivery, replaceable=True)  # there is only one pass
-        return self.delivery, [told for _ in self.delivery.queues]
+        plan = self._told(self.delivery, replaceable=True)  # there is only one pass
+        return self.delivery, [(begun, self.seed, (0, 0), plan)] * len(self.delivery.queues)
 
 
 class Crew:

@@ -138,18 +138,15 @@ class Delivery:
         """Return where the loop is, or where it was some items ago; None: that is not known."""
         raise NotImplementedError
 
-    def known_of(
-        self, begun: Sequence[tuple[int, int]]
-    ) -> tuple[list[tuple[int, int, bytes]], list[Snapshot]]:
-        """Return what helps to make a pass once more: anchors and snapshots of some of its shards.
+    def known_of(self, place: Place) -> tuple[list[tuple[int, int, bytes]], list[Snapshot]]:
+        """Return what helps to make a pass once more up to a place: anchors and snapshots.
 
-        `begun` has shards, and how many items of each were read. An anchor is the shard, the index
-        of an item, and its digest: it tells whether the pass is the same. A snapshot is what to go
-        on from.
+        An anchor is the shard, the index of an item, and its digest: it tells whether the pass is
+        the same. A snapshot is what to go on from.
         """
-        found = self.anchors.known_of(begun)
+        found = self.anchors.known_of(place)
         indices = {shard: index for shard, index, _ in found}
-        return found, self.snapshots.before(begun, indices)
+        return found, self.snapshots.before(place.begun, indices)
 
     def clear(self) -> None:
         """Let nobody take any more what is here."""

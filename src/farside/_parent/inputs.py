@@ -23,7 +23,7 @@ from .fingerprint import fingerprint
 from .mapped import Mapped
 from .mapped_orders import MappedAsTheyCome, MappedInOrder
 from .notes import warn
-from .sequence import Given, ItemSequence, bytes_of
+from .sequence import Given, ItemSequence, Start
 from .supply import Supply
 
 _SAMPLE = 16
@@ -41,6 +41,7 @@ class Inputs(ItemSequence):
 
     def __init__(self, items: Iterable[Any] | AsyncIterable[Any], plan: Plan, given: Given) -> None:
         super().__init__(given, Sharding(0, seed=given.seed))
+        self._takes_anchors = not isinstance(items, Sequence)  # those have a fingerprint
         self._items = items
         self._plan = plan
         self._in_order = plan.in_order
@@ -53,8 +54,7 @@ class Inputs(ItemSequence):
             return None
         return length_of(self._items)
 
-    def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
-        epoch, start = self._begin_at(begun)
+    def _open(self, begun: int, start: Start) -> tuple[Delivery, Sequence[Any] | None]:
         items, plan, place = self._items, self._plan, start.place
         kind = MappedInOrder if plan.in_order else MappedAsTheyCome
         awaited = self.awaits and isinstance(items, AsyncIterable)
@@ -67,10 +67,7 @@ class Inputs(ItemSequence):
         }
         delivery = kind(plan, source(iterate, place, main_by_value=by_value, checks=checks))
         delivery.number, delivery.anchors = begun + 1, InputAnchors()
-        self._keep(delivery, epoch, start)
-        delivery.anchors.verify = not isinstance(items, Sequence)  # those have a fingerprint
-        told = self._told(delivery, replaceable=not begun)
-        return delivery, [told for _ in range(plan.workers)]
+        return delivery, [self._told(delivery, replaceable=not begun)] * plan.workers
 
     def _iterate(self, place: Place, *, awaited: bool) -> Any:
         items: Any = self._items
@@ -85,17 +82,13 @@ class Inputs(ItemSequence):
             self._used = True
         return iterator
 
-    def _told(
-        self, delivery: Mapped, base: tuple[int, int] = (0, 0), *, replaceable: bool = False
-    ) -> Any:
-        plan = delivery.number, self.length(None), replaceable
-        return delivery.epoch, self.seed, base, plan
+    def _told(self, delivery: Mapped, *, replaceable: bool = False) -> Any:
+        return delivery.number, self.length(None), replaceable
 
-    def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
+    def _go_on(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         assert isinstance(delivery, Mapped)
-        base = delivery.queues[index].go_on(core.inbox.received), bytes_of(core)
         delivery.start_again(core, index)
-        return self._told(delivery, base)
+        return self._told(delivery)
 
     def load(self, state: Any, begun: int, *, strict: bool) -> None:
         super().load(state, begun, strict=strict)
@@ -103,10 +96,6 @@ class Inputs(ItemSequence):
             self._loaded = self._loaded._replace(anchors=[])
 
     # States ---------------------------------------------------------------------------------
-
-    def _known(self, delivery: Delivery, place: Place) -> tuple[Any, Any]:
-        begun = [(number, number + 1) for number, _ in place.begun]
-        return delivery.known_of([*place.ended, *begun])
 
     def _look(self, *, anew: bool) -> None:
         items, total = self._items, length_of(self._items) or 0

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .._protocol.order import Sharding
+from .._protocol.order import Place, Sharding
 from .._protocol.parent import ParentCore
-from .._protocol.progress import Snapshot
 from .delivery import Delivery, OneAfterAnother
-from .sequence import Given, ItemSequence, bytes_of
+from .sequence import Given, ItemSequence, Start
 
 
 class OneIterable(ItemSequence):
@@ -39,32 +38,21 @@ class OneIterable(ItemSequence):
             state["fresh"] = True
         return state
 
-    def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
-        epoch, start = self._begin_at(begun)
+    def _open(self, begun: int, start: Start) -> tuple[Delivery, Sequence[Any] | None]:
         read = start.place.begun[0][1] if start.place.begun else 0
         delivery = OneAfterAnother(read, counting=self._counting)
-        self._keep(delivery, epoch, start)
         if not (read or self._ahead or self._planned) and self.seed == self._given.seed:
             return delivery, None  # the worker needs no plan
         self._planned = True  # from now on the worker may have another seed
         if self._loaded is None:
-            return delivery, [(epoch, self.seed, (0, 0), None)]
-        return delivery, [self._plan(epoch, (0, 0), read, start.anchors, start.snapshots)]
+            return delivery, [None]
+        return delivery, [self._plan(self.epoch(begun), read, start)]
 
-    def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
-        received = core.inbox.received
-        base = delivery.queues[index].go_on(received), bytes_of(core)
-        read = delivery.first + received
-        return self._plan(delivery.epoch, base, read, *delivery.known_of([(0, read)]))
+    def _go_on(self, delivery: Delivery, core: ParentCore, index: int) -> Any:  # noqa: ARG002  it is 0
+        read = delivery.first + core.inbox.received
+        place = Place(begun=((0, read),))
+        return self._plan(delivery.epoch, read, Start(place, *delivery.known_of(place)))
 
-    def _plan(
-        self,
-        epoch: int,
-        base: tuple[int, int],
-        read: int,
-        anchors: list[tuple[int, int, bytes]],
-        snapshots: list[Snapshot],
-    ) -> Any:
-        kept = tuple(snapshots[0][1:]) if snapshots else None
-        told = [read, [anchor[1:] for anchor in anchors], kept, epoch != self._fresh]
-        return epoch, self.seed, base, told
+    def _plan(self, epoch: int, read: int, start: Start) -> list[Any]:
+        kept = tuple(start.snapshots[0][1:]) if start.snapshots else None
+        return [read, [anchor[1:] for anchor in start.anchors], kept, epoch != self._fresh]

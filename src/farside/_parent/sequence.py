@@ -12,7 +12,7 @@ from .._payload.user_states import LITERAL, check_literal
 from .._protocol import loop_state as states
 from .._protocol.order import BEGIN, Place, Sharding
 from .._protocol.parent import ParentCore
-from .._protocol.progress import Snapshot, Snapshots
+from .._protocol.progress import Snapshot
 from .delivery import Delivery
 
 
@@ -71,6 +71,7 @@ class ItemSequence:
         self._ahead = 0  # by how much epochs are ahead of the number of passes
         self._loaded: Start | None = None
         self._passes: list[Delivery] = []  # the latest, and the one before it
+        self._takes_anchors = given.verify
 
     @property
     def seed(self) -> int:
@@ -96,17 +97,25 @@ class ItemSequence:
         self._loaded, self._passes = None, []
 
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
-        """Begin a pass after so many; return what brings its items, and what workers are told."""
-        raise NotImplementedError
+        """Begin a pass after so many; return what brings its items, and what workers are told.
 
-    def _begin_at(self, begun: int) -> tuple[int, Start]:
-        return self.epoch(begun), self._loaded or _START
-
-    def _keep(self, delivery: Delivery, epoch: int, start: Start) -> None:
-        delivery.epoch, delivery.anchors.verify = epoch, self._given.verify
+        Each is told the epoch, the seed, how many items and bytes count as made, and its plan.
+        None: no worker has to be told anything.
+        """
+        epoch, start = self.epoch(begun), self._loaded or _START
+        delivery, plans = self._open(begun, start)
+        delivery.epoch, delivery.anchors.verify = epoch, self._takes_anchors
         delivery.anchors.know(start.anchors)
-        delivery.snapshots = Snapshots(start.snapshots)
+        for snapshot in start.snapshots:
+            delivery.snapshots.add(snapshot)
         self._passes = [delivery, *self._passes[:1]]
+        if plans is None:
+            return delivery, None
+        return delivery, [(epoch, self.seed, (0, 0), plan) for plan in plans]
+
+    def _open(self, begun: int, start: Start) -> tuple[Delivery, Sequence[Any] | None]:
+        """Return what brings the items of the next pass, and the plan of each worker, if any."""
+        raise NotImplementedError
 
     def begun(self) -> None:
         """Take in that a pass has begun. An exception before this must not lose a loaded state."""
@@ -121,6 +130,12 @@ class ItemSequence:
 
     def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         """Return what a worker is told that goes on in the place of another."""
+        received, frames = core.inbox.received, tuple(core.inbox.frames)
+        base = delivery.queues[index].go_on(received), sum([len(each.body) for each in frames])
+        return delivery.epoch, self.seed, base, self._go_on(delivery, core, index)
+
+    def _go_on(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
+        """Return the plan of a worker that goes on in the place of another."""
         raise NotImplementedError
 
     def state(self, begun: int, behind: int) -> dict[str, Any]:
@@ -143,11 +158,8 @@ class ItemSequence:
         """Find out what the items are: before a state is made, or, `anew`, is compared."""
 
     def _find(self, begun: int, behind: int) -> tuple[int, Start]:
-        if not behind:
-            if self._loaded is not None:
-                return self.epoch(begun), self._loaded
-            if not self._passes or self._passes[0].finished:
-                return self.epoch(begun), Start()
+        if not behind and (self._loaded or not self._passes or self._passes[0].finished):
+            return self.epoch(begun), self._loaded or _START
         left = behind
         for delivery in self._passes if self._loaded is None else ():
             delivered = delivery.delivered
@@ -158,17 +170,13 @@ class ItemSequence:
                         break
                     delivered, place = delivery.delivered, delivery.place(left)
                 if place is not None:
-                    return delivery.epoch, Start(place, *self._known(delivery, place))
+                    return delivery.epoch, Start(place, *delivery.known_of(place))
                 break
             left -= delivered
         raise ValueError(
             f"behind={behind} is further back than is known; pass a smaller number: as many items "
             "as your program holds back"
         )
-
-    def _known(self, delivery: Delivery, place: Place) -> tuple[Any, Any]:
-        """Return what is known of a pass up to a place; see `Delivery.known_of`."""
-        return delivery.known_of(place.begun)
 
     def load(self, state: Any, begun: int, *, strict: bool) -> None:
         """Let the next pass begin at a state; see `RemoteIterable.load_state_dict`."""
@@ -216,8 +224,3 @@ class ItemSequence:
             raise ValueError(
                 f"the state has {key}={state[key]!r}, and this iterable has {own!r}; {cure}"
             )
-
-
-def bytes_of(core: ParentCore) -> int:
-    """Return about how many bytes have arrived and were not opened."""
-    return sum([len(frame.body) for frame in tuple(core.inbox.frames)])

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._protocol.order import (
-    BEGIN,
     Place,
     Sharding,
     Turns,
@@ -21,7 +20,7 @@ from .delivery import Delivery
 from .in_turn import InTurn
 from .notes import logger, warn
 from .queues import arrived
-from .sequence import Given, ItemSequence, Part, Start, bytes_of
+from .sequence import Given, ItemSequence, Part, Start
 
 
 class Shards(ItemSequence):
@@ -57,8 +56,7 @@ class Shards(ItemSequence):
     def length(self, told: int | None) -> int | None:  # noqa: ARG002  the user alone may know it
         return self._length
 
-    def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
-        epoch, start = self._begin_at(begun)
+    def _open(self, begun: int, start: Start) -> tuple[Delivery, Sequence[Any] | None]:  # noqa: ARG002
         count, place = self._count, start.place
         if self._unit:
             self._sharding = self._sharding._replace(before=place.ended)
@@ -66,18 +64,11 @@ class Shards(ItemSequence):
         if self._in_order:
             turns, ended = Turns.begin(sharding, place), place.ended
             delivery: Delivery = InTurn(turns, count, ended, counting=self._counting)
-            plans = [self._plan(epoch, start, each) for each in range(count)]
-        else:
-            delivery = dealt = Dealt(place, count_of(sharding), count, counting=self._counting)
-            dealt.deal()
-            firsts = dealt.take_orders()
-            start_of_none = start._replace(place=BEGIN)
-            plans = [
-                self._plan(epoch, start_of_none, each, firsts.get(each, []))
-                for each in range(count)
-            ]
-        self._keep(delivery, epoch, start)
-        return delivery, plans
+            return delivery, [self._plan(start, each) for each in range(count)]
+        delivery = dealt = Dealt(place, count_of(sharding), count, counting=self._counting)
+        dealt.deal()
+        firsts = dealt.take_orders()
+        return delivery, [self._plan(start, each, firsts.get(each, [])) for each in range(count)]
 
     def load(self, state: Any, begun: int, *, strict: bool) -> None:
         cycle = self._sharding.cycle_length
@@ -119,41 +110,31 @@ class Shards(ItemSequence):
         shards = tuple([order[own.shard_of(slot)] for slot in own.rotation])
         return Part(order[turns.shard], turns.next_index, self._unit, shards)
 
-    def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
-        queue, frames = delivery.queues[index], tuple(core.inbox.frames)
-        base = queue.go_on(core.inbox.received), bytes_of(core)
+    def _go_on(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
+        frames, dealt = tuple(core.inbox.frames), None
         if isinstance(delivery, Dealt):
             dealt = delivery.left_of(index, frames)
-            start = Start(BEGIN, *delivery.known_of(dealt))
-            return self._plan(delivery.epoch, start, index, dealt, base=base)
-        assert isinstance(delivery, InTurn)
-        turns = delivery.front.part(self._slots(index))
-        for run, ended in arrived(queue, frames):
-            turns = turns.advance(run)
-            if ended:
-                turns = turns.end()
-        place = turns.place(delivery.ended_before)
-        start = Start(place, *delivery.known_of(place.begun))
-        return self._plan(delivery.epoch, start, index, base=base)
+            place = Place(begun=tuple(dealt))
+        else:
+            assert isinstance(delivery, InTurn)
+            turns = delivery.front.part(self._slots(index))
+            for run, ended in arrived(delivery.queues[index], frames):
+                turns = turns.advance(run)
+                if ended:
+                    turns = turns.end()
+            place = turns.place(delivery.ended_before)
+        return self._plan(Start(place, *delivery.known_of(place)), index, dealt)
 
     def _slots(self, index: int) -> range:
         return range(index, self._sharding.cycle_length, self._count)
 
-    def _plan(
-        self,
-        epoch: int,
-        start: Start,
-        index: int,
-        dealt: list[tuple[int, int]] | None = None,
-        *,
-        base: tuple[int, int] = (0, 0),
-    ) -> Any:
+    def _plan(self, start: Start, index: int, dealt: list[tuple[int, int]] | None = None) -> Any:
+        """Return where a worker begins: at a place in its slots, or with the shards dealt to it."""
         slots = self._slots(index)
         mine = slots.start, slots.stop, slots.step
+        place = tuple(start.place) if dealt is None else ()  # it may be long
         kept = [tuple(each) for each in start.snapshots]
-        place, anchors = tuple(start.place), start.anchors
-        told = place, mine, dealt, tuple(self._sharding), anchors, kept
-        return epoch, self.seed, base, told
+        return place, mine, dealt, tuple(self._sharding), start.anchors, kept
 
 
 def tell_of_idle_workers(cycle: int, shards: int, workers: int, unit: str | None) -> None:

@@ -87,7 +87,7 @@ class Supply:
 
     def _too_few(self) -> ValueError | None:
         """Return an error if a loaded state names inputs that have not come."""
-        end = max([end for _, end in self._done] + [number + 1 for number in self.read], default=0)
+        end = self.place.end
         return ValueError(TOO_FEW.format(end, self.taken)) if end > self.taken else None
 
     def _open(self) -> None:
@@ -136,7 +136,6 @@ class Supply:
             self.ended, self.error = True, error
         self.taken = next(counter)
         if self.taken < end and not self.ended:
-            self._done.appendleft((self.taken, end))
             self._end()
 
     def _limit(self, most: int, number: int) -> int:

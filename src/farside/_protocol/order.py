@@ -72,6 +72,12 @@ class Place(NamedTuple):
     turn: int = 0
     """The slot whose turn it is; the next one with shards, if it has none."""
 
+    @property
+    def end(self) -> int:
+        """The number after the last shard that has ended or was begun."""
+        ends = [end for _, end in self.ended] + [shard + 1 for shard, _ in self.begun]
+        return max(ends, default=0)
+
 
 BEGIN = Place()
 
