@@ -25,10 +25,8 @@ def test_the_place_after_any_number_of_items(seed: int, *, flat: bool) -> None:
     note()
     for _ in range(draw.randrange(30)):
         number = draw.choice(left)
-        act = draw.choice(["took", "end", "fail", "block"])
-        if act == "block":
-            progress.begin_block()
-        elif act == "took" and flat:
+        act = draw.choice(["took", "end", "fail"])
+        if act == "took" and flat:
             count = draw.randint(1, 3)
             progress.took(number, count)
             for _ in range(count):
@@ -59,7 +57,6 @@ def test_the_place_after_any_number_of_items(seed: int, *, flat: bool) -> None:
 def test_it_remembers_enough_and_not_all() -> None:
     progress = GivenResults()
     for number in range(10 * KEPT):
-        progress.begin_block()
         progress.took(number, 1)
     place = progress.place(9 * KEPT)
     assert place is not None

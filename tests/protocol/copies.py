@@ -180,7 +180,9 @@ def key_of(delivery: Delivery) -> tuple[Any, ...]:
         now = delivery.front.settled()
         own = now.live, now.heads, now.at, tuple(sorted(now.read.items()))
     elif isinstance(delivery, Dealt):
-        own = frozen((delivery._shards, delivery._read, delivery._under_way, delivery._next))
+        own = frozen(
+            (delivery._shards, delivery.progress.read, delivery._under_way, delivery._next)
+        )
     elif isinstance(delivery, Mapped):
         own = _key_of_mapped(delivery)
     return (

@@ -1,5 +1,7 @@
 """The inputs of a map whose results the loop was given: now, and some items ago. Pure.
 
+To shards that are dealt, an input is a shard, and its results are the shard's items.
+
 They are recorded in *steps*. A step says for a number of items which inputs had ended by then, how
 many results of others were given, and which input the next item belongs to. From there on each item
 ends one input, or is one more result of a flat one. So a run of inputs needs only one step.
@@ -14,8 +16,8 @@ from typing import NamedTuple
 
 from .._protocol.order import BEGIN, Place, Ranges, with_range
 
-KEPT = 1000
-"""How many items before the present block are remembered at least."""
+KEPT = 2000
+"""How many items are remembered at least. A block has half as many at most."""
 
 
 class _Step(NamedTuple):
@@ -35,6 +37,8 @@ class GivenResults:
 
     Attributes:
         taken: how many items are in blocks.
+        read: of inputs that have not ended, how many results are. It is never changed, but another
+            one takes its place.
 
     Example:
         >>> progress = GivenResults()
@@ -47,20 +51,16 @@ class GivenResults:
         self.taken = 0
         self._flat = flat
         self._ended: Ranges = place.ended
-        self._read = dict(place.begun)
-        self._steps: deque[_Step] = deque([self._step()])
-
-    def begin_block(self) -> None:
-        """Take in that the loop was given all that was taken up to now."""
-        while len(self._steps) > 1 and self._steps[1].at <= self.taken - KEPT:
-            self._steps.popleft()
+        self.read = dict(place.begun)
+        self._steps: deque[_Step] = deque([_Step(0, self._ended, self.read, -1)])
 
     def took(self, number: int, count: int) -> None:
         """Take in the next `count` results: of one input if flat, else of one input each."""
-        self._add(number)
+        if not (self._flat and self._steps[-1].number == number):
+            self._add(number)
         self.taken += count
         if self._flat:
-            self._read = {**self._read, number: self._read.get(number, 0) + count}
+            self.read = {**self.read, number: self.read.get(number, 0) + count}
         else:
             self._ended = with_range(self._ended, number, number + count)
 
@@ -70,17 +70,17 @@ class GivenResults:
             self._add(-1)
         self.taken += count
         self._ended = with_range(self._ended, number, number + 1)
-        self._read = {each: read for each, read in self._read.items() if each != number}
+        self.read = {each: read for each, read in self.read.items() if each != number}
         self._add(-1)
 
     def _add(self, number: int) -> None:
+        step = _Step(self.taken, self._ended, self.read, number)
         if self._steps[-1].at == self.taken:  # the step before it holds for no item
-            self._steps[-1] = self._step(number)
+            self._steps[-1] = step
         else:
-            self._steps.append(self._step(number))
-
-    def _step(self, number: int = -1) -> _Step:
-        return _Step(self.taken, self._ended, self._read, number)
+            self._steps.append(step)
+            while self._steps[1].at <= self.taken - KEPT:
+                self._steps.popleft()
 
     def place(self, given: int) -> Place | None:
         """Return the place after so many items; None: that is not known any more."""

@@ -50,7 +50,6 @@ class Mapped(Answers):
 
     def take(self, workers: Sequence[ParentCore]) -> Block | None:
         self._begin_block()
-        self.progress.begin_block()
         while True:
             front, slow, self.slow = self.front, self.slow, False
             block = self.take_next(workers) if slow else None  # what has come is not held back

@@ -128,8 +128,9 @@ class Pass:
     def _is_at_end(self, core: GroupCore) -> bool:
         """Tell whether nothing more can come, where nothing has."""
         client, delivery = self.client, self.delivery
-        finished = bool(delivery.needs)  # else there is nothing to do just now
-        for index in delivery.needs:
+        needs = delivery.needs
+        finished = bool(needs)  # else there is nothing to do just now
+        for index in needs:
             worker = core.workers[index]
             if not worker.over or worker.inbox.frames:
                 finished = False

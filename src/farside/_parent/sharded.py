@@ -66,7 +66,6 @@ class Shards(ItemSequence):
             delivery: Delivery = InTurn(turns, count, ended, counting=self._counting)
             return delivery, [self._plan(start, each) for each in range(count)]
         delivery = dealt = Dealt(place, count_of(sharding), count, counting=self._counting)
-        dealt.deal()
         firsts = dealt.take_orders()
         return delivery, [self._plan(start, each, firsts.get(each, [])) for each in range(count)]
 
