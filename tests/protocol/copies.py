@@ -127,7 +127,6 @@ def _supply(value: Supply, memo: _Memo) -> Supply:
     numbers: Any = value._items
     if isinstance(numbers, Numbers):
         made._items = Numbers(numbers.end, numbers.at)
-        made._next = made._items.__next__
     return made
 
 

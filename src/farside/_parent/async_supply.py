@@ -189,7 +189,7 @@ class AsyncSupply(Supply):
         if self._done and self._done[0][0] <= self.taken:
             self.taken += 1
             return _DONE
-        self._next = iter((item,)).__next__
+        self._items = iter((item,))
         entries, nbytes = self._take_each(1, 1)  # pickled now: the iterator may change it
         if self.error is not None:  # of a signal handler, as if this iterator had raised it
             error, self.error, self.ended = self.error, None, False

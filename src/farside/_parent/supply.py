@@ -101,8 +101,6 @@ class Supply:
             return
         if self._checks:
             self._items = chain.from_iterable(self._checked(resumable(self._items)))
-        self._next = self._items.__next__
-        self._in_c = type(self._items) in _IN_C
 
     def _checked(self, items: Iterator[Any]) -> Iterator[Iterator[Any]]:
         """Yield parts of the inputs, such that C code calls the checks."""
@@ -118,7 +116,6 @@ class Supply:
         self.ended, self._begin, self.error = True, None, None
         self._recycled.forget()
         self._items = iter(())
-        self._next = self._items.__next__
 
     def pass_over(self) -> int:
         """Take the inputs that come next and are done, and drop them; return how many."""
@@ -152,7 +149,7 @@ class Supply:
         """
         if self._done or self.read:
             most = self._limit(most, self.taken)
-        if self._in_c:
+        if type(self._items) in _IN_C:
             at_once = min(most, 1 + nbytes // STR_LIMIT)
             entries = list(islice(self._items, at_once))
             size = _size_of_atoms(entries)
@@ -162,8 +159,7 @@ class Supply:
                     self._end()
                 return entries, size
             # Those of a million would be too many pickles at once.
-            self._items = chain(entries, self._items)
-            self._next, self._in_c, self._quick = self._items.__next__, False, _MOST_QUICK
+            self._items, self._quick = chain(entries, self._items), _MOST_QUICK
         begun = monotonic()
         at_once = 1 << self._quick if self._quick >= STEADY else 1
         found = self._take_each(min(most, at_once), nbytes)
@@ -176,7 +172,7 @@ class Supply:
     def _take_each(self, most: int, nbytes: int) -> tuple[list[Any], int]:
         entries: list[Any] = []
         total, low, high = 0, -INT_LIMIT, INT_LIMIT
-        take, begun = self._next, monotonic()
+        take, begun = self._items.__next__, monotonic()
         while len(entries) < most and total < nbytes:
             if entries and monotonic() - begun >= TAKE_SECONDS:
                 break
