@@ -88,7 +88,7 @@ class Stream:
         self._told = reads, told, given
         epoch, seed, _, plan = told
         tasks: Tasks = reader(reads) if isinstance(reads, Shards) else mapper(reads)
-        tasks.begun = words = [0, 0]
+        tasks.number, tasks.begun = epoch + 1, (words := [0, 0])
         tasks.skips = Skips(_ignore, _ignore, lambda: False)
         iterator = tasks.begin(plan, epoch, seed)
         for each in given:

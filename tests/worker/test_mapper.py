@@ -26,13 +26,13 @@ _PASS = 3
 
 def make(function: Callable[..., Any], **options: bool) -> Mapper:
     mapper = Mapper(function, None, **options)()
-    mapper.begun = [0, 0]
+    mapper.begun, mapper.number = [0, 0], _PASS
     mapper.skips = Skips(repr, repr, lambda: False)
     return mapper
 
 
 def run(mapper: Mapper, *batches: tuple[int, int, bool, list[Any]]) -> list[Any]:
-    results = mapper.begin((_PASS, 10, False), 2, 7)
+    results = mapper.begin((10, False), 2, 7)
     mapper.add(batches)
     return list(results)
 
@@ -48,7 +48,7 @@ def test_it_calls_the_function_and_is_hungry_then() -> None:
 
 def test_it_gives_back_what_it_has_not_begun() -> None:
     mapper = make(jobs.square)
-    results = mapper.begin((_PASS, 10, False), 2, 7)
+    results = mapper.begin((10, False), 2, 7)
     mapper.add([(0, 0, True, [1]), (1, 0, True, [2]), (2, 0, True, [3])])
     assert next(results) == 1
     assert mapper.take_back() == [(2, 0, True, [3]), (1, 0, True, [2])]
@@ -61,7 +61,7 @@ def test_it_gives_back_what_it_has_not_begun() -> None:
 
 def test_what_another_thread_takes_back_is_not_run() -> None:
     mapper, count = make(jobs.same), 20_000
-    results = mapper.begin((_PASS, count, False), 2, 7)
+    results = mapper.begin((count, False), 2, 7)
     mapper.add([(number, 0, True, [number]) for number in range(count)])
     ran = [next(results)]
     taking = Background(mapper.take_back)
@@ -88,7 +88,7 @@ def test_it_says_which_input_it_has_begun() -> None:
 
 def test_it_says_when_it_has_begun_if_that_is_asked_for() -> None:
     mapper = make(jobs.count_to, timed=True, flat=True)
-    results = mapper.begin((_PASS, 10, False), 2, 7)
+    results = mapper.begin((10, False), 2, 7)
     mapper.add([(0, 0, True, [3])])
     times = [mapper.begun[1] for each in results if not isinstance(each, Mark)]
     assert 0 < times[0] < times[1] < times[2]
@@ -98,7 +98,7 @@ def test_it_says_when_it_has_begun_if_that_is_asked_for() -> None:
 
 def test_it_goes_on_after_an_input_that_has_failed() -> None:
     mapper = make(jobs.fail_at_threes)
-    results = mapper.begin((_PASS, 10, False), 2, 7)
+    results = mapper.begin((10, False), 2, 7)
     mapper.add([(0, 0, True, [1, 3, 5]), (3, 0, True, [6, 7])])
     assert next(results) == 1
     with pytest.raises(ValueError, match="3"):
@@ -128,7 +128,7 @@ def test_what_strikes_between_two_inputs_is_blamed_on_none() -> None:
         worker.link.wait_for_credit = lambda *given: (  # type: ignore[method-assign]
             raise_it(strikes.pop()) if strikes else wait(*given)
         )
-        plan = pickle.dumps((0, 0, (0, 0), (_PASS, 3, False)))
+        plan = pickle.dumps((0, 0, (0, 0), (3, False)))
         worker.say(Cmd.START_ITERATION, 1, plan)
         worker.expect(Status.ITERATION_STARTED, 1)
         worker.say(Cmd.GIVE_TASKS, 1, pickle.dumps([(0, 0, True, [1, 2, 3])]))
@@ -141,7 +141,7 @@ def test_what_strikes_between_two_inputs_is_blamed_on_none() -> None:
 def test_an_input_that_is_answered_is_blamed_for_nothing(*, flat: bool) -> None:
     mapper = make(jobs.count_to if flat else jobs.square, flat=flat)
     for _ in range(2):
-        results = mapper.begin((_PASS, 10, False), 2, 7)
+        results = mapper.begin((10, False), 2, 7)
         mapper.add([(0, 0, True, [1]), (1, 0, False, [pickle.dumps(1)])])
         assert mapper.failed_alone(0) is None
         made = 0
@@ -173,7 +173,7 @@ def test_a_flat_input_that_has_fewer_results_than_before_is_refused() -> None:
 
 def test_an_input_that_fails_takes_what_was_to_be_skipped_of_it_along() -> None:
     mapper = make(jobs.count_to, flat=True)
-    results = mapper.begin((_PASS, 10, False), 2, 7)
+    results = mapper.begin((10, False), 2, 7)
     mapper.add([(0, 2, False, [b"no pickle", pickle.dumps(3)])])
     with pytest.raises(pickle.UnpicklingError):
         next(results)
@@ -193,7 +193,7 @@ def test_each_result_that_is_skipped_is_counted_and_has_its_own_time() -> None:
     told: list[Any] = []
     mapper = make(lambda _: three(), flat=True, timed=True)
     mapper.skips = Skips(told.append, repr, lambda: False)
-    results = mapper.begin((_PASS, 10, False), 2, 7)
+    results = mapper.begin((10, False), 2, 7)
     mapper.add([(0, 2, True, [5])])
     assert [each for each in results if not isinstance(each, Mark)] == [2]
     assert times == sorted(set(times))
@@ -202,7 +202,7 @@ def test_each_result_that_is_skipped_is_counted_and_has_its_own_time() -> None:
 
 def test_no_clock_runs_when_the_pass_was_left() -> None:
     mapper = make(jobs.square, timed=True)
-    results = mapper.begin((_PASS, 10, False), 2, 7)
+    results = mapper.begin((10, False), 2, 7)
     mapper.add([(0, 0, True, [5, 6])])
     next(results)
     assert mapper.begun[1] > 0
@@ -221,7 +221,7 @@ def test_leaving_closes_what_is_open() -> None:
             closed.append(True)
 
     mapper = make(numbers, flat=True)
-    results = mapper.begin((_PASS, 10, False), 2, 7)
+    results = mapper.begin((10, False), 2, 7)
     mapper.add([(0, 0, True, [0, 0])])
     assert next(results) == 1
     mapper.leave()
@@ -240,7 +240,7 @@ class Unpicklable:
 def test_an_input_whose_unpickling_stops_fails_alone(*, flat: bool) -> None:
     entries = [pickle.dumps(each, 5) for each in (1, Unpicklable(), 2)]
     mapper = make(jobs.count_to if flat else jobs.square, flat=flat)
-    results = mapper.begin((_PASS, 10, False), 2, 7)
+    results = mapper.begin((10, False), 2, 7)
     mapper.add([(0, 0, False, entries)])
     with pytest.raises(RuntimeError, match="unpickling the input raised StopIteration"):
         list(results)
@@ -254,7 +254,7 @@ def test_an_input_whose_unpickling_stops_fails_alone(*, flat: bool) -> None:
 
 def test_a_function_that_fails_after_an_input_that_has_not_loaded() -> None:
     mapper = make(jobs.fail_at_threes)
-    results = mapper.begin((_PASS, 10, False), 2, 7)
+    results = mapper.begin((10, False), 2, 7)
     mapper.add([(0, 0, False, [pickle.dumps(Unpicklable(), 5)]), (1, 0, True, [3])])
     with pytest.raises(RuntimeError, match="unpickling the input"):
         list(results)

@@ -66,8 +66,8 @@ class Inputs(ItemSequence):
             for number, _, digest in (start.anchors if place.ended or place.begun else ())
         }
         delivery = kind(plan, source(iterate, place, main_by_value=by_value, checks=checks))
-        delivery.number, delivery.anchors = begun + 1, InputAnchors()
-        return delivery, [self._told(delivery, replaceable=not begun)] * plan.workers
+        delivery.anchors = InputAnchors()
+        return delivery, [self._told(replaceable=not begun)] * plan.workers
 
     def _iterate(self, place: Place, *, awaited: bool) -> Any:
         items: Any = self._items
@@ -82,13 +82,13 @@ class Inputs(ItemSequence):
             self._used = True
         return iterator
 
-    def _told(self, delivery: Mapped, *, replaceable: bool = False) -> Any:
-        return delivery.number, self.length(None), replaceable
+    def _told(self, *, replaceable: bool) -> tuple[int | None, bool]:
+        return self.length(None), replaceable
 
     def _go_on(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         assert isinstance(delivery, Mapped)
         delivery.start_again(core, index)
-        return self._told(delivery)
+        return self._told(replaceable=False)
 
     def load(self, state: Any, begun: int, *, strict: bool) -> None:
         super().load(state, begun, strict=strict)

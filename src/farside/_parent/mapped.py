@@ -29,17 +29,12 @@ _DEPTH = 3  # how many inputs each worker has at least
 
 
 class Mapped(Answers):
-    """The results of a map: the base of both orders.
-
-    Attributes:
-        number: the number of the pass.
-    """
+    """The results of a map: the base of both orders."""
 
     most_inputs = MOST_INPUTS  # that a worker is given at a time
 
     def __init__(self, plan: Plan, supply: Supply) -> None:
         super().__init__(plan, supply.place)
-        self.number = 0
         self._supply = supply
         self.source = supply if isinstance(supply, AsyncSupply) else None
         self._numbered = 0  # how many inputs were given to workers, or settled

@@ -90,6 +90,7 @@ class Maker:
         self._skips.begin()
         self._snapshots.begin()
         try:
+            self.tasks.number = self._machine.epoch
             self.iterator = self.tasks.begin(plan, epoch, seed)
         except BaseException as error:
             return self._trouble(error)

@@ -74,12 +74,12 @@ class Mapper(Tasks):
         self._taken = self._length = 0  # inputs of the batches before, in this pass
         self._begin_batch(0, [])
         self._ended = True
-        self._pass = self._epoch = self._seed = self._skip = 0
+        self._epoch = self._seed = self._skip = 0
         self._total: int | None = None
         return self
 
     def begin(self, plan: Any, epoch: int, seed: int) -> Iterator[Any]:
-        self._pass, self._total, self.replaceable = plan
+        self._total, self.replaceable = plan
         self._epoch, self._seed = epoch, seed
         self._taken = -self._length
         self.hungry = self._busy = False
@@ -212,7 +212,7 @@ class Mapper(Tasks):
 
         C code does so: a line of Python for each input would cost more than all the rest.
         """
-        numbers = count(acknowledged_word(self._pass, first + 1))
+        numbers = count(acknowledged_word(self.number, first + 1))
         writes = map(setitem, repeat(self.begun), repeat(0), numbers)
         # The time first: who reads the number of an input must not find the time of an earlier one.
         if self._timed:

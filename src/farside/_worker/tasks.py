@@ -31,6 +31,7 @@ class Tasks:
     Attributes:
         made: what ``setup`` or ``fn`` has made, if there is one: `RemoteIterable.call` reaches it.
         origin: which of the two it was.
+        number: the number of the pass.
         stage: what user code is doing, for the error that it may raise.
         pickle_stage: the stage of an item that does not pickle.
         hungry: whether the iterator has ended only because it has no tasks left; more may come.
@@ -46,6 +47,7 @@ class Tasks:
 
     made: Any = None
     origin = "setup"
+    number = 0
     stage = "next"
     pickle_stage = "pickle"
     hungry = False
