@@ -93,7 +93,7 @@ class Inputs(ItemSequence):
     def load(self, state: Any, begun: int, *, strict: bool) -> None:
         super().load(state, begun, strict=strict)
         if not strict and self._loaded is not None:
-            self._loaded = self._loaded._replace(anchors=[])
+            self._loaded = self._loaded._replace(anchors=())
 
     # States ---------------------------------------------------------------------------------
 

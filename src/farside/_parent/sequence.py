@@ -31,8 +31,8 @@ class Start(NamedTuple):
     """Where a pass begins, and what is known of it."""
 
     place: Place = BEGIN
-    anchors: list[tuple[int, int, bytes]] = []  # noqa: RUF012  never changed
-    snapshots: list[Snapshot] = []  # noqa: RUF012
+    anchors: Sequence[tuple[int, int, bytes]] = ()
+    snapshots: Sequence[Snapshot] = ()
 
 
 _START = Start()
