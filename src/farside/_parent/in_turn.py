@@ -57,20 +57,15 @@ class InTurn(Delivery):
         turns = self.turns(behind)
         if turns is None:
             return None
-        return turns.place_after(self._ended_at(turns))
-
-    def _ended_at(self, turns: Turns) -> Ranges:
-        """Return the shards that have ended. The last result is kept, and extended.
-
-        There may be very many, and states are asked for far more often than a shard ends.
-        """
+        # The shards that have ended may be very many, and states are asked for far more often than
+        # one ends: so those that were found last are kept, and extended.
         known, ended = self._ended
         if known != turns.heads:
             if not all(map(le, known, turns.heads)):  # it is asked how it was before
                 known, ended = (), self.ended_before
             ended = with_numbers(ended, turns.ended_since(known))
             self._ended = turns.heads, ended
-        return ended
+        return turns.place_after(ended)
 
     def turns(self, behind: int = 0) -> Turns | None:
         """Return whose turn it is, or was some items ago; None: that is not known."""
