@@ -55,7 +55,7 @@ class Queue:
     """
 
     __slots__ = (
-        "_counting", "_plain", "at", "before", "entries",
+        "_plain", "at", "before", "entries",
         "index", "marks", "source", "taken", "told",
     )  # fmt: skip
 
@@ -66,7 +66,6 @@ class Queue:
         self.marks: deque[tuple[int, Any]] = deque()
         self.source = self._plain = Source(index, plain=True, each=counting)
         self.taken = self.told = self.before = 0
-        self._counting = counting
 
     @property
     def run(self) -> int:
@@ -102,7 +101,7 @@ class Queue:
         if opened.plain:  # and so without blocks
             self.source = self._plain
         else:
-            each = self._counting or bool(blocks)
+            each = self._plain.each or bool(blocks)
             self.source = Source(self.index, blocks, plain=False, each=each)
         return opened
 
