@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from farside._parent import anchors
 from farside._parent.anchors import Anchors, InputAnchors
+from farside._parent.queues import PLAIN, Source
 from farside._payload.anchors import of_entry
 from farside._protocol.order import Place
 
@@ -17,7 +17,7 @@ def test_the_first_input_of_a_long_map_is_still_compared(monkeypatch: pytest.Mon
     monkeypatch.setattr(anchors, "_SHARDS", 3)
     made = InputAnchors()
     for number in range(0, 100, 10):
-        made.add(number, 0, number, None)
+        made.add(number, 0, number, PLAIN)
     ends = {
         end: [number for number, *_ in made.known_of(Place(((0, end),)))] for end in (5, 85, 100)
     }
@@ -39,13 +39,13 @@ def test_the_next_one_is_due_after_a_while(clock: list[float]) -> None:
     made.verify = True
     assert made.due
     clock[:] = [100.0, 100.00001]  # when a digest is begun, and when it is there
-    made.add(0, 0, "item", None)
+    made.add(0, 0, "item", PLAIN)
     assert made._next == pytest.approx(100.002)
     assert not made.due
     clock[:] = [100.0021]
     assert made.due
     clock[:] = [101.0, 102.0]  # another program has had the processor
-    made.add(0, 1, "item", None)
+    made.add(0, 1, "item", PLAIN)
     assert made._next == pytest.approx(101.005)
 
 
@@ -55,7 +55,7 @@ def test_the_next_one_is_due_after_a_while(clock: list[float]) -> None:
 )
 def test_the_digest_is_that_of_the_item(entry: Any, *, plain: bool) -> None:
     made = Anchors()
-    made.add(3, 7, entry, None if plain else SimpleNamespace(plain=False, blocks=()))  # type: ignore[arg-type]
+    made.add(3, 7, entry, Source(0, plain=plain, each=False))
     assert made.known_of(Place(begun=((3, 8),))) == [(3, 7, of_entry(entry, (), plain=plain))]
     assert made.known_of(Place(begun=((3, 7), (4, 8)))) == []
 
@@ -63,7 +63,7 @@ def test_the_digest_is_that_of_the_item(entry: Any, *, plain: bool) -> None:
 def test_the_latest_are_kept_that_the_loop_may_have_passed() -> None:
     made = Anchors()
     for index in range(100):
-        made.add(0, index, index, None)
+        made.add(0, index, index, PLAIN)
     places = [Place(begun=((0, read),)) for read in range(91, 101)]
     known = [[index for _, index, _ in made.known_of(place)] for place in places]
     assert known == [[], [], *[[number] for number in range(92, 100)]]

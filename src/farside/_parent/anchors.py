@@ -73,14 +73,13 @@ class Anchors:
         """Whether it is time to take one."""
         return self.verify and monotonic() >= self._next
 
-    def add(self, shard: int, index: int, entry: Any, source: Source | None) -> None:
+    def add(self, shard: int, index: int, entry: Any, source: Source) -> None:
         """Take the digest of an item, and decide when the next one is due."""
-        plain, blocks = (True, ()) if source is None else (source.plain, source.blocks)
         began = monotonic()
-        # The digest of an immutable value is made when somebody asks.
-        late = type(entry) is int or type(entry) in ATOMS
-        digest = None if late else of_entry(entry, blocks, plain=plain)
-        anchor = _Anchor(index, digest, entry if late else None)
+        if type(entry) is int or type(entry) in ATOMS:  # what cannot change
+            anchor = _Anchor(index, None, entry)
+        else:
+            anchor = _Anchor(index, of_entry(entry, source.blocks, plain=source.plain))
         kept = self._kept.get(shard)
         if kept is None:
             self._kept[shard] = [anchor]  # never empty: anybody may look at it just now

@@ -11,7 +11,7 @@ from typing import Any
 from .._protocol.order import Place, Ranges, Turns, with_numbers
 from .._protocol.parent import ParentCore
 from .delivery import KEPT, MOST, Delivery
-from .queues import Block, Queue, join
+from .queues import PLAIN, Block, Queue, join
 
 _SLOTS = 64
 """With fewer slots than twice this, the turns are copied at each end of a shard; with n times as
@@ -107,7 +107,7 @@ class InTurn(Delivery):
         for position, entry in enumerate(entries[: len(turns.live)]):
             at = turns.advance(position)
             source = sources[position] if type(sources) is list else sources
-            self.anchors.add(at.shard, at.next_index, entry, source)
+            self.anchors.add(at.shard, at.next_index, entry, source or PLAIN)
 
     def _merge(self, turns: Turns, workers: Sequence[ParentCore]) -> tuple[list[Any], Any]:
         """Take the entries of whole rounds, or else of one turn; return them, and their sources."""

@@ -22,7 +22,7 @@ from . import messages_for_people
 from .answers import Answers
 from .async_supply import AsyncSupply
 from .batches import MOST_INPUTS, Batch, BatchSize, Plan
-from .queues import Block
+from .queues import PLAIN, Block
 from .supply import TAKE_SECONDS, Supply
 
 _DEPTH = 3  # how many inputs each worker has at least
@@ -87,7 +87,7 @@ class Mapped(Answers):
             entries, nbytes = supply.take(share, max(1, plan.nbytes // 4))
             if entries:
                 if self.anchors.due:
-                    self.anchors.add(self._numbered, 0, entries[0], None)
+                    self.anchors.add(self._numbered, 0, entries[0], PLAIN)
                 self.give(index, entries, nbytes, skip)
                 left[index] += len(entries)
             if supply.refused is not None:
