@@ -65,9 +65,9 @@ class Dealt(Delivery):
 
     def take(self, workers: Sequence[ParentCore]) -> Block | None:
         self._begin_block()
-        queues = self.queues
-        for _ in queues:
-            queue = queues[self._next]
+        count = len(self.queues)
+        for step in range(count):
+            queue = self.queues[(self._next + step) % count]
             while queue.fill(workers[queue.index]):
                 if queue.at_mark:
                     self._pass_mark(queue)
@@ -77,9 +77,8 @@ class Dealt(Delivery):
                 if self.anchors.due:
                     self.anchors.add(shard, read, entries[0], source)
                 self.progress.took(shard, len(entries))
-                self._next = (queue.index + 1) % len(queues)
+                self._next = (queue.index + 1) % count
                 return self._end_block(entries, source.needed)
-            self._next = (queue.index + 1) % len(queues)
         return None
 
     def _pass_mark(self, queue: Queue) -> None:
