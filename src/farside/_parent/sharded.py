@@ -97,14 +97,14 @@ class Shards(ItemSequence):
             )
 
     def part(self, delivery: Delivery, index: int) -> Part | None:
-        if isinstance(delivery, InTurn) and delivery.front.over:
-            return None
         order = order_of(self._sharding, delivery.epoch)
         if isinstance(delivery, Dealt):
             shard, item = delivery.part_of(delivery.queues[index])
             return Part(order[shard], item, self._unit)
         assert isinstance(delivery, InTurn)
         turns = delivery.front
+        if turns.over:
+            return None
         own = turns.part(self._slots(index))
         shards = tuple([order[own.shard_of(slot)] for slot in own.rotation])
         return Part(order[turns.shard], turns.next_index, self._unit, shards)
