@@ -76,6 +76,14 @@ def test_one_iterable_and_a_map_are_told(kind: Kind) -> None:
         assert list(told) == passes[1]
 
 
+def test_a_worker_has_its_own_seed_again_after_that_of_a_state(kind: Kind) -> None:
+    with kind.start(plain_jobs.Seeds) as told:
+        own = told.state_dict()
+        for number, seed in enumerate((own["seed"], 5, own["seed"])):
+            told.load_state_dict({**own, "seed": seed, "epoch": number})
+            assert list(told) == [(number, seed)] * 2
+
+
 def test_a_one_shot_iterator_goes_on_in_another_worker_in_its_first_pass(tmp_path: Path) -> None:
     plan = jobs.Plan(str(tmp_path / "lives"), "exit", (0, 2))
     read = partial(jobs.mortal_pairs, plan, (0, 4))

@@ -17,7 +17,6 @@ class OneIterable(ItemSequence):
     def __init__(self, given: Given, *, counting: bool) -> None:
         super().__init__(given, Sharding(1, seed=given.seed))
         self._counting = counting
-        self._planned = False
         # The epoch of the first pass: no other has used up what an iterable gives only once.
         self._fresh: int | None = 0
 
@@ -41,9 +40,8 @@ class OneIterable(ItemSequence):
     def _open(self, begun: int, start: Start) -> tuple[Delivery, Sequence[Any] | None]:
         read = start.place.begun[0][1] if start.place.begun else 0
         delivery = OneAfterAnother(read, counting=self._counting)
-        if not (read or self._ahead or self._planned) and self.seed == self._given.seed:
+        if not (read or self._ahead) and self.seed == self._given.seed:
             return delivery, None  # the worker needs no plan
-        self._planned = True  # from now on the worker may have another seed
         if self._loaded is None:
             return delivery, [None]
         return delivery, [self._plan(self.epoch(begun), read, start)]

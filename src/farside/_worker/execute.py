@@ -173,7 +173,7 @@ class Execution:
         body, self._body = self._body, b""
         if body:
             epoch, seed, booked, plan = pickling.loads(body)
-        self._info = info = self._info.at(epoch, seed)
+        info = self._info.at(epoch, seed)
         # Through the maker: a reference to the tasks would keep what user code has made.
         self._told = lambda: info.at(epoch, seed, *maker.tasks.where()[:3])
         tell(self._told)
