@@ -23,9 +23,6 @@ from .queues import Block, Queue
 MOST = 1000
 """About how many entries of each worker a block has at most: as many as a frame."""
 
-KEPT = 1000
-"""How many blocks before the present one are remembered, for `Delivery.place`."""
-
 
 class Delivery:
     """The items of a pass, from the workers' inboxes to the loop: the base of the orders.

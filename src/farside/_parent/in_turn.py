@@ -10,8 +10,11 @@ from typing import Any
 
 from .._protocol.order import Place, Ranges, Turns, with_numbers
 from .._protocol.parent import ParentCore
-from .delivery import KEPT, MOST, Delivery
+from .delivery import MOST, Delivery
 from .queues import PLAIN, Block, Queue, join
+
+_KEPT = 1000
+"""How many items before the present block are remembered at least, for `InTurn.place`."""
 
 _SLOTS = 64
 """With fewer slots than twice this, the turns are copied at each end of a shard; with n times as
@@ -98,7 +101,7 @@ class InTurn(Delivery):
         self.front, self.over = turns, turns.over
         if not count:
             return None
-        self._past.forget(before - KEPT)
+        self._past.forget(before - _KEPT)
         return self._end_block(*join(parts))
 
     def _anchor_round(self, turns: Turns, part: tuple[list[Any], Any]) -> None:
