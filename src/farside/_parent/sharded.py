@@ -48,7 +48,7 @@ class Shards(ItemSequence):
     ) -> None:
         super().__init__(given, sharding)
         self._counting = counting
-        self._count = count
+        self._workers = count
         self._in_order = in_order
         self._length = length
         self._unit = unit
@@ -57,7 +57,7 @@ class Shards(ItemSequence):
         return self._length
 
     def _open(self, begun: int, start: Start) -> tuple[Delivery, Sequence[Any] | None]:  # noqa: ARG002
-        count, place = self._count, start.place
+        count, place = self._workers, start.place
         if self._unit:
             self._sharding = self._sharding._replace(before=place.ended)
         sharding = self._sharding
@@ -125,7 +125,7 @@ class Shards(ItemSequence):
         return self._plan(Start(place, *delivery.known_of(place)), index, dealt)
 
     def _slots(self, index: int) -> range:
-        return range(index, self._sharding.cycle_length, self._count)
+        return range(index, self._sharding.cycle_length, self._workers)
 
     def _plan(self, start: Start, index: int, dealt: list[tuple[int, int]] | None = None) -> Any:
         """Return where a worker begins: at a place in its slots, or with the shards dealt to it."""
