@@ -57,8 +57,16 @@ def test_the_place_after_any_number_of_items(seed: int, *, flat: bool) -> None:
 def test_it_remembers_enough_and_not_all() -> None:
     progress = GivenResults()
     for number in range(10 * KEPT):
-        progress.took(number, 1)
+        progress.took(number ^ 1, 1)  # no two come one after the other
     place = progress.place(9 * KEPT)
     assert place is not None
     assert numbers_of(place.ended) == set(range(9 * KEPT))
     assert progress.place(KEPT) is None
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_a_run_takes_one_step(*, flat: bool) -> None:
+    progress = GivenResults(flat=flat)
+    for number in range(10):
+        progress.took(0 if flat else number, 1)
+    assert len(progress._steps) == 1

@@ -56,8 +56,9 @@ class GivenResults:
 
     def took(self, number: int, count: int) -> None:
         """Take in the next `count` results: of one input if flat, else of one input each."""
-        if not (self._flat and self._steps[-1].number == number):
-            self._add(number)
+        step = self._steps[-1]
+        if number != (step.number if self._flat else step.number + self.taken - step.at):
+            self._add(number)  # else the run goes on
         self.taken += count
         if self._flat:
             self.read = {**self.read, number: self.read.get(number, 0) + count}
