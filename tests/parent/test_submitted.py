@@ -207,6 +207,29 @@ def test_who_is_silent_is_asked_less_and_less_often(monkeypatch: pytest.MonkeyPa
     assert asked == [0.005, 0.01, 0.02, 0.04]
 
 
+def test_who_is_silent_is_given_nothing_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was: what waited behind a task that ran for an hour could wait for an hour more."""
+    now = [100.0]
+    monkeypatch.setattr(submitted, "monotonic", lambda: now[0])
+    delivery, _ = make(6, 2)
+    workers = [Worker(delivery, Counter()) for _ in range(2)]
+    cores = [worker.core for worker in workers]
+    delivery.take(cores)
+    for index, orders in delivery.take_orders().items():
+        workers[index].add(orders)
+    workers[0].begin()
+    now[0] += 1.0
+    assert delivery.take_silent() == [0, 1]
+    for _ in range(3):
+        workers[1].begin()
+        workers[1].end()
+    for worker in workers:
+        worker.give_back()
+        worker.arrive()
+    delivery.take(cores)
+    assert [*delivery.take_orders()] == [1]
+
+
 def test_who_has_nothing_ahead_is_not_asked() -> None:
     delivery, _ = make(1, 1)
     delivery.take([Worker(delivery, Counter()).core])

@@ -2,8 +2,9 @@
 
 Short tasks are given ahead: a worker that has to wait for each is slow. But one of them may take
 long, and another worker be free. So a worker that has been silent for a while is asked for the
-tasks that it has not begun. It gives them back at once, whatever runs: its listener does so, and
-from then on it has them no more. So each is run by one worker alone.
+tasks that it has not begun, and given no others until it has answered. It gives them back at once,
+whatever runs: its listener does so, and from then on it has them no more. So each is run by one
+worker alone.
 """
 
 from __future__ import annotations
@@ -60,10 +61,10 @@ class Submitted(Mapped):
         self._most_tasks = inf if most is None else most
         self._begun = [0] * plan.workers  # how many tasks each was given since it was started
         self.returned = deque()
-        # When each can have begun the task that it runs, and how long that may take until it is
-        # asked for others.
-        self._since = [0.0] * plan.workers
-        self._patience = [_SILENT_SECONDS] * plan.workers
+        # When each can have begun the task that it runs, from when on it is silent, and when to
+        # look whether it has others.
+        self._since, self._silent = [0.0] * plan.workers, [0.0] * plan.workers
+        self._look = [inf] * plan.workers
 
     @property
     def depth(self) -> int:
@@ -88,34 +89,35 @@ class Submitted(Mapped):
             mine.tries[self._numbered - 1] = self.pending.tries
         if len(mine.batches) == 1:
             self._begins(index)
+        elif self._look[index] == inf:
+            self._look[index] = self._silent[index]
 
     def _begins(self, index: int) -> None:
         """Take in that a worker may begin a task now."""
         seconds = self._size.seconds
         usual = 0.0 if seconds == inf else min(3 * seconds, _MOST_SILENT_SECONDS)
-        self._since[index], self._patience[index] = monotonic(), max(usual, _SILENT_SECONDS)
+        self._since[index] = now = monotonic()
+        self._silent[index] = silent = now + max(usual, _SILENT_SECONDS)
+        self._look[index] = silent if len(self._assigned[index].batches) > 1 else inf
 
     def take_silent(self) -> list[int]:
         """Return the workers that are to give back what they have not begun."""
         now, found = monotonic(), list[int]()
-        for index, moment in self._to_ask():
-            if now >= moment:
-                self._patience[index] *= 2
-                found.append(index)
+        if now < self.next_look:
+            return found
+        for index, each in enumerate(self._assigned):
+            if now >= self._look[index]:
+                self._look[index] = inf
+                if len(each.batches) > 1:  # it may have given some back, or done all but one
+                    # Again later: what it is just taking out of the pipe is not given back.
+                    self._look[index] = 2 * now - self._since[index]
+                    found.append(index)
         return found
 
     @property
     def next_look(self) -> float:
         """When `take_silent` may find some next."""
-        return min([moment for _, moment in self._to_ask()], default=inf)
-
-    def _to_ask(self) -> list[tuple[int, float]]:
-        """Return the workers that have tasks ahead, and when to ask each."""
-        return [
-            (index, self._since[index] + self._patience[index])
-            for index, each in enumerate(self._assigned)
-            if len(each.batches) > 1
-        ]
+        return min(self._look)
 
     def _take_back(self) -> None:
         """Take in which tasks workers have given back."""
@@ -151,12 +153,15 @@ class Submitted(Mapped):
         self, workers: Sequence[ParentCore], left: Sequence[int], depth: int
     ) -> list[tuple[int, int]]:
         """Return the workers that may be given a task, each after how many it has."""
-        # A worker that starts is given none: another one may be free sooner.
-        starting = ParentState.INITIALIZATION
+        # A worker that starts is given none: another one may be free sooner. Nor is one that is
+        # silent: what is behind a long task would have to be taken back once more.
+        starting, now = ParentState.INITIALIZATION, monotonic()
         return [
             (has, index)
             for index, has in enumerate(left)
-            if self._may_have(index, has, depth) and workers[index].state is not starting
+            if self._may_have(index, has, depth)
+            and workers[index].state is not starting
+            and (not has or now < self._silent[index])
         ]
 
     def _may_have(self, index: int, has: int, depth: int) -> bool:
