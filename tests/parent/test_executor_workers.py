@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import BrokenWorkersError, WorkerExecutor
+from farside import BrokenWorkersError, WorkerExecutor, WorkerRestartedWarning
 from farside._backends import registry
 from farside._backends.base import Worker
 from farside._backends.child import Child
 from farside._parent import crew
 from farside._parent.assigned_inputs import AssignedInputs
 from farside._parent.client import Client
+from farside._parent.one_pass import Pass
 from farside.testing.checks import until
 from tests import mapping_jobs as jobs
 from tests.children import forked
@@ -293,6 +294,24 @@ def test_a_result_that_is_taken_as_the_workers_are_ended_is_what_it_was(
 
 
 @pytest.mark.timeout(60)
+def test_a_warning_that_is_an_error_and_comes_at_the_end_ends_no_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As that a worker was started again, in another thread, for a call that was the last."""
+
+    def leave_late(this: Pass) -> None:
+        monkeypatch.undo()
+        this.client.news.waiting.append(told)
+        this.leave()
+
+    def told() -> None:
+        raise WorkerRestartedWarning
+
+    monkeypatch.setattr(Pass, "leave", leave_late)
+    with WorkerExecutor(1, backend="subprocess") as executor:
+        assert executor.submit(jobs.square, 3).result(20) == 9
+
+
 def test_nothing_is_started_where_all_is_ended_before(monkeypatch: pytest.MonkeyPatch) -> None:
     begins, may_begin, launched = threading.Event(), threading.Event(), list[Any]()
 

@@ -17,7 +17,7 @@ from .._backends import live_workers
 from .._backends.preparation import main_file
 from .._payload.one_line import one_line
 from .._protocol.group import GroupCore
-from .._system.signals import defer_sigint, try_lock, with_lock
+from .._system.signals import at_fork, defer_sigint, try_lock, with_lock
 from ..errors import FarsideError
 from . import closing, starting
 from .batches import Plan
@@ -198,7 +198,8 @@ class Crew:
         finally:
             try:
                 if client is not None:
-                    closing.close(client, kill=False)
+                    with suppress(Warning):  # as above
+                        closing.close(client, kill=False)
             finally:
                 self._over = True  # first: a signal handler may wait too, in the middle of `join`
                 self._at_work.release()
@@ -217,8 +218,7 @@ class _Exit:
     def __init__(self) -> None:
         # A finalizer may shut an executor down while this thread starts that of another one.
         self.lock = threading.RLock()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._renew)
+        at_fork(after_in_child=self._renew)
         self._begun = False
         self.crews: weakref.WeakSet[Crew] = weakref.WeakSet()
         register = getattr(threading, "_register_atexit", None)
