@@ -113,7 +113,7 @@ class Pass:
         used = came or True in [each.taken > 0 for each in self.delivery.queues]
         client.used = client.used or used
         continued = True in [each.continued for each in core.workers]
-        self._told = came or continued
+        self._told = used or continued
         if continued:
             warn(_CONTINUED, ExhaustedIteratorWarning)
 

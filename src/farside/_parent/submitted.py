@@ -60,11 +60,9 @@ class Submitted(Mapped):
         self.closing = False
         self._most_tasks = inf if most is None else most
         self._begun = [0] * plan.workers  # how many tasks each was given since it was started
-        self.returned = deque()
-        # When each can have begun the task that it runs, from when on it is silent, and when to
-        # look whether it has others.
-        self._since, self._silent = [0.0] * plan.workers, [0.0] * plan.workers
-        self._look = [inf] * plan.workers
+        self.returned: deque[int] = deque()
+        # From when on each counts as silent, and when to look whether it has tasks ahead then.
+        self._silent, self._look = [0.0] * plan.workers, [inf] * plan.workers
 
     @property
     def depth(self) -> int:
@@ -96,8 +94,7 @@ class Submitted(Mapped):
         """Take in that a worker may begin a task now."""
         seconds = self._size.seconds
         usual = 0.0 if seconds == inf else min(3 * seconds, _MOST_SILENT_SECONDS)
-        self._since[index] = now = monotonic()
-        self._silent[index] = silent = now + max(usual, _SILENT_SECONDS)
+        self._silent[index] = silent = monotonic() + max(usual, _SILENT_SECONDS)
         self._look[index] = silent if len(self._assigned[index].batches) > 1 else inf
 
     def take_silent(self) -> list[int]:
@@ -110,7 +107,7 @@ class Submitted(Mapped):
                 self._look[index] = inf
                 if len(each.batches) > 1:  # it may have given some back, or done all but one
                     # Again later: what it is just taking out of the pipe is not given back.
-                    self._look[index] = 2 * now - self._since[index]
+                    self._look[index] = 2 * now - self._silent[index] + _SILENT_SECONDS
                     found.append(index)
         return found
 
@@ -121,7 +118,6 @@ class Submitted(Mapped):
 
     def _take_back(self) -> None:
         """Take in which tasks workers have given back."""
-        assert self.returned is not None
         while self.returned:
             number = self.returned.popleft()
             for index, each in enumerate(self._assigned):
@@ -166,11 +162,12 @@ class Submitted(Mapped):
 
     def _may_have(self, index: int, has: int, depth: int) -> bool:
         """Tell whether a worker that has so many tasks may be given one more."""
-        return has < depth and self._begun[index] < self._most_tasks and not self.has_enough(index)
+        free = has < depth and self._begun[index] < self._most_tasks
+        return free and not (has and self.has_enough(index))
 
     def take_spent(self) -> list[int]:
         """Return the workers that have done as many tasks as they were to do."""
-        if self.closing and self.pending.ended:
+        if self._most_tasks == inf or (self.closing and self.pending.ended):
             return []
         return [
             index
@@ -186,39 +183,43 @@ class Submitted(Mapped):
         if index in self._one_by_one:
             self.orders[index] = lost
         else:  # they need not wait until it has started
-            assert self.returned is not None
             self.returned.extend([number for number, *_ in lost])
             self._take_back()
         self._begun[index] = len(self.orders.get(index, ())) + len(self._one_by_one.get(index, ()))
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
-        over = self.closing and self.pending.ended and not self.needs
-        return over or bool(self._settled or self.returned) or super().ready(workers)
+        if self.over or self.cleared or self._settled or self.returned or self._is_done():
+            return True
+        waits = not self.pending.ended
+        for worker, mine in zip(workers, self._assigned, strict=True):
+            if worker.inbox.frames or (worker.over and (waits or mine.batches)):
+                return True
+        return waits and self.may_give(workers)
 
-    def end(self) -> None:
-        if self.closing and self.pending.ended and not self.needs:
-            self.over = True
+    def _is_done(self) -> bool:
+        return self.closing and self.pending.ended and not self.needs
 
     def take(self, workers: Sequence[ParentCore]) -> Block | None:
         self.slow = False
         self._take_back()
-        self.take_next(workers)  # first: whoever is done gets the next task
-        self.refill(workers)
-        self.end()
-        return None
-
-    def take_next(self, workers: Sequence[ParentCore]) -> Block | None:
         for number in list(self._settled):
             self._fail(number, self.settled(number)[0])
-        for queue in self.queues:
-            while queue.fill(workers[queue.index]):
-                number = self._assigned[queue.index].number
-                self._begins(queue.index)
-                if queue.at_mark:
-                    self._fail(number, self.pass_mark(queue)[0])
-                else:
-                    self._complete(number, queue)
+        for queue, worker in zip(self.queues, workers, strict=True):
+            if worker.inbox.frames:  # first: whoever is done gets the next task
+                self._take_results(queue, worker)
+        if self._one_by_one or not self.pending.ended:
+            self.refill(workers)
+        self.over = self._is_done()
         return None
+
+    def _take_results(self, queue: Queue, worker: ParentCore) -> None:
+        while queue.fill(worker):
+            number = self._assigned[queue.index].number
+            self._begins(queue.index)
+            if queue.at_mark:
+                self._fail(number, self.pass_mark(queue)[0])
+            else:
+                self._complete(number, queue)
 
     def _complete(self, number: int, queue: Queue) -> None:
         # In this order: another thread may `clear` meanwhile, and then a queue has another source.
