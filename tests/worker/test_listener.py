@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from farside._link.frames import Frame
-from farside._payload.pickling import dumps
+from farside._payload.pickling import dumps, loads
 from farside._protocol.messages import Cmd, Status
 from farside._worker import listener, threads
 from farside._worker.listener import CommandListener, Commands
@@ -233,8 +233,13 @@ def test_tasks_that_nobody_has_taken_are_given_back() -> None:
     commands.put((Cmd.GIVE_TASKS, 1, body, ()))
     commands.put((Cmd.STOP_ITERATION, 1, b"", ()))
     commands.put(None)
+    assert not commands.empty()  # so who runs tasks is about to take one, and must find it
     assert commands.take_back() == [4, 5, 7]
-    assert drain(commands) == [(Cmd.STOP_ITERATION, 1), None]
+    assert commands.take_back() == []
+    command = commands.peek()
+    assert command is not None
+    assert loads(*command[2:]) == ()
+    assert drain(commands) == [(Cmd.GIVE_TASKS, 1), (Cmd.STOP_ITERATION, 1), None]
 
 
 def test_nothing_is_heard_after_abort() -> None:

@@ -66,7 +66,11 @@ class Commands:
         self._alert(True)
 
     def take_back(self) -> list[int]:
-        """Take back the tasks that were not begun; return their numbers. Where commands are put."""
+        """Take back the tasks that were not begun; return their numbers. Where commands are put.
+
+        A command that has brought some stays, without them: the other thread may have seen that
+        there is one, and would wait for it before it sends what it has made.
+        """
         found: list[Command | None] = []
         try:
             while True:
@@ -77,8 +81,8 @@ class Commands:
         for command in found:
             if command is not None and command[0] == Cmd.GIVE_TASKS:
                 tasks += loads(*command[2:])
-            else:
-                self.put(command)
+                command = *command[:2], b"".join(dumps(())), ()  # noqa: PLW2901  it is the same one
+            self.put(command)
         return [first + number for first, *_, inputs in tasks for number in range(len(inputs))]
 
     def get(self) -> Command | None:
