@@ -75,28 +75,28 @@ def test_the_time_of_a_worker_that_stands_by_does_not_count_while_others_start()
         assert sorted(items) == [0, 0, 1, 1, 2]
 
 
+@pytest.mark.parametrize("method", ["open", "take"])
 @pytest.mark.parametrize("in_order", [True, False])
 def test_closing_in_another_thread_in_the_middle_of_a_block(
-    monkeypatch: pytest.MonkeyPatch, *, in_order: bool
+    monkeypatch: pytest.MonkeyPatch, method: str, *, in_order: bool
 ) -> None:
-    """What is cut off says so, and nothing else."""
-    really, closing = Queue.take, list[bool]()
+    """What is cut off says so, and nothing else; and nothing of it is kept."""
+    really, closing = getattr(Queue, method), list[bool]()
 
-    def take(queue: Queue, count: int) -> list[Any]:
-        if closing:
+    def act(queue: Queue, given: Any) -> Any:
+        opened = really(queue, given) if method == "open" else None
+        # What the first worker has sent is open then.
+        if closing and (method == "take" or (opened is not None and queue.index == 1)):
             closing.pop()
             thread = threading.Thread(target=items.close)
             thread.start()
             while not (client.delivery and client.delivery.cleared):
                 time.sleep(0.001)
-            try:
-                return really(queue, count)
-            finally:
-                closers.append(thread)
-        return really(queue, count)
+            closers.append(thread)
+        return opened if method == "open" else really(queue, given)
 
     closers: list[threading.Thread] = []
-    monkeypatch.setattr(Queue, "take", take)
+    monkeypatch.setattr(Queue, method, act)
     with iterate_in_workers(
         range, [2000, 2000], 2, backend="subprocess", in_order=in_order
     ) as items:
@@ -108,6 +108,7 @@ def test_closing_in_another_thread_in_the_middle_of_a_block(
             list(iterator)
         for each in closers:
             each.join()
+        assert client.delivery.waiting == 0
 
 
 class Ends:

@@ -119,6 +119,7 @@ class Pass:
 
     def _raise_cut_off(self) -> NoReturn:
         """Raise why the rest of the pass cannot be taken, although it may have arrived."""
+        self.delivery.clear_queues()  # once more: this thread may have opened a frame just then
         core = self._look_again()
         for worker, member in zip(core.workers, self.client.members, strict=True):
             if worker.opened and worker.ending is not None:
