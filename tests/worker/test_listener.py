@@ -1,9 +1,12 @@
 """The listener: commands are heard while user code runs, and user code that goes on is ended."""
 
+import sys
 import threading
 import weakref
 from collections import deque
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,8 @@ from farside._payload.pickling import dumps, loads
 from farside._protocol.messages import Cmd, Status
 from farside._worker import listener, threads
 from farside._worker.listener import CommandListener, Commands
+from farside._worker.maker import Maker
+from farside._worker.tasks import Tasks
 from farside._worker.threads import raise_in_thread
 from farside.errors import LinkClosedError
 from tests.background import SECONDS, Background
@@ -240,6 +245,62 @@ def test_tasks_that_nobody_has_taken_are_given_back() -> None:
     assert command is not None
     assert loads(*command[2:]) == ()
     assert drain(commands) == [(Cmd.GIVE_TASKS, 1), (Cmd.STOP_ITERATION, 1), None]
+
+
+def test_no_task_is_given_back_that_came_before_one_that_is_taken() -> None:
+    """Its result could pass for that of the other, which the parent had not got back yet."""
+    commands, count = Commands(Silent()), 5000
+    for number in range(count):
+        body = b"".join(dumps([(number, 0, True, ["a"])]))
+        commands.put((Cmd.GIVE_TASKS, 1, body, ()))
+    taken: list[int] = []
+    begun = threading.Event()
+
+    def take() -> None:
+        while (command := commands.get()) is not None:
+            taken.extend(task[0] for task in loads(command[2]))
+            begun.set()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        taking = Background(take)
+        assert begun.wait(SECONDS)
+        returned = commands.take_back()
+        commands.put(None)
+        taking.result()
+    finally:
+        sys.setswitchinterval(interval)
+    assert [*taken, *returned] == [*range(count)]
+
+
+def test_tasks_that_wait_are_not_given_back_while_others_are_on_the_way_there() -> None:
+    class Waiting(Tasks):
+        def take_back(self) -> list[Any]:
+            return [(4, 0, True, ["a"])]
+
+    commands = Commands(Silent())
+    commands.tasks = Waiting()
+    commands.put((Cmd.GIVE_TASKS, 1, b"".join(dumps([(6, 0, True, ["c"])])), ()))
+    commands.moving = True  # with the one of number 5
+    assert commands.take_back() == [6]
+    commands.moving = False
+    assert commands.take_back() == [4]
+
+
+def test_tasks_are_on_the_way_until_they_wait() -> None:
+    commands, seen = Commands(Silent()), list[bool]()
+
+    class Watching(Tasks):
+        def add(self, tasks: Any) -> None:  # noqa: ARG002
+            seen.append(commands.moving)
+
+    machine = SimpleNamespace(command=lambda *_: None)
+    maker: Any = SimpleNamespace(_commands=commands, _machine=machine, tasks=Watching())
+    commands.put((Cmd.GIVE_TASKS, 1, b"".join(dumps([])), ()))
+    assert Maker.take_tasks(maker)
+    assert seen == [True]
+    assert not commands.moving
 
 
 def test_nothing_is_heard_after_abort() -> None:

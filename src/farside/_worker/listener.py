@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import time
 from _queue import Empty, SimpleQueue  # without the Python around it: that is start-up time
+from itertools import repeat
 from struct import pack
 
+from .._in_c import deque
 from .._payload.pickling import dumps, loads
 from .._protocol.messages import Cmd
 from .._protocol.worker import ASIDES
@@ -22,7 +24,6 @@ from .threads import Interruptible, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
@@ -52,6 +53,7 @@ class Commands:
 
     Attributes:
         tasks: what that thread runs.
+        moving: whether that thread may have tasks in hand, from here to where they wait.
     """
 
     def __init__(self, link: WorkerLink) -> None:
@@ -59,6 +61,7 @@ class Commands:
         self._queue: SimpleQueue[Command | None] = SimpleQueue()
         self._first: list[Command | None] = []  # what was looked at and not taken
         self.tasks = Tasks()
+        self.moving = False
 
     def put(self, command: Command | None) -> None:
         """Add a command: its kind, epoch, body and blocks; None says that the parent is gone."""
@@ -66,18 +69,19 @@ class Commands:
         self._alert(True)
 
     def take_back(self) -> list[int]:
-        """Take back the tasks that were not begun; return their numbers. Where commands are put.
+        """Take back tasks that were not begun; return their numbers. Where commands are put.
 
-        A command that has brought some stays, without them: the other thread may have seen that
-        there is one, and would wait for it before it sends what it has made.
+        They are the last that have come. If one were taken back that came before one that is run,
+        the result of this could be sent first: the parent would take it for that of the other. A
+        command that has brought some stays, without them: the other thread may have seen that there
+        is one, and would wait for it before it sends what it has made.
         """
-        found: list[Command | None] = []
-        try:
-            while True:
-                found.append(self._queue.get_nowait())
+        found: deque[Command | None] = deque()
+        try:  # all at once, by one call of C code: a loop could leave that thread a later one
+            found.extend(map(SimpleQueue.get_nowait, repeat(self._queue)))
         except Empty:
             pass
-        tasks = self.tasks.take_back()
+        tasks = [] if self.moving else self.tasks.take_back()
         for command in found:
             if command is not None and command[0] == Cmd.GIVE_TASKS:
                 tasks += loads(*command[2:])

@@ -129,12 +129,15 @@ class Maker:
 
     def take_tasks(self) -> bool:
         """Take the next command, if it brings tasks; wait for it. Tell whether it does."""
-        command = self._commands.peek()
+        commands = self._commands
+        commands.moving = True  # first: see `Commands.take_back`
+        command = commands.peek()
         if command is None or command[0] != Cmd.GIVE_TASKS:
             return False
-        self._commands.get()
+        commands.get()
         self._machine.command(*command[:2])
         self.tasks.add(pickling.loads(*command[2:]))
+        commands.moving = False
         return True
 
     def is_left(self) -> bool:
