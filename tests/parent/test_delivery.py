@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 import pickle
+import signal
 import sys
 from collections import Counter, deque
 from contextlib import suppress
@@ -39,6 +41,7 @@ from farside._protocol.order import (
 from farside.errors import ProtocolError
 from farside.testing.checks import until
 from tests.background import Background
+from tests.faults.interrupting import Alarm, alarming, strike_at
 from tests.simulated import simulate, walk
 from tests.steady import STEADY
 
@@ -513,6 +516,23 @@ def test_a_loop_in_another_thread_skips_none_of_what_is_cleared(
     finally:
         sys.setswitchinterval(before)
     assert got == list(range(delivery.delivered))
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_what_an_exception_has_struck_is_cleared_once_more(
+    plain: bool,  # noqa: FBT001
+) -> None:
+    with alarming():
+        for place in itertools.count(1):
+            delivery, take = block_of(5, plain=plain)
+            delivery.queues[0].entries = [6, 7]
+            take()
+            struck = strike_at(place, delivery.clear, signal.SIGUSR1, Alarm)
+            delivery.clear()  # as an event that was struck happens once more
+            assert delivery.delivered == 1
+            assert delivery.waiting == 0
+            if not struck.reached:
+                break
 
 
 @pytest.mark.parametrize("plain", [True, False])

@@ -64,7 +64,7 @@ class Delivery:
         self.queues = [Queue(index, counting=counting) for index in range(count)]
         self.counting = counting
         # No defaults of the class: Python would be slower to set them.
-        self.over = self.finished = self.cleared = False
+        self.over = self.finished = self.cleared = self._emptied = False
         self.epoch = 0
         self.members: Sequence[Any] = ()
         self.failure: BaseException | None = None
@@ -147,7 +147,7 @@ class Delivery:
 
     def clear(self) -> None:
         """Let nobody take any more what is here."""
-        if self.cleared:  # the inboxes of all workers say so, one after the other
+        if self._emptied:  # the inboxes of all workers say so, one after the other
             return
         self.cleared = True
         rest = self.rest
@@ -159,6 +159,7 @@ class Delivery:
         self._before, self._count = self._before + self._count - left, 0
         self.rest, self._dropped = (), []
         self.clear_queues()
+        self._emptied = True  # last: where a signal handler raises before, all is done once more
 
     def clear_queues(self) -> None:
         """Let go of what is in no block, and of the memory of the frame that was opened last."""
