@@ -52,8 +52,9 @@ class Dealt(Delivery):
         left = len(self._shards) // (_LEFT * len(self._under_way))
         short = self._pace.seconds < _OFTEN_SECONDS
         ahead = max(_AHEAD, min(self._size.inputs, left)) if short else _AHEAD
-        several = min(map(len, self._under_way)) <= ahead // 2  # they are dealt at once
-        for least in range(ahead) if several else ():
+        if min(map(len, self._under_way)) > ahead // 2:
+            return  # several are dealt at once; until then each worker has some
+        for least in range(ahead):
             for index, under_way in enumerate(self._under_way):
                 if len(under_way) == least and self._shards:
                     shard = self._shards.popleft()
