@@ -57,7 +57,7 @@ class Maker:
         describe: Callable[[Trouble], Failure],
     ) -> None:
         self.tasks = Tasks()
-        self.made = 0
+        self.made = self._before = 0  # those before count as made when the pass began
         self._link = link
         self._commands = commands
         self._machine = machine
@@ -66,7 +66,6 @@ class Maker:
         self.outbox = Outbox(link, window, job.buffer_bytes, spins=job.spins)
         self._skips = Skips(self.outbox.tell_progress, self.outbox.say, self.is_left)
         self._snapshots = Snapshots(self.outbox.tell_progress, self.outbox.say)
-        self._before = 0  # how many items counted as made when the pass began
         self._pid, self._looking = here.pid, False  # while it looks, no item fails
         self.iterator: Iterator[Any] | None = None
 
@@ -129,15 +128,14 @@ class Maker:
 
     def take_tasks(self) -> bool:
         """Take the next command, if it brings tasks; wait for it. Tell whether it does."""
-        commands = self._commands
-        commands.moving = True  # first: see `Commands.take_back`
-        command = commands.peek()
+        self._commands.moving = True  # first: see `Commands.take_back`
+        command = self._commands.peek()
         if command is None or command[0] != Cmd.GIVE_TASKS:
             return False
-        commands.get()
+        self._commands.get()
         self._machine.command(*command[:2])
         self.tasks.add(pickling.loads(*command[2:]))
-        commands.moving = False
+        self._commands.moving = False
         return True
 
     def is_left(self) -> bool:
