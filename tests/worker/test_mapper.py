@@ -114,11 +114,14 @@ def test_it_goes_on_after_an_input_that_has_failed() -> None:
 
 @pytest.mark.parametrize("last", [[], [2]])
 def test_stop_iteration_is_a_failure_of_its_input(last: list[int]) -> None:
-    zero, mark, *rest = run(make(jobs.stop_at_one), (0, 0, True, [0, 1, *last]))
-    assert (zero, rest) == (0, last)
-    assert isinstance(mark, Mark)
-    assert mark.failure is not None
-    assert mark.failure[1] == 1
+    mapper = make(jobs.stop_at_one)
+    results = mapper.begin((10, False), 2, 7)
+    mapper.add([(0, 0, True, [0, 1, *last])])
+    assert next(results) == 0
+    with pytest.raises(RuntimeError, match="function raised StopIteration"):
+        next(results)
+    assert mapper.failed_alone(1) == 1
+    assert list(mapper.go_on()) == last
 
 
 def test_what_strikes_between_two_inputs_is_blamed_on_none() -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from itertools import chain, compress, count, repeat, starmap
+from itertools import chain
 
-from .._in_c import deque, length_hint, partial, setitem
+from .._in_c import deque, length_hint, partial
 from .._link.control import acknowledged_word
 from .._payload.decoder import decode
-from .._payload.failure import describe
 from .._payload.items import Mark
 from .._protocol.order import shard_seed
 from .iterables import begun_once, close_generators, is_iterable, or_awaited
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from .._payload.worker_info import Task
 
-_NOTHING: Iterator[Any] = iter(())
 _END = (Mark(),)
 
 
@@ -70,10 +68,9 @@ class Mapper(Tasks):
             self._function = partial(self._function, self.made)
         self._waiting: deque[tuple[int, int, bool, list[Any]]] = deque()
         self._open: Any = None  # the iterator of a flat input
-        self._busy = False  # with a flat input
+        self._answered = 0  # flat inputs, in this pass
         self._taken = self._length = 0  # inputs of the batches before, in this pass
-        self._begin_batch(0, [])
-        self._ended = True
+        self._begin_batch(0, [], plain=True)
         self._epoch = self._seed = self._skip = 0
         self._total: int | None = None
         return self
@@ -81,8 +78,8 @@ class Mapper(Tasks):
     def begin(self, plan: Any, epoch: int, seed: int) -> Iterator[Any]:
         self._total, self.replaceable = plan
         self._epoch, self._seed = epoch, seed
-        self._taken = -self._length
-        self.hungry = self._busy = False
+        self._taken, self._answered = -self._length, 0
+        self.hungry = False
         return self.go_on()
 
     def add(self, tasks: Any) -> None:
@@ -99,62 +96,83 @@ class Mapper(Tasks):
 
     def go_on(self) -> Iterator[Any]:
         """Return what yields the results of what is left, also after an input that has failed."""
-        return chain.from_iterable(self._flat_results() if self._flat else self._results())
+        return chain.from_iterable(self._flat_results()) if self._flat else self._results()
 
     def leave(self, made: int = 0) -> None:  # noqa: ARG002  see `Tasks`
         opened, self._open = self._open, None
         self.run_clock(False)
         self._waiting.clear()
-        self._inputs, self._ended = _NOTHING, True
+        self._begin_batch(self._next(), [], plain=True)
         close_generators((opened,))
 
     def where(self) -> Task:
-        index = self._first + self._length - length_hint(self._walk) - 1
+        index = self._next() - 1
         return index, self._total, shard_seed(self._seed, self._epoch, max(index, 0)), self._epoch
+
+    def _next(self) -> int:
+        """Return the index of the input after the one that was begun last."""
+        return self._first + self._length - length_hint(self._walk)
 
     def failed_alone(self, made: int) -> int | None:
         if not self._is_at_an_input(made):
             return None  # what a signal handler has raised between two
         self._skip = 0  # it was for the input that has failed
-        self.stage, self._busy = Mapper.stage, False
+        self._answered = self._begun()
+        self.stage = Mapper.stage
         return self.where()[0]
 
     def _is_at_an_input(self, made: int) -> bool:
         """Tell whether an input was begun that has no answer, where so many answers were made."""
-        if self._flat:
-            return self._busy or self.stage == "input"
-        return self._taken + self._length - length_hint(self._walk) > made
+        return self._begun() > (self._answered if self._flat else made)
+
+    def _begun(self) -> int:
+        """Return how many inputs of the pass were begun."""
+        return self._taken + self._length - length_hint(self._walk)
 
     def run_clock(self, on: bool) -> None:  # noqa: FBT001  it starts or stops
         if self._timed and self.begun is not None:
             self.begun[1] = time.monotonic_ns() if on and self._flat else 0
 
     def _results(self) -> Iterator[Any]:
-        while self._has_inputs():
-            yield map(self._function, self._inputs)  # C code calls the function
-            if not self._ended:
-                error = RuntimeError("function raised StopIteration")
-                yield (Mark(tuple(describe(error, "function", self.where()[0]))),)
+        """Yield what the function returns: this loop is what an input costs the worker."""
+        function, timed = self._function, self._timed
+        begun = self.begun or [0, 0]
+        try:
+            while self._has_inputs():
+                load = None if self._plain else self._load
+                word = acknowledged_word(self.number, self._next() + 1)
+                for entry in self._walk:
+                    # First: who reads the number must not find the time of an earlier input.
+                    if timed:
+                        begun[1] = time.monotonic_ns()
+                    begun[0] = word
+                    word += 1
+                    # No variable has the input, or what is made of it: that may be large.
+                    yield function(entry) if load is None else function(load(entry))
+        except StopIteration as error:
+            raise RuntimeError("function raised StopIteration") from error
         self.hungry = True
 
     def _flat_results(self) -> Iterator[Any]:
-        while self._has_inputs():
-            for given in self._inputs:
-                self._busy = True
-                skip, self._skip = self._skip, 0
-                made = self._function(given)
-                if not is_iterable(made):
-                    raise TypeError(self._not_iterable(made))
-                made = begun_once(iter(made))
-                self._open = made
-                timed = compress(made, self._times()) if self._timed and self.begun else made
-                if skip:  # the parent has them from a worker that has died, or an earlier run
-                    of = f"the input of index {self.where()[0]}"
-                    pass_over(timed, skip, (), self.skips, of=of)
-                yield timed
-                self._open, self._busy = None, False
-                yield _END
-        self.hungry = True
+        for made in self._results():
+            if not is_iterable(made):
+                raise TypeError(self._not_iterable(made))
+            made = begun_once(iter(made))  # noqa: PLW2901  it may be large, and is not kept
+            self._open = made
+            timed = self._note_times(made) if self._timed and self.begun else made
+            skip, self._skip = self._skip, 0
+            if skip:  # the parent has them from a worker that has died, or an earlier run
+                of = f"the input of index {self.where()[0]}"
+                pass_over(timed, skip, (), self.skips, of=of)
+            yield timed
+            self._open = None
+            self._answered = self._begun()
+            yield _END
+
+    def _note_times(self, made: Iterator[Any]) -> Iterator[Any]:
+        for each in made:
+            self.begun[1] = time.monotonic_ns()
+            yield each
 
     def _not_iterable(self, made: Any) -> str:
         function = self._given[0]
@@ -166,20 +184,15 @@ class Mapper(Tasks):
         )
 
     def _has_inputs(self) -> bool:
-        if self._ended:
+        """Tell whether there are inputs; if none of a batch are left, begin the next one."""
+        while not length_hint(self._walk):
             try:
                 first, self._skip, plain, entries = self._waiting.popleft()
             except IndexError:
                 return False
-            self._begin_batch(first, entries)
-            inputs = self._walk
+            self._begin_batch(first, entries, plain=plain)
             if self._skip:
                 self.skips.expect(self._skip)
-            if self.begun is not None:
-                inputs = compress(inputs, self._begins(first))
-            if not plain:
-                inputs = map(self._load, inputs)
-            self._inputs = chain(inputs, self._end())
         return True
 
     def _load(self, entry: Any) -> Any:
@@ -195,33 +208,12 @@ class Mapper(Tasks):
         self.stage = Mapper.stage
         return given
 
-    def _begin_batch(self, first: int, entries: list[Any]) -> None:
-        self.stage = Mapper.stage
+    def _begin_batch(self, first: int, entries: list[Any], *, plain: bool) -> None:
+        self.stage, self._plain = Mapper.stage, plain
         walk, length = iter(entries), len(entries)
         # No call comes in between, so no signal handler: what it raises is blamed by these.
         self._taken += self._length
         self._first, self._length, self._walk = first, length, walk
-        self._ended = False
-
-    def _end(self) -> Iterator[Any]:
-        self._ended = True
-        yield from ()
-
-    def _begins(self, first: int) -> Iterator[Any]:
-        """Yield something true for each input, and write which one it is into shared memory.
-
-        C code does so: a line of Python for each input would cost more than all the rest.
-        """
-        numbers = count(acknowledged_word(self.number, first + 1))
-        writes = map(setitem, repeat(self.begun), repeat(0), numbers)
-        # The time first: who reads the number of an input must not find the time of an earlier one.
-        if self._timed:
-            return zip(self._times(), writes)  # noqa: B905  neither ends
-        return zip(writes)
-
-    def _times(self) -> Iterator[Any]:
-        times = starmap(time.monotonic_ns, repeat(()))
-        return zip(map(setitem, repeat(self.begun), repeat(1), times))
 
 
 def run_task(*given: Any) -> Any:
