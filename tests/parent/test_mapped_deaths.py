@@ -56,7 +56,7 @@ class Worker:
     def add(self, orders: list[Any]) -> None:
         for first, skip, plain, entries in orders:
             assert plain
-            assert entries == [*range(first, first + len(entries))]
+            assert [*entries] == [*range(first, first + len(entries))]
             self.inputs += [(each, skip if each == first else 0) for each in entries]
             self.given += entries
 
@@ -98,7 +98,8 @@ class Map:
     def __init__(self, lengths: list[int], plan: Plan, cuts: Random) -> None:
         self.lengths, self.plan, self.cuts = lengths, plan, cuts
         kind = MappedInOrder if plan.in_order else MappedAsTheyCome
-        self.delivery = kind(plan, Supply(lambda: iter(range(len(lengths)))))
+        inputs: Any = range(len(lengths))
+        self.delivery = kind(plan, Supply(cuts.choice([lambda: iter(inputs), lambda: inputs])))
         self.workers = [Worker(lengths, flat=plan.flat) for _ in range(plan.workers)]
         self.cost = Counter[int | None]()  # how many workers each input has cost
         self.got: list[Any] = []

@@ -127,7 +127,7 @@ class Numbers:
 
 def test_inputs_are_dropped_in_several_places_of_an_iterator_that_begins_anew() -> None:
     supply = Supply(lambda: iter(Numbers()), Place(((0, 2), (4, 6))))
-    found = []
+    found: list[int] = []
     for dropped in (2, 0, 2, 0):
         assert supply.pass_over() == dropped
         found += supply.take(1, PLENTY)[0]
@@ -152,6 +152,53 @@ def test_each_check_is_given_its_input() -> None:
     assert supply.pass_over() == 0
     assert [each for _ in range(8) for each in supply.take(1, PLENTY)[0]] == [*range(8)]
     assert checked == [(1, 1), (4, 4), (5, 5)]
+
+
+@pytest.mark.parametrize("numbers", [range(8), range(30, -1, -4), range(1 << 70, 8 + (1 << 70))])
+@pytest.mark.parametrize("most", [1, 3, 1000])
+def test_parts_of_a_range_are_ranges(numbers: range, most: int) -> None:
+    supply = Supply(lambda: numbers)
+    found: list[int] = []
+    while not supply.ended:
+        assert supply.pass_over() == 0
+        entries, nbytes = supply.take(most, PLENTY)
+        assert type(entries) is range
+        assert len(entries) <= most
+        assert nbytes >= len(entries)
+        found += entries
+    assert found == [*numbers]
+    assert supply.taken == len(numbers)
+    assert supply.error is None
+
+
+def test_no_more_of_a_range_is_taken_at_once_than_so_many_bytes() -> None:
+    supply = Supply(lambda: range(1 << 40))
+    assert supply.pass_over() == 0
+    assert len(supply.take(1 << 30, PLENTY)[0]) == 1 + PLENTY // STR_LIMIT
+
+
+def test_parts_of_a_range_are_dropped() -> None:
+    supply = Supply(lambda: range(8), Place(((0, 2), (4, 6))))
+    found: list[int] = []
+    for dropped in (2, 2):
+        assert supply.pass_over() == dropped
+        found += supply.take(9, PLENTY)[0]
+    assert found == [2, 3, 6, 7]
+
+
+def test_a_range_that_is_too_short_for_a_state_is_told() -> None:
+    supply = Supply(lambda: range(3), Place(((0, 4),)))
+    supply.pass_over()
+    assert supply.ended
+    assert "items has 3" in str(supply.error)
+
+
+def test_inputs_of_a_range_are_checked() -> None:
+    checked: list[tuple[int, int]] = []
+    supply = Supply(lambda: range(8), checks={4: partial(_check, checked, 4)})
+    assert supply.pass_over() == 0
+    assert [each for _ in range(8) for each in supply.take(1, PLENTY)[0]] == [*range(8)]
+    assert checked == [(4, 4)]
 
 
 def _check(checked: list[tuple[int, int]], number: int, item: int) -> int:

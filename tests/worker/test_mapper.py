@@ -46,6 +46,19 @@ def test_it_calls_the_function_and_is_hungry_then() -> None:
     assert list(mapper.go_on()) == [16]
 
 
+@pytest.mark.parametrize("flat", [False, True])
+def test_inputs_may_come_as_a_range(*, flat: bool) -> None:
+    mapper = make(jobs.count_to if flat else jobs.fail_at_threes, flat=flat)
+    results = mapper.begin((10, False), 2, 7)
+    mapper.add([(1, 0, True, range(1, 3)), (3, 0, True, range(4, 5))])
+    if flat:
+        found = [each for each in results if not isinstance(each, Mark)]
+        assert found == [(number, each) for number in (1, 2, 4) for each in range(number)]
+    else:
+        assert list(results) == [1, 2, 4]
+    assert mapper.where()[0] == 3
+
+
 def test_it_gives_back_what_it_has_not_begun() -> None:
     mapper = make(jobs.square)
     results = mapper.begin((10, False), 2, 7)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 from time import monotonic
 from typing import Any, NamedTuple
 
-from .._payload.items import convert
+from .._payload.items import for_order
 from .._system.cgroup import processors
 
 BATCH_SECONDS = 0.002
@@ -15,6 +16,13 @@ workers seem slower than they are where they wait for the parent."""
 
 MOST_INPUTS = 1000
 """How many inputs a batch has at most."""
+
+MOST_BATCHES = 6
+"""How many batches a worker has at most: a parent that has no processor for a moment should not
+leave it without inputs."""
+
+BATCHES, LARGE_BYTES = 3, 1 << 20
+"""How many it has at most where they have more bytes in all: these should stay in a cache."""
 
 GROWTH = 4
 """A batch is at most so many times as large as the one before."""
@@ -49,14 +57,14 @@ class Batch:
 
     __slots__ = ("done", "entries", "first", "nbytes", "skip")
 
-    def __init__(self, first: int, entries: list[Any], nbytes: int, skip: int = 0) -> None:
+    def __init__(self, first: int, entries: Sequence[Any], nbytes: int, skip: int = 0) -> None:
         self.first, self.entries, self.nbytes, self.skip = first, entries, nbytes, skip
         self.done = 0
 
     @property
-    def order(self) -> tuple[int, int, bool, list[Any]]:
+    def order(self) -> tuple[int, int, bool, Sequence[Any]]:
         """What the worker is told."""
-        return self.first, self.skip, *convert(self.entries, [])
+        return self.first, self.skip, *for_order(self.entries)
 
     def singles(self) -> list[Batch]:
         """Return a batch for each of the inputs."""

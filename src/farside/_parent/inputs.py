@@ -73,6 +73,8 @@ class Inputs(ItemSequence):
         items: Any = self._items
         if not (awaited or isinstance(items, Iterable)) and isinstance(items, AsyncIterable):
             raise TypeError(_AWAITS)
+        if type(items) is range:
+            return items  # so that parts of it may cross
         iterator = items.__aiter__() if awaited else iter(items)
         if iterator is self._items:
             if self._used:

@@ -21,7 +21,7 @@ from .._protocol.parent import ParentCore
 from . import messages_for_people
 from .answers import Answers
 from .async_supply import AsyncSupply
-from .batches import MOST_INPUTS, Batch, BatchSize, Plan
+from .batches import BATCHES, LARGE_BYTES, MOST_BATCHES, MOST_INPUTS, Batch, BatchSize, Plan
 from .queues import PLAIN, Block
 from .supply import TAKE_SECONDS, Supply
 
@@ -108,7 +108,7 @@ class Mapped(Answers):
         self._size.measure(given - sum(left), self.plan.workers, left.count(0))
         return left
 
-    def give(self, index: int, entries: list[Any], nbytes: int, skip: int = 0) -> None:
+    def give(self, index: int, entries: Sequence[Any], nbytes: int, skip: int = 0) -> None:
         """Give a worker the next inputs."""
         batch = Batch(self._numbered, entries, nbytes, skip)
         self._assigned[index].add(batch)
@@ -125,17 +125,20 @@ class Mapped(Answers):
 
     def room(self, left: Sequence[int]) -> tuple[int, int] | None:
         """Return which worker is given inputs next, and how many; None: no more fit in."""
-        plan, given = self.plan, self._numbered - self.front
-        room = plan.workers * self.most_inputs if plan.ahead is None else plan.ahead - given
+        ahead, workers = self.plan.ahead, self.plan.workers
+        if ahead is None:
+            ahead = workers * (MOST_BATCHES + 1) * self.most_inputs
+        room = ahead - (self._numbered - self.front)
         index = left.index(min(left))
-        share = max(1, min(self._size.inputs, room // plan.workers))
-        if room <= 0 or left[index] >= max(_DEPTH, 3 * (share - 1)) or self.has_enough(index):
-            return None
-        return index, share
+        share = max(1, min(self._size.inputs, room // workers))
+        nbytes = self.bytes_of(index)
+        batches = MOST_BATCHES if nbytes < LARGE_BYTES else BATCHES
+        enough = left[index] >= max(_DEPTH, batches * (share - 1)) or nbytes >= self.plan.nbytes
+        return None if room <= 0 or enough else (index, share)
 
-    def has_enough(self, index: int) -> bool:
-        """Tell whether a worker has so many bytes of inputs that it is given no more."""
-        return sum([batch.nbytes for batch in self._assigned[index].batches]) >= self.plan.nbytes
+    def bytes_of(self, index: int) -> int:
+        """Return about how many bytes of inputs a worker has."""
+        return sum([batch.nbytes for batch in self._assigned[index].batches])
 
     def _give_next(self, workers: Sequence[ParentCore]) -> None:
         for index, later in list(self._one_by_one.items()):

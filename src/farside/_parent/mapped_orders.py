@@ -77,7 +77,10 @@ class MappedInOrder(Mapped):
             run[1] -= 1
             return self.pass_mark(queue), None
         most = self._most - count
-        entries = self.take_entries(queue, most if self.plan.flat else min(inputs, most))
+        here = queue.run if self.plan.flat else min(inputs, queue.run)
+        if count and here > most:
+            return None  # it comes whole, in the next block: to cut and join takes longer
+        entries = self.take_entries(queue, min(here, most))
         if not self.plan.flat:
             run[1] -= len(entries)
         return entries, queue.source.needed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import repeat
@@ -100,7 +100,7 @@ class Pending(Supply):
         for future in futures:
             give(future.set_exception, error)
 
-    def take(self, most: int, nbytes: int) -> tuple[list[Any], int]:  # noqa: ARG002  one at a time
+    def take(self, most: int, nbytes: int) -> tuple[Sequence[Any], int]:  # noqa: ARG002  it takes one
         """Take a task that was not cancelled, and pickle it."""
         self.tries = 0
         if self._returned:

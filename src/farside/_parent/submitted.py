@@ -163,7 +163,7 @@ class Submitted(Mapped):
     def _may_have(self, index: int, has: int, depth: int) -> bool:
         """Tell whether a worker that has so many tasks may be given one more."""
         free = has < depth and self._begun[index] < self._most_tasks
-        return free and not (has and self.has_enough(index))
+        return free and not (has and self.bytes_of(index) >= self.plan.nbytes)
 
     def take_spent(self) -> list[int]:
         """Return the workers that have done as many tasks as they were to do."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, count, islice
 from time import monotonic
 from typing import Any
@@ -41,7 +41,7 @@ class Supply:
     Each is pickled as it is taken: what the iterator does with it later does not show.
 
     Args:
-        begin: returns the iterator. It is called when the first input is wanted.
+        begin: returns the iterator, or a range. It is called when the first input is wanted.
         place: where the pass begins: inputs that are done already are taken and dropped.
         main_by_value: see `Encoder`.
         checks: for some inputs, what is called with them before they are used, and may raise an
@@ -76,7 +76,7 @@ class Supply:
         self._done = deque(place.ended)
         self.read = dict(place.begun)
         self.ended = False
-        self._items: Iterator[Any] = iter(())
+        self._items: Any = iter(())
         self._quick = 0  # how many times in a row inputs were there at once
         self.taken = 0
         self.error: BaseException | None = None
@@ -100,7 +100,8 @@ class Supply:
             self.ended, self.error = True, error
             return
         if self._checks:
-            self._items = chain.from_iterable(self._checked(resumable(self._items)))
+            items = iter(self._items) if type(self._items) is range else self._items
+            self._items = chain.from_iterable(self._checked(resumable(items)))
 
     def _checked(self, items: Iterator[Any]) -> Iterator[Iterator[Any]]:
         """Yield parts of the inputs, such that C code calls the checks."""
@@ -126,6 +127,9 @@ class Supply:
         return self.taken - before
 
     def _drop(self, end: int) -> None:
+        if type(self._items) is range:
+            self._take_part(end - self.taken)
+            return
         counter = count(self.taken)
         try:
             deque(zip(islice(resumable(self._items), end - self.taken), counter), 0)  # noqa: B905
@@ -142,15 +146,19 @@ class Supply:
         stops = [*[first for first, _ in self._done], *self.read]
         return min([most, *[stop - number for stop in stops if stop > number]])
 
-    def take(self, most: int, nbytes: int) -> tuple[list[Any], int]:
+    def take(self, most: int, nbytes: int) -> tuple[Sequence[Any], int]:
         """Take inputs until they are so many or have so many bytes. `pass_over` was called before.
 
-        Return their entries (see `items`), and about how many bytes they have.
+        Return their entries (see `items`), and about how many bytes they have. Those of a range
+        cross as a range.
         """
         if self._done or self.read:
             most = self._limit(most, self.taken)
+        at_once = min(most, 1 + nbytes // STR_LIMIT)
+        if type(self._items) is range:
+            part = self._take_part(at_once)
+            return part, ATOM_BYTES * len(part)
         if type(self._items) in _IN_C:
-            at_once = min(most, 1 + nbytes // STR_LIMIT)
             entries = list(islice(self._items, at_once))
             size = _size_of_atoms(entries)
             if size is not None:
@@ -168,6 +176,14 @@ class Supply:
         self._quick = min(self._quick + 1, _MOST_QUICK) if quick else 0
         self.steady = self._quick >= STEADY
         return found
+
+    def _take_part(self, most: int) -> range:
+        items: range = self._items
+        part, self._items = items[:most], items[most:]
+        self.taken += len(part)
+        if len(part) < most:
+            self._end()
+        return part
 
     def _take_each(self, most: int, nbytes: int) -> tuple[list[Any], int]:
         entries: list[Any] = []

@@ -29,6 +29,7 @@ from . import pickling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, TypeAlias
 
     from .._link.frames import Frame
@@ -80,25 +81,27 @@ def pack(entries: list[Any]) -> tuple[list[Part], list[Ref]]:
 
     Returns the parts of the body, and the blocks that belong to the frame.
     """
-    if Mark in set(map(type, entries)):
+    kinds = set(map(type, entries))
+    if Mark in kinds:
         return _pack_with_marks(entries)
-    refs: list[Ref] = []
-    plain, entries = convert(entries, refs)
-    if plain:
+    if kinds.isdisjoint(_ENCODED):
         return [_PLAIN + pickle.dumps(entries, 5)], []
+    refs: list[Ref] = []
+    if not kinds.isdisjoint(_CONVERTED):
+        entries = [_convert(each, refs) for each in entries]
     return pickling.dumps_plain(entries), refs
 
 
-def convert(entries: list[Any], refs: list[Ref]) -> tuple[bool, list[Any]]:
-    """Turn entries, no marks among them, into what crosses; add their blocks to `refs`.
+def for_order(entries: Sequence[Any]) -> tuple[bool, Sequence[Any]]:
+    """Turn the entries of inputs, which have no blocks and no marks, into what a worker is told.
 
-    Returns whether each is the item itself, and what to pickle, all together.
+    Returns whether each is the input itself, and what to pickle, all together. A range stays one.
     """
-    kinds = set(map(type, entries))
+    kinds = {int} if type(entries) is range else set(map(type, entries))
     if kinds.isdisjoint(_ENCODED):
         return True, entries
     if not kinds.isdisjoint(_CONVERTED):
-        entries = [_convert(each, refs) for each in entries]
+        entries = [_convert(each, []) for each in entries]
     return False, entries
 
 
