@@ -21,7 +21,9 @@ for each, unless it is seen that it waits for the next ones."""
 class Map:
     """A pass whose workers answer as the test says."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, processors: int) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, processors: int, total: int | None = None
+    ) -> None:
         self._now = 0.0
         for module in (batches, mapped):
             monkeypatch.setattr(module, "monotonic", lambda: self._now)
@@ -31,7 +33,8 @@ class Map:
         self._workers: Any = [
             SimpleNamespace(inbox=SimpleNamespace(received=0)) for _ in range(WORKERS)
         ]
-        self._delivery = MappedInOrder(plan, Supply(lambda: iter(range(1 << 20))))
+        inputs = range(1 << 20 if total is None else total)
+        self._delivery = MappedInOrder(plan, Supply(lambda: iter(inputs), total=total))
 
     def refill(self) -> int:
         """Give inputs; tell how many the largest batch has."""
@@ -41,9 +44,17 @@ class Map:
             self._given[index] += sum(len(task[3]) for task in tasks)
         return max([len(task[3]) for tasks in orders.values() for task in tasks], default=0)
 
-    def answer(self, most: int) -> None:
+    @property
+    def left(self) -> list[int]:
+        """How many inputs each worker has."""
+        return [
+            given - worker.inbox.received
+            for given, worker in zip(self._given, self._workers, strict=True)
+        ]
+
+    def answer(self, most: int, seconds: float = ROUND) -> None:
         """Let some time pass, in which each worker answers so many, if it has as many."""
-        self._now += ROUND
+        self._now += seconds
         for worker, given in zip(self._workers, self._given, strict=True):
             worker.inbox.received = min(given, worker.inbox.received + most)
 
@@ -92,3 +103,34 @@ def test_a_moment_without_a_processor_makes_no_smaller_batches(
     assert answer(each * steady, steady) < steady, "it counts, when it is over"
     assert answer(each * steady, steady) == steady
     assert answer(1, steady) == 1
+
+
+def test_the_last_of_long_inputs_go_to_workers_that_have_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    this, most = Map(monkeypatch, 2, total=40 * WORKERS), []
+    for _ in range(40):
+        this.refill()
+        most.append(max(this.left))
+        this.answer(1, seconds=1)
+    assert most == [3] * 34 + [2, 1, 1, 1, 1, 1]
+    assert this.left == [0] * WORKERS
+
+
+@pytest.mark.parametrize(("total", "seconds"), [(None, 1.0), (8 * WORKERS, 1e-6)])
+def test_workers_have_inputs_ahead_where_more_come_or_inputs_are_short(
+    monkeypatch: pytest.MonkeyPatch, total: int | None, seconds: float
+) -> None:
+    this = Map(monkeypatch, 2, total=total)
+    for _ in range(4):
+        this.refill()
+        assert min(this.left) >= 3
+        this.answer(1, seconds=seconds)
+
+
+def test_a_map_of_few_inputs_of_which_nothing_is_known_gives_each_worker_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    this = Map(monkeypatch, 2, total=4 * WORKERS)
+    this.refill()
+    assert this.left == [1] * WORKERS

@@ -65,7 +65,9 @@ class Inputs(ItemSequence):
             number: partial(_compare, number, digest, by_value)
             for number, _, digest in (start.anchors if place.ended or place.begun else ())
         }
-        delivery = kind(plan, source(iterate, place, main_by_value=by_value, checks=checks))
+        total = length_of(items)
+        supply = source(iterate, place, total=total, main_by_value=by_value, checks=checks)
+        delivery = kind(plan, supply)
         delivery.anchors = InputAnchors()
         return delivery, [self._told(replaceable=not begun)] * plan.workers
 

@@ -25,7 +25,16 @@ from .batches import BATCHES, LARGE_BYTES, MOST_BATCHES, MOST_INPUTS, Batch, Bat
 from .queues import PLAIN, Block
 from .supply import TAKE_SECONDS, Supply
 
-_DEPTH = 3  # how many inputs each worker has at least
+_DEPTH = 3  # how many inputs each worker has at least, unless the map ends soon
+
+_LONG_SECONDS = 0.01
+"""An input that takes so long makes it worth while to wait for the worker that is free first: the
+worker waits for the next one for some 0.3 ms."""
+
+_LAST = 4
+"""So many inputs for each worker are the last ones. By a simulation with 2 to 16 workers, and times
+whose logarithms are normally distributed, a map takes 1.02 times as long at most then as if each
+input went to the worker that is free first; with `_DEPTH` until the end, up to 1.2 times."""
 
 
 class Mapped(Answers):
@@ -133,8 +142,19 @@ class Mapped(Answers):
         share = max(1, min(self._size.inputs, room // workers))
         nbytes = self.bytes_of(index)
         batches = MOST_BATCHES if nbytes < LARGE_BYTES else BATCHES
-        enough = left[index] >= max(_DEPTH, batches * (share - 1)) or nbytes >= self.plan.nbytes
+        most = 1 if self._ends_soon() else max(_DEPTH, batches * (share - 1))
+        enough = left[index] >= most or nbytes >= self.plan.nbytes
         return None if room <= 0 or enough else (index, share)
+
+    def _ends_soon(self) -> bool:
+        """Tell whether few inputs are left, and take long: each goes to a worker that has none.
+
+        Else the last ones might wait behind the longest, while other workers have nothing to do.
+        """
+        total, workers = self._supply.total, self.plan.workers
+        if total is None or workers == 1 or self._size.seconds < _LONG_SECONDS:
+            return False
+        return total - self._supply.taken <= _LAST * workers
 
     def bytes_of(self, index: int) -> int:
         """Return about how many bytes of inputs a worker has."""

@@ -43,6 +43,7 @@ class Supply:
     Args:
         begin: returns the iterator, or a range. It is called when the first input is wanted.
         place: where the pass begins: inputs that are done already are taken and dropped.
+        total: how many inputs there are, if that is known.
         main_by_value: see `Encoder`.
         checks: for some inputs, what is called with them before they are used, and may raise an
             exception.
@@ -65,9 +66,11 @@ class Supply:
         begin: Callable[[], Any],
         place: Place = BEGIN,
         *,
+        total: int | None = None,
         main_by_value: bool = False,
         checks: Mapping[int, Callable[[Any], Any]] | None = None,
     ) -> None:
+        self.total = total
         self._begin: Callable[[], Any] | None = begin
         self._checks = checks or {}
         self._recycled = Recycled(_MOST_KEPT, _MOST_KEPT_BYTES)
