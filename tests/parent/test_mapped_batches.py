@@ -29,7 +29,7 @@ class Map:
             monkeypatch.setattr(module, "monotonic", lambda: self._now)
         monkeypatch.setattr(batches, "processors", lambda: processors)
         plan = Plan(WORKERS, False, True, None, 1 << 20, "raise", 0)
-        self._given = [0] * WORKERS
+        self._given, self.sizes = [0] * WORKERS, list[int]()
         self._workers: Any = [
             SimpleNamespace(inbox=SimpleNamespace(received=0)) for _ in range(WORKERS)
         ]
@@ -42,7 +42,9 @@ class Map:
         orders = self._delivery.take_orders()
         for index, tasks in orders.items():
             self._given[index] += sum(len(task[3]) for task in tasks)
-        return max([len(task[3]) for tasks in orders.values() for task in tasks], default=0)
+        sizes = [len(task[3]) for tasks in orders.values() for task in tasks]
+        self.sizes += sizes
+        return max(sizes, default=0)
 
     @property
     def left(self) -> list[int]:
@@ -113,7 +115,7 @@ def test_the_last_of_long_inputs_go_to_workers_that_have_none(
         this.refill()
         most.append(max(this.left))
         this.answer(1, seconds=1)
-    assert most == [3] * 34 + [2, 1, 1, 1, 1, 1]
+    assert most == [3] * 35 + [2, 1, 1, 1, 1]
     assert this.left == [0] * WORKERS
 
 
@@ -134,3 +136,14 @@ def test_a_map_of_few_inputs_of_which_nothing_is_known_gives_each_worker_one(
     this = Map(monkeypatch, 2, total=4 * WORKERS)
     this.refill()
     assert this.left == [1] * WORKERS
+
+
+@pytest.mark.parametrize("each", [100, 400])
+def test_batches_become_smaller_towards_the_end(monkeypatch: pytest.MonkeyPatch, each: int) -> None:
+    this = Map(monkeypatch, 2, total=each * WORKERS)
+    while this.refill():
+        this.answer(1 << 20, seconds=1e-4)
+    most = max(this.sizes)
+    assert sum(this.sizes) == each * WORKERS
+    assert each / 8 <= most <= each / 4
+    assert most / 16 <= this.sizes[-2] <= most / 2

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from sys import maxsize
 from time import monotonic
 from typing import Any
 
@@ -32,9 +33,14 @@ _LONG_SECONDS = 0.01
 worker waits for the next one for some 0.3 ms."""
 
 _LAST = 4
-"""So many inputs for each worker are the last ones. By a simulation with 2 to 16 workers, and times
-whose logarithms are normally distributed, a map takes 1.02 times as long at most then as if each
-input went to the worker that is free first; with `_DEPTH` until the end, up to 1.2 times."""
+"""So many inputs for each worker are the last ones: each goes to a worker that has none, if it may
+take long. Else it might wait behind the longest one, while other workers have nothing to do. By a
+simulation with 2 to 16 workers, and times whose logarithms are normally distributed, a map takes
+1.02 times as long at most then as if each input went to the worker that is free first; with
+`_DEPTH` until the end, up to 1.2 times."""
+
+_LEAST = 8
+"""Towards the end, a batch has this fraction of its usual inputs at least."""
 
 
 class Mapped(Answers):
@@ -139,22 +145,19 @@ class Mapped(Answers):
             ahead = workers * (MOST_BATCHES + 1) * self.most_inputs
         room = ahead - (self._numbered - self.front)
         index = left.index(min(left))
-        share = max(1, min(self._size.inputs, room // workers))
+        # Towards the end it is less: the inputs may take much longer than those before.
+        wanted, rest = self._size.inputs, self._inputs_left() // (_LAST * workers)
+        share = max(1, min(wanted, room // workers, max(rest, wanted // _LEAST)))
         nbytes = self.bytes_of(index)
         batches = MOST_BATCHES if nbytes < LARGE_BYTES else BATCHES
-        most = 1 if self._ends_soon() else max(_DEPTH, batches * (share - 1))
-        enough = left[index] >= most or nbytes >= self.plan.nbytes
-        return None if room <= 0 or enough else (index, share)
+        last = rest == 0 and self._size.seconds >= _LONG_SECONDS
+        enough = left[index] >= (1 if last else max(_DEPTH, batches * (share - 1)))
+        return None if room <= 0 or enough or nbytes >= self.plan.nbytes else (index, share)
 
-    def _ends_soon(self) -> bool:
-        """Tell whether few inputs are left, and take long: each goes to a worker that has none.
-
-        Else the last ones might wait behind the longest, while other workers have nothing to do.
-        """
-        total, workers = self._supply.total, self.plan.workers
-        if total is None or workers == 1 or self._size.seconds < _LONG_SECONDS:
-            return False
-        return total - self._supply.taken <= _LAST * workers
+    def _inputs_left(self) -> int:
+        """Return how many inputs no worker has, as far as it matters which one is given them."""
+        total = self._supply.total if self.plan.workers > 1 else None
+        return maxsize if total is None else max(0, total - self._supply.taken)
 
     def bytes_of(self, index: int) -> int:
         """Return about how many bytes of inputs a worker has."""
