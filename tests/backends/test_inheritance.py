@@ -55,6 +55,15 @@ def test_a_proxy_of_a_manager_works(subinterpreter_kind: Kind) -> None:
         assert list(items) == [1, 2]
 
 
+def test_a_parent_may_have_no_tracker_of_resources(
+    subinterpreter_kind: Kind, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "multiprocessing.resource_tracker", raising=False)
+    with subinterpreter_kind.start(sharing.key_of_processes) as items:
+        assert list(items) == [bytes(multiprocessing.current_process().authkey)]
+    assert not capfd.readouterr().err  # an exit handler of the worker would print what it raises
+
+
 def test_a_parent_without_multiprocessing_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     options = check(list, backend="auto")
     given = preparation.pack(options, in_process=True).preparation
