@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from farside import ReplayDivergedError
 from farside._payload.anchors import of_item
 from farside._payload.encoder import Encoder
+from farside._worker import forward
+from farside._worker.forward import Forwarder
 from farside._worker.passing import TELL_SECONDS, Skips, pass_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from farside._link.worker_base import WorkerLink
 
 
 def uneven() -> Iterator[int]:
@@ -55,6 +59,24 @@ def test_an_item_that_is_compared_is_told_as_others_are() -> None:
     (digest,) = of_item(0, Encoder(None))
     pass_over(slow(), 1, [(0, digest)], skips)
     assert told == [1]
+
+
+def test_records_are_heard_again_after_a_way_that_has_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    forwarder = Forwarder(cast("WorkerLink", None), bool)
+    monkeypatch.setattr(forward, "current", forwarder)
+    muted: list[bool] = []
+
+    def fails() -> Iterator[int]:
+        muted.append(forwarder.muted)
+        yield 0
+        raise OSError
+
+    with pytest.raises(OSError):  # noqa: PT011  it has no message
+        pass_over(fails(), 2, [], Skips(repr, repr, lambda: False))
+    assert muted == [True]
+    assert not forwarder.muted
 
 
 @pytest.mark.parametrize("begun", [0, 2, 3, 4, 5])
