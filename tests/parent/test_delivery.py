@@ -261,6 +261,16 @@ def test_where_the_loop_was_some_items_ago_is_known(
         assert list(walk(again, lengths)) == whole[got - behind :]
 
 
+def test_where_the_loop_was_longer_ago_than_is_kept_is_not_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("farside._parent.in_turn._KEPT", 3)
+    world = in_turn([1] * 40, 1, 1, Random(0))  # noqa: S311
+    assert len([*world.loop()]) == 40
+    assert world.delivery.place(40) is None
+    assert world.delivery.place(3) is not None
+
+
 @STEADY
 @given(LENGTHS, CYCLES, WORKERS, CUTS)
 def test_a_loop_that_is_in_time_is_given_all_that_has_its_turn(
