@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from farside._link.frames import MAX_REFS
 from farside._memory.parts import BLOCK_BYTES
 from farside._payload.items import ITEM_REFS
-from farside._protocol.credit import Window
+from farside._protocol.credit import AUTOMATIC_ITEMS, Window
 from farside._worker.outbox import BATCH_BYTES, BATCH_ITEMS, Outbox
 from farside.errors import LinkClosedError
 from tests.steady import STEADY
@@ -49,6 +49,16 @@ def test_a_frame_is_booked_with_all_its_bytes(boxed: Boxed) -> None:
     boxed.box.flush()
     assert boxed.window._sent_items == 1
     assert 100_000 < boxed.window._sent_bytes < 101_000
+
+
+def test_items_that_count_as_made_are_booked() -> None:
+    boxed = Boxed(nbytes=100)
+    boxed.box.begin(EPOCH)
+    assert boxed.window.stop(0) > 1000
+    boxed.box.begin(EPOCH, 5, 100)
+    assert boxed.window.stop(0) == AUTOMATIC_ITEMS + 1
+    assert boxed.window.stop(5) > 1000
+    boxed.close()
 
 
 def test_it_is_time_to_send_when_pickles_fill_a_batch(boxed: Boxed) -> None:

@@ -97,8 +97,7 @@ class Outbox:
     def begin(self, epoch: int, made: int = 0, nbytes: int = 0) -> None:
         """Begin a pass, of which some items may count as made."""
         self._window.reset()
-        if made:
-            self._window.sent(made, nbytes)
+        self._window.sent(made, nbytes)
         self._epoch = epoch
         self._misses = 0
         self.copies.update(ADD_COPY)
@@ -236,9 +235,7 @@ class Outbox:
         # Not before: if there is no memory for the frame, the next try fails too, and is told.
         del self.entries[: len(entries)]
         self._frames += 1
-        nbytes = size(parts)
-        if refs:
-            nbytes += sum([ref.nbytes for ref in refs])
+        nbytes = size(parts) + sum([ref.nbytes for ref in refs])
         count, wait = len(entries), not self._window.unlimited
         self._window.sent(count, nbytes)
         status = Status.ITERATOR_SUCCESS

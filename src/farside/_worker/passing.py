@@ -75,8 +75,7 @@ class Skips:
         """
         began = monotonic()
         found = [*islice(source, 1)]
-        if found:
-            self._advance(1, monotonic() - began)
+        self._advance(len(found), monotonic() - began)
         return found
 
     def _advance(self, count: int, seconds: float) -> None:
