@@ -21,6 +21,20 @@ def arrays(count: int, nbytes: int = BLOCK_BYTES + 1) -> list[Any]:
     return [np.full(nbytes, number % 251, np.uint8) for number in range(count)]
 
 
+def test_contents_that_stay_where_the_item_has_them_are_sent_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("farside._memory.arena.Arena.lends", True)
+    boxed = Boxed()
+    (item,) = arrays(1)
+    assert not boxed.add(1)
+    assert boxed.add(item)
+    item[:] = 7  # user code may do so as soon as it goes on
+    assert [[np.max(each) for each in frame] for frame in boxed.frames()] == [[1], [0]]
+    assert not boxed.box.entries
+    boxed.close()
+
+
 def test_nothing_makes_no_frame(boxed: Boxed) -> None:
     boxed.box.flush()
     assert boxed.sink.frames == []
