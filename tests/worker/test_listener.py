@@ -14,7 +14,7 @@ from farside._link.frames import Frame
 from farside._payload.pickling import dumps, loads
 from farside._protocol.messages import Cmd, Status
 from farside._worker import listener, threads
-from farside._worker.listener import CommandListener, Commands
+from farside._worker.listener import CommandListener, Commands, answer_aside
 from farside._worker.maker import Maker
 from farside._worker.tasks import Tasks
 from farside._worker.threads import raise_in_thread
@@ -356,3 +356,47 @@ def test_a_listener_without_memory_ends_the_worker(capsys: pytest.CaptureFixture
     assert hears._listen()  # the end, as if the parent were gone
     assert hears.commands.get() is None
     assert "MemoryError: no room for a large input" in capsys.readouterr().err
+
+
+def test_the_last_resort_waits_for_no_parent_that_cannot_be_heard() -> None:
+    class Full(Silent):
+        heard = 0
+
+        def receive(self, into: deque[Frame]) -> None:  # noqa: ARG002
+            self.heard += 1
+            raise MemoryError
+
+    link, ended = Full(), threading.Event()
+    hears = CommandListener(link, deque(), ended.set)
+    hears.iteration.done()
+    hears.finalization.done()
+    hears._run()
+    assert ended.is_set()
+    assert link.heard == 1
+
+
+def test_a_command_that_comes_as_the_attention_is_lowered_is_not_overlooked() -> None:
+    class Lowered(Silent):
+        def alert(self, on: bool) -> None:  # noqa: FBT001
+            if not on:
+                commands.put((Cmd.STOP_ITERATION, 1, b"", ()))
+
+    commands = Commands(Lowered())
+    assert not commands.empty()
+
+
+def test_that_stacks_cannot_be_told_is_an_answer_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise MemoryError("no room")
+
+    sent: list[tuple[int, Any]] = []
+
+    class Sends(Silent):
+        def send(self, kind: int, epoch: int, parts: Any = (), **_: Any) -> bool:  # noqa: ARG002
+            sent.append((kind, loads(b"".join(parts), ())))
+            return True
+
+    monkeypatch.setattr(listener, "report", fail)
+    assert answer_aside(Sends(), Commands(Silent()), Cmd.REPORT_STACK, 0)
+    text = "the stacks cannot be told (MemoryError: no room)"
+    assert sent == [(Status.STACK_REPORTED, [(text, [])])]

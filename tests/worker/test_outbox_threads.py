@@ -47,6 +47,31 @@ def once(act: Callable[[], object]) -> Callable[[], object]:
     return lambda: acts.pop()() if acts else None
 
 
+def test_the_flusher_goes_on_for_what_comes_just_after_it_has_sent(
+    boxed: Boxed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The thread that makes items has looked up before it was told to: it calls nobody for this one.
+    later = [lambda: boxed.add(2), list]
+    monkeypatch.setattr(boxed.sink, "flush", list, raising=False)
+    monkeypatch.setattr(boxed.sink, "alert", lambda _: later.pop(0)(), raising=False)
+    boxed.add(1)
+    assert [boxed.box._send_late() for _ in range(3)] == [True, True, False]
+    assert boxed.frames() == [[1], [2]]
+
+
+def test_the_flusher_is_called_for_what_waits_while_the_parent_is_busy(
+    boxed: Boxed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(boxed.sink, "parent_waits", lambda: False, raising=False)
+    monkeypatch.setattr(boxed.sink, "acknowledged", lambda _: 0, raising=False)
+    monkeypatch.setattr(boxed.box.flusher, "call", lambda: calls.append(len(boxed.box.entries)))
+    assert boxed.box.send_due(0, each=False) == 1  # the first of a batch is looked at
+    boxed.add(1)
+    assert boxed.box.send_due(1, each=False) > 100
+    assert calls == [1]
+
+
 @pytest.mark.parametrize("late", [7, {"late": 1}, b"l" * 10_000], ids=["atom", "small", "stored"])
 @pytest.mark.parametrize("first", [1, {"first": 1}], ids=["atom", "small"])
 def test_what_comes_just_after_the_look_goes_in_the_next_frame(
