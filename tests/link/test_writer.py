@@ -10,7 +10,7 @@ import pytest
 
 from farside._link import writer
 from farside._link.frames import Decoder, Frame, header
-from farside._link.writer import FrameWriter, check_gone
+from farside._link.writer import BACKLOG_BYTES, FrameWriter, check_gone
 from farside._memory.parts import size
 from farside.errors import LinkClosedError
 from tests.background import Background
@@ -229,3 +229,31 @@ def test_after_its_end_nothing_is_written(piped: Piped) -> None:
 def test_an_end_that_is_not_gone_is_no_excuse(number: int) -> None:
     with pytest.raises(OSError, match="failed"):
         check_gone(OSError(number, "failed"))
+
+
+def test_posting_goes_on_as_soon_as_not_too_much_waits(piped: Piped) -> None:
+    held = 0  # how much the pipe holds
+    with pytest.raises(BlockingIOError):
+        while True:
+            held += os.write(piped.write, bytes(1 << 12))
+    assert not piped.writer.post(frame(1, held // 2), 0)
+    assert not piped.writer.post(frame(2, BACKLOG_BYTES - 2 * SMALL), 0)
+    with pytest.raises(BlockingIOError):
+        piped.writer.post(frame(3), 0)
+    while held:
+        held -= len(os.read(piped.read, held))
+    assert not piped.writer.post(frame(4), 0)  # the first has gone, and the second waits
+    assert piped.kinds(1) == [1]
+
+
+def test_what_cannot_be_written_does_not_wait_for_ever(
+    piped: Piped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(number, "")
+
+    monkeypatch.setattr(writer.os, "writev", fail)
+    for number, error in ((errno.EPIPE, LinkClosedError), (errno.EIO, OSError)):
+        with pytest.raises(error):
+            piped.writer.post(frame(1), 0)
+        assert piped.writer.pending == (error is OSError)

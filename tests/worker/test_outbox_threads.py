@@ -72,6 +72,21 @@ def test_the_flusher_is_called_for_what_waits_while_the_parent_is_busy(
     assert calls == [1]
 
 
+def test_the_flusher_sends_what_has_found_no_room(
+    boxed: Boxed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(boxed.sink, "send", lambda *_, **__: False)
+    monkeypatch.setattr(boxed.sink, "flush", lambda: done.append("sent"), raising=False)
+    monkeypatch.setattr(boxed.sink, "alert", bool, raising=False)
+    monkeypatch.setattr(boxed.box.flusher, "call", lambda: done.append("called"))
+    boxed.add(1)
+    boxed.box.flush()
+    assert done == ["called"]
+    boxed.box._send_late()
+    assert done == ["called", "sent"]
+
+
 @pytest.mark.parametrize("late", [7, {"late": 1}, b"l" * 10_000], ids=["atom", "small", "stored"])
 @pytest.mark.parametrize("first", [1, {"first": 1}], ids=["atom", "small"])
 def test_what_comes_just_after_the_look_goes_in_the_next_frame(
