@@ -59,3 +59,26 @@ def test_a_foreign_thread_is_told_unless_it_is_rays_and_calls_the_actor(
     assert ended.wait(60)
     until(lambda: ident not in sys._current_frames())
     assert ("call_in" in found) is not by_ray
+
+
+@pytest.mark.parametrize("with_threading", [True, False])
+def test_no_thread_of_farsides_own_is_told(
+    monkeypatch: pytest.MonkeyPatch, *, with_threading: bool
+) -> None:
+    monkeypatch.setattr(stacks, "_several_interpreters", lambda: False)
+    bell = Bell()
+    before = set(sys._current_frames())
+    if with_threading:
+        threading.Thread(target=bell.wait, name="farside-flusher").start()
+    else:  # as in a subinterpreter where nothing has imported that
+        _thread.start_new_thread(bell.wait, ())
+    until(lambda: set(sys._current_frames()) - before)
+    (ident,) = set(sys._current_frames()) - before
+    until(lambda: sys._current_frames()[ident].f_code is Bell.wait.__code__)
+    found = [place for _, places in stacks.report() for *_, place in places]
+    own = sys._current_frames()[ident]
+    assert stacks._of_user([own]) == [own]  # there is nothing else
+    del own
+    bell.ring()
+    until(lambda: ident not in sys._current_frames())
+    assert "wait" not in found
