@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Iterator
@@ -145,6 +146,68 @@ def test_an_orderly_end_is_not_interrupted(monkeypatch: pytest.MonkeyPatch) -> N
         worker.say(Cmd.ABORT)
         worker.expect_end()
     assert not raised
+
+
+class Closed:
+    """User code whose ``finally`` block waits for an exception, for some seconds at most."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.inside = threading.Event()
+        self.struck = threading.Event()
+        self.interrupted: list[bool] = []
+
+    def __iter__(self) -> Iterator[int]:
+        try:
+            yield from range(1000)
+        finally:
+            self.inside.set()
+            end = time.monotonic() + self.seconds
+            self.interrupted.append(True)
+            while time.monotonic() < end:
+                pass
+            self.interrupted.clear()
+
+    def close(self, finalizer_seconds: float, *, stop: bool = True) -> None:
+        """Let ABORT come while it is closed by STOP, or SystemExit while there is no credit."""
+        job = make_job(lambda: self, buffer_size=1)._replace(finalizer_seconds=finalizer_seconds)
+        with running(Serving(job)) as worker:
+            worker.expect_ready()
+            worker.start(1)
+            worker.wait_until_out_of_credit()
+            if stop:
+                worker.stop(1)
+                assert self.inside.wait(SECONDS)
+            worker.say(Cmd.ABORT)
+            if not stop:
+                assert self.struck.wait(SECONDS)
+                worker.parent.revoke(1)
+            worker._thread.result()
+
+    def patience(self) -> Iterator[float]:
+        """Lose patience at once, and then in the block."""
+        yield 0.0
+        self.struck.set()
+        assert self.inside.wait(SECONDS)
+        yield 0.0
+
+
+@pytest.mark.parametrize("stop", [True, False])
+def test_a_finally_block_has_a_part_of_the_time_to_close(
+    monkeypatch: pytest.MonkeyPatch,
+    stop: bool,  # noqa: FBT001
+) -> None:
+    closed = Closed(0.2)
+    monkeypatch.setattr(listener, "_PATIENCE", closed.patience())
+    closed.close(2 * SECONDS, stop=stop)
+    assert not closed.interrupted
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_a_finally_block_that_takes_too_long_is_interrupted() -> None:
+    closed = Closed(SECONDS / 2)
+    closed.close(0.02)
+    assert closed.interrupted
 
 
 # The last resort ------------------------------------------------------------------------------

@@ -118,6 +118,7 @@ class Execution:
 
     def end(self) -> None:
         """Let the iterable go, and send what user code has logged last."""
+        self._commands.leaving = self._job.finalizer_seconds / 2
         self._maker.end()
         self._maker.outbox.flusher.stop()
         try:
@@ -192,13 +193,19 @@ class Execution:
             self._fail(WorkerEvent.ITERATOR_RAISED, outcome)
 
     def _leave(self) -> None:
+        self._commands.leaving = self._job.finalizer_seconds / 2
         self._maker.leave()
+        self._commands.leaving = 0.0
         self.obey()
 
     def _fail(self, event: WorkerEvent, trouble: Trouble) -> None:
         self._maker.end_if_forked(trouble.error)
         if self.machine.state is WorkerState.ITERATION and not self._is_awaited():
-            self._leave()  # nobody waits for this pass any more; ABORT may have raised it
+            # Nobody waits for this pass any more; ABORT may have raised it, in farside's own code.
+            trouble.error.__traceback__ = (
+                None  # its frames keep the iterator, which is to be closed
+            )
+            self._leave()
             return
         failure = self._describe(trouble)
         self._push(self.machine.fire(event), pickling.dumps_plain(tuple(failure)))

@@ -54,6 +54,8 @@ class Commands:
     Attributes:
         tasks: what that thread runs.
         moving: whether that thread may have tasks in hand, from here to where they wait.
+        leaving: how many seconds that thread may take to close what user code has open; 0 where it
+            is not at that.
     """
 
     def __init__(self, link: WorkerLink) -> None:
@@ -62,6 +64,7 @@ class Commands:
         self._first: list[Command | None] = []  # what was looked at and not taken
         self.tasks = Tasks()
         self.moving = False
+        self.leaving = 0.0
 
     def put(self, command: Command | None) -> None:
         """Add a command: its kind, epoch, body and blocks; None says that the parent is gone."""
@@ -134,8 +137,13 @@ class CommandListener:
         self._thread = start(self._run, "farside-listener")
 
     def _run(self) -> None:
-        lost = self._listen()
-        self.iteration.interrupt(_PATIENCE)
+        lost, begin = self._listen(), time.monotonic()
+
+        def closing() -> float:
+            left = begin + self.commands.leaving - time.monotonic()
+            return 0.0 if lost else max(0.0, left)
+
+        self.iteration.interrupt(_PATIENCE, closing)
         if not self.finalization.ended.wait((not lost and self.finalizers.seconds) or _GRACE):
             self.finalizers.expired = True  # no more are run
             self.finalization.interrupt(_LATE)

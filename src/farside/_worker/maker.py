@@ -112,6 +112,7 @@ class Maker:
     def leave(self) -> None:
         """Let go of what the pass has open: user code is told before the parent."""
         self.tasks.leave(self.made - self._before)
+        self.iterator = None
 
     def finish(self) -> bool:
         """Take in that the pass has come to its end; see `Tasks.finish`."""
@@ -123,7 +124,6 @@ class Maker:
 
     def end(self) -> None:
         self.leave()
-        self.iterator = None
         self.tasks = self._commands.tasks = Tasks()
 
     def take_tasks(self) -> bool:

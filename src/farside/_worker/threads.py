@@ -95,11 +95,16 @@ class Interruptible:
             time.sleep(0.0001)
         _checkpoint()
 
-    def interrupt(self, patience: Iterable[float]) -> None:
-        """Raise SystemExit in the thread, after so many seconds each time, until it is over."""
+    def interrupt(
+        self, patience: Iterable[float], closing: Callable[[], float] = lambda: 0.0
+    ) -> None:
+        """Raise SystemExit in the thread, after so many seconds each time, until it is over.
+
+        Each time, `closing` tells how much longer it may take since it does already what it should.
+        """
         show = sys.unraisablehook
         for seconds in patience:
-            if self.ended.wait(seconds):
+            if self.ended.wait(seconds) or self.ended.wait(closing()):
                 sys.unraisablehook = show
                 break
             # A generator that is dropped runs its ``finally`` as a finalizer: what is raised there
