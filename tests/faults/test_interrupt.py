@@ -158,13 +158,16 @@ IN_EXECUTOR = """\
 import os
 from farside import WorkerExecutor
 from tests.mapping_jobs import nap_with
+from tests.scripts.acts import Sign
 
 if __name__ == "__main__":
     backend = os.environ["FARSIDE_TEST_KIND"]
     backend = "subinterpreter" if backend == "subinterpreter" else "subprocess"
     with WorkerExecutor(2, backend=backend) as executor:
         try:
-            executor.submit(nap_with, b"").result()
+            both = Sign("both")  # one that was just forked by a fork server can be struck
+            for future in [executor.submit(both.wait), executor.submit(both.give)]:
+                future.result()
             futures = [executor.submit(nap_with, bytes(50_000)) for _ in range(1000)]
             print("ready", flush=True)
             futures[-1].result()
@@ -263,6 +266,39 @@ def test_it_does_not_strike_a_worker_that_is_just_starting(tmp_path: Path, kind:
     path = write_script(tmp_path, STRUCK_EARLY)
     with Script(tmp_path, [str(path)], kind=kind) as script:
         assert script.wait(END_S) == (0, "[1, 1, 1]\n", "")
+
+
+IMPORTING_MAIN = """\
+import multiprocessing
+from tests.scripts.acts import Sign
+
+if __name__ == "__mp_main__":
+    print("ready", flush=True)
+    with open("imported"):
+        pass
+
+if __name__ == "__main__":
+    from tests.jobs import Tellers
+    from tests.scripts.starting import start
+
+    imported = Sign("imported")
+    multiprocessing.set_forkserver_preload([])  # as it is before Python 3.14, for the main module
+    try:
+        tellers = start(Tellers, wait=False)
+        tellers.wait_ready()
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    imported.give()
+    print(len(list(tellers)))
+"""
+
+
+def test_it_does_not_strike_a_worker_that_imports_the_main_module(
+    tmp_path: Path, subprocess_kind: Kind
+) -> None:
+    if subprocess_kind.name != "fork":  # which imports nothing
+        done = run(tmp_path, IMPORTING_MAIN, subprocess_kind)
+        assert done == (0, "1\n", "")
 
 
 BESIDE = """\

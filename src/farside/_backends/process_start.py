@@ -74,7 +74,8 @@ at_fork(after_in_child=_disown_in_child)
 def start_process(process: BaseProcess, method: str) -> None:
     """Start a process that Ctrl-C does not reach before its worker can say that it ignores it.
 
-    A process that a fork server forks cannot have that: the server has one mask of signals for all.
+    A process that a fork server forks cannot have that in its first instants: the server has one
+    mask of signals for all. It ignores SIGINT as soon as it has read how to prepare itself.
 
     Raises:
         RuntimeError: a signal handler would wait for what its own thread does.
@@ -123,6 +124,13 @@ def _start_anywhere(process: BaseProcess) -> None:
     process.start()
 
 
+class _IgnoresSigint:
+    """Lets a process ignore SIGINT as it unpickles this."""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return signal.signal, (signal.SIGINT, signal.SIG_IGN)
+
+
 class _Config(dict[str, Any]):
     """What multiprocessing knows of this process: daemonic, except for a thread in a start."""
 
@@ -156,6 +164,8 @@ def _teach_multiprocessing() -> None:
         data["authkey"] = bytes(data["authkey"])  # as in `_start_anywhere`
         if data.get("start_method") not in START_METHODS:
             data.pop("start_method", None)  # loky's, in a worker of joblib: it is not known yet
+        if _pretence.starting:  # before it imports the main module, which may take long
+            data["farside"] = _IgnoresSigint()
         if _pretence.no_main:
             for key in ("init_main_from_name", "init_main_from_path"):
                 data.pop(key, None)
