@@ -61,7 +61,7 @@ napoleon_custom_sections = [
 
 # Names in annotations that have no page.
 nitpick_ignore_regex = [
-    ("py:(class|obj)", r"(.+\.)?T"),
+    ("py:(class|obj)", r"(.+\.)?(T|T_co|Results)"),
     ("py:(class|obj)", r"(collections\.abc|multiprocessing|types|typing|unittest)\..+"),
     ("py:class", "BaseContext"),  # of multiprocessing
     ("py:(class|obj)", r"(concurrent\.futures\.(.+\.)?)?(Executor|Future|BrokenExecutor)"),
@@ -97,10 +97,11 @@ def resolve_name(
 
 
 def forget_overloads(_app: Sphinx) -> None:
-    """Let the signature of an entry point be shown, which lists its options; overloads do not."""
-    api = ModuleAnalyzer.for_module("farside.api")
-    api.analyze()
-    api.overloads.clear()
+    """Let the signature at run time be shown, which lists all options; overloads do not."""
+    for module in ("farside.api", "farside._parent.executor"):
+        analyzer = ModuleAnalyzer.for_module(module)
+        analyzer.analyze()
+        analyzer.overloads.clear()
 
 
 _prose: dict[str, list[str]] = {}

@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 
     from .errors import FarsideError
 
+    class _ShardOptions(SeveralOptions, total=False):
+        in_order: bool
+        cycle_length: int | None
+        shuffle_shards: bool
+        rank: int
+        world_size: int
+        length: int | None
+        max_restarts: int
+        verify_replay: bool
+
     class _MapOptions(SeveralOptions, total=False):
         in_order: bool
         task_timeout: float | None
@@ -166,6 +176,29 @@ def iterate_in_worker(
         3
     """
     return RemoteIterable(check(fn, **complete(iterate_in_worker, options)))
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def iterate_in_workers(
+        fn: Callable[[S], Iterable[T]],
+        shards: Sequence[S] | int,
+        num_workers: int,
+        *,
+        setup: None = None,
+        **options: Unpack[_ShardOptions],
+    ) -> RemoteIterable[T]: ...
+
+    @overload
+    def iterate_in_workers(
+        fn: Callable[[M, S], Iterable[T]],
+        shards: Sequence[S] | int,
+        num_workers: int,
+        *,
+        setup: Callable[[], M],
+        **options: Unpack[_ShardOptions],
+    ) -> RemoteIterable[T]: ...
 
 
 @takes(SeveralOptions)

@@ -58,7 +58,7 @@ def test_a_pass_is_superseded_before_the_worker_stands_by(kind: Kind) -> None:
     with _start(kind, partial(jobs.Numbers, 3)) as numbers:
         left = iter(numbers)
         assert list(numbers) == [0, 1, 2]
-        left.close()  # type: ignore[attr-defined]
+        left.close()
 
 
 def test_a_call_waits_for_it(kind: Kind) -> None:

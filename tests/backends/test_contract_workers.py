@@ -139,7 +139,7 @@ def test_a_loop_that_is_left_and_one_that_is_superseded(kind: Kind) -> None:
         with pytest.raises(PassSupersededError):
             next(old)
         assert [next(new) for _ in range(6)] == [*((shard, 0) for shard in range(5)), (0, 1)]
-        new.close()  # type: ignore[attr-defined]
+        new.close()
 
 
 def test_setup_is_called_once_in_each_worker_and_calls_reach_what_it_made(kind: Kind) -> None:
@@ -156,7 +156,7 @@ def test_setup_is_called_once_in_each_worker_and_calls_reach_what_it_made(kind: 
         assert next(iterator) == (count, 0)
         with pytest.raises(PassOpenError):
             items.call("set_factor", 1)
-        iterator.close()  # type: ignore[attr-defined]
+        iterator.close()
         assert items.call("set_factor", 2) == [(0, 2), (1, 2)]
         assert [value for _, value in items] == [0, 2, 4, 6, 8, 10] * 2
 

@@ -72,7 +72,7 @@ def some(items: RemoteIterable[Any], count: int) -> list[Any]:
     """Begin a pass and leave it after so many items."""
     iterator = iter(items)
     got = [next(iterator) for _ in range(count)]
-    iterator.close()  # type: ignore[attr-defined]
+    iterator.close()
     return got
 
 
@@ -121,7 +121,7 @@ def check_resume(before: Kind, after: Kind, most: int, case: dict[str, Any]) -> 
             over = not case["behind"] or not got
         behind = min(case["behind"], len(got))
         state = sent(items.state_dict(behind=behind))
-        iterator.close()  # type: ignore[attr-defined]
+        iterator.close()
         assert behind or sent(items.state_dict()) == state
         whole = list(items) if old_order else None
     used = got[: len(got) - behind]

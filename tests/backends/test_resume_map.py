@@ -128,7 +128,7 @@ def test_a_flat_input_that_has_fewer_results_now_is_an_error() -> None:
         iterator = iter(results)
         assert list(islice(iterator, 7))[5:] == [(6, 0), (6, 1)]
         state = results.state_dict()
-        iterator.close()  # type: ignore[attr-defined]
+        iterator.close()
     with map_in_workers(jobs.count_to_remainder, [5, 6], 0, flat=True) as results:
         results.load_state_dict({**state, "begun": [[1, 3]]})
         with pytest.raises(ReplayDivergedError, match="of index 1 ended after 2 items, where 3"):
@@ -158,7 +158,7 @@ def test_a_state_is_of_the_inputs_that_its_pass_has() -> None:
         iterator = iter(results)
         assert next(iterator) == 49
         state = results.state_dict()
-        iterator.close()  # type: ignore[attr-defined]
+        iterator.close()
         items[:] = [1, 2, 3]
         assert results.state_dict() == state
         with pytest.raises(ValueError, match="the items differ"):

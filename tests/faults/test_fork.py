@@ -224,7 +224,7 @@ def test_closing_in_a_forked_child_does_not_touch_the_worker(subprocess_kind: Ki
         assert next(iterator) == 0
 
         def check() -> None:
-            iterator.close()  # type: ignore[attr-defined]
+            iterator.close()
             numbers.close()
             numbers.terminate()
 

@@ -62,7 +62,7 @@ def test_while_a_loop_runs_and_is_left(kind: Kind) -> None:
             iterator = iter(numbers)
             next(iterator)
             next(iterator)
-            iterator.close()  # type: ignore[attr-defined]
+            iterator.close()
 
         for place in PLACES:
             struck = strike_at(place, work)
@@ -153,7 +153,7 @@ def test_another_signal_while_a_loop_runs_and_is_left(kind: Kind) -> None:
         iterator = iter(numbers)
         next(iterator)
         next(iterator)
-        iterator.close()  # type: ignore[attr-defined]
+        iterator.close()
 
     with alarming():
         reached = True

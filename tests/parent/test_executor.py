@@ -120,7 +120,7 @@ def test_a_call_with_other_arguments_is_told_nothing_of_inputs(
 
 
 def test_what_does_not_pickle_fails_alone(executor: WorkerExecutor) -> None:
-    argument = executor.submit(jobs.square, threading.Lock())
+    argument = executor.submit(jobs.square, threading.Lock())  # type: ignore[call-overload]
     result = executor.submit(jobs.lock_at_one, 1)
     assert isinstance(argument.exception(), NotPicklableError)
     assert isinstance(result.exception(), NotPicklableError)
@@ -131,8 +131,8 @@ def test_what_does_not_pickle_fails_alone(executor: WorkerExecutor) -> None:
 def test_the_part_of_a_call_that_does_not_pickle_is_named(executor: WorkerExecutor) -> None:
     lock: Any = threading.Lock()
     told = [
-        str(executor.submit(jobs.square, [1, lock]).exception(30)),
-        str(executor.submit(jobs.square, key={"a": lock}).exception(30)),
+        str(executor.submit(jobs.square, [1, lock]).exception(30)),  # type: ignore[call-overload]
+        str(executor.submit(jobs.square, key={"a": lock}).exception(30)),  # type: ignore[call-overload]
         str(executor.submit(partial(divmod, lock), 1).exception(30)),
     ]
     for text, part in zip(told, ["args[0][1]", "kwargs['key']['a']", "fn.args[0]"], strict=True):
@@ -143,7 +143,7 @@ def test_a_call_with_a_lock_of_multiprocessing_tells_of_initializers(
     executor: WorkerExecutor,
 ) -> None:
     lock = multiprocessing.get_context("spawn").Lock()
-    text = str(executor.submit(jobs.square, lock).exception(30))
+    text = str(executor.submit(jobs.square, lock).exception(30))  # type: ignore[call-overload]
     assert "args[0]: multiprocessing.synchronize.Lock does not pickle" in text
     assert text.endswith(
         "; give it to an initializer, or pass a proxy of a multiprocessing.Manager"
@@ -151,7 +151,7 @@ def test_a_call_with_a_lock_of_multiprocessing_tells_of_initializers(
 
 
 def test_a_call_that_refers_to_its_executor_is_told(executor: WorkerExecutor) -> None:
-    error = executor.submit(jobs.square, executor).exception(30)
+    error = executor.submit(jobs.square, executor).exception(30)  # type: ignore[call-overload]
     assert isinstance(error, NotPicklableError)
     assert "a WorkerExecutor cannot be copied or pickled" in str(error)
 
@@ -160,7 +160,7 @@ def test_who_keeps_an_exception_does_not_keep_what_the_executor_had(
     executor: WorkerExecutor,
 ) -> None:
     kept = [
-        executor.submit(jobs.square, threading.Lock()).exception(60),
+        executor.submit(jobs.square, threading.Lock()).exception(60),  # type: ignore[call-overload]
         executor.submit(jobs.refuse_at_twos, 2).exception(60),
     ]
     assert [type(error) for error in kept] == [NotPicklableError] * 2
@@ -185,7 +185,7 @@ def test_a_lambda_asks_for_cloudpickle(
     with pytest.raises(NotPicklableError, match=r"or install cloudpickle$"):
         executor.submit(lambda: 3).result()
     with pytest.raises(NotPicklableError, match=r"and arguments that do$"):
-        executor.submit(len, threading.Lock()).result()
+        executor.submit(len, threading.Lock()).result()  # type: ignore[call-overload]
 
 
 def test_tasks_that_wait_can_be_cancelled(executor: WorkerExecutor) -> None:

@@ -598,7 +598,7 @@ class Table:
 
 def test_a_table_is_not_its_columns() -> None:
     with pytest.raises(TypeError, match=r"^shards=TABLE has a len\(\) of 3, and gives 2 shards; p"):
-        iterate_in_workers(alone, Table(), 0)  # type: ignore[arg-type]
+        iterate_in_workers(alone, Table(), 0)  # type: ignore[call-overload]
 
 
 class Square(Table):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+from concurrent.futures import Future
+from contextlib import aclosing, closing
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import farside
@@ -13,11 +16,13 @@ from farside import (
     RemoteIterable,
     SubinterpreterIterable,
     SubprocessIterable,
+    WorkerExecutor,
     allocate,
     available_backends,
     iterate_in_subinterpreter,
     iterate_in_subprocess,
     iterate_in_worker,
+    iterate_in_workers,
     map_in_workers,
     register_backend,
 )
@@ -80,6 +85,41 @@ def entry_points() -> None:
     iterate_in_subinterpreter(generate, fallback=None, timeout=0.5, arena_bytes=0)
 
 
+def read(path: Path, *, stop: int | None = None) -> Iterator[bytes]:
+    yield path.read_bytes()[:stop]
+
+
+def read_with(model: Model, path: Path) -> list[bytes]:
+    return []
+
+
+def shards() -> None:
+    """The shards suit the function, after what setup has made."""
+    assert_type(
+        iterate_in_workers(read, [Path("a")], 2, shuffle_shards=True), RemoteIterable[bytes]
+    )
+    assert_type(iterate_in_workers(partial(read, stop=3), (Path("a"),), 2), RemoteIterable[bytes])
+    assert_type(iterate_in_workers(range, [3, 1], num_workers=2, seed=3), RemoteIterable[int])
+    assert_type(iterate_in_workers(range, 3, 2, rank=1, world_size=2), RemoteIterable[int])
+    assert_type(iterate_in_workers(lambda path: [path], ["a"], 2), RemoteIterable[str])
+    assert_type(iterate_in_workers(read_with, [Path("a")], 2, setup=Model), RemoteIterable[bytes])
+    assert_type(iterate_in_workers(Model.read, ["a"], 2, setup=Model), RemoteIterable[bytes])
+
+
+def calls() -> None:
+    """The arguments suit what is submitted, after what setup has made."""
+    with WorkerExecutor(2, setup=Model) as executor:
+        assert_type(executor.submit(Model.predict, "3"), Future[list[float]])
+        assert_type(executor.submit(read_with, Path("a")), Future[list[bytes]])
+    with WorkerExecutor(2) as executor:
+        assert_type(executor.submit(count, 3, step=2), "Future[Iterator[int]]")
+        assert_type(executor.submit(pow, 2, 5), Future[int])
+        assert_type(executor.submit(partial(count, step=2), 3), "Future[Iterator[int]]")
+        assert_type(executor.submit(Samples, "path"), Future[Samples])
+        assert_type(executor.submit(lambda: 3), Future[int])
+        assert_type(list(executor.map(len, ["a"], chunksize=2)), list[int])
+
+
 def maps() -> None:
     """What the function returns is a result, or holds the results."""
     assert_type(map_in_workers(count, [1], 2), "RemoteIterable[Iterator[int]]")
@@ -132,6 +172,12 @@ def wrong_arguments() -> None:
     map_in_workers(Model.predict, ["a"], 2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     map_in_workers(len, ["a"], 2, setup=Model)  # type: ignore[arg-type, misc]  # pyright: ignore[reportCallIssue, reportArgumentType]
     map_in_workers(len, ["a"], 2, flat=True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    iterate_in_workers(read, ["a"], 2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    iterate_in_workers(read_with, [Path("a")], 2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    with WorkerExecutor(2) as executor:
+        executor.submit(read_with)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+        executor.submit(count, 3, stop=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+        executor.submit(count, "3")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 
 
 def loops() -> None:
@@ -139,7 +185,9 @@ def loops() -> None:
         assert_type(numbers, RemoteIterable[int])
         for number in numbers:
             assert_type(number, int)
-        assert_type(iter(numbers), "Iterator[int]")
+        assert_type(iter(numbers), "Generator[int, None, None]")
+        with closing(iter(numbers)) as taken:
+            assert_type(next(taken), int)
         assert_type(numbers.backend, str)
         state: Literal["initialization", "call", "stopping", "iteration", "stand by", "closed"]
         state = numbers.state
@@ -154,6 +202,8 @@ def loops() -> None:
     # What can be read as a wider type is one: it is covariant in what matters to a loop.
     wider: Iterable[object] = numbers
     print(wider)
+    worker: RemoteIterable[object] = numbers
+    print(worker)
 
 
 async def async_loops() -> None:
@@ -162,6 +212,10 @@ async def async_loops() -> None:
         async for number in numbers:
             assert_type(number, int)
         assert_type([number async for number in numbers], list[int])
+        async with aclosing(aiter(numbers)) as taken:
+            assert_type(await anext(taken), int)
+        iterator: AsyncIterator[object] = aiter(numbers)
+        print(iterator)
 
 
 def generic(fn: Callable[[], Iterable[Any]]) -> RemoteIterable[Any]:

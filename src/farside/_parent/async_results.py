@@ -18,13 +18,15 @@ from .event_loops import off_loop, waiter_here
 from .one_pass import OVER, SPOILT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
+    from typing import Protocol
 
     from typing_extensions import Self
 
     from .one_pass import Pass
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _TURN_SECONDS = 0.001
 """For how long a task that takes items and never waits may keep the other tasks from running. It is
@@ -36,8 +38,16 @@ _AT_ONCE = 64
 
 _NOTHING: Iterator[Any] = iter(())
 
+if TYPE_CHECKING:
 
-class AsyncResults(Generic[T]):
+    class Results(AsyncIterator[T_co], Protocol):
+        """What users see of `AsyncResults`."""
+
+        async def aclose(self) -> None:
+            """Stop the pass at once."""
+
+
+class AsyncResults(Generic[T_co]):
     """Yields the items of a pass to ``async for``.
 
     Closing it, or dropping it, stops the pass at once. It is for one task at a time. When a task is
@@ -47,12 +57,12 @@ class AsyncResults(Generic[T]):
     __slots__ = ("_taker",)
 
     def __init__(self, this: Pass) -> None:
-        self._taker: _Taker[T] = _Taker(this)
+        self._taker: _Taker[T_co] = _Taker(this)
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> T:
+    async def __anext__(self) -> T_co:
         # Mostly there is an item. Then this is all that it costs.
         taker = self._taker
         try:
@@ -87,7 +97,7 @@ class AsyncResults(Generic[T]):
         self._taker.end()
 
     def __del__(self) -> None:
-        taker: _Taker[T] | None = getattr(self, "_taker", None)
+        taker: _Taker[T_co] | None = getattr(self, "_taker", None)
         if taker is not None and not taker.over:
             taker.this.leave()
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, TypeVar
 
 from .._backends import live_workers
 from .._backends.preparation import main_goes_by_value
@@ -18,15 +18,18 @@ from .._worker.mapper import Chunk, Mapper, run_task
 from .batches import Plan
 from .checks import check_callable, count, limit, shown
 from .crew import Crew
+from .executor_results import results_of
 from .options import BUFFER_BYTES, check_setup
 from .pending import Work
 from .several import options_of_mappers
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
+    from typing import Concatenate
 
-    from typing_extensions import Self
+    from typing_extensions import Self, overload
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -121,6 +124,16 @@ class WorkerExecutor(Executor):
         self._max_workers = workers  # Dask reads it
         self._crew = Crew(options, plan, most)
 
+    if TYPE_CHECKING:
+
+        @overload
+        def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]: ...
+
+        @overload  # `setup` makes the first argument
+        def submit(
+            self, fn: Callable[Concatenate[Any, P], T], /, *args: P.args, **kwargs: P.kwargs
+        ) -> Future[T]: ...
+
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Let a worker call ``fn(*args, **kwargs)``, and return a future of what it returns.
 
@@ -162,7 +175,7 @@ class WorkerExecutor(Executor):
         futures = deque(self.submit(fn_of_chunk, chunk) for chunk in itertools.islice(tasks, most))
         # While inputs are left, the iterator keeps the executor: else they would be lost.
         submit = None if most is None else self.submit
-        return _results(futures, end, submit, fn_of_chunk, tasks)
+        return results_of(futures, end, submit, fn_of_chunk, tasks)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  as in the base
         """Take no more calls, and end the workers after those that were submitted.
@@ -221,30 +234,3 @@ class WorkerExecutor(Executor):
         if crew is not None and not self._all_told.is_set():
             # Ctrl-C would be swallowed here, and the workers go on for ever.
             self._defer_sigint(lambda: crew.shut_down(cancel=False))
-
-
-def _results(
-    futures: deque[Future[Any]], end: float | None, submit: Any, fn: Chunk, tasks: Iterator[Any]
-) -> Iterator[Any]:
-    try:
-        while futures:
-            future = futures.popleft()
-            try:
-                chunk = future.result(None if end is None else end - time.monotonic())
-            except BaseException:
-                future.cancel()
-                raise
-            finally:
-                del future  # its exception has this frame
-            if submit is not None:
-                more = next(tasks, None)
-                if more is None:
-                    submit = None  # the executor may be dropped now
-                else:
-                    futures.append(submit(fn, more))
-            chunk.reverse()
-            while chunk:
-                yield chunk.pop()
-    finally:
-        for future in futures:
-            future.cancel()

@@ -16,18 +16,19 @@ from .notes import warn
 from .results import enter_iteration_mode, iterate_results
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import Generator, Sequence
     from typing import Literal
 
     from typing_extensions import Self
 
+    from .async_results import Results
     from .options import Options
     from .stats import Stats
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-class RemoteIterable(Generic[T]):
+class RemoteIterable(Generic[T_co]):
     """An iterable that lives in a worker.
 
     Every ``iter()`` begins a fresh pass over the same worker. One pass is open at a time: a newer
@@ -216,7 +217,7 @@ class RemoteIterable(Generic[T]):
         client.check_started()
         client.check_open()  # told before, or closed
 
-    def __iter__(self) -> Iterator[T]:
+    def __iter__(self) -> Generator[T_co, None, None]:
         """Begin a pass.
 
         The worker begins at once, and works ahead as far as ``buffer_size`` allows.
@@ -314,7 +315,7 @@ class RemoteIterable(Generic[T]):
                 texts.append(f"the {member.name}:\n{stack}" if client.sequence.several else stack)
         return "\n".join(texts)
 
-    def __aiter__(self) -> AsyncIterator[T]:
+    def __aiter__(self) -> Results[T_co]:
         """Begin a pass, for ``async for``: on asyncio or trio, whichever runs.
 
         As `__iter__`, but waiting does not block the event loop. No thread is used, and items that
@@ -453,11 +454,11 @@ class RemoteIterable(Generic[T]):
         )
 
 
-class SubprocessIterable(RemoteIterable[T]):
+class SubprocessIterable(RemoteIterable[T_co]):
     """What `iterate_in_subprocess` returns."""
 
 
-class SubinterpreterIterable(RemoteIterable[T]):
+class SubinterpreterIterable(RemoteIterable[T_co]):
     """What `iterate_in_subinterpreter` returns.
 
     Its `backend` is ``"subprocess"`` when the fallback has taken over.
