@@ -402,7 +402,12 @@ def test_a_main_script_that_starts_workers_is_told_shortly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "culprit"), [("output", "item: coroutine"), ("task", "item[0]: coroutine")]
+    ("stage", "culprit"),
+    [
+        ("output", "item: coroutine"),
+        ("output", "item: async_generator"),
+        ("task", "item[0]: coroutine"),
+    ],
 )
 def test_a_coroutine_is_told_that_nobody_awaits_it(stage: str, culprit: str) -> None:
     failure = describe(TypeError("cannot pickle"), stage, 0, culprit)

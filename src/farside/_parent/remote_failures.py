@@ -134,7 +134,7 @@ def _pickling_error(failure: Failure, worker: str, method: str) -> NotPicklableE
         what, verb = f"what {method!r} returned", "return"
     else:
         return None
-    if (failure.culprit or "").endswith(": coroutine"):
+    if (failure.culprit or "").endswith((": coroutine", ": async_generator")):
         verb = "nobody awaits it, so run it in the worker, as by asyncio.run(), and return"
     return NotPicklableError(
         f"{what} cannot be sent by the {worker}: {failure.culprit or 'it'} does not "
