@@ -17,7 +17,7 @@ from farside import BrokenWorkersError, WorkerExecutor, WorkerRestartedWarning
 from farside._backends import registry
 from farside._backends.base import Worker
 from farside._backends.child import Child
-from farside._parent import crew
+from farside._parent import crew, starting
 from farside._parent.assigned_inputs import AssignedInputs
 from farside._parent.client import Client
 from farside._parent.one_pass import Pass
@@ -294,8 +294,9 @@ def test_a_result_that_is_taken_as_the_workers_are_ended_is_what_it_was(
 
 
 @pytest.mark.timeout(60)
-def test_a_warning_that_is_an_error_and_comes_at_the_end_ends_no_thread(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("kind", [WorkerRestartedWarning, ValueError])
+def test_what_warnings_and_handlers_of_logs_raise_at_the_end_ends_no_thread(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
     """As that a worker was started again, in another thread, for a call that was the last."""
 
@@ -305,11 +306,27 @@ def test_a_warning_that_is_an_error_and_comes_at_the_end_ends_no_thread(
         this.leave()
 
     def told() -> None:
-        raise WorkerRestartedWarning
+        raise kind
 
     monkeypatch.setattr(Pass, "leave", leave_late)
     with WorkerExecutor(1, backend="subprocess") as executor:
         assert executor.submit(jobs.square, 3).result(20) == 9
+
+
+@pytest.mark.timeout(60)
+def test_what_a_handler_of_logs_raises_as_a_worker_is_replaced_ends_no_executor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    give_way = starting._give_way
+
+    def give_way_late(client: Client, *given: Any, kill: bool) -> bool:
+        client.news.waiting.append(partial(int, "a handler"))
+        client.news.deliver()  # as while it waits for the last logs of the worker
+        return give_way(client, *given, kill=kill)
+
+    monkeypatch.setattr(starting, "_give_way", give_way_late)
+    with WorkerExecutor(1, backend="subprocess", max_tasks_per_child=1) as executor:
+        assert [executor.submit(jobs.square, number).result(20) for number in range(3)] == [0, 1, 4]
 
 
 def test_nothing_is_started_where_all_is_ended_before(monkeypatch: pytest.MonkeyPatch) -> None:

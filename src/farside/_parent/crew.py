@@ -7,7 +7,6 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
-from contextlib import suppress
 from functools import partial
 from math import inf
 from time import monotonic
@@ -167,7 +166,7 @@ class Crew:
         delivery, client = self._tasks.delivery, None
         try:
             client = self._client = Client(*self._options, sequence=self._tasks)
-            client.replaces_beside = True
+            client.replaces_beside = client.news.nobody_catches = True
             if self._force is not None:
                 self._end(client)  # for a thread that has just found no client
             live_workers.check_start(in_thread=True)
@@ -183,8 +182,7 @@ class Crew:
                     due = monotonic() + IDLE_SECONDS
                 elif monotonic() >= due:
                     due = inf if self._trim(client) else monotonic() + IDLE_SECONDS
-                with suppress(Warning):  # that a filter makes an error: nobody could catch it here
-                    client.wait(this, min(due, delivery.next_look), problems=[])
+                client.wait(this, min(due, delivery.next_look))
             this.leave()
         except BaseException as error:
             why = "were ended" if self._force is not None else f"are of no use: {one_line(error)}"
@@ -198,8 +196,7 @@ class Crew:
         finally:
             try:
                 if client is not None:
-                    with suppress(Warning):  # as above
-                        closing.close(client, kill=False)
+                    closing.close(client, kill=False)
             finally:
                 self._over = True  # first: a signal handler may wait too, in the middle of `join`
                 self._at_work.release()

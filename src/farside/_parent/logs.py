@@ -25,7 +25,10 @@ class News:
 
     Attributes:
         waiting: what was not told yet. Any thread may append to it.
+        nobody_catches: whether what that raises is dropped: farside's own threads alone deliver.
     """
+
+    nobody_catches = False
 
     def __init__(self) -> None:
         self.waiting: deque[Callable[[], object]] = deque()
@@ -44,6 +47,8 @@ class News:
                 if not try_lock(self._delivering, self._deliver):
                     break  # by another thread, or further up in this one
             except Exception as problem:
+                if self.nobody_catches:
+                    continue
                 if problems is None:
                     raise
                 problems.append(problem)
