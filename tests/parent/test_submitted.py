@@ -59,7 +59,7 @@ class Worker:
 
     def __init__(self, delivery: Submitted, ran: Counter[int]) -> None:
         self.core: Any = SimpleNamespace(
-            inbox=Inbox(delivery), over=False, loss=None, state=ParentState.ITERATION
+            inbox=Inbox(delivery), over=False, loss=None, state=ParentState.ITERATION, grace=None
         )
         self.ran = ran
         self.waiting: deque[tuple[int, int]] = deque()  # by which number, and which task it is
@@ -229,6 +229,15 @@ def test_who_is_silent_is_given_nothing_ahead(monkeypatch: pytest.MonkeyPatch) -
     for worker in workers:
         worker.give_back()
         worker.arrive()
+    delivery.take(cores)
+    assert [*delivery.take_orders()] == [1]
+
+
+def test_who_is_out_of_time_is_given_nothing() -> None:
+    """Its task may be done just then. A further one would be cut off, and run once more."""
+    delivery, _ = make(2, 2)
+    cores = [Worker(delivery, Counter()).core for _ in range(2)]
+    cores[0].grace = 100.0
     delivery.take(cores)
     assert [*delivery.take_orders()] == [1]
 

@@ -538,6 +538,31 @@ def test_the_core_says_which_limit_has_passed(
     assert (core.failure.cause, core.failure.limit) == (TIMED_OUT, limit)
 
 
+def test_a_worker_that_runs_another_input_when_it_has_told_where_it_is_is_spared() -> None:
+    """It was ended, and the other input, which nobody blamed, was run once more."""
+    core = iterating_core(limits=Limits(task=2.0))
+    core.look_at_task(1, 1.0)
+    core.expire(3.0)
+    core.look_at_task(2, 3.1)
+    core.receive(Frame(Status.STACK_REPORTED, 1))
+    assert core.failure is None
+    assert (core.begun, core.deadline) == (2, 5.1)
+    core.expire(5.1)
+    core.expire(5.1 + STACK_SECONDS)
+    assert core.failure is not None
+    assert (core.failure.cause, core.begun) == (TIMED_OUT, 2)
+
+
+def test_a_worker_out_of_time_gives_back_what_it_has_not_begun_before_it_tells_where_it_is() -> (
+    None
+):
+    core = iterating_core(limits=Limits(task=2.0))
+    core.inbox.delivery = SimpleNamespace(returned=deque())
+    core.look_at_task(1, 1.0)
+    core.expire(3.0)
+    assert effects_of(core) == [Send(Cmd.RETURN_TASKS, 1), Send(Cmd.REPORT_STACK, 1)]
+
+
 def test_a_start_that_takes_too_long_is_one_even_where_it_ends_while_its_stack_is_awaited() -> None:
     core = ParentCore(Limits(10.0, 3.0))
     core.launched = 100.0

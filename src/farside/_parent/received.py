@@ -60,6 +60,8 @@ def _take_frames(client: Client, member: Member) -> None:
                 # Whether the user can have got anything from it, or at all before this pass.
                 used = client.used_before or (client.used and worker.inbox.received > 0)
             core = core.copy(index)
+            if frame.kind == Status.STACK_REPORTED and client.options.sends_inputs:
+                core.workers[index].look_at_task(*member.link.begun(core.epoch))
             core.receive(index, frame, failure, used=used, now=now)
             core.workers[index].latest = frame
             client.core = core

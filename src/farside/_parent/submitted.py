@@ -150,13 +150,14 @@ class Submitted(Mapped):
     ) -> list[tuple[int, int]]:
         """Return the workers that may be given a task, each after how many it has."""
         # A worker that starts is given none: another one may be free sooner. Nor is one that is
-        # silent: what is behind a long task would have to be taken back once more.
+        # silent: what is behind a long task would have to be taken back. Nor one out of time.
         starting, now = ParentState.INITIALIZATION, monotonic()
         return [
             (has, index)
             for index, has in enumerate(left)
             if self._may_have(index, has, depth)
             and workers[index].state is not starting
+            and workers[index].grace is None
             and (not has or now < self._silent[index])
         ]
 

@@ -43,6 +43,12 @@ class Inbox:
         unopened: int = sum([frame.items for frame in tuple(self.frames)])
         return unopened
 
+    @property
+    def returned(self) -> deque[int] | None:
+        """Where the tasks go that the worker gives back; None: it is not asked to."""
+        returned: deque[int] | None = None if self.delivery is None else self.delivery.returned
+        return returned
+
     def take_from(self, frames: deque[Any]) -> None:
         """Move the first of some frames here."""
         frame = frames[0]
@@ -62,7 +68,7 @@ class Inbox:
 
     def take_returned(self, body: bytes | bytearray) -> list[int]:
         """Take in which tasks the worker gives back. It may be done twice."""
-        returned = None if self.delivery is None else self.delivery.returned
+        returned = self.returned
         if returned is None or len(body) % 8:
             raise ProtocolError("the worker gave back tasks that nobody asked for")
         numbers = [number for (number,) in iter_unpack("<Q", body)]

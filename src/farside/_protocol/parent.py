@@ -73,8 +73,7 @@ class ParentCore(ParentMachine):
         waits_since: since when somebody has waited, and nothing came.
         paused: since when nobody waits; None: somebody does, or has not begun.
         latest: free for the shell: the frame that was taken in last.
-        begun: which input of a map it has begun, plus one, as far as was looked; 0: none; None: not
-            known;
+        begun: which input of a map it has begun, plus one, at the last look; 0: none; None: unknown;
         task_since: since when that runs; the time in which this process was stopped is added.
         futile: how many workers before it, one after the other, have begun no input of the pass,
         barren: and how many that were started again have sent nothing of it.
@@ -83,6 +82,7 @@ class ParentCore(ParentMachine):
         loss: free for the shell: how the worker before this one has ended, and which it was.
         given_late: whether it was given tasks after the first items of the pass had arrived; None:
             it was given none.
+        grace: until when a worker that has run out of time may tell where it is.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -119,7 +119,7 @@ class ParentCore(ParentMachine):
         # may be very many, and a tuple of them all would be copied for each.
         self._again: tuple[Any, ...] = ()
         self._stacks: tuple[Any, ...] = ()  # tokens of who has asked; None for the core itself
-        self._grace: float | None = None  # until when a worker out of time may tell where it is
+        self.grace: float | None = None
         self._passed = ""  # which limit has passed
 
     def copy(self) -> ParentCore:
@@ -156,7 +156,7 @@ class ParentCore(ParentMachine):
     @property
     def deadline(self) -> float | None:
         """When `expire` has to be called if nothing comes; None: never."""
-        return self._grace if self._grace is not None or self.done else self._next_limit()[0]
+        return self.grace if self.grace is not None or self.done else self._next_limit()[0]
 
     def _next_limit(self) -> tuple[float | None, str]:
         """Return when time is up if nothing comes, and which limit that is."""
@@ -181,7 +181,9 @@ class ParentCore(ParentMachine):
 
     def look_at_task(self, begun: int | None, since: float | None) -> None:
         """Take in which input of a map the worker has begun, and since when that runs."""
-        if self._grace is None and not self.done:  # else it is known which has taken too long
+        if self._passed == "task_timeout" and begun and begun != self.begun:
+            self.grace = None  # the one that has taken too long is done: the worker is spared
+        if self.grace is None and not self.done:  # else it is known which has taken too long
             self.begun = begun
             if since != self._task_begun:
                 self._task_begun = self.task_since = since
@@ -246,7 +248,7 @@ class ParentCore(ParentMachine):
 
     def take_back(self) -> None:
         """Ask for the tasks that the worker has not begun; see `Inbox.take_returned`."""
-        if self.allows(ParentEvent.TAKE_BACK):
+        if self.inbox.returned is not None and self.allows(ParentEvent.TAKE_BACK):
             self._say(ParentEvent.TAKE_BACK)
 
     def stop(self) -> None:
@@ -346,8 +348,7 @@ class ParentCore(ParentMachine):
     def lose(self, status: Any, cause: str = DIED) -> None:
         """Take in that the worker is gone, and how it has ended."""
         if not self.done:
-            late = self._grace is not None  # it has run out of time before
-            ending = self._ending(TIMED_OUT) if late else self._ending(cause, status)
+            ending = self._ending(cause, status) if self.grace is None else self._ending(TIMED_OUT)
             self.act(ParentEvent.WORKER_LOST)
             self._fail(ending, End(kill=False))
 
@@ -360,16 +361,17 @@ class ParentCore(ParentMachine):
         """Take in that the deadline has passed: ask where the worker is, or give it up."""
         if (deadline := self.deadline) is None or now < deadline:
             return
-        if self._grace is None:
-            self._passed, self._grace = self._next_limit()[1], now + STACK_SECONDS
+        if self.grace is None:
+            self._passed, self.grace = self._next_limit()[1], now + STACK_SECONDS
+            self.take_back()  # first: what it begins until it is ended would be run twice
             self.ask_for_stack(None)
         else:
             self._fail(self._ending(TIMED_OUT), End(kill=True))
 
     def sleep_through(self, seconds: float) -> None:
         """Take in for how many seconds this process was stopped: they do not count."""
-        since = self.launched, self.waits_since, self.task_since, self._grace
-        self.launched, self.waits_since, self.task_since, self._grace = [
+        since = self.launched, self.waits_since, self.task_since, self.grace
+        self.launched, self.waits_since, self.task_since, self.grace = [
             None if moment is None else moment + seconds for moment in since
         ]
 
@@ -458,7 +460,7 @@ class ParentCore(ParentMachine):
         token, self._stacks = self._stacks[0], self._stacks[1:]
         if token is not None:
             self.effects += (Answer(token, frame),)
-        elif self._grace is not None:
+        elif self.grace is not None:
             self._fail(self._ending(TIMED_OUT, frame), End(kill=True))
 
     def _ending(self, cause: str, detail: Any = None) -> Ending:
@@ -471,7 +473,7 @@ class ParentCore(ParentMachine):
         """Take in that the worker has ended, or has to; what has arrived can still be taken."""
         if self.failure is None:
             self.failure = ending
-        self._grace = None
+        self.grace = None
         self._end_pass(ending)
         self._hang_up()
         self.effects += (end,)
@@ -481,7 +483,7 @@ class ParentCore(ParentMachine):
         ending = self.failure or Ending(CLOSED)
         tokens = [token for token in (self.call, *self._stacks) if token is not None]
         self.effects += tuple(Fail(token, ending) for token in tokens)
-        self.call = self.method = self._wanted = self._grace = None
+        self.call = self.method = self._wanted = self.grace = None
         self._stacks = ()
 
     def _end_pass(self, ending: Ending | None) -> None:
