@@ -104,7 +104,7 @@ class World:
         made.sides = [side.copy() for side in self.sides]
         made.group = self.group.copy()
         for core in made.group.workers:
-            shared, core.inbox = core.inbox, Inbox(_Back())
+            shared, core.inbox = core.inbox, Inbox(_Back() if made.rules.returns else None)
             core.inbox.frames.extend(shared.frames)
             for name in _INBOX:
                 setattr(core.inbox, name, getattr(shared, name))
