@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import mmap
+import os
 import signal
 import sys
 import threading
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import BrokenWorkersError, WorkerExecutor, WorkerRestartedWarning
+from farside import BrokenWorkersError, WorkerExecutor, WorkerRestartedWarning, get_worker_info
 from farside._backends import registry
 from farside._backends.base import Worker
 from farside._backends.child import Child
@@ -347,6 +349,31 @@ def test_nothing_is_started_where_all_is_ended_before(monkeypatch: pytest.Monkey
     executor.shutdown()
     assert future.cancelled()
     assert not launched
+
+
+def seeds() -> tuple[Any, ...]:
+    info = get_worker_info()
+    assert info is not None
+    return info.seed, info.shard_seed
+
+
+def seeds_of_both(made: tuple[Any, ...]) -> list[Any]:
+    seed, shard_seed = seeds()
+    assert made == (seed, None)
+    return [seed, shard_seed]
+
+
+@pytest.mark.timeout(60)
+def test_an_executor_that_was_made_before_a_fork_has_other_seeds_in_the_child() -> None:
+    executor, (read, write) = WorkerExecutor(1, backend="subprocess", setup=seeds), os.pipe()
+
+    def use() -> None:
+        with executor:
+            os.write(write, json.dumps(executor.submit(seeds_of_both).result(30)).encode())
+
+    assert forked(use) == 0
+    with open(read, "rb", 0) as told, open(write, "wb", 0), executor:
+        assert not {*json.loads(told.read(999))} & {*executor.submit(seeds_of_both).result(30)}
 
 
 @pytest.mark.timeout(60)

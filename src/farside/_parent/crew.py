@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
+from dataclasses import replace
 from functools import partial
 from math import inf
 from time import monotonic
@@ -18,7 +19,7 @@ from .._payload.one_line import one_line
 from .._protocol.group import GroupCore
 from .._system.signals import at_fork, defer_sigint, try_lock, with_lock
 from ..errors import FarsideError
-from . import closing, starting
+from . import checks, closing, starting
 from .batches import Plan
 from .client import Client
 from .delivery import Delivery
@@ -45,8 +46,8 @@ class BrokenWorkersError(FarsideError, BrokenExecutor):
 class _Tasks(Inputs):
     """What a pass of an executor is made of: what was submitted."""
 
-    def __init__(self, plan: Plan, pending: Pending, seed: int, most: int | None) -> None:
-        super().__init__(iter(()), plan, Given(seed))  # what has no length
+    def __init__(self, plan: Plan, pending: Pending, most: int | None) -> None:
+        super().__init__(iter(()), plan, Given(0))  # what has no length
         self.delivery = Submitted(plan, pending, most)
 
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
@@ -66,7 +67,7 @@ class Crew:
 
     def __init__(self, options: list[Any], plan: Plan, most: int | None) -> None:
         self._pending = Pending(main_by_value=plan.main_by_value)
-        self._tasks = _Tasks(plan, self._pending, options[0].seed, most)
+        self._tasks = _Tasks(plan, self._pending, most)
         self._options = options
         self._client: Client | None = None
         self._thread: threading.Thread | None = None
@@ -165,7 +166,9 @@ class Crew:
     def _run(self) -> None:
         delivery, client = self._tasks.delivery, None
         try:
-            client = self._client = Client(*self._options, sequence=self._tasks)
+            seed = self._tasks.seed = checks.seed(None)  # now: it may have been made before a fork
+            options = [replace(each, seed=seed) for each in self._options]
+            client = self._client = Client(*options, sequence=self._tasks)
             client.replaces_beside = client.news.nobody_catches = True
             if self._force is not None:
                 self._end(client)  # for a thread that has just found no client

@@ -78,6 +78,10 @@ class ItemSequence:
         """The seed of random numbers, given or drawn."""
         return self._sharding.seed
 
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        self._sharding = self._sharding._replace(seed=seed)
+
     def length(self, told: int | None) -> int | None:
         """Return how many items a pass has, if that is known; the first worker may have told."""
         raise NotImplementedError

@@ -73,7 +73,7 @@ class ParentCore(ParentMachine):
         waits_since: since when somebody has waited, and nothing came.
         paused: since when nobody waits; None: somebody does, or has not begun.
         latest: free for the shell: the frame that was taken in last.
-        begun: which input of a map it has begun, plus one, at the last look; 0: none; None: unknown;
+        begun: which input of a map it has begun, plus one, as last seen; 0: none; None: unknown;
         task_since: since when that runs; the time in which this process was stopped is added.
         futile: how many workers before it, one after the other, have begun no input of the pass,
         barren: and how many that were started again have sent nothing of it.
