@@ -94,10 +94,10 @@ class Inputs(ItemSequence):
         delivery.start_again(core, index)
         return self._told(replaceable=False)
 
-    def load(self, state: Any, begun: int, *, strict: bool) -> None:
-        super().load(state, begun, strict=strict)
-        if not strict and self._loaded is not None:
-            self._loaded = self._loaded._replace(anchors=())
+    def _taken_over(
+        self, sharding: Sharding, start: Start, *, strict: bool
+    ) -> tuple[Sharding, Start]:
+        return sharding, start if strict else start._replace(anchors=())
 
     # States ---------------------------------------------------------------------------------
 

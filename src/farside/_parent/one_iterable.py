@@ -17,19 +17,9 @@ class OneIterable(ItemSequence):
     def __init__(self, given: Given, *, counting: bool) -> None:
         super().__init__(given, Sharding(1, seed=given.seed))
         self._counting = counting
-        # The epoch of the first pass: no other has used up what an iterable gives only once.
-        self._fresh: int | None = 0
 
     def length(self, told: int | None) -> int | None:
         return told
-
-    def set_epoch(self, epoch: int, begun: int) -> None:
-        super().set_epoch(epoch, begun)
-        self._fresh = None if begun else epoch
-
-    def load(self, state: Any, begun: int, *, strict: bool) -> None:
-        super().load(state, begun, strict=strict)
-        self._fresh = state["epoch"] if state.get("fresh", not state["epoch"]) else None
 
     def state(self, begun: int, behind: int) -> dict[str, Any]:
         state = super().state(begun, behind)

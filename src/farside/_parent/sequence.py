@@ -69,6 +69,8 @@ class ItemSequence:
         self._given = given
         self._sharding = sharding
         self._ahead = 0  # by how much epochs are ahead of the number of passes
+        # The epoch of the first pass: no other has used up what an iterable gives only once.
+        self._fresh: int | None = 0
         self._loaded: Start | None = None
         self._passes: list[Delivery] = []  # the latest, and the one before it
         self._takes_anchors = given.verify
@@ -97,7 +99,8 @@ class ItemSequence:
                 f"epoch={epoch}, but the state that was loaded is from the middle of epoch "
                 f"{self.epoch(begun)}; leave set_epoch out, or load no state"
             )
-        self._ahead = epoch - begun
+        # No call comes in between, so no signal handler: all of it changes, or nothing.
+        self._ahead, self._fresh = epoch - begun, None if begun else epoch
         self._loaded, self._passes = None, []
 
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
@@ -208,9 +211,22 @@ class ItemSequence:
         for each in kept:
             check_literal(each.state)
         start = Start(states.read(read), anchors, kept)  # nothing is refused from here on
-        self._sharding = sharding._replace(seed=read["seed"], cycle_length=read["cycle_length"])
-        self._ahead = read["epoch"] - begun
+        sharding = sharding._replace(seed=read["seed"], cycle_length=read["cycle_length"])
+        sharding, start = self._taken_over(sharding, start, strict=strict)
+        epoch, fresh = read["epoch"], read.get("fresh", not read["epoch"])
+        # As in `set_epoch`.
+        self._sharding, self._ahead, self._fresh = sharding, epoch - begun, epoch if fresh else None
         self._loaded, self._passes = start, []
+
+    def _taken_over(
+        self,
+        sharding: Sharding,
+        start: Start,
+        *,
+        strict: bool,  # noqa: ARG002  that of a map
+    ) -> tuple[Sharding, Start]:
+        """Return what is taken over of what a state says."""
+        return sharding, start
 
     def _refuse_others(self, read: dict[str, Any], *, strict: bool) -> None:
         """Refuse the state of another data set."""

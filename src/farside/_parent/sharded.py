@@ -69,15 +69,15 @@ class Shards(ItemSequence):
         firsts = dealt.take_orders()
         return delivery, [self._plan(start, each, firsts.get(each, [])) for each in range(count)]
 
-    def load(self, state: Any, begun: int, *, strict: bool) -> None:
-        cycle = self._sharding.cycle_length
-        super().load(state, begun, strict=strict)
-        if self._unit and self._loaded is not None:
-            place = self._loaded.place  # each shard has one item: if it was begun, it is done
-            read = [(shard, shard + 1) for shard, _ in place.begun]
-            ended = tuple(join_ranges([*place.ended, *read]))
-            self._sharding = self._sharding._replace(cycle_length=cycle)
-            self._loaded = Start(Place(ended))
+    def _taken_over(
+        self, sharding: Sharding, start: Start, *, strict: bool
+    ) -> tuple[Sharding, Start]:
+        if not self._unit:
+            return super()._taken_over(sharding, start, strict=strict)
+        # Each shard has one item: if it was begun, it is done.
+        read = [(shard, shard + 1) for shard, _ in start.place.begun]
+        ended = tuple(join_ranges([*start.place.ended, *read]))
+        return sharding._replace(cycle_length=self._sharding.cycle_length), Start(Place(ended))
 
     def state(self, begun: int, behind: int) -> dict[str, Any]:
         state = super().state(begun, behind)
