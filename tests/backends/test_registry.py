@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 import threading
@@ -39,6 +40,19 @@ UNUSABLE = Availability(usable=False, reason="not today; wait until tomorrow")
 def _set(monkeypatch: pytest.MonkeyPatch, **states: Availability) -> None:
     for name, state in states.items():
         monkeypatch.setattr(registry.load(name), "availability", staticmethod(lambda s=state: s))
+
+
+@pytest.mark.timeout(60)
+def test_a_worker_for_which_no_descriptors_are_left_says_what_to_raise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def launch(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(InlineBackend, "launch", launch)
+    with pytest.raises(OSError, match="files: so no worker can be started; see ulimit -n") as got:
+        iterate_in_worker(partial(range, 3), backend="inline")
+    assert got.value.errno == errno.EMFILE
 
 
 def test_names_and_classes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from errno import EMFILE, ENFILE
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -118,7 +119,12 @@ def launch(name: str, options: Options) -> Worker:
     """Start a worker of a backend; see `Backend.launch`."""
     from . import live_workers  # not everybody who imports this starts workers
 
-    worker = load(name)().launch(options)
+    try:
+        worker = load(name)().launch(options)
+    except OSError as error:
+        if error.errno in {EMFILE, ENFILE}:
+            error.strerror = f"{error.strerror}: so no worker can be started; see ulimit -n"
+        raise
     try:
         live_workers.track(worker)
         for each in on_start:
