@@ -250,7 +250,7 @@ def test_what_cannot_be_written_waits_no_longer_where_nobody_reads(
     def fail(*_: object) -> int:
         raise OSError(number, "failed")
 
-    monkeypatch.setattr(writer.os, "writev", fail)
+    monkeypatch.setattr(os, "writev", fail)
     with pytest.raises(OSError if pending else LinkClosedError):
         piped.writer.post(frame(1), 0)
     assert piped.writer.pending == pending

@@ -327,6 +327,15 @@ def test_items_come_as_they_come_and_each_workers_in_order(
     world.check_end()
 
 
+def test_no_worker_waits_since_another_has_always_sent_something() -> None:
+    delivery = as_they_come(2)
+    cores: list[Any] = [SimpleNamespace(inbox=Inbox(), over=False) for _ in range(2)]
+    for shard, core in enumerate(cores):
+        core.inbox.frames += [frame_of([Item(shard, number)], "plain") for number in range(3)]
+    taken = [delivery.take(cores) for _ in range(6)]
+    assert [entry for block in taken if block for entry in block[0]] == [0, 1000, 1, 1001, 2, 1002]
+
+
 @STEADY
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=4), st.integers(0, 3), CUTS)
 def test_where_a_loop_was_is_known_where_items_come_as_they_come(

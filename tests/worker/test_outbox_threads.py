@@ -51,7 +51,7 @@ def test_the_flusher_goes_on_for_what_comes_just_after_it_has_sent(
     boxed: Boxed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The thread that makes items has looked up before it was told to: it calls nobody for this one.
-    later = [lambda: boxed.add(2), list]
+    later: list[Callable[[], object]] = [lambda: boxed.add(2), list]
     monkeypatch.setattr(boxed.sink, "flush", list, raising=False)
     monkeypatch.setattr(boxed.sink, "alert", lambda _: later.pop(0)(), raising=False)
     boxed.add(1)

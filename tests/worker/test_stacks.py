@@ -72,7 +72,7 @@ def test_no_thread_of_farsides_own_is_told(
         threading.Thread(target=bell.wait, name="farside-flusher").start()
     else:  # as in a subinterpreter where nothing has imported that
         _thread.start_new_thread(bell.wait, ())
-    until(lambda: set(sys._current_frames()) - before)
+    until(lambda: not before.issuperset(sys._current_frames()))
     (ident,) = set(sys._current_frames()) - before
     until(lambda: sys._current_frames()[ident].f_code is Bell.wait.__code__)
     found = [place for _, places in stacks.report() for *_, place in places]
