@@ -41,3 +41,15 @@ def test_tries_count_though_an_input_before_has_cost_a_worker_meanwhile() -> Non
     assert lose_at(inputs, 1) is None
     assert lose_at(inputs, 0) is None
     assert lose_at(inputs, 1) == 1
+
+
+def test_results_of_an_input_that_has_failed_count_for_no_other() -> None:
+    """If they did, the next input would be asked to leave out so many that nobody has had."""
+    inputs, queue = AssignedInputs(), Queue(0, counting=False)
+    inputs.add(Batch(0, ["first", "second"], 0))
+    inputs.read = 2  # results of the first, which is flat
+    for number, retries, expected in ((0, 0, (0, 1, 0)), (1, 1, (None, 1, 0))):
+        core: Any = SimpleNamespace(inbox=Inbox(), loss=(None, None, number + 1))
+        plan = PLAN._replace(flat=True, retries=retries)
+        (lost,), failed = inputs.lose(core, queue, plan, 0, {})
+        assert (failed, lost.first, lost.skip) == expected
