@@ -830,6 +830,17 @@ def test_workers_that_do_their_share_may_be_replaced_for_ever() -> None:
         core.receive(0, Frame(Status.ITERATION_STARTED, 1))
 
 
+def test_one_that_dies_in_its_start_is_started_again_if_the_one_before_did_its_share() -> None:
+    core = restarting(restarts=1000)
+    core.retire(0)
+    core.launch(0, 0.0)
+    core.lose(0, "killed")
+    assert core.workers[0].failure is None
+    core.launch(0, 0.0)
+    core.lose(0, "killed")  # and so was the one before it
+    assert core.workers[0].failure is not None
+
+
 def test_the_time_of_a_start_begins_with_it() -> None:
     core = GroupCore(Limits(init=1.0), max_restarts=1)
     core.receive(0, READY)
