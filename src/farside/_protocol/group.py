@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from .effects import DIED, FAILED, RETIRED, Drop, End, Ending, Launch
+from .effects import DIED, FAILED, RETIRED, End, Ending, Launch
 from .messages import Status
 from .parent import ParentCore
 from .parent_machine import ParentState
@@ -278,7 +278,7 @@ class GroupCore:
             new.loss = old.loss
         if new.succeed(old):
             self.awaiting |= {index}
-        told = [each for each in old.effects if not isinstance(each, (End, Drop))]
+        told = [each for each in old.effects if not isinstance(each, End)]
         kill = True in [each.kill for each in old.effects if isinstance(each, End)]
         new.effects = (*told, Launch(None, failed, kill))
         self.workers = (*self.workers[:index], new, *self.workers[index + 1 :])
