@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from farside import FarsideError, IterableClosedError
 from farside._protocol.recovery import Limits
-from farside.testing.checks import take, until
+from farside.testing.checks import SECONDS, take, until
 from tests.faults import ways
 from tests.scripts.acts import Sign
 
@@ -90,6 +90,9 @@ class Stager:
             )
         self.fault.end()
         if self.iterable is not None:
+            if seen.state == "closed":  # what was left behind ends now, when it gets to run
+                for member in self.iterable._current.members:
+                    assert member.worker.wait(SECONDS)
             self.iterable.close()
         return seen
 
