@@ -202,9 +202,8 @@ class Execution:
         self._maker.end_if_forked(trouble.error)
         if self.machine.state is WorkerState.ITERATION and not self._is_awaited():
             # Nobody waits for this pass any more; ABORT may have raised it, in farside's own code.
-            trouble.error.__traceback__ = (
-                None  # its frames keep the iterator, which is to be closed
-            )
+            # Frames of the traceback keep the iterator, which is to be closed now.
+            trouble.error.__traceback__ = None
             self._leave()
             return
         failure = self._describe(trouble)
