@@ -14,6 +14,7 @@ from farside._protocol.order import (
     Sharding,
     Turns,
     draw,
+    gaps_of,
     order_of,
     ranges_of,
     shard_seed,
@@ -244,3 +245,27 @@ def test_very_many_numbers_are_added_to_ranges() -> None:
     assert with_numbers(((0, 2), (500, 600)), range(2, 400, 2)) == ranges_of(
         {0, 1, *range(2, 400, 2), *range(500, 600)}
     )
+
+
+@STEADY
+@given(st.integers(1, 30), st.integers(1, 5), st.sets(st.integers(0, 29)), st.booleans())
+def test_what_is_left_of_the_chains_is_what_has_not_ended(
+    total: int,
+    cycle: int,
+    ended: set[int],
+    first: bool,  # noqa: FBT001  of a strategy
+) -> None:
+    numbers = range(len(ended)) if first else sorted(ended)
+    place = Place(ended=ranges_of([number for number in numbers if number < total]))
+    chains = Turns.begin(Sharding(total, cycle), place).chains
+    left = [number for number in range(total) if number not in numbers]
+    assert [[*chain] for chain in chains] == [
+        [number for number in left if number % cycle == slot] for slot in range(cycle)
+    ]
+    assert [number for gap in gaps_of(place.ended, total) for number in range(*gap)] == left
+
+
+def test_what_is_left_of_very_many_shards_takes_no_memory() -> None:
+    chains = Turns.begin(Sharding(10**9, 16), Place(ended=((0, 10**8 + 3),))).chains
+    assert [type(chain) for chain in chains] == [range] * 16
+    assert sum(map(len, chains)) == 9 * 10**8 - 3

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from .._protocol.order import Place, numbers_of
+from .._protocol.order import Place, gaps_of
 from .._protocol.parent import ParentCore
 from .batches import BATCH_SECONDS, BatchSize
 from .delivery import Delivery
@@ -38,8 +38,9 @@ class Dealt(Delivery):
 
     def __init__(self, place: Place, shards: int, count: int, *, counting: bool) -> None:
         super().__init__(count, counting=counting)
-        ended = numbers_of(place.ended)
-        self._shards = deque(shard for shard in range(shards) if shard not in ended)
+        # Those that nobody has: as ranges, for there may be millions.
+        self._shards = deque(gaps_of(place.ended, shards))
+        self._left = sum([end - first for first, end in self._shards])
         self._under_way: list[deque[int]] = [deque() for _ in range(count)]
         self.progress = GivenResults(place, flat=True)
         self._size, self._passed = BatchSize(_MOST_AHEAD), 0
@@ -49,7 +50,7 @@ class Dealt(Delivery):
 
     def deal(self) -> None:
         """Deal shards to the workers that have room for them."""
-        left = len(self._shards) // (_LEFT * len(self._under_way))
+        left = self._left // (_LEFT * len(self._under_way))
         short = self._pace.seconds < _OFTEN_SECONDS
         ahead = max(_AHEAD, min(self._size.inputs, left)) if short else _AHEAD
         if min(map(len, self._under_way)) > ahead // 2:
@@ -57,12 +58,19 @@ class Dealt(Delivery):
         for least in range(ahead):
             for index, under_way in enumerate(self._under_way):
                 if len(under_way) == least and self._shards:
-                    shard = self._shards.popleft()
+                    shard = self._next_shard()
                     under_way.append(shard)
                     told = shard, self.progress.read.get(shard, 0)
                     self.orders.setdefault(index, []).append(told)
         self.needs = [index for index, under_way in enumerate(self._under_way) if under_way]
         self.over = not self.needs
+
+    def _next_shard(self) -> int:
+        shard, end = self._shards.popleft()
+        if shard + 1 < end:
+            self._shards.appendleft((shard + 1, end))
+        self._left -= 1
+        return shard
 
     def take(self, workers: Sequence[ParentCore]) -> Block | None:
         self._begin_block()

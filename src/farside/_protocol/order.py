@@ -83,6 +83,9 @@ BEGIN = Place()
 
 _NUMBERS = struct.Struct("<QQQ")
 
+_FEW_RANGES = 100
+"""With more ranges, to look for each of them would take longer than to look at all shards."""
+
 _FEW = 64
 """Up to so many numbers are put into ranges one by one; with more, all are sorted."""
 
@@ -136,6 +139,17 @@ def numbers_of(ranges: Iterable[tuple[int, int]]) -> set[int]:
     return {number for first, end in ranges for number in range(first, end)}
 
 
+def gaps_of(ranges: Iterable[tuple[int, int]], total: int) -> list[tuple[int, int]]:
+    """Return the ranges of the numbers below a total that are in none of some ranges, in order.
+
+    Example:
+        >>> gaps_of([(0, 2), (3, 4)], 6)
+        [(2, 3), (4, 6)]
+    """
+    bounds = [0, *[bound for each in ranges for bound in each], total]
+    return [(end, first) for end, first in zip(bounds[::2], bounds[1::2]) if end < first]  # noqa: B905  equal
+
+
 def join_ranges(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """Return ranges that hold the same numbers, in order and apart.
 
@@ -150,6 +164,26 @@ def join_ranges(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             joined.append((first, end))
     return joined
+
+
+def _without(chains: Sequence[Sequence[int]], ended: Ranges) -> list[Sequence[int]]:
+    """Return chains without the shards that have ended."""
+    if len(ended) <= _FEW_RANGES:
+        left = [_rest(chain, ended) for chain in chains]
+        if None not in left:
+            return [chain for chain in left if chain is not None]
+    numbers = numbers_of(ended)
+    return [[shard for shard in chain if shard not in numbers] for chain in chains]
+
+
+def _rest(chain: Sequence[int], ended: Ranges) -> Sequence[int] | None:
+    """Return what is left of a chain, if the first have ended; None if others have.
+
+    What is left of a range is one: there may be millions.
+    """
+    parts = [chain[bisect_left(chain, first) : bisect_left(chain, end)] for first, end in ended]
+    count, last = sum(map(len, parts)), [part[-1] for part in parts if part][-1:]
+    return chain[count:] if last in ([], [*chain[count - 1 : count]]) else None
 
 
 def with_range(ranges: Ranges, first: int, end: int) -> Ranges:
@@ -220,8 +254,7 @@ class Turns(NamedTuple):
         cycle = sharding.cycle_length
         chains = [shards[slot::cycle] for slot in range(cycle)]
         if place.ended != sharding.before:
-            ended = numbers_of(place.ended)
-            chains = [[shard for shard in chain if shard not in ended] for chain in chains]
+            chains = _without(chains, place.ended)
         return cls.of(tuple(chains), dict(place.begun), place.turn)
 
     @property
