@@ -193,6 +193,8 @@ class Execution:
             self._fail(WorkerEvent.ITERATOR_RAISED, outcome)
 
     def _leave(self) -> None:
+        while self._maker.take_tasks():
+            pass  # they have come before the command that ends the pass, which is there
         self._commands.leaving = self._job.finalizer_seconds / 2
         self._maker.leave()
         self._commands.leaving = 0.0
@@ -216,13 +218,7 @@ class Execution:
         """
         maker = self._maker
         maker.tasks.run_clock(False)
-        if maker.is_left():
-            return False
-        if maker.outbox.wait_for_parent():
-            return True
-        while maker.take_tasks():
-            pass
-        return False
+        return not maker.is_left() and maker.outbox.wait_for_parent()
 
     def _describe(self, trouble: Trouble) -> Failure:
         return describe(*trouble)

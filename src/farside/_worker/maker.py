@@ -241,9 +241,6 @@ class Maker:
         stop = self.outbox.send_due(made, each=self.tasks.one_by_one)
         if stop <= made:
             if not self.outbox.wait_for_credit(made):
-                # The command that ended the wait is there; tasks may have come before it.
-                while self.take_tasks():
-                    pass
                 return 0
             stop = made + 1
         self.tasks.run_clock(True)
