@@ -146,4 +146,4 @@ def test_batches_become_smaller_towards_the_end(monkeypatch: pytest.MonkeyPatch,
     most = max(this.sizes)
     assert sum(this.sizes) == each * WORKERS
     assert each / 8 <= most <= each / 4
-    assert most / 16 <= this.sizes[-2] <= most / 2
+    assert this.sizes[-2] <= 0.6 * most

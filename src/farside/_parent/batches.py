@@ -17,9 +17,9 @@ workers seem slower than they are where they wait for the parent."""
 MOST_INPUTS = 1000
 """How many inputs a batch has at most."""
 
-MOST_BATCHES = 6
+MOST_BATCHES = 8
 """How many batches a worker has at most: a parent that has no processor for a moment should not
-leave it without inputs."""
+leave it without inputs. It is given more when half of them are left, several in one message."""
 
 BATCHES, LARGE_BYTES = 3, 1 << 20
 """How many it has at most where they have more bytes in all: these should stay in a cache."""

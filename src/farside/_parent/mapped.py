@@ -149,7 +149,10 @@ class Mapped(Answers):
         wanted, rest = self._size.inputs, self._inputs_left() // (_LAST * workers)
         share = max(1, min(wanted, room // workers, max(rest, wanted // _LEAST)))
         nbytes = self.bytes_of(index)
-        batches = MOST_BATCHES if nbytes < LARGE_BYTES else BATCHES
+        if nbytes >= LARGE_BYTES:
+            batches = BATCHES
+        else:  # no message for each
+            batches = MOST_BATCHES if self.orders else MOST_BATCHES // 2
         last = rest == 0 and self._size.seconds >= _LONG_SECONDS
         enough = left[index] >= (1 if last else max(_DEPTH, batches * (share - 1)))
         return None if room <= 0 or enough or nbytes >= self.plan.nbytes else (index, share)
