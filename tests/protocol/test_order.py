@@ -248,7 +248,7 @@ def test_very_many_numbers_are_added_to_ranges() -> None:
 
 
 @STEADY
-@given(st.integers(1, 30), st.integers(1, 5), st.sets(st.integers(0, 29)), st.booleans())
+@given(st.integers(1, 99), st.integers(1, 5), st.sets(st.integers(0, 98)), st.booleans())
 def test_what_is_left_of_the_chains_is_what_has_not_ended(
     total: int,
     cycle: int,
@@ -269,3 +269,15 @@ def test_what_is_left_of_very_many_shards_takes_no_memory() -> None:
     chains = Turns.begin(Sharding(10**9, 16), Place(ended=((0, 10**8 + 3),))).chains
     assert [type(chain) for chain in chains] == [range] * 16
     assert sum(map(len, chains)) == 9 * 10**8 - 3
+
+
+def test_no_range_is_looked_for_in_each_of_very_many_chains(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It took a hundred times as long as to look at all shards."""
+    looks: list[object] = []
+    monkeypatch.setattr("farside._protocol.order._rest", lambda *given: looks.append(given))
+    ended = tuple((number, number + 3) for number in range(0, 1000, 10))
+    chains = Turns.begin(Sharding(1000, 500), Place(ended=ended)).chains
+    assert sum(map(len, chains)) == 700
+    assert not looks

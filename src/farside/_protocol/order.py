@@ -83,8 +83,8 @@ BEGIN = Place()
 
 _NUMBERS = struct.Struct("<QQQ")
 
-_FEW_RANGES = 100
-"""With more ranges, to look for each of them would take longer than to look at all shards."""
+_LOOK = 16
+"""To look where a range is in a chain takes as long as to look at so many shards, about."""
 
 _FEW = 64
 """Up to so many numbers are put into ranges one by one; with more, all are sorted."""
@@ -168,7 +168,7 @@ def join_ranges(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _without(chains: Sequence[Sequence[int]], ended: Ranges) -> list[Sequence[int]]:
     """Return chains without the shards that have ended."""
-    if len(ended) <= _FEW_RANGES:
+    if _LOOK * len(ended) * len(chains) <= sum(map(len, chains)):
         left = [_rest(chain, ended) for chain in chains]
         if None not in left:
             return [chain for chain in left if chain is not None]
@@ -177,13 +177,18 @@ def _without(chains: Sequence[Sequence[int]], ended: Ranges) -> list[Sequence[in
 
 
 def _rest(chain: Sequence[int], ended: Ranges) -> Sequence[int] | None:
-    """Return what is left of a chain, if the first have ended; None if others have.
+    """Return what is left of a chain, if its first shards have ended; None if others have.
 
     What is left of a range is one: there may be millions.
     """
-    parts = [chain[bisect_left(chain, first) : bisect_left(chain, end)] for first, end in ended]
-    count, last = sum(map(len, parts)), [part[-1] for part in parts if part][-1:]
-    return chain[count:] if last in ([], [*chain[count - 1 : count]]) else None
+    count = 0
+    for first, end in ended:
+        low, high = bisect_left(chain, first), bisect_left(chain, end)
+        if low < high:
+            if low > count:
+                return None
+            count = high
+    return chain[count:]
 
 
 def with_range(ranges: Ranges, first: int, end: int) -> Ranges:
