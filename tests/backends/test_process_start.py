@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import pickle
+import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,7 +16,7 @@ import pytest
 from farside import iterate_in_subprocess
 from farside._backends import subprocess
 from farside._backends.child import Child
-from farside._backends.process_start import with_main_hidden
+from farside._backends.process_start import _pretending, with_main_hidden
 from tests.backends.main_modules import MainModule
 from tests.children import forked, run_python
 
@@ -55,6 +57,19 @@ def test_one_that_pdb_has_emptied_is_imported(monkeypatch: pytest.MonkeyPatch) -
     del main.__spec__
     monkeypatch.setitem(sys.modules, "__main__", main)
     assert with_main_hidden(told_of_main, always=False)
+
+
+def test_what_stands_in_for_signal_signal_need_not_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a mock in a test of a server that sets handlers."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    data = _pretending(partial(spawn.get_preparation_data, "x"), starting=True)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        pickle.loads(pickle.dumps(data["farside"]))
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        monkeypatch.undo()
+        signal.signal(signal.SIGINT, before)
 
 
 def test_multiprocessing_is_taught_once() -> None:

@@ -10,6 +10,9 @@ import site
 import sys
 import threading
 import weakref
+
+# It pickles, also where a mock, or a function of gevent, has taken the place of `signal.signal`.
+from _signal import signal as set_handler  # type: ignore[import-not-found]
 from functools import partial
 from importlib.machinery import PathFinder
 from multiprocessing import forkserver, spawn
@@ -128,7 +131,7 @@ class _IgnoresSigint:
     """Lets a process ignore SIGINT as it unpickles this."""
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return signal.signal, (signal.SIGINT, signal.SIG_IGN)
+        return set_handler, (int(signal.SIGINT), int(signal.SIG_IGN))
 
 
 class _Config(dict[str, Any]):
