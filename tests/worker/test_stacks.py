@@ -67,14 +67,14 @@ def test_no_thread_of_farsides_own_is_told(
 ) -> None:
     monkeypatch.setattr(stacks, "_several_interpreters", lambda: False)
     bell = Bell()
-    before = set(sys._current_frames())
     if with_threading:
-        threading.Thread(target=bell.wait, name="farside-flusher").start()
+        thread = threading.Thread(target=bell.wait, name="farside-flusher")
+        thread.start()
+        assert thread.ident is not None
+        ident = thread.ident
     else:  # as in a subinterpreter where nothing has imported that
-        _thread.start_new_thread(bell.wait, ())
-    until(lambda: not before.issuperset(sys._current_frames()))
-    (ident,) = set(sys._current_frames()) - before
-    until(lambda: sys._current_frames()[ident].f_code is Bell.wait.__code__)
+        ident = _thread.start_new_thread(bell.wait, ())
+    until(lambda: getattr(sys._current_frames().get(ident), "f_code", None) is Bell.wait.__code__)
     found = [place for _, places in stacks.report() for *_, place in places]
     own = sys._current_frames()[ident]
     assert stacks._of_user([own]) == [own]  # there is nothing else
