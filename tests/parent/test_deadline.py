@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 import time
 import warnings
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
 from farside import FarsideError, WorkerTimeoutError, map_in_workers
-from farside._parent import deadline, received
+from farside._parent import deadline, received, starting
 from farside._parent.client import Client
 from farside._parent.deadline import When
+from farside._parent.options import check
 from farside._parent.results import enter_iteration_mode
 from farside._parent.wait import LONGEST_SECONDS
 from farside._protocol.recovery import STACK_SECONDS
@@ -163,6 +165,27 @@ def test_workers_that_were_stopped_meanwhile_get_their_time_once_more(
     assert client.core.deadline == clock.now + 4.0
     assert ("REPORT_STACK", 1) not in link.told
     assert wait_on(client, link, clock) == pytest.approx(4.0, abs=0.05)
+
+
+def test_a_worker_that_has_gone_on_as_it_tells_where_it_is_is_spared(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has looked at which input it runs since its time was up."""
+    worker = scripted.ScriptedWorker(scripted.ready())
+    with scripted.launching(worker):
+        options = check(list, backend="scripted")
+        client = Client(replace(options, sends_inputs=True, task_timeout=4.0))
+        starting.start(client)
+    link, begun = worker.link, [(1, clock.now)]
+    monkeypatch.setattr(link, "begun", lambda _: begun[-1], raising=False)
+    deadline.begin_to_wait(client, enter_iteration_mode(client))
+    assert wait_on(client, link, clock) == pytest.approx(4.0, abs=0.05)
+    begun.append((2, clock.now))
+    link.then(started(1), scripted.report(1), None)
+    for _ in range(2):
+        client.waiting.links.look(client)
+    assert not client.core.closed
+    assert client.core.deadline == clock.now + 4.0
 
 
 def hang_at_three(number: int) -> int:
