@@ -100,7 +100,8 @@ class Interruptible:
     ) -> None:
         """Raise SystemExit in the thread, after so many seconds each time, until it is over.
 
-        Each time, `closing` tells how much longer it may take since it does already what it should.
+        Each time it has as many more as `closing` returns: while it closes what it has open, it
+        does what it should.
         """
         show = sys.unraisablehook
         for seconds in patience:
