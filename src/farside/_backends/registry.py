@@ -115,6 +115,10 @@ def is_remote(name: str) -> bool:
     return name != "auto" and load(name).capabilities.remote
 
 
+_LIMITS = {EMFILE: "ulimit -n", ENFILE: "sysctl fs.file-max"}
+"""What limits the descriptors of a process, and of all."""
+
+
 def launch(name: str, options: Options) -> Worker:
     """Start a worker of a backend; see `Backend.launch`."""
     from . import live_workers  # not everybody who imports this starts workers
@@ -122,8 +126,9 @@ def launch(name: str, options: Options) -> Worker:
     try:
         worker = load(name)().launch(options)
     except OSError as error:
-        if error.errno in {EMFILE, ENFILE}:
-            error.strerror = f"{error.strerror}: so no worker can be started; see ulimit -n"
+        if error.errno in _LIMITS:
+            limit = _LIMITS[error.errno]
+            error.strerror = f"{error.strerror}: so no worker can be started; see {limit}"
         raise
     try:
         live_workers.track(worker)
