@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -214,6 +215,30 @@ def test_each_result_that_is_skipped_is_counted_and_has_its_own_time() -> None:
     assert [each for each in results if not isinstance(each, Mark)] == [2]
     assert times == sorted(set(times))
     assert [each[:2] for each in told] == [(2, 2)]
+
+
+class Large:
+    """A result of which it shows whether something has it."""
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_nothing_has_a_result_while_the_next_one_is_made(*, timed: bool) -> None:
+    held: list[bool] = []
+
+    def make_each(_: int) -> Any:
+        for _ in range(3):
+            each = Large()
+            latest = weakref.ref(each)
+            yield each
+            del each
+            held.append(latest() is not None)
+
+    mapper = make(make_each, flat=True, timed=timed)
+    results = mapper.begin((10, False), 2, 7)
+    mapper.add([(0, 0, True, [5])])
+    for each in results:
+        del each
+    assert held == [False] * 3
 
 
 def test_no_clock_runs_when_the_pass_was_left() -> None:

@@ -159,7 +159,7 @@ class Mapper(Tasks):
                 raise TypeError(self._not_iterable(made))
             made = begun_once(iter(made))  # noqa: PLW2901  it may be large, and is not kept
             self._open = made
-            timed = self._note_times(made) if self._timed and self.begun else made
+            timed = map(self._note_time, made) if self._timed and self.begun else made
             skip, self._skip = self._skip, 0
             if skip:  # the parent has them from a worker that has died, or an earlier run
                 of = f"the input of index {self.where()[0]}"
@@ -169,10 +169,10 @@ class Mapper(Tasks):
             self._answered = self._begun()
             yield _END
 
-    def _note_times(self, made: Iterator[Any]) -> Iterator[Any]:
-        for each in made:
-            self.begun[1] = time.monotonic_ns()
-            yield each
+    def _note_time(self, made: Any) -> Any:
+        """Note when a result of a flat input was made, and return it: no frame keeps it then."""
+        self.begun[1] = time.monotonic_ns()
+        return made
 
     def _not_iterable(self, made: Any) -> str:
         function = self._given[0]
