@@ -130,6 +130,16 @@ def test_workers_have_inputs_ahead_where_more_come_or_inputs_are_short(
         this.answer(1, seconds=seconds)
 
 
+def test_any_number_of_inputs_is_done_while_the_loop_waits_for_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    this = Map(monkeypatch, 2)  # none is taken out of the queues
+    while sum(this.sizes) < 20_000 * WORKERS:
+        this.refill()
+        assert min(this.left) > 0
+        this.answer(1000, seconds=1e-4)
+
+
 def test_a_map_of_few_inputs_of_which_nothing_is_known_gives_each_worker_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

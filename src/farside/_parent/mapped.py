@@ -141,9 +141,7 @@ class Mapped(Answers):
     def room(self, left: Sequence[int]) -> tuple[int, int] | None:
         """Return which worker is given inputs next, and how many; None: no more fit in."""
         ahead, workers = self.plan.ahead, self.plan.workers
-        if ahead is None:
-            ahead = workers * (MOST_BATCHES + 1) * self.most_inputs
-        room = ahead - (self._numbered - self.front)
+        room = maxsize if ahead is None else ahead - (self._numbered - self.front)
         index = left.index(min(left))
         # Towards the end it is less: the inputs may take much longer than those before.
         wanted, rest = self._size.inputs, self._inputs_left() // (_LAST * workers)
