@@ -22,7 +22,11 @@ class Map:
     """A pass whose workers answer as the test says."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, processors: int, total: int | None = None
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        processors: int,
+        total: int | None = None,
+        least: int = 0,
     ) -> None:
         self._now = 0.0
         for module in (batches, mapped):
@@ -33,7 +37,7 @@ class Map:
         self._workers: Any = [
             SimpleNamespace(inbox=SimpleNamespace(received=0)) for _ in range(WORKERS)
         ]
-        inputs = range(1 << 20 if total is None else total)
+        inputs = range(1 << 20 if total is None else max(total, least))
         self._delivery = MappedInOrder(plan, Supply(lambda: iter(inputs), total=total))
 
     def refill(self) -> int:
@@ -128,6 +132,19 @@ def test_workers_have_inputs_ahead_where_more_come_or_inputs_are_short(
         this.refill()
         assert min(this.left) >= 3
         this.answer(1, seconds=seconds)
+
+
+def test_a_length_that_is_too_small_does_not_leave_workers_without_inputs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    this = Map(monkeypatch, 2, total=2 * WORKERS, least=40 * WORKERS)
+    for _ in range(4):
+        this.refill()
+        this.answer(1, seconds=1)
+    for _ in range(4):
+        this.refill()
+        assert min(this.left) == 3
+        this.answer(1, seconds=1)
 
 
 def test_any_number_of_inputs_is_done_while_the_loop_waits_for_the_first(

@@ -156,9 +156,10 @@ class Mapped(Answers):
         return None if room <= 0 or enough or nbytes >= self.plan.nbytes else (index, share)
 
     def _inputs_left(self) -> int:
-        """Return how many inputs no worker has, as far as it matters which one is given them."""
+        """Return how many inputs no worker has, if it is known and matters who is given them."""
         total = self._supply.total if self.plan.workers > 1 else None
-        return maxsize if total is None else max(0, total - self._supply.taken)
+        left = -1 if total is None else total - self._numbered
+        return left if left >= 0 else maxsize  # `items` may have more than its length says
 
     def bytes_of(self, index: int) -> int:
         """Return about how many bytes of inputs a worker has."""
