@@ -6,20 +6,20 @@ import sys
 
 __all__ = [
     "Lock", "RLock", "SimpleNamespace", "deque", "get_ident", "index", "length_hint", "local",
-    "partial", "setitem",
+    "partial",
 ]  # fmt: skip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
     from functools import partial
-    from operator import index, length_hint, setitem
+    from operator import index, length_hint
     from threading import Lock, RLock, get_ident, local
     from types import SimpleNamespace
 else:
     from _collections import deque
     from _functools import partial
-    from _operator import index, length_hint, setitem
+    from _operator import index, length_hint
     from _thread import RLock, get_ident
     from _thread import _local as local
     from _thread import allocate_lock as Lock  # noqa: N812  as it is called elsewhere
