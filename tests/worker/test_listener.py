@@ -161,9 +161,9 @@ class Closed:
         try:
             yield from range(1000)
         finally:
+            self.interrupted.append(True)  # first: from then on it may be struck
             self.inside.set()
             end = time.monotonic() + self.seconds
-            self.interrupted.append(True)
             while time.monotonic() < end:
                 pass
             self.interrupted.clear()
