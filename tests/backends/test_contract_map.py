@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import NotPicklableError, WorkerDiedError, WorkerTimeoutError, map_in_workers
+from farside import (
+    NotPicklableError,
+    WorkerDiedError,
+    WorkerIterationError,
+    WorkerTimeoutError,
+    map_in_workers,
+)
 from farside._link.base import Link
 from farside._link.pipes import PipeLink
 from tests import mapping_jobs as jobs
@@ -44,6 +50,21 @@ def test_results_come_in_order_in_each_pass(
         assert len(results) == 100
         for _ in range(2):
             assert list(results) == [number * number for number in range(100)]
+
+
+def test_a_failure_shows_few_frames_of_farside(kind: Kind) -> None:
+    with (
+        start(kind, jobs.fail_at_threes, [1, 3]) as results,
+        pytest.raises(WorkerIterationError) as caught,
+    ):
+        list(results)
+    assert isinstance(caught.value.__cause__, ValueError)
+    frames = [
+        each.name
+        for each in caught.traceback
+        if each.frame.f_globals["__name__"].startswith("farside.")
+    ]
+    assert frames == ["iterate_results", "step", "_take"]
 
 
 def test_a_generator_is_no_result_and_the_cure_is_told(kind: Kind) -> None:

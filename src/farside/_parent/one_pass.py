@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, NoReturn
 from weakref import ref
 
+from .._payload.failure import of_user
 from .._protocol.effects import BROKEN, HERE
 from .._protocol.group import GroupCore
 from .._protocol.parent import ParentCore
@@ -101,10 +102,14 @@ class Pass:
         delivery = self.delivery
         try:
             return delivery.take(workers)
-        except (IndexError, ValueError) as error:
-            if not delivery.cleared or error is delivery.failure:
-                raise
-            return None  # another thread has cleared it in the middle
+        except Exception as error:
+            if error is delivery.failure:
+                trace = error.__traceback__
+                if isinstance(error, FarsideError) and of_user(trace) is trace:  # all are our own
+                    raise error.with_traceback(None) from error.__cause__
+            elif delivery.cleared and isinstance(error, (IndexError, ValueError)):
+                return None  # another thread has cleared it in the middle
+            raise
 
     def _begin(self, core: GroupCore, came: bool) -> None:  # noqa: FBT001  it is a fact
         """Note whether the user gets anything, and warn of a one-shot iterator that was left."""
