@@ -40,7 +40,7 @@ simulation with 2 to 16 workers, and times whose logarithms are normally distrib
 `_DEPTH` until the end, up to 1.2 times."""
 
 _LEAST = 8
-"""Towards the end, a batch has this fraction of its usual inputs at least."""
+"""Towards the end, a batch has at least as many inputs as usual, divided by this."""
 
 
 class Mapped(Answers):
@@ -149,7 +149,7 @@ class Mapped(Answers):
         nbytes = self.bytes_of(index)
         if nbytes >= LARGE_BYTES:
             batches = BATCHES
-        else:  # no message for each
+        else:  # filled up from the half in one message, since each message wakes the worker
             batches = MOST_BATCHES if self.orders else MOST_BATCHES // 2
         last = rest == 0 and self._size.seconds >= _LONG_SECONDS
         enough = left[index] >= (1 if last else max(_DEPTH, batches * (share - 1)))
