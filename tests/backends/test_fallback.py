@@ -24,10 +24,12 @@ from farside import (
     WorkerExecutor,
     WorkerInitializationError,
     WorkerIterationError,
+    get_worker_info,
     iterate_in_subinterpreter,
     iterate_in_subprocess,
     iterate_in_worker,
     iterate_in_workers,
+    map_in_workers,
 )
 from farside._backends.subprocess import SubprocessBackend
 from farside.testing.checks import take
@@ -152,6 +154,25 @@ def test_the_start_counts_what_was_tried_before(subinterpreter_kind: Kind) -> No
     with numbers:
         assert numbers.backend == "subprocess"
         assert numbers.stats().startup_seconds > 0.4
+
+
+def refuse_in_the_second() -> None:
+    """Let the second worker come to a refusal late."""
+    info = get_worker_info()
+    assert info is not None
+    if info.index == 1 and info.backend == "subinterpreter":
+        refused_late()
+
+
+def test_a_late_worker_falls_back_though_another_has_sent_items(
+    subinterpreter_kind: Kind,
+) -> None:
+    with map_in_workers(
+        abs, range(5), 2, backend="subinterpreter", initializer=refuse_in_the_second, wait=False
+    ) as numbers:
+        assert next(iter(numbers)) == 0
+        with pytest.warns(BackendFallbackWarning, match="readline"):
+            assert list(numbers) == [*range(5)]
 
 
 def test_closing_while_it_starts_is_heard(

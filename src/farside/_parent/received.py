@@ -57,8 +57,10 @@ def _take_frames(client: Client, member: Member) -> None:
             failure, used = None, False
             if frame.kind in WITH_FAILURE:
                 failure = read_failure(frame.body)
-                # Whether the user can have got anything from it, or at all before this pass.
+                # Whether the user can have got anything from it, or at all before this pass. From
+                # one that is not ready nobody can: others may be, and another pass have begun.
                 used = client.used_before or (client.used and worker.inbox.received > 0)
+                used = used and frame.kind != Status.INITIALIZATION_FAILED
             core = core.copy(index)
             if frame.kind == Status.STACK_REPORTED and client.options.sends_inputs:
                 core.workers[index].look_at_task(*member.link.begun(core.epoch))
