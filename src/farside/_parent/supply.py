@@ -153,7 +153,7 @@ class Supply:
         """Take inputs until they are so many or have so many bytes. `pass_over` was called before.
 
         Return their entries (see `items`), and about how many bytes they have. Those of a range
-        cross as a range.
+        cross as a range. A tuple has nothing but atoms.
         """
         if self._done or self.read:
             most = self._limit(most, self.taken)
@@ -162,7 +162,7 @@ class Supply:
             part = self._take_part(at_once)
             return part, ATOM_BYTES * len(part)
         if type(self._items) in _IN_C:
-            entries = list(islice(self._items, at_once))
+            entries = tuple(islice(self._items, at_once))
             size = _size_of_atoms(entries)
             if size is not None:
                 self.taken += len(entries)
@@ -232,7 +232,7 @@ class Supply:
         return entry.nbytes if isinstance(entry, Stored) else len(entry)
 
 
-def _size_of_atoms(entries: list[Any]) -> int | None:
+def _size_of_atoms(entries: Sequence[Any]) -> int | None:
     """Return about how many bytes atoms have; None: some are none, or their size is not known."""
     kinds = set(map(type, entries))
     if kinds == {str}:

@@ -95,9 +95,10 @@ def pack(entries: list[Any]) -> tuple[list[Part], list[Ref]]:
 def for_order(entries: Sequence[Any]) -> tuple[bool, Sequence[Any]]:
     """Turn the entries of inputs, which have no blocks and no marks, into what a worker is told.
 
-    Returns whether each is the input itself, and what to pickle, all together. A range stays one.
+    Returns whether each is the input itself, and what to pickle, all together. A range has numbers,
+    and a tuple atoms: these are not looked at.
     """
-    kinds = {int} if type(entries) is range else set(map(type, entries))
+    kinds = set(map(type, entries)) if type(entries) is list else {int}
     if kinds.isdisjoint(_ENCODED):
         return True, entries
     if not kinds.isdisjoint(_CONVERTED):
