@@ -104,8 +104,9 @@ class Pass:
             return delivery.take(workers)
         except Exception as error:
             if error is delivery.failure:
-                trace = error.__traceback__
-                if isinstance(error, FarsideError) and of_user(trace) is trace:  # all are our own
+                # No variable has the traceback: this frame is in it, so that would be a cycle.
+                own = of_user(error.__traceback__) is error.__traceback__  # all of its frames are
+                if own and isinstance(error, FarsideError):
                     raise error.with_traceback(None) from error.__cause__
             elif delivery.cleared and isinstance(error, (IndexError, ValueError)):
                 return None  # another thread has cleared it in the middle
