@@ -51,7 +51,7 @@ class _Tasks(Inputs):
         self.delivery = Submitted(plan, pending, most)
 
     def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
-        self.delivery.epoch, plan = begun, self._told(replaceable=True)  # there is only one pass
+        self.delivery.epoch, plan = begun, (None, True)  # of no length; the only pass
         return self.delivery, [(begun, self.seed, (0, 0), plan)] * len(self.delivery.queues)
 
 

@@ -50,9 +50,12 @@ class Inputs(ItemSequence):
         self._asking: list[AsyncSupply] = []  # see `AsyncSupply`
 
     def length(self, told: int | None) -> int | None:  # noqa: ARG002  it is that of the inputs
-        if self._plan.flat or self._plan.on_error == "skip":
-            return None
-        return length_of(self._items)
+        return length_of(self._items) if self._has_one_each else None
+
+    @property
+    def _has_one_each(self) -> bool:
+        """Whether a pass has one item for each input."""
+        return not self._plan.flat and self._plan.on_error != "skip"
 
     def _open(self, begun: int, start: Start) -> tuple[Delivery, Sequence[Any] | None]:
         items, plan, place = self._items, self._plan, start.place
@@ -69,7 +72,7 @@ class Inputs(ItemSequence):
         supply = source(iterate, place, total=total, main_by_value=by_value, checks=checks)
         delivery = kind(plan, supply)
         delivery.anchors = InputAnchors()
-        return delivery, [self._told(replaceable=not begun)] * plan.workers
+        return delivery, [(total if self._has_one_each else None, not begun)] * plan.workers
 
     def _iterate(self, place: Place, *, awaited: bool) -> Any:
         items: Any = self._items
@@ -86,13 +89,10 @@ class Inputs(ItemSequence):
             self._used = True
         return iterator
 
-    def _told(self, *, replaceable: bool) -> tuple[int | None, bool]:
-        return self.length(None), replaceable
-
     def _go_on(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         assert isinstance(delivery, Mapped)
         delivery.start_again(core, index)
-        return self._told(replaceable=False)
+        return self.length(None), False
 
     def _taken_over(
         self, sharding: Sharding, start: Start, *, strict: bool

@@ -59,8 +59,9 @@ def _take_frames(client: Client, member: Member) -> None:
                 failure = read_failure(frame.body)
                 # Whether the user can have got anything from it, or at all before this pass. From
                 # one that is not ready nobody can: others may be, and another pass have begun.
-                used = client.used_before or (client.used and worker.inbox.received > 0)
-                used = used and frame.kind != Status.INITIALIZATION_FAILED
+                used = frame.kind != Status.INITIALIZATION_FAILED and (
+                    client.used_before or (client.used and worker.inbox.received > 0)
+                )
             core = core.copy(index)
             if frame.kind == Status.STACK_REPORTED and client.options.sends_inputs:
                 core.workers[index].look_at_task(*member.link.begun(core.epoch))

@@ -87,9 +87,7 @@ def pack(entries: list[Any]) -> tuple[list[Part], list[Ref]]:
     if kinds.isdisjoint(_ENCODED):
         return [_PLAIN + pickle.dumps(entries, 5)], []
     refs: list[Ref] = []
-    if not kinds.isdisjoint(_CONVERTED):
-        entries = [_convert(each, refs) for each in entries]
-    return pickling.dumps_plain(entries), refs
+    return pickling.dumps_plain(_converted(entries, kinds, refs)), refs
 
 
 def for_order(entries: Sequence[Any]) -> tuple[bool, Sequence[Any]]:
@@ -98,12 +96,19 @@ def for_order(entries: Sequence[Any]) -> tuple[bool, Sequence[Any]]:
     Returns whether each is the input itself, and what to pickle, all together. A range has numbers,
     and a tuple atoms: these are not looked at.
     """
-    kinds = set(map(type, entries)) if type(entries) is list else {int}
+    if type(entries) is not list:
+        return True, entries
+    kinds = set(map(type, entries))
     if kinds.isdisjoint(_ENCODED):
         return True, entries
-    if not kinds.isdisjoint(_CONVERTED):
-        entries = [_convert(each, []) for each in entries]
-    return False, entries
+    return False, _converted(entries, kinds, [])
+
+
+def _converted(entries: list[Any], kinds: set[type], refs: list[Ref]) -> list[Any]:
+    """Return what to pickle for entries of these kinds; add their blocks to `refs`."""
+    if kinds.isdisjoint(_CONVERTED):
+        return entries
+    return [_convert(each, refs) for each in entries]
 
 
 def _pack_with_marks(entries: list[Any]) -> tuple[list[Part], list[Ref]]:

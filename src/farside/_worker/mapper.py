@@ -127,7 +127,7 @@ class Mapper(Tasks):
 
     def _begun(self) -> int:
         """Return how many inputs of the pass were begun."""
-        return self._taken + self._length - length_hint(self._walk)
+        return self._taken + self._next() - self._first
 
     def run_clock(self, on: bool) -> None:  # noqa: FBT001  it starts or stops
         if self._timed and self.begun is not None:
