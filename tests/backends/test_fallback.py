@@ -70,6 +70,25 @@ def test_this_python_has_subinterpreters_or_a_subprocess_takes_over() -> None:
     assert all(each.filename == __file__ for each in told)
 
 
+def test_an_executor_warns_of_a_subprocess_where_it_is_made() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        executor = WorkerExecutor(1, backend="subinterpreter")
+        with executor:
+            assert executor.submit(pow, 2, 5).result(20) == 32
+    told = [each for each in caught if each.category is BackendFallbackWarning]
+    assert len(told) == (0 if HAS_SUBINTERPRETERS else 1)
+    assert all(each.filename == __file__ for each in told)
+
+
+@pytest.mark.skipif(HAS_SUBINTERPRETERS, reason="nothing takes over")
+def test_an_executor_is_not_made_if_its_warning_is_an_error() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(BackendFallbackWarning):
+            WorkerExecutor(1, backend="subinterpreter")
+
+
 def test_auto_is_silent_about_an_old_python() -> None:
     with iterate_in_worker(partial(range, 3)) as numbers:
         assert list(numbers) == [0, 1, 2]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from .._backends import registry
 from .._backends.callables import SharedByProcessesError
-from ..errors import BackendFallbackWarning, FarsideWarning
+from ..errors import BackendFallbackWarning, BackendUnavailableError, FarsideWarning
 from .notes import logger, warn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .._backends.base import Worker
+    from .._backends.registry import Choice
     from .client import Client
     from .member import Member
     from .options import Options
@@ -19,23 +23,35 @@ if TYPE_CHECKING:
 
 def choose(client: Client) -> None:
     """Choose the backend. BackendUnavailableError: none can be used that the user allows."""
-    options = client.options
-    process = None if options.mp_context is None else "mp_context"
-    if any(each.options.env is not None for each in client.members):
-        process = "env"
-    choice = registry.choose(
-        options.backend,
-        options.fallback,
-        process=process,
-        backend_options=options.backend_options,
-    )
+    choice = _choice([member.options for member in client.members])
     client.reason = choice.reason
     for member in client.members:
         member.backend = choice.name
+    if not client.news.nobody_catches:  # else the executor has warned when it was made
+        _warn(choice, client.options)
+
+
+def warn_of_choice(several: Sequence[Options]) -> None:
+    """Warn of what will be chosen for workers that a thread of farside's own starts later."""
+    with suppress(BackendUnavailableError):  # whoever starts them tells
+        _warn(_choice(several), several[0])
+
+
+def _choice(several: Sequence[Options]) -> Choice:
+    first = several[0]
+    process = None if first.mp_context is None else "mp_context"
+    if any(each.env is not None for each in several):
+        process = "env"
+    return registry.choose(
+        first.backend, first.fallback, process=process, backend_options=first.backend_options
+    )
+
+
+def _warn(choice: Choice, options: Options) -> None:
     if choice.warning:
         warn(choice.warning, FarsideWarning)
     if options.backend not in {choice.name, "auto"}:
-        tell_of_fallback(client, choice.name)
+        tell_of_fallback(options, choice.name, choice.reason)
 
 
 def launch(client: Client, member: Member, options: Options) -> Worker:
@@ -48,14 +64,15 @@ def launch(client: Client, member: Member, options: Options) -> Worker:
         member.backend, reason = options.fallback, error.reason
     if client.reason != reason:  # the first of them
         client.reason = reason
-        client.news.waiting.append(partial(tell_of_fallback, client, member.backend))
+        told = client.options, member.backend, reason
+        client.news.waiting.append(partial(tell_of_fallback, *told))
     return registry.launch(member.backend, options)
 
 
-def tell_of_fallback(client: Client, backend: str) -> None:
+def tell_of_fallback(options: Options, backend: str, reason: str) -> None:
     """Warn of a worker of another kind, if the user has asked for a kind; else log it."""
-    message = f"a {backend} runs the iterable, since {client.reason}"
-    if client.options.backend != "auto":
+    message = f"a {backend} runs the iterable, since {reason}"
+    if options.backend != "auto":
         warn(message, BackendFallbackWarning)
     else:
         logger().info(message)

@@ -159,7 +159,8 @@ def _replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: 
         error = messages_for_people.error_of(ending, old)
         if ending.cause == FAILED:
             client.reason = messages_for_people.refusal(error)
-            client.news.waiting.append(partial(choosing.tell_of_fallback, client, new.backend))
+            told = client.options, new.backend, client.reason
+            client.news.waiting.append(partial(choosing.tell_of_fallback, *told))
         else:
             client.left_behind += old.left_behind
             if client.left_behind > len(client.members):  # they go on, and use up the machine
