@@ -6,11 +6,13 @@ import logging
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from farside import get_worker_info
@@ -274,3 +276,13 @@ def count_and_refuse(number: int) -> Iterator[object]:
     if number % 3 == 2:
         yield RefusesToLoad()
     yield [number, 1]
+
+
+def hide_at_two(number: int) -> dict[str, Any]:
+    """Return a number, and at 2 an object of a class that only this worker can import."""
+    if number != 2:
+        return {"found": [number]}
+    module = ModuleType("only_in_the_worker")
+    exec("class Hidden:\n    pass", vars(module))  # noqa: S102  in a module of its own
+    sys.modules[module.__name__] = module
+    return {"found": module.Hidden()}

@@ -85,6 +85,25 @@ def test_it_is_raised_and_the_workers_stay(kind: Kind) -> None:
             assert results.state_dict()["ended"] == [[0, 2]]
 
 
+@pytest.mark.parametrize("count", [5, 40])
+def test_what_comes_with_it_is_as_good_as_before(kind: Kind, count: int) -> None:
+    if kind.backend == "inline":
+        pytest.skip("the worker imports what the parent does")
+    wanted: list[Any] = [{"found": [number]} for number in range(count)]
+    wanted[2] = ModuleNotFoundError
+    with start(kind, jobs.hide_at_two, range(count), on_error="return") as results:
+        for _ in range(2):
+            found = [
+                type(each.__cause__) if isinstance(each, Exception) else each for each in results
+            ]
+            assert found == wanted
+    with start(kind, jobs.hide_at_two, range(count)) as results:
+        items = iter(results)
+        assert [next(items), next(items)] == wanted[:2]
+        with pytest.raises(NotPicklableError, match="make what it refers to importable"):
+            next(items)
+
+
 def test_a_flat_one_is_one_of_several(kind: Kind) -> None:
     wanted = [[number, each] for number in range(8) for each in range(2)]
     with start(kind, jobs.count_and_refuse, flat=True, on_error="skip") as results:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from farside._payload.anchors import of_entry, of_item
 from farside._payload.encoder import Encoder
 from farside._payload.items import ITEM_REFS, unpack
+from farside._payload.joined import Joiner, join, split
+from farside._payload.plain_classes import NotPlainError
 
 if TYPE_CHECKING:
     from tests.payload.ways import Way
@@ -57,8 +60,62 @@ def test_another_item_has_another_digest(way: Way) -> None:
         (5, "3100dfbca7a7d2f8"),
         ("text", "e70d6ad7bfe7b572"),
         (["list", 1.5], "f21dee1c65f265bb"),
+        ({"nested": [1, "text", ("text", 2.5)]}, "ffbe6f016cc171f6"),
     ],
 )
 def test_digests_are_the_same_in_every_release(entry: Any, digest: str) -> None:
     """States that were saved have them."""
-    assert of_entry(entry, (), plain=True).hex() == digest
+    assert of_entry(entry, (), plain=type(entry) is not bytes).hex() == digest
+
+
+class Point:
+    """Of a plain class."""
+
+    def __init__(self, x: Any, y: Any) -> None:
+        self.x, self.y = x, y
+
+
+def pieces() -> list[Any]:
+    word = f"word {len(ITEMS)}"
+    shared = [word]
+    again: list[Any] = [1]
+    again.append(again)
+    other = f"word {len(ITEMS)}"
+    return [
+        b"bytes", "z" * 300, {"a": [word, word, other]}, Point(word, "x"), Point("x", Point(1, 2)),
+        {"x": "x", "y": Point("x", None)}, [shared, shared, [word]], (1, (2, {"z"})), again,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(pieces())))
+@pytest.mark.parametrize("settled", [False, True])
+def test_an_item_of_pieces_has_one_of_its_digests_where_it_arrives(
+    number: int, *, settled: bool
+) -> None:
+    joiner, item = Joiner(), pieces()[number]
+    for _ in range(8):
+        joiner.piece(item)
+    if settled and joiner.ready:
+        joiner.settle()
+    [found], _ = split(memoryview(b"".join(join(joiner.start, [joiner.piece(item) or b""]))))
+    others = [each for at, each in enumerate(pieces()) if at != number]
+    digest = of_entry(found, (), plain=True)
+    assert digest in of_item(item, Encoder(None))
+    assert digest in of_item(pieces()[number], Encoder(None)), "made anew"
+    assert not [each for each in others if digest in of_item(each, Encoder(None))]
+
+
+def test_it_does_not_matter_what_the_main_module_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = set()
+    for name in ("__main__", "__mp_main__"):
+        monkeypatch.setitem(sys.modules, name, sys.modules[__name__])
+        monkeypatch.setattr(Point, "__module__", name)
+        found.add(of_entry([Point(1, 2)], (), plain=True))
+    assert len(found) == 1
+
+
+def test_a_large_item_has_no_digest_of_its_value() -> None:
+    item = ["text"] * 100_000
+    assert len(of_item(item, Encoder(None))) == 1
+    with pytest.raises(NotPlainError):
+        of_entry(item, (), plain=True)

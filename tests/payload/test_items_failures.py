@@ -94,6 +94,13 @@ HOSTILE: dict[str, bytes] = {
     "plain: no list": b"P" + pickle.dumps((1,), 5),
     "plain: too few": b"P" + pickle.dumps([], 5),
     "plain: too many": b"P" + pickle.dumps([1, 2], 5),
+    "joined: nothing": b"J",
+    "joined: garbage": b"J?",
+    "joined: cut short": b"J\x80\x03](\x80\x03K\x01e",
+    "joined: no list": b"J" + pickle.dumps((1,), 3),
+    "joined: too few": b"J\x80\x03](e.",
+    "joined: too many": b"J\x80\x03](\x80\x03K\x01\x80\x03K\x02e.",
+    "joined: a class that is not there, and nothing else": b"Jcno_such_module\nname\n.",
     "text in the tuple": pickle.dumps(("a",), 5),
     "a tuple in the tuple": pickle.dumps(((1,),), 5),
     "too few": pickle.dumps([], 5),
@@ -111,7 +118,7 @@ def test_what_is_no_body_is_a_protocol_error(body: bytes) -> None:
 
 
 @STEADY
-@given(st.binary(max_size=60), st.sampled_from([b"", b"B", b"P", b"\x80\x05"]))
+@given(st.binary(max_size=60), st.sampled_from([b"", b"B", b"J", b"P", b"\x80\x05"]))
 def test_random_bodies_are_a_protocol_error_or_nothing(body: bytes, start: bytes) -> None:
     try:
         unpack(Frame(1, 1, start + body, 1))
@@ -132,7 +139,8 @@ def test_what_a_signal_handler_raises_meanwhile_is_no_protocol_error() -> None:
 
     before = signal.signal(signal.SIGUSR1, handle)
     try:
-        for body in (pickle.dumps([Strikes()]), b"P" + pickle.dumps([Strikes()])):
+        struck = pickle.dumps([Strikes()])
+        for body in (struck, b"J" + struck, b"P" + struck):
             with pytest.raises(ValueError, match="of the handler"):
                 unpack(Frame(1, 1, body, items=1))
         marked = Frame(1, 1, b"".join(map(bytes, pack([Mark((Strikes(),))])[0])), items=1)

@@ -1,5 +1,6 @@
 """The outbox: frames are as long as they may be, in order, and nothing of them is lost."""
 
+import datetime as dt
 from typing import Any
 
 import numpy as np
@@ -50,12 +51,14 @@ def test_items_go_in_order_in_one_frame(boxed: Boxed) -> None:
 
 
 def test_a_frame_of_plain_items_says_so_and_no_other(boxed: Boxed) -> None:
-    batches: list[list[Any]] = [[1, 2], [1, b""], [3, {}], [{1}], [b"z" * 10_000], [4, 5]]
+    date, large = dt.date(2000, 1, 1), b"z" * 10_000
+    batches: list[list[Any]] = [[1, 2], [1, date], [3, {}], [{1}, 2], [large], [{3}, large], [4, 5]]
     for items in batches:
         for item in items:
             boxed.add(item)
         boxed.box.flush()
-    assert boxed.plain() == [True, False, True, False, False, True]
+    assert boxed.plain() == [True, False, True, True, False, False, True]
+    assert boxed.frames() == batches
 
 
 def test_a_frame_is_booked_with_all_its_bytes(boxed: Boxed) -> None:
@@ -163,7 +166,7 @@ def test_an_item_that_does_not_pickle_is_told_and_the_others_go(boxed: Boxed) ->
 def test_after_many_items_that_are_not_plain_the_pass_looks_at_none(boxed: Boxed) -> None:
     def plain_after(misses: int) -> bool:
         for _ in range(misses):
-            boxed.add({"not": [b"plain"]})
+            boxed.add({"not": [dt.date(2000, 1, 1)]})
         boxed.box.flush()
         boxed.add({"plain": 1})
         boxed.box.flush()
@@ -175,6 +178,36 @@ def test_after_many_items_that_are_not_plain_the_pass_looks_at_none(boxed: Boxed
     assert not plain_after(0)
     boxed.box.begin(EPOCH)
     assert plain_after(0)
+
+
+def test_frames_say_once_what_their_items_share(boxed: Boxed) -> None:
+    frames = [[{"name": [number, each]} for each in range(12)] for number in range(4)]
+    for items in frames:
+        for item in items:
+            boxed.add(item)
+        boxed.box.flush()
+    assert boxed.frames() == frames
+    bodies = [bytes(frame.body) for frame, _ in boxed.sink.frames]
+    assert [body.count(b"name") for body in bodies] == [12, 1, 1, 1]
+    boxed.box.begin(EPOCH)
+    boxed.add({"name": []})
+    boxed.box.flush()
+    assert boxed.got()[-1] == {"name": []}
+
+
+def test_pieces_go_with_everything_else(boxed: Boxed) -> None:
+    alone, large = dt.date(2000, 1, 1), b"z" * 10_000
+    items: list[Any] = [{"a": [number]} for number in range(12)]
+    for item in items:
+        boxed.add(item)
+    boxed.box.flush()
+    rest = [1, {"a": [2]}, {"b": 3}, ("c", 4), 5.0, {"a": [6]}, "e" * 300]
+    for others in ([], [alone], [large], [alone, large]):
+        for item in [*rest, *others]:
+            boxed.add(item)
+        boxed.box.flush()
+    assert boxed.frames() == [items, rest, [*rest, alone], [*rest, large], [*rest, alone, large]]
+    assert boxed.plain() == [True, True, False, False, False]
 
 
 def test_a_frame_that_cannot_be_made_is_not_lost(

@@ -8,7 +8,7 @@ from itertools import islice
 from time import monotonic
 from typing import Any
 
-from .._payload.anchors import of_entry
+from .._payload.anchors import of_entry, of_input
 from .._payload.plain import ATOMS
 from .._protocol.order import Place
 from .queues import Source
@@ -73,13 +73,16 @@ class Anchors:
         """Whether it is time to take one."""
         return self.verify and monotonic() >= self._next
 
+    def _digest(self, entry: Any, source: Source) -> bytes:
+        return of_entry(entry, source.blocks, plain=source.plain)
+
     def add(self, shard: int, index: int, entry: Any, source: Source) -> None:
         """Take the digest of an item, and decide when the next one is due."""
         began = monotonic()
         if type(entry) is int or type(entry) in ATOMS:  # what cannot change
             anchor = _Anchor(index, None, entry)
         else:
-            anchor = _Anchor(index, of_entry(entry, source.blocks, plain=source.plain))
+            anchor = _Anchor(index, self._digest(entry, source))
         kept = self._kept.get(shard)
         if kept is None:
             self._kept[shard] = [anchor]  # never empty: anybody may look at it just now
@@ -100,6 +103,9 @@ class InputAnchors(Anchors):
     """
 
     _spared = 1
+
+    def _digest(self, entry: Any, source: Source) -> bytes:  # noqa: ARG002  it has none
+        return of_input(entry)
 
     def known_of(self, place: Place) -> list[tuple[int, int, bytes]]:
         """Return the anchors of the first input, and of the latest that was begun or has ended."""

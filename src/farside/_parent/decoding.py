@@ -34,7 +34,7 @@ def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, 
             return
         try:
             # A pickle needs no other call: this is what a small item costs.
-            if type(entry) is bytes:
+            if type(entry) is bytes and not source.plain:
                 item = loads(entry)
             else:
                 item = entry if source.plain else decode(entry, source.blocks)

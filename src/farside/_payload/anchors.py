@@ -11,9 +11,12 @@ import _pickle as pickle
 import io
 from _blake2 import blake2b  # without the Python around it: that is start-up time of a worker
 
+from . import handlers
 from .decoder import parts_of
 from .items import Group, Stored
+from .joined import piece_of
 from .plain import ADD_COPY, ATOMS, INT_LIMIT, STR_LIMIT
+from .plain_classes import NotPlainError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,18 +35,20 @@ _SAMPLE_BYTES = 64
 
 
 def of_entry(entry: Any, blocks: Sequence[memoryview], *, plain: bool) -> bytes:
-    """Return the digest of an item that has arrived, or that is on its way.
-
-    A plain entry is the item itself.
-    """
+    """Return the digest of an item that has arrived. A plain entry is the item itself."""
+    if plain or type(entry) not in _PICKLED:
+        return _of_value(entry)
     if type(entry) is bytes:
         return _digest([entry])
-    if type(entry) is Stored:
-        return _digest(_contents(entry.places, blocks))
-    if plain or type(entry) is not tuple:
-        return _of_value(entry)
     stream, buffers = entry
     return _digest(_contents([stream, *buffers], blocks))
+
+
+def of_input(entry: Any) -> bytes:
+    """Return the digest of an item that is on its way: of an input, or what an encoder returns."""
+    if type(entry) is bytes:
+        return _digest([entry])
+    return _digest(_contents(entry.places, ())) if type(entry) is Stored else _of_value(entry)
 
 
 def of_item(item: Any, encoder: Encoder) -> set[bytes]:
@@ -55,10 +60,13 @@ def of_item(item: Any, encoder: Encoder) -> set[bytes]:
         or (kind is int and -INT_LIMIT < item < INT_LIMIT)
         or (kind is str and len(item) < STR_LIMIT)
     )
-    if atom or (kind in ADD_COPY and ADD_COPY[kind](item, [])):
+    try:
         found.add(_of_value(item))
-    if not atom or kind is str:  # a text may be sent either way
-        found.add(of_entry(encoder.encode(item), (), plain=False))
+    except Exception as error:  # it has no piece
+        if handlers.raised(error):
+            raise
+    if not atom or kind is str:  # it may be sent either way
+        found.add(of_input(encoder.encode(item)))
     return found
 
 
@@ -80,13 +88,54 @@ def is_comparable(item: Any, encoder: Encoder) -> bool:
 
 
 def _of_value(value: Any) -> bytes:
-    if type(value) in ATOMS or type(value) is int:
+    """Return the digest of an item that has arrived as itself.
+
+    Raises:
+        Exception: it is too large for that, or of another kind.
+    """
+    kind = type(value)
+    if kind in ATOMS or kind is int:
         return _digest([pickle.dumps(value, 5)])
+    if kind is not str and not (kind in ADD_COPY and ADD_COPY[kind](value, [])):
+        return _digest([_told_by(piece_of(value))])
     file = io.BytesIO()
     pickler = pickle.Pickler(file, 5)
     pickler.fast = True  # whether equal parts are one object makes no difference
     pickler.dump(value)
     return _digest([file.getbuffer()])
+
+
+def _told_by(piece: bytes) -> bytes:
+    """Return what a piece says, the same for equal pieces of both sides.
+
+    Which texts in it are one object may differ, and what the main module is called.
+    """
+    import pickletools  # few items are looked at
+
+    if len(piece) > _LONGEST_PIECE:
+        raise NotPlainError
+    told: list[Any] = []
+    numbered: dict[Any, Any] = {}
+    for operation, argument, _ in pickletools.genops(piece):
+        name = operation.name
+        if name in _PUTS:
+            numbered[argument] = told[-1] if told[-1][0] in _TEXTS else ("GET", len(numbered))
+        elif name in _GETS:
+            told.append(numbered[argument])
+        elif name == "GLOBAL":
+            told.append((name, str(argument).replace("__mp_main__ ", "__main__ ")))
+        else:
+            told.append((name, argument))
+    return repr(told).encode()
+
+
+_PICKLED = frozenset({bytes, tuple})
+
+_LONGEST_PIECE = 1 << 16
+"""More than any that crosses has, with what it shares with others."""
+
+_PUTS, _GETS = frozenset({"BINPUT", "LONG_BINPUT"}), frozenset({"BINGET", "LONG_BINGET"})
+_TEXTS = frozenset({"BINUNICODE", "BINBYTES", "SHORT_BINBYTES", "GLOBAL"})
 
 
 def _contents(places: Iterable[Any], blocks: Sequence[memoryview]) -> list[Any]:

@@ -2,16 +2,17 @@
 
 The items of a frame cross together, as one pickled list of *entries*. An entry is
 
-* the item itself, if it is an immutable atom, or a copy of it (see `plain`): pickled with others
-  later, it is what it was;
+* the item itself, if it is an immutable atom, or, of an input, a copy of it (see `plain`): pickled
+  with others later, it is what it was;
 * ``bytes``: the pickle of an item, taken when it was yielded;
 * a tuple ``(stream, buffers)`` for an item with large contents. Each is the number of a block of
   the frame, or what did not fit into the arena itself. The stream is the pickle, the buffers are
   what protocol 5 keeps out of it. A tuple ``(place, sizes)`` among the buffers stands for several,
   which lie in one place one after the other, each at a multiple of ``ALIGN`` bytes.
 
-Where each entry is the item itself, or a copy, the body says so, and the parent has nothing to do
-for each. In a frame with other entries, a copy is pickled by itself.
+Where each entry is the item itself, the body says so, and the parent has nothing to do for each. So
+it is where the rest are pieces of one pickle (see `joined`): that is the list of the items. In a
+frame with other entries, each piece becomes a pickle.
 
 *Marks* stand between the items: the end of a shard, or an input of a map that has failed. They
 cross before the entries, each with its place among them, and the frame counts them as items.
@@ -25,7 +26,7 @@ from struct import Struct
 from .._memory.parts import Ref
 from .._named_tuple import NamedTuple
 from ..errors import ProtocolError
-from . import pickling
+from . import joined, pickling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,18 +77,29 @@ class Stored:
         return [place for place in places if type(place) is Ref]
 
 
-def pack(entries: list[Any]) -> tuple[list[Part], list[Ref]]:
-    """Make the body of a frame, of atoms, copies, and what `encoder.Encoder` has made of others.
+def pack(entries: list[Any], start: bytes | None = None) -> tuple[list[Part], list[Ref]]:
+    """Make the body of a frame, of atoms, and what `encoder.Encoder` has made of others.
+
+    With a `start`, the ``bytes`` are the pieces that follow it (see `joined`), and no pickles.
 
     Returns the parts of the body, and the blocks that belong to the frame.
     """
     kinds = set(map(type, entries))
     if Mark in kinds:
-        return _pack_with_marks(entries)
+        return _pack_with_marks(entries, start)
     if kinds.isdisjoint(_ENCODED):
         return [_PLAIN + pickle.dumps(entries, 5)], []
+    if start is not None and Stored not in kinds:
+        pieces = entries if len(kinds) == 1 else [_piece(each) for each in entries]
+        return [_JOINED, *joined.join(start, pieces)], []
     refs: list[Ref] = []
+    if start is not None and bytes in kinds:
+        entries = [joined.whole(start, each) if type(each) is bytes else each for each in entries]
     return pickling.dumps_plain(_converted(entries, kinds, refs)), refs
+
+
+def _piece(entry: Any) -> bytes:
+    return entry if type(entry) is bytes else joined.piece_of_copy(entry)
 
 
 def for_order(entries: Sequence[Any]) -> tuple[bool, Sequence[Any]]:
@@ -111,7 +123,7 @@ def _converted(entries: list[Any], kinds: set[type], refs: list[Ref]) -> list[An
     return [_convert(each, refs) for each in entries]
 
 
-def _pack_with_marks(entries: list[Any]) -> tuple[list[Part], list[Ref]]:
+def _pack_with_marks(entries: list[Any], start: bytes | None) -> tuple[list[Part], list[Ref]]:
     marks: list[tuple[int, tuple[Any, ...] | None]] = []
     items: list[Any] = []
     for entry in entries:
@@ -121,7 +133,7 @@ def _pack_with_marks(entries: list[Any]) -> tuple[list[Part], list[Ref]]:
             items.append(entry)
     head = b"".join(pickling.dumps_plain(marks))
     head += bytes(-(1 + _LENGTH.size + len(head)) % 16)  # buffers behind it stay where they fit
-    parts, refs = pack(items)
+    parts, refs = pack(items, start)
     return [_MARKED + _LENGTH.pack(len(head)) + head, *parts], refs
 
 
@@ -132,7 +144,9 @@ def _convert(entry: Any, refs: list[Ref]) -> Any:
     return pickle.dumps(entry, 5) if kind in _CONVERTED else entry
 
 
-def _number(stored: Stored, refs: list[Ref]) -> tuple[Any, list[Any]]:
+def _number(stored: Stored, refs: list[Ref]) -> bytes | tuple[Any, list[Any]]:
+    if len(stored.places) == 1 and type(stored.places[0]) is bytes:
+        return stored.places[0]
     places: list[Any] = []
     for place in stored.places:
         if type(place) is Ref:
@@ -168,7 +182,10 @@ def unpack(frame: Frame) -> Opened:
     marks, body = _split(frame.body)
     try:
         plain = body[:1] == _PLAIN
-        entries = pickle.loads(memoryview(body)[1:]) if plain else pickling.loads(body)
+        if body[:1] == _JOINED:
+            entries, plain = joined.split(memoryview(body)[1:])
+        else:
+            entries = pickle.loads(memoryview(body)[1:]) if plain else pickling.loads(body)
         count = len(entries) + len(marks)
     except Exception as error:
         raise _unreadable("items", error) from error
@@ -199,7 +216,7 @@ def _unreadable(what: str, error: Exception) -> ProtocolError:
     To read what is farside's own runs no other code, so a frame of other code is the handler's:
     then what it has raised is raised.
     """
-    ours, trace = (globals(), vars(pickling)), error.__traceback__
+    ours, trace = (globals(), vars(joined), vars(pickling)), error.__traceback__
     while trace is not None:
         if True not in [trace.tb_frame.f_globals is each for each in ours]:
             raise error
@@ -207,7 +224,7 @@ def _unreadable(what: str, error: Exception) -> ProtocolError:
     return ProtocolError(f"{what} that cannot be read: {error}")
 
 
-_PLAIN, _MARKED = b"P", b"M"  # with which no other body begins
+_PLAIN, _JOINED, _MARKED = b"P", b"J", b"M"  # with which no other body begins
 _LENGTH = Struct("<I")
 _ENCODED = frozenset({bytes, Stored})
 _CONVERTED = frozenset({Stored, dict, list, tuple})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from types import FunctionType
 
+from .plain_classes import plain_classes
 from .reducers import of_users, table_of_items
 
 TYPE_CHECKING = False
@@ -83,4 +84,5 @@ def register_reducer(
         )
     of_users[cls] = reduce
     table_of_items()[cls] = reduce
+    plain_classes.pop(cls, None)
     return reduce

@@ -10,6 +10,7 @@ from .._link.frames import MAX_REFS
 from .._memory.parts import size
 from .._payload.encoder import Encoder
 from .._payload.items import ITEM_REFS, Stored, pack
+from .._payload.joined import Joiner
 from .._payload.plain import ADD_COPY, ATOM_BYTES, STR_LIMIT
 from .._payload.records import flatten_line
 from .._protocol import progress
@@ -59,7 +60,8 @@ class Outbox:
     Attributes:
         encoder: pickles what is added.
         flusher: sends what has waited for long enough.
-        entries: what waits. Atoms are appended directly, copies by `copies`, all else by `put`.
+        entries: what waits. Atoms are appended directly, copies by `copies`, all else by `put`;
+            ``bytes`` are pieces (see `joined`).
         copies: as `plain.ADD_COPY`; nothing while few items are plain.
         nbytes: the sum of what was added, over all time; who adds a copy counts it.
         full: the sum at which it is time to send.
@@ -83,12 +85,12 @@ class Outbox:
         self._spins = spins
         self.encoder = Encoder(link.arena)
         self._lends = link.arena is not None and link.arena.lends
-        self._misses = 0  # items that were no copies, since the last one that was
-        self._epoch = 0
+        self._joiner = Joiner()
+        self._epoch = self._misses = 0  # items in a row that were no copies
         self._lock = Lock()  # held while a frame is sent
         self._batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)
-        stored = _STORED_BYTES if link.arena is not None else 0
-        self._discount = max(1, min(stored, 1 + nbytes // 4) // self._batch_bytes)
+        stored = 0 if link.arena is None else min(_STORED_BYTES, 1 + nbytes // 4)
+        self._discount = max(1, stored // self._batch_bytes)
         # Each has one writer at a time, so that none of two threads undoes what the other does.
         self.nbytes, self.full = 0, self._batch_bytes
         self._nbytes_before = 0  # the sum after the last item that was no copy
@@ -98,10 +100,9 @@ class Outbox:
         """Begin a pass, of which some items may count as made."""
         self._window.reset()
         self._window.sent(made, nbytes)
-        self._epoch = epoch
-        self._misses = 0
+        self._epoch, self._sent, self._misses = epoch, made, 0
+        self._joiner.begin()  # nothing waits
         self.copies.update(ADD_COPY)
-        self._sent = made
 
     def put(self, item: object) -> bool:
         """Pickle an item of any kind, as it is now, and add that; tell whether it is time to send.
@@ -109,19 +110,22 @@ class Outbox:
         If that fails, `refused` is true.
         """
         self.refused = True
-        entry = self.encoder.encode(item)
+        piece = self._joiner.piece(item)
+        entry: Any = piece or self.encoder.encode(item)
+        if type(entry) is Stored:
+            nbytes = max(_STORED_SHARE, entry.nbytes // self._discount)
+        else:
+            nbytes = len(entry)
+            entry = piece or Stored([entry], nbytes)
         if self.copies:
             self._miss()
-        if self._lends and isinstance(entry, Stored) and entry.refs:
+        if self._lends and type(entry) is Stored and entry.refs:
             with_lock(self._lock, partial(self._send_alone, entry))
             self.refused = False
             return True
         self.refused = False
         self.entries.append(entry)
-        if isinstance(entry, bytes):
-            self.nbytes += len(entry)
-        else:
-            self.nbytes += max(_STORED_SHARE, entry.nbytes // self._discount)
+        self.nbytes += nbytes
         self._nbytes_before = self.nbytes
         return self.nbytes >= self.full
 
@@ -211,6 +215,8 @@ class Outbox:
         """
         if not with_lock(self._lock, self._send):
             self.flusher.call()
+        if self._joiner.ready and not self.entries:  # so no frame of pieces is just being made
+            self._joiner.settle()
 
     def drop(self) -> None:
         """Forget what there is: nobody waits for it any more."""
@@ -231,7 +237,7 @@ class Outbox:
         entries = self.entries[:]
         if not entries:
             return True
-        parts, refs = pack(entries)
+        parts, refs = pack(entries, self._joiner.start)
         # Not before: if there is no memory for the frame, the next try fails too, and is told.
         del self.entries[: len(entries)]
         self._frames += 1

@@ -1,0 +1,198 @@
+"""Small items: each is pickled when it is yielded, and the parent reads those of a frame at once.
+
+A frame's items are one pickle: of a list. It is put together of *pieces*, one for each item. What
+a piece refers to is in itself, or in the *start* of the pickle: the keys of dictionaries, names of
+attributes and classes that items share are pickled there, once for the frame. Protocol 3 says of
+each object by which number later parts refer to it. So a piece may use the numbers of the one
+before again.
+
+No code of the user's runs while the parent reads all items: that of an item must run when the loop
+takes it. So there are pieces of plain values, of lists, tuples, dictionaries and sets of these, and
+of objects of `plain_classes`. Everything else is pickled by itself (`encoder`).
+"""
+
+from __future__ import annotations
+
+import _pickle as pickle
+
+from .._in_c import SimpleNamespace, partial
+from .._memory.parts import BLOCK_BYTES
+from . import handlers
+from .plain_classes import plain_classes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+_PROTOCOL = 3
+"""The latest with numbers: those after it count the objects."""
+
+HEAD = b"\x80\x03"
+"""What a pickle of this protocol begins with, and so each piece."""
+
+_LIST, _END, _POP, _STOP = b"](", b"e.", b"0", b"."
+"""What is around the pieces, after what is shared, and at the end of each."""
+
+_MISSES = 32
+"""After so many items in a row that have no piece, none of the pass is tried any more."""
+
+_LOOKED_AT = 8
+"""So many items of a pass are looked at for what they share."""
+
+_MOST_SHARED = 64
+_LONGEST_SHARED = 100  # characters
+
+
+class Joiner:
+    """Pickles items to pieces. One thread at a time uses it.
+
+    Attributes:
+        start: what is before the pieces of a frame.
+        ready: whether `settle` has something to do.
+    """
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []  # of the piece
+        self._sink: Any = SimpleNamespace(write=self._chunks.append)  # a file, as a pickler sees it
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a pass: other items may come. No piece from before may come after that."""
+        self._hopeful, self._misses, self._to_look_at = True, 0, _LOOKED_AT
+        self._seen: dict[int, Any] = {}  # by their ids, which nothing else has while they are here
+        self._shared: dict[int, Any] = {}  # those that were seen in an item before
+        self.start, self.ready = HEAD, False
+        self._memo: Any = None
+        plain_classes.clear()  # copyreg may know of more by now
+        self._renew()
+
+    def piece(self, item: object) -> bytes | None:
+        """Pickle an item, as it is now; None: it has to be pickled by itself."""
+        chunks = self._chunks
+        if not self._hopeful:
+            return None
+        if chunks:  # an exception has struck in the middle of an item
+            self._renew()
+        try:
+            self._dump(item)
+            if self._to_look_at:
+                self._look_at([thing for _, thing in self._pickler.memo.copy().values()])
+            self._forget()
+        except BaseException as error:
+            self._renew()
+            if not isinstance(error, Exception) or handlers.raised(error):
+                raise
+            self._miss()
+            return None
+        piece = chunks.pop()
+        if chunks or len(piece) >= BLOCK_BYTES:
+            self._renew()  # a pickler keeps a buffer as large as it has needed
+            self._miss()
+            return None
+        self._misses = 0
+        return piece
+
+    def _miss(self) -> None:
+        self._misses += 1
+        self._hopeful = self._misses < _MISSES
+
+    def _look_at(self, things: list[Any]) -> None:
+        """Look for what was in an item before, too."""
+        mine = {
+            id(thing): thing
+            for thing in things
+            if type(thing) is type or (type(thing) is str and len(thing) <= _LONGEST_SHARED)
+        }
+        self._shared.update([(key, mine[key]) for key in mine if key in self._seen])
+        self._seen.update(mine)
+        self._to_look_at -= 1
+        if not self._to_look_at:
+            self._seen.clear()
+            self.ready = bool(self._shared)
+
+    def settle(self) -> None:
+        """Put what items share into the start. No piece from before may come after that."""
+        self.ready = False
+        pickler = pickle.Pickler(self._sink, _PROTOCOL)
+        pickler.dump([*self._shared.values()][:_MOST_SHARED])
+        self.start = self._chunks.pop()[:-1] + _POP
+        self._memo = pickler.memo  # it keeps the pickler, and that keeps what is shared
+        self._renew()
+
+    def _renew(self) -> None:
+        self._chunks.clear()
+        pickler = self._pickler = pickle.Pickler(self._sink, _PROTOCOL)
+        pickler.dispatch_table = plain_classes
+        self._dump, self._forget = pickler.dump, pickler.clear_memo
+        if self._memo is not None:
+            pickler.memo = self._memo
+            self._forget = partial(setattr, pickler, "memo", self._memo)
+
+
+def piece_of(item: object) -> bytes:
+    """Return the piece of an item that has one, which refers to no start.
+
+    Raises:
+        Exception: it has none.
+    """
+    pieces: list[bytes] = []
+    pickler = pickle.Pickler(SimpleNamespace(write=pieces.append), _PROTOCOL)
+    pickler.dispatch_table = plain_classes
+    pickler.dump(item)
+    return b"".join(pieces)
+
+
+def piece_of_copy(value: object) -> bytes:
+    """Return the piece of an atom, or of a copy that holds nothing but atoms (see `plain`).
+
+    It gives nothing a number: those of the start are not its own.
+    """
+    pieces: list[bytes] = []
+    pickler = pickle.Pickler(SimpleNamespace(write=pieces.append), _PROTOCOL)
+    pickler.fast = True
+    pickler.dump(value)
+    return b"".join(pieces)
+
+
+def join(start: bytes, pieces: Sequence[bytes]) -> list[bytes]:
+    """Return the parts of a pickle of all items."""
+    return [start, _LIST, b"".join([piece[:-1] for piece in pieces]), _END]
+
+
+def whole(start: bytes, piece: bytes) -> bytes:
+    """Return a pickle of the item of one piece."""
+    return start + piece
+
+
+def split(stream: memoryview) -> tuple[list[Any], bool]:
+    """Return the items of a pickle; or a pickle for each, where they cannot be read at once.
+
+    That is so where this side cannot import a class, for example: an item is then as good or as
+    bad as it would be alone. The second value tells which they are.
+    """
+    try:
+        return pickle.loads(stream), True
+    except Exception as error:
+        if handlers.raised(error):
+            raise
+        pickles = _apart(bytes(stream))
+        if not pickles:
+            raise
+    return pickles, False
+
+
+def _apart(stream: bytes) -> list[bytes]:
+    """Return a pickle for each item; none if it is no pickle of pieces."""
+    import pickletools  # hardly ever
+
+    try:
+        operations = [(each.name, place) for each, _, place in pickletools.genops(stream)]
+    except ValueError:
+        return []
+    # The start begins with one, and each piece.
+    at = [place for name, place in operations if name == "PROTO" and place is not None][1:]
+    if not at:
+        return []
+    start, ends = stream[: at[0] - len(_LIST)], [*at[1:], len(stream) - len(_END)]
+    return [start + stream[begin:end] + _STOP for begin, end in zip(at, ends, strict=True)]

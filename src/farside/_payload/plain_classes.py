@@ -1,0 +1,70 @@
+"""Classes whose objects are made again from their attributes alone, without a method of theirs."""
+
+from __future__ import annotations
+
+import copyreg
+from _operator import methodcaller
+
+from .reducers import table_of_items
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_REDUCE = methodcaller("__reduce_ex__", 3)
+"""What pickle does for a class of which nothing else is known; in C, and found at once."""
+
+
+class NotPlainError(Exception):
+    """An object of a class that is not plain is among what is to be pickled."""
+
+
+class _PlainClasses(dict[type, "Callable[[Any], Any]"]):
+    """The reducers of plain classes. All other classes end the pickling."""
+
+    def __missing__(self, cls: type) -> Callable[[Any], Any]:
+        if not is_plain(cls):
+            raise NotPlainError
+        self[cls] = _REDUCE
+        return _REDUCE
+
+
+plain_classes = _PlainClasses()
+
+
+def is_plain(cls: type) -> bool:
+    """Tell whether objects of a class are made again from their attributes alone.
+
+    No method of the class runs then, but what ``collections.namedtuple`` has made.
+
+    Example:
+        >>> class Point:
+        ...     def __init__(self, x):
+        ...         self.x = x
+        >>> class Opened(Point):
+        ...     def __setstate__(self, state):
+        ...         self.file = open(state["path"])
+        >>> is_plain(Point), is_plain(Opened), is_plain(int)
+        (True, False, False)
+    """
+    if type(cls) is not type or cls in copyreg.dispatch_table or cls in table_of_items():
+        return False
+    base = tuple if cls.__bases__ == (tuple,) else object
+    if False in [getattr(cls, name, None) is getattr(base, name, None) for name in _OWN_WAYS]:
+        return False
+    if base is tuple:
+        new, given = (getattr(cls, name, None) for name in ("__new__", "__getnewargs__"))
+        made = getattr(new, "__globals__", {}).get("__name__") == f"namedtuple_{cls.__name__}"
+        return made and getattr(given, "__globals__", {}).get("__name__") == "collections"
+    own = object.__new__, None, None
+    found = tuple([getattr(cls, name, None) for name in _ARGUMENTS])
+    # Attributes in slots are set one by one, by what the class says.
+    return found == own and True not in ["__slots__" in vars(each) for each in cls.__mro__[:-1]]
+
+
+_OWN_WAYS = (
+    "__reduce_ex__", "__reduce__", "__getstate__", "__setstate__",
+    "__getattribute__", "__getattr__", "__del__",
+)  # fmt: skip
+_ARGUMENTS = ("__new__", "__getnewargs__", "__getnewargs_ex__")
