@@ -207,8 +207,8 @@ def _key_of_queue(queue: Queue) -> tuple[Any, ...]:
 def _key_of_mapped(mapped: Mapped) -> tuple[Any, ...]:
     assigned = [
         (
-            [(b.first, len(b.entries), b.done, b.skip) for b in each.batches],
-            (each.count, each.answered, each.read, each.left_over, each.tries),
+            [(b.first, len(b.entries), b.done, b.skip, b.tries, b.left) for b in each.batches],
+            (each.count, each.answered, each.read),
         )
         for each in mapped._assigned
     ]

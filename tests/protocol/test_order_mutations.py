@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside._parent import sharded
+from farside._parent import assigned_inputs, sharded
 from farside._parent.assigned_inputs import AssignedInputs
 from farside._parent.batches import Batch
 from farside._parent.dealt import Dealt
@@ -121,13 +122,12 @@ def start_again_elsewhere(self: Mapped, core: Any, index: int) -> None:
 _START_AGAIN = Mapped.start_again
 
 
-def blame_first(self: AssignedInputs, core: Any, lost: list[Batch], *args: int) -> int | None:
+def blame_first(_: int | None, lost: list[Batch], *args: int) -> Batch | None:
     """Blame the first input without an answer."""
-    core.loss = (*core.loss[:2], lost[0].first + 1)
-    return _BLAME(self, core, lost, *args)
+    return _BLAME(lost[0].first + 1, lost, *args)
 
 
-_BLAME = AssignedInputs._blame
+_BLAME = assigned_inputs._blame
 
 
 def read_nothing(self: OrderWorld, index: int) -> None:
@@ -151,9 +151,8 @@ def forget_read(self: AssignedInputs, *args: Any) -> Any:
 
 def leave_nothing_over(self: AssignedInputs, *args: Any) -> Any:
     """Let an input fail as if none of its results had come."""
-    left_over = self.left_over.copy()
     found = _LOSE(self, *args)
-    self.left_over = left_over
+    self.batches = deque([each for each in self.batches if not each.left])
     return found
 
 
@@ -208,10 +207,10 @@ BROKEN: list[tuple[Any, ...]] = [
         (Mapped, "start_again", start_again_elsewhere),
     ),
     ("the first input without an answer is blamed", ONE_EACH,
-        (AssignedInputs, "_blame", blame_first),
+        (assigned_inputs, "_blame", blame_first),
     ),
     ("the same, with answers that share a frame", POISON,
-        (AssignedInputs, "_blame", blame_first),
+        (assigned_inputs, "_blame", blame_first),
     ),
     ("what a dead worker has sent is not read", ONE_EACH,
         (OrderWorld, "read", read_nothing),

@@ -92,14 +92,14 @@ class Answers(Delivery):
     def take_entries(self, queue: Queue, most: int) -> list[Any]:
         """Take entries of a worker out, up to the next mark."""
         mine = self._assigned[queue.index]
-        if mine.left_over and not mine.left_over[0].marks:
-            number, entries = mine.take_left_over(queue, most)
-            self.progress.took(number, len(entries))
-            return entries
-        entries = queue.take(min(queue.run, most))
+        left = mine.batches[0].left
+        entries = queue.take(min(queue.run, most, left or most))
         if self.plan.flat:
-            mine.read += len(entries)
             self.progress.took(mine.number, len(entries))
+            if left:
+                mine.pass_left(len(entries))
+            else:
+                mine.read += len(entries)
         else:
             self.front += len(entries)
             mine.advance(len(entries), self.progress)

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
 
 from .._protocol.parent import ParentCore
-from .batches import Batch, LeftOver, Plan
+from .batches import Batch, Plan
 from .given_results import GivenResults
 from .queues import Queue, arrived
 
@@ -21,21 +20,17 @@ class AssignedInputs:
     """The inputs that a worker was given, and after it the workers that have taken its place.
 
     Attributes:
-        batches: the batches in which not all inputs are done.
+        batches: the batches in which not all inputs are done, or of which results are left.
         count: how many inputs it was given and has to answer.
         answered: of flat inputs: how many of them are done.
         read: of the next flat input: how many results were taken.
-        left_over: results of flat inputs that have failed after these were sent.
-        tries: for some inputs that are not done, how many workers they have cost.
     """
 
-    __slots__ = ("answered", "batches", "count", "left_over", "read", "tries")
+    __slots__ = ("answered", "batches", "count", "read")
 
     def __init__(self) -> None:
         self.batches: deque[Batch] = deque()
         self.count = self.answered = self.read = 0
-        self.left_over: deque[LeftOver] = deque()
-        self.tries: dict[int, int] = {}
 
     @property
     def number(self) -> int:
@@ -48,16 +43,13 @@ class AssignedInputs:
         self.batches.append(batch)
         self.count += len(batch.entries)
 
-    def take_back(self, number: int) -> tuple[Batch, int] | None:
-        """Take in that an input, given by itself, goes to another worker; return it, and its tries.
-
-        None: this worker does not have it.
-        """
+    def take_back(self, number: int) -> Batch | None:
+        """Take in that an input, given by itself, goes to another worker; None: it isn't here."""
         for batch in self.batches:
             if batch.first == number:
                 self.batches.remove(batch)
                 self.count -= 1
-                return batch, self.tries.pop(number, 0)
+                return batch
         return None
 
     def advance(self, count: int, progress: GivenResults) -> None:
@@ -75,8 +67,6 @@ class AssignedInputs:
         self._pass(1)
         self.answered += 1
         self.read = 0
-        if self.left_over:
-            self.left_over = deque([each._replace(marks=each.marks - 1) for each in self.left_over])
         return number
 
     def _pass(self, count: int) -> None:
@@ -86,13 +76,12 @@ class AssignedInputs:
         if batch.done == len(batch.entries):
             self.batches.popleft()
 
-    def take_left_over(self, queue: Queue, most: int) -> tuple[int, list[Any]]:
-        """Return the input whose left-over results come next, and some of these."""
-        first = self.left_over.popleft()
-        entries = queue.take(min(queue.run, most, first.results))
-        if len(entries) < first.results:
-            self.left_over.appendleft(first._replace(results=first.results - len(entries)))
-        return first.number, entries
+    def pass_left(self, count: int) -> None:
+        """Take in that so many results were taken of an input that has failed."""
+        batch = self.batches[0]
+        batch.left -= count
+        if not batch.left:
+            self.batches.popleft()
 
     def lose(
         self, core: ParentCore, queue: Queue, plan: Plan, later: int, before: Mapping[int, int]
@@ -102,76 +91,72 @@ class AssignedInputs:
         The last of its inputs, as many as `later` says, were not sent yet. `before` has, for some
         inputs, how many results the loop had before a resume.
         """
-        came, partial = self._count(arrived(queue, tuple(core.inbox.frames)), flat=plan.flat)
+        came, partial = _count(arrived(queue, tuple(core.inbox.frames)), flat=plan.flat)
         read = 0 if came else self.read
-        kept, lost = self._cut(came, before)
+        kept, lost, partial = self._cut(came, partial)
         if lost:
-            lost[0].skip += partial + read
-        failed = self._blame(core, lost, later, plan.retries)
+            lost[0].skip = before.get(lost[0].first, 0) + partial + read
+        failed = _blame(core.loss[2], lost, later, plan.retries)
         if failed is not None:
             self.count -= 1
-            if failed == lost[0].first:  # nothing has come of any other
+            if failed is lost[0]:  # nothing has come of any other
                 self.read -= read
                 if partial:
-                    self.left_over.append(LeftOver(came, partial, failed))
-            lost = _without(failed, lost)
+                    failed.left = partial
+                    kept.append(failed)
+            lost.remove(failed)
         self.batches = deque([*kept, *lost])
-        return lost, failed
+        return lost, None if failed is None else failed.first
 
-    def _count(self, runs: list[tuple[int, bool]], *, flat: bool) -> tuple[int, int]:
-        """Return how many inputs not yet in a block are done, and how many results the next has."""
-        if not flat:
-            return sum([run + ended for run, ended in runs]), 0
-        came = partial = 0
-        for run, ended in runs:
-            came, partial = (came + 1, 0) if ended else (came, partial + run)
-        return came, partial - sum([each.results for each in self.left_over if each.marks == came])
+    def _cut(self, came: int, partial: int) -> tuple[list[Batch], list[Batch], int]:
+        """Return the inputs whose answers the loop has yet to get, and those without an answer.
 
-    def _cut(self, came: int, before: Mapping[int, int]) -> tuple[list[Batch], list[Batch]]:
-        """Return the inputs whose answers the loop has yet to get, and those without an answer."""
+        And how many results have come of the first of these.
+        """
         kept: list[Batch] = []
         lost: list[Batch] = []
         for batch in self.batches:
-            at = batch.done + came
-            if at >= len(batch.entries):
+            at, end = batch.done + came, len(batch.entries)
+            if batch.left:
                 kept.append(batch)
-                came -= len(batch.entries) - batch.done
-                continue
-            if came:
-                answered = Batch(batch.first, batch.entries[:at], 0)
-                answered.done = batch.done
-                kept.append(answered)
-            came, first = 0, batch.first + at
-            lost.append(Batch(first, batch.entries[at:], batch.nbytes, before.get(first, 0)))
-        return kept, lost
+                partial -= 0 if came else batch.left
+            elif at >= end:
+                kept.append(batch)
+                came -= end - batch.done
+            else:
+                if came:
+                    kept.append(batch.part(0, at))
+                    kept[-1].done = batch.done
+                lost.append(batch.part(at, end))
+                came = 0
+        return kept, lost, partial
 
-    def _blame(self, core: ParentCore, lost: list[Batch], later: int, retries: int) -> int | None:
-        """Return the input that has cost the worker, if that is known and it isn't tried again."""
-        begun = core.loss[2]
-        if begun is None:
-            if sum([len(batch.entries) for batch in lost]) - later != 1:
-                return None
-            begun = lost[0].first + 1
-        begun -= 1
-        if not any(batch.first <= begun < batch.first + len(batch.entries) for batch in lost):
+
+def _count(runs: list[tuple[int, bool]], *, flat: bool) -> tuple[int, int]:
+    """Return how many inputs not yet in a block are done, and how many results came after those."""
+    if not flat:
+        return sum([run + ended for run, ended in runs]), 0
+    came = partial = 0
+    for run, ended in runs:
+        came, partial = (came + 1, 0) if ended else (came, partial + run)
+    return came, partial
+
+
+def _blame(begun: int | None, lost: list[Batch], later: int, retries: int) -> Batch | None:
+    """Give the input that has cost the worker a batch of its own, if that is known.
+
+    Return it if it is not tried again. For `begun` see `ParentCore`, for `later` see
+    `AssignedInputs.lose`.
+    """
+    if begun is None:
+        if sum([len(batch.entries) for batch in lost]) - later != 1:
             return None
-        # Those before the first are done. An executor has one pass, and may lose workers for weeks.
-        of_lost = {each: tries for each, tries in self.tries.items() if each >= lost[0].first}
-        tries = of_lost[begun] = of_lost.get(begun, 0) + 1
-        self.tries = of_lost
-        return begun if tries > retries else None
-
-
-def _without(number: int, lost: list[Batch]) -> list[Batch]:
-    """Return batches without one of their inputs."""
-    rest: list[Batch] = []
-    for batch in lost:
-        at = number - batch.first
-        if not 0 <= at < len(batch.entries):
-            rest.append(batch)
-            continue
-        if at:
-            rest.append(Batch(batch.first, batch.entries[:at], batch.nbytes, batch.skip))
-        if batch.entries[at + 1 :]:
-            rest.append(Batch(number + 1, batch.entries[at + 1 :], batch.nbytes))  # not begun
-    return rest
+        begun = lost[0].first + 1
+    for place, batch in enumerate(lost):
+        at, end = begun - 1 - batch.first, len(batch.entries)
+        if 0 <= at < end:
+            cuts = batch.part(0, at), batch.part(at, at + 1), batch.part(at + 1, end)
+            lost[place : place + 1] = [each for each in cuts if each.entries]
+            cuts[1].tries += 1
+            return cuts[1] if cuts[1].tries > retries else None
+    return None

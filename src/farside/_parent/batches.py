@@ -53,25 +53,33 @@ class Batch:
         nbytes: how many bytes they have, about.
         done: how many of them the loop has the results of.
         skip: how many results of the first one had arrived before.
+        tries: how many workers the first one has cost.
+        left: of a flat input that has failed with its worker: how many of the results that had been
+            sent the loop has yet to get. No mark comes after them.
     """
 
-    __slots__ = ("done", "entries", "first", "nbytes", "skip")
+    __slots__ = ("done", "entries", "first", "left", "nbytes", "skip", "tries")
 
     def __init__(self, first: int, entries: Sequence[Any], nbytes: int, skip: int = 0) -> None:
         self.first, self.entries, self.nbytes, self.skip = first, entries, nbytes, skip
-        self.done = 0
+        self.done = self.tries = self.left = 0
 
     @property
     def order(self) -> tuple[int, int, bool, Sequence[Any]]:
         """What the worker is told."""
         return self.first, self.skip, *for_order(self.entries)
 
+    def part(self, at: int, end: int) -> Batch:
+        """Return a batch of some of the inputs."""
+        entries = self.entries[at:end]
+        part = Batch(self.first + at, entries, self.nbytes * len(entries) // len(self.entries))
+        if not at:
+            part.skip, part.tries = self.skip, self.tries
+        return part
+
     def singles(self) -> list[Batch]:
         """Return a batch for each of the inputs."""
-        return [
-            Batch(number, [entry], 0, self.skip if number == self.first else 0)
-            for number, entry in enumerate(self.entries, self.first)
-        ]
+        return [self.part(at, at + 1) for at in range(len(self.entries))]
 
 
 class BatchSize:
@@ -107,14 +115,3 @@ class BatchSize:
             return  # too short a time: it may be a process that had no processor for a moment
         self.seconds, self.measured, self._answers = seconds, now, answers
         self.inputs = max(1, min(wanted, self.inputs * GROWTH, self._most))
-
-
-class LeftOver(NamedTuple):
-    """Results of a flat input that is settled: a worker has sent them, and the loop gets them."""
-
-    marks: int
-    """How many marks of the worker come before them."""
-    results: int
-    """How many they are."""
-    number: int
-    """Which input it is."""

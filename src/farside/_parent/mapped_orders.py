@@ -89,8 +89,9 @@ class MappedInOrder(Mapped):
         self, run: list[Any], count: int, workers: Sequence[ParentCore]
     ) -> tuple[list[Any], Any] | None:
         """The same for an input that has failed: the results that came of it, or its failure."""
-        for queue, each in zip(self.queues, self._assigned, strict=True):
-            if each.left_over and each.left_over[0].number == self.front:
+        if run[0] is not None:
+            queue, mine = self.queues[run[0]], self._assigned[run[0]]
+            if mine.batches and mine.batches[0].left and mine.number == self.front:
                 if not queue.fill(workers[queue.index]):
                     return None
                 return self.take_entries(queue, self._most - count), queue.source.needed
@@ -109,10 +110,8 @@ class MappedAsTheyCome(Mapped):
         return bool(self._settled) or super().ready(workers)
 
     def take_next(self, workers: Sequence[ParentCore]) -> Block | None:
-        coming = {each.number for worker in self._assigned for each in worker.left_over}
-        for number in [each for each in self._settled if each not in coming]:
-            found = self.settled(number)
-            if found:
+        for number in list(self._settled):
+            if not self._has_left(number) and (found := self.settled(number)):
                 return self._end_block(found, None)
         for step in range(len(self.queues)):
             queue = self.queues[(self._next + step) % len(self.queues)]
@@ -126,3 +125,9 @@ class MappedAsTheyCome(Mapped):
                     self._next = queue.index + 1
                     return self._end_block(found, source)
         return None
+
+    def _has_left(self, number: int) -> bool:
+        """Tell whether the loop has yet to get results of an input that has failed."""
+        return any(
+            each.left and each.first == number for mine in self._assigned for each in mine.batches
+        )

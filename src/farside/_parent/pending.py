@@ -35,7 +35,7 @@ class Pending(Supply):
         super().__init__(lambda: iter(()), main_by_value=main_by_value)
         self._works: deque[Work] = deque()  # each step with it is atomic
         self.futures: dict[int, Future[Any]] = {}
-        self._returned: deque[tuple[Future[Any], Batch, int]] = deque()
+        self._returned: deque[tuple[Future[Any], Batch]] = deque()
         self.tries = 0
         self.closed = False
 
@@ -85,13 +85,13 @@ class Pending(Supply):
             left.extend(map(deque.popleft, repeat(self._works)))
         return left
 
-    def put_back(self, batch: Batch, tries: int) -> None:
+    def put_back(self, batch: Batch) -> None:
         """Take in a task that a worker had and has not begun: it comes before those that wait."""
-        self._returned.append((self.futures.pop(batch.first), batch, tries))
+        self._returned.append((self.futures.pop(batch.first), batch))
 
     def fail_all(self, error: BaseException) -> None:
         """Fail every task that has no result."""
-        futures = [*self.futures.values(), *[future for future, *_ in self._returned]]
+        futures = [*self.futures.values(), *[future for future, _ in self._returned]]
         self.futures.clear()
         self._returned.clear()
         futures += [
@@ -104,7 +104,8 @@ class Pending(Supply):
         """Take a task that was not cancelled, and pickle it."""
         self.tries = 0
         if self._returned:
-            future, batch, self.tries = self._returned.popleft()
+            future, batch = self._returned.popleft()
+            self.tries = batch.tries
             self._number(future)
             return batch.entries, batch.nbytes
         while True:

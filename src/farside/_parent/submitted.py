@@ -83,8 +83,7 @@ class Submitted(Mapped):
         assert index is not None  # no task is refused: `Pending` fails it
         self._begun[index] += count
         mine = self._assigned[index]
-        if self.pending.tries:
-            mine.tries[self._numbered - 1] = self.pending.tries
+        mine.batches[-1].tries = self.pending.tries
         if len(mine.batches) == 1:
             self._begins(index)
         elif self._look[index] == inf:
@@ -121,10 +120,10 @@ class Submitted(Mapped):
         while self.returned:
             number = self.returned.popleft()
             for index, each in enumerate(self._assigned):
-                found = each.take_back(number)
-                if found is not None:
+                batch = each.take_back(number)
+                if batch is not None:
                     self._begun[index] -= 1
-                    self.pending.put_back(*found)
+                    self.pending.put_back(batch)
 
     def refill(self, workers: Sequence[ParentCore]) -> None:
         left, depth, until = self._begin_to_give(workers), self.depth, monotonic() + TAKE_SECONDS
