@@ -205,6 +205,12 @@ class Mapped(Answers):
     def added(self, index: int | None, count: int) -> None:
         """Take in that a worker was given the next inputs; None: they cannot be given to one."""
 
+    def has_left(self, number: int) -> bool:
+        """Tell whether the loop has yet to get results of an input that has failed."""
+        return any(
+            each.left and each.first == number for mine in self._assigned for each in mine.batches
+        )
+
     def settled(self, number: int) -> list[Any]:
         """Return what the loop gets for an input that has cost a worker or could not be sent."""
         self.front += 1

@@ -44,8 +44,11 @@ class MappedInOrder(Mapped):
         count, parts = 0, list[tuple[list[Any], Any]]()
         while count < self._most and self._order:
             run = self._order[0]
-            if self.front in self._settled:
-                found = self._take_settled(run, count, workers)
+            if self.front in self._settled and not self.has_left(self.front):
+                if count:
+                    break  # the loop has to get there first
+                run[1] -= 1
+                found: tuple[list[Any], Any] | None = (self.settled(self.front), None)
             else:
                 most = min(run[1], min(self._settled) - self.front) if self._settled else run[1]
                 found = self._take_run(run, most, count, workers)
@@ -85,21 +88,6 @@ class MappedInOrder(Mapped):
             run[1] -= len(entries)
         return entries, queue.source.needed
 
-    def _take_settled(
-        self, run: list[Any], count: int, workers: Sequence[ParentCore]
-    ) -> tuple[list[Any], Any] | None:
-        """The same for an input that has failed: the results that came of it, or its failure."""
-        if run[0] is not None:
-            queue, mine = self.queues[run[0]], self._assigned[run[0]]
-            if mine.batches and mine.batches[0].left and mine.number == self.front:
-                if not queue.fill(workers[queue.index]):
-                    return None
-                return self.take_entries(queue, self._most - count), queue.source.needed
-        if count:
-            return None
-        run[1] -= 1
-        return self.settled(self.front), None
-
 
 class MappedAsTheyCome(Mapped):
     """The results as they come."""
@@ -111,7 +99,7 @@ class MappedAsTheyCome(Mapped):
 
     def take_next(self, workers: Sequence[ParentCore]) -> Block | None:
         for number in list(self._settled):
-            if not self._has_left(number) and (found := self.settled(number)):
+            if not self.has_left(number) and (found := self.settled(number)):
                 return self._end_block(found, None)
         for step in range(len(self.queues)):
             queue = self.queues[(self._next + step) % len(self.queues)]
@@ -125,9 +113,3 @@ class MappedAsTheyCome(Mapped):
                     self._next = queue.index + 1
                     return self._end_block(found, source)
         return None
-
-    def _has_left(self, number: int) -> bool:
-        """Tell whether the loop has yet to get results of an input that has failed."""
-        return any(
-            each.left and each.first == number for mine in self._assigned for each in mine.batches
-        )
