@@ -82,7 +82,7 @@ class Mapped(Answers):
             return True
         # Other workers may do inputs while the loop waits for the next result.
         more = not self._supply.ended and (self.source is None or self.source.has_come)
-        return more and self.may_give(workers)
+        return more and self.room(self._left(workers)) is not None
 
     # What workers are given -----------------------------------------------------------------
 
@@ -133,10 +133,6 @@ class Mapped(Answers):
             self.orders.setdefault(index, []).append(batch.order)
         self._numbered += len(entries)
         self.added(index, len(entries))
-
-    def may_give(self, workers: Sequence[ParentCore]) -> bool:
-        """Tell whether a worker may be given further inputs."""
-        return self.room(self._left(workers)) is not None
 
     def room(self, left: Sequence[int]) -> tuple[int, int] | None:
         """Return which worker is given inputs next, and how many; None: no more fit in."""

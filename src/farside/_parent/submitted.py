@@ -141,9 +141,6 @@ class Submitted(Mapped):
                 heappop(free)
         self.slow = bool(free)  # what was taken is sent first
 
-    def may_give(self, workers: Sequence[ParentCore]) -> bool:
-        return bool(self._free(workers, self._left(workers), self.depth))
-
     def _free(
         self, workers: Sequence[ParentCore], left: Sequence[int], depth: int
     ) -> list[tuple[int, int]]:
@@ -179,11 +176,8 @@ class Submitted(Mapped):
         self._take_back()  # first: they are not its own any more
         super().start_again(core, index)
         self._begins(index)
-        lost = self.orders.pop(index, [])
-        if index in self._one_by_one:
-            self.orders[index] = lost
-        else:  # they need not wait until it has started
-            self.returned.extend([number for number, *_ in lost])
+        if index not in self._one_by_one:  # they need not wait until it has started
+            self.returned.extend([number for number, *_ in self.orders.pop(index, ())])
             self._take_back()
         self._begun[index] = len(self.orders.get(index, ())) + len(self._one_by_one.get(index, ()))
 
@@ -194,7 +188,7 @@ class Submitted(Mapped):
         for worker, mine in zip(workers, self._assigned, strict=True):
             if worker.inbox.frames or (worker.over and (waits or mine.batches)):
                 return True
-        return waits and self.may_give(workers)
+        return waits and bool(self._free(workers, self._left(workers), self.depth))
 
     def _is_done(self) -> bool:
         return self.closing and self.pending.ended and not self.needs
