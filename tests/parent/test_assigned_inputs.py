@@ -47,9 +47,9 @@ def test_results_of_an_input_that_has_failed_count_for_no_other() -> None:
     """If they did, the next input would be asked to leave out so many that nobody has had."""
     inputs, queue = AssignedInputs(), Queue(0, counting=False)
     inputs.add(Batch(0, ["first", "second"], 0))
-    inputs.read = 2  # results of the first, which is flat
+    read = {0: 2}  # results of the first, which is flat
     for number, retries, expected in ((0, 0, (0, 1, 0)), (1, 1, (None, 1, 0))):
         core: Any = SimpleNamespace(inbox=Inbox(), loss=(None, None, number + 1))
         plan = PLAN._replace(flat=True, retries=retries)
-        (lost,), failed = inputs.lose(core, queue, plan, 0, {})
+        (lost,), failed = inputs.lose(core, queue, plan, 0, read)
         assert (failed, lost.first, lost.skip) == expected

@@ -208,7 +208,7 @@ def _key_of_mapped(mapped: Mapped) -> tuple[Any, ...]:
     assigned = [
         (
             [(b.first, len(b.entries), b.done, b.skip, b.tries, b.left) for b in each.batches],
-            (each.count, each.answered, each.read),
+            (each.count, each.answered),
         )
         for each in mapped._assigned
     ]

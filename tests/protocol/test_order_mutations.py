@@ -141,12 +141,10 @@ _READ = OrderWorld.read
 read_nothing.__qualname__ = _READ.__qualname__
 
 
-def forget_read(self: AssignedInputs, *args: Any) -> Any:
-    """Forget what the loop has got of the first input, whichever has failed."""
-    lost, failed = _LOSE(self, *args)
-    if failed is not None:
-        self.read = 0
-    return lost, failed
+def mix_up_read(self: AssignedInputs, *args: Any) -> Any:
+    """Take what the loop has got of any input for what it has got of the next one."""
+    *others, read = args
+    return _LOSE(self, *others, dict.fromkeys(range(9), sum(read.values())))
 
 
 def leave_nothing_over(self: AssignedInputs, *args: Any) -> Any:
@@ -230,7 +228,7 @@ BROKEN: list[tuple[Any, ...]] = [
         (AssignedInputs, "lose", leave_nothing_over),
     ),
     ("what has come of one input is counted as another's", FLAT._replace(deaths=2),
-        (AssignedInputs, "lose", forget_read),
+        (AssignedInputs, "lose", mix_up_read),
     ),
 ]  # fmt: skip
 

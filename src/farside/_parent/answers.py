@@ -98,8 +98,6 @@ class Answers(Delivery):
             self.progress.took(mine.number, len(entries))
             if left:
                 mine.pass_left(len(entries))
-            else:
-                mine.read += len(entries)
         else:
             self.front += len(entries)
             mine.advance(len(entries), self.progress)

@@ -23,14 +23,13 @@ class AssignedInputs:
         batches: the batches in which not all inputs are done, or of which results are left.
         count: how many inputs it was given and has to answer.
         answered: of flat inputs: how many of them are done.
-        read: of the next flat input: how many results were taken.
     """
 
-    __slots__ = ("answered", "batches", "count", "read")
+    __slots__ = ("answered", "batches", "count")
 
     def __init__(self) -> None:
         self.batches: deque[Batch] = deque()
-        self.count = self.answered = self.read = 0
+        self.count = self.answered = 0
 
     @property
     def number(self) -> int:
@@ -66,7 +65,6 @@ class AssignedInputs:
         number = self.number
         self._pass(1)
         self.answered += 1
-        self.read = 0
         return number
 
     def _pass(self, count: int) -> None:
@@ -84,26 +82,23 @@ class AssignedInputs:
             self.batches.popleft()
 
     def lose(
-        self, core: ParentCore, queue: Queue, plan: Plan, later: int, before: Mapping[int, int]
+        self, core: ParentCore, queue: Queue, plan: Plan, later: int, read: Mapping[int, int]
     ) -> tuple[list[Batch], int | None]:
         """Return what the successor of a dead worker is given, and which input has failed with it.
 
-        The last of its inputs, as many as `later` says, were not sent yet. `before` has, for some
-        inputs, how many results the loop had before a resume.
+        The last of its inputs, as many as `later` says, were not sent yet. For `read` see
+        `GivenResults`.
         """
         came, partial = _count(arrived(queue, tuple(core.inbox.frames)), flat=plan.flat)
-        read = 0 if came else self.read
         kept, lost, partial = self._cut(came, partial)
         if lost:
-            lost[0].skip = before.get(lost[0].first, 0) + partial + read
+            lost[0].skip = read.get(lost[0].first, 0) + partial
         failed = _blame(core.loss[2], lost, later, plan.retries)
         if failed is not None:
             self.count -= 1
-            if failed is lost[0]:  # nothing has come of any other
-                self.read -= read
-                if partial:
-                    failed.left = partial
-                    kept.append(failed)
+            if failed is lost[0] and partial:  # nothing has come of any other
+                failed.left = partial
+                kept.append(failed)
             lost.remove(failed)
         self.batches = deque([*kept, *lost])
         return lost, None if failed is None else failed.first

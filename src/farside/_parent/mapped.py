@@ -183,7 +183,7 @@ class Mapped(Answers):
         """Take in that another worker goes on in the place of one that has died."""
         later = self._one_by_one.pop(index, ())
         lost, failed = self._assigned[index].lose(
-            core, self.queues[index], self.plan, len(later), self._supply.read
+            core, self.queues[index], self.plan, len(later), self.progress.read
         )
         if failed is not None:
             self._settled[failed] = messages_for_people.death_at(failed, *core.loss[:2])
