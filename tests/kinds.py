@@ -42,6 +42,8 @@ class Kind(NamedTuple):
 
 METHODS = ("spawn", "forkserver", "fork")
 SUBPROCESSES = [Kind(method, "subprocess", {"mp_context": method}) for method in METHODS]
+FORKSERVER = SUBPROCESSES[1]
+INLINE = Kind("inline", "inline", {})
 HAS_SUBINTERPRETERS = available_backends()["subinterpreter"].usable
 SUBINTERPRETERS = [Kind("subinterpreter", "subinterpreter", {})] if HAS_SUBINTERPRETERS else []
 KINDS = [*SUBPROCESSES, *SUBINTERPRETERS]

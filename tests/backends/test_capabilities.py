@@ -10,15 +10,13 @@ import pytest
 from farside._backends.registry import load
 from farside.testing.item_jobs import Blocks
 from farside.testing.jobs import Endless
-from tests.kinds import KINDS, Kind
+from tests.kinds import INLINE, KINDS, Kind
 from tests.scripts.running import run_script
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from farside import RemoteIterable
-
-INLINE = Kind("inline", "inline", {})
 
 
 @pytest.fixture(params=[*KINDS, INLINE], ids=lambda kind: kind.name)

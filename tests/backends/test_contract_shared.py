@@ -15,7 +15,7 @@ import pytest
 from farside import NotPicklableError
 from tests.backends import sharing, sharing_jobs
 from tests.backends.sharing_jobs import SECONDS, USES
-from tests.kinds import SUBPROCESSES, Kind
+from tests.kinds import INLINE, SUBPROCESSES, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from farside import RemoteIterable
 
-INLINE = Kind("inline", "inline", {})
 WITH_ENV = Kind("spawn with env", "subprocess", {"env": {"FARSIDE_TEST": "1"}})
 
 

@@ -25,7 +25,7 @@ from farside import (
 )
 from farside._protocol.order import Sharding, order_of, shard_seed
 from tests import shard_jobs as jobs
-from tests.kinds import KINDS, Kind
+from tests.kinds import INLINE, KINDS, Kind
 from tests.simulated import simulate
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from farside import RemoteIterable
 
-INLINE = Kind("inline", "inline", {})
 LENGTHS = [3, 0, 1, 5, 0, 2, 700, 4, 1, 0, 6, 2, 3, 3, 1, 40, 7, 0, 2, 9]
 """More shards than slots; some are empty, and one has more items than one round makes."""
 EXPECTED = list(simulate(LENGTHS, 16))

@@ -23,13 +23,10 @@ from farside._protocol.recovery import NO_LIMITS
 from tests import jobs as plain_jobs
 from tests import mapping_jobs
 from tests import shard_jobs as jobs
-from tests.kinds import SUBINTERPRETERS, SUBPROCESSES, Kind
+from tests.kinds import FORKSERVER, INLINE, SUBINTERPRETERS, Kind
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-INLINE = Kind("inline", "inline", {})
-_, FORKSERVER, _ = SUBPROCESSES
 
 
 @pytest.fixture(params=[INLINE, FORKSERVER, *SUBINTERPRETERS], ids=lambda kind: kind.name)

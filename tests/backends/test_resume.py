@@ -29,7 +29,7 @@ from farside.testing.checks import take
 from tests import jobs as plain_jobs
 from tests import mapping_jobs
 from tests import shard_jobs as jobs
-from tests.kinds import SUBINTERPRETERS, SUBPROCESSES, Kind
+from tests.kinds import FORKSERVER, INLINE, SUBINTERPRETERS, SUBPROCESSES, Kind
 from tests.scripts.running import Script, write_script
 from tests.simulated import simulate
 from tests.steady import STEADY
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
     from farside import RemoteIterable
 
-INLINE = Kind("inline", "inline", {})
-_, FORKSERVER, _ = SUBPROCESSES
 PLACES = [INLINE, FORKSERVER, *SUBINTERPRETERS]
 LENGTHS = [3, 0, 5, 2]
 EXPECTED = list(simulate(LENGTHS, 4))

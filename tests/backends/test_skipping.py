@@ -13,13 +13,11 @@ from farside._parent.deadline import When
 from farside._worker import passing
 from tests import jobs as plain_jobs
 from tests import snapshot_jobs as jobs
-from tests.kinds import SUBINTERPRETERS, SUBPROCESSES, Kind
+from tests.kinds import FORKSERVER, INLINE, SUBINTERPRETERS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-INLINE = Kind("inline", "inline", {})
-_, FORKSERVER, _ = SUBPROCESSES
 PLACES = [FORKSERVER, *SUBINTERPRETERS]
 
 

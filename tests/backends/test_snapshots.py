@@ -12,14 +12,12 @@ import pytest
 
 from farside import ReplayDivergedError, WorkerIterationError, WorkerRestartedWarning
 from tests import snapshot_jobs as jobs
-from tests.kinds import SUBINTERPRETERS, SUBPROCESSES, Kind
+from tests.kinds import FORKSERVER, INLINE, SUBINTERPRETERS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-INLINE = Kind("inline", "inline", {})
-_, FORKSERVER, _ = SUBPROCESSES
 PLACES = [INLINE, FORKSERVER, *SUBINTERPRETERS]
 
 

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kinds import SUBINTERPRETERS, SUBPROCESSES
+from tests.kinds import FORKSERVER, SUBINTERPRETERS
 from tests.scripts.running import Script, write_script
 
 if TYPE_CHECKING:
     from tests.kinds import Kind
     from tests.scripts.running import Done
 
-_, FORKSERVER, _ = SUBPROCESSES
 AT_ONCE_S = 3.0  # on a busy machine; alone it takes milliseconds
 END_S = 15.0  # as long as the last resort takes, and more
 

@@ -15,7 +15,7 @@ from farside._parent import wait
 from tests import jobs
 from tests.background import Background
 from tests.faults.interrupting import Alarm, alarming, strike_at
-from tests.kinds import KINDS, Kind
+from tests.kinds import INLINE, KINDS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,9 +120,6 @@ def test_a_handler_that_closes_too(kind: Kind) -> None:
         assert numbers.state == "closed"
         if not struck.reached:
             break
-
-
-INLINE = Kind("inline", "inline", {})
 
 
 @pytest.mark.parametrize(

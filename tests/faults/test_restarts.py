@@ -36,7 +36,7 @@ from tests import snapshot_jobs
 from tests.background import Background
 from tests.faults import dying
 from tests.faults.staging import pid_of
-from tests.kinds import SUBPROCESSES
+from tests.kinds import FORKSERVER
 from tests.simulated import simulate
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 LENGTHS = [3, 0, 1, 5, 0, 2, 60, 4, 1, 0, 6, 2, 3, 3, 1, 40, 7, 0, 2, 9]
 EXPECTED = list(simulate(LENGTHS, 16))
 SLOW = partial(jobs.slow_pairs, 0.001)
-_, FORKSERVER, _ = SUBPROCESSES
 
 SOAK = 100 if "FARSIDE_SOAK_SECONDS" in os.environ else 1
 """Times 10,000 items and ten deaths."""

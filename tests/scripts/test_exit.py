@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kinds import Kind
+from tests.kinds import INLINE, Kind
 from tests.scripts.running import run_to_its_exit
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from tests.scripts.running import Done
 
-INLINE = Kind("inline", "inline", {})
 EXIT_S = 12
 """How long a script may take from when it says "end". It is more than the exit's own limits, after
 which the process is ended by force: that has a code and a text of its own."""
