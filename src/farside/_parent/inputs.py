@@ -94,11 +94,6 @@ class Inputs(ItemSequence):
         delivery.start_again(core, index)
         return self.length(None), False
 
-    def _taken_over(
-        self, sharding: Sharding, start: Start, *, strict: bool
-    ) -> tuple[Sharding, Start]:
-        return sharding, start if strict else start._replace(anchors=())
-
     # States ---------------------------------------------------------------------------------
 
     def _look(self, *, anew: bool) -> None:

@@ -207,24 +207,20 @@ class ItemSequence:
             )
         self._refuse(read, "shuffled", sharding.shuffled, "pass shuffle_shards as it was then")
         read = states.of_rank(read, sharding.rank, sharding.world_size)
-        anchors, kept = states.anchors(read) if given.verify else [], states.snapshots(read)
+        # Those of a map are of its inputs, which may look different now if that is not strict.
+        verify = given.verify and (strict or self.kind != "inputs")
+        anchors, kept = states.anchors(read) if verify else [], states.snapshots(read)
         for each in kept:
             check_literal(each.state)
         start = Start(states.read(read), anchors, kept)  # nothing is refused from here on
         sharding = sharding._replace(seed=read["seed"], cycle_length=read["cycle_length"])
-        sharding, start = self._taken_over(sharding, start, strict=strict)
+        sharding, start = self._taken_over(sharding, start)
         epoch, fresh = read["epoch"], read.get("fresh", not read["epoch"])
         # As in `set_epoch`.
         self._sharding, self._ahead, self._fresh = sharding, epoch - begun, epoch if fresh else None
         self._loaded, self._passes = start, []
 
-    def _taken_over(
-        self,
-        sharding: Sharding,
-        start: Start,
-        *,
-        strict: bool,  # noqa: ARG002  that of a map
-    ) -> tuple[Sharding, Start]:
+    def _taken_over(self, sharding: Sharding, start: Start) -> tuple[Sharding, Start]:
         """Return what is taken over of what a state says."""
         return sharding, start
 

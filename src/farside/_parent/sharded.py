@@ -69,11 +69,9 @@ class Shards(ItemSequence):
         firsts = dealt.take_orders()
         return delivery, [self._plan(start, each, firsts.get(each, [])) for each in range(count)]
 
-    def _taken_over(
-        self, sharding: Sharding, start: Start, *, strict: bool
-    ) -> tuple[Sharding, Start]:
+    def _taken_over(self, sharding: Sharding, start: Start) -> tuple[Sharding, Start]:
         if not self._unit:
-            return super()._taken_over(sharding, start, strict=strict)
+            return sharding, start
         # Each shard has one item: if it was begun, it is done.
         read = [(shard, shard + 1) for shard, _ in start.place.begun]
         ended = tuple(join_ranges([*start.place.ended, *read]))
