@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from operator import itemgetter
-from threading import get_ident
+from threading import local
 from time import monotonic
 
 Chore = Callable[[], object]
@@ -25,7 +25,7 @@ class Chores:
     def __init__(self) -> None:
         self._now: deque[Chore] = deque()
         self._later: dict[int, tuple[float, Chore]] = {}
-        self._seeing: set[tuple[int, object]] = set()  # a mark for each call of `see_to`
+        self._nested = local()  # how deep this thread is in calls of `see_to`
 
     def add(self, chore: Chore) -> None:
         """Let a chore be done as soon as somebody waits."""
@@ -61,11 +61,10 @@ class Chores:
         A chore may wait, and a wait does chores. When many workers end at once, these would nest
         ever deeper. So beyond `_DEEPEST`, the chores are left to the outer waits.
         """
-        thread = get_ident()
-        mark = thread, object()
+        depth = getattr(self._nested, "depth", 0)
         try:
-            self._seeing.add(mark)
-            while self._now and [each for each, _ in [*self._seeing]].count(thread) <= _DEEPEST:
+            self._nested.depth = depth + 1
+            while self._now and depth < _DEEPEST:
                 taken: list[Chore] = []
                 try:
                     with suppress(IndexError):  # another thread has taken it
@@ -76,4 +75,4 @@ class Chores:
                     self._now.extendleft(taken)  # once more: a chore skips what it has done
                     raise
         finally:
-            self._seeing.discard(mark)
+            self._nested.depth = depth
