@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from .._link.base import Gauges
@@ -190,7 +190,7 @@ def collect(client: Client) -> Stats:
     each = tuple(_of_worker(client, member) for member in client.members)
     opened = 0 if delivery is None else delivery.waiting
     waited = counters.waits.seconds()
-    together = Stats(
+    return Stats(
         items=totals.items,
         bytes=totals.nbytes,
         passes=core.epoch,
@@ -211,8 +211,8 @@ def collect(client: Client) -> Stats:
         skipped_items=sum([one.skipped_items for one in each]),
         items_to_skip=sum([one.items_to_skip for one in each]),
         skip_seconds=max([one.skip_seconds for one in each]),
+        workers=each if client.sequence.several else (),
     )
-    return replace(together, workers=each) if client.sequence.several else together
 
 
 def _of_worker(client: Client, member: Member) -> Stats:
