@@ -38,7 +38,6 @@ class AssignedInputs:
         return batch.first + batch.done
 
     def add(self, batch: Batch) -> None:
-        """Take in that the worker is given further inputs."""
         self.batches.append(batch)
         self.count += len(batch.entries)
 

@@ -126,7 +126,6 @@ class _Taker(Generic[T]):
         self._turn_began = monotonic()
 
     def end(self) -> None:
-        """Take no more."""
         self.over = True
         self._rest = self.items = _NOTHING
         self.this.leave()

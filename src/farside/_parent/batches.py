@@ -78,7 +78,6 @@ class Batch:
         return part
 
     def singles(self) -> list[Batch]:
-        """Return a batch for each of the inputs."""
         return [self.part(at, at + 1) for at in range(len(self.entries))]
 
 

@@ -42,7 +42,6 @@ class Chores:
 
     @property
     def pending(self) -> bool:
-        """Whether there is a chore to do now."""
         if self._later:
             self._take_due()
         return bool(self._now)

@@ -202,7 +202,6 @@ class Client(Steps):
         self.waiting.until(self, wanted, until, problems)
 
     def awaited(self, wanted: Wanted) -> list[Member]:
-        """Return the workers that somebody waits for."""
         indices = wanted.workers()
         return self.members if indices is None else [self.members[each] for each in indices]
 

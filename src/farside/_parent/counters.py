@@ -44,7 +44,6 @@ class Counters:
             self._times = epoch, began, monotonic()
 
     def totals(self, core: GroupCore, delivery: Delivery | None) -> Totals:
-        """Return the sums up to now."""
         before, (latest, began, ended) = self._before, self._times
         if latest != core.epoch or delivery is None:
             return before

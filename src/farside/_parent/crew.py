@@ -152,7 +152,6 @@ class Crew:
         self._wake()
 
     def join(self) -> None:
-        """Wait until the workers have ended."""
         if self._is_foreign():
             return
         thread = with_lock(_exit.lock, lambda: self._thread)

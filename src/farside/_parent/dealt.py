@@ -49,7 +49,6 @@ class Dealt(Delivery):
         self.deal()
 
     def deal(self) -> None:
-        """Deal shards to the workers that have room for them."""
         left = self._left // (_LEFT * len(self._under_way))
         short = self._pace.seconds < _OFTEN_SECONDS
         ahead = max(_AHEAD, min(self._size.inputs, left)) if short else _AHEAD

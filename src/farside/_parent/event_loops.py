@@ -108,7 +108,6 @@ class AsyncioWaiter:
         return [cancelled]
 
     async def pause(self) -> None:
-        """Give the other tasks a turn."""
         from asyncio import sleep
 
         await sleep(0)

@@ -53,7 +53,6 @@ class InTurn(Delivery):
         return () if self.front.over else (self.owner(self.front.slot),)
 
     def owner(self, slot: int) -> int:
-        """Return the worker that reads a slot."""
         return slot % len(self.queues)
 
     def place(self, behind: int = 0) -> Place | None:

@@ -124,7 +124,6 @@ class Mapped(Answers):
         return left
 
     def give(self, index: int, entries: Sequence[Any], nbytes: int, skip: int = 0) -> None:
-        """Give a worker the next inputs."""
         batch = Batch(self._numbered, entries, nbytes, skip)
         self._assigned[index].add(batch)
         if index in self._one_by_one:

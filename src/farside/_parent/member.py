@@ -87,12 +87,10 @@ class Member:
 
     @property
     def streaming(self) -> bool:
-        """Whether it sends many items at a time."""
         return self.link is not None and self.link.streaming
 
     @property
     def congested(self) -> bool:
-        """Whether a command waits for room."""
         return self.link is not None and self.link.congested
 
     def send(

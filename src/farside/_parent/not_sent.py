@@ -11,7 +11,6 @@ from ..errors import NotPicklableError
 
 
 def of_input(item: object, index: int, error: Exception) -> NotPicklableError:
-    """Return the exception of an input."""
     named = [("input", item)]
     made = _made(f"the input of index {index}", named, error, "pass something that does")
     made.input_index = index

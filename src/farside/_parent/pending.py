@@ -41,7 +41,6 @@ class Pending(Supply):
 
     @property
     def ended(self) -> bool:  # it changes
-        """Whether no task waits."""
         return not (self._works or self._returned)
 
     @ended.setter
@@ -50,7 +49,6 @@ class Pending(Supply):
 
     @property
     def waiting(self) -> int:
-        """How many tasks wait."""
         return len(self._works)
 
     def add(self, work: Work) -> bool:

@@ -106,7 +106,6 @@ class Queue:
         return opened
 
     def take(self, count: int) -> list[Any]:
-        """Take so many entries out."""
         at, entries = self.at, self.entries
         if not self.source.each:
             self.taken += count
@@ -118,7 +117,6 @@ class Queue:
 
     @property
     def at_mark(self) -> bool:
-        """Whether a mark comes next."""
         return bool(self.marks) and self.marks[0][0] == self.at
 
     def pass_mark(self) -> Any:

@@ -175,7 +175,6 @@ def _time(seconds: float) -> str:
 
 
 def size_text(nbytes: float) -> str:
-    """Show a number of bytes."""
     for unit in ("B", "KiB", "MiB"):
         if nbytes < 999.5:  # noqa: PLR2004  what has four digits is told in the next unit
             return f"{nbytes:.3g} {unit}"
