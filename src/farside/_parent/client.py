@@ -67,7 +67,6 @@ class Client(Steps):
         delivery: brings the items of the latest pass.
         calling: the call under way: what each worker was asked, and what to ask one again.
         calls: those that have returned: a worker that is started again makes them once more.
-        left_behind: how many workers were replaced and have not ended.
         next_look: when a step of a loop has to look whose time is up; None: never.
     """
 
@@ -97,7 +96,6 @@ class Client(Steps):
         self.delivery: Delivery | None = None
         self.calls: list[Question] = []
         self.calling: tuple[Sequence[Question], Question] | None = None
-        self.left_behind = 0
         # Without inputs, nothing has a limit but what somebody waits for.
         self.next_look = 0.0 if self.core.has_limits and options.sends_inputs else None
         if options.spins:

@@ -174,6 +174,6 @@ def end(
     member.link.close()
     if ended:
         live_workers.forget(member.worker)
+        client.leaving.discard(member)
     member.left_behind = not ended
-    client.leaving.discard(member)
     return ended

@@ -162,8 +162,8 @@ def _replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: 
             told = client.options, new.backend, client.reason
             client.news.waiting.append(partial(choosing.tell_of_fallback, *told))
         else:
-            client.left_behind += old.left_behind
-            if client.left_behind > len(client.members):  # they go on, and use up the machine
+            left_behind = [each for each in [*client.leaving] if each.left_behind]
+            if len(left_behind) > len(client.members):  # they go on, and use up the machine
                 client.fail(new, HERE, error)
                 return
             if ending.cause != RETIRED:
