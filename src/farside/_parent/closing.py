@@ -50,15 +50,12 @@ def end_failed(client: Client, member: Member, *, kill: bool) -> None:
 
     An iterable that nobody closes after a failure should not leave a process behind.
     """
-    if member.worker is None:
-        _close_waiting(client)
-        return
     failure = client.core.workers[member.index].failure
     if failure is not None:
         # Made now: the error may refer to what an inline worker has until its end.
         client.make_error(failure, member)
     problems = list[Exception]()
-    if kill:
+    if kill or member.worker is None:
         end(client, member, kill=True, listen=FAREWELL_SECONDS, problems=problems)
         _close_waiting(client)
     else:  # it is ending by itself, which takes some milliseconds, and runs its finalizers
