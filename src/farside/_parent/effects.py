@@ -45,7 +45,8 @@ def do(client: Client, member: Member, effect: Effect) -> None:
         else:
             new.tried = _tried(member, effect.ending)
         follow = partial(starting.replace, client, member, new, effect.ending, kill=effect.kill)
-        client.chores.add(follow)
+        beside = client.replaces_beside
+        client.chores.add(partial(starting.beside, client, follow) if beside else follow)
 
 
 def _tried(member: Member, ending: Ending) -> float:

@@ -56,7 +56,7 @@ def start(client: Client) -> None:
     try:
         choosing.choose(client)
         if not client.options.wait:
-            _beside(client, partial(_launch_all, client, _launch_or_fail))
+            beside(client, partial(_launch_all, client, _launch_or_fail))
             return
         _launch_all(client, launch)
         client.wait(ready(client))
@@ -76,7 +76,7 @@ def _launch_all(client: Client, launch_one: Callable[[Client, Member, Pickles], 
         pickles.clear()
 
 
-def _beside(client: Client, start: Callable[[], object]) -> None:
+def beside(client: Client, start: Callable[[], object]) -> None:
     """Start workers in another thread: a process takes milliseconds, and to end one may take long.
 
     So calls of an executor go on in the other workers while one is replaced.
@@ -145,14 +145,6 @@ def replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: b
 
     It has failed; or it has died, has run out of time, or has done its share of tasks.
     """
-    work = partial(_replace, client, old, new, ending, kill=kill)
-    if client.replaces_beside:
-        _beside(client, work)
-    else:
-        work()
-
-
-def _replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: bool) -> None:
     try:
         if not _give_way(client, old, new, kill=kill):
             return
