@@ -17,17 +17,14 @@ import select
 import signal
 import threading
 from math import inf
+from multiprocessing.process import BaseProcess
 from time import monotonic, sleep
-from typing import TYPE_CHECKING
 
 from .._link.writer import wait_for
 from .._system.descriptors import Descriptor, opened
 from .._system.process_states import fields, is_ending
 from .._system.signals import defer_sigint, with_lock
 from ..errors import LinkClosedError
-
-if TYPE_CHECKING:
-    from multiprocessing.process import BaseProcess
 
 REAP_SECONDS = 1.0
 """How long the exit code may lag behind the end of the process: a fork server reports it."""

@@ -13,18 +13,13 @@ import sys
 import threading
 import time
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from .._system.monkey_patches import in_the_way
 from .._system.signals import at_fork, defer_sigint
 from .._worker import load, threads
 from ..errors import BackendUnavailableError
-from .base import ExitStatus
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .base import Worker
+from .base import ExitStatus, Worker
 
 EXIT_SECONDS = 2.0  # how long all workers together may take to end when the process exits
 

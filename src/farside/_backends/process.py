@@ -5,17 +5,13 @@ from __future__ import annotations
 import multiprocessing.util
 import os
 import signal
-from typing import TYPE_CHECKING
 
+from .._link.pipes import PipeLink
 from .._system.cgroup import OomKills
 from .._system.process_states import is_ending
 from . import live_workers
 from .base import ExitStatus, Worker
-from .child import REAP_SECONDS
-
-if TYPE_CHECKING:
-    from .._link.pipes import PipeLink
-    from .child import Child
+from .child import REAP_SECONDS, Child
 
 _armed_in = 0  # the process in which `_arm` has done its work
 

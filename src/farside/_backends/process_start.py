@@ -13,21 +13,18 @@ import weakref
 
 # It pickles, also where a mock, or a function of gevent, has taken the place of `signal.signal`.
 from _signal import signal as set_handler  # type: ignore[import-not-found]
+from collections.abc import Callable
 from functools import partial
 from importlib.machinery import PathFinder
 from multiprocessing import forkserver, spawn
-from typing import TYPE_CHECKING, Any
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
 
 from .._system.signals import at_fork
 from ..options import START_METHODS
 from .preparation import main_file
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from multiprocessing.process import BaseProcess
-    from typing import TypeVar
-
-    T = TypeVar("T")
+T = TypeVar("T")
 
 
 _BY_DEFAULT = ["__main__"]

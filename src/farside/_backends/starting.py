@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 from pickle import PickleBuffer
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from .._payload import pickling
 from .._payload.job import JOB, Job
@@ -13,9 +14,6 @@ from .._system.signals import defer_sigint
 from ..errors import LinkClosedError
 from . import live_workers
 from .base import Worker
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 T = TypeVar("T")
 W = TypeVar("W", bound=Worker)

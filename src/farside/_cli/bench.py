@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._backends.registry import AUTOMATIC, available_backends
 from . import CommandError, output
 from .probe import ask
 from .surroundings import describe
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterable, Iterator
 
 CASES = {"ints": "integers", "dicts": "small dicts", "blocks_100k": "100 kB", "blocks_1m": "1 MB"}
 """Name of a factory of `jobs`, and what it yields."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._backends.registry import available_backends
 from ..errors import FarsideError
 from . import CommandError, output
 from .probe import ask, failure
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Sequence
 
 _SHOWN = 4  # how many names of extension modules are shown; there may be dozens
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import argparse
+from typing import Any
 
 from .._parent.stats import size_text
 from .._payload.pickling import has_cloudpickle
@@ -12,9 +13,6 @@ from .bench import measure
 from .check import look
 from .probe import ask
 from .surroundings import describe
-
-if TYPE_CHECKING:
-    import argparse
 
 _BACKENDS = ("subprocess", "subinterpreter")
 

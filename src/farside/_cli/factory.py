@@ -8,14 +8,12 @@ import inspect
 import os
 import pickle
 import sys
+from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import Any
 
 from . import CommandError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import ModuleType
 
 
 def load(name: str) -> Callable[[], Any]:

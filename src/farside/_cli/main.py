@@ -7,15 +7,13 @@ import io
 import json
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout, suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from .._system.standard import fill_standard
 from . import CommandError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 FINE, FINDING, USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: all is well; something was found that will not work; the command itself is wrong, or

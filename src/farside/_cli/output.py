@@ -6,11 +6,8 @@ import os
 import shutil
 import sys
 import textwrap
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 _LEAST = 16  # characters that a last column needs
 

@@ -11,14 +11,12 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable, Iterable
 from functools import partial
 from time import perf_counter, process_time, thread_time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import CommandError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 _LATE = 5.0  # seconds after its limit at which a process that does not end itself is killed
 _MUCH = 0.1  # threads that have computed for this share of the time are compared

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING
 
+from .._link.frames import Frame
 from .checks import Background, receive
 from .link_pair import MakesLinks
-
-if TYPE_CHECKING:
-    from .._link.frames import Frame
-
 
 LONGER_THAN_A_LOOK = 5.0
 """Seconds that nobody spins for, on the slowest machine."""

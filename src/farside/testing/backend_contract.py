@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import ExhaustedIteratorWarning, IterableClosedError, PassSupersededError
 from . import jobs
@@ -15,9 +15,6 @@ from .call_contract import CallContract
 from .checks import Background, raises, take
 from .failure_contract import FailureContract
 from .item_contract import ItemContract
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 
 class BackendContract(CallContract, FailureContract, ItemContract):

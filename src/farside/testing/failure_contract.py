@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import pickle
 import traceback
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from ..errors import (
     IterableClosedError,
@@ -17,9 +17,6 @@ from ..errors import (
 )
 from . import failing_jobs as jobs
 from .checks import StartsWorkers, raises, take
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class FailureContract(StartsWorkers):

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .. import iterate_in_worker, iterate_in_workers
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from .. import RemoteIterable
+from .. import RemoteIterable, iterate_in_worker, iterate_in_workers
 
 
 def start(

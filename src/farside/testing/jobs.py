@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Iterator
 from itertools import count
-from typing import TYPE_CHECKING, Any, NoReturn
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 NOTES: list[object] = []  # what `note` was given in this interpreter
 

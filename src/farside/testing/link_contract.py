@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 from .._link.frames import Frame
+from .._link.worker_base import WorkerLink
 from ..errors import LinkClosedError
 from .acknowledged_contract import AcknowledgedContract
 from .checks import SECONDS, Background, is_readable, raises, receive, until
 from .end_contract import EndContract
 from .link_pair import HUGE, at_parent, at_worker
-
-if TYPE_CHECKING:
-    from .._link.worker_base import WorkerLink
 
 _GIGANTIC = HUGE * 4  # more than is read at a time
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from .._link.base import Link
+from .._link.frames import Frame
+from .._link.worker_base import WorkerLink
 from .checks import receive
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from .._link.base import Link
-    from .._link.frames import Frame
-    from .._link.worker_base import WorkerLink
 
 HUGE = bytes(range(256)) * (9 << 12)  # more than any link holds without somebody who reads
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import time
 import weakref
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, TextIO
 
 from .._backends import registry
+from .._backends.base import Worker
 from .._protocol.messages import Cmd, Status
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import TextIO
-
-    from .._backends.base import Worker
 
 _NAMES = {int(each): each.name for kind in (Cmd, Status) for each in kind}
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice, zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from .. import RemoteIterable
 from .._payload.anchors import of_item
 from .._payload.encoder import Encoder
 from .._payload.one_line import one_line
 from ..errors import ExhaustedIteratorWarning, ReplayDivergedError
 from . import fresh_workers
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from .. import RemoteIterable
 
 HINTS = {
     "pass before": (

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..._payload import worker_info
 from ..._worker.serve import serve
+from .messages import Command, Reply, Words
 from .objects import Objects
 from .worker_link import ActorLink
-
-if TYPE_CHECKING:
-    from .messages import Command, Reply, Words
-
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of <malloc.h>
 _KEPT_BYTES = 1 << 27

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
 
 from ..._link.control import Stopwatch
 from ..._link.frames import Frame
@@ -13,13 +14,7 @@ from ..._link.worker_base import WorkerLink
 from ..._payload.job import JOB
 from ..._worker.threads import Bell
 from ...errors import LinkClosedError
-from .messages import Words, joined
-
-if TYPE_CHECKING:
-    from collections import deque
-    from collections.abc import Callable
-
-    from .messages import Command
+from .messages import Command, Words, joined
 
 
 class DownLink(WorkerLink):

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from ..._link.control import Stopwatch, total_of
-
-if TYPE_CHECKING:
-    from .messages import Reply
+from .messages import Reply
 
 
 class Heard:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
 
-from ..._memory.parts import size
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..._memory.parts import Part
-    from ..._memory.recycled import Recycled
+from ..._memory.parts import Part, size
+from ..._memory.recycled import Recycled
 
 Command: TypeAlias = tuple[int, int, list[Any]]
 """A frame on its way down: its kind, its epoch, and its body as `beside` has made it."""

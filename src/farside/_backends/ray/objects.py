@@ -11,19 +11,15 @@ from __future__ import annotations
 
 import pickle
 import weakref
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import count
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..._memory.parts import Ref
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from ..._memory.parts import Part
-    from .messages import Reply
+from ..._memory.parts import Part, Ref
+from .messages import Reply
 
 OBJECT_BYTES = 1 << 22
 """Contents of this size and more are written from where they lie. Of smaller ones the worker makes

@@ -9,25 +9,19 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from collections.abc import Sequence
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..._link.control import COMMAND_CAME, PARENT_WAITS
 from ..._link.frames import Frame
-from ..._memory.parts import size
+from ..._memory.parts import Part, Ref, size
 from ..._system.signals import with_lock
 from ..._worker.threads import Bell
 from ...errors import LinkClosedError
 from .down_link import DownLink
-from .messages import Reply, beside
-from .objects import Lent
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..._memory.parts import Part, Ref
-    from .messages import Words
-    from .objects import Objects
+from .messages import Reply, Words, beside
+from .objects import Lent, Objects
 
 REPLY_BYTES = 1 << 22
 """A call returns no more frames than reach this size together. With a quarter of it, arrays of 100
