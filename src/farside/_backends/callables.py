@@ -156,7 +156,6 @@ def _shared_part(options: Options, error: BaseException) -> str:
 
 
 def refers_to_main(call: bytes | SharedCall) -> bool:
-    """Tell whether anything in a pickled call is defined in the main module."""
     if isinstance(call, SharedCall):
         return call.refers_to_main
     return pickling.refers_to_main(call)

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 
 class InlineBackend(Backend):
-    """Runs iterables in the thread that loops over them."""
-
     name = "inline"
 
     @staticmethod

@@ -135,7 +135,6 @@ def check_server(error: OSError | EOFError) -> None:
 
 
 def server_pid() -> int | None:
-    """Return the number of the fork server's process, if there is one."""
     pid: int | None = vars(getattr(forkserver, "_forkserver"))["_forkserver_pid"]  # noqa: B009  it is private
     return pid
 

@@ -113,7 +113,6 @@ def main_goes_by_value(options: Options) -> bool:
 
 
 def _forks(options: Options) -> bool:
-    """Tell whether the workers are forked."""
     context = options.mp_context
     method = context if context is None or isinstance(context, str) else context.get_start_method()
     if method != "fork":

@@ -23,8 +23,6 @@ _FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGALRM"})
 
 
 class ProcessWorker(Worker):
-    """A worker that is a process."""
-
     def __init__(self, child: Child, link: PipeLink) -> None:
         self.link = link
         self._child = child

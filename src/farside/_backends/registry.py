@@ -37,8 +37,6 @@ AUTOMATIC = ("subinterpreter", "subprocess")
 
 
 class Choice(NamedTuple):
-    """A backend, and why it was taken."""
-
     name: str
     reason: str
     warning: str = ""  # what it breaks in this program
@@ -120,7 +118,6 @@ _LIMITS = {EMFILE: "ulimit -n", ENFILE: "sysctl fs.file-max"}
 
 
 def launch(name: str, options: Options) -> Worker:
-    """Start a worker of a backend; see `Backend.launch`."""
     from . import live_workers  # not everybody who imports this starts workers
 
     try:

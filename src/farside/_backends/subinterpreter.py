@@ -38,8 +38,6 @@ _RUN = "main(*ends)"
 
 
 class SubinterpreterBackend(Backend):
-    """Starts subinterpreters."""
-
     name = "subinterpreter"
     capabilities = Capabilities(shares_memory=True, allows_fork=False)
 

@@ -36,8 +36,6 @@ _DESCRIPTORS = 12
 
 
 class SubprocessBackend(Backend):
-    """Starts processes by ``spawn``, ``forkserver`` or ``fork``."""
-
     name = "subprocess"
     capabilities = Capabilities(killable=True, own_environment=True, shares_memory=True)
 

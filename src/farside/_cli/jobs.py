@@ -26,7 +26,6 @@ def dicts() -> Iterator[dict[str, Any]]:
 
 
 def blocks(nbytes: int) -> Iterator[PickleBuffer]:
-    """Yield buffers of a size."""
     return repeat(PickleBuffer(bytearray(nbytes)))
 
 

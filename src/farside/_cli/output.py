@@ -49,7 +49,6 @@ class Table:
 
 
 def table(title: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Print a table of names and what is to be said of each."""
     made = Table(title, [("", max(len(name) for name, _ in rows))])
     for row in rows:
         made.row(*row)

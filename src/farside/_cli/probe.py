@@ -95,7 +95,6 @@ def _place(stack: str, *, innermost: int = 0) -> str:
 
 
 def main(request: dict[str, Any], limit: float, lifeline: int) -> None:
-    """Carry out a request in this process."""
     import faulthandler
 
     from .._worker.lifeline import tie

@@ -43,7 +43,6 @@ def describe() -> dict[str, Any]:
 
 
 def installed(package: str) -> str | None:
-    """Return the version of an installed package, or None."""
     try:
         return version(package)
     except PackageNotFoundError:

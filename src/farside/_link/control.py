@@ -100,13 +100,11 @@ class Stopwatch:
         self._at = at
 
     def begin(self) -> None:
-        """Run, unless it does."""
         word = self._words[self._at]
         if not word & 1:
             self._words[self._at] = (monotonic_ns() - (word >> 1)) << 1 | 1
 
     def end(self) -> None:
-        """Stop, unless it has."""
         word = self._words[self._at]
         if word & 1:
             self._words[self._at] = (monotonic_ns() - (word >> 1)) << 1

@@ -81,7 +81,6 @@ def _unavailable(reason: str, cure: str) -> BackendUnavailableError:
 
 
 def _address_space() -> int:
-    """Return how many bytes more this process may map."""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit == resource.RLIM_INFINITY:
         return sys.maxsize

@@ -135,7 +135,6 @@ class Mapping:
         return found if found < 0 else found - self._flags
 
     def given_back(self) -> int:
-        """Return the bytes of all slots whose flag is 1."""
         nbytes, slot = 0, self.find_flag(0)
         while slot >= 0:
             nbytes += self.sizes[slot]

@@ -74,7 +74,6 @@ where the pickle is of something else."""
 
 
 def load(stream: bytes, buffer: Any) -> Any:
-    """Unpickle what has one buffer."""
     known = _known.get(stream)
     if known is not None:
         dtype, shape, readonly = known
@@ -99,7 +98,6 @@ def is_plain(dtype: Any) -> bool:
 
 
 def _describe(array: Any) -> bytes:
-    """Pickle an array without its contents."""
     return pickle.dumps(array, 5, buffer_callback=lambda _: None)
 
 

@@ -76,7 +76,6 @@ def _take(blocks: Any, place: Any) -> Any:
 
 
 def parts_of(contents: Any, sizes: list[int]) -> list[memoryview]:
-    """Return the buffers that lie in one place."""
     whole = memoryview(contents)
     position, parts = 0, []
     for size in sizes:

@@ -30,8 +30,6 @@ _OURS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_")
 
 
 class Failure(NamedTuple):
-    """What went wrong in a worker."""
-
     stage: str
     item_index: int | None
     type_name: str

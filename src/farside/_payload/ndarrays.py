@@ -67,7 +67,6 @@ def rebuild_view(array: Any, kind: Any) -> Any:
 
 
 def reduce_masked(array: Any) -> Reduced:
-    """Reduce a masked array to its contents and its mask."""
     numpy = sys.modules["numpy"]
     plain = type(array) is numpy.ma.MaskedArray and array.baseclass is ndarray
     if not plain or array.dtype.names is not None or array.dtype.hasobject:

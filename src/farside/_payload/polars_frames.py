@@ -44,7 +44,6 @@ def reduce_series(series: Any) -> Reduced:
 
 
 def rebuild_frame(table: Any, known: Sequence[tuple[int, bool]]) -> Any:
-    """Make a frame of an Arrow table, or of a batch."""
     import polars as pl  # the user's
 
     frame = pl.from_arrow(table)

@@ -117,7 +117,6 @@ _WAYS = ("__reduce__", "__reduce_ex__", "__getstate__")
 
 
 def reduce_by_default(thing: Any) -> Reduced:
-    """Reduce something as its class does."""
     reduced: Reduced = thing.__reduce_ex__(5)
     return reduced
 

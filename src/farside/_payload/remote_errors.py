@@ -34,7 +34,6 @@ _FIELDS: Any = (str, (int, _NONE), str, str, str, (bytes, _NONE), (str, _NONE), 
 
 
 def thaw(data: bytes | None) -> BaseException | None:
-    """Make an exception again; None where that cannot be."""
     if data is None:
         return None
     try:

@@ -68,8 +68,6 @@ def check_literal(frozen: bytes) -> None:
 
 
 class _Bounded:
-    """A file for a pickle that may not be too large."""
-
     def __init__(self) -> None:
         self.parts: list[Any] = [_PICKLED]
         self._left = MOST_BYTES

@@ -29,7 +29,6 @@ class Levels(NamedTuple):
 
 
 def flatten_filters() -> list[PlainFilter]:
-    """Return this interpreter's warning filters as plain data."""
     # Where warnings are aware of contexts, a block of `catch_warnings` has filters of its own.
     present: Any = getattr(warnings, "_get_filters", lambda: warnings.filters)
     plain = []

@@ -60,13 +60,11 @@ class Descriptor:
         return self._fd < 0
 
     def fileno(self) -> int:
-        """Return the number; a LinkClosedError if it is closed."""
         if self._fd < 0:
             raise LinkClosedError("this end of the link is closed")
         return self._fd
 
     def close(self) -> None:
-        """Close it, once."""
         _guarded(self._close)
 
     def _close(self) -> None:
@@ -99,7 +97,6 @@ def open_pipe() -> tuple[int, int]:
 
 
 def opened(opener: Callable[[], int]) -> Descriptor:
-    """Own the descriptor that a function opens."""
     return _guarded(lambda: Descriptor(opener()))  # as above
 
 
@@ -181,25 +178,21 @@ class Wakeup:
         return self._read.closed
 
     def fileno(self) -> int:
-        """Return the number that becomes readable."""
         return self._read.fileno()
 
     def set(self) -> None:
-        """Make it readable, until `clear`."""
         try:
             os.write(self._write.fileno(), b"\1" + bytes(7))  # eventfd takes 8 bytes
         except (LinkClosedError, OSError):
             pass  # closed already, and so heard
 
     def clear(self) -> None:
-        """Make it unreadable again, if it is not."""
         try:
             os.read(self._read.fileno(), 1 << 12)
         except (LinkClosedError, OSError):
             pass  # closed
 
     def close(self) -> None:
-        """Close it, once."""
         self._write.close()  # first: `set`, in another thread, must not write to who is gone
         self._read.close()
 

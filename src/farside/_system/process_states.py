@@ -6,7 +6,6 @@ _PF_EXITING = 0x4  # among its flags; include/linux/sched.h names them
 
 
 def is_stopped(pid: int) -> bool:
-    """Tell whether a process is stopped, as by SIGSTOP, as far as the kernel says."""
     try:
         return fields(pid)[0] in b"Tt"
     except OSError:

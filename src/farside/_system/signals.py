@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 
 def main_ident() -> int | None:
-    """Return the number of the main thread of this process."""
     if sys.version_info >= (3, 13) and "threading" not in sys.modules:
         from _thread import _get_main_thread_ident  # type: ignore[attr-defined]  # as `threading`
 

@@ -24,7 +24,6 @@ def above_standard(fd: int) -> int:
 
 
 def closed_standard() -> list[int]:
-    """Return which of them are closed."""
     closed = []
     for number in range(_COUNT):
         try:

@@ -168,7 +168,6 @@ class Execution:
         self._maker.iterator = None
 
     def _begin(self) -> Trouble | None:
-        """Begin a pass, as START has told."""
         maker = self._maker
         epoch, seed, booked, plan = self.machine.epoch - 1, self._info.seed, (0, 0), None
         body, self._body = self._body, b""
@@ -181,7 +180,6 @@ class Execution:
         return maker.begin(plan, epoch, seed, booked)
 
     def _take(self, outcome: Outcome) -> None:
-        """Take in how a pass has ended."""
         if outcome is LEFT:
             self._leave()
         elif outcome is OVER:

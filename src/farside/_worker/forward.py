@@ -131,7 +131,6 @@ def _showwarning(  # noqa: PLR0917  as in warnings
     file: Any = None,
     line: str | None = None,
 ) -> None:
-    """Stand in for `warnings.showwarning`."""
     if (
         file is not None
         or current is None

@@ -93,7 +93,6 @@ class Commands:
         return [first + number for first, *_, inputs in tasks for number in range(len(inputs))]
 
     def get(self) -> Command | None:
-        """Take the next command; wait for it."""
         return self._first.pop() if self._first else self._queue.get()
 
     def peek(self) -> Command | None:

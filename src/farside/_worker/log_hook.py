@@ -43,7 +43,6 @@ def take_over(levels: Levels | None) -> None:
 
 
 def _forward(self: logging.Logger, record: logging.LogRecord) -> None:
-    """Stand in for `logging.Logger.callHandlers`."""
     forwarder = forward.current
     forwarded = (
         forwarder is not None

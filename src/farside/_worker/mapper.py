@@ -226,8 +226,6 @@ def run_task(*given: Any) -> Any:
 
 
 class Chunk:
-    """Calls a function several times."""
-
     def __init__(self, fn: Callable[..., Any]) -> None:
         self._fn = fn
 

@@ -53,7 +53,6 @@ class Skips:
         self._told, self._said = 0.0, SAY_SECONDS[0]
 
     def expect(self, count: int) -> None:
-        """Take in how many more there are to skip."""
         self._total += count
 
     def drop(self, source: Iterator[Any], count: int) -> int:

@@ -31,7 +31,6 @@ def draw(sampler: Any, dataset: Any, seed: str, epoch: int, most: int) -> list[A
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed the generators of the libraries, and give them back their states in the end."""
     numpy, torch = modules.get("numpy"), modules.get("torch")
     before = random.getstate()
     numpy_before = None if numpy is None else numpy.random.get_state()

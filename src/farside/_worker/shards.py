@@ -107,7 +107,6 @@ class ShardReader(Tasks):
                 self.skips.expect(self._read[shard] - self._kept.get(shard, (0, b""))[0])
 
     def go_on(self) -> Iterator[Any]:
-        """Return what yields the items of the shards that were dealt."""
         return chain.from_iterable(self._one_by_one())
 
     def leave(self, made: int = 0) -> None:  # noqa: ARG002  see `Tasks`

@@ -124,7 +124,6 @@ class Stepwise(Execution):
         self._to_begin = self.machine.state is WorkerState.ITERATION
 
     def iterate(self) -> None:
-        """Begin the pass, or go on with it."""
         trouble = None
         if self._maker.iterator is None:
             self._to_begin = False

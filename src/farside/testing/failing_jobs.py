@@ -52,8 +52,6 @@ def hostile() -> BaseException:
 
 
 class FailsAt:
-    """Yields 0 … index - 1, then raises what `make` makes."""
-
     def __init__(self, index: int, make: Callable[[], BaseException]) -> None:
         self.index = index
         self.make = make
@@ -64,17 +62,13 @@ class FailsAt:
 
 
 class FailsInIter:
-    """Fails in ``iter()``."""
-
     def __iter__(self) -> Iterator[int]:
         raise KeyError("no iterator")
 
 
 def fail(make: Callable[[], BaseException] = boom) -> NoReturn:
-    """Raise what `make` makes."""
     raise make()
 
 
 def after_two(number: int, refuse: Callable[[], Any]) -> Any:
-    """Return the number; something else instead of 2."""
     return refuse() if number == 2 else number

@@ -8,7 +8,6 @@ from typing import Any
 
 
 def reuse_one_list(count: int) -> Iterator[list[int]]:
-    """Yield one list over and over, changed each time."""
     item = [0]
     for number in range(count):
         item[0] = number
@@ -69,7 +68,6 @@ def changing() -> Iterator[Any]:
 
 
 def reuse_one_buffer(count: int, nbytes: int) -> Iterator[Any]:
-    """Yield one buffer over and over, changed each time."""
     item = bytearray(nbytes)
     for number in range(count):
         item[:] = bytes([number % 256]) * nbytes
@@ -97,7 +95,6 @@ class Buffers(Blocks):
 
 
 def mixed(count: int) -> Iterator[Any]:
-    """Yield items of all kinds and sizes in turn."""
     for number in range(count):
         yield mixed_item(number)
 

@@ -15,12 +15,10 @@ NOTES: list[object] = []  # what `note` was given in this interpreter
 
 
 def note(what: object) -> None:
-    """Be an initializer that leaves a note."""
     NOTES.append(what)
 
 
 def notes(about: str) -> list[object]:
-    """Return the notes that begin so."""
     return [each for each in NOTES if str(each).startswith(about)]
 
 
@@ -35,20 +33,15 @@ class Numbers:
 
 
 def generate(count: int) -> Iterator[int]:
-    """Yield numbers, once."""
     yield from range(count)
 
 
 class Endless:
-    """Counts for ever."""
-
     def __iter__(self) -> Iterator[int]:
         yield from count()
 
 
 class Factory:
-    """A callable object, and one with methods."""
-
     def __init__(self, count: int) -> None:
         self.count = count
 
@@ -56,17 +49,14 @@ class Factory:
         return list(range(self.count))
 
     def method(self) -> Iterator[int]:
-        """Yield numbers."""
         yield from self()
 
     @classmethod
     def of_class(cls) -> list[int]:
-        """Return three numbers."""
         return cls(3)()
 
     @staticmethod
     def static() -> tuple[int, ...]:
-        """Return three numbers."""
         return (0, 1, 2)
 
 
@@ -85,8 +75,6 @@ class Resets(Numbers):
 
 
 class ByIndex:
-    """Iterable by ``__getitem__`` alone."""
-
     def __getitem__(self, index: int) -> int:
         if index == 3:
             raise IndexError(index)
@@ -102,7 +90,6 @@ class Spins(Numbers):
 
 
 def spin() -> None:
-    """Run for ever."""
     while True:
         pass
 
@@ -159,22 +146,17 @@ class Shelf(Numbers):
         return self.count
 
     def add(self, count: int) -> int:
-        """Have more items; return how many."""
         self.count += count
         return self.count
 
     def echo(self, what: Any) -> Any:
-        """Return it."""
         return what
 
     def make(self, what: Callable[[], Any]) -> Any:
-        """Return what a function or a class makes."""
         return what()
 
 
 class EndlessShelf(Shelf):
-    """Does not come to an end."""
-
     def __iter__(self) -> Iterator[int]:
         return iter(Endless())
 

@@ -26,7 +26,6 @@ class LinkPair(NamedTuple):
     """Does what the end of a worker does: its side is gone. It may be called again."""
 
     def cleanup(self) -> None:
-        """Close both sides."""
         self.parent.close()
         self.end_worker()
 

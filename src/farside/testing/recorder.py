@@ -39,7 +39,6 @@ class Record(NamedTuple):
     """Backend and worker."""
 
     def __str__(self) -> str:
-        """Show it in one line."""
         contents = f"{self.items:5} items {self.nbytes:>8,} B" if self.nbytes else ""
         return (
             f"{self.seconds:10.6f} {self.direction:4} {self.name:24} pass {self.epoch} "
@@ -65,15 +64,12 @@ class Recording:
         return [each.name for each in self.records]
 
     def __len__(self) -> int:
-        """Return how many there are."""
         return len(self.records)
 
     def __iter__(self) -> Iterator[Record]:
-        """Iterate on the records so far."""
         return iter(list(self.records))
 
     def __str__(self) -> str:
-        """Show one line for each."""
         return "\n".join(map(str, self))
 
     def note(

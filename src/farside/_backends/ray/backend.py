@@ -46,8 +46,6 @@ _CONNECT = "call ray.init() first, or pass backend_options={'address': 'auto'}, 
 
 
 class RayBackend(Backend):
-    """Starts actors of a Ray cluster."""
-
     name = "ray"
     capabilities = Capabilities(killable=True, own_environment=True, remote=True)
 
@@ -155,8 +153,6 @@ def _unavailable(reason: str) -> BackendUnavailableError:
 
 
 class RayWorker(Worker):
-    """A worker that is an actor."""
-
     link: CallLink
 
     def __init__(self, calls: ActorCalls, needs: Mapping[str, Any], read_only: bool) -> None:  # noqa: FBT001

@@ -105,7 +105,6 @@ class ActorCalls:
         return made
 
     def push(self, number: int, words: Words, commands: list[Command]) -> None:
-        """Call `Actor.push`."""
         self._call(self._push, number, words, commands)
 
     def _call(self, method: Any, *arguments: Any) -> Any:

@@ -35,7 +35,6 @@ class DownLink(WorkerLink):
         self._commands.put(Frame(JOB, 0, job, 0, contents))
 
     def tell(self, words: Words) -> None:
-        """Take in what the parent tells."""
         with self._lock:
             before = self._words
             if words.number < before.number:
