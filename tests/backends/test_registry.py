@@ -26,7 +26,6 @@ from farside._backends import interpreters, registry
 from farside._backends.base import Capabilities
 from farside._backends.inline import InlineBackend
 from farside._backends.subinterpreter import SubinterpreterBackend
-from farside._backends.subprocess import SubprocessBackend
 from tests.kinds import HAS_SUBINTERPRETERS
 
 if TYPE_CHECKING:
@@ -209,7 +208,6 @@ class _Implementation:
 @pytest.mark.parametrize(
     ("attribute", "value", "reason"),
     [
-        ("platform", "win32", "Windows is not supported yet"),
         ("implementation", _Implementation, "pypy has no PEP 734 subinterpreters"),
         ("version_info", (3, 12, 1), "Python 3.12 has no PEP 734 subinterpreters; 3.14 has"),
     ],
@@ -233,11 +231,19 @@ def test_the_backport_is_needed_on_3_13(monkeypatch: pytest.MonkeyPatch) -> None
     assert interpreters.availability().usable
 
 
-def test_no_processes_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["subinterpreter", "subprocess", "ray", "auto"])
+def test_no_workers_on_windows(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    where = dict.fromkeys(registry.names(), "farside.nothing:Lacks")  # as modules of POSIX do
+    monkeypatch.setattr(registry, "_BACKENDS", where)
     monkeypatch.setattr(sys, "platform", "win32")
-    state = SubprocessBackend.availability()
+    with pytest.raises(
+        BackendUnavailableError, match="used: Windows is not supported yet"
+    ) as caught:
+        registry.choose(name, None)
+    states = available_backends()
     monkeypatch.undo()
-    assert state == (False, "Windows is not supported yet")
+    assert caught.value.reason == "Windows is not supported yet"
+    assert states.get(name, (False, caught.value.reason)) == (False, caught.value.reason)
 
 
 @pytest.fixture

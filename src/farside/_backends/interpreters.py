@@ -35,8 +35,6 @@ def availability() -> Availability:
 
 def _lacking_in_python() -> str:
     version = "{}.{}".format(*sys.version_info)
-    if sys.platform == "win32":
-        return "Windows is not supported yet"
     if sys.implementation.name != "cpython":
         return f"{sys.implementation.name} has no PEP 734 subinterpreters"
     if sys.version_info < (3, 13):

@@ -24,6 +24,8 @@ _BACKENDS: dict[str, str | type[Backend]] = {
 }
 """Name to class, or to where it is: a backend is imported when it is first asked about."""
 
+_NOT_ON_WINDOWS = ("subinterpreter", "subprocess", "ray")
+
 PYTORCH = "PyTorch is installed, and cannot train in a process that has had a subinterpreter"
 
 _BREAKS_PYTORCH = (
@@ -92,6 +94,11 @@ def _check_class(found: Any) -> None:
 def load(name: str) -> type[Backend]:
     """Import a backend; one of no such name is a KeyError, one that fails is unavailable."""
     backend = _BACKENDS[name]
+    if sys.platform == "win32" and name in _NOT_ON_WINDOWS:  # what they import is not there
+        reason = "Windows is not supported yet"
+        raise BackendUnavailableError(
+            f"the {name} backend cannot be used: {reason}", backend=name, reason=reason
+        )
     if isinstance(backend, str):
         module, _, attribute = backend.partition(":")
         try:

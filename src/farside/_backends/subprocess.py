@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import sys
 from functools import partial
 from multiprocessing import reduction
 from typing import TYPE_CHECKING, Any
@@ -41,8 +40,6 @@ class SubprocessBackend(Backend):
 
     @staticmethod
     def availability() -> Availability:
-        if sys.platform == "win32":
-            return Availability(usable=False, reason="Windows is not supported yet")
         methods = ", ".join(multiprocessing.get_all_start_methods())
         return Availability(usable=True, reason=f"start methods: {methods}")
 

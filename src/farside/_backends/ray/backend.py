@@ -55,8 +55,6 @@ class RayBackend(Backend):
 
     @classmethod
     def availability_with(cls, options: Mapping[str, Any]) -> Availability:
-        if sys.platform == "win32":
-            return Availability(usable=False, reason="Windows is not supported yet")
         if find_spec("ray") is None:
             return Availability(usable=False, reason="Ray is missing; pip install ray")
         imported = sys.modules.get("ray")  # where it is not imported, nobody has connected
