@@ -114,16 +114,12 @@ class Mapper(Tasks):
         return self._first + self._length - length_hint(self._walk)
 
     def failed_alone(self, made: int) -> int | None:
-        if not self._is_at_an_input(made):
-            return None  # what a signal handler has raised between two
+        if self._begun() <= (self._answered if self._flat else made):
+            return None  # each has its answer: a signal handler has raised it between two
         self._skip = 0  # it was for the input that has failed
         self._answered = self._begun()
         self.stage = Mapper.stage
         return self.where()[0]
-
-    def _is_at_an_input(self, made: int) -> bool:
-        """Tell whether an input was begun that has no answer, where so many answers were made."""
-        return self._begun() > (self._answered if self._flat else made)
 
     def _begun(self) -> int:
         """Return how many inputs of the pass were begun."""
