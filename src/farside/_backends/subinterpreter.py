@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .._link.opening import open_link
+from .._payload.one_line import one_line
 from .._system.descriptors import with_standard_filled, without_standard
 from ..errors import BackendUnavailableError
 from . import bundle, interpreters, preparation
@@ -117,14 +118,14 @@ class SubinterpreterWorker(Worker):
                 interpreter.prepare_main(ends=tuple(end.fileno() for end in self._ends))
                 interpreter.exec(_RUN)
             except BaseException as error:  # the parent asks once it sees the end
-                self._problem = _describe(error)
+                self._problem = f"its interpreter failed: {one_line(error)}"
             finally:
                 self._ends.frames.close()  # the parent learns that it has ended
                 # Waits for threads left in the interpreter: the listener ends when the parent
                 # closes its side of the link.
                 interpreter.close()
         except BaseException as error:  # nobody above could take it
-            self._problem = _describe(error)
+            self._problem = f"its interpreter failed: {one_line(error)}"
         finally:
             for end in self._ends:
                 end.close()
@@ -157,7 +158,3 @@ def _import_worker(interpreter: Any, closed: tuple[str, ...]) -> None:
         interpreter.exec(_PREPARE + _LOAD_BUNDLE + _IMPORT)
     finally:
         file.close()
-
-
-def _describe(error: BaseException) -> str:
-    return f"its interpreter failed: {type(error).__name__}: {error}"
