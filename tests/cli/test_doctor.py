@@ -351,7 +351,7 @@ def test_what_is_told_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert limits["arena"] == "memfd"
     assert limits["pipe_bytes"] >= 4096
     assert surroundings.installed("no-such-package") is None
-    monkeypatch.setattr(surroundings, "_cgroup_memory", lambda: 1 << 30)
+    monkeypatch.setattr(surroundings, "memory_limit", lambda: 1 << 30)
     assert surroundings.limits()["memory_limit"] == 1 << 30
 
 

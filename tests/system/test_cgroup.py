@@ -147,3 +147,6 @@ def test_the_smallest_limit_of_memory(root: Path) -> None:
     tell(root, "4:memory:/a\n0::/\n", "self")
     write(root, "memory/memory.limit_in_bytes", "200\n")
     assert memory_limit() == 200
+    tell(root, "4:memory:/b\n", "self")
+    write(root, "memory/memory.limit_in_bytes", f"{(1 << 63) - 4096}\n")
+    assert memory_limit() is None

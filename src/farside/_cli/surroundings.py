@@ -18,9 +18,6 @@ from ..errors import BackendUnavailableError
 
 _PACKAGES = ("cloudpickle", "numpy", "torch", "rich", "interpreters-pep-734")
 
-_UNLIMITED = 1 << 60
-"""Where there is no limit, control groups of version 1 give some number above this."""
-
 
 def describe() -> dict[str, Any]:
     """Collect all of it, in types that JSON has."""
@@ -54,7 +51,7 @@ def limits() -> dict[str, Any]:
     return {
         "arena": "memfd" if hasattr(os, "memfd_create") else "temporary file",
         "arena_bytes": ARENA_BYTES,
-        "memory_limit": _cgroup_memory(),
+        "memory_limit": memory_limit(),
         "open_files": _open_files(),
         "pipe_bytes": _number("/proc/sys/fs/pipe-max-size"),
     }
@@ -75,12 +72,6 @@ def _open_files() -> int | None:
         return None
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if soft == resource.RLIM_INFINITY else soft
-
-
-def _cgroup_memory() -> int | None:
-    """Return the smallest memory limit of the control groups that this process is in."""
-    found = memory_limit()
-    return found if found and found < _UNLIMITED else None
 
 
 def _number(path: str) -> int | None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _PROC = "/proc"
 _CGROUPS = "/sys/fs/cgroup"
 
+_UNLIMITED = 1 << 60  # where there is no limit, version 1 gives some number of bytes above this
+
 
 def processors() -> int | None:
     """Return how many processors this process may use; None: that is not known.
@@ -32,11 +34,8 @@ def processors() -> int | None:
 
 
 @cache
-def _quotas() -> tuple[int, ...]:
-    return tuple(_each_quota())
-
-
-def _each_quota() -> Iterator[int]:
+def _quotas() -> list[int]:
+    found = []
     for folder, first in _folders("self", "cpu"):
         files = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if first else ("cpu.max",)
         try:
@@ -44,18 +43,20 @@ def _each_quota() -> Iterator[int]:
         except (OSError, ValueError):  # there is none: "max"
             continue
         if quota > 0 and period > 0:
-            yield -(-quota // period)
+            found.append(-(-quota // period))
+    return found
 
 
 def memory_limit() -> int | None:
     """Return how many bytes the groups of this process may take; None: no limit is known."""
-    limits = []
+    least = _UNLIMITED
     for folder, first in _folders("self", "memory"):
         try:
-            limits.append(int(_text(folder, "memory.limit_in_bytes" if first else "memory.max")))
+            limit = int(_text(folder, "memory.limit_in_bytes" if first else "memory.max"))
         except (OSError, ValueError):
             continue
-    return min(limits, default=None)
+        least = min(least, limit)
+    return least if 0 < least < _UNLIMITED else None
 
 
 class OomKills:
