@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from _signal import SIGINT, signal  # type: ignore[import-not-found]
 from collections import deque
+from collections.abc import Callable
 from functools import partial
+from typing import Any, TypeAlias
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, TypeAlias
-
-    Step: TypeAlias = partial[object]
+Step: TypeAlias = "partial[object]"
 
 _STRUCT_BYTES = 512  # more than a ``struct sigaction`` takes anywhere
 

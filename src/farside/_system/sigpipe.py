@@ -10,19 +10,14 @@ import os
 import signal
 from _signal import SIG_DFL, SIGPIPE, getsignal  # type: ignore[import-not-found]  # see `signals`
 from _thread import start_new_thread
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any, TypeVar
 
 from ..errors import LinkClosedError
-from .descriptors import opened
+from .descriptors import Descriptor, opened
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, TypeVar
-
-    from .descriptors import Descriptor
-
-    T = TypeVar("T")
+T = TypeVar("T")
 
 
 def guarded(write: Callable[..., T], *given: Any) -> T:
