@@ -120,10 +120,11 @@ class CallLink(Link):
         if more:
             frames, more = self._read_next(into), self._has_reply()
         self._in_step = True
-        if more or self._is_over():
+        over = self._is_over()
+        if more or over:
             self._wakeup.set()
-        if not (frames or more):
-            self._check_end()
+        if over and not (frames or more):
+            raise LinkClosedError("the worker has ended")
         return frames
 
     def _read_next(self, into: deque[Frame]) -> bool:
@@ -171,11 +172,6 @@ class CallLink(Link):
     def _is_over(self) -> bool:
         cut = (self._gone or self.failure is not None) and not self._pulls
         return self._last or cut or self._calls.lost() or self._calls.is_long_dead()
-
-    def _check_end(self) -> None:
-        if self._is_over():
-            self._wakeup.set()
-            raise LinkClosedError("the worker has ended")
 
     def filenos(self) -> tuple[int, ...]:
         return () if self._wakeup.closed else (self._wakeup.fileno(),)
