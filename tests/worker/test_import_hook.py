@@ -30,6 +30,21 @@ def test_it_acts_too_where_the_module_was_looked_for_before() -> None:
     assert run_python(script) == ONCE
 
 
+def test_it_acts_too_where_a_finder_gives_one_spec_twice() -> None:
+    script = (
+        "find = importlib.util.find_spec\n"
+        "hook = sys.meta_path[0]; sys.meta_path.remove(hook)\n"
+        "class Finder:\n"
+        "    found = find('colorsys')\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        return self.found if name == 'colorsys' else None\n"
+        "finder = Finder(); sys.meta_path[:] = [hook, finder, *sys.meta_path]\n"
+        "before.insert(0, finder)\n"
+        "find('colorsys'), find('colorsys')"
+    )
+    assert run_python(SCRIPT.format(module="colorsys", script=script)) == ONCE
+
+
 def test_it_acts_too_where_an_earlier_import_has_failed(tmp_path: Path) -> None:
     (tmp_path / "fails_once.py").write_text(
         "import sys\nif not hasattr(sys, 'tried'):\n    sys.tried = True\n    raise OSError\n"
