@@ -59,11 +59,7 @@ class WorkerLink(ABC):
     def post(self, kind: int, epoch: int, parts: Sequence[Part], patience: float) -> bool:
         """Send a frame up without waiting: what finds no room goes ahead of the next frame.
 
-        Args:
-            kind: what it is.
-            epoch: the pass that it speaks of.
-            parts: its body.
-            patience: seconds to wait for room when too much waits already.
+        When too much waits already, it waits for room, for `patience` seconds at most.
 
         Returns:
             What `send` does.
@@ -117,21 +113,13 @@ class WorkerLink(ABC):
     def wait_for_credit(self, epoch: int, total: int) -> bool:
         """Wait until so many items of a pass were taken.
 
-        Args:
-            epoch: the pass.
-            total: how many.
-
         Returns:
             False when the wait is over because a command was sent, or the parent is gone.
         """
 
     @abstractmethod
     def wait_for_parent(self, epoch: int, made: int) -> bool:
-        """Wait until the parent waits, and has taken all items of a pass.
-
-        Args:
-            epoch: the pass.
-            made: how many items were made, and sent.
+        """Wait until the parent waits, and has taken so many items: all that a pass has made.
 
         Returns:
             What `wait_for_credit` does.

@@ -39,11 +39,7 @@ _NOBODY = "the parent does not receive any more"
 
 
 class ActorLink(DownLink):
-    """The worker's side of the link.
-
-    Args:
-        objects: what large contents become.
-    """
+    """The worker's side of the link, which makes objects of large contents."""
 
     def __init__(self, objects: Objects) -> None:
         super().__init__()
