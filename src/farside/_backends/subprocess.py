@@ -108,7 +108,8 @@ def _start_worker(context: Any, options: Options, name: str, job: Job | None) ->
         ends = (*of_link, lifeline)
         link.keep(held)
         check_room(_DESCRIPTORS, held)
-        child = Child(_start_process(context, ends, job, name, options))
+        start_by = partial(_start_by, ends=ends, job=job, name=name, options=options)
+        child = Child(_start_process(context, start_by, options))
         return ProcessWorker(child, link)
     except BaseException:
         link.close()
@@ -121,15 +122,9 @@ def _start_worker(context: Any, options: Options, name: str, job: Job | None) ->
             end.close()
 
 
-def _start_process(
-    context: Any,  # contexts share no public type
-    ends: Sequence[Descriptor],
-    job: Job | None,
-    name: str,
-    options: Options,
-) -> BaseProcess:
+def _start_process(context: Any, by: Callable[..., BaseProcess], options: Options) -> BaseProcess:
     try:
-        return _start_by(context, ends, job, name, options)
+        return by(context)
     except (OSError, EOFError) as error:
         check_surroundings(error)
         if context.get_start_method() != "forkserver":
@@ -140,7 +135,7 @@ def _start_process(
             raise
     # Nobody has asked for the fork server. It may be that of the parent of this forked process, or
     # have been killed; its socket may have too long a name, or belong to another user by now.
-    return _start_process(multiprocessing.get_context("spawn"), ends, job, name, options)
+    return _start_process(multiprocessing.get_context("spawn"), by, options)
 
 
 def _start_by(
