@@ -15,9 +15,9 @@ from unittest.mock import Mock
 
 import pytest
 
-from farside._backends.ray.calls import MOST_PULLS, ActorCalls
+from farside._backends.ray.calls import MOST_PULLS, PULLS, ActorCalls
 from farside._backends.ray.heard import Heard
-from farside._backends.ray.link import PULLS, CallLink
+from farside._backends.ray.link import CallLink
 from farside._backends.ray.messages import Reply, Words
 from farside._backends.ray.objects import Objects
 from farside._backends.ray.worker_link import ActorLink

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from .. import live_workers
 from .actor import Actor
-from .link import PULLS
 from .objects import with_contents
 
 if TYPE_CHECKING:
@@ -21,6 +20,10 @@ if TYPE_CHECKING:
 
     from ..._payload.job import Pickles
     from .messages import Command, Reply, Words
+
+PULLS = 4
+"""How many calls are under way: one waits in the actor, one is on its way there, one comes back,
+and one is being read."""
 
 MOST_PULLS = 2 * PULLS
 """How many the actor takes at a time: two threads may each make those that are missing, and what

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING
 
 from ..._link.base import Gauges, Link
 from ..._link.frames import Frame
-from ..._memory.parts import size
+from ..._memory.parts import Part, size
 from ..._memory.recycled import Recycled
 from ..._system.descriptors import Wakeup
 from ..._system.signals import defer_sigint, with_lock
 from ...errors import LinkClosedError, ProtocolError
+from .calls import PULLS, ActorCalls
 from .heard import Heard, Way
-from .messages import Words, beside, joined
-
-if TYPE_CHECKING:
-    from collections import deque
-    from collections.abc import Sequence
-    from concurrent.futures import Future
-
-    from ..._memory.parts import Part
-    from .calls import ActorCalls
-    from .messages import Command, Reply
-
-PULLS = 4
-"""How many calls are under way: one waits in the actor, one is on its way there, one comes back,
-and one is being read."""
+from .messages import Command, Reply, Words, beside, joined
 
 _CLOSED = "this side was closed"
 
