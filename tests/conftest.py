@@ -32,16 +32,16 @@ _METHOD = os.environ.get("FARSIDE_START_METHOD")
 """The one start method to test; None: each. `tox.ini` says where one is enough."""
 
 _OTHER_METHOD = os.environ.get("FARSIDE_OTHER_START_METHOD", _METHOD)
-"""The same for the files in `_OF_ANY_METHOD`."""
+"""The same for the files in `_OF_ANY_METHOD`, and for what is marked `of_any_method`."""
 
 _OF_ANY_METHOD = {
     f"test_{name}.py"
     for name in (
-        *("contract_allocate", "contract_async", "contract_batches", "contract_logging"),
-        *("contract_map", "contract_memory", "contract_stats", "contract_unlimited"),
-        *("contract_unloadable", "contract_wait", "contract_workers"),
+        *("contract_allocate", "contract_async", "contract_batches", "contract_calls"),
+        *("contract_logging", "contract_map", "contract_memory", "contract_stats"),
+        *("contract_unlimited", "contract_unloadable", "contract_wait", "contract_workers"),
         *("ahead", "crowd", "fork_views", "handlers_in_c", "limits_values", "no_collector"),
-        *("skipping", "slow_exceptions"),
+        *("pipelines", "skipping", "slow_exceptions"),
     )
 }
 """What is the same however a process was started, once it has what other files test for each start
@@ -107,7 +107,8 @@ def pytest_collection_finish() -> None:
 
 def _of_other_method(item: pytest.Item) -> bool:
     """Tell whether a test runs for each start method, and this is one that is not chosen."""
-    method = _OTHER_METHOD if item.path.name in _OF_ANY_METHOD else _METHOD
+    of_any = item.path.name in _OF_ANY_METHOD or item.get_closest_marker("of_any_method")
+    method = _OTHER_METHOD if of_any else _METHOD
     if method is None or not isinstance(item, pytest.Function):
         return False
     given = getattr(item, "callspec", None)

@@ -68,6 +68,7 @@ def test_it_is_bounded(kind: Kind, fault: ways.Fault, way: str) -> None:
     assert iterable.state == "closed"
 
 
+@pytest.mark.of_any_method
 def test_it_wakes_a_thread_that_waits_for_an_item(kind: Kind, fault: ways.Fault) -> None:
     iterable, iterator = stuck(kind, fault)
     waiting = Background(take, iterator)
@@ -77,6 +78,7 @@ def test_it_wakes_a_thread_that_waits_for_an_item(kind: Kind, fault: ways.Fault)
     assert isinstance(error, IterableClosedError)
 
 
+@pytest.mark.of_any_method
 def test_dropping_does_not_wait(kind: Kind, fault: ways.Fault) -> None:
     iterable, iterator = stuck(kind, fault)
     begin = time.monotonic()
@@ -87,6 +89,7 @@ def test_dropping_does_not_wait(kind: Kind, fault: ways.Fault) -> None:
         fault.end()
 
 
+@pytest.mark.of_any_method
 def test_a_new_pass_after_a_stuck_one_is_left_waits_for_it(kind: Kind, fault: ways.Fault) -> None:
     """It is the same worker: only `timeout` or closing ends it."""
     iterable, iterator = stuck(kind, fault)
@@ -98,6 +101,7 @@ def test_a_new_pass_after_a_stuck_one_is_left_waits_for_it(kind: Kind, fault: wa
     assert isinstance(waiting.result()[1], IterableClosedError)
 
 
+@pytest.mark.of_any_method
 def test_many_threads_close_while_one_iterates(kind: Kind) -> None:
     """Items are as large as a pipe is not: one is always half sent."""
     for _ in range(3):

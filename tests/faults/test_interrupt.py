@@ -201,6 +201,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.of_any_method
 @pytest.mark.parametrize("act", ["sleep", "loop", "produce", "credit", "send", "gil"])
 def test_unhandled(tmp_path: Path, kind: Kind, act: str) -> None:
     waits = act not in {"produce", "credit", "send"}
@@ -330,6 +331,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.of_any_method
 def test_while_other_threads_iterate(tmp_path: Path, kind: Kind) -> None:
     assert run(tmp_path, BESIDE, kind) == (0, "", "")
 
@@ -352,6 +354,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.of_any_method
 def test_twice(tmp_path: Path, kind: Kind) -> None:
     path = write_script(tmp_path, IMPATIENT)
     with Script(tmp_path, [str(path)], kind=kind) as script:

@@ -38,11 +38,22 @@ HERE = {kind.name: kind for kind in KINDS}
 OF_PROCESSES = [row for row in PERFORMED if row.kind in METHODS]
 OF_SUBINTERPRETERS = [row for row in PERFORMED if row.kind in HERE and row.kind == SUBINTERPRETER]
 
+OF_EACH_METHOD = {"starting", "waiting", "closing"}
+"""Stages that are tested with each start method. How a process ends, and how its parent learns of
+that, depends on the method and on the way; what the parent makes of it depends on the stage."""
+
 OF_THE_WORKER = {"exception", "SystemExit", "a Python loop", "a blocking call"}
 """Ways that are of no concern to other code of the process."""
 
 
-@pytest.mark.parametrize("row", OF_PROCESSES, ids=str)
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, marks=() if row.stage in OF_EACH_METHOD else pytest.mark.of_any_method)
+        for row in OF_PROCESSES
+    ],
+    ids=str,
+)
 def test_in_a_process(
     row: Row, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

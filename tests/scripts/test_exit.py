@@ -184,6 +184,7 @@ def last():
 }
 
 
+@pytest.mark.of_any_method
 @pytest.mark.parametrize("case", CASES)
 def test_whoever_holds_the_iterable(tmp_path: Path, kind: Kind, case: str) -> None:
     check(run(tmp_path, CASES[case] + "print('end', flush=True)\n", kind))
@@ -269,6 +270,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.of_any_method
 @pytest.mark.parametrize("hook", ["atexit", "finalize"])
 @pytest.mark.parametrize("act", ["produce", "sleep"])
 def test_closing_and_joining_when_all_have_ended_while_a_daemon_thread_iterates(
@@ -280,6 +282,7 @@ def test_closing_and_joining_when_all_have_ended_while_a_daemon_thread_iterates(
     check(done, "end\nclosed\n")
 
 
+@pytest.mark.of_any_method
 @pytest.mark.parametrize("act", ["produce", "sleep"])
 def test_an_unhandled_exception_keeps_its_traceback_and_exit_code(
     tmp_path: Path, kind: Kind, act: str
@@ -302,6 +305,7 @@ with start(Endless) as numbers:
 """
 
 
+@pytest.mark.of_any_method
 def test_an_exception_in_the_loop_body(tmp_path: Path, kind: Kind) -> None:
     done = run(tmp_path, FAILS_IN_ITS_LOOP, kind)
     assert (done.code, done.out) == (1, "end\n")
@@ -309,6 +313,7 @@ def test_an_exception_in_the_loop_body(tmp_path: Path, kind: Kind) -> None:
     assert done.err.endswith("ZeroDivisionError: division by zero\n")
 
 
+@pytest.mark.of_any_method
 @pytest.mark.parametrize("act", ["produce", "loop"])
 def test_sys_exit_keeps_its_exit_code(tmp_path: Path, kind: Kind, act: str) -> None:
     body = f"held = begin({act!r})\nprint('end', flush=True)\nsys.exit(7)"
