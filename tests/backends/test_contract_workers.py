@@ -311,7 +311,7 @@ def test_a_timeout_names_the_shard(kind: Kind) -> None:
             jobs.stuck_at_three,
             6,
             2,
-            timeout=2,
+            timeout=1,
             init_timeout=30,
             shutdown_timeout=4.0 if kind.is_process else 0.1,
         ) as items,

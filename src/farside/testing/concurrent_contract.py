@@ -96,12 +96,12 @@ class ConcurrentBackendContract(BackendContract):
         closer.join()
 
     def test_timeout_of_an_item(self) -> None:
-        with self.start(partial(jobs.Hangs, 2), timeout=2) as numbers:
+        with self.start(partial(jobs.Hangs, 2), timeout=1, init_timeout=SECONDS) as numbers:
             iterator = iter(numbers)
             assert [next(iterator), next(iterator)] == [0, 1]
             with raises(WorkerTimeoutError, "after the item of index 1") as caught:
                 next(iterator)
-            assert (caught.exception.seconds, caught.exception.last_index) == (2.0, 1)
+            assert (caught.exception.seconds, caught.exception.last_index) == (1.0, 1)
             assert numbers.state == "closed"
 
     def test_timeout_of_the_initialization(self) -> None:
