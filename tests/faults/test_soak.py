@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.kinds import Kind
 
 WORKERS = 20
-SECONDS = float(os.environ.get("FARSIDE_SOAK_SECONDS", "18"))
+SECONDS = float(os.environ.get("FARSIDE_SOAK_SECONDS", "10"))
 AT_ONCE_S = 5.0
 """From the last item that came, or the death, to the error; ten times what is promised on an idle
 machine: nineteen others are busy."""
