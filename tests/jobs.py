@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from farside import get_worker_info
 from farside.testing.failing_jobs import *  # noqa: F403  tests call them jobs.FailsAt and so on
@@ -16,6 +16,8 @@ from farside.testing.jobs import *  # noqa: F403
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.scripts.acts import Sign
 
 EVENTS: list[str] = []
 """What initializers did in this interpreter."""
@@ -193,6 +195,12 @@ def spin_busily() -> Any:
     """Run Python code for ever."""
     while True:
         busy()
+
+
+def say_and_hang(sign: Sign) -> NoReturn:
+    """Give a sign, and run for ever."""
+    sign.give()
+    hang()  # noqa: F405
 
 
 class SpinsBusily:

@@ -16,6 +16,7 @@ from farside._parent import calls
 from tests import jobs
 from tests.background import Background
 from tests.faults import dying
+from tests.faults.staging import PATIENCE_S, limit_answers
 from tests.kinds import TELLING
 from tests.scripts.acts import Sign
 
@@ -137,11 +138,15 @@ def test_the_stack_of_an_iterable_that_hangs(telling_kind: Kind) -> None:
 
 
 @pytest.mark.usefixtures("_patient")
-def test_the_stack_of_an_initialization_that_hangs(telling_kind: Kind) -> None:
+def test_the_stack_of_an_initialization_that_hangs(telling_kind: Kind, tmp_path: Path) -> None:
+    begun = Sign(str(tmp_path / "begun"))
+    items: RemoteIterable[Any] = telling_kind.start(partial(jobs.say_and_hang, begun), wait=False)
+    begun.wait()  # to start may take longer than is waited for then
+    limit_answers(items._current, PATIENCE_S)
     with pytest.raises(WorkerTimeoutError) as caught:
-        telling_kind.start(jobs.hang, init_timeout=4.0)
+        items.wait_ready()
     assert caught.value.state == "initialization"
-    assert "in hang" in (caught.value.worker_stack or "")
+    assert "in say_and_hang" in (caught.value.worker_stack or "")
 
 
 @pytest.mark.usefixtures("_patient")
