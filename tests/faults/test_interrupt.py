@@ -189,6 +189,9 @@ import atexit, sys
 if __name__ == "__main__":
     from tests.scripts.starting import begin
 
+    if ACT == "gil":
+        from farside._backends import live_workers
+        live_workers.LAST_RESORT_SECONDS = 1.0  # after which its exit is forced
     show = sys.excepthook
     def hook(*error):
         print("interrupted", flush=True)

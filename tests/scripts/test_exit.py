@@ -76,13 +76,19 @@ def test_ctrl_c_while_the_process_exits(tmp_path: Path, kind: Kind) -> None:
     check(run(tmp_path, PRESSED_AGAIN, kind))
 
 
+SOON = """\
+from farside._backends import live_workers
+live_workers.LAST_RESORT_SECONDS = 1.0
+"""
+
+
 @pytest.mark.parametrize("stderr", ["open", "closed"])
 def test_a_subinterpreter_that_holds_its_gil_is_ended_by_force(
     tmp_path: Path, subinterpreter_kind: Kind, stderr: str
 ) -> None:
     body = "held = begin('gil')\nprint('end', flush=True)\n"
     if stderr == "closed":
-        body += "sys.stderr.close()\n"
+        body = f"{SOON}{body}sys.stderr.close()\n"
     done = run(tmp_path, body, subinterpreter_kind)
     assert (done.code, done.out) == (1, "end\n")
     if stderr == "closed":
