@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
+import multiprocessing.resource_tracker
+import multiprocessing.util
 import os
+import signal
 import subprocess
 import sys
 from functools import partial
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import BackendUnavailableError, iterate_in_subprocess
+from farside import (
+    BackendUnavailableError,
+    FarsideError,
+    WorkerRestartedWarning,
+    iterate_in_subprocess,
+)
 from farside._backends import live_workers
 from farside._backends.base import CutOffError
 from farside._backends.no_process import check_server
@@ -66,6 +74,59 @@ def test_a_program_that_is_no_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BaseProcess, "start", start)
     with pytest.raises(BackendUnavailableError, match="if that is no Python, name the Python"):
         iterate_in_subprocess(list, mp_context="spawn")
+
+
+@pytest.fixture
+def cut_off(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Let the next spawned processes end by these signals before they are told what to do."""
+    numbers: list[int] = []
+    spawn_process = multiprocessing.util.spawnv_passfds
+
+    def start(*args: Any) -> int:
+        pid = spawn_process(*args)
+        if numbers:
+            os.kill(pid, numbers.pop())
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            started.append(pid)
+        return pid
+
+    started: list[int] = []
+    monkeypatch.setattr(multiprocessing.util, "spawnv_passfds", start)
+    yield numbers
+    for pid in started:  # nobody has left them in the table of processes
+        with pytest.raises(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="nobody tells how it has ended")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_spawned_processes_that_are_killed_at_once(cut_off: list[int], number: int) -> None:
+    """As when memory runs out: it says nothing of the next one."""
+    multiprocessing.resource_tracker.ensure_running()
+    cut_off += [number] * 3
+    with (
+        pytest.warns(WorkerRestartedWarning, match="was killed by SIG"),
+        iterate_in_subprocess(partial(range, 3), mp_context="spawn", max_restarts=3) as numbers,
+    ):
+        assert list(numbers) == [0, 1, 2]
+    cut_off.append(number)
+    with pytest.raises(FarsideError, match="was killed by SIG"):
+        iterate_in_subprocess(list, mp_context="spawn")
+
+
+_CRASHED = "if that is no Python|was killed by SIGSEGV"  # older Pythons write into an open pipe
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="nobody tells how it has ended")
+def test_spawned_processes_that_crash_at_once(cut_off: list[int]) -> None:
+    multiprocessing.resource_tracker.ensure_running()
+    cut_off += [signal.SIGSEGV] * 3
+    with (
+        pytest.warns(WorkerRestartedWarning, match=_CRASHED),
+        pytest.raises(FarsideError, match=_CRASHED),
+    ):
+        iterate_in_subprocess(list, mp_context="spawn", max_restarts=3)
+    assert cut_off == [signal.SIGSEGV]
 
 
 @pytest.mark.parametrize("error", [EOFError(), ConnectionResetError()])

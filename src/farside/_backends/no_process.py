@@ -6,15 +6,18 @@ import contextlib
 import errno
 import functools
 import os
+import signal
 import sys
 import time
-from multiprocessing import forkserver, spawn
+from multiprocessing import forkserver, popen_fork, spawn
+from traceback import walk_tb
 
 from .._system.monkey_patches import patched
 from ..errors import BackendUnavailableError
 from . import interpreters
 from .base import CutOffError
 from .child import REAP_SECONDS
+from .process import FROM_OUTSIDE
 
 _SPAWN = "use mp_context='spawn'"
 _NAME_IT = "name the Python to start by multiprocessing.set_executable()"
@@ -105,11 +108,42 @@ def check_surroundings(error: OSError | EOFError) -> None:
 def check_spawned(error: OSError | EOFError) -> None:
     """Say that what was started is perhaps no Python, if it did not wait for what it has to do."""
     if isinstance(error, BrokenPipeError):
+        killer = _killer_of_spawned(error)
         reason = (
             f"{_executable()!r} has ended as soon as it was started, see above; if that is no "
             f"Python, {_NAME_IT}"
         )
-        raise CutOffError(unavailable(reason), struck=False) from error
+        if killer is not None:
+            reason = f"the new process was killed by {killer} as soon as it was started"
+        raise CutOffError(unavailable(reason), struck=killer is not None) from error
+
+
+def _killer_of_spawned(error: BaseException) -> str | None:
+    """Return the signal from outside that has ended a process in its start, if one has.
+
+    This takes its exit status too, as multiprocessing has forgotten the process.
+    """
+    pids = [_pid_of(frame.f_locals.get("self")) for frame, _ in walk_tb(error.__traceback__)]
+    pid = next((each for each in pids if each is not None), None)
+    end = time.monotonic() + REAP_SECONDS
+    while pid is not None and hasattr(os, "waitid"):
+        try:
+            found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
+        except ChildProcessError:
+            return None
+        if found is not None:
+            names = {int(number): number.name for number in signal.Signals}
+            name = "" if found.si_code == os.CLD_EXITED else names.get(found.si_status, "")
+            return name if name in FROM_OUTSIDE else None
+        if time.monotonic() > end:
+            break  # it has only closed its end of the pipe
+        time.sleep(0.01)
+    return None
+
+
+def _pid_of(starter: object) -> int | None:
+    """Return which process an object of multiprocessing has started, if it is such a one."""
+    return getattr(starter, "pid", None) if isinstance(starter, popen_fork.Popen) else None
 
 
 def check_server(error: OSError | EOFError) -> None:

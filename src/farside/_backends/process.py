@@ -18,7 +18,7 @@ _armed_in = 0  # the process in which `_arm` has done its work
 
 _ENDING_SECONDS = 10.0  # for the end of a process that the kernel is just taking down
 
-_FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGALRM"})
+FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGALRM"})
 """What people, or the kernel, end a process by that has done nothing. A crash has other signals."""
 
 
@@ -76,7 +76,7 @@ class ProcessWorker(Worker):
                 f"; since it began, {kills} of the processes in its control group were killed, as "
                 "the group had run out of memory"
             )
-        return ExitStatus(text, code, name, struck=name in _FROM_OUTSIDE)
+        return ExitStatus(text, code, name, struck=name in FROM_OUTSIDE)
 
 
 def _arm() -> None:
