@@ -45,6 +45,26 @@ def test_it_acts_too_where_a_finder_gives_one_spec_twice() -> None:
     assert run_python(SCRIPT.format(module="colorsys", script=script)) == ONCE
 
 
+def test_it_acts_too_where_a_finder_asks_all_finders_again_and_wraps_the_loader() -> None:
+    script = (
+        "class Loader:\n"
+        "    def __init__(self, loader): self.loader = loader\n"
+        "    def create_module(self, spec): return self.loader.create_module(spec)\n"
+        "    def exec_module(self, module): self.loader.exec_module(module)\n"
+        "class Finder:\n"
+        "    busy = False\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if self.busy or name != 'colorsys':\n"
+        "            return None\n"
+        "        self.busy = True\n"
+        "        spec = importlib.util.find_spec(name)\n"
+        "        self.busy, spec.loader = False, Loader(spec.loader)\n"
+        "        return spec\n"
+        "finder = Finder(); sys.meta_path.insert(1, finder); before.insert(0, finder)"
+    )
+    assert run_python(SCRIPT.format(module="colorsys", script=script)) == ONCE
+
+
 def test_it_acts_too_where_an_earlier_import_has_failed(tmp_path: Path) -> None:
     (tmp_path / "fails_once.py").write_text(
         "import sys\nif not hasattr(sys, 'tried'):\n    sys.tried = True\n    raise OSError\n"

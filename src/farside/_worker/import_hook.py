@@ -15,31 +15,38 @@ def when_imported(module: str, act: Callable[[], object]) -> None:
     if module in sys.modules:
         act()
     else:
-        sys.meta_path.insert(0, _Hook(module, act))
+        sys.meta_path.insert(0, _Finder(module, act))
 
 
-class _Hook:
-    """Finds a module as other finders do, loads it with the loader found, and acts then, once.
+class _Finder:
+    """Finds a module as other finders do, until it was loaded: user code may look without loading.
 
-    User code may look for the module without loading it.
+    Attributes:
+        module, act: which one, and what is to be called then.
     """
 
     def __init__(self, module: str, act: Callable[[], object]) -> None:
-        self._module = module
-        self._act = act
-        self._loader: Any = None
+        self.module = module
+        self.act = act
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name != self._module or self not in sys.meta_path:
+        if name != self.module or self not in sys.meta_path:
             return None
         for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
-            spec: Any = finder.find_spec(name, path, target)
+            spec = finder.find_spec(name, path, target)
             if spec is not None:
-                # A finder may give the same one again.
-                if spec.loader is not None and spec.loader is not self:
-                    self._loader, spec.loader = spec.loader, self
+                if spec.loader is not None:
+                    spec.loader = _Loader(spec.loader, self)  # type: ignore[assignment]
                 return spec
         return None
+
+
+class _Loader:
+    """Loads a module with another loader, and acts then, once."""
+
+    def __init__(self, loader: Any, finder: _Finder) -> None:
+        self._loader = loader
+        self._finder = finder
 
     def create_module(self, spec: Any) -> Any:
         return self._loader.create_module(spec)
@@ -48,6 +55,6 @@ class _Hook:
         # The module looks as if there had been no hook.
         module.__loader__ = module.__spec__.loader = self._loader
         self._loader.exec_module(module)
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-            self._act()
+        if self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)
+            self._finder.act()
