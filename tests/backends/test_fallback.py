@@ -31,6 +31,8 @@ from farside import (
     iterate_in_workers,
     map_in_workers,
 )
+from farside._backends import registry
+from farside._backends.base import Availability
 from farside._backends.subprocess import SubprocessBackend
 from farside.testing.checks import take
 from tests import jobs
@@ -39,7 +41,7 @@ from tests.background import Background
 from tests.kinds import HAS_SUBINTERPRETERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.kinds import Kind
@@ -79,6 +81,32 @@ def test_an_executor_warns_of_a_subprocess_where_it_is_made() -> None:
     told = [each for each in caught if each.category is BackendFallbackWarning]
     assert len(told) == (0 if HAS_SUBINTERPRETERS else 1)
     assert all(each.filename == __file__ for each in told)
+
+
+class Once(SubprocessBackend):
+    """A backend that can be used when an executor is made, and not when its workers start."""
+
+    name = "once"
+    asked = 0
+
+    @classmethod
+    def availability_with(cls, options: Mapping[str, Any]) -> Availability:  # noqa: ARG003
+        cls.asked += 1
+        return Availability(usable=cls.asked == 1, reason="it was used up")
+
+
+def test_an_executor_warns_too_if_its_backend_cannot_be_used_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "_BACKENDS", {**registry._BACKENDS, "once": Once})
+    monkeypatch.setattr(Once, "asked", 0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with WorkerExecutor(1, backend="once") as executor:
+            assert not caught
+            assert executor.submit(pow, 2, 5).result(20) == 32
+    told = [each for each in caught if each.category is BackendFallbackWarning]
+    assert ["it was used up" in str(each.message) for each in told] == [True]
 
 
 @pytest.mark.skipif(HAS_SUBINTERPRETERS, reason="nothing takes over")

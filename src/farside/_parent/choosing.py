@@ -27,14 +27,24 @@ def choose(client: Client) -> None:
     client.reason = choice.reason
     for member in client.members:
         member.backend = choice.name
-    if not client.news.nobody_catches:  # else the executor has warned when it was made
+    if not client.news.nobody_catches:
         _warn(choice, client.options)
+    elif choice != client.announced:  # it was another one when the executor was made
+        client.news.waiting.append(partial(_warn, choice, client.options))
 
 
-def warn_of_choice(several: Sequence[Options]) -> None:
-    """Warn of what will be chosen for workers that a thread of farside's own starts later."""
+def warn_of_choice(several: Sequence[Options]) -> Choice | None:
+    """Warn of what will be chosen for workers that a thread of farside's own starts later.
+
+    Return the choice; None: there is nothing to warn of yet.
+    """
+    if several[0].backend == "auto":
+        return None
     with suppress(BackendUnavailableError):  # whoever starts them tells
-        _warn(_choice(several), several[0])
+        choice = _choice(several)
+        _warn(choice, several[0])
+        return choice
+    return None
 
 
 def _choice(several: Sequence[Options]) -> Choice:

@@ -14,6 +14,7 @@ from weakref import ref
 
 from .._backends import live_workers
 from .._backends.preparation import main_file, main_goes_by_value
+from .._backends.registry import Choice
 from .._link.spinning import Spinning
 from .._protocol.effects import BROKEN, Ending
 from .._protocol.group import GroupCore
@@ -59,6 +60,7 @@ class Client(Steps):
         leaving: the workers that others have replaced and that have not ended.
         replaces_beside: whether a worker is replaced in a thread beside: no signal handler can
             strike in the one that waits.
+        announced: the choice of a backend of which the user was warned when an executor was made.
         force: ends a worker without giving it time, once the user wants that; None before.
         options: what the user asked for.
         main_by_value: see `main_goes_by_value`.
@@ -86,6 +88,7 @@ class Client(Steps):
         self.launching: set[threading.Thread] = set()
         self.leaving: set[Member] = set()
         self.replaces_beside = False
+        self.announced: Choice | None = None
         self.force: Callable[[Any], object] | None = None
         self._told = False  # the user knows how the start has ended
         self.options = options

@@ -19,7 +19,7 @@ from .._payload.one_line import one_line
 from .._protocol.group import GroupCore
 from .._system.signals import at_fork, defer_sigint, try_lock, with_lock
 from ..errors import FarsideError
-from . import checks, closing, starting
+from . import checks, choosing, closing, starting
 from .batches import Plan
 from .client import Client
 from .delivery import Delivery
@@ -68,7 +68,7 @@ class Crew:
     def __init__(self, options: list[Any], plan: Plan, most: int | None) -> None:
         self._pending = Pending(main_by_value=plan.main_by_value)
         self._tasks = _Tasks(plan, self._pending, most)
-        self._options = options
+        self._options, self._announced = options, choosing.warn_of_choice(options)
         self._client: Client | None = None
         self._thread: threading.Thread | None = None
         self._starting = False
@@ -169,6 +169,7 @@ class Crew:
             options = [replace(each, seed=seed) for each in self._options]
             client = self._client = Client(*options, sequence=self._tasks)
             client.replaces_beside = client.news.nobody_catches = True
+            client.announced = self._announced
             if self._force is not None:
                 self._end(client)  # for a thread that has just found no client
             live_workers.check_start(in_thread=True)

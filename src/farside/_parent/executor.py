@@ -15,7 +15,6 @@ from .._backends.preparation import main_goes_by_value
 from .._system.cgroup import processors
 from .._system.signals import defer_sigint
 from .._worker.mapper import Chunk, Mapper, run_task
-from . import choosing
 from .batches import Plan
 from .checks import check_callable, count, limit, shown
 from .crew import Crew
@@ -120,8 +119,6 @@ class WorkerExecutor(Executor):
         tries, most = count("retries", retries, "tries", 0), max_tasks_per_child
         if most is not None:
             most = count("max_tasks_per_child", most, "tasks")
-        if backend != "auto":
-            choosing.warn_of_choice(options)
         by_value = main_goes_by_value(options[0])
         plan = Plan(workers, False, False, None, BUFFER_BYTES, "return", tries, by_value)
         self._max_workers = workers  # Dask reads it
