@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SOURCES: dict[str, Callable[[], Source]] = {
     "ints": small.Ints,
     "dicts": small.Dicts,
+    "records": small.Records,
     "arrays-10kB": partial(payloads.Arrays, 10_000),
     "arrays-100kB": partial(payloads.Arrays, 100_000),
     "arrays-1MB": partial(payloads.Arrays, 1_000_000),

@@ -79,6 +79,7 @@ def _run(
 def _streams() -> Iterator[Case]:
     yield Case("ints", "integers", small.Ints, throughput)
     yield Case("dicts", "small dicts with a text", small.Dicts, throughput)
+    yield Case("records", "dicts with a list, a tuple and an object", small.Records, throughput)
     yield Case(
         "ints-buffer3",
         "integers, at most 3 ahead",

@@ -55,6 +55,25 @@ def digits_below(number: int) -> int:
     return total
 
 
+class Record:
+    """What a record says of its origin: an object of a plain class, as a dataclass makes it."""
+
+    def __init__(self, file: str, line: int) -> None:
+        self.file, self.line = file, line
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Record) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it can change
+
+
+def record(index: int) -> dict[str, Any]:
+    """Make an item of `Records`."""
+    labels = ["even" if index % 2 == 0 else "odd", "number"]
+    origin = Record("samples.jsonl", index)
+    return {"id": index, "weight": 0.5, "labels": labels, "size": (index, 8), "origin": origin}
+
+
 class Ints(Source):
     """The integers from 0."""
 
@@ -130,6 +149,35 @@ class Dicts(Source):
         expect("sum of ids", ids, sum_of(first, number))
         digits = digits_below(first + number) - digits_below(first)
         expect("length of texts", letters, number * len("sample ") + digits)
+
+
+class Records(Source):
+    """Dictionaries that hold a list, a tuple, and an object of a class."""
+
+    direct: Callable[[Any], Any] | None = staticmethod(record)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return map(record, self.indices())
+
+    def item(self, index: int) -> dict[str, Any]:
+        """Make one."""
+        return record(index)
+
+    def check(self, item: Any, index: int) -> None:
+        """Compare."""
+        expect("item", item, record(index))
+
+    def consume(self, iterator: Iterator[Any], first: int, number: int) -> None:
+        """Add up what is in each of their parts."""
+        ids = lines = sizes = labels = 0
+        for item in islice(iterator, number):
+            ids += item["id"]
+            lines += item["origin"].line
+            sizes += item["size"][0]
+            labels += len(item["labels"])
+        for what, found in (("ids", ids), ("lines", lines), ("sizes", sizes)):
+            expect(f"sum of {what}", found, sum_of(first, number))
+        expect("number of labels", labels, 2 * number)
 
 
 class ReturnedDicts(Dicts):

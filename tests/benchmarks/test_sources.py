@@ -25,6 +25,7 @@ SMALL = [
     small.Busy(40),
     small.Dozing(40),
     small.Dicts(40),
+    small.Records(40),
     small.ReturnedDicts(40),
 ]
 JPEGS = images.JpegBatches(3)
