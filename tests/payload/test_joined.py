@@ -387,8 +387,9 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[type]:
     class Hidden:
         pass
 
-    Hidden.__module__, Hidden.__qualname__ = module.__name__, "Hidden"
-    module.Hidden = Hidden  # type: ignore[attr-defined]
+    name = "Größe"  # not all readers take one that is not ASCII
+    Hidden.__module__, Hidden.__qualname__ = module.__name__, name
+    setattr(module, name, Hidden)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     yield Hidden
     plain_classes.clear()

@@ -184,14 +184,23 @@ def split(stream: memoryview) -> tuple[list[Any], bool]:
 
 def _apart(stream: bytes) -> list[bytes]:
     """Return a pickle for each item; none if it is no pickle of pieces."""
-    import pickletools  # hardly ever
+    import io
+    from pickletools import opcodes  # hardly ever
 
+    operations = {each.code: each for each in opcodes}
+    file, at = io.BytesIO(stream), []
     try:
-        operations = [(each.name, place) for each, _, place in pickletools.genops(stream)]
-    except ValueError:
+        while (code := file.read(1)) != _STOP:
+            operation = operations[code.decode("latin-1")]
+            if operation.name == "PROTO":
+                at.append(file.tell() - 1)
+            if operation.name == "GLOBAL":
+                file.readline(), file.readline()  # its own reader refuses names that are not ASCII
+            elif operation.arg is not None:
+                operation.arg.reader(file)
+    except (ValueError, KeyError):
         return []
-    # The start begins with one, and each piece.
-    at = [place for name, place in operations if name == "PROTO" and place is not None][1:]
+    del at[:1]  # the start begins with one, and each piece
     if not at:
         return []
     start, ends = stream[: at[0] - len(_LIST)], [*at[1:], len(stream) - len(_END)]
