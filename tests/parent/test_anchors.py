@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -58,6 +59,39 @@ def test_the_digest_is_that_of_the_item(entry: Any, *, plain: bool) -> None:
     made.add(3, 7, entry, Source(0, plain=plain, each=False))
     assert made.known_of(Place(begun=((3, 8),))) == [(3, 7, of_entry(entry, (), plain=plain))]
     assert made.known_of(Place(begun=((3, 7), (4, 8)))) == []
+
+
+def test_what_would_be_pickled_in_another_way_here_has_none() -> None:
+    made, mixed = Anchors(), Source(0, plain=False, each=False)
+    made.verify = True
+    made.add(3, 7, [OddAtHome()], PLAIN)
+    assert not made.due, "no less seldom"
+    made.add(3, 8, b"\x80\x03\x80\x03cfarside\nMissing\n.", mixed)
+    assert made.known_of(Place(begun=((3, 9),))) == []
+
+
+def test_what_a_signal_handler_raises_meanwhile_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def handle(*_: object) -> None:
+        raise LookupError
+
+    def digest(*_: object, **__: object) -> bytes:
+        signal.raise_signal(signal.SIGUSR1)
+        return b""
+
+    monkeypatch.setattr(anchors, "of_entry", digest)
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with pytest.raises(LookupError):
+            Anchors().add(0, 0, "item", PLAIN)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+class OddAtHome:
+    """A class with code of its own, as its objects are pickled; in the worker it has none."""
+
+    def __reduce__(self) -> Any:
+        raise AssertionError
 
 
 def test_the_latest_are_kept_that_the_loop_may_have_passed() -> None:

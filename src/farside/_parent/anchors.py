@@ -8,6 +8,7 @@ from itertools import islice
 from time import monotonic
 from typing import Any
 
+from .._payload import handlers
 from .._payload.anchors import of_entry, of_input
 from .._payload.plain import ATOMS
 from .._protocol.order import Place
@@ -79,10 +80,18 @@ class Anchors:
     def add(self, shard: int, index: int, entry: Any, source: Source) -> None:
         """Take the digest of an item, and decide when the next one is due."""
         began = monotonic()
-        if type(entry) is int or type(entry) in ATOMS:  # what cannot change
-            anchor = _Anchor(index, None, entry)
-        else:
-            anchor = _Anchor(index, self._digest(entry, source))
+        try:
+            if type(entry) is int or type(entry) in ATOMS:  # what cannot change
+                self._keep(shard, _Anchor(index, None, entry))
+            else:
+                self._keep(shard, _Anchor(index, self._digest(entry, source)))
+        except Exception as error:  # here it has none: a class is pickled in another way, say
+            if handlers.raised(error):
+                raise
+        pause = _ANCHOR_TIMES * (monotonic() - began)
+        self._next = max(self._next, began) + min(pause, _ANCHOR_SECONDS)
+
+    def _keep(self, shard: int, anchor: _Anchor) -> None:
         kept = self._kept.get(shard)
         if kept is None:
             self._kept[shard] = [anchor]  # never empty: anybody may look at it just now
@@ -92,8 +101,6 @@ class Anchors:
             kept.append(anchor)
             if len(kept) > _ANCHORS:
                 del kept[0]
-        pause = _ANCHOR_TIMES * (monotonic() - began)
-        self._next = max(self._next, began) + min(pause, _ANCHOR_SECONDS)
 
 
 class InputAnchors(Anchors):

@@ -4,8 +4,9 @@ Objects: `pickling`, with `reducers` for objects of libraries (`arrow`, `images`
 `ndarrays`, `polars_frames`, `tensors`, with `memory_at`), of users (`register`) and of
 multiprocessing (`shared`). `culprit` finds the part of an object that does not pickle.
 
-Items: `items` says what they cross as; `encoder` makes that, with `arrays` and `plain`, and
-`decoder` makes items of it again. `anchors` are their digests, `user_states` states of iterables.
+Items: `items` says what they cross as; `encoder` makes that, with `arrays` and `plain`, or
+`joined`, with `plain_classes`; and `decoder` makes items of it again. `anchors` are their digests,
+with `telling`, and `user_states` states of iterables.
 
 A worker: `job` (what it is given) with `verbosity`, and `worker_info`.
 Failures: `failure` (exceptions as data) with `refusals`, `remote_errors` (as exceptions again),

@@ -14,7 +14,7 @@ from _blake2 import blake2b  # without the Python around it: that is start-up ti
 from . import handlers
 from .decoder import parts_of
 from .items import Group, Stored
-from .joined import piece_of
+from .joined import HEAD, piece_of
 from .plain import ADD_COPY, ATOMS, INT_LIMIT, STR_LIMIT
 from .plain_classes import NotPlainError
 
@@ -39,7 +39,8 @@ def of_entry(entry: Any, blocks: Sequence[memoryview], *, plain: bool) -> bytes:
     if plain or type(entry) not in _PICKLED:
         return _of_value(entry)
     if type(entry) is bytes:
-        return _digest([entry])
+        joined = entry.startswith(HEAD)  # it was a piece, on its way with others that had none
+        return _of_value(pickle.loads(entry)) if joined else _digest([entry])
     stream, buffers = entry
     return _digest(_contents([stream, *buffers], blocks))
 
@@ -97,7 +98,12 @@ def _of_value(value: Any) -> bytes:
     if kind in ATOMS or kind is int:
         return _digest([pickle.dumps(value, 5)])
     if kind is not str and not (kind in ADD_COPY and ADD_COPY[kind](value, [])):
-        return _digest([_told_by(piece_of(value))])
+        from .telling import tell  # few items are looked at
+
+        piece = piece_of(value)
+        if len(piece) > _LONGEST_PIECE:
+            raise NotPlainError
+        return _digest([tell(pickle.loads(piece))])  # read once more, it is as it arrives
     file = io.BytesIO()
     pickler = pickle.Pickler(file, 5)
     pickler.fast = True  # whether equal parts are one object makes no difference
@@ -105,37 +111,10 @@ def _of_value(value: Any) -> bytes:
     return _digest([file.getbuffer()])
 
 
-def _told_by(piece: bytes) -> bytes:
-    """Return what a piece says, the same for equal pieces of both sides.
-
-    Which texts in it are one object may differ, and what the main module is called.
-    """
-    import pickletools  # few items are looked at
-
-    if len(piece) > _LONGEST_PIECE:
-        raise NotPlainError
-    told: list[Any] = []
-    numbered: dict[Any, Any] = {}
-    for operation, argument, _ in pickletools.genops(piece):
-        name = operation.name
-        if name in _PUTS:
-            numbered[argument] = told[-1] if told[-1][0] in _TEXTS else ("GET", len(numbered))
-        elif name in _GETS:
-            told.append(numbered[argument])
-        elif name == "GLOBAL":
-            told.append((name, str(argument).replace("__mp_main__ ", "__main__ ")))
-        else:
-            told.append((name, argument))
-    return repr(told).encode()
-
-
 _PICKLED = frozenset({bytes, tuple})
 
 _LONGEST_PIECE = 1 << 16
 """More than any that crosses has, with what it shares with others."""
-
-_PUTS, _GETS = frozenset({"BINPUT", "LONG_BINPUT"}), frozenset({"BINGET", "LONG_BINGET"})
-_TEXTS = frozenset({"BINUNICODE", "BINBYTES", "SHORT_BINBYTES", "GLOBAL"})
 
 
 def _contents(places: Iterable[Any], blocks: Sequence[memoryview]) -> list[Any]:
