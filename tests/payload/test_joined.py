@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from farside import register_reducer
 from farside._memory.parts import BLOCK_BYTES
+from farside._payload import joined
 from farside._payload import plain_classes as classes
 from farside._payload.joined import HEAD, Joiner, join, piece_of, split, whole
 from farside._payload.plain_classes import is_plain, plain_classes
@@ -375,8 +376,65 @@ def test_what_a_signal_handler_raises_is_raised_and_nothing_is_left(
 
 def test_what_was_pickled_and_not_taken_is_no_part_of_the_next() -> None:
     joiner = Joiner()
+    joiner._begun = True
     joiner._dump(["an exception strikes now"])
     assert read(joiner, pieces_of(joiner, ["next"])) == [["next"]]
+
+
+class _StruckError(Exception):
+    """What `_strike` raises."""
+
+
+def _strike(after: int) -> Any:
+    """Return a trace function that raises after so many steps in the code of `joined`."""
+    left = [after]
+
+    def trace(frame: Any, event: str, _: object) -> Any:
+        if frame.f_code.co_filename != joined.__file__:
+            return None
+        frame.f_trace_opcodes = True
+        left[0] -= event == "opcode"
+        if left[0] < 0:
+            sys.settrace(None)
+            raise _StruckError
+        return trace
+
+    return trace
+
+
+def _read_struck(after: int) -> bool:
+    """Join items while an exception strikes after so many steps; tell whether it has."""
+    word, struck = "text of {}".format("both"), False
+    joiner, wanted, pieces = Joiner(), [], []  # type: ignore[var-annotated]
+    joined_ones: list[Any] = [Sample(each, word, [word, str(each)]) for each in range(8)]
+    its: dict[str, Any] = {"its": [word]}
+    others: list[Any] = [1, its, [word, its, Slotted()], its]
+    old, trace = sys.gettrace(), _strike(after)
+    few = joined_ones[:2]
+    for number, item in enumerate([*joined_ones, *others, *few, *others, *few]):
+        sys.settrace(trace if number > 6 and not struck else old)
+        try:
+            if joiner.ready:
+                wanted.clear()
+                pieces.clear()
+                joiner.settle()
+            piece = joiner.piece(item)
+        except _StruckError:
+            struck, piece = True, None
+        finally:
+            sys.settrace(old)
+        if piece is not None:
+            pieces.append(piece)
+            wanted.append(item)
+    assert read(joiner, pieces) == wanted
+    return struck
+
+
+def test_an_exception_that_strikes_anywhere_spoils_no_other_item() -> None:
+    after = 0
+    while _read_struck(after):
+        after += 1
+    assert after > 100
 
 
 @pytest.fixture

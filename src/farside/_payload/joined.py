@@ -55,6 +55,7 @@ class Joiner:
     def __init__(self) -> None:
         self._chunks: list[bytes] = []  # of the piece
         self._sink: Any = SimpleNamespace(write=self._chunks.append)  # a file, as a pickler sees it
+        self._begun = False  # whether the pickler may have something left of an item
         self.begin()
 
     def begin(self) -> None:
@@ -72,8 +73,9 @@ class Joiner:
         chunks = self._chunks
         if not self._hopeful:
             return None
-        if chunks:  # an exception has struck in the middle of an item
+        if self._begun:  # an exception has struck in the middle of an item
             self._renew()
+        self._begun = True
         try:
             self._dump(item)
             if self._to_look_at:
@@ -86,6 +88,7 @@ class Joiner:
             self._miss()
             return None
         piece = chunks.pop()
+        self._begun = False
         if chunks or len(piece) >= BLOCK_BYTES:
             self._renew()  # a pickler keeps a buffer as large as it has needed
             self._miss()
@@ -113,7 +116,8 @@ class Joiner:
 
     def settle(self) -> None:
         """Put what items share into the start. No piece from before may come after that."""
-        self.ready = False
+        self.ready, self._begun = False, True
+        self._chunks.clear()
         pickler = pickle.Pickler(self._sink, _PROTOCOL)
         pickler.dump([*self._shared.values()][:_MOST_SHARED])
         self.start = self._chunks.pop()[:-1] + _POP
@@ -121,13 +125,17 @@ class Joiner:
         self._renew()
 
     def _renew(self) -> None:
+        """Take a new pickler. If an exception strikes in the middle, the next item does so."""
+        self._begun = True
         self._chunks.clear()
-        pickler = self._pickler = pickle.Pickler(self._sink, _PROTOCOL)
+        pickler: Any = pickle.Pickler(self._sink, _PROTOCOL)
         pickler.dispatch_table = plain_classes
-        self._dump, self._forget = pickler.dump, pickler.clear_memo
+        forget = pickler.clear_memo
         if self._memo is not None:
             pickler.memo = self._memo
-            self._forget = partial(setattr, pickler, "memo", self._memo)
+            forget = partial(setattr, pickler, "memo", self._memo)
+        self._pickler, self._dump, self._forget = pickler, pickler.dump, forget
+        self._begun = False  # last
 
 
 def piece_of(item: object) -> bytes:
