@@ -305,7 +305,7 @@ def test_what_pickle_refuses_has_no_piece_and_raises_nothing() -> None:
 def test_what_is_large_has_no_piece() -> None:
     joiner = Joiner()
     assert joiner.piece("x" * BLOCK_BYTES) is None
-    assert joiner.piece({"x": bytes(1 << 20)}) is None
+    assert joiner.piece({"x": bytes(1 << 17)}) is None
     assert joiner.piece(["x" * 100] * 10_000) is None
     small = {"x": bytes(BLOCK_BYTES // 2)}
     assert read(joiner, pieces_of(joiner, small)) == [small]
@@ -322,6 +322,34 @@ def test_after_many_items_without_a_piece_none_is_tried() -> None:
     joiner.piece(Slotted())
     assert not joiner._hopeful
     joiner.begin()
+    assert joiner._hopeful
+
+
+def test_what_was_large_in_vain_too_often_is_not_tried() -> None:
+    joiner, large, small = Joiner(), ["x" * 100] * 10_000, {"x": [1]}
+    tried = 0
+    while joiner._hopeful:
+        assert joiner.piece(large) is None
+        joiner.sent(together=9)
+        tried += 1
+    assert 10 < tried < 100
+    assert joiner.piece(small) is None
+    joiner.begin()
+    assert joiner.piece({"x": bytes(1 << 20)}) is None
+    assert not joiner._hopeful
+
+
+def test_what_goes_apart_too_often_is_not_tried() -> None:
+    joiner = Joiner()
+    joiner.sent(together=5000)  # which does not make up for what comes later
+    joiner.sent(apart=600)
+    joiner.sent(together=500)
+    joiner.sent(apart=899)
+    assert joiner._hopeful
+    joiner.sent(apart=1)
+    assert not joiner._hopeful
+    joiner.begin()
+    joiner.sent(apart=999)
     assert joiner._hopeful
 
 

@@ -1,6 +1,7 @@
 """The outbox: frames are as long as they may be, in order, and nothing of them is lost."""
 
 import datetime as dt
+import pickle
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from farside._link.frames import MAX_REFS
 from farside._memory.parts import BLOCK_BYTES
 from farside._payload.items import ITEM_REFS
+from farside._payload.joined import HEAD
 from farside._protocol.credit import AUTOMATIC_ITEMS, Window
 from farside._worker.outbox import BATCH_BYTES, BATCH_ITEMS, Outbox
 from farside.errors import LinkClosedError
@@ -208,6 +210,28 @@ def test_pieces_go_with_everything_else(boxed: Boxed) -> None:
         boxed.box.flush()
     assert boxed.frames() == [items, rest, [*rest, alone], [*rest, large], [*rest, alone, large]]
     assert boxed.plain() == [True, True, False, False, False]
+
+
+def test_where_frames_are_of_several_kinds_the_start_does_not_go_with_each_item(
+    boxed: Boxed,
+) -> None:
+    item, alone = (
+        {f"a long name of a key {each}": [each] for each in range(20)},
+        dt.date(2000, 1, 1),
+    )
+    for _ in range(150):
+        for each in [*[item] * 9, alone]:
+            boxed.add(each)
+        boxed.box.flush()
+    assert boxed.got()[-10:] == [*[item] * 9, alone]
+    entries = [pickle.loads(frame.body) for frame, _ in boxed.sink.frames[-20:]]
+    assert not [each for frame in entries for each in frame if each[:2] == HEAD]
+    for again in (False, True):
+        if again:
+            boxed.box.begin(EPOCH)
+        boxed.add(item)
+        boxed.box.flush()
+        assert boxed.plain()[-1] == again
 
 
 def test_a_frame_that_cannot_be_made_is_not_lost(

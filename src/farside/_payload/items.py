@@ -77,29 +77,28 @@ class Stored:
         return [place for place in places if type(place) is Ref]
 
 
-def pack(entries: list[Any], start: bytes | None = None) -> tuple[list[Part], list[Ref]]:
+def pack(entries: list[Any], joiner: joined.Joiner | None = None) -> tuple[list[Part], list[Ref]]:
     """Make the body of a frame, of atoms, and what `encoder.Encoder` has made of others.
 
-    With a `start`, the ``bytes`` are the pieces that follow it (see `joined`), and no pickles.
+    With a `joiner`, the ``bytes`` are its pieces, and no pickles.
 
     Returns the parts of the body, and the blocks that belong to the frame.
     """
     kinds = set(map(type, entries))
     if Mark in kinds:
-        return _pack_with_marks(entries, start)
+        return _pack_with_marks(entries, joiner)
     if kinds.isdisjoint(_ENCODED):
         return [_PLAIN + pickle.dumps(entries, 5)], []
-    if start is not None and Stored not in kinds:
-        pieces = entries if len(kinds) == 1 else [_piece(each) for each in entries]
-        return [_JOINED, *joined.join(start, pieces)], []
+    if joiner is not None and Stored not in kinds:
+        pieces = entries if len(kinds) == 1 else joined.with_pieces_of_copies(entries)
+        joiner.sent(together=len(pieces))
+        return [_JOINED, *joined.join(joiner.start, pieces)], []
     refs: list[Ref] = []
-    if start is not None and bytes in kinds:
+    if joiner is not None and bytes in kinds:
+        joiner.sent(apart=len([None for each in entries if type(each) is bytes]))
+        start = joiner.start
         entries = [joined.whole(start, each) if type(each) is bytes else each for each in entries]
     return pickling.dumps_plain(_converted(entries, kinds, refs)), refs
-
-
-def _piece(entry: Any) -> bytes:
-    return entry if type(entry) is bytes else joined.piece_of_copy(entry)
 
 
 def for_order(entries: Sequence[Any]) -> tuple[bool, Sequence[Any]]:
@@ -123,7 +122,9 @@ def _converted(entries: list[Any], kinds: set[type], refs: list[Ref]) -> list[An
     return [_convert(each, refs) for each in entries]
 
 
-def _pack_with_marks(entries: list[Any], start: bytes | None) -> tuple[list[Part], list[Ref]]:
+def _pack_with_marks(
+    entries: list[Any], joiner: joined.Joiner | None
+) -> tuple[list[Part], list[Ref]]:
     marks: list[tuple[int, tuple[Any, ...] | None]] = []
     items: list[Any] = []
     for entry in entries:
@@ -133,7 +134,7 @@ def _pack_with_marks(entries: list[Any], start: bytes | None) -> tuple[list[Part
             items.append(entry)
     head = b"".join(pickling.dumps_plain(marks))
     head += bytes(-(1 + _LENGTH.size + len(head)) % 16)  # buffers behind it stay where they fit
-    parts, refs = pack(items, start)
+    parts, refs = pack(items, joiner)
     return [_MARKED + _LENGTH.pack(len(head)) + head, *parts], refs
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import _pickle as pickle
 
 from .._in_c import SimpleNamespace, partial
-from .._memory.parts import BLOCK_BYTES
+from .._memory.parts import BLOCK_BYTES, size
 from . import handlers
 from .plain_classes import plain_classes
 
@@ -37,6 +37,12 @@ _LIST, _END, _POP, _STOP = b"](", b"e.", b"0", b"."
 _MISSES = 32
 """After so many items in a row that have no piece, none of the pass is tried any more."""
 
+_PATIENCE = 1000
+"""None is tried either once so many more were pickled in vain, or sent apart, than together."""
+
+_MISS = 4
+"""What an item that has no piece counts as; one that is too large, more: by its size."""
+
 _LOOKED_AT = 8
 """So many items of a pass are looked at for what they share."""
 
@@ -45,7 +51,7 @@ _LONGEST_SHARED = 100  # characters
 
 
 class Joiner:
-    """Pickles items to pieces. One thread at a time uses it.
+    """Pickles items to pieces. One thread does so; another may call `sent` meanwhile.
 
     Attributes:
         start: what is before the pieces of a frame.
@@ -61,6 +67,8 @@ class Joiner:
     def begin(self) -> None:
         """Begin a pass: other items may come. No piece from before may come after that."""
         self._hopeful, self._misses, self._to_look_at = True, 0, _LOOKED_AT
+        # Each is written by one thread at a time: that which pickles, and that which sends.
+        self._in_vain, self._apart = 0, 0
         self._seen: dict[int, Any] = {}  # by their ids, which nothing else has while they are here
         self._shared: dict[int, Any] = {}  # those that were seen in an item before
         self.start, self.ready = HEAD, False
@@ -89,16 +97,27 @@ class Joiner:
             return None
         piece = chunks.pop()
         self._begun = False
-        if chunks or len(piece) >= BLOCK_BYTES:
+        nbytes = size(chunks) + len(piece)
+        if nbytes >= BLOCK_BYTES:
             self._renew()  # a pickler keeps a buffer as large as it has needed
-            self._miss()
+            self._miss(nbytes)
             return None
         self._misses = 0
         return piece
 
-    def _miss(self) -> None:
+    def _miss(self, nbytes: int = 0) -> None:
         self._misses += 1
-        self._hopeful = self._misses < _MISSES
+        self._in_vain += _MISS + (nbytes >> 9)
+        self._look()
+
+    def sent(self, *, together: int = 0, apart: int = 0) -> None:
+        """Take in how many items a frame has that were joined, or how many that could have been."""
+        self._apart = max(self._apart + apart - together, -self._in_vain)
+        self._look()
+
+    def _look(self) -> None:
+        if self._misses >= _MISSES or self._in_vain + self._apart >= _PATIENCE:
+            self._hopeful = False
 
     def _look_at(self, things: list[Any]) -> None:
         """Look for what was in an item before, too."""
@@ -151,16 +170,22 @@ def piece_of(item: object) -> bytes:
     return b"".join(pieces)
 
 
-def piece_of_copy(value: object) -> bytes:
-    """Return the piece of an atom, or of a copy that holds nothing but atoms (see `plain`).
+def with_pieces_of_copies(entries: Sequence[Any]) -> list[bytes]:
+    """Return the pieces among entries, and those of atoms and of copies (see `plain`) between them.
 
-    It gives nothing a number: those of the start are not its own.
+    These give nothing a number: those of the start are not their own.
     """
     pieces: list[bytes] = []
-    pickler = pickle.Pickler(SimpleNamespace(write=pieces.append), _PROTOCOL)
+    add = pieces.append
+    pickler = pickle.Pickler(SimpleNamespace(write=add), _PROTOCOL)
     pickler.fast = True
-    pickler.dump(value)
-    return b"".join(pieces)
+    dump = pickler.dump
+    for entry in entries:
+        if type(entry) is bytes:
+            add(entry)
+        else:
+            dump(entry)
+    return pieces
 
 
 def join(start: bytes, pieces: Sequence[bytes]) -> list[bytes]:

@@ -237,7 +237,7 @@ class Outbox:
         entries = self.entries[:]
         if not entries:
             return True
-        parts, refs = pack(entries, self._joiner.start)
+        parts, refs = pack(entries, self._joiner)
         # Not before: if there is no memory for the frame, the next try fails too, and is told.
         del self.entries[: len(entries)]
         self._frames += 1
