@@ -96,6 +96,16 @@ class Given:
         return (1,)
 
 
+class Hashed:
+    """Runs code as it becomes a key, or an element of a set."""
+
+    def __init__(self, owner: Any = None) -> None:
+        self.owner, self.name = owner, "name"
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
 class Made:
     """Has a way of its own to be made."""
 
@@ -149,7 +159,7 @@ class Fooled(tuple[Any, ...]):  # noqa: SLOT001  it is as users might write it
 PLAIN = [Sample, Frozen, Child, Bare, Pair, Typed]
 OTHERS = [
     Slotted, WithState, Given, Made, Ends, Asks, OfPair, ByMeta, Reduced, Color, Fooled,
-    OrderedDict, int, dt.date, ValueError, type,
+    OrderedDict, int, dt.date, ValueError, type, Hashed,
 ]  # fmt: skip
 
 
@@ -283,11 +293,19 @@ def test_a_pass_begins_with_nothing() -> None:
     assert read(joiner, pieces_of(joiner, Sample(1, ""))) == [Sample(1, "")]
 
 
-@pytest.mark.parametrize("cls", [Slotted, WithState, Given, Made, Asks, ByMeta, Reduced])
+@pytest.mark.parametrize("cls", [Slotted, WithState, Given, Made, Hashed, Asks, ByMeta, Reduced])
 def test_what_has_code_of_its_own_has_no_piece(cls: type) -> None:
     joiner = Joiner()
     assert joiner.piece([Sample(1, "", [cls()])]) is None
     assert read(joiner, pieces_of(joiner, [Sample(1, "")])) == [[Sample(1, "")]]
+
+
+def test_a_set_is_not_made_before_its_elements_have_their_attributes() -> None:
+    owner: set[Hashed] = set()
+    owner.add(Hashed(owner))
+    assert Joiner().piece(owner) is None  # as a piece it would be
+    [found] = pickle.loads(pickle.dumps(owner, 5))
+    assert found.name == "name"
 
 
 def test_what_pickle_refuses_has_no_piece_and_raises_nothing() -> None:

@@ -53,6 +53,8 @@ def is_plain(cls: type) -> bool:
     base = tuple if cls.__bases__ == (tuple,) else object
     if False in [getattr(cls, name, None) is getattr(base, name, None) for name in _OWN_WAYS]:
         return False
+    if not _hashes_as(cls, base):  # a set, or keys, would call it: see `joined`
+        return False
     if base is tuple:
         new, given = (getattr(cls, name, None) for name in ("__new__", "__getnewargs__"))
         made = getattr(new, "__globals__", {}).get("__name__") == f"namedtuple_{cls.__name__}"
@@ -61,6 +63,15 @@ def is_plain(cls: type) -> bool:
     found = tuple([getattr(cls, name, None) for name in _ARGUMENTS])
     # Attributes in slots are set one by one, by what the class says.
     return found == own and True not in ["__slots__" in vars(each) for each in cls.__mro__[:-1]]
+
+
+def _hashes_as(cls: type, base: type) -> bool:
+    """Tell whether hashes are those of a base, or what a frozen dataclass has made, or none."""
+    found: Any = getattr(cls, "__hash__", None)
+    if found is None or found is base.__hash__:
+        return True
+    file = getattr(getattr(found, "__code__", None), "co_filename", None)
+    return file == "<string>" and hasattr(cls, "__dataclass_fields__")
 
 
 _OWN_WAYS = (
