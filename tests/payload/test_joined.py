@@ -336,17 +336,17 @@ def test_after_many_items_without_a_piece_none_is_tried() -> None:
     pieces_of(joiner, 1)
     for _ in range(31):
         joiner.piece(Slotted())
-        assert joiner._hopeful
+        assert joiner.hopeful
     joiner.piece(Slotted())
-    assert not joiner._hopeful
+    assert not joiner.hopeful
     joiner.begin()
-    assert joiner._hopeful
+    assert joiner.hopeful
 
 
 def test_what_was_large_in_vain_too_often_is_not_tried() -> None:
     joiner, large, small = Joiner(), ["x" * 100] * 10_000, {"x": [1]}
     tried = 0
-    while joiner._hopeful:
+    while joiner.hopeful:
         assert joiner.piece(large) is None
         joiner.sent(together=9)
         tried += 1
@@ -354,7 +354,7 @@ def test_what_was_large_in_vain_too_often_is_not_tried() -> None:
     assert joiner.piece(small) is None
     joiner.begin()
     assert joiner.piece({"x": bytes(1 << 20)}) is None
-    assert not joiner._hopeful
+    assert not joiner.hopeful
 
 
 def test_what_goes_apart_too_often_is_not_tried() -> None:
@@ -363,12 +363,12 @@ def test_what_goes_apart_too_often_is_not_tried() -> None:
     joiner.sent(apart=600)
     joiner.sent(together=500)
     joiner.sent(apart=899)
-    assert joiner._hopeful
+    assert joiner.hopeful
     joiner.sent(apart=1)
-    assert not joiner._hopeful
+    assert not joiner.hopeful
     joiner.begin()
     joiner.sent(apart=999)
-    assert joiner._hopeful
+    assert joiner.hopeful
 
 
 def test_a_reducer_counts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -224,8 +224,9 @@ def test_where_frames_are_of_several_kinds_the_start_does_not_go_with_each_item(
             boxed.add(each)
         boxed.box.flush()
     assert boxed.got()[-10:] == [*[item] * 9, alone]
-    entries = [pickle.loads(frame.body) for frame, _ in boxed.sink.frames[-20:]]
-    assert not [each for frame in entries for each in frame if each[:2] == HEAD]
+    bodies = [frame.body for frame, _ in boxed.sink.frames[-20:]]
+    assert not [each for body in bodies for each in pickle.loads(body) if each[:2] == HEAD]
+    assert pickle.loads(bodies[-1])[-1] == pickle.dumps(alone, 5), "as it was made"
     for again in (False, True):
         if again:
             boxed.box.begin(EPOCH)

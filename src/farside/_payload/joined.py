@@ -54,8 +54,9 @@ class Joiner:
     """Pickles items to pieces. One thread does so; another may call `sent` meanwhile.
 
     Attributes:
+        hopeful: whether it is worth while to try; not again in a pass.
         start: what is before the pieces of a frame.
-        ready: whether `settle` has something to do.
+        ready: whether that is known which `settle` puts there.
     """
 
     def __init__(self) -> None:
@@ -66,7 +67,7 @@ class Joiner:
 
     def begin(self) -> None:
         """Begin a pass: other items may come. No piece from before may come after that."""
-        self._hopeful, self._misses, self._to_look_at = True, 0, _LOOKED_AT
+        self.hopeful, self._misses, self._to_look_at = True, 0, _LOOKED_AT
         # Each is written by one thread at a time: that which pickles, and that which sends.
         self._in_vain, self._apart = 0, 0
         self._seen: dict[int, Any] = {}  # by their ids, which nothing else has while they are here
@@ -79,7 +80,7 @@ class Joiner:
     def piece(self, item: object) -> bytes | None:
         """Pickle an item, as it is now; None: it has to be pickled by itself."""
         chunks = self._chunks
-        if not self._hopeful:
+        if not self.hopeful:
             return None
         if self._begun:  # an exception has struck in the middle of an item
             self._renew()
@@ -117,7 +118,7 @@ class Joiner:
 
     def _look(self) -> None:
         if self._misses >= _MISSES or self._in_vain + self._apart >= _PATIENCE:
-            self._hopeful = False
+            self.hopeful = False
 
     def _look_at(self, things: list[Any]) -> None:
         """Look for what was in an item before, too."""
@@ -133,8 +134,13 @@ class Joiner:
             self._seen.clear()
             self.ready = bool(self._shared)
 
-    def settle(self) -> None:
-        """Put what items share into the start. No piece from before may come after that."""
+    def settle(self) -> bool:
+        """Put what items share into the start, if that is known by now; tell whether to go on.
+
+        No piece from before may come after that.
+        """
+        if not self.ready:
+            return self.hopeful
         self.ready, self._begun = False, True
         self._chunks.clear()
         pickler = pickle.Pickler(self._sink, _PROTOCOL)
@@ -142,6 +148,7 @@ class Joiner:
         self.start = self._chunks.pop()[:-1] + _POP
         self._memo = pickler.memo  # it keeps the pickler, and that keeps what is shared
         self._renew()
+        return self.hopeful
 
     def _renew(self) -> None:
         """Take a new pickler. If an exception strikes in the middle, the next item does so."""

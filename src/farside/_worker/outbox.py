@@ -61,7 +61,7 @@ class Outbox:
         encoder: pickles what is added.
         flusher: sends what has waited for long enough.
         entries: what waits. Atoms are appended directly, copies by `copies`, all else by `put`;
-            ``bytes`` are pieces (see `joined`).
+            ``bytes`` are pieces (see `joined`), or pickles where none are made any more.
         copies: as `plain.ADD_COPY`; nothing while few items are plain.
         nbytes: the sum of what was added, over all time; who adds a copy counts it.
         full: the sum at which it is time to send.
@@ -85,7 +85,7 @@ class Outbox:
         self._spins = spins
         self.encoder = Encoder(link.arena)
         self._lends = link.arena is not None and link.arena.lends
-        self._joiner = Joiner()
+        self._joiner, self._joins = Joiner(), True  # whether the ``bytes`` that wait are pieces
         self._epoch = self._misses = 0  # items in a row that were no copies
         self._lock = Lock()  # held while a frame is sent
         self._batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)
@@ -100,7 +100,7 @@ class Outbox:
         """Begin a pass, of which some items may count as made."""
         self._window.reset()
         self._window.sent(made, nbytes)
-        self._epoch, self._sent, self._misses = epoch, made, 0
+        self._epoch, self._sent, self._misses, self._joins = epoch, made, 0, True
         self._joiner.begin()  # nothing waits
         self.copies.update(ADD_COPY)
 
@@ -110,13 +110,13 @@ class Outbox:
         If that fails, `refused` is true.
         """
         self.refused = True
-        piece = self._joiner.piece(item)
+        piece = self._joiner.piece(item) if self._joins else None
         entry: Any = piece or self.encoder.encode(item)
         if type(entry) is Stored:
             nbytes = max(_STORED_SHARE, entry.nbytes // self._discount)
         else:
             nbytes = len(entry)
-            entry = piece or Stored([entry], nbytes)
+            entry = piece or (Stored([entry], nbytes) if self._joins else entry)
         if self.copies:
             self._miss()
         if self._lends and type(entry) is Stored and entry.refs:
@@ -215,8 +215,8 @@ class Outbox:
         """
         if not with_lock(self._lock, self._send):
             self.flusher.call()
-        if self._joiner.ready and not self.entries:  # so no frame of pieces is just being made
-            self._joiner.settle()
+        if not self.entries:  # so no frame of pieces is just being made
+            self._joins = self._joiner.settle()
 
     def drop(self) -> None:
         """Forget what there is: nobody waits for it any more."""
@@ -237,7 +237,7 @@ class Outbox:
         entries = self.entries[:]
         if not entries:
             return True
-        parts, refs = pack(entries, self._joiner)
+        parts, refs = pack(entries, self._joiner if self._joins else None)
         # Not before: if there is no memory for the frame, the next try fails too, and is told.
         del self.entries[: len(entries)]
         self._frames += 1
