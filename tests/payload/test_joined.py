@@ -21,7 +21,7 @@ from farside import register_reducer
 from farside._memory.parts import BLOCK_BYTES
 from farside._payload import joined
 from farside._payload import plain_classes as classes
-from farside._payload.joined import HEAD, Joiner, join, piece_of, split, whole
+from farside._payload.joined import HEAD, Joiner, join, piece_of, split
 from farside._payload.plain_classes import is_plain, plain_classes
 from farside._payload.reducers import of_users, table_of_items
 from tests.steady import STEADY
@@ -222,7 +222,7 @@ def test_what_is_joined_is_what_was_pickled(items: list[Any], settled: int) -> N
     found = read(joiner, pieces)
     assert found == items
     assert list(map(type, found)) == list(map(type, items))
-    assert [pickle.loads(whole(joiner.start, each)) for each in pieces] == items
+    assert [pickle.loads(joiner.start + each) for each in pieces] == items
 
 
 def test_an_item_is_what_it_was_when_it_was_pickled() -> None:

@@ -2,17 +2,17 @@
 
 The items of a frame cross together, as one pickled list of *entries*. An entry is
 
-* the item itself, if it is an immutable atom, or, of an input, a copy of it (see `plain`): pickled
-  with others later, it is what it was;
+* the item itself, if it is an immutable atom, or a copy of it (see `plain`): pickled with others
+  later, it is what it was;
 * ``bytes``: the pickle of an item, taken when it was yielded;
 * a tuple ``(stream, buffers)`` for an item with large contents. Each is the number of a block of
   the frame, or what did not fit into the arena itself. The stream is the pickle, the buffers are
   what protocol 5 keeps out of it. A tuple ``(place, sizes)`` among the buffers stands for several,
   which lie in one place one after the other, each at a multiple of ``ALIGN`` bytes.
 
-Where each entry is the item itself, the body says so, and the parent has nothing to do for each. So
-it is where the rest are pieces of one pickle (see `joined`): that is the list of the items. In a
-frame with other entries, each piece becomes a pickle.
+Where each entry is the item itself, or a copy, the body says so, and the parent has nothing to do
+for each. So it is where the rest are pieces of one pickle (see `joined`): that is the list of the
+items. In a frame with other entries, each copy and each piece becomes a pickle of its own.
 
 *Marks* stand between the items: the end of a shard, or an input of a map that has failed. They
 cross before the entries, each with its place among them, and the frame counts them as items.
@@ -78,7 +78,7 @@ class Stored:
 
 
 def pack(entries: list[Any], joiner: joined.Joiner | None = None) -> tuple[list[Part], list[Ref]]:
-    """Make the body of a frame, of atoms, and what `encoder.Encoder` has made of others.
+    """Make the body of a frame, of atoms, copies, and what `encoder.Encoder` has made of others.
 
     With a `joiner`, the ``bytes`` are its pieces, and no pickles.
 
@@ -97,7 +97,7 @@ def pack(entries: list[Any], joiner: joined.Joiner | None = None) -> tuple[list[
     if joiner is not None and bytes in kinds:
         joiner.sent(apart=len([None for each in entries if type(each) is bytes]))
         start = joiner.start
-        entries = [joined.whole(start, each) if type(each) is bytes else each for each in entries]
+        entries = [start + each if type(each) is bytes else each for each in entries]
     return pickling.dumps_plain(_converted(entries, kinds, refs)), refs
 
 

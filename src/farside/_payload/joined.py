@@ -55,7 +55,7 @@ class Joiner:
 
     Attributes:
         hopeful: whether it is worth while to try; not again in a pass.
-        start: what is before the pieces of a frame.
+        start: what is before the pieces of a frame; with one piece, it is a pickle of that item.
         ready: whether that is known which `settle` puts there.
     """
 
@@ -198,11 +198,6 @@ def with_pieces_of_copies(entries: Sequence[Any]) -> list[bytes]:
 def join(start: bytes, pieces: Sequence[bytes]) -> list[bytes]:
     """Return the parts of a pickle of all items."""
     return [start, _LIST, b"".join([piece[:-1] for piece in pieces]), _END]
-
-
-def whole(start: bytes, piece: bytes) -> bytes:
-    """Return a pickle of the item of one piece."""
-    return start + piece
 
 
 def split(stream: memoryview) -> tuple[list[Any], bool]:

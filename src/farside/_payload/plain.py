@@ -25,7 +25,7 @@ STR_LIMIT = 256  # characters from which on a string is pickled at once, so that
 ATOM_BYTES = 9  # what an atom is counted as
 
 MAX_VALUES = 4
-"""An item of more values is pickled by itself: to look at so many would cost the worker more."""
+"""An item of more values is pickled at once: to look at so many would cost the worker more."""
 
 MAX_BYTES = 1 << 11  # an item that is counted as more is pickled at once, so that its size is known
 ITEM_BYTES = 32  # what an item is counted as, beside the characters of its keys and values

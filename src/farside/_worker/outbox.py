@@ -80,9 +80,7 @@ class Outbox:
         self.refused = False
         self.flusher = Flusher(self._send_late)
         self._frames = self._frames_before = 0  # that were sent, and as the flusher has seen it
-        self._link = link
-        self._window = window
-        self._spins = spins
+        self._link, self._window, self._spins = link, window, spins
         self.encoder = Encoder(link.arena)
         self._lends = link.arena is not None and link.arena.lends
         self._joiner, self._joins = Joiner(), True  # whether the ``bytes`` that wait are pieces
@@ -116,7 +114,8 @@ class Outbox:
             nbytes = max(_STORED_SHARE, entry.nbytes // self._discount)
         else:
             nbytes = len(entry)
-            entry = piece or (Stored([entry], nbytes) if self._joins else entry)
+            if self._joins and piece is None:  # ``bytes`` would be taken for a piece
+                entry = Stored([entry], nbytes)
         if self.copies:
             self._miss()
         if self._lends and type(entry) is Stored and entry.refs:
