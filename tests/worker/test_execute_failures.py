@@ -11,6 +11,7 @@ import pytest
 from farside._payload import pickling, remote_errors
 from farside._payload.failure import Failure
 from farside._payload.job import Job
+from farside._payload.worker_info import tell
 from farside._protocol.messages import Status
 from farside._worker.execute import execute_iterable
 from farside._worker.finalizers import Finalizers
@@ -268,6 +269,7 @@ def test_system_exit_that_strikes_between_two_pieces_of_user_code_ends_the_worke
 
     pair = make_pipes()
     execute_iterable(pair.worker, Ending(pair.worker), make_job(list), Finalizers())
+    tell(None)  # this thread belongs to no worker any more
     frames: deque[Frame] = deque()
     receive(pair.parent, frames)
     assert [frame.kind for frame in frames] == [Status.INITIALIZATION_SUCCEEDED]
