@@ -81,6 +81,24 @@ def die_at_seven(number: int) -> int:
     return number
 
 
+def die_at_some(numbers: frozenset[int], number: int) -> int:
+    """End the process at some of the inputs. The others take some 100 ns."""
+    if number in numbers:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def wait_at(waits: int, path: str, number: int) -> int:
+    """Wait at one input until there is a file. The others take some 100 ns."""
+    if number == waits:
+        deadline = time.monotonic() + 20
+        while not os.path.exists(path):
+            if time.monotonic() > deadline:
+                raise TimeoutError(path)
+            time.sleep(0.01)
+    return number
+
+
 def die_once(path: str, number: int) -> int:
     if number == 7 and not Path(path).exists():
         Path(path).touch()

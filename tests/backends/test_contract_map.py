@@ -287,6 +287,51 @@ def test_a_death_raises_in_its_turn_and_the_next_pass_has_all_workers(
             assert caught.value.input_index == 7
 
 
+@pytest.mark.parametrize("timed", [False, True])
+def test_the_input_that_kills_is_known_among_many_quick_ones(
+    subprocess_kind: Kind, *, timed: bool
+) -> None:
+    deadly = frozenset({0, 1, 4321, 12_345, 12_346, 29_999})
+    options: dict[str, Any] = {"task_timeout": 60} if timed else {}
+    with (
+        pytest.warns(match="started again"),
+        start(
+            subprocess_kind,
+            partial(jobs.die_at_some, deadly),
+            range(30_000),
+            on_error="return",
+            **options,
+        ) as results,
+    ):
+        got = list(results)
+    failed = {index for index, each in enumerate(got) if isinstance(each, WorkerDiedError)}
+    assert failed == deadly
+    assert [each for each in got if isinstance(each, int)] == [
+        each for each in range(30_000) if each not in deadly
+    ]
+
+
+def test_what_quick_calls_have_returned_comes_while_a_slow_one_runs(
+    kind: Kind, tmp_path: Path
+) -> None:
+    slow, path = 12_345, tmp_path / "it has come"
+    function = partial(jobs.wait_at, slow, str(path))
+    with start(kind, function, range(20_000), 1) as results:
+        iterator = iter(results)
+        assert [next(iterator) for _ in range(slow)] == [*range(slow)]
+        path.touch()
+        assert list(iterator) == [*range(slow, 20_000)]
+
+
+def test_a_loop_is_left_while_quick_calls_run(kind: Kind) -> None:
+    with start(kind, jobs.same, range(1 << 60)) as results:
+        for passes in range(3):
+            for number, each in enumerate(results):
+                assert number == each
+                if number == 10_000 * passes:
+                    break
+
+
 @pytest.mark.parametrize("in_order", [True, False])
 @pytest.mark.parametrize("retries", [0, 1])
 def test_only_the_input_that_kills_is_blamed_where_nobody_knows_what_was_begun(

@@ -487,6 +487,9 @@ class Striking:
 
     __next__ = __call__
 
+    def __iter__(self) -> Striking:
+        return self
+
 
 @pytest.mark.parametrize("place", ["iter", "_Input"])
 def test_an_input_that_an_exception_strikes_at_is_not_counted(

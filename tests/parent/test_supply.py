@@ -71,10 +71,17 @@ def test_all_inputs_are_taken_in_order(items: list[Any], most: int) -> None:
 
 @pytest.mark.usefixtures("clock")
 def test_what_never_ends_is_taken_in_parts() -> None:
-    supply = supply_of(count(5))
+    supply = supply_of(number for number in count(5))
     assert [len(supply.take(40, PLENTY)[0]) for _ in range(8)] == [1] * 6 + [40] * 2
     assert supply.steady
     assert supply.take(2, PLENTY)[0] == [91, 92]
+    assert not supply.ended
+
+
+def test_numbers_that_need_no_time_are_taken_together() -> None:
+    supply = supply_of(count(5))
+    assert supply.take(40, PLENTY)[0] == (*range(5, 45),)
+    assert supply.take(2, PLENTY)[0] == (45, 46)
     assert not supply.ended
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from farside._link.control import total_of
+from farside._link.control import begun_word, total_of
 from farside._payload.failure import describe
 from farside._payload.items import Mark, pack
 from farside._protocol.messages import Cmd, Status
@@ -19,6 +19,7 @@ from farside._protocol.worker import WorkerEvent, WorkerState
 from farside._worker.mapper import Mapper
 from farside._worker.passing import Skips
 from farside._worker.shards import ShardReader
+from tests.worker.calling import go_on
 
 from .side import FIELDS, Frame, Phase, Rules, Side, SideMove
 
@@ -88,13 +89,16 @@ class Stream:
         self._told = reads, told, given
         epoch, seed, _, plan = told
         tasks: Tasks = reader(reads) if isinstance(reads, Shards) else mapper(reads)
-        tasks.number, tasks.begun = epoch + 1, (words := [0, 0])
+        tasks.number, tasks.begun = epoch + 1, (words := [0, 0, 0])
         tasks.skips = Skips(_ignore, _ignore, lambda: False)
         iterator = tasks.begin(plan, epoch, seed)
+        if tasks.calls:
+            iterator = go_on(tasks)
         for each in given:
             tasks.add(each)
         self.made = tuple(
-            Made(entry, total_of(words[0], epoch + 1)) for entry in _entries(tasks, iterator)
+            Made(entry, total_of(begun_word(words), epoch + 1))
+            for entry in _entries(tasks, iterator)
         )
         self.hungry = tasks.hungry
 
@@ -161,7 +165,7 @@ def _entries(tasks: Tasks, iterator: Iterator[Any]) -> Iterator[Any]:
         except ValueError as error:
             yield Mark(tuple(describe(error, tasks.stage, tasks.failed_alone(made))))
             made += 1
-            iterator = tasks.go_on()
+            iterator = go_on(tasks, made)
         else:
             return
 

@@ -38,7 +38,8 @@ def look_up(made: int, stop: int) -> tuple[int, list[Any]]:
     maker.outbox = SimpleNamespace(
         send_due=note("send", stop), wait_for_credit=note("wait", returned=True)
     )
-    return maker._look_up(made), log
+    maker._last, maker.watched, maker._link = (0, 0.0), None, SimpleNamespace(attention=None)
+    return maker.look_up(made), log
 
 
 def test_no_clock_of_a_task_runs_while_items_are_sent() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from farside import ReplayDivergedError
-from farside._link.control import total_of
+from farside._link.control import begun_word, total_of
 from farside._payload.items import Mark
 from farside._protocol.messages import Cmd, Status
 from farside._protocol.order import shard_seed
@@ -17,23 +17,30 @@ from farside._worker.mapper import Mapper
 from farside._worker.passing import Skips
 from tests import mapping_jobs as jobs
 from tests.background import Background
+from tests.worker.calling import go_on
 from tests.worker.harness import Counts, executing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _PASS = 3
 
 
 def make(function: Callable[..., Any], **options: bool) -> Mapper:
     mapper = Mapper(function, None, **options)()
-    mapper.begun, mapper.number = [0, 0], _PASS
+    mapper.begun, mapper.number = [0, 0, 0], _PASS
     mapper.skips = Skips(repr, repr, lambda: False)
     return mapper
 
 
+def begin(mapper: Mapper, total: int = 10) -> Iterator[Any]:
+    """Begin a pass; return its results, which are made as they are taken."""
+    results = mapper.begin((total, False), 2, 7)
+    return go_on(mapper) if mapper.calls else results
+
+
 def run(mapper: Mapper, *batches: tuple[int, int, bool, list[Any]]) -> list[Any]:
-    results = mapper.begin((10, False), 2, 7)
+    results = begin(mapper)
     mapper.add(batches)
     return list(results)
 
@@ -44,13 +51,13 @@ def test_it_calls_the_function_and_is_hungry_then() -> None:
     assert mapper.hungry
     mapper.add([(3, 0, True, [4])])
     assert not mapper.hungry
-    assert list(mapper.go_on()) == [16]
+    assert list(go_on(mapper)) == [16]
 
 
 @pytest.mark.parametrize("flat", [False, True])
 def test_inputs_may_come_as_a_range(*, flat: bool) -> None:
     mapper = make(jobs.count_to if flat else jobs.fail_at_threes, flat=flat)
-    results = mapper.begin((10, False), 2, 7)
+    results = begin(mapper)
     mapper.add([(1, 0, True, range(1, 3)), (3, 0, True, range(4, 5))])
     if flat:
         found = [each for each in results if not isinstance(each, Mark)]
@@ -62,7 +69,7 @@ def test_inputs_may_come_as_a_range(*, flat: bool) -> None:
 
 def test_it_gives_back_what_it_has_not_begun() -> None:
     mapper = make(jobs.square)
-    results = mapper.begin((10, False), 2, 7)
+    results = begin(mapper)
     mapper.add([(0, 0, True, [1]), (1, 0, True, [2]), (2, 0, True, [3])])
     assert next(results) == 1
     assert mapper.take_back() == [(2, 0, True, [3]), (1, 0, True, [2])]
@@ -70,12 +77,12 @@ def test_it_gives_back_what_it_has_not_begun() -> None:
     assert list(results) == []
     assert mapper.hungry
     mapper.add([(3, 0, True, [4])])
-    assert list(mapper.go_on()) == [16]
+    assert list(go_on(mapper)) == [16]
 
 
 def test_what_another_thread_takes_back_is_not_run() -> None:
     mapper, count = make(jobs.same), 20_000
-    results = mapper.begin((count, False), 2, 7)
+    results = begin(mapper, count)
     mapper.add([(number, 0, True, [number]) for number in range(count)])
     ran = [next(results)]
     taking = Background(mapper.take_back)
@@ -88,7 +95,7 @@ def test_it_says_which_input_it_has_begun() -> None:
     begun = []
 
     def note(number: int) -> int:
-        begun.append((total_of(mapper.begun[0], _PASS) - 1, mapper.where()))
+        begun.append((total_of(begun_word(mapper.begun), _PASS) - 1, mapper.where()))
         return number
 
     mapper = make(note)
@@ -102,7 +109,7 @@ def test_it_says_which_input_it_has_begun() -> None:
 
 def test_it_says_when_it_has_begun_if_that_is_asked_for() -> None:
     mapper = make(jobs.count_to, timed=True, flat=True)
-    results = mapper.begin((10, False), 2, 7)
+    results = begin(mapper)
     mapper.add([(0, 0, True, [3])])
     times = [mapper.begun[1] for each in results if not isinstance(each, Mark)]
     assert 0 < times[0] < times[1] < times[2]
@@ -112,30 +119,30 @@ def test_it_says_when_it_has_begun_if_that_is_asked_for() -> None:
 
 def test_it_goes_on_after_an_input_that_has_failed() -> None:
     mapper = make(jobs.fail_at_threes)
-    results = mapper.begin((10, False), 2, 7)
+    results = begin(mapper)
     mapper.add([(0, 0, True, [1, 3, 5]), (3, 0, True, [6, 7])])
     assert next(results) == 1
     with pytest.raises(ValueError, match="3"):
         next(results)
     assert mapper.where()[0] == 1
-    results = mapper.go_on()
+    results = go_on(mapper)
     assert next(results) == 5
     with pytest.raises(ValueError, match="6"):
         next(results)
-    assert list(mapper.go_on()) == [7]
+    assert list(go_on(mapper)) == [7]
     assert mapper.hungry
 
 
 @pytest.mark.parametrize("last", [[], [2]])
 def test_stop_iteration_is_a_failure_of_its_input(last: list[int]) -> None:
     mapper = make(jobs.stop_at_one)
-    results = mapper.begin((10, False), 2, 7)
+    results = begin(mapper)
     mapper.add([(0, 0, True, [0, 1, *last])])
     assert next(results) == 0
     with pytest.raises(RuntimeError, match="function raised StopIteration"):
         next(results)
     assert mapper.failed_alone(1) == 1
-    assert list(mapper.go_on()) == last
+    assert list(go_on(mapper)) == last
 
 
 def test_what_strikes_between_two_inputs_is_blamed_on_none() -> None:
@@ -158,7 +165,7 @@ def test_what_strikes_between_two_inputs_is_blamed_on_none() -> None:
 def test_an_input_that_is_answered_is_blamed_for_nothing(*, flat: bool) -> None:
     mapper = make(jobs.count_to if flat else jobs.square, flat=flat)
     for _ in range(2):
-        results = mapper.begin((10, False), 2, 7)
+        results = begin(mapper)
         mapper.add([(0, 0, True, [1]), (1, 0, False, [pickle.dumps(1)])])
         assert mapper.failed_alone(0) is None
         made = 0
@@ -190,12 +197,12 @@ def test_a_flat_input_that_has_fewer_results_than_before_is_refused() -> None:
 
 def test_an_input_that_fails_takes_what_was_to_be_skipped_of_it_along() -> None:
     mapper = make(jobs.count_to, flat=True)
-    results = mapper.begin((10, False), 2, 7)
+    results = begin(mapper)
     mapper.add([(0, 2, False, [b"no pickle", pickle.dumps(3)])])
     with pytest.raises(pickle.UnpicklingError):
         next(results)
     assert mapper.failed_alone(0) == 0
-    found = [each for each in mapper.go_on() if not isinstance(each, Mark)]
+    found = [each for each in go_on(mapper) if not isinstance(each, Mark)]
     assert found == [(3, 0), (3, 1), (3, 2)]
 
 
@@ -210,7 +217,7 @@ def test_each_result_that_is_skipped_is_counted_and_has_its_own_time() -> None:
     told: list[Any] = []
     mapper = make(lambda _: three(), flat=True, timed=True)
     mapper.skips = Skips(told.append, repr, lambda: False)
-    results = mapper.begin((10, False), 2, 7)
+    results = begin(mapper)
     mapper.add([(0, 2, True, [5])])
     assert [each for each in results if not isinstance(each, Mark)] == [2]
     assert times == sorted(set(times))
@@ -234,7 +241,7 @@ def test_nothing_has_a_result_while_the_next_one_is_made(*, timed: bool) -> None
             held.append(latest() is not None)
 
     mapper = make(make_each, flat=True, timed=timed)
-    results = mapper.begin((10, False), 2, 7)
+    results = begin(mapper)
     mapper.add([(0, 0, True, [5])])
     for each in results:
         del each
@@ -243,7 +250,7 @@ def test_nothing_has_a_result_while_the_next_one_is_made(*, timed: bool) -> None
 
 def test_no_clock_runs_when_the_pass_was_left() -> None:
     mapper = make(jobs.square, timed=True)
-    results = mapper.begin((10, False), 2, 7)
+    results = begin(mapper)
     mapper.add([(0, 0, True, [5, 6])])
     next(results)
     assert mapper.begun[1] > 0
@@ -262,7 +269,7 @@ def test_leaving_closes_what_is_open() -> None:
             closed.append(True)
 
     mapper = make(numbers, flat=True)
-    results = mapper.begin((10, False), 2, 7)
+    results = begin(mapper)
     mapper.add([(0, 0, True, [0, 0])])
     assert next(results) == 1
     mapper.leave()
@@ -281,13 +288,13 @@ class Unpicklable:
 def test_an_input_whose_unpickling_stops_fails_alone(*, flat: bool) -> None:
     entries = [pickle.dumps(each, 5) for each in (1, Unpicklable(), 2)]
     mapper = make(jobs.count_to if flat else jobs.square, flat=flat)
-    results = mapper.begin((10, False), 2, 7)
+    results = begin(mapper)
     mapper.add([(0, 0, False, entries)])
     with pytest.raises(RuntimeError, match="unpickling the input raised StopIteration"):
         list(results)
     assert mapper.stage == "input"
     assert mapper.failed_alone(2 if flat else 1) == 1
-    assert [each for each in mapper.go_on() if type(each) is not Mark] == (
+    assert [each for each in go_on(mapper) if type(each) is not Mark] == (
         [(2, 0), (2, 1)] if flat else [4]
     )
     assert mapper.stage == "function"
@@ -295,12 +302,12 @@ def test_an_input_whose_unpickling_stops_fails_alone(*, flat: bool) -> None:
 
 def test_a_function_that_fails_after_an_input_that_has_not_loaded() -> None:
     mapper = make(jobs.fail_at_threes)
-    results = mapper.begin((10, False), 2, 7)
+    results = begin(mapper)
     mapper.add([(0, 0, False, [pickle.dumps(Unpicklable(), 5)]), (1, 0, True, [3])])
     with pytest.raises(RuntimeError, match="unpickling the input"):
         list(results)
     with pytest.raises(ValueError, match="3"):
-        list(mapper.go_on())
+        list(go_on(mapper))
     assert mapper.stage == "function"
 
 

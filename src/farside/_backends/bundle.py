@@ -32,7 +32,7 @@ _FARSIDE = (
     " _payload.job _payload.failure _payload.plain_classes _payload.joined _payload.items"
     " _protocol.worker _worker.iterables _payload.verbosity _worker.load _payload.plain"
     " _protocol.credit _payload.encoder _protocol.progress _worker.threads _worker.flusher"
-    " _worker.outbox _worker.passing _worker.snapshots _worker.tasks _worker.maker"
+    " _worker.outbox _worker.passing _worker.snapshots _worker.tasks _worker.loops _worker.maker"
     " _worker.execute _worker.finalizers"
     " _worker.stacks _worker.listener _worker.serve _worker.interpreter"
 )

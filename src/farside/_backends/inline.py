@@ -76,10 +76,12 @@ class InlineWorkerLink(WorkerLink):
     """The worker's side: what it sends is there at once."""
 
     attention: Sequence[int] = (1,)  # it looks up after each item
+    alerted = attention
     arena = None
 
     def __init__(self, frames: deque[Frame]) -> None:
         self._frames = frames
+        self.begun = [0, 0, 0]
 
     def send(
         self,

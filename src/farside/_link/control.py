@@ -12,6 +12,11 @@ from __future__ import annotations
 
 from time import monotonic_ns
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
 ATTENTION = 0
 """Non-zero while the worker should look up: one byte says that the parent waits for items, another
 that there may be a command."""
@@ -36,10 +41,8 @@ WORKER_WAITED = 32
 # The words at 40 and 48 are those of `_memory.arena`.
 
 BEGUN = 56
-"""From the worker, where it runs inputs of a map: which one it has begun, and in the next word when
-(`time.monotonic_ns`; 0 while none runs).
-
-The former is made as `acknowledged_word` is, of the pass and the input's index, plus one."""
+"""From the worker, where it runs inputs of a map: three words that say which one it has begun, and
+in the second of them when (`time.monotonic_ns`; 0 while none runs). See `begin_batch`."""
 
 PARENT_WAITS = 0
 COMMAND_CAME = 1
@@ -70,6 +73,30 @@ def acknowledged_word(epoch: int, total: int) -> int:
 def total_of(word: int, epoch: int) -> int:
     """Return how many items of a pass were taken, as a word says; 0 if it speaks of another."""
     return word & _COUNT if word >> _COUNT_BITS == epoch & _EPOCH else 0
+
+
+def begin_batch(begun: Any, epoch: int, first: int, made: int) -> None:
+    """Say in the words at ``BEGUN`` that inputs from the index `first` on come next.
+
+    The third word is `made` when that is begun, and one more for each after it: a small number is
+    written in half of the time. The first word has what is to be added. Until then, both together
+    tell of the input before.
+    """
+    begun[2] = max(0, made - 1)
+    begun[0] = acknowledged_word(epoch, first + 1 - made & _COUNT)
+
+
+def begun_word(begun: Sequence[int]) -> int:
+    """Return a word as `acknowledged_word` makes it, of the input that was begun last, plus one.
+
+    Example:
+        >>> words = [0, 0, 0]
+        >>> begin_batch(words, epoch=3, first=70, made=20)
+        >>> words[2] = 21
+        >>> total_of(begun_word(words), 3)
+        72
+    """
+    return begun[0] & ~_COUNT | begun[0] + begun[2] & _COUNT
 
 
 class Stopwatch:

@@ -36,6 +36,7 @@ from .control import (
     WANTED,
     WORKER_WAITED,
     acknowledged_word,
+    begun_word,
     seconds_of,
     total_of,
 )
@@ -181,7 +182,8 @@ class PipeLink(Link):
 
     def begun(self, epoch: int) -> tuple[int, float | None]:
         control = self._control
-        total, since = total_of(control[BEGUN], epoch), control[BEGUN + 1]
+        total = total_of(begun_word(control[BEGUN : BEGUN + 3]), epoch)
+        since = control[BEGUN + 1]
         return total, since / 1e9 if since else None
 
     def gauges(self) -> Gauges:

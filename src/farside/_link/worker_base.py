@@ -18,14 +18,16 @@ class WorkerLink(ABC):
     """The worker's side. One thread works, another listens for commands; any thread may send.
 
     Attributes:
-        begun: two words for what `Link.begun` tells, or None.
+        begun: the words of `control.BEGUN`.
         attention: its only element is not 0 while the parent waits for items, and after `alert`.
+        alerted: its only element is not 0 after `alert`; it may be `attention`.
         arena: memory that the parent shares, or what is in its place, or None.
     """
 
     attention: Sequence[int]
+    alerted: Sequence[int]
     arena: Store | None
-    begun: Any = None
+    begun: Any
 
     @abstractmethod
     def send(

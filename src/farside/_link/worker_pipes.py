@@ -65,7 +65,8 @@ class PipeWorkerLink(WorkerLink):
         attention = mapping.control[ATTENTION : ATTENTION + 1]
         self.attention: Sequence[int] = attention
         self._attention = attention.cast("B")
-        self.begun: Any = mapping.control[BEGUN : BEGUN + 2]
+        self.alerted: list[int] = [0]
+        self.begun: Any = mapping.control[BEGUN : BEGUN + 3]
         self.arena: Arena | None = Arena(mapping) if mapping.arena_bytes else None
         for fd in (wakes, frames):
             os.set_blocking(fd, False)  # so that a wait can be timed
@@ -122,7 +123,7 @@ class PipeWorkerLink(WorkerLink):
         return self._leases.lend(slot, offset, nbytes)
 
     def alert(self, on: bool) -> None:  # noqa: FBT001
-        self._attention[COMMAND_CAME] = on
+        self._attention[COMMAND_CAME] = self.alerted[0] = on
 
     def parent_waits(self) -> bool:
         return self._attention[PARENT_WAITS] != 0

@@ -14,14 +14,13 @@ from .._payload.encoder import Encoder
 from .._payload.items import Stored
 from .._payload.plain import ADD_COPY, ATOM_BYTES, ATOMS, INT_LIMIT, STR_LIMIT
 from .._protocol.order import BEGIN, Place
-from .._worker.iterables import resumable
+from .._worker.iterables import begun_once
 from . import not_sent
 
 _IN_C = frozenset(
-    {type(iter([])), type(iter(())), type(iter(range(0))), type(iter(range(1 << 99)))}
+    {type(iter([])), type(iter(())), type(iter(range(0))), type(iter(range(1 << 99))), count}
 )
-"""Iterators that run no Python code between two inputs, so that none of it can change an input that
-was taken before."""
+"""Iterators that run no Python code between two numbers or texts, and take no time for the next."""
 
 TAKE_SECONDS = 0.001
 """After so long, the inputs that were taken go to the workers, however few they are."""
@@ -98,13 +97,14 @@ class Supply:
         if begin is None:
             return
         try:
-            self._items = begin()
+            items = begin()
+            known = type(items) is range or type(items) in _IN_C
+            self._items = items if known else begun_once(items)
         except Exception as error:
             self.ended, self.error = True, error
             return
         if self._checks:
-            items = iter(self._items) if type(self._items) is range else self._items
-            self._items = chain.from_iterable(self._checked(resumable(items)))
+            self._items = chain.from_iterable(self._checked(iter(self._items)))
 
     def _checked(self, items: Iterator[Any]) -> Iterator[Iterator[Any]]:
         """Yield parts of the inputs, such that C code calls the checks."""
@@ -135,7 +135,7 @@ class Supply:
             return
         counter = count(self.taken)
         try:
-            deque(zip(islice(resumable(self._items), end - self.taken), counter), 0)  # noqa: B905
+            deque(zip(islice(self._items, end - self.taken), counter), 0)  # noqa: B905
         except Exception as error:
             self.ended, self.error = True, error
         self.taken = next(counter)
@@ -190,40 +190,43 @@ class Supply:
 
     def _take_each(self, most: int, nbytes: int) -> tuple[list[Any], int]:
         entries: list[Any] = []
-        total, low, high = 0, -INT_LIMIT, INT_LIMIT
-        take, begun = self._items.__next__, monotonic()
-        while len(entries) < most and total < nbytes:
-            if entries and monotonic() - begun >= TAKE_SECONDS:
-                break
-            try:
-                item = take()
-            except StopIteration:
-                self._end()
-                break
-            except Exception as error:
+        add, low, high = entries.append, -INT_LIMIT, INT_LIMIT
+        total, until = 0, monotonic() + TAKE_SECONDS
+        most, over, refused = min(most, 1 + nbytes // ATOM_BYTES), False, False
+        try:
+            for item in islice(self._items, most):
+                kind = type(item)
+                small = kind is int and (-(1 << 29) < item < 1 << 29 or low < item < high)
+                if small or kind in ATOMS:
+                    add(item)
+                else:
+                    refused = True
+                    total += self._add(item, entries)
+                    refused = False
+                    if total >= nbytes:
+                        break
+                if monotonic() >= until:
+                    break
+            else:
+                over = len(entries) < most
+        except Exception as error:
+            if not refused:
                 self.ended, self.error = True, error
-                break
-            self.taken += 1
-            kind = type(item)
-            if (
-                (kind is int and low < item < high)
-                or kind in ATOMS
-                or (kind is str and len(item) < STR_LIMIT)
-            ):
-                entries.append(item)
-                total += ATOM_BYTES if kind is not str else len(item)
-                continue
-            try:
-                total += self._add(item, entries)
-            except Exception as error:
-                if handlers.raised(error):
-                    raise
-                self.refused = not_sent.of_input(item, self.taken - 1, error)
-                break
-        return entries, total
+            elif handlers.raised(error):
+                raise
+            else:
+                self.refused = not_sent.of_input(item, self.taken + len(entries), error)
+        finally:
+            self.taken += len(entries) + refused
+        if over:
+            self._end()
+        return entries, total + ATOM_BYTES * len(entries)
 
     def _add(self, item: Any, entries: list[Any]) -> int:
-        """Add an input of any kind, as it is now; return its size."""
+        """Add an input that is no number, as it is now; return its size."""
+        if type(item) is str and len(item) < STR_LIMIT:
+            entries.append(item)
+            return len(item)
         add_copy = ADD_COPY.get(type(item))
         if add_copy is not None and (nbytes := add_copy(item, entries)):
             return nbytes

@@ -8,7 +8,7 @@ The protocol: `execute` (execute_iterable) with `load` (of the user's callables)
 `threads` begins threads and ends user code, `lifeline` ends a process whose parent is gone,
 `forked` a worker's children.
 
-Items: `maker` makes those of `tasks` (one iterable; `shards`; `mapper`: inputs) with
+Items: `maker` makes those of `tasks` (one iterable; `shards`; `mapper`: inputs) with `loops` and
 `iterables`; `outbox` and `flusher` send them. `passing` makes items again, from `snapshots` on.
 `loader`, with `sampling`, and `torch_info` are for PyTorch.
 

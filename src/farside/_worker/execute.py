@@ -12,7 +12,8 @@ from ..errors import LinkClosedError
 from . import forward
 from .iterables import find_method, length_of
 from .load import load_call
-from .maker import LEFT, OVER, Maker
+from .loops import LEFT, OVER
+from .maker import Maker
 from .tasks import Tasks, Trouble, Whole
 
 TYPE_CHECKING = False
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from .._payload.job import Job
     from .finalizers import Finalizers
     from .listener import Commands
-    from .maker import Outcome
+    from .loops import Outcome
 
 
 def execute_iterable(
@@ -173,7 +174,7 @@ class Execution:
         body, self._body = self._body, b""
         if body:
             epoch, seed, booked, plan = pickling.loads(body)
-        info = self._info.at(epoch, seed)
+        info = self._info
         # Through the maker: a reference to the tasks would keep what user code has made.
         self._told = lambda: info.at(epoch, seed, *maker.tasks.where()[:3])
         tell(self._told)

@@ -7,12 +7,11 @@ from time import monotonic
 from .._payload import handlers, pickling
 from .._payload.failure import part_at_fault
 from .._payload.items import Mark
-from .._payload.plain import ATOMS, INT_LIMIT
 from .._protocol.credit import Window
 from .._protocol.messages import UNKNOWN, Cmd
 from .._system.signals import here
-from ..errors import LinkClosedError
 from .iterables import loopable
+from .loops import LEFT, OVER, TO_GO_ON, make_items, make_results
 from .outbox import Outbox
 from .passing import Skips
 from .snapshots import Snapshots
@@ -21,21 +20,22 @@ from .tasks import Tasks, Trouble
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any, TypeAlias
+    from typing import Any
 
     from .._link.worker_base import WorkerLink
     from .._payload.failure import Failure
     from .._payload.job import Job
     from .._protocol.worker import WorkerMachine
     from .listener import Commands
+    from .loops import Outcome
 
-    Outcome: TypeAlias = "str | Trouble"
+_QUICK_SECONDS, _MANY = 2e-6, 100
+"""Where items take less than that, and so many were made since the last look, a parent that begins
+to wait is not looked for after each: that takes a sixth of the time of the smallest items. The
+frame is full soon, or the flusher sends it."""
 
-_ATOMS = ATOMS | {Mark}
-
-LEFT = "left"  # a command waits that ends the pass
-OVER = "over"  # the pass has come to its end
-TO_GO_ON = "to go on"  # no tasks are left, but more may come; or one failed, and others follow
+_SLOW_SECONDS = 0.001
+"""A parent that waits is looked for again when the items since the last look have taken so long."""
 
 
 class Maker:
@@ -45,7 +45,10 @@ class Maker:
         tasks: what it runs.
         made: how many items of the pass were made, or count as made.
         outbox: what was made and is not sent yet.
-        iterator: what yields the items of the pass.
+        iterator: what yields the items of the pass, if no function makes them.
+        looking: whether it looks what the parent wants: no item fails meanwhile.
+        watched: its only element is not 0 when `look_up` is to be called after an item.
+        source: makes of the iterator what can be looped over.
     """
 
     def __init__(
@@ -66,8 +69,10 @@ class Maker:
         self.outbox = Outbox(link, window, job.buffer_bytes, spins=job.spins)
         self._skips = Skips(self.outbox.tell_progress, self.outbox.say, self.is_left)
         self._snapshots = Snapshots(self.outbox.tell_progress, self.outbox.say)
-        self._pid, self._looking = here.pid, False  # while it looks, no item fails
+        self._pid, self.looking = here.pid, False
         self.iterator: Iterator[Any] | None = None
+        self.watched = link.attention
+        self._last = 0, 0.0  # look: how many items were made by then, and the time
 
     def take(self, tasks: Tasks) -> None:
         self.tasks, tasks.begun, tasks.skips = tasks, self._link.begun, self._skips
@@ -85,6 +90,7 @@ class Maker:
     def begin(self, plan: Any, epoch: int, seed: int, booked: tuple[int, int]) -> Trouble | None:
         """Begin a pass, with so many items and bytes that count as made; tell what has failed."""
         self.made = self._before = booked[0]
+        self.watched, self._last = self._link.attention, (self.made, 0.0)
         self.outbox.begin(self._machine.epoch, *booked)
         self._skips.begin()
         self._snapshots.begin()
@@ -147,60 +153,24 @@ class Maker:
 
     # Items ----------------------------------------------------------------------------------
 
-    _source = staticmethod(loopable)
+    source = staticmethod(loopable)
 
-    def make_items(self) -> Outcome:  # noqa: C901  a call for a branch would cost more than it
-        """Go on until the iterator ends or fails, or `_look_up` says that it is enough.
+    def make_items(self) -> Outcome:
+        """Go on until the tasks end or fail, or `look_up` says that it is enough."""
+        tasks: Any = self.tasks
+        return make_results(self, tasks) if tasks.calls else make_items(self)
 
-        This loop is what a small item costs the worker: what it needs is in local variables.
-        """
-        iterator, made, outbox = self.iterator, self.made, self.outbox
-        assert iterator is not None
-        attention, look_up = self._link.attention, self._look_up
-        put, entries, copies, atoms = outbox.put, outbox.entries, outbox.copies, _ATOMS
-        add, short, low, high = entries.append, outbox.short, -INT_LIMIT, INT_LIMIT
-        item: Any = None
-        stop, self._looking = look_up(made), False
-        if not stop:
-            return LEFT
-        try:
-            for item in self._source(iterator):
-                kind = type(item)
-                # Integers below 2**29 are compared in a third of the time of others.
-                if kind is int and (-(1 << 29) < item < 1 << 29 or low < item < high):
-                    add(item)
-                elif kind in copies and (nbytes := copies[kind](item, entries)):
-                    outbox.nbytes += nbytes
-                    if outbox.nbytes >= outbox.full:
-                        stop = made
-                elif kind in atoms or (kind is str and len(item) < short):
-                    add(item)
-                elif put(item):
-                    stop = made
-                # User code must not find its item still held while it makes the next.
-                item = None  # noqa: PLW2901  `del` would leave none to look into after a failure
-                made += 1
-                if attention[0] or made >= stop:
-                    self._looking = True
-                    stop = look_up(made)
-                    self._looking = False
-                    if not stop:
-                        return LEFT
-        except LinkClosedError:
-            raise  # of farside's own: user code knows no link
-        except BaseException as error:
-            self.made = made
-            return self._take_failure(error, item)
+    def at_end(self) -> Outcome:
+        """Tell what follows where there is nothing left to make."""
         self.end_if_forked()
-        self.made = made
         return TO_GO_ON if self.tasks.hungry else OVER
 
-    def _take_failure(self, error: BaseException, item: Any) -> Outcome:
+    def take_failure(self, error: BaseException, item: Any) -> Outcome:
         """Take in that user code, or pickling what it has made, has failed."""
         self.end_if_forked(error)
         trouble = self._trouble(error)
         # Whether it has struck between two inputs: the last one may have its answer already.
-        struck = self._looking or (item is not None and not self.outbox.refused)
+        struck = self.looking or (item is not None and not self.outbox.refused)
         if self.outbox.refused:
             self.outbox.refused = False
             if not handlers.raised(error):
@@ -225,7 +195,7 @@ class Maker:
         index = UNKNOWN if first is None else first + self.made - self._before
         return Trouble(error, self.tasks.stage, index)
 
-    def _look_up(self, made: int) -> int:
+    def look_up(self, made: int) -> int:
         """Look, between two items, what the parent wants, and send what is due.
 
         Returns:
@@ -235,8 +205,12 @@ class Maker:
         self.made = made
         if self.is_left():
             return 0
-        if self._snapshots.due <= monotonic():
+        now = monotonic()
+        if self._snapshots.due <= now:
             self._snapshots.take(self.tasks.to_snapshot(made - self._before))
+        if made - self._last[0] >= _MANY or self.watched is not self._link.attention:
+            self._take_pace(made, now)
+        self._last = made, now
         self.tasks.run_clock(False)
         stop = self.outbox.send_due(made, each=self.tasks.one_by_one)
         if stop <= made:
@@ -245,3 +219,12 @@ class Maker:
             stop = made + 1
         self.tasks.run_clock(True)
         return stop
+
+    def _take_pace(self, made: int, now: float) -> None:
+        """Take in how long items have taken since the last look."""
+        before, last = self._last
+        if made - before >= _MANY:
+            quick = now - last < _QUICK_SECONDS * (made - before)
+            self.watched = self._link.alerted if quick else self._link.attention
+        elif now - last >= _SLOW_SECONDS:
+            self.watched = self._link.attention

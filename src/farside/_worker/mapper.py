@@ -6,7 +6,7 @@ import time
 from itertools import chain
 
 from .._in_c import deque, length_hint, partial
-from .._link.control import acknowledged_word
+from .._link.control import begin_batch
 from .._payload.decoder import decode
 from .._payload.items import Mark
 from .._protocol.order import shard_seed
@@ -28,6 +28,9 @@ class Mapper(Tasks):
     """Calls a function with one input after the other.
 
     It is pickled as a function that takes nothing, and called in the worker.
+
+    Attributes:
+        load: turns the entry of an input into that, unless each is `plain`: the input itself.
 
     Args:
         function: what to call.
@@ -60,12 +63,13 @@ class Mapper(Tasks):
 
     def __call__(self) -> Mapper:
         """Make in the worker what lasts from pass to pass."""
-        self._function, setup, self._flat, self._timed, self.one_by_one = self._given
+        self.function, setup, self._flat, self.timed, self.one_by_one = self._given
+        self.calls = not self._flat
         if self.one_by_one:
             self.pickle_stage = "task"
         if setup is not None:
             self.made = setup()
-            self._function = partial(self._function, self.made)
+            self.function = partial(self.function, self.made)
         self._waiting: deque[tuple[int, int, bool, list[Any]]] = deque()
         self._open: Any = None  # the iterator of a flat input
         self._answered = 0  # flat inputs, in this pass
@@ -96,7 +100,7 @@ class Mapper(Tasks):
 
     def go_on(self) -> Iterator[Any]:
         """Return what yields the results of what is left, also after an input that has failed."""
-        return chain.from_iterable(self._flat_results()) if self._flat else self._results()
+        return chain.from_iterable(self._flat_results() if self._flat else ())
 
     def leave(self, made: int = 0) -> None:  # noqa: ARG002  see `Tasks`
         opened, self._open = self._open, None
@@ -126,44 +130,50 @@ class Mapper(Tasks):
         return self._taken + self._next() - self._first
 
     def run_clock(self, on: bool) -> None:  # noqa: FBT001  it starts or stops
-        if self._timed and self.begun is not None:
+        if self.timed:
             self.begun[1] = time.monotonic_ns() if on and self._flat else 0
 
-    def _results(self) -> Iterator[Any]:
-        """Yield what the function returns: this loop is what an input costs the worker."""
-        function, timed = self._function, self._timed
-        begun = self.begun or [0, 0]
-        try:
-            while self._has_inputs():
-                load = None if self._plain else self._load
-                word = acknowledged_word(self.number, self._next() + 1)
-                for entry in self._walk:
-                    # First: who reads the number must not find the time of an earlier input.
-                    if timed:
-                        begun[1] = time.monotonic_ns()
-                    begun[0] = word
-                    word += 1
-                    # No variable has the input, or what is made of it: that may be large.
-                    yield function(entry) if load is None else function(load(entry))
-        except StopIteration as error:
-            raise RuntimeError("function raised StopIteration") from error
-        self.hungry = True
+    def next_batch(self, made: int) -> Iterator[Any] | None:
+        """Return the inputs that are left of a batch, or else the next one; None: it is hungry.
+
+        So many items of the pass were made.
+        """
+        if not self._has_inputs():
+            self.hungry = True
+            return None
+        if self.timed:
+            self.begun[1] = 0
+        begin_batch(self.begun, self.number, self._next(), made)
+        return self._walk
 
     def _flat_results(self) -> Iterator[Any]:
-        for made in self._results():
-            if not is_iterable(made):
-                raise TypeError(self._not_iterable(made))
-            made = begun_once(iter(made))  # noqa: PLW2901  it may be large, and is not kept
-            self._open = made
-            timed = map(self._note_time, made) if self._timed and self.begun else made
-            skip, self._skip = self._skip, 0
-            if skip:  # the parent has them from a worker that has died, or an earlier run
-                of = f"the input of index {self.where()[0]}"
-                pass_over(timed, skip, (), self.skips, of=of)
-            yield timed
-            self._open = None
-            self._answered = self._begun()
-            yield _END
+        function, load = self.function, self.load
+        try:
+            while (inputs := self.next_batch(self._answered)) is not None:
+                for entry in inputs:
+                    if self.timed:
+                        self.begun[1] = time.monotonic_ns()
+                    self.begun[2] = self._answered
+                    # No variable has the input: it may be large.
+                    yield from self._results_of(function(entry if self.plain else load(entry)))
+        except StopIteration as error:
+            raise RuntimeError("function raised StopIteration") from error
+
+    def _results_of(self, made: Any) -> Iterator[Any]:
+        """Yield what yields the results of a flat input, and then a mark."""
+        if not is_iterable(made):
+            raise TypeError(self._not_iterable(made))
+        made = begun_once(iter(made))  # it may be large, and is not kept
+        self._open = made
+        timed = map(self._note_time, made) if self.timed else made
+        skip, self._skip = self._skip, 0
+        if skip:  # the parent has them from a worker that has died, or an earlier run
+            of = f"the input of index {self.where()[0]}"
+            pass_over(timed, skip, (), self.skips, of=of)
+        yield timed
+        self._open = None
+        self._answered = self._begun()
+        yield _END
 
     def _note_time(self, made: Any) -> Any:
         """Note when a result of a flat input was made, and return it: no frame keeps it then."""
@@ -191,7 +201,7 @@ class Mapper(Tasks):
                 self.skips.expect(self._skip)
         return True
 
-    def _load(self, entry: Any) -> Any:
+    def load(self, entry: Any) -> Any:
         """Turn an entry into its input: code of the user's may run in that, and fail.
 
         StopIteration would pass for the end of the batch.
@@ -205,7 +215,7 @@ class Mapper(Tasks):
         return given
 
     def _begin_batch(self, first: int, entries: list[Any], *, plain: bool) -> None:
-        self.stage, self._plain = Mapper.stage, plain
+        self.stage, self.plain = Mapper.stage, plain
         walk, length = iter(entries), len(entries)
         # No call comes in between, so no signal handler: what it raises is blamed by these.
         self._taken += self._length

@@ -20,16 +20,17 @@ from .execute import Execution
 from .finalizers import Finalizers
 from .iterables import resumable
 from .listener import Commands
-from .maker import LEFT, TO_GO_ON, Maker
+from .loops import LEFT, TO_GO_ON
+from .maker import Maker
 from .tasks import Trouble
 
 
 class _StepMaker(Maker):
     """Makes items until one has to be sent."""
 
-    _source = staticmethod(resumable)  # a second `for` over the same iterator must not reset it
+    source = staticmethod(resumable)  # a second `for` over the same iterator must not reset it
 
-    def _look_up(self, made: int) -> int:
+    def look_up(self, made: int) -> int:
         self.made = made
         if self._snapshots.due <= monotonic():
             self._snapshots.take(self.tasks.to_snapshot(made - self._before))

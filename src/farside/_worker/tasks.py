@@ -34,6 +34,8 @@ class Tasks:
         number: the number of the pass.
         stage: what user code is doing, for the error that it may raise.
         pickle_stage: the stage of an item that does not pickle.
+        calls: whether each item is what a function returns for an input: `loops.make_results` makes
+            them, and no iterator.
         hungry: whether the iterator has ended only because it has no tasks left; more may come.
         first: how many items of the pass come before those that it makes; None: its items have no
             index in the pass.
@@ -41,8 +43,7 @@ class Tasks:
         goes_on: whether the next pass goes on where an earlier one was left.
         skips: counts the items that are made again.
         replaceable: whether a worker of another backend may do the whole pass again.
-        begun: words of shared memory, for the task that is begun and for the time; None if there
-            are none.
+        begun: the words of `control.BEGUN`.
     """
 
     made: Any = None
@@ -52,8 +53,8 @@ class Tasks:
     pickle_stage = "pickle"
     hungry = False
     first: int | None = None
-    one_by_one = goes_on = replaceable = False
-    begun: Any = None
+    calls = one_by_one = goes_on = replaceable = False
+    begun: Any
     skips: Any = None
 
     def named(self) -> list[tuple[str, Any]]:

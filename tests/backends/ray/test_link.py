@@ -351,7 +351,7 @@ def test_what_runs_is_told_from_time_to_time_and_so_is_that_nothing_does(
     link, worker = CallLink(calls), calls.worker
 
     def told(since: int) -> tuple[int | None, float | None]:
-        worker.begun[:] = acknowledged_word(2, 8), since
+        worker.begun[:] = acknowledged_word(2, 3), since, 5
         until(lambda: not link.read(deque()) and bool(link._heard.begun[1]) == bool(since))
         return link.begun(2)
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from time import monotonic, sleep
 from typing import Any
 
-from ..._link.control import COMMAND_CAME, PARENT_WAITS
+from ..._link.control import COMMAND_CAME, PARENT_WAITS, begun_word
 from ..._link.frames import Frame
 from ..._memory.parts import Part, Ref, size
 from ..._system.signals import with_lock
@@ -44,10 +44,11 @@ class ActorLink(DownLink):
     def __init__(self, objects: Objects) -> None:
         super().__init__()
         self.arena: Objects = objects
-        self.begun = [0, 0]
+        self.begun = [0, 0, 0]
         self._told_running = False  # the parent was told last that an input runs
         self._attention = memoryview(bytearray(8))
         self.attention: Sequence[int] = self._attention.cast("Q")
+        self.alerted = self.attention
         self._up: deque[tuple[Frame, Sequence[Part], int]] = deque()  # blocks: see `_make_object`
         self._waiting = 0  # bytes that wait
         self._urgent = False
@@ -135,9 +136,9 @@ class ActorLink(DownLink):
 
     def _begun(self) -> tuple[int, float | None]:
         """Tell which input runs, and for how long, if inputs are timed."""
-        word, since = self.begun
+        since = self.begun[1]
         self._told_running = bool(since)
-        return (word, monotonic() - since / 1e9) if since else (0, None)
+        return (begun_word(self.begun), monotonic() - since / 1e9) if since else (0, None)
 
     def end(self) -> None:
         """Say that the worker has ended: nothing comes any more, and nobody listens."""

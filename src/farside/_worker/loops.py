@@ -1,0 +1,136 @@
+"""The loops that make the items of a pass: what a small item costs the worker.
+
+What they need is in local variables, and their branches make no calls but for items that are large
+or rare. Each goes on until there is nothing left to do, something fails, or `Maker.look_up` says
+that it is enough.
+"""
+
+from __future__ import annotations
+
+from time import monotonic_ns
+
+from .._payload.items import Mark
+from .._payload.plain import ATOMS, INT_LIMIT
+from ..errors import LinkClosedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    from .maker import Maker
+    from .mapper import Mapper
+    from .tasks import Trouble
+
+    Outcome: TypeAlias = "str | Trouble"
+
+LEFT = "left"  # a command waits that ends the pass
+OVER = "over"  # the pass has come to its end
+TO_GO_ON = "to go on"  # no tasks are left, but more may come; or one failed, and others follow
+
+_ATOMS = ATOMS | {Mark}
+
+
+def make_items(maker: Maker) -> Outcome:  # noqa: C901  a call for a branch would cost more than it
+    """Take items from the iterator of the pass."""
+    iterator, made, outbox, look_up = maker.iterator, maker.made, maker.outbox, maker.look_up
+    assert iterator is not None
+    put, entries, copies, atoms = outbox.put, outbox.entries, outbox.copies, _ATOMS
+    add, short, low, high = entries.append, outbox.short, -INT_LIMIT, INT_LIMIT
+    item: Any = None
+    stop, maker.looking = look_up(made), False
+    if not stop:
+        return LEFT
+    watched = maker.watched
+    try:
+        for item in maker.source(iterator):
+            kind = type(item)
+            # Integers below 2**29 are compared in a third of the time of others.
+            if kind is int and (-(1 << 29) < item < 1 << 29 or low < item < high):
+                add(item)
+            elif kind in copies and (nbytes := copies[kind](item, entries)):
+                outbox.nbytes += nbytes
+                if outbox.nbytes >= outbox.full:
+                    stop = made
+            elif kind in atoms or (kind is str and len(item) < short):
+                add(item)
+            elif put(item):
+                stop = made
+            # User code must not find its item still held while it makes the next.
+            item = None  # noqa: PLW2901  `del` would leave none to look into after a failure
+            made += 1
+            if watched[0] or made >= stop:
+                maker.looking = True
+                stop = look_up(made)
+                maker.looking = False
+                if not stop:
+                    return LEFT
+                watched = maker.watched
+    except LinkClosedError:
+        raise  # of farside's own: user code knows no link
+    except BaseException as error:
+        maker.made = made
+        return maker.take_failure(error, item)
+    maker.made = made
+    return maker.at_end()
+
+
+def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR0912  as above
+    """Call a function with the inputs that were given: each result is an item.
+
+    To take them from a generator would cost as much again as all that this loop does.
+    """
+    made, outbox, look_up = maker.made, maker.outbox, maker.look_up
+    put, entries, copies, atoms = outbox.put, outbox.entries, outbox.copies, _ATOMS
+    add, short, low, high = entries.append, outbox.short, -INT_LIMIT, INT_LIMIT
+    function, timed, begun = mapper.function, mapper.timed, mapper.begun
+    item: Any = None
+    stop, maker.looking = look_up(made), False
+    if not stop:
+        return LEFT
+    watched = maker.watched
+    try:
+        while (inputs := mapper.next_batch(made)) is not None:
+            load = None if mapper.plain else mapper.load
+            for entry in inputs:
+                # First: who reads the number must not find the time of an earlier input.
+                if timed:
+                    begun[1] = monotonic_ns()
+                begun[2] = made
+                # No variable has the input: it may be large.
+                item = function(entry) if load is None else function(load(entry))
+                kind = type(item)
+                if kind is int and (-(1 << 29) < item < 1 << 29 or low < item < high):
+                    add(item)
+                elif kind in copies and (nbytes := copies[kind](item, entries)):
+                    outbox.nbytes += nbytes
+                    if outbox.nbytes >= outbox.full:
+                        stop = made
+                elif kind in atoms or (kind is str and len(item) < short):
+                    add(item)
+                elif put(item):
+                    stop = made
+                item = None
+                made += 1
+                if watched[0] or made >= stop:
+                    maker.looking = True
+                    stop = look_up(made)
+                    maker.looking = False
+                    if not stop:
+                        return LEFT
+                    watched = maker.watched
+    except LinkClosedError:
+        raise
+    except BaseException as error:
+        maker.made = made
+        return maker.take_failure(_named(error), item)
+    maker.made = made
+    return maker.at_end()
+
+
+def _named(error: BaseException) -> BaseException:
+    """Return the error of a function: StopIteration would end a loop of the parent's."""
+    if not isinstance(error, StopIteration):
+        return error
+    named = RuntimeError("function raised StopIteration").with_traceback(error.__traceback__)
+    named.__cause__ = error
+    return named
