@@ -124,19 +124,28 @@ def _killer_of_spawned(error: BaseException) -> str | None:
     This takes its exit status too, as multiprocessing has forgotten the process.
     """
     pids = [_pid_of(frame.f_locals.get("self")) for frame, _ in walk_tb(error.__traceback__)]
-    pid = next((each for each in pids if each is not None), None)
+    found = _end_of(next((each for each in pids if each is not None), None), take=True)
+    if found is None or found.si_code == os.CLD_EXITED:
+        return None
+    names = {int(number): number.name for number in signal.Signals}
+    name = names.get(found.si_status, "")
+    return name if name in FROM_OUTSIDE else None
+
+
+def _end_of(pid: int | None, *, take: bool = False) -> os.waitid_result | None:
+    """Wait a moment for the end of a child, and take its exit status if asked to.
+
+    None: nobody can tell, or it goes on. It may only have closed its end of the pipe; or another
+    thread has started a fork server in the place of one that was killed.
+    """
     end = time.monotonic() + REAP_SECONDS
     while pid is not None and hasattr(os, "waitid"):
         try:
-            found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
+            found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | (0 if take else os.WNOWAIT))
         except ChildProcessError:
             return None
-        if found is not None:
-            names = {int(number): number.name for number in signal.Signals}
-            name = "" if found.si_code == os.CLD_EXITED else names.get(found.si_status, "")
-            return name if name in FROM_OUTSIDE else None
-        if time.monotonic() > end:
-            break  # it has only closed its end of the pipe
+        if found is not None or time.monotonic() > end:
+            return found
         time.sleep(0.01)
     return None
 
@@ -154,7 +163,8 @@ def check_server(error: OSError | EOFError) -> None:
             f"forked process, or its end was seen by another part of the program; {_SPAWN}"
         )
     elif isinstance(error, (ConnectionError, EOFError)):
-        if not _server_exited():
+        found = _end_of(server_pid())
+        if found is None or found.si_code != os.CLD_EXITED:  # else it has ended by itself
             reason = "the fork server was killed meanwhile; the next worker gets a new one"
             raise CutOffError(unavailable(reason), struck=True) from error
         reason = (
@@ -171,20 +181,3 @@ def check_server(error: OSError | EOFError) -> None:
 def server_pid() -> int | None:
     pid: int | None = vars(getattr(forkserver, "_forkserver"))["_forkserver_pid"]  # noqa: B009  it is private
     return pid
-
-
-def _server_exited() -> bool:
-    """Tell whether the fork server has ended by itself, and was not killed."""
-    pid = server_pid()
-    end = time.monotonic() + REAP_SECONDS
-    while pid is not None and hasattr(os, "waitid"):
-        try:
-            found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return False
-        if found is not None:
-            return found.si_code == os.CLD_EXITED
-        if time.monotonic() > end:
-            break  # another thread has started it in the place of the one that was killed
-        time.sleep(0.01)
-    return False
