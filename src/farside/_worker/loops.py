@@ -27,6 +27,9 @@ LEFT = "left"  # a command waits that ends the pass
 OVER = "over"  # the pass has come to its end
 TO_GO_ON = "to go on"  # no tasks are left, but more may come; or one failed, and others follow
 
+NOTHING: Any = object()
+"""Stands for an item where there is none. (None is an item.)"""
+
 _ATOMS = ATOMS | {Mark}
 
 
@@ -36,7 +39,7 @@ def make_items(maker: Maker) -> Outcome:  # noqa: C901  a call for a branch woul
     assert iterator is not None
     put, entries, copies, atoms = outbox.put, outbox.entries, outbox.copies, _ATOMS
     add, short, low, high = entries.append, outbox.short, -INT_LIMIT, INT_LIMIT
-    item: Any = None
+    item = nothing = NOTHING
     stop, maker.looking = look_up(made), False
     if not stop:
         return LEFT
@@ -56,7 +59,7 @@ def make_items(maker: Maker) -> Outcome:  # noqa: C901  a call for a branch woul
             elif put(item):
                 stop = made
             # User code must not find its item still held while it makes the next.
-            item = None  # noqa: PLW2901  `del` would leave none to look into after a failure
+            item = nothing  # noqa: PLW2901  `del` would leave none to look into after a failure
             made += 1
             if watched[0] or made >= stop:
                 maker.looking = True
@@ -83,7 +86,7 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
     put, entries, copies, atoms = outbox.put, outbox.entries, outbox.copies, _ATOMS
     add, short, low, high = entries.append, outbox.short, -INT_LIMIT, INT_LIMIT
     function, timed, begun = mapper.function, mapper.timed, mapper.begun
-    item: Any = None
+    item = nothing = NOTHING
     stop, maker.looking = look_up(made), False
     if not stop:
         return LEFT
@@ -109,7 +112,7 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
                     add(item)
                 elif put(item):
                     stop = made
-                item = None
+                item = nothing
                 made += 1
                 if watched[0] or made >= stop:
                     maker.looking = True

@@ -11,7 +11,7 @@ from .._protocol.credit import Window
 from .._protocol.messages import UNKNOWN, Cmd
 from .._system.signals import here
 from .iterables import loopable
-from .loops import LEFT, OVER, TO_GO_ON, make_items, make_results
+from .loops import LEFT, NOTHING, OVER, TO_GO_ON, make_items, make_results
 from .outbox import Outbox
 from .passing import Skips
 from .snapshots import Snapshots
@@ -170,7 +170,7 @@ class Maker:
         self.end_if_forked(error)
         trouble = self._trouble(error)
         # Whether it has struck between two inputs: the last one may have its answer already.
-        struck = self.looking or (item is not None and not self.outbox.refused)
+        struck = self.looking or (item is not NOTHING and not self.outbox.refused)
         if self.outbox.refused:
             self.outbox.refused = False
             if not handlers.raised(error):
