@@ -88,6 +88,15 @@ def die_at_some(numbers: frozenset[int], number: int) -> int:
     return number
 
 
+class StopsAsPickled:
+    def __reduce__(self) -> Any:
+        raise StopIteration
+
+
+def stop_as_pickled(_: object) -> StopsAsPickled:
+    return StopsAsPickled()
+
+
 def wait_at(waits: int, path: str, number: int) -> int:
     """Wait at one input until there is a file. The others take some 100 ns."""
     if number == waits:

@@ -226,6 +226,13 @@ def blocks(count: int) -> Iterator[jobs.Block]:
         yield jobs.Block(reused)
 
 
+def test_a_result_whose_pickling_stops_is_no_failure_of_the_function(kind: Kind) -> None:
+    with start(kind, jobs.stop_as_pickled, [1], on_error="return") as results:
+        (error,) = results
+    assert isinstance(error, NotPicklableError)
+    assert "does not pickle (StopIteration" in str(error)
+
+
 @pytest.mark.parametrize("arena_bytes", [1 << 30, 1 << 20, 0])
 def test_large_inputs_are_the_functions_own(kind: Kind, arena_bytes: int) -> None:
     with start(kind, jobs.keep_changed, blocks(40), 1, arena_bytes=arena_bytes) as results:

@@ -125,7 +125,8 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
         raise
     except BaseException as error:
         maker.made = made
-        return maker.take_failure(_named(error), item)
+        called = item is nothing and not maker.looking  # else its result was pickled, or all sent
+        return maker.take_failure(_named(error) if called else error, item)
     maker.made = made
     return maker.at_end()
 
