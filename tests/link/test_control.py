@@ -1,10 +1,13 @@
 """The control block: words do not overlap, and a pass and a number fit into one of them."""
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from farside._link import control
-from farside._link.control import NOTHING, acknowledged_word, total_of
+from farside._link.control import NOTHING, acknowledged_word, begin_batch, begun_word, total_of
 from farside._memory.mapping import CONTROL_BYTES
 from tests.steady import STEADY
 
@@ -43,3 +46,25 @@ def test_no_word_of_an_ordinary_pass_is_nothing(epoch: int, total: int) -> None:
 
 def test_a_pass_may_be_as_long_as_anybody_waits() -> None:
     assert SECONDS_PER_YEAR / 20 < (1 << 44) / 10_000_000
+
+
+class Moving(list[int]):
+    """Words at ``BEGUN``. After some reads, the worker comes to its next batch."""
+
+    reads = 0
+
+    def __getitem__(self, at: Any) -> Any:
+        self.reads -= 1
+        if self.reads == 0:
+            begin_batch(self, epoch=3, first=500, made=20)
+            self[2] = 23
+        return super().__getitem__(at)
+
+
+@pytest.mark.parametrize("reads", range(1, 6))
+def test_no_other_input_is_named_while_the_worker_comes_to_its_next_batch(reads: int) -> None:
+    words = Moving([0, 0, 0])
+    begin_batch(words, epoch=3, first=100, made=10)
+    words[2] = 19
+    words.reads = reads
+    assert total_of(begun_word(words), 3) in {110, 504}

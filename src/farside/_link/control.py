@@ -96,7 +96,10 @@ def begun_word(begun: Sequence[int]) -> int:
         >>> total_of(begun_word(words), 3)
         72
     """
-    return begun[0] & ~_COUNT | begun[0] + begun[2] & _COUNT
+    base, number = begun[0], begun[2]
+    while base != begun[0]:  # the worker has just come to another batch
+        base, number = begun[0], begun[2]
+    return base & ~_COUNT | base + number & _COUNT
 
 
 class Stopwatch:
