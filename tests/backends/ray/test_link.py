@@ -21,7 +21,7 @@ from farside._backends.ray.link import CallLink
 from farside._backends.ray.messages import Reply, Words
 from farside._backends.ray.objects import Objects
 from farside._backends.ray.worker_link import ActorLink
-from farside._link.control import acknowledged_word
+from farside._link.control import acknowledged_word, total_of
 from farside._link.frames import Frame
 from farside.errors import LinkClosedError, ProtocolError
 from farside.testing import LinkContract, LinkPair
@@ -363,6 +363,24 @@ def test_what_runs_is_told_from_time_to_time_and_so_is_that_nothing_does(
     assert link.begun(3) == (None, None), "of another pass"
     assert told(0) == (None, None)
     link.close()
+
+
+class GoingOn(list[int]):
+    """Words at ``BEGUN``. The worker begins its next input once one of them was read."""
+
+    def __getitem__(self, at: Any) -> Any:
+        found = super().__getitem__(at)
+        self[:] = acknowledged_word(2, 3), time.monotonic_ns(), 6
+        return found
+
+
+def test_no_input_is_told_with_the_time_of_the_one_before(calls: ThreadCalls) -> None:
+    worker = calls.worker
+    worker.begun = GoingOn([acknowledged_word(2, 3), 1, 5])  # at work since the machine began
+    word, seconds = worker._begun()
+    assert total_of(word, 2) in {8, 9}
+    assert seconds is not None
+    assert seconds < 1
 
 
 def test_nothing_is_told_of_what_runs_once_the_worker_is_gone(calls: ThreadCalls) -> None:

@@ -136,9 +136,10 @@ class ActorLink(DownLink):
 
     def _begun(self) -> tuple[int, float | None]:
         """Tell which input runs, and for how long, if inputs are timed."""
-        since = self.begun[1]
+        # The number first: it must not be found with the time of an earlier input.
+        word, since = begun_word(self.begun), self.begun[1]
         self._told_running = bool(since)
-        return (begun_word(self.begun), monotonic() - since / 1e9) if since else (0, None)
+        return (word, monotonic() - since / 1e9) if since else (0, None)
 
     def end(self) -> None:
         """Say that the worker has ended: nothing comes any more, and nobody listens."""
