@@ -38,6 +38,24 @@ def test_contents_that_stay_where_the_item_has_them_are_sent_at_once(
     boxed.close()
 
 
+def test_an_item_that_was_sent_at_once_is_not_refused_where_something_strikes_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("farside._memory.arena.Arena.lends", True)
+    boxed, send = Boxed(), Outbox._send_alone
+
+    def send_and_strike(box: Outbox, entry: Any) -> None:
+        send(box, entry)
+        raise TimeoutError
+
+    monkeypatch.setattr(Outbox, "_send_alone", send_and_strike)
+    with pytest.raises(TimeoutError):
+        boxed.add(*arrays(1))
+    assert len(boxed.frames()) == 1
+    assert not boxed.box.refused, "it would have a failure as well"
+    boxed.close()
+
+
 def test_nothing_makes_no_frame(boxed: Boxed) -> None:
     boxed.box.flush()
     assert boxed.sink.frames == []

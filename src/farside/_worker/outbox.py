@@ -118,11 +118,10 @@ class Outbox:
                 entry = Stored([entry], nbytes)
         if self.copies:
             self._miss()
+        self.refused = False  # first: from here on it may be sent, whatever strikes
         if self._lends and type(entry) is Stored and entry.refs:
             with_lock(self._lock, partial(self._send_alone, entry))
-            self.refused = False
             return True
-        self.refused = False
         self.entries.append(entry)
         self.nbytes += nbytes
         self._nbytes_before = self.nbytes
