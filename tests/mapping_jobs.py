@@ -88,6 +88,28 @@ def die_at_some(numbers: frozenset[int], number: int) -> int:
     return number
 
 
+class ForksAt:
+    """Has a child at one input that comes back as this process does. The others take 100 ns.
+
+    What the child is called for then, it writes to the path.
+    """
+
+    def __init__(self, forks: int, path: str) -> None:
+        self.forks, self.path, self.is_child = forks, path, False
+
+    def __call__(self, number: int) -> int:
+        if self.is_child:
+            with Path(self.path).open("a") as file:
+                file.write(f"{number} ")
+        if number == self.forks:
+            child = os.fork()
+            if child:
+                os.waitpid(child, 0)
+            else:
+                self.is_child = True
+        return number
+
+
 class StopsAsPickled:
     def __reduce__(self) -> Any:
         raise StopIteration

@@ -19,6 +19,7 @@ from farside import (
     BackendUnavailableError,
     IterableClosedError,
     iterate_in_subprocess,
+    map_in_workers,
 )
 from farside._link.control import ACKNOWLEDGED, total_of
 from farside._protocol.effects import BROKEN
@@ -26,6 +27,7 @@ from farside.testing.checks import take
 from tests import jobs
 from tests.faults.nesting import Nests
 from tests.kinds import KINDS, SUBPROCESSES, Kind
+from tests.mapping_jobs import ForksAt
 from tests.scripts.running import run_script
 
 if TYPE_CHECKING:
@@ -111,6 +113,15 @@ def test_a_forked_child_of_the_worker_speaks_for_itself(subprocess_kind: Kind) -
     with subprocess_kind.start(Forks) as numbers:
         for _ in range(2):
             assert list(numbers) == list(range(6))
+
+
+def test_no_input_of_a_map_is_run_by_a_forked_child(subprocess_kind: Kind, tmp_path: Path) -> None:
+    path = tmp_path / "what the child ran"
+    function = ForksAt(10_000, str(path))
+    options: dict[str, Any] = {"backend": subprocess_kind.backend, **subprocess_kind.options}
+    with map_in_workers(function, range(20_000), 2, **options) as results:
+        assert list(results) == [*range(20_000)]
+    assert not path.exists()
 
 
 class ForksElsewhere:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import select
 
+from .._in_c import partial
 from .._memory.arena import Arena
 from .._memory.mapping import map_what_fits
 from .._memory.parts import size
+from .._system.signals import at_fork
 from ..errors import LinkClosedError, ProtocolError
 from .control import (
     ACKNOWLEDGED,
@@ -66,6 +68,9 @@ class PipeWorkerLink(WorkerLink):
         self.attention: Sequence[int] = attention
         self._attention = attention.cast("B")
         self.alerted: list[int] = [0]
+        # Else a forked child that comes back to the loop would make hundreds of items before it
+        # finds what it is, and write in this memory what it has begun.
+        at_fork(after_in_child=partial(self.alerted.__setitem__, 0, 1))
         self.begun: Any = mapping.control[BEGUN : BEGUN + 3]
         self.arena: Arena | None = Arena(mapping) if mapping.arena_bytes else None
         for fd in (wakes, frames):
