@@ -10,7 +10,7 @@ from collections import deque
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
-from farside._parent import supply as farside_supply
+from farside._parent import own_iterators
 from farside._parent.assigned_inputs import AssignedInputs
 from farside._parent.batches import Batch
 from farside._parent.dealt import Dealt
@@ -47,7 +47,7 @@ class Numbers:
 
 
 # As many are taken together as there may be, whatever the time is: so the same states are explored.
-farside_supply._IN_C |= {Numbers}
+own_iterators.IN_C |= {Numbers}
 
 
 def copied(value: Any, memo: _Memo) -> Any:

@@ -14,9 +14,9 @@ decides. `starting` (of a backend, by `choosing`) and `closing` take time, so th
 A pass: a `sequence` is what it is made of (`one_iterable`; `sharded`, with a `fingerprint`; the
 `inputs` of a map). A `delivery` brings the items from the `queues` to the loop: of one worker,
 `in_turn`, as shards are `dealt`, or `mapped` (in `mapped_orders`). It takes `anchors`. A map gets
-its inputs by `supply` or `async_supply`, and takes `answers`; `batches`, `assigned_inputs` and
-`given_results` record what is under way and what is done. An executor has a `crew` of workers, and
-`submitted` tasks.
+its inputs by `supply` (`own_iterators` are Python's) or `async_supply`, and takes `answers`;
+`batches`, `assigned_inputs` and `given_results` record what is under way and what is done. An
+executor has a `crew` of workers, and `submitted` tasks.
 
 Messages: `messages_for_people`, `remote_failures`, `not_sent`, `notes`, `unguarded`, `logs`. And
 `counters`.

@@ -14,13 +14,8 @@ from .._payload.encoder import Encoder
 from .._payload.items import Stored
 from .._payload.plain import ADD_COPY, ATOM_BYTES, ATOMS, INT_LIMIT, STR_LIMIT
 from .._protocol.order import BEGIN, Place
-from .._worker.iterables import begun_once
-from . import not_sent
-
-_IN_C = frozenset(
-    {type(iter([])), type(iter(())), type(iter(range(0))), type(iter(range(1 << 99))), count}
-)
-"""Iterators that run no Python code between two numbers or texts, and take no time for the next."""
+from .._worker.iterables import resumable
+from . import not_sent, own_iterators
 
 TAKE_SECONDS = 0.001
 """After so long, the inputs that were taken go to the workers, however few they are."""
@@ -98,13 +93,15 @@ class Supply:
             return
         try:
             items = begin()
-            known = type(items) is range or type(items) in _IN_C
-            self._items = items if known else begun_once(items)
         except Exception as error:
             self.ended, self.error = True, error
             return
         if self._checks:
-            self._items = chain.from_iterable(self._checked(iter(self._items)))
+            items = iter(items) if type(items) is range else items
+            self._items = chain.from_iterable(self._checked(resumable(items)))
+        else:
+            same = type(items) is range or own_iterators.is_same(items)
+            self._items = items if same else resumable(items)
 
     def _checked(self, items: Iterator[Any]) -> Iterator[Iterator[Any]]:
         """Yield parts of the inputs, such that C code calls the checks."""
@@ -161,9 +158,9 @@ class Supply:
         if type(self._items) is range:
             part = self._take_part(at_once)
             return part, ATOM_BYTES * len(part)
-        if type(self._items) in _IN_C:
+        if type(self._items) in own_iterators.IN_C:
             entries = tuple(islice(self._items, at_once))
-            size = _size_of_atoms(entries)
+            size = own_iterators.size_of_atoms(entries)
             if size is not None:
                 self.taken += len(entries)
                 if len(entries) < at_once:
@@ -233,15 +230,6 @@ class Supply:
         entry = self._encoder.encode(item)
         entries.append(entry)
         return entry.nbytes if isinstance(entry, Stored) else len(entry)
-
-
-def _size_of_atoms(entries: Sequence[Any]) -> int | None:
-    """Return about how many bytes atoms have; None: some are none, or their size is not known."""
-    kinds = set(map(type, entries))
-    if kinds == {str}:
-        return sum(map(len, entries)) if max(map(len, entries)) < STR_LIMIT else None
-    small = kinds == {int} and min(entries) > -INT_LIMIT and max(entries) < INT_LIMIT
-    return ATOM_BYTES * len(entries) if small or kinds <= ATOMS else None
 
 
 TOO_FEW = (
