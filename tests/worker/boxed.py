@@ -29,6 +29,13 @@ class Sink:
         self.frames: list[tuple[Frame, Sequence[Ref]]] = []
         self.before: Callable[[], object] = list
         """Called while a frame is on its way: its bytes are not read yet."""
+        self.alerts = 0
+
+    def flush(self) -> None:
+        """Do nothing: all that is sent finds room."""
+
+    def alert(self, on: bool) -> None:  # noqa: FBT001
+        self.alerts += on
 
     def send(
         self,

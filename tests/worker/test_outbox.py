@@ -56,6 +56,34 @@ def test_an_item_that_was_sent_at_once_is_not_refused_where_something_strikes_th
     boxed.close()
 
 
+def test_where_no_thread_can_be_had_what_waits_is_sent_at_once(
+    boxed: Boxed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("farside._worker.flusher.start", refuse)
+    boxed.add(1)
+    boxed.box.flush()
+    for number in (2, 3):
+        boxed.add(number)
+        boxed.box.flusher.call()  # a frame was sent since the last time, and this one goes too
+    assert boxed.frames() == [[1], [2], [3]]
+
+
+def test_the_thread_that_makes_items_looks_up_when_the_flusher_has_no_memory(
+    boxed: Boxed,
+) -> None:
+    def fail() -> None:
+        raise MemoryError
+
+    boxed.add(1)
+    boxed.sink.before = fail
+    with pytest.raises(MemoryError):
+        boxed.box._send_late()
+    assert boxed.sink.alerts == 1
+
+
 def test_nothing_makes_no_frame(boxed: Boxed) -> None:
     boxed.box.flush()
     assert boxed.sink.frames == []

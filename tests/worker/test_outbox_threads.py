@@ -54,8 +54,8 @@ def test_the_flusher_goes_on_for_what_comes_just_after_it_has_sent(
 ) -> None:
     # The thread that makes items has looked up before it was told to: it calls nobody for this one.
     later: list[Callable[[], object]] = [lambda: boxed.add(2), list]
-    monkeypatch.setattr(boxed.sink, "flush", list, raising=False)
-    monkeypatch.setattr(boxed.sink, "alert", lambda _: later.pop(0)(), raising=False)
+    monkeypatch.setattr(boxed.sink, "flush", list)
+    monkeypatch.setattr(boxed.sink, "alert", lambda _: later.pop(0)())
     boxed.add(1)
     assert [boxed.box._send_late() for _ in range(3)] == [True, True, False]
     assert boxed.frames() == [[1], [2]]
@@ -79,8 +79,8 @@ def test_the_flusher_sends_what_has_found_no_room(
 ) -> None:
     done: list[str] = []
     monkeypatch.setattr(boxed.sink, "send", lambda *_, **__: False)
-    monkeypatch.setattr(boxed.sink, "flush", lambda: done.append("sent"), raising=False)
-    monkeypatch.setattr(boxed.sink, "alert", bool, raising=False)
+    monkeypatch.setattr(boxed.sink, "flush", lambda: done.append("sent"))
+    monkeypatch.setattr(boxed.sink, "alert", bool)
     monkeypatch.setattr(boxed.box.flusher, "call", lambda: done.append("called"))
     boxed.add(1)
     boxed.box.flush()

@@ -22,6 +22,10 @@ _PATIENCE = 0.1
 """Seconds after which the thread ends when it has nothing to do: a worker that is blocked in C when
 it should end must not be kept by it."""
 
+_TRIES = 3
+"""Where no more threads can be had, whoever calls sends what waits: the first try may only see that
+something was sent before, and the second may find no room. That is waited for then."""
+
 
 class Flusher:
     """A thread that is called when something waits to be sent, and sends it a little later.
@@ -45,8 +49,9 @@ class Flusher:
 
     def call(self) -> None:
         """Say that something waits to be sent."""
-        if not with_lock(self._changing, self._call):  # no more threads can be had
-            self._send()
+        tries = 0 if with_lock(self._changing, self._call) else _TRIES
+        while tries and self._send():
+            tries -= 1
 
     def _call(self) -> bool:
         self._called.ring()

@@ -201,9 +201,10 @@ class Outbox:
         frames, self._frames_before = self._frames_before, self._frames
         if frames != self._frames:
             return True  # what waits has not waited since the last time
-        sent = with_lock(self._lock, self._send)
-        # The next item is the first of a batch again: the thread that makes it has to look up.
-        self._link.alert(True)
+        try:
+            sent = with_lock(self._lock, self._send)
+        finally:
+            self._link.alert(True)  # the next item is the first of a batch, or memory is short
         return not sent or bool(self.entries)
 
     def flush(self) -> None:
