@@ -80,7 +80,7 @@ def begin_batch(begun: Any, epoch: int, first: int, made: int) -> None:
 
     The third word is `made` when that is begun, and one more for each after it: a small number is
     written in half of the time. The first word has what is to be added. Until then, both together
-    tell of the input before.
+    tell of the input before, or of `first` if none was made.
     """
     begun[2] = max(0, made - 1)
     begun[0] = acknowledged_word(epoch, first + 1 - made & _COUNT)
