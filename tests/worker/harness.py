@@ -163,17 +163,17 @@ class Executing(Worker):
         super().__init__()
 
     def work(self) -> None:
-        execute_iterable(self.link, self._commands, self._job, Finalizers())
+        execute_iterable(self.link, self.commands, self._job, Finalizers())
 
     @cached_property
-    def _commands(self) -> Commands:
+    def commands(self) -> Commands:
         return Commands(self.link)
 
     def say(self, kind: int, epoch: int = 0, body: bytes = b"") -> None:
-        self._commands.put((kind, epoch, body, ()))
+        self.commands.put((kind, epoch, body, ()))
 
     def close(self) -> None:
-        self._commands.put(None)
+        self.commands.put(None)
         super().close()
 
 
@@ -224,10 +224,11 @@ def running(worker: Worker) -> Iterator[Worker]:
 @contextmanager
 def executing(
     fn: Callable[[], Any], *initializers: Callable[[], object], **limits: int | None
-) -> Iterator[Worker]:
+) -> Iterator[Executing]:
     """Have a worker that stands by, without a listener."""
     job = make_job(fn, *initializers, **limits)  # type: ignore[arg-type]
-    with running(Executing(job)) as worker:
+    worker = Executing(job)
+    with running(worker):
         worker.expect_ready()
         yield worker
 

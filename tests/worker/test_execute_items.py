@@ -1,12 +1,16 @@
 """execute_iterable: what becomes of items, of the window, and of iterators that are used up."""
 
+import threading
+import time
 import weakref
 from collections.abc import Iterator
 from functools import partial
+from itertools import count
 
 import pytest
 
 from farside._protocol.messages import CONTINUED, EXHAUSTED, Cmd, Status
+from tests.background import SECONDS
 from tests.worker.harness import Counts, Worker, executing
 
 
@@ -35,6 +39,35 @@ def finish(worker: Worker, epoch: int, *items: object, body: bytes = b"") -> Non
 
 
 # The window -----------------------------------------------------------------------------------
+
+
+class Slow:
+    """Numbers without end, some hundred in a second."""
+
+    def __iter__(self) -> Iterator[int]:
+        for number in count():
+            time.sleep(0.005)
+            yield number
+
+
+def test_a_pass_whose_end_is_known_waits_for_the_command_that_tells_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with executing(Slow, buffer_size=-1) as worker:
+        asked, peek = threading.Event(), worker.commands.peek
+
+        def note() -> object:
+            asked.set()
+            return peek()
+
+        monkeypatch.setattr(worker.commands, "peek", note)
+        worker.start(1)
+        worker.expect_items(1, 0, 1)
+        worker.parent.revoke(1)
+        assert asked.wait(SECONDS), "it makes items that nobody wants"
+        worker.stop(1)
+        while worker.receive().kind != Status.ITERATION_FINISHED:
+            pass
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 10])

@@ -104,6 +104,13 @@ class WorkerLink(ABC):
     def acknowledged(self, epoch: int) -> int:
         """Return how many items of a pass were taken so far."""
 
+    def revoked(self, epoch: int) -> bool:  # noqa: ARG002
+        """Tell whether the parent has sent a command that ends a pass, where it need not be asked.
+
+        The command itself may take its time to be heard.
+        """
+        return False
+
     def spin_for_credit(self, epoch: int, total: int) -> bool:  # noqa: ARG002
         """Look for a moment whether so many items of a pass were taken; tell whether they were.
 

@@ -136,6 +136,9 @@ class PipeWorkerLink(WorkerLink):
     def acknowledged(self, epoch: int) -> int:
         return total_of(self._control[ACKNOWLEDGED], epoch)
 
+    def revoked(self, epoch: int) -> bool:
+        return self._control[REVOKED] >= epoch
+
     def spin_for_credit(self, epoch: int, total: int) -> bool:
         self._waits.begin()
         try:
@@ -159,7 +162,7 @@ class PipeWorkerLink(WorkerLink):
         self._waits.begin()
         try:
             while True:
-                if control[REVOKED] >= epoch:
+                if self.revoked(epoch):
                     return False
                 if is_over():
                     return True

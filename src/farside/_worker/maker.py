@@ -145,8 +145,12 @@ class Maker:
         return True
 
     def is_left(self) -> bool:
-        """Tell whether a command waits that ends the pass."""
-        while not self._commands.empty():
+        """Tell whether a command waits that ends the pass; wait for it where it was sent.
+
+        A thread that often gives the GIL back for a moment keeps the listener from it, for as long
+        as 0.1 s. To wait for the command gives the listener its turn.
+        """
+        while not self._commands.empty() or self._link.revoked(self._machine.epoch):
             if not self.take_tasks():
                 return True
         return False
