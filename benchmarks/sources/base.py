@@ -7,7 +7,7 @@ Either way item number `i` is the same.
 
 from __future__ import annotations
 
-from itertools import count
+from sys import maxsize
 
 from benchmarks import calls
 
@@ -55,9 +55,7 @@ class Source:
 
     def indices(self) -> Iterable[int]:
         """Return the numbers of the items."""
-        if self.length is None:
-            return count(self._start, self._step)
-        return range(self._start, self.length, self._step)
+        return range(self._start, maxsize if self.length is None else self.length, self._step)
 
     def inputs(self) -> Iterable[Any]:
         """Return what the function is mapped over: the numbers, if nothing else."""

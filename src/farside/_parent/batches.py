@@ -14,7 +14,7 @@ BATCH_SECONDS = 0.002
 """How long a batch should take a worker: much longer than its frame costs. It is not less, since
 workers seem slower than they are where they wait for the parent."""
 
-MOST_INPUTS = 2000
+MOST_INPUTS = 4000
 """How many inputs a batch has at most."""
 
 MOST_BATCHES = 8
