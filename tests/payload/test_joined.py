@@ -422,6 +422,7 @@ def test_what_a_signal_handler_raises_is_raised_and_nothing_is_left(
 
 def test_what_was_pickled_and_not_taken_is_no_part_of_the_next() -> None:
     joiner = Joiner()
+    assert joiner.piece(["before"])
     joiner._begun = True
     joiner._dump(["an exception strikes now"])
     assert read(joiner, pieces_of(joiner, ["next"])) == [["next"]]

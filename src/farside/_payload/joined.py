@@ -62,7 +62,6 @@ class Joiner:
     def __init__(self) -> None:
         self._chunks: list[bytes] = []  # of the piece
         self._sink: Any = SimpleNamespace(write=self._chunks.append)  # a file, as a pickler sees it
-        self._begun = False  # whether the pickler may have something left of an item
         self.begin()
 
     def begin(self) -> None:
@@ -75,14 +74,15 @@ class Joiner:
         self.start, self.ready = HEAD, False
         self._memo: Any = None
         plain_classes.clear()  # copyreg may know of more by now
-        self._renew()
+        # Whether the pickler may have something left of an item; or of the pass before, or is none.
+        self._begun = True
 
     def piece(self, item: object) -> bytes | None:
         """Pickle an item, as it is now; None: it has to be pickled by itself."""
         chunks = self._chunks
         if not self.hopeful:
             return None
-        if self._begun:  # an exception has struck in the middle of an item
+        if self._begun:  # or an exception has struck in the middle of an item
             self._renew()
         self._begun = True
         try:

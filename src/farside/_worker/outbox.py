@@ -97,7 +97,8 @@ class Outbox:
     def begin(self, epoch: int, made: int = 0, nbytes: int = 0) -> None:
         """Begin a pass, of which some items may count as made."""
         self._window.reset()
-        self._window.sent(made, nbytes)
+        if made:
+            self._window.sent(made, nbytes)
         self._epoch, self._sent, self._misses, self._joins = epoch, made, 0, True
         self._joiner.begin()  # nothing waits
         self.copies.update(ADD_COPY)
