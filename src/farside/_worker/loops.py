@@ -1,8 +1,9 @@
 """The loops that make the items of a pass: what a small item costs the worker.
 
 What they need is in local variables, and their branches make no calls but for items that are large
-or rare. Each goes on until there is nothing left to do, something fails, or `Maker.look_up` says
-that it is enough.
+or rare. So the same branches stand in both: a call for each item would cost a fifth of the rest.
+Each goes on until there is nothing left to do, something fails, or `Maker.look_up` says that it is
+enough.
 """
 
 from __future__ import annotations
