@@ -212,9 +212,13 @@ class Maker:
         now = monotonic()
         if self._snapshots.due <= now:
             self._snapshots.take(self.tasks.to_snapshot(made - self._before))
-        if made - self._last[0] >= _MANY or self.watched is not self._link.attention:
-            self._take_pace(made, now)
+        before, last = self._last
         self._last = made, now
+        if made - before >= _MANY:
+            quick = now - last < _QUICK_SECONDS * (made - before)
+            self.watched = self._link.alerted if quick else self._link.attention
+        elif now - last >= _SLOW_SECONDS:
+            self.watched = self._link.attention
         self.tasks.run_clock(False)
         stop = self.outbox.send_due(made, each=self.tasks.one_by_one)
         if stop <= made:
@@ -223,12 +227,3 @@ class Maker:
             stop = made + 1
         self.tasks.run_clock(True)
         return stop
-
-    def _take_pace(self, made: int, now: float) -> None:
-        """Take in how long items have taken since the last look."""
-        before, last = self._last
-        if made - before >= _MANY:
-            quick = now - last < _QUICK_SECONDS * (made - before)
-            self.watched = self._link.alerted if quick else self._link.attention
-        elif now - last >= _SLOW_SECONDS:
-            self.watched = self._link.attention
