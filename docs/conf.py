@@ -98,7 +98,7 @@ def resolve_name(
 
 def forget_overloads(_app: Sphinx) -> None:
     """Let the signature at run time be shown, which lists all options; overloads do not."""
-    for module in ("farside.api", "farside._parent.executor"):
+    for module in ("farside.api", "farside._parent.executors.executor"):
         analyzer = ModuleAnalyzer.for_module(module)
         analyzer.analyze()
         analyzer.overloads.clear()

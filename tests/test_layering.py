@@ -110,3 +110,14 @@ def test_the_core_does_no_io() -> None:
                 assert {alias.name for alias in node.names} <= allowed, path
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 assert node.module in allowed, path
+
+
+def test_what_a_pass_is_made_of_does_not_know_the_client() -> None:
+    """Of the modules beside them, its own use those for messages and checks alone."""
+    helpers = {"checks", "event_loops", "messages_for_people", "not_sent", "notes"}
+    helpers |= {"remote_failures"}
+    for path in (_ROOT / "_parent" / "passes").glob("*.py"):
+        for node in _statements(ast.parse(path.read_text()), types=True):
+            if isinstance(node, ast.ImportFrom) and node.level == 2:
+                names = [node.module] if node.module else [each.name for each in node.names]
+                assert helpers.issuperset(names), path

@@ -29,7 +29,8 @@ from farside import (
 )
 from farside._backends import live_workers
 from farside._backends.inline import InlineBackend, InlineLink, InlineWorker
-from farside._parent import batches, dealt, received
+from farside._parent import received
+from farside._parent.passes import batches, dealt
 from farside._payload import pickling
 from farside._worker import passing
 from tests import jobs

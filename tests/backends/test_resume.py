@@ -25,7 +25,7 @@ from farside import (
     map_in_workers,
     merge_states,
 )
-from farside._parent import anchors
+from farside._parent.passes import anchors
 from farside.testing.checks import take
 from tests import jobs as plain_jobs
 from tests import mapping_jobs

@@ -26,8 +26,8 @@ from farside._parent import closing, starting
 from farside._parent.calls import call_method
 from farside._parent.client import Client
 from farside._parent.options import check
+from farside._parent.passes.sequence import Part
 from farside._parent.results import drain, enter_iteration_mode
-from farside._parent.sequence import Part
 from farside._protocol.effects import BROKEN
 from farside._protocol.group import GroupCore
 from farside._protocol.messages import EXHAUSTED, Status

@@ -39,9 +39,9 @@ from farside import (
 from farside._backends import registry
 from farside._backends.subprocess import SubprocessBackend
 from farside._parent import deadline
-from farside._parent.anchors import Anchors
-from farside._parent.async_supply import AsyncSupply
-from farside._parent.queues import Queue
+from farside._parent.passes.anchors import Anchors
+from farside._parent.passes.async_supply import AsyncSupply
+from farside._parent.passes.queues import Queue
 from farside._parent.wait import Waiting
 from farside._protocol.group import GroupCore
 from farside._protocol.order import Place, Sharding, join_ranges, order_of, shard_seed

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import farside
-from farside._parent.fingerprint import fingerprint
+from farside._parent.passes.fingerprint import fingerprint
 from farside._payload import tensors
 from farside._payload.anchors import is_comparable, of_item
 from farside._payload.encoder import Encoder

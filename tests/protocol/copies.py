@@ -10,21 +10,21 @@ from collections import deque
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
-from farside._parent import own_iterators
-from farside._parent.assigned_inputs import AssignedInputs
-from farside._parent.batches import Batch
-from farside._parent.dealt import Dealt
-from farside._parent.given_results import GivenResults
-from farside._parent.in_turn import InTurn, PastTurns
-from farside._parent.mapped import Mapped
-from farside._parent.mapped_orders import MappedAsTheyCome, MappedInOrder
-from farside._parent.queues import Queue, Source
-from farside._parent.supply import Supply
+from farside._parent.passes import own_iterators
+from farside._parent.passes.assigned_inputs import AssignedInputs
+from farside._parent.passes.batches import Batch
+from farside._parent.passes.dealt import Dealt
+from farside._parent.passes.given_results import GivenResults
+from farside._parent.passes.in_turn import InTurn, PastTurns
+from farside._parent.passes.mapped import Mapped
+from farside._parent.passes.mapped_orders import MappedAsTheyCome, MappedInOrder
+from farside._parent.passes.queues import Queue, Source
+from farside._parent.passes.supply import Supply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from farside._parent.delivery import Delivery
+    from farside._parent.passes.delivery import Delivery
 
 _Memo = dict[int, Any]
 _SHARED = {"members", "own", "plan", "snapshots", "anchors", "_size"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from farside._parent.mapped import Mapped
+from farside._parent.passes.mapped import Mapped
 from farside._protocol.order import Sharding, Turns, numbers_of
 from tests.simulated import simulate, walk
 
@@ -14,7 +14,7 @@ from .side import ViolationError
 from .world import World
 
 if TYPE_CHECKING:
-    from farside._parent.delivery import Delivery
+    from farside._parent.passes.delivery import Delivery
     from farside._protocol.order import Place
 
 

@@ -15,12 +15,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from farside._backends.base import ExitStatus
-from farside._parent import inputs as farside_inputs
-from farside._parent.batches import Plan
-from farside._parent.mapped import Mapped
 from farside._parent.one_pass import OVER, SPOILT
-from farside._parent.sequence import Given, Start
-from farside._parent.sharded import Shards as ShardsOfParent
+from farside._parent.passes import inputs as farside_inputs
+from farside._parent.passes.batches import Plan
+from farside._parent.passes.mapped import Mapped
+from farside._parent.passes.sequence import Given, Start
+from farside._parent.passes.sharded import Shards as ShardsOfParent
 from farside._protocol.effects import Drop
 from farside._protocol.group import GroupCore
 from farside._protocol.order import Sharding
@@ -35,7 +35,7 @@ from .reader import READER_FIELDS, Inputs, Reader, frame_of, stream_of
 from .side import Rules, Side, ViolationError
 
 if TYPE_CHECKING:
-    from farside._parent.sequence import ItemSequence
+    from farside._parent.passes.sequence import ItemSequence
     from farside._protocol.effects import Effect
     from farside._protocol.parent import ParentCore
 

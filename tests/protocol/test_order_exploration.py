@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside._parent import batches, mapped
-from farside._parent.queues import Queue
+from farside._parent.passes import batches, mapped
+from farside._parent.passes.queues import Queue
 
 from .explorer import Space, explore, name_of
 from .order_world import OrderWorld, forget

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside._parent import assigned_inputs, sharded
-from farside._parent.assigned_inputs import AssignedInputs
-from farside._parent.batches import Batch
-from farside._parent.dealt import Dealt
-from farside._parent.in_turn import InTurn
-from farside._parent.mapped import Mapped
-from farside._parent.mapped_orders import MappedInOrder
 from farside._parent.one_pass import Pass
-from farside._parent.queues import Queue
+from farside._parent.passes import assigned_inputs, sharded
+from farside._parent.passes.assigned_inputs import AssignedInputs
+from farside._parent.passes.batches import Batch
+from farside._parent.passes.dealt import Dealt
+from farside._parent.passes.in_turn import InTurn
+from farside._parent.passes.mapped import Mapped
+from farside._parent.passes.mapped_orders import MappedInOrder
+from farside._parent.passes.queues import Queue
 from farside._protocol.credit import Window
 from farside._protocol.order import Turns
 from farside._worker import shards

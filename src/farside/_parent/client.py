@@ -25,13 +25,13 @@ from .calls import Question
 from .chores import Chores
 from .counters import Counters
 from .deadline import Wanted
-from .delivery import Delivery
 from .logs import News
 from .member import Member
-from .one_iterable import OneIterable
 from .options import Options
+from .passes.delivery import Delivery
+from .passes.one_iterable import OneIterable
+from .passes.sequence import Given, ItemSequence, Part
 from .remote_failures import for_later
-from .sequence import Given, ItemSequence, Part
 from .steps import Steps
 
 State = Literal["initialization", "call", "stopping", "iteration", "stand by", "closed"]

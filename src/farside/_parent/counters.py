@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .._link.control import Stopwatch
 from .._protocol.group import GroupCore
-from .delivery import Delivery
+from .passes.delivery import Delivery
 
 
 class Totals(NamedTuple):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from .one_pass import Pass
-    from .queues import Source
+    from .passes.queues import Source
 
 
 def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, None, None]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .._memory.parts import Part, Ref
     from .._protocol.effects import Ending
     from .options import Options
-    from .sequence import Part as PartOfPass
+    from .passes.sequence import Part as PartOfPass
 
 
 class Member:

@@ -21,9 +21,9 @@ from ..errors import (
 from . import deadline, messages_for_people
 from .client import Client
 from .decoding import decode_each
-from .delivery import Delivery
 from .notes import warn
-from .queues import Block, Queue
+from .passes.delivery import Delivery
+from .passes.queues import Block, Queue
 
 _CURE = (
     "return something that can be iterated again and again, such as a list or an object whose "

@@ -14,8 +14,8 @@ from .._protocol.group import GroupCore
 from .._protocol.parent_machine import ParentState
 from .client import Client
 from .deadline import When
-from .delivery import Delivery
 from .one_pass import OVER, SPOILT, Pass
+from .passes.delivery import Delivery
 
 
 def enter_iteration_mode(client: Client, owner: object = None, *, awaits: bool = False) -> Pass:

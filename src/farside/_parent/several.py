@@ -12,14 +12,14 @@ from .._protocol.order import Sharding, count_of
 from .._worker.iterables import length_of
 from .._worker.mapper import Mapper
 from .._worker.shards import ShardReader
-from .batches import Plan
 from .checks import check_callable, count, flag, limit, shown
-from .fingerprint import fingerprint
-from .inputs import Inputs
 from .iterable import RemoteIterable
 from .options import Options, check, check_setup
-from .sequence import Given
-from .sharded import Shards, tell_of_idle_workers
+from .passes.batches import Plan
+from .passes.fingerprint import fingerprint
+from .passes.inputs import Inputs
+from .passes.sequence import Given
+from .passes.sharded import Shards, tell_of_idle_workers
 
 CYCLE_LENGTH = 16
 """Default of ``cycle_length``, where there are so many shards."""

@@ -17,7 +17,7 @@ class Inbox:
     thread takes them out, without a lock, and opens one after the other.
 
     Args:
-        delivery: where the user's thread puts what it takes out: see `_parent.delivery`.
+        delivery: where the user's thread puts what it takes out: see `_parent.passes.delivery`.
 
     Attributes:
         frames: the frames that were not opened.

@@ -1,0 +1,142 @@
+"""The tasks of an executor that no worker has."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from itertools import repeat
+from typing import Any, NamedTuple
+
+from .. import not_sent
+from ..passes.batches import Batch
+from ..passes.supply import Supply
+from ..remote_failures import to_keep
+
+
+class Work(NamedTuple):
+    """A task, and where its result goes."""
+
+    future: Future[Any]
+    call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+
+class Pending(Supply):
+    """The tasks that no worker has. Any thread may add some.
+
+    Attributes:
+        futures: of the tasks that workers have, by their numbers.
+        tries: how many workers the task has cost that was taken last.
+        closed: whether nothing more is added.
+    """
+
+    def __init__(self, *, main_by_value: bool = False) -> None:
+        super().__init__(lambda: iter(()), main_by_value=main_by_value)
+        self._works: deque[Work] = deque()  # each step with it is atomic
+        self.futures: dict[int, Future[Any]] = {}
+        self._returned: deque[tuple[Future[Any], Batch]] = deque()
+        self.tries = 0
+        self.closed = False
+
+    @property
+    def ended(self) -> bool:  # it changes
+        return not (self._works or self._returned)
+
+    @ended.setter
+    def ended(self, value: bool) -> None:
+        pass
+
+    @property
+    def waiting(self) -> int:
+        return len(self._works)
+
+    def add(self, work: Work) -> bool:
+        """Add a task; False: nothing is added any more."""
+        if self.closed:
+            return False
+        self._works.append(work)
+        return not (self.closed and self.withdraw(work))  # it may have been closed just now
+
+    def withdraw(self, work: Work) -> bool:
+        """Take a task back; False: somebody has taken it."""
+        try:
+            self._works.remove(work)
+        except ValueError:
+            return False
+        return True
+
+    def cancel(self) -> None:
+        """Cancel all that waits. What is left when a callback, or Ctrl-C, ends this is done."""
+        left = self.clear()
+        try:
+            while left:
+                left[0].future.cancel()
+                left.popleft().future.set_running_or_notify_cancel()
+        finally:
+            self._works.extend(left)
+
+    def clear(self) -> deque[Work]:
+        """Let go of all that waits, and return it."""
+        left: deque[Work] = deque()
+        with suppress(IndexError):  # one by one: `take` may have the next one
+            left.extend(map(deque.popleft, repeat(self._works)))
+        return left
+
+    def put_back(self, batch: Batch) -> None:
+        """Take in a task that a worker had and has not begun: it comes before those that wait."""
+        self._returned.append((self.futures.pop(batch.first), batch))
+
+    def fail_all(self, error: BaseException) -> None:
+        """Fail every task that has no result."""
+        futures = [*self.futures.values(), *[future for future, _ in self._returned]]
+        self.futures.clear()
+        self._returned.clear()
+        futures += [
+            work.future for work in self.clear() if work.future.set_running_or_notify_cancel()
+        ]
+        for future in futures:
+            give(future.set_exception, error)
+
+    def take(self, most: int, nbytes: int) -> tuple[Sequence[Any], int]:  # noqa: ARG002  it takes one
+        """Take a task that was not cancelled, and pickle it."""
+        self.tries = 0
+        if self._returned:
+            future, batch = self._returned.popleft()
+            self.tries = batch.tries
+            self._number(future)
+            return batch.entries, batch.nbytes
+        while True:
+            try:
+                work = self._works.popleft()
+            except IndexError:
+                return [], 0
+            if not work.future.set_running_or_notify_cancel():
+                continue
+            entries: list[Any] = []
+            try:
+                size = self._add(work.call, entries)
+            except BaseException as error:  # SystemExit of user code: nobody else could tell
+                # Who keeps it must not keep our frames, and so the workers.
+                give(work.future.set_exception, to_keep(not_sent.of_task(work.call, error)))
+                continue
+            self._number(work.future)
+            return entries, size
+
+    def _number(self, future: Future[Any]) -> None:
+        self.futures[self.taken] = future
+        self.taken += 1
+
+
+def give(settle: Callable[[Any], None], outcome: Any) -> None:
+    """Give a future its result or its exception, by a method of its own.
+
+    A future logs what its callbacks raise, but not SystemExit and its like, which `result()` raises
+    where a call has ended so. That must not end the thread that completes the futures of others.
+    """
+    try:
+        settle(outcome)
+    except BaseException:
+        import logging  # only who needs it pays for it
+
+        logging.getLogger("concurrent.futures").exception("exception calling callback")

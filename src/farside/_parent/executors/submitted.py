@@ -1,0 +1,243 @@
+"""The tasks of an executor that workers have, and their results.
+
+Short tasks are given ahead: a worker that has to wait for each is slow. But one of them may take
+long, and another worker be free. So a worker that has been silent for a while is asked for the
+tasks that it has not begun, and given no others until it has answered. It gives them back at once,
+whatever runs: its listener does so, and from then on it has them no more. So each is run by one
+worker alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from heapq import heapify, heappop, heapreplace
+from math import inf
+from time import monotonic
+
+from ..._payload.decoder import decode
+from ..._payload.one_line import one_line
+from ..._protocol.parent import ParentCore
+from ..._protocol.parent_machine import ParentState
+from ...errors import NotPicklableError, RemoteTraceback
+from ..notes import note
+from ..passes.batches import Plan
+from ..passes.given_results import NotRecorded
+from ..passes.mapped import Mapped
+from ..passes.queues import Block, Queue
+from ..passes.supply import TAKE_SECONDS
+from ..remote_failures import to_keep
+from .pending import Pending, give
+
+_SHORT_SECONDS, _SHORT_OF_MANY = 0.002, 0.0005
+"""With calls shorter than the first, a worker that has to wait for the next one loses a tenth or
+more of the rate. So it has some ahead: of the shortest ones, as many as take it about so long. Many
+workers wait for each other too, at the parent: calls shorter than the second for each of them."""
+
+_MOST_AHEAD = 15
+"""How many calls a worker has ahead, at most."""
+
+_SHARE = 4
+"""All workers together have ahead no more than one part in so many of those that wait. So the last
+calls are shared among all."""
+
+_SILENT_SECONDS, _MOST_SILENT_SECONDS = 0.005, 0.05
+"""After so long without a result, a worker is asked for the calls that it has not begun; then after
+twice as long, and so on. Where calls take longer, after three of them, but not more than the second
+of these."""
+
+
+class Submitted(Mapped):
+    """Completes the futures of tasks. There is nothing for a loop."""
+
+    most_inputs = 1
+
+    def __init__(self, plan: Plan, pending: Pending, most: int | None = None) -> None:
+        super().__init__(plan, pending)
+        self.progress = NotRecorded()
+        self.pending = pending
+        self.closing = False
+        self._most_tasks = inf if most is None else most
+        self._begun = [0] * plan.workers  # how many tasks each was given since it was started
+        self.returned: deque[int] = deque()
+        # From when on each counts as silent, and when to look whether it has tasks ahead then.
+        self._silent, self._look = [0.0] * plan.workers, [inf] * plan.workers
+
+    @property
+    def depth(self) -> int:
+        """How many tasks a worker has: one; where they are short, also one ahead, or more."""
+        latest = max(self._size.seconds, monotonic() - self._size.measured)
+        short = max(_SHORT_SECONDS, _SHORT_OF_MANY * self.plan.workers)
+        if latest >= short:
+            return 1
+        waiting = self.pending.waiting // (_SHARE * self.plan.workers)
+        return 1 + max(1, min(waiting, int(short / latest), _MOST_AHEAD))
+
+    @property
+    def needs(self) -> Sequence[int]:
+        """Those that have tasks; where tasks wait, all: whichever ends, these may not be done."""
+        return super().needs if self.pending.ended else range(len(self.queues))
+
+    def added(self, index: int | None, count: int) -> None:
+        assert index is not None  # no task is refused: `Pending` fails it
+        self._begun[index] += count
+        mine = self._assigned[index]
+        mine.batches[-1].tries = self.pending.tries
+        if len(mine.batches) == 1:
+            self._begins(index)
+        elif self._look[index] == inf:
+            self._look[index] = self._silent[index]
+
+    def _begins(self, index: int) -> None:
+        """Take in that a worker may begin a task now."""
+        seconds = self._size.seconds
+        usual = 0.0 if seconds == inf else min(3 * seconds, _MOST_SILENT_SECONDS)
+        self._silent[index] = silent = monotonic() + max(usual, _SILENT_SECONDS)
+        self._look[index] = silent if len(self._assigned[index].batches) > 1 else inf
+
+    def take_silent(self) -> list[int]:
+        """Return the workers that are to give back what they have not begun."""
+        now, found = monotonic(), list[int]()
+        if now < self.next_look:
+            return found
+        for index, each in enumerate(self._assigned):
+            if now >= self._look[index]:
+                self._look[index] = inf
+                if len(each.batches) > 1:  # it may have given some back, or done all but one
+                    # Again later: what it is just taking out of the pipe is not given back.
+                    self._look[index] = 2 * now - self._silent[index] + _SILENT_SECONDS
+                    found.append(index)
+        return found
+
+    @property
+    def next_look(self) -> float:
+        """When `take_silent` may find some next."""
+        return min(self._look)
+
+    def _take_back(self) -> None:
+        """Take in which tasks workers have given back."""
+        while self.returned:
+            number = self.returned.popleft()
+            for index, each in enumerate(self._assigned):
+                batch = each.take_back(number)
+                if batch is not None:
+                    self._begun[index] -= 1
+                    self.pending.put_back(batch)
+
+    def refill(self, workers: Sequence[ParentCore]) -> None:
+        left, depth, until = self._begin_to_give(workers), self.depth, monotonic() + TAKE_SECONDS
+        free = self._free(workers, left, depth)
+        heapify(free)
+        while free and monotonic() < until:
+            has, index = free[0]
+            entries, nbytes = self.pending.take(1, 1)
+            if not entries:
+                return
+            self.give(index, entries, nbytes)
+            if self._may_have(index, has + 1, depth):
+                heapreplace(free, (has + 1, index))
+            else:
+                heappop(free)
+        self.slow = bool(free)  # what was taken is sent first
+
+    def _free(
+        self, workers: Sequence[ParentCore], left: Sequence[int], depth: int
+    ) -> list[tuple[int, int]]:
+        """Return the workers that may be given a task, each after how many it has."""
+        # A worker that starts is given none: another one may be free sooner. Nor is one that is
+        # silent: what is behind a long task would have to be taken back. Nor one out of time.
+        starting, now = ParentState.INITIALIZATION, monotonic()
+        return [
+            (has, index)
+            for index, has in enumerate(left)
+            if self._may_have(index, has, depth)
+            and workers[index].state is not starting
+            and workers[index].grace is None
+            and (not has or now < self._silent[index])
+        ]
+
+    def _may_have(self, index: int, has: int, depth: int) -> bool:
+        """Tell whether a worker that has so many tasks may be given one more."""
+        free = has < depth and self._begun[index] < self._most_tasks
+        return free and not (has and self.bytes_of(index) >= self.plan.nbytes)
+
+    def take_spent(self) -> list[int]:
+        """Return the workers that have done as many tasks as they were to do."""
+        if self._most_tasks == inf or (self.closing and self.pending.ended):
+            return []
+        return [
+            index
+            for index, begun in enumerate(self._begun)
+            if begun >= self._most_tasks and not self._assigned[index].batches
+        ]
+
+    def start_again(self, core: ParentCore, index: int) -> None:
+        self._take_back()  # first: they are not its own any more
+        super().start_again(core, index)
+        self._begins(index)
+        if index not in self._one_by_one:  # they need not wait until it has started
+            self.returned.extend([number for number, *_ in self.orders.pop(index, ())])
+            self._take_back()
+        self._begun[index] = len(self.orders.get(index, ())) + len(self._one_by_one.get(index, ()))
+
+    def ready(self, workers: Sequence[ParentCore]) -> bool:
+        if self.over or self.cleared or self._settled or self.returned or self._is_done():
+            return True
+        waits = not self.pending.ended
+        for worker, mine in zip(workers, self._assigned, strict=True):
+            if worker.inbox.frames or (worker.over and (waits or mine.batches)):
+                return True
+        return waits and bool(self._free(workers, self._left(workers), self.depth))
+
+    def _is_done(self) -> bool:
+        return self.closing and self.pending.ended and not self.needs
+
+    def take(self, workers: Sequence[ParentCore]) -> Block | None:
+        self.slow = False
+        self._take_back()
+        for number in list(self._settled):
+            self._fail(number, self.settled(number)[0])
+        for queue, worker in zip(self.queues, workers, strict=True):
+            if worker.inbox.frames:  # first: whoever is done gets the next task
+                self._take_results(queue, worker)
+        if self._one_by_one or not self.pending.ended:
+            self.refill(workers)
+        self.over = self._is_done()
+        return None
+
+    def _take_results(self, queue: Queue, worker: ParentCore) -> None:
+        while queue.fill(worker):
+            number = self._assigned[queue.index].number
+            self._begins(queue.index)
+            if queue.at_mark:
+                self._fail(number, self.pass_mark(queue)[0])
+            else:
+                self._complete(number, queue)
+
+    def _complete(self, number: int, queue: Queue) -> None:
+        # In this order: another thread may `clear` meanwhile, and then a queue has another source.
+        source, entry = queue.source, self.take_entries(queue, 1)[0]
+        if source.each:
+            queue.taken += 1
+        future = self.pending.futures.pop(number)
+        try:
+            result = entry if source.plain else decode(entry, source.blocks)
+        except BaseException as error:  # as in `Pending.take`
+            made = NotPicklableError(
+                f"the result of the task does not unpickle here ({one_line(error)})"
+            )
+            made.__cause__ = error
+            give(future.set_exception, to_keep(made))
+        else:
+            give(future.set_result, result)
+
+    def _fail(self, number: int, error: BaseException) -> None:
+        cause = error.__cause__
+        if isinstance(error, NotPicklableError) or cause is None or type(cause) is RemoteTraceback:
+            cause = error
+        elif getattr(error, "refused", ()):
+            with suppress(Exception):  # its class is the user's; and Python 3.10 has no notes
+                note(cause, vars(error)["__notes__"][-1])  # the cure
+        # Else the exception of the task itself, as with other executors.
+        give(self.pending.futures.pop(number).set_exception, cause)

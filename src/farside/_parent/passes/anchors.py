@@ -1,0 +1,122 @@
+"""The anchors of a pass: digests of some items. A pass that is made again is compared with them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import islice
+from time import monotonic
+from typing import Any
+
+from ..._payload import handlers
+from ..._payload.anchors import of_entry, of_input
+from ..._payload.plain import ATOMS
+from ..._protocol.order import Place
+from .queues import Source
+
+_SHARDS = 1000
+"""Anchors are kept for so many shards at most."""
+
+_ANCHORS = 8
+"""So many are kept for a shard. `Anchors.known_of` returns the latest that the loop has passed."""
+
+_ANCHOR_TIMES = 200
+_ANCHOR_SECONDS = 0.005
+"""After a digest, none is taken for so many times as long as that one took, but for so many seconds
+at most: it may have been slow because of another program. In order, the first item of each shard
+that is open at first always has one."""
+
+
+class _Anchor:
+    """The index of an item of a shard, and its digest; None: it is made when somebody asks."""
+
+    __slots__ = ("digest", "index", "item")
+
+    def __init__(self, index: int, digest: bytes | None, item: Any = None) -> None:
+        self.index = index
+        self.digest = digest
+        self.item = item
+
+
+class Anchors:
+    """The latest anchors of some shards. One thread at a time adds some; any thread may ask.
+
+    Attributes:
+        verify: whether to take any.
+    """
+
+    _spared = 0  # of how many shards, those that came first, anchors are kept for good
+
+    def __init__(self) -> None:
+        self.verify = False
+        self._kept: dict[int, list[_Anchor]] = {}
+        self._next = 0.0
+
+    def know(self, anchors: Iterable[tuple[int, int, bytes]]) -> None:
+        """Take in the anchors of a loaded state; see `known_of`."""
+        for shard, index, digest in anchors:
+            self._kept[shard] = [_Anchor(index, digest)]
+
+    def known_of(self, place: Place) -> list[tuple[int, int, bytes]]:
+        """Return the shard, the index of an item, and its digest, for some of those begun."""
+        found = []
+        for shard, count in place.begun:
+            for anchor in reversed(tuple(self._kept.get(shard, ()))):  # nearly always the first
+                if anchor.index < count:
+                    if anchor.digest is None:
+                        anchor.digest = of_entry(anchor.item, (), plain=True)
+                    found.append((shard, anchor.index, anchor.digest))
+                    break
+        return found
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to take one."""
+        return self.verify and monotonic() >= self._next
+
+    def _digest(self, entry: Any, source: Source) -> bytes:
+        return of_entry(entry, source.blocks, plain=source.plain)
+
+    def add(self, shard: int, index: int, entry: Any, source: Source) -> None:
+        """Take the digest of an item, and decide when the next one is due."""
+        began = monotonic()
+        try:
+            if type(entry) is int or type(entry) in ATOMS:  # what cannot change
+                self._keep(shard, _Anchor(index, None, entry))
+            else:
+                self._keep(shard, _Anchor(index, self._digest(entry, source)))
+        except Exception as error:  # here it has none: a class is pickled in another way, say
+            if handlers.raised(error):
+                raise
+        pause = _ANCHOR_TIMES * (monotonic() - began)
+        self._next = max(self._next, began) + min(pause, _ANCHOR_SECONDS)
+
+    def _keep(self, shard: int, anchor: _Anchor) -> None:
+        kept = self._kept.get(shard)
+        if kept is None:
+            self._kept[shard] = [anchor]  # never empty: anybody may look at it just now
+            if len(self._kept) > _SHARDS:  # an old one: its shard has most probably ended
+                del self._kept[next(islice(self._kept, self._spared, None))]
+        else:
+            kept.append(anchor)
+            if len(kept) > _ANCHORS:
+                del kept[0]
+
+
+class InputAnchors(Anchors):
+    """The anchors of a map: digests of inputs, since its results are not made again.
+
+    An input is a shard here. So each anchor is of a shard of its own, and has the index 0.
+    """
+
+    _spared = 1
+
+    def _digest(self, entry: Any, source: Source) -> bytes:  # noqa: ARG002  it has none
+        return of_input(entry)
+
+    def known_of(self, place: Place) -> list[tuple[int, int, bytes]]:
+        """Return the anchors of the first input, and of the latest that was begun or has ended."""
+        kept = sorted(self._kept)
+        latest = bisect_left(kept, place.end) - 1
+        numbers = {kept[0], kept[latest]} if latest >= 0 else ()
+        return super().known_of(Place(begun=tuple([(number, 1) for number in sorted(numbers)])))

@@ -1,0 +1,104 @@
+"""What has come of the inputs of a map: results, ends, and failures; see `mapped`."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any
+
+from ..._payload.failure import Failure
+from ..._protocol.order import Place
+from ...errors import NotPicklableError
+from ..remote_failures import to_exception, without_frames
+from .assigned_inputs import AssignedInputs
+from .batches import Plan
+from .delivery import MOST, Delivery
+from .given_results import GivenResults
+from .queues import Queue
+
+
+class Answers(Delivery):
+    """Takes the answers of workers out of their queues.
+
+    Args:
+        place: where the pass begins.
+
+    Attributes:
+        front: how many inputs are done: the loop has their results.
+    """
+
+    def __init__(self, plan: Plan, place: Place) -> None:
+        super().__init__(plan.workers, counting=plan.ahead is not None)
+        self.plan = plan
+        self.front = 0
+        self.progress = GivenResults(place, flat=plan.flat)
+        self._assigned = [AssignedInputs() for _ in range(plan.workers)]
+        self._most = 1 if self.counting else MOST
+
+    @property
+    def needs(self) -> Sequence[int]:
+        return [index for index, each in enumerate(self._assigned) if each.batches]
+
+    def place(self, behind: int = 0) -> Place | None:
+        given = self.delivered - behind
+        return self.progress.place(given + bisect_right(self.left_out, given))
+
+    def pass_mark(self, queue: Queue) -> list[Any]:
+        """Take a mark out: the end of a flat input, or a failure; see `failed`."""
+        failure, number = queue.pass_mark(), self._assigned[queue.index].pass_mark()
+        self.front += 1
+        return self.failed(number, None if failure is None else self._made(failure, queue, number))
+
+    def _made(self, failure: Any, queue: Queue, number: int) -> BaseException:
+        error = to_exception(Failure(*failure), self.members[queue.index].name)
+        vars(error)["input_index"] = number  # its note names it already
+        return error
+
+    def failed(self, number: int, error: BaseException | None) -> list[Any]:
+        """Return what the loop gets for an input that has failed or ended; or raise its failure."""
+        try:
+            found = [] if error is None else self._told(error)
+        finally:
+            del error  # else this frame, which its traceback has, would have it: a cycle
+        self.progress.end(number, len(found))
+        return found
+
+    def not_here(self, why: str, error: Exception) -> list[Any]:
+        number = self.progress.number(self.passed)
+        text = f"the result of the input of index {number} {why}"
+        made = NotPicklableError(text, item_index=number)
+        made.__cause__, made.input_index = error, number
+        try:
+            return self._told(made)
+        finally:
+            del error, made  # as in `failed`
+
+    def _told(self, error: BaseException) -> list[Any]:
+        """Return what the loop gets for a failure; or raise it."""
+        if self.plan.on_error == "raise":
+            self.failure = error
+            try:
+                raise error
+            finally:
+                del error  # as in `failed`
+        self.failed_inputs += 1
+        if self.plan.on_error == "skip":
+            return []
+        cause = error.__cause__
+        if cause is not None and cause.__traceback__ is not None:
+            without_frames(cause)  # who keeps it must not keep ours, and so the pass
+        return [error]
+
+    def take_entries(self, queue: Queue, most: int) -> list[Any]:
+        """Take entries of a worker out, up to the next mark."""
+        mine = self._assigned[queue.index]
+        left = mine.batches[0].left
+        entries = queue.take(min(queue.run, most, left or most))
+        if self.plan.flat:
+            self.progress.took(mine.number, len(entries))
+            if left:
+                mine.pass_left(len(entries))
+        else:
+            self.front += len(entries)
+            mine.advance(len(entries), self.progress)
+        return entries

@@ -1,0 +1,156 @@
+"""The inputs of a map that one worker was given, and what becomes of them when it dies. Pure.
+
+A worker that dies leaves inputs that it has not answered. The one that it had begun is blamed. The
+others go to its successor, in order. The blamed one goes there too if it may be tried again; else
+it has failed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+from ..._protocol.parent import ParentCore
+from .batches import Batch, Plan
+from .given_results import GivenResults
+from .queues import Queue, arrived
+
+
+class AssignedInputs:
+    """The inputs that a worker was given, and after it the workers that have taken its place.
+
+    Attributes:
+        batches: the batches in which not all inputs are done, or of which results are left.
+        count: how many inputs it was given and has to answer.
+        answered: of flat inputs: how many of them are done.
+    """
+
+    __slots__ = ("answered", "batches", "count")
+
+    def __init__(self) -> None:
+        self.batches: deque[Batch] = deque()
+        self.count = self.answered = 0
+
+    @property
+    def number(self) -> int:
+        """Which input the next answer belongs to."""
+        batch = self.batches[0]
+        return batch.first + batch.done
+
+    def add(self, batch: Batch) -> None:
+        self.batches.append(batch)
+        self.count += len(batch.entries)
+
+    def take_back(self, number: int) -> Batch | None:
+        """Take in that an input, given by itself, goes to another worker; None: it isn't here."""
+        for batch in self.batches:
+            if batch.first == number:
+                self.batches.remove(batch)
+                self.count -= 1
+                return batch
+        return None
+
+    def advance(self, count: int, progress: GivenResults) -> None:
+        """Take in that so many inputs are done, by a result each."""
+        while count:
+            batch = self.batches[0]
+            step = min(count, len(batch.entries) - batch.done)
+            progress.took(self.number, step)
+            self._pass(step)
+            count -= step
+
+    def pass_mark(self) -> int:
+        """Take in that the next input is done, by a mark; return which one."""
+        number = self.number
+        self._pass(1)
+        self.answered += 1
+        return number
+
+    def _pass(self, count: int) -> None:
+        """Take in that the next inputs are done. They are of one batch."""
+        batch = self.batches[0]
+        batch.done += count
+        if batch.done == len(batch.entries):
+            self.batches.popleft()
+
+    def pass_left(self, count: int) -> None:
+        """Take in that so many results were taken of an input that has failed."""
+        batch = self.batches[0]
+        batch.left -= count
+        if not batch.left:
+            self.batches.popleft()
+
+    def lose(
+        self, core: ParentCore, queue: Queue, plan: Plan, later: int, read: Mapping[int, int]
+    ) -> tuple[list[Batch], int | None]:
+        """Return what the successor of a dead worker is given, and which input has failed with it.
+
+        The last of its inputs, as many as `later` says, were not sent yet. For `read` see
+        `GivenResults`.
+        """
+        came, partial = _count(arrived(queue, tuple(core.inbox.frames)), flat=plan.flat)
+        kept, lost, partial = self._cut(came, partial)
+        if lost:
+            lost[0].skip = read.get(lost[0].first, 0) + partial
+        failed = _blame(core.loss[2], lost, later, plan.retries)
+        if failed is not None:
+            self.count -= 1
+            if failed is lost[0] and partial:  # nothing has come of any other
+                failed.left = partial
+                kept.append(failed)
+            lost.remove(failed)
+        self.batches = deque([*kept, *lost])
+        return lost, None if failed is None else failed.first
+
+    def _cut(self, came: int, partial: int) -> tuple[list[Batch], list[Batch], int]:
+        """Return the inputs whose answers the loop has yet to get, and those without an answer.
+
+        And how many results have come of the first of these.
+        """
+        kept: list[Batch] = []
+        lost: list[Batch] = []
+        for batch in self.batches:
+            at, end = batch.done + came, len(batch.entries)
+            if batch.left:
+                kept.append(batch)
+                partial -= 0 if came else batch.left
+            elif at >= end:
+                kept.append(batch)
+                came -= end - batch.done
+            else:
+                if came:
+                    kept.append(batch.part(0, at))
+                    kept[-1].done = batch.done
+                lost.append(batch.part(at, end))
+                came = 0
+        return kept, lost, partial
+
+
+def _count(runs: list[tuple[int, bool]], *, flat: bool) -> tuple[int, int]:
+    """Return how many inputs not yet in a block are done, and how many results came after those."""
+    if not flat:
+        return sum([run + ended for run, ended in runs]), 0
+    came = partial = 0
+    for run, ended in runs:
+        came, partial = (came + 1, 0) if ended else (came, partial + run)
+    return came, partial
+
+
+def _blame(begun: int | None, lost: list[Batch], later: int, retries: int) -> Batch | None:
+    """Give the input that has cost the worker a batch of its own, if that is known.
+
+    Return it if it is not tried again. For `begun` see `ParentCore`, for `later` see
+    `AssignedInputs.lose`.
+    """
+    if begun is None:
+        if sum([len(batch.entries) for batch in lost]) - later != 1:
+            return None
+        begun = lost[0].first + 1
+    for place, batch in enumerate(lost):
+        at, end = begun - 1 - batch.first, len(batch.entries)
+        if 0 <= at < end:
+            cuts = batch.part(0, at), batch.part(at, at + 1), batch.part(at + 1, end)
+            lost[place : place + 1] = [each for each in cuts if each.entries]
+            cuts[1].tries += 1
+            return cuts[1] if cuts[1].tries > retries else None
+    return None

@@ -1,0 +1,220 @@
+"""Brings the items of all workers to the loop.
+
+What has arrived lies in the workers' inboxes, as frames. `queues` opens them, and a delivery puts
+their entries into blocks. `InTurn` keeps an order that no number of workers changes, `Dealt` none.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import repeat
+from operator import length_hint
+from typing import Any
+
+from ..._protocol.order import Place
+from ..._protocol.parent import ParentCore
+from ..._protocol.progress import Snapshot, Snapshots
+from ...errors import NotPicklableError
+from .anchors import Anchors
+from .queues import Block, Queue
+
+MOST = 1000
+"""About how many entries of each worker a block has at most: as many as a frame."""
+
+
+class Delivery:
+    """The items of a pass, from the workers' inboxes to the loop: the base of the orders.
+
+    One thread at a time takes blocks. Any thread may ask, and `clear`.
+
+    Args:
+        counting: whether the workers have to know of each item that was taken.
+
+    Attributes:
+        queues: one for each worker.
+        over: whether the marks tell that nothing more comes.
+        cleared: whether nothing may be taken any more: the pass was left, or all was closed.
+        members: the workers, by their numbers.
+        failure: the exception of an input that has ended the pass.
+        failed_inputs: how many inputs have failed without ending the pass.
+        epoch: the epoch that user code is told.
+        finished: whether the loop has come to the end of the pass.
+        snapshots: states of what the user iterates on, from the workers.
+        anchors: digests of items that were taken now and then.
+        rest: what is left of the present block.
+        orders: tasks that workers have to be sent, by their numbers.
+        slow: whether inputs take long to come: what has arrived meanwhile goes first.
+        source: the supply of inputs that have to be awaited, or None.
+        unprompted: whether items come, and end, without tasks and marks: those of one iterable.
+        first: how many items of an iterable the loop had before it was resumed.
+        left_out: for each item of a block that the loop did not get, how many it had by then.
+        returned: tasks that workers have given back, by their numbers; None: they are not asked to.
+    """
+
+    failed_inputs = 0
+    slow = False
+    source: Any = None
+    unprompted = False
+    first = 0
+    returned: deque[int] | None = None
+
+    def __init__(self, count: int, *, counting: bool) -> None:
+        self.queues = [Queue(index, counting=counting) for index in range(count)]
+        self.counting = counting
+        # No defaults of the class: Python would be slower to set them.
+        self.over = self.finished = self.cleared = self._emptied = False
+        self.epoch = 0
+        self.members: Sequence[Any] = ()
+        self.failure: BaseException | None = None
+        self.rest: Any = ()
+        self.left_out: list[int] = []
+        self._before = 0  # how many items were in the blocks before
+        self._count = 0  # and in the present one
+        self._dropped: list[Any] = []  # what `clear` has just taken out of that
+        self.orders: dict[int, list[Any]] = {}
+        self.anchors = Anchors()
+        self.snapshots = Snapshots()
+
+    @property
+    def needs(self) -> Sequence[int]:
+        """The workers of which one has to send something for the loop to go on."""
+        raise NotImplementedError
+
+    def take(self, workers: Sequence[ParentCore]) -> Block | None:
+        """Return the next block; None: nothing has come, or `over` says why.
+
+        Raises:
+            ProtocolError: a frame cannot be read.
+        """
+        raise NotImplementedError
+
+    def ready(self, workers: Sequence[ParentCore]) -> bool:
+        """Tell whether the loop need not wait."""
+        if self.over:
+            return True
+        for index in self.needs:
+            worker = workers[index]
+            if worker.inbox.frames or worker.over or self.queues[index].waiting:
+                return True
+        return False
+
+    def take_orders(self) -> dict[int, list[Any]]:
+        """Return the tasks that workers have to be given since the last time."""
+        orders, self.orders = self.orders, {}
+        return orders
+
+    @property
+    def passed(self) -> int:
+        """How many items were taken out of blocks, those left out too. In any thread."""
+        return self._before + max(0, self._count - length_hint(self.rest) - len(self._dropped))
+
+    @property
+    def delivered(self) -> int:
+        """How many items the loop was given. In any thread."""
+        while True:
+            passed, left_out = self.passed, len(self.left_out)
+            if passed == self.passed:  # else something was taken or left out in between
+                return passed - left_out
+
+    def not_here(self, why: str, error: Exception) -> list[Any]:
+        """Return what the loop gets for the next item, which does not unpickle here; or raise that.
+
+        `why` says where it comes from, and what is wrong.
+        """
+        index = self.first + self.delivered
+        raise NotPicklableError(f"the item of index {index} {why}", item_index=index) from error
+
+    @property
+    def waiting(self) -> int:
+        """How many items were taken out of the inboxes, and not by the loop. In any thread."""
+        return length_hint(self.rest) + sum([queue.waiting for queue in self.queues])
+
+    def place(self, behind: int = 0) -> Place | None:
+        """Return where the loop is, or where it was some items ago; None: that is not known."""
+        raise NotImplementedError
+
+    def known_of(self, place: Place) -> tuple[list[tuple[int, int, bytes]], list[Snapshot]]:
+        """Return what helps to make a pass once more up to a place: anchors and snapshots.
+
+        An anchor is the shard, the index of an item, and its digest: it tells whether the pass is
+        the same. A snapshot is what to go on from.
+        """
+        found = self.anchors.known_of(place)
+        indices = {shard: index for shard, index, _ in found}
+        return found, self.snapshots.before(place.begun, indices)
+
+    def clear(self) -> None:
+        """Let nobody take any more what is here."""
+        if self._emptied:  # the inboxes of all workers say so, one after the other
+            return
+        self.cleared = True
+        rest = self.rest
+        # All at once, by one call of C code: a loop in another thread has to get the items that
+        # come first, or none of these.
+        with suppress(IndexError):
+            self._dropped.extend(map(list.pop, repeat(rest)) if type(rest) is list else rest)
+        left = len(self._dropped)
+        self._before, self._count = self._before + self._count - left, 0
+        self.rest, self._dropped = (), []
+        self.clear_queues()
+        self._emptied = True  # last: where a signal handler raises before, all is done once more
+
+    def clear_queues(self) -> None:
+        """Let go of what is in no block, and of the memory of the frame that was opened last."""
+        for queue in self.queues:
+            queue.clear()
+
+    def let_go(self) -> None:
+        """Let go of the user's objects: the pass was left, and only its state may be asked for."""
+
+    def _begin_block(self) -> None:
+        """Take in that the loop is at the end of the block before."""
+        self._before, self._count, self.rest = self._before + self._count, 0, ()
+
+    def _end_block(self, entries: list[Any], sources: Any) -> Block:
+        """Take in the block that the loop is given, and return it.
+
+        The loop takes the entries out of `rest`: the last one first, where they have sources.
+        """
+        count, rest = len(entries), iter(entries) if sources is None else entries
+        # No call comes in between, so no other thread: `clear` finds all of this, or nothing.
+        if not self.cleared:
+            self._count, self.rest = count, rest
+        else:
+            entries.clear()
+            self.clear_queues()
+        return entries, sources
+
+
+class OneAfterAnother(Delivery):
+    """Gives the loop the items of one iterable: without marks, and as they come."""
+
+    needs = (0,)
+    unprompted = True
+
+    def __init__(self, first: int = 0, *, counting: bool) -> None:
+        super().__init__(1, counting=counting)
+        self.first = first
+
+    def take(self, workers: Sequence[ParentCore]) -> Block | None:
+        queue = self.queues[0]
+        opened = queue.open(workers[0])
+        if opened is None:
+            return None
+        self._begin_block()
+        entries, source = opened.entries, queue.source
+        if not source.each:
+            queue.taken += len(entries)
+        if entries and self.anchors.due:
+            self.anchors.add(0, self.first + self._before, entries[0], source)
+        return self._end_block(entries, source.needed)
+
+    def ready(self, workers: Sequence[ParentCore]) -> bool:
+        worker = workers[0]
+        return bool(worker.inbox.frames) or worker.over
+
+    def place(self, behind: int = 0) -> Place | None:
+        count = self.first + self.delivered - behind
+        return Place(begun=((0, count),) if count else ())

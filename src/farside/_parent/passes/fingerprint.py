@@ -1,0 +1,73 @@
+"""Fingerprints of shards, or of the inputs of a map: the same in every process."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import PurePath
+from typing import Any
+
+from ..._payload.reducers import table_of_items
+
+_PLAIN = (str, int, float, bool, bytes, type(None), range, PurePath)
+_BY_PLACE = frozenset({"FRAME", "BINGET", "LONG_BINGET"})
+"""Operations of pickles whose arguments are lengths, or say which object it was."""
+
+
+def fingerprint(shards: Sequence[Any] | None) -> str:
+    """Return a fingerprint of shards; an empty one if they are numbers: their count says all."""
+    if shards is None:
+        return ""
+    digest = blake2b(digest_size=8)
+    for shard in shards:
+        digest.update(_bytes_of(shard))
+    return digest.hexdigest()
+
+
+def _bytes_of(value: Any) -> bytes:
+    if isinstance(value, _PLAIN):
+        return f"{str(value) if isinstance(value, PurePath) else repr(value)}\n".encode()
+    if isinstance(value, (tuple, list)):
+        return b"(" + b"".join(map(_bytes_of, value)) + b")"
+    if isinstance(value, (set, frozenset)):  # its order differs from process to process
+        return b"<" + b"".join(sorted(map(_bytes_of, value))) + b">"
+    if isinstance(value, dict):
+        items = sorted((_bytes_of(key), _bytes_of(item)) for key, item in value.items())
+        return b"{" + b"".join(key + item for key, item in items) + b"}"
+    try:
+        return _pickle(value)
+    except Exception:  # cloudpickle may take it, but its pickles are not the same each time
+        return type(value).__qualname__.encode()
+
+
+class _SetFinder(pickle.Pickler):
+    """Finds out whether there are sets in what it pickles. To read the pickle takes far longer.
+
+    Paths are pickled as text: each version of Python has another way.
+    """
+
+    found = False
+
+    def reducer_override(self, value: Any) -> Any:
+        return (str, (str(value),)) if isinstance(value, PurePath) else NotImplemented
+
+    def persistent_id(self, value: Any) -> None:
+        if type(value) in {set, frozenset}:
+            self.found = True
+
+
+def _pickle(value: Any) -> bytes:
+    """Return a pickle; if there are sets in it, its parts sorted, for a set has any order."""
+    file = io.BytesIO()
+    finder = _SetFinder(file, 5)
+    finder.dispatch_table = table_of_items()  # torch alone would write addresses
+    finder.dump(value)
+    stream = file.getvalue()
+    if not finder.found:
+        return stream
+    from pickletools import genops  # hardly anybody needs it
+
+    parts = [(operation.name, repr(argument)) for operation, argument, _ in genops(stream)]
+    return repr(sorted([each for each in parts if each[0] not in _BY_PLACE])).encode()

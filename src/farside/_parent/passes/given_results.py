@@ -1,0 +1,120 @@
+"""The inputs of a map whose results the loop was given: now, and some items ago. Pure.
+
+To shards that are dealt, an input is a shard, and its results are the shard's items.
+
+They are recorded in *steps*. A step says for a number of items which inputs had ended by then, how
+many results of others were given, and which input the next item belongs to. From there on each item
+ends one input, or is one more result of a flat one. So a run of inputs needs only one step.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from operator import itemgetter
+from typing import NamedTuple
+
+from ..._protocol.order import BEGIN, Place, Ranges, with_range
+
+KEPT = 2000
+"""How many items are remembered at least. A block has half as many at most."""
+
+
+class _Step(NamedTuple):
+    at: int
+    ended: Ranges
+    read: dict[int, int]
+    number: int
+    """The input that the next items belong to; -1: nothing is known of further items."""
+
+
+class GivenResults:
+    """The place of the loop in a pass.
+
+    Args:
+        place: where the pass began.
+        flat: whether an input may have any number of results.
+
+    Attributes:
+        taken: how many items are in blocks.
+        read: of inputs that have not ended, how many results are. It is never changed, but another
+            one takes its place.
+
+    Example:
+        >>> progress = GivenResults()
+        >>> progress.took(0, 5)
+        >>> progress.place(3)
+        Place(ended=((0, 3),), begun=(), turn=0)
+    """
+
+    def __init__(self, place: Place = BEGIN, *, flat: bool = False) -> None:
+        self.taken = 0
+        self._flat = flat
+        self._ended: Ranges = place.ended
+        self.read = dict(place.begun)
+        self._steps: deque[_Step] = deque([_Step(0, self._ended, self.read, -1)])
+
+    def took(self, number: int, count: int) -> None:
+        """Take in the next `count` results: of one input if flat, else of one input each."""
+        step = self._steps[-1]
+        if number != (step.number if self._flat else step.number + self.taken - step.at):
+            self._add(number)  # else the run goes on
+        self.taken += count
+        if self._flat:
+            self.read = {**self.read, number: self.read.get(number, 0) + count}
+        else:
+            self._ended = with_range(self._ended, number, number + count)
+
+    def end(self, number: int, count: int = 0) -> None:
+        """Take in that an input has ended. `count` is 1 if its failure is an item, else 0."""
+        if count:
+            self._add(-1)
+        self.taken += count
+        self._ended = with_range(self._ended, number, number + 1)
+        self.read = {each: read for each, read in self.read.items() if each != number}
+        self._add(-1)
+
+    def _add(self, number: int) -> None:
+        step = _Step(self.taken, self._ended, self.read, number)
+        if self._steps[-1].at == self.taken:  # the step before it holds for no item
+            self._steps[-1] = step
+        else:
+            self._steps.append(step)
+            while self._steps[1].at <= self.taken - KEPT:
+                self._steps.popleft()
+
+    def place(self, given: int) -> Place | None:
+        """Return the place after so many items; None: that is not known any more."""
+        step = self._find(given)
+        if step is None:
+            return None
+        _, ended, read, number = step
+        more = given - step.at
+        if more and number >= 0:
+            if self._flat:
+                read = {**read, number: read.get(number, 0) + more}
+            else:
+                ended = with_range(ended, number, number + more)
+        return Place(ended, tuple(sorted(read.items())))
+
+    def number(self, given: int) -> int:
+        """Return the input of the item that comes after so many. It is in the present block."""
+        step = self._find(given)
+        assert step is not None
+        return step.number if self._flat else step.number + given - step.at
+
+    def _find(self, given: int) -> _Step | None:
+        """Return the step that tells of the item after so many."""
+        steps = tuple(self._steps)  # a copy: another thread may take further items
+        number = bisect_right(steps, given, key=itemgetter(0))
+        return steps[number - 1] if number else None
+
+
+class NotRecorded(GivenResults):
+    """Records nothing, where nobody asks."""
+
+    def took(self, number: int, count: int) -> None:
+        pass
+
+    def end(self, number: int, count: int = 0) -> None:
+        pass

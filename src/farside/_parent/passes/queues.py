@@ -1,0 +1,176 @@
+"""What has arrived from a worker: frames are opened here, and their entries put into blocks.
+
+A *block* is what the loop is given at a time. How far the loop has got follows from what is left
+of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+from ..._payload.items import Opened, marks_of, unpack
+from ..._protocol.parent import ParentCore
+
+Block: TypeAlias = tuple[list[Any], Any]
+"""What the loop is given at a time: entries, and where they come from. That is one `Source`, or
+a list with one for each. None: each entry is the item itself, and no worker has to know of it.
+"""
+
+
+class Source:
+    """Where entries come from: a frame of a worker.
+
+    Attributes:
+        index: which worker.
+        plain: whether each entry is the item itself.
+        blocks: the shared memory that belongs to the frame.
+        each: whether the worker is told of each item that was taken, by itself.
+    """
+
+    __slots__ = ("blocks", "each", "index", "plain")
+
+    def __init__(
+        self, index: int, blocks: Sequence[memoryview] = (), *, plain: bool, each: bool
+    ) -> None:
+        self.index, self.blocks, self.plain, self.each = index, blocks, plain, each
+
+    @property
+    def needed(self) -> Source | None:
+        """This, for a `Block`; None if whoever takes the entries need not know of it."""
+        return self if self.each or not self.plain else None
+
+
+class Queue:
+    """What was taken out of the inbox of a worker, and is in no block yet.
+
+    Attributes:
+        entries: of the frame that is open; those from `at` on are left.
+        marks: of that frame: for each the number of entries before it, and its failure.
+        source: where they come from.
+        taken: how many entries and marks count as taken by the user.
+        told: how many of them the worker was told of.
+        before: how many of them were made by workers that have died.
+    """
+
+    __slots__ = (
+        "_plain", "at", "before", "entries",
+        "index", "marks", "source", "taken", "told",
+    )  # fmt: skip
+
+    def __init__(self, index: int, *, counting: bool) -> None:
+        self.index = index
+        self.entries: list[Any] = []
+        self.at = 0
+        self.marks: deque[tuple[int, Any]] = deque()
+        self.source = self._plain = Source(index, plain=True, each=counting)
+        self.taken = self.told = self.before = 0
+
+    @property
+    def run(self) -> int:
+        """How many entries there are before the next mark."""
+        return (self.marks[0][0] if self.marks else len(self.entries)) - self.at
+
+    @property
+    def waiting(self) -> int:
+        """How many entries and marks are left. In any thread."""
+        return max(0, len(self.entries) - self.at) + len(self.marks)
+
+    def fill(self, core: ParentCore) -> bool:
+        """See that there is an entry or a mark, by `open`; False: nothing has arrived."""
+        while self.at >= len(self.entries) and not self.marks:
+            opened = self.open(core)
+            if opened is None:
+                return False
+            self.at, self.entries = 0, opened.entries
+            if opened.marks:
+                self.marks.extend(opened.marks)
+        return True
+
+    def open(self, core: ParentCore) -> Opened | None:
+        """Open the next frame, which is the source of entries from now on; None: there is none."""
+        frames = core.inbox.frames
+        if not frames:
+            return None
+        try:
+            frame = frames.popleft()
+        except IndexError:  # another thread has just left the pass
+            return None
+        opened, blocks = unpack(frame), frame.blocks
+        if opened.plain:  # and so without blocks
+            self.source = self._plain
+        else:
+            each = self._plain.each or bool(blocks)
+            self.source = Source(self.index, blocks, plain=False, each=each)
+        return opened
+
+    def take(self, count: int) -> list[Any]:
+        at, entries = self.at, self.entries
+        if not self.source.each:
+            self.taken += count
+        if not at and count == len(entries) and not self.marks:
+            self.entries = []
+            return entries
+        self.at = at + count
+        return entries[at : self.at]
+
+    @property
+    def at_mark(self) -> bool:
+        return bool(self.marks) and self.marks[0][0] == self.at
+
+    def pass_mark(self) -> Any:
+        """Take a mark out; return its failure."""
+        self.taken += 1
+        return self.marks.popleft()[1]
+
+    def go_on(self, received: int) -> int:
+        """Take in that another worker goes on; return how many entries and marks wait.
+
+        `received` says how many have arrived. What waits counts as sent by the new worker.
+        """
+        self.before = self.told = self.taken
+        return received - self.taken
+
+    def clear(self) -> None:
+        """Drop what is left."""
+        self.entries = []
+        self.at = 0
+        self.marks.clear()
+        self.source = self._plain  # that of a frame holds the memory of items that nobody took
+
+
+def arrived(queue: Queue, frames: Sequence[Any]) -> list[tuple[int, bool]]:
+    """Return what has arrived from a worker and is in no block: runs of items, and their ends."""
+    parts: list[tuple[Iterable[Any], int, int]] = [(queue.marks, queue.at, len(queue.entries))]
+    for frame in frames:
+        marks = marks_of(frame)
+        parts.append((marks, 0, frame.items - len(marks)))
+    found = []
+    for marks_of_part, at, end in parts:
+        for place, _ in marks_of_part:
+            found.append((place - at, True))
+            at = place  # noqa: PLW2901  the next run begins there
+        if end > at:
+            found.append((end - at, False))
+    return found
+
+
+def join(parts: list[tuple[list[Any], Any]]) -> Block:
+    """Make one block of several; see `Block` for the sources of each."""
+    if len(parts) == 1:
+        return parts[0]
+    entries: list[Any] = []
+    sources: list[Any] | None = None
+    for taken, source in parts:
+        if source is not None and sources is None:
+            sources = [PLAIN] * len(entries)
+        entries += taken
+        if sources is not None:
+            several = source if type(source) is list else [source or PLAIN] * len(taken)
+            sources += several
+    return entries, sources
+
+
+PLAIN = Source(0, plain=True, each=False)
+"""The source of entries that are the items themselves, and of which no worker has to know."""

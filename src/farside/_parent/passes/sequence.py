@@ -1,0 +1,242 @@
+"""What a pass is made of: `one_iterable`, shards (`sharded`), or the `inputs` of a map.
+
+Each says where each worker begins, and where a loop is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..._payload.user_states import LITERAL, check_literal
+from ..._protocol import loop_state as states
+from ..._protocol.order import BEGIN, Place, Sharding
+from ..._protocol.parent import ParentCore
+from ..._protocol.progress import Snapshot
+from .delivery import Delivery
+
+
+class Part(NamedTuple):
+    """Which shard a worker is at, and how many of its items the loop was given."""
+
+    shard: int
+    item: int
+    unit: str | None = None
+    """What a shard is called, if each has one item."""
+    turns: tuple[int, ...] = ()
+    """The shards that the worker reads in turn."""
+
+
+class Start(NamedTuple):
+    """Where a pass begins, and what is known of it."""
+
+    place: Place = BEGIN
+    anchors: Sequence[tuple[int, int, bytes]] = ()
+    snapshots: Sequence[Snapshot] = ()
+
+
+_START = Start()
+
+
+class Given(NamedTuple):
+    """What decides the items beside the user's functions, and whether the user has given it."""
+
+    seed: int
+    verify: bool = True
+    """Whether a pass that is made once more is compared with what it was."""
+    seed_given: bool = False
+    cycle_given: bool = False
+    fingerprint: str = ""
+    same: str | None = None
+    """The arguments that the fingerprint is made of, if it is not that of the shards."""
+
+
+class ItemSequence:
+    """What a pass is made of: epochs, a place to begin at, and states.
+
+    Attributes:
+        kind: what it is called in states.
+        several: whether the user has asked for several workers: a call then returns a list.
+        awaits: whether the loop of the next pass can await inputs.
+    """
+
+    kind = "iterable"
+    several = False
+    awaits = False
+    _in_order = True
+
+    def __init__(self, given: Given, sharding: Sharding) -> None:
+        self._given = given
+        self._sharding = sharding
+        self._ahead = 0  # by how much epochs are ahead of the number of passes
+        # The epoch of the first pass: no other has used up what an iterable gives only once.
+        self._fresh: int | None = 0
+        self._loaded: Start | None = None
+        self._passes: list[Delivery] = []  # the latest, and the one before it
+        self._takes_anchors = given.verify
+
+    @property
+    def seed(self) -> int:
+        """The seed of random numbers, given or drawn."""
+        return self._sharding.seed
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        self._sharding = self._sharding._replace(seed=seed)
+
+    def length(self, told: int | None) -> int | None:
+        """Return how many items a pass has, if that is known; the first worker may have told."""
+        raise NotImplementedError
+
+    def epoch(self, begun: int) -> int:
+        """Return the epoch of the next pass, before which so many were begun."""
+        return begun + self._ahead
+
+    def set_epoch(self, epoch: int, begun: int) -> None:
+        """Let the next pass be of another epoch; see `RemoteIterable.set_epoch`."""
+        if self._loaded is not None and self._loaded.place != BEGIN:
+            raise ValueError(
+                f"epoch={epoch}, but the state that was loaded is from the middle of epoch "
+                f"{self.epoch(begun)}; leave set_epoch out, or load no state"
+            )
+        # No call comes in between, so no signal handler: all of it changes, or nothing.
+        self._ahead, self._fresh = epoch - begun, None if begun else epoch
+        self._loaded, self._passes = None, []
+
+    def begin(self, begun: int) -> tuple[Delivery, Sequence[Any] | None]:
+        """Begin a pass after so many; return what brings its items, and what workers are told.
+
+        Each is told the epoch, the seed, how many items and bytes count as made, and its plan.
+        None: no worker has to be told anything.
+        """
+        epoch, start = self.epoch(begun), self._loaded or _START
+        delivery, plans = self._open(begun, start)
+        delivery.epoch, delivery.anchors.verify = epoch, self._takes_anchors
+        delivery.anchors.know(start.anchors)
+        for snapshot in start.snapshots:
+            delivery.snapshots.add(snapshot)
+        self._passes = [delivery, *self._passes[:1]]
+        if plans is None:
+            return delivery, None
+        return delivery, [(epoch, self.seed, (0, 0), plan) for plan in plans]
+
+    def _open(self, begun: int, start: Start) -> tuple[Delivery, Sequence[Any] | None]:
+        """Return what brings the items of the next pass, and the plan of each worker, if any."""
+        raise NotImplementedError
+
+    def begun(self) -> None:
+        """Take in that a pass has begun. An exception before this must not lose a loaded state."""
+        self._loaded = None
+
+    def check(self) -> None:
+        """Check that a pass can begin; see `Shards.check`."""
+
+    def part(self, delivery: Delivery, index: int) -> Part | None:  # noqa: ARG002  most have none
+        """Return what a worker is at, as of what the loop was given, if it is a shard."""
+        return None
+
+    def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
+        """Return what a worker is told that goes on in the place of another."""
+        received, frames = core.inbox.received, tuple(core.inbox.frames)
+        base = delivery.queues[index].go_on(received), sum([len(each.body) for each in frames])
+        return delivery.epoch, self.seed, base, self._go_on(delivery, core, index)
+
+    def _go_on(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
+        """Return the plan of a worker that goes on in the place of another."""
+        raise NotImplementedError
+
+    def state(self, begun: int, behind: int) -> dict[str, Any]:
+        """Return the state of the loop; see `RemoteIterable.state_dict`."""
+        self._look(anew=False)
+        epoch, start = self._find(begun, behind)
+        return states.write(
+            start.place,
+            self._sharding,
+            kind=self.kind,
+            epoch=epoch,
+            fingerprint=self._given.fingerprint,
+            in_order=self._in_order,
+            anchors=start.anchors,
+            # Others would have to be unpickled from a file.
+            snapshots=[each for each in start.snapshots if each.state[:1] == LITERAL],
+        )
+
+    def _look(self, *, anew: bool) -> None:
+        """Find out what the items are: before a state is made, or, `anew`, is compared."""
+
+    def _find(self, begun: int, behind: int) -> tuple[int, Start]:
+        if not behind and (self._loaded or not self._passes or self._passes[0].finished):
+            return self.epoch(begun), self._loaded or _START
+        left = behind
+        for delivery in self._passes if self._loaded is None else ():
+            delivered = delivery.delivered
+            if left <= delivered:
+                place = delivery.place(left)
+                for _ in range(10):  # a loop in another thread may have gone on far meanwhile
+                    if place is not None or delivered == delivery.delivered:
+                        break
+                    delivered, place = delivery.delivered, delivery.place(left)
+                if place is not None:
+                    return delivery.epoch, Start(place, *delivery.known_of(place))
+                break
+            left -= delivered
+        raise ValueError(
+            f"behind={behind} is further back than is known; pass a smaller number: as many items "
+            "as your program holds back"
+        )
+
+    def load(self, state: Any, begun: int, *, strict: bool) -> None:
+        """Let the next pass begin at a state; see `RemoteIterable.load_state_dict`."""
+        self._look(anew=True)
+        read, sharding, given = states.check(state), self._sharding, self._given
+        self._refuse(read, "kind", self.kind, "it was made by another function")
+        self._refuse_others(read, strict=strict)
+        if given.seed_given:
+            self._refuse(read, "seed", sharding.seed, "leave seed out, or pass the state's")
+        if given.cycle_given:
+            cure = "leave it out, or pass the state's"
+            self._refuse(read, "cycle_length", sharding.cycle_length, cure)
+        ranks = read["ranks"]
+        if ranks != list(range(read["world_size"])) and (
+            ranks != [sharding.rank] or read["world_size"] != sharding.world_size
+        ):
+            raise ValueError(
+                f"the state is that of rank {ranks} of {read['world_size']}, and this is rank "
+                f"{sharding.rank} of {sharding.world_size}; make one of the states of all ranks "
+                "with farside.merge_states, and load that in each"
+            )
+        self._refuse(read, "shuffled", sharding.shuffled, "pass shuffle_shards as it was then")
+        read = states.of_rank(read, sharding.rank, sharding.world_size)
+        # Those of a map are of its inputs, which may look different now if that is not strict.
+        verify = given.verify and (strict or self.kind != "inputs")
+        anchors, kept = states.anchors(read) if verify else [], states.snapshots(read)
+        for each in kept:
+            check_literal(each.state)
+        start = Start(states.read(read), anchors, kept)  # nothing is refused from here on
+        sharding = sharding._replace(seed=read["seed"], cycle_length=read["cycle_length"])
+        sharding, start = self._taken_over(sharding, start)
+        epoch, fresh = read["epoch"], read.get("fresh", not read["epoch"])
+        # As in `set_epoch`.
+        self._sharding, self._ahead, self._fresh = sharding, epoch - begun, epoch if fresh else None
+        self._loaded, self._passes = start, []
+
+    def _taken_over(self, sharding: Sharding, start: Start) -> tuple[Sharding, Start]:
+        """Return what is taken over of what a state says."""
+        return sharding, start
+
+    def _refuse_others(self, read: dict[str, Any], *, strict: bool) -> None:
+        """Refuse the state of another data set."""
+        same = self._given.same
+        cure = f"pass the same {same or 'shards'}"
+        self._refuse(read, "shards", self._sharding.total, cure)
+        if not same:
+            cure = "the shards differ; pass strict=False if only their names have changed"
+        if strict:
+            self._refuse(read, "fingerprint", self._given.fingerprint, cure)
+
+    @staticmethod
+    def _refuse(state: dict[str, Any], key: str, own: object, cure: str) -> None:
+        if state[key] != own:
+            raise ValueError(
+                f"the state has {key}={state[key]!r}, and this iterable has {own!r}; {cure}"
+            )

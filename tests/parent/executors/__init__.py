@@ -1,0 +1,1 @@
+"""Tests of farside._parent.executors."""

@@ -1,0 +1,250 @@
+"""What becomes of the tasks of an executor: each is run once, or has cost a worker."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from concurrent.futures import Future
+from struct import pack as pack_numbers
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farside._link.frames import Frame
+from farside._parent import messages_for_people
+from farside._parent.executors import submitted
+from farside._parent.executors.pending import Pending, Work
+from farside._parent.executors.submitted import Submitted
+from farside._parent.passes.batches import Plan
+from farside._payload.items import pack
+from farside._protocol.inbox import Inbox
+from farside._protocol.messages import Status
+from farside._protocol.parent_machine import ParentState
+from tests.steady import STEADY
+
+if TYPE_CHECKING:
+    from random import Random
+
+
+class Died(Exception):
+    """A worker has died at a task too often."""
+
+
+class Ahead(Submitted):
+    """Gives some tasks ahead, however long they take."""
+
+    depth = 4
+
+
+class Numbers(Pending):
+    """Tasks that are numbers."""
+
+    def _add(self, item: Any, entries: list[Any]) -> int:
+        entries.append(item)
+        return 8
+
+
+def make(count: int, workers: int, retries: int = 0) -> tuple[Ahead, list[Future[int]]]:
+    pending, futures = Numbers(), [Future[int]() for _ in range(count)]
+    for number, future in enumerate(futures):
+        call: Any = number
+        assert pending.add(Work(future, call))
+    plan = Plan(workers, False, False, None, 1 << 20, "return", retries)
+    return Ahead(plan, pending), futures
+
+
+class Worker:
+    """Runs tasks. What it sends arrives when the test says."""
+
+    def __init__(self, delivery: Submitted, ran: Counter[int]) -> None:
+        self.core: Any = SimpleNamespace(
+            inbox=Inbox(delivery), over=False, loss=None, state=ParentState.ITERATION, grace=None
+        )
+        self.ran = ran
+        self.waiting: deque[tuple[int, int]] = deque()  # by which number, and which task it is
+        self.running: tuple[int, int] | None = None
+        self.sent: deque[Frame] = deque()
+
+    def add(self, orders: list[Any]) -> None:
+        self.waiting += [(first, task) for first, _, _, (task,) in orders]
+
+    def begin(self) -> None:
+        if self.running is None and self.waiting:
+            self.running = self.waiting.popleft()
+            self.ran[self.running[1]] += 1
+
+    def end(self) -> None:
+        if self.running is not None:
+            body = b"".join(pack([self.running[1]])[0])
+            self.sent.append(Frame(Status.ITERATOR_SUCCESS, 1, body, 1))
+            self.running = None
+
+    def give_back(self) -> None:
+        numbers = [number for number, _ in self.waiting]
+        self.waiting.clear()
+        body = pack_numbers(f"<{len(numbers)}Q", *numbers)
+        self.sent.append(Frame(Status.TASKS_RETURNED, 1, body, 0))
+
+    def arrive(self) -> None:
+        while self.sent:
+            if self.sent[0].kind == Status.TASKS_RETURNED:
+                self.core.inbox.take_returned(self.sent.popleft().body)
+            else:
+                self.core.inbox.take_from(self.sent)
+
+    def die(self, *, known: bool) -> tuple[int | None, int | None]:
+        """Return the task that it ran, and the one that is blamed: the only one, if need be."""
+        number, task = self.running or (-1, None)
+        left = [each for _, each in self.waiting] + ([] if task is None else [task])
+        blamed = task if known else left[0] if len(left) == 1 else None
+        self.arrive()
+        self.core.loss = None, None, number + 1 if known else None
+        self.running = None
+        self.waiting.clear()
+        return task, blamed
+
+
+class Crew:
+    """Some tasks, and workers."""
+
+    def __init__(self, tasks: int, workers: int, retries: int, cuts: Random) -> None:
+        self.delivery, self.futures = make(tasks, workers, retries)
+        self.ran = Counter[int]()
+        # How many workers have died while they ran a task, and for how many it is blamed.
+        self.cost, self.blamed = Counter[int | None](), Counter[int | None]()
+        self.workers = [Worker(self.delivery, self.ran) for _ in range(workers)]
+        self.cuts, self.lives = cuts, 10
+        self.now = 0.0  # no run may depend on how fast the machine is
+
+    def run(self) -> None:
+        while not all(future.done() for future in self.futures):
+            self.now += 0.001
+            self.delivery.take([worker.core for worker in self.workers])
+            self.give()
+            for index, worker in enumerate(self.workers):
+                self.work(index, worker)
+
+    def give(self) -> None:
+        for index, orders in self.delivery.take_orders().items():
+            self.workers[index].add(orders)
+
+    def work(self, index: int, worker: Worker) -> None:
+        for move in self.cuts.choices(
+            [worker.begin, worker.end, worker.give_back, worker.arrive], [6, 6, 1, 4], k=4
+        ):
+            move()
+        if self.lives and not self.cuts.randint(0, 5):
+            self.lives -= 1
+            ran, blamed = worker.die(known=self.cuts.random() < 0.7)
+            self.cost[ran] += 1
+            self.blamed[blamed] += 1
+            self.delivery.start_again(worker.core, index)
+            self.give()
+
+
+@STEADY
+@given(
+    tasks=st.integers(1, 10),
+    workers=st.integers(1, 2),
+    retries=st.integers(0, 2),
+    cuts=st.randoms(use_true_random=False),
+)
+def test_each_task_is_run_once_or_has_cost_a_worker(
+    tasks: int, workers: int, retries: int, cuts: Random
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(messages_for_people, "death_at", lambda *_: Died())
+        crew = Crew(tasks, workers, retries, cuts)
+        patch.setattr(submitted, "monotonic", lambda: crew.now)
+        crew.run()
+    for number, future in enumerate(crew.futures):
+        failed = future.exception() is not None
+        assert failed or future.result() == number
+        assert crew.ran[number] == crew.cost[number] + (not failed)
+        assert failed == (crew.blamed[number] > retries)
+    assert crew.delivery.pending.ended
+    assert not crew.delivery.pending.futures
+    assert not any(each.batches for each in crew.delivery._assigned)
+
+
+def test_a_task_that_was_given_back_comes_before_those_that_wait() -> None:
+    delivery, _ = make(8, 2)
+    workers = [Worker(delivery, Counter()) for _ in range(2)]
+    cores = [worker.core for worker in workers]
+    delivery.take(cores)
+    orders = delivery.take_orders()
+    assert [[task for _, _, _, (task,) in orders[index]] for index in (0, 1)] == [
+        [0, 2, 4, 6],
+        [1, 3, 5, 7],
+    ]
+    workers[0].add(orders[0])
+    workers[1].add(orders[1])
+    for worker, rest in ((workers[0], 0), (workers[1], 3)):
+        for _ in range(rest):
+            worker.begin()
+            worker.end()
+        worker.begin()
+    workers[0].give_back()
+    workers[1].arrive()
+    workers[0].arrive()
+    delivery.take(cores)
+    given_next = delivery.take_orders()
+    assert [[task for _, _, _, (task,) in given_next[index]] for index in (0, 1)] == [[2, 6], [4]]
+    assert delivery._begun == [3, 5]  # tasks each is said to have been given: see `take_spent`
+
+
+def test_who_is_silent_is_asked_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(submitted, "monotonic", lambda: now[0])
+    delivery, _ = make(2, 1)
+    worker = Worker(delivery, Counter())
+    delivery.take([worker.core])
+    asked: list[float] = []
+    while len(asked) < 4:
+        assert delivery.next_look > now[0]
+        now[0] = delivery.next_look
+        assert delivery.take_silent() == [0]
+        assert delivery.take_silent() == []
+        asked.append(round(now[0] - 100, 4))
+    assert asked == [0.005, 0.01, 0.02, 0.04]
+
+
+def test_who_is_silent_is_given_nothing_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was: what waited behind a task that ran for an hour could wait for an hour more."""
+    now = [100.0]
+    monkeypatch.setattr(submitted, "monotonic", lambda: now[0])
+    delivery, _ = make(6, 2)
+    workers = [Worker(delivery, Counter()) for _ in range(2)]
+    cores = [worker.core for worker in workers]
+    delivery.take(cores)
+    for index, orders in delivery.take_orders().items():
+        workers[index].add(orders)
+    workers[0].begin()
+    now[0] += 1.0
+    assert delivery.take_silent() == [0, 1]
+    for _ in range(3):
+        workers[1].begin()
+        workers[1].end()
+    for worker in workers:
+        worker.give_back()
+        worker.arrive()
+    delivery.take(cores)
+    assert [*delivery.take_orders()] == [1]
+
+
+def test_who_is_out_of_time_is_given_nothing() -> None:
+    """Its task may be done just then. A further one would be cut off, and run once more."""
+    delivery, _ = make(2, 2)
+    cores = [Worker(delivery, Counter()).core for _ in range(2)]
+    cores[0].grace = 100.0
+    delivery.take(cores)
+    assert [*delivery.take_orders()] == [1]
+
+
+def test_who_has_nothing_ahead_is_not_asked() -> None:
+    delivery, _ = make(1, 1)
+    delivery.take([Worker(delivery, Counter()).core])
+    assert delivery.take_silent() == []
+    assert delivery.next_look == float("inf")

@@ -1,0 +1,55 @@
+"""What is known of the inputs that a worker was given when it dies."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from farside._parent.passes.assigned_inputs import AssignedInputs
+from farside._parent.passes.batches import Batch, Plan
+from farside._parent.passes.given_results import GivenResults
+from farside._parent.passes.queues import Queue
+from farside._protocol.inbox import Inbox
+
+RETRIES = 1
+PLAN = Plan(1, False, False, None, 1 << 20, "return", RETRIES)
+
+
+def lose_at(inputs: AssignedInputs, number: int) -> int | None:
+    """Lose the worker at an input; return which one has failed with it."""
+    core: Any = SimpleNamespace(inbox=Inbox(), loss=(None, None, number + 1))
+    return inputs.lose(core, Queue(0, counting=False), PLAN, 0, {})[1]
+
+
+@pytest.mark.timeout(10)
+def test_tries_of_inputs_that_are_done_are_forgotten() -> None:
+    inputs, progress = AssignedInputs(), GivenResults()
+    for number in range(1000):  # an executor may lose a worker each minute, for weeks
+        inputs.add(Batch(number, ["input"], 0))
+        assert lose_at(inputs, number) is None
+        inputs.advance(1, progress)
+    assert not inputs.batches  # nothing else of it grows
+
+
+@pytest.mark.timeout(10)
+def test_tries_count_though_an_input_before_has_cost_a_worker_meanwhile() -> None:
+    """The answer of the first was lost with the first worker; so it is made again, and dies."""
+    inputs = AssignedInputs()
+    inputs.add(Batch(0, ["first", "second"], 0))
+    assert lose_at(inputs, 1) is None
+    assert lose_at(inputs, 0) is None
+    assert lose_at(inputs, 1) == 1
+
+
+def test_results_of_an_input_that_has_failed_count_for_no_other() -> None:
+    """If they did, the next input would be asked to leave out so many that nobody has had."""
+    inputs, queue = AssignedInputs(), Queue(0, counting=False)
+    inputs.add(Batch(0, ["first", "second"], 0))
+    read = {0: 2}  # results of the first, which is flat
+    for number, retries, expected in ((0, 0, (0, 1, 0)), (1, 1, (None, 1, 0))):
+        core: Any = SimpleNamespace(inbox=Inbox(), loss=(None, None, number + 1))
+        plan = PLAN._replace(flat=True, retries=retries)
+        (lost,), failed = inputs.lose(core, queue, plan, 0, read)
+        assert (failed, lost.first, lost.skip) == expected
