@@ -1,4 +1,4 @@
-"""Every exception and warning of farside.
+"""Every exception and warning of farside, but for `BrokenWorkersError` of executors.
 
 .. code-block:: text
 

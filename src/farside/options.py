@@ -165,7 +165,10 @@ class ProcessOptions(TypedDict, total=False):
     """
 
     daemon: bool
-    """Whether the process is a daemonic one, as multiprocessing has them. Default: False."""
+    """Whether the process is a daemonic one, as multiprocessing has them. Default: False.
+
+    A subinterpreter does not use it, and ``backend="auto"`` takes no subprocess because of it.
+    """
 
 
 class EnvironmentOptions(TypedDict, total=False):

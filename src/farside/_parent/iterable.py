@@ -267,7 +267,8 @@ class RemoteIterable(Generic[T_co]):
 
         Args:
             method: name of a method of what ``fn`` returned, such as ``"set_epoch"`` or
-                ``"__len__"``. An attribute is read with ``call("__getattribute__", name)``.
+                ``"__len__"``; with `iterate_in_workers` and `map_in_workers`, of what ``setup``
+                returned. An attribute is read with ``call("__getattribute__", name)``.
             args: what to pass; it is pickled.
             kwargs: what to pass by name; it is pickled.
 
@@ -298,6 +299,9 @@ class RemoteIterable(Generic[T_co]):
 
         It takes milliseconds, or half a second when the worker does not answer; the text then says
         so. Any thread may ask, also while another one waits for an item.
+
+        Raises:
+            IterableClosedError: the iterable is closed; after a failure, that is its cause.
 
         Example:
             >>> from functools import partial

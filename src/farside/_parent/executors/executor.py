@@ -164,7 +164,8 @@ class WorkerExecutor(Executor):
                 all are submitted at once.
 
         Raises:
-            TimeoutError: a result did not come in time.
+            TimeoutError: a result did not come in time. Before Python 3.11 it is the one of
+                `concurrent.futures`, which is another class than the built-in one.
         """
         size = count("chunksize", chunksize, "calls")
         most = None if buffersize is None else count("buffersize", buffersize, "tasks")
