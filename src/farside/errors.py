@@ -53,7 +53,7 @@ class FarsideError(RuntimeError):
             where that is the cause; else None.
         refused: its name in messages. Where something else failed: the names of all that had
             refused before, since a library may swallow a refusal and fail later.
-        input_index: index of the input that has failed, in a pass of `map_in_workers`; else None.
+        input_index: index of the input of a map, or of the call of an executor, that has failed.
 
     Example:
         >>> issubclass(WorkerTimeoutError, TimeoutError), issubclass(FarsideError, RuntimeError)
@@ -136,7 +136,7 @@ class WorkerDiedError(FarsideError):
     Attributes:
         exit_code: the process's exit code, negative for a signal; None where there is none.
         signal_name: name of the signal that ended it, such as ``"SIGKILL"``, or None.
-        last_index: index of the last item received in the pass, from 0; None if there is none.
+        last_index: index of the last item received in the pass, from 0; None if none is known.
         state: what `RemoteIterable.state` was when the worker died.
     """
 
@@ -161,7 +161,7 @@ class WorkerTimeoutError(FarsideError, TimeoutError):
 
     Attributes:
         seconds: the limit that passed.
-        last_index: index of the last item received in the pass, from 0; None if there is none.
+        last_index: index of the last item received in the pass, from 0; None if none is known.
         state: what `RemoteIterable.state` was when the time was up.
         worker_stack: where the worker's threads were then, as text; None when there was no answer,
             since the worker was in C code that holds its GIL, or stopped.

@@ -21,6 +21,7 @@ from farside._payload.failure import describe
 from farside._payload.pickling import dumps
 from farside._payload.remote_errors import read_stack
 from farside._protocol.effects import FAILED, TIMED_OUT, Ending
+from farside._protocol.messages import UNKNOWN
 from farside._worker import execute
 from farside.errors import (
     BackendUnavailableError,
@@ -208,6 +209,14 @@ def test_a_worker_that_died_tells_how() -> None:
     assert (error.exit_code, error.signal_name, error.last_index) == (-9, "SIGKILL", 4)
     assert "after the item of index 4" in str(error)
     assert "killed by SIGKILL" in str(error)
+
+
+def test_an_index_that_is_not_known_is_none() -> None:
+    """The worker of a map may have done its inputs in any order."""
+    died = messages_for_people.died(WORKER, ExitStatus(""), UNKNOWN, "iteration")
+    late = timed_out(UNKNOWN, "iteration")
+    assert died.last_index is late.last_index is None
+    assert "item" not in str(died)
 
 
 def test_a_worker_that_died_at_once_has_a_traceback() -> None:

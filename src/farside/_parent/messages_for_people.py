@@ -57,7 +57,7 @@ def died(worker: str, status: ExitStatus, last_index: int | None, state: str) ->
         message,
         exit_code=status.code,
         signal_name=status.signal_name,
-        last_index=last_index,
+        last_index=_if_known(last_index),
         state=state,
     )
 
@@ -101,6 +101,11 @@ def _when(last_index: int | None) -> str:
     if last_index == UNKNOWN:
         return ""
     return " before any item" if last_index is None else f" after the item of index {last_index}"
+
+
+def _if_known(index: int | None) -> int | None:
+    """Return what users see of the index of an item."""
+    return None if index == UNKNOWN else index
 
 
 def refusal(error: FarsideError) -> str:
@@ -214,7 +219,7 @@ def _timed_out(ending: Ending, member: Member) -> FarsideError:
     return WorkerTimeoutError(
         f"the {member.name} was ended: {what} within {limit}={seconds} seconds{beside}; {where}",
         seconds=seconds,
-        last_index=ending.last_index,
+        last_index=_if_known(ending.last_index),
         state=ending.state,
         worker_stack=stack,
     )
