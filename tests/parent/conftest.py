@@ -23,6 +23,7 @@ def group(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setattr(deadline, "begin_to_wait", lambda *_: None)
     monkeypatch.setattr(deadline, "time_passes", lambda client, end: client.time_passes(end))
     monkeypatch.setattr(received, "take_in", lambda client, member: client.take_in(member))
+    monkeypatch.setattr(received, "awaits_first_item", lambda *_: False)
     made = Group()
     yield made
     made.close()

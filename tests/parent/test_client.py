@@ -27,7 +27,7 @@ from farside._parent.calls import call_method
 from farside._parent.client import Client
 from farside._parent.options import check
 from farside._parent.passes.sequence import Part
-from farside._parent.results import drain, enter_iteration_mode
+from farside._parent.results import drain, enter_iteration_mode, iterate_results
 from farside._protocol.effects import BROKEN
 from farside._protocol.group import GroupCore
 from farside._protocol.messages import EXHAUSTED, Status
@@ -98,11 +98,30 @@ def test_leftovers_of_earlier_passes_are_discarded() -> None:
 
 def test_drain_waits_for_the_start_and_no_longer() -> None:
     client, link = scripted.client()
-    link.then(started(1), items(1, "kept"))
+    link.then(started(1), None, items(1, "kept"))
     this = enter_iteration_mode(client)
     drain(this)
     assert state(client) is ParentState.ITERATION
-    assert len(link.script) == 1
+    assert len(link.script) == 2
+
+
+def test_items_that_come_with_the_start_are_taken_in_with_it() -> None:
+    """Nobody has to wait for them once more."""
+    client, link = scripted.client()
+    link.then(started(1), items(1, "early"))
+    drain(enter_iteration_mode(client))
+    assert client.core.workers[0].inbox.received == 1
+    assert not link.script
+
+
+def test_a_worker_that_has_finished_is_not_told_what_was_taken() -> None:
+    client, link = scripted.client()
+    link.then(started(1), items(1, "a"), finished(1))
+    this = enter_iteration_mode(client)
+    drain(this)
+    assert client.waiting.look_if_free(client)
+    assert list(iterate_results(this))[1:] == ["a"]
+    assert link.acknowledged == []
 
 
 def test_leaving_stops_the_pass_and_revokes_the_credit() -> None:

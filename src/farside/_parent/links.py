@@ -201,6 +201,12 @@ class Links:
             client.taking_in = None  # the handler of a SIGINT that was held back runs next
 
     def _read_now(self, client: Client, member: Member) -> bool:
+        came = self._read_once(client, member)
+        if came and not member.gone and received.awaits_first_item(client, member):
+            self._read_once(client, member)  # mostly it is there by now, and need not be waited for
+        return came
+
+    def _read_once(self, client: Client, member: Member) -> bool:
         try:
             member.link.read(member.frames)
         except LinkClosedError:

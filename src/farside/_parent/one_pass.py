@@ -179,8 +179,9 @@ class Pass:
 
     def acknowledge(self) -> None:
         """Tell the workers how much was taken, and send them their tasks."""
+        workers = self.client.core.workers
         for queue in self.delivery.queues:
-            if queue.told != queue.taken:
+            if queue.told != queue.taken and not workers[queue.index].over:  # it may make more
                 self._tell(queue)
         if self.delivery.orders:
             orders = [*self.delivery.take_orders().items()]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .._payload.remote_errors import read_failure
 from .._protocol.messages import WITH_FAILURE, Status
+from .._protocol.parent_machine import ParentState
 from ..errors import ProtocolError
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ def take_in(client: Client, member: Member) -> bool:
         frames.clear()  # no later frame is trusted, and they may hold memory
         raise
     return more
+
+
+def awaits_first_item(client: Client, member: Member) -> bool:
+    """Tell whether a worker has begun a pass, and no item of it has come."""
+    core = client.core.workers[member.index]
+    return core.state is ParentState.ITERATION and not core.inbox.received
 
 
 def _take_frames(client: Client, member: Member) -> None:

@@ -90,6 +90,7 @@ def iterate_results(this: Pass) -> Generator[Any, None, None]:
     try:
         yield None
         this.client.check_home()
+        this.client.sequence.make_ready()  # for the next pass: the workers have yet to begin
         # Hardly ever has anything come yet, but workers may have to be given tasks.
         items = None if this.delivery.unprompted else this.step()
         while items is not over:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farside import RemoteIterable, iterate_in_worker, iterate_in_workers, map_in_workers
+from farside._parent.passes.one_iterable import OneIterable
+from farside._parent.passes.sequence import Given
 from tests.faults.interrupting import Alarm, alarming, strike_at
 
 if TYPE_CHECKING:
@@ -62,3 +64,15 @@ def test_a_handler_that_raises_finds_all_changed_or_nothing(
                 assert list(second) == (rest if after == changed else whole)
                 if not struck.reached:
                     break
+
+
+def test_what_was_made_ready_serves_one_pass_from_its_beginning() -> None:
+    sequence = OneIterable(Given(0), counting=False)
+    sequence.make_ready()
+    first, _ = sequence.begin(0)
+    second, _ = sequence.begin(1)
+    assert first is not second
+    sequence.make_ready()
+    sequence.load({**sequence.state(2, 0), "begun": [[0, 5]]}, 2, strict=True)
+    resumed, _ = sequence.begin(2)
+    assert resumed.first == 5

@@ -112,9 +112,10 @@ class ItemSequence:
         epoch, start = self.epoch(begun), self._loaded or _START
         delivery, plans = self._open(begun, start)
         delivery.epoch, delivery.anchors.verify = epoch, self._takes_anchors
-        delivery.anchors.know(start.anchors)
-        for snapshot in start.snapshots:
-            delivery.snapshots.add(snapshot)
+        if start is not _START:
+            delivery.anchors.know(start.anchors)
+            for snapshot in start.snapshots:
+                delivery.snapshots.add(snapshot)
         self._passes = [delivery, *self._passes[:1]]
         if plans is None:
             return delivery, None
@@ -127,6 +128,9 @@ class ItemSequence:
     def begun(self) -> None:
         """Take in that a pass has begun. An exception before this must not lose a loaded state."""
         self._loaded = None
+
+    def make_ready(self) -> None:
+        """Make what the next pass needs. A loop does so while it waits for its first item."""
 
     def check(self) -> None:
         """Check that a pass can begin; see `Shards.check`."""
