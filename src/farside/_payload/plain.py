@@ -24,18 +24,21 @@ INT_LIMIT = 1 << 63
 STR_LIMIT = 256  # characters from which on a string is pickled at once, so that its size is known
 ATOM_BYTES = 9  # what an atom is counted as
 
-MAX_VALUES = 4
-"""An item of more values is pickled at once: to look at so many would cost the worker more."""
+MAX_KEYS, MAX_VALUES = 4, 10
+"""A dictionary of more keys, or a list or tuple of more values, is pickled at once: to look at so
+many would cost the worker more. (To pickle a list has a price of its own, to look at a key too.)"""
 
 MAX_BYTES = 1 << 11  # an item that is counted as more is pickled at once, so that its size is known
-ITEM_BYTES = 32  # what an item is counted as, beside the characters of its keys and values
+DICT_BYTES, ITEM_BYTES, VALUE_BYTES = 32, 16, 8
+"""What a dictionary is counted as, beside the characters of its keys and values; what a list or
+tuple is counted as, beside those of its values; and each of these."""
 
 
 def _add_dict(item: dict[Any, Any], entries: list[Any]) -> int:
-    if len(item) > MAX_VALUES:
+    if len(item) > MAX_KEYS:
         return 0
     copy = item.copy()
-    nbytes = ITEM_BYTES
+    nbytes = DICT_BYTES
     for key, value in copy.items():
         if type(key) is not str:
             return 0
@@ -55,10 +58,11 @@ def _add_dict(item: dict[Any, Any], entries: list[Any]) -> int:
 
 
 def _add_sequence(item: Sequence[Any], entries: list[Any]) -> int:
-    if len(item) > MAX_VALUES:
+    count = len(item)
+    if count > MAX_VALUES:
         return 0
     copy = item[:]
-    nbytes = ITEM_BYTES
+    nbytes = ITEM_BYTES + VALUE_BYTES * count
     for value in copy:
         kind = type(value)
         if kind is str:
