@@ -98,8 +98,8 @@ class Joiner:
             return None
         piece = chunks.pop()
         self._begun = False
-        nbytes = size(chunks) + len(piece)
-        if nbytes >= BLOCK_BYTES:
+        if chunks or len(piece) >= BLOCK_BYTES:  # large contents are chunks of their own
+            nbytes = size(chunks) + len(piece)
             self._renew()  # a pickler keeps a buffer as large as it has needed
             self._miss(nbytes)
             return None

@@ -27,21 +27,19 @@ if TYPE_CHECKING:
     from .._protocol.credit import Window
 
 BATCH_ITEMS = 1000
-"""A frame has no more items: at some 50 ns for each, making them takes ten times as long as sending
-a frame."""
+"""Of a frame, at most: to make them, at some 50 ns each, takes ten times as long as to send it."""
 
 BATCH_BYTES = 1 << 15
 """A frame is sent when its pickles reach this size: half of what a Linux pipe holds by default, so
 that the worker can write one frame while the parent reads another."""
 
 _STORED_SHARE = -(-BATCH_BYTES // (MAX_REFS // ITEM_REFS))
-"""What an item with contents in the arena is counted as, at least. It is rounded up, so that no
-frame has more references than it may."""
+"""What an item with contents in the arena is counted as, at least, so that no frame has more
+references than it may."""
 
 _STORED_BYTES = 1 << 18
-"""A frame is sent when its contents in the arena reach this size. They do not fill the pipe, so it
-is more than `BATCH_BYTES`. But what waits here is not booked in the window yet: it is at most a
-quarter of all that may wait."""
+"""A frame is sent when its contents in the arena reach this size: they do not fill the pipe. But it
+is at most a quarter of all that may wait, since what waits here is not booked in the window yet."""
 
 _MISSES = 32
 """After so many items in a row that are not plain, none of the pass is looked at any more."""
@@ -109,14 +107,11 @@ class Outbox:
         If that fails, `refused` is true.
         """
         self.refused = True
-        piece = self._joiner.piece(item) if self._joins else None
-        entry: Any = piece or self.encoder.encode(item)
-        if type(entry) is Stored:
-            nbytes = max(_STORED_SHARE, entry.nbytes // self._discount)
+        entry: Any = self._joiner.piece(item) if self._joins else None
+        if entry is None:
+            entry, nbytes = self._encode(item)
         else:
             nbytes = len(entry)
-            if self._joins and piece is None:  # ``bytes`` would be taken for a piece
-                entry = Stored([entry], nbytes)
         if self.copies:
             self._miss()
         self.refused = False  # first: from here on it may be sent, whatever strikes
@@ -127,6 +122,14 @@ class Outbox:
         self.nbytes += nbytes
         self._nbytes_before = self.nbytes
         return self.nbytes >= self.full
+
+    def _encode(self, item: object) -> tuple[Any, int]:
+        """Pickle an item by itself; return the entry, and what it is counted as."""
+        entry: Any = self.encoder.encode(item)
+        if type(entry) is Stored:
+            return entry, max(_STORED_SHARE, entry.nbytes // self._discount)
+        # Among pieces, ``bytes`` would be taken for one.
+        return Stored([entry], len(entry)) if self._joins else entry, len(entry)
 
     def _miss(self) -> None:
         """Count an item that is no copy. After many in a row, none is looked at any more."""
@@ -139,7 +142,7 @@ class Outbox:
     def _send_alone(self, entry: Stored) -> None:
         """Send an item at once whose contents are the user's own memory: it may change after that.
 
-        The thread that has made it does so, and not the flusher: it must not go on meanwhile.
+        The flusher must not: the thread that has made the item would go on meanwhile.
         """
         self._send()
         self.entries.append(entry)
@@ -152,8 +155,7 @@ class Outbox:
     def send_due(self, made: int, *, each: bool) -> int:
         """Send what is due, or all, after so many items of the pass.
 
-        Returns:
-            How many there may be before the next look; not more than `made`: there is no credit.
+        Returns how many there may be before the next look; not more than `made`: without credit.
         """
         if self._link.parent_waits() or self.is_full() or each:
             self.flush()
@@ -209,10 +211,7 @@ class Outbox:
         return not sent or bool(self.entries)
 
     def flush(self) -> None:
-        """Send what there is, and wait for room.
-
-        Where any number of items may wait, the flusher sends what finds no room.
-        """
+        """Send what there is, and wait for room; or the flusher does, where any number may wait."""
         if not with_lock(self._lock, self._send):
             self.flusher.call()
         if not self.entries:  # so no frame of pieces is just being made
@@ -231,8 +230,7 @@ class Outbox:
 
     def _send(self) -> bool:
         """Send what there is; tell whether nothing waits for room."""
-        # Meanwhile another thread may add. It adds first and counts then, so what was counted
-        # before the entries are looked at is among them.
+        # Another thread may add meanwhile. It adds first and counts then: what counts is there.
         self.full = self.nbytes + self._batch_bytes
         entries = self.entries[:]
         if not entries:
