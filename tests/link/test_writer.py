@@ -163,6 +163,42 @@ def test_an_exception_while_it_waits_for_room_leaves_no_frame_cut(
     sending.result()
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "before"),
+    [(SMALL, SMALL, 0), (SMALL, SMALL, 1), (SMALL, LARGE, 0), (SMALL, LARGE, 1), (LARGE, SMALL, 0)],
+)
+def test_an_exception_cuts_none_of_two_frames_of_one_call(
+    piped: Piped, striking: Striking, first: int, second: int, before: int
+) -> None:
+    piped.writer.add(frame(1, first))
+    piped.writer.add(frame(2, second))
+    striking += [*[list] * before, strike]
+    with pytest.raises(SystemExit):
+        piped.writer.write_what_fits()
+    sending = Background(piped.writer.send, frame(3))
+    assert piped.kinds(3) == [1, 2, 3]
+    sending.result()
+    assert not piped.writer.pending
+
+
+def test_two_frames_are_written_by_one_call(piped: Piped, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    really = os.writev
+
+    def writev(fd: int, parts: Any) -> int:
+        calls.append(len(parts))
+        return really(fd, parts)
+
+    monkeypatch.setattr(os, "writev", writev)
+    piped.writer.add(frame(1))
+    piped.writer.send(frame(2))
+    assert calls == [4]
+    piped.writer.add(frame(3))
+    piped.writer.send([header(4, 0, writer.IOV_MAX), *[b"\4"] * writer.IOV_MAX])
+    assert piped.kinds(4) == [1, 2, 3, 4]
+    assert calls == [4, 2, writer.IOV_MAX, 1]
+
+
 def strike(*_: object) -> None:
     raise SystemExit
 

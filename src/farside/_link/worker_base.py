@@ -57,6 +57,21 @@ class WorkerLink(ABC):
             LinkClosedError: the parent does not receive any more.
         """
 
+    def send_soon(
+        self,
+        kind: int,
+        epoch: int,
+        parts: Sequence[Part] = (),
+        *,
+        count: int = 0,
+        refs: Sequence[Ref] = (),
+    ) -> bool:
+        """Send a frame up together with the next one, which the caller sends at once; as `send`.
+
+        So the parent is woken for both, and not for each. Or send it now.
+        """
+        return self.send(kind, epoch, parts, count=count, refs=refs)
+
     @abstractmethod
     def post(self, kind: int, epoch: int, parts: Sequence[Part], patience: float) -> bool:
         """Send a frame up without waiting: what finds no room goes ahead of the next frame.

@@ -93,6 +93,18 @@ class PipeWorkerLink(WorkerLink):
         self._attention[PARENT_WAITS] = 0
         return self._writer.send([header(kind, epoch, size(parts), count, refs), *parts], wait=wait)
 
+    def send_soon(
+        self,
+        kind: int,
+        epoch: int,
+        parts: Sequence[Part] = (),
+        *,
+        count: int = 0,
+        refs: Sequence[Ref] = (),
+    ) -> bool:
+        self._writer.add([header(kind, epoch, size(parts), count, refs), *parts])
+        return True
+
     def post(self, kind: int, epoch: int, parts: Sequence[Part], patience: float) -> bool:
         self._attention[PARENT_WAITS] = 0
         return self._writer.post([header(kind, epoch, size(parts)), *parts], patience)

@@ -131,13 +131,21 @@ class FrameWriter:
             self._writing = False
         return not queue
 
+    def _first_parts(self, parts: list[Part]) -> list[Part]:
+        """Return the parts of the first frame, and those of the second if one call can take both.
+
+        That saves a call, and wakes whoever reads once.
+        """
+        both = parts + self._queue[1][0] if len(self._queue) > 1 else parts
+        return both if len(both) <= IOV_MAX else parts
+
     def _write_some(self, entry: list[Any], wait: bool) -> bool:  # noqa: FBT001
-        """Write a part of the first frame; tell whether to go on."""
+        """Write a part of the first frame, or of two; tell whether to go on."""
         parts, share, counts = entry
         try:
             if not counts:  # else it was written, and then an exception struck
                 # One call of C code writes and tells how much: no exception comes in between.
-                counts.extend(map(os.writev, (self._fileno(),), (parts,)))
+                counts.extend(map(os.writev, (self._fileno(),), (self._first_parts(parts),)))
         except BlockingIOError:
             if wait:
                 self._waits.begin()
@@ -146,6 +154,8 @@ class FrameWriter:
                 finally:
                     self._waits.end()
             return wait
+        if len(self._queue) > 1 and (more := counts[0] - size(parts)) > 0:
+            self._queue[1][2][:] = [more]  # of the second; again, if an exception strikes here
         left = left_of(parts, counts[0])
         if left:
             entry[:] = left, share, []  # at once, too

@@ -123,7 +123,7 @@ class Maker:
     def finish(self) -> bool:
         """Take in that the pass has come to its end; see `Tasks.finish`."""
         if self._commands.empty():
-            self.outbox.flush()
+            self.outbox.flush(soon=True)  # the status that says so follows
         else:
             self.outbox.drop()  # nobody waits for this pass any more
         return self.tasks.finish(self.made)

@@ -210,9 +210,9 @@ class Outbox:
             self._link.alert(True)  # the next item is the first of a batch, or memory is short
         return not sent or bool(self.entries)
 
-    def flush(self) -> None:
+    def flush(self, *, soon: bool = False) -> None:
         """Send what there is, and wait for room; or the flusher does, where any number may wait."""
-        if not with_lock(self._lock, self._send):
+        if not with_lock(self._lock, partial(self._send, soon=soon)):
             self.flusher.call()
         if not self.entries:  # so no frame of pieces is just being made
             self._joins = self._joiner.settle()
@@ -228,8 +228,8 @@ class Outbox:
         self.entries.clear()
         self.full = self.nbytes + self._batch_bytes
 
-    def _send(self) -> bool:
-        """Send what there is; tell whether nothing waits for room."""
+    def _send(self, *, soon: bool = False) -> bool:
+        """Send what there is; tell whether nothing waits for room. See `WorkerLink.send_soon`."""
         # Another thread may add meanwhile. It adds first and counts then: what counts is there.
         self.full = self.nbytes + self._batch_bytes
         entries = self.entries[:]
@@ -242,7 +242,7 @@ class Outbox:
         nbytes = size(parts) + sum([ref.nbytes for ref in refs])
         count, wait = len(entries), not self._window.unlimited
         self._window.sent(count, nbytes)
-        status = Status.ITERATOR_SUCCESS
-        done = self._link.send(status, self._epoch, parts, count=count, refs=refs, wait=wait)
+        send = self._link.send_soon if soon else partial(self._link.send, wait=wait)
+        done = send(Status.ITERATOR_SUCCESS, self._epoch, parts, count=count, refs=refs)
         self._sent += count
         return done

@@ -61,6 +61,14 @@ class LinkContract(AcknowledgedContract, EndContract):
             assert at_parent(pair, 4) == [Frame(*each) for each in sent]
             flushing.result()
 
+    def test_what_is_sent_soon_arrives_before_what_is_sent_then(self) -> None:
+        with self._pair() as pair:
+            for kind in (1, 3):
+                assert pair.worker.send_soon(kind, 2, [b"a", b"b"], count=5)
+                pair.worker.send(kind + 1, 4)
+            first, second = Frame(1, 2, b"ab", 5), Frame(3, 2, b"ab", 5)
+            assert at_parent(pair, 4) == [first, Frame(2, 4, b""), second, Frame(4, 4, b"")]
+
     def test_a_worker_that_has_retired_sends_nothing(self) -> None:
         with self._pair() as pair:
             pair.worker.retire()
