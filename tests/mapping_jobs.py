@@ -119,6 +119,25 @@ def stop_as_pickled(_: object) -> StopsAsPickled:
     return StopsAsPickled()
 
 
+class NeedsMemory:
+    """Stands for one that is too large to be pickled."""
+
+    def __reduce__(self) -> Any:
+        raise MemoryError
+
+
+def make_too_much(number: int) -> Any:
+    return NeedsMemory() if number == 1 else number
+
+
+class MakesTooMuch:
+    def __iter__(self) -> Iterator[Any]:
+        return map(make_too_much, range(3))
+
+    def make_too_much(self) -> Any:
+        return make_too_much(1)
+
+
 def wait_at(waits: int, path: str, number: int) -> int:
     """Wait at one input until there is a file. The others take some 100 ns."""
     if number == waits:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farside import (
+    CallFailedError,
     NotPicklableError,
     WorkerDiedError,
     WorkerIterationError,
@@ -231,6 +232,33 @@ def test_a_result_whose_pickling_stops_is_no_failure_of_the_function(kind: Kind)
         (error,) = results
     assert isinstance(error, NotPicklableError)
     assert "does not pickle (StopIteration" in str(error)
+
+
+def test_memory_that_runs_out_as_a_result_is_pickled_is_no_refusal_of_it(kind: Kind) -> None:
+    with start(kind, jobs.make_too_much, range(3), on_error="return") as results:
+        first, error, last = results
+    assert (first, last) == (0, 2)
+    assert isinstance(error, WorkerIterationError)
+    assert isinstance(error, MemoryError)
+    assert error.item_index == error.input_index == 1
+
+
+def test_memory_that_runs_out_as_an_item_or_an_answer_is_pickled(kind: Kind) -> None:
+    with kind.start(jobs.MakesTooMuch) as items:
+        with pytest.raises(CallFailedError) as failed:
+            items.call("make_too_much")
+        with pytest.raises(WorkerIterationError) as caught:
+            list(items)
+    assert isinstance(failed.value, MemoryError)
+    assert isinstance(caught.value, MemoryError)
+    assert caught.value.item_index == 1
+
+
+def test_memory_that_runs_out_as_an_input_is_pickled_gets_its_own_cure(kind: Kind) -> None:
+    with start(kind, abs, [0, jobs.NeedsMemory(), 2], on_error="return") as results:
+        first, error, last = results
+    assert (first, last) == (0, 2)
+    assert "memory ran out in this process: pass less at a time" in str(error)
 
 
 @pytest.mark.parametrize("arena_bytes", [1 << 30, 1 << 20, 0])

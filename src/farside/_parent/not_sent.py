@@ -30,7 +30,9 @@ def _made(
 
     why = one_line(error)
     found = (culprit.find(value, name, error) for name, value in named)
-    if "through inheritance" in why:  # as multiprocessing says of its locks, queues and the like
+    if isinstance(error, MemoryError):  # it may well pickle where there is more
+        cure = "memory ran out in this process: pass less at a time"
+    elif "through inheritance" in why:  # as multiprocessing says of its locks, queues and the like
         cure = "give it to an initializer, or pass a proxy of a multiprocessing.Manager"
     else:
         cure += or_cloudpickle(why)
