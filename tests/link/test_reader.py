@@ -108,23 +108,27 @@ def test_a_closed_end_is_not_read(ends: tuple[Descriptor, Descriptor]) -> None:
 
 
 class _Struck(Decoder):
-    """Meets a signal handler when bytes have been read and not yet decoded."""
+    """Meets an exception when bytes have been read and not yet decoded."""
 
     reader: FrameReader
+    error: type[BaseException]
 
     def filled(self, *_: object) -> None:
         assert not self.reader.close()
-        raise KeyboardInterrupt
+        raise self.error
 
 
+@pytest.mark.parametrize(
+    ("error", "text"), [(KeyboardInterrupt, "signal handler"), (MemoryError, "memory ran out")]
+)
 def test_what_strikes_in_the_middle_leaves_it_out_of_step(
-    ends: tuple[Descriptor, Descriptor],
+    ends: tuple[Descriptor, Descriptor], error: type[BaseException], text: str
 ) -> None:
     decoder = _Struck()
-    decoder.reader = reader = FrameReader(ends[0], decoder)
+    decoder.error, decoder.reader = error, (reader := FrameReader(ends[0], decoder))
     os.write(ends[1].fileno(), framed(b"one"))
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(error):
         reader.read(deque())
-    with pytest.raises(ProtocolError, match="signal handler"):
+    with pytest.raises(ProtocolError, match=text):
         reader.read(deque())
     assert reader.close()

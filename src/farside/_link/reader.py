@@ -42,6 +42,7 @@ class FrameReader:
         self._decoder = decoder
         self._busy = False
         self._in_step = True
+        self._struck = "an exception of a signal handler struck"
 
     def read(self, into: deque[Frame], reads: int = _READS) -> bool:
         """Take in what is there, until a frame is complete; tell whether more may be there.
@@ -51,7 +52,7 @@ class FrameReader:
             ProtocolError: what came is no frame, or an earlier call was cut in two.
         """
         if not self._in_step:
-            raise ProtocolError("an exception of a signal handler struck while frames were read")
+            raise ProtocolError(f"{self._struck} while frames were read")
         before, count = len(into), 1
         fd = self.end.fileno()
         self._in_step, self._busy = False, True
@@ -69,6 +70,9 @@ class FrameReader:
         except OSError as error:  # a signal handler may have closed this side
             check_gone(error)
             raise LinkClosedError("this side was closed") from None
+        except MemoryError:  # there is no room for a large frame: the loop is told of it first
+            self._struck = "memory ran out in this process"
+            raise
         finally:
             self._busy = False
         # Anything else that was raised between reading and decoding (by the handler of a signal
