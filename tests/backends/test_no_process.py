@@ -175,6 +175,26 @@ def test_no_process_where_the_server_has_ended_as_it_could_have_none(
     assert not errors
 
 
+@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
+def test_processes_that_can_be_had_again_soon(
+    method: StartMethod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, errors = BaseProcess.start, [BlockingIOError(errno.EAGAIN, "no more") for _ in range(2)]
+
+    def start_later(process: BaseProcess) -> None:
+        if errors:
+            raise errors.pop()
+        start(process)
+
+    monkeypatch.setattr(BaseProcess, "start", start_later)
+    with (
+        pytest.warns(WorkerRestartedWarning, match="no more processes can be had"),
+        iterate_in_subprocess(partial(range, 3), mp_context=method, max_restarts=2) as numbers,
+    ):
+        assert list(numbers) == [0, 1, 2]
+    assert not errors
+
+
 FROZEN = """\
 import multiprocessing, multiprocessing.spawn, os, sys
 

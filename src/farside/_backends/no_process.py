@@ -93,9 +93,9 @@ def _executable() -> str:
 def check_surroundings(error: OSError | EOFError) -> None:
     """Say what this process lacks, if that is why none can be started by any method."""
     if isinstance(error, BlockingIOError):
-        raise unavailable(
-            "no more processes can be had (see ulimit -u, or the limit on pids of the container)"
-        ) from error
+        lack = "no more processes can be had (see ulimit -u, or the limit on pids of the container)"
+        # There may be some again soon, as there may be memory, for want of which workers die.
+        raise CutOffError(unavailable(lack), struck=True) from error
     if isinstance(error, FileNotFoundError):
         try:
             os.getcwd()
