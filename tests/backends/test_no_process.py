@@ -179,7 +179,8 @@ def test_no_process_where_the_server_has_ended_as_it_could_have_none(
 def test_processes_that_can_be_had_again_soon(
     method: StartMethod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start, errors = BaseProcess.start, [BlockingIOError(errno.EAGAIN, "no more") for _ in range(2)]
+    lacks = [errno.EAGAIN, errno.ENOMEM]
+    start, errors = BaseProcess.start, [OSError(each, "no more") for each in lacks]
 
     def start_later(process: BaseProcess) -> None:
         if errors:
@@ -189,6 +190,7 @@ def test_processes_that_can_be_had_again_soon(
     monkeypatch.setattr(BaseProcess, "start", start_later)
     with (
         pytest.warns(WorkerRestartedWarning, match="no more processes can be had"),
+        pytest.warns(WorkerRestartedWarning, match="there is no memory for a further process"),
         iterate_in_subprocess(partial(range, 3), mp_context=method, max_restarts=2) as numbers,
     ):
         assert list(numbers) == [0, 1, 2]

@@ -27,6 +27,12 @@ _VERSION = "{}.{}".format(*sys.version_info)
 _NOT_THE_SERVER = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 """Errors that another start method would meet as well."""
 
+_LACKS = {
+    errno.EAGAIN: "no more processes can be had (see ulimit -u, or the limit on pids of the "
+    "container)",
+    errno.ENOMEM: "there is no memory for a further process",
+}
+
 
 def unavailable(reason: str) -> BackendUnavailableError:
     return BackendUnavailableError(
@@ -92,9 +98,8 @@ def _executable() -> str:
 
 def check_surroundings(error: OSError | EOFError) -> None:
     """Say what this process lacks, if that is why none can be started by any method."""
-    if isinstance(error, BlockingIOError):
-        lack = "no more processes can be had (see ulimit -u, or the limit on pids of the container)"
-        # There may be some again soon, as there may be memory, for want of which workers die.
+    lack = isinstance(error, OSError) and _LACKS.get(error.errno or 0)
+    if lack:  # not for long, perhaps: workers die for want of memory, too
         raise CutOffError(unavailable(lack), struck=True) from error
     if isinstance(error, FileNotFoundError):
         try:
