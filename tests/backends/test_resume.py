@@ -283,7 +283,11 @@ def changed(**changes: Any) -> Any:
         ({"turn": "x"}, ValueError, "turn='x'"),
         ({"begun": [[1, -1]]}, ValueError, "begun=.*, which is broken"),
         ({"kind": "iterable"}, ValueError, "kind='iterable', and this iterable has 'shards'"),
-        ({"shards": 5}, ValueError, "shards=5, and this iterable has 4; pass the same shards"),
+        (
+            {"shards": 5},
+            ValueError,
+            "shards=5, and this iterable has 4; pass .*, or begin its epoch anew, by set_epoch",
+        ),
         ({"snapshots": [[0, 0, "Lprint()"]]}, ValueError, "a snapshot that cannot be read"),
         ({"fingerprint": "ab"}, ValueError, "the shards differ; pass strict=False"),
         (

@@ -231,10 +231,12 @@ class ItemSequence:
     def _refuse_others(self, read: dict[str, Any], *, strict: bool) -> None:
         """Refuse the state of another data set."""
         same = self._given.same
-        cure = f"pass the same {same or 'shards'}"
+        # A data set may have grown: its place means nothing there, but its epoch does.
+        anew = f", or begin its epoch anew, by set_epoch({read['epoch']})"
+        cure = f"pass the same {same or 'shards'}{anew}"
         self._refuse(read, "shards", self._sharding.total, cure)
         if not same:
-            cure = "the shards differ; pass strict=False if only their names have changed"
+            cure = f"the shards differ; pass strict=False if only their names have changed{anew}"
         if strict:
             self._refuse(read, "fingerprint", self._given.fingerprint, cure)
 
