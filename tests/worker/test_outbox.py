@@ -120,6 +120,7 @@ def test_items_that_count_as_made_are_booked() -> None:
     boxed = Boxed(nbytes=100)
     boxed.box.begin(EPOCH)
     assert boxed.window.stop(0) > 1000
+    boxed.box.make_ready()
     boxed.box.begin(EPOCH, 5, 100)
     assert boxed.window.stop(0) == AUTOMATIC_ITEMS + 1
     assert boxed.window.stop(5) > 1000
@@ -224,6 +225,7 @@ def test_after_many_items_that_are_not_plain_the_pass_looks_at_none(boxed: Boxed
     assert plain_after(31)
     assert not plain_after(32)
     assert not plain_after(0)
+    boxed.box.make_ready()
     boxed.box.begin(EPOCH)
     assert plain_after(0)
 
@@ -237,6 +239,7 @@ def test_frames_say_once_what_their_items_share(boxed: Boxed) -> None:
     assert boxed.frames() == frames
     bodies = [bytes(frame.body) for frame, _ in boxed.sink.frames]
     assert [body.count(b"name") for body in bodies] == [12, 1, 1, 1]
+    boxed.box.make_ready()
     boxed.box.begin(EPOCH)
     boxed.add({"name": []})
     boxed.box.flush()
@@ -275,6 +278,7 @@ def test_where_frames_are_of_several_kinds_the_start_does_not_go_with_each_item(
     assert pickle.loads(bodies[-1])[-1] == pickle.dumps(alone, 5), "as it was made"
     for again in (False, True):
         if again:
+            boxed.box.make_ready()
             boxed.box.begin(EPOCH)
         boxed.add(item)
         boxed.box.flush()

@@ -130,7 +130,7 @@ class Execution:
 
     def obey(self) -> None:
         """Stand By, and whenever a command waits: take one, and do what the table says."""
-        self._maker.outbox.drop()  # nobody waits any more for what was not sent
+        self._maker.outbox.make_ready()  # nobody waits any more for what was not sent
         command = self._commands.get()
         if command is None:
             self.machine.fire(WorkerEvent.PARENT_LOST)

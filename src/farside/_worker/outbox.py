@@ -71,7 +71,7 @@ class Outbox:
         self, link: WorkerLink, window: Window, nbytes: int, *, spins: bool = False
     ) -> None:
         self.entries: list[Any] = []
-        self.copies: dict[type, AddCopy] = {}  # `begin` fills it
+        self.copies: dict[type, AddCopy] = dict(ADD_COPY)
         # Texts that are appended directly are not counted: where little may wait, they are short.
         self.short = STR_LIMIT if nbytes >= STR_LIMIT * BATCH_ITEMS else ATOM_BYTES
         self._batch = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
@@ -92,20 +92,22 @@ class Outbox:
         self._nbytes_before = 0  # the sum after the last item that was no copy
         self._sent = 0  # items of the pass that were sent, or count as made
 
-    def begin(self, epoch: int, made: int = 0, nbytes: int = 0) -> None:
-        """Begin a pass, of which some items may count as made."""
+    def make_ready(self) -> None:
+        """Forget what there is, and make ready for the next pass, which then begins sooner."""
+        self.drop()
         self._window.reset()
-        if made:
-            self._window.sent(made, nbytes)
-        self._epoch, self._sent, self._misses, self._joins = epoch, made, 0, True
-        self._joiner.begin()  # nothing waits
+        self._misses, self._joins = 0, True
+        self._joiner.begin()
         self.copies.update(ADD_COPY)
 
-    def put(self, item: object) -> bool:
-        """Pickle an item of any kind, as it is now, and add that; tell whether it is time to send.
+    def begin(self, epoch: int, made: int = 0, nbytes: int = 0) -> None:
+        """Begin a pass, of which some items may count as made."""
+        if made:
+            self._window.sent(made, nbytes)
+        self._epoch, self._sent = epoch, made
 
-        If that fails, `refused` is true.
-        """
+    def put(self, item: object) -> bool:
+        """Pickle an item of any kind, as it is now, and add it; tell whether it is time to send."""
         self.refused = True
         entry: Any = self._joiner.piece(item) if self._joins else None
         if entry is None:
@@ -157,10 +159,11 @@ class Outbox:
 
         Returns how many there may be before the next look; not more than `made`: without credit.
         """
-        if self._link.parent_waits() or self.is_full() or each:
-            self.flush()
-        elif self.entries:
-            self.flusher.call()
+        if self.entries:
+            if self._link.parent_waits() or self.is_full() or each:
+                self.flush()
+            else:
+                self.flusher.call()
         stop = self._window.stop(self._link.acknowledged(self._epoch))
         # The first of a batch is looked at, so that the flusher hears of it.
         return min(stop, made + (self._batch if self.entries and not each else 1))
@@ -177,12 +180,9 @@ class Outbox:
                 return True
 
     def wait_for_parent(self) -> bool:
-        """Wait until all was taken and the parent waits; False: as in `wait_for_credit`.
-
-        An exception that a signal handler raises in `_send` may lose what is just sent. So what was
-        sent counts here, and not what was made.
-        """
+        """Wait until all was taken and the parent waits; False: as in `wait_for_credit`."""
         self.flush()
+        # Not what was made: an exception that a signal handler raises in `_send` may lose some.
         return self._link.wait_for_parent(self._epoch, self._sent)
 
     def tell_progress(self, told: progress.Snapshot | progress.Skipped) -> None:
