@@ -2,8 +2,8 @@
 
 What users hold: `iterable` (RemoteIterable) with its loops `results` (``for``) and `async_results`
 (``async for``), which share `one_pass` and `decoding`; `calls` (of methods, and for stacks),
-`stats`. Their arguments are checked by `options`, `several`, `signatures` and
-`checks` (of single ones).
+`next_pass` (states and epochs), `stats`. Their arguments are checked by `options`, `several`,
+`signatures` and `checks` (of single ones).
 
 The workers: a `client` has a `member` for each. Its `steps` change the core of `_protocol`, with
 one lock and a mailbox; `received` feeds the core with frames, and `effects` carries out what it

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from .._protocol import loop_state
 from ..errors import WorkerAbandonedWarning
-from . import closing, starting
+from . import closing, next_pass, starting
 from .calls import ask_for_stacks, call_method
 from .checks import count
 from .client import Client
-from .messages_for_people import pass_open
 from .notes import warn
 from .results import enter_iteration_mode, iterate_results
 
@@ -126,8 +125,7 @@ class RemoteIterable(Generic[T_co]):
                 differs.
             IterableClosedError: the iterable is closed.
         """
-        client = self._between_passes("load_state_dict")
-        client.sequence.load(state, client.core.epoch, strict=strict)
+        next_pass.load_state(self._current, state, strict=strict)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next pass be of this epoch, from its beginning.
@@ -153,20 +151,7 @@ class RemoteIterable(Generic[T_co]):
             ...     list(numbers), numbers.epoch
             ([0, 0, 1], 4)
         """
-        number = count("epoch", epoch, "passes", 0)
-        if number != self.epoch:
-            client = self._between_passes("set_epoch")
-            client.sequence.set_epoch(number, client.core.epoch)
-
-    def _between_passes(self, method: str) -> Client:
-        """Check that a method may be called that is about the next pass."""
-        client = self._current
-        client.check_home()
-        client.check_not_stepping()
-        client.check_open()
-        if client.step(lambda core: True in [each.opened for each in core.workers]):
-            raise pass_open(method)
-        return client
+        next_pass.set_epoch(self._current, count("epoch", epoch, "passes", 0))
 
     @property
     def state(

@@ -89,13 +89,15 @@ class Steps(ABC):
         self._empty_if_free()
 
     def change(self, work: Callable[[], object]) -> None:
-        """With the lock, do work that steps the core several times; events come after it.
+        """With the lock, do work, such as several steps of the core; events come after it.
 
         The caller defers SIGINT. After a step that does not fit, the core is as it was before that.
         """
-        with_lock(self._lock, partial(self._empty, work))
-        if self._mailbox:
-            self._empty_if_free()
+        try:
+            with_lock(self._lock, partial(self._empty, work))
+        finally:  # where the work raises, what has come meanwhile happens too
+            if self._mailbox:
+                self._empty_if_free()
 
     @property
     def taking_in_here(self) -> bool:

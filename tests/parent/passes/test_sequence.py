@@ -1,4 +1,4 @@
-"""What a pass is made of, where a signal handler raises in the middle of a change of it."""
+"""What a pass is made of, where something comes in the middle of a change of it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import RemoteIterable, iterate_in_worker, iterate_in_workers, map_in_workers
+from farside import (
+    PassOpenError,
+    RemoteIterable,
+    iterate_in_worker,
+    iterate_in_workers,
+    map_in_workers,
+)
 from farside._parent.passes.one_iterable import OneIterable
 from farside._parent.passes.sequence import Given
+from tests.background import Background
 from tests.faults.interrupting import Alarm, alarming, strike_at
 
 if TYPE_CHECKING:
@@ -73,6 +80,45 @@ def test_what_was_made_ready_serves_one_pass_from_its_beginning() -> None:
     second, _ = sequence.begin(1)
     assert first is not second
     sequence.make_ready()
-    sequence.load({**sequence.state(2, 0), "begun": [[0, 5]]}, 2, strict=True)
+    sequence.load({**sequence.state(2, 0), "begun": [[0, 5]]}, strict=True)(2)
     resumed, _ = sequence.begin(2)
     assert resumed.first == 5
+
+
+class Watched(list[int]):
+    """Does something as soon as an input is looked at."""
+
+    then: Callable[[], object] | None = None
+
+    def __getitem__(self, index: Any) -> Any:
+        then, self.then = self.then, None
+        if then is not None:
+            then()
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_pass_of_another_thread_begins_while_a_state_is_looked_at(*, ends: bool) -> None:
+    items = Watched(range(10))
+    with map_in_workers(abs, items, 1, backend="subprocess") as results:
+        assert list(islice(results, 6)) == [*range(6)]
+        state, loops = results.state_dict(), list[Any]()
+
+        def begin() -> None:
+            loops.append(iter(results))
+            assert list(islice(loops[0], 10 if ends else 3)) == [*range(10 if ends else 3)]
+            if ends:
+                loops[0].close()
+
+        items.then = lambda: Background(begin).result()
+        if ends:
+            results.load_state_dict(state)
+            assert results.state_dict() == state
+            assert list(results) == [*range(6, 10)]
+        else:
+            with pytest.raises(PassOpenError, match="load_state_dict"):
+                results.load_state_dict(state)
+            here = results.state_dict()
+            assert (here["epoch"], here["ended"]) == (1, [[0, 3]])
+            assert list(loops[0]) == [*range(3, 10)]
+        assert results.epoch == (1 if ends else 2)

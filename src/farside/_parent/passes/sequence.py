@@ -5,7 +5,8 @@ Each says where each worker begins, and where a loop is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..._payload.user_states import LITERAL, check_literal
@@ -112,14 +113,12 @@ class ItemSequence:
         epoch, start = self.epoch(begun), self._loaded or _START
         delivery, plans = self._open(begun, start)
         delivery.epoch, delivery.anchors.verify = epoch, self._takes_anchors
-        if start is not _START:
-            delivery.anchors.know(start.anchors)
-            for snapshot in start.snapshots:
-                delivery.snapshots.add(snapshot)
+        delivery.anchors.know(start.anchors)
+        for snapshot in start.snapshots:
+            delivery.snapshots.add(snapshot)
         self._passes = [delivery, *self._passes[:1]]
-        if plans is None:
-            return delivery, None
-        return delivery, [(epoch, self.seed, (0, 0), plan) for plan in plans]
+        told = None if plans is None else [(epoch, self.seed, (0, 0), plan) for plan in plans]
+        return delivery, told
 
     def _open(self, begun: int, start: Start) -> tuple[Delivery, Sequence[Any] | None]:
         """Return what brings the items of the next pass, and the plan of each worker, if any."""
@@ -189,8 +188,11 @@ class ItemSequence:
             "as your program holds back"
         )
 
-    def load(self, state: Any, begun: int, *, strict: bool) -> None:
-        """Let the next pass begin at a state; see `RemoteIterable.load_state_dict`."""
+    def load(self, state: Any, *, strict: bool) -> Callable[[int], None]:
+        """Check a state, which may take long; return what lets the next pass begin there.
+
+        That is told how many passes were begun. See `RemoteIterable.load_state_dict`.
+        """
         self._look(anew=True)
         read, sharding, given = states.check(state), self._sharding, self._given
         self._refuse(read, "kind", self.kind, "it was made by another function")
@@ -200,14 +202,12 @@ class ItemSequence:
         if given.cycle_given:
             cure = "leave it out, or pass the state's"
             self._refuse(read, "cycle_length", sharding.cycle_length, cure)
-        ranks = read["ranks"]
-        if ranks != list(range(read["world_size"])) and (
-            ranks != [sharding.rank] or read["world_size"] != sharding.world_size
-        ):
+        ranks, size = read["ranks"], read["world_size"]
+        if ranks != [*range(size)] and (ranks, size) != ([sharding.rank], sharding.world_size):
             raise ValueError(
-                f"the state is that of rank {ranks} of {read['world_size']}, and this is rank "
-                f"{sharding.rank} of {sharding.world_size}; make one of the states of all ranks "
-                "with farside.merge_states, and load that in each"
+                f"the state is that of rank {ranks} of {size}, and this is rank {sharding.rank} of "
+                f"{sharding.world_size}; make one of the states of all ranks with "
+                "farside.merge_states, and load that in each"
             )
         self._refuse(read, "shuffled", sharding.shuffled, "pass shuffle_shards as it was then")
         read = states.of_rank(read, sharding.rank, sharding.world_size)
@@ -216,9 +216,11 @@ class ItemSequence:
         anchors, kept = states.anchors(read) if verify else [], states.snapshots(read)
         for each in kept:
             check_literal(each.state)
-        start = Start(states.read(read), anchors, kept)  # nothing is refused from here on
-        sharding = sharding._replace(seed=read["seed"], cycle_length=read["cycle_length"])
-        sharding, start = self._taken_over(sharding, start)
+        return partial(self._take_over, read, Start(states.read(read), anchors, kept))
+
+    def _take_over(self, read: dict[str, Any], start: Start, begun: int) -> None:
+        own = self._sharding._replace(seed=read["seed"], cycle_length=read["cycle_length"])
+        sharding, start = self._taken_over(own, start)
         epoch, fresh = read["epoch"], read.get("fresh", not read["epoch"])
         # As in `set_epoch`.
         self._sharding, self._ahead, self._fresh = sharding, epoch - begun, epoch if fresh else None

@@ -1,0 +1,56 @@
+"""Changes what the next pass will be: `load_state_dict` and `set_epoch`, between two passes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .._protocol.group import GroupCore
+from .._system.signals import defer_sigint
+from .messages_for_people import pass_open
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .client import Client
+
+
+def load_state(client: Client, state: Any, *, strict: bool) -> None:
+    """Let the next pass begin at a state; see `RemoteIterable.load_state_dict`."""
+    method = "load_state_dict"
+    _check(client, method)
+    _change(client, method, client.sequence.load(state, strict=strict))
+
+
+def set_epoch(client: Client, epoch: int) -> None:
+    """Let the next pass be of an epoch; see `RemoteIterable.set_epoch`."""
+    method = "set_epoch"
+    if epoch != client.sequence.epoch(client.core.epoch):
+        _check(client, method)
+        _change(client, method, partial(client.sequence.set_epoch, epoch))
+
+
+def _check(client: Client, method: str) -> None:
+    """Check that a method may be called that is about the next pass."""
+    client.check_home()
+    client.check_not_stepping()
+    client.check_open()
+    if client.step(_is_open):
+        raise pass_open(method)
+
+
+def _change(client: Client, method: str, change: Callable[[int], object]) -> None:
+    """Change what the next pass will be. `change` is told how many passes were begun."""
+
+    def work() -> None:
+        if _is_open(client.core):  # another thread has begun it since it was looked at
+            raise pass_open(method)
+        change(client.core.epoch)
+
+    # With the lock: else another thread might begin a pass in the middle.
+    defer_sigint(partial(client.change, work))
+
+
+def _is_open(core: GroupCore) -> bool:
+    """Tell whether a pass is open."""
+    return True in [each.opened for each in core.workers]
