@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from functools import partial
+from multiprocessing import forkserver, resource_tracker
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -273,6 +274,34 @@ def test_a_forked_child_has_workers_of_its_own(method: StartMethod | None) -> No
 
         in_forked_child(check)
         assert list(iterator) == list(range(1, 1000))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("method", ["spawn", "fork", None])
+def test_a_fork_while_another_thread_starts_a_worker(method: StartMethod | None) -> None:
+    begun, over = threading.Event(), threading.Event()
+    server: Any = forkserver._forkserver
+    tracker: Any = resource_tracker._resource_tracker
+
+    def start() -> None:
+        with server._lock, tracker._lock:
+            begun.set()
+            over.wait(SECONDS)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    begun.wait()
+
+    def check() -> None:
+        signal.alarm(SECONDS)
+        with iterate_in_subprocess(partial(range, 3), mp_context=method) as numbers:
+            assert list(numbers) == [0, 1, 2]
+
+    try:
+        in_forked_child(check)
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_a_forked_child_of_a_parent_that_has_a_fork_server_has_workers() -> None:

@@ -58,12 +58,22 @@ _started: weakref.WeakSet[BaseProcess] = weakref.WeakSet()
 """The processes that were started here, or are just being started."""
 
 
+def _locks() -> list[Any]:
+    """Return the locks that multiprocessing has while it starts a process."""
+    private = (forkserver, "_forkserver"), (multiprocessing.resource_tracker, "_resource_tracker")
+    found = [getattr(getattr(module, name), "_lock", None) for module, name in private]
+    return [lock for lock in found if hasattr(lock, "_at_fork_reinit")]
+
+
 def _disown_in_child() -> None:
     """Let a forked child of this process know none of its processes.
 
     When it exits, multiprocessing terminates and joins the children that it thinks are its own. It
-    may have been forked when the process was there, and nobody here had been told of it.
+    may have been forked when the process was there, and nobody here had been told of it. And
+    another thread may have been in a start, with locks that nobody here would release.
     """
+    for lock in _locks():
+        lock._at_fork_reinit()  # noqa: SLF001  Python 3.14 does so with one of them
     vars(_pretence).clear()  # the start goes on in the parent alone
     getattr(multiprocessing.process, "_children", set()).difference_update(_started)
 
@@ -90,9 +100,7 @@ def start_process(process: BaseProcess, method: str) -> None:
 
 def _is_locked() -> bool:
     """Tell whether multiprocessing has one of its locks, which mostly are not reentrant."""
-    private = (forkserver, "_forkserver"), (multiprocessing.resource_tracker, "_resource_tracker")
-    locks: list[Any] = [getattr(getattr(module, name), "_lock", None) for module, name in private]
-    return True in [lock.locked() for lock in locks if hasattr(lock, "locked")]
+    return True in [lock.locked() for lock in _locks() if hasattr(lock, "locked")]
 
 
 def _start(process: BaseProcess, method: str) -> None:
