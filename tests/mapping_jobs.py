@@ -91,13 +91,15 @@ def die_at_some(numbers: frozenset[int], number: int) -> int:
 class ForksAt:
     """Has a child at one input that comes back as this process does. The others take 100 ns.
 
-    What the child is called for then, it writes to the path.
+    Or more, if they have steps. What the child is called for then, it writes to the path.
     """
 
-    def __init__(self, forks: int, path: str) -> None:
-        self.forks, self.path, self.is_child = forks, path, False
+    def __init__(self, forks: int, path: str, steps: int = 0) -> None:
+        self.forks, self.path, self.steps, self.is_child = forks, path, range(steps), False
 
     def __call__(self, number: int) -> int:
+        for _ in self.steps:
+            pass
         if self.is_child:
             with Path(self.path).open("a") as file:
                 file.write(f"{number} ")

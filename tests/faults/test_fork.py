@@ -116,13 +116,17 @@ def test_a_forked_child_of_the_worker_speaks_for_itself(subprocess_kind: Kind) -
             assert list(numbers) == list(range(6))
 
 
-def test_no_input_of_a_map_is_run_by_a_forked_child(subprocess_kind: Kind, tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps", [0, 1000], ids=["quick", "slow"])
+def test_no_input_of_a_map_is_run_by_a_forked_child(
+    subprocess_kind: Kind, tmp_path: Path, capfd: pytest.CaptureFixture[str], steps: int
+) -> None:
     path = tmp_path / "what the child ran"
-    function = ForksAt(10_000, str(path))
+    function = ForksAt(10_000, str(path), steps)
     options: dict[str, Any] = {"backend": subprocess_kind.backend, **subprocess_kind.options}
     with map_in_workers(function, range(20_000), 2, **options) as results:
         assert list(results) == [*range(20_000)]
     assert not path.exists()
+    assert "released" not in capfd.readouterr().err, "it says what a child cannot do, as elsewhere"
 
 
 class ForksElsewhere:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+from _weakref import ref
 
 from .._in_c import partial
 from .._memory.arena import Arena
@@ -68,9 +69,7 @@ class PipeWorkerLink(WorkerLink):
         self.attention: Sequence[int] = attention
         self._attention = attention.cast("B")
         self.alerted: list[int] = [0]
-        # Else a forked child that comes back to the loop would make hundreds of items before it
-        # finds what it is, and write in this memory what it has begun.
-        at_fork(after_in_child=partial(self.alerted.__setitem__, 0, 1))
+        at_fork(after_in_child=partial(_stop_child, self.alerted, ref(attention)))
         self.begun: Any = mapping.control[BEGUN : BEGUN + 3]
         self.arena: Arena | None = Arena(mapping) if mapping.arena_bytes else None
         for fd in (wakes, frames):
@@ -195,3 +194,15 @@ class PipeWorkerLink(WorkerLink):
         except OSError as error:  # the listener, which reads elsewhere, would not hear it
             check_gone(error)
             raise LinkClosedError("the descriptor that wakes the worker was closed") from error
+
+
+def _stop_child(alerted: list[int], attention: Callable[[], memoryview | None]) -> None:
+    """See that a forked child that comes back to the loop over the items makes none.
+
+    It would make hundreds before it finds what it is, and write in shared memory what it has begun.
+    The loop looks up if it watches `alerted`, and fails if it watches shared memory.
+    """
+    alerted[0] = 1
+    view = attention()
+    if view is not None:
+        view.release()

@@ -17,6 +17,8 @@ def end_child(error: BaseException | None) -> NoReturn:
     no finalizer runs: these are for the worker itself.
     """
     code = 1
+    if type(error) is ValueError and "released memoryview" in str(error):
+        error = None  # of the loop over the items: see `_link.worker_pipes`
     error = error or RuntimeError(
         "a process that was forked in a worker cannot make the worker's items, or answer for it; "
         "end it with os._exit() where it has done its work"
