@@ -71,7 +71,7 @@ class RemoteIterable(Generic[T_co]):
     def epoch(self) -> int:
         """The epoch of the next pass: how many passes came before it, also before a resume."""
         client = self._current
-        return client.sequence.epoch(client.core.epoch)
+        return next_pass.ask(client, client.sequence.epoch)
 
     def state_dict(self, *, behind: int = 0) -> dict[str, Any]:
         """Return where the loop is, as plain values that JSON can carry.
@@ -105,7 +105,7 @@ class RemoteIterable(Generic[T_co]):
         """
         behind = count("behind", behind, "items", 0)
         client = self._current
-        return client.sequence.state(client.core.epoch, behind)
+        return next_pass.ask(client, partial(client.sequence.state, behind=behind))
 
     def load_state_dict(self, state: dict[str, Any], *, strict: bool = True) -> None:
         """Let the next pass begin where a loop was: with any number of workers, on any machine.

@@ -1,9 +1,9 @@
-"""Changes what the next pass will be: `load_state_dict` and `set_epoch`, between two passes."""
+"""Tells and changes what the next pass will be: `state_dict`, `load_state_dict`, `set_epoch`."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._protocol.group import GroupCore
 from .._system.signals import defer_sigint
@@ -13,6 +13,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .client import Client
+
+T = TypeVar("T")
+
+
+def ask(client: Client, question: Callable[[int], T]) -> T:
+    """Return what `question` returns, which is told how many passes were begun. In any thread.
+
+    It is asked again if another thread has begun or changed a pass meanwhile: the answer would be
+    half of one and half of the other. It takes no lock, since it may run user code.
+    """
+    sequence = client.sequence
+    while True:
+        begun, stamp = client.core.epoch, sequence.stamp
+        answer = question(begun)
+        if begun == client.core.epoch and stamp is sequence.stamp:
+            return answer
 
 
 def load_state(client: Client, state: Any, *, strict: bool) -> None:
@@ -25,7 +41,7 @@ def load_state(client: Client, state: Any, *, strict: bool) -> None:
 def set_epoch(client: Client, epoch: int) -> None:
     """Let the next pass be of an epoch; see `RemoteIterable.set_epoch`."""
     method = "set_epoch"
-    if epoch != client.sequence.epoch(client.core.epoch):
+    if epoch != ask(client, client.sequence.epoch):
         _check(client, method)
         _change(client, method, partial(client.sequence.set_epoch, epoch))
 

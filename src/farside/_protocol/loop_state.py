@@ -169,10 +169,16 @@ def snapshots(state: Mapping[str, Any]) -> list[Snapshot]:
 def of_rank(state: Mapping[str, Any], rank: int, world_size: int) -> dict[str, Any]:
     """Return what the state of all ranks says of the shards of one: see `merge`.
 
-    That of one rank already is what this returns.
+    That of one rank already is what this returns. It is a ValueError if that is another one.
     """
-    made = dict(state)
+    made, ranks, size = dict(state), state["ranks"], state["world_size"]
     if not _is_of_all(state):
+        if (ranks, size) != ([rank], world_size):
+            raise ValueError(
+                f"the state is that of rank {ranks} of {size}, and this is rank {rank} of "
+                f"{world_size}; make one of the states of all ranks with farside.merge_states, and "
+                "load that in each"
+            )
         return made
     # Of a range, the positions that are this rank's are one range again.
     ranges = [[-(-(each - rank) // world_size) for each in row] for row in state["ended"]]
@@ -184,7 +190,8 @@ def of_rank(state: Mapping[str, Any], rank: int, world_size: int) -> dict[str, A
 
 
 def _is_of_all(state: Mapping[str, Any]) -> bool:
-    return bool(len(state["ranks"]) == state["world_size"])
+    ranks = state["ranks"]
+    return len(ranks) == state["world_size"] and bool(ranks == [*range(len(ranks))])
 
 
 _SAME = (

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sys
 from functools import partial
 from itertools import count, islice
 from operator import methodcaller
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -24,6 +25,8 @@ from tests.faults.interrupting import Alarm, alarming, strike_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 class Tens:
@@ -43,6 +46,10 @@ def shards() -> RemoteIterable[int]:
 
 def inputs() -> RemoteIterable[int]:
     return map_in_workers(abs, Tens(), 0)
+
+
+def listed() -> RemoteIterable[int]:
+    return map_in_workers(abs, [*range(10, 20)], 0)
 
 
 @pytest.mark.timeout(60)
@@ -122,3 +129,51 @@ def test_a_pass_of_another_thread_begins_while_a_state_is_looked_at(*, ends: boo
             assert (here["epoch"], here["ended"]) == (1, [[0, 3]])
             assert list(loops[0]) == [*range(3, 10)]
         assert results.epoch == (1 if ends else 2)
+
+
+def with_another_at(
+    place: int, work: Callable[[], T], other: Callable[[], object]
+) -> tuple[bool, T]:
+    """Do some work, and something else in another thread at a place of it; tell if it got there."""
+    left = place
+
+    def look(*_: object) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            Background(other).result()
+
+    sys.setprofile(look)
+    try:
+        result = work()
+    finally:
+        sys.setprofile(None)
+    return left <= 0, result
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("make", [one, shards, inputs, listed])
+@pytest.mark.parametrize("passes", [0, 1])
+def test_a_state_is_not_half_of_one_that_another_thread_loads_meanwhile(
+    make: Callable[[], RemoteIterable[int]], passes: int
+) -> None:
+    with make() as other:
+        other.set_epoch(7)
+        assert len(list(islice(other, 2))) == 2
+        loaded = other.state_dict()
+    with make() as results:
+
+        def change() -> None:
+            for _ in range(passes):
+                assert list(results)
+            results.load_state_dict(loaded)
+
+        for place in count(1):
+            results.set_epoch(3)
+            before = results.state_dict()
+            reached, state = with_another_at(place, results.state_dict, change)
+            assert state in (before, loaded)
+            if not reached:
+                break
+            assert results.state_dict() == loaded
+            assert list(results)

@@ -40,7 +40,7 @@ class Inputs(ItemSequence):
     several = True
 
     def __init__(self, items: Iterable[Any] | AsyncIterable[Any], plan: Plan, given: Given) -> None:
-        super().__init__(given, Sharding(0, seed=given.seed))
+        super().__init__(given, Sharding(0, seed=given.seed))  # `_look` says how many there are
         self._takes_anchors = not isinstance(items, Sequence)  # those have a fingerprint
         self._items = items
         self._plan = plan
@@ -96,23 +96,23 @@ class Inputs(ItemSequence):
 
     # States ---------------------------------------------------------------------------------
 
-    def _look(self, *, anew: bool) -> None:
+    def _look(self, *, anew: bool) -> int:
         items, total = self._items, length_of(self._items) or 0
-        self._sharding = self._sharding._replace(total=total)
         latest = self._passes[0] if self._passes and self._loaded is None else None
         known = latest is not None and latest is self._looked and not latest.finished
         if isinstance(items, Sequence) and (anew or not known):
             places = range(0, total, max(1, -(-total // _SAMPLE)))
             found = fingerprint([items[each] for each in places]) if total else ""
             self._given, self._looked = self._given._replace(fingerprint=found), latest
+        return total
 
-    def _refuse_others(self, read: dict[str, Any], *, strict: bool) -> None:
+    def _refuse_others(self, read: dict[str, Any], total: int, *, strict: bool) -> None:
         if self._used and (read["ended"] or read["begun"]):
             raise ValueError(_CANNOT_GO_BACK)
         if read["begun"] and not self._plan.flat:
             raise ValueError(_OF_FLAT)
-        if read["shards"] and self._sharding.total:
-            self._refuse(read, "shards", self._sharding.total, "pass the same items")
+        if read["shards"] and total:
+            self._refuse(read, "shards", total, "pass the same items")
         if strict and read["fingerprint"] and self._given.fingerprint:
             cure = "the items differ; pass strict=False if they only look different now"
             self._refuse(read, "fingerprint", self._given.fingerprint, cure)

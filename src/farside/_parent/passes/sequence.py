@@ -89,6 +89,11 @@ class ItemSequence:
         """Return how many items a pass has, if that is known; the first worker may have told."""
         raise NotImplementedError
 
+    @property
+    def stamp(self) -> object:
+        """Another object whenever a pass has begun, or the next one was changed."""
+        return self._passes
+
     def epoch(self, begun: int) -> int:
         """Return the epoch of the next pass, before which so many were begun."""
         return begun + self._ahead
@@ -150,11 +155,11 @@ class ItemSequence:
 
     def state(self, begun: int, behind: int) -> dict[str, Any]:
         """Return the state of the loop; see `RemoteIterable.state_dict`."""
-        self._look(anew=False)
+        total = self._look(anew=False)
         epoch, start = self._find(begun, behind)
         return states.write(
             start.place,
-            self._sharding,
+            self._sharding._replace(total=total),
             kind=self.kind,
             epoch=epoch,
             fingerprint=self._given.fingerprint,
@@ -164,14 +169,16 @@ class ItemSequence:
             snapshots=[each for each in start.snapshots if each.state[:1] == LITERAL],
         )
 
-    def _look(self, *, anew: bool) -> None:
-        """Find out what the items are: before a state is made, or, `anew`, is compared."""
+    def _look(self, *, anew: bool) -> int:  # noqa: ARG002  it matters to a map
+        """Return how many shards there are, before a state is made, or, `anew`, is compared."""
+        return self._sharding.total
 
     def _find(self, begun: int, behind: int) -> tuple[int, Start]:
-        if not behind and (self._loaded or not self._passes or self._passes[0].finished):
-            return self.epoch(begun), self._loaded or _START
+        loaded, passes = self._loaded, self._passes
+        if not behind and (loaded or not passes or passes[0].finished):
+            return self.epoch(begun), loaded or _START
         left = behind
-        for delivery in self._passes if self._loaded is None else ():
+        for delivery in passes if loaded is None else ():
             delivered = delivery.delivered
             if left <= delivered:
                 place = delivery.place(left)
@@ -193,24 +200,17 @@ class ItemSequence:
 
         That is told how many passes were begun. See `RemoteIterable.load_state_dict`.
         """
-        self._look(anew=True)
+        total = self._look(anew=True)
         read, sharding, given = states.check(state), self._sharding, self._given
         self._refuse(read, "kind", self.kind, "it was made by another function")
-        self._refuse_others(read, strict=strict)
+        self._refuse_others(read, total, strict=strict)
         if given.seed_given:
             self._refuse(read, "seed", sharding.seed, "leave seed out, or pass the state's")
         if given.cycle_given:
             cure = "leave it out, or pass the state's"
             self._refuse(read, "cycle_length", sharding.cycle_length, cure)
-        ranks, size = read["ranks"], read["world_size"]
-        if ranks != [*range(size)] and (ranks, size) != ([sharding.rank], sharding.world_size):
-            raise ValueError(
-                f"the state is that of rank {ranks} of {size}, and this is rank {sharding.rank} of "
-                f"{sharding.world_size}; make one of the states of all ranks with "
-                "farside.merge_states, and load that in each"
-            )
-        self._refuse(read, "shuffled", sharding.shuffled, "pass shuffle_shards as it was then")
         read = states.of_rank(read, sharding.rank, sharding.world_size)
+        self._refuse(read, "shuffled", sharding.shuffled, "pass shuffle_shards as it was then")
         # Those of a map are of its inputs, which may look different now if that is not strict.
         verify = given.verify and (strict or self.kind != "inputs")
         anchors, kept = states.anchors(read) if verify else [], states.snapshots(read)
@@ -230,13 +230,13 @@ class ItemSequence:
         """Return what is taken over of what a state says."""
         return sharding, start
 
-    def _refuse_others(self, read: dict[str, Any], *, strict: bool) -> None:
-        """Refuse the state of another data set."""
+    def _refuse_others(self, read: dict[str, Any], total: int, *, strict: bool) -> None:
+        """Refuse the state of another data set. This one has so many shards."""
         same = self._given.same
         # A data set may have grown: its place means nothing there, but its epoch does.
         anew = f", or begin its epoch anew, by set_epoch({read['epoch']})"
         cure = f"pass the same {same or 'shards'}{anew}"
-        self._refuse(read, "shards", self._sharding.total, cure)
+        self._refuse(read, "shards", total, cure)
         if not same:
             cure = f"the shards differ; pass strict=False if only their names have changed{anew}"
         if strict:
