@@ -42,7 +42,7 @@ class FrameReader:
         self._decoder = decoder
         self._busy = False
         self._in_step = True
-        self._struck = "an exception of a signal handler struck"
+        self._culprit = "an exception of a signal handler"
 
     def read(self, into: deque[Frame], reads: int = _READS) -> bool:
         """Take in what is there, until a frame is complete; tell whether more may be there.
@@ -52,7 +52,7 @@ class FrameReader:
             ProtocolError: what came is no frame, or an earlier call was cut in two.
         """
         if not self._in_step:
-            raise ProtocolError(f"{self._struck} while frames were read")
+            raise ProtocolError(f"{self._culprit} struck while frames were read")
         before, count = len(into), 1
         fd = self.end.fileno()
         self._in_step, self._busy = False, True
@@ -71,7 +71,7 @@ class FrameReader:
             check_gone(error)
             raise LinkClosedError("this side was closed") from None
         except MemoryError:  # there is no room for a large frame: the loop is told of it first
-            self._struck = "memory ran out in this process"
+            self._culprit = "want of memory in this process"
             raise
         finally:
             self._busy = False

@@ -181,7 +181,8 @@ class Pass:
         """Tell the workers how much was taken, and send them their tasks."""
         workers = self.client.core.workers
         for queue in self.delivery.queues:
-            if queue.told != queue.taken and not workers[queue.index].over:  # it may make more
+            # One whose pass is over makes no more, however much was taken.
+            if queue.told != queue.taken and not workers[queue.index].over:
                 self._tell(queue)
         if self.delivery.orders:
             orders = [*self.delivery.take_orders().items()]

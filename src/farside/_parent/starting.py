@@ -18,7 +18,7 @@ from .._protocol.messages import Cmd
 from .._protocol.parent_machine import ParentState
 from .._protocol.recovery import pause_before
 from .._system.signals import defer_sigint
-from ..errors import LinkClosedError, WorkerRestartedWarning
+from ..errors import BackendUnavailableError, LinkClosedError, WorkerRestartedWarning
 from . import choosing, messages_for_people
 from .closing import close, end
 from .deadline import When
@@ -202,5 +202,7 @@ def _told_of_restart(client: Client, old: Member, error: FarsideError) -> str:
     what = "a worker was started again, and goes on where it was"
     if client.options.sends_inputs:
         what = "a worker was started again in the place of another one"
+    if isinstance(error, BackendUnavailableError):
+        what = "the start of a worker was tried again"
     text = f"{what}: {error}"
     return joined(text, "it could not be ended, and is left behind") if old.left_behind else text

@@ -103,7 +103,8 @@ class CallLink(Link):
         if self._state:
             raise LinkClosedError(_CLOSED)
         if not self._in_step:  # as in `FrameReader`
-            raise ProtocolError("an exception of a signal handler struck while a reply was read")
+            what = "an exception of a signal handler, or want of memory,"
+            raise ProtocolError(f"{what} struck while a reply was read")
         self._in_step = False
         self._wakeup.clear()  # first: what comes from now on sets it
         frames, more = False, self._has_reply()

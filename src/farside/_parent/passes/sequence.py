@@ -134,7 +134,7 @@ class ItemSequence:
         self._loaded = None
 
     def make_ready(self) -> None:
-        """Make what the next pass needs. A loop does so while it waits for its first item."""
+        """Make what the next pass needs. A ``for`` loop does so while its first item is made."""
 
     def check(self) -> None:
         """Check that a pass can begin; see `Shards.check`."""
@@ -222,7 +222,7 @@ class ItemSequence:
         own = self._sharding._replace(seed=read["seed"], cycle_length=read["cycle_length"])
         sharding, start = self._taken_over(own, start)
         epoch, fresh = read["epoch"], read.get("fresh", not read["epoch"])
-        # As in `set_epoch`.
+        # As in `set_epoch`: no call comes in between.
         self._sharding, self._ahead, self._fresh = sharding, epoch - begun, epoch if fresh else None
         self._loaded, self._passes = start, []
 
