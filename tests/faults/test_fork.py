@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from functools import partial
+from itertools import islice
 from multiprocessing import forkserver, resource_tracker
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from farside import (
 )
 from farside._link.control import ACKNOWLEDGED, total_of
 from farside._protocol.effects import BROKEN
+from farside._worker.passing import TELL_SECONDS
 from farside.testing.checks import take
 from tests import jobs
 from tests.faults.nesting import Nests
@@ -174,6 +176,41 @@ def test_a_forked_child_of_the_worker_that_goes_on_is_ended(subprocess_kind: Kin
         for _ in range(2):
             assert list(numbers) == list(range(3000))
             assert numbers.call("fork") == "parent"
+
+
+class ForksOnTheWay:
+    """Has such a child, which takes its time, and writes down which items it makes."""
+
+    def __init__(self, path: str = "") -> None:
+        self.path = path
+
+    def __iter__(self) -> Iterator[int]:
+        is_child = False
+        for number in range(10):
+            if is_child:
+                time.sleep(2 * TELL_SECONDS)
+                with open(self.path, "a") as file:
+                    file.write(f"{number} ")
+            elif self.path and number == 1:
+                child = os.fork()
+                is_child = not child
+                if child:
+                    os.waitpid(child, 0)
+            yield number
+
+
+def test_a_forked_child_of_the_worker_does_not_go_on_with_items_that_are_made_again(
+    subprocess_kind: Kind, tmp_path: Path
+) -> None:
+    with subprocess_kind.start(ForksOnTheWay) as numbers:
+        assert [*islice(numbers, 8)] == list(range(8))
+        state = numbers.state_dict()
+    path = tmp_path / "what the child made"
+    again = partial(ForksOnTheWay, str(path))
+    with subprocess_kind.start(again, timeout=SECONDS) as numbers:
+        numbers.load_state_dict(state, strict=False)
+        assert list(numbers) == [8, 9]
+    assert path.read_text() == "2 ", "it would tell the parent of each"
 
 
 class GoesOnLater:

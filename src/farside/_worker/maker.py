@@ -148,8 +148,10 @@ class Maker:
         """Tell whether a command waits that ends the pass; wait for it where it was sent.
 
         A thread that often gives the GIL back for a moment keeps the listener from it, for as long
-        as 0.1 s. To wait for the command gives the listener its turn.
+        as 0.1 s. To wait for the command gives the listener its turn. (A forked child has none, and
+        would wait for ever.)
         """
+        self.end_if_forked()
         while not self._commands.empty() or self._link.revoked(self._machine.epoch):
             if not self.take_tasks():
                 return True
@@ -206,9 +208,8 @@ class Maker:
         Returns:
             How many there may be before the next look; 0 when a command waits that ends the pass.
         """
-        self.end_if_forked()
         self.made = made
-        if self.is_left():
+        if self.is_left():  # first: it ends a forked child
             return 0
         now = monotonic()
         if self._snapshots.due <= now:

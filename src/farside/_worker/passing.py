@@ -83,13 +83,13 @@ class Skips:
         over = self._done == self._total
         if not over and self._seconds - self._told < TELL_SECONDS:
             return
+        if self._is_left():  # first: it ends a forked child, which must not tell anything
+            raise LeftError
         self._told = self._seconds
         self._tell(Skipped(self._done, self._total, self._seconds))
         if self._seconds >= self._said or (over and self._said > SAY_SECONDS[0]):
             self._said = self._seconds + SAY_SECONDS[1]
             self._say(self._line())
-        if self._is_left():
-            raise LeftError
 
     def _line(self) -> str:
         rate, left = self._done / self._seconds, self._total - self._done
