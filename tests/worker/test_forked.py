@@ -31,3 +31,34 @@ def test_it_ends_with_the_code_that_python_would_give(
         end_child(error)
 
     assert exit_code(fork(end)) == code
+
+
+def release() -> None:
+    view = memoryview(b"")
+    view.release()
+    bytes(view)
+
+
+def test_it_says_what_user_code_has_raised_and_not_what_ends_the_loop(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    view = memoryview(b"1")
+    view.release()
+
+    def end_loop() -> None:
+        try:
+            assert not view[0]
+        except ValueError as error:
+            end_child(error)
+
+    def end_user_code() -> None:
+        try:
+            release()
+        except ValueError as error:
+            end_child(error)
+
+    assert exit_code(fork(end_loop)) == exit_code(fork(end_user_code)) == 1
+    of_loop, of_user = capfd.readouterr().err.split("Traceback")
+    assert "cannot make the worker's items" in of_loop
+    assert "in release" in of_user
+    assert "cannot make" not in of_user

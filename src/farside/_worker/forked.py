@@ -16,9 +16,10 @@ def end_child(error: BaseException | None) -> NoReturn:
     User code has raised an `error`, or goes on as if this were the worker. No failure is sent, and
     no finalizer runs: these are for the worker itself.
     """
-    code = 1
+    code, trace = 1, error and error.__traceback__
     if type(error) is ValueError and "released memoryview" in str(error):
-        error = None  # of the loop over the items: see `_link.worker_pipes`
+        # Of the loop over the items (see `_link.worker_pipes`), unless code that it calls is there.
+        error = error if trace and trace.tb_next else None
     error = error or RuntimeError(
         "a process that was forked in a worker cannot make the worker's items, or answer for it; "
         "end it with os._exit() where it has done its work"
