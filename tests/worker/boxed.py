@@ -29,7 +29,7 @@ class Sink:
         self.frames: list[tuple[Frame, Sequence[Ref]]] = []
         self.before: Callable[[], object] = list
         """Called while a frame is on its way: its bytes are not read yet."""
-        self.alerts = 0
+        self.alerts = self.soon = 0
 
     def flush(self) -> None:
         """Do nothing: all that is sent finds room."""
@@ -51,6 +51,10 @@ class Sink:
         self.before()
         self.frames.append((Frame(kind, epoch, b"".join(parts), count), refs))
         return True
+
+    def send_soon(self, kind: int, epoch: int, parts: Sequence[Part], **given: Any) -> bool:
+        self.soon += 1
+        return self.send(kind, epoch, parts, wait=True, **given)
 
 
 class Boxed:

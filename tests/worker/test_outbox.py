@@ -116,6 +116,16 @@ def test_a_frame_is_booked_with_all_its_bytes(boxed: Boxed) -> None:
     assert 100_000 < boxed.window._sent_bytes < 101_000
 
 
+def test_the_last_items_go_with_what_follows(boxed: Boxed) -> None:
+    boxed.add(1)
+    boxed.box.flush(soon=True)
+    assert (boxed.frames(), boxed.sink.soon) == ([[1]], 1)
+    boxed.box.flush(soon=True)
+    boxed.add(2)
+    boxed.box.flush()
+    assert (boxed.frames(), boxed.sink.soon) == ([[1], [2]], 1)
+
+
 def test_items_that_count_as_made_are_booked() -> None:
     boxed = Boxed(nbytes=100)
     boxed.box.begin(EPOCH)

@@ -68,7 +68,7 @@ class WorkerLink(ABC):
     ) -> bool:
         """Send a frame up together with the next one, which the caller sends at once; as `send`.
 
-        So the parent is woken for both, and not for each. Or send it now.
+        So the parent is woken for both, and not for each. Or send it now, as this does.
         """
         return self.send(kind, epoch, parts, count=count, refs=refs)
 

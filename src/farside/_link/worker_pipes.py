@@ -101,6 +101,7 @@ class PipeWorkerLink(WorkerLink):
         count: int = 0,
         refs: Sequence[Ref] = (),
     ) -> bool:
+        """Add a frame to what the next `send` writes; `send` itself is not called for it."""
         self._writer.add([header(kind, epoch, size(parts), count, refs), *parts])
         return True
 

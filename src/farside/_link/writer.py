@@ -154,8 +154,8 @@ class FrameWriter:
                 finally:
                     self._waits.end()
             return wait
-        if len(self._queue) > 1 and (more := counts[0] - size(parts)) > 0:
-            self._queue[1][2][:] = [more]  # of the second; again, if an exception strikes here
+        if len(self._queue) > 1 and (of_second := counts[0] - size(parts)) > 0:
+            self._queue[1][2][:] = [of_second]  # where an exception strikes next, it is set again
         left = left_of(parts, counts[0])
         if left:
             entry[:] = left, share, []  # at once, too

@@ -101,7 +101,7 @@ class Outbox:
         self.copies.update(ADD_COPY)
 
     def begin(self, epoch: int, made: int = 0, nbytes: int = 0) -> None:
-        """Begin a pass, of which some items may count as made."""
+        """Begin a pass, of which some items may count as made: the first, or after `make_ready`."""
         if made:
             self._window.sent(made, nbytes)
         self._epoch, self._sent = epoch, made
