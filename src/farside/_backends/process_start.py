@@ -59,10 +59,9 @@ _started: weakref.WeakSet[BaseProcess] = weakref.WeakSet()
 
 
 def _locks() -> list[Any]:
-    """Return the locks that multiprocessing has while it starts a process."""
+    """Return the locks that multiprocessing has in a start of a process; None for one it lacks."""
     private = (forkserver, "_forkserver"), (multiprocessing.resource_tracker, "_resource_tracker")
-    found = [getattr(getattr(module, name), "_lock", None) for module, name in private]
-    return [lock for lock in found if hasattr(lock, "_at_fork_reinit")]
+    return [getattr(getattr(module, name), "_lock", None) for module, name in private]
 
 
 def _disown_in_child() -> None:
@@ -73,7 +72,8 @@ def _disown_in_child() -> None:
     another thread may have been in a start, with locks that nobody here would release.
     """
     for lock in _locks():
-        lock._at_fork_reinit()  # noqa: SLF001  Python 3.14 does so with one of them
+        if hasattr(lock, "_at_fork_reinit"):
+            lock._at_fork_reinit()  # noqa: SLF001  Python 3.14 does so with one of them
     vars(_pretence).clear()  # the start goes on in the parent alone
     getattr(multiprocessing.process, "_children", set()).difference_update(_started)
 

@@ -26,6 +26,18 @@ def raised(error: BaseException) -> bool:
     return False
 
 
+def struck(error: BaseException) -> bool:
+    """Tell whether an exception says nothing of the object that was just pickled.
+
+    That is so if a signal handler has raised it, or if memory ran out: then it may well pickle.
+
+    Example:
+        >>> struck(MemoryError()), struck(ValueError())
+        (True, False)
+    """
+    return isinstance(error, MemoryError) or raised(error)
+
+
 def _was_given(frame: FrameType, above: FrameType) -> bool:
     """Tell whether a function was called with a frame, by itself or among ``*args``."""
     code = frame.f_code

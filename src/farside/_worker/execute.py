@@ -154,7 +154,7 @@ class Execution:
         except BaseException as error:
             part = None
             if stage == "result":
-                if isinstance(error, MemoryError) or handlers.raised(error):
+                if handlers.struck(error):
                     stage = "call"
                 else:
                     part = part_at_fault(result, "result", error)

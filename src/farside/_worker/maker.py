@@ -179,8 +179,7 @@ class Maker:
         struck = self.looking or (item is not NOTHING and not self.outbox.refused)
         if self.outbox.refused:
             self.outbox.refused = False
-            # Where memory runs out, the item may well be one that pickles.
-            if not (isinstance(error, MemoryError) or handlers.raised(error)):
+            if not handlers.struck(error):
                 part = part_at_fault(item, "item", error)
                 trouble = trouble._replace(stage=self.tasks.pickle_stage, culprit=part)
         task = None if struck else self.tasks.failed_alone(self.made - self._before)
