@@ -137,9 +137,9 @@ def iterate_in_worker(
 
     Where it runs:
         backend: ``"subprocess"``, ``"subinterpreter"``, ``"inline"``, ``"ray"`` or ``"auto"``.
-            ``"auto"`` is a subinterpreter from Python 3.14 on, and a subprocess before that, or
-            where a library refuses to load or PyTorch is installed. A crash in a subinterpreter
-            ends the program. Default: ``"auto"``.
+            ``"auto"`` is a subinterpreter from Python 3.14 on, and a subprocess before that, where
+            a library refuses to load or PyTorch is installed, and with ``max_restarts``. A crash in
+            a subinterpreter ends the program. Default: ``"auto"``.
         backend_options: further settings of ``"ray"``: see `SettingsOptions`. Default: None.
         fallback: ``"subprocess"`` or None, for where a subinterpreter cannot be used. Default:
             ``"subprocess"``.
@@ -439,8 +439,9 @@ def map_in_workers(
 
         When a worker dies, only the input that it was running fails. Another worker gets its other
         inputs; some of them may run twice, if their results were lost. But a crash in a
-        subinterpreter, which ``backend="auto"`` takes from Python 3.14 on, ends the whole program:
-        pass ``backend="subprocess"`` if the function may crash.
+        subinterpreter ends the whole program. ``backend="auto"`` takes one from Python 3.14 on,
+        except with ``retries`` or ``task_timeout``: pass ``backend="subprocess"`` if the function
+        may crash.
 
         `RemoteIterable.load_state_dict` iterates ``items`` from the beginning, and drops the inputs
         whose results the loop was given before. So a one-shot iterator must be a new one.

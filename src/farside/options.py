@@ -133,8 +133,10 @@ class BackendOptions(SettingsOptions, total=False):
     backend: Literal["auto", "subprocess", "subinterpreter", "inline", "ray"] | str  # noqa: PYI051
     """The kind of worker. Default: ``"auto"``.
 
-    ``"auto"`` is a subinterpreter from Python 3.14 on, and a subprocess on older Pythons, or where
-    PyTorch is installed: it cannot train in a process that has had a subinterpreter.
+    ``"auto"`` is a subinterpreter from Python 3.14 on, and a subprocess on older Pythons and on
+    free-threaded ones; where PyTorch is installed, which cannot train in a process that has had a
+    subinterpreter; and with ``env``, ``mp_context``, ``max_restarts``, ``retries`` or
+    ``task_timeout``: a subinterpreter cannot be killed, and its crash ends the program.
     ``"inline"`` runs ``fn`` in the calling thread, for debugging. ``"ray"`` runs it on a Ray
     cluster. `register_backend` adds names. `RemoteIterable.backend` and
     `RemoteIterable.backend_reason` say what was taken, and why.

@@ -18,6 +18,8 @@ from farside import (
     WorkerTimeoutError,
     get_worker_info,
     iterate_in_worker,
+    iterate_in_workers,
+    map_in_workers,
 )
 from tests import jobs
 from tests.backends import telling
@@ -199,6 +201,24 @@ def test_a_start_method_is_a_reason_for_a_process() -> None:
     with iterate_in_worker(list[int], mp_context="spawn") as items:
         assert items.backend == "subprocess"
         assert items.backend_reason == "mp_context needs a process of its own"
+
+
+def test_to_go_on_after_a_death_is_a_reason_for_a_process() -> None:
+    def check(items: RemoteIterable[Any], option: str) -> None:
+        with items:
+            assert items.backend == "subprocess"
+            assert items.backend_reason == f"{option} needs a process of its own"
+            assert len(list(items)) == 3
+
+    check(iterate_in_worker(partial(range, 3), max_restarts=1), "max_restarts")
+    check(iterate_in_workers(range, [1, 2], 2, max_restarts=1), "max_restarts")
+    check(map_in_workers(abs, range(3), num_workers=2, retries=1), "retries")
+    check(map_in_workers(abs, range(3), num_workers=2, task_timeout=60), "task_timeout")
+
+
+def test_inputs_that_are_sent_are_no_reason_for_a_process() -> None:
+    with map_in_workers(abs, [-1], num_workers=1) as items:
+        assert "process of its own" not in items.backend_reason
 
 
 # init_timeout -------------------------------------------------------------------------------------

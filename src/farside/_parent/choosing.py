@@ -49,9 +49,7 @@ def warn_of_choice(several: Sequence[Options]) -> Choice | None:
 
 def _choice(several: Sequence[Options]) -> Choice:
     first = several[0]
-    process = None if first.mp_context is None else "mp_context"
-    if any(each.env is not None for each in several):
-        process = "env"
+    process = next(filter(None, [each.needs_process for each in several]), None)
     return registry.choose(
         first.backend, first.fallback, process=process, backend_options=first.backend_options
     )

@@ -64,6 +64,7 @@ class Options:
     forward_logs: bool
     wait: bool
     task_timeout: float | None = None
+    retries: int = 0
     sends_inputs: bool = False
     """Whether inputs are sent later: they may be large, and defined in the main module."""
     pickles: Pickles | None = None
@@ -78,6 +79,21 @@ class Options:
     def counts_items(self) -> bool:
         """Whether the worker has to know of each item at once that was taken."""
         return self.buffer_size not in {None, UNLIMITED}
+
+    @property
+    def needs_process(self) -> str | None:
+        """The option, if one is given, that only a process of its own can fulfil.
+
+        A subinterpreter that hangs cannot be killed, and one that crashes ends the whole program.
+        """
+        given = {
+            "mp_context": self.mp_context is not None,
+            "env": self.env is not None,
+            "max_restarts": self.max_restarts and not self.sends_inputs,
+            "task_timeout": self.task_timeout is not None,
+            "retries": self.retries,
+        }
+        return next((name for name, wanted in given.items() if wanted), None)
 
     @property
     def spins(self) -> bool:

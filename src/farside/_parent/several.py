@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -117,7 +118,8 @@ def map_inputs(
     seconds = limit("task_timeout", task_timeout, "for no limit")
     workers = count("num_workers", num_workers, "workers", 0)
     mapper = Mapper(function, setup, flat=flag("flat", flat), timed=seconds is not None)
-    several = options_of_mappers(workers, mapper, seconds, options)
+    tries = count("retries", retries, "tries", 0)
+    several = options_of_mappers(workers, mapper, options, task_timeout=seconds, retries=tries)
     first = several[0]
     plan = Plan(
         len(several),
@@ -126,7 +128,7 @@ def map_inputs(
         (first.buffer_size or 0) + len(several) if first.counts_items else None,
         first.buffer_bytes,
         on_error,
-        count("retries", retries, "tries", 0),
+        tries,
         main_goes_by_value(first),
     )
     given = Given(first.seed, seed_given=first.seed_given)
@@ -134,13 +136,18 @@ def map_inputs(
 
 
 def options_of_mappers(
-    workers: int, mapper: Mapper, task_timeout: float | None, options: dict[str, Any]
+    workers: int,
+    mapper: Mapper,
+    options: dict[str, Any],
+    *,
+    task_timeout: float | None,
+    retries: int,
 ) -> list[Options]:
     """Check and make the options of workers that are given their tasks one after the other."""
-    return [
-        replace(each, task_timeout=task_timeout, sends_inputs=True, max_restarts=NO_END)
-        for each in options_of_workers(workers, mapper, options)
-    ]
+    change = partial(
+        replace, sends_inputs=True, task_timeout=task_timeout, retries=retries, max_restarts=NO_END
+    )
+    return list(map(change, options_of_workers(workers, mapper, options)))
 
 
 def options_of_workers(workers: int, fn: Any, options: dict[str, Any]) -> list[Options]:

@@ -115,8 +115,8 @@ class WorkerExecutor(Executor):
             "initializer": None if initializer is None else partial(initializer, *initargs),
             "wait": False,
         }
-        options = options_of_mappers(workers, mapper, seconds, given)
         tries, most = count("retries", retries, "tries", 0), max_tasks_per_child
+        options = options_of_mappers(workers, mapper, given, task_timeout=seconds, retries=tries)
         if most is not None:
             most = count("max_tasks_per_child", most, "tasks")
         by_value = main_goes_by_value(options[0])
