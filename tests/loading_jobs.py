@@ -32,6 +32,41 @@ class Squares:
         return epoch
 
 
+class TellsEpoch(Squares):
+    """A data set whose samples are the epoch that it was told."""
+
+    def __getitem__(self, index: int) -> int:
+        return self.epoch
+
+
+class StreamsEpoch:
+    """The same without an index: each worker reads its part."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.epoch = -1
+
+    def __iter__(self) -> Iterator[int]:
+        info = get_worker_info()
+        assert info is not None
+        assert info.shard_count is not None
+        return iter([self.epoch] * (self.length // info.shard_count))
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+
+class DrawsEpoch(Squares):
+    """A data set that draws a number when it is told the epoch, and one for each sample."""
+
+    def __getitem__(self, index: int) -> int:
+        return random.getrandbits(30)
+
+    def set_epoch(self, epoch: int) -> int:
+        random.random()  # noqa: S311
+        return super().set_epoch(epoch)
+
+
 class DiesOnce(Squares):
     """A data set that ends the process of its worker at one sample, once."""
 

@@ -22,6 +22,7 @@ from farside.torch import data_loader
 from tests.loading_jobs import (
     DiesOnce,
     Draws,
+    DrawsEpoch,
     Halves,
     Itself,
     Kinds,
@@ -32,7 +33,9 @@ from tests.loading_jobs import (
     Part,
     Refuses,
     Squares,
+    StreamsEpoch,
     Table,
+    TellsEpoch,
     Told,
     ToldPart,
     Unmeasured,
@@ -358,6 +361,29 @@ def test_an_epoch_that_is_begun_once_more_has_all_batches() -> None:
 def test_calls_reach_the_data_set() -> None:
     with data_loader(Squares(3), num_workers=2, collate_fn=list) as loader:
         assert loader.call("set_epoch", 4) == [4, 4]
+
+
+@pytest.mark.parametrize("kind", [TellsEpoch, StreamsEpoch])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_data_set_is_told_the_epoch(kind: Any, workers: int) -> None:
+    """Also in the middle of an epoch that goes on, and by a worker that takes another's place."""
+    options: dict[str, Any] = {"collate_fn": list, "num_workers": workers}
+    with data_loader(kind(4), 1, **options) as loader:
+        assert [list(loader) for _ in range(2)] == [[[0]] * 4, [[1]] * 4]
+        loader.set_epoch(5)
+        assert list(islice(loader, 2)) == [[5]] * 2
+        state = loader.state_dict()
+    with data_loader(kind(4), 1, **options) as loader:
+        loader.load_state_dict(state)
+        assert [list(loader) for _ in range(2)] == [[[5]] * 2, [[6]] * 4]
+
+
+def test_what_a_data_set_draws_as_it_is_told_the_epoch_changes_no_batch() -> None:
+    def noises(count: int) -> list[Any]:
+        with data_loader(DrawsEpoch(4), collate_fn=list, num_workers=count, seed=1) as loader:
+            return list(loader)
+
+    assert noises(1) == noises(2)
 
 
 def test_no_attribute_of_the_data_set_is_hidden() -> None:

@@ -57,7 +57,7 @@ class Batches:
         self._sampler, self._batch_sampler = sampler, batch_sampler
         self._order: Any = ()
         self._drawn: tuple[int, int] | None = None
-        self._seeded = False
+        self._seeded, self._epoch = False, -1
         torch = modules.get("torch")
         if torch is not None and _info().backend != "inline":
             torch.set_num_threads(1)  # as a DataLoader does: the threads of workers compete
@@ -67,6 +67,11 @@ class Batches:
 
     def __call__(self, shard: int) -> Iterator[Any]:
         """Yield the batch of that number; of a data set without an index, all batches of a part."""
+        if (
+            epoch := _info().epoch
+        ) != self._epoch:  # before it is seeded: what a data set draws changes no batch
+            getattr(self._dataset, "set_epoch", id)(epoch)
+            self._epoch = epoch
         self._seed()
         if self._indexed:
             _tell_torch()
@@ -89,10 +94,8 @@ class Batches:
             self._seed_torch(modules["torch"], seed % 2**63)
 
     def _seed_torch(self, torch: Any, seed: int) -> None:
-        """Seed PyTorch's generators: all of them at first, and where an accelerator is in use.
-
-        For one that is not in use, PyTorch formats the stack, which takes longer than many a batch.
-        """
+        """Seed PyTorch's generators: all of them at first, and where an accelerator is in use."""
+        # For one that is not in use, PyTorch formats the stack: that takes longer than many a batch.
         used = [getattr(getattr(torch, name, None), "is_initialized", bool)() for name in _SEEDED]
         everywhere = not self._seeded or any(used) or torch.backends.mps.is_available()
         (torch if everywhere else torch.default_generator).manual_seed(seed)
