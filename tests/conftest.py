@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from farside._backends import process_start
+from tests.free_threaded import differs
 from tests.inventory import inventory, left_since
 from tests.kinds import KINDS, METHODS, SUBINTERPRETERS, SUBPROCESSES, TELLING, Kind
 from tests.loops import LOOPS, Gate, Loop
@@ -89,6 +90,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item
         for item in items
         if _of_other_method(item)
+        or differs(item.nodeid)
         or any(
             "empty parameter set" in mark.kwargs.get("reason", "")
             for mark in item.iter_markers("skip")

@@ -1,13 +1,18 @@
-"""What the standard library has in C, without the Python around it: that is start-up time."""
+"""What the standard library has in C, without the Python around it: that is start-up time.
+
+`FREE_THREADED` says whether Python was built to run without a GIL.
+"""
 
 from __future__ import annotations
 
 import sys
 
 __all__ = [
-    "Lock", "RLock", "SimpleNamespace", "deque", "get_ident", "index", "length_hint", "local",
+    "FREE_THREADED", "Lock", "RLock", "SimpleNamespace", "deque", "get_ident", "index", "length_hint", "local",
     "partial",
 ]  # fmt: skip
+
+FREE_THREADED = "t" in getattr(sys, "abiflags", "")  # Windows has none
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

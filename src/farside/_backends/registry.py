@@ -8,6 +8,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .._in_c import FREE_THREADED
 from ..errors import BackendUnavailableError
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def _choose_automatically() -> Choice:
             # 3.13 leaks 1.7 MiB for each interpreter made and closed, and crashes where 3.14
             # does not; there it is for who asks for it.
             reasons.append("subinterpreter: preferred from Python 3.14 on")
-        elif name == "subinterpreter" and "t" in sys.abiflags:
+        elif name == "subinterpreter" and FREE_THREADED:
             # 3.14t, without a GIL, keeps 5.5 MB of each interpreter that was closed.
             reasons.append("subinterpreter: a free-threaded Python does not free its memory")
         elif name == "subinterpreter" and has_pytorch():

@@ -9,11 +9,13 @@ there is lost (and the block with it).
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from functools import partial
-from itertools import repeat
+from itertools import repeat, takewhile
 from weakref import WeakSet
 
+from .._in_c import FREE_THREADED
 from .._system.signals import at_fork
 from ..errors import ProtocolError
 from .mapping import SLOTS, Mapping
@@ -128,7 +130,13 @@ class Leases:
         """
         booked = map(self._ended.append, repeat(slot))
         marked = map(self._mark, repeat(slot), repeat(1))
-        end = self._ends[slot] = zip(booked, marked).__next__  # noqa: B905  both have no end
+        end: End = zip(booked, marked).__next__  # noqa: B905  both have no end
+        if FREE_THREADED:
+            # A fork may end a lease in the child before `_detach_in_child`: one that a thread has
+            # let go of, for the thread that has made it. So the child has to make no call at all.
+            here = takewhile(os.getpid().__eq__, iter(os.getpid, None))
+            end = partial(next, zip(here, booked, marked), None)  # noqa: B905  as above
+        self._ends[slot] = end
         return end
 
 

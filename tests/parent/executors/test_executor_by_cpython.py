@@ -32,4 +32,6 @@ class TestWorkerExecutor(Shared, unittest.TestCase):
         self.executor.shutdown()
 
     test_max_workers_negative = None  # another message
+    test_map_buffersize_type_validation = None  # as well
+    test_map_buffersize_value_validation = None  # as well
     test_map_timeout = None  # it takes five seconds; `test_executor` has one

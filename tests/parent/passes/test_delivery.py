@@ -159,7 +159,8 @@ class World:
                     return
                 continue
             assert ready
-            delivery.rest = rest = deque(block)
+            rest = deque(block)
+            delivery.block = (*delivery.block[:2], rest)
             while rest:
                 entry, source = rest.popleft()
                 item = read(entry, source)
@@ -286,7 +287,7 @@ def test_a_loop_that_is_in_time_is_given_all_that_has_its_turn(
         if block is None:
             break
         got += len(block)
-        delivery.rest = ()
+        delivery.block = (*delivery.block[:2], ())
         for _, source in block:
             if source is not None and source.each:
                 delivery.queues[source.index].taken += 1

@@ -43,7 +43,8 @@ class Delivery:
         finished: whether the loop has come to the end of the pass.
         snapshots: states of what the user iterates on, from the workers.
         anchors: digests of items that were taken now and then.
-        rest: what is left of the present block.
+        block: how many items were in the blocks before, how many in the present one, and what is
+            left of that: one object, so that another thread finds all of it, or nothing.
         orders: tasks that workers have to be sent, by their numbers.
         slow: whether inputs take long to come: what has arrived meanwhile goes first.
         source: the supply of inputs that have to be awaited, or None.
@@ -68,10 +69,8 @@ class Delivery:
         self.epoch = 0
         self.members: Sequence[Any] = ()
         self.failure: BaseException | None = None
-        self.rest: Any = ()
         self.left_out: list[int] = []
-        self._before = 0  # how many items were in the blocks before
-        self._count = 0  # and in the present one
+        self.block: tuple[int, int, Any] = 0, 0, ()
         self._dropped: list[Any] = []  # what `clear` has just taken out of that
         self.orders: dict[int, list[Any]] = {}
         self.anchors = Anchors()
@@ -106,9 +105,15 @@ class Delivery:
         return orders
 
     @property
+    def rest(self) -> Any:
+        """What is left of the present block."""
+        return self.block[2]
+
+    @property
     def passed(self) -> int:
         """How many items were taken out of blocks, those left out too. In any thread."""
-        return self._before + max(0, self._count - length_hint(self.rest) - len(self._dropped))
+        before, count, rest = self.block
+        return before + max(0, count - length_hint(rest) - len(self._dropped))
 
     @property
     def delivered(self) -> int:
@@ -150,14 +155,13 @@ class Delivery:
         if self._emptied:  # the inboxes of all workers say so, one after the other
             return
         self.cleared = True
-        rest = self.rest
+        before, count, rest = self.block
         # All at once, by one call of C code: a loop in another thread has to get the items that
         # come first, or none of these.
         with suppress(IndexError):
             self._dropped.extend(map(list.pop, repeat(rest)) if type(rest) is list else rest)
-        left = len(self._dropped)
-        self._before, self._count = self._before + self._count - left, 0
-        self.rest, self._dropped = (), []
+        self.block = before + count - len(self._dropped), 0, ()
+        self._dropped = []
         self.clear_queues()
         self._emptied = True  # last: where a signal handler raises before, all is done once more
 
@@ -171,19 +175,19 @@ class Delivery:
 
     def _begin_block(self) -> None:
         """Take in that the loop is at the end of the block before."""
-        self._before, self._count, self.rest = self._before + self._count, 0, ()
+        before, count, _ = self.block
+        self.block = before + count, 0, ()
 
     def _end_block(self, entries: list[Any], sources: Any) -> Block:
         """Take in the block that the loop is given, and return it.
 
         The loop takes the entries out of `rest`: the last one first, where they have sources.
         """
-        count, rest = len(entries), iter(entries) if sources is None else entries
-        # No call comes in between, so no other thread: `clear` finds all of this, or nothing.
-        if not self.cleared:
-            self._count, self.rest = count, rest
-        else:
+        before = self.block[0]
+        self.block = before, len(entries), iter(entries) if sources is None else entries
+        if self.cleared:  # by another thread, which may have found this block, or not
             entries.clear()
+            self.block = before, 0, ()
             self.clear_queues()
         return entries, sources
 
@@ -208,7 +212,7 @@ class OneAfterAnother(Delivery):
         if not source.each:
             queue.taken += len(entries)
         if entries and self.anchors.due:
-            self.anchors.add(0, self.first + self._before, entries[0], source)
+            self.anchors.add(0, self.first + self.block[0], entries[0], source)
         return self._end_block(entries, source.needed)
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:

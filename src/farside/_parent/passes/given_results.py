@@ -105,7 +105,7 @@ class GivenResults:
 
     def _find(self, given: int) -> _Step | None:
         """Return the step that tells of the item after so many."""
-        steps = tuple(self._steps)  # a copy: another thread may take further items
+        steps = self._steps.copy()  # at once: another thread may take further items
         number = bisect_right(steps, given, key=itemgetter(0))
         return steps[number - 1] if number else None
 

@@ -75,7 +75,7 @@ class InTurn(Delivery):
 
     def take(self, workers: Sequence[ParentCore]) -> Block | None:
         self._begin_block()
-        turns, count, before = self.front, 0, self._before
+        turns, count, before = self.front, 0, self.block[0]
         begins = True  # the block, or a shard
         parts = list[tuple[list[Any], Any]]()
         while count < MOST and not turns.over:
@@ -188,7 +188,7 @@ class PastTurns:
 
     def find(self, given: int) -> Turns | None:
         """Return whose turn it was when so many items were given; None: that is not known."""
-        copies = tuple(self._copies)  # which another thread may change meanwhile
+        copies = self._copies.copy()  # at once: which another thread may change meanwhile
         number = bisect_right(copies, given, key=itemgetter(0))
         return self._after(*copies[number - 1], given) if number else None
 

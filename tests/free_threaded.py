@@ -1,0 +1,33 @@
+"""What differs on a Python without a GIL, so that a test of it would fail there: and why."""
+
+from __future__ import annotations
+
+from farside._in_c import FREE_THREADED
+
+_NO_GIL = "there is no GIL that C code could hold"
+_FRAMES = "Python gives the frames of the thread in the interpreter that it came from"
+_COLLECTOR = "functions and classes are freed by the garbage collector alone"
+_LATER = "memory is given back later"
+_CONTEXTS = "the warning filters are those of a context"
+
+_DIFFERS = {
+    "a_call_that_holds_the_GIL": _NO_GIL,
+    "-gil]": _NO_GIL,
+    "test_the_stack_of_an_iterable_that_hangs[subinterpreter]": _FRAMES,
+    "test_the_stack_of_an_initialization_that_hangs[subinterpreter]": _FRAMES,
+    "test_a_call_that_takes_too_long[subinterpreter]": _FRAMES,
+    "test_statistics_states_and_stacks[subinterpreter]": _FRAMES,
+    "test_what_an_interpreter_does_without": _FRAMES,
+    "faults/test_no_collector.py": _COLLECTOR,
+    "memory_of_the_worker": _LATER,
+    "test_a_worker_has_what_it_was_given_once": _LATER,
+    "test_memory_for_arguments_is_given_back": _LATER,
+    "test_the_warning_filters_are_the_parents": _CONTEXTS,
+    "test_a_filter_whose_category_is_not_there": _CONTEXTS,
+    "test_two_threads_that_share_an_iterator": "Python 3.14 crashes where threads share a generator",
+}
+
+
+def differs(test: str) -> bool:
+    """Tell whether a test, by its id, is about what differs on this Python."""
+    return FREE_THREADED and any(part in test for part in _DIFFERS)
