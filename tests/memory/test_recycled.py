@@ -81,9 +81,40 @@ def test_one_that_is_much_larger_is_not_taken() -> None:
 
 def test_parts_are_copied_one_after_the_other() -> None:
     parts = [b"ab", memoryview(bytearray(range(4))).cast("H"), np.arange(3, dtype="u1")]
-    copy = Recycled().copy(parts)
-    assert bytes(copy) == b"ab" + bytes(range(4)) + bytes(range(3))
-    assert not copy.readonly
+    for copy in (Recycled().copy(parts), Recycled().copy_to_send(parts).raw()):
+        assert bytes(copy) == b"ab" + bytes(range(4)) + bytes(range(3))
+        assert not copy.readonly
+
+
+@pytest.mark.parametrize("size", [1000, 999, 1010, 513])
+def test_the_memory_of_a_copy_is_used_again(size: int) -> None:
+    buffers = Recycled()
+    copy = buffers.copy_to_send([bytes(1010)])
+    first = owner(copy)
+    other = buffers.copy_to_send([b"x" * size])
+    assert owner(other) != first
+    del copy
+    again = buffers.copy_to_send([b"y" * size])
+    assert owner(again) == first
+    assert bytes(again.raw()) == b"y" * size
+    del again
+    assert bytes(buffers.copy_to_send([b"z" * 1010]).raw()) == b"z" * 1010
+    assert bytes(other.raw()) == b"x" * size
+
+
+def test_copies_of_nothing() -> None:
+    buffers = Recycled()
+    assert [bytes(buffers.copy_to_send(parts).raw()) for parts in ([], [b""])] == [b"", b""]
+
+
+def test_a_copy_in_a_cycle_of_garbage_is_collected() -> None:
+    """A view between it and its buffer would crash Python up to 3.12.6."""
+    copy = Recycled().copy_to_send([bytes(1000)])
+    assert type(copy.raw().obj) is bytearray
+    cycle: list[Any] = [copy]
+    cycle.append(cycle)
+    del copy, cycle
+    gc.collect()
 
 
 @pytest.mark.parametrize(("most", "most_bytes", "kept"), [(3, 1 << 20, 3), (10, 3000, 2)])

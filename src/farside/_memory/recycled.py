@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from pickle import PickleBuffer
 from sys import maxsize
 from typing import Any
 
@@ -23,6 +24,10 @@ class Recycled:
     buffer is free when its array is gone. (A weak reference to that would not tell: the garbage
     collector cuts it before finalizers of the user's can still use the view, or even keep it.)
 
+    What `copy_to_send` gives lies on the buffer itself: nobody makes an array of it. A view between
+    them would crash Python up to 3.12.6, where both are in a cycle of garbage, such as that of an
+    exception that is kept with its traceback (gh-77894 of CPython).
+
     Args:
         most: how many buffers are kept.
         most_bytes: how many bytes they have at most in all, unless it is one alone.
@@ -34,13 +39,7 @@ class Recycled:
 
     def take(self, nbytes: int) -> memoryview:
         """Return a writable buffer of so many bytes, whose contents are any."""
-        kept = self._buffers
-        buffer = _find(kept, nbytes)
-        if buffer is None:
-            buffer = bytearray(_rounded(nbytes or 1))
-            room = self._most_bytes - len(buffer)
-            while kept and (len(kept) >= self._most or sum(map(len, kept)) > room):
-                del kept[0]  # whoever has views of it keeps it
+        kept, buffer = self._get(nbytes)
         try:
             made = _maker(len(buffer))(buffer)
         except (ImportError, OSError):  # Python was built without libffi; no descriptors are left
@@ -51,22 +50,53 @@ class Recycled:
     def copy(self, parts: Sequence[Any]) -> memoryview:
         """Return a writable copy of parts, one after the other."""
         views = [memoryview(part).cast("B") for part in parts]
-        made, position = self.take(sum([view.nbytes for view in views])), 0
-        for view in views:
-            made[position : position + view.nbytes] = view
-            position += view.nbytes
+        made = self.take(sum([view.nbytes for view in views]))
+        _fill(made, views)
         return made
+
+    def copy_to_send(self, parts: Sequence[Any]) -> PickleBuffer:
+        """Return a writable copy of parts, one after the other, that is only pickled."""
+        views = [memoryview(part).cast("B") for part in parts]
+        nbytes = sum([view.nbytes for view in views])
+        kept, buffer = self._get(nbytes)
+        del buffer[nbytes:]  # its memory stays as large as it is
+        with memoryview(buffer) as made:
+            _fill(made, views)
+        copy = PickleBuffer(buffer)
+        if nbytes:
+            kept.append(buffer)
+        return copy
+
+    def _get(self, nbytes: int) -> tuple[list[bytearray], bytearray]:
+        """Return those that are kept, and one for so many bytes, which is not among them."""
+        kept = self._buffers
+        buffer = _find(kept, nbytes)
+        if buffer is None:
+            buffer = bytearray(_rounded(nbytes or 1))
+            room = self._most_bytes - len(buffer)
+            while kept and (len(kept) >= self._most or sum(map(len, kept)) > room):
+                del kept[0]  # whoever has views of it keeps it
+        elif len(buffer) < nbytes:  # `copy_to_send` has cut it
+            buffer.extend(bytes(nbytes - len(buffer)))
+        return kept, buffer
 
     def forget(self) -> None:
         """Keep no buffer: nothing more is to be taken, as a finalizer may find."""
         self._buffers = []  # another list: `take` may be in the middle of this one
 
 
+def _fill(made: memoryview, views: Sequence[memoryview]) -> None:
+    position = 0
+    for view in views:
+        made[position : position + view.nbytes] = view
+        position += view.nbytes
+
+
 def _find(kept: list[bytearray], nbytes: int) -> bytearray | None:
     """Take out a buffer that is free, and not much too large."""
     most, tries = 2 * _rounded(nbytes), _TRIED
     for index, buffer in enumerate(kept):
-        if nbytes <= len(buffer) <= most:
+        if nbytes <= _rounded(len(buffer)) <= most:
             if _is_free(buffer):
                 return kept.pop(index)
             tries -= 1

@@ -181,9 +181,9 @@ class Encoder:
             return ref
         # A copy, since the frame may be sent after the next item was begun, and a writable one.
         recycled = self._recycled
-        return pickle.PickleBuffer(
-            bytearray().join(parts) if recycled is None else recycled.copy(parts)
-        )
+        if recycled is None:
+            return pickle.PickleBuffer(bytearray().join(parts))
+        return recycled.copy_to_send(parts)
 
 
 def _offer(buffers: list[memoryview], buffer: pickle.PickleBuffer) -> bool:
