@@ -71,11 +71,7 @@ def refuse(link: WorkerLink, error: BaseException, stage: str = "start") -> None
 
 
 class Execution:
-    """One worker's iterable, and where its protocol stands.
-
-    Attributes:
-        machine: the worker's half of the protocol.
-    """
+    """One worker's iterable, and where its protocol stands."""
 
     _maker_class = Maker
 

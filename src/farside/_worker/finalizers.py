@@ -8,20 +8,12 @@ if TYPE_CHECKING:
 
 
 class Finalizers:
-    """The user's finalizers, once they are loaded.
-
-    Args:
-        interruptible: whether KeyboardInterrupt is raised, since it is that of the user's thread.
-
-    Attributes:
-        seconds: how long all together may take while the parent is there.
-        expired: whether that time has passed: no more are run.
-    """
+    """The user's finalizers, once they are loaded."""
 
     def __init__(self, *, interruptible: bool = False) -> None:
-        self.seconds = 0.0
-        self.expired = False
-        self._interruptible = interruptible
+        self.seconds = 0.0  # how long all together may take while the parent is there
+        self.expired = False  # whether that time has passed: no more are run
+        self._interruptible = interruptible  # KeyboardInterrupt is raised: the user's own
         self._waiting: list[tuple[int, Callable[[], object]]] = []
 
     def load(self, finalizers: tuple[Callable[[], object], ...], seconds: float) -> None:
@@ -31,9 +23,8 @@ class Finalizers:
     def run(self) -> None:
         """Run those that have not run, in order, each even if an earlier one fails.
 
-        Raises:
-            BaseException: what was raised from outside, between two of them. Then call it again.
-            KeyboardInterrupt: one was interrupted, where that is raised; the others have run too.
+        Call it again if something was raised from outside, between two of them. Where
+        KeyboardInterrupt is raised, the others have run before.
         """
         interrupted: KeyboardInterrupt | None = None
         while self._waiting and not self.expired:

@@ -33,9 +33,8 @@ class Flusher:
     While items come fast, the thread that makes them sends them in large frames long before. When
     they do not, none of them waits for the next.
 
-    Args:
-        send: sends what waits, from any thread, and tells whether more has come meanwhile. It may
-            take long.
+    `send` sends what waits, from any thread, and tells whether more has come meanwhile. It may take
+    long.
     """
 
     def __init__(self, send: Callable[[], bool]) -> None:

@@ -19,11 +19,7 @@ def when_imported(module: str, act: Callable[[], object]) -> None:
 
 
 class _Finder:
-    """Finds a module as other finders do, until it was loaded: user code may look without loading.
-
-    Attributes:
-        module, act: which one, and what is to be called then.
-    """
+    """Finds a module as others do, until it was loaded: user code may look without loading."""
 
     def __init__(self, module: str, act: Callable[[], object]) -> None:
         self.module = module

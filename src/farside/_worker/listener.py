@@ -50,21 +50,15 @@ class Commands:
 
     While there may be any, the link's `attention` is raised: the loop over the items looks at
     nothing else.
-
-    Attributes:
-        tasks: what that thread runs.
-        moving: whether that thread may have tasks in hand, from here to where they wait.
-        leaving: how many seconds that thread may take to close what user code has open; 0 where it
-            is not at that.
     """
 
     def __init__(self, link: WorkerLink) -> None:
         self._alert = link.alert
         self._queue: SimpleQueue[Command | None] = SimpleQueue()
         self._first: list[Command | None] = []  # what was looked at and not taken
-        self.tasks = Tasks()
-        self.moving = False
-        self.leaving = 0.0
+        self.tasks = Tasks()  # what that thread runs
+        self.moving = False  # whether it may have tasks in hand, from here to where they wait
+        self.leaving = 0.0  # seconds it may take to close what user code has open; 0: it does not
 
     def put(self, command: Command | None) -> None:
         """Add a command: its kind, epoch, body and blocks; None says that the parent is gone."""
@@ -112,13 +106,7 @@ class Commands:
 class CommandListener:
     """Receives commands and queues them for the thread that runs the iterable.
 
-    Args:
-        last_resort: ends the process; None where that is not the worker's to end.
-
-    Attributes:
-        commands: what was heard.
-        iteration, finalization: what can be interrupted.
-        finalizers: what runs after the iteration.
+    `last_resort` ends the process; None where that is not the worker's to end.
     """
 
     def __init__(

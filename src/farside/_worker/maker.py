@@ -39,17 +39,7 @@ _SLOW_SECONDS = 0.001
 
 
 class Maker:
-    """Makes items, in one pass after the other.
-
-    Attributes:
-        tasks: what it runs.
-        made: how many items of the pass were made, or count as made.
-        outbox: what was made and is not sent yet.
-        iterator: what yields the items of the pass, if no function makes them.
-        looking: whether it looks what the parent wants: no item fails meanwhile.
-        watched: its only element is not 0 when `look_up` is to be called after an item.
-        source: makes of the iterator what can be looped over.
-    """
+    """Makes items, in one pass after the other."""
 
     def __init__(
         self,
@@ -59,8 +49,9 @@ class Maker:
         job: Job,
         describe: Callable[[Trouble], Failure],
     ) -> None:
-        self.tasks = Tasks()
-        self.made = self._before = 0  # those before count as made when the pass began
+        self.tasks = Tasks()  # what it runs
+        # Items of the pass that were made, or count as made; and that did when it began.
+        self.made = self._before = 0
         self._link = link
         self._commands = commands
         self._machine = machine
@@ -69,9 +60,10 @@ class Maker:
         self.outbox = Outbox(link, window, job.buffer_bytes, spins=job.spins)
         self._skips = Skips(self.outbox.tell_progress, self.outbox.say, self.is_left)
         self._snapshots = Snapshots(self.outbox.tell_progress, self.outbox.say)
-        self._pid, self.looking = here.pid, False
-        self.iterator: Iterator[Any] | None = None
-        self.watched = link.attention
+        self._pid = here.pid
+        self.looking = False  # what the parent wants: no item fails meanwhile
+        self.iterator: Iterator[Any] | None = None  # of the pass, if no function makes its items
+        self.watched = link.attention  # [0] is not 0 when `look_up` is to be called after an item
         self._last = 0, 0.0  # look: how many items were made by then, and the time
 
     def take(self, tasks: Tasks) -> None:
@@ -159,7 +151,7 @@ class Maker:
 
     # Items ----------------------------------------------------------------------------------
 
-    source = staticmethod(loopable)
+    source = staticmethod(loopable)  # makes of the iterator what can be looped over
 
     def make_items(self) -> Outcome:
         """Go on until the tasks end or fail, or `look_up` says that it is enough."""

@@ -27,17 +27,10 @@ _END = (Mark(),)
 class Mapper(Tasks):
     """Calls a function with one input after the other.
 
-    It is pickled as a function that takes nothing, and called in the worker.
-
-    Attributes:
-        load: turns the entry of an input into that, unless each is `plain`: the input itself.
-
-    Args:
-        function: what to call.
-        setup: makes what `function` is given first, or None.
-        flat: whether it returns an iterable, whose elements are the results.
-        timed: whether the parent has to know when an input was begun.
-        one_by_one: whether each result is sent before the next input is begun.
+    It is pickled as a function that takes nothing, and called in the worker. `setup` makes what
+    `function` is given first. With `flat` that returns an iterable, whose elements are the results.
+    With `timed` the parent has to know when an input was begun, and with `one_by_one` each result
+    is sent before the next.
     """
 
     stage = "function"

@@ -49,33 +49,22 @@ class Outbox:
     """Collects entries (see `items`) and sends them as frames.
 
     The thread that makes items calls everything. The flusher's sends what waits, at any moment.
-
-    Args:
-        window: where they are booked: it tells what credit the parent gives.
-        nbytes: how much may wait in all; a frame has no more than a quarter of it.
-        spins: whether to look for credit for a moment before the thread sleeps.
-
-    Attributes:
-        encoder: pickles what is added.
-        flusher: sends what has waited for long enough.
-        entries: what waits. Atoms are appended directly, copies by `copies`, all else by `put`;
-            ``bytes`` are pieces (see `joined`), or pickles where none are made any more.
-        copies: as `plain.ADD_COPY`; nothing while few items are plain.
-        nbytes: the sum of what was added, over all time; who adds a copy counts it.
-        full: the sum at which it is time to send.
-        refused: whether the last `put` has failed.
-        short: texts of fewer characters are atoms.
+    Items are booked in the `window`, which tells what credit the parent gives. So many bytes
+    (`nbytes`) may wait in all; a frame has no more than a quarter of it. With `spins`, the thread
+    looks for credit for a moment before it sleeps.
     """
 
     def __init__(
         self, link: WorkerLink, window: Window, nbytes: int, *, spins: bool = False
     ) -> None:
+        # What waits. Atoms are appended directly, copies by `copies`, all else by `put`; ``bytes``
+        # are pieces (see `joined`), or pickles where none are made any more.
         self.entries: list[Any] = []
-        self.copies: dict[type, AddCopy] = dict(ADD_COPY)
-        # Texts that are appended directly are not counted: where little may wait, they are short.
+        self.copies: dict[type, AddCopy] = dict(ADD_COPY)  # nothing while few items are plain
+        # Shorter texts are atoms. These are not counted: where little may wait, they are short.
         self.short = STR_LIMIT if nbytes >= STR_LIMIT * BATCH_ITEMS else ATOM_BYTES
         self._batch = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
-        self.refused = False
+        self.refused = False  # whether the last `put` has failed
         self.flusher = Flusher(self._send_late)
         self._frames = self._frames_before = 0  # that were sent, and as the flusher has seen it
         self._link, self._window, self._spins = link, window, spins
@@ -87,7 +76,8 @@ class Outbox:
         self._batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)
         stored = 0 if link.arena is None else min(_STORED_BYTES, 1 + nbytes // 4)
         self._discount = max(1, stored // self._batch_bytes)
-        # Each has one writer at a time, so that none of two threads undoes what the other does.
+        # The sum of what was added, over all time, and at which it is time to send. Each has one
+        # writer at a time, so that none of two threads undoes what the other does.
         self.nbytes, self.full = 0, self._batch_bytes
         self._nbytes_before = 0  # the sum after the last item that was no copy
         self._sent = 0  # items of the pass that were sent, or count as made

@@ -68,10 +68,7 @@ class Skips:
         return dropped
 
     def take(self, source: Iterator[Any]) -> list[Any]:
-        """Take one item, which counts as dropped; return none if there are no more.
-
-        A command that waits raises `LeftError`.
-        """
+        """Take one item, which counts as dropped, or none if there are no more; as in `drop`."""
         began = monotonic()
         found = [*islice(source, 1)]
         self._advance(len(found), monotonic() - began)
@@ -113,12 +110,8 @@ def pass_over(
 
     What user code logs meanwhile is dropped, since it has logged that before. `begun` says how many
     items come before the first that the iterator makes. `anchors` has the index and the digest of
-    some, in the order of the indices. `of` says in messages what the items are of.
-
-    Raises:
-        ReplayDivergedError: it has fewer, or other ones.
-        LeftError: a command waits.
-        BaseException: whatever making them raises.
+    some, in the order of the indices. `of` says in messages what the items are of. If they are
+    fewer, or others, that is a `ReplayDivergedError`; a command that waits raises `LeftError`.
     """
     loaded = "; what load_state_dict() loaded may be to blame too" if begun else ""
     source, passed = resumable(iterator), begun

@@ -22,12 +22,10 @@ if TYPE_CHECKING:
 
 
 def main(ends: Iterable[int], job: Job | None) -> None:
-    """Run a worker in this process.
+    """Run a worker in this process; without a job, that comes through the link.
 
-    Args:
-        ends: the worker's ends of the pipes, and of the one that ties it to its parent: numbers, or
-            what multiprocessing made of them.
-        job: the job, where the start has brought it; else it comes through the link.
+    The ends are those of the pipes, and of the one that ties it to its parent: numbers, or what
+    multiprocessing made of them.
     """
     # Ctrl-C reaches the whole process group; the parent alone decides what it means. Ignored, it
     # need not be blocked any more, as it would be in children too.

@@ -32,12 +32,9 @@ _NO_MORE: Iterator[Any] = iter(())
 class ShardReader(Tasks):
     """Reads shards of a sequence, as the parent says which.
 
-    It is pickled as a function that takes nothing, and called in the worker.
-
-    Args:
-        fn: makes the iterable of a shard.
-        setup: makes what `fn` is given first, or None.
-        shards: what `fn` is given, for each shard; None: its number.
+    It is pickled as a function that takes nothing, and called in the worker. There `fn` makes the
+    iterable of a shard. It is given what `setup` has made, if any, and one of `shards`, or without
+    them its number.
     """
 
     def __init__(

@@ -48,17 +48,13 @@ def load(holder: Any, state: bytes) -> None:
 
 
 class Snapshots:
-    """Takes snapshots, so rarely that it costs little.
-
-    Attributes:
-        due: when to take the next one, in seconds of `monotonic`.
-    """
+    """Takes snapshots, so rarely that it costs little."""
 
     def __init__(self, tell: Callable[[Snapshot], object], say: Callable[..., object]) -> None:
         self._tell = tell
         self._say = say
         self._fails = False
-        self.due = 0.0
+        self.due = 0.0  # when to take the next one, in seconds of `monotonic`
 
     def begin(self) -> None:
         self.due = monotonic() + SECONDS

@@ -34,10 +34,8 @@ _THREADS = 100  # how many threads are told of
 def report() -> list[tuple[str, list[Place]]]:
     """Tell where each thread is, but farside's own; the one that runs the iterable first.
 
-    At the outer end of a stack, farside's own frames, and those that call them, are left out.
-
-    Returns:
-        For each thread what to call it, and its stack, the outermost frame first.
+    Returns what to call each, and its stack, the outermost frame first. There, farside's own
+    frames, and those that call them, are left out.
     """
     # There it goes through the threads of all interpreters, whose GILs it does not hold, and
     # crashes the process. So does following the list of threads by hand, when one is just ending.

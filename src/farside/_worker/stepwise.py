@@ -84,9 +84,7 @@ class Stepwise(Execution):
     def step(self) -> None:
         """Go on for one step. Meanwhile this thread is told that it is the worker's.
 
-        Raises:
-            KeyboardInterrupt: user code was interrupted. The pass has ended.
-            ProtocolError: the worker waits for a command, and there is none.
+        KeyboardInterrupt, of user code, ends the pass; a ProtocolError: the worker waits in vain.
         """
         self._as_the_worker(self._step)
 

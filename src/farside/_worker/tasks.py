@@ -26,36 +26,23 @@ class Trouble(NamedTuple):
 
 
 class Tasks:
-    """Runs tasks: what ``fn`` makes in a worker that is given several, and `Whole` for one.
+    """Runs tasks: what ``fn`` makes in a worker that is given several, and `Whole` for one."""
 
-    Attributes:
-        made: what ``setup`` or ``fn`` has made, if there is one: `RemoteIterable.call` reaches it.
-        origin: which of the two it was.
-        number: the number of the pass.
-        stage: what user code is doing, for the error that it may raise.
-        pickle_stage: the stage of an item that does not pickle.
-        calls: whether each item is what a function returns for an input: `loops.make_results` makes
-            them, and no iterator.
-        hungry: whether the iterator has ended only because it has no tasks left; more may come.
-        first: how many items of the pass come before those that it makes; None: its items have no
-            index in the pass.
-        one_by_one: whether each item is sent before the next is begun.
-        goes_on: whether the next pass goes on where an earlier one was left.
-        skips: counts the items that are made again.
-        replaceable: whether a worker of another backend may do the whole pass again.
-        begun: the words of `control.BEGUN`.
-    """
-
-    made: Any = None
-    origin = "setup"
-    number = 0
-    stage = "next"
-    pickle_stage = "pickle"
-    hungry = False
-    first: int | None = None
-    calls = one_by_one = goes_on = replaceable = False
-    begun: Any
-    skips: Any = None
+    made: Any = None  # what ``setup`` or ``fn`` has made, if any: `RemoteIterable.call` reaches it
+    origin = "setup"  # which of the two it was
+    number = 0  # of the pass
+    stage = "next"  # what user code is doing, for the error that it may raise
+    pickle_stage = "pickle"  # that of an item that does not pickle
+    hungry = False  # whether the iterator has ended for want of tasks alone; more may come
+    first: int | None = (
+        None  # items of the pass before those that it makes; None: they have no index
+    )
+    calls = False  # whether a function makes an item of each input (`loops.make_results`)
+    one_by_one = False  # whether each item is sent before the next is begun
+    goes_on = False  # whether the next pass goes on where an earlier one was left
+    replaceable = False  # whether a worker of another backend may do the whole pass again
+    begun: Any  # the words of `control.BEGUN`
+    skips: Any = None  # counts the items that are made again
 
     def named(self) -> list[tuple[str, Any]]:
         """Return what the user has given, each by its name, for messages."""
@@ -80,9 +67,7 @@ class Tasks:
     def failed_alone(self, made: int) -> int | None:  # noqa: ARG002  most have no use for it
         """Return the index of the task that has just failed, after so many items of the pass.
 
-        None: the pass fails.
-
-        If it is not None, `go_on` returns what yields the items of the tasks after it.
+        `go_on` returns what yields the items of the tasks after it then. None: the pass fails.
         """
         return None
 

@@ -29,13 +29,10 @@ def start(run: Callable[[], object], name: str) -> Thread:
     """Begin a thread to `join`; without `threading` where nothing else has imported that.
 
     With what it imports it takes a subinterpreter some 300 KiB. Where it is there, debuggers and
-    the like may have told it what to do in each thread.
+    the like may have told it what to do in each thread. A RuntimeError: no more can be had.
 
     It is a daemon, but not in a subinterpreter, which has none: the exit of a process that the
     worker shares must not wait for it.
-
-    Raises:
-        RuntimeError: no more threads can be had.
     """
     daemon = daemon_threads_allowed()
     if sys.version_info >= (3, 13) and "threading" not in sys.modules:
@@ -74,15 +71,11 @@ break off, for an item of a worker of its own."""
 
 
 class Interruptible:
-    """Something that the worker's thread does, and that another may have to interrupt.
-
-    Attributes:
-        ended: is rung when nothing is left to interrupt.
-    """
+    """Something that the worker's thread does, and that another may have to interrupt."""
 
     def __init__(self) -> None:
         self._thread = get_ident()
-        self.ended = Bell()
+        self.ended = Bell()  # rung when nothing is left to interrupt
         self._raising = self._over = False
 
     def done(self) -> None:
