@@ -110,17 +110,6 @@ class Stopwatch:
     All is in one word, so that it is read at once. The lowest bit says whether it runs. The others
     are nanoseconds: how long it has run; or, while it runs, the moment at which it would have begun
     without pauses. All processes of a machine have the same clock.
-
-    Args:
-        words: where its word is: a list, or shared memory.
-        at: which of the words.
-
-    Example:
-        >>> watch = Stopwatch()
-        >>> watch.begin()
-        >>> watch.end()
-        >>> 0 < watch.seconds() == watch.seconds() < 1
-        True
     """
 
     __slots__ = ("_at", "_words")

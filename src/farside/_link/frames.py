@@ -66,11 +66,7 @@ its bytes arrive. A header made of garbage thus cannot ask for terabytes."""
 
 
 def header(kind: int, epoch: int, length: int, count: int = 0, refs: Sequence[Ref] = ()) -> bytes:
-    """Make what comes before the body of a frame.
-
-    Raises:
-        ProtocolError: the body is longer than ``MAX_BODY``.
-    """
+    """Make what comes before the body of a frame; a ProtocolError if that is too long."""
     if length > MAX_BODY:
         raise ProtocolError(f"a body of {length} bytes is too long for a frame")
     head = _HEADER.pack(MAGIC, kind, len(refs), count, epoch, length)
@@ -88,13 +84,9 @@ class Decoder:
     """Turns bytes into frames, however the bytes are cut.
 
     The caller fills `buffer` and says how much with `filled`; so large bodies are read straight
-    to where they stay.
-
-    Args:
-        lend: finds the memory of a block by its slot, its offset and its length. Without it a frame
-            with blocks is an error.
-        arena_bytes: what all blocks of a frame may have together.
-        scratch: bytes to read at once; more than what is before a body and `_OWN_BUFFER` together.
+    to where they stay. `lend` finds the memory of a block by its slot, its offset and its length;
+    all blocks of a frame may have `arena_bytes` together. `scratch` is how many bytes to read at
+    once: more than what is before a body and `_OWN_BUFFER` together.
 
     Example:
         >>> decoder, frames = Decoder(), []
@@ -147,8 +139,7 @@ class Decoder:
     def filled(self, count: int, out: MutableSequence[Frame]) -> None:
         """Take in that `count` bytes of `buffer` are filled, and append the frames now complete.
 
-        Raises:
-            ProtocolError: the bytes are no frame.
+        What is no frame is a ProtocolError.
         """
         if self._begun is None:
             self._end += count

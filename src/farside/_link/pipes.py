@@ -50,13 +50,9 @@ _NO_CONTROL[WANTED] = NOTHING
 
 
 class PipeLink(Link):
-    """The parent's side of the pipes and of the memory.
+    """The parent's side of the pipes and of the memory."""
 
-    Attributes:
-        in_process: whether the worker is in this process, so that its writes may end that.
-    """
-
-    in_process = False
+    in_process = False  # whether the worker is in this process, so that its writes may end that
 
     def __init__(
         self, commands: Descriptor, wakes: Descriptor, frames: Descriptor, mapping: Mapping

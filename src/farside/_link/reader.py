@@ -28,15 +28,11 @@ fill it again and again meanwhile."""
 
 
 class FrameReader:
-    """Reads frames from a pipe that does not block. One thread at a time may, and defers SIGINT.
-
-    Attributes:
-        streaming: whether the latest frame looked like one of many that come fast.
-    """
+    """Reads frames from a pipe that does not block. One thread at a time may, and defers SIGINT."""
 
     def __init__(self, end: Descriptor, decoder: Decoder) -> None:
         self.end = end
-        self.streaming = False
+        self.streaming = False  # whether the latest frame looked like one of many that come fast
         self._quick = 0  # so many items in a row came fast
         self._came = 0.0  # when the latest frame did
         self._decoder = decoder
@@ -47,9 +43,7 @@ class FrameReader:
     def read(self, into: deque[Frame], reads: int = _READS) -> bool:
         """Take in what is there, until a frame is complete; tell whether more may be there.
 
-        Raises:
-            LinkClosedError: the stream has ended, or this end is closed.
-            ProtocolError: what came is no frame, or an earlier call was cut in two.
+        It raises what `Link.read` does, and a ProtocolError if an earlier call was cut in two.
         """
         if not self._in_step:
             raise ProtocolError(f"{self._culprit} struck while frames were read")

@@ -26,15 +26,7 @@ _MOST_SKIPPED = 63
 
 
 class Spinning:
-    """Decides whether to look, by whether it has helped before. One thread at a time uses it.
-
-    Example:
-        >>> spinning = Spinning()
-        >>> spinning.spin([False, True].pop), spinning.spin(lambda: False)
-        (True, False)
-        >>> spinning.spin(lambda: True)  # not tried, since it has failed just before
-        False
-    """
+    """Decides whether to look, by whether it has helped before. One thread at a time uses it."""
 
     __slots__ = ("_skipped", "_to_skip")
 

@@ -37,10 +37,8 @@ class FrameWriter:
 
     A finalizer or a signal handler may send something in the middle of a frame that its own thread
     writes. So the lock is reentrant, and the inner frame waits in the queue for the outer call.
-
-    Args:
-        fileno: returns where to write: a descriptor that does not block.
-        waits: runs while a frame waits for room.
+    `fileno` returns where to write: a descriptor that does not block. `waits` runs while a frame
+    waits for room.
     """
 
     def __init__(self, fileno: Callable[[], int], waits: Stopwatch | None = None) -> None:
@@ -76,11 +74,7 @@ class FrameWriter:
         return with_lock(self._lock, self._write) if wait else self.write_what_fits(0)
 
     def flush(self) -> None:
-        """Write what waits, and wait for room.
-
-        Raises:
-            LinkClosedError: nobody reads any more.
-        """
+        """Write what waits, and wait for room."""
         with_lock(self._lock, self._write)
 
     def post(self, parts: list[Part], patience: float) -> bool:

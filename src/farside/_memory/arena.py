@@ -37,16 +37,12 @@ class Arena:
 
     In a forked child of the process that has made it, it gives nothing: the memory is that of the
     process, which still uses it.
-
-    Attributes:
-        allocations: blocks that user code has; None before the first.
-        lends: False: what is stored is copied at once.
     """
 
-    lends = False
+    lends = False  # what is stored is copied at once
 
     def __init__(self, mapping: Mapping) -> None:
-        self.allocations: Allocations | None = None
+        self.allocations: Allocations | None = None  # blocks that user code has
         self._mapping = mapping
         self._owner = here.pid
         self._memory = mapping.arena

@@ -20,9 +20,7 @@ _NONE_LEFT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 def create(arena_bytes: int, *, both: bool = False) -> Descriptor:
     """Make shared memory with an arena of a size, or with a second part like the first.
 
-    Raises:
-        OSError: no file descriptors are left, or this size cannot be had.
-        BackendUnavailableError: there is no place for it.
+    An OSError: no descriptors are left, or not so much; `BackendUnavailableError`: no place for it.
     """
     memory = opened(_open_anonymous)
     fd, part = memory.fileno(), HEADER_BYTES + arena_bytes
@@ -44,12 +42,8 @@ def share(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping]
     """Make shared memory and map it, with less of an arena where there is no room for so much.
 
     Address space may be limited, and so may the size of files. An arena takes an eighth of the
-    address space that is left, at most, for the program needs some too.
-
-    Raises:
-        OSError: no file descriptors are left, or not even memory for the header.
-        BackendUnavailableError: there is no place for it, no space left there, or files must be
-            smaller than the header.
+    address space that is left, at most, for the program needs some too. If not even the header can
+    be had, that is an OSError, or `BackendUnavailableError` with what to do about it.
     """
 
     def make(arena_bytes: int) -> tuple[Descriptor, Mapping]:

@@ -65,9 +65,6 @@ class Leases:
         """Return a writable view of a block, or of a copy of it.
 
         What a signal handler raises in here may lose the block: see `signals.defer_sigint`.
-
-        Raises:
-            ProtocolError: there is no such block, or it was not given back.
         """
         if slot >= SLOTS or offset + nbytes > self._arena_bytes:
             raise ProtocolError(f"no block: slot {slot}, {nbytes} bytes at {offset}")

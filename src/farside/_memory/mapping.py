@@ -86,10 +86,6 @@ class Mapping:
     """Shared memory as one side sees it; there for as long as any view of it.
 
     The descriptor stays the caller's, and must stay open for `commit` alone.
-
-    Attributes:
-        second: the second part, if there is one.
-        fileno: returns the descriptor, for `commit`.
     """
 
     __slots__ = (
@@ -105,7 +101,7 @@ class Mapping:
         else:
             mapped = mmap.mmap(fd, size)
         self.fileno: Callable[[], int] = lambda: fd
-        self.second: Mapping | None = None
+        self.second: Mapping | None = None  # the second part, if there is one
         word = mapped[8 * SECOND_PART : 8 * SECOND_PART + 8]
         second = int.from_bytes(word, sys.byteorder)
         self._begin(mapped, 0, second or size)

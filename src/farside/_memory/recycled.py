@@ -28,9 +28,7 @@ class Recycled:
     them would crash Python up to 3.12.6, where both are in a cycle of garbage, such as that of an
     exception that is kept with its traceback (gh-77894 of CPython).
 
-    Args:
-        most: how many buffers are kept.
-        most_bytes: how many bytes they have at most in all, unless it is one alone.
+    So many buffers are kept as `most` says, with `most_bytes` in all unless it is one alone.
     """
 
     def __init__(self, most: int = 4, most_bytes: int = maxsize) -> None:

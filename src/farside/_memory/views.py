@@ -71,23 +71,18 @@ class Views:
     A lease is a ctypes array. A class with ``__buffer__`` (PEP 688) would not do: NumPy's
     ``ndarray(…, buffer=view)`` keeps the object behind a view and gives the view up, and then
     such an object has ended. And Python 3.12 may crash where it is collected in a cycle.
-
-    Attributes:
-        kept: for each forked child, what hangs up when it is gone, and the holds of its leases.
-
-    Raises:
-        ImportError: Python was built without libffi.
     """
 
     __slots__ = ("__weakref__", "_alive", "_arena", "_make", "kept")
 
     def __init__(self, arena: memoryview) -> None:
-        import ctypes  # not everybody needs it
+        import ctypes  # not everybody needs it, and a Python without libffi has none
 
         self._arena = arena
         # ctypes keeps array types for ever: all leases use the one for the whole arena.
         self._make = _maker(ctypes.c_ubyte * arena.nbytes)
         self._alive: dict[int, ref[_Life]] = {}  # for each slot, that of its latest lease
+        # For each forked child, what hangs up when it is gone, and the holds of its leases.
         self.kept: list[tuple[Descriptor | None, list[Any]]] = []
         _live.add(self)
 

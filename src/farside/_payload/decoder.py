@@ -21,11 +21,8 @@ def decode(entry: Any, blocks: Sequence[memoryview]) -> Any:
     """Turn an entry into its item.
 
     Large buffers stay in the blocks, which live as long as anything refers to them. Those that are
-    used are taken out of `blocks`, so that only the item refers to them.
-
-    Raises:
-        ProtocolError: it is no entry.
-        BaseException: whatever unpickling raises.
+    used are taken out of `blocks`, so that only the item refers to them. What is no entry is a
+    ProtocolError.
     """
     kind = type(entry)
     if kind is bytes:

@@ -80,9 +80,8 @@ class Stored:
 def pack(entries: list[Any], joiner: joined.Joiner | None = None) -> tuple[list[Part], list[Ref]]:
     """Make the body of a frame, of atoms, copies, and what `encoder.Encoder` has made of others.
 
-    With a `joiner`, the ``bytes`` are its pieces, and no pickles.
-
-    Returns the parts of the body, and the blocks that belong to the frame.
+    With a `joiner`, the ``bytes`` are its pieces, and no pickles. Returns the parts of the body,
+    and the blocks that belong to the frame.
     """
     kinds = set(map(type, entries))
     if Mark in kinds:
@@ -165,17 +164,11 @@ def _number(stored: Stored, refs: list[Ref]) -> bytes | tuple[Any, list[Any]]:
 
 
 class Opened(NamedTuple):
-    """What is in a frame of items.
-
-    Attributes:
-        entries: the items' entries.
-        marks: for each mark the number of entries before it, and its failure.
-        plain: whether each entry is the item itself.
-    """
+    """What is in a frame of items."""
 
     entries: list[Any]
-    marks: list[Any]
-    plain: bool
+    marks: list[Any]  # for each the number of entries before it, and its failure
+    plain: bool  # whether each entry is the item itself
 
 
 def unpack(frame: Frame) -> Opened:

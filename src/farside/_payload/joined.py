@@ -51,13 +51,7 @@ _LONGEST_SHARED = 100  # characters
 
 
 class Joiner:
-    """Pickles items to pieces. One thread does so; another may call `sent` meanwhile.
-
-    Attributes:
-        hopeful: whether it is worth while to try; not again in a pass.
-        start: what is before the pieces of a frame; with one piece, it is a pickle of that item.
-        ready: whether that is known which `settle` puts there.
-    """
+    """Pickles items to pieces. One thread does so; another may call `sent` meanwhile."""
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []  # of the piece
@@ -66,12 +60,14 @@ class Joiner:
 
     def begin(self) -> None:
         """Begin a pass: other items may come. No piece from before may come after that."""
-        self.hopeful, self._misses, self._to_look_at = True, 0, _LOOKED_AT
+        self.hopeful = True  # whether it is worth while to try; not again in a pass
+        self._misses, self._to_look_at = 0, _LOOKED_AT
         # Each is written by one thread at a time: that which pickles, and that which sends.
         self._in_vain, self._apart = 0, 0
         self._seen: dict[int, Any] = {}  # by their ids, which nothing else has while they are here
         self._shared: dict[int, Any] = {}  # those that were seen in an item before
-        self.start, self.ready = HEAD, False
+        self.start = HEAD  # what is before the pieces of a frame; with one, that item's pickle
+        self.ready = False  # whether that is known which `settle` puts there
         self._memo: Any = None
         plain_classes.clear()  # copyreg may know of more by now
         # Whether the pickler may have something left of an item; or of the pass before, or is none.
@@ -165,11 +161,7 @@ class Joiner:
 
 
 def piece_of(item: object) -> bytes:
-    """Return the piece of an item that has one, which refers to no start.
-
-    Raises:
-        Exception: it has none.
-    """
+    """Return the piece of an item, which refers to no start; raise an exception if it has none."""
     pieces: list[bytes] = []
     pickler = pickle.Pickler(SimpleNamespace(write=pieces.append), _PROTOCOL)
     pickler.dispatch_table = plain_classes

@@ -44,13 +44,9 @@ of_users: dict[type, Reduce] = {}
 
 
 class Table(dict[type, "Callable[[Any], Any]"]):
-    """Reducers of its own, and behind them those of copyreg, whenever they are registered.
+    """Reducers of its own, and behind them those of copyreg, whenever they are registered."""
 
-    Attributes:
-        modules: how many modules were imported when it was updated; -1: it has to be updated even
-            if no more are imported.
-    """
-
+    # How many modules were imported when it was updated; -1: it has to be, whether or not more are.
     modules = -1
 
     # A method of a dict is C code: a class that is in neither costs some 100 ns.

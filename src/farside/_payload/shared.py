@@ -21,16 +21,11 @@ _CTYPES = "multiprocessing.sharedctypes"
 
 
 class SharedCall:
-    """A call that holds such objects. It pickles as bytes, in the start of its process.
-
-    Attributes:
-        call: the callables.
-        refers_to_main: whether anything of it is defined in the main module.
-    """
+    """A call that holds such objects. It pickles as bytes, in the start of its process."""
 
     def __init__(self, call: Call, *, by_value: bool, refers_to_main: bool) -> None:
         self.call = call
-        self.refers_to_main = refers_to_main
+        self.refers_to_main = refers_to_main  # whether any of it is defined in the main module
         self._by_value = by_value
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -14,12 +14,9 @@ if TYPE_CHECKING:
 
 
 def tell(value: Any) -> bytes:
-    """Return what a value says.
+    """Return what a value says; raise if it has no piece (see `joined`), or is nested too deep.
 
     Which texts in it are one object may differ, and what the main module is called.
-
-    Raises:
-        Exception: it has no piece (see `joined`), or is nested too deep.
     """
     file = io.BytesIO()
     pickler: Any = _Teller(file, 3)

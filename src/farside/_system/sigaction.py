@@ -28,13 +28,9 @@ in all. Where the flags lie elsewhere, the action seems to be foreign, and is pu
 class Sigaction:
     """Tells whether code in C has a say in SIGINT. The main thread alone may ask.
 
-    Args:
-        handler: Python's present handler. It is set once, to learn how the kernel sees that.
-
-    Raises:
-        ImportError: this Python has no ctypes.
-        OSError: it may not look into the C library, or is linked statically.
-        AttributeError: the C library has no ``sigaction``.
+    Python's present handler is set once, to learn how the kernel sees that. This raises ImportError
+    without ctypes, OSError if Python may not look into the C library or is linked statically, and
+    AttributeError if that has no ``sigaction``.
     """
 
     def __init__(self, handler: Any) -> None:

@@ -190,11 +190,6 @@ def with_lock(lock: Lock | RLock, work: Callable[[], T]) -> T:
     before it knows that it has to release it.
 
     Waiting can be interrupted: for the lock, and in the work.
-
-    Example:
-        >>> from threading import Lock
-        >>> with_lock(Lock(), lambda: "done")
-        'done'
     """
     held: list[bool] = []
     try:

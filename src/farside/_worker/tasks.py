@@ -34,9 +34,7 @@ class Tasks:
     stage = "next"  # what user code is doing, for the error that it may raise
     pickle_stage = "pickle"  # that of an item that does not pickle
     hungry = False  # whether the iterator has ended for want of tasks alone; more may come
-    first: int | None = (
-        None  # items of the pass before those that it makes; None: they have no index
-    )
+    first: int | None = None  # items of the pass before those it makes; None: they have no index
     calls = False  # whether a function makes an item of each input (`loops.make_results`)
     one_by_one = False  # whether each item is sent before the next is begun
     goes_on = False  # whether the next pass goes on where an earlier one was left

@@ -73,11 +73,7 @@ def _actor_class() -> Any:
 
 
 class ActorCalls:
-    """Starts an actor and calls it; no call ever waits.
-
-    Attributes:
-        watched: is done when the worker has ended.
-    """
+    """Starts an actor and calls it; no call ever waits."""
 
     def __init__(self, job: bytes, call: Any, name: str, options: Mapping[str, Any]) -> None:
         self._session = session()
@@ -94,7 +90,7 @@ class ActorCalls:
         self._pull = self._actor.pull
         self._push = self._actor.push.options(concurrency_group="commands")
         watch = self._actor.watch.options(concurrency_group="watch")
-        self.watched: Future[str | None] = watch.remote().future()
+        self.watched: Future[str | None] = watch.remote().future()  # done when the worker has ended
 
     def pull(self, words: Words) -> Future[Reply] | None:
         """Call `Actor.pull`; None: the worker has ended, and no call is made any more."""

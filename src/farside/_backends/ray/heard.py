@@ -10,20 +10,13 @@ from .messages import Reply
 
 
 class Heard:
-    """The latest of what the worker has told, and what the parent knows of it.
-
-    Attributes:
-        epoch: of which pass items were taken last, and
-        total: how many.
-        waiting: whether somebody waits for the worker.
-        awaited: the latest pass in which it is told so, since it has asked.
-        begun: which input of a map it runs, and since when.
-    """
+    """The latest of what the worker has told, and what the parent knows of it."""
 
     def __init__(self) -> None:
-        self.epoch = self.total = self.awaited = 0
-        self.waiting = False
-        self.begun: tuple[int, float | None] = (0, None)
+        self.epoch = self.total = 0  # of which pass items were taken last, and how many
+        self.waiting = False  # whether somebody waits for the worker
+        self.awaited = 0  # the latest pass in which it is told so, since it has asked
+        self.begun: tuple[int, float | None] = (0, None)  # which input it runs, and since when
         self._number = -1  # of the reply that has told it
         # Each is set in one place: a wish that is heard while another is granted is not lost.
         self._wish: tuple[int, int] | None = None  # the latest; see `Reply`
@@ -73,15 +66,11 @@ class Way:
     A call takes so long as this side sees. The worker tells for how much of it the call was there.
     The rest was the way: there, and back with items. Of a wait that ends with these items, no more
     than that was for the way.
-
-    Attributes:
-        asking: runs while somebody waits for the worker.
-        seconds: how much of it items were on their way, at most.
     """
 
     def __init__(self) -> None:
-        self.asking = Stopwatch()
-        self.seconds = 0.0
+        self.asking = Stopwatch()  # runs while somebody waits for the worker
+        self.seconds = 0.0  # how much of it items were on their way, at most
         self._asked = 0.0  # what it showed when items arrived last
 
     @staticmethod

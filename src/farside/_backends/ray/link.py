@@ -26,13 +26,7 @@ _CLOSED = "this side was closed"
 class CallLink(Link):
     """The parent's side of the link.
 
-    Args:
-        calls: what calls the actor.
-        read_only: whether large contents are only read, where Ray has them; else they are copied.
-
-    Attributes:
-        who: the process of the worker, and its machine; None: not known yet.
-        failure: why calls have failed.
+    If `read_only`, large contents are only read, where Ray has them; else they are copied.
     """
 
     to_be_looked_at = True
@@ -50,8 +44,8 @@ class CallLink(Link):
         self._waited, self._way = 0.0, Way()
         self._buffers, self._in_step = Recycled(), True
         self._last = self._gone = False  # the last reply was read; no call can be made
-        self.who: tuple[int, str] | None = None
-        self.failure: BaseException | None = None
+        self.who: tuple[int, str] | None = None  # the process of the worker, and its machine
+        self.failure: BaseException | None = None  # why calls have failed
         self._pull_more()
 
     def _pull(self) -> None:

@@ -50,9 +50,8 @@ class Lent:
 class Objects:
     """What the worker's link has in the place of an arena: contents that lie where they are.
 
-    Args:
-        put: makes an object of a list of contents, and returns what refers to it: `ray.put`.
-        full: what that raises where there is no room.
+    `put` makes an object of a list of contents, and returns what refers to it: `ray.put`. It raises
+    one of `full` where there is no room.
     """
 
     allocations = None  # user code gets no memory here
