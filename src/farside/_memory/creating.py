@@ -31,7 +31,10 @@ def create(arena_bytes: int, *, both: bool = False) -> Descriptor:
         if both:
             reserve(fd, part, HEADER_BYTES)
             os.pwrite(fd, part.to_bytes(8, sys.byteorder), 8 * SECOND_PART)
-        _seal(fd)
+        # Where one side cut a memfd, touching the rest would kill the other.
+        with suppress(AttributeError, OSError):  # not Linux; it is a temporary file
+            seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
     except BaseException:
         memory.close()
         raise
@@ -106,10 +109,3 @@ def _open_file() -> int:
     except FileNotFoundError as error:
         reason = f"there is neither memfd_create nor a folder for temporary files ({error})"
         raise _unavailable(reason, "let TMPDIR name one that can be written to") from error
-
-
-def _seal(fd: int) -> None:
-    """Fix the size of a memfd: where one side cut it, touching the rest would kill the other."""
-    with suppress(AttributeError, OSError):  # not Linux; it is a temporary file
-        seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)

@@ -28,9 +28,6 @@ _markers: WeakSet[partial[None]] = WeakSet()
 """For each mapping, what sets its flags. Views keep it alive, and may outlive their `Leases`."""
 
 
-_NOTHING = memoryview(b"")
-
-
 class Leases:
     """Lends blocks of a mapping to the user. A block's flag becomes 1 when nobody uses it any more.
 
@@ -84,7 +81,7 @@ class Leases:
 
     def close(self) -> None:
         """Let go of the mapping: what is lent keeps it, and nothing is lent any more."""
-        self._arena = _NOTHING
+        self._arena = memoryview(b"")
         # The worker may still run, and must not use the blocks again: a forked child may have them.
         _detach(self._mark)
         if self._views is not None:

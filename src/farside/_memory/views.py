@@ -119,12 +119,14 @@ class Views:
             _settle()
         if not self.kept:
             return
-        kept = [each for each in self.kept if each[0] is not None]
-        gone = _hung_up([child.fileno() for child, _ in kept if child is not None])
-        for each, hung_up in zip(kept, gone, strict=True):
-            if hung_up:
+        poll = select.poll()  # by one system call: there may be many
+        by_number = {each[0].fileno(): each for each in self.kept if each[0] is not None}
+        for number in by_number:
+            poll.register(number, 0)
+        for number, event in poll.poll(0):
+            if event & select.POLLHUP:
                 with suppress(ValueError):  # another thread was faster
-                    self.kept.remove(each)
+                    self.kept.remove(by_number[number])
 
     def forget(self) -> None:
         """Keep nothing any more, and nothing at the next fork."""
@@ -150,15 +152,6 @@ def _maker(kind: Any) -> Callable[[memoryview], Any]:
 
     make: Callable[[memoryview], Any] = Array.from_buffer
     return make
-
-
-def _hung_up(numbers: list[int]) -> list[bool]:
-    """Tell of each descriptor whether it has hung up, by one system call: there may be many."""
-    poll = select.poll()
-    for number in numbers:
-        poll.register(number, 0)
-    gone = {number for number, event in poll.poll(0) if event & select.POLLHUP}
-    return [number in gone for number in numbers]
 
 
 def _before_fork() -> None:

@@ -6,7 +6,7 @@ multiprocessing (`shared`). `culprit` finds the part of an object that does not 
 
 Items: `items` says what they cross as; `encoder` makes that, with `arrays` and `plain`, or
 `joined`, with `plain_classes`; and `decoder` makes items of it again. `anchors` are their digests,
-with `telling`, and `user_states` states of iterables.
+and `user_states` states of iterables.
 
 A worker: `job` (what it is given) with `verbosity`, and `worker_info`.
 Failures: `failure` (exceptions as data) with `refusals`, `remote_errors` (as exceptions again),

@@ -7,16 +7,17 @@ items that it makes again. An item that may cross in several ways has a digest f
 
 from __future__ import annotations
 
-import _pickle as pickle
 import io
+import pickle
 from _blake2 import blake2b  # without the Python around it: that is start-up time of a worker
 
+from .._in_c import SimpleNamespace
 from . import handlers
 from .decoder import parts_of
 from .items import Group, Stored
 from .joined import HEAD, piece_of
 from .plain import ADD_COPY, ATOMS, INT_LIMIT, STR_LIMIT
-from .plain_classes import NotPlainError
+from .plain_classes import NotPlainError, plain_classes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,17 +95,34 @@ def _of_value(value: Any) -> bytes:
     if kind in ATOMS or kind is int:
         return _digest([pickle.dumps(value, 5)])
     if kind is not str and not (kind in ADD_COPY and ADD_COPY[kind](value, [])):
-        from .telling import tell  # few items are looked at
-
         piece = piece_of(value)
         if len(piece) > _LONGEST_PIECE:
             raise NotPlainError
-        return _digest([tell(pickle.loads(piece))])  # read once more, it is as it arrives
+        return _digest([_tell(pickle.loads(piece))])  # read once more, it is as it arrives
     file = io.BytesIO()
     pickler = pickle.Pickler(file, 5)
     pickler.fast = True  # whether equal parts are one object makes no difference
     pickler.dump(value)
     return _digest([file.getbuffer()])
+
+
+def _tell(value: Any) -> bytes:
+    """Return what a value of plain classes says: the same for equal values, on both sides.
+
+    Which texts in it are one object may differ, and what the main module is called. It is an error
+    if the value has no piece (see `joined`), or is nested too deep.
+    """
+    file = io.BytesIO()
+    pickler: Any = _Teller(file, 3)
+    pickler.dispatch_table = SimpleNamespace(get=lambda cls, *_: plain_classes[cls])
+    pickler.dump(value)
+    return file.getvalue().replace(b"c__mp_main__\n", b"c__main__\n")
+
+
+class _Teller(pickle._Pickler):  # noqa: SLF001  the one in Python can be told what gets no number
+    def memoize(self, obj: Any) -> None:
+        if type(obj) not in {str, bytes, type}:
+            super().memoize(obj)  # type: ignore[misc]
 
 
 _PICKLED = frozenset({bytes, tuple})

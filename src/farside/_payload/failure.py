@@ -206,8 +206,7 @@ def _format(error: BaseException) -> str:
     file = getattr(sys.modules.get("__mp_main__"), "__file__", None)
     if file:
         linecache.getlines(file)
-    lines = traceback.format_exception(type(error), error, of_user(error.__traceback__))
-    return "".join(lines)
+    return "".join(traceback.format_exception(type(error), error, of_user(error.__traceback__)))
 
 
 def of_user(tb: TracebackType | None) -> TracebackType | None:

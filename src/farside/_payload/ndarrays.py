@@ -24,8 +24,7 @@ def reduce_array(array: Any) -> Reduced:
     """Reduce an array, or one of a subclass that pickles likewise."""
     cls = type(array)
     if cls in dispatch_table:  # pickle would ask it second, after our table
-        reduced: Reduced = dispatch_table[cls](array)
-        return reduced
+        return dispatch_table[cls](array)
     if cls is ndarray:
         return _reduce_plain(array)
     if cls is getattr(sys.modules["numpy"], "memmap", None):
@@ -72,8 +71,8 @@ def reduce_masked(array: Any) -> Reduced:
     if not plain or array.dtype.names is not None or array.dtype.hasobject:
         return reduce_by_default(array)
     mask = None if array.mask is numpy.ma.nomask else array.mask
-    arguments = array.data, mask, array._fill_value, array.hardmask  # noqa: SLF001  None by default
-    return rebuild_masked, arguments
+    fill_value = array._fill_value  # noqa: SLF001  None by default
+    return rebuild_masked, (array.data, mask, fill_value, array.hardmask)
 
 
 def rebuild_masked(data: Any, mask: Any, fill_value: Any, hard: bool) -> Any:  # noqa: FBT001  data

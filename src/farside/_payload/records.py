@@ -79,7 +79,8 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return str.__str__(record.getMessage())
     except Exception as error:  # its arguments do not fit, or their __str__ raises
-        return f"{_repr(record.msg)} % {_repr(record.args)} ({type(error).__name__}: {_str(error)})"
+        given = f"{_str(record.msg, repr)} % {_str(record.args, repr)}"
+        return f"{given} ({type(error).__name__}: {_str(error)})"
 
 
 def _exception(record: logging.LogRecord) -> str | None:
@@ -88,18 +89,14 @@ def _exception(record: logging.LogRecord) -> str | None:
     try:
         return str(sys.modules["logging"].Formatter().formatException(record.exc_info))
     except Exception:  # an exception without a text
-        return _repr(record.exc_info)
+        return _str(record.exc_info, repr)
 
 
 def _freeze(value: object) -> bytes | str:
     try:
         return b"".join(pickling.dumps(value))
     except Exception:  # user code: __reduce__
-        return _repr(value)
-
-
-def _repr(value: object) -> str:
-    return _str(value, repr)
+        return _str(value, repr)
 
 
 def _str(value: object, make: Callable[[object], str] = str) -> str:

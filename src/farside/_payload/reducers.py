@@ -113,8 +113,7 @@ _WAYS = ("__reduce__", "__reduce_ex__", "__getstate__")
 
 
 def reduce_by_default(thing: Any) -> Reduced:
-    reduced: Reduced = thing.__reduce_ex__(5)
-    return reduced
+    return thing.__reduce_ex__(5)  # type: ignore[no-any-return]
 
 
 def refuse_connection(connection: object) -> NoReturn:
@@ -134,8 +133,7 @@ def reduce_ray_ref(ref: Any) -> Reduced:
     from ray.cloudpickle import CloudPickler  # the user's
 
     # Ray puts its reducers there when it connects.
-    reduced: Reduced = CloudPickler.dispatch[type(ref)](ref)
-    return reduced
+    return CloudPickler.dispatch[type(ref)](ref)  # type: ignore[no-any-return]
 
 
 def reduce_memoryview(view: memoryview) -> tuple[Any, ...]:

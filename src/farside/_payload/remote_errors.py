@@ -20,8 +20,7 @@ _STACK_LIMIT = 50_000  # characters; there may be many threads
 def read_failure(body: bytes | bytearray | memoryview) -> Failure:
     try:
         failure = Failure(*pickling.loads(body))
-        fits = map(isinstance, failure, _FIELDS)
-        if not all(fits):
+        if not all(map(isinstance, failure, _FIELDS)):
             raise TypeError("fields of other types")
     except Exception as error:
         raise ProtocolError(f"the worker sent a failure that cannot be read: {error}") from error

@@ -107,8 +107,7 @@ def get_worker_info() -> WorkerInfo | None:
         (1, 4, 0)
     """
     info = told()
-    found: WorkerInfo | None = info() if callable(info) else info
-    return found
+    return info() if callable(info) else info  # type: ignore[no-any-return]
 
 
 def told() -> Any:
