@@ -169,7 +169,10 @@ class Decoder:
             if end - begin < length:
                 if length >= _OWN_BUFFER and begin <= end:
                     blocks = self._blocks(view[start + HEADER_SIZE : begin]) if refs else ()
-                    body = self._own(length, view[begin:end])
+                    part = view[begin:end]
+                    body = bytearray(min(length, max(_GROWTH, len(part))))
+                    body[: len(part)] = part
+                    self._length, self._got = length, len(part)
                     self._begun = Frame(kind, epoch, body, items, blocks)
                     start = end
                 break
@@ -191,10 +194,3 @@ class Decoder:
             if room < 0:  # the parent may have to copy each
                 raise ProtocolError("blocks of a frame that are larger than the arena together")
         return blocks
-
-    def _own(self, length: int, part: memoryview) -> bytearray:
-        """Return a buffer for a body of which a part is there."""
-        body = bytearray(min(length, max(_GROWTH, len(part))))
-        self._length, self._got = length, len(part)
-        body[: self._got] = part
-        return body

@@ -41,7 +41,9 @@ def open_link(arena_bytes: int, *, both: bool = False) -> tuple[PipeLink, Worker
         for _ in range(3):
             made += pipe()
         commands, send_commands, wakes, send_wakes, receive_frames, frames = made
-        _widen(frames.fileno())
+        with suppress(AttributeError, OSError):  # not Linux; the user has too many large pipes
+            # Each time a pipe is full or empty, a side is woken.
+            fcntl.fcntl(frames.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         # Last: before Python 3.13 a mapping has a descriptor of its own, which stays open as long
         # as anything refers to the mapping.
         memory, mapping = with_standard_filled(lambda: share(arena_bytes, both=both))
@@ -56,9 +58,3 @@ def open_link(arena_bytes: int, *, both: bool = False) -> tuple[PipeLink, Worker
             each.close()
         raise
     return parent, WorkerEnds(commands, wakes, frames, memory)
-
-
-def _widen(fd: int) -> None:
-    """Let a pipe hold more than its default: each time it is full or empty, a side is woken."""
-    with suppress(AttributeError, OSError):  # not Linux; the user has too many large pipes
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

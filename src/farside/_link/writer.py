@@ -125,21 +125,16 @@ class FrameWriter:
             self._writing = False
         return not queue
 
-    def _first_parts(self, parts: list[Part]) -> list[Part]:
-        """Return the parts of the first frame, and those of the second if one call can take both.
-
-        That saves a call, and wakes whoever reads once.
-        """
-        both = parts + self._queue[1][0] if len(self._queue) > 1 else parts
-        return both if len(both) <= IOV_MAX else parts
-
     def _write_some(self, entry: list[Any], wait: bool) -> bool:  # noqa: FBT001
         """Write a part of the first frame, or of two; tell whether to go on."""
         parts, share, counts = entry
         try:
             if not counts:  # else it was written, and then an exception struck
+                # With the second frame, if there is one, whoever reads is woken once for both.
+                both = parts + self._queue[1][0] if len(self._queue) > 1 else parts
+                first = both if len(both) <= IOV_MAX else parts
                 # One call of C code writes and tells how much: no exception comes in between.
-                counts.extend(map(os.writev, (self._fileno(),), (self._first_parts(parts),)))
+                counts.extend(map(os.writev, (self._fileno(),), (first,)))
         except BlockingIOError:
             if wait:
                 self._waits.begin()

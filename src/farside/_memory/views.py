@@ -20,7 +20,7 @@ from datetime import time, tzinfo
 from functools import cache, partial
 from weakref import WeakSet, ref
 
-from .._system.descriptors import Descriptor, open_pipe
+from .._system.descriptors import Descriptor, with_standard_filled
 from .._system.signals import at_fork, defer_sigint, try_lock
 
 TYPE_CHECKING = False
@@ -172,7 +172,8 @@ def _look_around() -> None:
         _forking += views.alive()
     if _live and _child is None:
         with suppress(OSError):
-            read, write = open_pipe()  # in the child, nobody reads what is printed to the latter
+            # Not 0, 1 or 2: in the child, nobody reads what is printed to the latter.
+            read, write = with_standard_filled(os.pipe)
             _child = Descriptor(read), write
 
 

@@ -60,23 +60,20 @@ class OomKills:
     """Counts how many processes of a process's control group were killed for lack of memory."""
 
     def __init__(self, pid: int) -> None:
-        self._place, self._before = _find(pid)
+        # The folder and the file that count them, and the count.
+        self._place: tuple[str, str] = "", ""
+        self._before: int | None = None
+        for folder, first in _folders(pid, "memory"):
+            self._place = folder, "memory.oom_control" if first else "memory.events"
+            self._before = _read(*self._place)
+            if self._before is not None:
+                break
 
     def since(self) -> int:
         """Return how many were killed since this was made; 0 if that cannot be known."""
         if self._before is None:
             return 0
         return max(0, (_read(*self._place) or 0) - self._before)
-
-
-def _find(pid: int) -> tuple[tuple[str, str], int | None]:
-    """Return the folder and the file that count them, and the count."""
-    for folder, first in _folders(pid, "memory"):
-        place = folder, "memory.oom_control" if first else "memory.events"
-        count = _read(*place)
-        if count is not None:
-            return place, count
-    return ("", ""), None
 
 
 def _read(folder: str, name: str) -> int | None:

@@ -85,15 +85,10 @@ def pipe() -> tuple[Descriptor, Descriptor]:
     """Make a pipe: the end to read from and the end to write to."""
 
     def make() -> tuple[Descriptor, Descriptor]:
-        read, write = open_pipe()
+        read, write = with_standard_filled(os.pipe)
         return Descriptor(read), Descriptor(write)
 
     return _guarded(make)  # a fork in another thread waits until both ends are on record
-
-
-def open_pipe() -> tuple[int, int]:
-    """Make a pipe of two plain numbers, neither of which is 0, 1 or 2."""
-    return with_standard_filled(os.pipe)
 
 
 def opened(opener: Callable[[], int]) -> Descriptor:

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 def check_iterable(made: Any) -> Iterable[Any]:  # it is whatever fn returned
     """Check what ``fn`` returned, without calling its ``__iter__``: that belongs to a pass."""
     if is_iterable(made):
-        iterable: Iterable[Any] = made
-        return iterable
+        return made  # type: ignore[no-any-return]
     raise TypeError(
         f"fn returned {type(made).__name__}, which is not iterable{or_awaited(made)}; "
         "return a list, a generator or any object with __iter__"
@@ -67,8 +66,7 @@ def find_method(made: object, name: str, origin: str) -> Callable[..., Any]:
             f"{name!r} of {kind}, which {origin} returned, is not a method; read it with "
             f"call('__getattribute__', {name!r})"
         )
-    found: Callable[..., Any] = method
-    return found
+    return method  # type: ignore[no-any-return]
 
 
 def may_begin_again(kind: type) -> bool:

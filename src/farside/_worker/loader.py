@@ -53,7 +53,10 @@ class Batches:
     ) -> None:
         self._dataset, self._indexed = dataset, indexed
         self._size, self._shuffle, self._drop_last = size, shuffle, drop_last
-        self._collate = collate_fn or _pytorch_collate(batched=size is not None)
+        if collate_fn is None:
+            data = import_module("torch.utils.data")  # only who wants it needs PyTorch
+            collate_fn = data.default_convert if size is None else data.default_collate
+        self._collate: Callable[[Any], Any] = collate_fn
         self._sampler, self._batch_sampler = sampler, batch_sampler
         self._order: Any = ()
         self._drawn: tuple[int, int] | None = None
@@ -73,8 +76,13 @@ class Batches:
             getattr(self._dataset, "set_epoch", id)(epoch)
             self._epoch = epoch
         self._seed()
-        if self._indexed:
-            _tell_torch()
+        if self._indexed:  # torch tells which worker it is, and not which batch: as in a DataLoader
+            info = _info()
+            task = info.index, info.count, info.shard_seed or 0, info.epoch
+            if info.backend == "inline":
+                exchange(None)
+            else:
+                tell_torch(lambda: task)
         add_dataset(self._dataset)
         if self._indexed:
             yield self._batch(shard)
@@ -233,19 +241,3 @@ def _info() -> WorkerInfo:
     info = get_worker_info()
     assert info is not None  # this runs in workers only
     return info
-
-
-def _pytorch_collate(*, batched: bool) -> Callable[[Any], Any]:
-    data = import_module("torch.utils.data")  # only who wants it needs PyTorch
-    collate: Callable[[Any], Any] = data.default_collate if batched else data.default_convert
-    return collate
-
-
-def _tell_torch() -> None:
-    """Let PyTorch tell which worker it is, and not which batch: as in a DataLoader."""
-    info = _info()
-    if info.backend == "inline":
-        exchange(None)
-    else:
-        task = info.index, info.count, info.shard_seed or 0, info.epoch
-        tell_torch(lambda: task)

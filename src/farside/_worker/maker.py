@@ -152,6 +152,7 @@ class Maker:
     # Items ----------------------------------------------------------------------------------
 
     source = staticmethod(loopable)  # makes of the iterator what can be looped over
+    final: tuple[type[BaseException], ...] = ()  # what ends the pass, and not just a task
 
     def make_items(self) -> Outcome:
         """Go on until the tasks end or fail, or `look_up` says that it is enough."""
@@ -175,7 +176,7 @@ class Maker:
                 part = part_at_fault(item, "item", error)
                 trouble = trouble._replace(stage=self.tasks.pickle_stage, culprit=part)
         task = None if struck else self.tasks.failed_alone(self.made - self._before)
-        if task is not None and self._may_go_on_after(error):
+        if task is not None and not isinstance(error, self.final):
             failure = self._describe(trouble._replace(item=task))
             replaceable = self.tasks.replaceable and not self.made
             if not (failure.refused and replaceable):  # else another backend may do it
@@ -184,11 +185,8 @@ class Maker:
                 return TO_GO_ON
         return trouble
 
-    def _may_go_on_after(self, error: BaseException) -> bool:  # noqa: ARG002  see `stepwise`
-        return True
-
     def _trouble(self, error: BaseException) -> Trouble:
-        """Say what user code was doing, and for the item of which index."""
+        """Say what user code was doing, and for which item."""
         first = self.tasks.first
         index = UNKNOWN if first is None else first + self.made - self._before
         return Trouble(error, self.tasks.stage, index)

@@ -155,7 +155,13 @@ class Mapper(Tasks):
     def _results_of(self, made: Any) -> Iterator[Any]:
         """Yield what yields the results of a flat input, and then a mark."""
         if not is_iterable(made):
-            raise TypeError(self._not_iterable(made))
+            function = self._given[0]
+            raise TypeError(
+                f"function {getattr(function, '__qualname__', repr(function))} returned "
+                f"{type(made).__name__} for the input of index {self.where()[0]}, which is not "
+                f"iterable{or_awaited(made)}; with flat=True, return an iterable of results, "
+                "or leave flat out"
+            )
         made = begun_once(iter(made))  # it may be large, and is not kept
         self._open = made
         timed = map(self._note_time, made) if self.timed else made
@@ -173,15 +179,6 @@ class Mapper(Tasks):
         self.begun[1] = time.monotonic_ns()
         return made
 
-    def _not_iterable(self, made: Any) -> str:
-        function = self._given[0]
-        return (
-            f"function {getattr(function, '__qualname__', repr(function))} returned "
-            f"{type(made).__name__} for the input of index {self.where()[0]}, which is not "
-            f"iterable{or_awaited(made)}; with flat=True, return an iterable of results, "
-            "or leave flat out"
-        )
-
     def _has_inputs(self) -> bool:
         """Tell whether there are inputs; if none of a batch are left, begin the next one."""
         while not length_hint(self._walk):
@@ -195,14 +192,11 @@ class Mapper(Tasks):
         return True
 
     def load(self, entry: Any) -> Any:
-        """Turn an entry into its input: code of the user's may run in that, and fail.
-
-        StopIteration would pass for the end of the batch.
-        """
+        """Turn an entry into its input: code of the user's may run in that, and fail."""
         self.stage = "input"
         try:
             given = decode(entry, ())
-        except StopIteration as error:
+        except StopIteration as error:  # it would pass for the end of the batch
             raise RuntimeError("unpickling the input raised StopIteration") from error
         self.stage = Mapper.stage
         return given

@@ -29,6 +29,7 @@ class _StepMaker(Maker):
     """Makes items until one has to be sent."""
 
     source = staticmethod(resumable)  # a second `for` over the same iterator must not reset it
+    final = (KeyboardInterrupt,)
 
     def look_up(self, made: int) -> int:
         self.made = made
@@ -41,9 +42,6 @@ class _StepMaker(Maker):
 
     def end_if_forked(self, error: BaseException | None = None) -> None:
         pass  # a child of the user's own process goes on as it likes
-
-    def _may_go_on_after(self, error: BaseException) -> bool:
-        return not isinstance(error, KeyboardInterrupt)
 
 
 class Stepwise(Execution):

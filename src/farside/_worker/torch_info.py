@@ -59,8 +59,11 @@ def exchange(info: Any) -> None:
     worker: Any = modules.get(_MODULE)
     if worker is not None:
         setattr(worker, "_worker_info", info)  # noqa: B010  torch has no other way
-        if type(info) is _Info:
-            _collate_here()
+        if type(info) is _Info:  # all that calls ``default_collate`` here collates as `_Here` does
+            known: Any = getattr(modules.get(_COLLATE), "default_collate_fn_map", {})
+            tensor = getattr(modules.get("torch"), "Tensor", None)
+            if tensor in known and type(known[tensor]) is not _Here:
+                known[tensor] = _Here(known[tensor])
 
 
 class _Here:
@@ -82,11 +85,3 @@ class _Here:
             return self._collate(*args, **options)
         finally:
             exchange(before)
-
-
-def _collate_here() -> None:
-    """See to it that all that calls ``default_collate`` here collates as `_Here` does."""
-    known: Any = getattr(modules.get(_COLLATE), "default_collate_fn_map", {})
-    tensor = getattr(modules.get("torch"), "Tensor", None)
-    if tensor in known and type(known[tensor]) is not _Here:
-        known[tensor] = _Here(known[tensor])

@@ -63,7 +63,7 @@ class CallLink(Link):
             self._wakeup.set()
             return
         reply = future.result()
-        with_lock(self._hearing, lambda: self._hear(reply, called))
+        with_lock(self._hearing, partial(self._hear, reply, called))
         self._grant()
         # Else it is read after others, or was read just now. After one that was lost, none is read.
         if reply.number == self._next or reply.last or self.failure is not None:
@@ -140,19 +140,14 @@ class CallLink(Link):
     def _has_reply(self) -> bool:
         for future in [each for each in self._pulls if each.done()]:
             self._pulls.remove(future)
-            if (error := future.exception()) is not None:
-                self._take_failure(error)
-            else:
+            if (error := future.exception()) is None:
                 reply = future.result()
                 self._replies[reply.number] = reply
+            elif self.failure is None:  # later replies are of no use without its own
+                self.failure = error
+                self._wakeup.set()  # others may have come just before
+                self._push_words()  # a worker that lives lets the other calls go
         return self._next in self._replies
-
-    def _take_failure(self, error: BaseException) -> None:
-        """Take in that a call has failed: later replies are of no use without its own."""
-        if self.failure is None:
-            self.failure = error
-            self._wakeup.set()  # others may have come just before
-            self._push_words()  # a worker that lives lets the other calls go
 
     def _is_over(self) -> bool:
         cut = (self._gone or self.failure is not None) and not self._pulls

@@ -62,10 +62,16 @@ class ActorLink(DownLink):
 
     def _take_words(self, before: Words) -> None:
         words = self._words
-        if words.revoked > before.revoked:
-            self._drop_left()
+        if words.revoked > before.revoked:  # a worker whose lent items these are waits for that
+            for frame, _, _ in self._up:
+                if frame.items and frame.epoch <= words.revoked and isinstance(frame.blocks, Lent):
+                    frame.blocks.give()  # the parent drops what is left of the frame
         if words.closed > before.closed:
-            self._drop()
+            for frame, _, _ in self._up:  # nobody reads it
+                if isinstance(frame.blocks, Lent):
+                    frame.blocks.give()
+            self._up.clear()
+            self._waiting = 0
             self._due.ring()
             self._look_whether_done()
 
@@ -118,21 +124,6 @@ class ActorLink(DownLink):
         held = self._replied - called
         waited, begun = self._waits.seconds(), self._begun()
         return Reply(number, frames, self._wish, waited, last, who, begun, held)
-
-    def _drop_left(self) -> None:
-        """Give back the lent items of a pass that was left: the worker waits for that."""
-        left = self._words.revoked
-        for frame, _, _ in self._up:
-            if frame.items and frame.epoch <= left and isinstance(frame.blocks, Lent):
-                frame.blocks.give()  # the parent drops what is left of the frame
-
-    def _drop(self) -> None:
-        """Let go of what waits: nobody reads it."""
-        for frame, _, _ in self._up:
-            if isinstance(frame.blocks, Lent):
-                frame.blocks.give()
-        self._up.clear()
-        self._waiting = 0
 
     def _begun(self) -> tuple[int, float | None]:
         """Tell which input runs, and for how long, if inputs are timed."""
