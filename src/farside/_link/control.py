@@ -26,9 +26,7 @@ ACKNOWLEDGED = 8
 
 See `acknowledged_word`."""
 
-REVOKED = 16
-"""From the parent: the latest pass for which it has sent a command that ends it."""
-
+REVOKED = 16  # from the parent: the latest pass for which it has sent a command that ends it
 WANTED = 24
 """From the worker: the value of ``ACKNOWLEDGED`` that it waits for, or ``NOTHING``.
 
@@ -56,8 +54,7 @@ _COUNT_BITS = 44
 _COUNT = (1 << _COUNT_BITS) - 1
 _EPOCH = (1 << 64 - _COUNT_BITS) - 1
 
-NEVER = _COUNT - 1
-"""So many items are never taken. (With one more, a word might be ``NOTHING``.)"""
+NEVER = _COUNT - 1  # so many items are never taken (with one more, a word might be ``NOTHING``)
 
 
 def acknowledged_word(epoch: int, total: int) -> int:

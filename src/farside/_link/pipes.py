@@ -44,8 +44,7 @@ from .frames import Decoder, Frame, header
 from .reader import FrameReader
 from .writer import FrameWriter, check_gone
 
-_NO_CONTROL = memoryview(bytearray(CONTROL_BYTES)).cast("Q")
-"""Takes what is written to the words of a worker that is gone."""
+_NO_CONTROL = memoryview(bytearray(CONTROL_BYTES)).cast("Q")  # for a worker that is gone
 _NO_CONTROL[WANTED] = NOTHING
 
 

@@ -43,8 +43,7 @@ if TYPE_CHECKING:
     from .._memory.parts import Part, Ref
     from .frames import Frame
 
-_SOON_MS = 1
-"""Milliseconds after which a side looks at the control block again before it waits for good."""
+_SOON_MS = 1  # milliseconds after which a side looks at the words again before it waits for good
 
 
 class PipeWorkerLink(WorkerLink):

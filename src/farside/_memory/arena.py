@@ -22,9 +22,7 @@ ARENA_USED = 40
 What was given back counts until the worker looks for it: when it needs memory, and at the end of
 a pass."""
 
-ARENA_PEAK = 48
-"""A word too: the highest value of ``ARENA_USED`` so far."""
-
+ARENA_PEAK = 48  # a word too: the highest value of ``ARENA_USED`` so far
 _PATIENCE = 1.0
 """Seconds to wait for another thread that looks for a block. It takes far less, unless it is this
 thread itself: a finalizer that calls `Arena.grant` may strike in the middle of that."""

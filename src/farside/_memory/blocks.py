@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 UNIT = 4096
-_STEP = 1 << 20
-"""Memory is committed in such steps: a system call for each block would cost more than its copy."""
+_STEP = 1 << 20  # memory is committed so: a system call for each block costs more than its copy
 
 
 class Allocator:

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 CONTROL_BYTES = 4096
 SLOTS = 4096
-HEADER_BYTES = 65_536
-"""The arena begins here: at a page, whatever size pages have (4, 16 or 64 KiB)."""
-
+HEADER_BYTES = 65_536  # the arena begins here: at a page, be that of 4, 16 or 64 KiB
 SECOND_PART = 64
 """A word of the control block: where the second part begins; 0 if there is none, or not all of it
 could be mapped. Written before the worker is there, and by the worker while it starts."""

@@ -12,8 +12,7 @@ from pickle import PickleBuffer
 from sys import maxsize
 from typing import Any
 
-_TRIED = 4
-"""How many that are in use are tried. Those given first come first, and most are free in turn."""
+_TRIED = 4  # so many that are in use are tried: those given first, most of which are free in turn
 
 
 class Recycled:

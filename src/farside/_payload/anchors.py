@@ -127,8 +127,7 @@ class _Teller(pickle._Pickler):  # noqa: SLF001  the one in Python can be told w
 
 _PICKLED = frozenset({bytes, tuple})
 
-_LONGEST_PIECE = 1 << 16
-"""More than any that crosses has, with what it shares with others."""
+_LONGEST_PIECE = 1 << 16  # more than any that crosses has, with what it shares with others
 
 
 def _contents(places: Iterable[Any], blocks: Sequence[memoryview]) -> list[Any]:

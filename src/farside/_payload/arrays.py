@@ -19,9 +19,7 @@ from .reducers import of_users
 
 _MOST = 256  # how many descriptions are kept. When there are more, all are forgotten
 
-OF_OTHERS = 2
-"""What ``isbuiltin`` says of a type that another library has registered, such as bfloat16."""
-
+OF_OTHERS = 2  # ``isbuiltin`` of a type that another library has registered, such as bfloat16
 _LARGE = 1 << 19
 """Copies of so many bytes are made in the arena, whose memory has been used before: to have new
 memory takes longer."""

@@ -15,9 +15,7 @@ from typing import Any
 
 from .reducers import Reduced, reduce_by_default
 
-_HIDDEN_BYTES = 1 << 12
-"""How many bytes a slice may take along beside its own: to copy the slice would cost more."""
-
+_HIDDEN_BYTES = 1 << 12  # a slice may take so many along beside its own: to copy costs more
 _MESSAGE_BYTES = 1 << 19  # from here on, to copy memory once more costs more than to pickle
 _MOST = 256  # how many schemas are kept. When there are more, all are forgotten
 

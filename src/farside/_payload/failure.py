@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-_TEXT_LIMIT = 100_000
-"""Characters of a message or traceback; the exception itself crosses whole where it pickles."""
-
+_TEXT_LIMIT = 100_000  # characters of a message or traceback; the exception itself may cross whole
 _REFUSAL = rf"module ['\"]?([\w.]+)['\"]? {PHRASE}"
 
 _OURS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_")

@@ -38,11 +38,8 @@ if TYPE_CHECKING:
 
     Place: TypeAlias = "Ref | bytes | pickle.PickleBuffer"
 
-ITEM_REFS = 100
-"""Blocks that one item may have. Where it has more buffers, several of them share a block."""
-
-ALIGN = 64
-"""Where a buffer may begin in a block: fit for every kind of data, and for vector instructions."""
+ITEM_REFS = 100  # blocks that one item may have: where it has more buffers, several share a block
+ALIGN = 64  # where a buffer may begin in a block: fit for all data, and for vector instructions
 
 
 class Group(NamedTuple):

@@ -12,8 +12,7 @@ from typing import Any
 
 from .reducers import Reduced, reduce_by_default
 
-_COPY_BYTES = 1 << 17
-"""Smaller arrays are copied: to let JAX use memory where it lies takes 40 microseconds."""
+_COPY_BYTES = 1 << 17  # smaller ones are copied: to let JAX use memory where it lies takes 40 µs
 
 
 def reduce_array(array: Any) -> Reduced:

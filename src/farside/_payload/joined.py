@@ -25,27 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-_PROTOCOL = 3
-"""The latest with numbers: those after it count the objects."""
-
-HEAD = b"\x80\x03"
-"""What a pickle of this protocol begins with, and so each piece."""
-
-_LIST, _END, _POP, _STOP = b"](", b"e.", b"0", b"."
-"""What is around the pieces, after what is shared, and at the end of each."""
-
-_MISSES = 32
-"""After so many items in a row that have no piece, none of the pass is tried any more."""
-
-_PATIENCE = 1000
-"""None is tried either once so many more were pickled in vain, or sent apart, than together."""
-
-_MISS = 4
-"""What an item that has no piece counts as; one that is too large, more: by its size."""
-
-_LOOKED_AT = 8
-"""So many items of a pass are looked at for what they share."""
-
+_PROTOCOL = 3  # the latest with numbers: those after it count the objects
+HEAD = b"\x80\x03"  # what a pickle of this protocol begins with, and so each piece
+_LIST, _END, _POP, _STOP = b"](", b"e.", b"0", b"."  # around the pieces, and at the end of each
+_MISSES = 32  # after so many items in a row that have no piece, no more of the pass are tried
+_PATIENCE = 1000  # nor once so many more were pickled in vain, or sent apart, than together
+_MISS = 4  # what an item that has no piece counts as; one that is too large, more: by its size
+_LOOKED_AT = 8  # so many items of a pass are looked at for what they share
 _MOST_SHARED = 64
 _LONGEST_SHARED = 100  # characters
 

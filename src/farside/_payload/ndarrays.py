@@ -16,8 +16,7 @@ from numpy import frombuffer, ndarray
 from .arrays import OF_OTHERS, axes_in_order, in_order, is_plain
 from .reducers import Reduced, reduce_by_default
 
-_IN_ORDER = frozenset("biufcSUmM")
-"""Kinds of types of which NumPy would copy what has gaps into the stream."""
+_IN_ORDER = frozenset("biufcSUmM")  # types of which NumPy would copy what has gaps into the stream
 
 
 def reduce_array(array: Any) -> Reduced:

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 ATOMS = frozenset({float, bool, type(None)})
 """Types of items that cross as they are. So do small integers and short strings."""
 
-INT_LIMIT = 1 << 63
-"""Integers of a larger magnitude are pickled at once, so that their size is known."""
-
+INT_LIMIT = 1 << 63  # larger integers are pickled at once, so that their size is known
 STR_LIMIT = 256  # characters from which on a string is pickled at once, so that its size is known
 ATOM_BYTES = 9  # what an atom is counted as
 

@@ -18,15 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-RECORD = "record"
-"""``(RECORD, attributes, attributes that are pickled or text)``"""
-
-WARNING = "warning"
-"""``(WARNING, classes as pairs of module and name, text, file name, line number, line)``"""
-
-DROPPED = "dropped"
-"""``(DROPPED, how many records and warnings found no room)``"""
-
+RECORD = "record"  # ``(RECORD, attributes, attributes that are pickled or text)``
+WARNING = "warning"  # ``(WARNING, (module, name) of each class, text, file, line number, line)``
+DROPPED = "dropped"  # ``(DROPPED, how many records and warnings found no room)``
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _LEFT_OUT = frozenset({"msg", "args", "exc_info", "exc_text", "message", "asctime"})
 

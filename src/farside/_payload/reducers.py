@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 
 Reduce: TypeAlias = "Callable[[Any], Any]"
-Reduced: TypeAlias = "str | tuple[Any, ...]"
-"""What ``__reduce__`` returns."""
-
+Reduced: TypeAlias = "str | tuple[Any, ...]"  # what ``__reduce__`` returns
 OF_LIBRARIES = (
     ("multiprocessing.connection", "Connection", "reducers.refuse_connection"),
     ("numpy", "ndarray", "ndarrays.reduce_array"),
@@ -39,8 +37,7 @@ OF_LIBRARIES = (
 """A module of a library, a class of it, and the reducer for that class, which lies beside us."""
 
 
-of_users: dict[type, Reduce] = {}
-"""Those of `register.register_reducer`, which come before all others."""
+of_users: dict[type, Reduce] = {}  # of `register.register_reducer`; they come before all others
 
 
 class Table(dict[type, "Callable[[Any], Any]"]):

@@ -39,12 +39,10 @@ def main_ident() -> int | None:
     return threading.main_thread().ident
 
 
-_main_ident = main_ident()
-"""The thread that runs handlers; None once it is known that none does, in a subinterpreter."""
+_main_ident = main_ident()  # the thread that runs handlers; None: none does, in a subinterpreter
 
 
-here = SimpleNamespace(pid=os.getpid())
-"""The process that this is: its number, known without a system call."""
+here = SimpleNamespace(pid=os.getpid())  # this process; its number, known without a system call
 
 
 def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:

@@ -20,11 +20,8 @@ if TYPE_CHECKING:
     from .._link.worker_base import WorkerLink
     from .._payload.verbosity import Levels
 
-_PATIENCE = 1.0
-"""Seconds that a thread of user code waits, once, when far too much waits for the parent."""
-
-current: Forwarder | None = None
-"""What takes the records of this interpreter, if it is a worker whose parent wants them."""
+_PATIENCE = 1.0  # seconds that a thread of user code waits, once, where far too much waits
+current: Forwarder | None = None  # takes the records, if this is a worker whose parent wants them
 
 
 class Forwarder:

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
     from .._payload.job import Call, Job, Preparation
 
-loading = False
-"""Whether this interpreter is a worker that is just importing the main module, or what fn needs."""
+loading = False  # whether this is a worker that just imports the main module, or what fn needs
 
 # The module object that __main__ was before must outlive its replacement: code of it still runs.
 _replaced: list[ModuleType] = []

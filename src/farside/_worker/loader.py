@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-_SEEDED = ("cuda", "xpu")
-"""Modules of PyTorch for accelerators, which a process begins to use only when it needs them."""
-
+_SEEDED = ("cuda", "xpu")  # accelerators of PyTorch, which a process begins to use only if it must
 _SHOWN = 100  # how many indices of a batch an error names
 
 

@@ -28,9 +28,7 @@ LEFT = "left"  # a command waits that ends the pass
 OVER = "over"  # the pass has come to its end
 TO_GO_ON = "to go on"  # no tasks are left, but more may come; or one failed, and others follow
 
-NOTHING: Any = object()
-"""Stands for an item where there is none. (None is an item.)"""
-
+NOTHING: Any = object()  # stands for an item where there is none (None is an item)
 _ATOMS = ATOMS | {Mark}
 
 

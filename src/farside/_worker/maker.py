@@ -34,8 +34,7 @@ _QUICK_SECONDS, _MANY = 2e-6, 100
 to wait is not looked for after each: that takes a sixth of the time of the smallest items. The
 frame is full soon, or the flusher sends it."""
 
-_SLOW_SECONDS = 0.001
-"""A parent that waits is looked for again when the items since the last look have taken so long."""
+_SLOW_SECONDS = 0.001  # a parent that waits is looked for again once items have taken so long
 
 
 class Maker:

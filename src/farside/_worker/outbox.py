@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from .._payload.plain import AddCopy
     from .._protocol.credit import Window
 
-BATCH_ITEMS = 1000
-"""Of a frame, at most: to make them, at some 50 ns each, takes ten times as long as to send it."""
-
+BATCH_ITEMS = 1000  # of a frame: to make them, at 50 ns each, takes ten times as long as to send it
 BATCH_BYTES = 1 << 15
 """A frame is sent when its pickles reach this size: half of what a Linux pipe holds by default, so
 that the worker can write one frame while the parent reads another."""
@@ -41,8 +39,7 @@ _STORED_BYTES = 1 << 18
 """A frame is sent when its contents in the arena reach this size: they do not fill the pipe. But it
 is at most a quarter of all that may wait, since what waits here is not booked in the window yet."""
 
-_MISSES = 32
-"""After so many items in a row that are not plain, none of the pass is looked at any more."""
+_MISSES = 32  # after so many items in a row that are not plain, no more of a pass are looked at
 
 
 class Outbox:

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 SECONDS = 0.05  # between two snapshots, at least
 
-_TIMES = 100
-"""After a snapshot, none is taken for so many times as long as it took: that is one per cent."""
+_TIMES = 100  # after a snapshot, none for so many times as long as it took: that is one per cent
 
 
 def has_state(thing: object) -> bool:

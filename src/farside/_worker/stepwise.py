@@ -162,8 +162,7 @@ class Stepwise(Execution):
 
 
 _numbers = count(1)
-_tracebacks: dict[int, TracebackType | None] = {}
-"""By the number of a worker that has failed and was not ended since."""
+_tracebacks: dict[int, TracebackType | None] = {}  # of workers that failed and live, by number
 
 
 class _Raised:

@@ -35,9 +35,7 @@ _OF_ACTOR = (
 
 _OF_CONNECTION = ("address", "namespace")  # what Ray is told when it is not connected
 
-_READ_ONLY = "read_only"
-"""Whether large contents arrive as Ray has them, to be read only. It is no option of Ray's."""
-
+_READ_ONLY = "read_only"  # whether large contents arrive as Ray has them; no option of Ray's
 _READ_ONLY_BYTES = 1 << 26
 """Default of ``buffer_bytes`` with it. To fetch an object takes several messages, during which
 others have to be on their way. They lie in the store, and take nothing of either side's memory."""
@@ -214,9 +212,7 @@ class RayWorker(Worker):
 
 
 _NOT_SHOWN = frozenset({"scheduling_strategy", "runtime_env"})
-_NODE_DIED = "its node has died"
-"""So says Ray of an actor whose machine is gone, and of one that it has placed there since."""
-
+_NODE_DIED = "its node has died"  # so says Ray, also of one that it has placed there since
 _TOLD_SECONDS = 5.0  # how long Ray may take to tell one call of a death after it has told another
 _foreign: list[RayWorker] = []  # workers of the process that this one was forked from
 

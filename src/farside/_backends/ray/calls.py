@@ -29,11 +29,8 @@ MOST_PULLS = 2 * PULLS
 """How many the actor takes at a time: two threads may each make those that are missing, and what
 the parent tells by one of them must not wait until others return."""
 
-_LATE_SECONDS = 30.0
-"""How long replies of a worker that has died are waited for: they may be large, and far away."""
-
-_OBJECT_BYTES = 100_000
-"""From here on, Ray makes an object of an argument anyway."""
+_LATE_SECONDS = 30.0  # replies of a dead worker are waited for so long: they may be large, and far
+_OBJECT_BYTES = 100_000  # from here on, Ray makes an object of an argument anyway
 
 
 @cache

@@ -9,14 +9,9 @@ from typing import Any, NamedTuple, TypeAlias
 from ..._memory.parts import Part, size
 from ..._memory.recycled import Recycled
 
-Command: TypeAlias = tuple[int, int, list[Any]]
-"""A frame on its way down: its kind, its epoch, and its body as `beside` has made it."""
-
-_BESIDE_BYTES = 1 << 16
-"""From here on, Ray moves the contents of a part without copying them once more."""
-
-_RECYCLED_BYTES = 1 << 20
-"""Bodies of this size and more take longer to find memory for than to copy."""
+Command: TypeAlias = tuple[int, int, list[Any]]  # kind, epoch, and body as `beside` makes it
+_BESIDE_BYTES = 1 << 16  # from here on, Ray moves the contents of a part without another copy
+_RECYCLED_BYTES = 1 << 20  # larger bodies take longer to find memory for than to copy
 
 
 class Words(NamedTuple):

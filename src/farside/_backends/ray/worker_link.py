@@ -27,12 +27,8 @@ REPLY_BYTES = 1 << 22
 """A call returns no more frames than reach this size together. With a quarter of it, arrays of 100
 kB to 1 MB take twice the time: it is calls, and objects in Ray's store, that cost."""
 
-_PAUSE_SECONDS = 0.002
-"""Items wait so long, at most, for others to return with. A call costs either side some 0.2 ms."""
-
-_REPORT_SECONDS = 0.2
-"""While an input of a map runs whose time counts, the parent is told so as often."""
-
+_PAUSE_SECONDS = 0.002  # items wait so long for others to return with: a call costs some 0.2 ms
+_REPORT_SECONDS = 0.2  # while an input of a map runs whose time counts, the parent is told as often
 _BACKLOG_BYTES = 1 << 20  # how much may wait before log records do not go with it any more
 
 _NOBODY = "the parent does not receive any more"
