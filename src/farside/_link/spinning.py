@@ -28,8 +28,6 @@ _MOST_SKIPPED = 63
 class Spinning:
     """Decides whether to look, by whether it has helped before. One thread at a time uses it."""
 
-    __slots__ = ("_skipped", "_to_skip")
-
     def __init__(self) -> None:
         self._to_skip = self._skipped = 0
 

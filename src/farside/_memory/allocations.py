@@ -27,8 +27,6 @@ class Allocations:
     Only `open` may be called by several.
     """
 
-    __slots__ = ("_base", "_ended", "_held", "_sent", "_starts", "_views")
-
     def __init__(self, mapping: Mapping) -> None:
         self._base = _address(mapping.arena)
         self._views = Views(mapping.arena)

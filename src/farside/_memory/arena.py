@@ -10,7 +10,7 @@ from .parts import BLOCK_BYTES, Ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from .allocations import Allocations
     from .mapping import Mapping
@@ -81,7 +81,12 @@ class Arena:
             from .allocations import Allocations  # not everybody needs it
         except (ImportError, OSError):  # a Python built without libffi; no descriptors are left
             return None
-        allocations = self.allocations or self._begin(Allocations)
+        if self.allocations is None and self._acquire():
+            try:
+                self.allocations = self.allocations or Allocations(self._mapping)
+            finally:
+                self._lock.release()
+        allocations = self.allocations
         if allocations is None:
             return None
         found = self._find(nbytes, allocations)
@@ -100,14 +105,6 @@ class Arena:
             return allocations.claim(view)
         finally:
             self._lock.release()
-
-    def _begin(self, make: Callable[[Mapping], Allocations]) -> Allocations | None:
-        if self._acquire():
-            try:
-                self.allocations = self.allocations or make(self._mapping)
-            finally:
-                self._lock.release()
-        return self.allocations
 
     def _find(self, nbytes: int, allocations: Allocations | None = None) -> tuple[int, int] | None:
         """Return slot and offset of a free block, which may be for user code."""

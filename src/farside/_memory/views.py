@@ -73,8 +73,6 @@ class Views:
     such an object has ended. And Python 3.12 may crash where it is collected in a cycle.
     """
 
-    __slots__ = ("__weakref__", "_alive", "_arena", "_make", "kept")
-
     def __init__(self, arena: memoryview) -> None:
         import ctypes  # not everybody needs it, and a Python without libffi has none
 

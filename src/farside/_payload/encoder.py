@@ -121,7 +121,9 @@ class Encoder:
         written = size(chunks)
         nbytes = written + sum(map(len, buffers))
         places: list[Place | Group] = []
-        together = len(buffers) if nbytes < _TOGETHER_BYTES and self._copies() else 1
+        arena = self._arena
+        copies = arena is None or not (arena.lends or arena.allocations)  # all, wherever it lies
+        together = len(buffers) if nbytes < _TOGETHER_BYTES and copies else 1
         each = max(together, -(-len(buffers) // (ITEM_REFS - 1)))  # how many buffers a block has
         try:
             places.append(self._place(chunks, written))
@@ -152,11 +154,6 @@ class Encoder:
         pickler = pickle.Pickler(self._sink, 5, buffer_callback=self._offer)
         pickler.dispatch_table = self._table
         self._dump, self._forget = pickler.dump, pickler.clear_memo
-
-    def _copies(self) -> bool:
-        """Tell whether contents are copied: none lie in the arena, or are to be lent."""
-        arena = self._arena
-        return arena is None or not (arena.lends or arena.allocations)
 
     def _place_together(self, views: Sequence[memoryview]) -> Group:
         sizes = list(map(len, views))

@@ -155,8 +155,6 @@ def _empty() -> None:
 class Wakeup:
     """Wakes a thread of this process that waits with `poll`."""
 
-    __slots__ = ("_read", "_write")
-
     def __init__(self) -> None:
         try:
             self._read = self._write = opened(

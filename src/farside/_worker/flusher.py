@@ -76,7 +76,7 @@ class Flusher:
 
     def _run(self) -> None:
         try:
-            while self._is_called():
+            while self._called.wait(_PATIENCE) or not with_lock(self._changing, self._retire):
                 more = True
                 while more:
                     time.sleep(_DELAY)
@@ -88,17 +88,12 @@ class Flusher:
         except MemoryError:  # the next call begins another thread
             with_lock(self._changing, partial(setattr, self, "_thread", None))
 
-    def _is_called(self) -> bool:
-        """Wait for a call; False when it is time to end."""
-        if self._called.wait(_PATIENCE):
-            return True
-        return not with_lock(self._changing, self._retire)
-
     def _retire(self) -> bool:
+        """Begin to end, and tell so, unless there is a call just now."""
         try:
             self._changing_here = True
             this, self._thread = self._thread, None
-            called = self._called.wait(0)  # just now
+            called = self._called.wait(0)
             if called:
                 self._thread = this
         finally:

@@ -135,8 +135,11 @@ class CommandListener:
             self.finalizers.expired = True  # no more are run
             self.finalization.interrupt(_LATE)
         if self._last_resort is not None:
-            if not lost:
-                self._await_loss()
+            try:
+                while not lost:  # the parent is there
+                    self._link.receive(self._frames)
+            except Exception:  # noqa: S110  LinkClosedError, for the most part
+                pass
             time.sleep(_GRACE)  # the process ends meanwhile, and this thread with it; or else:
             self._last_resort()
 
@@ -152,7 +155,12 @@ class CommandListener:
             self.commands.put(None)
         except Exception:  # MemoryError: nobody would hear a command any more
             self.commands.put(None)
-            _print_exception()
+            try:
+                import traceback  # only when something fails
+
+                traceback.print_exc()
+            except Exception:  # noqa: S110  there is no memory for that either
+                pass
         return True
 
     def _hear(self, frame: Frame) -> bool:
@@ -160,22 +168,6 @@ class CommandListener:
         if not answer_aside(self._link, self.commands, frame.kind, frame.epoch):
             self.commands.put((frame.kind, frame.epoch, frame.body, frame.blocks))
         return frame.kind == Cmd.ABORT
-
-    def _await_loss(self) -> None:
-        try:
-            while True:
-                self._link.receive(self._frames)
-        except Exception:  # noqa: S110  LinkClosedError, for the most part
-            pass
-
-
-def _print_exception() -> None:
-    try:
-        import traceback  # only when something fails
-
-        traceback.print_exc()
-    except Exception:  # noqa: S110  there is no memory for that either
-        pass
 
 
 def answer_aside(link: WorkerLink, commands: Commands, kind: int, epoch: int) -> bool:

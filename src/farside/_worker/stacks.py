@@ -69,14 +69,8 @@ def _chain(innermost: FrameType) -> list[FrameType]:
 
 
 def _places(frames: list[FrameType]) -> list[Place]:
-    return [
-        (
-            frame.f_code.co_filename,
-            frame.f_lineno or frame.f_code.co_firstlineno,
-            frame.f_code.co_name,
-        )
-        for frame in frames[-_FRAMES:]
-    ]
+    told = [(frame.f_code, frame.f_lineno) for frame in frames[-_FRAMES:]]
+    return [(code.co_filename, at or code.co_firstlineno, code.co_name) for code, at in told]
 
 
 def _is_ours(frame: FrameType) -> bool:
