@@ -137,10 +137,7 @@ class Decoder:
         self._scratch = bytearray()
 
     def filled(self, count: int, out: MutableSequence[Frame]) -> None:
-        """Take in that `count` bytes of `buffer` are filled, and append the frames now complete.
-
-        What is no frame is a ProtocolError.
-        """
+        """Take in that `count` bytes of `buffer` are filled; append the frames now complete."""
         if self._begun is None:
             self._end += count
             full = self._end == len(self._scratch)

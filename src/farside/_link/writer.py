@@ -102,10 +102,7 @@ class FrameWriter:
         return True
 
     def write_what_fits(self, patience: float = -1) -> bool:
-        """Write what there is room for, and tell whether that was all.
-
-        Another thread that writes is waited for: so many seconds, or until it has done so.
-        """
+        """Write what fits, and tell whether it was all; wait so long for another that writes."""
         return bool(try_lock(self._lock, partial(self._write, False), patience))
 
     def _write(self, wait: bool = True) -> bool:  # noqa: FBT001, FBT002  for each frame
@@ -176,9 +173,6 @@ def left_of(queue: list[Part], count: int) -> list[Part]:
 
 
 def check_gone(error: OSError) -> None:
-    """Raise again what does not mean that an end of the pipe is closed.
-
-    EBADF is this side's own end: another thread may close it at any moment.
-    """
+    """Raise an error again, unless an end of the pipe is closed: the other, or ours (EBADF)."""
     if error.errno not in {errno.EPIPE, errno.EBADF}:
         raise error

@@ -22,10 +22,7 @@ from .views import Views
 
 
 class Allocations:
-    """Keeps account of the blocks that were granted. One thread at a time calls it.
-
-    Only `open` may be called by several.
-    """
+    """Keeps account of the blocks that were granted. One thread at a time calls all but `open`."""
 
     def __init__(self, mapping: Mapping) -> None:
         self._base = _address(mapping.arena)
@@ -46,10 +43,7 @@ class Allocations:
         return view[offset : offset + nbytes]
 
     def claim(self, view: memoryview) -> Ref | None:
-        """Refer to the block that a view lies in, which is then the parent's too.
-
-        None if there is no such block, or the parent has it already.
-        """
+        """Let the parent have the block of a view; None: there is none, or the parent has it."""
         offset = _address(view) - self._base
         at = bisect_right(self._starts, (offset, SLOTS)) - 1
         if at < 0:

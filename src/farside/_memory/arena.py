@@ -50,10 +50,7 @@ class Arena:
         self._lock = Lock()  # held for microseconds, never while a payload is copied
 
     def store(self, parts: Sequence[Part], nbytes: int) -> Ref | None:
-        """Copy a payload of so many bytes into a block; None when there is no room for it.
-
-        What lies in a granted block already stays there.
-        """
+        """Copy a payload into a block, unless it lies in a granted one; None: there is no room."""
         if self.allocations is not None and len(parts) == 1 and type(parts[0]) is memoryview:
             claimed = self.claim(parts[0])
             if claimed is not None:
@@ -93,10 +90,7 @@ class Arena:
         return None if found is None else allocations.open(*found, nbytes)
 
     def claim(self, view: memoryview) -> Ref | None:
-        """Refer to contents that lie in a granted block; None when they have to be copied.
-
-        They have to be if the parent still has what lies in the same block.
-        """
+        """Refer to contents in a granted block; None: they are not, or the parent still has it."""
         allocations = self.allocations
         if allocations is None or view.readonly or not self._acquire():
             return None

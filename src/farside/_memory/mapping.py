@@ -81,10 +81,7 @@ def reserve(fd: int, start: int, count: int) -> None:
 
 
 class Mapping:
-    """Shared memory as one side sees it; there for as long as any view of it.
-
-    The descriptor stays the caller's, and must stay open for `commit` alone.
-    """
+    """Shared memory as one side sees it, as long as a view lives; `commit` needs its file open."""
 
     __slots__ = (
         "_committed", "_find", "_flags", "_flags_end", "_mapped", "_start", "arena", "arena_bytes",
@@ -136,10 +133,7 @@ class Mapping:
         return nbytes
 
     def commit(self, upto: int) -> bool:
-        """Make sure that the arena's bytes before `upto` can be touched. Only one side may do this.
-
-        False if there is no room for them: then they must be left alone.
-        """
+        """Let bytes before `upto` be there, if there is room. Only the side that writes may."""
         if upto <= self._committed:
             return True
         if upto > self.arena_bytes:
@@ -153,10 +147,7 @@ class Mapping:
         return True
 
     def release(self) -> bool:
-        """Give the arena's memory back, whose contents nobody needs. Only the same side may.
-
-        False if the system cannot.
-        """
+        """Give the arena's memory back, as the same side may; False if the system cannot."""
         try:
             self._mapped.madvise(mmap.MADV_REMOVE, self._start + HEADER_BYTES, self._committed)
         except (AttributeError, OSError):  # on macOS, or on a file system that has no holes

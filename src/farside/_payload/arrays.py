@@ -39,10 +39,7 @@ class Templates:
         self._types: dict[int, Any] = {}
 
     def find(self, array: Any) -> tuple[bytes, memoryview] | None:
-        """Return the pickle of an array and its contents; None if it has to be pickled.
-
-        The contents of an array with gaps are a copy.
-        """
+        """Return the pickle of an array and its contents, in order; None: it has to be pickled."""
         if ndarray in dispatch_table or ndarray in of_users:
             return None
         dtype = array.dtype

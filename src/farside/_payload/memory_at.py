@@ -9,10 +9,7 @@ from typing import Any
 
 
 class _Memory(ctypes.c_ubyte * (sys.maxsize >> 1)):  # type: ignore[misc]
-    """Memory from an address on, which stays there as long as `owner`.
-
-    ctypes keeps array types for ever, so there is not one for each size.
-    """
+    """Memory from an address on, of `owner`. One type: ctypes keeps those of arrays for ever."""
 
     __slots__ = ("owner",)
 

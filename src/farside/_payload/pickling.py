@@ -69,10 +69,7 @@ def dumps_plain(obj: object) -> list[Part]:
 def dumps_by_reference(
     obj: object, buffer_callback: Offer | None = None, table: Table | None = None
 ) -> bytes:
-    """Pickle an object of the user's, with functions and classes as their names.
-
-    `buffer_callback` is given each large buffer, which is then not in the pickle.
-    """
+    """Pickle functions and classes as their names; large buffers go to `buffer_callback`."""
     file = io.BytesIO()
     pickler = pickle.Pickler(file, 5, buffer_callback=buffer_callback)
     pickler.dispatch_table = table_of_items() if table is None else table
@@ -153,11 +150,7 @@ def dumps_beside(obj: object, arena: Arena | None) -> tuple[list[Part], list[Ref
 
 
 def loads(body: Body, blocks: Sequence[memoryview] = ()) -> Any:  # it is whatever was pickled
-    """Unpickle a body.
-
-    Buffers come back as writable views of the body, which lives as long as they do; or of the
-    blocks, if they lie there.
-    """
+    """Unpickle a body; buffers are writable views of it, or of the blocks, and keep these."""
     if blocks:
         return pickle.loads(body, buffers=blocks)
     if body[:1] != _TABLE_MARK:

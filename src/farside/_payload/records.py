@@ -26,10 +26,7 @@ _LEFT_OUT = frozenset({"msg", "args", "exc_info", "exc_text", "message", "asctim
 
 
 def flatten_record(record: logging.LogRecord) -> bytes:
-    """Turn a log record into data.
-
-    What is attached to it is pickled for itself; what does not pickle crosses as its ``repr()``.
-    """
+    """Turn a log record into data; what is attached is pickled, or crosses as its ``repr()``."""
     plain: dict[str, Any] = {"msg": _message(record), "args": None, "exc_info": None}
     plain["exc_text"] = _exception(record)
     rest: dict[str, bytes | str] = {}

@@ -47,10 +47,7 @@ def table_of_calls() -> Table:
 
 
 def table_within_start(*, here: bool = False) -> Table:
-    """Return the reducers for a call that is pickled in the start of its process.
-
-    If it stays `here`, only whether it pickles is asked.
-    """
+    """Return the reducers for a call that is pickled in a start, or is only tried `here`."""
     table = table_of_calls()
     for cls, reduce in _of_multiprocessing().items():
         table[cls] = _if_shared(reduce) if reduce.__module__ == _CTYPES else reduce

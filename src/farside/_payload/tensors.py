@@ -31,10 +31,7 @@ releases of torch, and are left to it."""
 
 
 def reduce_tensor(tensor: Tensor) -> Reduced:
-    """Reduce a tensor: to a buffer, if it is a plain one.
-
-    Tensors that share memory become independent of each other.
-    """
+    """Reduce a tensor, to a buffer if it is plain: those that share memory become independent."""
     try:
         plain = _is_plain(tensor)
     except AttributeError:  # a newer release has renamed something: torch itself knows how

@@ -82,10 +82,7 @@ class _Bounded:
 
 
 def _is_literal(value: Any, left: list[int], depth: int) -> bool:
-    """Tell whether the text of a value makes an equal value of the same types.
-
-    If it has too many parts, that is a StateTooLargeError.
-    """
+    """Tell whether the text of a value makes an equal one; a StateTooLargeError: too many parts."""
     kind = type(value)
     left[0] -= len(value) if kind in _SIZED else 1
     if left[0] < 0:

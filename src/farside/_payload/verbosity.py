@@ -51,10 +51,7 @@ def install_filters(filters: list[PlainFilter]) -> bool:
 
 
 def flatten_levels() -> Levels | None:
-    """Return the levels of this interpreter's loggers: name, level and whether it is disabled.
-
-    Only of those that have one of their own. None if nobody has imported `logging`.
-    """
+    """Return the levels of loggers that have their own; None if nobody has imported `logging`."""
     logging: Any = sys.modules.get("logging")
     root = getattr(logging, "root", None)  # another thread may just be importing it
     if root is None:

@@ -104,10 +104,7 @@ class Commands:
 
 
 class CommandListener:
-    """Receives commands and queues them for the thread that runs the iterable.
-
-    `last_resort` ends the process; None where that is not the worker's to end.
-    """
+    """Receives commands and queues them for the thread that runs the iterable."""
 
     def __init__(
         self, link: WorkerLink, received: deque[Frame], last_resort: Callable[[], object] | None
@@ -115,7 +112,7 @@ class CommandListener:
         self.commands = Commands(link)
         self._link = link
         self._frames = received
-        self._last_resort = last_resort
+        self._last_resort = last_resort  # ends the process; None: that is not the worker's to end
         self.iteration = Interruptible()
         self.finalization = Interruptible()
         self.finalizers = Finalizers()

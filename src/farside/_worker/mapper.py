@@ -127,10 +127,7 @@ class Mapper(Tasks):
             self.begun[1] = time.monotonic_ns() if on and self._flat else 0
 
     def next_batch(self, made: int) -> Iterator[Any] | None:
-        """Return the inputs that are left of a batch, or else the next one; None: it is hungry.
-
-        So many items of the pass were made.
-        """
+        """Return what is left of a batch, or the next, after so many items; None: it is hungry."""
         if not self._has_inputs():
             self.hungry = True
             return None

@@ -142,10 +142,7 @@ class Outbox:
         return len(self.entries) >= self._batch or self.nbytes >= self.full
 
     def send_due(self, made: int, *, each: bool) -> int:
-        """Send what is due, or all, after so many items of the pass.
-
-        Returns how many there may be before the next look; not more than `made`: without credit.
-        """
+        """Send what is due; return how many items there may be then: `made` without credit."""
         if self.entries:
             if self._link.parent_waits() or self.is_full() or each:
                 self.flush()

@@ -69,10 +69,7 @@ class Actor:
 
 
 def _keep_memory() -> None:
-    """Let the C library keep memory that was freed: what each item takes anew is slow to get.
-
-    This process is the worker's alone.
-    """
+    """Let the C library keep freed memory, which is slow to get anew: the process is ours alone."""
     try:
         import ctypes
 

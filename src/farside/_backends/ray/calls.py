@@ -115,10 +115,7 @@ class ActorCalls:
             return None
 
     def lost(self, *, certain: bool = False) -> bool:
-        """Tell whether no call can be made any more, since this process has left the cluster.
-
-        If `certain`, find out too whether it has joined one again, which takes longer.
-        """
+        """Tell whether this process has left the cluster; if `certain`, even for another one."""
         if certain and not self._certainly_lost and self._is_initialized():
             self._certainly_lost = session() != self._session
         # A call would connect to a cluster again, or even start one.

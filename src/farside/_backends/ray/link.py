@@ -24,10 +24,7 @@ _CLOSED = "this side was closed"
 
 
 class CallLink(Link):
-    """The parent's side of the link.
-
-    If `read_only`, large contents are only read, where Ray has them; else they are copied.
-    """
+    """The parent's side of the link; `read_only`: large contents stay as Ray has them."""
 
     to_be_looked_at = True
 
