@@ -42,11 +42,7 @@ class Encoder:
     """
 
     def __init__(
-        self,
-        arena: Store | None,
-        *,
-        main_by_value: bool = False,
-        recycled: Recycled | None = None,
+        self, arena: Store | None, *, main_by_value: bool = False, recycled: Recycled | None = None
     ) -> None:
         self._arena = arena
         self._recycled = recycled

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 
 def serve(
-    link: WorkerLink,
-    job: Job | None = None,
-    *,
-    last_resort: Callable[[], object] | None = None,
+    link: WorkerLink, job: Job | None = None, *, last_resort: Callable[[], object] | None = None
 ) -> None:
     """Be a worker.
 
