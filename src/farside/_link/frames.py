@@ -87,14 +87,6 @@ class Decoder:
     to where they stay. `lend` finds the memory of a block by its slot, its offset and its length;
     all blocks of a frame may have `arena_bytes` together. `scratch` is how many bytes to read at
     once: more than what is before a body and `_OWN_BUFFER` together.
-
-    Example:
-        >>> decoder, frames = Decoder(), []
-        >>> for byte in header(7, 1, 2) + b"ab":
-        ...     decoder.buffer()[:1] = bytes([byte])
-        ...     decoder.filled(1, frames)
-        >>> frames
-        [Frame(kind=7, epoch=1, body=b'ab', items=0, blocks=())]
     """
 
     __slots__ = (

@@ -27,14 +27,6 @@ class Allocator:
     """Gives out ranges of ``[0, capacity)``, each with a slot: a number below `slots`.
 
     It asks `commit` to have memory for all bytes before a position; that may say no.
-
-    Example:
-        >>> allocator = Allocator(1 << 20, 16, lambda upto: True)
-        >>> allocator.allocate(5000), allocator.allocate(100)
-        ((0, 0), (1, 8192))
-        >>> allocator.free(0)
-        >>> allocator.used
-        4096
     """
 
     __slots__ = (

@@ -86,5 +86,4 @@ def _find_pixels(capsule: Any) -> int:
     array = _ArrowArray.from_address(_pointer_of(capsule, b"arrow_array"))
     if array.n_children:  # the pixels of several bytes
         array = array.children[0].contents
-    address: int = array.buffers[1]
-    return address
+    return array.buffers[1]  # type: ignore[no-any-return]

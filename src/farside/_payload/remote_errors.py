@@ -66,13 +66,12 @@ def make_dual(
 
 @lru_cache(maxsize=256)
 def _dual_class(base: Any, original: Any) -> Any:
+    # The original comes first: its layout and its __str__ are the ones that count.
+    bases: tuple[Any, ...] = (original, base)
     if issubclass(original, base) or issubclass(base, original):
-        bases = [original if issubclass(original, base) else base]
-    else:
-        # The original comes first: its layout and its __str__ are the ones that count.
-        bases = [original, base]
+        bases = (original if issubclass(original, base) else base,)
     name = f"{base.__name__}[{original.__name__}]"
-    return type(name, tuple(bases), {"__module__": base.__module__, "__reduce__": _reduce})
+    return type(name, bases, {"__module__": base.__module__, "__reduce__": _reduce})
 
 
 def _revive(

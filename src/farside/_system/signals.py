@@ -32,8 +32,7 @@ def main_ident() -> int | None:
     if sys.version_info >= (3, 13) and "threading" not in sys.modules:
         from _thread import _get_main_thread_ident  # type: ignore[attr-defined]  # as `threading`
 
-        ident: int = _get_main_thread_ident()
-        return ident
+        return _get_main_thread_ident()  # type: ignore[no-any-return]
     import threading  # which gevent may have changed
 
     return threading.main_thread().ident
@@ -56,18 +55,6 @@ def defer_sigint(work: Callable[[], T], *, once: bool = False) -> T:
 
     What the work returns is lost when the handler raises at the end. With `once`, a second signal
     is not held back: who presses Ctrl-C again, in work that has to wait after all, means it.
-
-    Example:
-        >>> from signal import SIGINT, raise_signal
-        >>> def work():
-        ...     raise_signal(SIGINT)
-        ...     print("not cut in two")
-        >>> try:
-        ...     defer_sigint(work)
-        ... except KeyboardInterrupt:
-        ...     print("interrupted afterwards")
-        not cut in two
-        interrupted afterwards
     """
     global _held  # noqa: PLW0603  there is one for the process
     if get_ident() != _main_ident:

@@ -43,14 +43,10 @@ def take_over(levels: Levels | None) -> None:
 
 
 def _forward(self: logging.Logger, record: logging.LogRecord) -> None:
-    forwarder = forward.current
-    forwarded = (
-        forwarder is not None
-        and _reaches_root(self)
-        and forwarder.forward(lambda: flatten_record(record))
-    )
+    to = forward.current
+    sent = to is not None and _reaches_root(self) and to.forward(lambda: flatten_record(record))
     # Without any handler it would print the record.
-    if not forwarded or self.hasHandlers():
+    if not sent or self.hasHandlers():
         _call_handlers(self, record)
 
 
