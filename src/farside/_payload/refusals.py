@@ -41,8 +41,7 @@ def record() -> None:
             raise
 
     # Python leaves the frames of its import system out of a traceback: it knows them by the file.
-    code = create_module.__code__.replace(co_filename=create.__code__.co_filename)
-    create_module.__code__ = code
+    create_module.__code__ = create_module.__code__.replace(co_filename=create.__code__.co_filename)
     ExtensionFileLoader.create_module = create_module  # type: ignore[method-assign]
 
 

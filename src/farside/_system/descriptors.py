@@ -157,9 +157,8 @@ class Wakeup:
 
     def __init__(self) -> None:
         try:
-            self._read = self._write = opened(
-                lambda: os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-            )
+            flags = os.EFD_CLOEXEC | os.EFD_NONBLOCK
+            self._read = self._write = opened(lambda: os.eventfd(0, flags))
         except (AttributeError, OSError):  # not Linux, a policy, or no descriptors are left
             self._read, self._write = pipe()
             os.set_blocking(self._read.fileno(), False)

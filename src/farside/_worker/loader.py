@@ -25,16 +25,9 @@ _SHOWN = 100  # how many indices of a batch an error names
 class Batches:
     """What lasts from pass to pass: a data set, and how its batches are made.
 
-    It has the attributes of the data set, for `RemoteIterable.call`: so none of its own has a name
-    that one of those may have.
-
-    Args:
-        size: how many samples a batch has; None: samples are not batched.
-        drop_last: whether a part's last batch is left out if it is shorter.
-        collate_fn: makes a batch of a list of samples, or, without batches, an item of a sample;
-            default: PyTorch's.
-        sampler: gives the indices in their order; None: all of them, shuffled or not.
-        batch_sampler: gives the lists of indices that are batches.
+    The arguments are those of `farside.torch.data_loader`; without a `size`, samples are not
+    batched. It has the attributes of the data set, for `RemoteIterable.call`: so none of its own
+    has a name that one of those may have.
     """
 
     def __init__(

@@ -33,8 +33,7 @@ def take_over(levels: Levels | None) -> None:
     A forked worker has inherited them. In another they come from code that runs when a module is
     imported, and that has run in the parent as well. The parent's loggers decide what is shown.
     """
-    every = [logging.root, *logging.root.manager.loggerDict.values()]
-    for logger in every:
+    for logger in (logging.root, *logging.root.manager.loggerDict.values()):
         if isinstance(logger, logging.Logger):
             _taken_off.extend(logger.handlers)
             logger.handlers = []

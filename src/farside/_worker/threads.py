@@ -6,6 +6,7 @@ between two bytecodes: a call that blocks in C is not interrupted.
 
 from __future__ import annotations
 
+import _thread
 import sys
 import time
 
@@ -16,13 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from threading import Thread
 
-
-if sys.version_info >= (3, 13):
-    from _thread import daemon_threads_allowed
-else:  # farside has no workers in subinterpreters
-
-    def daemon_threads_allowed() -> bool:
-        return True
+# Before Python 3.13, farside has no workers in subinterpreters.
+daemon_threads_allowed: Callable[[], bool]
+daemon_threads_allowed = getattr(_thread, "daemon_threads_allowed", lambda: True)
 
 
 def start(run: Callable[[], object], name: str) -> Thread:
@@ -36,9 +33,7 @@ def start(run: Callable[[], object], name: str) -> Thread:
     """
     daemon = daemon_threads_allowed()
     if sys.version_info >= (3, 13) and "threading" not in sys.modules:
-        from _thread import start_joinable_thread
-
-        return start_joinable_thread(run, daemon=daemon)  # type: ignore[return-value]
+        return _thread.start_joinable_thread(run, daemon=daemon)  # type: ignore[return-value]
     from threading import Thread
 
     thread = Thread(target=run, name=name, daemon=daemon)

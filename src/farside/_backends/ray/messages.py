@@ -66,7 +66,6 @@ def joined(parts: list[Any], buffers: Recycled | None = None) -> bytes | bytearr
     """Put a body together; what Ray holds is only read, and contents are to be written to."""
     if len(parts) == 1 and type(parts[0]) is bytes:
         return parts[0]
-    nbytes = size(parts)
-    if buffers is None or nbytes < _RECYCLED_BYTES:
+    if buffers is None or size(parts) < _RECYCLED_BYTES:
         return bytearray().join(parts)
     return buffers.copy(parts)
