@@ -13,9 +13,6 @@ from .._system.descriptors import Descriptor, opened
 from ..errors import BackendUnavailableError
 from .mapping import HEADER_BYTES, SECOND_PART, Mapping, largest, reserve
 
-_NONE_LEFT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-"""There are no descriptors left, or no memory: a file could not be made either."""
-
 
 def create(arena_bytes: int, *, both: bool = False) -> Descriptor:
     """Make shared memory with an arena of a size, or with a second part like the first.
@@ -94,8 +91,8 @@ def _open_anonymous() -> int:
         try:
             return os.memfd_create("farside", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         except OSError as error:
-            if error.errno in _NONE_LEFT:
-                raise
+            if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
+                raise  # no descriptors are left, or no memory: no file could be made either
             # The kernel is old, or a policy forbids it.
     return _open_file()
 

@@ -134,13 +134,11 @@ def _contents(places: Iterable[Any], blocks: Sequence[memoryview]) -> list[Any]:
     """Return the stream and the buffers, whether or not some lie in one place."""
     found: list[Any] = []
     for each in places:
-        place, sizes = each if type(each) in _GROUPS else (each, None)
+        group = type(each) in {tuple, Group}  # as it crosses, or before
+        place, sizes = each if group else (each, None)
         contents = blocks[place] if type(place) is int else place
         found += [contents] if sizes is None else parts_of(contents, sizes)
     return found
-
-
-_GROUPS = (tuple, Group)  # as they cross, and before
 
 
 def _digest(contents: Iterable[Any]) -> bytes:

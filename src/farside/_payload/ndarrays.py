@@ -16,8 +16,6 @@ from numpy import frombuffer, ndarray
 from .arrays import OF_OTHERS, axes_in_order, in_order, is_plain
 from .reducers import Reduced, reduce_by_default
 
-_IN_ORDER = frozenset("biufcSUmM")  # types of which NumPy would copy what has gaps into the stream
-
 
 def reduce_array(array: Any) -> Reduced:
     """Reduce an array, or one of a subclass that pickles likewise."""
@@ -38,7 +36,7 @@ def _reduce_plain(array: Any) -> Reduced:
         axes = axes_in_order(array)
         if axes is not None:
             return rebuild_transposed, (array.transpose(axes), axes)
-        if kind in _IN_ORDER:
+        if kind in "biufcSUmM":  # what has gaps, NumPy would copy into the stream
             array = in_order(array)
             flags = array.flags
     if flags.c_contiguous and array.size and is_plain(dtype):

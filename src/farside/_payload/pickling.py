@@ -77,10 +77,6 @@ def dumps_by_reference(
     return file.getvalue()
 
 
-_MAIN_NAMES = {"__main__", "__mp_main__"}
-"""What the main module is called; the second where this process is a worker itself."""
-
-
 def refers_to_main(data: bytes) -> bool:
     """Tell whether anything in a pickle is defined in the main module."""
     if b"_main__" not in data:
@@ -88,9 +84,9 @@ def refers_to_main(data: bytes) -> bool:
     import pickletools  # few objects are defined there
 
     # Names of modules are short strings, or part of a GLOBAL; a longer text that happens to
-    # hold the word is none.
+    # hold the word is none. In a worker, the main module has the second name.
     return any(
-        isinstance(arg, str) and arg.split(" ")[0] in _MAIN_NAMES
+        isinstance(arg, str) and arg.split(" ")[0] in {"__main__", "__mp_main__"}
         for _, arg, _ in pickletools.genops(data)
     )
 

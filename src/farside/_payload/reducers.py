@@ -99,14 +99,12 @@ def table_of_items() -> Table:
 def alike(cls: type) -> Iterator[type]:
     """Yield a class and those of its subclasses that pickle as it does."""
     yield cls
+    ways = ("__reduce__", "__reduce_ex__", "__getstate__")
     sub: type
     for sub in type.__subclasses__(cls):
         # A list: an exception of a signal handler would be lost in a generator that is dropped.
-        if False not in [getattr(sub, way, None) is getattr(cls, way, None) for way in _WAYS]:
+        if False not in [getattr(sub, way, None) is getattr(cls, way, None) for way in ways]:
             yield from alike(sub)
-
-
-_WAYS = ("__reduce__", "__reduce_ex__", "__getstate__")
 
 
 def reduce_by_default(thing: Any) -> Reduced:

@@ -10,10 +10,6 @@ from ..errors import ProtocolError, WorkerFailedError
 from . import pickling
 from .failure import Failure, dumps, make, of_held, parts, state_of
 
-# These mean something to the interpreter, or to the loop around it: raised again in the parent
-# they would end the process or the loop, without a word.
-_NEVER_AGAIN = (StopIteration, StopAsyncIteration)
-
 _STACK_LIMIT = 50_000  # characters; there may be many threads
 
 
@@ -48,7 +44,9 @@ def make_dual(
     base: type[WorkerFailedError], original: BaseException, fields: dict[str, Any]
 ) -> WorkerFailedError | None:
     """Make an exception that is both; None where that cannot be, or should not."""
-    if not isinstance(original, Exception) or isinstance(original, _NEVER_AGAIN):
+    # Raised again in the parent, these would end the loop around it without a word, or the process.
+    ends = isinstance(original, (StopIteration, StopAsyncIteration))
+    if ends or not isinstance(original, Exception):
         return None
     kind: type[Exception] = type(original)
     state = {**fields, **state_of(original)}

@@ -26,8 +26,6 @@ cost more where shards are short: the steps that are left when a shard ends are 
 
 _MANY = 1 << 62
 
-_NO_MORE: Iterator[Any] = iter(())
-
 
 class ShardReader(Tasks):
     """Reads shards of a sequence, as the parent says which.
@@ -145,7 +143,7 @@ class ShardReader(Tasks):
                 steps = [self._open[each] for each in run]
                 if len(run) == len(rotation):
                     steps *= max(1, _STEPS // len(run))
-                steps.append(_NO_MORE)
+                steps.append(iter(()))  # there are no more
                 walk = iter(steps)
                 self._walk = walk, len(steps), tuple(map(turns.shard_of, run))
                 yield map(next, walk)
