@@ -22,9 +22,7 @@ ATTENTION = 0
 that there may be a command."""
 
 ACKNOWLEDGED = 8
-"""From the parent: of which pass it takes items, and how many it has taken.
-
-See `acknowledged_word`."""
+"""From the parent: of which pass it takes items, and how many so far. See `acknowledged_word`."""
 
 REVOKED = 16  # from the parent: the latest pass for which it has sent a command that ends it
 WANTED = 24

@@ -49,10 +49,7 @@ _OFFSET_BITS = 48
 
 _SCRATCH = 1 << 16  # bytes read at once, at first: what a Linux pipe holds by default
 
-_MOST_SCRATCH = 4
-"""Up to so many times as much is read at once later, if it is there: each read wakes a writer that
-waits for room."""
-
+_MOST_SCRATCH = 4  # times as much later, if it is there: each read wakes a writer waiting for room
 COMMAND_SCRATCH = 1 << 15
 """For commands: all references of a frame, and a body that needs no buffer of its own."""
 

@@ -22,9 +22,7 @@ _QUICK_ITEMS = 16
 """After so many quick items in a row, the next are taken for many too. To send each by itself, and
 to wake the parent, costs both sides some 10 to 30 µs, of which most is the parent's."""
 
-_READS = 16
-"""How many times the pipe is read in a row, at most: that takes about a millisecond. The worker can
-fill it again and again meanwhile."""
+_READS = 16  # of the pipe in a row, at most: some millisecond; the worker can fill it on and on
 
 
 class FrameReader:

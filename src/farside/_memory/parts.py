@@ -28,10 +28,7 @@ if TYPE_CHECKING:
             """Get ready for a status: items are not sent at this moment."""
 
 
-BLOCK_BYTES = 1 << 13
-"""Contents from this size on go to the arena. Below, two copies through a pipe cost less than a
-block does."""
-
+BLOCK_BYTES = 1 << 13  # from here on to the arena: below, two copies through a pipe cost less
 
 Part: TypeAlias = "bytes | memoryview"
 

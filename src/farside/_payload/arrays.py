@@ -20,10 +20,7 @@ from .reducers import of_users
 _MOST = 256  # how many descriptions are kept. When there are more, all are forgotten
 
 OF_OTHERS = 2  # ``isbuiltin`` of a type that another library has registered, such as bfloat16
-_LARGE = 1 << 19
-"""Copies of so many bytes are made in the arena, whose memory has been used before: to have new
-memory takes longer."""
-
+_LARGE = 1 << 19  # copies of so many bytes are made in the arena: to have new memory takes longer
 _PIXEL_BYTES = 16
 """A pixel of so many bytes at most is copied as one element. But three channels are copied one
 after the other, which takes half of that time."""

@@ -12,10 +12,7 @@ from typing import Any
 
 from .reducers import Reduced, reduce_by_default
 
-LEAST_BYTES = 1 << 18
-"""With smaller frames, the Python code of both libraries takes longer than the copies of a file: at
-100 kB twice as long."""
-
+LEAST_BYTES = 1 << 18  # below, Python code of both libraries takes longer than the copies of a file
 _MOST = 256  # how many types of columns are kept. When there are more, all are forgotten
 _return: dict[Any, bool] = {}  # whether columns of these types come back from Arrow as they were
 

@@ -14,14 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Thread
 
-_DELAY = 0.002
-"""Seconds that an item may wait for others, at most, while the parent is busy. Waking up so often
-costs a worker that makes items without a pause less than one per cent."""
-
-_PATIENCE = 0.1
-"""Seconds after which the thread ends when it has nothing to do: a worker that is blocked in C when
-it should end must not be kept by it."""
-
+_DELAY = 0.002  # seconds an item may wait for others: waking so often costs under one per cent
+_PATIENCE = 0.1  # seconds until an idle thread ends: it must not keep a worker blocked in C
 _TRIES = 3
 """Where no more threads can be had, whoever calls sends what waits: the first try may only see that
 something was sent before, and the second may find no room. That is waited for then."""

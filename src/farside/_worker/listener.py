@@ -40,9 +40,7 @@ since a subinterpreter whose threads still run Python code when the process exit
 
 _LATE = (0.0, 0.2, 0.2)  # seconds before each SystemExit in a finalizer that takes too long
 
-_GRACE = 0.4
-"""Further seconds before a subprocess whose parent is gone ends itself. All in all it is below
-one second."""
+_GRACE = 0.4  # seconds more until a subprocess without a parent ends itself: below one in all
 
 
 class Commands:

@@ -21,10 +21,7 @@ if TYPE_CHECKING:
     from ..._payload.job import Pickles
     from .messages import Command, Reply, Words
 
-PULLS = 4
-"""How many calls are under way: one waits in the actor, one is on its way there, one comes back,
-and one is being read."""
-
+PULLS = 4  # calls: one waits in the actor, one is on its way there, one back, and one is being read
 MOST_PULLS = 2 * PULLS
 """How many the actor takes at a time: two threads may each make those that are missing, and what
 the parent tells by one of them must not wait until others return."""

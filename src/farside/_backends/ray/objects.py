@@ -21,9 +21,7 @@ from typing import Any
 from ..._memory.parts import Part, Ref
 from .messages import Reply
 
-OBJECT_BYTES = 1 << 22
-"""Contents of this size and more are written from where they lie. Of smaller ones the worker makes
-a copy, and goes on at once."""
+OBJECT_BYTES = 1 << 22  # from here on written from where they lie; else the worker makes a copy
 
 
 class Lent:
