@@ -26,13 +26,10 @@ class Flusher:
 
     While items come fast, the thread that makes them sends them in large frames long before. When
     they do not, none of them waits for the next.
-
-    `send` sends what waits, from any thread, and tells whether more has come meanwhile. It may take
-    long.
     """
 
     def __init__(self, send: Callable[[], bool]) -> None:
-        self._send = send
+        self._send = send  # what waits; tells whether more has come meanwhile. It may take long
         self._thread: Thread | None = None
         # Reentrant, since a finalizer may call in the middle of anything.
         self._changing = RLock()

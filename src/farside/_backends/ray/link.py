@@ -116,15 +116,6 @@ class CallLink(Link):
             Frame(kind, epoch, joined(parts, self._buffers), items, self._blocks(contents))
             for kind, epoch, items, parts, contents in reply.frames
         )
-        self._take_note(reply)
-        return bool(reply.frames)
-
-    def _blocks(self, contents: Sequence[memoryview]) -> Sequence[memoryview]:
-        if not contents:
-            return ()
-        return contents if self._read_only else [self._buffers.copy([each]) for each in contents]
-
-    def _take_note(self, reply: Reply) -> None:
         self.who, self._waited = reply.who, reply.waited
         if reply.last:  # so are all that come after it
             self._last = True
@@ -133,6 +124,12 @@ class CallLink(Link):
         # A worker that waits sends nothing; the call that lets it go on is the next that is made.
         if self._heard.wish is None or not self._pulls:
             self._pull_more()
+        return bool(reply.frames)
+
+    def _blocks(self, contents: Sequence[memoryview]) -> Sequence[memoryview]:
+        if not contents:
+            return ()
+        return contents if self._read_only else [self._buffers.copy([each]) for each in contents]
 
     def _has_reply(self) -> bool:
         for future in [each for each in self._pulls if each.done()]:

@@ -15,40 +15,30 @@ _RECYCLED_BYTES = 1 << 20  # larger bodies take longer to find memory for than t
 
 
 class Words(NamedTuple):
-    """What the parent tells with each call. The one with the highest number is true.
-
-    Its own number, of which pass items were taken and how many, which pass was left last, what of
-    the link is closed (1 the way up, 2 all of it), and in which pass somebody waits for a worker
-    that has asked.
-    """
+    """What the parent tells with each call. The one with the highest number is true."""
 
     number: int = -1
-    epoch: int = 0
-    total: int = 0
-    revoked: int = 0
-    closed: int = 0
-    awaited: int = 0
+    epoch: int = 0  # the pass of which items were taken,
+    total: int = 0  # and how many
+    revoked: int = 0  # the pass that was left last
+    closed: int = 0  # what of the link is: 1 the way up, 2 all of it
+    awaited: int = 0  # the pass in which somebody waits for a worker that has asked
 
 
 class Reply(NamedTuple):
-    """What a call of `Actor.pull` returns.
-
-    Its number; frames as ``(kind, epoch, items, parts, contents)``, where contents are a list, or
-    what refers to an object of Ray's, which the parent fetches; for which total of which pass the
-    worker waits, or ``~total`` if somebody shall wait for it too; for how long it has waited in
-    all; whether this is the last; process and machine; which input of a map runs, as a word of
-    `control.BEGUN`, and for how many seconds; how many seconds the call was there. All times are
-    durations: machines have clocks of their own.
-    """
+    """What a call of `Actor.pull` returns. Times are durations: each machine has its own clock."""
 
     number: int
+    # As ``(kind, epoch, items, parts, contents)``, where contents are a list, or what refers to an
+    # object of Ray's, which the parent fetches.
     frames: list[tuple[int, int, int, list[Any], Any]]
+    # For which total of which pass the worker waits; ``~total``: somebody shall wait for it too.
     wish: tuple[int, int] | None
-    waited: float
-    last: bool
-    who: tuple[int, str]
-    begun: tuple[int, float | None] = (0, None)
-    held: float = 0.0
+    waited: float  # for how many seconds, in all
+    last: bool  # whether this is
+    who: tuple[int, str]  # process and machine
+    begun: tuple[int, float | None] = (0, None)  # an input, as in `control.BEGUN`, and its seconds
+    held: float = 0.0  # for how many seconds the call was there
 
 
 def beside(parts: Sequence[Part], length: int) -> list[Any]:

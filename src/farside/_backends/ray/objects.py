@@ -46,17 +46,14 @@ class Lent:
 
 
 class Objects:
-    """What the worker's link has in the place of an arena: contents that lie where they are.
-
-    `put` makes an object of a list of contents, and returns what refers to it: `ray.put`. It raises
-    one of `full` where there is no room.
-    """
+    """What the worker's link has in the place of an arena: contents that lie where they are."""
 
     allocations = None  # user code gets no memory here
     lends = True
 
     def __init__(self, put: Callable[[Any], Any], full: tuple[type[Exception], ...] = ()) -> None:
-        self._put, self._full = put, full
+        self._put = put  # makes an object of a list of contents, and returns what refers to it
+        self._full = full  # what that raises where there is no room
         self._contents: dict[Ref, Part] = {}
         self._numbers = count()
 
