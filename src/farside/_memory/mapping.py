@@ -133,7 +133,7 @@ class Mapping:
         return nbytes
 
     def commit(self, upto: int) -> bool:
-        """Let bytes before `upto` be there, if there is room. Only the side that writes may."""
+        """Make sure that bytes before `upto` can be touched; tell so. Only one side may do this."""
         if upto <= self._committed:
             return True
         if upto > self.arena_bytes:

@@ -90,7 +90,7 @@ def is_comparable(item: Any, encoder: Encoder) -> bool:
 
 
 def _of_value(value: Any) -> bytes:
-    """Return the digest of an item that has arrived as itself, or raise: it cannot have."""
+    """Return the digest of an item that has arrived as itself; raise if it cannot have."""
     kind = type(value)
     if kind in ATOMS or kind is int:
         return _digest([pickle.dumps(value, 5)])

@@ -1,8 +1,8 @@
 """Hears commands while user code runs, in a thread of its own.
 
 When the worker has to end (ABORT, or the parent is gone) and user code goes on, SystemExit is
-raised in that code. Python can do so only between two bytecodes: a call that blocks in C is not
-interrupted. A subprocess then ends itself as soon as the parent is gone.
+raised in that code (see `threads`). Where it blocks in C, a subprocess ends itself as soon as the
+parent is gone.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class ActorLink(DownLink):
 
     def _take_words(self, before: Words) -> None:
         words = self._words
-        if words.revoked > before.revoked:  # a worker whose lent items these are waits for that
+        if words.revoked > before.revoked:  # give back its lent items: the worker waits for that
             for frame, _, _ in self._up:
                 if frame.items and frame.epoch <= words.revoked and isinstance(frame.blocks, Lent):
                     frame.blocks.give()  # the parent drops what is left of the frame
