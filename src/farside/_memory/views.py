@@ -148,8 +148,7 @@ def _maker(kind: Any) -> Callable[[memoryview], Any]:
     class Array(kind):  # type: ignore[misc]
         __slots__ = ("life",)
 
-    make: Callable[[memoryview], Any] = Array.from_buffer
-    return make
+    return Array.from_buffer  # type: ignore[no-any-return]
 
 
 def _before_fork() -> None:

@@ -66,16 +66,16 @@ def _export_copy(image: Any, requested_schema: Any = None) -> Any:
 class _ArrowArray(ctypes.Structure):
     """What Arrow's C interface says of an array."""
 
+    _fields_ = (
+        ("length", ctypes.c_int64),
+        ("null_count", ctypes.c_int64),
+        ("offset", ctypes.c_int64),
+        ("n_buffers", ctypes.c_int64),
+        ("n_children", ctypes.c_int64),
+        ("buffers", ctypes.POINTER(ctypes.c_void_p)),
+        ("children", ctypes.POINTER(ctypes.c_void_p)),  # of such arrays
+    )
 
-_ArrowArray._fields_ = [
-    ("length", ctypes.c_int64),
-    ("null_count", ctypes.c_int64),
-    ("offset", ctypes.c_int64),
-    ("n_buffers", ctypes.c_int64),
-    ("n_children", ctypes.c_int64),
-    ("buffers", ctypes.POINTER(ctypes.c_void_p)),
-    ("children", ctypes.POINTER(ctypes.POINTER(_ArrowArray))),
-]
 
 _pointer_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
     ("PyCapsule_GetPointer", ctypes.pythonapi)
@@ -85,5 +85,5 @@ _pointer_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char
 def _find_pixels(capsule: Any) -> int:
     array = _ArrowArray.from_address(_pointer_of(capsule, b"arrow_array"))
     if array.n_children:  # the pixels of several bytes
-        array = array.children[0].contents
+        array = _ArrowArray.from_address(array.children[0])
     return array.buffers[1]  # type: ignore[no-any-return]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 
 _PROC = "/proc"
@@ -35,12 +36,10 @@ def _quotas() -> list[int]:
     found = []
     for folder, first in _folders("self", "cpu"):
         files = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if first else ("cpu.max",)
-        try:
+        with suppress(OSError, ValueError):  # there is none: "max"
             quota, period = map(int, " ".join(_text(folder, each) for each in files).split())
-        except (OSError, ValueError):  # there is none: "max"
-            continue
-        if quota > 0 and period > 0:
-            found.append(-(-quota // period))
+            if quota > 0 and period > 0:
+                found.append(-(-quota // period))
     return found
 
 
@@ -48,11 +47,9 @@ def memory_limit() -> int | None:
     """Return how many bytes the groups of this process may take; None: no limit is known."""
     least = _UNLIMITED
     for folder, first in _folders("self", "memory"):
-        try:
+        with suppress(OSError, ValueError):  # as above
             limit = int(_text(folder, "memory.limit_in_bytes" if first else "memory.max"))
-        except (OSError, ValueError):
-            continue
-        least = min(least, limit)
+            least = min(least, limit)
     return least if 0 < least < _UNLIMITED else None
 
 

@@ -164,8 +164,7 @@ class Mapper(Tasks):
         timed = map(self._note_time, made) if self.timed else made
         skip, self._skip = self._skip, 0
         if skip:  # the parent has them from a worker that has died, or an earlier run
-            of = f"the input of index {self.where()[0]}"
-            pass_over(timed, skip, (), self.skips, of=of)
+            pass_over(timed, skip, (), self.skips, of=f"the input of index {self.where()[0]}")
         yield timed
         self._open = None
         self._answered = self._begun()
