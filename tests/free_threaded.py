@@ -9,6 +9,7 @@ _FRAMES = "Python gives the frames of the thread in the interpreter that it came
 _COLLECTOR = "functions and classes are freed by the garbage collector alone"
 _LATER = "memory is given back later"
 _CONTEXTS = "the warning filters are those of a context"
+_GENERATOR = "Python 3.14 crashes where threads share a generator"
 
 _DIFFERS = {
     "a_call_that_holds_the_GIL": _NO_GIL,
@@ -24,7 +25,7 @@ _DIFFERS = {
     "test_memory_for_arguments_is_given_back": _LATER,
     "test_the_warning_filters_are_the_parents": _CONTEXTS,
     "test_a_filter_whose_category_is_not_there": _CONTEXTS,
-    "test_two_threads_that_share_an_iterator": "Python 3.14 crashes where threads share a generator",
+    "test_two_threads_that_share_an_iterator": _GENERATOR,
 }
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 
 __all__ = [
-    "FREE_THREADED", "Lock", "RLock", "SimpleNamespace", "deque", "get_ident", "index", "length_hint", "local",
-    "partial",
+    "FREE_THREADED", "Lock", "RLock", "SimpleNamespace", "deque", "get_ident", "index",
+    "length_hint", "local", "partial",
 ]  # fmt: skip
 
 FREE_THREADED = "t" in getattr(sys, "abiflags", "")  # Windows has none

@@ -175,9 +175,10 @@ def wrong_arguments() -> None:
     iterate_in_workers(read, ["a"], 2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     iterate_in_workers(read_with, [Path("a")], 2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     with WorkerExecutor(2) as executor:
+        executor.submit(len)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
         executor.submit(read_with)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
         executor.submit(count, 3, stop=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-        executor.submit(count, "3")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+        executor.submit(count, "3")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 def loops() -> None:

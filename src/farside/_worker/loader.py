@@ -94,7 +94,7 @@ class Batches:
 
     def _seed_torch(self, torch: Any, seed: int) -> None:
         """Seed PyTorch's generators: all of them at first, and where an accelerator is in use."""
-        # For one that is not in use, PyTorch formats the stack: that takes longer than many a batch.
+        # For one that is not in use, PyTorch formats the stack: longer than many a batch takes.
         used = [getattr(getattr(torch, name, None), "is_initialized", bool)() for name in _SEEDED]
         everywhere = not self._seeded or any(used) or torch.backends.mps.is_available()
         (torch if everywhere else torch.default_generator).manual_seed(seed)

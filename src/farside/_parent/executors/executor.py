@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, TypeVar
 
 from ..._backends import live_workers
 from ..._backends.preparation import main_goes_by_value
@@ -28,12 +28,17 @@ if TYPE_CHECKING:
     from typing import Concatenate
 
     from typing_extensions import Self, overload
+    from typing_extensions import TypeVar as WithDefault
+
+    M = WithDefault("M", default=None)
+else:
+    M = TypeVar("M")  # before Python 3.13 they have no default
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class WorkerExecutor(Executor):
+class WorkerExecutor(Executor, Generic[M]):
     """Runs calls in workers: a `concurrent.futures.Executor`.
 
     A worker that dies fails the call that ran, with `WorkerDiedError`, and another one takes its
@@ -86,7 +91,7 @@ class WorkerExecutor(Executor):
         mp_context: Literal["forkserver", "spawn", "fork"] | BaseContext | None = None,
         env: Mapping[str, str] | Callable[[int], Mapping[str, str] | None] | None = None,
         init_timeout: float | None = None,
-        setup: Callable[[], Any] | None = None,
+        setup: Callable[[], M] | None = None,
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
         task_timeout: float | None = None,
@@ -126,12 +131,14 @@ class WorkerExecutor(Executor):
 
     if TYPE_CHECKING:
 
-        @overload
-        def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]: ...
+        @overload  # type: ignore[override]  # it is for all that an executor is given
+        def submit(
+            self: WorkerExecutor[None], fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+        ) -> Future[T]: ...
 
         @overload  # `setup` makes the first argument
         def submit(
-            self, fn: Callable[Concatenate[Any, P], T], /, *args: P.args, **kwargs: P.kwargs
+            self, fn: Callable[Concatenate[M, P], T], /, *args: P.args, **kwargs: P.kwargs
         ) -> Future[T]: ...
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
