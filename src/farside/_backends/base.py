@@ -17,11 +17,8 @@ if TYPE_CHECKING:
 REMOTE_BUFFER_BYTES = 1 << 24
 """Default of ``buffer_bytes`` on other machines: items that are on their way count too."""
 
-_LAST_SECONDS = 0.5
-"""How long the last wait for the end of a worker is at least, however small the limit is."""
-
-_KILLED_SECONDS = 5.0
-"""The same of a worker that was killed: it ends for certain, but late on a busy machine."""
+_LAST_SECONDS = 0.5  # how long the last wait for its end is at least, however small the limit
+_KILLED_SECONDS = 5.0  # the same of one that was killed: it ends for certain, but perhaps late
 
 
 class Availability(NamedTuple):

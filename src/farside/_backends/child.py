@@ -26,15 +26,11 @@ from .._system.process_states import fields, is_ending
 from .._system.signals import defer_sigint, with_lock
 from ..errors import LinkClosedError
 
-REAP_SECONDS = 1.0
-"""How long the exit code may lag behind the end of the process: a fork server reports it."""
-
-LOOK_SECONDS = 1.0
-"""How long to wait for the end before one looks whether another thread has seen it."""
+REAP_SECONDS = 1.0  # how long the exit code may lag behind the end: a fork server reports it
+LOOK_SECONDS = 1.0  # how long to wait for the end before a look whether another thread saw it
 
 _PAUSE_SECONDS = 0.01
-_UNKNOWN = 255
-"""What multiprocessing calls the exit code of a process whose status it could not get."""
+_UNKNOWN = 255  # the exit code that multiprocessing gives a process whose status it could not get
 
 
 class Child:

@@ -121,8 +121,7 @@ def is_remote(name: str) -> bool:
     return name != "auto" and load(name).capabilities.remote
 
 
-_LIMITS = {EMFILE: "ulimit -n", ENFILE: "sysctl fs.file-max"}
-"""What limits the descriptors of a process, and of all."""
+_LIMITS = {EMFILE: "ulimit -n", ENFILE: "sysctl fs.file-max"}  # of the process, and of all
 
 
 def launch(name: str, options: Options) -> Worker:

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from .._parent.options import Options
     from .._payload.job import Job
 
-_DESCRIPTORS = 12
-"""How many multiprocessing may need to start a process. It loses some where it gets too few."""
+_DESCRIPTORS = 12  # that multiprocessing may need for a start: it loses some where it gets too few
 
 
 class SubprocessBackend(Backend):

@@ -17,17 +17,13 @@ _SLOW_SECONDS = 1.0  # a start that takes so long is mentioned
 _LATE, _LATE_SECONDS = 5.0, 0.1
 """A first item is mentioned if it takes so many times as long as others, and so many seconds."""
 
-_CROSSING = 2.0
-"""If a loop without a worker is so many times as fast, sending takes the time of an item."""
+_CROSSING = 2.0  # if a loop without a worker is so many times as fast, sending takes the time
 
 _SMALL_BYTES = 8192
 
 _ENOUGH = 100  # with fewer small items than this, a pass itself takes most of the time
 _WORTH_SECONDS = 1e-4  # an item that takes so long to make is worth several workers
-
-_CORES = 1.3
-"""If all threads together compute so many times as long as the one that loops, several threads make
-the items."""
+_CORES = 1.3  # if all threads compute so many times as long as the loop's, several make items
 
 
 def recommend(found: dict[str, Any]) -> list[str]:

@@ -33,8 +33,7 @@ _TURN_SECONDS = 0.001
 a time, since nobody knows what the user does with an item. To give a turn costs some microseconds:
 less than one per cent."""
 
-_AT_ONCE = 64
-"""How many items are taken between two looks at the clock, at most; fewer where they take long."""
+_AT_ONCE = 64  # so many items at most are taken between two looks at the clock
 
 _NOTHING: Iterator[Any] = iter(())
 

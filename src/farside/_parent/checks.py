@@ -12,8 +12,7 @@ from typing import Any
 from .._backends import registry
 from .._protocol.credit import UNLIMITED
 
-_MOST = 500
-"""Characters of a value that are shown."""
+_MOST = 500  # characters of a value that are shown
 
 
 def shown(value: Any) -> str:

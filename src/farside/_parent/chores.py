@@ -15,8 +15,7 @@ from time import monotonic
 
 Chore = Callable[[], object]
 
-_DEEPEST = 8
-"""How deep the chores of a thread may be nested."""
+_DEEPEST = 8  # how deep the chores of a thread may be nested
 
 
 class Chores:

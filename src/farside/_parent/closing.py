@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 KILL, TERMINATE = methodcaller("kill"), methodcaller("terminate")
 
-FAREWELL_SECONDS = 0.25
-"""How long to wait, after a failure, for a worker that is ending by itself."""
+FAREWELL_SECONDS = 0.25  # how long to wait, after a failure, for a worker that is ending by itself
 
 
 def take_loss(client: Client, member: Member) -> None:

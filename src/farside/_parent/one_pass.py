@@ -40,11 +40,8 @@ _CONTINUED = (
 
 _EARLY = "a worker has ended its pass before the end of its shards"
 
-OVER: list[Any] = []
-"""What `Pass.step` returns at the end."""
-
-SPOILT = (NotPicklableError, ProtocolError)
-"""What is raised where a frame cannot be opened, or an item of it not unpickled."""
+OVER: list[Any] = []  # what `Pass.step` returns at the end
+SPOILT = (NotPicklableError, ProtocolError)  # a frame cannot be opened, or an item unpickled
 
 
 class Pass:

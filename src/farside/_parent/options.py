@@ -25,14 +25,9 @@ BUFFER_BYTES = 1 << 20
 halves the throughput (waking a process costs as much as moving such an item), and is little beside
 a Python process."""
 
-ARENA_BYTES = 1 << 30
-"""Default of ``arena_bytes``. It is address space; memory is taken as it is used."""
-
-ARENA_MOST = 1 << 47
-"""Largest ``arena_bytes``: what a process can address."""
-
-SHUTDOWN_SECONDS = 4.0
-"""Default of ``shutdown_timeout``: half of it for an orderly end, a quarter after SIGTERM."""
+ARENA_BYTES = 1 << 30  # default of ``arena_bytes``: address space; memory is taken as it is used
+ARENA_MOST = 1 << 47  # largest ``arena_bytes``: what a process can address
+SHUTDOWN_SECONDS = 4.0  # half of it for an orderly end, a quarter after SIGTERM
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,11 @@ from .passes.inputs import Inputs
 from .passes.sequence import Given
 from .passes.sharded import Shards, tell_of_idle_workers
 
-CYCLE_LENGTH = 16
-"""Default of ``cycle_length``, where there are so many shards."""
+CYCLE_LENGTH = 16  # default of ``cycle_length``, where there are so many shards
 
 ON_ERROR = ("raise", "return", "skip")
 
-NO_END = 1 << 62
-"""``max_restarts`` where inputs are sent: no limit, for an input that kills workers is given up."""
+NO_END = 1 << 62  # ``max_restarts`` with inputs: an input that kills workers is given up
 
 
 def iterate_shards(

@@ -11,8 +11,7 @@ from .options import DEFAULTS
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
-_TAKEN_BY: dict[str, list[str]] = {}
-"""For each option, the entry points that take it."""
+_TAKEN_BY: dict[str, list[str]] = {}  # for each option, the entry points that take it
 
 
 def takes(options: Any) -> Callable[[F], F]:

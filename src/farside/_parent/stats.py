@@ -10,8 +10,7 @@ from .._protocol.credit import UNLIMITED
 from .client import Client
 from .member import Member
 
-_TENTH = 0.1
-"""Shares of the time that differ by less are taken for equal."""
+_TENTH = 0.1  # shares of the time that differ by less are taken for equal
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from types import TracebackType
 from .._backends.live_workers import IMPORTING
 from ..errors import BackendUnavailableError, FarsideError
 
-EXIT_CODE = os.EX_CONFIG
-"""How a process ends that was refused a worker while it imported the main script."""
+EXIT_CODE = os.EX_CONFIG  # of a process that was refused a worker while it imported the main script
 
 MESSAGE = (
     "the main script, or a module, starts workers when it is imported, and a worker imports it "

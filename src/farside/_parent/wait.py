@@ -33,15 +33,13 @@ if TYPE_CHECKING:
     from .event_loops import Waiter
     from .member import Member
 
-LONGEST_SECONDS = 1.0
-"""Seconds to wait at a time."""
+LONGEST_SECONDS = 1.0  # seconds to wait at a time
 
 SOON_SECONDS = 0.001
 """Seconds to wait for a worker that sends many items at a time before it is told that somebody
 waits: it would send a few of them then, where it can send many."""
 
-_CLOSING = 1.0
-"""How many seconds to wait for the leader to let go of a link."""
+_CLOSING = 1.0  # how many seconds to wait for the leader to let go of a link
 
 
 class Waiting:

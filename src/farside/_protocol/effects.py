@@ -12,22 +12,14 @@ from .messages import Cmd
 class Ending(NamedTuple):
     """Why a worker's conversation is over: what an error is made of."""
 
-    cause: str
-    """One of the constants below."""
-    state: str = ""
-    """Where the worker was, in the words of `PUBLIC_STATES`."""
-    last_index: int | None = None
-    """Index of the last item that has arrived."""
-    detail: Any = None
-    """The failure, the exit status, the frame with the stacks, or what was wrong."""
-    method: str | None = None
-    """What was called, if a call was under way."""
-    futile: int = 0
-    """How many workers of a map, one after the other, have ended without beginning an input."""
-    barren: int = 0
-    """How many that were started again, one after the other, have ended without sending an item."""
-    limit: str = ""
-    """The limit that has passed, by the name of its option, if one has."""
+    cause: str  # one of the constants below
+    state: str = ""  # where the worker was, in the words of `PUBLIC_STATES`
+    last_index: int | None = None  # index of the last item that has arrived
+    detail: Any = None  # the failure, the exit status, the frame with the stacks, or what was wrong
+    method: str | None = None  # what was called, if a call was under way
+    futile: int = 0  # how many workers of a map in a row have ended without beginning an input
+    barren: int = 0  # how many in a row that were started again have sent no item
+    limit: str = ""  # the limit that has passed, by the name of its option, if one has
 
 
 class Send(NamedTuple):
@@ -36,8 +28,7 @@ class Send(NamedTuple):
     cmd: Cmd
     epoch: int
     token: Any = None
-    content: Any = None
-    """What it carries: plain values."""
+    content: Any = None  # what it carries: plain values
 
 
 class Answer(NamedTuple):
@@ -64,8 +55,7 @@ class Drop(NamedTuple):
     """Let nobody take the items of an inbox any more, or those that its delivery has."""
 
     inbox: Inbox
-    with_delivery: bool = True
-    """False: the delivery has none, and another worker's items go there."""
+    with_delivery: bool = True  # False: the delivery has none, and another worker's items go there
 
 
 class End(NamedTuple):
@@ -77,12 +67,9 @@ class End(NamedTuple):
 class Launch(NamedTuple):
     """Let go of the worker, and start another one in its place."""
 
-    backend: str | None
-    """The backend to take; None: the same."""
-    ending: Ending
-    """What made that necessary."""
-    kill: bool = False
-    """Whether the one before does not end by itself."""
+    backend: str | None  # the backend to take; None: the same
+    ending: Ending  # what made that necessary
+    kill: bool = False  # whether the one before does not end by itself
 
 
 Effect: TypeAlias = Launch | Send | Answer | Fail | Log | Drop | End

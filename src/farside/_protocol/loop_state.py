@@ -103,8 +103,7 @@ def check(state: Any) -> dict[str, Any]:
     return state
 
 
-_KEYED = ("begun", "anchors", "snapshots")
-"""Lists whose rows begin with a shard."""
+_KEYED = ("begun", "anchors", "snapshots")  # lists whose rows begin with a shard
 
 _LEAST = {"epoch": 0, "seed": 0, "turn": 0, "shards": 0, "cycle_length": 1, "world_size": 1}
 

@@ -47,16 +47,13 @@ Ranges: TypeAlias = tuple[tuple[int, int], ...]
 class Sharding(NamedTuple):
     """How a sequence is cut, and in which order its shards are read."""
 
-    total: int
-    """How many shards there are, of all ranks."""
+    total: int  # how many shards there are, of all ranks
     cycle_length: int = 1
-    shuffled: bool = False
-    """Whether each pass reads them in another order."""
+    shuffled: bool = False  # whether each pass reads them in another order
     seed: int = 0
     rank: int = 0
     world_size: int = 1
-    even: bool = False
-    """Whether all ranks read as many: the last ones are left out if need be."""
+    even: bool = False  # whether all ranks read as many: the last ones are left out if need be
     before: Ranges = ()
     """Shards that had ended before the pass began here, if each has one item. The slots are made of
     the others: so these come in their order for any number of slots, whichever are missing."""
@@ -65,12 +62,9 @@ class Sharding(NamedTuple):
 class Place(NamedTuple):
     """A place in a pass."""
 
-    ended: tuple[tuple[int, int], ...] = ()
-    """The shards that have ended, as ranges: the first, and the one after the last."""
-    begun: tuple[tuple[int, int], ...] = ()
-    """Others of which items were read: the shard, and how many items."""
-    turn: int = 0
-    """The slot whose turn it is; the next one with shards, if it has none."""
+    ended: tuple[tuple[int, int], ...] = ()  # as ranges: the first, and the one after the last
+    begun: tuple[tuple[int, int], ...] = ()  # others: the shard, and how many items were read
+    turn: int = 0  # the slot whose turn it is; the next one with shards, if it has none
 
     @property
     def end(self) -> int:
@@ -83,11 +77,8 @@ BEGIN = Place()
 
 _NUMBERS = struct.Struct("<QQQ")
 
-_LOOK = 16
-"""To look where a range is in a chain takes as long as to look at so many shards, about."""
-
-_FEW = 64
-"""Up to so many numbers are put into ranges one by one; with more, all are sorted."""
+_LOOK = 16  # to look where a range is in a chain takes as long as to look at so many shards, about
+_FEW = 64  # up to so many numbers are put into ranges one by one; with more, all are sorted
 
 
 def draw(purpose: bytes, seed: int, epoch: int, index: int) -> int:

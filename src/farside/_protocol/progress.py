@@ -21,10 +21,8 @@ class Snapshot(NamedTuple):
     """A state of what the user iterates on."""
 
     shard: int
-    item: int
-    """How many items of the shard came before it."""
-    state: bytes
-    """See `_payload.user_states`."""
+    item: int  # how many items of the shard came before it
+    state: bytes  # see `_payload.user_states`
 
 
 class Skipped(NamedTuple):
@@ -37,11 +35,8 @@ class Skipped(NamedTuple):
 
 NOTHING = Skipped(0, 0, 0.0)
 
-KEPT = 8
-"""How many snapshots are kept of a shard."""
-
-MOST_SHARDS = 1000
-"""And of how many shards."""
+KEPT = 8  # how many snapshots are kept of a shard
+MOST_SHARDS = 1000  # and of how many shards
 
 _SNAPSHOT, _SKIPPED = b"S", b"K"
 _PLACE = Struct("<QQ")

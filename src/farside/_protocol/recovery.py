@@ -17,18 +17,13 @@ class Limits(NamedTuple):
 
     init: float | None = None
     answer: float | None = None
-    task: float | None = None
-    """For how many seconds an input of a map may run."""
+    task: float | None = None  # for how many seconds an input of a map may run
 
 
 NO_LIMITS = Limits()
 
-STACK_SECONDS = 0.5
-"""How long a worker that has run out of time may take to tell where it is. One that can does so in
-milliseconds."""
-
-MOST_FUTILE = 5
-"""How many times in a row a worker of a map is started again that has begun no input."""
+STACK_SECONDS = 0.5  # for one out of time, to tell where it is: if it can, in milliseconds
+MOST_FUTILE = 5  # times in a row that a worker of a map is started again that has begun no input
 
 PAUSE_SECONDS = 0.1
 """How long to wait before a worker is started again whose predecessor has made no progress either;
@@ -36,8 +31,7 @@ twice as long each further time."""
 
 LONGEST_PAUSE = 10.0
 
-STEADY_SECONDS = 10.0
-"""A worker that has lived for so long after its start does not count as one that began nothing."""
+STEADY_SECONDS = 10.0  # if it lives so long after its start, it is not one that began nothing
 
 
 def may_hand_over(ending: Ending, *, used: bool) -> bool:

@@ -51,21 +51,16 @@ class Nothing:
 
 NOTHING = Nothing()
 
-_PAUSE = 0.1
-"""Seconds after which a worker takes the state of what it iterates on, with its next item."""
+_PAUSE = 0.1  # seconds after which a worker takes the state, with its next item
 
 
 class Difference(NamedTuple):
     """What `find_difference` has found."""
 
-    way: str
-    """One of `HINTS`."""
-    item: int
-    """Index of the first item that differs."""
-    first: Any
-    """The item of the first pass, or `NOTHING` if there was none."""
-    second: Any
-    """The item of the second pass, likewise."""
+    way: str  # one of `HINTS`
+    item: int  # index of the first item that differs
+    first: Any  # the item of the first pass, or `NOTHING` if there was none
+    second: Any  # the item of the second pass, likewise
 
 
 def check_replay(

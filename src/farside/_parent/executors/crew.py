@@ -30,8 +30,7 @@ from ..results import enter_iteration_mode
 from .pending import Pending, Work
 from .submitted import Submitted
 
-IDLE_SECONDS = 1.0
-"""After so long without calls, the memory for their contents is given back."""
+IDLE_SECONDS = 1.0  # after so long without calls, the memory for their contents is given back
 
 
 class BrokenWorkersError(FarsideError, BrokenExecutor):

@@ -35,8 +35,7 @@ _SHORT_SECONDS, _SHORT_OF_MANY = 0.002, 0.0005
 more of the rate. So it has some ahead: of the shortest ones, as many as take it about so long. Many
 workers wait for each other too, at the parent: calls shorter than the second for each of them."""
 
-_MOST_AHEAD = 15
-"""How many calls a worker has ahead, at most."""
+_MOST_AHEAD = 15  # how many calls a worker has ahead, at most
 
 _SHARE = 4
 """All workers together have ahead no more than one part in so many of those that wait. So the last

@@ -14,11 +14,8 @@ from ..._payload.plain import ATOMS
 from ..._protocol.order import Place
 from .queues import Source
 
-_SHARDS = 1000
-"""Anchors are kept for so many shards at most."""
-
-_ANCHORS = 8
-"""So many are kept for a shard. `Anchors.known_of` returns the latest that the loop has passed."""
+_SHARDS = 1000  # anchors are kept for so many shards at most
+_ANCHORS = 8  # so many for a shard: `Anchors.known_of` returns the latest that the loop has passed
 
 _ANCHOR_TIMES = 200
 _ANCHOR_SECONDS = 0.005

@@ -11,8 +11,7 @@ from ..._protocol.order import BEGIN, Place
 from ..event_loops import Waiter, waiter_here
 from .supply import STEADY, TAKE_SECONDS, Supply
 
-_PATIENCE = 1.0
-"""How many seconds a cancelled iterator has to end what it does, before the next pass asks it."""
+_PATIENCE = 1.0  # seconds for what a cancelled iterator does, before the next pass asks it
 
 _CANCELLED = (
     "the task that awaits the inputs was cancelled, so the pass cannot go on; cancel the task of "
@@ -32,8 +31,7 @@ class _Input(NamedTuple):
     refused: BaseException | None = None
 
 
-_DONE = _Input()
-"""An input that was done before the pass began here."""
+_DONE = _Input()  # an input that was done before the pass began here
 
 
 class AsyncSupply(Supply):

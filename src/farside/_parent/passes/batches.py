@@ -14,18 +14,14 @@ BATCH_SECONDS = 0.002
 """How long a batch should take a worker: much longer than its frame costs. It is not less, since
 workers seem slower than they are where they wait for the parent."""
 
-MOST_INPUTS = 4000
-"""How many inputs a batch has at most."""
+MOST_INPUTS = 4000  # how many inputs a batch has at most
 
 MOST_BATCHES = 8
 """How many batches a worker has at most: a parent that has no processor for a moment should not
 leave it without inputs. It is given more when half of them are left, several in one message."""
 
-BATCHES, LARGE_BYTES = 3, 1 << 20
-"""How many it has at most where they have more bytes in all: these should stay in a cache."""
-
-GROWTH = 4
-"""A batch is at most so many times as large as the one before."""
+BATCHES, LARGE_BYTES = 3, 1 << 20  # if they have more bytes in all, which should stay in a cache
+GROWTH = 4  # a batch is at most so many times as large as the one before
 
 
 class Plan(NamedTuple):
@@ -36,12 +32,10 @@ class Plan(NamedTuple):
     in_order: bool
     ahead: int | None
     """How many inputs may be taken whose results the loop does not have; None: as `nbytes` says."""
-    nbytes: int
-    """How many bytes of inputs each worker may have."""
+    nbytes: int  # how many bytes of inputs each worker may have
     on_error: str
     retries: int
-    main_by_value: bool = False
-    """Whether inputs of the main module's classes are sent with these; see `Encoder`."""
+    main_by_value: bool = False  # inputs take classes of the main module along: see `Encoder`
 
 
 class Batch:

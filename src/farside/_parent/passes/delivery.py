@@ -20,8 +20,7 @@ from ...errors import NotPicklableError
 from .anchors import Anchors
 from .queues import Block, Queue
 
-MOST = 1000
-"""About how many entries of each worker a block has at most: as many as a frame."""
+MOST = 1000  # about how many entries of each worker a block has at most: as many as a frame
 
 
 class Delivery:

@@ -12,8 +12,7 @@ from typing import Any
 from ..._payload.reducers import table_of_items
 
 _PLAIN = (str, int, float, bool, bytes, type(None), range, PurePath)
-_BY_PLACE = frozenset({"FRAME", "BINGET", "LONG_BINGET"})
-"""Operations of pickles whose arguments are lengths, or say which object it was."""
+_BY_PLACE = frozenset({"FRAME", "BINGET", "LONG_BINGET"})  # their arguments depend on the place
 
 
 def fingerprint(shards: Sequence[Any] | None) -> str:

@@ -16,16 +16,14 @@ from typing import NamedTuple
 
 from ..._protocol.order import BEGIN, Place, Ranges, with_range
 
-KEPT = 2000
-"""How many items are remembered at least. A block has half as many at most."""
+KEPT = 2000  # how many items are remembered at least. A block has half as many at most
 
 
 class _Step(NamedTuple):
     at: int
     ended: Ranges
     read: dict[int, int]
-    number: int
-    """The input that the next items belong to; -1: nothing is known of further items."""
+    number: int  # the input that the next items belong to; -1: nothing is known of further items
 
 
 class GivenResults:

@@ -13,8 +13,7 @@ from ..._protocol.parent import ParentCore
 from .delivery import MOST, Delivery
 from .queues import PLAIN, Block, Queue, join
 
-_KEPT = 1000
-"""How many items before the present block are remembered at least, for `InTurn.place`."""
+_KEPT = 1000  # how many items before the present block are remembered at least, for `InTurn.place`
 
 _SLOTS = 64
 """With fewer slots than twice this, the turns are copied at each end of a shard; with n times as

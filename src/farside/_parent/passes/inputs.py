@@ -26,8 +26,7 @@ from .mapped_orders import MappedAsTheyCome, MappedInOrder
 from .sequence import Given, ItemSequence, Start
 from .supply import Supply
 
-_SAMPLE = 16
-"""How many inputs a fingerprint is made of, where `items` is a sequence."""
+_SAMPLE = 16  # how many inputs a fingerprint is made of, where `items` is a sequence
 
 
 class Inputs(ItemSequence):

@@ -39,8 +39,7 @@ simulation with 2 to 16 workers, and times whose logarithms are normally distrib
 1.02 times as long at most then as if each input went to the worker that is free first; with
 `_DEPTH` until the end, up to 1.2 times."""
 
-_LEAST = 8
-"""Towards the end, a batch has at least as many inputs as usual, divided by this."""
+_LEAST = 8  # towards the end, a batch has at least as many inputs as usual, divided by this
 
 
 class Mapped(Answers):

@@ -172,5 +172,4 @@ def join(parts: list[tuple[list[Any], Any]]) -> Block:
     return entries, sources
 
 
-PLAIN = Source(0, plain=True, each=False)
-"""The source of entries that are the items themselves, and of which no worker has to know."""
+PLAIN = Source(0, plain=True, each=False)  # for items as they are, of which no worker has to know

@@ -22,10 +22,8 @@ class Part(NamedTuple):
 
     shard: int
     item: int
-    unit: str | None = None
-    """What a shard is called, if each has one item."""
-    turns: tuple[int, ...] = ()
-    """The shards that the worker reads in turn."""
+    unit: str | None = None  # what a shard is called, if each has one item
+    turns: tuple[int, ...] = ()  # the shards that the worker reads in turn
 
 
 class Start(NamedTuple):
@@ -43,8 +41,7 @@ class Given(NamedTuple):
     """What decides the items beside the user's functions, and whether the user has given it."""
 
     seed: int
-    verify: bool = True
-    """Whether a pass that is made once more is compared with what it was."""
+    verify: bool = True  # whether a pass that is made once more is compared with what it was
     seed_given: bool = False
     cycle_given: bool = False
     fingerprint: str = ""
