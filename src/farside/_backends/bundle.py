@@ -14,10 +14,9 @@ from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from .._system.descriptors import opened
+from .._system.descriptors import Descriptor, opened
 
 if TYPE_CHECKING:
-    from .._system.descriptors import Descriptor
     from .._worker.bundled import Module
 
 PYTHON = ("__future__", "_py_warnings", "warnings", "struct", "copyreg", "_compat_pickle")

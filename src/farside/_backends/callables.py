@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .._payload import handlers, pickling
 from .._payload.one_line import one_line
+from .._payload.reducers import Table
 from .._payload.shared import (
     MadeForForkError,
     SharedCall,
@@ -18,10 +20,7 @@ from .._worker.tasks import Tasks
 from ..errors import NotPicklableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .._parent.options import Options
-    from .._payload.reducers import Table
 
 _CURE = (
     "define it at the top level of a module that the worker can import (functools.partial gives it "

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._link.base import Link
 from .._link.frames import Frame
 from .._link.worker_base import WorkerLink
+from .._memory.parts import Part, Ref
+from .._payload.job import Job
 from .._system.signals import try_lock, with_lock
 from .._worker.listener import Commands, answer_aside
 from .._worker.stepwise import Stepwise
@@ -21,11 +24,7 @@ from . import callables, preparation
 from .base import Availability, Backend, ExitStatus, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .._memory.parts import Part, Ref
     from .._parent.options import Options
-    from .._payload.job import Job
 
 
 class InlineBackend(Backend):

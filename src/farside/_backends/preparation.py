@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from itertools import count
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from .._payload.job import Job, Preparation
+from .._payload.shared import SharedCall
 from .._payload.verbosity import flatten_filters, flatten_levels
 from ..errors import BackendUnavailableError
 from . import registry
 from .callables import pack_anywhere, pack_call, refers_to_main
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from .._parent.options import Options
     from .._payload.job import Call
-    from .._payload.shared import SharedCall
 
 
 def pack(

@@ -6,7 +6,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from .._link.opening import open_link
+from .._link.opening import WorkerEnds, open_link
+from .._link.pipes import PipeLink
 from .._payload.one_line import one_line
 from .._system.descriptors import with_standard_filled, without_standard
 from ..errors import BackendUnavailableError
@@ -15,8 +16,6 @@ from .base import Availability, Backend, Capabilities, ExitStatus, Worker
 from .starting import start
 
 if TYPE_CHECKING:
-    from .._link.opening import WorkerEnds
-    from .._link.pipes import PipeLink
     from .._parent.options import Options
 
 # Plain data only crosses into the interpreter.

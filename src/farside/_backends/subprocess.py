@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing import reduction
+from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
 from .._link.opening import open_link
+from .._payload.job import Job
 from .._system.descriptors import Descriptor, check_room, inherited, pipe, with_standard_filled
 from .._system.monkey_patches import patched
 from .._system.process_states import is_stopped
@@ -24,11 +27,7 @@ from .process_start import start_process, with_main_hidden
 from .starting import start, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from multiprocessing.process import BaseProcess
-
     from .._parent.options import Options
-    from .._payload.job import Job
 
 _DESCRIPTORS = 12  # that multiprocessing may need for a start: it loses some where it gets too few
 

@@ -57,11 +57,7 @@ def _check_plot(path: str) -> None:
 
 
 def measure(
-    factories: Iterable[tuple[str, str, str | None]],
-    title: str,
-    *,
-    seconds: float,
-    limit: float,
+    factories: Iterable[tuple[str, str, str | None]], title: str, *, seconds: float, limit: float
 ) -> Iterator[dict[str, Any]]:
     """Measure factories, and yield what was found, one after the other.
 

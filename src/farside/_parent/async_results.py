@@ -6,24 +6,20 @@ time later, and a generator that is cancelled while it waits is over for good.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import islice
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ..errors import IterableClosedError
 from .aio import AsyncWait
 from .event_loops import off_loop, waiter_here
-from .one_pass import OVER, SPOILT
+from .one_pass import OVER, SPOILT, Pass
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
-    from typing import Protocol
-
     from typing_extensions import Self
-
-    from .one_pass import Pass
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

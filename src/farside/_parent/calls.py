@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from .._link.frames import Frame
+from .._memory.parts import Part
 from .._payload import handlers, pickling
 from .._payload.culprit import find
 from .._payload.decoder import decode
 from .._payload.items import unpack
 from .._payload.one_line import one_line
 from .._payload.remote_errors import read_stack
-from .._protocol.effects import BROKEN
+from .._protocol.effects import BROKEN, Ending
+from .._protocol.group import GroupCore
 from .._protocol.recovery import STACK_SECONDS
 from ..errors import NotPicklableError, ProtocolError
 from . import messages_for_people
 from .deadline import When
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .._link.frames import Frame
-    from .._memory.parts import Part
-    from .._protocol.effects import Ending
-    from .._protocol.group import GroupCore
     from .client import Client
     from .member import Member
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from .._backends import registry
+from .._backends.base import Worker
 from .._backends.callables import SharedByProcessesError
+from .._backends.registry import Choice
 from ..errors import BackendFallbackWarning, BackendUnavailableError, FarsideWarning
 from .notes import logger, warn
+from .options import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .._backends.base import Worker
-    from .._backends.registry import Choice
     from .client import Client
     from .member import Member
-    from .options import Options
 
 
 def choose(client: Client) -> None:

@@ -5,10 +5,11 @@ All of it may take time: no lock is held meanwhile.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from operator import methodcaller
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._backends import live_workers
 from .._protocol.group import GroupCore
@@ -18,9 +19,6 @@ from . import unguarded
 from .deadline import When
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
     from .client import Client
     from .member import Member
 

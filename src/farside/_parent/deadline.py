@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -10,8 +11,6 @@ from .._protocol.group import GroupCore
 from .._system.signals import defer_sigint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from .client import Client
 
 _STOPPED_SECONDS = 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from contextlib import suppress
 from pickle import loads
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,10 @@ from .._payload import handlers
 from .._payload.decoder import decode
 from .._payload.one_line import one_line
 from ..errors import ProtocolError
+from .passes.queues import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from .one_pass import Pass
-    from .passes.queues import Source
 
 
 def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, None, None]:

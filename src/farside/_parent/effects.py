@@ -6,14 +6,13 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from .._protocol.effects import Answer, Drop, End, Fail, Launch, Log, Send
+from .._protocol.effects import Answer, Drop, Effect, End, Ending, Fail, Launch, Log, Send
 from .._protocol.messages import Cmd, Status
 from ..errors import LinkClosedError
 from . import closing, starting
 from .member import Member
 
 if TYPE_CHECKING:
-    from .._protocol.effects import Effect, Ending
     from .client import Client
 
 _REVOKES_CREDIT = frozenset({Cmd.STOP_ITERATION, Cmd.ABORT})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from math import ceil
@@ -16,8 +17,6 @@ from ..errors import LinkClosedError, ProtocolError
 from . import closing, received
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from .client import Client
     from .member import Member
 

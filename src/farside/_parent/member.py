@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from .._backends.base import Worker
+from .._link.frames import Frame
+from .._memory.parts import Part, Ref
 from .._payload.pickling import dumps_beside
+from .._protocol.effects import Ending
 from .logs import show
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from .._link.frames import Frame
-    from .._memory.parts import Part, Ref
-    from .._protocol.effects import Ending
-    from .options import Options
-    from .passes.sequence import Part as PartOfPass
+from .options import Options
+from .passes.sequence import Part as PartOfPass
 
 
 class Member:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,8 +11,6 @@ from .._system.signals import defer_sigint
 from .messages_for_people import pass_open
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .client import Client
 
 T = TypeVar("T")

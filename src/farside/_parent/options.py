@@ -12,13 +12,12 @@ from .._backends import registry
 from .._link.spinning import SPIN_ITEMS
 from .._protocol.credit import UNLIMITED
 from .._system.cgroup import processors
-from ..options import START_METHODS
+from ..options import START_METHODS, WorkerOptions
 from . import checks
 from .checks import check_callable, count, flag, limit, seconds, shown
 
 if TYPE_CHECKING:
     from .._payload.job import Call, Pickles
-    from ..options import WorkerOptions
 
 BUFFER_BYTES = 1 << 20
 """Default of ``buffer_bytes``. It keeps both sides busy with items of 100 kB, where a quarter of it

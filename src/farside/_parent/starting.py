@@ -6,6 +6,7 @@ All of it may take time: no lock is held meanwhile.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace as replace_fields
 from functools import partial
@@ -13,12 +14,13 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from .._backends.base import CutOffError
-from .._protocol.effects import BROKEN, CUT_OFF, FAILED, HERE, RETIRED
+from .._protocol.effects import BROKEN, CUT_OFF, FAILED, HERE, RETIRED, Ending
+from .._protocol.group import GroupCore
 from .._protocol.messages import Cmd
 from .._protocol.parent_machine import ParentState
 from .._protocol.recovery import pause_before
 from .._system.signals import defer_sigint
-from ..errors import BackendUnavailableError, LinkClosedError, WorkerRestartedWarning
+from ..errors import BackendUnavailableError, FarsideError, LinkClosedError, WorkerRestartedWarning
 from . import choosing, messages_for_people
 from .closing import close, end
 from .deadline import When
@@ -26,12 +28,7 @@ from .notes import joined, warn
 from .remote_failures import to_keep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .._payload.job import Pickles
-    from .._protocol.effects import Ending
-    from .._protocol.group import GroupCore
-    from ..errors import FarsideError
     from .client import Client
     from .member import Member
 

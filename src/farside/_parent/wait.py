@@ -15,19 +15,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
+from weakref import ref
 
 from .._system.signals import try_lock
 from . import deadline
 from .links import Links
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from weakref import ref
-
     from .client import Client
     from .deadline import Wanted
     from .event_loops import Waiter

@@ -21,14 +21,7 @@ from .effects import DIED, FAILED, RETIRED, End, Ending, Launch
 from .messages import Status
 from .parent import ParentCore
 from .parent_machine import ParentState
-from .recovery import (
-    NO_LIMITS,
-    STACK_SECONDS,
-    STEADY_SECONDS,
-    Limits,
-    may_hand_over,
-    may_restart,
-)
+from .recovery import NO_LIMITS, STACK_SECONDS, STEADY_SECONDS, Limits, may_hand_over, may_restart
 
 
 class GroupCore:

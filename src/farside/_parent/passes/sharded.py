@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..._protocol.order import (
-    Place,
-    Sharding,
-    Turns,
-    count_of,
-    join_ranges,
-    order_of,
-)
+from ..._protocol.order import Place, Sharding, Turns, count_of, join_ranges, order_of
 from ..._protocol.parent import ParentCore
 from ...errors import FarsideWarning
 from ..notes import logger, warn
