@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farside._backends.child import Child
-from farside._backends.process import ProcessWorker
+from farside._backends.subprocess import ProcessWorker
 from farside._system.process_states import is_ending, is_stopped
 from farside.testing.checks import until
 
@@ -282,7 +282,7 @@ def test_a_worker_whose_end_takes_long_is_not_killed(monkeypatch: pytest.MonkeyP
     worker._child = SimpleNamespace(pid=1, lost=None, code=-signal.SIGKILL)
     worker._oom_kills = SimpleNamespace(since=lambda: 0)
     monkeypatch.setattr(worker, "wait", lambda _: next(waits))
-    monkeypatch.setattr("farside._backends.process.is_ending", lambda _: True)
+    monkeypatch.setattr("farside._backends.subprocess.is_ending", lambda _: True)
     assert worker.exit_status().signal_name == "SIGKILL"
 
 

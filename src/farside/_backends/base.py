@@ -69,12 +69,7 @@ class ExitStatus(NamedTuple):
 
 
 class CutOffError(Exception):
-    """A start was cut off, and another one may succeed.
-
-    Args:
-        error: what to raise if no other one is tried.
-        struck: see `ExitStatus`.
-    """
+    """A start was cut off, and another one may succeed. If none is tried, the error is raised."""
 
     def __init__(self, error: FarsideError, *, struck: bool) -> None:
         super().__init__(str(error))

@@ -26,9 +26,11 @@ from .._system.process_states import fields, is_ending
 from .._system.signals import defer_sigint, with_lock
 from ..errors import LinkClosedError
 
+FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGALRM"})
+"""What people, or the kernel, end a process by that has done nothing. A crash has other signals."""
+
 REAP_SECONDS = 1.0  # how long the exit code may lag behind the end: a fork server reports it
 LOOK_SECONDS = 1.0  # how long to wait for the end before a look whether another thread saw it
-
 _PAUSE_SECONDS = 0.01
 _UNKNOWN = 255  # the exit code that multiprocessing gives a process whose status it could not get
 

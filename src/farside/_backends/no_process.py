@@ -16,8 +16,7 @@ from .._system.monkey_patches import patched
 from ..errors import BackendUnavailableError
 from . import interpreters
 from .base import CutOffError
-from .child import REAP_SECONDS
-from .process import FROM_OUTSIDE
+from .child import FROM_OUTSIDE, REAP_SECONDS
 
 _SPAWN = "use mp_context='spawn'"
 _NAME_IT = "name the Python to start by multiprocessing.set_executable()"
@@ -128,8 +127,10 @@ def _killer_of_spawned(error: BaseException) -> str | None:
 
     This takes its exit status too, as multiprocessing has forgotten the process.
     """
-    pids = [_pid_of(frame.f_locals.get("self")) for frame, _ in walk_tb(error.__traceback__)]
-    found = _end_of(next((each for each in pids if each is not None), None), take=True)
+    starters = [frame.f_locals.get("self") for frame, _ in walk_tb(error.__traceback__)]
+    started = [each for each in starters if isinstance(each, popen_fork.Popen)]
+    pids = [each.pid for each in started if getattr(each, "pid", None) is not None]
+    found = _end_of(pids[0] if pids else None, take=True)
     if found is None or found.si_code == os.CLD_EXITED:
         return None
     names = {int(number): number.name for number in signal.Signals}
@@ -153,11 +154,6 @@ def _end_of(pid: int | None, *, take: bool = False) -> os.waitid_result | None:
             return found
         time.sleep(0.01)
     return None
-
-
-def _pid_of(starter: object) -> int | None:
-    """Return which process an object of multiprocessing has started, if it is such a one."""
-    return getattr(starter, "pid", None) if isinstance(starter, popen_fork.Popen) else None
 
 
 def check_server(error: OSError | EOFError) -> None:

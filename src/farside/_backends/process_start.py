@@ -84,22 +84,16 @@ def start_process(process: BaseProcess, method: str) -> None:
     """Start a process that Ctrl-C does not reach before its worker can say that it ignores it.
 
     A process that a fork server forks cannot have that in its first instants: the server has one
-    mask of signals for all. It ignores SIGINT as soon as it has read how to prepare itself.
-
-    Raises:
-        RuntimeError: a signal handler would wait for what its own thread does.
+    mask of signals for all. It ignores SIGINT as soon as it has read how to prepare itself. It is a
+    RuntimeError if a signal handler would wait for what its own thread does.
     """
-    if _pretence.starting and _is_locked():
+    # Mostly, the locks of multiprocessing are not reentrant.
+    if _pretence.starting and any(hasattr(each, "locked") and each.locked() for each in _locks()):
         raise RuntimeError(
             "a signal handler starts a worker, and has struck while multiprocessing was starting "
             "another one; let the handler set a flag, and start the worker elsewhere"
         )
     _pretending(partial(_start, process, method), starting=True)
-
-
-def _is_locked() -> bool:
-    """Tell whether multiprocessing has one of its locks, which mostly are not reentrant."""
-    return True in [lock.locked() for lock in _locks() if hasattr(lock, "locked")]
 
 
 def _start(process: BaseProcess, method: str) -> None:

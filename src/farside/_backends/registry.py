@@ -159,17 +159,15 @@ def available_backends() -> dict[str, Availability]:
         >>> available_backends()["subprocess"].usable
         True
     """
-    return {name: _availability(name) for name in names()}
+    found: dict[str, Availability] = {}
+    for name in names():
+        try:
+            found[name] = load(name).availability()
+        except BackendUnavailableError as error:
+            from .base import Availability
 
-
-def _availability(name: str) -> Availability:
-    try:
-        backend = load(name)
-    except BackendUnavailableError as error:
-        from .base import Availability
-
-        return Availability(usable=False, reason=error.reason)
-    return backend.availability()
+            found[name] = Availability(usable=False, reason=error.reason)
+    return found
 
 
 def choose(

@@ -24,16 +24,10 @@ def start(
     job: Job | None = None,
     run: Callable[[Callable[[], W]], object] = defer_sigint,
 ) -> W:
-    """Start a worker.
+    """Start a worker by `begin`, which `run` calls, and send it its job, if it has none already.
 
-    Args:
-        begin: starts it.
-        job: what it is sent, if it does not have its job already.
-        run: calls `begin`, and holds Ctrl-C back meanwhile.
-
-    Raises:
-        BaseException: whatever any of that raises, or the handler of Ctrl-C at the end. Then nobody
-            gets to know the worker, so it is let go.
+    `run` holds Ctrl-C back meanwhile. If anything is raised, by the handler of Ctrl-C at the end
+    perhaps, nobody gets to know the worker, so it is let go.
     """
     begun: list[W] = []
 
@@ -64,11 +58,7 @@ def with_call_beside(job: Job) -> Job:
 def within(seconds: float, work: Callable[[], T], undo: Callable[[T], object]) -> T:
     """Do some work in a thread, and wait for so many seconds at most: Ctrl-C ends the wait too.
 
-    What comes when nobody waits for it any more is undone.
-
-    Raises:
-        TimeoutError: it goes on.
-        BaseException: whatever the work raises.
+    It is a TimeoutError if it goes on then. What comes when nobody waits any more is undone.
     """
     over, first = threading.Event(), threading.Lock()
     results: list[T] = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.util
+import os
 import signal
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,18 +13,19 @@ from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
 from .._link.opening import open_link
+from .._link.pipes import PipeLink
 from .._payload.job import Job
+from .._system.cgroup import OomKills
 from .._system.descriptors import Descriptor, check_room, inherited, pipe, with_standard_filled
 from .._system.monkey_patches import patched
-from .._system.process_states import is_stopped
+from .._system.process_states import is_ending, is_stopped
 from .._system.signals import defer_sigint
 from .._worker.process import main
 from ..errors import WorkerTimeoutError
-from . import preparation
-from .base import Availability, Backend, Capabilities
-from .child import REAP_SECONDS, Child
+from . import live_workers, preparation
+from .base import Availability, Backend, Capabilities, ExitStatus, Worker
+from .child import FROM_OUTSIDE, REAP_SECONDS, Child
 from .no_process import check_method, check_server, check_spawned, check_surroundings, server_pid
-from .process import ProcessWorker
 from .process_start import start_process, with_main_hidden
 from .starting import start, within
 
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
     from .._parent.options import Options
 
 _DESCRIPTORS = 12  # that multiprocessing may need for a start: it loses some where it gets too few
+_ENDING_SECONDS = 10.0  # for the end of a process that the kernel is just taking down
+
+_armed_in = 0  # the process in which `_arm` has done its work
 
 
 class SubprocessBackend(Backend):
@@ -62,6 +68,75 @@ class SubprocessBackend(Backend):
         if options.init_timeout is not None and method == "forkserver":
             run = partial(_run_in_time, options.init_timeout)
         return start(begin, job if by_link else None, run)
+
+
+class ProcessWorker(Worker):
+    def __init__(self, child: Child, link: PipeLink) -> None:
+        self.link = link
+        self._child = child
+        self._owner = os.getpid()
+        self._oom_kills = OomKills(child.pid)
+        link.watch(child.fileno())
+        _arm()
+
+    @property
+    def label(self) -> str:
+        return f"pid {self._child.pid}"
+
+    def wait(self, timeout: float) -> bool:
+        if os.getpid() != self._owner:
+            return True  # a forked child has no workers
+        return self._child.wait(timeout)
+
+    def terminate(self) -> bool:
+        return self.wait(0) or self._child.send(signal.SIGTERM)
+
+    def kill(self) -> bool:
+        return self.wait(0) or self._child.send(signal.SIGKILL)
+
+    def was_stopped(self) -> bool:
+        return self._child.was_stopped()
+
+    def exit_status(self) -> ExitStatus:
+        ended = self.wait(REAP_SECONDS)
+        if not ended and is_ending(self._child.pid):
+            ended = self.wait(_ENDING_SECONDS)
+        if not ended:
+            self.kill()
+            self.wait(REAP_SECONDS)
+            return ExitStatus("it closed its end of the link without ending, and was killed")
+        if self._child.lost is not None:
+            text = f"how it ended is not known, since {self._child.lost}"
+            return ExitStatus(text, struck=self._child.lost_with_server)
+        code = self._child.code
+        if code is None or code >= 0:
+            return ExitStatus(f"it ended with exit code {code}", code)
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:  # a real-time signal
+            name = f"signal {-code}"
+        text = f"it was killed by {name} (exit code {code})"
+        if code == -signal.SIGALRM:  # see `_worker.lifeline`
+            text += ", by which a worker ends a second after it got SIGHUP"
+        kills = self._oom_kills.since() if code == -signal.SIGKILL else 0
+        if kills:
+            text += (
+                f"; since it began, {kills} of the processes in its control group were killed, as "
+                "the group had run out of memory"
+            )
+        return ExitStatus(text, code, name, struck=name in FROM_OUTSIDE)
+
+
+def _arm() -> None:
+    """Let multiprocessing call `live_workers.close_all` before it waits for its processes at exit.
+
+    It does so in its own processes too, which do not run what is registered with atexit (before
+    Python 3.14, or not what was registered before a fork).
+    """
+    global _armed_in  # noqa: PLW0603  a fork makes another process of this one
+    if _armed_in != os.getpid():
+        multiprocessing.util.Finalize(None, live_workers.close_all, exitpriority=100)
+        _armed_in = os.getpid()
 
 
 def _run_in_time(seconds: float, work: Callable[[], ProcessWorker]) -> None:
