@@ -13,14 +13,9 @@ from .output import duration
 _CLOSE = 0.8  # a backend with at least this share of the other one's rate counts as equally fast
 _SOONER = 1.5  # the start of a subinterpreter is mentioned if it is so many times as fast
 _SLOW_SECONDS = 1.0  # a start that takes so long is mentioned
-
-_LATE, _LATE_SECONDS = 5.0, 0.1
-"""A first item is mentioned if it takes so many times as long as others, and so many seconds."""
-
+_LATE, _LATE_SECONDS = 5.0, 0.1  # times as long as others take, and seconds, of a first item
 _CROSSING = 2.0  # if a loop without a worker is so many times as fast, sending takes the time
-
 _SMALL_BYTES = 8192
-
 _ENOUGH = 100  # with fewer small items than this, a pass itself takes most of the time
 _WORTH_SECONDS = 1e-4  # an item that takes so long to make is worth several workers
 _CORES = 1.3  # if all threads compute so many times as long as the loop's, several make items
@@ -155,5 +150,4 @@ def _own(told: dict[str, Any]) -> float:
 
 
 def _rate(told: dict[str, Any]) -> float:
-    rate: float = told["items"] / told["seconds"]
-    return rate
+    return float(told["items"] / told["seconds"])

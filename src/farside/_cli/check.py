@@ -87,11 +87,8 @@ def look(module: str, limit: float) -> dict[str, Any]:
     missing = told["missing"]
     if missing:
         shown = ", ".join(missing[:_SHOWN]) + (" …" if len(missing) > _SHOWN else "")
-        return _found(
-            "loads in part",
-            f"without {shown}: it runs as slower pure Python there, or fails when it is used",
-            missing,
-        )
+        detail = f"without {shown}: it runs as slower pure Python there, or fails when it is used"
+        return _found("loads in part", detail, missing)
     return _found("loads", "")
 
 

@@ -7,17 +7,16 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout, suppress
+from functools import partial
 from importlib import import_module
 from typing import Any, NoReturn
 
 from .._system.standard import fill_standard
 from . import CommandError
 
-FINE, FINDING, USAGE, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: all is well; something was found that will not work; the command itself is wrong, or
-cannot be carried out here; Ctrl-C."""
+FINE, FINDING, USAGE, INTERRUPTED = 0, 1, 2, 130  # exit codes: see below; and after Ctrl-C
 
 _EPILOG = """\
 exit codes: 0 all is well, 1 something was found that will not work, 2 the command is wrong or
@@ -102,18 +101,18 @@ def _parser(*, as_json: bool) -> argparse.ArgumentParser:
     parser = _Parser(prog="farside", description=about, epilog=_EPILOG)
     parser.add_argument("--version", action="store_true", help="show the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    for each in (parser, _doctor(commands), _check(commands), _bench(commands)):
+    add = partial(commands.add_parser, epilog=_EPILOG)
+    for each in (parser, _doctor(add), _check(add), _bench(add)):
         each.as_json = as_json
     return parser
 
 
-def _doctor(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
-    doctor = commands.add_parser(
+def _doctor(add: Callable[..., _Parser]) -> _Parser:
+    doctor = add(
         "doctor",
         help="tell what works here, and whether a factory does",
         description="Tell what works here. With a factory: whether it can be sent to a worker, "
         "what each backend makes of it, how fast it is there, and which one to take.",
-        epilog=_EPILOG,
     )
     doctor.add_argument(
         "factory",
@@ -126,14 +125,13 @@ def _doctor(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
     return doctor
 
 
-def _check(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
-    check = commands.add_parser(
+def _check(add: Callable[..., _Parser]) -> _Parser:
+    check = add(
         "check",
         help="tell whether modules can be loaded in a subinterpreter",
         description="Load modules in subinterpreters, each in a process of its own, and tell which "
         "refuse, crash, or silently do without their extension modules. With --replay: run passes "
         "of an iterable in several workers, and tell whether they are the same.",
-        epilog=_EPILOG,
     )
     check.add_argument("modules", nargs="*", metavar="MODULE", help="such as numpy or json.decoder")
     check.add_argument(
@@ -145,12 +143,11 @@ def _check(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
     return check
 
 
-def _bench(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
-    bench = commands.add_parser(
+def _bench(add: Callable[..., _Parser]) -> _Parser:
+    bench = add(
         "bench",
         help="measure the backends on this machine, in some fifteen seconds",
         description="Measure how fast each backend starts, and moves items of several kinds.",
-        epilog=_EPILOG,
     )
     bench.add_argument("--plot", metavar="FILE.svg", help="write the table as a picture, too")
     _add_common(bench, seconds=1.5)
@@ -158,21 +155,12 @@ def _bench(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
 
 
 def _add_common(parser: argparse.ArgumentParser, seconds: float | None = None) -> None:
+    add = partial(parser.add_argument, type=_seconds, metavar="S")
     if seconds is not None:
-        parser.add_argument(
-            "--seconds",
-            type=_seconds,
-            default=seconds,
-            metavar="S",
-            help="how long each measurement takes (default: %(default)s)",
-        )
-    parser.add_argument(
-        "--limit",
-        type=_seconds,
-        default=20.0,
-        metavar="S",
-        help="how long each step may take, beside the measurement (default: %(default)s)",
-    )
+        what = "how long each measurement takes (default: %(default)s)"
+        add("--seconds", default=seconds, help=what)
+    what = "how long each step may take, beside the measurement (default: %(default)s)"
+    add("--limit", default=20.0, help=what)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

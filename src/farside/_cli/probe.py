@@ -22,6 +22,7 @@ _LATE = 5.0  # seconds after its limit at which a process that does not end itse
 _MUCH = 0.1  # threads that have computed for this share of the time are compared
 
 _OUT_OF_TIME = re.compile(r"Timeout \([\d:.]+\)!$", re.MULTILINE)  # said by faulthandler
+_WARNING = re.compile(r"Warning: |warnings\.warn\(")
 _FRAME = re.compile(r'File "(.+?)", line (\d+),? in (\S+)')
 _NOT_OF_USER = ("<", os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(__file__)))
 
@@ -74,10 +75,8 @@ def _how_it_ended(code: int, said: str, limit: float) -> str:
     if stacks:  # of each the innermost call comes first, the main thread last
         return _no_end(limit) + _place(stacks[-1].rpartition("Thread ")[2])
     # A warning, such as the resource tracker's of what is left behind, is not why it has ended.
-    lines = [
-        line for line in said.splitlines() if not re.search(r"Warning: |warnings\.warn\(", line)
-    ]
-    last = lines[-1] if lines else ""
+    lines = [""] + [each for each in said.splitlines() if not _WARNING.search(each)]
+    last = lines[-1]
     return f"it ends the process with exit code {code}{': ' if last else ''}{last}"
 
 
@@ -88,10 +87,7 @@ def _no_end(limit: float) -> str:
 def _place(stack: str, *, innermost: int = 0) -> str:
     """Tell where the user's code is in a stack."""
     found = [each for each in _FRAME.findall(stack) if not each[0].startswith(_NOT_OF_USER)]
-    if not found:
-        return ""
-    file, line, name = found[innermost]
-    return f", in {name}, {file}:{line}"
+    return ", in {2}, {0}:{1}".format(*found[innermost]) if found else ""
 
 
 def main(request: dict[str, Any], limit: float, lifeline: int) -> None:
@@ -235,11 +231,7 @@ def _import(module: str, limit: float) -> dict[str, Any]:
     return result
 
 
-_KINDS: dict[str, Callable[..., dict[str, Any]]] = {
-    "factory": _factory,
-    "run": _run,
-    "import": _import,
-}
+_KINDS: dict[str, Callable[..., Any]] = {"factory": _factory, "run": _run, "import": _import}
 
 if __name__ == "__main__":
     main(json.loads(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]))

@@ -46,14 +46,11 @@ _TORN = (
 class Client(Steps):
     """Holds the workers of one remote iterable, and their core. Any thread may use it.
 
-    Raises:
-        BackendUnavailableError: this is no time or place to start workers.
+    It is a BackendUnavailableError if this is no time or place to start workers.
 
     Attributes:
-        members: the workers.
         chores: what is done without the lock, by whoever waits.
         news: warnings and log records, which whoever waits delivers.
-        counters: sums over the passes.
         used: whether the user has got anything: an item, or an answer to a call.
         used_before: the same, when the present pass began.
         launching: the threads that start workers beside, or end those before them.
@@ -62,10 +59,7 @@ class Client(Steps):
             strike in the one that waits.
         announced: the choice of a backend of which the user was warned when an executor was made.
         force: ends a worker without giving it time, once the user wants that; None before.
-        options: what the user asked for.
-        main_by_value: see `main_goes_by_value`.
         reason: why the present backend was taken.
-        sequence: what a pass is made of.
         delivery: brings the items of the latest pass.
         calling: the call under way: what each worker was asked, and what to ask one again.
         calls: those that have returned: a worker that is started again makes them once more.

@@ -35,11 +35,9 @@ class News:
         self._delivering = threading.Lock()  # never waited for
 
     def deliver(self, problems: list[Exception] | None = None) -> None:
-        """Tell the user what there is; `problems` gets what that raises, if it is there.
+        """Tell the user what there is; `problems`, if it is there, gets what that raises.
 
-        Raises:
-            BaseException: whatever a handler or a filter of warnings raises. The rest is told next
-                time.
+        If it is not, what a handler or a filter raises is raised, and the rest is told next time.
         """
         # Looked at again after the lock was given back: somebody may have relied on this thread.
         while self.waiting:
@@ -62,11 +60,8 @@ class News:
 def show(body: bytes | bytearray | memoryview, origin: dict[str, str]) -> None:
     """Give a record or warning to this interpreter's loggers, or to `warnings.showwarning`.
 
-    `origin` has attributes that a record gets, unless a worker's worker has set them.
-
-    Raises:
-        ProtocolError: it is none.
-        BaseException: whatever a handler, or what stands in for `warnings.showwarning`, raises.
+    `origin` has attributes that a record gets, unless a worker's worker has set them. It is a
+    ProtocolError if it is none.
     """
     try:
         content: Any

@@ -20,11 +20,7 @@ class Member:
     """A worker, and what leads to it.
 
     Attributes:
-        index: which of the client's workers.
-        options: what the user asked for.
-        backend: the name of its backend.
-        worker: the worker, or None before it is started.
-        link: the way to it.
+        worker, link: None before it is started.
         frames: what was read from it and not taken in.
         gone: whether it has sent its last, or nobody reads from it any more.
         released: whether the way up from it is closed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .. import errors
 from .._backends.base import ExitStatus
 from .._payload.one_line import one_line
 from .._payload.remote_errors import read_stack
@@ -11,35 +12,26 @@ from .._protocol import effects as causes
 from .._protocol.effects import Ending
 from .._protocol.messages import UNKNOWN
 from .._protocol.recovery import MOST_FUTILE
-from ..errors import (
-    BackendUnavailableError,
-    FarsideError,
-    IterableClosedError,
-    PassOpenError,
-    PassSupersededError,
-    ProtocolError,
-    WorkerDiedError,
-    WorkerTimeoutError,
-)
+from ..errors import FarsideError, WorkerDiedError
 from . import unguarded
 from .member import Member
 from .notes import joined, note
 from .remote_failures import for_later, to_exception
 
 
-def closed(foreign_to: int | None) -> IterableClosedError:
+def closed(foreign_to: int | None) -> errors.IterableClosedError:
     """Make the error for an iterable that was closed, or is one of the process that forked this."""
     if foreign_to is None:
-        return IterableClosedError("the iterable is closed; make a new one to iterate again")
-    return IterableClosedError(
+        return errors.IterableClosedError("the iterable is closed; make a new one to iterate again")
+    return errors.IterableClosedError(
         f"the iterable belongs to process {foreign_to}, of which this process is a forked child; "
         "make an iterable of its own in each process"
     )
 
 
-def superseded(before: int, now: int) -> PassSupersededError:
+def superseded(before: int, now: int) -> errors.PassSupersededError:
     """Make the error for a pass whose place a newer one has taken."""
-    return PassSupersededError(
+    return errors.PassSupersededError(
         f"pass {before} was superseded by pass {now} over the same iterable; loop over one "
         "iterator at a time, or make a second iterable. A server gives each request a worker of "
         "its own: see 'A stream for each request' in docs/guides/servers.md"
@@ -86,9 +78,9 @@ def _meaning(status: ExitStatus, state: str) -> str:
     return "; its code, or a library, has called os._exit()"
 
 
-def pass_open(method: str) -> PassOpenError:
+def pass_open(method: str) -> errors.PassOpenError:
     """Make the error for a call while an iterator is open."""
-    return PassOpenError(
+    return errors.PassOpenError(
         f"{method!r} cannot be called while an iterator over the iterable is open; take it to its "
         "end, leave the loop, or close() the iterator first"
     )
@@ -140,8 +132,8 @@ def error_of(ending: Ending, member: Member) -> FarsideError:
             error.args = (f"{error.args[0]}; {_RESTARTS}",)
         return error
     if cause in _DISOBEYED:
-        return ProtocolError(f"the {name} {_DISOBEYED[cause]}")
-    return ProtocolError(detail) if cause == causes.BROKEN else closed(None)
+        return errors.ProtocolError(f"the {name} {_DISOBEYED[cause]}")
+    return errors.ProtocolError(detail) if cause == causes.BROKEN else closed(None)
 
 
 def death_at(number: int, ending: Ending, member: Member) -> FarsideError:
@@ -183,9 +175,9 @@ def locate(
     note(error, where)
 
 
-def _no_fallback(error: FarsideError) -> BackendUnavailableError:
+def _no_fallback(error: FarsideError) -> errors.BackendUnavailableError:
     reason = refusal(error)
-    made = BackendUnavailableError(
+    made = errors.BackendUnavailableError(
         f"the subinterpreter backend cannot run this fn: {reason}; use "
         "iterate_in_subprocess, or leave fallback='subprocess'",
         backend="subinterpreter",
@@ -213,10 +205,10 @@ def _timed_out(ending: Ending, member: Member) -> FarsideError:
     if ending.detail is not None:
         try:
             stack = read_stack(ending.detail.body)
-        except ProtocolError as error:
+        except errors.ProtocolError as error:
             return error
     where = member.no_stack if stack is None else f"it was here:\n\n{stack.rstrip()}"
-    return WorkerTimeoutError(
+    return errors.WorkerTimeoutError(
         f"the {member.name} was ended: {what} within {limit}={seconds} seconds{beside}; {where}",
         seconds=seconds,
         last_index=_if_known(ending.last_index),

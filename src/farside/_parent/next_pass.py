@@ -32,30 +32,26 @@ def ask(client: Client, question: Callable[[int], T]) -> T:
 
 def load_state(client: Client, state: Any, *, strict: bool) -> None:
     """Let the next pass begin at a state; see `RemoteIterable.load_state_dict`."""
-    method = "load_state_dict"
-    _check(client, method)
-    _change(client, method, client.sequence.load(state, strict=strict))
+    _change(client, "load_state_dict", partial(client.sequence.load, state, strict=strict))
 
 
 def set_epoch(client: Client, epoch: int) -> None:
     """Let the next pass be of an epoch; see `RemoteIterable.set_epoch`."""
-    method = "set_epoch"
     if epoch != ask(client, client.sequence.epoch):
-        _check(client, method)
-        _change(client, method, partial(client.sequence.set_epoch, epoch))
+        _change(client, "set_epoch", lambda: partial(client.sequence.set_epoch, epoch))
 
 
-def _check(client: Client, method: str) -> None:
-    """Check that a method may be called that is about the next pass."""
+def _change(client: Client, method: str, look: Callable[[], Callable[[int], object]]) -> None:
+    """Change what the next pass will be, by what `look` returns, which may take long.
+
+    That is told how many passes were begun.
+    """
     client.check_home()
     client.check_not_stepping()
     client.check_open()
     if client.step(_is_open):
         raise pass_open(method)
-
-
-def _change(client: Client, method: str, change: Callable[[int], object]) -> None:
-    """Change what the next pass will be. `change` is told how many passes were begun."""
+    change = look()
 
     def work() -> None:
         if _is_open(client.core):  # another thread has begun it since it was looked at

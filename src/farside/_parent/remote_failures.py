@@ -6,20 +6,13 @@ import re
 from copy import copy
 from typing import Any, TypeVar
 
+from .. import errors
 from .._backends.live_workers import IMPORTING
 from .._payload import pickling
 from .._payload.failure import Failure, describe
 from .._payload.remote_errors import make_dual, thaw
 from .._protocol.messages import UNKNOWN
-from ..errors import (
-    CallFailedError,
-    FarsideError,
-    NotPicklableError,
-    RemoteTraceback,
-    WorkerFailedError,
-    WorkerInitializationError,
-    WorkerIterationError,
-)
+from ..errors import FarsideError, WorkerFailedError
 from . import unguarded
 from .notes import note
 
@@ -43,9 +36,8 @@ _WHAT = {
 def to_exception(failure: Failure, worker: str, method: str = "") -> FarsideError:
     """Turn a failure into the exception to raise.
 
-    Returns:
-        An exception that is the farside class and, where that can be built, the original type
-        as well; the original exception is its cause, the worker's traceback the cause of that.
+    It is the farside class and, where that can be built, the original type as well; the original
+    exception is its cause, the worker's traceback the cause of that.
     """
     if failure.stage == "load" and IMPORTING in failure.traceback:
         return _unguarded(failure, worker)
@@ -59,7 +51,7 @@ def to_exception(failure: Failure, worker: str, method: str = "") -> FarsideErro
 
 def without_frames(error: BaseException) -> None:
     """Let an exception of this process tell its traceback as text, as those of workers do."""
-    text = RemoteTraceback(describe(error, "", None).traceback)
+    text = errors.RemoteTraceback(describe(error, "", None).traceback)
     for name, value in (("__cause__", text), ("__context__", None), ("__traceback__", None)):
         BaseException.__setattr__(error, name, value)
 
@@ -80,7 +72,7 @@ def for_later(error: E) -> E:
         return error
     cause = error.__cause__
     if cause is not None and cause.__traceback__ is not None:
-        cause = RemoteTraceback(describe(cause, "", None).traceback)
+        cause = errors.RemoteTraceback(describe(cause, "", None).traceback)
     made.__cause__ = cause
     notes = getattr(made, "__notes__", None)
     if notes is not None:
@@ -97,7 +89,7 @@ def _build(
     )
     if failure.refused:
         error.refused_module, error.refused = failure.refused_module, failure.refused
-    remote = RemoteTraceback(failure.traceback)
+    remote = errors.RemoteTraceback(failure.traceback)
     if original is None:
         error.__cause__ = remote
     else:
@@ -112,15 +104,15 @@ def _build(
     return error
 
 
-def _unguarded(failure: Failure, worker: str) -> WorkerInitializationError:
+def _unguarded(failure: Failure, worker: str) -> errors.WorkerInitializationError:
     """Make the error for a module that has started workers in a worker, without a cause."""
-    error = WorkerInitializationError(f"the {worker} could not start: {unguarded.MESSAGE}")
+    error = errors.WorkerInitializationError(f"the {worker} could not start: {unguarded.MESSAGE}")
     error.stage, error.original_type = failure.stage, failure.type_name
     error.remote_traceback = failure.traceback
     return error
 
 
-def _pickling_error(failure: Failure, worker: str, method: str) -> NotPicklableError | None:
+def _pickling_error(failure: Failure, worker: str, method: str) -> errors.NotPicklableError | None:
     if failure.stage == "pickle":
         index = failure.item_index
         what, verb = "an item" if index == UNKNOWN else f"the item of index {index}", "yield"
@@ -136,7 +128,7 @@ def _pickling_error(failure: Failure, worker: str, method: str) -> NotPicklableE
         return None
     if (failure.culprit or "").endswith((": coroutine", ": async_generator")):
         verb = "nobody awaits it, so run it in the worker, as by asyncio.run(), and return"
-    return NotPicklableError(
+    return errors.NotPicklableError(
         f"{what} cannot be sent by the {worker}: {failure.culprit or 'it'} does not "
         f"pickle ({failure.type_name}: {failure.message}); {verb} something that does"
         + pickling.or_cloudpickle(failure.type_name),
@@ -154,7 +146,9 @@ def _failed_error(
     if stage in {"function", "input"}:
         item = f", at the input of index {failure.item_index}"
     where = f"{_WHAT.get(stage, failure.stage)} failed in the {worker}{item}"
-    base: type[WorkerFailedError] = WorkerIterationError if begun else WorkerInitializationError
+    base: type[WorkerFailedError] = errors.WorkerInitializationError
+    if begun:
+        base = errors.WorkerIterationError
     fields: dict[str, Any] = {
         "stage": stage,
         "item_index": failure.item_index,
@@ -162,7 +156,7 @@ def _failed_error(
         "remote_traceback": failure.traceback,
     }
     if stage in {"arguments", "call"}:
-        base = CallFailedError
+        base = errors.CallFailedError
         fields["method"] = method
         where = where.replace("{method!r}", repr(method))
     error = None if original is None else make_dual(base, original, fields)

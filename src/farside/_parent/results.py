@@ -22,12 +22,8 @@ def enter_iteration_mode(client: Client, owner: object = None, *, awaits: bool =
     """Begin a pass: send STOP_ITERATION if one is open, then START_ITERATION.
 
     It does not wait for the worker; `Pass.step` does, at the first item. ``awaits`` tells
-    whether the loop can await the inputs of a map.
-
-    Raises:
-        IterableClosedError: there is no worker any more.
-        RuntimeError: a signal handler begins it, and has struck in the middle of a step.
-        ValueError: see `Shards.check`.
+    whether the loop can await the inputs of a map. It is an IterableClosedError if there is no
+    worker any more, and a RuntimeError in a signal handler that has struck in the middle of a step.
     """
     client.check_home()
     client.check_not_stepping()
@@ -80,10 +76,6 @@ def iterate_results(this: Pass) -> Generator[Any, None, None]:
 
     The first ``next()`` yields None and starts nothing: from then on, closing or dropping the
     generator stops the pass.
-
-    Raises:
-        FarsideError: the pass failed, was superseded, or the iterable was closed.
-        NotPicklableError: an item does not unpickle here.
     """
     spoilt = SPOILT  # the global is gone when Python, at its exit, closes what a module still holds
     over, waits = OVER, this.client.counters.waits

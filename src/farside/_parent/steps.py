@@ -68,10 +68,8 @@ class Steps(ABC):
         """Let an event happen, and return what comes of it. `index`: it concerns that worker alone.
 
         In a signal handler that has struck in the middle of an event of its own thread, that is
-        None: the new event happens as soon as the other one is over.
-
-        Raises:
-            ProtocolError: the event does not fit. The core is as it was.
+        None: the new event happens as soon as the other one is over. It is a ProtocolError if the
+        event does not fit; the core is as it was.
         """
         made = _Event(event, index)
         self._mailbox.append(made)

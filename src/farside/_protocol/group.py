@@ -27,11 +27,7 @@ from .recovery import NO_LIMITS, STACK_SECONDS, STEADY_SECONDS, Limits, may_hand
 class GroupCore:
     """Everything that the parent knows of its workers.
 
-    Args:
-        limits: how long a worker may say nothing.
-        fallback: the backend that may take over, or None.
-        count: how many workers there are.
-        max_restarts: how many times workers may be started again, all together, in a pass.
+    In a pass, they may be started again `max_restarts` times, all together.
 
     Attributes:
         workers: a core for each.

@@ -14,10 +14,8 @@ class Inbox:
     """The frames of items of one pass that have arrived and were not opened.
 
     Frames are moved here by one call each, so that no exception can come in between. The user's
-    thread takes them out, without a lock, and opens one after the other.
-
-    Args:
-        delivery: where the user's thread puts what it takes out: see `_parent.passes.delivery`.
+    thread takes them out, without a lock, opens one after the other, and puts them into the
+    delivery: see `_parent.passes.delivery`.
 
     Attributes:
         frames: the frames that were not opened.

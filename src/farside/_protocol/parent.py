@@ -208,8 +208,7 @@ class ParentCore(ParentMachine):
     def succeed(self, before: ParentCore) -> bool:
         """Take the place of a worker that has died: what has arrived from it stays.
 
-        Returns:
-            Whether there is a pass to go on with: see `go_on`.
+        Tell whether there is a pass to go on with: see `go_on`.
         """
         assert before.failure is not None
         self.begun, self._inherited = before.begun, before.inbox.received

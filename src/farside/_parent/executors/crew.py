@@ -58,10 +58,8 @@ class Crew:
     """The workers of an executor, and the thread that completes futures.
 
     It has no reference to the executor: when that is dropped, the calls that were submitted are
-    made, and no more are taken.
-
-    Args:
-        most: how many tasks a worker does before another one takes its place; None: any number.
+    made, and no more are taken. A worker does so many tasks at `most`; then another one takes its
+    place.
     """
 
     def __init__(self, options: list[Any], plan: Plan, most: int | None) -> None:

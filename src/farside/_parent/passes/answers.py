@@ -18,14 +18,7 @@ from .queues import Queue
 
 
 class Answers(Delivery):
-    """Takes the answers of workers out of their queues.
-
-    Args:
-        place: where the pass begins.
-
-    Attributes:
-        front: how many inputs are done: the loop has their results.
-    """
+    """Takes the answers of workers out of their queues. `front` inputs are done."""
 
     def __init__(self, plan: Plan, place: Place) -> None:
         super().__init__(plan.workers, counting=plan.ahead is not None)

@@ -41,8 +41,7 @@ class AsyncSupply(Supply):
     and wakes the loop, which calls `take` again. So the loop gets results while an input is
     awaited, and what is awaited outlasts a cancelled loop.
 
-    Args:
-        asking: those of the passes over the same inputs whose task asks for them: one at a time.
+    Of the passes over the same inputs, one at a time is `asking`: its task asks for them.
 
     Attributes:
         wanted: how many inputs `take` could have given beside those that have come.

@@ -27,11 +27,7 @@ class _Step(NamedTuple):
 
 
 class GivenResults:
-    """The place of the loop in a pass.
-
-    Args:
-        place: where the pass began.
-        flat: whether an input may have any number of results.
+    """The place of the loop in a pass. If it is flat, an input may have any number of results.
 
     Attributes:
         taken: how many items are in blocks.

@@ -27,9 +27,6 @@ class InTurn(Delivery):
     Whole rounds over the slots are merged by slices, so an item takes no more Python code than with
     one worker.
 
-    Args:
-        ended: the shards that had ended before.
-
     Attributes:
         front: whose turn it is after the present block.
         ended_before: the shards that had ended before the pass began here.

@@ -30,15 +30,10 @@ the iterator may wait for the result of the first."""
 class Supply:
     """Takes inputs from an iterator.
 
-    Each is pickled as it is taken: what the iterator does with it later does not show.
-
-    Args:
-        begin: returns the iterator, or a range. It is called when the first input is wanted.
-        place: where the pass begins: inputs that are done already are taken and dropped.
-        total: how many inputs there are, if that is known.
-        main_by_value: see `Encoder`.
-        checks: for some inputs, what is called with them before they are used, and may raise an
-            exception.
+    Each is pickled as it is taken: what the iterator does with it later does not show. `begin`
+    returns the iterator, or a range, when the first input is wanted. Inputs that are done at the
+    `place` where the pass begins are taken and dropped. `checks` are called with some inputs before
+    these are used, and may raise an exception.
 
     Attributes:
         ended: whether there are no more.
