@@ -10,9 +10,8 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from farside import get_worker_info
-from farside.testing.failing_jobs import *  # noqa: F403  tests call them jobs.FailsAt and so on
 from farside.testing.item_jobs import *  # noqa: F403
-from farside.testing.jobs import *  # noqa: F403
+from farside.testing.jobs import *  # noqa: F403  tests call them jobs.FailsAt and so on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

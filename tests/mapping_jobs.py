@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from farside import get_worker_info
-from farside.testing.failing_jobs import RefusesToLoad
+from farside.testing.jobs import RefusesToLoad
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -125,8 +125,8 @@ def data_loader(
         )
     workers = count("num_workers", num_workers, "workers", 0)
     ranks = count("world_size", world_size, "ranks")
-    order = {"shuffle": mixed, "sampler": sampler, "batch_sampler": batch_sampler}
-    drawn = _check_order(order, plain=size == 1 and not short)
+    samplers = {"sampler": sampler, "batch_sampler": batch_sampler}
+    drawn = _check_order({"shuffle": mixed, **samplers}, plain=size == 1 and not short)
     if drawn and ranks > 1 and rest["seed"] is None:
         raise ValueError(
             f"{drawn} and world_size={ranks} without seed: each rank would draw another "
@@ -156,21 +156,12 @@ def data_loader(
     # The end of each shard, which is one batch, waits too.
     if indexed and rest["buffer_size"] not in {None, UNLIMITED}:
         rest["buffer_size"] = 2 * count("buffer_size", rest["buffer_size"], "batches", 0)
+    made: dict[str, Any] = {"dataset": dataset, "collate_fn": collate_fn, **samplers}
     return iterate_shards(
         Batches.__call__,
         shards,
         workers,
-        setup=partial(
-            Batches,
-            indexed,
-            size,
-            mixed,
-            short,
-            dataset=dataset,
-            collate_fn=collate_fn,
-            sampler=sampler,
-            batch_sampler=batch_sampler,
-        ),
+        setup=partial(Batches, indexed, size, mixed, short, **made),
         cycle_length=None if indexed else shards,
         shuffle_shards=False,
         in_order=in_order,

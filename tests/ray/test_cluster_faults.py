@@ -22,7 +22,7 @@ from farside import (
     iterate_in_worker,
 )
 from farside._backends import live_workers
-from farside.testing import failing_jobs, jobs
+from farside.testing import jobs
 from farside.testing.checks import until
 from tests.ray.conftest import CPUS
 
@@ -76,7 +76,7 @@ def test_an_actor_that_dies_is_started_again_and_the_pass_is_complete() -> None:
 
 
 def test_a_worker_that_ends_its_process() -> None:
-    with start(partial(failing_jobs.FailsAt, 3, partial(os._exit, 5)), buffer_size=1) as numbers:
+    with start(partial(jobs.FailsAt, 3, partial(os._exit, 5)), buffer_size=1) as numbers:
         with pytest.raises(WorkerDiedError, match="its actor has died"):
             list(numbers)
 

@@ -29,15 +29,9 @@ _CURE = (
 
 
 class SharedByProcessesError(NotPicklableError):
-    """Something can be given only to a process as it starts, and the worker is none.
+    """Something can be given only to a process as it starts, and the worker is none."""
 
-    Attributes:
-        reason: what it is, and that processes share it.
-    """
-
-    def __init__(self, message: str, *, reason: str = "") -> None:
-        super().__init__(message)
-        self.reason = reason
+    reason = ""  # what it is, and that processes share it
 
 
 def pack_call(options: Options, *, main_importable: bool, here: bool = False) -> bytes | SharedCall:
@@ -64,12 +58,12 @@ def pack_anywhere(options: Options, *, main_importable: bool) -> bytes:
         return _pickle_once(options, main_importable=main_importable)
     except NotPicklableError as error:  # as before: it tells what it was
         reason = f"{_shared_part(options, error)} is shared by processes"
-        raise SharedByProcessesError(
+        made = SharedByProcessesError(
             f"{reason}, and can be sent only to a process that is being started; use "
-            "iterate_in_subprocess or backend='subprocess', or a proxy of a "
-            "multiprocessing.Manager",
-            reason=reason,
-        ) from error.__cause__
+            "iterate_in_subprocess or backend='subprocess', or a proxy of a multiprocessing.Manager"
+        )
+        made.reason = reason
+        raise made from error.__cause__
 
 
 def _pickle_once(options: Options, *, main_importable: bool) -> bytes:

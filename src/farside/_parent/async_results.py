@@ -6,12 +6,12 @@ time later, and a generator that is cancelled while it waits is over for good.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import islice
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import IterableClosedError
 from .aio import AsyncWait
@@ -32,14 +32,6 @@ less than one per cent."""
 _AT_ONCE = 64  # so many items at most are taken between two looks at the clock
 
 _NOTHING: Iterator[Any] = iter(())
-
-if TYPE_CHECKING:
-
-    class Results(AsyncIterator[T_co], Protocol):
-        """What users see of `AsyncResults`."""
-
-        async def aclose(self) -> None:
-            """Stop the pass at once."""
 
 
 class AsyncResults(Generic[T_co]):

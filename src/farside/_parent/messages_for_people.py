@@ -129,7 +129,8 @@ def error_of(ending: Ending, member: Member) -> FarsideError:
         if ending.futile > MOST_FUTILE:
             error.args = (joined(error.args[0], FUTILE),)
         elif dead and state == "iteration" and detail.again and not member.options.max_restarts:
-            error.args = (f"{error.args[0]}; {_RESTARTS}",)
+            more = "with max_restarts=1, another worker would take its place and go on"
+            error.args = (f"{error.args[0]}; {more}",)
         return error
     if cause in _DISOBEYED:
         return errors.ProtocolError(f"the {name} {_DISOBEYED[cause]}")
@@ -143,8 +144,6 @@ def death_at(number: int, ending: Ending, member: Member) -> FarsideError:
     note(error, f"the input of index {number}")
     return error
 
-
-_RESTARTS = "with max_restarts=1, another worker would take its place and go on"
 
 _DISOBEYED = {
     causes.REFUSED: "refused a command",

@@ -7,17 +7,11 @@ from functools import partial
 from typing import Any, NoReturn
 from weakref import ref
 
+from .. import errors
 from .._payload.failure import of_user
 from .._protocol.effects import BROKEN, HERE
 from .._protocol.group import GroupCore
 from .._protocol.parent import ParentCore
-from ..errors import (
-    ExhaustedIteratorWarning,
-    FarsideError,
-    IterableClosedError,
-    NotPicklableError,
-    ProtocolError,
-)
 from . import deadline, messages_for_people
 from .client import Client
 from .decoding import decode_each
@@ -41,7 +35,7 @@ _CONTINUED = (
 _EARLY = "a worker has ended its pass before the end of its shards"
 
 OVER: list[Any] = []  # what `Pass.step` returns at the end
-SPOILT = (NotPicklableError, ProtocolError)  # a frame cannot be opened, or an item unpickled
+SPOILT = (errors.NotPicklableError, errors.ProtocolError)  # what was sent cannot be read
 
 
 class Pass:
@@ -103,7 +97,7 @@ class Pass:
             if error is delivery.failure:
                 # No variable has the traceback: this frame is in it, so that would be a cycle.
                 own = of_user(error.__traceback__) is error.__traceback__  # all of its frames are
-                if own and isinstance(error, FarsideError):
+                if own and isinstance(error, errors.FarsideError):
                     raise error.with_traceback(None) from error.__cause__
             elif delivery.cleared and isinstance(error, (IndexError, ValueError)):
                 return None  # another thread has cleared it in the middle
@@ -118,7 +112,7 @@ class Pass:
         continued = True in [each.continued for each in core.workers]
         self._told = used or continued
         if continued:
-            warn(_CONTINUED, ExhaustedIteratorWarning)
+            warn(_CONTINUED, errors.ExhaustedIteratorWarning)
 
     def _raise_cut_off(self) -> NoReturn:
         """Raise why the rest of the pass cannot be taken, although it may have arrived."""
@@ -127,7 +121,7 @@ class Pass:
         for worker, member in zip(core.workers, self.client.members, strict=True):
             if worker.opened and worker.ending is not None:
                 raise self.client.error(worker.ending, member)
-        raise IterableClosedError("the iterator was closed")
+        raise errors.IterableClosedError("the iterator was closed")
 
     def _is_at_end(self, core: GroupCore) -> bool:
         """Tell whether nothing more can come, where nothing has."""
@@ -140,16 +134,16 @@ class Pass:
                 finished = False
                 continue
             if not worker.opened:
-                raise IterableClosedError("the iterator was closed")
+                raise errors.IterableClosedError("the iterator was closed")
             if worker.ending is not None:
                 client.end_others()
                 part = client.sequence.part(delivery, index)
                 raise client.error(worker.ending, client.members[index], part)
             if not delivery.unprompted:  # then marks tell the end, and the last has not come
                 client.give_up(client.members[index], BROKEN, _EARLY)
-                raise ProtocolError(_EARLY)
+                raise errors.ProtocolError(_EARLY)
             if worker.used_up:
-                warn(_USED_UP, ExhaustedIteratorWarning)
+                warn(_USED_UP, errors.ExhaustedIteratorWarning)
         return finished
 
     def _go_on(self) -> GroupCore:
@@ -197,7 +191,7 @@ class Pass:
         queue.told = queue.taken
         self.client.members[queue.index].acknowledge(self.epoch, queue.taken - queue.before)
 
-    def spoilt(self, error: FarsideError) -> None:
+    def spoilt(self, error: errors.FarsideError) -> None:
         """End all workers, since one has sent what cannot be read, unless one has failed."""
         client = self.client
         if error is self.delivery.failure:

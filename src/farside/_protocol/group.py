@@ -86,9 +86,8 @@ class GroupCore:
     @property
     def deadline(self) -> float | None:
         """When `expire` has to be called if nothing comes; None: never."""
-        return min(
-            (each.deadline for each in self.workers if each.deadline is not None), default=None
-        )
+        deadlines = [each.deadline for each in self.workers]
+        return min([each for each in deadlines if each is not None], default=None)
 
     @property
     def has_limits(self) -> bool:

@@ -22,23 +22,12 @@ VERSION = 2
 """Of the form of a state. In version 1, shards that are shuffled, or read by several ranks, were
 known by their numbers among all. Where there are none such, it is the same, and can be read."""
 
-KEYS = {
-    "farside": int,
-    "kind": str,
-    "epoch": int,
-    "seed": int,
-    "fingerprint": str,
-    "shards": int,
-    "cycle_length": int,
-    "in_order": bool,
-    "shuffled": bool,
-    "world_size": int,
-    "ranks": list,
-    "ended": list,
-    "begun": list,
-    "turn": int,
-    "anchors": list,
-    "snapshots": list,
+KEYS: dict[str, type] = {
+    **dict.fromkeys(("kind", "fingerprint"), str),
+    **dict.fromkeys(("in_order", "shuffled"), bool),
+    **dict.fromkeys(("farside", "epoch", "seed", "shards"), int),
+    **dict.fromkeys(("cycle_length", "world_size", "turn"), int),
+    **dict.fromkeys(("ranks", "ended", "begun", "anchors", "snapshots"), list),
 }
 """What a state has, and of which types."""
 

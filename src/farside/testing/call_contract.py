@@ -6,7 +6,7 @@ import sys
 from functools import partial
 
 from ..errors import CallFailedError, IterableClosedError, NotPicklableError, PassOpenError
-from . import failing_jobs, jobs
+from . import jobs
 from .checks import StartsWorkers, raises
 
 
@@ -35,14 +35,14 @@ class CallContract(StartsWorkers):
 
     def test_a_method_that_raises_leaves_the_worker_usable(self) -> None:
         with self.start(partial(jobs.Shelf, 3)) as shelf:
-            with raises(failing_jobs.TwoArguments) as caught:
-                shelf.call("make", what=failing_jobs.fail)
+            with raises(jobs.TwoArguments) as caught:
+                shelf.call("make", what=jobs.fail)
             error = caught.exception
             assert isinstance(error, CallFailedError)
-            assert isinstance(error, failing_jobs.TwoArguments)
+            assert isinstance(error, jobs.TwoArguments)
             assert (error.stage, error.method, error.item_index) == ("call", "make", None)
             assert (error.first, error.second) == ("boom", 7)
-            assert isinstance(error.__cause__, failing_jobs.TwoArguments)
+            assert isinstance(error.__cause__, jobs.TwoArguments)
             assert "raise make()" in error.remote_traceback
             assert shelf.state == "stand by"
             assert list(shelf) == [0, 1, 2]
@@ -68,21 +68,21 @@ class CallContract(StartsWorkers):
     def test_what_does_not_pickle_leaves_the_worker_usable(self) -> None:
         with self.start(partial(jobs.Shelf, 3)) as shelf:
             with raises(NotPicklableError) as caught:
-                shelf.call("echo", failing_jobs.RefusesToPickle())
+                shelf.call("echo", jobs.RefusesToPickle())
             told = str(caught.exception)
             assert "the arguments of 'echo' cannot be sent" in told
-            assert "args[0]: farside.testing.failing_jobs.RefusesToPickle does not" in told
+            assert "args[0]: farside.testing.jobs.RefusesToPickle does not" in told
             with raises(NotPicklableError, "what 'make' returned cannot be sent"):
-                shelf.call("make", failing_jobs.RefusesToPickle)
+                shelf.call("make", jobs.RefusesToPickle)
             assert list(shelf) == [0, 1, 2]
 
     def test_what_does_not_unpickle_leaves_the_worker_usable(self) -> None:
         with self.start(partial(jobs.Shelf, 3)) as shelf:
             with raises(CallFailedError) as caught:
-                shelf.call("echo", failing_jobs.RefusesToLoad())
+                shelf.call("echo", jobs.RefusesToLoad())
             assert caught.exception.stage == "arguments"
             with raises(NotPicklableError, "does not unpickle here"):
-                shelf.call("make", failing_jobs.RefusesToLoad)
+                shelf.call("make", jobs.RefusesToLoad)
             assert list(shelf) == [0, 1, 2]
 
     def test_no_call_while_an_iterator_is_open(self) -> None:

@@ -8,14 +8,8 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 
-from ..errors import (
-    IterableClosedError,
-    NotPicklableError,
-    RemoteTraceback,
-    WorkerInitializationError,
-    WorkerIterationError,
-)
-from . import failing_jobs as jobs
+from .. import errors
+from . import jobs
 from .checks import StartsWorkers, raises, take
 
 
@@ -28,27 +22,27 @@ class FailureContract(StartsWorkers):
                 got, error = take(numbers)
             assert got == list(range(index))
             assert str(error) == "boom-7"
-            assert isinstance(error, WorkerIterationError)
+            assert isinstance(error, errors.WorkerIterationError)
             assert isinstance(error, jobs.TwoArguments)
             assert (error.first, error.second) == ("boom", 7)
             assert (error.stage, error.item_index) == ("next", index)
 
     def test_after_a_failure_iter_says_why(self) -> None:
         with self.start(partial(jobs.FailsAt, 2, jobs.boom)) as numbers:
-            with raises(WorkerIterationError) as first:
+            with raises(errors.WorkerIterationError) as first:
                 list(numbers)
             assert numbers.state == "closed"
-            with raises(IterableClosedError) as second:
+            with raises(errors.IterableClosedError) as second:
                 iter(numbers)
             assert second.exception.__cause__ is first.exception
 
     def test_the_traceback_of_the_worker_is_readable(self) -> None:
         with self.start(partial(jobs.FailsAt, 2, jobs.boom)) as numbers:
             _, error = take(numbers)
-        assert isinstance(error, WorkerIterationError)
+        assert isinstance(error, errors.WorkerIterationError)
         original = error.__cause__
         assert type(original) is jobs.TwoArguments
-        assert isinstance(original.__cause__, RemoteTraceback)
+        assert isinstance(original.__cause__, errors.RemoteTraceback)
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         assert "raise self.make()" in text
         assert "raise self.make()" in error.remote_traceback
@@ -59,27 +53,27 @@ class FailureContract(StartsWorkers):
             _, error = take(numbers)
         again = pickle.loads(pickle.dumps(error))
         assert isinstance(again, jobs.TwoArguments)
-        assert isinstance(again, WorkerIterationError)
+        assert isinstance(again, errors.WorkerIterationError)
         assert (again.first, again.stage, str(again)) == ("boom", "next", "boom-7")
 
     def test_iter_fails(self) -> None:
         with self.start(jobs.FailsInIter) as numbers:
             with raises(KeyError, "no iterator") as caught:
                 list(numbers)
-            assert isinstance(caught.exception, WorkerIterationError)
+            assert isinstance(caught.exception, errors.WorkerIterationError)
             assert caught.exception.stage == "iter"
 
     def test_fn_fails(self) -> None:
         with raises(jobs.TwoArguments, "boom-7") as caught:
             self.start(jobs.fail)
-        assert isinstance(caught.exception, WorkerInitializationError)
+        assert isinstance(caught.exception, errors.WorkerInitializationError)
         assert (caught.exception.stage, caught.exception.item_index) == ("fn", None)
 
     def test_an_initializer_fails(self) -> None:
         with raises(LookupError, "initializer") as caught:
             fails = partial(jobs.fail, partial(LookupError, "initializer"))
             self.start(list, initializer=[gc.collect, fails])
-        assert isinstance(caught.exception, WorkerInitializationError)
+        assert isinstance(caught.exception, errors.WorkerInitializationError)
         assert caught.exception.stage == "initializer"
         for text in getattr(caught.exception, "__notes__", [])[:1]:  # Python 3.11+
             assert "initializer[1] failed in the " in text
@@ -92,8 +86,8 @@ class FailureContract(StartsWorkers):
         given: list[tuple[Callable[[], BaseException], str, str]] = [
             (partial(SystemExit, 3), "SystemExit", "3"),
             (partial(GeneratorExit, "left"), "GeneratorExit", "left"),
-            (partial(jobs.Unpicklable, "text"), "farside.testing.failing_jobs.Unpicklable", "text"),
-            (partial(jobs.Unloadable, "text"), "farside.testing.failing_jobs.Unloadable", "text"),
+            (partial(jobs.Unpicklable, "text"), "farside.testing.jobs.Unpicklable", "text"),
+            (partial(jobs.Unloadable, "text"), "farside.testing.jobs.Unloadable", "text"),
         ]
         for make, name, text in given:
             self.check_arrives_as_text(make, name, text)
@@ -103,7 +97,7 @@ class FailureContract(StartsWorkers):
     ) -> None:
         """Let a worker raise something that the parent does not raise again."""
         with self.start(partial(jobs.FailsAt, 1, make)) as numbers:
-            with raises(WorkerIterationError, text) as caught:
+            with raises(errors.WorkerIterationError, text) as caught:
                 list(numbers)
             assert not isinstance(caught.exception, (SystemExit, KeyboardInterrupt, GeneratorExit))
             assert caught.exception.original_type == name
@@ -113,7 +107,7 @@ class FailureContract(StartsWorkers):
         with self.start(partial(jobs.FailsAt, 1, jobs.hostile)) as numbers:
             got, error = take(numbers)
         assert got == [0]
-        assert isinstance(error, WorkerIterationError)
+        assert isinstance(error, errors.WorkerIterationError)
         assert "Hostile" in error.original_type
         assert "raise self.make()" in error.remote_traceback
 
@@ -122,10 +116,10 @@ class FailureContract(StartsWorkers):
         with self.start(fn) as items:
             got, error = take(items)
         assert got == [0, 1]
-        assert isinstance(error, NotPicklableError)
+        assert isinstance(error, errors.NotPicklableError)
         assert error.item_index == 2
         assert "item of index 2" in str(error)
-        assert "item: farside.testing.failing_jobs.RefusesToPickle does not pickle" in str(error)
+        assert "item: farside.testing.jobs.RefusesToPickle does not pickle" in str(error)
         assert "refuses to pickle" in str(error)
 
     def test_an_item_that_does_not_unpickle(self) -> None:
@@ -134,7 +128,7 @@ class FailureContract(StartsWorkers):
             got, error = take(items)
             assert items.state == "closed"
         assert got == [0, 1]
-        assert isinstance(error, NotPicklableError)
+        assert isinstance(error, errors.NotPicklableError)
         assert "item of index 2" in str(error)
         assert isinstance(error.__cause__, OSError)
 
@@ -144,8 +138,8 @@ class FailureContract(StartsWorkers):
                 assert number == 0
                 break
             # It may arrive with the first item, with the next pass, or in it.
-            with raises((jobs.TwoArguments, IterableClosedError)) as caught:
+            with raises((jobs.TwoArguments, errors.IterableClosedError)) as caught:
                 list(numbers)
             error: BaseException = caught.exception
-            told = error.__cause__ if isinstance(error, IterableClosedError) else error
+            told = error.__cause__ if isinstance(error, errors.IterableClosedError) else error
             assert isinstance(told, jobs.TwoArguments)
