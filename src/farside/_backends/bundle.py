@@ -46,11 +46,9 @@ that comes too late, is imported from its file; one too many is of no use."""
 
 
 def open_file() -> tuple[bytes, Descriptor] | None:
-    """Put the bundle into a file that has no name, for one interpreter; return its catalogue too.
-
-    To hand over bytes would cost each interpreter memory: what is freed among other things is not
-    given back. None: there is no such file here, or the code of farside is not in files.
-    """
+    """Put the bundle into a file without a name, for one interpreter; return its catalogue too."""
+    # To hand over bytes would cost each interpreter memory: what is freed among other things is not
+    # given back. None: there is no such file here, or the code of farside is not in files.
     made = make()
     if made is None:
         return None

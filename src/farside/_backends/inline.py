@@ -211,11 +211,9 @@ class InlineLink(Link):
         self.wait(0)
 
     def wait(self, timeout: float) -> bool:
-        """Tell whether the worker has ended; end it if it is to, unless it is at work.
-
-        One that is at work in this very thread, and is closed, has as good as ended: the step in
-        which user code has closed it is its last.
-        """
+        """Tell whether the worker has ended; end it if it is to, unless it is at work."""
+        # One that is at work in this very thread, and is closed, has as good as ended: the step in
+        # which user code has closed it is its last.
         if self._open:  # whoever reads may still want what it has told at last
             return self._ended
         if not self._working.acquire(timeout=max(0.0, timeout)):

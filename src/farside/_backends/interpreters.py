@@ -65,12 +65,10 @@ def _wrong_with_process() -> str:
 
 
 def has_pytorch() -> bool:
-    """Tell whether this program can use PyTorch.
-
-    That cannot train in a process that has had a subinterpreter. Its ``backward()`` refuses to run
-    while the thread holds the GIL, and asks ``PyGILState_Check()``, which answers yes in any thread
-    from the first subinterpreter on, for good.
-    """
+    """Tell whether this program can use PyTorch."""
+    # That cannot train in a process that has had a subinterpreter. Its ``backward()`` refuses to
+    # run while the thread holds the GIL, and asks ``PyGILState_Check()``, which answers yes in any
+    # thread from the first subinterpreter on, for good.
     return sys.modules.get("torch") is not None or _finds_pytorch()
 
 

@@ -79,10 +79,8 @@ def _refused(reason: str) -> BackendUnavailableError:
 
 
 def _serves_multiprocessing() -> bool:
-    """Tell whether this process was started to be a worker, or a helper of multiprocessing.
-
-    A frozen program that does not know it would start further ones without end.
-    """
+    """Tell whether this process was started to be a worker, or a helper of multiprocessing."""
+    # A frozen program that does not know it would start further ones without end.
     arguments = sys.argv[1:]
     return "--multiprocessing-fork" in arguments or (
         "-c" in arguments and arguments[-1].startswith("from multiprocessing.")
@@ -114,12 +112,10 @@ def sweep() -> None:
 
 
 def close_all() -> None:
-    """End every worker, as the process exits.
-
-    A subinterpreter that runs C code cannot be ended. If that code has released its GIL, the
-    exit goes on without it; if not, the exit would hang, so the process is then ended with exit
-    code 1, after a traceback of all threads.
-    """
+    """End every worker, as the process exits."""
+    # A subinterpreter that runs C code cannot be ended. If that code has released its GIL, the exit
+    # goes on without it; if not, the exit would hang, so the process is then ended with exit code
+    # 1, after a traceback of all threads.
     global _exiting  # noqa: PLW0603  a process exits once
     _exiting = True
     deadline = time.monotonic() + EXIT_SECONDS
@@ -136,11 +132,9 @@ def close_all() -> None:
 
 
 def _whole(work: Callable[[], object]) -> None:
-    """Do some work that is short, or has a limit, to its end, whoever presses Ctrl-C again.
-
-    Python crashes where a subinterpreter still runs as the process ends. And Ctrl-C asks for
-    nothing but the end, which is coming.
-    """
+    """Do some work that is short, or has a limit, to its end, whoever presses Ctrl-C again."""
+    # Python crashes where a subinterpreter still runs as the process ends. And Ctrl-C asks for
+    # nothing but the end, which is coming.
     with contextlib.suppress(KeyboardInterrupt):
         defer_sigint(work)
 
@@ -189,14 +183,11 @@ threads.wakers.append(_wake_who_waits)
 
 
 def end_thread_at_exit() -> None:
-    """End this thread, if it is a daemon, once the process exits, by SystemExit: without a word.
-
-    One that waits for an item would see its worker end, and print a traceback into an orderly exit.
-    What comes later in the exit may wait for it.
-
-    Others have mostly ended before. But a process of multiprocessing waits for them after its
-    workers were ended, before Python 3.14: then an error has to tell that items are missing.
-    """
+    """End this thread, if it is a daemon, once the process exits, by SystemExit: without a word."""
+    # One that waits for an item would see its worker end, and print a traceback into an orderly
+    # exit. What comes later in the exit may wait for it.
+    # Others have mostly ended before. But a process of multiprocessing waits for them after its
+    # workers were ended, before Python 3.14: then an error has to tell that items are missing.
     thread = threading.current_thread()
     if _exiting and thread.daemon and thread is not threading.main_thread():
         raise SystemExit

@@ -63,10 +63,8 @@ def check_method(method: str) -> None:
 
 
 def _check_version(path: str) -> None:
-    """Refuse a Python of another version, which would load the modules of this one.
-
-    A program that embeds Python may find it on ``PATH``; and Python may be replaced while it runs.
-    """
+    """Refuse a Python of another version, which would load the modules of this one."""
+    # A program that embeds Python may find it on ``PATH``; and Python may be replaced meanwhile.
     with contextlib.suppress(OSError):  # /proc is not there
         if not os.path.samefile("/proc/self/exe", path):
             found = _version_of(path, os.stat(path).st_mtime_ns)
@@ -123,10 +121,8 @@ def check_spawned(error: OSError | EOFError) -> None:
 
 
 def _killer_of_spawned(error: BaseException) -> str | None:
-    """Return the signal from outside that has ended a process in its start, if one has.
-
-    This takes its exit status too, as multiprocessing has forgotten the process.
-    """
+    """Return the signal from outside that has ended a process in its start, if one has."""
+    # This takes its exit status too, as multiprocessing has forgotten the process.
     starters = [frame.f_locals.get("self") for frame, _ in walk_tb(error.__traceback__)]
     started = [each for each in starters if isinstance(each, popen_fork.Popen)]
     pids = [each.pid for each in started if getattr(each, "pid", None) is not None]
@@ -139,11 +135,9 @@ def _killer_of_spawned(error: BaseException) -> str | None:
 
 
 def _end_of(pid: int | None, *, take: bool = False) -> os.waitid_result | None:
-    """Wait a moment for the end of a child, and take its exit status if asked to.
-
-    None: nobody can tell, or it goes on. It may only have closed its end of the pipe; or another
-    thread has started a fork server in the place of one that was killed.
-    """
+    """Wait a moment for the end of a child, and take its exit status if asked to."""
+    # None: nobody can tell, or it goes on. It may only have closed its end of the pipe; or another
+    # thread has started a fork server in the place of one that was killed.
     end = time.monotonic() + REAP_SECONDS
     while pid is not None and hasattr(os, "waitid"):
         try:

@@ -67,11 +67,9 @@ def pack(
 
 
 def main_module() -> tuple[str | None, str | None]:
-    """Find how a worker can import the main module: by name, by path, or (None, None) not at all.
-
-    The rules are those of multiprocessing: an interactive session, ``python -c``, standard input
-    and a package's ``__main__`` cannot be imported again.
-    """
+    """Find how a worker can import the main module: by name, by path, or (None, None): not."""
+    # The rules are those of multiprocessing: an interactive session, ``python -c``, standard input
+    # and a package's ``__main__`` cannot be imported again.
     main = sys.modules.get("__main__")
     name = getattr(getattr(main, "__spec__", None), "name", None)
     if name is not None:
@@ -83,11 +81,9 @@ def main_module() -> tuple[str | None, str | None]:
 
 
 def main_file() -> str | None:
-    """Return ``__main__.__file__``, also after the script, if it was called before its end.
-
-    Python takes it off the main module as soon as the script has been run. But threads of the
-    program, an executor's among them, may go on and start workers, and these need it.
-    """
+    """Return ``__main__.__file__``, also after the script, if it was called before its end."""
+    # Python takes it off the main module as soon as the script has been run. But threads of the
+    # program, an executor's among them, may go on and start workers, and these need it.
     global _seen  # noqa: PLW0603  there is one main module
     main = sys.modules.get("__main__")
     file = getattr(main, "__file__", None)
@@ -102,11 +98,8 @@ _seen: tuple[ModuleType, str] | None = None
 
 
 def main_goes_by_value(options: Options) -> bool:
-    """Tell whether the workers cannot have the main module, so that what it defines is sent itself.
-
-    A forked worker has it as it was.
-    """
-    if options.backend == "inline" or _forks(options):
+    """Tell whether the workers cannot have the main module, and what it defines is sent itself."""
+    if options.backend == "inline" or _forks(options):  # which have it as it was
         return False
     return registry.is_remote(options.backend) or main_module() == (None, None)
 

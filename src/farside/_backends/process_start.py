@@ -64,12 +64,10 @@ def _locks() -> list[Any]:
 
 
 def _disown_in_child() -> None:
-    """Let a forked child of this process know none of its processes.
-
-    When it exits, multiprocessing terminates and joins the children that it thinks are its own. It
-    may have been forked when the process was there, and nobody here had been told of it. And
-    another thread may have been in a start, with locks that nobody here would release.
-    """
+    """Let a forked child of this process know none of its processes."""
+    # When it exits, multiprocessing terminates and joins the children that it thinks are its own.
+    # It may have been forked when the process was there, and nobody here had been told of it. And
+    # another thread may have been in a start, with locks that nobody here would release.
     for lock in _locks():
         if hasattr(lock, "_at_fork_reinit"):
             lock._at_fork_reinit()  # noqa: SLF001  Python 3.14 does so with one of them
@@ -112,11 +110,9 @@ def _start(process: BaseProcess, method: str) -> None:
 
 
 def _start_anywhere(process: BaseProcess) -> None:
-    """Start a process, in a daemonic one too, as those of a pool and of a DataLoader are.
-
-    multiprocessing forbids that, since nobody would end the children of a daemonic process when
-    that is terminated. Workers end by themselves.
-    """
+    """Start a process, in a daemonic one too, as those of a pool and of a DataLoader are."""
+    # multiprocessing forbids that, since nobody would end the children of a daemonic process when
+    # that is terminated. Workers end by themselves.
     process.authkey = bytes(process.authkey)  # in a worker of Celery it refuses to be pickled
     current = vars(multiprocessing.current_process())
     if current["_config"].get("daemon") and type(current["_config"]) is not _Config:
@@ -180,12 +176,9 @@ def _teach_multiprocessing() -> None:
 
 
 def _start_server_with_modules() -> None:
-    """Start the fork server with what workers import, if there is none and nobody has said what.
-
-    What it has imported, no process that it forks has to import.
-
-    The list is put back at once: should that server end, the next one is as the program wants it.
-    """
+    """Start the fork server with what workers import, if there is none and nobody has said what."""
+    # What it has imported, no process that it forks has to import.
+    # The list is put back at once: should that server end, the next one is as the program wants it.
     server: dict[str, Any] = vars(getattr(forkserver, "_forkserver"))  # noqa: B009  it is private
     fresh = server.get("_forkserver_alive_fd", -1) is None
     if not fresh or server.get("_preload_modules") != _BY_DEFAULT or not _finds_this_farside():
@@ -200,10 +193,8 @@ def _start_server_with_modules() -> None:
 
 
 def _finds_this_farside() -> bool:
-    """Tell whether the server would import farside from where this process has it.
-
-    Before Python 3.14 the server is not told of ``sys.path``: it looks where any new one does.
-    """
+    """Tell whether the server would import farside from where this process has it."""
+    # Before Python 3.14 the server is not told of ``sys.path``: it looks where any new one does.
     if sys.version_info >= (3, 14):
         return True
     try:

@@ -131,10 +131,8 @@ class SubinterpreterWorker(Worker):
 
 
 def _closed_streams() -> tuple[str, ...]:
-    """Return the names in `sys` of the standard streams that this process does not have.
-
-    A new interpreter makes them of whatever has the numbers 0, 1 and 2 by now: files of the user.
-    """
+    """Return the names in `sys` of the standard streams that this process does not have."""
+    # A new interpreter makes them of whatever has the numbers 0, 1 and 2 by now: files of the user.
     closed = without_standard()
     names = [
         name

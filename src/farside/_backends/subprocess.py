@@ -128,11 +128,9 @@ class ProcessWorker(Worker):
 
 
 def _arm() -> None:
-    """Let multiprocessing call `live_workers.close_all` before it waits for its processes at exit.
-
-    It does so in its own processes too, which do not run what is registered with atexit (before
-    Python 3.14, or not what was registered before a fork).
-    """
+    """Let multiprocessing call `close_all` before it waits for its processes at exit."""
+    # It does so in its own processes too, which do not run what is registered with atexit (before
+    # Python 3.14, or not what was registered before a fork).
     global _armed_in  # noqa: PLW0603  a fork makes another process of this one
     if _armed_in != os.getpid():
         multiprocessing.util.Finalize(None, live_workers.close_all, exitpriority=100)

@@ -13,10 +13,7 @@ _LEAST = 16  # characters that a last column needs
 
 
 class Table:
-    """A table whose rows are printed at once.
-
-    Each column has a heading and a width; a negative width aligns to the right.
-    """
+    """A table whose rows are printed at once. A negative width aligns a column to the right."""
 
     def __init__(self, title: str, columns: Sequence[tuple[str, int]]) -> None:
         self._widths = [width for _, width in columns]

@@ -36,10 +36,8 @@ class AsyncWait:
         self._readiness: Readiness | None = None
 
     async def until(self, wanted: Wanted) -> None:
-        """Wait until something is ready; see to chores and deliver logs meanwhile.
-
-        Nothing that may take long is done in the thread of the loop.
-        """
+        """Wait until something is ready; see to chores and deliver logs meanwhile."""
+        # Nothing that may take long is done in the thread of the loop.
         client, self.waited = self._client, False
         try:
             while True:

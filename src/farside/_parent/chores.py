@@ -54,11 +54,9 @@ class Chores:
                     self._now.extend(map(itemgetter(1), map(self._later.pop, (worker,))))
 
     def see_to(self) -> None:
-        """Do the chores that there are.
-
-        A chore may wait, and a wait does chores. When many workers end at once, these would nest
-        ever deeper. So beyond `_DEEPEST`, the chores are left to the outer waits.
-        """
+        """Do the chores that there are."""
+        # A chore may wait, and a wait does chores. When many workers end at once, these would nest
+        # ever deeper. So beyond `_DEEPEST`, the chores are left to the outer waits.
         depth = getattr(self._nested, "depth", 0)
         try:
             self._nested.depth = depth + 1

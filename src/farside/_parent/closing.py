@@ -43,10 +43,8 @@ def take_loss(client: Client, member: Member) -> None:
 
 
 def end_failed(client: Client, member: Member, *, kill: bool) -> None:
-    """End a worker that has failed, and kill it if it does not end by itself.
-
-    An iterable that nobody closes after a failure should not leave a process behind.
-    """
+    """End a worker that has failed, and kill it if it does not end by itself."""
+    # An iterable that nobody closes after a failure should not leave a process behind.
     failure = client.core.workers[member.index].failure
     if failure is not None:
         # Made now: the error may refer to what an inline worker has until its end.
@@ -116,11 +114,8 @@ def end_by_force(client: Client, force: Callable[[Any], object]) -> None:
 
 
 def abandon(client: Client) -> None:
-    """Tell all workers to end, without waiting: for finalizers.
-
-    Nobody else uses the client any more. The workers end by themselves; until then they are on
-    record.
-    """
+    """Tell all workers to end, without waiting: for finalizers."""
+    # Nobody else uses the client any more. The workers, which are on record, end by themselves.
 
     def leave() -> None:
         client.post(GroupCore.close)

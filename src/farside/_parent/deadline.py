@@ -45,11 +45,9 @@ def begin_to_wait(client: Client, wanted: Wanted) -> None:
 def end_to_wait(
     client: Client, note: Callable[[GroupCore], object] = GroupCore.end_to_wait
 ) -> None:
-    """Take in that a wait is over: what is waited for next has its whole time.
-
-    `note` says so to the core. It has the lock: an event at the same time steps a copy, which would
-    not know it, and time in which nobody waits would count.
-    """
+    """Take in that a wait is over: what is waited for next has its whole time."""
+    # `note` says so to the core. It has the lock: an event at the same time steps a copy, which
+    # would not know it, and time in which nobody waits would count.
     if client.core.has_limits and client.waiting.is_last() and not client.foreign_to:
         # (In a forked child, a thread that is not there may have had the lock at the fork.)
         defer_sigint(partial(client.change, lambda: note(client.core)))
@@ -61,12 +59,10 @@ def pause(client: Client) -> None:
 
 
 def look(client: Client) -> None:
-    """Take in whose time is up while the loop goes on, and perhaps never has to wait.
-
-    A step hardly ever has to look: a time that begins to count after one look is not up before the
-    shortest limit has passed. (One that was paused, and goes on, may be up sooner. That is rare,
-    and is noticed late by its own length at most.)
-    """
+    """Take in whose time is up while the loop goes on, and perhaps never has to wait."""
+    # A step hardly ever has to look: a time that begins to count after one look is not up before
+    # the shortest limit has passed. (One that was paused, and goes on, may be up sooner. That is
+    # rare, and is noticed late by its own length at most.)
     if client.next_look is None or monotonic() < client.next_look:
         return
     now = monotonic()
@@ -93,10 +89,8 @@ def time_passes(client: Client, planned: float) -> None:
 
 
 def _was_stopped(client: Client, late: float) -> bool:
-    """Give what runs its whole time once more if workers were stopped (Ctrl-Z) and go on.
-
-    This process was most probably stopped with them. While the loop was at work, nobody saw it.
-    """
+    """Give what runs its whole time once more if workers were stopped (Ctrl-Z) and go on."""
+    # This process was most probably stopped with them. While the loop was at work, nobody saw it.
     workers = [member.worker for member in client.members if member.worker is not None]
     if True not in [worker.was_stopped() for worker in workers]:
         return False

@@ -46,10 +46,7 @@ def waiter_here() -> Waiter:
 
 
 class AsyncioWaiter:
-    """Lets one task wait, by asyncio's interface of a loop, which runs in this thread.
-
-    It is made anew for each thing that is waited for.
-    """
+    """Lets one task wait for one thing, by asyncio's interface of the loop that runs here."""
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self.woken = False
@@ -57,10 +54,8 @@ class AsyncioWaiter:
         self._future: Future[bool] | None = None
 
     async def wait(self, fd: int | None = None, seconds: float | None = None) -> bool:
-        """Wait for `wake`, or until a file descriptor is readable; False when the time is up.
-
-        One waiter at a time may wait for a descriptor.
-        """
+        """Wait for `wake`, or until a file descriptor is readable; False when the time is up."""
+        # One waiter at a time may wait for a descriptor.
         loop = self._loop
         future: Future[bool] = loop.create_future()
         self._future = future
@@ -115,10 +110,7 @@ class AsyncioWaiter:
     def begin(
         self, work: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[], None]
     ) -> Callable[[], None]:
-        """Begin a task beside the present one; return what cancels it, in any thread.
-
-        `ended` is called when it has ended. How, nobody asks.
-        """
+        """Begin a task, and call `ended` at its end; return what cancels it, in any thread."""
 
         def take_end(task: Task[None]) -> None:
             if not task.cancelled():
@@ -197,10 +189,8 @@ class TrioWaiter:
 
 
 def ends_all(error: BaseException | None) -> bool:
-    """Tell whether the present task gets an exception since it is cancelled, or Ctrl-C was pressed.
-
-    A nursery of trio makes a group of what its tasks get.
-    """
+    """Tell whether the task gets an exception since it is cancelled, or Ctrl-C was pressed."""
+    # A nursery of trio makes a group of what its tasks get.
     kinds = KeyboardInterrupt, waiter_here().cancelled
     # Before Python 3.11, groups are of a package that trio needs.
     group: Any = getattr(sys.modules.get("exceptiongroup", builtins), "BaseExceptionGroup", ())

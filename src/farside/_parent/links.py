@@ -134,11 +134,9 @@ class Links:
         return ready, woken
 
     def _to_go_on(self, client: Client) -> list[Member]:
-        """Return the workers in this thread that have something to do.
-
-        If all are idle, and no other is started, both sides would wait for each other: then it is
-        all of them, and reading from them raises that.
-        """
+        """Return the workers in this thread that have something to do."""
+        # If all are idle, and no other is started, both sides would wait for each other: then it is
+        # all of them, and reading from them raises that.
         launching = bool(client.launching)  # first: what is started comes to be here
         here = list(self.here)
         return [each for each in here if not each.link.idle] or ([] if launching else here)

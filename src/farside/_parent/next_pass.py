@@ -17,11 +17,9 @@ T = TypeVar("T")
 
 
 def ask(client: Client, question: Callable[[int], T]) -> T:
-    """Return what `question` returns, which is told how many passes were begun. In any thread.
-
-    It is asked again if another thread has begun or changed a pass meanwhile: the answer would be
-    half of one and half of the other. It takes no lock, since it may run user code.
-    """
+    """Return what `question` returns, which is told how many passes were begun. In any thread."""
+    # It is asked again if another thread has begun or changed a pass meanwhile: the answer would be
+    # half of one and half of the other. It takes no lock, since it may run user code.
     sequence = client.sequence
     while True:
         begun, stamp = client.core.epoch, sequence.stamp
@@ -42,10 +40,7 @@ def set_epoch(client: Client, epoch: int) -> None:
 
 
 def _change(client: Client, method: str, look: Callable[[], Callable[[int], object]]) -> None:
-    """Change what the next pass will be, by what `look` returns, which may take long.
-
-    That is told how many passes were begun.
-    """
+    """Change the next pass by what `look` returns, which is told how many passes were begun."""
     client.check_home()
     client.check_not_stepping()
     client.check_open()

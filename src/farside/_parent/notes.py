@@ -13,11 +13,9 @@ _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 def note(error: BaseException, text: str) -> None:
-    """Say more in an exception: by a note, which Python shows below the message.
-
-    Before Python 3.11 there are none. The message then says it; or, where that is the user's own,
-    the worker's traceback does, which Python shows above.
-    """
+    """Say more in an exception: by a note, which Python shows below the message."""
+    # Before Python 3.11 there are none. The message then says it; or, where that is the user's own,
+    # the worker's traceback does, which Python shows above.
     if hasattr(error, "add_note"):
         error.add_note(text)
         return
@@ -34,10 +32,8 @@ def joined(text: str, more: str) -> str:
 
 
 def warn(message: str, category: type[FarsideWarning]) -> None:
-    """Warn at the innermost line that is not farside's own.
-
-    (Python 3.12 has ``skip_file_prefixes`` for this.)
-    """
+    """Warn at the innermost line that is not farside's own."""
+    # (Python 3.12 has ``skip_file_prefixes`` for this.)
     level, frame = 2, sys._getframe(1)  # noqa: SLF001  as warnings itself does
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         level, frame = level + 1, frame.f_back

@@ -41,8 +41,7 @@ SPOILT = (errors.NotPicklableError, errors.ProtocolError)  # what was sent canno
 class Pass:
     """A pass over a remote iterable, as its iterator holds it, and waits for it: see `Wanted`.
 
-    Args:
-        owner: the remote iterable: it is not dropped while an iterator over it is there.
+    Its owner is the remote iterable, which is not dropped while an iterator over it is there.
     """
 
     __slots__ = ("_owner", "_told", "client", "delivery", "epoch")
@@ -157,11 +156,9 @@ class Pass:
         return core
 
     def _look_again(self) -> GroupCore:
-        """Return the core after the end of a step in another thread; raise if that began a pass.
-
-        That step may have replaced workers. Or it counts what was left of this pass, and whoever
-        gets the error may ask where the loop is.
-        """
+        """Return the core after the end of a step in another thread; raise if that began a pass."""
+        # That step may have replaced workers. Or it counts what was left of this pass, and whoever
+        # gets the error may ask where the loop is.
         self.client.step(lambda _: None)
         core = self.client.core
         if core.epoch != self.epoch:
@@ -205,11 +202,8 @@ class Pass:
                 member.failure = known[0], ref(error)  # as long as somebody has it
 
     def leave(self) -> None:
-        """Stop the pass, unless it is over. Never waits.
-
-        It may be called from a finalizer, in the middle of anything that this or another thread
-        does here.
-        """
+        """Stop the pass, unless it is over. Never waits."""
+        # A finalizer may call it, in the middle of anything that this or another thread does here.
         client, delivery = self.client, self.delivery
         if not client.unheard:
             if delivery.over or not delivery.finished:

@@ -75,7 +75,8 @@ def iterate_results(this: Pass) -> Generator[Any, None, None]:
     """Yield the items of a pass.
 
     The first ``next()`` yields None and starts nothing: from then on, closing or dropping the
-    generator stops the pass.
+    generator stops the pass. It is a FarsideError if the pass fails, is superseded, or all is
+    closed, and a NotPicklableError if an item does not unpickle here.
     """
     spoilt = SPOILT  # the global is gone when Python, at its exit, closes what a module still holds
     over, waits = OVER, this.client.counters.waits

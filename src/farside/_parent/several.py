@@ -149,11 +149,8 @@ def options_of_mappers(
 
 
 def options_of_workers(workers: int, fn: Any, options: dict[str, Any]) -> list[Options]:
-    """Check the options that all workers have, and make those of each.
-
-    For 0 workers there is one all the same: it runs in the thread that loops.
-    """
-    given, number = dict(options), workers or 1
+    """Check the options that all workers have, and make those of each."""
+    given, number = dict(options), workers or 1  # for 0 there is one, in the thread that loops
     if not workers:
         given["backend"] = "inline"
     env = given.pop("env", None)

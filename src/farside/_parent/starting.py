@@ -74,10 +74,8 @@ def _launch_all(client: Client, launch_one: Callable[[Client, Member, Pickles], 
 
 
 def beside(client: Client, start: Callable[[], object]) -> None:
-    """Start workers in another thread: a process takes milliseconds, and to end one may take long.
-
-    So calls of an executor go on in the other workers while one is replaced.
-    """
+    """Start workers in another thread: a process takes milliseconds, and its end may take long."""
+    # So calls of an executor go on in the other workers while one is replaced.
 
     def work() -> None:
         try:

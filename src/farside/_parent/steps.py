@@ -109,10 +109,7 @@ class Steps(ABC):
         return self._stepping and bool(try_lock(self._lock, lambda: self._stepping))
 
     def check_not_stepping(self) -> None:
-        """Raise a RuntimeError in a signal handler that has struck in the middle of an event.
-
-        So it does in the middle of taking in what has come.
-        """
+        """Raise a RuntimeError in a signal handler that has struck in an event, or in taking in."""
         if self.taking_in_here or self.stepping_here:
             raise RuntimeError(
                 "a signal handler uses a worker, and has struck while the protocol with it was at "
@@ -126,10 +123,8 @@ class Steps(ABC):
                 return
 
     def _empty(self, work: Callable[[], object] | None = None) -> bool:
-        """With the lock, do some work, and let what is in the mailbox happen.
-
-        If this thread does so already, further up, that call finds what is in the mailbox.
-        """
+        """With the lock, do some work, and let what is in the mailbox happen."""
+        # If this thread does so already, further up, that call finds what is in the mailbox.
         if self._stepping:
             return True
         self._stepping = True

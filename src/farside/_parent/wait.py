@@ -60,11 +60,9 @@ class Waiting:
         self._leaving: deque[Member] = deque()  # of whose links the leader has to let go
 
     def remove(self, member: Member) -> None:
-        """Wait for a worker no more, and close the way up from it.
-
-        If another thread leads, that one closes the way up, and this one waits until it has: for a
-        second at most, since the leader may be in user code of an inline worker.
-        """
+        """Wait for a worker no more, and close the way up from it."""
+        # If another thread leads, that one closes the way up, and this one waits until it has: for
+        # a second at most, since the leader may be in user code of an inline worker.
         if member.released:
             return
         self._leaving.append(member)

@@ -78,11 +78,9 @@ class Window:
         return taken + self._limit + 1
 
     def wish(self, made: int) -> int:
-        """Tell how many items must have been taken before it is worth going on.
-
-        With few ``items`` one is enough, with many an eighth of them. Without, a quarter of the
-        bytes. So the worker is not woken for each small item.
-        """
+        """Tell how many items must have been taken before it is worth going on."""
+        # With few ``items`` one is enough, with many an eighth of them. Without, a quarter of the
+        # bytes. So the worker is not woken for each small item.
         least = made - self._limit
         if self._items is not None:
             return least + (self._items // 8 if self._items >= _MANY_ITEMS else 0)

@@ -57,11 +57,9 @@ class GroupCore:
         self.restarts = 0
 
     def copy(self, index: int | None = None) -> GroupCore:
-        """Return a copy. The inboxes are shared.
-
-        It is to be stepped by what concerns one worker alone, if `index` says which: then it shares
-        the others, since there may be many.
-        """
+        """Return a copy. The inboxes are shared."""
+        # It is to be stepped by what concerns one worker alone, if `index` says which: then it
+        # shares the others, since there may be many.
         made: GroupCore = object.__new__(type(self))
         made.__dict__ = self.__dict__.copy()
         workers = self.workers
@@ -102,10 +100,7 @@ class GroupCore:
     # What the user wants --------------------------------------------------------------------
 
     def start(self, plans: Sequence[Any] | None = None, delivery: Any = None) -> int:
-        """Begin a pass; one that is still open is superseded. Return its number.
-
-        The plans are what each worker is told: plain values.
-        """
+        """Begin a pass, also while one is open, by a plan for each worker; return its number."""
         self.epoch += 1
         self.awaiting, self._restarts = frozenset(), 0
         for index, each in enumerate(self.workers):

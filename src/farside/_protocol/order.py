@@ -82,11 +82,9 @@ _FEW = 64  # up to so many numbers are put into ranges one by one; with more, al
 
 
 def draw(purpose: bytes, seed: int, epoch: int, index: int) -> int:
-    """Draw a number below 2**64 that only these four decide.
-
-    It is BLAKE2b (RFC 7693) of them, so it looks random, and is the same on every machine. Numbers
-    for different purposes (at most 16 bytes) have nothing to do with each other.
-    """
+    """Draw a number below 2**64 that only these four decide."""
+    # It is BLAKE2b (RFC 7693) of them, so it looks random, and is the same on every machine.
+    # Numbers for different purposes (at most 16 bytes) have nothing to do with each other.
     data = _NUMBERS.pack(seed, epoch % (1 << 64), index)
     return int.from_bytes(blake2b(data, digest_size=8, person=purpose).digest(), "little")
 
@@ -168,10 +166,8 @@ def _without(chains: Sequence[Sequence[int]], ended: Ranges) -> list[Sequence[in
 
 
 def _rest(chain: Sequence[int], ended: Ranges) -> Sequence[int] | None:
-    """Return what is left of a chain, if its first shards have ended; None if others have.
-
-    What is left of a range is one: there may be millions.
-    """
+    """Return what is left of a chain, if its first shards have ended; None if others have."""
+    # What is left of a range is one: there may be millions.
     count = 0
     for first, end in ended:
         low, high = bisect_left(chain, first), bisect_left(chain, end)

@@ -35,26 +35,22 @@ STEADY_SECONDS = 10.0  # if it lives so long after its start, it is not one that
 
 
 def may_hand_over(ending: Ending, *, used: bool) -> bool:
-    """Decide whether a worker of another backend may take the place of one.
-
-    An extension module may refuse to load in a subinterpreter. While the user has got nothing from
-    the worker, nobody can tell if one of another backend takes its place. A library may have
-    swallowed the refusal and fail later, so any failure after one counts.
-    """
+    """Decide whether a worker of another backend may take the place of one."""
+    # An extension module may refuse to load in a subinterpreter. While the user has got nothing
+    # from the worker, nobody can tell if one of another backend takes its place. A library may have
+    # swallowed the refusal and fail later, so any failure after one counts.
     return not used and ending.cause == FAILED and bool(ending.detail.refused)
 
 
 def may_restart(ending: Ending, left: int, *, again: bool, struck: bool) -> bool:
-    """Decide whether a worker that has ended is started again, and goes on where it was.
-
-    One that was started again, and dies before it stands by, most probably never will: it is not
-    started once more. But where something outside has ended it, that says nothing of the next one:
-    on a busy machine, memory runs out in a start as at any other time. What is `left` limits the
-    deaths at an item that kills each worker, and the starts that are cut off. In a map it is no
-    limit: each input has its own, and so have workers that die again and again before they begin
-    any. None is started where its end itself says that none could be: as the process exits, or
-    where the main script starts workers as it is imported.
-    """
+    """Decide whether a worker that has ended is started again, and goes on where it was."""
+    # One that was started again, and dies before it stands by, most probably never will: it is not
+    # started once more. But where something outside has ended it, that says nothing of the next
+    # one: on a busy machine, memory runs out in a start as at any other time. What is `left` limits
+    # the deaths at an item that kills each worker, and the starts that are cut off. In a map it is
+    # no limit: each input has its own, and so have workers that die again and again before they
+    # begin any. None is started where its end itself says that none could be: as the process exits,
+    # or where the main script starts workers as it is imported.
     initialized = ending.state != "initialization"
     could = bool(getattr(ending.detail, "again", True))  # only an exit status may say no
     may = left > 0 and ending.cause in _AGAIN and (initialized or struck or not again)
@@ -62,12 +58,10 @@ def may_restart(ending: Ending, left: int, *, again: bool, struck: bool) -> bool
 
 
 def pause_before(ending: Ending, *, gets_inputs: bool) -> float:
-    """Return for how many seconds to wait before a worker is started again.
-
-    The cause of repeated deaths may be over soon: there was no memory, or a server was away. After
-    progress there is no pause. In a map, a worker that has begun an input has made progress: the
-    `retries` of the input count its deaths.
-    """
+    """Return for how many seconds to wait before a worker is started again."""
+    # The cause of repeated deaths may be over soon: there was no memory, or a server was away.
+    # After progress there is no pause. In a map, a worker that has begun an input has made
+    # progress: the `retries` of the input count its deaths.
     futile = ending.futile - 1 if gets_inputs else ending.barren
     return min(PAUSE_SECONDS * 2 ** (futile - 1), LONGEST_PAUSE) if futile > 0 else 0.0
 

@@ -57,10 +57,7 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def is_readable(link: Link, seconds: float = 0.0) -> bool:
-    """Wait for some seconds at most until there may be something to read, and notify the link.
-
-    Commands that wait for room are sent meanwhile.
-    """
+    """Wait until there may be something to read, and notify the link; send what waits for room."""
     numbers = link.filenos()
     events = dict.fromkeys(numbers, select.POLLIN)
     if link.congested:

@@ -129,11 +129,9 @@ class Pending(Supply):
 
 
 def give(settle: Callable[[Any], None], outcome: Any) -> None:
-    """Give a future its result or its exception, by a method of its own.
-
-    A future logs what its callbacks raise, but not SystemExit and its like, which `result()` raises
-    where a call has ended so. That must not end the thread that completes the futures of others.
-    """
+    """Give a future its result or its exception, by a method of its own."""
+    # A future logs what its callbacks raise, but not SystemExit and its like, which `result()`
+    # raises where a call has ended so. That must not end the thread that completes other futures.
     try:
         settle(outcome)
     except BaseException:

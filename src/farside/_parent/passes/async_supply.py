@@ -129,10 +129,7 @@ class AsyncSupply(Supply):
             self._idle = None
 
     async def settle(self) -> None:
-        """Let inputs that come fast come, for a moment: a step for each would cost more than they.
-
-        The loop waits here before it takes them.
-        """
+        """Let inputs that come fast come, for a moment: a step for each would cost more."""
         if self._ready and self.wanted and self._quick >= STEADY and not self._over:
             self._settling = waiter_here()
             try:
@@ -141,11 +138,9 @@ class AsyncSupply(Supply):
                 self._settling = None
 
     async def feed(self) -> None:
-        """Await as many inputs as are wanted, but not for long: they have to be sent.
-
-        As in `Supply.take`, it is one at a time until they come at once: it is sent before the next
-        one is awaited.
-        """
+        """Await as many inputs as are wanted, but not for long: they have to be sent."""
+        # As in `Supply.take`, it is one at a time until they come at once: it is sent before the
+        # next one is awaited.
         begun = now = monotonic()
         steady = self._quick >= STEADY
         while self.wanted and not self._over:

@@ -91,12 +91,10 @@ class BatchSize:
         self.measured, self._answers = monotonic(), 0
 
     def measure(self, answers: int, workers: int, idle: int) -> None:
-        """Take in how many inputs were answered so far, and how many workers have none left.
-
-        A worker without inputs waits for the parent, and not for the function. To count it would
-        make batches smaller, where larger ones are the cure. So only workers count that may have
-        been busy all the time: no more than there are processors.
-        """
+        """Take in how many inputs were answered so far, and how many workers have none left."""
+        # A worker without inputs waits for the parent, and not for the function. To count it would
+        # make batches smaller, where larger ones are the cure. So only workers count that may have
+        # been busy all the time: no more than there are processors.
         now, more = monotonic(), answers - self._answers
         if more < self.inputs or now == self.measured:
             return

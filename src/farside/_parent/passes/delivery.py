@@ -81,11 +81,7 @@ class Delivery:
         raise NotImplementedError
 
     def take(self, workers: Sequence[ParentCore]) -> Block | None:
-        """Return the next block; None: nothing has come, or `over` says why.
-
-        Raises:
-            ProtocolError: a frame cannot be read.
-        """
+        """Return the next block; None: nothing has come, or `over` says why."""
         raise NotImplementedError
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
@@ -123,10 +119,7 @@ class Delivery:
                 return passed - left_out
 
     def not_here(self, why: str, error: Exception) -> list[Any]:
-        """Return what the loop gets for the next item, which does not unpickle here; or raise that.
-
-        `why` says where it comes from, and what is wrong.
-        """
+        """Return what the loop gets for an item that does not unpickle here; or raise why."""
         index = self.first + self.delivered
         raise NotPicklableError(f"the item of index {index} {why}", item_index=index) from error
 
@@ -178,10 +171,8 @@ class Delivery:
         self.block = before + count, 0, ()
 
     def _end_block(self, entries: list[Any], sources: Any) -> Block:
-        """Take in the block that the loop is given, and return it.
-
-        The loop takes the entries out of `rest`: the last one first, where they have sources.
-        """
+        """Take in the block that the loop is given, and return it."""
+        # The loop takes the entries out of `rest`: the last one first, where they have sources.
         before = self.block[0]
         self.block = before, len(entries), iter(entries) if sources is None else entries
         if self.cleared:  # by another thread, which may have found this block, or not

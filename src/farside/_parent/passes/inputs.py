@@ -30,10 +30,7 @@ _SAMPLE = 16  # how many inputs a fingerprint is made of, where `items` is a seq
 
 
 class Inputs(ItemSequence):
-    """What a function makes of inputs, in several workers.
-
-    To a state, an input is a shard, and its results are the shard's items.
-    """
+    """What a function makes of inputs. To a state they are shards, and their results are items."""
 
     kind = "inputs"
     several = True
