@@ -16,8 +16,8 @@ from farside import (
     WorkerRestartedWarning,
     map_in_workers,
 )
-from farside._parent.passes.one_iterable import OneIterable
 from farside._parent.passes.sequence import Given
+from farside._parent.passes.sharded import OneIterable
 from farside._protocol.parent import ParentCore
 from farside._protocol.recovery import NO_LIMITS
 from tests import jobs as plain_jobs

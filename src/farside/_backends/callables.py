@@ -141,11 +141,8 @@ def _shared_part(options: Options, error: BaseException) -> str:
     from .._payload import culprit  # only when something fails
 
     table = table_of_calls()
-    for name, value in _named(options):
-        found = culprit.find(value, name, error, table)
-        if found is not None:
-            return found
-    return _culprit(options, table, by_value=True)
+    found = (culprit.find(value, name, error, table) for name, value in _named(options))
+    return next(filter(None, found), "") or _culprit(options, table, by_value=True)
 
 
 def refers_to_main(call: bytes | SharedCall) -> bool:

@@ -44,13 +44,11 @@ global name, and look at this by an attribute of their own."""
 
 
 def check_start(*, in_thread: bool = False) -> None:
-    """Check that workers can be started now: if not, it is a BackendUnavailableError.
-
-    They cannot while the process exits, nor where nothing can wait for them (with `in_thread`, a
-    thread of ours is to wait). And a process that is a worker itself would start others without
-    end: while it imports the main script or the module of fn, and in a frozen program that does not
-    know that it is one.
-    """
+    """Check that workers can be started now: if not, it is a BackendUnavailableError."""
+    # They cannot while the process exits, nor where nothing can wait for them (with `in_thread`, a
+    # thread of ours is to wait). And a process that is a worker itself would start others without
+    # end: while it imports the main script or the module of fn, and in a frozen program that does
+    # not know that it is one.
     process: object = None
     if "multiprocessing.process" in sys.modules:  # its workers have imported it
         from multiprocessing.process import current_process  # another thread may be just at it

@@ -32,10 +32,7 @@ _MODULES = [*_BY_DEFAULT, "farside._worker.process", "ctypes"]  # for its `lifel
 
 
 class _Pretence(threading.local):
-    """What multiprocessing is told while this thread starts a process.
-
-    To start may take long, and other threads neither wait for it nor see anything of it.
-    """
+    """What multiprocessing is told while this thread starts a process: no other one sees it."""
 
     no_main = False  # there is no main module to import
     starting = False  # this process is no daemonic one; a start is under way, further up perhaps
@@ -136,12 +133,10 @@ class _Config(dict[str, Any]):
 
 
 def with_main_hidden(work: Callable[[], T], *, always: bool) -> T:
-    """Start a process that multiprocessing does not let import the main module, where it must not.
-
-    A script that comes from standard input has ``"<stdin>"`` for its file, and every spawned
-    process would fail to open that. And where a worker has an environment of its own (`always`),
-    the main module is imported only after that is there, by the job.
-    """
+    """Start one that multiprocessing does not let import the main module where it must not."""
+    # A script that comes from standard input has ``"<stdin>"`` for its file, and every spawned
+    # process would fail to open that. And where a worker has an environment of its own (`always`),
+    # the main module is imported only after that is there, by the job.
     path = main_file()
     _teach_multiprocessing()
     return _pretending(work, no_main=always or (path is not None and not os.path.exists(path)))

@@ -53,9 +53,8 @@ class SubinterpreterBackend(Backend):
         interpreters.module()
 
         def begin() -> SubinterpreterWorker:
-            return SubinterpreterWorker(
-                name, *open_link(options.arena_bytes, both=options.sends_inputs)
-            )
+            ends = open_link(options.arena_bytes, both=options.sends_inputs)
+            return SubinterpreterWorker(name, *ends)
 
         return start(begin, job)
 

@@ -59,11 +59,9 @@ def _check_plot(path: str) -> None:
 def measure(
     factories: Iterable[tuple[str, str, str | None]], title: str, *, seconds: float, limit: float
 ) -> Iterator[dict[str, Any]]:
-    """Measure factories, and yield what was found, one after the other.
-
-    Of each is given what to call it, its name, and the backend: None for no worker. Each is
-    measured for some seconds, and may take up to the limit beside that.
-    """
+    """Measure factories, and yield what was found, one after the other."""
+    # Of each is given what to call it, its name, and the backend: None for no worker. Each is
+    # measured for some seconds, and may take up to the limit beside that.
     todo = list(factories)
     wide = max(len(label) for label, _, _ in todo)
     columns = [("", wide), ("start", -7), ("items/s", -7), ("bytes/s", -7), ("time", 10)]

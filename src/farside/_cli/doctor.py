@@ -123,11 +123,9 @@ def _print_surroundings(found: dict[str, Any]) -> None:
             *((name, each or "not installed") for name, each in found["packages"].items()),
         ],
     )
-    output.table(
-        "Backends",
-        [
-            (name, _told("yes" if each["usable"] else "no", each["reason"]))
-            for name, each in found["backends"].items()
-        ]
-        + [("'auto' takes", f"{automatic['backend'] or 'none'}: {automatic['reason']}")],
-    )
+    rows = [
+        (name, _told("yes" if each["usable"] else "no", each["reason"]))
+        for name, each in found["backends"].items()
+    ]
+    taken = f"{automatic['backend'] or 'none'}: {automatic['reason']}"
+    output.table("Backends", [*rows, ("'auto' takes", taken)])

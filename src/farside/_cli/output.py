@@ -23,10 +23,8 @@ class Table:
             self.row(*(heading for heading, _ in columns), style="dim")
 
     def row(self, *cells: str, style: str = "") -> None:
-        """Print a row. A last cell that has no column is wrapped, or left out if there is no room.
-
-        Of two cells, the second takes the room of all columns.
-        """
+        """Print a row. A last cell without a column is wrapped, or left out if there is no room."""
+        # Of two cells, the second takes the room of all columns.
         *short, last = cells if len(cells) != len(self._widths) else (*cells, "")
         head = "  "
         for cell, width in zip(short, self._widths, strict=False):

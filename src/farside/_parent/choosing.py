@@ -33,10 +33,7 @@ def choose(client: Client) -> None:
 
 
 def warn_of_choice(several: Sequence[Options]) -> Choice | None:
-    """Warn of what will be chosen for workers that a thread of farside's own starts later.
-
-    Return the choice; None: there is nothing to warn of yet.
-    """
+    """Warn of what is chosen for workers that a thread of farside starts later; return that."""
     if several[0].backend == "auto":
         return None
     with suppress(BackendUnavailableError):  # whoever starts them tells

@@ -29,8 +29,8 @@ from .logs import News
 from .member import Member
 from .options import Options
 from .passes.delivery import Delivery
-from .passes.one_iterable import OneIterable
 from .passes.sequence import Given, ItemSequence, Part
+from .passes.sharded import OneIterable
 from .remote_failures import for_later
 from .steps import Steps
 

@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
 
 def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, None, None]:
-    """Yield the items of a block, until the pass is left. Each entry is removed as it is taken.
-
-    They come in reverse order, and so do their sources: see `Block`.
-    """
+    """Yield the items of a block, until the pass is left. Each entry is removed as it is taken."""
+    # They come in reverse order, and so do their sources: see `Block`.
     several, source = type(sources) is list, sources
     members, queues, epoch = this.client.members, this.delivery.queues, this.epoch
     while entries:

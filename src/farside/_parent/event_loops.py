@@ -37,7 +37,7 @@ def waiter_here() -> Waiter:
     import asyncio  # whoever gets here has imported it, or makes a mistake
 
     try:
-        return AsyncioWaiter(asyncio.get_running_loop())
+        return AsyncioWaiter(asyncio)
     except RuntimeError:
         raise RuntimeError(
             "no event loop runs in this thread; async for, async with and aclose() need one of "
@@ -48,9 +48,11 @@ def waiter_here() -> Waiter:
 class AsyncioWaiter:
     """Lets one task wait for one thing, by asyncio's interface of the loop that runs here."""
 
-    def __init__(self, loop: AbstractEventLoop) -> None:
+    def __init__(self, asyncio: Any) -> None:
         self.woken = False
-        self._loop = loop
+        self.cancelled: type[BaseException] = asyncio.CancelledError  # raised in a cancelled task
+        self._asyncio = asyncio
+        self._loop: AbstractEventLoop = asyncio.get_running_loop()
         self._future: Future[bool] | None = None
 
     async def wait(self, fd: int | None = None, seconds: float | None = None) -> bool:
@@ -87,13 +89,6 @@ class AsyncioWaiter:
             pass  # the loop is closed, and its tasks with it
 
     @property
-    def cancelled(self) -> type[BaseException]:
-        """What is raised in a task that is cancelled."""
-        from asyncio import CancelledError
-
-        return CancelledError
-
-    @property
     def runs(self) -> bool:
         """Whether the loop runs: a loop may be left behind, with its tasks."""
         return self._loop.is_running()
@@ -103,9 +98,7 @@ class AsyncioWaiter:
         return [cancelled]
 
     async def pause(self) -> None:
-        from asyncio import sleep
-
-        await sleep(0)
+        await self._asyncio.sleep(0)
 
     def begin(
         self, work: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[], None]

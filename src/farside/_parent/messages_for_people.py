@@ -154,10 +154,8 @@ _DISOBEYED = {
 def locate(
     error: BaseException, shard: int, index: int, unit: str | None, turns: Sequence[int] = ()
 ) -> None:
-    """Say in an exception of which shard it tells, and at which of its items, once.
-
-    With `unit`, each shard has one item, and is called so. The worker reads several in `turns`.
-    """
+    """Say in an exception of which shard it tells, and at which of its items, once."""
+    # With `unit`, each shard has one item, and is called so. The worker reads several in `turns`.
     if getattr(error, "shard", None) is not None:
         return
     where = f"in {unit} {shard}" if unit else f"in shard {shard}, at its item of index {index}"

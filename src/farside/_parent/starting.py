@@ -136,10 +136,8 @@ def _lose(core: GroupCore, client: Client, member: Member, cut: CutOffError) -> 
 
 
 def replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: bool) -> None:
-    """Start a worker in the place of one that has ended, or has to: of another backend, or again.
-
-    It has failed; or it has died, has run out of time, or has done its share of tasks.
-    """
+    """Start a worker in the place of one that has ended, or has to: of another kind, or again."""
+    # It has failed; or it has died, has run out of time, or has done its share of tasks.
     try:
         if not _give_way(client, old, new, kill=kill):
             return

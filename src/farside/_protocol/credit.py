@@ -63,10 +63,8 @@ class Window:
             self._frames.append((self._sent_items, self._sent_bytes))
 
     def stop(self, taken: int) -> int:
-        """Tell how many items of the pass may be made now, when so many were taken.
-
-        What was made and not sent is not known here: who asks must not make much of it.
-        """
+        """Tell how many items of the pass may be made now, when so many were taken."""
+        # What was made and not sent is not known here: who asks must not make much of it.
         if self.unlimited:
             return _ENDLESS
         if self._items is None:

@@ -18,8 +18,8 @@ from farside import (
     iterate_in_workers,
     map_in_workers,
 )
-from farside._parent.passes.one_iterable import OneIterable
 from farside._parent.passes.sequence import Given
+from farside._parent.passes.sharded import OneIterable
 from tests.background import Background
 from tests.faults.interrupting import Alarm, alarming, strike_at
 

@@ -16,12 +16,8 @@ def results_of(
 ) -> Iterator[Any]:
     """Yield the results of tasks that are chunks of calls, in order; cancel what is left.
 
-    Args:
-        futures: those of the first tasks.
-        end: until when to wait, by the clock of `time.monotonic`; None: without limit.
-        submit: submits a further task each time a result was taken; None: all were submitted.
-        fn: what the tasks call.
-        tasks: the arguments of those that were not submitted.
+    Futures of the first tasks are there. Each time a result was taken, `submit` is given a further
+    one, of `fn` and the next of `tasks`; None: all were submitted.
     """
     try:
         while futures:

@@ -1,7 +1,7 @@
 """What passes are made of, and how their items come to the loop. No module here knows the client.
 
-A `sequence` says where workers begin, and where a loop is: of `one_iterable`, of `sharded` ones
-(with their `fingerprint`), or of the `inputs` of a map.
+A `sequence` says where workers begin, and where a loop is: of one iterable or of shards (`sharded`,
+with their `fingerprint`), or of the `inputs` of a map.
 
 A `delivery` takes the frames of each worker from `queues`, and puts their items into the order of
 the loop: those of one worker as they come, of shards `in_turn` or as they are `dealt`. It keeps

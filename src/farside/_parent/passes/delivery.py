@@ -133,11 +133,9 @@ class Delivery:
         raise NotImplementedError
 
     def known_of(self, place: Place) -> tuple[list[tuple[int, int, bytes]], list[Snapshot]]:
-        """Return what helps to make a pass once more up to a place: anchors and snapshots.
-
-        An anchor is the shard, the index of an item, and its digest: it tells whether the pass is
-        the same. A snapshot is what to go on from.
-        """
+        """Return what helps to make a pass once more up to a place: anchors and snapshots."""
+        # An anchor is the shard, the index of an item, and its digest: it tells whether the pass is
+        # the same. A snapshot is what to go on from.
         found = self.anchors.known_of(place)
         indices = {shard: index for shard, index, _ in found}
         return found, self.snapshots.before(place.begun, indices)

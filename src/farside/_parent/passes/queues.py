@@ -125,10 +125,8 @@ class Queue:
         return self.marks.popleft()[1]
 
     def go_on(self, received: int) -> int:
-        """Take in that another worker goes on; return how many entries and marks wait.
-
-        `received` says how many have arrived. What waits counts as sent by the new worker.
-        """
+        """Take in that another worker goes on; return how many entries and marks wait."""
+        # `received` says how many have arrived. What waits counts as sent by the new worker.
         self.before = self.told = self.taken
         return received - self.taken
 

@@ -1,4 +1,4 @@
-"""What a pass is made of: `one_iterable`, shards (`sharded`), or the `inputs` of a map.
+"""What a pass is made of: one iterable or shards (`sharded`), or the `inputs` of a map.
 
 Each says where each worker begins, and where a loop is.
 """

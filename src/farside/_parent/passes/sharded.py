@@ -1,4 +1,4 @@
-"""A pass over shards: which worker reads which of them, and from where on."""
+"""Passes over one iterable, and over shards: which worker reads what, and from where on."""
 
 from __future__ import annotations
 
@@ -10,10 +10,51 @@ from ..._protocol.parent import ParentCore
 from ...errors import FarsideWarning
 from ..notes import logger, warn
 from .dealt import Dealt
-from .delivery import Delivery
+from .delivery import Delivery, OneAfterAnother
 from .in_turn import InTurn
 from .queues import arrived
 from .sequence import Given, ItemSequence, Part, Start
+
+
+class OneIterable(ItemSequence):
+    """What ``fn()`` makes, once, in one worker. To a state it is one shard."""
+
+    def __init__(self, given: Given, *, counting: bool) -> None:
+        super().__init__(given, Sharding(1, seed=given.seed))
+        self._counting = counting
+        self._next: Delivery | None = None  # of a pass from its beginning
+
+    def make_ready(self) -> None:
+        self._next = OneAfterAnother(counting=self._counting)
+
+    def length(self, told: int | None) -> int | None:
+        return told
+
+    def state(self, begun: int, behind: int) -> dict[str, Any]:
+        state = super().state(begun, behind)
+        if state["epoch"] and state["epoch"] == self._fresh:
+            state["fresh"] = True
+        return state
+
+    def _open(self, begun: int, start: Start) -> tuple[Delivery, Sequence[Any] | None]:
+        read = start.place.begun[0][1] if start.place.begun else 0
+        delivery, self._next = self._next, None
+        if delivery is None or read:
+            delivery = OneAfterAnother(read, counting=self._counting)
+        if not (read or self._ahead) and self.seed == self._given.seed:
+            return delivery, None  # the worker needs no plan
+        if self._loaded is None:
+            return delivery, [None]
+        return delivery, [self._plan(self.epoch(begun), read, start)]
+
+    def _go_on(self, delivery: Delivery, core: ParentCore, index: int) -> Any:  # noqa: ARG002  it is 0
+        read = delivery.first + core.inbox.received
+        place = Place(begun=((0, read),))
+        return self._plan(delivery.epoch, read, Start(place, *delivery.known_of(place)))
+
+    def _plan(self, epoch: int, read: int, start: Start) -> list[Any]:
+        kept = tuple(start.snapshots[0][1:]) if start.snapshots else None
+        return [read, [anchor[1:] for anchor in start.anchors], kept, epoch != self._fresh]
 
 
 class Shards(ItemSequence):
@@ -128,10 +169,8 @@ class Shards(ItemSequence):
 
 
 def tell_of_idle_workers(cycle: int, shards: int, workers: int, unit: str | None) -> None:
-    """Warn if some workers have no slot, and name a better number; log what else lets some idle.
-
-    There are as many slots as the cycle says. With `unit`, few shards are as they should be.
-    """
+    """Warn if some workers have no slot, and name a better number; log what else lets some idle."""
+    # There are as many slots as the cycle says. With `unit`, few shards are as they should be.
     if cycle < min(workers, shards):
         warn(
             f"cycle_length={cycle} is below num_workers={workers}: so many shards are open at a "
