@@ -188,8 +188,6 @@ class Client(Steps):
             self.fail(member, cause, detail)
             self.chores.see_to()
 
-    # Waiting --------------------------------------------------------------------------------
-
     def wait(
         self, wanted: Wanted, until: float | None = None, problems: list[Exception] | None = None
     ) -> None:
@@ -208,8 +206,6 @@ class Client(Steps):
         ending = self.core.workers[member.index].failure
         if isinstance(detail, BaseException) and ending is not None and ending.detail is kept:
             member.failure = ending, lambda: detail
-
-    # Steps ----------------------------------------------------------------------------------
 
     def _mend(self) -> None:
         """Give a worker up if an exception of a signal handler has struck in one of its effects."""

@@ -13,7 +13,6 @@ copy in its place is one step, and the core's ``stamp`` tells what has happened 
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -39,10 +38,11 @@ class _Event:
         self.error: Exception | None = None
 
 
-class Steps(ABC):
+class Steps:
     """Steps a core. Any thread may call any method.
 
     Attributes:
+        perform: with the lock, does what the core wants done.
         core: what is known of the workers. Any thread may look at it, and events change it. A
             thread that waits notes in it since when, and which inputs run, without the lock. An
             event at the same time may lose such a note; the next wait, a second later at most,
@@ -50,6 +50,9 @@ class Steps(ABC):
         waiting: where threads and event loops wait for the workers; after each event they look.
         taking_in: the thread that just reads what has come, or takes it in; None: no thread does.
     """
+
+    perform: Callable[[], None]
+    _mend: Callable[[], None]  # gives up a worker in whose effect an exception has struck
 
     # Finalizers find no global name when Python exits.
     _try_lock = staticmethod(try_lock)
@@ -151,11 +154,3 @@ class Steps(ABC):
             self._stepping = False
         self.waiting.wake_others()
         return True
-
-    @abstractmethod
-    def perform(self) -> None:
-        """With the lock, do what the core wants done."""
-
-    @abstractmethod
-    def _mend(self) -> None:
-        """With the lock, give up the worker in whose effect an exception has struck."""

@@ -46,7 +46,6 @@ class Waiting:
 
     Attributes:
         spin: looks for a moment before a thread sleeps (see `Spinning.spin`), if it is set.
-        links: what they wait for.
         tasks: waiters of event loops, for something to change.
     """
 
@@ -95,8 +94,6 @@ class Waiting:
         """Wake a wait of this thread, if a signal handler in it has taken in what it waits for."""
         if self._leading._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001  no other tells
             self.wake()
-
-    # Blocking -------------------------------------------------------------------------------
 
     def until(
         self,

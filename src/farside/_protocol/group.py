@@ -30,9 +30,7 @@ class GroupCore:
     In a pass, they may be started again `max_restarts` times, all together.
 
     Attributes:
-        workers: a core for each.
         epoch: the number of the running or latest pass; 0 before the first.
-        closed: whether the user has closed the group.
         restarts: how many times workers were started again.
         awaiting: the workers that were started again, and wait to be told where to go on.
         stamp: free for the shell: it marks what a copy was stepped by.

@@ -172,9 +172,6 @@ class UnsureOfLength:
         raise ValueError("who knows")
 
 
-# What fails, and objects that do not cross -------------------------------------------------
-
-
 class TwoArguments(ValueError):
     """Its constructor takes other arguments than ``args`` holds."""
 

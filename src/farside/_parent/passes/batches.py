@@ -43,8 +43,6 @@ class Batch:
 
     Attributes:
         first: the index of the first one.
-        entries: the inputs.
-        nbytes: how many bytes they have, about.
         done: how many of them the loop has the results of.
         skip: how many results of the first one had arrived before.
         tries: how many workers the first one has cost.
@@ -79,7 +77,6 @@ class BatchSize:
     """How many inputs a worker is given at a time: about as many as take it `BATCH_SECONDS`.
 
     Attributes:
-        inputs: how many.
         seconds: how long a worker takes for one.
         measured: when that was found.
     """

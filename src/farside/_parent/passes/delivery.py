@@ -32,10 +32,8 @@ class Delivery:
         counting: whether the workers have to know of each item that was taken.
 
     Attributes:
-        queues: one for each worker.
         over: whether the marks tell that nothing more comes.
         cleared: whether nothing may be taken any more: the pass was left, or all was closed.
-        members: the workers, by their numbers.
         failure: the exception of an input that has ended the pass.
         failed_inputs: how many inputs have failed without ending the pass.
         epoch: the epoch that user code is told.

@@ -90,8 +90,6 @@ class Inputs(ItemSequence):
         delivery.start_again(core, index)
         return self.length(None), False
 
-    # States ---------------------------------------------------------------------------------
-
     def _look(self, *, anew: bool) -> int:
         items, total = self._items, length_of(self._items) or 0
         latest = self._passes[0] if self._passes and self._loaded is None else None

@@ -23,7 +23,6 @@ class Source:
     """Where entries come from: a frame of a worker.
 
     Attributes:
-        index: which worker.
         plain: whether each entry is the item itself.
         blocks: the shared memory that belongs to the frame.
         each: whether the worker is told of each item that was taken, by itself.
@@ -48,7 +47,6 @@ class Queue:
     Attributes:
         entries: of the frame that is open; those from `at` on are left.
         marks: of that frame: for each the number of entries before it, and its failure.
-        source: where they come from.
         taken: how many entries and marks count as taken by the user.
         told: how many of them the worker was told of.
         before: how many of them were made by workers that have died.
