@@ -37,7 +37,6 @@ _FARSIDE = (
 )
 
 LOADER = "farside._worker.bundled"  # what loads a bundle
-
 NAMES = (*PYTHON, "farside", *(f"farside.{name}" for name in _FARSIDE.split()))
 """What the entry point of a subinterpreter imports: each module after those that it imports.
 

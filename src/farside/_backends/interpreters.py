@@ -18,7 +18,6 @@ from .._system.monkey_patches import patched
 from .base import Availability
 
 _BACKPORT = "interpreters_backport"
-
 STACK_BYTES = 1 << 18
 """What a thread needs for an interpreter. Python 3.14 makes none in 64 KiB, and one in 128."""
 

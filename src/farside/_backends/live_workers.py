@@ -29,13 +29,9 @@ IMPORTING = (
 )
 
 _EXITING = "the process is exiting"
-
 LAST_RESORT_SECONDS = 5.0  # how long the rest of the exit may take when a worker could not be ended
-
 _live: dict[int, Worker] = {}  # by `id`: a class of somebody else's may have no hash
 _exiting = False
-
-
 all_told = threading.Event()
 """Set as the process exits, when every worker was told to end, so that nothing is left to say.
 

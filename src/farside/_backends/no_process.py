@@ -20,9 +20,7 @@ from .child import FROM_OUTSIDE, REAP_SECONDS
 
 _SPAWN = "use mp_context='spawn'"
 _NAME_IT = "name the Python to start by multiprocessing.set_executable()"
-
 _VERSION = "{}.{}".format(*sys.version_info)
-
 _NOT_THE_SERVER = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 """Errors that another start method would meet as well."""
 

@@ -26,7 +26,6 @@ _BACKENDS: dict[str, str | type[Backend]] = {
 """Name to class, or to where it is: a backend is imported when it is first asked about."""
 
 _NOT_ON_WINDOWS = ("subinterpreter", "subprocess", "ray")
-
 PYTORCH = "PyTorch is installed, and cannot train in a process that has had a subinterpreter"
 
 _BREAKS_PYTORCH = (

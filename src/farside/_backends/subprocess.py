@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 _DESCRIPTORS = 12  # that multiprocessing may need for a start: it loses some where it gets too few
 _ENDING_SECONDS = 10.0  # for the end of a process that the kernel is just taking down
-
 _armed_in = 0  # the process in which `_arm` has done its work
 
 

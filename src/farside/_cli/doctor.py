@@ -15,7 +15,6 @@ from .probe import ask
 from .surroundings import describe
 
 _BACKENDS = ("subprocess", "subinterpreter")
-
 _IMPORTS = 4  # beside its limit, a step may take so many times the time of its import and arguments
 _LONG_SECONDS = 0.1  # arguments that take so long to make are mentioned
 

@@ -20,7 +20,6 @@ from . import CommandError
 
 _LATE = 5.0  # seconds after its limit at which a process that does not end itself is killed
 _MUCH = 0.1  # threads that have computed for this share of the time are compared
-
 _OUT_OF_TIME = re.compile(r"Timeout \([\d:.]+\)!$", re.MULTILINE)  # said by faulthandler
 _WARNING = re.compile(r"Warning: |warnings\.warn\(")
 _FRAME = re.compile(r'File "(.+?)", line (\d+),? in (\S+)')

@@ -30,7 +30,6 @@ a time, since nobody knows what the user does with an item. To give a turn costs
 less than one per cent."""
 
 _AT_ONCE = 64  # so many items at most are taken between two looks at the clock
-
 _NOTHING: Iterator[Any] = iter(())
 
 

@@ -169,10 +169,7 @@ def ask_for_stacks(client: Client) -> list[str | None]:
     if not client.step(ask):
         client.check_open()
     client.wait(When(lambda: not _unanswered(questions)), monotonic() + STACK_SECONDS)
-    return [
-        _stack(client, member, question)
-        for member, question in zip(client.members, questions, strict=True)
-    ]
+    return [*map(partial(_stack, client), client.members, questions)]
 
 
 def _stack(client: Client, member: Member, question: Question) -> str | None:

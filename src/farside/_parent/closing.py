@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .member import Member
 
 KILL, TERMINATE = methodcaller("kill"), methodcaller("terminate")
-
 FAREWELL_SECONDS = 0.25  # how long to wait, after a failure, for a worker that is ending by itself
 
 

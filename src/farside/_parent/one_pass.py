@@ -33,7 +33,6 @@ _CONTINUED = (
 )
 
 _EARLY = "a worker has ended its pass before the end of its shards"
-
 OVER: list[Any] = []  # what `Pass.step` returns at the end
 SPOILT = (errors.NotPicklableError, errors.ProtocolError)  # what was sent cannot be read
 

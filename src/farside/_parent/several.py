@@ -23,9 +23,7 @@ from .passes.sequence import Given
 from .passes.sharded import Shards, tell_of_idle_workers
 
 CYCLE_LENGTH = 16  # default of ``cycle_length``, where there are so many shards
-
 ON_ERROR = ("raise", "return", "skip")
-
 NO_END = 1 << 62  # ``max_restarts`` with inputs: an input that kills workers is given up
 
 

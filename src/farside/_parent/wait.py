@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from .member import Member
 
 LONGEST_SECONDS = 1.0  # seconds to wait at a time
-
 SOON_SECONDS = 0.001
 """Seconds to wait for a worker that sends many items at a time before it is told that somebody
 waits: it would send a few of them then, where it can send many."""

@@ -11,7 +11,6 @@ from .._in_c import deque
 AUTOMATIC_ITEMS = 3  # that may always wait when ``buffer_size`` is None, however large they are
 UNLIMITED = -1  # the ``buffer_size`` with which any number of items may wait
 _MANY_ITEMS = 64  # from this ``buffer_size`` on, the worker goes on when an eighth was taken
-
 _ENDLESS = 1 << 62
 
 

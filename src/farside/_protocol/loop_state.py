@@ -93,7 +93,6 @@ def check(state: Any) -> dict[str, Any]:
 
 
 _KEYED = ("begun", "anchors", "snapshots")  # lists whose rows begin with a shard
-
 _LEAST = {"epoch": 0, "seed": 0, "turn": 0, "shards": 0, "cycle_length": 1, "world_size": 1}
 
 _ROWS: dict[str, list[type]] = {

@@ -74,9 +74,7 @@ class Place(NamedTuple):
 
 
 BEGIN = Place()
-
 _NUMBERS = struct.Struct("<QQQ")
-
 _LOOK = 16  # to look where a range is in a chain takes as long as to look at so many shards, about
 _FEW = 64  # up to so many numbers are put into ranges one by one; with more, all are sorted
 

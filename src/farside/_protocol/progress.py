@@ -34,10 +34,8 @@ class Skipped(NamedTuple):
 
 
 NOTHING = Skipped(0, 0, 0.0)
-
 KEPT = 8  # how many snapshots are kept of a shard
 MOST_SHARDS = 1000  # and of how many shards
-
 _SNAPSHOT, _SKIPPED = b"S", b"K"
 _PLACE = Struct("<QQ")
 _SHARE = Struct("<QQd")

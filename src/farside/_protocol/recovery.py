@@ -21,16 +21,13 @@ class Limits(NamedTuple):
 
 
 NO_LIMITS = Limits()
-
 STACK_SECONDS = 0.5  # for one out of time, to tell where it is: if it can, in milliseconds
 MOST_FUTILE = 5  # times in a row that a worker of a map is started again that has begun no input
-
 PAUSE_SECONDS = 0.1
 """How long to wait before a worker is started again whose predecessor has made no progress either;
 twice as long each further time."""
 
 LONGEST_PAUSE = 10.0
-
 STEADY_SECONDS = 10.0  # if it lives so long after its start, it is not one that began nothing
 
 

@@ -56,10 +56,7 @@ class WorkerStep(NamedTuple):
     push: Status | None
 
 
-ASIDES = {
-    Cmd.REPORT_STACK: Status.STACK_REPORTED,
-    Cmd.RETURN_TASKS: Status.TASKS_RETURNED,
-}
+ASIDES = {Cmd.REPORT_STACK: Status.STACK_REPORTED, Cmd.RETURN_TASKS: Status.TASKS_RETURNED}
 """The commands that leave a worker where it is, whatever its state, and what each is answered with.
 Any thread of the worker may answer them."""
 

@@ -50,7 +50,6 @@ class Nothing:
 
 
 NOTHING = Nothing()
-
 _PAUSE = 0.1  # seconds after which a worker takes the state, with its next item
 
 

@@ -92,9 +92,8 @@ class Pending(Supply):
         futures = [*self.futures.values(), *[future for future, _ in self._returned]]
         self.futures.clear()
         self._returned.clear()
-        futures += [
-            work.future for work in self.clear() if work.future.set_running_or_notify_cancel()
-        ]
+        waiting = [work.future for work in self.clear()]
+        futures += [each for each in waiting if each.set_running_or_notify_cancel()]
         for future in futures:
             give(future.set_exception, error)
 

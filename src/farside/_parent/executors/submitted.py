@@ -36,7 +36,6 @@ more of the rate. So it has some ahead: of the shortest ones, as many as take it
 workers wait for each other too, at the parent: calls shorter than the second for each of them."""
 
 _MOST_AHEAD = 15  # how many calls a worker has ahead, at most
-
 _SHARE = 4
 """All workers together have ahead no more than one part in so many of those that wait. So the last
 calls are shared among all."""

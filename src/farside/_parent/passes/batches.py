@@ -15,7 +15,6 @@ BATCH_SECONDS = 0.002
 workers seem slower than they are where they wait for the parent."""
 
 MOST_INPUTS = 4000  # how many inputs a batch has at most
-
 MOST_BATCHES = 8
 """How many batches a worker has at most: a parent that has no processor for a moment should not
 leave it without inputs. It is given more when half of them are left, several in one message."""

@@ -14,7 +14,6 @@ from .delivery import MOST, Delivery
 from .queues import PLAIN, Block, Queue, join
 
 _KEPT = 1000  # how many items before the present block are remembered at least, for `InTurn.place`
-
 _SLOTS = 64
 """With fewer slots than twice this, the turns are copied at each end of a shard; with n times as
 many, at each nth end. A copy takes as much memory as there are slots, so all copies together take

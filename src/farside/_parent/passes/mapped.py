@@ -27,7 +27,6 @@ from .queues import PLAIN, Block
 from .supply import TAKE_SECONDS, Supply
 
 _DEPTH = 3  # how many inputs each worker has at least, unless the map ends soon
-
 _LONG_SECONDS = 0.01
 """An input that takes so long makes it worth while to wait for the worker that is free first: the
 worker waits for the next one for some 0.3 ms."""
@@ -201,9 +200,8 @@ class Mapped(Answers):
 
     def has_left(self, number: int) -> bool:
         """Tell whether the loop has yet to get results of an input that has failed."""
-        return any(
-            each.left and each.first == number for mine in self._assigned for each in mine.batches
-        )
+        batches = (batch for mine in self._assigned for batch in mine.batches)
+        return any(each.left and each.first == number for each in batches)
 
     def settled(self, number: int) -> list[Any]:
         """Return what the loop gets for an input that has cost a worker or could not be sent."""

@@ -59,9 +59,7 @@ class MappedInOrder(Mapped):
                 count += len(found[0])
             if not run[1]:
                 self._order.popleft()
-        if not count:
-            return None
-        return self._end_block(*join(parts))
+        return self._end_block(*join(parts)) if count else None
 
     def _take_run(
         self, run: list[Any], inputs: int, count: int, workers: Sequence[ParentCore]

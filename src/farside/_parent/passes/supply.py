@@ -20,7 +20,6 @@ from . import own_iterators
 
 TAKE_SECONDS = 0.001  # then the inputs that were taken go to the workers, however few they are
 _MOST_KEPT, _MOST_KEPT_BYTES = 64, 1 << 27  # of pieces of memory for large contents
-
 STEADY, _MOST_QUICK = 6, 10
 """When inputs came at once so many times in a row, the next ones are expected to. They are then
 taken together, each time twice as many. Until then, an input is sent before the next one is taken:
