@@ -36,21 +36,14 @@ _UNKNOWN = 255  # the exit code that multiprocessing gives a process whose statu
 
 
 class Child:
-    """A process that multiprocessing has just started.
-
-    Attributes:
-        pid: its number, for people.
-        code: its exit code, negative for a signal; None before its end, or if it is not known.
-        lost: why the exit code will never be known, if it will not.
-        lost_with_server: whether that is since the fork server has ended.
-    """
+    """A process that multiprocessing has just started."""
 
     def __init__(self, process: BaseProcess) -> None:
         assert process.pid is not None
-        self.pid = process.pid
-        self.code: int | None = None
-        self.lost: str | None = None
-        self.lost_with_server = False
+        self.pid = process.pid  # for people
+        self.code: int | None = None  # negative for a signal; None before its end, or if unknown
+        self.lost: str | None = None  # why the exit code will never be known, if it will not
+        self.lost_with_server = False  # since the fork server has ended
         self._process = process
         self._popen = vars(process)["_popen"]
         self._served = getattr(self._popen, "method", "") == "forkserver"

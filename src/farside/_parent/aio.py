@@ -21,17 +21,13 @@ at once, unless it was stopped or holds its GIL."""
 
 
 class AsyncWait:
-    """Lets a task wait for the workers of a client. It is for one task at a time.
-
-    Attributes:
-        waited: whether the latest `until` has waited, so that other tasks had a turn.
-    """
+    """Lets a task wait for the workers of a client. It is for one task at a time."""
 
     __slots__ = ("_client", "_readiness", "_stamp", "waited")
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self.waited = False
+        self.waited = False  # whether the latest `until` has, so that other tasks had a turn
         self._stamp: object = None
         self._readiness: Readiness | None = None
 

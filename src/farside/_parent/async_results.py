@@ -89,13 +89,7 @@ class AsyncResults(Generic[T_co]):
 
 
 class _Taker(Generic[T]):
-    """Takes the items of a pass, on an event loop.
-
-    Attributes:
-        this: the pass.
-        items: those that may be taken at once.
-        over: whether there are no more.
-    """
+    """Takes the items of a pass, on an event loop."""
 
     __slots__ = (
         "_async_wait", "_at_once", "_busy", "_rest", "_turn_began", "items", "over", "this",
@@ -104,8 +98,8 @@ class _Taker(Generic[T]):
     def __init__(self, this: Pass) -> None:
         self.this = this
         self._async_wait = AsyncWait(this.client)
-        self.items: Iterator[T] = _NOTHING
-        self.over = False
+        self.items: Iterator[T] = _NOTHING  # those that may be taken at once
+        self.over = False  # whether there are no more
         self._rest: Iterator[T] = _NOTHING  # of the frame that is open
         self._at_once = 1
         self._busy = False

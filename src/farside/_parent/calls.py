@@ -28,19 +28,14 @@ if TYPE_CHECKING:
 
 
 class Question:
-    """What was asked of a worker.
-
-    Attributes:
-        answer: the frame with the answer, once it has arrived.
-        ending: why no answer will arrive, or None.
-    """
+    """What was asked of a worker."""
 
     __slots__ = ("answer", "ending", "method", "parts")
 
     def __init__(self, parts: Sequence[Part] = (), method: str | None = None) -> None:
         self.parts, self.method = parts, method
-        self.answer: Frame | None = None
-        self.ending: Ending | None = None
+        self.answer: Frame | None = None  # once it has arrived
+        self.ending: Ending | None = None  # why none will arrive
 
 
 def _unanswered(questions: Sequence[Question]) -> list[int]:

@@ -47,23 +47,6 @@ class Client(Steps):
     """Holds the workers of one remote iterable, and their core. Any thread may use it.
 
     It is a BackendUnavailableError if this is no time or place to start workers.
-
-    Attributes:
-        chores: what is done without the lock, by whoever waits.
-        news: warnings and log records, which whoever waits delivers.
-        used: whether the user has got anything: an item, or an answer to a call.
-        used_before: the same, when the present pass began.
-        launching: the threads that start workers beside, or end those before them.
-        leaving: the workers that others have replaced and that have not ended.
-        replaces_beside: whether a worker is replaced in a thread beside: no signal handler can
-            strike in the one that waits.
-        announced: the choice of a backend of which the user was warned when an executor was made.
-        force: ends a worker without giving it time, once the user wants that; None before.
-        reason: why the present backend was taken.
-        delivery: brings the items of the latest pass.
-        calling: the call under way: what each worker was asked, and what to ask one again.
-        calls: those that have returned: a worker that is started again makes them once more.
-        next_look: when a step of a loop has to look whose time is up; None: never.
     """
 
     # Finalizers find no global name when Python exits.
@@ -78,22 +61,26 @@ class Client(Steps):
         limits = Limits(options.init_timeout, options.timeout, options.task_timeout)
         super().__init__(GroupCore(limits, options.fallback, len(several), options.max_restarts))
         self.chores, self.news, self.counters = Chores(), News(), Counters()
+        # Whether the user has got anything, an item or an answer; and had when the pass began.
         self.used = self.used_before = False
-        self.launching: set[threading.Thread] = set()
-        self.leaving: set[Member] = set()
+        self.launching: set[threading.Thread] = set()  # start workers, or end those before them
+        self.leaving: set[Member] = set()  # others have replaced them, and they have not ended
+        # Whether workers are replaced in a thread: in the one that waits no signal handler strikes.
         self.replaces_beside = False
-        self.announced: Choice | None = None
-        self.force: Callable[[Any], object] | None = None
+        self.announced: Choice | None = None  # of a backend, as the executor that was made warned
+        self.force: Callable[[Any], object] | None = None  # ends a worker, once none is given time
         self._told = False  # the user knows how the start has ended
         self.options = options
         self.main_by_value = main_goes_by_value(options)
-        self.reason = ""
+        self.reason = ""  # why the present backend was taken
         given = Given(options.seed, options.verify_replay, options.seed_given)
         self.sequence: ItemSequence = sequence or OneIterable(given, counting=options.counts_items)
-        self.delivery: Delivery | None = None
-        self.calls: list[Question] = []
+        self.delivery: Delivery | None = None  # of the latest pass
+        self.calls: list[Question] = []  # have returned: a worker that starts again makes them too
+        # The call under way: what each worker was asked, and what to ask one again.
         self.calling: tuple[Sequence[Question], Question] | None = None
-        # Without inputs, nothing has a limit but what somebody waits for.
+        # When a step of a loop has to look whose time is up. Without inputs, nothing has a limit
+        # but what somebody waits for.
         self.next_look = 0.0 if self.core.has_limits and options.sends_inputs else None
         if options.spins:
             self.waiting.spin = Spinning().spin

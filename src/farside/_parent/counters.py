@@ -20,14 +20,10 @@ class Totals(NamedTuple):
 
 
 class Counters:
-    """Counts the passes. Any thread may read.
-
-    Attributes:
-        waits: runs while somebody waits for an item.
-    """
+    """Counts the passes. Any thread may read."""
 
     def __init__(self) -> None:
-        self.waits = Stopwatch()
+        self.waits = Stopwatch()  # runs while somebody waits for an item
         self._before = Totals()  # of the passes before the present one
         # The latest pass, when it was begun, and when its iterator was at its end, or closed.
         self._times: tuple[int, float, float | None] = 0, 0.0, None

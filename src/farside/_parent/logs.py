@@ -22,16 +22,12 @@ class News:
     They call user code, such as handlers of log records: it may raise, take its time, close the
     iterable or start another. So they are called while no lock of farside is held, by one thread at
     a time. Another thread leaves what there is to that one, and so does a handler that iterates.
-
-    Attributes:
-        waiting: what was not told yet. Any thread may append to it.
-        nobody_catches: whether what that raises is dropped: farside's own threads alone deliver.
     """
 
-    nobody_catches = False
+    nobody_catches = False  # what that raises is dropped, where farside's own threads alone deliver
 
     def __init__(self) -> None:
-        self.waiting: deque[Callable[[], object]] = deque()
+        self.waiting: deque[Callable[[], object]] = deque()  # any thread may append to it
         self._delivering = threading.Lock()  # never waited for
 
     def deliver(self, problems: list[Exception] | None = None) -> None:

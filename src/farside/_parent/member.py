@@ -17,36 +17,26 @@ from .passes.sequence import Part as PartOfPass
 
 
 class Member:
-    """A worker, and what leads to it.
-
-    Attributes:
-        worker, link: None before it is started.
-        frames: what was read from it and not taken in.
-        gone: whether it has sent its last, or nobody reads from it any more.
-        released: whether the way up from it is closed.
-        left_behind: whether it was to end, and has not.
-        launched: when it was started.
-        tried: seconds that were spent on starting others, which a fallback has given up.
-        startup_seconds: how long it took to stand by, `tried` included.
-        failure: why it has ended before its time, and what returns the exception that says so, or
-            None once nobody has that any more.
-        part: which shard it was at then, if the loop knows.
-        acknowledge, revoke: those of its link. Before there is one, the former keeps what it is
-            told, and there is nothing to revoke.
-    """
+    """A worker, and what leads to it."""
 
     def __init__(self, index: int, options: Options) -> None:
         self.index = index
         self.backend = ""
-        self.worker: Any = None
+        self.worker: Any = None  # None before it is started
         self.link: Any = None
         self._acknowledged = kept = deque[tuple[int, int]]((), 1)  # the latest
+        # Those of the link. Before there is one, what is told is kept, and nothing is revoked.
         self.acknowledge: Callable[[int, int], object] = lambda *told: kept.append(told)
         self.revoke: Callable[[int], object] = lambda _: None
-        self.frames: deque[Frame] = deque()
-        self.gone = self.released = self.left_behind = False
-        self.launched: float | None = None
-        self.tried = self.startup_seconds = 0.0
+        self.frames: deque[Frame] = deque()  # read from it and not taken in
+        self.gone = False  # it has sent its last, or nobody reads from it any more
+        self.released = False  # the way up from it is closed
+        self.left_behind = False  # it was to end, and has not
+        self.launched: float | None = None  # when it was started
+        self.startup_seconds = 0.0  # how long it took to stand by, `tried` included
+        self.tried = 0.0  # seconds that went into starting others, which a fallback has given up
+        # Why it has ended before its time, and what returns the exception that says so, or None
+        # once nobody has that any more; and which shard it was at then, if the loop knows.
         self.failure: tuple[Ending, Callable[[], BaseException | None]] | None = None
         self.part: PartOfPass | None = None
         self.options = options

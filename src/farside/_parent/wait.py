@@ -41,19 +41,15 @@ _CLOSING = 1.0  # how many seconds to wait for the leader to let go of a link
 
 
 class Waiting:
-    """Where threads wait for the workers of a client.
-
-    Attributes:
-        spin: looks for a moment before a thread sleeps (see `Spinning.spin`), if it is set.
-        tasks: waiters of event loops, for something to change.
-    """
+    """Where threads wait for the workers of a client."""
 
     def __init__(self) -> None:
         self._leading = threading.RLock()  # a signal handler may wait in the middle of a wait
         self._others: deque[threading.Lock] = deque()
         self.links = Links()
+        # Looks for a moment before a thread sleeps, if it is set: see `Spinning.spin`.
         self.spin: Callable[[Callable[[], bool]], bool] = lambda _: False
-        self.tasks: list[ref[Waiter]] = []
+        self.tasks: list[ref[Waiter]] = []  # of event loops, for something to change
         self._asking: set[object] = set()  # a token for each wait that workers are told of
         self._leaving: deque[Member] = deque()  # of whose links the leader has to let go
 

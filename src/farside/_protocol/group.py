@@ -28,12 +28,6 @@ class GroupCore:
     """Everything that the parent knows of its workers.
 
     In a pass, they may be started again `max_restarts` times, all together.
-
-    Attributes:
-        epoch: the number of the running or latest pass; 0 before the first.
-        restarts: how many times workers were started again.
-        awaiting: the workers that were started again, and wait to be told where to go on.
-        stamp: free for the shell: it marks what a copy was stepped by.
     """
 
     def __init__(
@@ -44,15 +38,15 @@ class GroupCore:
         max_restarts: int = 0,
     ) -> None:
         self.workers = tuple(ParentCore(limits) for _ in range(count))
-        self.epoch = 0
+        self.epoch = 0  # the number of the running or latest pass
         self.closed = False
-        self.stamp: Any = None
+        self.stamp: Any = None  # free for the shell: it marks what a copy was stepped by
         self._limits = limits
         self._fallback = fallback
-        self.awaiting: frozenset[int] = frozenset()
+        self.awaiting: frozenset[int] = frozenset()  # started again, and to be told where to go on
         self._max_restarts = max_restarts
         self._restarts = 0  # in this pass
-        self.restarts = 0
+        self.restarts = 0  # in all
 
     def copy(self, index: int | None = None) -> GroupCore:
         """Return a copy. The inboxes are shared."""

@@ -16,14 +16,6 @@ class Inbox:
     Frames are moved here by one call each, so that no exception can come in between. The user's
     thread takes them out, without a lock, opens one after the other, and puts them into the
     delivery: see `_parent.passes.delivery`.
-
-    Attributes:
-        frames: the frames that were not opened.
-        received: how many items have arrived, and
-        nbytes: how many bytes.
-        skipped: how far the worker has got in making items again, if it has told.
-        cleared: whether what is here must not be taken any more.
-        at_end: whether the user has come to the end of the pass. Who takes the items out says so.
     """
 
     __slots__ = ("at_end", "cleared", "delivery", "frames", "nbytes", "received", "skipped")
@@ -31,9 +23,10 @@ class Inbox:
     def __init__(self, delivery: Any = None) -> None:
         self.delivery = delivery
         self.frames: deque[Any] = deque()
-        self.received = self.nbytes = 0
-        self.skipped = progress.NOTHING
-        self.cleared = self.at_end = False
+        self.received = self.nbytes = 0  # how many items and bytes have arrived
+        self.skipped = progress.NOTHING  # how far the worker has got in making items again
+        self.cleared = False  # whether what is here must not be taken any more
+        self.at_end = False  # whether the user is at the end of the pass: who takes items says so
 
     @property
     def waiting(self) -> int:

@@ -23,21 +23,15 @@ class Work(NamedTuple):
 
 
 class Pending(Supply):
-    """The tasks that no worker has. Any thread may add some.
-
-    Attributes:
-        futures: of the tasks that workers have, by their numbers.
-        tries: how many workers the task has cost that was taken last.
-        closed: whether nothing more is added.
-    """
+    """The tasks that no worker has. Any thread may add some."""
 
     def __init__(self, *, main_by_value: bool = False) -> None:
         super().__init__(lambda: iter(()), main_by_value=main_by_value)
         self._works: deque[Work] = deque()  # each step with it is atomic
-        self.futures: dict[int, Future[Any]] = {}
+        self.futures: dict[int, Future[Any]] = {}  # of tasks that workers have, by their numbers
         self._returned: deque[tuple[Future[Any], Batch]] = deque()
-        self.tries = 0
-        self.closed = False
+        self.tries = 0  # how many workers the task has cost that was taken last
+        self.closed = False  # whether nothing more is added
 
     @property
     def ended(self) -> bool:  # it changes

@@ -35,16 +35,12 @@ class _Anchor:
 
 
 class Anchors:
-    """The latest anchors of some shards. One thread at a time adds some; any thread may ask.
-
-    Attributes:
-        verify: whether to take any.
-    """
+    """The latest anchors of some shards. One thread at a time adds some; any thread may ask."""
 
     _spared = 0  # of how many shards, those that came first, anchors are kept for good
 
     def __init__(self) -> None:
-        self.verify = False
+        self.verify = False  # whether to take any
         self._kept: dict[int, list[_Anchor]] = {}
         self._next = 0.0
 

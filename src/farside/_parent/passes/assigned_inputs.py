@@ -17,19 +17,14 @@ from .queues import Queue, arrived
 
 
 class AssignedInputs:
-    """The inputs that a worker was given, and after it the workers that have taken its place.
-
-    Attributes:
-        batches: the batches in which not all inputs are done, or of which results are left.
-        count: how many inputs it was given and has to answer.
-        answered: of flat inputs: how many of them are done.
-    """
+    """The inputs that a worker was given, and after it the workers that have taken its place."""
 
     __slots__ = ("answered", "batches", "count")
 
     def __init__(self) -> None:
-        self.batches: deque[Batch] = deque()
-        self.count = self.answered = 0
+        self.batches: deque[Batch] = deque()  # not all done, or with results left
+        self.count = 0  # how many inputs it was given and has to answer
+        self.answered = 0  # of flat inputs: how many of them are done
 
     @property
     def number(self) -> int:

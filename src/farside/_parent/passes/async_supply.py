@@ -42,10 +42,6 @@ class AsyncSupply(Supply):
     awaited, and what is awaited outlasts a cancelled loop.
 
     Of the passes over the same inputs, one at a time is `asking`: its task asks for them.
-
-    Attributes:
-        wanted: how many inputs `take` could have given beside those that have come.
-        follower: of the task of the next pass, which waits for the end of this one.
     """
 
     def __init__(
@@ -58,12 +54,12 @@ class AsyncSupply(Supply):
     ) -> None:
         super().__init__(begin, place, **options)
         self._asking: list[AsyncSupply] = [] if asking is None else asking
-        self.follower: Waiter | None = None
+        self.follower: Waiter | None = None  # of the next pass's task, which waits for this
         self._iterator: AsyncIterator[Any] | None = None
         self._ready: deque[_Input] = deque()
         self._over = False
         self._error: BaseException | None = None
-        self.wanted = 0
+        self.wanted = 0  # how many inputs `take` could have given beside those that have come
         self._idle: Waiter | None = None  # of the task, while nothing is wanted
         self._settling: Waiter | None = None  # of the loop, while quick inputs come
         self._cancel: Callable[[], object] | None = None  # ends the task

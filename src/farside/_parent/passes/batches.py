@@ -73,18 +73,13 @@ class Batch:
 
 
 class BatchSize:
-    """How many inputs a worker is given at a time: about as many as take it `BATCH_SECONDS`.
-
-    Attributes:
-        seconds: how long a worker takes for one.
-        measured: when that was found.
-    """
+    """How many inputs a worker is given at a time: about as many as take it `BATCH_SECONDS`."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._processors = processors() or 1
-        self.inputs, self.seconds = 1, inf
-        self.measured, self._answers = monotonic(), 0
+        self.inputs, self.seconds = 1, inf  # how many, and how long a worker takes for one
+        self.measured, self._answers = monotonic(), 0  # when that was found
 
     def measure(self, answers: int, workers: int, idle: int) -> None:
         """Take in how many inputs were answered so far, and how many workers have none left."""

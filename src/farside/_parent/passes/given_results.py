@@ -29,11 +29,6 @@ class _Step(NamedTuple):
 class GivenResults:
     """The place of the loop in a pass. If it is flat, an input may have any number of results.
 
-    Attributes:
-        taken: how many items are in blocks.
-        read: of inputs that have not ended, how many results are. It is never changed, but another
-            one takes its place.
-
     Example:
         >>> progress = GivenResults()
         >>> progress.took(0, 5)
@@ -42,9 +37,10 @@ class GivenResults:
     """
 
     def __init__(self, place: Place = BEGIN, *, flat: bool = False) -> None:
-        self.taken = 0
+        self.taken = 0  # how many items are in blocks
         self._flat = flat
         self._ended: Ranges = place.ended
+        # Of inputs that have not ended, how many results are. Never changed: others take its place.
         self.read = dict(place.begun)
         self._steps: deque[_Step] = deque([_Step(0, self._ended, self.read, -1)])
 

@@ -25,19 +25,15 @@ class InTurn(Delivery):
 
     Whole rounds over the slots are merged by slices, so an item takes no more Python code than with
     one worker.
-
-    Attributes:
-        front: whose turn it is after the present block.
-        ended_before: the shards that had ended before the pass began here.
     """
 
     def __init__(self, turns: Turns, count: int, ended: Ranges = (), *, counting: bool) -> None:
         super().__init__(count, counting=counting)
         self.over = turns.over
-        self.front = turns
+        self.front = turns  # whose turn it is after the present block
         self._past = PastTurns(turns)
         self._first_round = len(turns.live)  # so many items
-        self.ended_before = ended
+        self.ended_before = ended  # shards, before the pass began here
         self._ended = turns.heads, ended
         # Of the slots that have shards, how many each worker reads; and where in a round they are.
         self._shares: tuple[Any, list[tuple[Queue, int]]] = (None, [])

@@ -20,12 +20,9 @@ a list with one for each. None: each entry is the item itself, and no worker has
 
 
 class Source:
-    """Where entries come from: a frame of a worker.
+    """Where entries come from: a frame of a worker, and its shared memory.
 
-    Attributes:
-        plain: whether each entry is the item itself.
-        blocks: the shared memory that belongs to the frame.
-        each: whether the worker is told of each item that was taken, by itself.
+    It is plain if each entry is the item itself. With `each`, the worker is told of each by itself.
     """
 
     __slots__ = ("blocks", "each", "index", "plain")

@@ -50,17 +50,11 @@ class Given(NamedTuple):
 
 
 class ItemSequence:
-    """What a pass is made of: epochs, a place to begin at, and states.
+    """What a pass is made of: epochs, a place to begin at, and states."""
 
-    Attributes:
-        kind: what it is called in states.
-        several: whether the user has asked for several workers: a call then returns a list.
-        awaits: whether the loop of the next pass can await inputs.
-    """
-
-    kind = "iterable"
-    several = False
-    awaits = False
+    kind = "iterable"  # what it is called in states
+    several = False  # whether the user has asked for several workers: a call then returns a list
+    awaits = False  # whether the loop of the next pass can await inputs
     _in_order = True
 
     def __init__(self, given: Given, sharding: Sharding) -> None:
