@@ -22,19 +22,13 @@ if TYPE_CHECKING:
 
 
 class Links:
-    """The links that are waited for, and a wakeup. Only who leads (`wait`) calls `forget`, `look`.
-
-    Attributes:
-        here: the workers whose links have no descriptors: they run in the thread that waits.
-        stamp: a new object whenever there are other descriptors to wait for. Their numbers do not
-            tell, since they are used again.
-        wakeup: ends the wait, in any thread.
-    """
+    """The links that are waited for, and a wakeup. Only who leads (`wait`) forgets and looks."""
 
     def __init__(self) -> None:
         self._members: dict[int, Member] = {}  # by the number of each descriptor
-        self.here: list[Member] = []
-        self.wakeup = Wakeup()
+        self.here: list[Member] = []  # without descriptors: they run in the thread that waits
+        self.wakeup = Wakeup()  # ends the wait, in any thread
+        # A new one whenever there are other descriptors to wait for: their numbers are used again.
         self.stamp = object()
         self._poll, self._polled = self._make_poll(), self.stamp
         self._congested = False  # commands wait for room, perhaps

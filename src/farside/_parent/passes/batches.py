@@ -38,22 +38,18 @@ class Plan(NamedTuple):
 
 
 class Batch:
-    """Inputs that a worker was given, one after the other.
-
-    Attributes:
-        first: the index of the first one.
-        done: how many of them the loop has the results of.
-        skip: how many results of the first one had arrived before.
-        tries: how many workers the first one has cost.
-        left: of a flat input that has failed with its worker: how many of the results that had been
-            sent the loop has yet to get. No mark comes after them.
-    """
+    """Inputs that a worker was given, one after the other: from the index of the first one on."""
 
     __slots__ = ("done", "entries", "first", "left", "nbytes", "skip", "tries")
 
     def __init__(self, first: int, entries: Sequence[Any], nbytes: int, skip: int = 0) -> None:
-        self.first, self.entries, self.nbytes, self.skip = first, entries, nbytes, skip
-        self.done = self.tries = self.left = 0
+        self.first, self.entries, self.nbytes = first, entries, nbytes
+        self.skip = skip  # how many results of the first one had arrived before
+        self.done = 0  # how many of them the loop has the results of
+        self.tries = 0  # how many workers the first one has cost
+        # Of a flat input that has failed with its worker: how many of the results that had been
+        # sent the loop has yet to get. No mark comes after them.
+        self.left = 0
 
     @property
     def order(self) -> tuple[int, int, bool, Sequence[Any]]:

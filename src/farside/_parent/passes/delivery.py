@@ -27,51 +27,34 @@ class Delivery:
     """The items of a pass, from the workers' inboxes to the loop: the base of the orders.
 
     One thread at a time takes blocks. Any thread may ask, and `clear`.
-
-    Args:
-        counting: whether the workers have to know of each item that was taken.
-
-    Attributes:
-        over: whether the marks tell that nothing more comes.
-        cleared: whether nothing may be taken any more: the pass was left, or all was closed.
-        failure: the exception of an input that has ended the pass.
-        failed_inputs: how many inputs have failed without ending the pass.
-        epoch: the epoch that user code is told.
-        finished: whether the loop has come to the end of the pass.
-        snapshots: states of what the user iterates on, from the workers.
-        anchors: digests of items that were taken now and then.
-        block: how many items were in the blocks before, how many in the present one, and what is
-            left of that: one object, so that another thread finds all of it, or nothing.
-        orders: tasks that workers have to be sent, by their numbers.
-        slow: whether inputs take long to come: what has arrived meanwhile goes first.
-        source: the supply of inputs that have to be awaited, or None.
-        unprompted: whether items come, and end, without tasks and marks: those of one iterable.
-        first: how many items of an iterable the loop had before it was resumed.
-        left_out: for each item of a block that the loop did not get, how many it had by then.
-        returned: tasks that workers have given back, by their numbers; None: they are not asked to.
     """
 
-    failed_inputs = 0
-    slow = False
-    source: Any = None
-    unprompted = False
-    first = 0
-    returned: deque[int] | None = None
+    failed_inputs = 0  # without ending the pass
+    slow = False  # whether inputs take long to come: what has arrived meanwhile goes first
+    source: Any = None  # the supply of inputs that have to be awaited
+    unprompted = False  # whether items come, and end, without tasks and marks: of one iterable
+    first = 0  # how many items of an iterable the loop had before it was resumed
+    returned: deque[int] | None = None  # tasks given back, by number; None: none are asked for
 
     def __init__(self, count: int, *, counting: bool) -> None:
         self.queues = [Queue(index, counting=counting) for index in range(count)]
-        self.counting = counting
+        self.counting = counting  # whether workers have to know of each item that was taken
         # No defaults of the class: Python would be slower to set them.
-        self.over = self.finished = self.cleared = self._emptied = False
-        self.epoch = 0
+        self.over = False  # whether the marks tell that nothing more comes
+        self.finished = False  # whether the loop has come to the end of the pass
+        # Whether nothing may be taken any more: the pass was left, or all was closed.
+        self.cleared = self._emptied = False
+        self.epoch = 0  # what user code is told
         self.members: Sequence[Any] = ()
-        self.failure: BaseException | None = None
-        self.left_out: list[int] = []
+        self.failure: BaseException | None = None  # of an input that has ended the pass
+        self.left_out: list[int] = []  # for each item that the loop did not get: how many it had
+        # How many items were in the blocks before, how many in the present one, and what is left of
+        # that: one object, so that another thread finds all of it, or nothing.
         self.block: tuple[int, int, Any] = 0, 0, ()
         self._dropped: list[Any] = []  # what `clear` has just taken out of that
-        self.orders: dict[int, list[Any]] = {}
-        self.anchors = Anchors()
-        self.snapshots = Snapshots()
+        self.orders: dict[int, list[Any]] = {}  # tasks to be sent, by the numbers of the workers
+        self.anchors = Anchors()  # digests of items that were taken now and then
+        self.snapshots = Snapshots()  # states of what the user iterates on, from the workers
 
     @property
     def needs(self) -> Sequence[int]:

@@ -39,15 +39,7 @@ class Source:
 
 
 class Queue:
-    """What was taken out of the inbox of a worker, and is in no block yet.
-
-    Attributes:
-        entries: of the frame that is open; those from `at` on are left.
-        marks: of that frame: for each the number of entries before it, and its failure.
-        taken: how many entries and marks count as taken by the user.
-        told: how many of them the worker was told of.
-        before: how many of them were made by workers that have died.
-    """
+    """What was taken out of the inbox of a worker, and is in no block yet."""
 
     __slots__ = (
         "_plain", "at", "before", "entries",
@@ -56,11 +48,14 @@ class Queue:
 
     def __init__(self, index: int, *, counting: bool) -> None:
         self.index = index
-        self.entries: list[Any] = []
+        self.entries: list[Any] = []  # of the frame that is open; those from `at` on are left
         self.at = 0
+        # Of that frame: for each the number of entries before it, and its failure.
         self.marks: deque[tuple[int, Any]] = deque()
         self.source = self._plain = Source(index, plain=True, each=counting)
-        self.taken = self.told = self.before = 0
+        self.taken = 0  # how many entries and marks count as taken by the user
+        self.told = 0  # how many of them the worker was told of
+        self.before = 0  # how many of them were made by workers that have died
 
     @property
     def run(self) -> int:

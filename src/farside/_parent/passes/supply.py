@@ -33,18 +33,10 @@ class Supply:
     returns the iterator, or a range, when the first input is wanted. Inputs that are done at the
     `place` where the pass begins are taken and dropped. `checks` are called with some inputs before
     these are used, and may raise an exception.
-
-    Attributes:
-        ended: whether there are no more.
-        error: what the iterator has raised, if that has ended it.
-        taken: how many inputs were taken, and so the index of the next one.
-        read: of flat inputs that were begun: how many of their results the loop has.
-        steady: whether the next input is expected to be there at once. Else those that were taken
-            are sent first: nobody knows how long the iterator takes over it.
-        refused: the exception of the input after those that were taken last, if it cannot be
-            pickled; whoever takes note of it sets it to None.
     """
 
+    # Whether the next input is expected to be there at once. Else those that were taken are sent
+    # first: nobody knows how long the iterator takes over it.
     steady = True
 
     def __init__(
@@ -63,12 +55,14 @@ class Supply:
         self._encoder = Encoder(None, main_by_value=main_by_value, recycled=self._recycled)
         self.place = place
         self._done = deque(place.ended)
-        self.read = dict(place.begun)
+        self.read = dict(place.begun)  # of flat inputs: how many of their results the loop has
         self.ended = False
         self._items: Any = iter(())
         self._quick = 0  # how many times in a row inputs were there at once
-        self.taken = 0
-        self.error: BaseException | None = None
+        self.taken = 0  # and so the index of the next one
+        self.error: BaseException | None = None  # of the iterator, if that has ended it
+        # Of the input after those that were taken last, if it cannot be pickled; who takes note of
+        # it sets it to None.
         self.refused: BaseException | None = None
 
     def _end(self) -> None:
