@@ -24,9 +24,6 @@ class Window:
 
     One thread at a time calls `sent`; another one may call the rest meanwhile.
 
-    Attributes:
-        unlimited: whether any number of items may wait.
-
     Example:
         >>> window = Window(items=1, nbytes=0)
         >>> window.stop(taken=0), window.stop(taken=1)
