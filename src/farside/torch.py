@@ -110,73 +110,83 @@ def data_loader(
         ...     len(loader), list(loader)
         (3, [[0, 1], [4, 9], [16]])
     """
-    rest: dict[str, Any] = {**complete(data_loader, options), "backend": backend}
-    rest.setdefault("fallback", DEFAULTS["fallback"])
-    size = None if batch_size is None else count("batch_size", batch_size, "samples")
-    if collate_fn is not None:
-        cure = "a function that takes a list of samples, or None for PyTorch's"
-        check_callable("collate_fn", collate_fn, cure)
-    mixed = flag("shuffle", False if shuffle is None else shuffle)
-    short = flag("drop_last", drop_last)
-    if short and size is None:
-        raise ValueError(
-            "drop_last=True and batch_size=None exclude each other: there are no batches; pass a "
-            "batch_size, or leave drop_last out"
-        )
+    given = complete(data_loader, options)
+    rest: dict[str, Any] = {"fallback": DEFAULTS["fallback"], **given, "backend": backend}
+    size, drops_last = _check_batches(batch_size, collate_fn, drop_last)
+    shuffled = flag("shuffle", False if shuffle is None else shuffle)
     workers = count("num_workers", num_workers, "workers", 0)
     ranks = count("world_size", world_size, "ranks")
     samplers = {"sampler": sampler, "batch_sampler": batch_sampler}
-    drawn = _check_order({"shuffle": mixed, **samplers}, plain=size == 1 and not short)
-    if drawn and ranks > 1 and rest["seed"] is None:
-        raise ValueError(
-            f"{drawn} and world_size={ranks} without seed: each rank would draw another "
-            "order; pass the same seed to each rank"
-        )
-    for each in (sampler, batch_sampler, getattr(batch_sampler, "sampler", None)):
-        if ranks > 1 and (replicas := getattr(each, "num_replicas", 1)) not in {1, None}:
-            raise ValueError(
-                f"the sampler has num_replicas={replicas}, so it gives this rank its part, and "
-                f"world_size={ranks} would divide that once more; leave out one of the two"
-            )
-    batches: int | None = None
-    what: tuple[Any, ...] = (size, short)
-    if _has_index(dataset, chosen=sampler is not None or batch_sampler is not None):
-        if length is not None:
-            raise ValueError(f"length={shown(length)}, but dataset has an index; leave length out")
-        given: list[Any] = [each for each in (sampler, batch_sampler) if each is not None]
-        each = 1 if size is None or batch_sampler is not None else size
-        batches = number_of_batches(len([dataset, *given][-1]), each, drop_last=short)
-        what = (length_of(dataset), size, mixed, short, *[(drawn, len(each)) for each in given])
-    elif drawn or ranks > 1:
-        name = drawn or f"world_size={ranks}"
-        raise ValueError(f"{name}, but dataset has no index; let the data set do that itself")
-    indexed = batches is not None
-    by = drawn.partition("=")[0] or "shuffle"
-    shards = max(1, workers) if batches is None else batches
-    # The end of each shard, which is one batch, waits too.
-    if indexed and rest["buffer_size"] not in {None, UNLIMITED}:
-        rest["buffer_size"] = 2 * count("buffer_size", rest["buffer_size"], "batches", 0)
+    order = _check_order({"shuffle": shuffled, **samplers}, plain=size == 1 and not drops_last)
+    if ranks > 1:
+        _check_ranks(ranks, order, rest["seed"], (sampler, batch_sampler))
+    chosen: Any = batch_sampler if sampler is None else sampler
+    indexed = _has_index(dataset, chosen=chosen is not None)
+    _check_kind(indexed, length, order or f"world_size={ranks}" * (ranks > 1))
+    shards = max(1, workers)
+    identity: tuple[Any, ...] = (size, drops_last)
+    if indexed:
+        samples, each = len(dataset if chosen is None else chosen), size or 1
+        each = each if batch_sampler is None else 1
+        shards = number_of_batches(samples, each, drop_last=drops_last)
+        length = shards // ranks
+        identity = length_of(dataset), size, shuffled, drops_last
+        identity += () if chosen is None else ((order, samples),)
+        # The end of each shard, which is one batch, waits too.
+        if rest["buffer_size"] not in {None, UNLIMITED}:
+            rest["buffer_size"] = 2 * count("buffer_size", rest["buffer_size"], "batches", 0)
+    decisive = (order.partition("=")[0] or "shuffle") if indexed else "num_workers"
     made: dict[str, Any] = {"dataset": dataset, "collate_fn": collate_fn, **samplers}
     return iterate_shards(
         Batches.__call__,
         shards,
         workers,
-        setup=partial(Batches, indexed, size, mixed, short, **made),
+        setup=partial(Batches, indexed, size, shuffled, drops_last, **made),
         cycle_length=None if indexed else shards,
         shuffle_shards=False,
         in_order=in_order,
         rank=rank,
         world_size=ranks,
-        length=length if batches is None else batches // ranks,
+        length=length,
         options=rest,
         unit=("batch" if size else "sample") if indexed else None,
-        identity=what,
-        same=f"data set, {by if indexed else 'num_workers'}, batch_size and drop_last",
+        identity=identity,
+        same=f"data set, {decisive}, batch_size and drop_last",
     )
 
 
+def _check_batches(batch_size: Any, collate_fn: Any, drop_last: Any) -> tuple[int | None, bool]:
+    """Check what a batch is made of; return its size, and whether a shorter one is left out."""
+    size = None if batch_size is None else count("batch_size", batch_size, "samples")
+    if collate_fn is not None:
+        cure = "a function that takes a list of samples, or None for PyTorch's"
+        check_callable("collate_fn", collate_fn, cure)
+    drops_last = flag("drop_last", drop_last)
+    if drops_last and size is None:
+        raise ValueError(
+            "drop_last=True and batch_size=None exclude each other: there are no batches; pass a "
+            "batch_size, or leave drop_last out"
+        )
+    return size, drops_last
+
+
+def _check_ranks(ranks: int, order: str, seed: Any, samplers: tuple[Any, Any]) -> None:
+    """Check that all ranks read in one order, and that nothing divides it twice."""
+    if order and seed is None:
+        raise ValueError(
+            f"{order} and world_size={ranks} without seed: each rank would draw another "
+            "order; pass the same seed to each rank"
+        )
+    for sampler in (*samplers, getattr(samplers[1], "sampler", None)):
+        if (replicas := getattr(sampler, "num_replicas", 1)) not in {1, None}:
+            raise ValueError(
+                f"the sampler has num_replicas={replicas}, so it gives this rank its part, and "
+                f"world_size={ranks} would divide that once more; leave out one of the two"
+            )
+
+
 def _check_order(order: dict[str, Any], *, plain: bool) -> str:
-    """Check what says in which order the samples come; return it, or nothing if it is their own.
+    """Check what says in which order the samples come; return its name, or "" for their own.
 
     It is `plain` that neither the size of the batches nor what is left out was given.
     """
@@ -194,6 +204,14 @@ def _check_order(order: dict[str, Any], *, plain: bool) -> str:
             "that has, or a list; or let map_in_workers iterate it in this process, as its items"
         )
     return name
+
+
+def _check_kind(indexed: bool, length: Any, given: str) -> None:  # noqa: FBT001  it is a fact
+    """Check that what was given suits a data set with an index, or one without."""
+    if indexed and length is not None:
+        raise ValueError(f"length={shown(length)}, but dataset has an index; leave length out")
+    if not indexed and given:
+        raise ValueError(f"{given}, but dataset has no index; let the data set do that itself")
 
 
 def _has_index(dataset: Any, *, chosen: bool) -> bool:
