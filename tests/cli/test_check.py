@@ -44,20 +44,20 @@ def test_a_module_that_is_not_there_does_not_hide_others(
 
 @pytest.mark.parametrize("_", HERE)
 def test_a_path_is_no_module(_: str) -> None:
-    found = check.look(__file__, 20)
+    found = check.examine_module(__file__, 20)
     assert found["detail"].endswith("write the name of a module, without the folder and .py")
 
 
 @pytest.mark.parametrize("_", HERE)
 def test_a_package_that_ends_the_process_ends_only_its_own(_: str) -> None:
-    found = check.look("tests.cli.ending.module", 20)
+    found = check.examine_module("tests.cli.ending.module", 20)
     assert found["result"] == "fails"
     assert found["detail"] == "in the main interpreter too: SystemExit: 3"
 
 
 @pytest.mark.parametrize("_", HERE)
 def test_a_module_that_fails_everywhere(_: str) -> None:
-    found = check.look("tests.cli.broken", 20)
+    found = check.examine_module("tests.cli.broken", 20)
     assert found["result"] == "fails"
     assert found["detail"] == "in the main interpreter too: RuntimeError: it is broken"
 
@@ -65,7 +65,7 @@ def test_a_module_that_fails_everywhere(_: str) -> None:
 def test_missing_extension_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = [f"fast{number}" for number in range(6)]
     monkeypatch.setattr(check, "ask", lambda *_: {"error": "", "missing": missing})
-    found = check.look("json", 20)
+    found = check.examine_module("json", 20)
     assert found["result"] == "loads in part"
     assert found["detail"].startswith("without fast0, fast1, fast2, fast3 …: it runs as slower")
     assert found["missing"] == missing

@@ -173,11 +173,11 @@ def test_what_a_finalizer_in_a_cycle_has_saved_is_kept_for_a_child(
     child = fork(partial(os.read, read, 1))
     Kept.saved.clear()
     gc.collect()
-    leases.look()
+    leases.drop_ended_children()
     assert flagged(mapping) == []
     os.write(write, b"x")
     assert exit_code(child) == 0
-    leases.look()
+    leases.drop_ended_children()
     assert flagged(mapping) == [SLOT]
     os.close(read)
     os.close(write)
@@ -315,7 +315,7 @@ def test_what_ends_in_a_forked_child_is_not_told(mapping: Mapping, they: str) ->
     assert forked(drop) == 0
     assert flagged(mapping) == []
     for leases in alive:
-        leases.look()
+        leases.drop_ended_children()
     users.clear()
     assert flagged(mapping) == [SLOT + 1]
     del first
@@ -344,7 +344,7 @@ def test_a_block_is_kept_until_all_children_are_gone_that_have_it(
     def let_end(number: int) -> None:
         os.write(ways_out[number][1], b"1")
         assert exit_code(children[number]) == 0
-        leases.look()
+        leases.drop_ended_children()
 
     first, both = leases.lend(0, OFFSET, 8), leases.lend(1, OFFSET, 8)
     children = [fork(partial(stay, ways_out[0][0]))]
@@ -352,7 +352,7 @@ def test_a_block_is_kept_until_all_children_are_gone_that_have_it(
     second = leases.lend(2, OFFSET, 8)
     children.append(fork(partial(stay, ways_out[1][0])))
     del both, second
-    leases.look()
+    leases.drop_ended_children()
     assert (flagged(mapping), leases.held) == ([], 24)
     let_end(0)
     assert (flagged(mapping), leases.held) == ([0], 16), "the second child has the others"
@@ -377,12 +377,12 @@ def test_one_call_tells_of_all_children(leases: Leases, monkeypatch: pytest.Monk
 
     with monkeypatch.context() as patch:
         patch.setattr(select, "poll", poll)
-        leases.look()
+        leases.drop_ended_children()
     assert len(made) == 1
     os.write(write, b"123")
     assert [exit_code(child) for child in children] == [0, 0, 0]
     del view
-    leases.look()
+    leases.drop_ended_children()
     assert leases.held == 0
     os.close(read)
     os.close(write)
@@ -416,10 +416,10 @@ def test_what_a_signal_handler_raises_after_a_fork_keeps_no_block_for_good(
         patch.setattr(views, "_over", over)
         patch.setattr(views, "os", SimpleNamespace(close=close))
         with pytest.raises(Struck):
-            leases.look()
+            leases.drop_ended_children()
     views._over.extend(over)
-    leases.look()  # it goes on where it was struck
-    leases.look()
+    leases.drop_ended_children()  # it goes on where it was struck
+    leases.drop_ended_children()
     assert views._forking is None
     assert len(os.listdir("/proc/self/fd")) == before
     del view
@@ -437,12 +437,12 @@ def test_what_a_signal_handler_raises_before_a_fork_keeps_no_block_for_good(
     ignored: list[Any] = []
     with monkeypatch.context() as patch:
         monkeypatch.setattr(sys, "unraisablehook", lambda each: ignored.append(each.exc_type))
-        patch.setattr(views.Views, "look", strike)
+        patch.setattr(views.Views, "drop_ended_children", strike)
         assert forked(gc.collect) == 0
     assert ignored == [Struck]
-    leases.look()
+    leases.drop_ended_children()
     del view
-    leases.look()
+    leases.drop_ended_children()
     assert (flagged(mapping), leases.held) == ([SLOT], 0)
 
 
@@ -452,7 +452,7 @@ def test_another_program_has_no_blocks(mapping: Mapping, leases: Leases) -> None
     command = [sys.executable, "-c", "input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, preexec_fn=os.getpid) as program:  # noqa: PLW1509
         del view
-        leases.look()
+        leases.drop_ended_children()
         assert flagged(mapping) == [SLOT]
         program.communicate(b"\n")
 
@@ -468,7 +468,7 @@ def test_without_descriptors_a_block_is_kept_for_good(
         patch.setattr(os, "pipe", none_left)
         assert forked(gc.collect) == 0
     del view
-    leases.look()
+    leases.drop_ended_children()
     assert (flagged(mapping), leases.held) == ([], 8)
 
 

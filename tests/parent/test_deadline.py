@@ -232,15 +232,15 @@ def test_a_step_of_a_loop_looks_only_where_a_limit_can_have_passed(
         iterator = iter(results)
         looked.clear()
         for _ in range(1000):
-            deadline.look(client)
+            deadline.check(client)
         assert len(looked) <= 1
         clock.now += 59.9
         begun = clock.now  # the next input has begun
         for _ in range(1000):
-            deadline.look(client)
+            deadline.check(client)
         assert len(looked) <= 2
         clock.now += 60.1
-        deadline.look(client)
+        deadline.check(client)
         assert clock.now in looked
         assert client.core.deadline == clock.now + STACK_SECONDS  # it is asked where it is
         del iterator

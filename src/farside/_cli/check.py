@@ -32,7 +32,7 @@ def run(given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     made = output.Table("In a subinterpreter", columns)
     found = {}
     for module in given.modules:
-        found[module] = each = look(module, given.limit)
+        found[module] = each = examine_module(module, given.limit)
         made.row(module, each["result"], each["detail"])
     made.end()
     return found, all(each["result"] == "loads" for each in found.values())
@@ -66,7 +66,7 @@ def _check_replay(given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     return {"same": False, "difference": {"way": found.way, "item": found.item}}, False
 
 
-def look(module: str, limit: float) -> dict[str, Any]:
+def examine_module(module: str, limit: float) -> dict[str, Any]:
     """Load a module in a subinterpreter of a process of its own, within so many seconds.
 
     The ``result`` is ``"loads"``, ``"loads in part"`` (without some of its extension modules),

@@ -10,7 +10,7 @@ from .._payload.pickling import has_cloudpickle
 from . import output
 from .advice import recommend
 from .bench import measure
-from .check import look
+from .check import examine_module
 from .probe import ask
 from .surroundings import describe
 
@@ -83,7 +83,7 @@ def _look_at(
     made.row("can be sent to a worker", _how_it_pickles(found))
     imports: dict[str, Any] = {}
     for module, label in labels.items():
-        imports[module] = each = look(module, limit)
+        imports[module] = each = examine_module(module, limit)
         made.row(label, _told(each["result"], each["detail"]))
     made.end()
     return imports

@@ -147,7 +147,7 @@ class PipeLink(Link):
     def read(self, into: deque[Frame]) -> bool:
         if self._stopped:
             raise LinkClosedError("this side was closed")
-        self.leases.look()
+        self.leases.drop_ended_children()
         before = len(into)
         more = self._reader.read(into)
         if len(into) > before:

@@ -135,7 +135,7 @@ class PipeWorkerLink(WorkerLink):
 
             # Half of the arena is for what the parent has on its way.
             self._leases = Leases(second, second.arena_bytes // 2)
-        self._leases.look()  # a forked child may have ended meanwhile
+        self._leases.drop_ended_children()  # a forked child may have ended meanwhile
         return self._leases.lend(slot, offset, nbytes)
 
     def alert(self, on: bool) -> None:  # noqa: FBT001

@@ -61,7 +61,7 @@ class Allocations:
 
     def ended(self) -> Iterator[tuple[int, bool]]:
         """Yield the blocks that user code has let go of, and whether the parent has them."""
-        self._views.look()
+        self._views.drop_ended_children()
         while self._ended:
             slot = self._ended.popleft()
             offset, _ = self._held.pop(slot)

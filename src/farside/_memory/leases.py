@@ -89,10 +89,10 @@ class Leases:
             self._views = None
         self._ends = {}
 
-    def look(self) -> None:
+    def drop_ended_children(self) -> None:
         """Take back what was kept for forked children that are gone."""
         if self._views is not None:
-            self._views.look()
+            self._views.drop_ended_children()
 
     def _begin(self) -> None:
         try:

@@ -111,7 +111,7 @@ class Views:
         if holds:
             self.kept.append((child, holds))
 
-    def look(self) -> None:
+    def drop_ended_children(self) -> None:
         """Let go of what was kept for children that are gone."""
         if _over:
             _settle()
@@ -165,7 +165,7 @@ def _look_around() -> None:
     _settle()
     _forking = []  # from now on, none ends unnoticed
     for views in list(_live):
-        views.look()
+        views.drop_ended_children()
         _forking += views.alive()
     if _live and _child is None:
         with suppress(OSError):

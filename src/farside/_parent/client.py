@@ -69,7 +69,7 @@ class Client(Steps):
         self.replaces_beside = False
         self.announced: Choice | None = None  # of a backend, as the executor that was made warned
         self.force: Callable[[Any], object] | None = None  # ends a worker, once none is given time
-        self._told = False  # the user knows how the start has ended
+        self._start_is_known = False  # the user knows how the start has ended
         self.options = options
         self.main_by_value = main_goes_by_value(options)
         self.reason = ""  # why the present backend was taken
@@ -124,7 +124,7 @@ class Client(Steps):
 
     def check_started(self) -> None:
         """Raise once, if the workers could not be started, why."""
-        told, self._told = self._told, True
+        told, self._start_is_known = self._start_is_known, True
         failure = self.core.failure
         if failure is not None and not told:
             self.end_others()
@@ -144,7 +144,7 @@ class Client(Steps):
     def error(self, ending: Ending, member: Member, part: Part | None = None) -> BaseException:
         """Return the exception that says why a worker has ended, and at what, to be raised now."""
         live_workers.end_thread_at_exit()
-        self._told = True
+        self._start_is_known = True
         error = self.make_error(ending, member)
         if member.failure is not None and member.failure[0] is ending:
             with suppress(TypeError):  # weakly: its frames refer to all this. Not all classes can

@@ -58,7 +58,7 @@ def pause(client: Client) -> None:
     end_to_wait(client, lambda core: core.pause(monotonic()))
 
 
-def look(client: Client) -> None:
+def check(client: Client) -> None:
     """Take in whose time is up while the loop goes on, and perhaps never has to wait."""
     # A step hardly ever has to look: a time that begins to count after one look is not up before
     # the shortest limit has passed. (One that was paused, and goes on, may be up sooner. That is

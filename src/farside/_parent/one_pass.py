@@ -43,14 +43,14 @@ class Pass:
     Its owner is the remote iterable, which is not dropped while an iterator over it is there.
     """
 
-    __slots__ = ("_owner", "_told", "client", "delivery", "epoch")
+    __slots__ = ("_begun", "_owner", "client", "delivery", "epoch")
 
     def __init__(self, client: Client, epoch: int, delivery: Delivery, owner: object) -> None:
         self.client = client
         self.epoch = epoch
         self.delivery = delivery
         self._owner = owner
-        self._told = False  # whether `_begin` has nothing more to do
+        self._begun = False  # whether `_begin` has nothing more to do
 
     def ready(self) -> bool:
         core = self.client.core
@@ -65,13 +65,13 @@ class Pass:
         client.check_home()
         if delivery.slow:
             client.waiting.look_if_free(client)
-        deadline.look(client)
+        deadline.check(client)
         core = client.core
         if core.epoch != self.epoch or core.awaiting:
             core = self._go_on()
         workers = core.workers
         block = self._take(workers)
-        if not self._told and (block is not None or len(workers) > 1 or workers[0].over):
+        if not self._begun and (block is not None or len(workers) > 1 or workers[0].over):
             self._begin(core, block is not None)
         if block is not None:
             return self._open(*block)
@@ -108,7 +108,7 @@ class Pass:
         used = came or True in [each.taken > 0 for each in self.delivery.queues]
         client.used = client.used or used
         continued = True in [each.continued for each in core.workers]
-        self._told = used or continued
+        self._begun = used or continued
         if continued:
             warn(_CONTINUED, errors.ExhaustedIteratorWarning)
 

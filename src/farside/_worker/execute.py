@@ -83,7 +83,7 @@ class Execution:
         self._commands = commands
         self._job = job
         self._info = WorkerInfo(*job.info)
-        self._told: WorkerInfo | Callable[[], WorkerInfo] = self._info
+        self._current_info: WorkerInfo | Callable[[], WorkerInfo] = self._info
         self._finalizers = finalizers
         self._maker = self._maker_class(link, commands, self.machine, job, self._describe)
         self._forwarder = forward.Forwarder(link, self._maker.outbox.flusher.call)
@@ -92,7 +92,7 @@ class Execution:
     def initialize(self) -> None:
         """Initialization: run the initializers, then create the iterable."""
         job, stage = self._job, "load"
-        tell(self._told)
+        tell(self._current_info)
         try:
             if job.forward_logs:
                 forward.start(self._forwarder, job.log_levels)
@@ -172,8 +172,8 @@ class Execution:
             epoch, seed, booked, plan = pickling.loads(body)
         info = self._info
         # Through the maker: a reference to the tasks would keep what user code has made.
-        self._told = lambda: info.at(epoch, seed, *maker.tasks.where()[:3])
-        tell(self._told)
+        self._current_info = lambda: info.at(epoch, seed, *maker.tasks.where()[:3])
+        tell(self._current_info)
         return maker.begin(plan, epoch, seed, booked)
 
     def _take(self, outcome: Outcome) -> None:

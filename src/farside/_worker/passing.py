@@ -50,7 +50,7 @@ class Skips:
     def begin(self) -> None:
         self._total = self._done = 0
         self._seconds = 0.0
-        self._told, self._said = 0.0, SAY_SECONDS[0]
+        self._told_at, self._log_at = 0.0, SAY_SECONDS[0]
 
     def expect(self, count: int) -> None:
         self._total += count
@@ -78,14 +78,14 @@ class Skips:
         self._done += count
         self._seconds += seconds
         over = self._done == self._total
-        if not over and self._seconds - self._told < TELL_SECONDS:
+        if not over and self._seconds - self._told_at < TELL_SECONDS:
             return
         if self._is_left():  # first: it ends a forked child, which must not tell anything
             raise LeftError
-        self._told = self._seconds
+        self._told_at = self._seconds
         self._tell(Skipped(self._done, self._total, self._seconds))
-        if self._seconds >= self._said or (over and self._said > SAY_SECONDS[0]):
-            self._said = self._seconds + SAY_SECONDS[1]
+        if self._seconds >= self._log_at or (over and self._log_at > SAY_SECONDS[0]):
+            self._log_at = self._seconds + SAY_SECONDS[1]
             self._say(self._line())
 
     def _line(self) -> str:

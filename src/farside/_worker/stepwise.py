@@ -90,7 +90,7 @@ class Stepwise(Execution):
         outer, outer_torch = told(), torch_info.told()
         if self._torch is not None:
             torch_info.exchange(self._torch)
-        tell(self._told)
+        tell(self._current_info)
         try:
             act()
         finally:
