@@ -32,12 +32,15 @@ def joined(text: str, more: str) -> str:
 
 
 def warn(message: str, category: type[FarsideWarning]) -> None:
-    """Warn at the innermost line that is not farside's own."""
+    """Warn at the innermost line that is not farside's own; in a thread of its own, at none."""
     # (Python 3.12 has ``skip_file_prefixes`` for this.)
     level, frame = 2, sys._getframe(1)  # noqa: SLF001  as warnings itself does
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
+    if frame.f_globals.get("__name__") == "threading":
+        warnings.warn_explicit(message, category, "farside", 1)
+    else:
+        warnings.warn(message, category, stacklevel=level)
 
 
 def logger() -> Any:  # a logging.Logger
