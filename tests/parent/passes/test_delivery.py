@@ -484,6 +484,21 @@ def test_what_is_opened_after_it_was_cleared_is_not_taken() -> None:
     assert (delivery.delivered, delivery.waiting) == (0, 0)
 
 
+def test_what_is_opened_after_it_was_cleared_never_counts() -> None:
+    """A signal handler, or another thread, that comes while it is dropped must not count it."""
+    found: list[int] = []
+
+    class Asked(list[int]):
+        def clear(self) -> None:
+            super().clear()
+            found.append(delivery.delivered)
+
+    delivery = Delivery(1, counting=False)
+    delivery.clear()
+    delivery._end_block(Asked([0, 1]), None)
+    assert found == [0]
+
+
 def block_of(count: int, *, plain: bool) -> tuple[Delivery, Callable[[], int]]:
     """Return a delivery with a block of numbers, and what takes the next one, as a loop does."""
     delivery, numbers = Delivery(1, counting=False), list(range(count))

@@ -155,8 +155,8 @@ class Delivery:
         before = self.block[0]
         self.block = before, len(entries), iter(entries) if sources is None else entries
         if self.cleared:  # by another thread, which may have found this block, or not
+            self.block = before, 0, ()  # first: what asks in the next call must not count them
             entries.clear()
-            self.block = before, 0, ()
             self.clear_queues()
         return entries, sources
 
