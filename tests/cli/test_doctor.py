@@ -28,6 +28,7 @@ from farside._cli.doctor import examine
 from farside._cli.factory import Passes, load, why_unpicklable
 from farside._cli.main import FINDING, FINE, main
 from farside._cli.probe import ask, loop
+from farside._in_c import FREE_THREADED
 from farside.testing.checks import until
 from tests.cli import factories
 from tests.kinds import HAS_SUBINTERPRETERS
@@ -201,7 +202,9 @@ def test_recommendations() -> None:
 
     assert "it is faster than a subprocess, and starts 5.0 times as fast." in told(slow, fast)
     assert "it is as fast as a subprocess. A crash" in told(fast, fast)
-    assert ("loses memory for each one" in told(fast, fast)) is (sys.version_info < (3, 14))
+    loses = FREE_THREADED or sys.version_info < (3, 14)
+    assert ("loses memory for each one" in told(fast, fast)) is loses
+    assert ("(or 'auto', on 3.14 and later)" in told(fast, fast)) is not FREE_THREADED
     assert "Use backend='subprocess': it is 10.0 times as fast" in told(fast, slow)
     assert "it imports NumPy, and the extension module numpy" in told(fast, refused)
     assert "does without yaml._yaml" in told(fast, fast, yaml=["yaml._yaml"])

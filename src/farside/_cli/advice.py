@@ -7,6 +7,7 @@ from typing import Any
 
 from .._backends.interpreters import has_pytorch
 from .._backends.registry import PYTORCH
+from .._in_c import FREE_THREADED
 from .._parent.stats import size_text
 from .output import duration
 
@@ -71,13 +72,16 @@ def _by_speed(process: dict[str, Any], interpreter: dict[str, Any]) -> str:
         return f"Use backend='subprocess': it is {1 / ratio:.1f} times as fast as a subinterpreter."
     how = "faster than" if ratio > 1 / _CLOSE else "as fast as"
     sooner = process["startup"] / max(interpreter["startup"], 1e-6)
-    loss = ""
-    if sys.version_info < (3, 14):
-        loss = " Python 3.13 loses memory for each one that is made, so make few of them."
+    auto, loss = " (or 'auto', on 3.14 and later)", ""
+    if FREE_THREADED:  # 'auto' takes none
+        auto = ""
+    if FREE_THREADED or sys.version_info < (3, 14):
+        this = "A free-threaded Python" if FREE_THREADED else "Python 3.13"
+        loss = f" {this} loses memory for each one that is made, so make few of them."
     start = f", and starts {sooner:.1f} times as fast" if sooner >= _SOONER else ""
     return (
-        f"Use backend='subinterpreter' (or 'auto', on 3.14 and later): it is {how} a "
-        f"subprocess{start}. A crash in it would end the process.{loss}"
+        f"Use backend='subinterpreter'{auto}: it is {how} a subprocess{start}. A crash in it would "
+        f"end the process.{loss}"
     )
 
 
