@@ -111,6 +111,8 @@ def calls() -> None:
     with WorkerExecutor(2, setup=Model) as executor:
         assert_type(executor.submit(Model.predict, "3"), Future[list[float]])
         assert_type(executor.submit(read_with, Path("a")), Future[list[bytes]])
+        some: WorkerExecutor[object] = executor  # what takes any object takes that, too
+        assert_type(some.submit(repr), Future[str])
     with WorkerExecutor(2) as executor:
         assert_type(executor.submit(count, 3, step=2), "Future[Iterator[int]]")
         assert_type(executor.submit(pow, 2, 5), Future[int])

@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from typing_extensions import Self, overload
     from typing_extensions import TypeVar as WithDefault
 
-    M = WithDefault("M", default=None)
+    M_co = WithDefault("M_co", covariant=True, default=None)
 else:
-    M = TypeVar("M")  # before Python 3.13 they have no default
+    M_co = TypeVar("M_co", covariant=True)  # before Python 3.13 they have no default
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class WorkerExecutor(Executor, Generic[M]):
+class WorkerExecutor(Executor, Generic[M_co]):
     """Runs calls in workers: a `concurrent.futures.Executor`.
 
     A worker that dies fails the call that ran, with `WorkerDiedError`, and another one takes its
@@ -58,7 +58,8 @@ class WorkerExecutor(Executor, Generic[M]):
         init_timeout: how many seconds a worker may take to start, with `initializer` and `setup`.
             Default: None, no limit.
         setup: makes what lasts, such as a model: once in each worker. ``submit(fn, x)`` then calls
-            ``fn(made, x)``. Default: None.
+            ``fn(made, x)``. An annotation names its type: ``WorkerExecutor[Model]``; the bare name
+            is for no setup. Default: None.
         initializer: a function to call in each worker first. If it fails, the executor is broken.
             Default: None.
         initargs: its arguments. Default: none.
@@ -91,7 +92,7 @@ class WorkerExecutor(Executor, Generic[M]):
         mp_context: Literal["forkserver", "spawn", "fork"] | BaseContext | None = None,
         env: Mapping[str, str] | Callable[[int], Mapping[str, str] | None] | None = None,
         init_timeout: float | None = None,
-        setup: Callable[[], M] | None = None,
+        setup: Callable[[], M_co] | None = None,
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
         task_timeout: float | None = None,
@@ -138,7 +139,7 @@ class WorkerExecutor(Executor, Generic[M]):
 
         @overload  # `setup` makes the first argument
         def submit(
-            self, fn: Callable[Concatenate[M, P], T], /, *args: P.args, **kwargs: P.kwargs
+            self, fn: Callable[Concatenate[M_co, P], T], /, *args: P.args, **kwargs: P.kwargs
         ) -> Future[T]: ...
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
