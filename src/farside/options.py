@@ -233,7 +233,7 @@ class RestartOptions(TypedDict, total=False):
     The items of a pass must thus be the same each time, and must not depend on earlier passes. Each
     restart gives a `WorkerRestartedWarning`. The first restart is at once. If the new worker ends
     too before it has sent an item, the next one waits 0.1 seconds, and then twice as long each
-    time, 10 seconds at most.
+    time, 10 seconds at most. ``backend="auto"`` takes a subprocess if it is not 0.
     """
 
     verify_replay: bool

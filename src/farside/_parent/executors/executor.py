@@ -42,8 +42,9 @@ class WorkerExecutor(Executor, Generic[M_co]):
     """Runs calls in workers: a `concurrent.futures.Executor`.
 
     A worker that dies fails the call that ran, with `WorkerDiedError`, and another one takes its
-    place. But a crash in a subinterpreter, which ``backend="auto"`` takes from Python 3.14 on, ends
-    the whole program: pass ``backend="subprocess"`` if calls may crash.
+    place. But a crash in a subinterpreter ends the whole program. ``backend="auto"`` takes one from
+    Python 3.14 on, except with ``retries`` or ``task_timeout``: pass ``backend="subprocess"`` if
+    calls may crash.
 
     The workers are started with the first call. In coroutines, use ``async with``: leaving the
     block then does not block the event loop.
