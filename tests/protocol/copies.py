@@ -105,6 +105,8 @@ def _delivery(value: Delivery, memo: _Memo) -> Delivery:
     fields = vars(made)
     for name, each in vars(value).items():
         fields[name] = each if name in _SHARED else copied(each, memo)
+    *counts, rest = value.block  # of tuples it is the one that has what changes
+    fields["block"] = (*counts, copied(rest, memo))
     if isinstance(made, InTurn):
         # Kept so that they need not be found again:
         made._shares, made._positions = (None, []), (None, [])
