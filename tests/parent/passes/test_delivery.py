@@ -46,7 +46,7 @@ from tests.simulated import simulate, walk
 from tests.steady import STEADY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 FORMS = ("plain", "pickled", "blocks")
 LENGTHS = st.lists(st.integers(0, 5), max_size=10)
@@ -497,6 +497,19 @@ def test_what_is_opened_after_it_was_cleared_never_counts() -> None:
     delivery.clear()
     delivery._end_block(Asked([0, 1]), None)
     assert found == [0]
+
+
+def test_what_the_loop_drops_while_another_thread_clears_never_counts() -> None:
+    delivery = Delivery(1, counting=False)
+
+    def rest() -> Iterator[int]:
+        delivery.block = 5, 0, ()  # as `_end_block` does, in the loop's thread
+        return
+        yield
+
+    delivery.block = 5, 3, rest()
+    delivery.clear()
+    assert delivery.delivered == 5
 
 
 def block_of(count: int, *, plain: bool) -> tuple[Delivery, Callable[[], int]]:

@@ -126,12 +126,13 @@ class Delivery:
         if self._emptied:  # the inboxes of all workers say so, one after the other
             return
         self.cleared = True
-        before, count, rest = self.block
+        before, count, rest = block = self.block
         # All at once, by one call of C code: a loop in another thread has to get the items that
         # come first, or none of these.
         with suppress(IndexError):
             self._dropped.extend(map(list.pop, repeat(rest)) if type(rest) is list else rest)
-        self.block = before + count - len(self._dropped), 0, ()
+        if self.block is block:  # else the loop has seen that it is cleared, and took none of it
+            self.block = before + count - len(self._dropped), 0, ()
         self._dropped = []
         self.clear_queues()
         self._emptied = True  # last: where a signal handler raises before, all is done once more
