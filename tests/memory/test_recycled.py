@@ -102,6 +102,17 @@ def test_the_memory_of_a_copy_is_used_again(size: int) -> None:
     assert bytes(other.raw()) == b"x" * size
 
 
+def test_a_buffer_of_a_small_copy_is_given_for_a_larger_one_again() -> None:
+    buffers = Recycled()
+    first = owner(buffers.copy_to_send([bytes(1010)]))
+    for size in (600, 1010, 999, 520, 1024):
+        copy = buffers.copy_to_send([b"a" * (size - 7), b"b" * 7])
+        assert owner(copy) == first
+        assert bytes(copy.raw()) == b"a" * (size - 7) + b"b" * 7
+        del copy
+    assert buffers.take(1010).nbytes == 1010
+
+
 def test_copies_of_nothing() -> None:
     buffers = Recycled()
     assert [bytes(buffers.copy_to_send(parts).raw()) for parts in ([], [b""])] == [b"", b""]

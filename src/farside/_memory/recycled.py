@@ -32,16 +32,18 @@ class Recycled:
 
     def __init__(self, most: int = 4, most_bytes: int = maxsize) -> None:
         self._most, self._most_bytes = most, most_bytes
-        self._buffers: list[bytearray] = []
+        # With the size that each had at first, which is that of its memory.
+        self._buffers: list[tuple[int, bytearray]] = []
 
     def take(self, nbytes: int) -> memoryview:
         """Return a writable buffer of so many bytes, whose contents are any."""
-        kept, buffer = self._get(nbytes)
+        kept, size, buffer = self._get(nbytes)
+        buffer.extend(bytes(size - len(buffer)))  # `copy_to_send` may have cut it
         try:
-            made = _maker(len(buffer))(buffer)
+            made = _maker(size)(buffer)
         except (ImportError, OSError):  # Python was built without libffi; no descriptors are left
             return memoryview(buffer)[:nbytes]
-        kept.append(buffer)
+        kept.append((size, buffer))
         return memoryview(made).cast("B")[:nbytes]
 
     def copy(self, parts: Sequence[Any]) -> memoryview:
@@ -55,27 +57,28 @@ class Recycled:
         """Return a writable copy of parts, one after the other, that is only pickled."""
         views = [memoryview(part).cast("B") for part in parts]
         nbytes = sum([view.nbytes for view in views])
-        kept, buffer = self._get(nbytes)
-        del buffer[nbytes:]  # its memory stays as large as it is
+        kept, size, buffer = self._get(nbytes)
+        for view in views:  # if it was cut: contents are any, and zeros would be new memory
+            buffer.extend(view[: max(0, nbytes - len(buffer))])
+        del buffer[nbytes:]  # its memory stays, unless that is more than twice as large
         with memoryview(buffer) as made:
             _fill(made, views)
         copy = PickleBuffer(buffer)
         if nbytes:
-            kept.append(buffer)
+            kept.append((size, buffer))
         return copy
 
-    def _get(self, nbytes: int) -> tuple[list[bytearray], bytearray]:
+    def _get(self, nbytes: int) -> tuple[list[tuple[int, bytearray]], int, bytearray]:
         """Return those that are kept, and one for so many bytes, which is not among them."""
         kept = self._buffers
-        buffer = _find(kept, nbytes)
-        if buffer is None:
-            buffer = bytearray(_rounded(nbytes or 1))
-            room = self._most_bytes - len(buffer)
-            while kept and (len(kept) >= self._most or sum(map(len, kept)) > room):
+        found = _find(kept, nbytes)
+        if found is None:
+            size = _rounded(nbytes or 1)
+            found = size, bytearray(size)
+            room = self._most_bytes - size
+            while kept and (len(kept) >= self._most or sum([each[0] for each in kept]) > room):
                 del kept[0]  # whoever has views of it keeps it
-        elif len(buffer) < nbytes:  # `copy_to_send` has cut it
-            buffer.extend(bytes(nbytes - len(buffer)))
-        return kept, buffer
+        return kept, *found
 
     def forget(self) -> None:
         """Keep no buffer: nothing more is to be taken, as a finalizer may find."""
@@ -89,11 +92,11 @@ def _fill(made: memoryview, views: Sequence[memoryview]) -> None:
         position += view.nbytes
 
 
-def _find(kept: list[bytearray], nbytes: int) -> bytearray | None:
+def _find(kept: list[tuple[int, bytearray]], nbytes: int) -> tuple[int, bytearray] | None:
     """Take out a buffer that is free, and not much too large."""
     most, tries = 2 * _rounded(nbytes), _TRIED
-    for index, buffer in enumerate(kept):
-        if nbytes <= _rounded(len(buffer)) <= most:
+    for index, (size, buffer) in enumerate(kept):
+        if nbytes <= size <= most:
             if _is_free(buffer):
                 return kept.pop(index)
             tries -= 1
