@@ -67,6 +67,24 @@ class DrawsEpoch(Squares):
         return super().set_epoch(epoch)
 
 
+class MixesItself(Squares):
+    """A data set that is in another order in each epoch, and seeds nothing for it."""
+
+    def set_epoch(self, epoch: int) -> int:
+        self.order = list(range(self.length))
+        random.shuffle(self.order)
+        return super().set_epoch(epoch)
+
+    def __getitem__(self, index: int) -> int:
+        return self.order[index]
+
+
+class HasNoEpoch(Squares):
+    """A data set that has none, and says so."""
+
+    set_epoch: Any = None
+
+
 class DiesOnce(Squares):
     """A data set that ends the process of its worker at one sample, once."""
 

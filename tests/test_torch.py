@@ -24,10 +24,12 @@ from tests.loading_jobs import (
     Draws,
     DrawsEpoch,
     Halves,
+    HasNoEpoch,
     Itself,
     Kinds,
     ManyAtOnce,
     Miscounts,
+    MixesItself,
     Noise,
     Pairs,
     Part,
@@ -386,6 +388,20 @@ def test_what_a_data_set_draws_as_it_is_told_the_epoch_changes_no_batch() -> Non
     assert noises(1) == noises(2)
 
 
+def test_what_it_draws_then_is_the_same_in_all_workers() -> None:
+    """Else some samples would come twice, and others not at all."""
+    state = random.getstate()
+    orders = [batches_of(MixesItself(8), passes=2, num_workers=each, seed=1) for each in WORKERS]
+    assert orders == [orders[0]] * len(WORKERS)
+    assert orders[0][0] != orders[0][1]
+    assert [sorted(order) for order in orders[0]] == [[[each] for each in range(8)]] * 2
+    assert random.getstate() == state
+
+
+def test_a_data_set_without_set_epoch_may_say_so() -> None:
+    assert batches_of(HasNoEpoch(2), num_workers=1) == [[[0], [1]]]
+
+
 def test_no_attribute_of_the_data_set_is_hidden() -> None:
     with data_loader(Table(3), num_workers=1, collate_fn=list) as loader:
         assert loader.call("at", 2) == ["row 2"]
@@ -442,7 +458,7 @@ def test_what_is_wrong_is_told(
 def pytorch(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Stand in for PyTorch, whose base class of all data sets has an index."""
 
-    class IterableDataset(Squares):
+    class IterableDataset(HasNoEpoch):
         def __iter__(self) -> Iterator[int]:
             return iter(range(self.length))
 

@@ -53,8 +53,8 @@ def data_loader(
     epoch decide, with `RemoteIterable.state_dict` and ``max_restarts``. Before each batch of a data
     set with an index, the generators of ``random``, NumPy and PyTorch are seeded in the worker, so
     augmentations do not depend on the workers either. Each worker computes with one thread of
-    PyTorch. If the data set has a ``set_epoch``, as streaming ones have, each worker calls it at
-    the start of an epoch.
+    PyTorch. If the data set has a ``set_epoch``, as streaming ones have, each worker calls it with
+    the epoch at the start of one, and what it draws from these generators is the same in each.
 
     A data set without an index, an ``IterableDataset``, is read in as many parts as there are
     workers: it asks PyTorch's ``get_worker_info()`` which one is its own. So its batches depend on

@@ -208,6 +208,16 @@ def test_samplers_of_pytorch_draw_the_same_for_any_number_of_workers(kind: str) 
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="PyTorch does not survive a fork")
+def test_forked_workers_do_not_tell_each_other_the_epoch() -> None:
+    numbers = jobs.SharesEpoch()
+    options: dict[str, Any] = {"mp_context": "fork", "collate_fn": list}
+    with data_loader(numbers, num_workers=2, **options) as loader:
+        for epoch in range(3):
+            assert {sample for (sample,) in loader} == {epoch}
+    assert numbers._epoch == 0  # the program's own
+
+
 def test_only_the_generator_that_is_in_use_is_seeded_for_each_batch() -> None:
     drawn = []
     for workers in (1, 2):

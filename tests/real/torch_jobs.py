@@ -109,6 +109,22 @@ def swapped() -> Iterator[Any]:
     yield [tensor, Swap(tensor)]
 
 
+class SharesEpoch(Dataset):  # type: ignore[misc]  # of type Any where torch is missing
+    """A data set whose epoch lies in shared memory, as that of a streaming one of Hugging Face."""
+
+    def __init__(self) -> None:
+        self._epoch = torch.tensor(0).share_memory_()
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch += epoch - self._epoch
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> int:
+        return int(self._epoch)
+
+
 class Told(Pictures):
     """It tells which worker it is, by PyTorch."""
 

@@ -55,30 +55,41 @@ class Batches:
         torch = modules.get("torch")
         if torch is not None and _info().backend != "inline":
             torch.set_num_threads(1)  # as a DataLoader does: the threads of workers compete
+            # Hugging Face keeps it in memory that forked workers share, and adds to it.
+            epoch: Any = getattr(dataset, "__dict__", {}).get("_epoch")
+            if getattr(epoch, "is_shared", bool)():
+                dataset._epoch = epoch.clone()  # noqa: SLF001
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._dataset, name)
 
     def __call__(self, shard: int) -> Iterator[Any]:
         """Yield the batch of that number; of a data set without an index, all batches of a part."""
-        if (
-            epoch := _info().epoch
-        ) != self._epoch:  # before it is seeded: what a data set draws changes no batch
-            getattr(self._dataset, "set_epoch", id)(epoch)
-            self._epoch = epoch
-        self._seed()
+        info = _info()
         if self._indexed:  # torch tells which worker it is, and not which batch: as in a DataLoader
-            info = _info()
             task = info.index, info.count, info.shard_seed or 0, info.epoch
             if info.backend == "inline":
                 exchange(None)
             else:
                 tell_torch(lambda: task)
         add_dataset(self._dataset)
+        if info.epoch != self._epoch:
+            self._tell_epoch(info)
+        self._seed()  # after that: what a data set draws there changes no batch
         if self._indexed:
             yield self._batch(shard)
         else:
             yield from self._part()
+
+    def _tell_epoch(self, info: WorkerInfo) -> None:
+        """Call ``set_epoch`` of the data set; what that draws is the same in all workers."""
+        set_epoch = getattr(self._dataset, "set_epoch", None)
+        if callable(set_epoch):
+            from .sampling import seeded  # which most loaders do not need
+
+            with seeded(f"{info.seed} {info.epoch}"):
+                set_epoch(info.epoch)
+        self._epoch = info.epoch
 
     def _seed(self) -> None:
         """Seed the generators that transforms draw from, as a DataLoader does, for each shard."""

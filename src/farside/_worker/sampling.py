@@ -25,12 +25,14 @@ def draw(sampler: Any, dataset: Any, seed: str, epoch: int, most: int) -> list[A
     for each in (copy, getattr(copy, "sampler", None)):  # a BatchSampler has one in it
         getattr(each, "set_epoch", id)(epoch)
         getattr(getattr(each, "generator", None), "manual_seed", id)(number)
-    with _seeded(number):
+    with seeded(seed):
         return list(islice(copy, most))
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(text: str) -> Iterator[None]:
+    """Seed the generators of the libraries by a text, and put back what they were at the end."""
+    seed = random.Random(text).getrandbits(63)  # noqa: S311
     numpy, torch = modules.get("numpy"), modules.get("torch")
     before = random.getstate()
     numpy_before = None if numpy is None else numpy.random.get_state()
