@@ -17,7 +17,6 @@ _DIFFERS = {
     "test_the_stack_of_an_iterable_that_hangs[subinterpreter]": _FRAMES,
     "test_the_stack_of_an_initialization_that_hangs[subinterpreter]": _FRAMES,
     "test_a_call_that_takes_too_long[subinterpreter]": _FRAMES,
-    "test_statistics_states_and_stacks[subinterpreter]": _FRAMES,
     "test_what_an_interpreter_does_without": _FRAMES,
     "faults/test_no_collector.py": _COLLECTOR,
     "memory_of_the_worker": _LATER,
