@@ -7,6 +7,7 @@ from contextlib import suppress
 from pickle import loads
 from typing import TYPE_CHECKING, Any
 
+from .._in_c import FREE_THREADED
 from .._payload import handlers
 from .._payload.decoder import decode
 from .._payload.one_line import one_line
@@ -22,7 +23,7 @@ def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, 
     # They come in reverse order, and so do their sources: see `Block`.
     several, source = type(sources) is list, sources
     members, queues, epoch = this.client.members, this.delivery.queues, this.epoch
-    while entries:
+    while entries and not (FREE_THREADED and this.delivery.cleared):
         try:
             entry = entries[-1]
             if several:
