@@ -19,6 +19,9 @@ from .event_loops import off_loop, waiter_here
 from .one_pass import OVER, SPOILT, Pass
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from typing import Protocol
+
     from typing_extensions import Self
 
 T = TypeVar("T")
@@ -31,6 +34,14 @@ less than one per cent."""
 
 _AT_ONCE = 64  # so many items at most are taken between two looks at the clock
 _NOTHING: Iterator[Any] = iter(())
+
+if TYPE_CHECKING:
+
+    class Results(AsyncIterator[T_co], Protocol):
+        """What users see of `AsyncResults`: type checkers need to know no more of farside."""
+
+        async def aclose(self) -> None:
+            """Stop the pass at once."""
 
 
 class AsyncResults(Generic[T_co]):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from .async_results import AsyncResults
+    from .async_results import Results
     from .options import Options
     from .stats import Stats
 
@@ -304,7 +304,7 @@ class RemoteIterable(Generic[T_co]):
                 texts.append(f"the {member.name}:\n{stack}" if client.sequence.several else stack)
         return "\n".join(texts)
 
-    def __aiter__(self) -> AsyncResults[T_co]:
+    def __aiter__(self) -> Results[T_co]:
         """Begin a pass, for ``async for``: on asyncio or trio, whichever runs.
 
         As `__iter__`, but waiting does not block the event loop. No thread is used, and items that
