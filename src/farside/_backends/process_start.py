@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 _BY_DEFAULT = ["__main__"]
-_MODULES = [*_BY_DEFAULT, "farside._worker.process", "ctypes"]  # for its `lifeline`
+_MODULES = [*_BY_DEFAULT, "farside._worker.process", "ctypes"]  # that for its `lifeline`
 
 
 class _Pretence(threading.local):

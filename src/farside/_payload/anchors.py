@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from _blake2 import blake2b  # without the Python around it: that is start-up time of a worker
+from _blake2 import blake2b  # without hashlib around it: that is start-up time of a worker
 
 from .._in_c import SimpleNamespace
 from . import handlers
