@@ -10,6 +10,9 @@ _COLLECTOR = "functions and classes are freed by the garbage collector alone"
 _LATER = "memory is given back later"
 _CONTEXTS = "the warning filters are those of a context"
 _GENERATOR = "Python 3.14 crashes where threads share a generator"
+_AUTO = "'auto' takes a subprocess"
+_BLOCK = "a loop that another thread cuts off goes on to the end of its block"
+_TOLD = "a worker that is told to end may do so before it tells of its failure"
 
 _DIFFERS = {
     "a_call_that_holds_the_GIL": _NO_GIL,
@@ -25,6 +28,10 @@ _DIFFERS = {
     "test_the_warning_filters_are_the_parents": _CONTEXTS,
     "test_a_filter_whose_category_is_not_there": _CONTEXTS,
     "test_two_threads_that_share_an_iterator": _GENERATOR,
+    "test_auto_logs_what_it_takes[subinterpreter]": _AUTO,
+    "test_registry.py::test_auto": _AUTO,
+    "test_a_loop_in_another_thread_skips_none_of_what_is_cleared": _BLOCK,
+    "test_abort_raises_system_exit_in_a_running_initialization": _TOLD,
 }
 
 
