@@ -95,7 +95,7 @@ def test_two_workers_are_told_apart() -> None:
 
 @pytest.mark.parametrize("backend", ["inline", "subprocess"])
 def test_statistics_are_as_without_it(backend: str) -> None:
-    with record(), iterate_in_worker(partial(jobs.Sleeps, 1, 0.01), backend=backend) as items:
+    with record(), iterate_in_worker(partial(jobs.Sleeps, 1, 0.1), backend=backend) as items:
         assert list(items) == [0, 1]
         stats = items.stats()
     assert stats.items == 2
