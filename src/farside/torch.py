@@ -126,8 +126,8 @@ def data_loader(
     shards = max(1, workers)
     identity: tuple[Any, ...] = (size, drops_last)
     if indexed:
-        samples, each = len(dataset if chosen is None else chosen), size or 1
-        each = each if batch_sampler is None else 1
+        samples = len(dataset if chosen is None else chosen)
+        each = 1 if size is None or batch_sampler is not None else size
         shards = number_of_batches(samples, each, drop_last=drops_last)
         length = shards // ranks
         identity = length_of(dataset), size, shuffled, drops_last

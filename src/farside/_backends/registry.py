@@ -201,23 +201,27 @@ def choose(
 
 
 def _choose_automatically() -> Choice:
-    from .interpreters import has_pytorch  # which the backend needs anyway
-
-    reasons = []
+    reasons: list[str] = []
     for name in AUTOMATIC:
         state = load(name).availability()
-        if not state.usable:
-            reasons.append(f"{name}: {state.reason}")
-        elif name == "subinterpreter" and sys.version_info < (3, 14):
-            # 3.13 leaks 1.7 MiB for each interpreter made and closed, and crashes where 3.14
-            # does not; there it is for who asks for it.
-            reasons.append("subinterpreter: preferred from Python 3.14 on")
-        elif name == "subinterpreter" and FREE_THREADED:
-            # 3.14t, without a GIL, keeps 5.5 MB of each interpreter that was closed.
-            reasons.append("subinterpreter: a free-threaded Python does not free its memory")
-        elif name == "subinterpreter" and has_pytorch():
-            reasons.append(f"subinterpreter: {PYTORCH}")
-        else:
-            return Choice(name, "; ".join(reasons) or "the best that this Python offers")
+        against = state.reason
+        if state.usable:
+            against = _against_subinterpreters() if name == "subinterpreter" else ""
+            if not against:
+                return Choice(name, "; ".join(reasons) or "the best that this Python offers")
+        reasons.append(f"{name}: {against}")
     why = "; ".join(reasons)
     raise BackendUnavailableError(f"no backend can be used here: {why}", backend="auto", reason=why)
+
+
+def _against_subinterpreters() -> str:
+    """Say why ``"auto"`` takes no subinterpreter, though one can be used; empty: it takes one."""
+    from .interpreters import has_pytorch  # which the backend needs anyway
+
+    if sys.version_info < (3, 14):
+        # 3.13 leaks 1.7 MiB for each interpreter made and closed, and crashes where 3.14 does not;
+        # there it is for who asks for it.
+        return "preferred from Python 3.14 on"
+    if FREE_THREADED:  # 3.14t keeps 5.5 MB of each interpreter that was closed
+        return "a free-threaded Python does not free its memory"
+    return PYTORCH if has_pytorch() else ""

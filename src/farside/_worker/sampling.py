@@ -21,7 +21,7 @@ def draw(sampler: Any, dataset: Any, seed: str, epoch: int, most: int) -> list[A
     it has done before counts: a worker that begins with this epoch gets the same.
     """
     copy = deepcopy(sampler, {id(dataset): dataset})  # many samplers refer to the data set
-    number = random.Random(seed).getrandbits(63)  # noqa: S311
+    number = _number_of(seed)
     for each in (copy, getattr(copy, "sampler", None)):  # a BatchSampler has one in it
         getattr(each, "set_epoch", id)(epoch)
         getattr(getattr(each, "generator", None), "manual_seed", id)(number)
@@ -29,10 +29,14 @@ def draw(sampler: Any, dataset: Any, seed: str, epoch: int, most: int) -> list[A
         return list(islice(copy, most))
 
 
+def _number_of(text: str) -> int:
+    return random.Random(text).getrandbits(63)  # noqa: S311
+
+
 @contextmanager
 def seeded(text: str) -> Iterator[None]:
     """Seed the generators of the libraries by a text, and put back what they were at the end."""
-    seed = random.Random(text).getrandbits(63)  # noqa: S311
+    seed = _number_of(text)
     numpy, torch = modules.get("numpy"), modules.get("torch")
     before = random.getstate()
     numpy_before = None if numpy is None else numpy.random.get_state()
