@@ -20,6 +20,7 @@ import pytest
 from farside import (
     BackendUnavailableError,
     FarsideError,
+    RemoteTraceback,
     WorkerRestartedWarning,
     iterate_in_subprocess,
 )
@@ -158,7 +159,7 @@ def test_what_the_server_lacks_as_all_others_do(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(BaseProcess, "start", start)
     with pytest.raises(OSError, match="Too many open files") as caught:
         iterate_in_subprocess(list, mp_context="forkserver")
-    assert caught.value.__cause__ is None  # it was the error itself
+    assert isinstance(caught.value.__cause__, RemoteTraceback)  # and so no other error
 
 
 def test_no_process_where_the_server_has_ended_as_it_could_have_none(

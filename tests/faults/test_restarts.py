@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import os
+import re
 import signal
 import threading
 import time
@@ -27,6 +29,7 @@ from farside import (
     WorkerTimeoutError,
     iterate_in_worker,
 )
+from farside._backends.subprocess import SubprocessBackend
 from farside._protocol import recovery
 from farside._protocol.parent_machine import ParentState
 from farside.testing.checks import take, until
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farside import RemoteIterable
+    from farside._backends.base import Worker
+    from farside._parent.options import Options
     from tests.kinds import Kind
 
 # A worker may be told to end while it imports a module: Python leaves the module's file open then.
@@ -324,6 +329,34 @@ def test_starts_that_are_cut_off_use_restarts_up(tmp_path: Path, restarts: Told)
         assert isinstance(error, WorkerDiedError)
         assert error.state == "initialization"
     assert len(restarts.texts()) == 3
+
+
+@pytest.mark.parametrize("lack", [errno.EMFILE, errno.ENFILE])
+def test_starts_for_which_no_descriptors_are_left(
+    subprocess_kind: Kind,
+    tmp_path: Path,
+    restarts: Told,
+    monkeypatch: pytest.MonkeyPatch,
+    lack: int,
+) -> None:
+    """They may be there soon, as memory and processes may be."""
+    lacks: list[int] = []
+    launch = SubprocessBackend.launch
+
+    def launch_if_some_are_left(backend: SubprocessBackend, options: Options) -> Worker:
+        if lacks:
+            raise OSError(lacks.pop(), "none are left")
+        return launch(backend, options)
+
+    monkeypatch.setattr(SubprocessBackend, "launch", launch_if_some_are_left)
+    plan = jobs.Plan(str(tmp_path / "lives"), "kill", (1, 5))
+    with mortal(subprocess_kind, plan, max_restarts=3) as items:
+        lacks += [lack] * 2
+        assert list(items) == list(simulate([8, 8], 2))
+        assert items.stats().restarts == 3
+    assert ["SIGKILL" in each for each in restarts.texts()] == [True, False, False]
+    told = "the start of a worker was tried again: .* none are left: so no worker can be started"
+    assert re.match(told, restarts.texts()[1])
 
 
 @pytest.mark.parametrize("in_order", [True, False])

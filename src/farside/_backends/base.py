@@ -71,7 +71,7 @@ class ExitStatus(NamedTuple):
 class CutOffError(Exception):
     """A start was cut off, and another one may succeed. If none is tried, the error is raised."""
 
-    def __init__(self, error: FarsideError, *, struck: bool) -> None:
+    def __init__(self, error: FarsideError | OSError, *, struck: bool) -> None:
         super().__init__(str(error))
         self.error = error
         self.struck = struck

@@ -130,8 +130,12 @@ def launch(name: str, options: Options) -> Worker:
         worker = load(name)().launch(options)
     except OSError as error:
         if error.errno in _LIMITS:
-            limit = _LIMITS[error.errno]
-            error.strerror = f"{error.strerror}: so no worker can be started; see {limit}"
+            text = f"{error.strerror}: so no worker can be started; see {_LIMITS[error.errno]}"
+            error.strerror, error.args = text, (error.errno, text)  # a copy is made of these
+            from .base import CutOffError
+
+            # Not for long, perhaps: who starts a worker in the place of another tries again.
+            raise CutOffError(error, struck=True) from error.__cause__
         raise
     try:
         live_workers.track(worker)

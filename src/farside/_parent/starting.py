@@ -20,7 +20,7 @@ from .._protocol.messages import Cmd
 from .._protocol.parent_machine import ParentState
 from .._protocol.recovery import pause_before
 from .._system.signals import defer_sigint
-from ..errors import BackendUnavailableError, FarsideError, LinkClosedError, WorkerRestartedWarning
+from ..errors import FarsideError, LinkClosedError, WorkerRestartedWarning
 from . import choosing, messages_for_people
 from .closing import close, end
 from .deadline import When
@@ -152,7 +152,7 @@ def replace(client: Client, old: Member, new: Member, ending: Ending, *, kill: b
                 client.fail(new, HERE, error)
                 return
             if ending.cause != RETIRED:
-                notice = _told_of_restart(client, old, error)
+                notice = _told_of_restart(client, old, ending, error)
                 client.news.waiting.append(partial(warn, notice, WorkerRestartedWarning))
         pause = pause_before(ending, gets_inputs=client.options.sends_inputs)
         if pause:
@@ -191,11 +191,11 @@ def _give_way(client: Client, old: Member, new: Member, *, kill: bool) -> bool:
     return not client.core.workers[new.index].done and new.worker is None
 
 
-def _told_of_restart(client: Client, old: Member, error: FarsideError) -> str:
+def _told_of_restart(client: Client, old: Member, ending: Ending, error: FarsideError) -> str:
     what = "a worker was started again, and goes on where it was"
     if client.options.sends_inputs:
         what = "a worker was started again in the place of another one"
-    if isinstance(error, BackendUnavailableError):
+    if ending.cause == CUT_OFF:
         what = "the start of a worker was tried again"
     text = f"{what}: {error}"
     return joined(text, "it could not be ended, and is left behind") if old.left_behind else text
