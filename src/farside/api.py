@@ -183,7 +183,17 @@ if TYPE_CHECKING:
     @overload
     def iterate_in_workers(
         fn: Callable[[S], Iterable[T]],
-        shards: Sequence[S] | int,
+        shards: Sequence[S],
+        num_workers: int,
+        *,
+        setup: None = None,
+        **options: Unpack[_ShardOptions],
+    ) -> RemoteIterable[T]: ...
+
+    @overload
+    def iterate_in_workers(
+        fn: Callable[[int], Iterable[T]],
+        shards: int,
         num_workers: int,
         *,
         setup: None = None,
@@ -193,7 +203,17 @@ if TYPE_CHECKING:
     @overload
     def iterate_in_workers(
         fn: Callable[[M, S], Iterable[T]],
-        shards: Sequence[S] | int,
+        shards: Sequence[S],
+        num_workers: int,
+        *,
+        setup: Callable[[], M],
+        **options: Unpack[_ShardOptions],
+    ) -> RemoteIterable[T]: ...
+
+    @overload
+    def iterate_in_workers(
+        fn: Callable[[M, int], Iterable[T]],
+        shards: int,
         num_workers: int,
         *,
         setup: Callable[[], M],

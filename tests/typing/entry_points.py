@@ -29,7 +29,7 @@ from farside import (
 from farside.testing import BackendContract, Recording, record
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Sequence
 
     import numpy as np
     from typing_extensions import assert_type  # noqa: TC004  nothing here runs
@@ -93,6 +93,10 @@ def read_with(model: Model, path: Path) -> list[bytes]:
     return []
 
 
+def either(numbers: Sequence[int] | int) -> None:
+    assert_type(iterate_in_workers(range, numbers, 2), RemoteIterable[int])
+
+
 def shards() -> None:
     """The shards suit the function, after what setup has made."""
     assert_type(
@@ -104,6 +108,7 @@ def shards() -> None:
     assert_type(iterate_in_workers(lambda path: [path], ["a"], 2), RemoteIterable[str])
     assert_type(iterate_in_workers(read_with, [Path("a")], 2, setup=Model), RemoteIterable[bytes])
     assert_type(iterate_in_workers(Model.read, ["a"], 2, setup=Model), RemoteIterable[bytes])
+    assert_type(iterate_in_workers(Model.number, 3, 2, setup=Model), RemoteIterable[int])
 
 
 def calls() -> None:
@@ -141,6 +146,9 @@ class Model:
     def read(self, text: str) -> Iterator[bytes]:
         yield text.encode()
 
+    def number(self, shard: int) -> list[int]:
+        return [shard]
+
 
 async def texts() -> AsyncIterator[str]:
     yield "text"
@@ -174,8 +182,10 @@ def wrong_arguments() -> None:
     map_in_workers(Model.predict, ["a"], 2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     map_in_workers(len, ["a"], 2, setup=Model)  # type: ignore[arg-type, misc]  # pyright: ignore[reportCallIssue, reportArgumentType]
     map_in_workers(len, ["a"], 2, flat=True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
-    iterate_in_workers(read, ["a"], 2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    iterate_in_workers(read_with, [Path("a")], 2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    iterate_in_workers(read, ["a"], 2)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    iterate_in_workers(read_with, [Path("a")], 2)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    iterate_in_workers(read, 3, 2)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    iterate_in_workers(read_with, 3, 2, setup=Model)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
     with WorkerExecutor(2) as executor:
         executor.submit(len)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
         executor.submit(read_with)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
