@@ -87,7 +87,7 @@ def test_whatever_is_an_integer_will_do() -> None:
     assert allocate(Index(3)).nbytes == 3
 
 
-@pytest.mark.parametrize("wrong", [1.0, "3", None, True])
+@pytest.mark.parametrize("wrong", [1.0, "3", None, True, Index("3")])  # type: ignore[arg-type]
 def test_what_is_no_whole_number_is_refused(wrong: object) -> None:
     with pytest.raises(TypeError) as raised:
         allocate(wrong)  # type: ignore[arg-type]

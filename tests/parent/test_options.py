@@ -96,7 +96,7 @@ def test_counts_below_one(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["buffer_size", "buffer_bytes"])
-@pytest.mark.parametrize("value", [True, False, 1.0, "3", float("nan"), [3]])
+@pytest.mark.parametrize("value", [True, False, 1.0, "3", float("nan"), [3], np.array([3])])
 def test_counts_that_are_no_whole_numbers(name: str, value: Any) -> None:
     with pytest.raises(TypeError, match=f"{name}=.*is not a whole number; pass a whole") as caught:
         _check(**{name: value})
@@ -129,7 +129,7 @@ def test_seconds_out_of_range(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["timeout", "shutdown_timeout"])
-@pytest.mark.parametrize("value", ["3", True, [3], 3j])
+@pytest.mark.parametrize("value", ["3", True, [3], 3j, np.array([3.0, 4.0])])
 def test_seconds_that_are_no_numbers(name: str, value: Any) -> None:
     with pytest.raises(TypeError, match=f"{name}=.*is not a number; pass seconds"):
         _check(**{name: value})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -87,6 +87,12 @@ def test_results_that_come_as_threads_finish_are_told_of() -> None:
 
 def test_a_state_that_is_whole_is_accepted() -> None:
     check_replay(jobs.knows, 2)
+
+
+@pytest.mark.parametrize(("limit", "error"), [(0, ValueError), (True, TypeError), ("3", TypeError)])
+def test_a_limit_is_a_whole_number_above_zero(limit: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=f"limit={limit!r} is .*; pass a whole number of items, 1 or"):
+        check_replay(jobs.of_a_shard, limit=limit)
 
 
 def test_setup_is_for_shards() -> None:

@@ -60,9 +60,12 @@ def allocate(nbytes: SupportsIndex) -> memoryview:
 
 def _checked(value: SupportsIndex) -> int:
     cure = "pass a whole number of bytes, 0 or more"
-    if isinstance(value, bool) or not hasattr(type(value), "__index__"):
+    try:
+        number = None if isinstance(value, bool) else index(value)
+    except TypeError:
+        number = None
+    if number is None:
         raise TypeError(f"nbytes={value!r} is not a whole number; {cure}")
-    number = index(value)
     if number < 0:
         raise ValueError(f"nbytes={value!r} is below 0; {cure}")
     if number > sys.maxsize:

@@ -7,6 +7,7 @@ import operator
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from .._backends import registry
@@ -25,9 +26,10 @@ def shown(value: Any) -> str:
 
 
 def whole(name: str, value: Any, cure: str) -> int:
-    if isinstance(value, bool) or not hasattr(type(value), "__index__"):
-        raise TypeError(f"{name}={shown(value)} is not a whole number; {cure}")
-    return operator.index(value)
+    if not isinstance(value, bool) and hasattr(type(value), "__index__"):
+        with suppress(TypeError):  # an array has the method too, whatever is in it
+            return operator.index(value)
+    raise TypeError(f"{name}={shown(value)} is not a whole number; {cure}")
 
 
 def count(name: str, value: Any, unit: str, least: int = 1, most: int | None = None) -> int:
@@ -46,12 +48,15 @@ def count(name: str, value: Any, unit: str, least: int = 1, most: int | None = N
 
 def seconds(name: str, value: Any, or_else: str) -> float:
     cure = f"pass seconds, more than 0{or_else}"
+    no_number = f"{name}={shown(value)} is not a number; {cure}"
     if isinstance(value, (bool, str)) or not hasattr(type(value), "__float__"):
-        raise TypeError(f"{name}={shown(value)} is not a number; {cure}")
+        raise TypeError(no_number)
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
+    except TypeError:  # an array has the method too, whatever is in it
+        raise TypeError(no_number) from None
     if not (number > 0 and math.isfinite(number)):
         raise ValueError(f"{name}={shown(value)} is not a finite number above 0; {cure}")
     return min(number, threading.TIMEOUT_MAX)  # some 300 years: no wait may be longer

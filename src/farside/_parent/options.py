@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
@@ -186,8 +187,9 @@ def _fn(value: Any) -> Callable[[], Iterable[Any]]:
 def _buffer_size(value: Any) -> int | None:
     if value is None:
         return None
-    if hasattr(type(value), "__index__") and operator.index(value) == UNLIMITED:
-        return UNLIMITED
+    with suppress(TypeError):  # no whole number, as `count` says
+        if operator.index(value) == UNLIMITED:
+            return UNLIMITED
     return count("buffer_size", value, "items")
 
 

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice, zip_longest
+from numbers import Integral
 from typing import Any, NamedTuple
 
 from .. import RemoteIterable
@@ -80,10 +81,10 @@ def check_replay(
             must be importable in a process.
         shards: see `iterate_in_workers`; None: there are none.
         setup: see `iterate_in_workers`.
-        limit: how many items of a pass to compare.
+        limit: how many items of a pass to compare. Default: 1000.
 
     Raises:
-        ValueError: ``limit`` is below 1, or there is ``setup`` without ``shards``.
+        TypeError, ValueError: an argument is wrong, or there is ``setup`` without ``shards``.
         ReplayDivergedError: it is not the same. The message says what differs, and most probably
             why.
 
@@ -109,8 +110,11 @@ def find_difference(
     timeout: float | None = None,
 ) -> Difference | None:
     """Return in which way an iterable differs from time to time, or None; see `check_replay`."""
-    if not isinstance(limit, int) or limit < 1:
-        raise ValueError(f"limit={limit!r} is not a whole number of items, 1 or more")
+    cure = "pass a whole number of items, 1 or more"
+    if isinstance(limit, bool) or not isinstance(limit, Integral):
+        raise TypeError(f"limit={limit!r} is not a whole number; {cure}")
+    if limit < 1:
+        raise ValueError(f"limit={limit!r} is below 1; {cure}")
     if setup is not None and shards is None:
         raise ValueError("setup is for shards; pass shards too, or call it in fn")
     start = partial(fresh_workers.start, fn, shards, setup, timeout)
