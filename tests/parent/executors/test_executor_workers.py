@@ -167,7 +167,9 @@ def test_workers_are_ended_also_where_a_callback_of_what_is_cancelled_ends_that(
     with pytest.raises(SystemExit):
         end(executor)
     executor.shutdown()
-    assert isinstance(futures[0].exception(0), BrokenWorkersError)
+    error = futures[0].exception(0)
+    assert isinstance(error, BrokenWorkersError)
+    assert error.__cause__ is None  # an iterable that is closed would mean nothing to the user
     assert {future.done() for future in futures} == {True}
 
 

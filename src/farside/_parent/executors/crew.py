@@ -34,7 +34,7 @@ IDLE_SECONDS = 1.0  # after so long without calls, the memory for their contents
 
 
 class BrokenWorkersError(FarsideError, BrokenExecutor):
-    """The workers of an executor cannot be started, or were ended; its cause says why.
+    """The workers of an executor cannot be started, which its cause explains, or were ended.
 
     It is a `concurrent.futures.BrokenExecutor` too.
     """
@@ -72,7 +72,7 @@ class Crew:
         self._over = False  # whether the thread has ended
         self._at_work = threading.Lock()  # held until then
         self._at_work.acquire()
-        self._broken: tuple[str, BaseException] | None = None  # why, and what has caused it
+        self._broken: tuple[str, BaseException | None] | None = None  # why, and what has caused it
         self._force: Callable[[Any], object] | None = None  # once the workers are to be ended
         self._pid: int | None = None  # the process that has used it
         main_file()  # while the script runs: the workers are started later
@@ -188,10 +188,11 @@ class Crew:
             why = "were ended" if self._force is not None else f"are of no use: {one_line(error)}"
             if isinstance(error, FarsideError):
                 error.with_traceback(None)  # its frames would keep all of this, and it them
-            self._broken = f"the workers of the executor {why}", error
+            cause = error if self._force is None else None  # the iterable is none of the user's
+            self._broken = f"the workers of the executor {why}", cause
             self._pending.closed = True
             broken = BrokenWorkersError(self._broken[0])
-            broken.__cause__ = error
+            broken.__cause__ = cause
             self._pending.fail_all(broken)
         finally:
             try:
