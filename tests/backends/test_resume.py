@@ -312,6 +312,8 @@ def test_other_shards_and_other_options() -> None:
     with pairs(lengths=[3, 0, 5, 1]) as items:
         with pytest.raises(ValueError, match="fingerprint"):
             items.load_state_dict(state)
+        with pytest.raises(TypeError, match="strict='no' is not a bool; pass True or False"):
+            items.load_state_dict(state, strict="no")  # type: ignore[arg-type]
         items.load_state_dict(state, strict=False)
         assert list(items) == list(simulate([3, 0, 5, 1], 4))[3:]
     with pairs(seed=2) as items, pytest.raises(ValueError, match=r"seed=1, and this .* has 2"):

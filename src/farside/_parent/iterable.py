@@ -9,7 +9,7 @@ from .._protocol import loop_state
 from ..errors import WorkerAbandonedWarning
 from . import closing, next_pass, starting
 from .calls import ask_for_stacks, call_method
-from .checks import count
+from .checks import count, flag
 from .client import Client
 from .notes import warn
 from .results import enter_iteration_mode, iterate_results
@@ -117,15 +117,15 @@ class RemoteIterable(Generic[T_co]):
         Args:
             state: what `state_dict` has returned, or `merge_states`.
             strict: refuse the state of other shards or inputs. False: they may look different now,
-                such as paths that have changed.
+                such as paths that have changed. Default: True.
 
         Raises:
             PassOpenError: an iterator is open.
             TypeError, ValueError: it is no state, or one of something else; the message says what
-                differs.
+                differs. Or ``strict`` is not a bool.
             IterableClosedError: the iterable is closed.
         """
-        next_pass.load_state(self._current, state, strict=strict)
+        next_pass.load_state(self._current, state, strict=flag("strict", strict))
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next pass be of this epoch, from its beginning.
