@@ -421,6 +421,7 @@ def test_a_loop_that_is_closed_after_its_last_item_is_whole(kind: Kind) -> None:
         ({"in_order": 1}, TypeError, r"in_order=1"),
         ({"shuffle_shards": "yes"}, TypeError, r"shuffle_shards='yes'"),
         ({"rank": 2, "world_size": 2}, ValueError, r"rank=2 is not below world_size=2; pass 0 to"),
+        ({"rank": 1}, ValueError, r"not below world_size=1; pass the number of processes as world"),
         ({"rank": -1}, ValueError, r"rank=-1"),
         ({"world_size": 0}, ValueError, r"world_size=0"),
         ({"max_restarts": -1}, ValueError, r"max_restarts=-1"),

@@ -210,5 +210,6 @@ def _cycle(value: Any, shards: int) -> int:
 def _rank(value: Any, size: int) -> int:
     number = count("rank", value, "ranks", 0)
     if number >= size:
-        raise ValueError(f"rank={value!r} is not below world_size={size}; pass 0 to {size - 1}")
+        cure = f"pass 0 to {size - 1}" if size > 1 else "pass the number of processes as world_size"
+        raise ValueError(f"rank={value!r} is not below world_size={size}; {cure}")
     return number
