@@ -272,7 +272,7 @@ def test_a_time_out_tells_what_was_awaited() -> None:
     assert "within timeout=2.5" in str(late)
     assert (late.seconds, late.last_index, late.state) == (2.5, 7, "iteration")
     task = timed_out(7, "iteration", limit="task_timeout")
-    assert "an input was not done within task_timeout=1.5" in str(task)
+    assert "no result came within task_timeout=1.5" in str(task)
     assert task.seconds == 1.5
 
 

@@ -137,11 +137,11 @@ def error_of(ending: Ending, member: Member) -> FarsideError:
     return errors.ProtocolError(detail) if cause == causes.BROKEN else closed(None)
 
 
-def death_at(number: int, ending: Ending, member: Member) -> FarsideError:
-    """Make the exception for an input of a map that has cost a worker."""
+def death_at(number: int, unit: str, ending: Ending, member: Member) -> FarsideError:
+    """Make the exception for an input of a map, or a task of an executor, that cost a worker."""
     error = error_of(ending, member)
     vars(error)["input_index"] = number
-    note(error, f"the input of index {number}")
+    note(error, f"the {unit} of index {number}")
     return error
 
 
@@ -192,7 +192,7 @@ def _timed_out(ending: Ending, member: Member) -> FarsideError:
         if seconds == member.options.timeout:
             beside = " (the value of timeout, unless it is given)"
     elif limit == "task_timeout":
-        what = "an input was not done"
+        what = "no result came"
     elif ending.method is not None:
         what = f"the call of {ending.method!r} did not return"
     else:

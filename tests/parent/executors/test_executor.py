@@ -444,7 +444,11 @@ def test_a_call_that_takes_too_long() -> None:
         warnings.simplefilter("ignore")
         with WorkerExecutor(1, backend="subprocess", task_timeout=1.0) as executor:
             late, next_one = (executor.submit(jobs.sleep_at_three, each) for each in (3, 4))
-            assert isinstance(late.exception(), WorkerTimeoutError)
+            error = late.exception()
+            assert isinstance(error, WorkerTimeoutError)
+            assert "no result came within task_timeout=1.0 seconds" in str(error)
+            notes = getattr(error, "__notes__", ())  # Python 3.10 has none: it is in the message
+            assert "the task of index 0" in "\n".join([str(error), *notes])
             assert next_one.result() == 4
 
 

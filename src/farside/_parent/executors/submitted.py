@@ -50,6 +50,7 @@ class Submitted(Mapped):
     """Completes the futures of tasks. There is nothing for a loop."""
 
     most_inputs = 1
+    unit = "task"
 
     def __init__(self, plan: Plan, pending: Pending, most: int | None = None) -> None:
         super().__init__(plan, pending)

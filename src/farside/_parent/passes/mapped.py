@@ -45,6 +45,7 @@ class Mapped(Answers):
     """The results of a map: the base of both orders."""
 
     most_inputs = MOST_INPUTS  # that a worker is given at a time
+    unit = "input"  # what it is called in messages
 
     def __init__(self, plan: Plan, supply: Supply) -> None:
         super().__init__(plan, supply.place)
@@ -183,7 +184,9 @@ class Mapped(Answers):
             core, self.queues[index], self.plan, len(later), self.progress.read
         )
         if failed is not None:
-            self._settled[failed] = messages_for_people.death_at(failed, *core.loss[:2])
+            ending, member, _ = core.loss
+            error = messages_for_people.death_at(failed, self.unit, ending, member)
+            self._settled[failed] = error
         elif lost and core.loss[2] is None:  # one at a time, until it is known which one it was
             singles = deque([single for batch in lost for single in batch.singles()])
             lost, self._one_by_one[index] = [singles.popleft()], singles
