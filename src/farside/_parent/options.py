@@ -237,7 +237,7 @@ def _fallback(value: Any, backend: str) -> str | None:
 
 
 def _name(name: str, value: Any, known: tuple[str, ...], also: str = "") -> str:
-    cure = f"pass one of {', '.join(map(repr, known))} {also}".rstrip()
+    cure = f"pass {'one of ' * (len(known) > 1)}{', '.join(map(repr, known))} {also}".rstrip()
     if not isinstance(value, str):
         raise TypeError(f"{name}={shown(value)} is not a name; {cure}")
     if value not in known:
