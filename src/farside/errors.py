@@ -16,7 +16,7 @@
         ├── PassOpenError                  a call, a new state or epoch, while an iterator is open
         ├── PassSupersededError            a newer pass over the same iterable has begun
         ├── ReplayDivergedError            a pass that was to be the same as before is not
-        ├── ProtocolError                  a frame that may not come now, or no frame at all
+        ├── ProtocolError                  a message that may not come now, or no message at all
         └── LinkClosedError                the other end is gone (never leaves farside)
     Exception
     └── RemoteTraceback                    the worker's traceback, as ``__cause__``
@@ -51,8 +51,8 @@ class FarsideError(RuntimeError):
     Attributes:
         refused_module: name of the extension module that has refused to load in a subinterpreter,
             where that is the cause; else None.
-        refused: its name in messages. Where something else failed: the names of all that had
-            refused before, since a library may swallow a refusal and fail later.
+        refused: the names, as messages show them, of the modules that have refused to load. These
+            are here for any later failure too, since a library may catch a refusal and then fail.
         input_index: index of the input of a map, or of the call of an executor, that has failed.
 
     Example:
@@ -157,7 +157,7 @@ class WorkerDiedError(FarsideError):
 
 
 class WorkerTimeoutError(FarsideError, TimeoutError):
-    """No item, no end of the initialization, or no answer, came in time; the worker was ended.
+    """An item, the initialization, or an answer took too long, and the worker was ended.
 
     Attributes:
         seconds: the limit that passed.
@@ -188,7 +188,7 @@ class IterableClosedError(FarsideError):
 
 
 class PassOpenError(FarsideError):
-    """A method was called, or a state or an epoch set, while an iterator is open: close that."""
+    """A call, a new state or a new epoch, while an iterator is open: close the iterator first."""
 
 
 class PassSupersededError(FarsideError):
@@ -203,7 +203,10 @@ class ReplayDivergedError(FarsideError):
 
 
 class ProtocolError(FarsideError):
-    """A frame that the tables do not allow now, or bytes that are no frame."""
+    """Parent and worker do not understand each other: a fault of farside, or of a backend or link.
+
+    A message came that the protocol does not allow at that moment, or bytes that are no message.
+    """
 
 
 class LinkClosedError(FarsideError):
@@ -224,8 +227,8 @@ class FarsideWarning(RuntimeWarning):
 class BackendFallbackWarning(FarsideWarning):
     """The backend that was asked for cannot be used; another took over.
 
-    ``backend="auto"`` asks for none, and so does not warn. `RemoteIterable.backend_reason` and a
-    log record of level ``INFO`` say what it took and why.
+    There is no such warning with ``backend="auto"``, which asks for no particular one.
+    `RemoteIterable.backend_reason` and a log record of level ``INFO`` say what it took and why.
     """
 
 

@@ -56,7 +56,7 @@ class ReadOptions(TypedDict, total=False):
     seed: int | None
     """A number from 0 to 2**64 - 1 that ``fn`` finds in `get_worker_info`. Default: None.
 
-    None draws a random one.
+    With None, one is drawn at random.
     """
 
 
@@ -76,9 +76,9 @@ class AheadOptions(TypedDict, total=False):
     buffer_size: int | None
     """How many finished items may wait for the parent. Default: None.
 
-    The worker makes one more while these wait. None holds at least 3 items, and more while they
-    take less than ``buffer_bytes``. -1 sets no limit: all that the parent does not take stays in
-    memory.
+    The worker makes one more while these wait. With None, at least 3 items may wait, and more while
+    they take less than ``buffer_bytes``. With -1 there is no limit: all that the parent does not
+    take stays in memory.
     """
 
     buffer_bytes: int
@@ -121,8 +121,8 @@ class SettingsOptions(TypedDict, total=False):
     ``"ray"`` takes ``num_cpus`` (default: 1), ``num_gpus``, ``memory``, ``resources``,
     ``accelerator_type``, ``label_selector``, ``scheduling_strategy`` and ``runtime_env``, as Ray
     has them for actors. Where Ray is not connected, it takes ``address`` and ``namespace``, as
-    ``ray.init`` has them. With ``"read_only": True``, contents of 4 MiB and more can only be read,
-    as what ``ray.get`` returns: they are not copied here. The other backends take nothing.
+    ``ray.init`` has them. With ``"read_only": True``, contents of 4 MiB and more are not copied,
+    and can only be read, like what ``ray.get`` returns. The other backends take nothing.
     """
 
 
@@ -149,9 +149,9 @@ class FallbackOptions(TypedDict, total=False):
     fallback: Literal["subprocess"] | None
     """What to use where a subinterpreter cannot be used. Default: ``"subprocess"``.
 
-    There is none on old Pythons, and some extension modules refuse to load in one. If that shows
-    before the first item was taken, a subprocess takes over. None raises
-    `BackendUnavailableError` instead.
+    Old Pythons have no subinterpreters, and some extension modules refuse to load in one. If that
+    shows before the first item was taken, a subprocess takes over. With None, a
+    `BackendUnavailableError` is raised instead.
     """
 
 
@@ -162,14 +162,14 @@ class ProcessOptions(TypedDict, total=False):
     mp_context: Literal["forkserver", "spawn", "fork"] | BaseContext | None
     """The start method, as a name or as a context of multiprocessing. Default: None.
 
-    None takes ``"forkserver"`` where it exists, else ``"spawn"``. ``backend="auto"`` takes a
-    subprocess when there is one. A subinterpreter that was asked for does not use it.
+    None is ``"forkserver"`` where it exists, else ``"spawn"``. With any other value,
+    ``backend="auto"`` takes a subprocess. A subinterpreter that was asked for does not use it.
     """
 
     daemon: bool
     """Whether the process is a daemonic one, as multiprocessing has them. Default: False.
 
-    A subinterpreter does not use it, and ``backend="auto"`` takes no subprocess because of it.
+    A subinterpreter does not use it. It makes no difference to what ``backend="auto"`` takes.
     """
 
 
@@ -181,7 +181,7 @@ class EnvironmentOptions(TypedDict, total=False):
 
     They are set before any of your modules is imported, and so the process is spawned unless
     ``mp_context`` says otherwise. They come too late for what Python itself reads as it starts.
-    ``backend="auto"`` takes a subprocess when there are any.
+    If this is given, even as ``{}``, ``backend="auto"`` takes a subprocess.
     """
 
 
@@ -209,7 +209,7 @@ class FailureOptions(TypedDict, total=False):
     init_timeout: float | None
     """Seconds from the start of the worker until ``fn`` has returned. Default: None.
 
-    None takes the value of ``timeout``.
+    None is the value of ``timeout``.
     """
 
     shutdown_timeout: float

@@ -51,10 +51,10 @@ def names() -> tuple[str, ...]:
 def register_backend(name: str, backend: str | type[Backend]) -> None:
     """Make a backend of your own known, so that ``iterate_in_worker(fn, backend=name)`` takes it.
 
-    ``"auto"`` never does. `farside.backends` has what such a class is made of, and
-    `farside.testing.BackendContract` checks it. Where its ``availability`` says no, ``fallback``
-    takes over, unless its workers run on other machines. A class that cannot be imported is an
-    error: that may be a slip, and nobody can say where its workers run.
+    ``"auto"`` never takes it. `farside.backends` has what such a class is made of, and
+    `farside.testing.BackendContract` checks it. If its ``availability`` says that it cannot be used
+    here, ``fallback`` takes over, unless its workers run on other machines. A class that cannot be
+    imported is an error, and no ``fallback`` takes over: the name may be mistyped.
 
     Args:
         name: what to call it.

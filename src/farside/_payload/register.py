@@ -38,8 +38,9 @@ def register_reducer(
 
     It holds for everything that is pickled from then on, in workers of any backend, and comes
     before ``copyreg``, the methods of the class, and farside's own ways for NumPy, PyTorch and
-    other libraries. It does not reach subclasses: what makes an object of the class would lose
-    theirs. Register each of them. The last one that was registered for a class counts.
+    other libraries. It does not hold for subclasses, since an object of the class would arrive
+    in place of one of the subclass. Register each of them. Of two that are registered for the same
+    class, the later one counts.
 
     Args:
         cls: the class.

@@ -26,7 +26,8 @@ class WorkerInfo:
         index: which of several workers it is, from 0: the option ``worker_index``.
         count: how many there are: the option ``worker_count``.
         seed: the option ``seed``, or the number that was drawn for it, below 2**64.
-        epoch: how many passes have begun before the present one: 0 in the first, and before it.
+        epoch: the number of the present pass, from 0: how many came before it, also before a
+            resume, or what `RemoteIterable.set_epoch` was given. 0 before the first.
         shard: in `iterate_in_workers`: the number of the shard that is read just now; in
             `map_in_workers`: the index of the input. None elsewhere, initializers included, and so
             are the two below.
@@ -91,9 +92,9 @@ def get_worker_info() -> WorkerInfo | None:
     """Tell a worker about itself; None outside a worker.
 
     All threads of a worker are told the same, except with the backend ``"inline"``: there only the
-    thread is told that runs the iterable. What is told of a shard is that of the one whose turn it
-    is: in a thread of your own that may be another than the one for which it works. So ask in
-    ``fn``, and pass the seed on. A process that the worker starts is no worker.
+    thread that runs the iterable is told anything. ``shard`` and ``shard_seed`` are those of the
+    shard whose turn it is. A thread of your own may work for another shard: so ask in ``fn``, and
+    pass the seed to the thread. A process that the worker starts is no worker.
 
     Example:
         >>> from farside import get_worker_info, iterate_in_subprocess

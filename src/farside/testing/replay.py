@@ -73,8 +73,8 @@ def check_replay(
     """Check that an iterable is the same each time, so that it can be resumed and restarted.
 
     Its passes are run in several workers: two passes in one, the second pass alone in a fresh one,
-    a pass that is left early, and one that is resumed in the middle, where there are shards by two
-    workers. What they yield is compared.
+    a pass that is left early, and one that is resumed in the middle (by two workers, if there are
+    shards). What they yield is compared.
 
     Args:
         fn: as `iterate_in_worker` takes it, or with ``shards`` as `iterate_in_workers` does. It

@@ -357,7 +357,7 @@ def test_workers_that_cannot_be_started_tell_why(monkeypatch: pytest.MonkeyPatch
     with WorkerExecutor(1, backend="subprocess") as executor:
         error = executor.submit(jobs.square, 3).exception()
     assert isinstance(error, BrokenExecutor)
-    said = "the workers of the executor are of no use: BackendUnavailableError: none today"
+    said = "the workers of the executor cannot be used: BackendUnavailableError: none today"
     assert str(error) == said
 
 

@@ -185,7 +185,7 @@ class Crew:
                 client.wait(this, min(due, delivery.next_look))
             this.leave()
         except BaseException as error:
-            why = "were ended" if self._force is not None else f"are of no use: {one_line(error)}"
+            why = "were ended" if self._force is not None else f"cannot be used: {one_line(error)}"
             if isinstance(error, FarsideError):
                 error.with_traceback(None)  # its frames would keep all of this, and it them
             cause = error if self._force is None else None  # the iterable is none of the user's

@@ -59,8 +59,8 @@ class WorkerExecutor(Executor, Generic[M_co]):
         init_timeout: how many seconds a worker may take to start, with `initializer` and `setup`.
             Default: None, no limit.
         setup: makes what lasts, such as a model: once in each worker. ``submit(fn, x)`` then calls
-            ``fn(made, x)``. An annotation names its type: ``WorkerExecutor[Model]``; the bare name
-            is for no setup. Default: None.
+            ``fn(made, x)``. In an annotation, write ``WorkerExecutor[Model]`` for an executor whose
+            setup makes a ``Model``, and ``WorkerExecutor`` for one without a setup. Default: None.
         initializer: a function to call in each worker first. If it fails, the executor is broken.
             Default: None.
         initargs: its arguments. Default: none.
@@ -214,7 +214,10 @@ class WorkerExecutor(Executor, Generic[M_co]):
         return self
 
     async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
-        """As `__exit__`, beside the event loop. Where the task is cancelled, as after Ctrl-C."""
+        """Leave as `__exit__` does, without blocking the event loop.
+
+        If the task is cancelled, this ends the workers, as Ctrl-C does there.
+        """
         from ..event_loops import ends_all, off_loop  # not everybody needs it
 
         leave = partial(self.__exit__, KeyboardInterrupt if ends_all(error) else None)
