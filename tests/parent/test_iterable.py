@@ -8,11 +8,16 @@ import pickle
 import subprocess
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import iterate_in_worker
+from farside import (
+    RemoteIterable,
+    SubinterpreterIterable,
+    SubprocessIterable,
+    iterate_in_worker,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,3 +105,10 @@ def run_script(
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize("cls", [RemoteIterable, SubprocessIterable, SubinterpreterIterable])
+@pytest.mark.parametrize("given", [(), (list,), (partial(range, 3), 2)])
+def test_the_classes_say_what_makes_their_objects(cls: Any, given: tuple[Any, ...]) -> None:
+    with pytest.raises(TypeError, match=f"a {cls.__name__} is not made .*; call iterate_in_worker"):
+        cls(*given)

@@ -12,6 +12,7 @@ from .calls import ask_for_stacks, call_method
 from .checks import count, flag
 from .client import Client
 from .notes import warn
+from .options import Options
 from .results import enter_iteration_mode, iterate_results
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .async_results import Results
-    from .options import Options
     from .stats import Stats
 
 T_co = TypeVar("T_co", covariant=True)
@@ -48,6 +48,11 @@ class RemoteIterable(Generic[T_co]):
 
     def __init__(self, *options: Options, sequence: Any = None) -> None:
         """Start the workers and wait until they stand by. Users call the entry points instead."""
+        if {*map(type, options)} != {Options}:
+            raise TypeError(
+                f"a {type(self).__name__} is not made by its class; call iterate_in_worker, or "
+                "another function of farside that returns one"
+            )
         client = Client(*options, sequence=sequence)
         starting.start(client)
         self._current = client  # not before: `start` has closed one that it could not start

@@ -34,7 +34,7 @@ def superseded(before: int, now: int) -> errors.PassSupersededError:
     return errors.PassSupersededError(
         f"pass {before} was superseded by pass {now} over the same iterable; loop over one "
         "iterator at a time, or make a second iterable. A server gives each request a worker of "
-        "its own: see 'A stream for each request' in docs/guides/servers.md"
+        "its own: see 'A stream for each request' in the documentation"
     )
 
 
