@@ -46,17 +46,20 @@ def count(name: str, value: Any, unit: str, least: int = 1, most: int | None = N
     return number
 
 
+def number_of(name: str, value: Any, cure: str) -> float:
+    if not isinstance(value, (bool, str)) and hasattr(type(value), "__float__"):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf
+        except TypeError:  # an array has the method too, whatever is in it
+            pass
+    raise TypeError(f"{name}={shown(value)} is not a number; {cure}")
+
+
 def seconds(name: str, value: Any, or_else: str) -> float:
     cure = f"pass seconds, more than 0{or_else}"
-    no_number = f"{name}={shown(value)} is not a number; {cure}"
-    if isinstance(value, (bool, str)) or not hasattr(type(value), "__float__"):
-        raise TypeError(no_number)
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    except TypeError:  # an array has the method too, whatever is in it
-        raise TypeError(no_number) from None
+    number = number_of(name, value, cure)
     if not (number > 0 and math.isfinite(number)):
         raise ValueError(f"{name}={shown(value)} is not a finite number above 0; {cure}")
     return min(number, threading.TIMEOUT_MAX)  # some 300 years: no wait may be longer

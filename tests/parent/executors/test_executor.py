@@ -69,6 +69,11 @@ def test_map(executor: WorkerExecutor) -> None:
     assert list(executor.map(pow, [2, 3], [3, 2, 1])) == [8, 9]
 
 
+def test_a_timeout_of_a_map_that_is_no_number(executor: WorkerExecutor) -> None:
+    with pytest.raises(TypeError, match="timeout='3' is not a number; pass seconds, or None"):
+        executor.map(jobs.square, [1], timeout="3")  # type: ignore[arg-type]
+
+
 def test_map_with_buffersize_takes_what_it_needs(executor: WorkerExecutor) -> None:
     taken = []
 
