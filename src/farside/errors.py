@@ -24,7 +24,7 @@
     └── FarsideWarning
         ├── BackendFallbackWarning         another backend took over
         ├── ExhaustedIteratorWarning       a pass over an iterator that an earlier pass has used up
-        ├── FinalizerFailedWarning         a finalizer has raised something in the worker
+        ├── FinalizerFailedWarning         a finalizer has raised something, or was cut off
         ├── WorkerAbandonedWarning         a worker could not be ended and was left behind
         └── WorkerRestartedWarning         a worker has died, and was started again
 
@@ -242,7 +242,11 @@ class ExhaustedIteratorWarning(FarsideWarning):
 
 
 class FinalizerFailedWarning(FarsideWarning):
-    """A finalizer has raised something in the worker, which ended all the same."""
+    """A finalizer has raised something in the worker, which ended all the same; or was cut off.
+
+    The finalizers have half of ``shutdown_timeout``. If they take longer, ``close()`` ends the
+    worker, and gives this warning.
+    """
 
 
 class WorkerAbandonedWarning(FarsideWarning):

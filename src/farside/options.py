@@ -49,8 +49,9 @@ class ReadOptions(TypedDict, total=False):
 
     They run after the last pass, and after a failure. Each runs even when an earlier one raised,
     which gives a `FinalizerFailedWarning`. With the ``finally`` blocks before them, they have half
-    of ``shutdown_timeout``. They have less than a second when nobody waits for the worker: the
-    iterable was dropped, or the parent is gone. A worker that is killed runs none.
+    of ``shutdown_timeout``; if that is too short, ``close()`` gives the same warning. They have
+    less than a second when nobody waits for the worker: the iterable was dropped, or the parent is
+    gone. A worker that is killed runs none.
     """
 
     seed: int | None

@@ -94,7 +94,7 @@ GOES_ON = Outcome("goes on")
 CLOSES = Outcome("closes")
 ABANDONED = Outcome("abandoned")
 WARNS = Outcome("warns")
-"""A finalizer has failed; otherwise it is closed."""
+"""A finalizer has failed, or was cut off; otherwise it is closed."""
 
 
 class Way(NamedTuple):
@@ -160,7 +160,9 @@ class Row(NamedTuple):
         if self.stage == "finalizer" and outcome.kind == "fails":
             return WARNS
         stuck_in_c = self.way in {"a blocking call", "a call that holds the GIL"}
-        return ABANDONED if stuck_in_c and self.kind == SUBINTERPRETER else CLOSES
+        if stuck_in_c and self.kind == SUBINTERPRETER:
+            return ABANDONED
+        return WARNS if self.stage == "finalizer" and outcome is TIMES_OUT else CLOSES
 
     def __str__(self) -> str:
         return f"{self.kind}-{self.stage}-{self.way}".replace(" ", "_")

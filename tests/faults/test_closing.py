@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import time
+import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import IterableClosedError, WorkerAbandonedWarning
+from farside import FinalizerFailedWarning, IterableClosedError, WorkerAbandonedWarning
 from farside.testing.checks import take
 from tests import jobs
 from tests.background import Background
@@ -66,6 +67,30 @@ def test_it_is_bounded(kind: Kind, fault: ways.Fault, way: str) -> None:
     iterable, _ = stuck(kind, fault)
     checked(kind, fault, getattr(iterable, way))
     assert iterable.state == "closed"
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_each_worker_whose_finalizers_are_cut_off_is_told_of_once(
+    kind: Kind, *, late: bool
+) -> None:
+    """Else nobody would know that what they were to write is not there."""
+    finalizer = partial(ways.STUCK["a Python loop"] if late else abs, -1)
+    seconds = SHUTDOWN_S if late else 4.0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        numbers = kind.start_several(
+            range, [3, 3], 2, finalizer=finalizer, shutdown_timeout=seconds
+        )
+        assert list(numbers) == [0, 0, 1, 1, 2, 2]
+        numbers.close()
+        numbers.close()
+    texts = [str(each.message) for each in caught if each.category is FinalizerFailedWarning]
+    told = "did not come to the end of its finalizers within half of shutdown_timeout=0.4 seconds"
+    found = [each for each in texts if told in each]
+    assert len(found) == len(set(found))  # each names another worker
+    # The second subinterpreter may have interrupted its finalizer by then, and says so itself.
+    assert (1 if late and not kind.is_process else 2 * late) <= len(found) <= 2 * late
+    assert late or not texts
 
 
 @pytest.mark.of_any_method

@@ -104,7 +104,7 @@ def check_said(row: Row, err: str) -> None:
         assert err.count("Traceback") in {1, 2}  # with GeneratorExit before it, or without
     elif row.stage == "finalizer" and row.way not in {"closed streams", "closed descriptors"}:
         assert "Traceback" not in err
-        assert not err or "FinalizerFailedWarning: finalizer[0] failed" in err
+        assert not err or "FinalizerFailedWarning" in err
     elif (row.stage, row.way) != ("closing", "SystemExit"):  # which farside raises there itself
         assert err == ""
 
@@ -174,16 +174,14 @@ def check_going_on(row: Row, seen: Seen) -> None:
 
 def check_closed(row: Row, seen: Seen) -> None:
     assert (seen.error, seen.state) == ([], "closed"), seen
-    if row.stage == "finalizer" and row.way in ways.STUCK:
-        # One that is interrupted fails, and may come to say so.
-        assert set(seen.warned) <= {"FinalizerFailedWarning"}
-    else:
-        assert seen.warned == []
+    assert seen.warned == []
 
 
 def check_warning(row: Row, seen: Seen) -> None:
     assert (seen.error, seen.state) == ([], "closed"), seen
-    assert seen.warned == ["FinalizerFailedWarning"]
+    assert set(seen.warned) == {"FinalizerFailedWarning"}
+    # One that is interrupted fails, and may come to say so itself.
+    assert len(seen.warned) <= (2 if row.way in ways.STUCK else 1)
 
 
 def check_abandoned(row: Row, seen: Seen) -> None:

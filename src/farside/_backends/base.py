@@ -89,6 +89,7 @@ class Worker(ABC):
         silent: whether nothing can come from it now: it waits for a place to run in, or the thread
             that asks is the one that runs its code, further up.
         no_stack: what is said of a worker that does not tell where it is.
+        forced: whether `stop` has found that it does not end by itself in its time.
     """
 
     link: Link
@@ -96,6 +97,7 @@ class Worker(ABC):
     wake: Callable[[], object] | None = None
     beside: bool = True
     silent: bool = False
+    forced: bool = False
     no_stack: str = (
         "it does not tell where it was, so it was in C code that holds the GIL, stopped, or not "
         "started"
@@ -139,6 +141,7 @@ class Worker(ABC):
         deadline = time.monotonic() + timeout - waited
         if self.wait(max(0.0, timeout / 2 - waited)):
             return True
+        self.forced = True
         if self.terminate() and self.wait(timeout / 4):
             return True
         last = _KILLED_SECONDS if self.kill() else _LAST_SECONDS

@@ -163,5 +163,8 @@ def end(
     if ended:
         live_workers.forget(member.worker)
         client.leaving.discard(member)
+        late, member.worker.forced = member.worker.forced, False  # it may be closed once more
+        told = member.left_behind or force is not None
+        member.cut_off = late and not told and bool(client.options.finalizers)
     member.left_behind = not ended
     return ended

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from .._protocol import loop_state
-from ..errors import WorkerAbandonedWarning
+from ..errors import FinalizerFailedWarning, WorkerAbandonedWarning
 from . import closing, next_pass, starting
 from .calls import ask_for_stacks, call_method
 from .checks import count, flag
@@ -435,15 +435,23 @@ class RemoteIterable(Generic[T_co]):
         )
 
     def _take_end(self, all_ended: bool) -> None:  # noqa: FBT001  it is a fact
-        """Warn of the workers that are left behind, if not all have ended."""
+        """Warn of workers whose finalizers were cut off, and of those that are left behind."""
+        client = self._current
+        seconds = f"shutdown_timeout={client.options.shutdown_timeout} seconds"
+        for member in client.members:
+            if member.cut_off:
+                member.cut_off = False  # it is told once
+                warn(
+                    f"the {member.name} did not come to the end of its finalizers within half of "
+                    f"{seconds}, and was ended; pass a longer shutdown_timeout",
+                    FinalizerFailedWarning,
+                )
         if all_ended:
             return
-        client = self._current
         names = [each.name for each in client.members if each.left_behind]
         warn(
-            f"the {' and the '.join(names)} did not end within "
-            f"shutdown_timeout={client.options.shutdown_timeout} seconds and is left behind: "
-            "its code is blocked in a call that Python cannot interrupt",
+            f"the {' and the '.join(names)} did not end within {seconds} and is left behind: its "
+            "code is blocked in a call that Python cannot interrupt",
             WorkerAbandonedWarning,
         )
 
