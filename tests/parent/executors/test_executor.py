@@ -40,6 +40,7 @@ from farside._protocol.parent_machine import ParentState
 from farside._worker.mapper import Chunk
 from tests import mapping_jobs as jobs
 from tests.background import Background
+from tests.children import run_python
 from tests.kinds import SUBINTERPRETERS
 
 if TYPE_CHECKING:
@@ -742,3 +743,51 @@ def test_a_finalizer_may_use_executors_while_the_thread_of_one_starts(
         assert [future.result(50) for future in futures] == [16, 16]
         threads = [each.name for each in threading.enumerate()]
         assert threads.count("farside-executor") == 1
+
+
+@pytest.mark.timeout(60)
+def test_what_a_signal_handler_raises_as_the_thread_starts_brings_no_second_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    really = threading.Thread.start
+
+    def start_and_raise(thread: threading.Thread) -> None:
+        monkeypatch.undo()
+        really(thread)
+        raise KeyError  # as a handler that strikes now
+
+    def count_threads() -> int:
+        return [each.name for each in threading.enumerate()].count("farside-executor")
+
+    with WorkerExecutor(1, backend="subprocess") as executor:
+        monkeypatch.setattr(threading.Thread, "start", start_and_raise)
+        with pytest.raises(KeyError):
+            executor.submit(pow, 2, 4)
+        assert executor.submit(pow, 2, 5).result(50) == 32
+        assert count_threads() == 1
+    assert count_threads() == 0
+
+
+_STRUCK = """
+import os, sys, threading, time
+from farside import WorkerExecutor
+really = threading.Thread.start
+def start_and_raise(thread):
+    threading.Thread.start = really
+    really(thread)
+    raise KeyError  # as a signal handler that strikes now
+executor = WorkerExecutor(1, backend="subprocess")
+threading.Thread.start = start_and_raise
+try:
+    executor.submit(os.mkdir, sys.argv[1])
+except KeyError:
+    while not os.path.exists(sys.argv[1]):
+        time.sleep(0.01)
+    print("struck, and made")
+"""
+
+
+def test_python_exits_where_a_signal_handler_has_raised_as_the_thread_started(
+    tmp_path: Path,
+) -> None:
+    assert run_python(_STRUCK, str(tmp_path / "made")) == "struck, and made\n"

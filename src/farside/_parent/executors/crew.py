@@ -67,8 +67,9 @@ class Crew:
         self._tasks = _Tasks(plan, self._pending, most)
         self._options, self._announced = options, choosing.warn_of_choice(options)
         self._client: Client | None = None
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []  # it, and any that has found it at work
         self._starting = False
+        self._begun = threading.Lock()  # held since it has begun
         self._over = False  # whether the thread has ended
         self._at_work = threading.Lock()  # held until then
         self._at_work.acquire()
@@ -92,7 +93,7 @@ class Crew:
                 raise BrokenWorkersError(why) from cause
             raise RuntimeError("cannot schedule new futures after shutdown")
         try:
-            if self._thread is None:
+            if not self._threads:
                 # With the lock, else Python's exit might not see it, and wait for it for ever.
                 defer_sigint(partial(with_lock, _exit.lock, self._start_thread))
         except RuntimeError:  # no more threads can be had
@@ -105,16 +106,16 @@ class Crew:
         return self._pid not in {None, os.getpid()}
 
     def _start_thread(self) -> None:
-        if self._thread is None and not self._starting:  # else further up: a finalizer submits
+        if not self._threads and not self._starting:  # else further up: a finalizer submits
             try:
                 self._starting = True
                 _exit.check()
-                thread = threading.Thread(target=self._run, name="farside-executor")
+                _exit.crews.add(self)  # first: a signal handler may raise when it has begun
+                thread = threading.Thread(target=self._begin, name="farside-executor")
                 thread.start()
-                self._thread = thread
+                self._threads.append(thread)
             finally:
                 self._starting = False
-            _exit.crews.add(self)
 
     def _wake(self) -> None:
         if self._client is not None:
@@ -151,13 +152,20 @@ class Crew:
     def join(self) -> None:
         if self._is_foreign():
             return
-        thread = with_lock(_exit.lock, lambda: self._thread)
-        if thread is not None and thread is not threading.current_thread():
+        threads = with_lock(_exit.lock, lambda: [*self._threads])
+        if threads and threading.current_thread() not in threads:
             # Before Python 3.13, Ctrl-C in `join` lets a thread count as ended that goes on. And
             # Python can miss it just as a wait begins, so none is long.
             while not self._over:
                 try_lock(self._at_work, bool, seconds=1)
-            thread.join()
+            for thread in threads:
+                thread.join()
+
+    def _begin(self) -> None:
+        # Where a signal handler has raised just as it began, the next task has started another one.
+        if self._begun.acquire(blocking=False):
+            self._threads.append(threading.current_thread())
+            self._run()
 
     def _run(self) -> None:
         delivery, client = self._tasks.delivery, None
