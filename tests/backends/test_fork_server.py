@@ -247,3 +247,22 @@ for _ in range(50):
     os.waitpid(server, 0)
 """
     run_python(TAKES_ORPHANS + script)
+
+
+@on_linux
+def test_one_that_a_daemon_starts_which_has_blocked_sigchld_learns_that_workers_end() -> None:
+    """A daemon may have a thread that waits for signals. Workers would be zombies for ever."""
+    script = """
+import os, signal, time
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+with iterate_in_subprocess(partial(range, 3), mp_context="forkserver") as items:
+    assert list(items) == [0, 1, 2]
+    child = items._current.members[0].worker._child
+deadline = time.monotonic() + 20
+while os.path.exists(f"/proc/{child.pid}"):
+    assert time.monotonic() < deadline, "the worker is a zombie"
+    time.sleep(0.01)
+assert child.code == 0
+assert signal.SIGCHLD in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+"""
+    run_python(START + script)

@@ -28,7 +28,12 @@ T = TypeVar("T")
 
 
 _BY_DEFAULT = ["__main__"]
-_MODULES = [*_BY_DEFAULT, "farside._worker.process", "ctypes"]  # that for its `lifeline`
+_MODULES = [
+    *_BY_DEFAULT,
+    "farside._worker.fork_server",
+    "farside._worker.process",
+    "ctypes",  # for its `lifeline`
+]
 
 
 class _Pretence(threading.local):

@@ -1,6 +1,7 @@
 """What runs inside a worker. It imports as little as it can: that is start-up time.
 
 Entry points: `process` and `interpreter`, one for each backend; `serve` is what they share.
+`fork_server` is for that server.
 `bundled` loads modules that the parent has read, and `inheritance` is for multiprocessing.
 
 The protocol: `execute` (execute_iterable) with `load` (of the user's callables) and `finalizers`;
