@@ -45,3 +45,23 @@ def test_without_a_thread_it_is_done_at_once(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert within(SECONDS, threading.current_thread, print) is threading.main_thread()
+
+
+def test_what_comes_is_undone_where_a_signal_handler_raises_as_the_thread_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    go_on, undone, really = threading.Event(), threading.Event(), threading.Thread.start
+
+    def start_and_raise(thread: threading.Thread) -> None:
+        really(thread)
+        raise KeyboardInterrupt  # as a handler that strikes now
+
+    def work() -> threading.Event:
+        go_on.wait()
+        return undone
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_raise)
+    with pytest.raises(KeyboardInterrupt):
+        within(SECONDS, work, threading.Event.set)
+    go_on.set()
+    assert undone.wait(SECONDS)

@@ -78,11 +78,11 @@ def within(seconds: float, work: Callable[[], T], undo: Callable[[T], object]) -
             for result in results:
                 undo(result)
 
-    try:
-        threading.Thread(target=run, name="farside start", daemon=True).start()
-    except RuntimeError:  # no more threads can be had, or no daemonic ones in this interpreter
-        return defer_sigint(work, once=True)
-    try:
+    try:  # a signal handler may raise as soon as the thread has begun
+        try:
+            threading.Thread(target=run, name="farside start", daemon=True).start()
+        except RuntimeError:  # no more threads can be had, or no daemonic ones in this interpreter
+            return defer_sigint(work, once=True)
         if not over.wait(seconds):
             raise TimeoutError
         if errors:
