@@ -69,28 +69,29 @@ def test_it_is_bounded(kind: Kind, fault: ways.Fault, way: str) -> None:
     assert iterable.state == "closed"
 
 
-@pytest.mark.parametrize("late", [False, True])
-def test_each_worker_whose_finalizers_are_cut_off_is_told_of_once(
-    kind: Kind, *, late: bool
-) -> None:
+@pytest.mark.parametrize("way", ["a Python loop", "a blocking call", "none"])
+def test_each_worker_whose_finalizers_are_cut_off_is_told_of_once(kind: Kind, way: str) -> None:
     """Else nobody would know that what they were to write is not there."""
-    finalizer = partial(ways.STUCK["a Python loop"] if late else abs, -1)
-    seconds = SHUTDOWN_S if late else 4.0
+    if way == "a blocking call" and not kind.is_process:
+        return  # it is left behind, which is told
+    python_loop = partial(ways.STUCK["a Python loop"], -1)
+    first = {"a Python loop": python_loop, "a blocking call": partial(time.sleep, 60)}
+    finalizers = [first.get(way, os.getpid), os.getpid]
+    given: dict[str, Any] = {"finalizer": finalizers, "shutdown_timeout": 2.0}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        numbers = kind.start_several(
-            range, [3, 3], 2, finalizer=finalizer, shutdown_timeout=seconds
-        )
+        numbers = kind.start_several(range, [3, 3], 2, **given)
         assert list(numbers) == [0, 0, 1, 1, 2, 2]
         numbers.close()
         numbers.close()
     texts = [str(each.message) for each in caught if each.category is FinalizerFailedWarning]
-    told = "did not come to the end of its finalizers within half of shutdown_timeout=0.4 seconds"
-    found = [each for each in texts if told in each]
-    assert len(found) == len(set(found))  # each names another worker
-    # The second subinterpreter may have interrupted its finalizer by then, and says so itself.
-    assert (1 if late and not kind.is_process else 2 * late) <= len(found) <= 2 * late
-    assert late or not texts
+    told = {
+        "a Python loop": "finalizer[0] was cut off, and those after it were not run; pass a longer",
+        "a blocking call": "did not come to the end of its finalizers within half of shutdown_time",
+    }
+    assert len([each for each in texts if way in told and told[way] in each]) == 2 * (way in told)
+    # On a busy machine, the parent may see that one has not ended which has told that itself.
+    assert len(set(texts)) <= {"none": 0, "a blocking call": 2, "a Python loop": 3}[way]
 
 
 @pytest.mark.of_any_method

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from .._payload.job import Call
 
 
+_FINALIZERS_SHARE = 0.45
+"""Of ``shutdown_timeout``. The parent waits for half of that, and then ends a process: so there is
+time to tell of finalizers that were cut off."""
+
+
 def pack(
     options: Options,
     *,
@@ -154,7 +159,7 @@ def job_of(
         options.buffer_bytes,
         info=(backend, name, options.worker_index, options.worker_count, options.seed, 0),
         environment=None if options.env is None else dict(options.env),
-        finalizer_seconds=options.shutdown_timeout / 2,
+        finalizer_seconds=options.shutdown_timeout * _FINALIZERS_SHARE,
         forward_logs=options.forward_logs,
         log_levels=flatten_levels() if options.forward_logs else None,
         spins=options.spins,

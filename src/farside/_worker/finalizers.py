@@ -35,13 +35,21 @@ class Finalizers:
                 if self._interruptible and isinstance(error, KeyboardInterrupt):
                     interrupted = error
                 else:
-                    _report(number, error)
+                    self._report(number, error)
         if interrupted is not None:
             raise interrupted
 
+    def _report(self, number: int, error: BaseException) -> None:
+        name = f"finalizer[{number}]"
+        if self.expired and isinstance(error, SystemExit):
+            rest = ", and those after it were not run" if self._waiting else ""
+            _warn(error, f"{name} was cut off{rest}; pass a longer shutdown_timeout")
+        else:
+            _warn(error, f"{name} failed", tell_why=True)
 
-def _report(number: int, error: BaseException) -> None:
-    """Warn of a finalizer that has failed, at the line that has raised."""
+
+def _warn(error: BaseException, text: str, *, tell_why: bool = False) -> None:
+    """Warn at the line that has raised."""
     import sys  # only when something fails: it costs start-up time
     import traceback
     import warnings
@@ -52,8 +60,8 @@ def _report(number: int, error: BaseException) -> None:
 
     try:
         where = traceback.extract_tb(error.__traceback__)[-1]
-        text = f"finalizer[{number}] failed ({one_line(error)})"
-        warnings.warn_explicit(text, FinalizerFailedWarning, where.filename, where.lineno or 0)
+        told = f"{text} ({one_line(error)})" if tell_why else text
+        warnings.warn_explicit(told, FinalizerFailedWarning, where.filename, where.lineno or 0)
     except BaseException:  # str() of the error is user code; or warnings are errors here
-        print(f"finalizer[{number}] failed:", file=sys.stderr)  # noqa: T201  as traceback does
+        print(f"{text}:", file=sys.stderr)  # noqa: T201  as traceback does
         traceback.print_exception(type(error), error, of_user(error.__traceback__))
