@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,12 @@ class Log:
 
     def __init__(self, path: Path) -> None:
         self.path = str(path)
+
+    def read(self) -> str:
+        """Return what has been written since the last time."""
+        with open(self.path, "a+") as file:
+            file.seek(0)
+            return file.read()
 
     def take(self) -> list[str]:
         """Return the lines since the last time."""
@@ -109,6 +116,19 @@ def test_an_item_after_the_snapshot_is_compared(log: Log) -> None:
     state, _ = saved(INLINE, partial(jobs.Wrong, log.path), 75)
     with pytest.raises(ReplayDivergedError, match=r"what load_state_dict\(\) loaded may be"):
         resumed(INLINE, partial(jobs.Wrong, log.path), state)
+
+
+def test_a_state_after_which_nothing_is_compared_is_not_loaded(log: Log) -> None:
+    fn = partial(jobs.Wrong, log.path)
+    with FORKSERVER.start_several(fn, 1, 1, seed=1) as items:
+        iterator = iter(items)
+        while "0 item 39" not in log.read():
+            time.sleep(0.1)
+        got = list(islice(iterator, 30))  # of one block: of these, the first is compared
+        state = json.loads(json.dumps(items.state_dict()))
+    with FORKSERVER.start_several(fn, 1, 1) as items:
+        items.load_state_dict(state)
+        assert got + list(items) == [(0, number) for number in range(40)]
 
 
 def test_a_state_that_was_just_loaded_is_told_again(log: Log) -> None:

@@ -43,11 +43,12 @@ def test_few_are_kept_of_a_long_pass_and_little_is_skipped() -> None:
         assert newest - found.item <= 10 * max(behind, 5)
 
 
-def test_one_before_the_item_that_is_compared_is_preferred() -> None:
+def test_only_one_that_leaves_an_item_to_compare_is_taken() -> None:
     snapshots = Snapshots([Snapshot(0, 10, b"a"), Snapshot(0, 20, b"b")])
     assert snapshots.before([(0, 30)], {0: 20})[0].item == 20
     assert snapshots.before([(0, 30)], {0: 19})[0].item == 10
-    assert snapshots.before([(0, 30)], {0: 9})[0].item == 20
+    assert snapshots.before([(0, 30)], {0: 9}) == []
+    assert snapshots.before([(0, 30)], {})[0].item == 20
     assert snapshots.before([(0, 9)], {}) == []
 
 

@@ -101,12 +101,11 @@ class Snapshots:
         """Return, for those of some shards that have any, the snapshot to go on from.
 
         `begun` has shards, and how many items of each were read. `anchors` has, for some, the index
-        of an item that is compared: an earlier snapshot is better than one that leaves nothing to
-        compare.
+        of an item that is compared: a snapshot after it would leave nothing to compare, so if the
+        state does not tell all, nobody would notice that items are missing.
         """
         found: list[Snapshot] = []
         for shard, count in begun if self._kept else ():
-            fit = [each for each in self._kept.get(shard, ()) if each.item <= count]
-            compared = [each for each in fit if each.item <= anchors.get(shard, count)]
-            found += (compared or fit)[-1:]
+            most = min(count, anchors.get(shard, count))
+            found += [each for each in self._kept.get(shard, ()) if each.item <= most][-1:]
         return found
