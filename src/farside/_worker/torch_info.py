@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from sys import modules
 
 TYPE_CHECKING = False
@@ -38,7 +39,7 @@ class _Info:
 
 
 def tell_torch(where: Callable[[], Task]) -> None:
-    """Let torch tell of the shard that user code reads just now, if torch is imported."""
+    """Let torch tell of the shard that user code reads just now, or as soon as it is imported."""
     exchange(_Info(where))
 
 
@@ -50,20 +51,55 @@ def add_dataset(dataset: Any) -> None:
 
 
 def told() -> Any:
-    """Return what torch tells; None if it is not imported."""
-    return getattr(modules.get(_MODULE), "_worker_info", None)
+    """Return what torch tells, or will tell as soon as it is imported."""
+    worker = modules.get(_MODULE)
+    return _LATER.info if worker is None else getattr(worker, "_worker_info", None)
 
 
 def exchange(info: Any) -> None:
-    """Let torch tell something else, if it is imported."""
+    """Let torch tell something else, or as soon as it is imported."""
     worker: Any = modules.get(_MODULE)
-    if worker is not None:
+    if worker is None:
+        _LATER.info = info
+        if info is not None and _LATER not in sys.meta_path:
+            sys.meta_path.insert(0, _LATER)
+    else:
         setattr(worker, "_worker_info", info)  # noqa: B010  torch has no other way
         if type(info) is _Info:  # all that calls ``default_collate`` here collates as `_Here` does
             known: Any = getattr(modules.get(_COLLATE), "default_collate_fn_map", {})
             tensor = getattr(modules.get("torch"), "Tensor", None)
             if tensor in known and type(known[tensor]) is not _Here:
                 known[tensor] = _Here(known[tensor])
+
+
+class _Later:
+    """Waits for torch: an iterator may import it, and ask it at once, within its first item.
+
+    The import system asks it first for each module.
+    """
+
+    info: Any = None
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        if name != _MODULE:
+            return None
+        sys.meta_path.remove(self)
+        from importlib.util import find_spec
+
+        spec = find_spec(name)
+        loader: Any = spec and spec.loader
+        execute = getattr(loader, "exec_module", None)
+        if execute is not None:
+
+            def then_tell(module: Any) -> None:
+                execute(module)
+                exchange(self.info)
+
+            loader.exec_module = then_tell
+        return spec
+
+
+_LATER = _Later()
 
 
 class _Here:
