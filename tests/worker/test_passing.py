@@ -79,6 +79,15 @@ def test_records_are_heard_again_after_a_way_that_has_failed(
     assert not forwarder.muted
 
 
+@pytest.mark.parametrize("begun", [None, 0, 2])
+def test_a_state_that_was_loaded_may_be_to_blame(begun: int | None) -> None:
+    (digest,) = of_item(0, Encoder(None))
+    skips = Skips(repr, repr, lambda: False)
+    with pytest.raises(ReplayDivergedError) as caught:
+        pass_over(iter(range(begun or 0, 9)), 7, [(3, digest)], skips, begun=begun)
+    assert ("load_state_dict() loaded" in str(caught.value)) is (begun is not None)
+
+
 @pytest.mark.parametrize("begun", [0, 2, 3, 4, 5])
 @pytest.mark.parametrize("right", [True, False])
 def test_the_item_of_an_anchor_is_compared_if_it_is_made_again(begun: int, *, right: bool) -> None:

@@ -103,18 +103,19 @@ def pass_over(
     anchors: Iterable[tuple[int, bytes]],
     skips: Skips,
     *,
-    begun: int = 0,
+    begun: int | None = None,
     of: str = "the iterable",
 ) -> None:
     """Take items out of an iterator up to a number, and compare some with what they were.
 
     What user code logs meanwhile is dropped, since it has logged that before. `begun` says how many
-    items come before the first that the iterator makes. `anchors` has the index and the digest of
-    some, in the order of the indices. `of` says in messages what the items are of. If they are
-    fewer, or others, that is a `ReplayDivergedError`; a command that waits raises `LeftError`.
+    items come before the first that the iterator makes, if a state was loaded. `anchors` has the
+    index and the digest of some, in the order of the indices. `of` says in messages what the items
+    are of. If they are fewer, or others, that is a `ReplayDivergedError`; a command that waits
+    raises `LeftError`.
     """
-    loaded = "; what load_state_dict() loaded may be to blame too" if begun else ""
-    source, passed = resumable(iterator), begun
+    loaded = "" if begun is None else "; what load_state_dict() loaded may be to blame too"
+    source, passed = resumable(iterator), begun or 0
     forward.mute(on=True)
     try:
         for index, digest in anchors:

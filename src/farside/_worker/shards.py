@@ -195,8 +195,8 @@ class ShardReader(Tasks):
         iterator, holder = snapshots.begin(made, state)
         self.stage = "shard"
         if read:
-            begun = 0 if holder is None else index
-            self.skips.expect(index - begun)  # those before, if what had a state has none now
+            begun = None if holder is None or state is None else index
+            self.skips.expect(index - (begun or 0))  # all, if what had a state has none
             anchors = self._anchors.get(shard, ())
             pass_over(iterator, read, anchors, self.skips, begun=begun, of=f"shard {number}")
         self._open[slot] = iterator

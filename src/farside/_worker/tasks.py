@@ -120,7 +120,7 @@ class Whole(Tasks):
         self.first = 0
         if plan:
             self.first, anchors, kept, used = plan
-            begun = 0
+            begun: int | None = None
             if kept is not None and self._stateful is not None:
                 begun, state = kept
                 self.stage = "load_state_dict"
@@ -132,7 +132,7 @@ class Whole(Tasks):
                     "iterator; return something that can be iterated again and again, such as an "
                     "object whose __iter__ makes a new iterator"
                 )
-            self.skips.expect(self.first - begun)
+            self.skips.expect(self.first - (begun or 0))
             pass_over(iterator, self.first, anchors, self.skips, begun=begun)
         self.stage = "next"
         return begun_once(iterator)
