@@ -80,7 +80,7 @@ class _Later:
 
     info: Any = None
 
-    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+    def find_spec(self, name: str, *_: Any) -> Any:
         if name != _MODULE:
             return None
         sys.meta_path.remove(self)
