@@ -65,8 +65,6 @@ class Client(Steps):
         self.used = self.used_before = False
         self.launching: set[threading.Thread] = set()  # start workers, or end those before them
         self.leaving: set[Member] = set()  # others have replaced them, and they have not ended
-        # Whether workers are replaced in a thread: in the one that waits no signal handler strikes.
-        self.replaces_beside = False
         self.announced: Choice | None = None  # of a backend, as the executor that was made warned
         self.force: Callable[[Any], object] | None = None  # ends a worker, once none is given time
         self._start_is_known = False  # the user knows how the start has ended

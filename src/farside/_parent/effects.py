@@ -44,7 +44,8 @@ def do(client: Client, member: Member, effect: Effect) -> None:
         else:
             new.tried = _tried(member, effect.ending)
         follow = partial(starting.replace, client, member, new, effect.ending, kill=effect.kill)
-        beside = client.replaces_beside
+        # In a thread if the one that waits is farside's own: no signal handler strikes there.
+        beside = client.news.nobody_catches
         client.chores.add(partial(starting.beside, client, follow) if beside else follow)
 
 

@@ -173,7 +173,7 @@ class Crew:
             seed = self._tasks.seed = checks.seed(None)  # now: it may have been made before a fork
             options = [replace(each, seed=seed) for each in self._options]
             client = self._client = Client(*options, sequence=self._tasks)
-            client.replaces_beside = client.news.nobody_catches = True
+            client.news.nobody_catches = True
             client.announced = self._announced
             if self._force is not None:
                 self._end(client)  # for a thread that has just found no client
