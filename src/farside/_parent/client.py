@@ -20,7 +20,7 @@ from .._protocol.effects import BROKEN, Ending
 from .._protocol.group import GroupCore
 from .._protocol.recovery import Limits
 from .._system.signals import here
-from . import closing, effects, messages_for_people, unguarded
+from . import effects, messages_for_people, unguarded
 from .calls import Question
 from .chores import Chores
 from .counters import Counters
@@ -164,8 +164,17 @@ class Client(Steps):
 
     def abandon(self) -> None:
         """Tell all workers to end, without waiting: for finalizers."""
+        # Nobody else uses it any more. The workers, which are on record, end by themselves.
         if not self.unheard:
-            closing.abandon(self)
+            self._defer_sigint(self._leave)  # Ctrl-C would be swallowed, and they go on for ever
+
+    def _leave(self) -> None:
+        self.post(GroupCore.close)
+        for member in self.members:
+            if member.worker is not None and not member.released:
+                self.waiting.remove(member)
+                member.link.close()
+        self.waiting.links.close()
 
     def give_up(self, member: Member, cause: str, detail: object) -> None:
         """End a worker, for a reason on this side, and wait for that."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from .._backends import live_workers
 from .._protocol.group import GroupCore
 from .._protocol.parent_machine import ParentState
-from .._system.signals import defer_sigint
 from . import unguarded
 from .deadline import When
 
@@ -110,21 +109,6 @@ def end_by_force(client: Client, force: Callable[[Any], object]) -> None:
     for member in [*client.members, *client.leaving]:
         if member.worker is not None:
             force(member.worker)
-
-
-def abandon(client: Client) -> None:
-    """Tell all workers to end, without waiting: for finalizers."""
-    # Nobody else uses the client any more. The workers, which are on record, end by themselves.
-
-    def leave() -> None:
-        client.post(GroupCore.close)
-        for member in client.members:
-            if member.worker is not None and not member.released:
-                client.waiting.remove(member)
-                member.link.close()
-        client.waiting.links.close()
-
-    defer_sigint(leave)  # Ctrl-C would be swallowed in a finalizer, and the workers go on for ever
 
 
 def end(
