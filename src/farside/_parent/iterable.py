@@ -130,7 +130,8 @@ class RemoteIterable(Generic[T_co]):
                 differs. Or ``strict`` is not a bool.
             IterableClosedError: the iterable is closed.
         """
-        next_pass.load_state(self._current, state, strict=flag("strict", strict))
+        load = partial(self._current.sequence.load, state, strict=flag("strict", strict))
+        next_pass.change(self._current, "load_state_dict", load)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next pass be of this epoch, from its beginning.
@@ -156,7 +157,10 @@ class RemoteIterable(Generic[T_co]):
             ...     list(numbers), numbers.epoch
             ([0, 0, 1], 4)
         """
-        next_pass.set_epoch(self._current, count("epoch", epoch, "passes", 0))
+        epoch = count("epoch", epoch, "passes", 0)
+        if epoch != self.epoch:
+            begin = partial(self._current.sequence.set_epoch, epoch)
+            next_pass.change(self._current, "set_epoch", lambda: begin)
 
     @property
     def state(

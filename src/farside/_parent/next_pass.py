@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from .._protocol.group import GroupCore
 from .._system.signals import defer_sigint
@@ -28,30 +28,19 @@ def ask(client: Client, question: Callable[[int], T]) -> T:
             return answer
 
 
-def load_state(client: Client, state: Any, *, strict: bool) -> None:
-    """Let the next pass begin at a state; see `RemoteIterable.load_state_dict`."""
-    _change(client, "load_state_dict", partial(client.sequence.load, state, strict=strict))
-
-
-def set_epoch(client: Client, epoch: int) -> None:
-    """Let the next pass be of an epoch; see `RemoteIterable.set_epoch`."""
-    if epoch != ask(client, client.sequence.epoch):
-        _change(client, "set_epoch", lambda: partial(client.sequence.set_epoch, epoch))
-
-
-def _change(client: Client, method: str, look: Callable[[], Callable[[int], object]]) -> None:
+def change(client: Client, method: str, look: Callable[[], Callable[[int], object]]) -> None:
     """Change the next pass by what `look` returns, which is told how many passes were begun."""
     client.check_home()
     client.check_not_stepping()
     client.check_open()
     if client.step(_is_open):
         raise pass_open(method)
-    change = look()
+    found = look()
 
     def work() -> None:
         if _is_open(client.core):  # another thread has begun it since it was looked at
             raise pass_open(method)
-        change(client.core.epoch)
+        found(client.core.epoch)
 
     # With the lock: else another thread might begin a pass in the middle.
     defer_sigint(partial(client.change, work))
