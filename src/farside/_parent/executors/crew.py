@@ -227,9 +227,8 @@ class _Exit:
         at_fork(after_in_child=self._renew)
         self._begun = False
         self.crews: weakref.WeakSet[Crew] = weakref.WeakSet()
-        register = getattr(threading, "_register_atexit", None)
-        if register is not None:  # private, and what concurrent.futures uses
-            register(self.wait)
+        # Private, and what concurrent.futures uses: from Python 3.9 on it is there.
+        threading._register_atexit(self.wait)  # type: ignore[attr-defined]  # noqa: SLF001
 
     def _renew(self) -> None:
         self.lock = threading.RLock()
