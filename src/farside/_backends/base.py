@@ -6,6 +6,8 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from ..errors import BackendUnavailableError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -66,6 +68,13 @@ class ExitStatus(NamedTuple):
     """Whether another one could be started in its place."""
     struck: bool = False
     """Whether something outside has ended it, as far as is known: its code is not to blame."""
+
+
+def unavailable(
+    what: str, reason: str, cure: str = "", *, backend: str = ""
+) -> BackendUnavailableError:
+    text = f"{what}: {reason}; {cure}" if cure else f"{what}: {reason}"
+    return BackendUnavailableError(text, backend=backend, reason=reason)
 
 
 class CutOffError(Exception):

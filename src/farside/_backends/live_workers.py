@@ -14,12 +14,12 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 from .._system.monkey_patches import in_the_way
 from .._system.signals import at_fork, defer_sigint
 from .._worker import load, threads
-from ..errors import BackendUnavailableError
-from .base import ExitStatus, Worker
+from .base import ExitStatus, Worker, unavailable
 
 EXIT_SECONDS = 2.0  # how long all workers together may take to end when the process exits
 
@@ -28,6 +28,7 @@ IMPORTING = (
     "below if __name__ == '__main__': or into a function"
 )
 
+_refused = partial(unavailable, "no worker can be started here")
 _EXITING = "the process is exiting"
 LAST_RESORT_SECONDS = 5.0  # how long the rest of the exit may take when a worker could not be ended
 _live: dict[int, Worker] = {}  # by `id`: a class of somebody else's may have no hash
@@ -66,10 +67,6 @@ def check_start(*, in_thread: bool = False) -> None:
     reason = reason or in_the_way(of_threads=in_thread) or ""
     if reason:
         raise _refused(reason)
-
-
-def _refused(reason: str) -> BackendUnavailableError:
-    return BackendUnavailableError(f"no worker can be started here: {reason}", reason=reason)
 
 
 def _serves_multiprocessing() -> bool:

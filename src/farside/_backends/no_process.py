@@ -13,10 +13,11 @@ from multiprocessing import forkserver, popen_fork, spawn
 from traceback import walk_tb
 
 from .._system.monkey_patches import patched
-from ..errors import BackendUnavailableError
 from . import interpreters
-from .base import CutOffError
+from .base import CutOffError, unavailable
 from .child import FROM_OUTSIDE, REAP_SECONDS
+
+_unavailable = functools.partial(unavailable, "no process can be started", backend="subprocess")
 
 _SPAWN = "use mp_context='spawn'"
 _NAME_IT = "name the Python to start by multiprocessing.set_executable()"
@@ -31,29 +32,23 @@ _LACKS = {
 }
 
 
-def unavailable(reason: str) -> BackendUnavailableError:
-    return BackendUnavailableError(
-        f"no process can be started: {reason}", backend="subprocess", reason=reason
-    )
-
-
 def check_method(method: str) -> None:
     """Refuse a start method that cannot be used in this process, as far as that can be told."""
     forks = method == "fork"
     if forks and (library := patched("thread")):
-        raise unavailable(f"a forked worker would inherit the threads of {library}; {_SPAWN}")
+        raise _unavailable(f"a forked worker would inherit the threads of {library}; {_SPAWN}")
     if method == "forkserver" and (library := patched("socket")):
-        raise unavailable(f"the fork server cannot be used by the sockets of {library}; {_SPAWN}")
+        raise _unavailable(f"the fork server cannot be used by the sockets of {library}; {_SPAWN}")
     if forks and interpreters.inside():
-        raise unavailable(f"a subinterpreter cannot fork; {_SPAWN}")
+        raise _unavailable(f"a subinterpreter cannot fork; {_SPAWN}")
     if forks and interpreters.alive():
-        raise unavailable(
+        raise _unavailable(
             "a forked child crashes at once while any subinterpreter lives in the parent; close "
             "the subinterpreters first, or use mp_context='forkserver' or 'spawn'"
         )
     path = _executable()  # a program that embeds Python may not know one
     if not (forks or (os.path.isfile(path) and os.access(path, os.X_OK))):
-        raise unavailable(
+        raise _unavailable(
             f"there is no program at {path!r}, where sys.executable says that Python is; {_NAME_IT}"
         )
     if method == "spawn" or (method == "forkserver" and server_pid() is None):
@@ -67,7 +62,7 @@ def _check_version(path: str) -> None:
         if not os.path.samefile("/proc/self/exe", path):
             found = _version_of(path, os.stat(path).st_mtime_ns)
             if found not in {"", _VERSION}:
-                raise unavailable(
+                raise _unavailable(
                     f"{path!r}, where sys.executable says that Python is, is Python {found}, and "
                     f"this is {_VERSION}; {_NAME_IT}, or begin anew if it was replaced meanwhile"
                 )
@@ -95,12 +90,12 @@ def check_surroundings(error: OSError | EOFError) -> None:
     """Say what this process lacks, if that is why none can be started by any method."""
     lack = isinstance(error, OSError) and _LACKS.get(error.errno or 0)
     if lack:  # not for long, perhaps: workers die for want of memory, too
-        raise CutOffError(unavailable(lack), struck=True) from error
+        raise CutOffError(_unavailable(lack), struck=True) from error
     if isinstance(error, FileNotFoundError):
         try:
             os.getcwd()
         except FileNotFoundError:
-            raise unavailable(
+            raise _unavailable(
                 "the current directory was deleted; change to another one with os.chdir() first"
             ) from error
 
@@ -115,7 +110,7 @@ def check_spawned(error: OSError | EOFError) -> None:
         )
         if killer is not None:
             reason = f"the new process was killed by {killer} as soon as it was started"
-        raise CutOffError(unavailable(reason), struck=killer is not None) from error
+        raise CutOffError(_unavailable(reason), struck=killer is not None) from error
 
 
 def _killer_of_spawned(error: BaseException) -> str | None:
@@ -159,7 +154,7 @@ def check_server(error: OSError | EOFError) -> None:
         found = _end_of(server_pid())
         if found is None or found.si_code != os.CLD_EXITED:  # else it has ended by itself
             reason = "the fork server was killed meanwhile; the next worker gets a new one"
-            raise CutOffError(unavailable(reason), struck=True) from error
+            raise CutOffError(_unavailable(reason), struck=True) from error
         reason = (
             "the fork server has ended, see above; it imports the main script, so start workers "
             "below if __name__ == '__main__': only; or no more processes can be had (see ulimit -u)"
@@ -168,7 +163,7 @@ def check_server(error: OSError | EOFError) -> None:
         return
     else:
         reason = f"the fork server cannot be reached ({error}); {_SPAWN}"
-    raise unavailable(reason) from error
+    raise _unavailable(reason) from error
 
 
 def server_pid() -> int | None:

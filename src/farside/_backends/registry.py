@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._in_c import FREE_THREADED
 from ..errors import BackendUnavailableError
+from .base import Availability, Backend, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .._parent.options import Options
-    from .base import Availability, Backend, Worker
+    from .base import Worker
 
 _BACKENDS: dict[str, str | type[Backend]] = {
     "subinterpreter": "farside._backends.subinterpreter:SubinterpreterBackend",
@@ -85,8 +86,6 @@ def register_backend(name: str, backend: str | type[Backend]) -> None:
 
 
 def _check_class(found: Any) -> None:
-    from .base import Backend  # not everybody who imports this needs a backend
-
     if not (isinstance(found, type) and issubclass(found, Backend)):
         raise TypeError(f"{found!r} does not derive from farside.backends.Backend")
 
@@ -95,10 +94,8 @@ def load(name: str) -> type[Backend]:
     """Import a backend; one of no such name is a KeyError, one that fails is unavailable."""
     backend = _BACKENDS[name]
     if sys.platform == "win32" and name in _NOT_ON_WINDOWS:  # what they import is not there
-        reason = "Windows is not supported yet"
-        raise BackendUnavailableError(
-            f"the {name} backend cannot be used: {reason}", backend=name, reason=reason
-        )
+        what = f"the {name} backend cannot be used"
+        raise unavailable(what, "Windows is not supported yet", backend=name)
     if isinstance(backend, str):
         module, _, attribute = backend.partition(":")
         try:
@@ -167,8 +164,6 @@ def available_backends() -> dict[str, Availability]:
         try:
             found[name] = load(name).availability()
         except BackendUnavailableError as error:
-            from .base import Availability
-
             found[name] = Availability(usable=False, reason=error.reason)
     return found
 
@@ -197,11 +192,9 @@ def choose(
     if fallback is not None and load(fallback).availability().usable:
         return Choice(fallback, f"the {backend} backend cannot be used: {wanted.reason}")
     others = [name for name in AUTOMATIC if name != backend and load(name).availability().usable]
-    cure = f"; here backend={others[0]!r} can be used" if others else ""
-    reason = wanted.reason
-    raise BackendUnavailableError(
-        f"the {backend} backend cannot be used: {reason}{cure}", backend=backend, reason=reason
-    )
+    cure = f"here backend={others[0]!r} can be used" if others else ""
+    what = f"the {backend} backend cannot be used"
+    raise unavailable(what, wanted.reason, cure, backend=backend)
 
 
 def _choose_automatically() -> Choice:
@@ -214,8 +207,7 @@ def _choose_automatically() -> Choice:
             if not against:
                 return Choice(name, "; ".join(reasons) or "the best that this Python offers")
         reasons.append(f"{name}: {against}")
-    why = "; ".join(reasons)
-    raise BackendUnavailableError(f"no backend can be used here: {why}", backend="auto", reason=why)
+    raise unavailable("no backend can be used here", "; ".join(reasons), backend="auto")
 
 
 def _against_subinterpreters() -> str:

@@ -10,9 +10,8 @@ from .._link.opening import WorkerEnds, open_link
 from .._link.pipes import PipeLink
 from .._payload.one_line import one_line
 from .._system.descriptors import with_standard_filled, without_standard
-from ..errors import BackendUnavailableError
 from . import bundle, interpreters, preparation
-from .base import Availability, Backend, Capabilities, ExitStatus, Worker
+from .base import Availability, Backend, Capabilities, ExitStatus, Worker, unavailable
 from .starting import start
 
 if TYPE_CHECKING:
@@ -79,12 +78,9 @@ class SubinterpreterWorker(Worker):
             for descriptor in (*ends, link):
                 descriptor.close()
             reason = f"its thread cannot be started ({error})"
-            raise BackendUnavailableError(
-                f"no subinterpreter can be started: {reason}; close other workers, or raise the "
-                "limit of threads or memory",
-                backend="subinterpreter",
-                reason=reason,
-            ) from error
+            cure = "close other workers, or raise the limit of threads or memory"
+            what = "no subinterpreter can be started"
+            raise unavailable(what, reason, cure, backend="subinterpreter") from error
 
     @property
     def label(self) -> str:

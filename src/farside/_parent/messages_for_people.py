@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import errors
-from .._backends.base import ExitStatus
+from .._backends.base import ExitStatus, unavailable
 from .._payload.one_line import one_line
 from .._payload.remote_errors import read_stack
 from .._protocol import effects as causes
@@ -173,13 +173,9 @@ def locate(
 
 
 def _no_fallback(error: FarsideError) -> errors.BackendUnavailableError:
-    reason = refusal(error)
-    made = errors.BackendUnavailableError(
-        f"the subinterpreter backend cannot run this fn: {reason}; use "
-        "iterate_in_subprocess, or leave fallback='subprocess'",
-        backend="subinterpreter",
-        reason=reason,
-    )
+    what = "the subinterpreter backend cannot run this fn"
+    cure = "use iterate_in_subprocess, or leave fallback='subprocess'"
+    made = unavailable(what, refusal(error), cure, backend="subinterpreter")
     made.__cause__ = error
     return made
 

@@ -9,14 +9,14 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..._payload.one_line import one_line
 from ..._system.signals import with_lock
-from ...errors import BackendUnavailableError
 from .. import preparation
-from ..base import Availability, Backend, Capabilities, ExitStatus, Worker
+from ..base import Availability, Backend, Capabilities, ExitStatus, Worker, unavailable
 from ..starting import start, with_call_beside
 from .calls import ActorCalls, ray, shared
 from .link import CallLink
@@ -40,6 +40,7 @@ _READ_ONLY_BYTES = 1 << 26
 """Default of ``buffer_bytes`` with it. To fetch an object takes several messages, during which
 others have to be on their way. They lie in the store, and take nothing of either side's memory."""
 
+_unavailable = partial(unavailable, "no worker can be started on Ray", backend="ray")
 _CONNECT = "call ray.init() first, or pass backend_options={'address': 'auto'}, or set RAY_ADDRESS"
 
 
@@ -140,12 +141,6 @@ def _connect(how: dict[str, Any]) -> None:
         if handler is not None and handler != signal.SIG_DFL:  # the program's: Ray takes it off
             with suppress(ValueError):  # in another thread, Ray does not
                 signal.signal(signal.SIGTERM, handler)
-
-
-def _unavailable(reason: str) -> BackendUnavailableError:
-    return BackendUnavailableError(
-        f"no worker can be started on Ray: {reason}", backend="ray", reason=reason
-    )
 
 
 class RayWorker(Worker):
