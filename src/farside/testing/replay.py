@@ -42,15 +42,7 @@ HINTS = {
 """In which ways an iterable can differ, and what helps."""
 
 
-class Nothing:
-    """What a pass has where it has ended."""
-
-    def __repr__(self) -> str:
-        """Show it in a message, where an item would be shown."""
-        return "missing"
-
-
-NOTHING = Nothing()
+MISSING: Any = object()  # what a pass has where it has ended
 _PAUSE = 0.1  # seconds after which a worker takes the state, with its next item
 
 
@@ -59,7 +51,7 @@ class Difference(NamedTuple):
 
     way: str  # one of `HINTS`
     item: int  # index of the first item that differs
-    first: Any  # the item of the first pass, or `NOTHING` if there was none
+    first: Any  # the item of the first pass, or `MISSING` if there was none
     second: Any  # the item of the second pass, likewise
 
 
@@ -187,8 +179,8 @@ def _resume(start: Callable[..., RemoteIterable[Any]], limit: int, count: int) -
 def _compare(first: list[Any], second: list[Any]) -> tuple[int, Any, Any] | None:
     """Return the first difference, if there is one: its index, and both items."""
     encoder = Encoder(None)
-    for index, (one, other) in enumerate(zip_longest(first, second, fillvalue=NOTHING)):
-        missing = one is NOTHING or other is NOTHING
+    for index, (one, other) in enumerate(zip_longest(first, second, fillvalue=MISSING)):
+        missing = one is MISSING or other is MISSING
         alike = not of_item(one, encoder).isdisjoint(of_item(other, encoder))
         if missing or not (alike or _equal(one, other)):
             return index, one, other
@@ -203,6 +195,8 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _short(value: Any) -> str:
+    if value is MISSING:
+        return "missing"
     try:
         text = repr(value).replace("\n", " ")
     except Exception as error:
