@@ -27,7 +27,8 @@ class DownLink(WorkerLink):
         self._early: dict[int, tuple[Words, list[Command]]] = {}
         self._words = Words()
         self._wish: tuple[int, int] | None = None
-        self._granted = Bell()
+        self._urgent = False  # a call is to return at once
+        self._granted, self._due = Bell(), Bell()
         self._waits = Stopwatch()
 
     def bring(self, job: bytes, contents: list[memoryview]) -> None:
@@ -58,10 +59,6 @@ class DownLink(WorkerLink):
     @abstractmethod
     def _take_words(self, before: Words) -> None:
         """With the lock, take in what the parent tells, and what it has told before."""
-
-    @abstractmethod
-    def _ask(self) -> None:
-        """Let a call return at once: the parent has to know what the worker waits for."""
 
     def _hang_up(self) -> None:
         """Let the listener hear that no command comes any more."""
@@ -95,7 +92,8 @@ class DownLink(WorkerLink):
                     return True
                 if self._wish is None:
                     self._wish = epoch, total
-                    self._ask()
+                    self._urgent = True  # the parent has to know
+                    self._due.ring()
                 self._granted.wait()
         finally:
             self._wish = None

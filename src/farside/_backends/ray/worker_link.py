@@ -17,7 +17,6 @@ from ..._link.control import COMMAND_CAME, PARENT_WAITS, begun_word
 from ..._link.frames import Frame
 from ..._memory.parts import Part, Ref, size
 from ..._system.signals import with_lock
-from ..._worker.threads import Bell
 from ...errors import LinkClosedError
 from .down_link import DownLink
 from .messages import Reply, Words, beside
@@ -47,8 +46,6 @@ class ActorLink(DownLink):
         self.alerted = self.attention
         self._up: deque[tuple[Frame, Sequence[Part], int]] = deque()  # blocks: see `_make_object`
         self._waiting = 0  # bytes that wait
-        self._urgent = False
-        self._due = Bell()
         self._turn = threading.Lock()  # one call waits at a time
         self._calls = 0  # that wait here
         self._replies = 0
@@ -203,7 +200,3 @@ class ActorLink(DownLink):
 
     def parent_waits(self) -> bool:
         return self._attention[PARENT_WAITS] != 0
-
-    def _ask(self) -> None:
-        self._urgent = True
-        self._due.ring()
