@@ -56,8 +56,8 @@ class Mapper(Tasks):
 
     def __call__(self) -> Mapper:
         """Make in the worker what lasts from pass to pass."""
-        self.function, setup, self._flat, self.timed, self.one_by_one = self._given
-        self.calls = not self._flat
+        self.function, setup, flat, self.timed, self.one_by_one = self._given
+        self.calls = not flat
         if self.one_by_one:
             self.pickle_stage = "task"
         if setup is not None:
@@ -93,7 +93,7 @@ class Mapper(Tasks):
 
     def go_on(self) -> Iterator[Any]:
         """Return what yields the results of what is left, also after an input that has failed."""
-        return chain.from_iterable(self._flat_results() if self._flat else ())
+        return chain.from_iterable(() if self.calls else self._flat_results())
 
     def leave(self, made: int = 0) -> None:  # noqa: ARG002  see `Tasks`
         opened, self._open = self._open, None
@@ -111,7 +111,7 @@ class Mapper(Tasks):
         return self._first + self._length - length_hint(self._walk)
 
     def failed_alone(self, made: int) -> int | None:
-        if self._begun() <= (self._answered if self._flat else made):
+        if self._begun() <= (made if self.calls else self._answered):
             return None  # each has its answer: a signal handler has raised it between two
         self._skip = 0  # it was for the input that has failed
         self._answered = self._begun()
@@ -124,7 +124,7 @@ class Mapper(Tasks):
 
     def run_clock(self, on: bool) -> None:  # noqa: FBT001  it starts or stops
         if self.timed:
-            self.begun[1] = time.monotonic_ns() if on and self._flat else 0
+            self.begun[1] = time.monotonic_ns() if on and not self.calls else 0
 
     def next_batch(self, made: int) -> Iterator[Any] | None:
         """Return what is left of a batch, or the next, after so many items; None: it is hungry."""
