@@ -181,8 +181,7 @@ def choose(
         BackendUnavailableError: the backend cannot be used, and there is no fallback that can.
     """
     if backend == "auto" and process is not None:
-        suitable = [name for name in AUTOMATIC if load(name).capabilities.own_environment]
-        return Choice(suitable[0], f"{process} needs a process of its own")
+        return Choice("subprocess", f"{process} needs a process of its own")
     if backend == "auto":
         return _choose_automatically()
     wanted = load(backend).availability_with(backend_options)
