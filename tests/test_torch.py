@@ -18,7 +18,7 @@ import farside
 from farside import merge_states
 from farside._parent import several
 from farside._worker.loader import _alike, _shuffled
-from farside.torch import data_loader
+from farside.torch import RemoteLoader, data_loader
 from tests.loading_jobs import (
     DiesOnce,
     Draws,
@@ -55,6 +55,15 @@ WORKERS = [0, 1, 3]
 def batches_of(dataset: Any, *args: Any, passes: int = 1, **options: Any) -> list[list[Any]]:
     with data_loader(dataset, *args, collate_fn=list, **options) as loader:
         return [list(loader) for _ in range(passes)]
+
+
+def test_two_attributes_of_a_data_loader() -> None:
+    """Loops of PyTorch's tutorials divide by ``len(loader.dataset)``."""
+    squares = Squares(4)
+    for given, size in (({"batch_size": 3}, 3), ({"batch_sampler": [[0]]}, None), ({}, 1)):
+        with data_loader(squares, collate_fn=list, **given) as loader:
+            assert isinstance(loader, RemoteLoader)
+            assert (loader.dataset, loader.batch_size) == (squares, size)
 
 
 @pytest.mark.parametrize("num_workers", WORKERS)

@@ -10,6 +10,7 @@ from sys import modules
 from typing import TYPE_CHECKING, Any, Literal
 
 from ._parent.checks import check_callable, count, flag, shown
+from ._parent.iterable import RemoteIterable
 from ._parent.options import DEFAULTS
 from ._parent.several import iterate_shards
 from ._parent.signatures import complete, takes
@@ -23,9 +24,19 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from ._parent.iterable import RemoteIterable
+__all__ = ["RemoteLoader", "data_loader"]
 
-__all__ = ["data_loader"]
+
+class RemoteLoader(RemoteIterable[Any]):
+    """What `data_loader` returns: an iterable of batches, with two attributes of a ``DataLoader``.
+
+    Attributes:
+        dataset: the data set that was given. The workers have copies of it.
+        batch_size: what was given; None with a ``batch_sampler``.
+    """
+
+    dataset: Any
+    batch_size: int | None
 
 
 @takes(LoaderOptions)
@@ -45,7 +56,7 @@ def data_loader(
     length: int | None = None,
     backend: Literal["subprocess", "inline", "ray"] | str = "subprocess",  # noqa: PYI051
     **options: Unpack[LoaderOptions],
-) -> RemoteIterable[Any]:
+) -> RemoteLoader:
     """Load a data set as ``torch.utils.data.DataLoader`` does.
 
     The arguments that it shares with a ``DataLoader`` mean the same. The batches are those of
@@ -117,6 +128,7 @@ def data_loader(
     workers = count("num_workers", num_workers, "workers", 0)
     ranks = count("world_size", world_size, "ranks")
     samplers = {"sampler": sampler, "batch_sampler": batch_sampler}
+    made: dict[str, Any] = {"dataset": dataset, "collate_fn": collate_fn, **samplers}
     order = _check_order({"shuffle": shuffled, **samplers}, plain=size == 1 and not drops_last)
     if ranks > 1:
         _check_ranks(ranks, order, rest["seed"], (sampler, batch_sampler))
@@ -132,12 +144,9 @@ def data_loader(
         length = shards // ranks
         identity = length_of(dataset), size, shuffled, drops_last
         identity += () if chosen is None else ((order, samples),)
-        # The end of each shard, which is one batch, waits too.
-        if rest["buffer_size"] not in {None, UNLIMITED}:
-            rest["buffer_size"] = 2 * count("buffer_size", rest["buffer_size"], "batches", 0)
+        rest["buffer_size"] = _with_ends(rest["buffer_size"])
     decisive = (order.partition("=")[0] or "shuffle") if indexed else "num_workers"
-    made: dict[str, Any] = {"dataset": dataset, "collate_fn": collate_fn, **samplers}
-    return iterate_shards(
+    loader = iterate_shards(
         Batches.__call__,
         shards,
         workers,
@@ -152,7 +161,16 @@ def data_loader(
         unit=("batch" if size else "sample") if indexed else None,
         identity=identity,
         same=f"data set, {decisive}, batch_size and drop_last",
+        kind=RemoteLoader,
     )
+    loader.dataset, loader.batch_size = dataset, None if batch_sampler is not None else size
+    return loader
+
+
+def _with_ends(given: Any) -> int | None:
+    """Return how many items may wait: the end of each shard, which is one batch, does so too."""
+    as_it_is = given is None or (isinstance(given, int) and given == UNLIMITED)
+    return given if as_it_is else 2 * count("buffer_size", given, "batches", 0)
 
 
 def _check_batches(batch_size: Any, collate_fn: Any, drop_last: Any) -> tuple[int | None, bool]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from .._backends.preparation import main_goes_by_value
 from .._protocol.order import Sharding, count_of
@@ -21,6 +21,8 @@ from .passes.fingerprint import fingerprint
 from .passes.inputs import Inputs
 from .passes.sequence import Given
 from .passes.sharded import Shards, tell_of_idle_workers
+
+R = TypeVar("R", bound=RemoteIterable[Any])
 
 CYCLE_LENGTH = 16  # default of ``cycle_length``, where there are so many shards
 ON_ERROR = ("raise", "return", "skip")
@@ -43,12 +45,14 @@ def iterate_shards(
     unit: str | None = None,
     identity: Any = None,
     same: str | None = None,
-) -> RemoteIterable[Any]:
+    kind: type[R] = RemoteIterable[Any],  # type: ignore[assignment]  # python/mypy#3737
+) -> R:
     """Check what the user gave, and start the workers.
 
     With `unit`, the name of a shard in messages, each shard has one item, `cycle_length` only
     decides which worker makes it, and all ranks have as many shards. The fingerprint is made of
-    `identity` instead of the shards if there is one; `same` names that in messages.
+    `identity` instead of the shards if there is one; `same` names that in messages. What is
+    returned is of the class `kind`.
     """
     check_callable("fn", fn, "a function that takes a shard")
     check_setup(setup)
@@ -87,7 +91,7 @@ def iterate_shards(
         length=None if length is None else count("length", length, "items", 0),
         unit=unit,
     )
-    return RemoteIterable(*several, sequence=sequence)
+    return kind(*several, sequence=sequence)
 
 
 def map_inputs(
