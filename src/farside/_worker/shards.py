@@ -188,7 +188,6 @@ class ShardReader(Tasks):
         number = self._order[shard]
         given = number if self._shards is None else self._shards[number]
         made = check_iterable(self._fn(given))
-        tell_torch(self.where)  # again: fn may have imported it
         read, (index, state) = self._read.pop(shard, 0), self._kept.pop(shard, (0, None))
         if state is not None:
             self.stage = "load_state_dict"
