@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ._backends.registry import available_backends as available_backends
     from ._backends.registry import register_backend as register_backend
     from ._memory.allocate import allocate as allocate
-    from ._parent.executors.crew import BrokenWorkersError as BrokenWorkersError
     from ._parent.executors.executor import WorkerExecutor as WorkerExecutor
+    from ._parent.executors.pending import BrokenWorkersError as BrokenWorkersError
     from ._parent.iterable import RemoteIterable as RemoteIterable
     from ._parent.iterable import SubinterpreterIterable as SubinterpreterIterable
     from ._parent.iterable import SubprocessIterable as SubprocessIterable
@@ -52,7 +52,7 @@ _HOMES = {
     "SubinterpreterIterable": "._parent.iterable",
     "SubprocessIterable": "._parent.iterable",
     "Stats": "._parent.stats",
-    "BrokenWorkersError": "._parent.executors.crew",
+    "BrokenWorkersError": "._parent.executors.pending",
     "WorkerExecutor": "._parent.executors.executor",
     "allocate": "._memory.allocate",
     "WorkerInfo": "._payload.worker_info",

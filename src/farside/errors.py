@@ -203,10 +203,7 @@ class ReplayDivergedError(FarsideError):
 
 
 class ProtocolError(FarsideError):
-    """Parent and worker do not understand each other: a fault of farside, or of a backend or link.
-
-    A message came that the protocol does not allow at that moment, or bytes that are no message.
-    """
+    """A message that may not come now, or none at all: a fault of farside, a backend or a link."""
 
 
 class LinkClosedError(FarsideError):
@@ -242,11 +239,7 @@ class ExhaustedIteratorWarning(FarsideWarning):
 
 
 class FinalizerFailedWarning(FarsideWarning):
-    """A finalizer has raised something in the worker, which ended all the same; or was cut off.
-
-    The finalizers have half of ``shutdown_timeout``. If they take longer, ``close()`` ends the
-    worker, and gives this warning.
-    """
+    """A finalizer has raised something in the worker, or was cut off after its time."""
 
 
 class WorkerAbandonedWarning(FarsideWarning):

@@ -6,7 +6,6 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 from functools import partial
 from math import inf
@@ -27,19 +26,10 @@ from ..passes.delivery import Delivery
 from ..passes.inputs import Inputs
 from ..passes.sequence import Given
 from ..results import enter_iteration_mode
-from .pending import Pending, Work
+from .pending import BrokenWorkersError, Pending, Work
 from .submitted import Submitted
 
 IDLE_SECONDS = 1.0  # after so long without calls, the memory for their contents is given back
-
-
-class BrokenWorkersError(FarsideError, BrokenExecutor):
-    """The workers of an executor cannot be started, which its cause explains, or were ended.
-
-    It is a `concurrent.futures.BrokenExecutor` too.
-    """
-
-    __module__ = "farside"  # it is not in `errors`, for what it derives from takes time to import
 
 
 class _Tasks(Inputs):
@@ -193,15 +183,7 @@ class Crew:
                 client.wait(this, min(due, delivery.next_look))
             this.leave()
         except BaseException as error:
-            why = "were ended" if self._force is not None else f"cannot be used: {one_line(error)}"
-            if isinstance(error, FarsideError):
-                error.with_traceback(None)  # its frames would keep all of this, and it them
-            cause = error if self._force is None else None  # the iterable is none of the user's
-            self._broken = f"the workers of the executor {why}", cause
-            self._pending.closed = True
-            broken = BrokenWorkersError(self._broken[0])
-            broken.__cause__ = cause
-            self._pending.fail_all(broken)
+            self._break(error)
         finally:
             try:
                 if client is not None:
@@ -209,6 +191,18 @@ class Crew:
             finally:
                 self._over = True  # first: a signal handler may wait too, in the middle of `join`
                 self._at_work.release()
+
+    def _break(self, error: BaseException) -> None:
+        """Take in that no more calls can be made, and fail those that wait."""
+        why = "were ended" if self._force is not None else f"cannot be used: {one_line(error)}"
+        if isinstance(error, FarsideError):
+            error.with_traceback(None)  # its frames would keep all of this, and it them
+        cause = error if self._force is None else None  # the iterable is none of the user's
+        self._broken = f"the workers of the executor {why}", cause
+        self._pending.closed = True
+        broken = BrokenWorkersError(self._broken[0])
+        broken.__cause__ = cause
+        self._pending.fail_all(broken)
 
     def _trim(self, client: Client) -> bool:
         """Let the memory go that was needed for the contents of calls; False: not all of it yet."""

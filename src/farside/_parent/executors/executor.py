@@ -178,9 +178,8 @@ class WorkerExecutor(Executor, Generic[M_co]):
         """
         size = count("chunksize", chunksize, "calls")
         most = None if buffersize is None else count("buffersize", buffersize, "tasks")
-        end = None
-        if timeout is not None:
-            end = time.monotonic() + number_of("timeout", timeout, "pass seconds, or None")
+        given = None if timeout is None else number_of("timeout", timeout, "pass seconds, or None")
+        end = None if given is None else time.monotonic() + given
         calls = zip(*iterables)  # noqa: B905  as `map` does
         tasks = iter(lambda: list(itertools.islice(calls, size)), [])
         fn_of_chunk = Chunk(fn)

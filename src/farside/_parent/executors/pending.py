@@ -1,18 +1,28 @@
-"""The tasks of an executor that no worker has."""
+"""The tasks of an executor that no worker has, and what becomes of them without workers."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
 from contextlib import suppress
 from itertools import repeat
 from typing import Any, NamedTuple
 
+from ...errors import FarsideError
 from .. import not_sent
 from ..passes.batches import Batch
 from ..passes.supply import Supply
 from ..remote_failures import to_keep
+
+
+class BrokenWorkersError(FarsideError, BrokenExecutor):
+    """The workers of an executor cannot be started, which its cause explains, or were ended.
+
+    It is a `concurrent.futures.BrokenExecutor` too.
+    """
+
+    __module__ = "farside"  # it is not in `errors`, for what it derives from takes time to import
 
 
 class Work(NamedTuple):
