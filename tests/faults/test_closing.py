@@ -85,13 +85,16 @@ def test_each_worker_whose_finalizers_are_cut_off_is_told_of_once(kind: Kind, wa
         numbers.close()
         numbers.close()
     texts = [str(each.message) for each in caught if each.category is FinalizerFailedWarning]
-    told = {
-        "a Python loop": "finalizer[0] was cut off, and those after it were not run; pass a longer",
-        "a blocking call": "did not come to the end of its finalizers within half of shutdown_time",
-    }
-    assert len([each for each in texts if way in told and told[way] in each]) == 2 * (way in told)
-    # On a busy machine, the parent may see that one has not ended which has told that itself.
-    assert len(set(texts)) <= {"none": 0, "a blocking call": 2, "a Python loop": 3}[way]
+    told = "finalizer[0] was cut off, and those after it were not run; pass a longer shutdown_time"
+    by_themselves = len([each for each in texts if told in each])
+    told = "did not come to the end of its finalizers within half of shutdown_timeout=2.0 seconds"
+    by_parent = len({each for each in texts if told in each})  # each names another worker
+    assert by_themselves + by_parent >= (0 if way == "none" else 2)
+    # On a busy machine, one that tells of it may not have ended when the parent looks; or only the
+    # parent tells.
+    assert by_themselves == 0 or way == "a Python loop"
+    assert by_parent == 0 or way != "none"
+    assert len([each for each in texts if told in each]) == by_parent
 
 
 @pytest.mark.of_any_method
