@@ -263,3 +263,38 @@ class Miscounts:
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(self.count))
+
+
+class ImportsLate(Squares):
+    """A data set that imports NumPy where it draws: for a sample, or as it is told the epoch."""
+
+    def __init__(self, length: int, where: str) -> None:
+        super().__init__(length)
+        self.where = where
+        self.drawn = 0.0
+
+    def draw(self, where: str) -> float:
+        if where != self.where:
+            return 0.0
+        import numpy as np
+
+        return float(np.random.rand())  # noqa: NPY002
+
+    def set_epoch(self, epoch: int) -> int:
+        self.drawn = self.draw("epoch")
+        return epoch
+
+    def __getitem__(self, index: int) -> Any:
+        return index, self.drawn + self.draw("sample")
+
+
+class ShufflesLate:
+    """A sampler that imports NumPy where it shuffles."""
+
+    def __len__(self) -> int:
+        return 8
+
+    def __iter__(self) -> Iterator[int]:
+        import numpy as np
+
+        return iter(np.random.permutation(8).tolist())  # noqa: NPY002

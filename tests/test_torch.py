@@ -25,6 +25,7 @@ from tests.loading_jobs import (
     DrawsEpoch,
     Halves,
     HasNoEpoch,
+    ImportsLate,
     Itself,
     Kinds,
     ManyAtOnce,
@@ -34,6 +35,7 @@ from tests.loading_jobs import (
     Pairs,
     Part,
     Refuses,
+    ShufflesLate,
     Squares,
     StreamsEpoch,
     Table,
@@ -215,6 +217,23 @@ def test_transforms_draw_the_same_for_any_number_of_workers() -> None:
     assert one == two
     drawn = [number for each in one for batch in each for _, number in batch]
     assert len(set(drawn)) == len(drawn)
+
+
+@pytest.mark.parametrize("where", ["sample", "epoch"])
+def test_they_do_so_where_they_import_a_library_as_they_draw(where: str) -> None:
+    """Else the first batch of each worker would be another one, also after a restart."""
+    pytest.importorskip("numpy")
+    one, two = (batches_of(ImportsLate(4, where), 1, num_workers=n, seed=7) for n in (1, 2))
+    assert one == two
+    drawn = {number for [batch] in [one] for [(_, number)] in batch}
+    assert len(drawn) == {"sample": 4, "epoch": 1}[where]
+
+
+@pytest.mark.parametrize("num_workers", WORKERS)
+def test_a_sampler_may_import_a_library_as_it_draws(num_workers: int) -> None:
+    pytest.importorskip("numpy")
+    [order] = batches_of(range(8), num_workers=num_workers, sampler=ShufflesLate(), seed=7)
+    assert sorted(order) == [[each] for each in range(8)]
 
 
 def test_the_generators_of_the_program_are_left_alone() -> None:

@@ -11,7 +11,7 @@ The protocol: `execute` (execute_iterable) with `load` (of the user's callables)
 
 Items: `maker` makes those of `tasks` (one iterable; `shards`; `mapper`: inputs) with `loops` and
 `iterables`; `outbox` and `flusher` send them. `passing` makes items again, from `snapshots` on.
-`loader`, with `sampling`, and `torch_info` are for PyTorch.
+`loader`, with `sampling` and `seeding`, and `torch_info` are for PyTorch.
 
 Log records: `forward`, with `log_hook` once logging is imported (`import_hook`). And `stacks`.
 """

@@ -10,7 +10,9 @@ from struct import unpack
 from sys import modules
 
 from .._payload.worker_info import WorkerInfo, get_worker_info
+from .import_hook import when_imported
 from .iterables import resumable
+from .seeding import seed_all, seeded
 from .torch_info import add_dataset, exchange, tell_torch
 
 TYPE_CHECKING = False
@@ -52,9 +54,9 @@ class Batches:
         self._order: Any = ()
         self._drawn: tuple[int, int] | None = None
         self._seeded, self._epoch = False, -1
-        torch = modules.get("torch")
-        if torch is not None and _info().backend != "inline":
-            torch.set_num_threads(1)  # as a DataLoader does: the threads of workers compete
+        if _info().backend != "inline":
+            when_imported("torch", _take_one_thread)  # the data set may import it later
+        if "torch" in modules and _info().backend != "inline":
             # Hugging Face keeps it in memory that forked workers share, and adds to it.
             epoch: Any = getattr(dataset, "__dict__", {}).get("_epoch")
             if getattr(epoch, "is_shared", bool)():
@@ -85,8 +87,6 @@ class Batches:
         """Call ``set_epoch`` of the data set; what that draws is the same in all workers."""
         set_epoch = getattr(self._dataset, "set_epoch", None)
         if callable(set_epoch):
-            from .sampling import seeded  # which most loaders do not need
-
             with seeded(f"{info.seed} {info.epoch}"):
                 set_epoch(info.epoch)
         self._epoch = info.epoch
@@ -97,18 +97,16 @@ class Batches:
         if info.backend == "inline":
             return  # they are the program's own
         seed = info.shard_seed or 0
-        random.seed(seed)
-        if "numpy" in modules:
-            modules["numpy"].random.seed(seed % 2**32)
+        seed_all(seed)
         if "torch" in modules:
-            self._seed_torch(modules["torch"], seed % 2**63)
+            self._seed_accelerators(modules["torch"], seed % 2**63)
 
-    def _seed_torch(self, torch: Any, seed: int) -> None:
-        """Seed PyTorch's generators: all of them at first, and where an accelerator is in use."""
+    def _seed_accelerators(self, torch: Any, seed: int) -> None:
+        """Seed PyTorch's generators of accelerators: all at first, and then where one is in use."""
         # For one that is not in use, PyTorch formats the stack: longer than many a batch takes.
         used = [getattr(getattr(torch, name, None), "is_initialized", bool)() for name in _SEEDED]
-        everywhere = not self._seeded or any(used) or torch.backends.mps.is_available()
-        (torch if everywhere else torch.default_generator).manual_seed(seed)
+        if not self._seeded or any(used) or torch.backends.mps.is_available():
+            torch.manual_seed(seed)
         self._seeded = True
 
     def _batch(self, number: int) -> Any:
@@ -194,6 +192,10 @@ class Batches:
         generator = modules["torch"].Generator()
         generator.manual_seed((info.seed + info.epoch) % 2**63)
         settings.apply_random_seed(self._dataset, generator)
+
+
+def _take_one_thread() -> None:
+    modules["torch"].set_num_threads(1)  # as a DataLoader does: the threads of workers compete
 
 
 def _note(error: Any, indices: list[Any]) -> None:
