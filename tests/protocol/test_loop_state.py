@@ -24,7 +24,9 @@ def test_what_was_written_is_read() -> None:
     state = states.check(written())
     assert states.read(state) == Place(((0, 2), (4, 5)), ((2, 7), (3, 1)), 1)
     assert states.anchors(state) == [(2, 6, b"\1\2")]
-    states.check(written(kind="inputs", shards=0))  # of inputs, nobody may know how many
+    states.check(
+        written(kind="inputs", shards=0, anchors=[[0, 0, "0102"]])
+    )  # of inputs, nobody may know how many
 
 
 @pytest.mark.parametrize(
@@ -45,10 +47,14 @@ def test_what_was_written_is_read() -> None:
         ("begun", [[1, 1]]),
         ("begun", [[2, 1], [2, 2]]),
         ("begun", [[2, -1]]),
+        ("begun", [[2, 1 << 63]]),
+        ("seed", 1 << 64),
         ("anchors", [[2, 6]]),
         ("anchors", [[2, 6, "not hex"]]),
         ("anchors", [[2, 6, "abc"]]),
         ("anchors", [[2, 6, 7]]),
+        ("anchors", [[2, 7, "0102"]]),
+        ("anchors", [[5, 0, "0102"]]),
     ],
 )
 def test_a_broken_state_is_refused(key: str, value: Any) -> None:

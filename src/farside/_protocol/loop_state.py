@@ -103,6 +103,8 @@ _ROWS: dict[str, list[type]] = {
 }
 """The lists of lists that a state has, and of which types these are. No number is below 0."""
 
+_MANY = 1 << 63  # so many shards or items there never are
+
 
 def _parts(state: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     """Tell of the parts of a state whether a pass can begin there. Each relies on those before."""
@@ -120,16 +122,21 @@ def _parts(state: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     left = all(shard < total and bisect_right(bounds, shard) % 2 == 0 for shard in begun)
     yield "begun", left and len(begun) == len(state["begun"])
     yield "turn", state["turn"] < state["cycle_length"]
+    yield "seed", state["seed"] < 1 << 64
     size = state["world_size"]
     ranks, one_or_all = state["ranks"], len(state["ranks"]) in {1, size}
     yield "ranks", one_or_all and all(type(rank) is int and 0 <= rank < size for rank in ranks)
-    yield "anchors", all(_is_hex(digest) for *_, digest in state["anchors"])
+    # One that was not read would be looked for behind the place, and what comes before it be lost.
+    of_inputs = state["kind"] == "inputs"
+    compared = [of_inputs or index < begun.get(shard, 0) for shard, index, _ in state["anchors"]]
+    yield "anchors", all(compared) and all(_is_hex(digest) for *_, digest in state["anchors"])
     kept = state["snapshots"]
     yield "snapshots", all(index <= begun.get(shard, -1) for shard, index, _ in kept)
 
 
 def _is_row(row: Any, kinds: list[type]) -> bool:
-    return isinstance(row, (list, tuple)) and [*map(type, row)] == kinds and min(row[:2]) >= 0
+    typed = isinstance(row, (list, tuple)) and [*map(type, row)] == kinds
+    return typed and min(row[:2]) >= 0 and max(row[:2]) < _MANY
 
 
 def _is_hex(text: str) -> bool:
