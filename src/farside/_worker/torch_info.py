@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from sys import modules
+
+from .import_hook import when_imported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,8 +62,9 @@ def exchange(info: Any) -> None:
     worker: Any = modules.get(_MODULE)
     if worker is None:
         _LATER.info = info
-        if info is not None and _LATER not in sys.meta_path:
-            sys.meta_path.insert(0, _LATER)
+        if info is not None and not _LATER.waits:
+            _LATER.waits = True
+            when_imported(_MODULE, lambda: exchange(_LATER.info))
     else:
         setattr(worker, "_worker_info", info)  # noqa: B010  torch has no other way
         if type(info) is _Info:  # all that calls ``default_collate`` here collates as `_Here` does
@@ -73,30 +75,10 @@ def exchange(info: Any) -> None:
 
 
 class _Later:
-    """Waits for torch: an iterator may import it, and ask it at once, within its first item.
-
-    The import system asks it first for each module.
-    """
+    """What to tell torch, which an iterator may import, and ask at once, within its first item."""
 
     info: Any = None
-
-    def find_spec(self, name: str, *_: Any) -> Any:
-        if name != _MODULE:
-            return None
-        sys.meta_path.remove(self)
-        from importlib.util import find_spec
-
-        spec = find_spec(name)
-        loader: Any = spec and spec.loader
-        execute = getattr(loader, "exec_module", None)
-        if execute is not None:
-
-            def then_tell(module: Any) -> None:
-                execute(module)
-                exchange(self.info)
-
-            loader.exec_module = then_tell
-        return spec
+    waits = False  # whether it is told then
 
 
 _LATER = _Later()
