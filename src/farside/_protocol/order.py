@@ -27,12 +27,9 @@ has to know which of all shards it is (`order_of`).
 from __future__ import annotations
 
 import struct
+from _blake2 import blake2b  # without the Python around it: that is start-up time of a worker
 from bisect import bisect_left
 
-try:
-    from _blake2 import blake2b  # without the Python around it: that is start-up time of a worker
-except ImportError:  # pragma: no cover  not CPython
-    from hashlib import blake2b
 from .._named_tuple import NamedTuple
 
 TYPE_CHECKING = False
