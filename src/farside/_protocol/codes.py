@@ -65,6 +65,3 @@ if not TYPE_CHECKING:
             return f"<{type(self).__name__}.{self.name}: {self.value}>"
 
         __str__ = int.__repr__
-
-        def __reduce__(self) -> tuple[Any, ...]:
-            return type(self), (self.value,)
