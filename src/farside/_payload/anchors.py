@@ -16,7 +16,7 @@ from . import handlers
 from .decoder import parts_of
 from .items import Group, Stored
 from .joined import HEAD, piece_of
-from .plain import ADD_COPY, ATOMS, INT_LIMIT, STR_LIMIT
+from .plain import ADD_COPY, ATOMS
 from .plain_classes import NotPlainError, plain_classes
 
 TYPE_CHECKING = False
@@ -55,20 +55,12 @@ def of_input(entry: Any) -> bytes:
 
 def of_item(item: Any, encoder: Encoder) -> set[bytes]:
     """Return the digests that an item may have when it arrives. The encoder has no arena."""
-    found = set()
-    kind = type(item)
-    atom = (
-        kind in ATOMS
-        or (kind is int and -INT_LIMIT < item < INT_LIMIT)
-        or (kind is str and len(item) < STR_LIMIT)
-    )
+    found = {of_input(encoder.encode(item))}
     try:
         found.add(_of_value(item))
     except Exception as error:  # it has no piece
         if handlers.raised(error):
             raise
-    if not atom or kind is str:  # it may be sent either way
-        found.add(of_input(encoder.encode(item)))
     return found
 
 
