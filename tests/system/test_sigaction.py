@@ -114,6 +114,7 @@ def refuse(_: object) -> NoReturn:
 def test_where_the_kernel_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, odd: Any) -> None:
     monkeypatch.setattr(signals, "_ask_kernel", None)
     monkeypatch.setitem(sys.modules, "ctypes", odd)
+    monkeypatch.delitem(sys.modules, "farside._system.sigaction", raising=False)
     with pytest.raises(KeyboardInterrupt):
         defer_sigint(lambda: os.kill(os.getpid(), signal.SIGINT))
     assert defer_sigint(lambda: "done") == "done"

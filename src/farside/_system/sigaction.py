@@ -7,6 +7,7 @@ installed (`faulthandler.register`, the runtime of another language), and undoes
 
 from __future__ import annotations
 
+import ctypes  # nothing else can ask the kernel
 from _signal import SIGINT, signal  # type: ignore[import-not-found]
 from collections import deque
 from collections.abc import Callable
@@ -28,21 +29,17 @@ in all. Where the flags lie elsewhere, the action seems to be foreign, and is pu
 class Sigaction:
     """Tells whether code in C has a say in SIGINT. The main thread alone may ask.
 
-    Python's present handler is set once, to learn how the kernel sees that. This raises ImportError
-    without ctypes, OSError if Python may not look into the C library or is linked statically, and
-    AttributeError if that has no ``sigaction``.
+    Python's present handler is set once, to learn how the kernel sees that. This raises an OSError
+    if Python may not look into the C library or is linked statically, and an AttributeError if that
+    has no ``sigaction``.
     """
 
     def __init__(self, handler: Any) -> None:
-        import ctypes  # nothing else can ask the kernel
-
         self._call = ctypes.PyDLL(None).sigaction  # to let go of the GIL would cost more than it
         self._buffer = ctypes.create_string_buffer(_STRUCT_BYTES)
         view = memoryview(self._buffer).cast("B")
         self._handler, self._flags = view[_HANDLER], view[_FLAGS]  # one call each, to look at them
         self._ask = partial(self._call, int(SIGINT), None, ctypes.byref(self._buffer))
-        self._copy = partial(ctypes.create_string_buffer, size=_STRUCT_BYTES)
-        self._by_reference = ctypes.byref
         self._pythons = b"", b""
         beneath = self.foreign()
         assert beneath is not None
@@ -55,7 +52,7 @@ class Sigaction:
         handler, flags = self._pythons
         if self._handler == handler and self._flags == flags:
             return None
-        kept = self._by_reference(self._copy(self._buffer.raw))
+        kept = ctypes.create_string_buffer(self._buffer.raw, _STRUCT_BYTES)
         put_back = partial(self._call, int(SIGINT), kept, None)
         return lambda step: _in_one(step, put_back)
 
