@@ -72,7 +72,6 @@ class PipeLink(Link):
         # Half of the arena is for what the worker has on its way.
         self.leases = Leases(mapping, mapping.arena_bytes // 2)
         self._arena = None if mapping.second is None else Arena(mapping.second)
-        self._stopped = False
         self._reader = FrameReader(frames, Decoder(self.leases.lend, mapping.arena_bytes))
         self._sentinel: Descriptor | None = None
         self._sentinel_fd = -1
@@ -145,7 +144,7 @@ class PipeLink(Link):
         return self._writer.pending
 
     def read(self, into: deque[Frame]) -> bool:
-        if self._stopped:
+        if self._reader.end.closed:
             raise LinkClosedError("this side was closed")
         self.leases.drop_ended_children()
         before = len(into)
@@ -202,7 +201,6 @@ class PipeLink(Link):
         return count[0]
 
     def close_reading(self) -> None:
-        self._stopped = True
         if self._writer.pending:  # nobody would send it any more
             self._commands.close()
         if self.in_process:
