@@ -137,8 +137,6 @@ def _digest(contents: Iterable[Any]) -> bytes:
     parts: list[Any] = []
     for each in contents:
         view = memoryview(each)
-        if view.format != "B":
-            view = view.cast("B")
         size = view.nbytes
         parts.append(b"%d:" % size)
         if size <= _WHOLE:
