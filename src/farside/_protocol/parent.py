@@ -470,9 +470,7 @@ class ParentCore(ParentMachine):
 
     def _fail(self, ending: Ending, end: End) -> None:
         """Take in that the worker has ended, or has to; what has arrived can still be taken."""
-        if self.failure is None:
-            self.failure = ending
-        self.grace = None
+        self.failure, self.grace = ending, None
         self._end_pass(ending)
         self._hang_up()
         self.effects += (end,)
