@@ -79,7 +79,8 @@ class Mapped(Answers):
     def ready(self, workers: Sequence[ParentCore]) -> bool:
         if self.cleared or super().ready(workers):
             return True
-        # Other workers may do inputs while the loop waits for the next result.
+        # Other workers may do inputs while the loop waits for the next result. (Where an input has
+        # failed that the loop is at, `take` has just found it.)
         more = not self._supply.ended and (self.source is None or self.source.has_come)
         return more and self.room(self._left(workers)) is not None
 

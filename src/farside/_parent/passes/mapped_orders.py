@@ -27,10 +27,6 @@ class MappedInOrder(Mapped):
         first = self._order[0][0] if self._order else None
         return () if first is None or self.front in self._settled else (first,)
 
-    def ready(self, workers: Sequence[ParentCore]) -> bool:
-        there = self._order and (self._order[0][0] is None or self.front in self._settled)
-        return bool(there) or super().ready(workers)
-
     def passed_over(self, count: int) -> None:
         self.added(None, count)
 
@@ -91,9 +87,6 @@ class MappedAsTheyCome(Mapped):
     """The results as they come."""
 
     _next = 0  # the worker that is looked at first
-
-    def ready(self, workers: Sequence[ParentCore]) -> bool:
-        return bool(self._settled) or super().ready(workers)
 
     def take_next(self, workers: Sequence[ParentCore]) -> Block | None:
         for number in list(self._settled):
