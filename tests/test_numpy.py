@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture(params=["worker", "none"])
 def arena(request: pytest.FixtureRequest) -> Iterator[Arena | None]:
     """Let this interpreter be a worker, or not."""
-    shared = create(1 << 20)
+    shared = create(1 << 20)[0]
     made = Arena(Mapping(shared.fileno())) if request.param == "worker" else None
     use(made)
     yield made

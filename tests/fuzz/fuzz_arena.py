@@ -32,7 +32,7 @@ class Sides:
         from farside._memory.leases import Leases
         from farside._memory.mapping import Mapping
 
-        memory = create(ARENA)
+        memory = create(ARENA)[0]
         mapping = Mapping(memory.fileno())
         self._memory = memory
         self.arena = Arena(mapping)

@@ -12,7 +12,7 @@ class Blocks:
     """Shared memory in this process, with the worker's arena in it."""
 
     def __init__(self, nbytes: int) -> None:
-        self._shared = create(nbytes)
+        self._shared = create(nbytes)[0]
         self.mapping = Mapping(self._shared.fileno())
         self.arena = Arena(self.mapping)
 

@@ -21,7 +21,7 @@ def shared(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         monkeypatch.delattr(os, "memfd_create")
     elif request.param == "memfd refused":
         monkeypatch.setattr(os, "memfd_create", refuse)
-    made = create(ARENA)
+    made = create(ARENA)[0]
     assert os.readlink(f"/proc/self/fd/{made.fileno()}").startswith("/memfd:") == (
         request.param == "memfd"
     )

@@ -19,7 +19,7 @@ ARENA = 1 << 20
 @pytest.fixture
 def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
     """Let this interpreter be a worker."""
-    shared = create(ARENA)
+    shared = create(ARENA)[0]
     made = Arena(Mapping(shared.fileno()))
     use(made)
     yield made

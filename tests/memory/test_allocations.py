@@ -52,7 +52,7 @@ class Sides(NamedTuple):
 
 @pytest.fixture
 def sides(request: pytest.FixtureRequest) -> Iterator[Sides]:
-    shared = create(ARENA)
+    shared = create(ARENA)[0]
     yield Sides(Arena(Mapping(shared.fileno())), Leases(Mapping(shared.fileno()), ARENA))
     shared.close()
     # Before 3.13 a mapping has a descriptor, and pytest keeps it for longer than it may be there.
@@ -301,7 +301,7 @@ from farside._memory.arena import Arena
 from farside._memory.creating import create
 from farside._memory.mapping import Mapping
 
-shared = create(1 << 20)
+shared = create(1 << 20)[0]
 arena = Arena(Mapping(shared.fileno()))
 
 class Holder:

@@ -34,7 +34,7 @@ OFFSET = 8192
 
 @pytest.fixture
 def mapping(request: pytest.FixtureRequest) -> Iterator[Mapping]:
-    shared = create(ARENA)
+    shared = create(ARENA)[0]
     made = Mapping(shared.fileno())
     shared.close()
     made.arena[OFFSET : OFFSET + 8] = b"contents"
@@ -488,7 +488,7 @@ from farside._memory import leases as module
 from farside._memory.creating import create
 from farside._memory.mapping import Mapping
 
-shared = create(1 << 20)
+shared = create(1 << 20)[0]
 mapping = Mapping(shared.fileno())
 leases = module.Leases(mapping, 1 << 20)
 

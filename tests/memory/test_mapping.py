@@ -115,7 +115,7 @@ def test_a_mapping_keeps_no_view_of_what_is_gone(shared: Descriptor) -> None:
 
 
 def test_without_an_arena() -> None:
-    shared = create(0)
+    shared = create(0)[0]
     mapping = Mapping(shared.fileno())
     shared.close()
     assert mapping.arena_bytes == mapping.arena.nbytes == 0
@@ -217,7 +217,7 @@ def test_a_mapping_that_cannot_be_had_is_an_error() -> None:
 import resource
 from farside._memory.creating import create
 from farside._memory.mapping import Mapping
-shared = create(1 << 32)
+shared = create(1 << 32)[0]
 resource.setrlimit(resource.RLIMIT_AS, (1 << 31, 1 << 31))
 try:
     Mapping(shared.fileno())
@@ -251,7 +251,7 @@ def test_the_worker_maps_what_it_can(shared: Descriptor, monkeypatch: pytest.Mon
 
 
 def test_two_parts_have_nothing_in_common() -> None:
-    made = create(ARENA + 1, both=True)
+    made = create(ARENA + 1, both=True)[0]
     mapping = Mapping(made.fileno())
     second = mapping.second
     assert second is not None
@@ -271,7 +271,7 @@ def test_two_parts_have_nothing_in_common() -> None:
 
 
 def test_without_room_for_both_parts_the_other_side_hears_of_it() -> None:
-    made = create(ARENA, both=True)
+    made = create(ARENA, both=True)[0]
     mapping = Mapping(made.fileno())
     assert mapping.control[SECOND_PART] == HEADER_BYTES + ARENA
     assert Mapping(made.fileno(), ARENA // 4).second is None

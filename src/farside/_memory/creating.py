@@ -14,8 +14,8 @@ from ..errors import BackendUnavailableError
 from .mapping import HEADER_BYTES, SECOND_PART, Mapping, largest, reserve
 
 
-def create(arena_bytes: int, *, both: bool = False) -> Descriptor:
-    """Make shared memory with an arena of a size, or with a second part like the first.
+def create(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping]:
+    """Make and map shared memory with an arena of a size, or with a second part like the first.
 
     An OSError: no descriptors are left, or not so much; `BackendUnavailableError`: no place for it.
     """
@@ -32,10 +32,10 @@ def create(arena_bytes: int, *, both: bool = False) -> Descriptor:
         with suppress(AttributeError, OSError):  # not Linux; it is a temporary file
             seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+        return memory, Mapping(fd)
     except BaseException:
         memory.close()
         raise
-    return memory
 
 
 def share(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping]:
@@ -45,17 +45,9 @@ def share(arena_bytes: int, *, both: bool = False) -> tuple[Descriptor, Mapping]
     address space that is left, at most, for the program needs some too. If not even the header can
     be had, that is an OSError, or `BackendUnavailableError` with what to do about it.
     """
-
-    def make(arena_bytes: int) -> tuple[Descriptor, Mapping]:
-        memory = create(arena_bytes, both=both and arena_bytes > 0)
-        try:
-            return memory, Mapping(memory.fileno())
-        except BaseException:
-            memory.close()
-            raise
-
     try:
-        return largest(make, min(arena_bytes, _address_space() // (16 if both else 8)))
+        most = min(arena_bytes, _address_space() // (16 if both else 8))
+        return largest(lambda nbytes: create(nbytes, both=both and nbytes > 0), most)
     except OSError as error:
         if error.errno == errno.EFBIG:
             reason = f"no file of {HEADER_BYTES} bytes may be written"
