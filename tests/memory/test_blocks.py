@@ -229,7 +229,7 @@ def test_memory_is_committed_in_steps() -> None:
     allocator = Allocator(3_000_000, 4096, commit)
     while allocator.allocate(1):
         pass
-    assert asked == [1 << 20, 2 << 20, 3_000_000 // UNIT * UNIT]
+    assert [*dict.fromkeys(asked)] == [1 << 20, 2 << 20, 3_000_000 // UNIT * UNIT]
 
 
 def test_memory_that_ends_within_a_step() -> None:

@@ -26,18 +26,17 @@ _STEP = 1 << 20  # memory is committed so: a system call for each block costs mo
 class Allocator:
     """Gives out ranges of ``[0, capacity)``, each with a slot: a number below `slots`.
 
-    It asks `commit` to have memory for all bytes before a position; that may say no.
+    It asks `commit`, at each growth, to have memory for all before a position; that may say no.
     """
 
     __slots__ = (
-        "_capacity", "_commit", "_committed", "_end", "_gaps", "_idle", "_offsets", "_sizes",
-        "_slots", "_starts", "_unused", "used",
+        "_capacity", "_commit", "_end", "_gaps", "_idle", "_offsets", "_sizes", "_slots",
+        "_starts", "_unused", "used",
     )  # fmt: skip
 
     def __init__(self, capacity: int, slots: int, commit: Callable[[int], bool]) -> None:
         self._capacity = capacity // UNIT * UNIT
         self._commit = commit
-        self._committed = 0
         self.used = 0  # bytes, in whole pages
         self._end = 0  # nothing at or after it is in use, idle, or a gap
         self._slots = slots
@@ -149,13 +148,8 @@ class Allocator:
         offset, end = self._end, self._end + size
         if end > self._capacity:
             return -1
-        if end > self._committed:
-            ample = min(-(-end // _STEP) * _STEP, self._capacity)
-            if self._commit(ample):
-                self._committed = ample
-            elif ample > end and self._commit(end):
-                self._committed = end
-            else:
-                return -1
+        ample = min(-(-end // _STEP) * _STEP, self._capacity)
+        if not (self._commit(ample) or self._commit(end)):
+            return -1
         self._end = end
         return offset
