@@ -33,14 +33,24 @@ def test_the_one_to_go_on_from_is_not_beyond_what_was_read(places: list[int], co
         assert each.state == b"%d" % each.item
 
 
-def test_few_are_kept_of_a_long_pass_and_little_is_skipped() -> None:
-    # A loop that is so far behind the worker goes back no further than a few times that.
-    snapshots, newest = Snapshots(), 100_000
-    for place in range(0, newest + 1, 5):
-        snapshots.add(Snapshot(0, place, b""))
-    for behind in [0, 10, 100, 1000, 10_000]:
-        (found,) = snapshots.before([(0, newest - behind)], {})
-        assert newest - found.item <= 10 * max(behind, 5)
+@pytest.mark.parametrize("behind", [0, 10, 100, 1000, 10_000, 50_000])
+def test_few_are_kept_of_a_long_pass_and_little_is_skipped(behind: int) -> None:
+    # A loop that is so far behind the worker goes back by a small part of that.
+    snapshots = Snapshots()
+    for place in range(0, 100_001, 5):
+        loop = max(0, place - behind)
+        snapshots.add(Snapshot(0, place, b""), loop)
+        if place and not place % 1000:
+            (found,) = snapshots.before([(0, loop)], {})
+            assert loop - found.item <= max(behind / 3, 5)
+
+
+def test_some_before_the_loop_are_kept() -> None:
+    snapshots = Snapshots()
+    for place in range(0, 1000, 10):
+        snapshots.add(Snapshot(0, place, b""), 25)
+    assert snapshots.before([(0, 29)], {})[0].item == 20
+    assert snapshots.before([(0, 19)], {})[0].item == 10  # a state of some items ago
 
 
 def test_only_one_that_leaves_an_item_to_compare_is_taken() -> None:

@@ -55,7 +55,7 @@ class Inbox:
         if isinstance(told, progress.Skipped):
             self.skipped = told
         elif self.delivery is not None:
-            self.delivery.snapshots.add(told)
+            self.delivery.take_snapshot(told)
 
     def take_returned(self, body: bytes | bytearray) -> list[int]:
         """Take in which tasks the worker gives back. It may be done twice."""

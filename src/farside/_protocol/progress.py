@@ -35,6 +35,7 @@ class Skipped(NamedTuple):
 
 NOTHING = Skipped(0, 0, 0.0)
 KEPT = 8  # how many snapshots are kept of a shard
+_BEHIND = 3  # how many of these are before the place of the loop: it may ask for an earlier state
 MOST_SHARDS = 1000  # and of how many shards
 _SNAPSHOT, _SKIPPED = b"S", b"K"
 _PLACE = Struct("<QQ")
@@ -64,8 +65,8 @@ def read(body: bytes | bytearray | memoryview) -> Snapshot | Skipped:
 class Snapshots:
     """The latest snapshots of each shard of a pass.
 
-    The worker is ahead of the loop, and nobody knows how far. So the distances of those that are
-    kept from the newest grow by about the same ratio. One thread at a time adds; any may ask.
+    The worker is ahead of the loop. Those that are kept begin where the loop is, and are spread
+    evenly from there to the newest. One thread at a time adds; any may ask.
 
     Example:
         >>> snapshots = Snapshots([Snapshot(0, 10, b"a"), Snapshot(0, 20, b"b")])
@@ -78,24 +79,33 @@ class Snapshots:
         for each in known:
             self.add(each)
 
-    def add(self, snapshot: Snapshot) -> None:
-        """Take one in, instead of one of the same item; drop one if there are too many."""
+    def add(self, snapshot: Snapshot, least: int = 0) -> None:
+        """Take one in, instead of one of the same item; drop one if there are too many.
+
+        A pass that is made once more begins at the item `least` of the shard or later, or little
+        before: few of the snapshots before it are enough.
+        """
         others = self._kept.get(snapshot.shard, ())
         kept = sorted([*[each for each in others if each.item != snapshot.item], snapshot])
+        behind = len([each for each in kept if each.item <= least])
+        del kept[: max(0, behind - _BEHIND)]
         if len(kept) > KEPT:
-            places = [0, *[each.item for each in kept]]
-            newest = places[-1]
-            # Without a snapshot there is a gap between its neighbours. Drop the one whose gap is
-            # smallest beside its distance from the newest.
-            ratios = [
-                (places[number + 2] - places[number]) / (newest - places[number])
-                for number in range(KEPT)
-            ]
-            del kept[ratios.index(min(ratios))]
+            items = [each.item for each in kept[max(0, min(behind, _BEHIND) - 1) :]]
+            # Without a snapshot there is a gap between its neighbours: drop where that is smallest.
+            gaps = [after - before for before, after in zip(items, items[2:])]  # noqa: B905  fewer
+            del kept[len(kept) - len(items) + 1 + gaps.index(min(gaps))]
         self._kept.pop(snapshot.shard, None)  # so that the last is the one that was added to last
         self._kept[snapshot.shard] = tuple(kept)
         if len(self._kept) > MOST_SHARDS:  # nearly all have ended; without one, more is made again
             del self._kept[next(iter(self._kept))]
+
+    @property
+    def empty(self) -> bool:
+        return not self._kept
+
+    def places(self, shard: int) -> list[int]:
+        """Return before which items of a shard the snapshots are that are kept."""
+        return [each.item for each in self._kept.get(shard, ())]
 
     def before(self, begun: Iterable[tuple[int, int]], anchors: dict[int, int]) -> list[Snapshot]:
         """Return, for those of some shards that have any, the snapshot to go on from.

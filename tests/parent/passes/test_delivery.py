@@ -23,9 +23,10 @@ from farside._link.frames import Frame
 from farside._parent.passes import batches
 from farside._parent.passes import delivery as delivery_module
 from farside._parent.passes.dealt import Dealt
-from farside._parent.passes.delivery import Delivery
+from farside._parent.passes.delivery import Delivery, OneAfterAnother
 from farside._parent.passes.in_turn import InTurn
 from farside._parent.passes.queues import Queue, Source, arrived
+from farside._payload.anchors import of_entry
 from farside._payload.decoder import decode
 from farside._payload.items import Mark, pack
 from farside._protocol.inbox import Inbox
@@ -38,6 +39,7 @@ from farside._protocol.order import (
     numbers_of,
     ranges_of,
 )
+from farside._protocol.progress import Snapshot
 from farside.errors import ProtocolError
 from farside.testing.checks import until
 from tests.background import Background
@@ -677,3 +679,28 @@ def test_it_is_ready_when_the_one_has_sent_whose_turn_it_is() -> None:
     assert delivery.take(cores) is None
     cores[0].over = True  # it will send nothing more
     assert delivery.ready(cores)
+
+
+# States of what the user iterates on --------------------------------------------------------------
+
+
+def test_the_item_after_each_snapshot_is_compared() -> None:
+    """Else only the first item of a block would be, and no snapshot within it could be used."""
+    delivery = OneAfterAnother(counting=False)
+    delivery.anchors.verify = True
+    for shard, place in ((3, 12), (3, 99), (4, 0)):
+        delivery.snapshots.add(Snapshot(shard, place, b"state"))
+    entries = [f"item {number}" for number in range(20)]
+    # Of two shards in turn: the entries 1, 3 and so on are of shard 3, from its item 10 on.
+    delivery._anchor_snapshots(3, 10, entries, None, at=1, step=2)
+    expected = 3, 12, of_entry("item 5", (), plain=True)
+    anchors, snapshots = delivery.known_of(Place(begun=((3, 15),)))
+    assert anchors == [expected]
+    assert snapshots == [Snapshot(3, 12, b"state")]
+
+
+def test_snapshots_long_before_the_place_of_the_loop_are_dropped() -> None:
+    delivery = OneAfterAnother(1000, counting=False)
+    for place in range(0, 900, 100):
+        delivery.take_snapshot(Snapshot(0, place, b"state"))
+    assert delivery.snapshots.places(0) == [600, 700, 800]

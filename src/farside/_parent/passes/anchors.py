@@ -15,7 +15,10 @@ from ..._protocol.order import Place
 from .queues import Source
 
 _SHARDS = 1000  # anchors are kept for so many shards at most
-_ANCHORS = 8  # so many for a shard: `Anchors.known_of` returns the latest that the loop has passed
+_ANCHORS = 16
+"""So many for a shard: `Anchors.known_of` returns the latest that the loop has passed. In a block,
+each snapshot that is kept may have one."""
+
 _ANCHOR_TIMES = 200
 _ANCHOR_SECONDS = 0.005
 """After a digest, none is taken for so many times as long as that one took, but for so many seconds

@@ -84,6 +84,7 @@ class Dealt(Delivery):
                 shard, read = self.part_of(queue)
                 if self.anchors.due:
                     self.anchors.add(shard, read, entries[0], source)
+                self._anchor_snapshots(shard, read, entries, source)
                 self.progress.took(shard, len(entries))
                 self._next = (queue.index + 1) % count
                 return self._end_block(entries, source.needed)

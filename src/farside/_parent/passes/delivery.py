@@ -19,7 +19,7 @@ from ..._protocol.parent import ParentCore
 from ..._protocol.progress import Snapshot, Snapshots
 from ...errors import NotPicklableError
 from .anchors import Anchors
-from .queues import Block, Queue
+from .queues import PLAIN, Block, Queue
 
 MOST = 1000  # about how many entries of each worker a block has at most: as many as a frame
 
@@ -115,6 +115,34 @@ class Delivery:
         """Return where the loop is, or where it was some items ago; None: that is not known."""
         raise NotImplementedError
 
+    def take_snapshot(self, snapshot: Snapshot) -> None:
+        """Take in a state of what the user iterates on. In any thread."""
+        place, shard = self.place(), snapshot.shard
+        begun = () if place is None else [each for each in place.begun if each[0] == shard]
+        compared = self.anchors.known_of(Place(begun=tuple(begun)))
+        # A pass that is made once more begins at one that an item to compare comes after.
+        self.snapshots.add(snapshot, min([each[1] for each in [*begun, *compared]], default=0))
+
+    def _anchor_snapshots(
+        self,
+        shard: int,
+        first: int,
+        entries: Sequence[Any],
+        sources: Any,
+        *,
+        at: int = 0,
+        step: int = 1,
+    ) -> None:
+        """Take the digests of the items that come after snapshots, so that these can be used.
+
+        Of the entries, each `step`-th from `at` on is of the shard, from its item `first` on.
+        """
+        for place in self.snapshots.places(shard) if self.anchors.verify else ():
+            number = at + (place - first) * step
+            if at <= number < len(entries):
+                source = sources[number] if type(sources) is list else sources
+                self.anchors.add(shard, place, entries[number], source or PLAIN)
+
     def known_of(self, place: Place) -> tuple[list[tuple[int, int, bytes]], list[Snapshot]]:
         """Return what helps to make a pass once more up to a place: anchors and snapshots."""
         # An anchor is the shard, the index of an item, and its digest: it tells whether the pass is
@@ -189,8 +217,10 @@ class OneAfterAnother(Delivery):
         entries, source = opened.entries, queue.source
         if not source.each:
             queue.taken += len(entries)
+        first = self.first + self.block[0]
         if entries and self.anchors.due:
-            self.anchors.add(0, self.first + self.block[0], entries[0], source)
+            self.anchors.add(0, first, entries[0], source)
+        self._anchor_snapshots(0, first, entries, source)
         return self._end_block(entries, source.needed)
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:

@@ -84,6 +84,8 @@ class InTurn(Delivery):
             first = self.anchors.verify and before + count < self._first_round
             if first or (begins and self.anchors.due):
                 self._anchor_round(turns, part)
+            if not self.snapshots.empty:
+                self._anchor_each(turns, part)
             begins = False
             parts.append(part)
             count += len(part[0])
@@ -101,6 +103,14 @@ class InTurn(Delivery):
             at = turns.advance(position)
             source = sources[position] if type(sources) is list else sources
             self.anchors.add(at.shard, at.next_index, entry, source or PLAIN)
+
+    def _anchor_each(self, turns: Turns, part: tuple[list[Any], Any]) -> None:
+        """Take the digests of the items that come after snapshots, of all shards."""
+        (entries, sources), step = part, len(turns.live)
+        for position in range(min(step, len(entries))):
+            at = turns.advance(position) if position else turns
+            shard, first = at.shard, at.next_index
+            self._anchor_snapshots(shard, first, entries, sources, at=position, step=step)
 
     def _merge(self, turns: Turns, workers: Sequence[ParentCore]) -> tuple[list[Any], Any]:
         """Take the entries of whole rounds, or else of one turn; return them, and their sources."""
