@@ -28,6 +28,7 @@ from farside import (
     WorkerRestartedWarning,
     WorkerTimeoutError,
     iterate_in_worker,
+    iterate_in_workers,
 )
 from farside._backends.subprocess import SubprocessBackend
 from farside._protocol import recovery
@@ -357,6 +358,26 @@ def test_starts_for_which_no_descriptors_are_left(
     assert ["SIGKILL" in each for each in restarts.texts()] == [True, False, False]
     told = "the start of a worker was tried again: .* none are left: so no worker can be started"
     assert re.match(told, restarts.texts()[1])
+
+
+def test_a_warning_in_the_first_start_names_the_line_of_the_user(
+    subprocess_kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacks, launch = [errno.EMFILE], SubprocessBackend.launch
+
+    def launch_if_some_are_left(backend: SubprocessBackend, options: Options) -> Worker:
+        if lacks:
+            raise OSError(lacks.pop(), "none are left")
+        return launch(backend, options)
+
+    monkeypatch.setattr(SubprocessBackend, "launch", launch_if_some_are_left)
+    options: dict[str, Any] = {"max_restarts": 1, "mp_context": subprocess_kind.name}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with iterate_in_workers(range, [3], 1, **options) as numbers:
+            assert list(numbers) == [0, 1, 2]
+    [told] = [each for each in caught if each.category is WorkerRestartedWarning]
+    assert told.filename == __file__
 
 
 @pytest.mark.parametrize("in_order", [True, False])

@@ -45,7 +45,7 @@ def iterate_shards(
     unit: str | None = None,
     identity: Any = None,
     same: str | None = None,
-    kind: type[R] = RemoteIterable[Any],  # type: ignore[assignment]  # python/mypy#3737
+    kind: type[R] = RemoteIterable,  # type: ignore[assignment]  # python/mypy#3737
 ) -> R:
     """Check what the user gave, and start the workers.
 
