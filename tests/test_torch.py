@@ -68,6 +68,26 @@ def test_two_attributes_of_a_data_loader() -> None:
             assert (loader.dataset, loader.batch_size) == (squares, size)
 
 
+class Index:
+    """A whole number that is no ``int``, as those of NumPy are."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __index__(self) -> int:
+        return self.number
+
+
+@pytest.mark.parametrize(("given", "items"), [(-1, -1), (3, 6), (None, None)])
+def test_a_buffer_holds_batches_and_the_ends_of_their_shards(
+    given: int | None, items: int | None
+) -> None:
+    sizes: list[Any] = [given] if given is None else [given, Index(given)]
+    for size in sizes:
+        with data_loader(Squares(4), collate_fn=list, buffer_size=size) as loader:
+            assert loader._current.options.buffer_size == items
+
+
 @pytest.mark.parametrize("num_workers", WORKERS)
 @pytest.mark.parametrize("kind", [Squares, ManyAtOnce])
 def test_batches(num_workers: int, kind: type[Squares]) -> None:
@@ -466,6 +486,8 @@ def test_no_attribute_of_the_data_set_is_hidden() -> None:
         (Part(3), {"sampler": [1]}, ValueError, "sampler, but dataset has no index"),
         (Squares(3), {"batch_size": None, "drop_last": True}, ValueError, "drop_last=True and ba"),
         (Squares(3), {"prefetch_factor": 2}, TypeError, "use 'buffer_size'"),
+        (Squares(3), {"buffer_size": 0}, ValueError, "=0 is below 1; pass a .* of batches, 1 or"),
+        (Squares(3), {"buffer_size": [3]}, TypeError, r"=\[3\] is not a whole number; .* batches"),
         (Squares(3), {"shuffle": True, "world_size": 2}, ValueError, "without seed: each rank"),
         (Squares(3), {"length": 3}, ValueError, "length=3, but dataset has an index; leave length"),
         (Part(3), {"length": -1}, ValueError, "length=-1 is below 0"),

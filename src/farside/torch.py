@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ._parent.checks import check_callable, count, flag, shown
 from ._parent.iterable import RemoteIterable
-from ._parent.options import DEFAULTS
+from ._parent.options import DEFAULTS, buffer_size_of
 from ._parent.several import iterate_shards
 from ._parent.signatures import complete, takes
 from ._protocol.credit import UNLIMITED
@@ -169,8 +169,8 @@ def data_loader(
 
 def _with_ends(given: Any) -> int | None:
     """Return how many items may wait: the end of each shard, which is one batch, does so too."""
-    as_it_is = given is None or (isinstance(given, int) and given == UNLIMITED)
-    return given if as_it_is else 2 * count("buffer_size", given, "batches", 0)
+    size = buffer_size_of(given, "batches")
+    return size if size is None or size == UNLIMITED else 2 * size
 
 
 def _check_batches(batch_size: Any, collate_fn: Any, drop_last: Any) -> tuple[int | None, bool]:

@@ -142,7 +142,7 @@ def check(fn: Any, *, backend: Any, fallback: Any = None, **options: Any) -> Opt
         backend=_name("backend", backend, ("auto", *registry.names())),
         backend_options=checks.backend_options(given["backend_options"], backend),
         fallback=_fallback(fallback, backend),
-        buffer_size=_buffer_size(given["buffer_size"]),
+        buffer_size=buffer_size_of(given["buffer_size"], "items"),
         buffer_bytes=_buffer_bytes(given["buffer_bytes"], backend, given["backend_options"]),
         arena_bytes=count("arena_bytes", given["arena_bytes"], "bytes", 0, ARENA_MOST),
         initializers=_callables("initializer", given["initializer"]),
@@ -184,13 +184,13 @@ def _fn(value: Any) -> Callable[[], Iterable[Any]]:
     )
 
 
-def _buffer_size(value: Any) -> int | None:
+def buffer_size_of(value: Any, unit: str) -> int | None:
     if value is None:
         return None
     with suppress(TypeError):  # no whole number, as `count` says
         if operator.index(value) == UNLIMITED:
             return UNLIMITED
-    return count("buffer_size", value, "items")
+    return count("buffer_size", value, unit)
 
 
 def _buffer_bytes(value: Any, backend: str, backend_options: Mapping[str, Any] | None) -> int:
