@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 import threading
+from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -128,8 +129,17 @@ def test_seconds_out_of_range(name: str, value: Any) -> None:
     assert repr(value) in str(caught.value)
 
 
+class Tensor:
+    """As one of PyTorch that has several elements."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("cannot be converted to a scalar")
+
+
 @pytest.mark.parametrize("name", ["timeout", "shutdown_timeout"])
-@pytest.mark.parametrize("value", ["3", True, [3], 3j, np.array([3.0, 4.0])])
+@pytest.mark.parametrize(
+    "value", ["3", True, [3], 3j, np.array([3.0, 4.0]), Decimal("sNaN"), Tensor()]
+)
 def test_seconds_that_are_no_numbers(name: str, value: Any) -> None:
     with pytest.raises(TypeError, match=f"{name}=.*is not a number; pass seconds"):
         _check(**{name: value})

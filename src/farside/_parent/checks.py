@@ -52,8 +52,8 @@ def number_of(name: str, value: Any, cure: str) -> float:
             return float(value)
         except OverflowError:
             return math.inf
-        except TypeError:  # an array has the method too, whatever is in it
-            pass
+        except (TypeError, ValueError, RuntimeError):
+            pass  # an array or tensor has the method too, whatever is in it
     raise TypeError(f"{name}={shown(value)} is not a number; {cure}")
 
 
