@@ -98,6 +98,33 @@ def test_each_worker_whose_finalizers_are_cut_off_is_told_of_once(kind: Kind, wa
 
 
 @pytest.mark.of_any_method
+def test_who_closes_once_more_does_not_take_away_what_is_to_be_told(
+    subprocess_kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread does, or who closes after an exception of a signal handler."""
+    finalizer = [partial(time.sleep, 60)]
+    numbers = subprocess_kind.start_several(
+        range, [3, 3], 2, finalizer=finalizer, shutdown_timeout=2.0
+    )
+    last = numbers._current.members[1].worker
+    stop = last.stop
+
+    def strike(timeout: float, *, waited: float = 0.0) -> bool:
+        monkeypatch.undo()
+        stop(timeout, waited=waited)
+        raise KeyError  # as a signal handler that strikes when the first one has ended
+
+    monkeypatch.setattr(last, "stop", strike)
+    with pytest.raises(KeyError):
+        numbers.close()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        numbers.close()
+        numbers.close()
+    assert [each.category for each in caught] == [FinalizerFailedWarning] * 2
+
+
+@pytest.mark.of_any_method
 def test_it_wakes_a_thread_that_waits_for_an_item(kind: Kind, fault: ways.Fault) -> None:
     iterable, iterator = stuck(kind, fault)
     waiting = Background(take, iterator)

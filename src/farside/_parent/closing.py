@@ -147,8 +147,9 @@ def end(
     if ended:
         live_workers.forget(member.worker)
         client.leaving.discard(member)
-        late, member.worker.forced = member.worker.forced, False  # it may be closed once more
         told = member.left_behind or force is not None
-        member.cut_off = late and not told and bool(client.options.finalizers)
+        if member.worker.forced and client.options.finalizers and not told:
+            member.cut_off = True  # until the user is told, whoever closes meanwhile
+        member.worker.forced = False  # it may be closed once more
     member.left_behind = not ended
     return ended
