@@ -239,7 +239,7 @@ class ExhaustedIteratorWarning(FarsideWarning):
 
 
 class FinalizerFailedWarning(FarsideWarning):
-    """A finalizer has raised something in the worker, or was cut off after its time."""
+    """A finalizer has raised something in the worker, or was cut off, or may have been."""
 
 
 class WorkerAbandonedWarning(FarsideWarning):

@@ -77,7 +77,8 @@ def test_each_worker_whose_finalizers_are_cut_off_is_told_of_once(kind: Kind, wa
     python_loop = partial(ways.STUCK["a Python loop"], -1)
     first = {"a Python loop": python_loop, "a blocking call": partial(time.sleep, 60)}
     finalizers = [first.get(way, os.getpid), os.getpid]
-    given: dict[str, Any] = {"finalizer": finalizers, "shutdown_timeout": 2.0}
+    seconds = 60.0 if way == "none" else 2.0  # a process may be slow to end on a busy machine
+    given: dict[str, Any] = {"finalizer": finalizers, "shutdown_timeout": seconds}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         numbers = kind.start_several(range, [3, 3], 2, **given)
@@ -87,7 +88,7 @@ def test_each_worker_whose_finalizers_are_cut_off_is_told_of_once(kind: Kind, wa
     texts = [str(each.message) for each in caught if each.category is FinalizerFailedWarning]
     told = "finalizer[0] was cut off, and those after it were not run; pass a longer shutdown_time"
     by_themselves = len([each for each in texts if told in each])
-    told = "did not come to the end of its finalizers within half of shutdown_timeout=2.0 seconds"
+    told = f"did not end within half of shutdown_timeout={seconds} seconds, and was ended, so its "
     by_parent = len({each for each in texts if told in each})  # each names another worker
     assert by_themselves + by_parent >= (0 if way == "none" else 2)
     # On a busy machine, one that tells of it may not have ended when the parent looks; or only the

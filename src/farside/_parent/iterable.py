@@ -439,15 +439,16 @@ class RemoteIterable(Generic[T_co]):
         )
 
     def _take_end(self, all_ended: bool) -> None:  # noqa: FBT001  it is a fact
-        """Warn of workers whose finalizers were cut off, and of those that are left behind."""
+        """Warn of workers whose finalizers may be cut off, and of those that are left behind."""
         client = self._current
         seconds = f"shutdown_timeout={client.options.shutdown_timeout} seconds"
         for member in client.members:
             if member.cut_off:
                 member.cut_off = False  # it is told once
                 warn(
-                    f"the {member.name} did not come to the end of its finalizers within half of "
-                    f"{seconds}, and was ended; pass a longer shutdown_timeout",
+                    f"the {member.name} did not end within half of {seconds}, and was ended, so "
+                    "its finalizers may have been cut off; pass a longer shutdown_timeout, or join "
+                    "the threads that it has started",
                     FinalizerFailedWarning,
                 )
         if all_ended:

@@ -32,7 +32,7 @@ class Member:
         self.gone = False  # it has sent its last, or nobody reads from it any more
         self.released = False  # the way up from it is closed
         self.left_behind = False  # it was to end, and has not
-        self.cut_off = False  # it has not come to the end of its finalizers, of which nobody knows
+        self.cut_off = False  # its finalizers may have been, of which nobody knows
         self.launched: float | None = None  # when it was started
         self.startup_seconds = 0.0  # how long it took to stand by, `tried` included
         self.tried = 0.0  # seconds that went into starting others, which a fallback has given up
