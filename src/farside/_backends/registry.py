@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._in_c import FREE_THREADED
 from ..errors import BackendUnavailableError
-from .base import Availability, Backend, unavailable
+from .base import Availability, Backend, CutOffError, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -129,8 +129,6 @@ def launch(name: str, options: Options) -> Worker:
         if error.errno in _LIMITS:
             text = f"{error.strerror}: so no worker can be started; see {_LIMITS[error.errno]}"
             error.strerror, error.args = text, (error.errno, text)  # a copy is made of these
-            from .base import CutOffError
-
             # Not for long, perhaps: who starts a worker in the place of another tries again.
             raise CutOffError(error, struck=True) from error.__cause__
         raise
