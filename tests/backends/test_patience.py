@@ -47,21 +47,25 @@ def test_without_a_thread_it_is_done_at_once(monkeypatch: pytest.MonkeyPatch) ->
     assert within(SECONDS, threading.current_thread, print) is threading.main_thread()
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_what_comes_is_undone_where_a_signal_handler_raises_as_the_thread_starts(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
     go_on, undone, really = threading.Event(), threading.Event(), threading.Thread.start
+    begun = threading.Event()
 
     def start_and_raise(thread: threading.Thread) -> None:
         really(thread)
-        raise KeyboardInterrupt  # as a handler that strikes now
+        assert begun.wait(SECONDS)
+        raise error  # as a handler that strikes now
 
     def work() -> threading.Event:
+        begun.set()
         go_on.wait()
         return undone
 
     monkeypatch.setattr(threading.Thread, "start", start_and_raise)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(error):
         within(SECONDS, work, threading.Event.set)
     go_on.set()
     assert undone.wait(SECONDS)

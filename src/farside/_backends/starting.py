@@ -79,9 +79,7 @@ def within(seconds: float, work: Callable[[], T], undo: Callable[[T], object]) -
                 undo(result)
 
     try:  # a signal handler may raise as soon as the thread has begun
-        try:
-            threading.Thread(target=run, name="farside start", daemon=True).start()
-        except RuntimeError:  # no more threads can be had, or no daemonic ones in this interpreter
+        if not _begin_beside(run):
             return defer_sigint(work, once=True)
         if not over.wait(seconds):
             raise TimeoutError
@@ -91,3 +89,20 @@ def within(seconds: float, work: Callable[[], T], undo: Callable[[T], object]) -
     except BaseException:
         defer_sigint(undo_after_the_other)
         raise
+
+
+def _begin_beside(run: Callable[[], object]) -> bool:
+    """Run something in a thread; False: there is none for it, and it is not run."""
+    begun = threading.Lock()
+
+    def run_unless_given_up() -> None:
+        if begun.acquire(blocking=False):
+            run()
+
+    try:
+        threading.Thread(target=run_unless_given_up, name="farside start", daemon=True).start()
+    except RuntimeError:  # no more threads can be had, or no daemonic ones in this interpreter
+        if not begun.acquire(blocking=False):  # or a signal handler has raised it
+            raise
+        return False
+    return True
