@@ -88,7 +88,7 @@ def test_each_worker_whose_finalizers_are_cut_off_is_told_of_once(kind: Kind, wa
     texts = [str(each.message) for each in caught if each.category is FinalizerFailedWarning]
     told = "finalizer[0] was cut off, and those after it were not run; pass a longer shutdown_time"
     by_themselves = len([each for each in texts if told in each])
-    told = f"did not end within half of shutdown_timeout={seconds} seconds, and was ended, so its "
+    told = f"did not end within half of shutdown_timeout={seconds} seconds, and was ended: its fi"
     by_parent = len({each for each in texts if told in each})  # each names another worker
     assert by_themselves + by_parent >= (0 if way == "none" else 2)
     # On a busy machine, one that tells of it may not have ended when the parent looks; or only the

@@ -446,9 +446,8 @@ class RemoteIterable(Generic[T_co]):
             if member.cut_off:
                 member.cut_off = False  # it is told once
                 warn(
-                    f"the {member.name} did not end within half of {seconds}, and was ended, so "
-                    "its finalizers may have been cut off; pass a longer shutdown_timeout, or join "
-                    "the threads that it has started",
+                    f"the {member.name} did not end within half of {seconds}, and was ended: its "
+                    "finalizers may have been cut off; pass a longer shutdown_timeout",
                     FinalizerFailedWarning,
                 )
         if all_ended:
