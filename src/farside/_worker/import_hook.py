@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 
 def when_imported(module: str, act: Callable[[], object]) -> None:
-    """Call something as soon as a module is imported, now if it is."""
-    if module in sys.modules:
+    """Call something as soon as a module is imported, now if it is; None there forbids it."""
+    if sys.modules.get(module) is not None:
+        __import__(module)  # another thread may just import it: wait until it has
         act()
     else:
         sys.meta_path.insert(0, _Finder(module, act))

@@ -12,7 +12,7 @@ from sys import modules
 from .._payload.worker_info import WorkerInfo, get_worker_info
 from .import_hook import when_imported
 from .iterables import resumable
-from .seeding import seed_all, seeded
+from .seeding import imported, seed_all, seeded
 from .torch_info import add_dataset, exchange, tell_torch
 
 TYPE_CHECKING = False
@@ -98,8 +98,9 @@ class Batches:
             return  # they are the program's own
         seed = info.shard_seed or 0
         seed_all(seed)
-        if "torch" in modules:
-            self._seed_accelerators(modules["torch"], seed % 2**63)
+        torch = imported("torch")
+        if torch is not None:
+            self._seed_accelerators(torch, seed % 2**63)
 
     def _seed_accelerators(self, torch: Any, seed: int) -> None:
         """Seed PyTorch's generators of accelerators: all at first, and then where one is in use."""

@@ -19,45 +19,50 @@ def number_of(text: str) -> int:
     return random.Random(text).getrandbits(63)  # noqa: S311
 
 
+def imported(name: str) -> Any:
+    """Return a library, or None; where another thread just imports it, wait until it has."""
+    if modules.get(name) is None:
+        return None
+    try:
+        return __import__(name)  # in C: it costs next to nothing for what is there
+    except Exception:  # the other thread has failed
+        return None
+
+
 def seed_all(seed: int) -> None:
     """Seed them, those of accelerators left out."""
+    _LATE.seed = seed  # first: a library may be there after it was looked for here
     random.seed(seed)
     for name in _LIBRARIES:
-        if name in modules:
-            _seed(name, seed)
-        else:
+        library = imported(name)
+        if library is None:
             _LATE.watch(name)
-    _LATE.seed = seed
+        elif name == "numpy":
+            library.random.seed(seed % 2**32)
+        else:
+            library.default_generator.manual_seed(seed % 2**63)
 
 
 @contextmanager
 def seeded(text: str) -> Iterator[None]:
     """Seed them by a text, and put back what they were at the end."""
     before = random.getstate()
-    known = [(name, _state_of(name)) for name in _LIBRARIES if name in modules]
+    known = {name: _state_of(name) for name in _LIBRARIES if imported(name) is not None}
     outer = _LATE.seed
-    seed_all(number_of(text))
     try:
+        seed_all(number_of(text))
         yield
     finally:
         _LATE.seed = outer
         random.setstate(before)
-        for name, state in known:
-            _put_back(name, state)
-        for name in _LIBRARIES - dict(known).keys():
-            if name in modules:  # it was imported meanwhile
+        for name in _LIBRARIES:
+            if name in known:
+                _put_back(name, known[name])
+            elif imported(name) is not None:  # meanwhile
                 _seed_new(name, outer)
 
 
 _LIBRARIES = {"numpy", "torch"}
-
-
-def _seed(name: str, seed: int) -> None:
-    library: Any = modules[name]
-    if name == "numpy":
-        library.random.seed(seed % 2**32)
-    else:
-        library.default_generator.manual_seed(seed % 2**63)
 
 
 def _seed_new(name: str, seed: int | None) -> None:

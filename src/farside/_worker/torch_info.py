@@ -59,9 +59,9 @@ def told() -> Any:
 
 def exchange(info: Any) -> None:
     """Let torch tell something else, or as soon as it is imported."""
+    _LATER.info = info  # also where it is there: another thread may just import it
     worker: Any = modules.get(_MODULE)
     if worker is None:
-        _LATER.info = info
         if info is not None and not _LATER.waits:
             _LATER.waits = True
             when_imported(_MODULE, lambda: exchange(_LATER.info))
