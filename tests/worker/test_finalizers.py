@@ -45,3 +45,39 @@ def test_elsewhere_ctrl_c_is_a_failure_as_any_other() -> None:
     finalizers.load((interrupts,), 1)
     with pytest.warns(FinalizerFailedWarning, match="KeyboardInterrupt"):
         finalizers.run()
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        (1, r"finalizer\[1\] was not run, since the time was over; pass a longer shut"),
+        (2, r"finalizer\[1\] and those after it were not run, since the time was over"),
+    ],
+)
+def test_those_after_one_that_has_ended_too_late_are_told_of_once(after: int, told: str) -> None:
+    """It may have caught SystemExit, or was not interrupted any more."""
+    done: list[str] = []
+    finalizers = Finalizers()
+    finalizers.load(
+        (lambda: setattr(finalizers, "expired", True), *[lambda: done.append("")] * after), 1
+    )
+    with pytest.warns(FinalizerFailedWarning, match=told) as caught:
+        finalizers.run()
+    assert len(caught) == 1
+    assert not finalizers._waiting  # it is called once more, and tells nothing then
+    assert done == []
+
+
+def test_those_after_one_that_was_cut_off_are_told_of_with_it() -> None:
+    finalizers = Finalizers()
+
+    def is_cut_off() -> None:
+        finalizers.expired = True
+        raise SystemExit
+
+    finalizers.load((is_cut_off, is_cut_off), 1)
+    told = r"finalizer\[0\] was cut off, and those after it were not run; pass"
+    with pytest.warns(FinalizerFailedWarning, match=told) as caught:
+        finalizers.run()
+    assert len(caught) == 1
+    assert not finalizers._waiting  # it is called once more, and tells nothing then

@@ -36,6 +36,11 @@ class Finalizers:
                     interrupted = error
                 else:
                     self._report(number, error)
+        if self._waiting and self.expired:  # the one before has ended late, and not by SystemExit
+            name = f"finalizer[{self._waiting[0][0]}]"
+            text = f"{name} and those after it were" if self._waiting[1:] else f"{name} was"
+            _warn(None, f"{text} not run, since the time was over; pass a longer shutdown_timeout")
+            self._waiting.clear()
         if interrupted is not None:
             raise interrupted
 
@@ -44,12 +49,13 @@ class Finalizers:
         if self.expired and isinstance(error, SystemExit):
             rest = ", and those after it were not run" if self._waiting else ""
             _warn(error, f"{name} was cut off{rest}; pass a longer shutdown_timeout")
+            self._waiting.clear()
         else:
             _warn(error, f"{name} failed", tell_why=True)
 
 
-def _warn(error: BaseException, text: str, *, tell_why: bool = False) -> None:
-    """Warn at the line that has raised."""
+def _warn(error: BaseException | None, text: str, *, tell_why: bool = False) -> None:
+    """Warn at the line that has raised; None: none has."""
     import sys  # only when something fails: it costs start-up time
     import traceback
     import warnings
@@ -59,9 +65,13 @@ def _warn(error: BaseException, text: str, *, tell_why: bool = False) -> None:
     from ..errors import FinalizerFailedWarning
 
     try:
+        if error is None:
+            warnings.warn(text, FinalizerFailedWarning, stacklevel=3)
+            return
         where = traceback.extract_tb(error.__traceback__)[-1]
         told = f"{text} ({one_line(error)})" if tell_why else text
         warnings.warn_explicit(told, FinalizerFailedWarning, where.filename, where.lineno or 0)
     except BaseException:  # str() of the error is user code; or warnings are errors here
-        print(f"{text}:", file=sys.stderr)  # noqa: T201  as traceback does
-        traceback.print_exception(type(error), error, of_user(error.__traceback__))
+        print(f"{text}:" if error else text, file=sys.stderr)  # noqa: T201  as traceback does
+        if error is not None:
+            traceback.print_exception(type(error), error, of_user(error.__traceback__))
