@@ -1,10 +1,10 @@
-"""Time that does not pass by itself, and an outbox."""
+"""Time that does not pass by itself, a PyTorch that tells nothing afterwards, and an outbox."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from farside._worker import listener
+from farside._worker import listener, torch_info
 from tests.background import SECONDS
 from tests.worker.boxed import Boxed
 
@@ -13,6 +13,13 @@ from tests.worker.boxed import Boxed
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no worker be interrupted for being slow: tests that want it say when."""
     monkeypatch.setattr(listener, "_PATIENCE", (SECONDS,))
+
+
+@pytest.fixture(autouse=True)
+def _torch_tells_nothing_afterwards() -> Iterator[None]:
+    """What reads shards here is in this process, where PyTorch may be imported later."""
+    yield
+    torch_info.exchange(None)
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from farside import ReplayDivergedError
 from farside._payload.items import Mark
 from farside._protocol.order import BEGIN, Place, Sharding, Turns, order_of, shard_seed
-from farside._worker import torch_info
 from farside._worker.passing import Skips
 from farside._worker.shards import ShardReader
 from tests.simulated import simulate, walk
@@ -42,13 +41,6 @@ def begin(
     mine = slots or (0, sharding.cycle_length, 1)
     reader.skips = Skips(lambda _: None, lambda _: None, lambda: False)
     return reader.begin((tuple(place), mine, dealt, tuple(sharding), [], []), epoch, seed)
-
-
-@pytest.fixture(autouse=True)
-def _torch_tells_nothing_afterwards() -> Iterator[None]:
-    """What reads shards here is in this process, where PyTorch may be imported later."""
-    yield
-    torch_info.exchange(None)
 
 
 def reader_of(fn: Callable[..., Any], shards: Any = None, setup: Any = None) -> ShardReader:
