@@ -91,6 +91,8 @@ def close(client: Client, *, kill: bool) -> bool:
         launched = When(lambda: not client.launching)
         client.wait(launched, begun + client.options.shutdown_timeout, problems)
     try:
+        if client.options.finalizers and len(client.members) > 1:
+            _hear_all(client, begun + listen, problems)
         ended = [
             end(client, member, listen=listen, problems=problems, begun=begun)
             for member in client.members
@@ -100,6 +102,16 @@ def close(client: Client, *, kill: bool) -> bool:
     if problems:
         raise problems[0]
     return all(ended)
+
+
+def _hear_all(client: Client, until: float, problems: list[Exception]) -> None:
+    """Listen to several workers until all have ended, and note which have not in that time."""
+    # While one of them is ended, another may end whose finalizers were cut off, and is not heard.
+    members = [each for each in client.members if each.worker and not each.worker.silent]
+    if client.options.forward_logs and not client.taking_in_here:
+        client.wait(When(lambda: False not in [each.gone for each in members]), until, problems)
+        for each in members:
+            each.worker.forced = each.worker.forced or not each.gone
 
 
 def end_by_force(client: Client, force: Callable[[Any], object]) -> None:
