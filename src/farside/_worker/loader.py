@@ -56,10 +56,9 @@ class Batches:
         self._seeded, self._epoch = False, -1
         if _info().backend != "inline":
             when_imported("torch", _take_one_thread)  # the data set may import it later
-        if "torch" in modules and _info().backend != "inline":
             # Hugging Face keeps it in memory that forked workers share, and adds to it.
             epoch: Any = getattr(dataset, "__dict__", {}).get("_epoch")
-            if getattr(epoch, "is_shared", bool)():
+            if "torch" in modules and getattr(epoch, "is_shared", bool)():
                 dataset._epoch = epoch.clone()  # noqa: SLF001
 
     def __getattr__(self, name: str) -> Any:
