@@ -17,6 +17,8 @@ class Counting:
     It is iterable and its own iterator: so it can stand for both.
     """
 
+    why = ""  # what is said of a state that does not serve
+
     def __init__(self, log: str, shard: int = 0, length: int = 40, pause: float = 0.006) -> None:
         self.log, self.shard, self.length, self.pause = log, shard, length, pause
         self.at = 0
@@ -130,8 +132,19 @@ class MortalPickled(Mortal, Pickled):
 class Wrong(Counting):
     """Its state is one item late."""
 
+    why = "differs from before: it is ("
+
     def state_dict(self) -> Any:
         return {"at": self.at - 1}
+
+
+class Overshot(Counting):
+    """Its state is behind its last item."""
+
+    why = "ended after"
+
+    def state_dict(self) -> Any:
+        return {"at": self.length}
 
 
 class Failing(Counting):
@@ -154,8 +167,21 @@ class Unpicklable(Counting):
 
 
 class Unloadable(Counting):
+    why = "(LookupError: no such place: {'at': "
+
     def load_state_dict(self, state: Any) -> None:
+        self.note("loaded in vain")
         raise LookupError(f"no such place: {state}")
+
+
+class MadeWrong(Made):
+    def __iter__(self) -> Iterator[Any]:
+        return Wrong(self.log)
+
+
+class MadeUnloadable(Made):
+    def __iter__(self) -> Iterator[Any]:
+        return Unloadable(self.log)
 
 
 def slow(count: int, pause: float, shard: int) -> Iterator[tuple[int, int]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import ReplayDivergedError, WorkerIterationError, WorkerRestartedWarning
+from farside import ReplayDivergedError, WorkerRestartedWarning
 from tests import snapshot_jobs as jobs
 from tests.kinds import FORKSERVER, INLINE, SUBINTERPRETERS, Kind
 
@@ -112,13 +112,37 @@ def _all(job: type[jobs.Counting], path: str, shard: int) -> list[Any]:
     return list(made)
 
 
-def test_an_item_after_the_snapshot_is_compared(log: Log) -> None:
-    state, _ = saved(INLINE, partial(jobs.Wrong, log.path), 75)
-    with pytest.raises(ReplayDivergedError, match=r"what load_state_dict\(\) loaded may be"):
-        resumed(INLINE, partial(jobs.Wrong, log.path), state)
+def _all_made_again(log: Log, shard: int) -> bool:
+    """Tell whether a shard was made, loaded, and made again from its first item to its last."""
+    lines = [line[2:] for line in log.take() if line.startswith(f"{shard} ")]
+    made, loaded = lines.index("made"), [line.startswith("loaded") for line in lines].index(True)
+    again = lines[loaded:].index("made") + loaded
+    return made < loaded and lines[again + 1 :] == [f"item {number}" for number in range(40)]
 
 
-def test_the_item_after_a_state_is_compared_also_in_the_middle_of_a_block(log: Log) -> None:
+@pytest.mark.parametrize("job", [jobs.Wrong, jobs.Unloadable, jobs.Overshot])
+def test_where_a_state_does_not_serve_all_items_are_made_again(
+    kind: Kind, job: type[jobs.Counting], log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    fn = partial(job, log.path)
+    state, got = saved(kind, fn, 75)
+    log.take()
+    rest = resumed(kind, fn, state)
+    assert sorted(got + rest) == [(shard, number) for shard in range(3) for number in range(40)]
+    records = [each for each in caplog.records if each.name == "farside"]
+    loaded = [shard for shard, _, _ in state["snapshots"]]
+    assert len(records) == len(loaded) > 0
+    for record, shard in zip(records, loaded, strict=True):
+        assert record.levelno == logging.WARNING
+        message = record.getMessage()
+        assert f"the state of shard {shard} does not lead to the items" in message
+        assert job.why in message
+    assert _all_made_again(log, loaded[0])
+
+
+def test_the_item_after_a_state_is_compared_also_in_the_middle_of_a_block(
+    log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
     fn = partial(jobs.Wrong, log.path)
     with FORKSERVER.start_several(fn, 1, 1, seed=1) as items:
         iterator = iter(items)
@@ -130,8 +154,41 @@ def test_the_item_after_a_state_is_compared_also_in_the_middle_of_a_block(log: L
     assert 0 < place == index
     with FORKSERVER.start_several(fn, 1, 1) as items:
         items.load_state_dict(state)
+        assert list(items) == [(0, number) for number in range(30, 40)]
+    assert "does not lead to the items" in caplog.text
+
+
+@pytest.mark.parametrize("job", [jobs.MadeWrong, jobs.MadeUnloadable])
+def test_one_worker_makes_all_again_where_the_state_of_its_iterator_does_not_serve(
+    kind: Kind, job: type[jobs.Made], log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = _saved_by_one(kind, partial(job, log.path))
+    log.take()
+    with kind.start(partial(job, log.path)) as items:
+        items.load_state_dict(state)
+        assert list(items) == [(0, number) for number in range(30, 40)]
+        stats = items.stats()
+        assert stats.skipped_items >= 30
+        assert stats.items_to_skip == 0
+    assert "the state of the iterable does not lead to the items" in caplog.text
+    assert _all_made_again(log, 0)
+
+
+def test_where_nothing_makes_an_iterator_as_new_its_wrong_state_is_an_error(log: Log) -> None:
+    fn = partial(jobs.Wrong, log.path)
+    state = _saved_by_one(INLINE, fn)
+    with INLINE.start(fn) as items:
+        items.load_state_dict(state)
         with pytest.raises(ReplayDivergedError, match=r"what load_state_dict\(\) loaded may be"):
             list(items)
+
+
+def _saved_by_one(kind: Kind, fn: Callable[[], Any]) -> Any:
+    with kind.start(fn) as items:
+        for item in items:
+            if item == (0, 29):
+                break
+        return json.loads(json.dumps(items.state_dict()))
 
 
 def test_a_state_that_was_just_loaded_is_told_again(log: Log) -> None:
@@ -147,11 +204,7 @@ def test_a_state_that_was_just_loaded_is_told_again(log: Log) -> None:
 
 def test_one_worker_goes_on_by_the_state_of_its_iterator(kind: Kind, log: Log) -> None:
     fn = partial(jobs.Made, log.path)
-    with kind.start(fn) as items:
-        for item in items:
-            if item == (0, 29):
-                break
-        state = json.loads(json.dumps(items.state_dict()))
+    state = _saved_by_one(kind, fn)
     (_, at, _), *_ = state["snapshots"]
     log.take()
     with kind.start(fn) as items:
@@ -237,12 +290,3 @@ def test_a_state_that_cannot_be_had_is_told_and_items_are_made_again(
     assert record.levelno == logging.WARNING
     assert why in record.getMessage()
     assert "makes the items before again" in record.getMessage()
-
-
-def test_an_error_of_load_state_dict_is_raised(log: Log) -> None:
-    fn = partial(jobs.Unloadable, log.path)
-    state, _ = saved(INLINE, fn, 75)
-    with pytest.raises(WorkerIterationError, match="no such place") as caught:
-        resumed(FORKSERVER, fn, state)
-    assert isinstance(caught.value, LookupError)
-    assert caught.value.stage == "load_state_dict"

@@ -18,7 +18,7 @@ from farside._parent.passes.mapped_orders import MappedInOrder
 from farside._parent.passes.queues import Queue
 from farside._protocol.credit import Window
 from farside._protocol.order import Turns
-from farside._worker import shards
+from farside._worker import snapshots
 from farside.errors import FarsideError
 
 from . import order_world
@@ -191,7 +191,7 @@ BROKEN: list[tuple[Any, ...]] = [
     ),
     ("what has arrived is made again", ALONE, (sharded, "arrived", lambda *_: [])),
     ("a shard begins anew in another worker", ALONE, (
-        shards, "pass_over", lambda *_, **__: None
+        snapshots, "pass_over", lambda *_, **__: None
     )),
     ("no further shards are dealt", DEALT._replace(
         reads=Shards((1, 1, 0, 1, 1), in_order=False), credit=0

@@ -39,7 +39,7 @@ class Skips:
     def __init__(
         self,
         tell: Callable[[Skipped], object],
-        say: Callable[[str], object],
+        say: Callable[..., object],
         is_left: Callable[[], bool],
     ) -> None:
         self._tell = tell
@@ -48,12 +48,16 @@ class Skips:
         self.begin()
 
     def begin(self) -> None:
-        self._total = self._done = 0
+        self.done = self._total = 0
         self._seconds = 0.0
         self._told_at, self._log_at = 0.0, SAY_SECONDS[0]
 
     def expect(self, count: int) -> None:
         self._total += count
+
+    def warn(self, text: str) -> None:
+        """Tell the loggers why more items are made again than was to be expected."""
+        self._say(text, warning=True)
 
     def drop(self, source: Iterator[Any], count: int) -> int:
         """Drop some items; tell how many there were. A command that waits raises `LeftError`."""
@@ -75,23 +79,23 @@ class Skips:
         return found
 
     def _advance(self, count: int, seconds: float) -> None:
-        self._done += count
+        self.done += count
         self._seconds += seconds
-        over = self._done == self._total
+        over = self.done == self._total
         if not over and self._seconds - self._told_at < TELL_SECONDS:
             return
         if self._is_left():  # first: it ends a forked child, which must not tell anything
             raise LeftError
         self._told_at = self._seconds
-        self._tell(Skipped(self._done, self._total, self._seconds))
+        self._tell(Skipped(self.done, self._total, self._seconds))
         if self._seconds >= self._log_at or (over and self._log_at > SAY_SECONDS[0]):
             self._log_at = self._seconds + SAY_SECONDS[1]
             self._say(self._line())
 
     def _line(self) -> str:
-        rate, left = self._done / self._seconds, self._total - self._done
+        rate, left = self.done / self._seconds, self._total - self.done
         return (
-            f"skipped {self._done} of {self._total} items that came before, in "
+            f"skipped {self.done} of {self._total} items that came before, in "
             f"{self._seconds:.0f} s ({rate:.0f} items/s); {left} left"
             + (f", about {left / rate:.0f} s" if left and rate else "")
         )

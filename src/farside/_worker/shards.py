@@ -9,7 +9,6 @@ from .._payload.items import Mark
 from .._protocol.order import Place, Sharding, Turns, order_of, shard_seed
 from . import snapshots
 from .iterables import begun_once, check_iterable, close_generators
-from .passing import pass_over
 from .tasks import Tasks
 from .torch_info import tell_torch
 
@@ -183,22 +182,26 @@ class ShardReader(Tasks):
 
     def _start(self, slot: int, shard: int) -> None:
         self._walk = (), 0, (shard,)
-        self.stage = "shard"
         tell_torch(self.where)
         number = self._order[shard]
         given = number if self._shards is None else self._shards[number]
-        made = check_iterable(self._fn(given))
-        read, (index, state) = self._read.pop(shard, 0), self._kept.pop(shard, (0, None))
-        if state is not None:
-            self.stage = "load_state_dict"
-        iterator, holder = snapshots.begin(made, state)
-        self.stage = "shard"
-        if read:
-            begun = None if holder is None or state is None else index
-            self.skips.expect(index - (begun or 0))  # all, if what had a state has none
-            anchors = self._anchors.get(shard, ())
-            pass_over(iterator, read, anchors, self.skips, begun=begun, of=f"shard {number}")
-        self._open[slot] = iterator
+        kept, anchors = self._kept.pop(shard, None), self._anchors.get(shard, ())
+
+        def begin(state: bytes | None) -> tuple[Iterator[Any], Any]:
+            self.stage = "shard"
+            made = check_iterable(self._fn(given))
+            if state is not None:
+                self.stage = "load_state_dict"
+            opened = snapshots.begin(made, state)
+            self.stage = "shard"
+            return opened
+
+        read = self._read.pop(shard, 0)
+        self._open[slot], holder = (
+            snapshots.go_on(begin, kept, read, anchors, self.skips, of=f"shard {number}")
+            if read
+            else begin(None)
+        )
         if holder is not None:
             self._holders[slot] = holder
         self.stage = "next"

@@ -7,17 +7,29 @@ from __future__ import annotations
 
 from time import monotonic
 
+from .._payload import handlers
 from .._protocol.progress import Snapshot
 from ..errors import LinkClosedError
+from .iterables import close_generators
+from .passing import LeftError, Skips, pass_over
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
 SECONDS = 0.05  # between two snapshots, at least
 
 _TIMES = 100  # after a snapshot, none for so many times as long as it took: that is one per cent
+
+
+class Stateful:
+    """Something of farside that has the state of an object of the user's."""
+
+    @property
+    def of(self) -> str:
+        """The name of the class of that object."""
+        raise NotImplementedError
 
 
 def has_state(thing: object) -> bool:
@@ -44,6 +56,56 @@ def load(holder: Any, state: bytes) -> None:
     from .._payload.user_states import thaw  # only who goes on where another was
 
     holder.load_state_dict(thaw(state))
+
+
+def go_on(
+    begin: Callable[[bytes | None], tuple[Iterator[Any], Any]],
+    kept: tuple[int, bytes] | None,
+    count: int,
+    anchors: Iterable[tuple[int, bytes]],
+    skips: Skips,
+    *,
+    of: str = "the iterable",
+) -> tuple[Iterator[Any], Any]:
+    """Begin to iterate, and pass over so many items: from a state that is `kept`, if it serves.
+
+    A state that cannot be loaded, or does not lead to the same items, costs nothing but time: all
+    items are made again, from an iterable as new. `begin` is what makes that, and loads a state; it
+    returns what the function of that name here does. `kept` has how many items come before a state.
+    """
+    if kept is not None:
+        index, state = kept
+        done = skips.done
+        opened: list[Any] = []
+        try:
+            iterator, holder = begin(state)
+            opened.append(iterator)
+            begun = None if holder is None else index
+            skips.expect(index - (begun or 0))  # all, if what had a state has none
+            pass_over(iterator, count, anchors, skips, begun=begun, of=of)
+        except (LeftError, LinkClosedError):
+            raise
+        except Exception as error:
+            if handlers.raised(error):
+                raise
+            from .._payload.one_line import one_line  # only when something fails
+
+            why = one_line(error).partition(";")[0]
+            skips.warn(_NOT_USED.format(of=of, why=why, count=count))
+            skips.expect(index + skips.done - done)
+        else:
+            return iterator, holder
+        close_generators(opened)
+    iterator, holder = begin(None)
+    pass_over(iterator, count, anchors, skips, of=of)
+    return iterator, holder
+
+
+_NOT_USED = (
+    "the state of {of} does not lead to the items that came after it ({why}), so the {count} items "
+    "before are made again; let state_dict() return all of the state, or wrap the iterable in a "
+    "generator, which has none"
+)
 
 
 class Snapshots:
@@ -82,11 +144,12 @@ class Snapshots:
         from .._payload.one_line import one_line
         from .._payload.user_states import MOST_BYTES, StateTooLargeError
 
+        name = holder.of if isinstance(holder, Stateful) else type(holder).__name__
         why = f"has failed ({one_line(error)})"
         if isinstance(error, StateTooLargeError):
             why = f"returned more than {MOST_BYTES} bytes"
         self._say(
-            f"{type(holder).__name__}.state_dict() {why}, so it is not called any more; a worker "
+            f"{name}.state_dict() {why}, so it is not called any more; a worker "
             "that goes on where another was makes the items before again",
             warning=True,
         )

@@ -6,7 +6,7 @@ from .._named_tuple import NamedTuple
 from ..errors import ReplayDivergedError
 from .iterables import begun_once, check_iterable, may_begin_again
 from .passing import pass_over
-from .snapshots import has_state, load
+from .snapshots import go_on, has_state, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,26 +116,43 @@ class Whole(Tasks):
         self._itself = iterator is self.made
         goes_on = self._one_shot  # whether a pass of this worker has left this very iterator
         self._one_shot = self._itself and not may_begin_again(type(iterator))
-        self._stateful = iterator if has_state(iterator) else None
+        holder = iterator if has_state(iterator) else None
         self.first = 0
         if plan:
             self.first, anchors, kept, used = plan
-            begun: int | None = None
-            if kept is not None and self._stateful is not None:
-                begun, state = kept
-                self.stage = "load_state_dict"
-                load(iterator, state)
-                self.stage = "iter"
-            elif self._one_shot and (self.first if goes_on else used):
+            kept = None if holder is None else kept
+            if kept is None and self._one_shot and (self.first if goes_on else used):
                 raise ReplayDivergedError(
                     "the iterable cannot go on in a later pass, since fn returned a one-shot "
                     "iterator; return something that can be iterated again and again, such as an "
                     "object whose __iter__ makes a new iterator"
                 )
-            self.skips.expect(self.first - (begun or 0))
-            pass_over(iterator, self.first, anchors, self.skips, begun=begun)
+            self.skips.expect(self.first - (kept[0] if kept else 0))
+            iterator, holder = self._go_on(iterator, kept, anchors)
+        self._stateful = holder
         self.stage = "next"
         return begun_once(iterator)
+
+    def _go_on(
+        self, iterator: Iterator[Any], kept: tuple[int, bytes] | None, anchors: Any
+    ) -> tuple[Iterator[Any], Any]:
+        """Pass over the items that were read before, from a state if there is one."""
+        first = [iterator]
+
+        def begin(state: bytes | None) -> tuple[Iterator[Any], Any]:
+            self.stage = "iter"
+            opened = first.pop() if first else iter(self.made)
+            if state is not None:
+                self.stage = "load_state_dict"
+                load(opened, state)
+                self.stage = "iter"
+            return opened, opened if has_state(opened) else None
+
+        if kept is None or not self._itself:
+            return go_on(begin, kept, self.first, anchors, self.skips)
+        opened = begin(kept[1])  # if it does not serve, nothing makes the iterable as new
+        pass_over(iterator, self.first, anchors, self.skips, begun=kept[0])
+        return opened
 
     def leave(self, made: int = 0) -> None:
         self._left = self._left or made > 0
