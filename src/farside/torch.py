@@ -69,7 +69,9 @@ def data_loader(
 
     A data set without an index, an ``IterableDataset``, is read in as many parts as there are
     workers: it asks PyTorch's ``get_worker_info()`` which one is its own. So its batches depend on
-    ``num_workers``, and a state can be loaded with the same number only.
+    ``num_workers``, and a state can be loaded with the same number only. If it or its iterator has
+    ``state_dict`` and ``load_state_dict``, these are used, and the generators are seeded before
+    each batch, as above; else they are seeded once, and the samples before a place are made again.
 
     Args:
         dataset: the data set. It is pickled, and each worker has a copy.

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Any
 
 SHARDS, ITEMS = 3, 60
 
@@ -47,5 +44,10 @@ def shuffled(shard: int) -> Any:
     return _part(shard).map(_square).shuffle(seed=1, buffer_size=8)
 
 
-def shuffled_without_state(shard: int) -> Iterator[Any]:
-    yield from shuffled(shard)
+def slowly(row: dict[str, int]) -> dict[str, int]:
+    time.sleep(0.01)
+    return row
+
+
+def numbers(rows: list[dict[str, int]]) -> list[int]:
+    return [row["number"] for row in rows]

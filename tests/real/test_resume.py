@@ -11,7 +11,8 @@ import pytest
 
 pytest.importorskip("datasets", reason="Hugging Face datasets is not installed")
 
-from farside import ReplayDivergedError, iterate_in_workers
+from farside import iterate_in_workers
+from farside.torch import data_loader
 
 from . import hugging_face as jobs
 
@@ -47,19 +48,35 @@ def test_a_shard_of_hugging_face_goes_on_by_its_own_state(tmp_path: Path) -> Non
     assert sorted(row["number"] for row in whole) == list(range(jobs.ITEMS))
 
 
-def test_a_state_that_does_not_tell_all_is_found_out() -> None:
+def test_where_a_state_does_not_tell_all_the_items_before_are_made_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     state, got = saved(jobs.shuffled, 45)
+    assert state["snapshots"]
     with start(jobs.shuffled, 1) as items:
         items.load_state_dict(state)
-        # Where it asks PyTorch for its part, datasets 5.2 cannot load that state.
-        with pytest.raises(
-            (ReplayDivergedError, IndexError), match=r"what load_state_dict\(\) loaded|out of range"
-        ):
-            list(items)
-    # A generator around it has no state, so that all is made again.
-    state, got = saved(jobs.shuffled_without_state, 45)
-    assert state["snapshots"] == []
-    with start(jobs.shuffled_without_state, 1) as items:
-        items.load_state_dict(state)
         rest = list(items)
-    assert sorted(row["number"] for row in got + rest) == list(range(jobs.ITEMS))
+        assert [*got, *rest] == list(items), "each epoch has the same order"
+    assert "does not lead to the items that came after it" in caplog.text
+
+
+@pytest.mark.parametrize("buffer", [0, 8])
+def test_a_loader_goes_on_by_the_state_of_a_stream(
+    buffer: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    def loader(workers: int = 2) -> Any:
+        return data_loader(rows, 3, num_workers=workers, collate_fn=jobs.numbers, seed=1)
+
+    rows = jobs.whole().map(jobs.slowly)
+    rows = rows.shuffle(seed=1, buffer_size=buffer) if buffer else rows
+    with loader() as batches:
+        expected = list(batches)
+    with loader() as batches:
+        got = list(islice(batches, 12))
+        state = json.loads(json.dumps(batches.state_dict()))
+    assert state["snapshots"]
+    with loader() as batches:
+        batches.load_state_dict(state)
+        assert [*got, *batches] == expected
+        assert sorted(number for batch in batches for number in batch) == list(range(jobs.ITEMS))
+    assert ("does not lead to the items that came after it" in caplog.text) is (buffer > 0)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import random
 from contextlib import suppress
 from importlib import import_module
-from itertools import islice
 from struct import unpack
 from sys import modules
 
 from .._payload.worker_info import WorkerInfo, get_worker_info
 from .import_hook import when_imported
-from .iterables import resumable
-from .seeding import imported, seed_all, seeded
+from .parts import Part, tell_pipe
+from .seeding import imported, number_of, seed_all, seeded
 from .torch_info import add_dataset, exchange, tell_torch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
 _SEEDED = ("cuda", "xpu")  # accelerators of PyTorch, which a process begins to use only if it must
@@ -54,6 +53,7 @@ class Batches:
         self._order: Any = ()
         self._drawn: tuple[int, int] | None = None
         self._seeded, self._epoch = False, -1
+        self._as_new: list[Any] = []  # see `_take`
         if _info().backend != "inline":
             when_imported("torch", _take_one_thread)  # the data set may import it later
             # Hugging Face keeps it in memory that forked workers share, and adds to it.
@@ -64,23 +64,45 @@ class Batches:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._dataset, name)
 
-    def __call__(self, shard: int) -> Iterator[Any]:
-        """Yield the batch of that number; of a data set without an index, all batches of a part."""
+    def __call__(self, shard: int) -> Iterable[Any]:
+        """Return the batch of that number, or the batches of a part where there is no index."""
+        return self._one(shard) if self._indexed else self._part()
+
+    def _one(self, number: int) -> Iterator[Any]:
+        info = _info()  # torch tells which worker it is, and not which batch: as in a DataLoader
+        task = info.index, info.count, info.shard_seed or 0, info.epoch
+        if info.backend == "inline":
+            exchange(None)
+        else:
+            tell_torch(lambda: task)
+        self._prepare(info)
+        yield self._batch(number)
+
+    def _part(self) -> Part:
         info = _info()
-        if self._indexed:  # torch tells which worker it is, and not which batch: as in a DataLoader
-            task = info.index, info.count, info.shard_seed or 0, info.epoch
-            if info.backend == "inline":
-                exchange(None)
-            else:
-                tell_torch(lambda: task)
+        self._give_back()
+        self._prepare(info)
+        tell_pipe(self._dataset, info)
+        return Part(
+            self._dataset, self._size, self._drop_last, self._collate,
+            seed=self._seed_again, take=self._take, give_back=self._give_back,
+        )  # fmt: skip
+
+    def _prepare(self, info: WorkerInfo) -> None:
         add_dataset(self._dataset)
         if info.epoch != self._epoch:
             self._tell_epoch(info)
-        self._seed()  # after that: what a data set draws there changes no batch
-        if self._indexed:
-            yield self._batch(shard)
-        else:
-            yield from self._part()
+        self._seed(info.shard_seed or 0)  # after that: what a data set draws there changes no batch
+
+    def _take(self) -> None:
+        """Keep a copy of the data set: the state of a part of one pass is loaded into it."""
+        from copy import deepcopy  # only who goes on where another was
+
+        self._as_new = [deepcopy(self._dataset)]
+
+    def _give_back(self) -> None:
+        if self._as_new:
+            self._dataset = self._as_new.pop()
 
     def _tell_epoch(self, info: WorkerInfo) -> None:
         """Call ``set_epoch`` of the data set; what that draws is the same in all workers."""
@@ -90,12 +112,14 @@ class Batches:
                 set_epoch(info.epoch)
         self._epoch = info.epoch
 
-    def _seed(self) -> None:
-        """Seed the generators that transforms draw from, as a DataLoader does, for each shard."""
-        info = _info()
-        if info.backend == "inline":
+    def _seed_again(self, made: int) -> None:
+        """Seed for the next batch of a part, after so many."""
+        self._seed(number_of(f"{_info().shard_seed} {made}"))
+
+    def _seed(self, seed: int) -> None:
+        """Seed the generators that transforms draw from, as a DataLoader does."""
+        if _info().backend == "inline":
             return  # they are the program's own
-        seed = info.shard_seed or 0
         seed_all(seed)
         torch = imported("torch")
         if torch is not None:
@@ -165,33 +189,6 @@ class Batches:
                 "process"
             )
         return order
-
-    def _part(self) -> Iterator[Any]:
-        """Make the batches, or the items, of what an iterable data set yields for this shard."""
-        self._tell_pipe()
-        samples = resumable(iter(self._dataset))  # which may be the data set itself
-        if self._size is None:
-            for sample in samples:  # not `map`: a StopIteration would end it
-                yield self._collate(sample)
-            return
-        while batch := list(islice(samples, self._size)):
-            if len(batch) == self._size or not self._drop_last:
-                yield self._collate(batch)
-
-    def _tell_pipe(self) -> None:
-        """Tell a DataPipe of PyTorch its part, which it does not ask for, as a DataLoader does.
-
-        What shuffles before it is divided must shuffle in the same way in all workers.
-        """
-        data = modules.get("torch.utils.data")
-        pipe = getattr(data, "IterDataPipe", None)  # PyTorch may drop them
-        if pipe is None or not isinstance(self._dataset, pipe):
-            return
-        settings, info = import_module("torch.utils.data.graph_settings"), _info()
-        settings.apply_sharding(self._dataset, info.shard_count, info.shard)
-        generator = modules["torch"].Generator()
-        generator.manual_seed((info.seed + info.epoch) % 2**63)
-        settings.apply_random_seed(self._dataset, generator)
 
 
 def _take_one_thread() -> None:

@@ -1,0 +1,95 @@
+"""What `farside.torch.data_loader` makes of a data set without an index: a part for each worker."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from itertools import islice
+from sys import modules
+
+from .iterables import resumable
+from .snapshots import Stateful, has_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from .._payload.worker_info import WorkerInfo
+
+
+class Part(Stateful):
+    """The batches of a part, or its samples where there is no `size`.
+
+    It has a state if the data set has one, or its iterator. `seed` seeds the generators by a
+    number. It is called before each batch then: a worker that goes on at a batch draws what the one
+    before has drawn. `take` and `give_back` are called before and after something is loaded into
+    the data set, which other passes iterate on too.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        size: int | None,
+        drop_last: bool,  # noqa: FBT001  as in `loader.Batches`
+        collate: Callable[[Any], Any],
+        *,
+        seed: Callable[[int], None],
+        take: Callable[[], None],
+        give_back: Callable[[], None],
+    ) -> None:
+        self._dataset, self._size, self._drop_last, self._collate = (
+            dataset, size, drop_last, collate,
+        )  # fmt: skip
+        self._seed, self._take, self._give_back = seed, take, give_back
+        self._made = 0  # how many batches
+        self._samples: Any = None  # the iterator, if it was made to load its state
+        self._holder = dataset if has_state(dataset) else None
+
+    @property
+    def of(self) -> str:
+        return type(self._holder).__name__
+
+    def __iter__(self) -> Iterator[Any]:
+        size = self._size or 1
+        try:
+            samples = iter(self._dataset) if self._samples is None else self._samples
+            if self._holder is None and has_state(samples):
+                self._holder = samples
+            samples = resumable(samples)  # it may be the data set itself
+            while batch := list(islice(samples, size)):
+                if len(batch) == size or not self._drop_last:
+                    self._made += 1
+                    yield self._collate(batch if self._size else batch[0])
+                if self._holder is not None:
+                    self._seed(self._made)
+        finally:
+            self._give_back()
+
+    def state_dict(self) -> dict[str, Any] | None:
+        state = None if self._holder is None else self._holder.state_dict()
+        return None if state is None else {"made": self._made, "data": state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if self._holder is None:
+            self._samples = self._holder = iter(self._dataset)
+        else:
+            self._take()
+        self._holder.load_state_dict(state["data"])
+        self._made = state["made"]
+        self._seed(self._made)
+
+
+def tell_pipe(dataset: Any, info: WorkerInfo) -> None:
+    """Tell a DataPipe of PyTorch its part, which it does not ask for, as a DataLoader does.
+
+    What shuffles before it is divided must shuffle in the same way in all workers.
+    """
+    data = modules.get("torch.utils.data")
+    pipe = getattr(data, "IterDataPipe", None)  # PyTorch may drop them
+    if pipe is None or not isinstance(dataset, pipe):
+        return
+    settings = import_module("torch.utils.data.graph_settings")
+    settings.apply_sharding(dataset, info.shard_count, info.shard)
+    generator = modules["torch"].Generator()
+    generator.manual_seed((info.seed + info.epoch) % 2**63)
+    settings.apply_random_seed(dataset, generator)

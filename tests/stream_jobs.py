@@ -1,0 +1,100 @@
+"""Data sets without an index that tell where they are, for tests of `farside.torch`."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from farside import get_worker_info
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LENGTH = 120  # samples of all parts
+
+
+class Stream:
+    """Yields the numbers of its part, each with one that is drawn, and notes what it does.
+
+    What was loaded into it stays there, as in many such classes: so later passes must not see it.
+    """
+
+    def __init__(self, log: str, *, pause: float = 0.004) -> None:
+        self.log, self.pause = log, pause
+        self.start = self.at = 0
+
+    def note(self, what: str) -> None:
+        with open(self.log, "a") as file:
+            file.write(f"{what}\n")
+
+    def __iter__(self) -> Iterator[Any]:
+        info = get_worker_info()
+        assert info is not None
+        numbers = range(info.shard or 0, LENGTH, info.shard_count or 1)
+        draws = info.backend != "inline"  # there the generators are the program's own
+        self.at = self.start
+        for number in numbers[self.start :]:
+            time.sleep(self.pause)
+            self.at += 1
+            self.note(f"{number}")
+            yield number, random.random() if draws else 0  # noqa: S311
+
+    def state_dict(self) -> Any:
+        return {"at": self.at}
+
+    def load_state_dict(self, state: Any) -> None:
+        self.start = state["at"]
+        self.note(f"loaded {self.start}")
+
+
+class Walks:
+    """Its iterators have the state."""
+
+    def __init__(self, log: str) -> None:
+        self.log = log
+
+    def __iter__(self) -> _Walk:
+        return _Walk(self.log)
+
+
+class _Walk(Stream):
+    """An iterator."""
+
+    items: Any = None
+
+    def __iter__(self) -> _Walk:
+        return self
+
+    def __next__(self) -> Any:
+        if self.items is None:
+            self.items = super().__iter__()
+        return next(self.items)
+
+
+class Late(Stream):
+    """Its state is one sample late."""
+
+    def state_dict(self) -> Any:
+        return {"at": max(0, self.at - 1)}
+
+
+class Fails(Stream):
+    """Cannot tell where it is."""
+
+    def state_dict(self) -> Any:
+        raise LookupError("nowhere")
+
+
+class Dies(Stream):
+    """Dies once, at a sample."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in super().__iter__():
+            with open(self.log) as file:
+                if self.at == LENGTH // 3 and "dies" not in file.read():
+                    self.note("dies")
+                    time.sleep(0.1)  # what was made is sent
+                    os._exit(7)
+            yield item

@@ -1,0 +1,106 @@
+"""A loader goes on by the state of a data set without an index, if that has one."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from farside import WorkerRestartedWarning
+from farside.torch import data_loader
+from tests.stream_jobs import LENGTH, Dies, Fails, Late, Stream, Walks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Return a file for the notes of data sets."""
+    path = tmp_path / "log"
+    path.touch()
+    return path
+
+
+def take(log: Path) -> list[str]:
+    """Return what was noted since the last time."""
+    lines = log.read_text().splitlines()
+    log.write_text("")
+    return lines
+
+
+def start(dataset: Any, size: int | None = 3, workers: int = 2, **options: Any) -> Any:
+    collate: Any = tuple if size is None else list
+    return data_loader(
+        dataset, size, num_workers=workers, collate_fn=collate, seed=1, drop_last=size == 7,
+        **options,
+    )  # fmt: skip
+
+
+def resumed(
+    dataset: Any, log: Path, *how: Any, passes: int = 1
+) -> tuple[list[Any], list[str], list[Any]]:
+    """Stop in the middle, and go on in a new loader, and in further passes.
+
+    Return all batches of the first pass, what was noted after the stop, and the later passes.
+    """
+    with start(dataset, *how) as loader:
+        found = list(islice(loader, (LENGTH // 2) // (loader.batch_size or 1)))
+        state = json.loads(json.dumps(loader.state_dict()))
+    take(log)
+    with start(dataset, *how) as loader:
+        loader.load_state_dict(state)
+        found += loader
+        noted = take(log)
+        return found, noted, [list(loader) for _ in range(passes)]
+
+
+@pytest.mark.parametrize("kind", [Stream, Walks])
+@pytest.mark.parametrize(("size", "workers"), [(3, 2), (7, 2), (None, 2), (3, 0), (None, 0)])
+def test_the_rest_comes_and_the_samples_before_are_not_made_again(
+    kind: Any, size: int | None, workers: int, log: Path
+) -> None:
+    dataset = kind(str(log))
+    with start(dataset, size, workers) as loader:
+        expected = [list(loader) for _ in range(2)]
+    found, noted, later = resumed(dataset, log, size, workers)
+    assert found == expected[0]
+    assert later == expected[1:]
+    loaded = [line for line in noted if line.startswith("loaded")]
+    assert loaded
+    again = [line for line in noted if line not in loaded]
+    before = sum(int(line.split()[1]) for line in loaded)
+    assert len(again) == LENGTH - before < LENGTH
+
+
+def test_where_a_state_does_not_serve_all_samples_are_made_again(
+    log: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = Late(str(log))
+    with start(dataset) as loader:
+        expected = [list(loader) for _ in range(2)]
+    found, noted, later = resumed(dataset, log)
+    assert (found, later) == (expected[0], expected[1:])
+    assert any(line.startswith("loaded") for line in noted)
+    assert "does not lead to the items that came after it" in caplog.text
+
+
+def test_a_data_set_that_cannot_tell_its_state_is_named(
+    log: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found, noted, _ = resumed(Fails(str(log)), log, passes=0)
+    assert len(found) == LENGTH // 3
+    assert len(noted) == LENGTH
+    assert "Fails.state_dict() has failed (LookupError: nowhere)" in caplog.text
+
+
+def test_a_worker_that_is_started_again_loads_the_state(log: Path) -> None:
+    with start(Stream(str(log))) as loader:
+        expected = [list(loader) for _ in range(2)]
+    with start(Dies(str(log)), max_restarts=1) as loader:
+        with pytest.warns(WorkerRestartedWarning):
+            assert list(loader) == expected[0]
+        assert any(line.startswith("loaded") for line in log.read_text().splitlines())
+        assert list(loader) == expected[1]
