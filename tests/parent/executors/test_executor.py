@@ -284,6 +284,18 @@ def test_short_calls_wait_for_no_long_one(executor: WorkerExecutor, tmp_path: Pa
     assert long.result(30) == str(path)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_one_worker_makes_calls_in_the_order_in_which_they_were_submitted(backend: str) -> None:
+    """A long call among short ones let some of those behind it be made after later ones."""
+    with WorkerExecutor(1, backend=backend) as executor:
+        futures = []
+        for _ in range(40):
+            futures += [executor.submit(time.monotonic_ns) for _ in range(40)]
+            executor.submit(time.sleep, 0.01)
+        moments = [future.result(60) for future in futures]
+    assert moments == sorted(moments)
+
+
 def test_shutdown_that_cancels_before_a_worker_has_started() -> None:
     with WorkerExecutor(2, backend="subprocess", initializer=partial(time.sleep, 1)) as executor:
         futures = [executor.submit(jobs.square, number) for number in range(4)]

@@ -195,12 +195,39 @@ def test_a_task_that_was_given_back_comes_before_those_that_wait() -> None:
     assert delivery._begun == [3, 5]  # tasks each is said to have been given: see `take_spent`
 
 
+def test_what_is_given_back_later_comes_before_what_was_given_back_earlier(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It came after them, so a call could wait for all that were submitted after it."""
+    now = [100.0]
+    monkeypatch.setattr(submitted, "monotonic", lambda: now[0])
+    delivery, futures = make(8, 2)
+    cores = [Worker(delivery, Counter()).core for _ in range(2)]
+    delivery.take(cores)
+    now[0] += 1.0  # both are silent: neither is given any
+    for answers in ([4, 6], [7, 2], [5]):
+        delivery.returned.extend(answers)
+        delivery.take(cores)
+    returned = [futures.index(future) for future, _ in delivery.pending._returned]
+    assert returned == [5, 2, 7, 4, 6]
+
+
+def test_nobody_is_asked_where_nobody_else_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One worker lost the order of its calls: it was given some while others were on the way."""
+    now = [100.0]
+    monkeypatch.setattr(submitted, "monotonic", lambda: now[0])
+    delivery, _ = make(4, 1)
+    delivery.take([Worker(delivery, Counter()).core])
+    now[0] += 1.0
+    assert delivery.take_silent() == []
+    assert delivery.next_look == float("inf")
+
+
 def test_who_is_silent_is_asked_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(submitted, "monotonic", lambda: now[0])
-    delivery, _ = make(2, 1)
-    worker = Worker(delivery, Counter())
-    delivery.take([worker.core])
+    delivery, _ = make(3, 2)
+    delivery.take([Worker(delivery, Counter()).core for _ in range(2)])
     asked: list[float] = []
     while len(asked) < 4:
         assert delivery.next_look > now[0]

@@ -88,8 +88,9 @@ class Pending(Supply):
         return left
 
     def put_back(self, batch: Batch) -> None:
-        """Take in a task that a worker had and has not begun: it comes before those that wait."""
-        self._returned.append((self.futures.pop(batch.first), batch))
+        """Take in a task that a worker had and has not begun: it comes before all that wait."""
+        # Also before those that were given back earlier, for they had come after it.
+        self._returned.appendleft((self.futures.pop(batch.first), batch))
 
     def fail_all(self, error: BaseException) -> None:
         """Fail every task that has no result."""

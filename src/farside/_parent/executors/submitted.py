@@ -112,12 +112,14 @@ class Submitted(Mapped):
     @property
     def next_look(self) -> float:
         """When `take_silent` may find some next."""
-        return min(self._look)
+        # Nobody else could take those of a single worker, and they would lose their order: it may
+        # be given further ones while they are on their way back.
+        return min(self._look) if self.plan.workers > 1 else inf
 
     def _take_back(self) -> None:
         """Take in which tasks workers have given back."""
-        while self.returned:
-            number = self.returned.popleft()
+        numbers = [self.returned.popleft() for _ in range(len(self.returned))]
+        for number in sorted(numbers, reverse=True):  # each is put before those that were after it
             for index, each in enumerate(self._assigned):
                 batch = each.take_back(number)
                 if batch is not None:
