@@ -33,8 +33,10 @@ _WHAT = {
 }
 
 
-def to_exception(failure: Failure, worker: str, method: str = "") -> FarsideError:
-    """Turn a failure into the exception to raise.
+def to_exception(
+    failure: Failure, worker: str, method: str = "", unit: str = "input"
+) -> FarsideError:
+    """Turn a failure into the exception to raise. `unit` is what a map works on.
 
     It is the farside class and, where that can be built, the original type as well; the original
     exception is its cause, the worker's traceback the cause of that.
@@ -42,11 +44,11 @@ def to_exception(failure: Failure, worker: str, method: str = "") -> FarsideErro
     if failure.stage == "load" and IMPORTING in failure.traceback:
         return _unguarded(failure, worker)
     try:
-        return _build(failure, thaw(failure.exception), worker, method)
+        return _build(failure, thaw(failure.exception), worker, method, unit)
     except KeyboardInterrupt:
         raise
     except BaseException:  # user code: the class of the original may do anything; text always works
-        return _build(failure, None, worker, method)
+        return _build(failure, None, worker, method, unit)
 
 
 def without_frames(error: BaseException) -> None:
@@ -81,11 +83,11 @@ def for_later(error: E) -> E:
 
 
 def _build(
-    failure: Failure, original: BaseException | None, worker: str, method: str
+    failure: Failure, original: BaseException | None, worker: str, method: str, unit: str
 ) -> FarsideError:
     notes: list[str] = []
     error = _pickling_error(failure, worker, method) or _failed_error(
-        failure, original, worker, method, notes
+        failure, original, worker, method, notes, unit=unit
     )
     if failure.refused:
         error.refused_module, error.refused = failure.refused_module, failure.refused
@@ -137,14 +139,20 @@ def _pickling_error(failure: Failure, worker: str, method: str) -> errors.NotPic
 
 
 def _failed_error(
-    failure: Failure, original: BaseException | None, worker: str, method: str, notes: list[str]
+    failure: Failure,
+    original: BaseException | None,
+    worker: str,
+    method: str,
+    notes: list[str],
+    *,
+    unit: str,
 ) -> WorkerFailedError:
     begun = failure.item_index is not None
     known = begun and failure.item_index != UNKNOWN
     item = f", at the item of index {failure.item_index}" if known else ""
     stage = failure.stage.partition("[")[0]
     if stage in {"function", "input"}:
-        item = f", at the input of index {failure.item_index}"
+        item = f", at the {unit} of index {failure.item_index}"
     where = f"{_WHAT.get(stage, failure.stage)} failed in the {worker}{item}"
     base: type[WorkerFailedError] = errors.WorkerInitializationError
     if begun:

@@ -20,6 +20,8 @@ from .queues import Queue
 class Answers(Delivery):
     """Takes the answers of workers out of their queues. `front` inputs are done."""
 
+    unit = "input"  # what it is called in messages
+
     def __init__(self, plan: Plan, place: Place) -> None:
         super().__init__(plan.workers, counting=plan.ahead is not None)
         self.plan = plan
@@ -43,7 +45,8 @@ class Answers(Delivery):
         return self.failed(number, None if failure is None else self._made(failure, queue, number))
 
     def _made(self, failure: Any, queue: Queue, number: int) -> BaseException:
-        error = to_exception(Failure(*failure), self.members[queue.index].name)
+        name = self.members[queue.index].name
+        error = to_exception(Failure(*failure), name, unit=self.unit)
         vars(error)["input_index"] = number  # its note names it already
         return error
 

@@ -45,7 +45,6 @@ class Mapped(Answers):
     """The results of a map: the base of both orders."""
 
     most_inputs = MOST_INPUTS  # that a worker is given at a time
-    unit = "input"  # what it is called in messages
 
     def __init__(self, plan: Plan, supply: Supply) -> None:
         super().__init__(plan, supply.place)
