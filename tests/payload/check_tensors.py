@@ -171,7 +171,9 @@ def test_the_fingerprint_of_tensors_tells_what_is_in_them_and_not_where_they_lie
 def test_types_that_torch_alone_pickles_in_vain_arrive() -> None:
     for tensor in (torch.ones(5).to(torch.uint16).expand(3, 5), torch.ones(0).to(torch.uint16)):
         assert same(sent(tensor)[0], tensor)
-    received, _ = sent([torch.ones(3).untyped_storage(), torch.ones(3).storage()])
+    storages = [torch.ones(3).untyped_storage(), torch.ones(3).storage()]
+    received, _ = sent(storages)
+    assert [*map(type, received)] == [*map(type, storages)]
     assert [each.tolist() for each in received] == [[0, 0, 128, 63] * 3, [1.0] * 3]
 
 

@@ -84,13 +84,29 @@ def _reduce_special(tensor: Tensor) -> Reduced:
     in the tensor crosses as tensors.
     """
     reduced = reduce_by_default(tensor)
-    if tensor.layout is sys.modules["torch"].strided or isinstance(reduced, str):
+    if isinstance(reduced, str):
         return reduced
+    if tensor.layout is sys.modules["torch"].strided:
+        return (reduced[0], _with_types(reduced[1]), *reduced[2:])
     kept = getattr(sys.modules.get("torch._utils"), "_rebuild_sparse_tensor", rebuild_sparse)
     parts: list[Any] = [rebuild_sparse if part is kept else part for part in reduced]
     # One with attributes has the function among the arguments.
     parts[1] = tuple(rebuild_sparse if part is kept else part for part in parts[1])
     return tuple(parts)
+
+
+def _with_types(part: Any) -> Any:
+    """Give the storages among the arguments of torch's own functions a type.
+
+    Torch pickles the storage of some tensors without one, and makes them again of one with a type:
+    so its own pickle brings it back.
+    """
+    if type(part) is tuple:
+        return tuple([_with_types(each) for each in part])
+    torch = sys.modules["torch"]
+    if type(part) is getattr(torch, "UntypedStorage", None):
+        return torch.TypedStorage(wrap_storage=part, dtype=torch.uint8, _internal=True)
+    return part
 
 
 def reduce_storage(storage: Any) -> Reduced:
@@ -103,17 +119,19 @@ def reduce_storage(storage: Any) -> Reduced:
         address, nbytes = untyped.data_ptr(), untyped.nbytes()
         if untyped.device.type != "cpu" or (nbytes and not address):
             return reduce_by_default(storage)
-        dtype = getattr(storage, "dtype", sys.modules["torch"].uint8)
+        dtype = getattr(storage, "dtype", None)  # an untyped one has none
     except (AttributeError, RuntimeError):  # a newer release; or it has no memory
         return reduce_by_default(storage)
     return rebuild_storage, (buffer_at(address, nbytes, untyped), dtype)
 
 
 def rebuild_storage(buffer: Any, dtype: Any) -> Any:
-    """Make a storage on a buffer: one with a type, as torch itself does."""
+    """Make a storage on a buffer: one with a type, if it had one."""
     import torch  # the user's
 
     untyped = rebuild(buffer, torch.uint8, (memoryview(buffer).nbytes,), None).untyped_storage()
+    if dtype is None:
+        return untyped
     return torch.TypedStorage(wrap_storage=untyped, dtype=dtype, _internal=True)
 
 
