@@ -31,6 +31,9 @@ _WHOLE = 1 << 12  # contents of so many bytes are read wholly; of larger ones, a
 _UNLIKE = ("_make_skeleton_class", "_load_from_bytes")
 """Functions of cloudpickle and torch whose arguments differ from process to process."""
 
+_LONG_DOUBLES = frozenset({"f12", "f16", "c24", "c32"})
+"""NumPy's names of types of which a value has bytes that nobody writes, so that they are any."""
+
 _SAMPLES = 16
 _SAMPLE_BYTES = 64
 
@@ -68,17 +71,21 @@ def is_comparable(item: Any, encoder: Encoder) -> bool:
     """Tell whether equal items have equal digests. It takes long, and is for those that differ.
 
     A set is pickled in an order that the seed of the process's hashes decides, cloudpickle gives a
-    class that it pickles by value a random name, and torch writes the addresses of what lies on a
-    GPU.
+    class that it pickles by value a random name, torch writes the addresses of what lies on a GPU,
+    and a long double has bytes that are no part of its value.
     """
     import pickletools
 
     entry: Any = encoder.encode(item)
     stream: Any = entry.places[0] if type(entry) is Stored else entry
+    texts: set[str] = set()
     for operation, argument, _ in pickletools.genops(bytes(stream)):
         if operation.name in {"EMPTY_SET", "FROZENSET"} or argument in _UNLIKE:
             return False
-    return True
+        if isinstance(argument, str):
+            texts.add(argument.lstrip("<>"))
+    of_numpy = not texts.isdisjoint(("dtype", "rebuild_plain"))
+    return not of_numpy or texts.isdisjoint(_LONG_DOUBLES)
 
 
 def _of_value(value: Any) -> bytes:
