@@ -140,3 +140,18 @@ def test_long_doubles_are_not_compared(kind: str) -> None:
         assert not is_comparable(item, Encoder(None))
     assert is_comparable([np.ones(3), "f8"], Encoder(None))
     assert is_comparable(["f16"], Encoder(None))
+
+
+class Tags(set[str]):
+    """A set is pickled as a list if its class is the user's."""
+
+
+class FrozenTags(frozenset[str]):
+    """The same for one that does not change."""
+
+
+@pytest.mark.parametrize("tags", [{"a"}, frozenset("a"), Tags("a"), FrozenTags("a")])
+def test_an_item_with_a_set_cannot_be_compared(tags: Any) -> None:
+    items = tags, {"tags": tags}, Point(tags, np.zeros(20_000)), [tags, lambda: None]
+    assert not [each for each in items if is_comparable(each, Encoder(None))]
+    assert is_comparable(Point([*tags], np.zeros(20_000)), Encoder(None))

@@ -18,6 +18,7 @@ from .items import Group, Stored
 from .joined import HEAD, piece_of
 from .plain import ADD_COPY, ATOMS
 from .plain_classes import NotPlainError, plain_classes
+from .reducers import table_of_items
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from .encoder import Encoder
 
 _WHOLE = 1 << 12  # contents of so many bytes are read wholly; of larger ones, a sample
+
+_SETS = (set, frozenset)
 
 _UNLIKE = ("_make_skeleton_class", "_load_from_bytes")
 """Functions of cloudpickle and torch whose arguments differ from process to process."""
@@ -76,6 +79,8 @@ def is_comparable(item: Any, encoder: Encoder) -> bool:
     """
     import pickletools
 
+    if _has_sets(item):
+        return False
     entry: Any = encoder.encode(item)
     stream: Any = entry.places[0] if type(entry) is Stored else entry
     texts: set[str] = set()
@@ -86,6 +91,31 @@ def is_comparable(item: Any, encoder: Encoder) -> bool:
             texts.add(argument.lstrip("<>"))
     of_numpy = not texts.isdisjoint(("dtype", "rebuild_plain"))
     return not of_numpy or texts.isdisjoint(_LONG_DOUBLES)
+
+
+def _has_sets(item: Any) -> bool:
+    """Tell whether there are sets in an item, as far as pickle itself gets.
+
+    The pickle of a set whose class is the user's does not tell: it has a list.
+    """
+    file = io.BytesIO()
+    finder = SetFinder(file, 5, buffer_callback=lambda _: None)
+    finder.dispatch_table = table_of_items()
+    try:
+        finder.dump(item)
+    except Exception as error:  # cloudpickle may take it
+        if handlers.raised(error):
+            raise
+    return finder.found
+
+
+class SetFinder(pickle.Pickler):
+    """Finds out whether there are sets in what it pickles. To read the pickle takes far longer."""
+
+    found = False
+
+    def persistent_id(self, value: Any) -> None:
+        self.found = self.found or issubclass(type(value), _SETS)  # also of a class of the user's
 
 
 def _of_value(value: Any) -> bytes:

@@ -50,6 +50,24 @@ def test_sets_in_objects_have_no_order(monkeypatch: pytest.MonkeyPatch, seed: st
     assert run_python(OBJECTS).strip() == fingerprint([shard])
 
 
+OF_A_CLASS = """
+from types import SimpleNamespace
+from farside._parent.passes.fingerprint import fingerprint
+class Tags(set): pass
+class FrozenTags(frozenset): pass
+words = ["red", "green", "blue", "yellow"]
+print(fingerprint([SimpleNamespace(tags=Tags(words), kept=FrozenTags(words))]))
+"""
+
+
+def test_sets_of_a_class_of_the_users_have_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = set()
+    for seed in ("1", "2", "3"):
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        found.add(run_python(OF_A_CLASS))
+    assert len(found) == 1
+
+
 def test_objects_with_sets_are_told_apart() -> None:
     paths, tags = ["a", "b"], [{1}, {1, 2}, frozenset({1})]
     shards = [SimpleNamespace(path=path, tags=each) for path in paths for each in tags]

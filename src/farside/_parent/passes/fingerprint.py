@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import pickle
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import PurePath
 from typing import Any
 
+from ..._payload.anchors import SetFinder
 from ..._payload.reducers import table_of_items
 
 _PLAIN = (str, int, float, bool, bytes, type(None), range, PurePath)
@@ -41,26 +41,17 @@ def _bytes_of(value: Any) -> bytes:
         return type(value).__qualname__.encode()
 
 
-class _SetFinder(pickle.Pickler):
-    """Finds out whether there are sets in what it pickles. To read the pickle takes far longer.
-
-    Paths are pickled as text: each version of Python has another way.
-    """
-
-    found = False
+class _Pickler(SetFinder):
+    """Pickles paths as text: each version of Python has another way."""
 
     def reducer_override(self, value: Any) -> Any:
         return (str, (str(value),)) if isinstance(value, PurePath) else NotImplemented
-
-    def persistent_id(self, value: Any) -> None:
-        if type(value) in {set, frozenset}:
-            self.found = True
 
 
 def _pickle(value: Any) -> bytes:
     """Return a pickle; if there are sets in it, its parts sorted, for a set has any order."""
     file = io.BytesIO()
-    finder = _SetFinder(file, 5)
+    finder = _Pickler(file, 5)
     finder.dispatch_table = table_of_items()  # torch alone would write addresses
     finder.dump(value)
     stream = file.getvalue()
