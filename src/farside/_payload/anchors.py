@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import pickle
 from _blake2 import blake2b  # without hashlib around it: that is start-up time of a worker
+from sys import modules
 
 from .._in_c import SimpleNamespace
 from . import handlers
@@ -34,8 +35,7 @@ _SETS = (set, frozenset)
 _UNLIKE = ("_make_skeleton_class", "_load_from_bytes")
 """Functions of cloudpickle and torch whose arguments differ from process to process."""
 
-_LONG_DOUBLES = frozenset({"f12", "f16", "c24", "c32"})
-"""NumPy's names of types of which a value has bytes that nobody writes, so that they are any."""
+_LONG_DOUBLES = "gG"  # NumPy's names of types, which have 10 bytes in 16 on most machines
 
 _SAMPLES = 16
 _SAMPLE_BYTES = 64
@@ -73,33 +73,23 @@ def of_item(item: Any, encoder: Encoder) -> set[bytes]:
 def is_comparable(item: Any, encoder: Encoder) -> bool:
     """Tell whether equal items have equal digests. It takes long, and is for those that differ.
 
-    A set is pickled in an order that the seed of the process's hashes decides, cloudpickle gives a
-    class that it pickles by value a random name, torch writes the addresses of what lies on a GPU,
-    and a long double has bytes that are no part of its value.
+    Not so if there are sets, or arrays with bytes that are no part of a value. Nor where
+    cloudpickle gives a class that it pickles by value a random name, or torch writes the addresses
+    of what lies on a GPU.
     """
     import pickletools
 
-    if _has_sets(item):
+    if _has_any_bytes(item):
         return False
     entry: Any = encoder.encode(item)
     stream: Any = entry.places[0] if type(entry) is Stored else entry
-    texts: set[str] = set()
-    for operation, argument, _ in pickletools.genops(bytes(stream)):
-        if operation.name in {"EMPTY_SET", "FROZENSET"} or argument in _UNLIKE:
-            return False
-        if isinstance(argument, str):
-            texts.add(argument.lstrip("<>"))
-    of_numpy = not texts.isdisjoint(("dtype", "rebuild_plain"))
-    return not of_numpy or texts.isdisjoint(_LONG_DOUBLES)
+    found = pickletools.genops(bytes(stream))
+    return True not in [argument in _UNLIKE for _, argument, _ in found]
 
 
-def _has_sets(item: Any) -> bool:
-    """Tell whether there are sets in an item, as far as pickle itself gets.
-
-    The pickle of a set whose class is the user's does not tell: it has a list.
-    """
-    file = io.BytesIO()
-    finder = SetFinder(file, 5, buffer_callback=lambda _: None)
+def _has_any_bytes(item: Any) -> bool:
+    """Tell whether something in an item has no pickle of its own, as far as pickle itself gets."""
+    finder = _AnyBytesFinder(io.BytesIO(), 5, buffer_callback=lambda _: None)
     finder.dispatch_table = table_of_items()
     try:
         finder.dump(item)
@@ -110,12 +100,36 @@ def _has_sets(item: Any) -> bool:
 
 
 class SetFinder(pickle.Pickler):
-    """Finds out whether there are sets in what it pickles. To read the pickle takes far longer."""
+    """Finds out whether there are sets in what it pickles. To read the pickle takes far longer.
+
+    The seed of the process's hashes decides in which order one is pickled; and if its class is the
+    user's, it is pickled as a list.
+    """
 
     found = False
 
     def persistent_id(self, value: Any) -> None:
-        self.found = self.found or issubclass(type(value), _SETS)  # also of a class of the user's
+        self.found = self.found or issubclass(type(value), _SETS)
+
+
+class _AnyBytesFinder(SetFinder):
+    """Finds sets, and values of NumPy with bytes that hold what was in the memory before."""
+
+    def persistent_id(self, value: Any) -> None:
+        super().persistent_id(value)
+        numpy: Any = modules.get("numpy")
+        if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)):
+            self.found = self.found or _has_padding(value.dtype)
+
+
+def _has_padding(dtype: Any) -> bool:
+    """Tell whether values of a type of NumPy have bytes that nobody writes."""
+    dtype = dtype.base  # of an array in a structure
+    fields = [field[0] for field in (dtype.fields or {}).values()]
+    if fields:
+        written = sum([field.itemsize for field in fields])
+        return bool(written < dtype.itemsize) or True in map(_has_padding, fields)
+    return dtype.char in _LONG_DOUBLES
 
 
 def _of_value(value: Any) -> bytes:
