@@ -204,27 +204,32 @@ import multiprocessing, multiprocessing.spawn, os, sys
 sys.frozen = True
 if __name__ == "__main__":
     if int(os.environ.get("GENERATION", "0")) > 2:
+        print("and so on", flush=True)
         os._exit(9)  # they must not go on without end
     os.environ["GENERATION"] = str(int(os.environ.get("GENERATION", "0")) + 1)
     if "freezes" in sys.argv[0]:
         if "-c" in sys.argv:  # as PyInstaller has it
-            exec(sys.argv[-1])
+            exec(sys.argv[sys.argv.index("-c") + 1])
             sys.exit()
         multiprocessing.spawn.freeze_support()
     multiprocessing.set_executable(os.path.abspath("program"))
     from functools import partial
     from farside import FarsideError, iterate_in_subprocess
     try:
-        with iterate_in_subprocess(partial(range, 3), mp_context="spawn") as numbers:
+        with iterate_in_subprocess(partial(range, 3), mp_context=os.environ["METHOD"]) as numbers:
             print(list(numbers))
     except FarsideError as error:
         print(type(error).__name__, "freeze_support" in str(error))
 """
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
 @pytest.mark.parametrize("name", ["freezes.py", "does_not.py"])
-def test_a_frozen_program(tmp_path: Path, name: str) -> None:
+def test_a_frozen_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, method: str
+) -> None:
     """PyInstaller and others make a program of which every process is a start."""
+    monkeypatch.setenv("METHOD", method)
     program = tmp_path / "program"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} {name} "$@"\n')
     program.chmod(0o755)
@@ -246,6 +251,8 @@ def test_a_frozen_program(tmp_path: Path, name: str) -> None:
     [
         (["--multiprocessing-fork", "tracker_fd=5", "pipe_handle=7"], True),
         (["-S", "-c", "from multiprocessing.resource_tracker import main;main(5)"], True),
+        (["-c", "import sys; from multiprocessing.forkserver import main; main(5)", "--own"], True),
+        (["-c"], False),
         (["-c", "print()"], False),
         (["from multiprocessing."], False),
         ([], False),

@@ -73,9 +73,9 @@ def _serves_multiprocessing() -> bool:
     """Tell whether this process was started to be a worker, or a helper of multiprocessing."""
     # A frozen program that does not know it would start further ones without end.
     arguments = sys.argv[1:]
-    return "--multiprocessing-fork" in arguments or (
-        "-c" in arguments and arguments[-1].startswith("from multiprocessing.")
-    )
+    command = arguments[arguments.index("-c") + 1 :][:1] if "-c" in arguments else []
+    # From Python 3.14 on, a fork server first imports `sys`, and then come our own arguments.
+    return "--multiprocessing-fork" in arguments or "from multiprocessing." in "".join(command)
 
 
 def track(worker: Worker) -> None:
