@@ -296,6 +296,16 @@ def test_a_backend_that_cannot_be_imported_hides_no_other() -> None:
 
 
 @pytest.mark.usefixtures("own_registry")
+def test_a_backend_that_pyinstaller_has_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    register_backend("mine", "no_such_package.module:Mine")
+    cure = "; PyInstaller takes it along with --collect-submodules no_such_package"
+    assert available_backends()["mine"].reason.endswith(cure)
+    register_backend("broken", "json:no_such_name")
+    assert "PyInstaller" not in available_backends()["broken"].reason
+
+
+@pytest.mark.usefixtures("own_registry")
 def test_what_is_no_backend_hides_no_other() -> None:
     register_backend("mine", "json:dumps")
     found = available_backends()
