@@ -11,8 +11,9 @@ import signal
 import subprocess
 import sys
 from functools import partial
-from multiprocessing import forkserver
+from multiprocessing import forkserver, reduction
 from multiprocessing.process import BaseProcess
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -196,6 +197,17 @@ def test_processes_that_can_be_had_again_soon(
     ):
         assert list(numbers) == [0, 1, 2]
     assert not errors
+
+
+def test_a_fork_server_is_refused_where_sockets_cannot_pass_descriptors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those of eventlet cannot, so multiprocessing has no such start method then."""
+    patcher = SimpleNamespace(is_monkey_patched="socket".__eq__)
+    monkeypatch.setitem(sys.modules, "eventlet.patcher", patcher)
+    monkeypatch.setattr(reduction, "HAVE_SEND_HANDLE", False)
+    with pytest.raises(BackendUnavailableError, match="the sockets of eventlet; use mp_context="):
+        iterate_in_subprocess(partial(range, 3), mp_context="forkserver")
 
 
 FROZEN = """\

@@ -49,7 +49,6 @@ class SubprocessBackend(Backend):
     def launch(self, options: Options) -> ProcessWorker:
         context = _context(options)
         method = context.get_start_method()
-        check_method(method)
         name = preparation.name_of(options)
         if method == "fork":
             job = preparation.job_of(options, options.call, backend=self.name, name=name)
@@ -225,9 +224,13 @@ def _start_by(
 
 
 def _context(options: Options) -> Any:
+    """Return the context to start the process by, if its start method can be used here."""
     given = options.mp_context
     if given is None:
         # What a fork server has imported does not look at an environment of the worker's own.
         served = "forkserver" in multiprocessing.get_all_start_methods() and options.env is None
         given = "forkserver" if served and not patched("socket") else "spawn"
-    return multiprocessing.get_context(given) if isinstance(given, str) else given
+    named = isinstance(given, str)
+    # Looked at first: multiprocessing refuses some in fewer words.
+    check_method(given if named else given.get_start_method())
+    return multiprocessing.get_context(given) if named else given
