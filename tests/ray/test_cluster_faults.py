@@ -64,6 +64,15 @@ def test_a_killed_actor_is_an_error_at_once() -> None:
         assert "ray worker (pid " in str(it.value)
 
 
+def test_a_terminated_actor_is_an_error_too() -> None:
+    with start(jobs.Endless, buffer_size=1) as numbers:
+        iterator = iter(numbers)
+        assert next(iterator) == 0
+        os.kill(pid_of(numbers), signal.SIGTERM)
+        with pytest.raises(WorkerDiedError, match=r"its actor has died: its worker process"):
+            list(iterator)
+
+
 def test_an_actor_that_dies_is_started_again_and_the_pass_is_complete() -> None:
     with start(partial(jobs.Numbers, 3000), buffer_size=4, max_restarts=1) as numbers:
         iterator = iter(numbers)

@@ -7,7 +7,9 @@ The parent keeps a few calls of `Actor.pull` under way, which return frames. Com
 from __future__ import annotations
 
 import os
+import signal
 import threading
+from contextlib import suppress
 from typing import Any
 
 from ..._payload import worker_info
@@ -26,6 +28,7 @@ class Actor:
     def __init__(self, job: bytes, call: Any, name: str) -> None:
         self._name = name
         _keep_memory()
+        _end_by_sigterm()
         import ray  # it is there: this is an actor
 
         full = (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError)
@@ -66,6 +69,12 @@ class Actor:
     def _end_process(self) -> None:
         if self._link.abandoned:  # else it is Ray's to end, when everything was fetched
             os._exit(1)
+
+
+def _end_by_sigterm() -> None:
+    """Let SIGTERM end the process: Ray's handler waits for calls that wait here, and takes none."""
+    with suppress(ValueError):  # not in the main thread, where Ray makes actors
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _keep_memory() -> None:
