@@ -105,6 +105,18 @@ def test_a_worker_whose_node_has_died_is_not_to_blame(what: str) -> None:
     worker.link.close()
 
 
+def test_no_worker_is_started_again_for_a_process_that_ray_takes_for_dead() -> None:
+    calls: Any = Mock(lost=Mock(return_value=False), pull=Mock(return_value=None))
+    calls.watched = Future()
+    worker = RayWorker(calls, {}, False)
+    said = "its owner has died. Worker exit detail: Owner's node has crashed."
+    calls.watched.set_exception(RuntimeError(f"The actor is dead because {said}"))
+    status = worker.exit_status()
+    assert not status.again
+    assert status.text.startswith(f"its actor has died: {said}; its owner is this process")
+    worker.link.close()
+
+
 def test_how_much_may_wait_unless_the_user_says_so() -> None:
     def given(**options: object) -> int:
         return check(list, backend="ray", **options).buffer_bytes

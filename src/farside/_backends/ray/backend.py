@@ -202,12 +202,19 @@ class RayWorker(Worker):
         error = watched.exception()
         if error is not None:
             why = _why(error)
+            if _OWNER_DIED in why:
+                return ExitStatus(f"its actor has died: {why}; {_GIVEN_UP}", again=False)
             return ExitStatus(f"its actor has died: {why}", struck=_NODE_DIED in why)
         return ExitStatus(watched.result() or "it ended without a word")
 
 
 _NOT_SHOWN = frozenset({"scheduling_strategy", "runtime_env"})
 _NODE_DIED = "its node has died"  # so says Ray, also of one that it has placed there since
+_OWNER_DIED = "its owner has died"  # Ray starts no actor for an owner that it takes for dead
+_GIVEN_UP = (
+    "its owner is this process, for which the cluster starts no worker any more: Ray has crashed "
+    "on this machine, or has lost the others"
+)
 _TOLD_SECONDS = 5.0  # how long Ray may take to tell one call of a death after it has told another
 _foreign: list[RayWorker] = []  # workers of the process that this one was forked from
 
