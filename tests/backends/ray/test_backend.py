@@ -59,7 +59,10 @@ def test_what_ray_says_of_a_death_in_short() -> None:
         "The actor is dead because 1 worker(s) were killed due to the node running low on memory. "
         "It was 9GB used / 10GB limit\nObject store memory usage: [- objects spillable: 0]\nRay ..."
     )
+    assert _why(RuntimeError(memory)).startswith("1 worker(s) were killed due to the node running")
     assert _why(RuntimeError(memory)).endswith("low on memory. It was 9GB used / 10GB limit")
+    node = "The actor died.\n\tpid: 4711\nThe actor died because its node has died. Node Id: 1"
+    assert _why(RuntimeError(node)) == "its node has died. Node Id: 1"
     missing = "The actor with name Actor failed to import\nNo module named 'farside'\n"
     assert _why(RuntimeError(missing)).startswith("farside is not installed there; install it on")
 

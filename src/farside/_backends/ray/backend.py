@@ -229,4 +229,6 @@ def _why(error: BaseException | None) -> str:
         )
     for rest in ("Some common causes include", "Object store memory usage:"):
         text = text.partition(rest)[0]
-    return " ".join(text.rpartition("The actor is dead because ")[2].split())
+    # Of a node that has died, Ray says it in other words.
+    why = re.split(r"The actor (?:is dead because |died because (?=its ))", text)[-1]
+    return " ".join(why.split())
