@@ -166,6 +166,27 @@ def _fail(fn: Any, **options: Any) -> None:
         list(items)
 
 
+def _fail_here(fn: Any) -> None:
+    _fail(fn, backend="inline", mp_context=None)
+
+
+def _fail_in_shard_here() -> None:
+    numbers = iterate_in_workers(_shard, ["12", "no"], 0)
+    for take in (lambda: list(numbers), numbers.close):
+        with suppress(ValueError):
+            take()
+
+
+def _shard(text: str) -> Iterator[int]:
+    yield from map(int, [text])
+
+
+def _look_here() -> None:
+    with iterate_in_worker(partial(list[str], "ab"), backend="inline") as items:
+        for _ in items:
+            items.dump_stack()
+
+
 def _fail_beside(fn: Any) -> None:
     for kind in (None, *SUBINTERPRETERS):  # None: as all else here
         options = {} if kind is None else {"backend": "subinterpreter", "mp_context": None}
@@ -199,6 +220,10 @@ def _break() -> None:
         partial(_fail, partial(map, int, ["1", "no"])),
         partial(_fail, partial(list, [threading.Lock()])),
         partial(_fail, partial(map, refuse_at_twos, range(3))),
+        *[partial(_fail_here, fn) for fn in (partial(int, "no"), partial(map, int, ["1", "no"]))],
+        partial(_fail_here, partial(list, [threading.Lock()])),
+        _fail_in_shard_here,
+        _look_here,
         partial(_fail, partial(os._exit, 3)),
         partial(_fail_beside, partial(repr, threading.Lock())),
         partial(_fail_beside, partial(int, "no")),

@@ -56,6 +56,7 @@ def report() -> list[tuple[str, list[Place]]]:
         else:
             places = _places(_of_user(frames[entrance:]))
             found.insert(0, ("the thread that runs the iterable", places))
+    del innermost, frames  # this very frame is among them, so it would keep those of the user
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import count
 from time import monotonic
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._link.worker_base import WorkerLink
 from .._payload import pickling
@@ -23,6 +23,9 @@ from .listener import Commands
 from .loops import LEFT, TO_GO_ON
 from .maker import Maker
 from .tasks import Trouble
+
+if TYPE_CHECKING:
+    from .loops import Outcome
 
 
 class _StepMaker(Maker):
@@ -121,18 +124,23 @@ class Stepwise(Execution):
         self._to_begin = self.machine.state is WorkerState.ITERATION
 
     def iterate(self) -> None:
-        trouble = None
         if self._maker.iterator is None:
             self._to_begin = False
-            trouble = self._begin()
-            if trouble is None and not self._commands.empty():
+            if self._take_in(self._begin()) or not self._commands.empty():
                 return
         if self._parked:
             self._maker.iterator = self._maker.tasks.go_on()
-        outcome = trouble or self._maker.make_items()
+        self._take_in(self._maker.make_items())
+
+    def _take_in(self, outcome: Outcome | None) -> bool:
+        """Take in what a step has come to; tell whether that is the end of the pass."""
+        # No variable of the frame that has called user code: its error refers to that frame, and so
+        # to the iterable.
         self._parked = outcome is TO_GO_ON
-        if not self._parked and outcome is not LEFT:
-            self._take(outcome)
+        if outcome is None or outcome is LEFT or self._parked:
+            return False
+        self._take(outcome)
+        return True
 
     def end(self) -> None:
         """Run the finalizers, and let go of everything of the user's."""
