@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import datetime as dt
+import gc
 import pickle
 import signal
 import sys
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakSet
 
 import pytest
 from hypothesis import given
@@ -395,6 +397,20 @@ def test_a_pass_asks_copyreg_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert joiner.piece(Bare()) is None
     monkeypatch.undo()
     assert is_plain(Bare)
+
+
+def test_of_classes_that_are_made_for_each_item_few_are_kept() -> None:
+    joiner, made = Joiner(), WeakSet[type]()
+    for _ in range(5 * classes._MOST):
+        cls = type("Made", (), {})
+        made.add(cls)
+        assert joiner.piece(cls()) is None
+        assert joiner.piece(Bare()) is not None
+        joiner.sent(together=5)
+    del cls
+    gc.collect()
+    assert joiner.hopeful
+    assert len(made) <= classes._MOST
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, LookupError])

@@ -16,6 +16,9 @@ _REDUCE = methodcaller("__reduce_ex__", 3)
 """What pickle does for a class of which nothing else is known; in C, and found at once."""
 
 
+_MOST = 256  # how many classes are kept. When there are more, all are forgotten
+
+
 class NotPlainError(Exception):
     """An object of a class that is not plain is among what is to be pickled."""
 
@@ -26,6 +29,8 @@ class _PlainClasses(dict[type, "Callable[[Any], Any]"]):
     def __missing__(self, cls: type) -> Callable[[Any], Any]:
         if not is_plain(cls):
             raise NotPlainError
+        if len(self) >= _MOST:
+            self.clear()  # a function may make a class for each item, and a pass may have no end
         self[cls] = _REDUCE
         return _REDUCE
 
