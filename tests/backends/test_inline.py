@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -552,3 +553,20 @@ def test_a_worker_that_waits_for_itself_is_told() -> None:
         with pytest.raises(farside.FarsideError, match=r"in its own code|superseded"):
             list(numbers)
     OWN.clear()
+
+
+def test_a_worker_ends_with_its_iterable_though_ctrl_c_has_cut_close_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def strike(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    items = iterate_in_worker(partial(list[str], "ab"), backend="inline")
+    worker: Any = items._current.members[0].worker
+    with monkeypatch.context() as patch:
+        patch.setattr(type(worker), "stop", strike)
+        with pytest.raises(KeyboardInterrupt):
+            items.close()
+    del items
+    gc.collect()
+    assert worker.wait(0)

@@ -171,9 +171,10 @@ class Client(Steps):
     def _leave(self) -> None:
         self.post(GroupCore.close)
         for member in self.members:
-            if member.worker is not None and not member.released:
-                self.waiting.remove(member)
-                member.link.close()
+            if member.worker is not None:
+                if not member.released:
+                    self.waiting.remove(member)
+                member.link.close()  # Ctrl-C may have struck in `close` just before it did
         self.waiting.links.close()
 
     def give_up(self, member: Member, cause: str, detail: object) -> None:
