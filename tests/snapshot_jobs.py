@@ -54,7 +54,7 @@ class Numbered(Counting):
     """Yields what `shard_jobs.pairs` does."""
 
     def __init__(self, log: str, shard: tuple[int, int]) -> None:
-        super().__init__(log, *shard, pause=0.001)
+        super().__init__(log, *shard, pause=0.003)
 
 
 class Iterable(Counting):

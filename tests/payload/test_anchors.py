@@ -130,7 +130,7 @@ def test_a_large_item_has_no_digest_of_its_value() -> None:
         of_entry(item, (), plain=True)
 
 
-PADDED = np.dtype([("small", "i1"), ("large", "f8")], align=True)
+PADDED: Any = np.dtype([("small", "i1"), ("large", "f8")], align=True)
 
 
 @pytest.mark.parametrize("kind", ["g", "G", PADDED, [("part", PADDED, 2)]])
