@@ -224,8 +224,8 @@ def _why(error: BaseException | None) -> str:
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     if "No module named 'farside'" in text:
         return (
-            "farside is not installed there; install it on each machine of the cluster, or let a "
-            "runtime_env do so: backend_options={'runtime_env': {'pip': ['farside']}}"
+            "farside is not installed there; install it on each machine of the cluster, or let Ray "
+            "send it: ray.init(runtime_env={'py_modules': [farside]})"
         )
     for rest in ("Some common causes include", "Object store memory usage:"):
         text = text.partition(rest)[0]
