@@ -131,9 +131,14 @@ def test_a_large_item_has_no_digest_of_its_value() -> None:
 
 
 PADDED: Any = np.dtype([("small", "i1"), ("large", "f8")], align=True)
+TITLED: Any = np.dtype([(("A title", "small"), "i4"), ("large", "f8")], align=True)
+UNION: Any = np.dtype(
+    {"names": ["a", "b"], "formats": ["i4", "f4"], "offsets": [0, 0], "itemsize": 8}
+)
+EMPTY: Any = np.dtype({"names": [], "formats": [], "itemsize": 8})
 
 
-@pytest.mark.parametrize("kind", ["g", "G", PADDED, [("part", PADDED, 2)]])
+@pytest.mark.parametrize("kind", ["g", "G", PADDED, [("part", PADDED, 2)], TITLED, UNION, EMPTY])
 def test_values_with_bytes_that_nobody_writes_are_not_compared(kind: Any) -> None:
     """NumPy leaves what was in the memory before in the bytes that are no part of the value."""
     items: list[Any] = [np.zeros(3, kind), np.zeros(3000, kind), np.zeros(1, kind)[0]]
@@ -142,7 +147,10 @@ def test_values_with_bytes_that_nobody_writes_are_not_compared(kind: Any) -> Non
         assert not is_comparable(item, Encoder(None))
 
 
-@pytest.mark.parametrize("kind", ["f8", [("small", "i1"), ("large", "f8", 3)]])
+TIGHT = [("small", "i1"), ("large", "f8", 3)]
+
+
+@pytest.mark.parametrize("kind", ["f8", TIGHT, [(("A title", "a"), "i8")]])
 def test_those_with_none_are(kind: Any) -> None:
     for item in [np.zeros(3, kind), np.zeros(3000, kind), np.zeros(1, kind)[0]]:
         assert is_comparable([item], Encoder(None))
@@ -161,3 +169,9 @@ def test_an_item_with_a_set_cannot_be_compared(tags: Any) -> None:
     items = tags, {"tags": tags}, Point(tags, np.zeros(20_000)), [tags, lambda: None]
     assert not [each for each in items if is_comparable(each, Encoder(None))]
     assert is_comparable(Point([*tags], np.zeros(20_000)), Encoder(None))
+
+
+@pytest.mark.parametrize("item", [lambda word: word in {"a", "b"}, [lambda: None, {"a"}]])
+def test_sets_are_found_also_where_pickle_itself_does_not_get(item: Any) -> None:
+    """The set among the constants of a function, for one."""
+    assert not is_comparable(item, Encoder(None))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _WHOLE = 1 << 12  # contents of so many bytes are read wholly; of larger ones, a sample
 
 _SETS = (set, frozenset)
+_OF_SETS = ("EMPTY_SET", "FROZENSET")  # what a pickle calls them
 
 _UNLIKE = ("_make_skeleton_class", "_load_from_bytes")
 """Functions of cloudpickle and torch whose arguments differ from process to process."""
@@ -84,7 +85,10 @@ def is_comparable(item: Any, encoder: Encoder) -> bool:
     entry: Any = encoder.encode(item)
     stream: Any = entry.places[0] if type(entry) is Stored else entry
     found = pickletools.genops(bytes(stream))
-    return True not in [argument in _UNLIKE for _, argument, _ in found]
+    # Sets too: pickle itself may have got no farther than a function, and that may have some.
+    return True not in [
+        argument in _UNLIKE or operation.name in _OF_SETS for operation, argument, _ in found
+    ]
 
 
 def _has_any_bytes(item: Any) -> bool:
@@ -125,11 +129,14 @@ class _AnyBytesFinder(SetFinder):
 def _has_padding(dtype: Any) -> bool:
     """Tell whether values of a type of NumPy have bytes that nobody writes."""
     dtype = dtype.base  # of an array in a structure
-    fields = [field[0] for field in (dtype.fields or {}).values()]
-    if fields:
-        written = sum([field.itemsize for field in fields])
-        return bool(written < dtype.itemsize) or True in map(_has_padding, fields)
-    return dtype.char in _LONG_DOUBLES
+    if dtype.names is None:
+        return dtype.char in _LONG_DOUBLES
+    fields, end = [dtype.fields[name][:2] for name in dtype.names], 0
+    for field, offset in sorted(fields, key=lambda each: each[1]):  # some may lie in one place
+        if offset > end or _has_padding(field):
+            return True
+        end = max(end, offset + field.itemsize)
+    return bool(end < dtype.itemsize)
 
 
 def _of_value(value: Any) -> bytes:
