@@ -80,6 +80,18 @@ class Late(Stream):
         return {"at": max(0, self.at - 1)}
 
 
+class Collates(Stream):
+    """What collates is a method of it, and uses what an epoch and its iterator have set."""
+
+    epoch = -1
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def collate(self, samples: Any) -> Any:
+        return self.epoch, self.at, samples
+
+
 class Fails(Stream):
     """Cannot tell where it is."""
 

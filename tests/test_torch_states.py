@@ -10,7 +10,7 @@ import pytest
 
 from farside import WorkerRestartedWarning
 from farside.torch import data_loader
-from tests.stream_jobs import LENGTH, Dies, Fails, Late, Stream, Walks
+from tests.stream_jobs import LENGTH, Collates, Dies, Fails, Late, Stream, Walks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def take(log: Path) -> list[str]:
 
 
 def start(dataset: Any, size: int | None = 3, workers: int = 2, **options: Any) -> Any:
-    collate: Any = tuple if size is None else list
+    collate: Any = getattr(dataset, "collate", tuple if size is None else list)
     return data_loader(
         dataset, size, num_workers=workers, collate_fn=collate, seed=1, drop_last=size == 7,
         **options,
@@ -57,7 +57,7 @@ def resumed(
         return found, noted, [list(loader) for _ in range(passes)]
 
 
-@pytest.mark.parametrize("kind", [Stream, Walks])
+@pytest.mark.parametrize("kind", [Stream, Walks, Collates])
 @pytest.mark.parametrize(("size", "workers"), [(3, 2), (7, 2), (None, 2), (3, 0), (None, 0)])
 def test_the_rest_comes_and_the_samples_before_are_not_made_again(
     kind: Any, size: int | None, workers: int, log: Path

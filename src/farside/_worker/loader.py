@@ -53,7 +53,6 @@ class Batches:
         self._order: Any = ()
         self._drawn: tuple[int, int] | None = None
         self._seeded, self._epoch = False, -1
-        self._as_new: list[Any] = []  # see `_take`
         if _info().backend != "inline":
             when_imported("torch", _take_one_thread)  # the data set may import it later
             # Hugging Face keeps it in memory that forked workers share, and adds to it.
@@ -80,29 +79,17 @@ class Batches:
 
     def _part(self) -> Part:
         info = _info()
-        self._give_back()
         self._prepare(info)
         tell_pipe(self._dataset, info)
         return Part(
-            self._dataset, self._size, self._drop_last, self._collate,
-            seed=self._seed_again, take=self._take, give_back=self._give_back,
-        )  # fmt: skip
+            self._dataset, self._size, self._drop_last, self._collate, seed=self._seed_again
+        )
 
     def _prepare(self, info: WorkerInfo) -> None:
         add_dataset(self._dataset)
         if info.epoch != self._epoch:
             self._tell_epoch(info)
         self._seed(info.shard_seed or 0)  # after that: what a data set draws there changes no batch
-
-    def _take(self) -> None:
-        """Keep a copy of the data set: the state of a part of one pass is loaded into it."""
-        from copy import deepcopy  # only who goes on where another was
-
-        self._as_new = [deepcopy(self._dataset)]
-
-    def _give_back(self) -> None:
-        if self._as_new:
-            self._dataset = self._as_new.pop()
 
     def _tell_epoch(self, info: WorkerInfo) -> None:
         """Call ``set_epoch`` of the data set; what that draws is the same in all workers."""

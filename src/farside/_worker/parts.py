@@ -8,6 +8,7 @@ from sys import modules
 
 from .iterables import resumable
 from .snapshots import Stateful, has_state
+from .torch_info import add_dataset
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ class Part(Stateful):
 
     It has a state if the data set has one, or its iterator. `seed` seeds the generators by a
     number. It is called before each batch then: a worker that goes on at a batch draws what the one
-    before has drawn. `take` and `give_back` are called before and after something is loaded into
-    the data set, which other passes iterate on too.
+    before has drawn.
     """
 
     def __init__(
@@ -34,13 +34,11 @@ class Part(Stateful):
         collate: Callable[[Any], Any],
         *,
         seed: Callable[[int], None],
-        take: Callable[[], None],
-        give_back: Callable[[], None],
     ) -> None:
         self._dataset, self._size, self._drop_last, self._collate = (
             dataset, size, drop_last, collate,
         )  # fmt: skip
-        self._seed, self._take, self._give_back = seed, take, give_back
+        self._seed = seed
         self._made = 0  # how many batches
         self._samples: Any = None  # the iterator, if it was made to load its state
         self._holder = dataset if has_state(dataset) else None
@@ -51,19 +49,16 @@ class Part(Stateful):
 
     def __iter__(self) -> Iterator[Any]:
         size = self._size or 1
-        try:
-            samples = iter(self._dataset) if self._samples is None else self._samples
-            if self._holder is None and has_state(samples):
-                self._holder = samples
-            samples = resumable(samples)  # it may be the data set itself
-            while batch := list(islice(samples, size)):
-                if len(batch) == size or not self._drop_last:
-                    self._made += 1
-                    yield self._collate(batch if self._size else batch[0])
-                if self._holder is not None:
-                    self._seed(self._made)
-        finally:
-            self._give_back()
+        samples = iter(self._dataset) if self._samples is None else self._samples
+        if self._holder is None and has_state(samples):
+            self._holder = samples
+        samples = resumable(samples)  # it may be the data set itself
+        while batch := list(islice(samples, size)):
+            if len(batch) == size or not self._drop_last:
+                self._made += 1
+                yield self._collate(batch if self._size else batch[0])
+            if self._holder is not None:
+                self._seed(self._made)
 
     def state_dict(self) -> dict[str, Any] | None:
         state = None if self._holder is None else self._holder.state_dict()
@@ -73,7 +68,13 @@ class Part(Stateful):
         if self._holder is None:
             self._samples = self._holder = iter(self._dataset)
         else:
-            self._take()
+            from copy import deepcopy  # only who goes on where another was
+
+            # What is loaded stays in the copy: other passes iterate on the data set. Together, for
+            # what collates may be a method of it.
+            self._dataset, self._collate = deepcopy((self._dataset, self._collate))
+            self._holder = self._dataset
+            add_dataset(self._dataset)
         self._holder.load_state_dict(state["data"])
         self._made = state["made"]
         self._seed(self._made)
