@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,6 +137,18 @@ class Wrong(Counting):
 
     def state_dict(self) -> Any:
         return {"at": self.at - 1}
+
+
+OTHERS = WeakSet[Any]()
+
+
+class Alone(Wrong):
+    """Notes how many others there are when it is made."""
+
+    def __init__(self, log: str, shard: int = 0) -> None:
+        super().__init__(log, shard)
+        self.note(f"beside {len(OTHERS)}")
+        OTHERS.add(self)
 
 
 class Overshot(Counting):

@@ -140,6 +140,19 @@ def test_where_a_state_does_not_serve_all_items_are_made_again(
     assert _all_made_again(log, loaded[0])
 
 
+def test_what_a_state_has_led_astray_is_gone_before_the_shard_is_made_again(log: Log) -> None:
+    """Two that are large would take twice the memory, and a file may be opened once."""
+    fn = partial(jobs.Alone, log.path)
+    with INLINE.start_several(fn, 1, 1, seed=1) as items:
+        assert list(islice(items, 30))[-1] == (0, 29)
+        state = items.state_dict()
+    log.take()
+    with INLINE.start_several(fn, 1, 1) as items:
+        items.load_state_dict(state)
+        assert list(items) == [(0, number) for number in range(30, 40)]
+    assert [line for line in log.take() if "beside" in line] == ["0 beside 0"] * 2
+
+
 def test_the_item_after_a_state_is_compared_also_in_the_middle_of_a_block(
     log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:

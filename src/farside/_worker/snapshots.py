@@ -73,32 +73,46 @@ def go_on(
     items are made again, from an iterable as new. `begin` is what makes that, and loads a state; it
     returns what the function of that name here does. `kept` has how many items come before a state.
     """
-    if kept is not None:
-        index, state = kept
-        done = skips.done
-        opened: list[Any] = []
-        try:
-            iterator, holder = begin(state)
-            opened.append(iterator)
-            begun = None if holder is None else index
-            skips.expect(index - (begun or 0))  # all, if what had a state has none
-            pass_over(iterator, count, anchors, skips, begun=begun, of=of)
-        except (LeftError, LinkClosedError):
-            raise
-        except Exception as error:
-            if handlers.raised(error):
-                raise
-            from .._payload.one_line import one_line  # only when something fails
+    # In a function of its own, whose frame keeps nothing: two iterables may be too large.
+    found = None if kept is None else _from_state(begin, kept, count, anchors, skips, of=of)
+    if found is None:
+        found = begin(None)
+        pass_over(found[0], count, anchors, skips, of=of)
+    return found
 
-            why = one_line(error).partition(";")[0]
-            skips.warn(_NOT_USED.format(of=of, why=why, count=count))
-            skips.expect(index + skips.done - done)
-        else:
-            return iterator, holder
-        close_generators(opened)
-    iterator, holder = begin(None)
-    pass_over(iterator, count, anchors, skips, of=of)
-    return iterator, holder
+
+def _from_state(
+    begin: Callable[[bytes | None], tuple[Iterator[Any], Any]],
+    kept: tuple[int, bytes],
+    count: int,
+    anchors: Iterable[tuple[int, bytes]],
+    skips: Skips,
+    *,
+    of: str,
+) -> tuple[Iterator[Any], Any] | None:
+    """Begin from a state, see `go_on`; None: it does not serve, and the loggers were told."""
+    (index, state), done = kept, skips.done
+    opened: list[Any] = []
+    try:
+        iterator, holder = begin(state)
+        opened.append(iterator)
+        begun = None if holder is None else index
+        skips.expect(index - (begun or 0))  # all, if what had a state has none
+        pass_over(iterator, count, anchors, skips, begun=begun, of=of)
+    except (LeftError, LinkClosedError):
+        raise
+    except Exception as error:
+        if handlers.raised(error):
+            raise
+        from .._payload.one_line import one_line  # only when something fails
+
+        why = one_line(error).partition(";")[0]
+        skips.warn(_NOT_USED.format(of=of, why=why, count=count))
+        skips.expect(index + skips.done - done)
+    else:
+        return iterator, holder
+    close_generators(opened)
+    return None
 
 
 _NOT_USED = (
