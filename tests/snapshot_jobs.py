@@ -139,6 +139,15 @@ class Wrong(Counting):
         return {"at": self.at - 1}
 
 
+class WrongSets(Wrong):
+    """And its items cannot be compared."""
+
+    why = "cannot be compared"
+
+    def item(self) -> Any:
+        return *super().item(), {"a", "b", "c"}
+
+
 OTHERS = WeakSet[Any]()
 
 

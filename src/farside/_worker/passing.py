@@ -109,14 +109,15 @@ def pass_over(
     *,
     begun: int | None = None,
     of: str = "the iterable",
+    surely: bool = False,
 ) -> None:
     """Take items out of an iterator up to a number, and compare some with what they were.
 
     What user code logs meanwhile is dropped, since it has logged that before. `begun` says how many
     items come before the first that the iterator makes, if a state was loaded. `anchors` has the
     index and the digest of some, in the order of the indices. `of` says in messages what the items
-    are of. If they are fewer, or others, that is a `ReplayDivergedError`; a command that waits
-    raises `LeftError`.
+    are of. If they are fewer, or others, that is a `ReplayDivergedError`, and so is one that cannot
+    be compared, where they are to be the same `surely`; a command that waits raises `LeftError`.
     """
     loaded = "" if begun is None else "; what load_state_dict() loaded may be to blame too"
     source, passed = resumable(iterator), begun or 0
@@ -127,7 +128,8 @@ def pass_over(
             for item in skips.take(source) if passed == index else ():
                 passed += 1
                 what = f"the item of index {index} of {of}"
-                _compare(item, digest, what, f"{_CURE}; or pass verify_replay=False{loaded}")
+                cure = f"{_CURE}; or pass verify_replay=False{loaded}"
+                _compare(item, digest, what, cure, surely=surely)
         passed += skips.drop(source, count - passed)
     finally:
         forward.mute(on=False)
@@ -145,12 +147,16 @@ def _drop(source: Iterator[Any], count: int, end: float) -> int:
     return next(numbers)
 
 
-def _compare(item: Any, digest: bytes, what: str, cure: str) -> None:
+def _compare(item: Any, digest: bytes, what: str, cure: str, *, surely: bool) -> None:
     from .._payload.anchors import is_comparable, of_item  # only who goes on where another was
     from .._payload.encoder import Encoder
 
     encoder = Encoder(None)
-    if digest not in of_item(item, encoder) and is_comparable(item, encoder):
+    if digest in of_item(item, encoder):
+        return
+    if is_comparable(item, encoder):
         text = repr(item)
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]} (and so on)"
         raise ReplayDivergedError(f"{what} differs from before: it is {shown}; {cure}")
+    if surely:
+        raise ReplayDivergedError(f"{what} cannot be compared, as its pickle differs each time")

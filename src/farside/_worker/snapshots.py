@@ -98,7 +98,7 @@ def _from_state(
         opened.append(iterator)
         begun = None if holder is None else index
         skips.expect(index - (begun or 0))  # all, if what had a state has none
-        pass_over(iterator, count, anchors, skips, begun=begun, of=of)
+        pass_over(iterator, count, anchors, skips, begun=begun, of=of, surely=begun is not None)
     except (LeftError, LinkClosedError):
         raise
     except Exception as error:
@@ -116,9 +116,9 @@ def _from_state(
 
 
 _NOT_USED = (
-    "the state of {of} does not lead to the items that came after it ({why}), so the {count} items "
-    "before are made again; let state_dict() return all of the state, or wrap the iterable in a "
-    "generator, which has none"
+    "the state of {of} does not lead to the items that came after it, as far as can be told "
+    "({why}), so the {count} items before are made again; let state_dict() return all of the "
+    "state, or wrap the iterable in a generator, which has none"
 )
 
 
