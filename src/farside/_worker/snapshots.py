@@ -35,7 +35,20 @@ class Stateful:
 def has_state(thing: object) -> bool:
     """Tell whether something can tell where it is, and go on there."""
     kind = type(thing)
-    return hasattr(kind, "state_dict") and hasattr(kind, "load_state_dict")
+    tells = hasattr(kind, "state_dict") and hasattr(kind, "load_state_dict")
+    return tells and not _has_buffer(thing)
+
+
+def _has_buffer(thing: object) -> bool:
+    """Tell whether a data set of Hugging Face shuffles in a buffer, of which its state has nothing.
+
+    To compare the item that comes first is not enough: where many are equal, it is so by chance.
+    """
+    if type(thing).__name__ == "BufferShuffledExamplesIterable":
+        return True
+    own = getattr(thing, "__dict__", {})
+    parts = [own.get("_ex_iterable"), own.get("ex_iterable"), *own.get("ex_iterables", ())]
+    return True in [_has_buffer(part) for part in parts if part is not None]
 
 
 def begin(made: Any, state: bytes | None) -> tuple[Iterator[Any], Any]:
