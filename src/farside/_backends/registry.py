@@ -105,9 +105,10 @@ def load(name: str) -> type[Backend]:
             from .._payload.one_line import one_line
 
             reason = f"cannot be imported: {one_line(error)}"
-            if getattr(sys, "frozen", False) and isinstance(error, ModuleNotFoundError):
+            package = module.partition(".")[0]
+            missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+            if getattr(sys, "frozen", False) and missing.partition(".")[0] == package:
                 # It sees the statements that import something, and this is none.
-                package = module.partition(".")[0]
                 reason += f"; PyInstaller takes it along with --collect-submodules {package}"
             raise BackendUnavailableError(
                 f"the {name} backend {reason}", backend=name, reason=reason
