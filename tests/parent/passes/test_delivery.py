@@ -25,7 +25,7 @@ from farside._parent.passes import delivery as delivery_module
 from farside._parent.passes.dealt import Dealt
 from farside._parent.passes.delivery import Delivery, OneAfterAnother
 from farside._parent.passes.in_turn import InTurn
-from farside._parent.passes.queues import Queue, Source, arrived
+from farside._parent.passes.queues import PLAIN, Queue, Source, arrived
 from farside._payload.anchors import of_entry
 from farside._payload.decoder import decode
 from farside._payload.items import Mark, pack
@@ -697,6 +697,18 @@ def test_the_item_after_each_snapshot_is_compared() -> None:
     anchors, snapshots = delivery.known_of(Place(begun=((3, 15),)))
     assert anchors == [expected]
     assert snapshots == [Snapshot(3, 12, b"state")]
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_snapshot_is_not_used_where_no_item_after_it_can_be_compared(*, verify: bool) -> None:
+    """A loop that looks far ahead may ask for a place before all items that were compared."""
+    delivery = OneAfterAnother(counting=False)
+    delivery.anchors.verify = verify
+    delivery.snapshots.add(Snapshot(0, 12, b"state"))
+    delivery.anchors.add(0, 30, "an item", PLAIN)
+    anchors, snapshots = delivery.known_of(Place(begun=((0, 25),)))
+    assert anchors == []
+    assert snapshots == ([] if verify else [Snapshot(0, 12, b"state")])
 
 
 def test_snapshots_long_before_the_place_of_the_loop_are_dropped() -> None:

@@ -15,9 +15,10 @@ from ..._protocol.order import Place
 from .queues import Source
 
 _SHARDS = 1000  # anchors are kept for so many shards at most
-_ANCHORS = 16
+_ANCHORS = 48
 """So many for a shard: `Anchors.known_of` returns the latest that the loop has passed. In a block,
-each snapshot that is kept may have one."""
+each snapshot that is kept may have one. A loop that looks ahead asks for earlier ones, and there is
+one each `_ANCHOR_SECONDS`: these reach as far back as the snapshots behind the loop do."""
 
 _ANCHOR_TIMES = 200
 _ANCHOR_SECONDS = 0.005

@@ -149,7 +149,11 @@ class Delivery:
         # the same. A snapshot is what to go on from.
         found = self.anchors.known_of(place)
         indices = {shard: index for shard, index, _ in found}
-        return found, self.snapshots.before(place.begun, indices)
+        begun: Sequence[tuple[int, int]] = place.begun
+        if self.anchors.verify and not self.snapshots.empty:
+            # Without an anchor nobody would notice that a state does not serve.
+            begun = [each for each in begun if each[0] in indices]
+        return found, self.snapshots.before(begun, indices)
 
     def clear(self) -> None:
         """Let nobody take any more what is here."""
