@@ -73,6 +73,33 @@ class _Walk(Stream):
         return next(self.items)
 
 
+class Orders(Stream):
+    """Draws its order when an iterator is made, and its state does not tell it."""
+
+    def __iter__(self) -> Iterator[Any]:
+        info = get_worker_info()
+        assert info is not None
+        numbers = [*range(info.shard or 0, LENGTH, info.shard_count or 1)]
+        if info.backend != "inline":
+            random.shuffle(numbers)
+        return self._items(numbers)
+
+    def _items(self, numbers: list[int]) -> Iterator[Any]:
+        self.at = self.start
+        for number in numbers[self.start :]:
+            time.sleep(self.pause)
+            self.at += 1
+            self.note(f"{number}")
+            yield number, 0
+
+
+class Uncopied(Stream):
+    """Cannot be copied, unless it is sent."""
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise ValueError("only one")
+
+
 class Late(Stream):
     """Its state is one sample late."""
 

@@ -10,7 +10,17 @@ import pytest
 
 from farside import WorkerRestartedWarning
 from farside.torch import data_loader
-from tests.stream_jobs import LENGTH, Collates, Dies, Fails, Late, Stream, Walks
+from tests.stream_jobs import (
+    LENGTH,
+    Collates,
+    Dies,
+    Fails,
+    Late,
+    Orders,
+    Stream,
+    Uncopied,
+    Walks,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +67,7 @@ def resumed(
         return found, noted, [list(loader) for _ in range(passes)]
 
 
-@pytest.mark.parametrize("kind", [Stream, Walks, Collates])
+@pytest.mark.parametrize("kind", [Stream, Walks, Collates, Orders])
 @pytest.mark.parametrize(("size", "workers"), [(3, 2), (7, 2), (None, 2), (3, 0), (None, 0)])
 def test_the_rest_comes_and_the_samples_before_are_not_made_again(
     kind: Any, size: int | None, workers: int, log: Path
@@ -75,16 +85,20 @@ def test_the_rest_comes_and_the_samples_before_are_not_made_again(
     assert len(again) == LENGTH - before < LENGTH
 
 
+@pytest.mark.parametrize(
+    ("kind", "why"), [(Late, "differs"), (Uncopied, "the data set cannot be copied")]
+)
 def test_where_a_state_does_not_serve_all_samples_are_made_again(
-    log: Path, caplog: pytest.LogCaptureFixture
+    kind: Any, why: str, log: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    dataset = Late(str(log))
+    dataset = kind(str(log))
     with start(dataset) as loader:
         expected = [list(loader) for _ in range(2)]
     found, noted, later = resumed(dataset, log)
     assert (found, later) == (expected[0], expected[1:])
-    assert any(line.startswith("loaded") for line in noted)
+    assert any(line.startswith("loaded") for line in noted) is (kind is Late)
     assert "does not lead to the items that came after it" in caplog.text
+    assert why in caplog.text
 
 
 def test_a_data_set_that_cannot_tell_its_state_is_named(

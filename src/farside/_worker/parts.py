@@ -53,12 +53,14 @@ class Part(Stateful):
         if self._holder is None and has_state(samples):
             self._holder = samples
         samples = resumable(samples)  # it may be the data set itself
-        while batch := list(islice(samples, size)):
-            if len(batch) == size or not self._drop_last:
-                self._made += 1
-                yield self._collate(batch if self._size else batch[0])
-            if self._holder is not None:
-                self._seed(self._made)
+        while True:
+            if self._made and self._holder is not None:
+                self._seed(self._made)  # not before `iter()`: what that draws is the same each time
+            batch = list(islice(samples, size))
+            if not batch or (len(batch) < size and self._drop_last):
+                return
+            self._made += 1
+            yield self._collate(batch if self._size else batch[0])
 
     def state_dict(self) -> dict[str, Any] | None:
         state = None if self._holder is None else self._holder.state_dict()
@@ -72,12 +74,14 @@ class Part(Stateful):
 
             # What is loaded stays in the copy: other passes iterate on the data set. Together, for
             # what collates may be a method of it.
-            self._dataset, self._collate = deepcopy((self._dataset, self._collate))
+            try:
+                self._dataset, self._collate = deepcopy((self._dataset, self._collate))
+            except Exception as error:
+                raise TypeError("the data set cannot be copied, to load it there") from error
             self._holder = self._dataset
             add_dataset(self._dataset)
         self._holder.load_state_dict(state["data"])
         self._made = state["made"]
-        self._seed(self._made)
 
 
 def tell_pipe(dataset: Any, info: WorkerInfo) -> None:
