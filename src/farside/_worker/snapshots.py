@@ -47,7 +47,7 @@ def _has_buffer(thing: object) -> bool:
     if type(thing).__name__ == "BufferShuffledExamplesIterable":
         return True
     own = getattr(thing, "__dict__", {})
-    parts = [own.get("_ex_iterable"), own.get("ex_iterable"), *own.get("ex_iterables", ())]
+    parts = [own.get("_ex_iterable"), own.get("ex_iterable"), *(own.get("ex_iterables") or ())]
     return True in [_has_buffer(part) for part in parts if part is not None]
 
 
