@@ -160,6 +160,13 @@ class Alone(Wrong):
         OTHERS.add(self)
 
 
+class Pairs(Wrong):
+    """The same, and two items each are the same: so the first after a state may be right."""
+
+    def item(self) -> Any:
+        return self.shard, (self.at - 1) // 2
+
+
 class Overshot(Counting):
     """Its state is behind its last item."""
 

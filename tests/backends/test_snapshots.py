@@ -154,6 +154,19 @@ def test_what_a_state_has_led_astray_is_gone_before_the_shard_is_made_again(log:
     assert [line for line in log.take() if "beside" in line] == ["0 beside 0"] * 2
 
 
+@pytest.mark.parametrize("stop", [60, 75, 90])
+def test_an_item_that_is_the_same_by_chance_is_not_enough(
+    stop: int, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    fn = partial(jobs.Pairs, log.path)
+    state, got = saved(INLINE, fn, stop)
+    rest = resumed(INLINE, fn, state)
+    assert sorted(got + rest) == [
+        (shard, number // 2) for shard in range(3) for number in range(40)
+    ]
+    assert caplog.text.count("does not lead to the items") == len(state["snapshots"]) > 0
+
+
 def test_the_item_after_a_state_is_compared_also_in_the_middle_of_a_block(
     log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -164,8 +177,9 @@ def test_the_item_after_a_state_is_compared_also_in_the_middle_of_a_block(
             time.sleep(0.1)
         assert list(islice(iterator, 30)) == [(0, number) for number in range(30)]  # of one block
         state = json.loads(json.dumps(items.state_dict()))
-    ((_, place, _),), ((_, index, _),) = state["snapshots"], state["anchors"]
-    assert 0 < place == index
+    ((_, place, _),), anchors = state["snapshots"], state["anchors"]
+    assert [index for _, index, _ in anchors] == [place, place + 1, place + 2]
+    assert place > 0
     with FORKSERVER.start_several(fn, 1, 1) as items:
         items.load_state_dict(state)
         assert list(items) == [(0, number) for number in range(30, 40)]

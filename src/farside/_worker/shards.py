@@ -67,7 +67,9 @@ class ShardReader(Tasks):
     def begin(self, plan: Any, epoch: int, seed: int) -> Iterator[Any]:
         place, slots, dealt, sharding, anchors, kept = plan
         self._walk = (), 0, (0,)
-        self._anchors = {shard: [(index, digest)] for shard, index, digest in anchors}
+        self._anchors: dict[int, list[tuple[int, bytes]]] = {}
+        for shard, index, digest in anchors:
+            self._anchors.setdefault(shard, []).append((index, digest))
         # The states to load: of shards, at items.
         self._kept = {shard: (index, state) for shard, index, state in kept}
         self._holders: dict[int, Any] = {}  # what has a state, by slot

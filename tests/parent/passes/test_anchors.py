@@ -96,8 +96,20 @@ class OddAtHome:
 
 def test_the_latest_are_kept_that_the_loop_may_have_passed() -> None:
     made = Anchors()
-    for index in range(100):
+    for index in range(150):
         made.add(0, index, index, PLAIN)
-    places = [Place(begun=((0, read),)) for read in range(51, 101)]
+        made.add(0, index, index, PLAIN)  # as where a block begins with the item after a snapshot
+    places = [Place(begun=((0, read),)) for read in range(53, 151)]
     known = [[index for _, index, _ in made.known_of(place)] for place in places]
-    assert known == [[], [], *[[number] for number in range(52, 100)]]
+    assert known == [[], [], *[[number] for number in range(54, 150)]]
+    known = [[index for _, index, _ in made.known_of(place, 3)] for place in places[1:5]]
+    assert known == [[], [54], [54, 55], [54, 55, 56]]
+
+
+def test_those_of_a_state_are_known_as_they_were() -> None:
+    made, later = Anchors(), Anchors()
+    for index in (2, 5, 7):
+        made.add(0, index, index, PLAIN)
+    later.know(made.known_of(Place(begun=((0, 8),)), 3))
+    assert later.known_of(Place(begun=((0, 8),)), 3) == made.known_of(Place(begun=((0, 8),)), 3)
+    assert [index for _, index, _ in later.known_of(Place(begun=((0, 8),)))] == [7]

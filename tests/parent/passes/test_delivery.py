@@ -39,7 +39,7 @@ from farside._protocol.order import (
     numbers_of,
     ranges_of,
 )
-from farside._protocol.progress import Snapshot
+from farside._protocol.progress import Snapshot, Snapshots
 from farside.errors import ProtocolError
 from farside.testing.checks import until
 from tests.background import Background
@@ -684,7 +684,7 @@ def test_it_is_ready_when_the_one_has_sent_whose_turn_it_is() -> None:
 # States of what the user iterates on --------------------------------------------------------------
 
 
-def test_the_item_after_each_snapshot_is_compared() -> None:
+def test_some_items_after_each_snapshot_are_compared() -> None:
     """Else only the first item of a block would be, and no snapshot within it could be used."""
     delivery = OneAfterAnother(counting=False)
     delivery.anchors.verify = True
@@ -693,10 +693,29 @@ def test_the_item_after_each_snapshot_is_compared() -> None:
     entries = [f"item {number}" for number in range(20)]
     # Of two shards in turn: the entries 1, 3 and so on are of shard 3, from its item 10 on.
     delivery._anchor_snapshots(3, 10, entries, None, at=1, step=2)
-    expected = 3, 12, of_entry("item 5", (), plain=True)
-    anchors, snapshots = delivery.known_of(Place(begun=((3, 15),)))
-    assert anchors == [expected]
-    assert snapshots == [Snapshot(3, 12, b"state")]
+    expected = [
+        (3, 12 + after, of_entry(f"item {5 + 2 * after}", (), plain=True)) for after in range(3)
+    ]
+    for place in (14, 15, 19):
+        anchors, snapshots = delivery.known_of(Place(begun=((3, place),)))
+        assert anchors == expected[: place - 12]
+        assert snapshots == [Snapshot(3, 12, b"state")]
+
+
+def test_a_snapshot_with_few_items_to_compare_is_not_used_where_there_is_an_earlier_one() -> None:
+    """An item after a state that does not tell all may be the same by chance."""
+    delivery = OneAfterAnother(counting=False)
+    delivery.anchors.verify = True
+    snapshots = [Snapshot(0, place, b"state") for place in (10, 20)]
+    for snapshot in snapshots:
+        delivery.snapshots.add(snapshot)
+    delivery._anchor_snapshots(0, 0, [f"item {number}" for number in range(30)], None)
+    used = [delivery.known_of(Place(begun=((0, place),)))[1] for place in (10, 11, 20, 22, 23)]
+    assert used == [[], [snapshots[0]], [snapshots[0]], [snapshots[0]], [snapshots[1]]]
+    delivery.snapshots = Snapshots([snapshots[1]])
+    assert delivery.known_of(Place(begun=((0, 22),)))[1] == [snapshots[1]], (
+        "there is no earlier one"
+    )
 
 
 @pytest.mark.parametrize("verify", [True, False])

@@ -15,10 +15,14 @@ from ..._protocol.order import Place
 from .queues import Source
 
 _SHARDS = 1000  # anchors are kept for so many shards at most
-_ANCHORS = 48
+_ANCHORS = 96
 """So many for a shard: `Anchors.known_of` returns the latest that the loop has passed. In a block,
-each snapshot that is kept may have one. A loop that looks ahead asks for earlier ones, and there is
-one each `_ANCHOR_SECONDS`: these reach as far back as the snapshots behind the loop do."""
+each snapshot that is kept may have some. A loop that looks ahead asks for earlier ones, and there
+is one each `_ANCHOR_SECONDS`: these reach as far back as the snapshots behind the loop do."""
+
+AFTER_STATE = 3
+"""So many items after a state are compared, if there are as many: where some items are equal, one
+might be the same by chance, after a state that does not tell all."""
 
 _ANCHOR_TIMES = 200
 _ANCHOR_SECONDS = 0.005
@@ -51,18 +55,21 @@ class Anchors:
     def know(self, anchors: Iterable[tuple[int, int, bytes]]) -> None:
         """Take in the anchors of a loaded state; see `known_of`."""
         for shard, index, digest in anchors:
-            self._kept[shard] = [_Anchor(index, digest)]
+            self._kept.setdefault(shard, []).append(_Anchor(index, digest))
 
-    def known_of(self, place: Place) -> list[tuple[int, int, bytes]]:
-        """Return the shard, the index of an item, and its digest, for some of those begun."""
+    def known_of(self, place: Place, most: int = 1) -> list[tuple[int, int, bytes]]:
+        """Return the shard, the index of an item, and its digest, for some of those begun.
+
+        Of each shard they are the latest before the place, in order, and `most` of them at most.
+        """
         found = []
         for shard, count in place.begun:
-            for anchor in reversed(tuple(self._kept.get(shard, ()))):  # nearly always the first
-                if anchor.index < count:
-                    if anchor.digest is None:
-                        anchor.digest = of_entry(anchor.item, (), plain=True)
-                    found.append((shard, anchor.index, anchor.digest))
-                    break
+            latest = reversed(tuple(self._kept.get(shard, ())))
+            before = [*islice((each for each in latest if each.index < count), most)]
+            for anchor in reversed(before):
+                if anchor.digest is None:
+                    anchor.digest = of_entry(anchor.item, (), plain=True)
+                found.append((shard, anchor.index, anchor.digest))
         return found
 
     @property
@@ -93,7 +100,7 @@ class Anchors:
             self._kept[shard] = [anchor]  # never empty: anybody may look at it just now
             if len(self._kept) > _SHARDS:  # an old one: its shard has most probably ended
                 del self._kept[next(islice(self._kept, self._spared, None))]
-        else:
+        elif anchor.index > kept[-1].index:  # else it has been taken
             kept.append(anchor)
             if len(kept) > _ANCHORS:
                 del kept[0]
@@ -110,7 +117,7 @@ class InputAnchors(Anchors):
     def _digest(self, entry: Any, source: Source) -> bytes:  # noqa: ARG002  it has none
         return of_input(entry)
 
-    def known_of(self, place: Place) -> list[tuple[int, int, bytes]]:
+    def known_of(self, place: Place, most: int = 1) -> list[tuple[int, int, bytes]]:  # noqa: ARG002
         """Return the anchors of the first input, and of the latest that was begun or has ended."""
         kept = sorted(self._kept)
         latest = bisect_left(kept, place.end) - 1

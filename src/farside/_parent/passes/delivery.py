@@ -18,7 +18,7 @@ from ..._protocol.order import Place
 from ..._protocol.parent import ParentCore
 from ..._protocol.progress import Snapshot, Snapshots
 from ...errors import NotPicklableError
-from .anchors import Anchors
+from .anchors import AFTER_STATE, Anchors
 from .queues import PLAIN, Block, Queue
 
 MOST = 1000  # about how many entries of each worker a block has at most: as many as a frame
@@ -119,7 +119,7 @@ class Delivery:
         """Take in a state of what the user iterates on. In any thread."""
         place, shard = self.place(), snapshot.shard
         begun = () if place is None else [each for each in place.begun if each[0] == shard]
-        compared = self.anchors.known_of(Place(begun=tuple(begun)))
+        compared = self.anchors.known_of(Place(begun=tuple(begun)), AFTER_STATE)
         # A pass that is made once more begins at one that an item to compare comes after.
         self.snapshots.add(snapshot, min([each[1] for each in [*begun, *compared]], default=0))
 
@@ -137,7 +137,8 @@ class Delivery:
 
         Of the entries, each `step`-th from `at` on is of the shard, from its item `first` on.
         """
-        for place in self.snapshots.places(shard) if self.anchors.verify else ():
+        places = self.snapshots.places(shard) if self.anchors.verify else ()
+        for place in sorted({place + after for place in places for after in range(AFTER_STATE)}):
             number = at + (place - first) * step
             if at <= number < len(entries):
                 source = sources[number] if type(sources) is list else sources
@@ -147,13 +148,19 @@ class Delivery:
         """Return what helps to make a pass once more up to a place: anchors and snapshots."""
         # An anchor is the shard, the index of an item, and its digest: it tells whether the pass is
         # the same. A snapshot is what to go on from.
-        found = self.anchors.known_of(place)
-        indices = {shard: index for shard, index, _ in found}
+        found = self.anchors.known_of(place, 1 if self.snapshots.empty else AFTER_STATE)
         begun: Sequence[tuple[int, int]] = place.begun
-        if self.anchors.verify and not self.snapshots.empty:
-            # Without an anchor nobody would notice that a state does not serve.
-            begun = [each for each in begun if each[0] in indices]
-        return found, self.snapshots.before(begun, indices)
+        snapshots: list[Snapshot] = []
+        # One that all these items come after, or else one that some do.
+        for way in (reversed(found), found) if not self.snapshots.empty else ():
+            indices = {shard: index for shard, index, _ in way}
+            if self.anchors.verify:
+                # Without an anchor nobody would notice that a state does not serve.
+                begun = [each for each in begun if each[0] in indices]
+            snapshots += self.snapshots.before(begun, indices)
+            had = {each.shard for each in snapshots}
+            begun = [each for each in begun if each[0] not in had]
+        return found, sorted(snapshots)
 
     def clear(self) -> None:
         """Let nobody take any more what is here."""
