@@ -118,6 +118,8 @@ class Submitted(Mapped):
 
     def _take_back(self) -> None:
         """Take in which tasks workers have given back."""
+        if not self.returned:
+            return  # as nearly always
         numbers = [self.returned.popleft() for _ in range(len(self.returned))]
         for number in sorted(numbers, reverse=True):  # each is put before those that were after it
             for index, each in enumerate(self._assigned):
