@@ -30,10 +30,17 @@ class Stream:
             file.write(f"{what}\n")
 
     def __iter__(self) -> Iterator[Any]:
+        numbers, draws = self.part()
+        yield from self.items_of(numbers, draws=draws)
+
+    def part(self) -> tuple[list[int], bool]:
+        """Return the numbers of a part, and whether to draw from generators that are its own."""
         info = get_worker_info()
         assert info is not None
         numbers = range(info.shard or 0, LENGTH, info.shard_count or 1)
-        draws = info.backend != "inline"  # there the generators are the program's own
+        return [*numbers], info.backend != "inline"
+
+    def items_of(self, numbers: list[int], *, draws: bool) -> Iterator[Any]:
         self.at = self.start
         for number in numbers[self.start :]:
             time.sleep(self.pause)
@@ -77,20 +84,10 @@ class Orders(Stream):
     """Draws its order when an iterator is made, and its state does not tell it."""
 
     def __iter__(self) -> Iterator[Any]:
-        info = get_worker_info()
-        assert info is not None
-        numbers = [*range(info.shard or 0, LENGTH, info.shard_count or 1)]
-        if info.backend != "inline":
+        numbers, draws = self.part()
+        if draws:
             random.shuffle(numbers)
-        return self._items(numbers)
-
-    def _items(self, numbers: list[int]) -> Iterator[Any]:
-        self.at = self.start
-        for number in numbers[self.start :]:
-            time.sleep(self.pause)
-            self.at += 1
-            self.note(f"{number}")
-            yield number, 0
+        return self.items_of(numbers, draws=False)
 
 
 class Uncopied(Stream):

@@ -62,16 +62,14 @@ def data_loader(
     The arguments that it shares with a ``DataLoader`` mean the same. The batches are those of
     `iterate_in_workers`: the same for any number of workers, in an order that ``seed`` and the
     epoch decide, with `RemoteIterable.state_dict` and ``max_restarts``. Before each batch of a data
-    set with an index, the generators of ``random``, NumPy and PyTorch are seeded in the worker, so
-    augmentations do not depend on the workers either. Each worker computes with one thread of
-    PyTorch. If the data set has a ``set_epoch``, as streaming ones have, each worker calls it with
-    the epoch at the start of one, and what it draws from these generators is the same in each.
+    set with an index, a worker seeds the generators of ``random``, NumPy and PyTorch. So the
+    augmentations do not depend on workers. Each computes with one thread of PyTorch. If the data
+    set has a ``set_epoch``, it is called at the start of an epoch, and draws the same in each.
 
-    A data set without an index, an ``IterableDataset``, is read in as many parts as there are
-    workers: it asks PyTorch's ``get_worker_info()`` which one is its own. So its batches depend on
-    ``num_workers``, and a state can be loaded with the same number only. If it or its iterator has
-    ``state_dict`` and ``load_state_dict``, these are used, and the generators are seeded before
-    each batch, as above; else they are seeded once, and the samples before a place are made again.
+    A data set without an index, an ``IterableDataset``, is read in one part by each worker, and
+    asks PyTorch's ``get_worker_info()`` which is its own. So its batches depend on ``num_workers``,
+    and a state needs the same number. If it or its iterator has a ``state_dict``, that is used, and
+    each batch is seeded too; else the part is, and the samples before a place are made again.
 
     Args:
         dataset: the data set. It is pickled, and each worker has a copy.

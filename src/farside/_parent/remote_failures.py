@@ -86,9 +86,11 @@ def _build(
     failure: Failure, original: BaseException | None, worker: str, method: str, unit: str
 ) -> FarsideError:
     notes: list[str] = []
-    error = _pickling_error(failure, worker, method) or _failed_error(
-        failure, original, worker, method, notes, unit=unit
-    )
+    error: FarsideError | None = _pickling_error(failure, worker, method)
+    if error is None:
+        where = _where(failure, worker, method, unit)
+        error = _failed_error(failure, original, where, method, notes)
+        notes.append(_cure(failure, worker))
     if failure.refused:
         error.refused_module, error.refused = failure.refused_module, failure.refused
     remote = errors.RemoteTraceback(failure.traceback)
@@ -138,24 +140,22 @@ def _pickling_error(failure: Failure, worker: str, method: str) -> errors.NotPic
     )
 
 
-def _failed_error(
-    failure: Failure,
-    original: BaseException | None,
-    worker: str,
-    method: str,
-    notes: list[str],
-    *,
-    unit: str,
-) -> WorkerFailedError:
-    begun = failure.item_index is not None
-    known = begun and failure.item_index != UNKNOWN
-    item = f", at the item of index {failure.item_index}" if known else ""
-    stage = failure.stage.partition("[")[0]
+def _where(failure: Failure, worker: str, method: str, unit: str) -> str:
+    """Say what has failed, in which worker, and at which item."""
+    stage, index = failure.stage.partition("[")[0], failure.item_index
+    item = "" if index is None or index == UNKNOWN else f", at the item of index {index}"
     if stage in {"function", "input"}:
-        item = f", at the {unit} of index {failure.item_index}"
-    where = f"{_WHAT.get(stage, failure.stage)} failed in the {worker}{item}"
+        item = f", at the {unit} of index {index}"
+    what = _WHAT.get(stage, failure.stage).replace("{method!r}", repr(method))
+    return f"{what} failed in the {worker}{item}"
+
+
+def _failed_error(
+    failure: Failure, original: BaseException | None, where: str, method: str, notes: list[str]
+) -> WorkerFailedError:
+    stage = failure.stage.partition("[")[0]
     base: type[WorkerFailedError] = errors.WorkerInitializationError
-    if begun:
+    if failure.item_index is not None:
         base = errors.WorkerIterationError
     fields: dict[str, Any] = {
         "stage": stage,
@@ -166,7 +166,6 @@ def _failed_error(
     if stage in {"arguments", "call"}:
         base = errors.CallFailedError
         fields["method"] = method
-        where = where.replace("{method!r}", repr(method))
     error = None if original is None else make_dual(base, original, fields)
     if error is None:
         error = base(f"{where}: {failure.type_name}: {failure.message}")
@@ -179,7 +178,6 @@ def _failed_error(
             )
     else:
         notes.append(where)
-    notes.append(_cure(failure, worker))
     return error
 
 

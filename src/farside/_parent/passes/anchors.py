@@ -117,9 +117,10 @@ class InputAnchors(Anchors):
     def _digest(self, entry: Any, source: Source) -> bytes:  # noqa: ARG002  it has none
         return of_input(entry)
 
-    def known_of(self, place: Place, most: int = 1) -> list[tuple[int, int, bytes]]:  # noqa: ARG002
+    def known_of(self, place: Place, most: int = 1) -> list[tuple[int, int, bytes]]:
         """Return the anchors of the first input, and of the latest that was begun or has ended."""
         kept = sorted(self._kept)
         latest = bisect_left(kept, place.end) - 1
         numbers = {kept[0], kept[latest]} if latest >= 0 else ()
-        return super().known_of(Place(begun=tuple([(number, 1) for number in sorted(numbers)])))
+        begun = tuple([(number, 1) for number in sorted(numbers)])
+        return super().known_of(Place(begun=begun), most)

@@ -137,12 +137,15 @@ class Delivery:
 
         Of the entries, each `step`-th from `at` on is of the shard, from its item `first` on.
         """
+        end = first + len(range(at, len(entries), step))
         places = self.snapshots.places(shard) if self.anchors.verify else ()
-        for place in sorted({place + after for place in places for after in range(AFTER_STATE)}):
-            number = at + (place - first) * step
-            if at <= number < len(entries):
+        # Those with items to compare here: hardly ever any.
+        near = [place for place in places if first - AFTER_STATE < place < end]
+        for index in sorted({place + after for place in near for after in range(AFTER_STATE)}):
+            if first <= index < end:
+                number = at + (index - first) * step
                 source = sources[number] if type(sources) is list else sources
-                self.anchors.add(shard, place, entries[number], source or PLAIN)
+                self.anchors.add(shard, index, entries[number], source or PLAIN)
 
     def known_of(self, place: Place) -> tuple[list[tuple[int, int, bytes]], list[Snapshot]]:
         """Return what helps to make a pass once more up to a place: anchors and snapshots."""
