@@ -292,6 +292,11 @@ def test_a_time_out_shows_the_stack() -> None:
     assert str(error).endswith(f"it was here:\n\n{stack.rstrip()}")
 
 
+def test_no_colon_stands_where_no_stack_follows() -> None:
+    body = b"".join(dumps([("this Python cannot tell where the threads are", [])]))
+    assert read_stack(body) == "this Python cannot tell where the threads are\n"
+
+
 def test_what_follows_a_stack_begins_a_line_of_its_own() -> None:
     body = b"".join(dumps([("the thread that runs the iterable", [("sleeper.py", 3, "sleep")])]))
     detail = SimpleNamespace(body=body)

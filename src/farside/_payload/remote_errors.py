@@ -110,4 +110,4 @@ def read_stack(body: bytes | bytearray | memoryview) -> str:
 
 def _format_stack(title: str, places: list[tuple[str, int, str]]) -> str:
     lines = StackSummary.from_list([(file, line, name, None) for file, line, name in places])
-    return f"{title}:\n{''.join(lines.format())}"
+    return f"{title}{':' if places else ''}\n{''.join(lines.format())}"
