@@ -270,7 +270,7 @@ class _SharedOutOptions(_CommonOptions, ProcessOptions, EnvironmentsOptions, tot
 
 
 class LoaderOptions(_SharedOutOptions, SettingsOptions, RestartOptions, total=False):
-    """The options of `farside.torch.data_loader` that a ``DataLoader`` does not have."""
+    """The options of `farside.torch.data_loader`, beside its own arguments."""
 
 
 class SeveralOptions(_SharedOutOptions, BackendOptions, FallbackOptions, total=False):

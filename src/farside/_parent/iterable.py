@@ -142,7 +142,7 @@ class RemoteIterable(Generic[T_co]):
         not called: see `call`.
 
         Args:
-            epoch: its number, from 0. Nothing changes if it is that of `epoch`.
+            epoch: its number, from 0. If it is that of `epoch`, nothing is done or raised.
 
         Raises:
             PassOpenError: an iterator is open.

@@ -1,9 +1,10 @@
 """For tests and for debugging: a recorder, and what every backend and every link promises.
 
-`record` notes what parents and workers say to each other. `BackendContract`,
-`ConcurrentBackendContract` and `LinkContract` are suites of tests for those who write a backend or
-a link. To run an iterable in the calling thread, where a debugger and coverage see it, pass
-``backend="inline"`` to `iterate_in_worker`; nothing of this package is needed for that.
+`record` notes what parents and workers say to each other. `check_replay` tells whether an iterable
+can be resumed and restarted. `BackendContract`, `ConcurrentBackendContract` and `LinkContract` are
+suites of tests for those who write a backend or a link. To run an iterable in the calling thread,
+where a debugger and coverage see it, pass ``backend="inline"`` to `iterate_in_worker`; nothing of
+this package is needed for that.
 
 The suites use nothing but the standard library; pytest and unittest both find their methods. With
 pytest, put ``pytest.register_assert_rewrite("farside.testing")`` into ``conftest.py``, so that a
