@@ -239,7 +239,7 @@ class ExhaustedIteratorWarning(FarsideWarning):
 
 
 class FinalizerFailedWarning(FarsideWarning):
-    """A finalizer has raised something in the worker, or was cut off, or may have been."""
+    """A finalizer has raised an exception in the worker, or was cut off, or was perhaps cut off."""
 
 
 class WorkerAbandonedWarning(FarsideWarning):

@@ -64,12 +64,12 @@ def data_loader(
     epoch decide, with `RemoteIterable.state_dict` and ``max_restarts``. Before each batch of a data
     set with an index, a worker seeds the generators of ``random``, NumPy and PyTorch. So the
     augmentations do not depend on workers. Each computes with one thread of PyTorch. If the data
-    set has a ``set_epoch``, it is called at the start of an epoch, and draws the same in each.
+    set has a ``set_epoch``, each worker calls it at the start of an epoch, seeded as the others.
 
-    A data set without an index, an ``IterableDataset``, is read in one part by each worker, and
-    asks PyTorch's ``get_worker_info()`` which is its own. So its batches depend on ``num_workers``,
-    and a state needs the same number. If it or its iterator has a ``state_dict``, that is used, and
-    each batch is seeded too; else the part is, and the samples before a place are made again.
+    Of a data set without an index, an ``IterableDataset``, each worker reads one part: PyTorch's
+    ``get_worker_info()`` tells which. So its batches depend on ``num_workers``, and a state needs
+    the same number. If it or its iterator has a ``state_dict``, a resume loads that, and a seed is
+    set for each batch. Else one is set for the part, and a resume makes the earlier samples again.
 
     Args:
         dataset: the data set. It is pickled, and each worker has a copy.

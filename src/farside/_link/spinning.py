@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SPIN_NS = 60_000
-"""Nanoseconds to look for. To be woken takes some 15 µs, and each side has some 20 to 40 µs to do
-for a frame of few items. If one slept after less, the other would not find it awake either."""
+"""For how many nanoseconds to look. To be woken takes some 15 µs, and each side works for 20 to 40
+µs on a frame of few items. A side that looked for less would sleep before the other is done."""
 
 SPIN_ITEMS = 8
 """Up to this ``buffer_size``, it pays: the sides wake each other for each few items. With 16, it is

@@ -60,9 +60,9 @@ def pause(client: Client) -> None:
 
 def check(client: Client) -> None:
     """Take in whose time is up while the loop goes on, and perhaps never has to wait."""
-    # A step hardly ever has to look: a time that begins to count after one look is not up before
-    # the shortest limit has passed. (One that was paused, and goes on, may be up sooner. That is
-    # rare, and is noticed late by its own length at most.)
+    # A step hardly ever has to look. If a worker's time begins to count after this look, it is not
+    # up before the shortest limit has passed: so the next look is then. (A time that was paused may
+    # be up sooner. That is rare, and it is noticed late, by the length of the limit at most.)
     if client.next_look is None or monotonic() < client.next_look:
         return
     now = monotonic()

@@ -188,7 +188,7 @@ class Pass:
         self.client.members[queue.index].acknowledge(self.epoch, queue.taken - queue.before)
 
     def spoilt(self, error: errors.FarsideError) -> None:
-        """End all workers, since one has sent what cannot be read, unless one has failed."""
+        """End all workers: one of them has sent what cannot be read."""
         client = self.client
         if error is self.delivery.failure:
             return  # it is that of one input, and the workers are as good as before

@@ -64,7 +64,7 @@ def start(client: Client) -> None:
 
 
 def _launch_all(client: Client, launch_one: Callable[[Client, Member, Pickles], None]) -> None:
-    """Start the workers, with one pickle for all: it may be large. A later one has a new one."""
+    """Start the workers, with one pickle for all: it may be large. Later workers get a new one."""
     pickles: Pickles = {}
     try:
         for member in client.members:

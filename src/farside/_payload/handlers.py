@@ -1,4 +1,4 @@
-"""Tells what a signal handler has raised in the middle of other code from what that code has."""
+"""Finds out whether an exception was raised by a signal handler, or by the code that it struck."""
 
 from __future__ import annotations
 

@@ -50,8 +50,8 @@ class GroupCore:
 
     def copy(self, index: int | None = None) -> GroupCore:
         """Return a copy. The inboxes are shared."""
-        # It is to be stepped by what concerns one worker alone, if `index` says which: then it
-        # shares the others, since there may be many.
+        # With `index`, the event to come concerns that worker alone. The copy then shares the other
+        # workers, since there may be many.
         made: GroupCore = object.__new__(type(self))
         made.__dict__ = self.__dict__.copy()
         workers = self.workers

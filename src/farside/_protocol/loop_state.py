@@ -126,7 +126,8 @@ def _parts(state: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     size = state["world_size"]
     ranks, one_or_all = state["ranks"], len(state["ranks"]) in {1, size}
     yield "ranks", one_or_all and all(type(rank) is int and 0 <= rank < size for rank in ranks)
-    # One that was not read would be looked for behind the place, and what comes before it be lost.
+    # An anchor of an item that the loop has not had would be looked for behind its place, and the
+    # items before that one would be lost.
     of_inputs = state["kind"] == "inputs"
     compared = [of_inputs or index < begun.get(shard, 0) for shard, index, _ in state["anchors"]]
     yield "anchors", all(compared) and all(_is_hex(digest) for *_, digest in state["anchors"])

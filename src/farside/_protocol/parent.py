@@ -65,18 +65,18 @@ class ParentCore(ParentMachine):
         over: whether nothing more of the present pass will arrive.
         ending: why it is over, if that is not its own end.
         failure: why the conversation is over; None if it is not, or the user has closed it.
-        used_up: the worker says that an earlier pass had used its iterator up, or
-        continued: that an earlier one has left it.
+        used_up: whether the worker says that an earlier pass had used its iterator up.
+        continued: whether it says that an earlier pass has left the iterator in the middle.
         call: the token of the call that waits for its answer; `method` is what it calls.
         length: the length of the iterable, as far as the worker has told.
         launched: when the worker was started, in seconds of a clock; None: it has yet to be.
         waits_since: since when somebody has waited, and nothing came.
         paused: since when nobody waits; None: somebody does, or has not begun.
         latest: free for the shell: the frame that was taken in last.
-        begun: which input of a map it has begun, plus one, as last seen; 0: none; None: unknown;
-        task_since: since when that runs; the time in which this process was stopped is added.
-        futile: how many workers before it, one after the other, have begun no input of the pass,
-        barren: and how many that were started again have sent nothing of it.
+        begun: which input of a map it has begun, plus one, as last seen; 0: none; None: unknown.
+        task_since: since when that input runs. Time in which this process was stopped is added.
+        futile: how many workers before it, one after the other, have begun no input of the pass.
+        barren: how many before it, one after the other, were started again and have sent no item.
         follows_dead: whether the worker before it has died; None: there was none.
         ready_since: since when it has stood by.
         loss: free for the shell: how the worker before this one has ended, and which it was.

@@ -28,7 +28,7 @@ PAUSE_SECONDS = 0.1
 twice as long each further time."""
 
 LONGEST_PAUSE = 10.0
-STEADY_SECONDS = 10.0  # if it lives so long after its start, it is not one that began nothing
+STEADY_SECONDS = 10.0  # a worker that has lived so long since its start ends the row of futile ones
 
 
 def may_hand_over(ending: Ending, *, used: bool) -> bool:
@@ -41,13 +41,13 @@ def may_hand_over(ending: Ending, *, used: bool) -> bool:
 
 def may_restart(ending: Ending, left: int, *, again: bool, struck: bool) -> bool:
     """Decide whether a worker that has ended is started again, and goes on where it was."""
-    # One that was started again, and dies before it stands by, most probably never will: it is not
-    # started once more. But where something outside has ended it, that says nothing of the next
-    # one: on a busy machine, memory runs out in a start as at any other time. What is `left` limits
-    # the deaths at an item that kills each worker, and the starts that are cut off. In a map it is
-    # no limit: each input has its own, and so have workers that die again and again before they
-    # begin any. None is started where its end itself says that none could be: as the process exits,
-    # or where the main script starts workers as it is imported.
+    # A worker that was started again, and dies before it stands by, is not started once more: the
+    # next one would most probably die too. But if something outside has ended it, that says nothing
+    # of the next one: on a busy machine, memory runs out in a start as at any other time. `left`
+    # limits how often an item may kill its worker, and how many starts may be cut off. In a map,
+    # `left` is endless: there `retries` limits the deaths at an input, and MOST_FUTILE those of
+    # workers that begin none. An exit status may say that no other worker could be started: the
+    # process exits, or the main script starts workers as it is imported.
     initialized = ending.state != "initialization"
     could = bool(getattr(ending.detail, "again", True))  # only an exit status may say no
     may = left > 0 and ending.cause in _AGAIN and (initialized or struck or not again)

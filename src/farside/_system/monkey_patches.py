@@ -17,7 +17,7 @@ def patched(what: str) -> str | None:
 
 
 def in_the_way(*, of_threads: bool = False) -> str | None:
-    """Say what eventlet has replaced that whoever waits for a worker needs, if it has.
+    """Say which modules eventlet has replaced that a wait for a worker needs; None: none of them.
 
     There is no `select.poll` then, and others run in the middle of an `os.write`. With
     `of_threads`, a thread of ours waits, which would never let the others run.

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _DELAY = 0.002  # seconds an item may wait for others: waking so often costs under one per cent
 _PATIENCE = 0.1  # seconds until an idle thread ends: it must not keep a worker blocked in C
 _TRIES = 3
-"""Where no more threads can be had, whoever calls sends what waits: the first try may only see that
-something was sent before, and the second may find no room. That is waited for then."""
+"""How often whoever calls tries to send what waits, where no more threads can be had. The first try
+may only find that something was just sent, and the second no room; the third waits for room."""
 
 
 class Flusher:

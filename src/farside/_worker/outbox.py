@@ -73,8 +73,8 @@ class Outbox:
         self._batch_bytes = min(BATCH_BYTES, 1 + nbytes // 4)
         stored = 0 if link.arena is None else min(_STORED_BYTES, 1 + nbytes // 4)
         self._discount = max(1, stored // self._batch_bytes)
-        # The sum of what was added, over all time, and at which it is time to send. Each has one
-        # writer at a time, so that none of two threads undoes what the other does.
+        # How many bytes were added since the beginning, and at how many it is time to send. One
+        # thread at a time writes each, so that no thread undoes what another does.
         self.nbytes, self.full = 0, self._batch_bytes
         self._nbytes_before = 0  # the sum after the last item that was no copy
         self._sent = 0  # items of the pass that were sent, or count as made

@@ -66,7 +66,7 @@ _LIBRARIES = {"numpy", "torch"}
 
 
 def _seed_new(name: str, seed: int | None) -> None:
-    """Seed a library that was just imported; None: by what nobody knows, as it was then."""
+    """Seed a library that was just imported; None: at random, as its import does."""
     library: Any = modules[name]
     if name == "numpy":
         library.random.seed(None if seed is None else seed % 2**32)

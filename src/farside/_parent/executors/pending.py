@@ -89,7 +89,8 @@ class Pending(Supply):
 
     def put_back(self, batch: Batch) -> None:
         """Take in a task that a worker had and has not begun: it comes before all that wait."""
-        # Also before those that were given back earlier: of one worker, they had come after it.
+        # It comes before those that were given back earlier, too: a worker gives back its last
+        # task first.
         self._returned.appendleft((self.futures.pop(batch.first), batch))
 
     def fail_all(self, error: BaseException) -> None:

@@ -120,7 +120,7 @@ class Delivery:
         place, shard = self.place(), snapshot.shard
         begun = () if place is None else [each for each in place.begun if each[0] == shard]
         compared = self.anchors.known_of(Place(begun=tuple(begun)), AFTER_STATE)
-        # A pass that is made once more begins at one that an item to compare comes after.
+        # A pass is made once more from a snapshot that has an item to compare after it.
         self.snapshots.add(snapshot, min([each[1] for each in [*begun, *compared]], default=0))
 
     def _anchor_snapshots(
@@ -154,7 +154,7 @@ class Delivery:
         found = self.anchors.known_of(place, 1 if self.snapshots.empty else AFTER_STATE)
         begun: Sequence[tuple[int, int]] = place.begun
         snapshots: list[Snapshot] = []
-        # One that all these items come after, or else one that some do.
+        # First snapshots before all items to compare; then, for other shards, before some of them.
         for way in (reversed(found), found) if not self.snapshots.empty else ():
             indices = {shard: index for shard, index, _ in way}
             if self.anchors.verify:

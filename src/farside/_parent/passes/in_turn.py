@@ -169,7 +169,8 @@ class PastTurns:
         # How many items were given when they were copied, the turns, and at how many items shards
         # have ended since.
         self._copies: deque[tuple[int, Turns, list[int]]] = deque([(0, turns, [])])
-        # The latest that was asked for: those ends, how many were taken in, and what they led to.
+        # Where the latest search ended, to go on from there: a list of ends, how many of them it
+        # has taken in, and the turns after these.
         self._found = (self._copies[0][2], 0, 0, turns)
 
     def add(self, at: int, turns: Turns) -> None:
