@@ -137,11 +137,17 @@ def test_the_figures_of_parts_are_from_the_run() -> None:
         ("ints", "The parent takes {2:.2f} µs"),
         ("dicts", "the worker takes {1:.1f} µs, {0:.1f} of them"),
         ("dicts", "and the parent {2:.1f}"),
+        ("records", "takes the worker {1:.1f} µs and the parent {2:.1f}"),
         ("arrays-10kB", "takes the worker {1:.0f} µs and the parent {2:.0f}"),
         ("arrays-100kB", "one of 100 kB {1:.0f} and {2:.0f}"),
         ("arrays-1MB", "one of 1 MB {1:.0f} and {2:.0f}"),
     ):
         assert told.format(*parts[case]) in page, (case, told)
+    _, worker, loop, _ = [each / 1000 for each in parts["arrays-10MB"]]
+    assert f"takes most of the time: {worker:.2f} ms and {loop:.2f}" in page
+    [pipe] = re.findall(r"^pipe +([\d.]+) µs", _explained("benchmarks-floor.txt"), re.MULTILINE)
+    assert 40 < float(pipe) / 2 / parts["ints"][1] < 50
+    assert "each is as much as making more than forty small items" in page
 
 
 def test_the_figures_of_the_machine_are_from_the_run() -> None:
