@@ -64,7 +64,7 @@ def data_loader(
     epoch decide, with `RemoteIterable.state_dict` and ``max_restarts``. Before each batch of a data
     set with an index, a worker seeds the generators of ``random``, NumPy and PyTorch. So the
     augmentations do not depend on workers. Each computes with one thread of PyTorch. If the data
-    set has a ``set_epoch``, each worker calls it at the start of an epoch, seeded as the others.
+    set has a ``set_epoch``, each worker calls it at the start of an epoch, with the same seed.
 
     Of a data set without an index, an ``IterableDataset``, each worker reads one part: PyTorch's
     ``get_worker_info()`` tells which. So its batches depend on ``num_workers``, and a state needs
