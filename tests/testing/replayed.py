@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING
 
-from farside import get_worker_info
+from farside import get_worker_info, register_reducer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +51,20 @@ class OrderOfASet:
         return iter(list({f"key {number}" for number in range(20)}))
 
 
+class OrderOfADictionary:
+    """Its dictionaries are equal, and their pickles are not."""
+
+    def __iter__(self) -> Iterator[dict[str, int]]:
+        yield dict.fromkeys({f"key {number}" for number in range(20)}, 0)
+
+
+class TypeOfANumber:
+    """Its numbers are equal, and of two types."""
+
+    def __iter__(self) -> Iterator[float]:
+        return (random.choice([number, float(number)]) for number in range(20))  # noqa: S311
+
+
 class HashOfAString:
     def __iter__(self) -> Iterator[int]:
         return (hash(f"key {number}") for number in range(8))
@@ -73,6 +88,27 @@ class LengthThatChanges:
 class SecretGenerator:
     def __iter__(self) -> Iterator[bytes]:
         return (os.urandom(8) for _ in range(8))
+
+
+class Locked:
+    """Pickles where its reducer is registered."""
+
+    def __init__(self, number: float) -> None:
+        self.number = number
+        self.lock = threading.Lock()
+
+
+class LockedAndEqual(Locked):
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LockedAndEqual) and self.number == other.number
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def register_and_make(cls: type[Locked], *, drawn: bool) -> list[Locked]:
+    """Register a reducer in the worker alone."""
+    register_reducer(cls, lambda locked: (cls, (locked.number,)))
+    return [cls(random.random() if drawn else 0)]  # noqa: S311
 
 
 class AsThreadsFinish:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import ReplayDivergedError
+from farside import NotPicklableError, ReplayDivergedError
 from farside.testing import check_replay
 from farside.testing.replay import HINTS, _short, find_difference
 from tests.testing import replayed as jobs
@@ -27,6 +27,8 @@ BAD: list[tuple[Callable[[], Iterable[object]], str]] = [
     (jobs.GlobalGenerator, "generator"),
     (jobs.GlobalShuffle, "generator"),
     (jobs.OrderOfASet, "hash"),
+    (jobs.OrderOfADictionary, "hash"),
+    (jobs.TypeOfANumber, "generator"),
     (jobs.HashOfAString, "hash"),
     (jobs.Clock, "time"),
     (jobs.ProcessNumber, "time"),
@@ -43,6 +45,7 @@ GOOD: list[Callable[[], Iterable[object]]] = [
     jobs.SeededByEpoch,
     jobs.EqualSets,
     jobs.SortedSet,
+    partial(jobs.register_and_make, jobs.LockedAndEqual, drawn=False),
     partial(dict.fromkeys, "abc", {"a": [1.5]}),
     partial(zip, range(5), "abcde"),
 ]
@@ -78,6 +81,16 @@ def test_a_pass_that_cannot_go_on_in_the_middle_is_found(
     found = find_difference(fn, 2, setup=setup)
     assert found is not None
     assert found.way == "resume"
+
+
+@pytest.mark.parametrize("cls", [jobs.Locked, jobs.LockedAndEqual])
+def test_items_that_pickle_in_the_worker_alone_are_not_taken_for_others(
+    cls: type[jobs.Locked],
+) -> None:
+    fn = partial(jobs.register_and_make, cls, drawn=True)
+    told = "index 0 cannot be compared: it does not pickle .*lock.*; register its reducer at the"
+    with pytest.raises(NotPicklableError, match=told):
+        check_replay(fn)
 
 
 def test_results_that_come_as_threads_finish_are_told_of() -> None:

@@ -11,10 +11,11 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 from .. import RemoteIterable
-from .._payload.anchors import of_item
+from .._payload import handlers
+from .._payload.anchors import is_comparable, of_item
 from .._payload.encoder import Encoder
 from .._payload.one_line import one_line
-from ..errors import ExhaustedIteratorWarning, ReplayDivergedError
+from ..errors import ExhaustedIteratorWarning, NotPicklableError, ReplayDivergedError
 from . import fresh_workers
 
 HINTS = {
@@ -79,6 +80,7 @@ def check_replay(
         TypeError, ValueError: an argument is wrong, or there is ``setup`` without ``shards``.
         ReplayDivergedError: it is not the same. The message says what differs, and most probably
             why.
+        NotPicklableError: an item does not pickle in this process, and is not equal either.
 
     Example:
         >>> from functools import partial
@@ -181,10 +183,34 @@ def _compare(first: list[Any], second: list[Any]) -> tuple[int, Any, Any] | None
     encoder = Encoder(None)
     for index, (one, other) in enumerate(zip_longest(first, second, fillvalue=MISSING)):
         missing = one is MISSING or other is MISSING
-        alike = not of_item(one, encoder).isdisjoint(of_item(other, encoder))
-        if missing or not (alike or _equal(one, other)):
+        if missing or not _alike(index, one, other, encoder):
             return index, one, other
     return None
+
+
+def _alike(index: int, one: Any, other: Any, encoder: Encoder) -> bool:
+    """Tell whether two items are the same to a worker that goes on, which compares pickles.
+
+    So ``1`` and ``1.0`` are not, nor dictionaries in another order. Where pickles say nothing, as
+    those of sets, it has to be told here.
+    """
+    try:
+        if not of_item(one, encoder).isdisjoint(of_item(other, encoder)):
+            return True
+        if is_comparable(one, encoder):
+            return False
+    except Exception as error:  # it pickles in the worker only
+        if handlers.raised(error):
+            raise
+        if not _equal(one, other):
+            text = (
+                f"the item of index {index} cannot be compared: it does not pickle in this process "
+                f"({one_line(error)}); register its reducer at the top of the module that has its "
+                "class, or give that an __eq__ by which it is equal to that of the other pass"
+            )
+            raise NotPicklableError(text, item_index=index) from error
+        return True
+    return _equal(one, other)
 
 
 def _equal(one: Any, other: Any) -> bool:
