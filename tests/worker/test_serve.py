@@ -25,6 +25,13 @@ def test_a_job_that_does_not_load_is_told() -> None:
     assert (failure.stage, failure.type_name) == ("load", "AttributeError")
 
 
+def test_a_backend_that_sends_no_job_is_told_so() -> None:
+    with running(Serving(None, (Cmd.START_ITERATION, 1, []))) as worker:
+        failure = worker.expect_failure(Status.INITIALIZATION_FAILED)
+    assert (failure.stage, failure.type_name) == ("load", "farside.errors.ProtocolError")
+    assert f"no job, but of kind {int(Cmd.START_ITERATION)}; the backend sends" in failure.message
+
+
 def test_a_job_that_was_handed_over_is_not_awaited() -> None:
     with running(Serving(make_job(lambda: "ab"))) as worker:
         worker.expect_ready()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._in_c import deque
 from .._payload.job import JOB, Job
 from .._payload.pickling import loads
-from ..errors import LinkClosedError
+from ..errors import LinkClosedError, ProtocolError
 from .execute import execute_iterable, refuse
 from .listener import CommandListener
 
@@ -56,7 +56,11 @@ def serve(
 
 def _load(frame: Frame) -> Job:
     """Load the job. No variable of who calls keeps its frame, which may be large."""
-    assert frame.kind == JOB
+    if frame.kind != JOB:  # the fault of a backend
+        raise ProtocolError(
+            f"the first frame is no job, but of kind {frame.kind}; the backend sends the job "
+            f"before anything else, as a frame of kind {JOB}"
+        )
     return Job(*loads(frame.body, frame.blocks))
 
 
