@@ -56,6 +56,12 @@ def test_a_worker_for_which_no_descriptors_are_left_says_what_to_raise(
     assert got.value.errno == number
 
 
+def test_a_backend_that_launches_no_worker_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(InlineBackend, "launch", lambda *_: None)
+    with pytest.raises(TypeError, match=r"launch\(\) of the inline backend returned NoneType; let"):
+        iterate_in_worker(list, backend="inline")
+
+
 def test_names_and_classes() -> None:
     assert registry.names() == ("subinterpreter", "subprocess", "inline", "ray")
     for name in registry.names():

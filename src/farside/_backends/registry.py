@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._in_c import FREE_THREADED
 from ..errors import BackendUnavailableError
-from .base import Availability, Backend, CutOffError, unavailable
+from .base import Availability, Backend, CutOffError, Worker, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .._parent.options import Options
-    from .base import Worker
 
 _BACKENDS: dict[str, str | type[Backend]] = {
     "subinterpreter": "farside._backends.subinterpreter:SubinterpreterBackend",
@@ -137,6 +136,11 @@ def launch(name: str, options: Options) -> Worker:
             # Not for long, perhaps: who starts a worker in the place of another tries again.
             raise CutOffError(error, struck=True) from error.__cause__
         raise
+    if not isinstance(worker, Worker):
+        raise TypeError(
+            f"launch() of the {name} backend returned {type(worker).__name__}; let it return an "
+            "object of a class that derives from farside.backends.Worker"
+        )
     try:
         live_workers.track(worker)
         for each in on_start:
