@@ -145,7 +145,7 @@ class Link(ABC):
 
         Returns:
             Its index plus one; 0: none; None: that is not known. And the time of a monotonic clock,
-            or None.
+            or None. Where no time is known, ``task_timeout`` ends no input, and ``timeout`` does.
         """
         return None, None
 
