@@ -12,6 +12,7 @@ from __future__ import annotations
 from ._backends.base import Availability, Backend, Capabilities, ExitStatus, Worker
 from ._backends.preparation import pack
 from ._link.base import Gauges, Link
+from ._link.control import begun_input
 from ._link.frames import Frame
 from ._link.opening import WorkerEnds, open_link
 from ._link.worker_base import WorkerLink
@@ -24,5 +25,5 @@ from .errors import LinkClosedError
 __all__ = [
     "Availability", "Backend", "Capabilities", "ExitStatus", "Frame", "Gauges", "Job", "Link",
     "LinkClosedError", "Options", "PipeWorkerLink", "Worker", "WorkerEnds", "WorkerLink",
-    "open_link", "pack", "serve",
+    "begun_input", "open_link", "pack", "serve",
 ]  # fmt: skip

@@ -20,12 +20,15 @@ from farside import (
     available_backends,
     iterate_in_subinterpreter,
     iterate_in_worker,
+    map_in_workers,
     register_backend,
 )
 from farside._backends import interpreters, registry
 from farside._backends.base import Capabilities
 from farside._backends.inline import InlineBackend
 from farside._backends.subinterpreter import SubinterpreterBackend
+from farside._link.base import Link
+from farside._link.pipes import PipeLink
 from tests.kinds import HAS_SUBINTERPRETERS
 
 if TYPE_CHECKING:
@@ -61,6 +64,18 @@ def test_a_backend_that_launches_no_worker_is_told_so(monkeypatch: pytest.Monkey
     with pytest.raises(TypeError, match=r"launch\(\) of the inline backend returned NoneType; let"):
         iterate_in_worker(list, backend="inline")
 
+
+def test_a_limit_is_refused_where_a_link_does_not_tell_whose_time_is_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "_BACKENDS", {**registry._BACKENDS})
+    register_backend("thread", "tests.backends.in_threads:ThreadBackend")
+    start = partial(map_in_workers, abs, [-1], 1, backend="thread", task_timeout=20)
+    with start() as results:
+        assert list(results) == [1]
+    monkeypatch.setattr(PipeLink, "begun", Link.begun)
+    with pytest.raises(ValueError, match=r"task_timeout=20\.0 would end nothing .*'thread', whose"):
+        start()
 
 def test_names_and_classes() -> None:
     assert registry.names() == ("subinterpreter", "subprocess", "inline", "ray")

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._in_c import FREE_THREADED
+from .._link.base import Link
 from ..errors import BackendUnavailableError
 from .base import Availability, Backend, CutOffError, Worker, unavailable
 
@@ -142,6 +143,7 @@ def launch(name: str, options: Options) -> Worker:
             "object of a class that derives from farside.backends.Worker"
         )
     try:
+        _check_limits(name, worker, options)
         live_workers.track(worker)
         for each in on_start:
             each(name, worker)
@@ -149,6 +151,18 @@ def launch(name: str, options: Options) -> Worker:
         worker.link.close()  # nobody gets to know it: it ends by itself
         raise
     return worker
+
+
+def _check_limits(name: str, worker: Worker, options: Options) -> None:
+    """Refuse a limit of an input's time where nobody would know that time."""
+    # Where nothing runs beside the loop, nothing can be cut off: see the page on inline workers.
+    if options.task_timeout is None or not worker.beside:
+        return
+    if type(worker.link).begun is Link.begun:
+        raise ValueError(
+            f"task_timeout={options.task_timeout} would end nothing with backend={name!r}, whose "
+            "links do not tell which input has begun; leave it out, or give its links a begun()"
+        )
 
 
 on_start: list[Callable[[str, Worker], object]] = []

@@ -145,7 +145,8 @@ class Link(ABC):
 
         Returns:
             Its index plus one; 0: none; None: that is not known. And the time of a monotonic clock,
-            or None. Where no time is known, ``task_timeout`` ends no input, and ``timeout`` does.
+            or None. See `farside.backends.begun_input`. A link without this method knows neither,
+            and then ``task_timeout`` is refused.
         """
         return None, None
 

@@ -97,6 +97,24 @@ def begun_word(begun: Sequence[int]) -> int:
     return base & ~_COUNT | base + number & _COUNT
 
 
+def begun_input(words: Sequence[int], epoch: int) -> tuple[int, float | None]:
+    """Return what `Link.begun` does, from the three numbers of `WorkerLink.begun`.
+
+    Args:
+        words: the numbers, or memory that both sides share, in which the worker writes them.
+        epoch: the number of the pass.
+
+    Example:
+        >>> words = [0, 0, 0]
+        >>> begin_batch(words, epoch=3, first=70, made=20)
+        >>> words[1], words[2] = 2_500_000_000, 21
+        >>> begun_input(words, 3), begun_input(words, 4)
+        ((72, 2.5), (0, 2.5))
+    """
+    total, since = total_of(begun_word(words), epoch), words[1]
+    return total, since / 1e9 if since else None
+
+
 class Stopwatch:
     """Tells how long one side has waited, in all. Any thread may read it, and the other side too.
 

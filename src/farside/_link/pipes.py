@@ -36,9 +36,8 @@ from .control import (
     WANTED,
     WORKER_WAITED,
     acknowledged_word,
-    begun_word,
+    begun_input,
     seconds_of,
-    total_of,
 )
 from .frames import Decoder, Frame, header
 from .reader import FrameReader
@@ -175,10 +174,7 @@ class PipeLink(Link):
             self._wake()
 
     def begun(self, epoch: int) -> tuple[int, float | None]:
-        control = self._control
-        total = total_of(begun_word(control[BEGUN : BEGUN + 3]), epoch)
-        since = control[BEGUN + 1]
-        return total, since / 1e9 if since else None
+        return begun_input(self._control[BEGUN : BEGUN + 3], epoch)
 
     def gauges(self) -> Gauges:
         control, last = self._control, self._last  # in this order, for `close` may come in between

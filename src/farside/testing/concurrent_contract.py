@@ -6,12 +6,19 @@ import os
 import tempfile
 import threading
 import time
+import warnings
 from functools import partial
 
-from ..errors import IterableClosedError, WorkerTimeoutError
+from .._backends.registry import load
+from ..errors import (
+    IterableClosedError,
+    WorkerDiedError,
+    WorkerRestartedWarning,
+    WorkerTimeoutError,
+)
 from . import item_jobs, jobs
 from .backend_contract import BackendContract
-from .checks import SECONDS, raises, until
+from .checks import SECONDS, raises, take, until
 
 _SETTLED = 0.1  # seconds that are enough for a worker to go further, if it goes further than it may
 
@@ -107,6 +114,28 @@ class ConcurrentBackendContract(BackendContract):
     def test_timeout_of_the_initialization(self) -> None:
         with raises(WorkerTimeoutError, "initialization did not end within .*timeout=1"):
             self.start(list, initializer=jobs.hang, timeout=1)
+
+    def test_a_worker_that_dies_is_told_of_and_how_it_ended(self) -> None:
+        with self.start(partial(jobs.Dies, 100), init_timeout=SECONDS) as numbers:
+            if not load(numbers.backend).capabilities.killable:
+                return  # this process would end with it
+            got, error = take(numbers)
+            assert got == list(range(50))[: len(got)]  # what it had yet to send is gone
+            assert isinstance(error, WorkerDiedError)
+            assert numbers.state == "closed"
+            assert str(error).strip()
+
+    def test_a_worker_that_dies_is_started_again(self) -> None:
+        with tempfile.NamedTemporaryFile() as trace:
+            fn = partial(jobs.Dies, 100, trace.name)
+            with self.start(list, init_timeout=SECONDS) as nothing:
+                if not load(nothing.backend).capabilities.killable:
+                    return
+            with self.start(fn, max_restarts=1, timeout=SECONDS) as numbers:
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    assert list(numbers) == list(range(100))
+                assert WorkerRestartedWarning in [each.category for each in caught]
 
     def test_a_keyboard_interrupt_in_the_worker_arrives_as_text(self) -> None:
         error = partial(KeyboardInterrupt, "not by a keyboard")
