@@ -830,6 +830,9 @@ class FirstDies:
         if not info.index:
             os._exit(3)
 
+    def pid(self) -> int:
+        return os.getpid()
+
 
 def the_first_fails() -> None:
     info = get_worker_info()
@@ -854,6 +857,20 @@ def test_no_worker_outlives_another_that_has_failed(*, in_call: bool) -> None:
         items.call("die") if in_call else items.wait_ready()
     assert members[1].worker.wait(SECONDS)
     items.close()
+
+
+def test_so_it_is_where_no_loop_meets_the_failure() -> None:
+    with iterate_in_workers(factors_of_none, 2, 2, setup=FirstDies, backend="subprocess") as items:
+        second = items._current.members[1].worker
+        os.kill(items.call("pid")[0], signal.SIGKILL)
+        deadline = time.monotonic() + SECONDS
+        while items._current.core.failure is None and time.monotonic() < deadline:
+            items.dump_stack()  # it waits, and so finds out
+        with pytest.raises(IterableClosedError) as caught:
+            iter(items)
+        assert isinstance(caught.value.__cause__, WorkerDiedError)
+        assert second.wait(SECONDS)
+        assert items.state == "closed"
 
 
 def import_late(shard: int) -> Iterator[int]:
