@@ -31,7 +31,7 @@ def inventory() -> set[str]:
     # A browser that tests share starts and ends processes as it likes.
     processes = {pid: what for pid, what in _descendants().items() if not what.startswith("chrom")}
     found |= {f"process {pid} ({what})" for pid, what in processes.items()}
-    found |= {f"worker {worker.label}" for worker in live_workers._live.values()}
+    found |= {f"worker {worker.label}" for worker in live_workers._all()}
     found |= {f"shared memory {name}" for name in _shared_memory()}
     for name in ("concurrent.interpreters", "interpreters_backport.interpreters"):
         if name in sys.modules:

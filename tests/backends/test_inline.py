@@ -14,6 +14,7 @@ import traceback
 import tracemalloc
 import types
 import warnings
+import weakref
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ import pytest
 
 import farside
 from farside import (
+    CallFailedError,
     IterableClosedError,
     NotPicklableError,
     WorkerIterationError,
@@ -155,7 +157,19 @@ def test_a_failure_keeps_nothing_alive() -> None:
     with inline(partial(jobs.FailsAt, 2, jobs.boom)) as numbers:
         with pytest.raises(WorkerIterationError):
             list(numbers)
-    assert stepwise._tracebacks == {}
+        assert list(stepwise._all_raised) == []
+
+
+def test_nor_does_one_that_nobody_gets_to_see() -> None:
+    def dropped() -> weakref.ref[object]:
+        shards = iterate_in_workers(range, 2, 2, backend="inline")
+        with pytest.raises(CallFailedError):  # of the first; the other worker has one, too
+            shards.call("nothing")
+        return weakref.ref(shards)
+
+    iterable = dropped()
+    gc.collect()
+    assert iterable() is None
 
 
 def interrupt() -> BaseException:

@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
+from weakref import WeakValueDictionary
 
 from .._system.monkey_patches import in_the_way
 from .._system.signals import at_fork, defer_sigint
@@ -32,6 +33,9 @@ _refused = partial(unavailable, "no worker can be started here")
 _EXITING = "the process is exiting"
 LAST_RESORT_SECONDS = 5.0  # how long the rest of the exit may take when a worker could not be ended
 _live: dict[int, Worker] = {}  # by `id`: a class of somebody else's may have no hash
+# Those that run in the threads of their users. They end as they are dropped; and on record they
+# would be kept, with what a traceback that they have refers to: their own iterable.
+_here: WeakValueDictionary[int, Worker] = WeakValueDictionary()
 _exiting = False
 all_told = threading.Event()
 """Set as the process exits, when every worker was told to end, so that nothing is left to say.
@@ -83,7 +87,7 @@ def track(worker: Worker) -> None:
     if id(worker) in _live:
         return
     sweep()
-    _live[id(worker)] = worker
+    (_live if worker.beside else _here)[id(worker)] = worker
     if _exiting:  # another thread has just ended all that it found
         worker.link.close()
         end_thread_at_exit()
@@ -92,12 +96,17 @@ def track(worker: Worker) -> None:
 
 def forget(worker: Worker) -> None:
     """Take a worker off, since it has ended."""
-    _live.pop(id(worker), None)
+    for record in (_live, _here):
+        record.pop(id(worker), None)
+
+
+def _all() -> list[Worker]:
+    return [*_live.values(), *_here.values()]
 
 
 def sweep() -> None:
     """Take off all that have ended, which also reaps their processes."""
-    for worker in list(_live.values()):
+    for worker in _all():
         if worker.wait(0):
             forget(worker)
 
@@ -110,7 +119,7 @@ def close_all() -> None:
     global _exiting  # noqa: PLW0603  a process exits once
     _exiting = True
     deadline = time.monotonic() + EXIT_SECONDS
-    found = list(_live.values())  # others end meanwhile
+    found = _all()  # others end meanwhile
     workers = [each for each in found if each.beside]
     try:
         _whole(lambda: [worker.link.close() for worker in workers])
@@ -164,7 +173,7 @@ def close_all_first() -> None:
 
 
 def _wake_who_waits() -> None:
-    for worker in list(_live.values()):
+    for worker in _all():
         if worker.wake is not None:
             worker.wake()
 
@@ -191,9 +200,10 @@ def status_at_exit() -> ExitStatus | None:
 
 
 def _disown_in_child() -> None:
-    for worker in _live.values():
+    for worker in _all():
         worker.disown()
     _live.clear()
+    _here.clear()
 
 
 at_fork(after_in_child=_disown_in_child)

@@ -7,6 +7,7 @@ from itertools import count
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from .._link.worker_base import WorkerLink
 from .._payload import pickling
@@ -62,7 +63,7 @@ class Stepwise(Execution):
         self._torch: Any = None  # what torch is to tell user code; None: what it tells anyhow
         self._to_begin = False  # a pass, before any command that waits: that may bring its tasks
         self._parked = False  # it has no tasks left, or one has failed
-        self._number = next(_numbers)
+        self._raised: _Raised | None = None  # what has failed last
 
     @property
     def done(self) -> bool:
@@ -148,7 +149,7 @@ class Stepwise(Execution):
             self._as_the_worker(self._finalizers.run)
         finally:
             self._maker.end()
-            _tracebacks.pop(self._number, None)
+            self._raised = None
             self._parked = False  # `idle` asks the maker no more
             for each in (self._maker.outbox, self._maker):
                 vars(each).clear()  # they, and what they have, refer to each other
@@ -162,30 +163,36 @@ class Stepwise(Execution):
 
     def _describe(self, trouble: Trouble) -> Failure:
         failure = super()._describe(trouble)
-        _tracebacks[self._number] = of_user(trouble.error.__traceback__)
         if failure.exception is None:
             return failure
-        raised = pickling.dumps(_Raised(failure.exception, self._number))
-        return failure._replace(exception=b"".join(raised))
-
-
-_numbers = count(1)
-_tracebacks: dict[int, TracebackType | None] = {}  # of workers that failed and live, by number
+        raised = _Raised(failure.exception, of_user(trouble.error.__traceback__))
+        self._raised = _all_raised[raised.number] = raised
+        return failure._replace(exception=b"".join(pickling.dumps(raised)))
 
 
 class _Raised:
     """Pickles as what `failure.freeze` has pickled, with a traceback of this process."""
 
-    def __init__(self, frozen: bytes, number: int) -> None:
-        self._parts = frozen, number
+    def __init__(self, frozen: bytes, traceback: TracebackType | None) -> None:
+        self._frozen = frozen
+        self.traceback = traceback
+        self.number = next(_numbers)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _thaw, self._parts
+        return _thaw, (self._frozen, self.number)
+
+
+_numbers = count(1)
+# Weakly: perhaps nobody asks, and the frames of a traceback refer to those that have called them,
+# and so to the worker and its iterable, which would never be dropped.
+_all_raised: WeakValueDictionary[int, _Raised] = WeakValueDictionary()
 
 
 def _thaw(frozen: bytes, number: int) -> Any:
     made = pickling.loads(frozen)
-    traceback = _tracebacks.pop(number, None)
+    raised, traceback = _all_raised.pop(number, None), None
+    if raised is not None:
+        traceback, raised.traceback = raised.traceback, None  # its worker has it for longer
     if isinstance(made, BaseException):
         return made.with_traceback(traceback)
     cls, args, state = made
