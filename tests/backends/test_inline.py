@@ -29,6 +29,7 @@ from farside import (
     WorkerIterationError,
     iterate_in_worker,
     iterate_in_workers,
+    map_in_workers,
 )
 from farside._backends import live_workers
 from farside._backends.inline import InlineBackend, InlineLink, InlineWorker
@@ -184,6 +185,36 @@ def test_a_keyboard_interrupt_is_one_and_the_iterable_goes_on() -> None:
             with pytest.raises(KeyboardInterrupt, match="by hand"):
                 next(iterator)
             assert next(iterator, "over") == "over"
+
+
+class Raised(Exception):
+    pass
+
+
+def raise_it(_: int, __: types.FrameType | None) -> None:
+    raise Raised("by a handler")
+
+
+def strike_self(number: int) -> int:
+    if number == 2:
+        signal.raise_signal(signal.SIGUSR1)
+    return number
+
+
+@pytest.mark.parametrize("on_error", ["raise", "return", "skip"])
+def test_what_a_signal_handler_raises_is_no_failure_of_an_input(on_error: Any) -> None:
+    before = signal.signal(signal.SIGUSR1, raise_it)
+    try:
+        with map_in_workers(strike_self, range(4), 0, on_error=on_error) as results:
+            for _ in range(2):
+                iterator = iter(results)
+                assert [next(iterator), next(iterator)] == [0, 1]
+                with pytest.raises(Raised, match="by a handler") as caught:
+                    next(iterator)
+                assert type(caught.value) is Raised
+            assert results.stats().failed_inputs == 0
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 class Slow:

@@ -151,7 +151,11 @@ class Maker:
     # Items ----------------------------------------------------------------------------------
 
     source = staticmethod(loopable)  # makes of the iterator what can be looped over
-    final: tuple[type[BaseException], ...] = ()  # what ends the pass, and not just a task
+
+    @staticmethod
+    def is_final(error: BaseException) -> bool:  # noqa: ARG004  others look at it
+        """Tell whether an error of user code ends the pass, and not just a task."""
+        return False
 
     def make_items(self) -> Outcome:
         """Go on until the tasks end or fail, or `look_up` says that it is enough."""
@@ -175,7 +179,7 @@ class Maker:
                 part = part_at_fault(item, "item", error)
                 trouble = trouble._replace(stage=self.tasks.pickle_stage, culprit=part)
         task = None if struck else self.tasks.failed_alone(self.made - self._before)
-        if task is not None and not isinstance(error, self.final):
+        if task is not None and not self.is_final(error):
             failure = self._describe(trouble._replace(item=task))
             replaceable = self.tasks.replaceable and not self.made
             if not (failure.refused and replaceable):  # else another backend may do it

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from .._link.worker_base import WorkerLink
-from .._payload import pickling
+from .._payload import handlers, pickling
 from .._payload.failure import Failure, of_user
 from .._payload.job import Job
 from .._payload.worker_info import tell, told
@@ -33,7 +33,11 @@ class _StepMaker(Maker):
     """Makes items until one has to be sent."""
 
     source = staticmethod(resumable)  # a second `for` over the same iterator must not reset it
-    final = (KeyboardInterrupt,)
+
+    @staticmethod
+    def is_final(error: BaseException) -> bool:
+        # User code has not failed: somebody wants its thread for something else.
+        return isinstance(error, KeyboardInterrupt) or handlers.raised(error)
 
     def look_up(self, made: int) -> int:
         self.made = made
@@ -51,9 +55,9 @@ class _StepMaker(Maker):
 class Stepwise(Execution):
     """Goes on only when it is told to, up to the next thing that it sends.
 
-    Two exceptions of user code differ from those of other workers. KeyboardInterrupt is not caught:
-    whoever pressed Ctrl-C did so in this thread. And whatever else is raised keeps its traceback,
-    for debuggers.
+    Two exceptions of user code differ from those of other workers. KeyboardInterrupt, and what any
+    handler of a signal raises, is not caught: the signal came in this thread, which is the user's.
+    And whatever else is raised keeps its traceback, for debuggers.
     """
 
     _maker_class = _StepMaker
@@ -86,7 +90,8 @@ class Stepwise(Execution):
     def step(self) -> None:
         """Go on for one step. Meanwhile this thread is told that it is the worker's.
 
-        KeyboardInterrupt, of user code, ends the pass; a ProtocolError: the worker waits in vain.
+        KeyboardInterrupt, of user code, ends the pass, and so does what a handler of a signal has
+        raised in it; a ProtocolError: the worker waits in vain.
         """
         self._as_the_worker(self._step)
 
@@ -155,7 +160,7 @@ class Stepwise(Execution):
                 vars(each).clear()  # they, and what they have, refer to each other
 
     def _fail(self, event: Any, trouble: Trouble) -> None:
-        interrupted = isinstance(trouble.error, KeyboardInterrupt)
+        interrupted = self._maker.is_final(trouble.error)
         if not interrupted or self.machine.state is WorkerState.CALL:  # it must not be made again
             super()._fail(event, trouble)
         if interrupted:
