@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 
 import pytest
@@ -140,6 +141,12 @@ def test_a_step_changes_nothing_that_was_there() -> None:
     assert before == copy
 
 
+def test_far_more_slots_than_shards_cost_nothing() -> None:
+    turns = Turns.begin(Sharding(3, sys.maxsize))
+    assert list(walk(turns, [2, 0, 1])) == [(0, 0), (2, 0), (0, 1)]
+    assert Turns.begin(Sharding(0, sys.maxsize)).over
+
+
 def test_turns_of_nothing_are_over() -> None:
     turns = Turns.begin(Sharding(0, 4))
     assert turns.over
@@ -260,7 +267,7 @@ def test_what_is_left_of_the_chains_is_what_has_not_ended(
     chains = Turns.begin(Sharding(total, cycle), place).chains
     left = [number for number in range(total) if number not in numbers]
     assert [[*chain] for chain in chains] == [
-        [number for number in left if number % cycle == slot] for slot in range(cycle)
+        [number for number in left if number % cycle == slot] for slot in range(min(cycle, total))
     ]
     assert [number for gap in gaps_of(place.ended, total) for number in range(*gap)] == left
 

@@ -238,7 +238,7 @@ class Turns(NamedTuple):
         if sharding.before:
             before = numbers_of(sharding.before)
             shards = [shard for shard in shards if shard not in before]
-        cycle = sharding.cycle_length
+        cycle = min(sharding.cycle_length, len(shards) or 1)  # other slots would have no shard
         chains = [shards[slot::cycle] for slot in range(cycle)]
         if place.ended != sharding.before:
             chains = _without(chains, place.ended)
