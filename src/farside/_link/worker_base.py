@@ -19,7 +19,7 @@ class WorkerLink(ABC):
 
     Attributes:
         begun: three numbers, 0 at first, in which the worker notes what `Link.begun` tells: in memory
-            that both sides share, or ``[0, 0, 0]``, which is sent, or left here.
+            that both sides share; or ``[0, 0, 0]``, which is sent or stays here.
         attention: its only element is not 0 while the parent waits for items, and after `alert`.
         alerted: its only element is not 0 after `alert`; it may be `attention`.
         arena: memory that the parent shares, or what is in its place, or None.
