@@ -453,7 +453,12 @@ def test_removing_a_member_does_not_wait_for_the_thread_that_waits_for_it(
     _, other = group.add()
     waiting = Background(group.client.wait, group.client.has(1))
     until(lambda: is_led(group.waiting))
-    sending = Background(one[1].send, 1, 1, [HUGE * 20])
+
+    def send() -> None:
+        while True:  # without a GIL, the leader may read a whole frame before this thread goes on
+            one[1].send(1, 1, [HUGE])
+
+    sending = Background(send)
     group.waiting.remove(one[0])
     with pytest.raises(Exception, match=r"does not receive|closed"):
         sending.result()  # it wakes up
