@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,8 @@ class Acts:
 
     ``idle`` ends the pass, ``produce`` yields for ever, ``credit`` does so with ``buffer_size=1``
     until it has to wait, ``send`` sends a large item that nobody takes, ``loop`` runs Python code,
-    ``sleep`` is blocked in C, ``gil`` too but holds the GIL.
+    ``sleep`` is blocked in C, ``gil`` too but holds the GIL. ``thread`` leaves a thread behind that
+    goes on for three seconds, and waits as ``credit`` does.
     """
 
     def __init__(self, act: str, sign: Sign) -> None:
@@ -58,7 +60,9 @@ class Acts:
         yield os.getpid()
         if self.act == "idle":
             return
-        if self.act == "credit":
+        if self.act == "thread":
+            threading.Thread(target=time.sleep, args=[3]).start()
+        if self.act in {"credit", "thread"}:
             yield "the item that waits"
         self.sign.give()
         if self.act == "sleep":

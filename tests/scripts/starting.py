@@ -42,7 +42,7 @@ def start(fn: Callable[[], Iterable[Any]], **options: Any) -> RemoteIterable[Any
 def begin(act: str, **options: Any) -> Begun:
     """Start a worker and bring it to a point; see `Acts`."""
     acts = Acts(act, Sign(f"sign-{os.getpid()}-{next(_numbers)}"))
-    iterable = start(acts, **({"buffer_size": 1} if act == "credit" else {}), **options)
+    iterable = start(acts, **({"buffer_size": 1} if act in {"credit", "thread"} else {}), **options)
     iterator = iter(iterable)
     pid = next(iterator)
     if act == "idle":

@@ -6,6 +6,7 @@ The process ends by itself, with its own exit code, says nothing, and leaves not
 from __future__ import annotations
 
 import re
+import sys
 from textwrap import indent
 from typing import TYPE_CHECKING
 
@@ -95,6 +96,15 @@ def test_a_subinterpreter_that_holds_its_gil_is_ended_by_force(
         assert done.err == ""
     else:
         assert done.err.startswith("Timeout (0:00:05)!\n")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="Python ends it by force")
+def test_a_thread_that_code_of_a_subinterpreter_has_left_is_waited_for(
+    tmp_path: Path, subinterpreter_kind: Kind
+) -> None:
+    """Two threads ended the interpreter then, and Python waited for ever: it was ended by force."""
+    body = "held = begin('thread')\nprint('end', flush=True)\n"
+    check(run(tmp_path, body, subinterpreter_kind))
 
 
 CASES = {

@@ -37,6 +37,7 @@ _live: dict[int, Worker] = {}  # by `id`: a class of somebody else's may have no
 # would be kept, with what a traceback that they have refers to: their own iterable.
 _here: WeakValueDictionary[int, Worker] = WeakValueDictionary()
 _exiting = False
+some_left = False  # whether some have not ended in time, as the process exits: Python ends them
 all_told = threading.Event()
 """Set as the process exits, when every worker was told to end, so that nothing is left to say.
 
@@ -145,6 +146,8 @@ def _end(workers: list[Worker], deadline: float) -> None:
             forget(worker)  # else it holds its client, whose descriptors outlive a subinterpreter
     if _live.keys().isdisjoint(map(id, workers)):
         return
+    global some_left  # noqa: PLW0603  a process exits once
+    some_left = True
     # They are abandoned knowingly; Python need not tell.
     warnings.filterwarnings("ignore", "remaining subinterpreters", RuntimeWarning)
     _limit_the_rest()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .._link.opening import WorkerEnds, open_link
 from .._link.pipes import PipeLink
 from .._payload.one_line import one_line
 from .._system.descriptors import with_standard_filled, without_standard
-from . import bundle, interpreters, preparation
+from . import bundle, interpreters, live_workers, preparation
 from .base import Availability, Backend, Capabilities, ExitStatus, Worker, unavailable
 from .starting import start
 
@@ -34,6 +35,7 @@ del marshal, catalogue, fd, code, of_python, own, loader
 """
 _IMPORT = "from farside._worker.interpreter import main"
 _RUN = "main(*ends)"
+_WAIT_FOR_THREADS = "import _thread; _thread._shutdown()"
 
 
 class SubinterpreterBackend(Backend):
@@ -69,7 +71,7 @@ class SubinterpreterWorker(Worker):
         self.link = link
         link.in_process = True
         self._ends = ends
-        self._interpreter: int | None = None
+        self._interpreter: Any = None  # kept: Python ends one whose object is dropped
         self._problem = ""
         self._host = threading.Thread(target=self._run, name=name, daemon=True)
         try:
@@ -84,8 +86,8 @@ class SubinterpreterWorker(Worker):
 
     @property
     def label(self) -> str:
-        number = self._interpreter
-        return "no interpreter yet" if number is None else f"interpreter {number}"
+        made = self._interpreter
+        return "no interpreter yet" if made is None else f"interpreter {made.id}"
 
     def wait(self, timeout: float) -> bool:
         # The host cannot be joined by itself: a finalizer that runs in it may get here.
@@ -106,7 +108,7 @@ class SubinterpreterWorker(Worker):
             closed = _closed_streams()
             # Python cannot make one while an import in another thread has a folder open as 0.
             interpreter = with_standard_filled(interpreters.module().create)
-            self._interpreter = interpreter.id
+            self._interpreter = interpreter
             try:
                 with_standard_filled(lambda: _import_worker(interpreter, closed))
                 interpreter.prepare_main(ends=tuple(end.fileno() for end in self._ends))
@@ -115,14 +117,23 @@ class SubinterpreterWorker(Worker):
                 self._problem = f"its interpreter failed: {one_line(error)}"
             finally:
                 self._ends.frames.close()  # the parent learns that it has ended
-                # Waits for threads left in the interpreter: the listener ends when the parent
-                # closes its side of the link.
-                interpreter.close()
+                _close(interpreter)
         except BaseException as error:  # nobody above could take it
             self._problem = f"its interpreter failed: {one_line(error)}"
         finally:
             for end in self._ends:
                 end.close()
+
+
+def _close(interpreter: Any) -> None:
+    """End an interpreter, after the threads that are left in it."""
+    # The listener ends when the parent closes its side of the link. For a thread of the user's,
+    # `close` would wait too. But Python, as it exits, ends the interpreters that are there, and
+    # hangs where that has begun in another thread.
+    with suppress(BaseException):  # out of memory
+        interpreter.exec(_WAIT_FOR_THREADS)
+    if not live_workers.some_left:
+        interpreter.close()
 
 
 def _closed_streams() -> tuple[str, ...]:
