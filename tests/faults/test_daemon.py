@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.kinds import SUBPROCESSES
 from tests.scripts.running import run_script
 
@@ -127,3 +129,46 @@ if __name__ == "__main__":
 def test_what_a_forked_child_prints_goes_nowhere(tmp_path: Path, subprocess_kind: Kind) -> None:
     done = run_script(tmp_path, FORK, kind=subprocess_kind)
     assert done == (0, "0", "")
+
+
+CLOSES = """\
+import os, resource, sys
+from functools import partial
+from multiprocessing import resource_tracker
+
+if __name__ == "__main__":
+    from tests.scripts.starting import chosen_kind, start
+
+    # Its fork server ends, so it can have none, unless it does not ask for one by name.
+    options = {"mp_context": None} if chosen_kind().name == "forkserver" else {}
+
+    def come() -> None:
+        with start(partial(range, 3), **options) as numbers:
+            print(list(numbers))
+
+    come()
+    resource_tracker.ensure_running()
+    tracker = vars(resource_tracker._resource_tracker)["_fd"]
+    os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    if sys.argv[1] == "file":
+        os.dup2(os.open("mine.txt", os.O_RDWR | os.O_CREAT), tracker)
+    elif sys.argv[1] == "pipe":
+        reader, writer = (os.dup2(end, 100 + end) for end in os.pipe())
+        os.dup2(writer, tracker)
+    come()
+    if sys.argv[1] == "file":
+        print(open("mine.txt").read())
+    elif sys.argv[1] == "pipe":
+        os.set_blocking(reader, False)
+        try:
+            print(os.read(reader, 100))
+        except BlockingIOError:
+            print()
+"""
+
+
+@pytest.mark.parametrize("then", ["file", "pipe", "nothing"])
+def test_a_program_that_has_closed_all_descriptors(tmp_path: Path, kind: Kind, then: str) -> None:
+    done = run_script(tmp_path, CLOSES, then, kind=kind)
+    rest = "" if then == "nothing" else "\n"
+    assert done == (0, 2 * "[0, 1, 2]\n" + rest, "")

@@ -14,6 +14,7 @@ from .._payload.verbosity import flatten_filters, flatten_levels
 from ..errors import BackendUnavailableError
 from . import registry
 from .callables import pack_anywhere, pack_call, refers_to_main
+from .tracker import tracker_fd
 
 if TYPE_CHECKING:
     from .._parent.options import Options
@@ -132,13 +133,12 @@ def _of_multiprocessing() -> tuple[bytes, int | None] | None:
         return None
     from multiprocessing.process import current_process  # another thread may be just at it
 
-    tracker: int | None = None
-    if "multiprocessing.resource_tracker" in sys.modules:
+    tracker = tracker_fd()
+    if "multiprocessing.shared_memory" in sys.modules:
         from multiprocessing import resource_tracker
 
-        if "multiprocessing.shared_memory" in sys.modules:
-            resource_tracker.ensure_running()
-        tracker = vars(getattr(resource_tracker, "_resource_tracker"))["_fd"]  # noqa: B009
+        resource_tracker.ensure_running()
+        tracker = tracker_fd()
     return bytes(current_process().authkey), tracker
 
 

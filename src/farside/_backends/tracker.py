@@ -1,0 +1,49 @@
+"""The resource tracker of multiprocessing, whose pipe other code may have closed."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from contextlib import nullcontext
+from typing import Any
+
+_seen: tuple[object, object] = None, None  # a tracker, and the pipe to it
+
+
+def tracker_fd() -> int | None:
+    """Return the descriptor of this process's tracker, if there is one; forget one that is lost.
+
+    A daemon closes all descriptors that it has, those that it does not know among them.
+    multiprocessing would fail to close this one again, in each start of a process; or it would
+    write to what has its number by now, a file of the program or a link. So it is to be asked
+    before a link is opened; and after a start, to know the pipe again.
+    """
+    module = sys.modules.get("multiprocessing.resource_tracker")
+    tracker = getattr(module, "_resource_tracker", None)
+    if tracker is None:
+        return None
+    state: dict[str, Any] = vars(tracker)  # they have no public names
+    if _is_lost(state):
+        with state.get("_lock") or nullcontext():  # another thread may just start another one
+            if _is_lost(state):
+                state.update(_fd=None, _pid=None)
+    fd: int | None = state["_fd"]
+    return fd
+
+
+def _is_lost(state: dict[str, Any]) -> bool:
+    global _seen  # noqa: PLW0603  there is one tracker in a process
+    fd = state["_fd"]
+    if fd is None:
+        return False
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return True
+    tracker, pipe = (fd, state["_pid"]), (found.st_dev, found.st_ino)
+    known = _seen[0] == tracker
+    lost = (known and _seen[1] != pipe) or not stat.S_ISFIFO(found.st_mode)
+    if not lost:
+        _seen = tracker, pipe
+    return lost
