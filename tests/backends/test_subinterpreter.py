@@ -119,11 +119,13 @@ def test_sigpipe_does_not_kill_where_its_default_is_restored_after_the_start(how
     assert run_python(SIGPIPE_SCRIPT, how) == "survived\n"
 
 
-def threads() -> Iterator[str]:
-    from concurrent.futures import ThreadPoolExecutor
+POOLS: list[ThreadPoolExecutor] = []
 
+
+def threads() -> Iterator[str]:
     pool = ThreadPoolExecutor(2)
-    yield from pool.map(str, range(3))  # and it is left open
+    POOLS.append(pool)
+    yield from pool.map(str, range(3))  # and it is left open, with idle threads
 
 
 def test_threads_of_the_user(subinterpreter_kind: Kind) -> None:

@@ -35,7 +35,12 @@ del marshal, catalogue, fd, code, of_python, own, loader
 """
 _IMPORT = "from farside._worker.interpreter import main"
 _RUN = "main(*ends)"
-_WAIT_FOR_THREADS = "import _thread; _thread._shutdown()"
+_WAIT_FOR_THREADS = """
+import sys
+threading = sys.modules.get("threading")
+if threading is not None:
+    threading._shutdown()  # what Python calls at the end: it tells idle thread pools to end, too
+"""
 
 
 class SubinterpreterBackend(Backend):
