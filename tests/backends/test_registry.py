@@ -77,6 +77,7 @@ def test_a_limit_is_refused_where_a_link_does_not_tell_whose_time_is_up(
     with pytest.raises(ValueError, match=r"task_timeout=20\.0 would end nothing .*'thread', whose"):
         start()
 
+
 def test_names_and_classes() -> None:
     assert registry.names() == ("subinterpreter", "subprocess", "inline", "ray")
     for name in registry.names():

@@ -18,8 +18,8 @@ class WorkerLink(ABC):
     """The worker's side. One thread works, another listens for commands; any thread may send.
 
     Attributes:
-        begun: three numbers, 0 at first, in which the worker notes what `Link.begun` tells: in memory
-            that both sides share; or ``[0, 0, 0]``, which is sent or stays here.
+        begun: three numbers, 0 at first, in which the worker notes what `Link.begun` tells. They
+            are in memory that both sides share, or a list.
         attention: its only element is not 0 while the parent waits for items, and after `alert`.
         alerted: its only element is not 0 after `alert`; it may be `attention`.
         arena: memory that the parent shares, or what is in its place, or None.
