@@ -470,6 +470,26 @@ def test_a_call_that_takes_too_long() -> None:
             assert next_one.result() == 4
 
 
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_failure_tells_which_call_it_was_also_if_workers_had_it_several_times(
+    retries: int,
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with WorkerExecutor(2, backend="subprocess", retries=retries) as executor:
+            executor.submit(time.sleep, 0).result()  # it has index 0
+            lasting = [executor.submit(time.sleep, 0.01) for _ in range(20)]
+            assert lasting[-1].cancel()
+            error = executor.submit(os._exit, 3).exception()
+            assert isinstance(error, WorkerDiedError)
+            assert error.input_index == 21
+            notes = getattr(error, "__notes__", ())
+            assert "the task of index 21" in "\n".join([str(error), *notes])
+            unsendable = executor.submit(threading.Lock).exception()
+            assert isinstance(unsendable, NotPicklableError)
+            assert unsendable.input_index == 22
+
+
 def test_asyncio(executor: WorkerExecutor) -> None:
     async def main() -> Any:
         loop = asyncio.get_running_loop()

@@ -50,7 +50,7 @@ def make(count: int, workers: int, retries: int = 0) -> tuple[Ahead, list[Future
     pending, futures = Numbers(), [Future[int]() for _ in range(count)]
     for number, future in enumerate(futures):
         call: Any = number
-        assert pending.add(Work(future, call))
+        assert pending.add(Work(future, call, number))
     plan = Plan(workers, False, False, None, 1 << 20, "return", retries)
     return Ahead(plan, pending), futures
 
@@ -161,11 +161,12 @@ def test_each_task_is_run_once_or_has_cost_a_worker(
         crew.run()
     for number, future in enumerate(crew.futures):
         failed = future.exception() is not None
+        assert getattr(future.exception(), "input_index", number) == number
         assert failed or future.result() == number
         assert crew.ran[number] == crew.cost[number] + (not failed)
         assert failed == (crew.blamed[number] > retries)
     assert crew.delivery.pending.ended
-    assert not crew.delivery.pending.futures
+    assert not crew.delivery.pending.given
     assert not any(each.batches for each in crew.delivery._assigned)
 
 
@@ -208,7 +209,7 @@ def test_what_is_given_back_later_comes_before_what_was_given_back_earlier(
     for answers in ([4, 6], [7, 2], [5]):
         delivery.returned.extend(answers)
         delivery.take(cores)
-    returned = [futures.index(future) for future, _ in delivery.pending._returned]
+    returned = [futures.index(given.future) for given, _ in delivery.pending._returned]
     assert returned == [5, 2, 7, 4, 6]
 
 

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from math import inf
 from time import monotonic
 from typing import Any
@@ -55,6 +56,7 @@ class Crew:
     def __init__(self, options: list[Any], plan: Plan, most: int | None) -> None:
         self._pending = Pending(main_by_value=plan.main_by_value)
         self._tasks = _Tasks(plan, self._pending, most)
+        self.positions = count()  # of tasks, as they are submitted
         self._options, self._announced = options, choosing.warn_of_choice(options)
         self._client: Client | None = None
         self._threads: list[threading.Thread] = []  # it, and any that has found it at work
@@ -176,7 +178,7 @@ class Crew:
                     client.step(partial(GroupCore.retire, index=index))
                 for index in delivery.take_silent():
                     client.step(partial(GroupCore.take_back, index=index), index)
-                if self._pending.futures:
+                if self._pending.given:
                     due = monotonic() + IDLE_SECONDS
                 elif monotonic() >= due:
                     due = inf if self._trim(client) else monotonic() + IDLE_SECONDS

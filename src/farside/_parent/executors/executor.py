@@ -151,7 +151,7 @@ class WorkerExecutor(Executor, Generic[M_co]):
             BrokenWorkersError: its workers cannot be started.
         """
         future: Future[T] = Future()
-        self._crew.submit(Work(future, (fn, args, kwargs)))
+        self._crew.submit(Work(future, (fn, args, kwargs), next(self._crew.positions)))
         return future
 
     def map(

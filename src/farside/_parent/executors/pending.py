@@ -30,6 +30,14 @@ class Work(NamedTuple):
 
     future: Future[Any]
     call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+    position: int = 0  # how many were submitted before it
+
+
+class GivenTask(NamedTuple):
+    """What is kept of a task that a worker has."""
+
+    future: Future[Any]
+    position: int  # workers know it by a number that is new each time it is given to one
 
 
 class Pending(Supply):
@@ -38,8 +46,8 @@ class Pending(Supply):
     def __init__(self, *, main_by_value: bool = False) -> None:
         super().__init__(lambda: iter(()), main_by_value=main_by_value)
         self._works: deque[Work] = deque()  # each step with it is atomic
-        self.futures: dict[int, Future[Any]] = {}  # of tasks that workers have, by their numbers
-        self._returned: deque[tuple[Future[Any], Batch]] = deque()
+        self.given: dict[int, GivenTask] = {}  # the tasks that workers have, by their numbers
+        self._returned: deque[tuple[GivenTask, Batch]] = deque()
         self.tries = 0  # how many workers the task has cost that was taken last
         self.closed = False  # whether nothing more is added
 
@@ -91,12 +99,13 @@ class Pending(Supply):
         """Take in a task that a worker had and has not begun: it comes before all that wait."""
         # It comes before those that were given back earlier, too: a worker gives back its last
         # task first.
-        self._returned.appendleft((self.futures.pop(batch.first), batch))
+        self._returned.appendleft((self.given.pop(batch.first), batch))
 
     def fail_all(self, error: BaseException) -> None:
         """Fail every task that has no result."""
-        futures = [*self.futures.values(), *[future for future, _ in self._returned]]
-        self.futures.clear()
+        given = [*self.given.values(), *[each for each, _ in self._returned]]
+        futures = [each.future for each in given]
+        self.given.clear()
         self._returned.clear()
         waiting = [work.future for work in self.clear()]
         futures += [each for each in waiting if each.set_running_or_notify_cancel()]
@@ -107,9 +116,9 @@ class Pending(Supply):
         """Take a task that was not cancelled, and pickle it."""
         self.tries = 0
         if self._returned:
-            future, batch = self._returned.popleft()
+            given, batch = self._returned.popleft()
             self.tries = batch.tries
-            self._number(future)
+            self._number(given)
             return batch.entries, batch.nbytes
         while True:
             try:
@@ -125,11 +134,11 @@ class Pending(Supply):
                 # Who keeps it must not keep our frames, and so the workers.
                 give(work.future.set_exception, to_keep(not_sent.of_task(work.call, error)))
                 continue
-            self._number(work.future)
+            self._number(GivenTask(work.future, work.position))
             return entries, size
 
-    def _number(self, future: Future[Any]) -> None:
-        self.futures[self.taken] = future
+    def _number(self, given: GivenTask) -> None:
+        self.given[self.taken] = given
         self.taken += 1
 
 

@@ -63,6 +63,9 @@ class Submitted(Mapped):
         # From when on each counts as silent, and when to look whether it has tasks ahead then.
         self._silent, self._look = [0.0] * plan.workers, [inf] * plan.workers
 
+    def index_of(self, number: int) -> int:
+        return self.pending.given[number].position
+
     @property
     def depth(self) -> int:
         """How many tasks a worker has: one; where they are short, also one ahead, or more."""
@@ -223,7 +226,7 @@ class Submitted(Mapped):
         source, entry = queue.source, self.take_entries(queue, 1)[0]
         if source.each:
             queue.taken += 1
-        future = self.pending.futures.pop(number)
+        future = self.pending.given.pop(number).future
         try:
             result = entry if source.plain else decode(entry, source.blocks)
         except BaseException as error:  # as in `Pending.take`
@@ -243,4 +246,4 @@ class Submitted(Mapped):
             with suppress(Exception):  # its class is the user's; and Python 3.10 has no notes
                 note(cause, vars(error)["__notes__"][-1])  # the cure
         # Else the exception of the task itself, as with other executors.
-        give(self.pending.futures.pop(number).set_exception, cause)
+        give(self.pending.given.pop(number).future.set_exception, cause)

@@ -47,8 +47,12 @@ class Answers(Delivery):
     def _made(self, failure: Any, queue: Queue, number: int) -> BaseException:
         name = self.members[queue.index].name
         error = to_exception(Failure(*failure), name, unit=self.unit)
-        vars(error)["input_index"] = number  # its note names it already
+        vars(error)["input_index"] = self.index_of(number)  # its note names it already
         return error
+
+    def index_of(self, number: int) -> int:
+        """Return the index of an input, as people count, by the number that workers know."""
+        return number
 
     def failed(self, number: int, error: BaseException | None) -> list[Any]:
         """Return what the loop gets for an input that has failed or ended; or raise its failure."""

@@ -185,7 +185,7 @@ class Mapped(Answers):
         )
         if failed is not None:
             ending, member, _ = core.loss
-            error = messages_for_people.death_at(failed, self.unit, ending, member)
+            error = messages_for_people.death_at(self.index_of(failed), self.unit, ending, member)
             self._settled[failed] = error
         elif lost and core.loss[2] is None:  # one at a time, until it is known which one it was
             singles = deque([single for batch in lost for single in batch.singles()])
