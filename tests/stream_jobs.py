@@ -116,6 +116,22 @@ class Collates(Stream):
         return self.epoch, self.at, samples
 
 
+class Keeps(Stream):
+    """Goes on where it is, and begins anew once it has come to its end."""
+
+    def items_of(self, numbers: list[int], *, draws: bool) -> Iterator[Any]:
+        while self.at < len(numbers):
+            time.sleep(self.pause)
+            self.at += 1
+            self.note(f"{numbers[self.at - 1]}")
+            yield numbers[self.at - 1], random.random() if draws else 0  # noqa: S311
+        self.at = 0
+
+    def load_state_dict(self, state: Any) -> None:
+        self.at = state["at"]
+        self.note(f"loaded {self.at}")
+
+
 class Fails(Stream):
     """Cannot tell where it is."""
 

@@ -15,6 +15,7 @@ from tests.stream_jobs import (
     Collates,
     Dies,
     Fails,
+    Keeps,
     Late,
     Orders,
     Stream,
@@ -67,7 +68,7 @@ def resumed(
         return found, noted, [list(loader) for _ in range(passes)]
 
 
-@pytest.mark.parametrize("kind", [Stream, Walks, Collates, Orders])
+@pytest.mark.parametrize("kind", [Stream, Walks, Collates, Orders, Keeps])
 @pytest.mark.parametrize(("size", "workers"), [(3, 2), (7, 2), (None, 2), (3, 0), (None, 0)])
 def test_the_rest_comes_and_the_samples_before_are_not_made_again(
     kind: Any, size: int | None, workers: int, log: Path
@@ -83,6 +84,23 @@ def test_the_rest_comes_and_the_samples_before_are_not_made_again(
     again = [line for line in noted if line not in loaded]
     before = sum(int(line.split()[1]) for line in loaded)
     assert len(again) == LENGTH - before < LENGTH
+
+
+@pytest.mark.parametrize("workers", [2, 0])
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_an_epoch_that_was_left_does_not_show_in_the_next(
+    goes_on: bool, workers: int, log: Path
+) -> None:
+    dataset = Keeps(str(log))
+    with start(dataset, workers=workers) as loader:
+        expected = [list(loader) for _ in range(3)]
+    with start(dataset, workers=workers) as loader:
+        found = list(islice(loader, LENGTH // 6))
+        if goes_on:
+            loader.load_state_dict(loader.state_dict())
+            assert found + list(loader) == expected[0]
+        assert [list(loader) for _ in range(2)] == expected[1:]
+    assert dataset.at == 0
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from importlib import import_module
 from itertools import islice
 from sys import modules
@@ -24,6 +25,9 @@ class Part(Stateful):
     It has a state if the data set has one, or its iterator. `seed` seeds the generators by a
     number. It is called before each batch then: a worker that goes on at a batch draws what the one
     before has drawn.
+
+    A data set with a state is iterated in a copy, which is as new. Else a pass that was left, or
+    went on from a state, would let the next one begin where it had come to.
     """
 
     def __init__(
@@ -35,13 +39,21 @@ class Part(Stateful):
         *,
         seed: Callable[[int], None],
     ) -> None:
+        self._uncopied: Exception | None = None  # why the data set could not be copied
+        self._holder: Any = None
+        if has_state(dataset):
+            try:  # together, for what collates may be a method of it
+                self._holder, collate = deepcopy((dataset, collate))
+            except Exception as error:  # user code
+                self._holder, self._uncopied = dataset, error.with_traceback(None)
+            dataset = self._holder
+            add_dataset(dataset)
         self._dataset, self._size, self._drop_last, self._collate = (
             dataset, size, drop_last, collate,
         )  # fmt: skip
         self._seed = seed
         self._made = 0  # how many batches
         self._samples: Any = None  # the iterator, if it was made to load its state
-        self._holder = dataset if has_state(dataset) else None
 
     @property
     def of(self) -> str:
@@ -69,17 +81,8 @@ class Part(Stateful):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if self._holder is None:
             self._samples = self._holder = iter(self._dataset)
-        else:
-            from copy import deepcopy  # only who goes on where another was
-
-            # What is loaded stays in the copy: other passes iterate on the data set. Together, for
-            # what collates may be a method of it.
-            try:
-                self._dataset, self._collate = deepcopy((self._dataset, self._collate))
-            except Exception as error:
-                raise TypeError("the data set cannot be copied, to load it there") from error
-            self._holder = self._dataset
-            add_dataset(self._dataset)
+        elif self._uncopied is not None:  # other passes would find what was loaded
+            raise TypeError("the data set cannot be copied, to load it there") from self._uncopied
         self._holder.load_state_dict(state["data"])
         self._made = state["made"]
 

@@ -128,7 +128,7 @@ class ConcurrentBackendContract(BackendContract):
     def test_a_worker_that_dies_is_started_again(self) -> None:
         with tempfile.NamedTemporaryFile() as trace:
             fn = partial(jobs.Dies, 100, trace.name)
-            with self.start(list, init_timeout=SECONDS) as nothing:
+            with self.start(list[int], init_timeout=SECONDS) as nothing:
                 if not load(nothing.backend).capabilities.killable:
                     return
             with self.start(fn, max_restarts=1, timeout=SECONDS) as numbers:
