@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from pickle import loads
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,15 @@ from .passes.queues import Source
 
 if TYPE_CHECKING:
     from .one_pass import Pass
+    from .passes.delivery import Delivery
+
+
+def until_cleared(delivery: Delivery, items: Iterable[Any]) -> Generator[Any, None, None]:
+    """Yield the items of a block, until the pass is left, where no GIL lets `clear` empty that."""
+    for item in () if delivery.cleared else items:
+        yield item
+        if delivery.cleared:
+            return
 
 
 def decode_each(this: Pass, entries: list[Any], sources: Any) -> Generator[Any, None, None]:

@@ -8,13 +8,14 @@ from typing import Any, NoReturn
 from weakref import ref
 
 from .. import errors
+from .._in_c import FREE_THREADED
 from .._payload.failure import of_user
 from .._protocol.effects import BROKEN, HERE
 from .._protocol.group import GroupCore
 from .._protocol.parent import ParentCore
 from . import deadline, messages_for_people
 from .client import Client
-from .decoding import decode_each
+from .decoding import decode_each, until_cleared
 from .notes import warn
 from .passes.delivery import Delivery
 from .passes.queues import Block, Queue
@@ -216,7 +217,7 @@ class Pass:
         self.acknowledge()
         if sources is None:
             rest: Iterable[Any] = self.delivery.rest
-            return rest
+            return until_cleared(self.delivery, rest) if FREE_THREADED else rest
         entries.reverse()
         if type(sources) is list:
             sources.reverse()

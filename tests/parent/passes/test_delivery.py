@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farside._link.frames import Frame
+from farside._parent.decoding import until_cleared
 from farside._parent.passes import batches
 from farside._parent.passes import delivery as delivery_module
 from farside._parent.passes.dealt import Dealt
@@ -566,6 +567,16 @@ def test_a_loop_in_another_thread_skips_none_of_what_is_cleared(
     finally:
         sys.setswitchinterval(before)
     assert got == list(range(delivery.delivered))
+
+
+def test_a_loop_that_looks_ends_when_another_thread_clears() -> None:
+    """What ends it where no GIL lets another thread empty the block."""
+    delivery, _ = block_of(5, plain=True)
+    items = until_cleared(delivery, iter(range(5)))
+    assert [next(items), next(items)] == [0, 1]
+    delivery.cleared = True
+    assert list(items) == []
+    assert list(until_cleared(delivery, iter(range(5)))) == []
 
 
 @pytest.mark.parametrize("plain", [True, False])

@@ -13,7 +13,7 @@ from itertools import repeat
 from operator import length_hint
 from typing import Any
 
-from ..._in_c import FREE_THREADED, get_ident
+from ..._in_c import FREE_THREADED
 from ..._protocol.order import Place
 from ..._protocol.parent import ParentCore
 from ..._protocol.progress import Snapshot, Snapshots
@@ -52,7 +52,6 @@ class Delivery:
         # How many items were in the blocks before, how many in the present one, and what is left of
         # that: one object, so that another thread finds all of it, or nothing.
         self.block: tuple[int, int, Any] = 0, 0, ()
-        self._taker = get_ident()  # the thread that was given it
         self._dropped: list[Any] = []  # what `clear` has just taken out of that
         self.orders: dict[int, list[Any]] = {}  # tasks to be sent, by the numbers of the workers
         self.anchors = Anchors()  # digests of items that were taken now and then
@@ -109,7 +108,8 @@ class Delivery:
     @property
     def waiting(self) -> int:
         """How many items were taken out of the inboxes, and not by the loop. In any thread."""
-        return length_hint(self.rest) + sum([queue.waiting for queue in self.queues])
+        rest = () if self._emptied else self.rest
+        return length_hint(rest) + sum([queue.waiting for queue in self.queues])
 
     def place(self, behind: int = 0) -> Place | None:
         """Return where the loop is, or where it was some items ago; None: that is not known."""
@@ -170,9 +170,9 @@ class Delivery:
         if self._emptied:  # the inboxes of all workers say so, one after the other
             return
         self.cleared = True
-        if FREE_THREADED and self._taker != get_ident():
-            # Without a GIL nothing is taken all at once: a loop in another thread, which takes from
-            # the block just now, goes on to the end of that, or until it looks at `cleared`.
+        if FREE_THREADED:
+            # Without a GIL nothing is taken all at once. So the block stays, and a loop in another
+            # thread, which takes from it just now, looks at `cleared` after each item.
             self.clear_queues()
             self._emptied = True
             return
@@ -203,7 +203,7 @@ class Delivery:
     def _end_block(self, entries: list[Any], sources: Any) -> Block:
         """Take in the block that the loop is given, and return it."""
         # The loop takes the entries out of `rest`: the last one first, where they have sources.
-        before, self._taker = self.block[0], get_ident()
+        before = self.block[0]
         self.block = before, len(entries), iter(entries) if sources is None else entries
         if self.cleared:  # by another thread, which may have found this block, or not
             self.block = before, 0, ()  # first: what asks in the next call must not count them
