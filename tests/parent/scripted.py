@@ -56,6 +56,7 @@ class ScriptedLink(Link):
         waited_for: is set while it is told that somebody waits.
         on_send: called in the middle of each send, with the command and the number of the pass.
         closed: whether this end is closed.
+        task: which input has begun, plus one, and when.
     """
 
     def __init__(self, *steps: Step) -> None:
@@ -65,6 +66,7 @@ class ScriptedLink(Link):
         self.waited_for = threading.Event()
         self.on_send: Callable[[Cmd, int], object] = lambda *_: None
         self.closed = False
+        self.task: tuple[int, float | None] = 0, None
         self._read_closed = False
         self._kept: list[tuple[Any, ...]] = []  # what found no room
         self._is_full = False
@@ -102,6 +104,9 @@ class ScriptedLink(Link):
         self._kept.append((Cmd(kind).name, epoch))
         self.flush()
         return not self._kept
+
+    def begun(self, epoch: int) -> tuple[int, float | None]:  # noqa: ARG002  it is of any pass
+        return self.task
 
     def flush(self) -> None:
         if not self._is_full:

@@ -167,20 +167,18 @@ def test_workers_that_were_stopped_meanwhile_get_their_time_once_more(
     assert wait_on(client, link, clock) == pytest.approx(4.0, abs=0.05)
 
 
-def test_a_worker_that_has_gone_on_as_it_tells_where_it_is_is_spared(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_that_has_gone_on_as_it_tells_where_it_is_is_spared(clock: Clock) -> None:
     """Nobody has looked at which input it runs since its time was up."""
     worker = scripted.ScriptedWorker(scripted.ready())
     with scripted.launching(worker):
         options = check(list, backend="scripted")
         client = Client(replace(options, sends_inputs=True, task_timeout=4.0))
         starting.start(client)
-    link, begun = worker.link, [(1, clock.now)]
-    monkeypatch.setattr(link, "begun", lambda _: begun[-1], raising=False)
+    link = worker.link
+    link.task = 1, clock.now
     deadline.begin_to_wait(client, enter_iteration_mode(client))
     assert wait_on(client, link, clock) == pytest.approx(4.0, abs=0.05)
-    begun.append((2, clock.now))
+    link.task = 2, clock.now
     link.then(started(1), scripted.report(1), None)
     for _ in range(2):
         client.waiting.links.look(client)
