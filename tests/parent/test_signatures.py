@@ -113,6 +113,16 @@ def test_an_unknown_option_is_refused_at_once(entry: Any, name: str, message: st
         entry(*arguments, **{name: 1})
 
 
+def test_all_unknown_options_are_named_at_once() -> None:
+    given: Any = {"prefetch": 2, "timeout": 3, "num_epochs": 4}
+    text = (
+        r"^map_in_workers\(\) got unexpected keyword arguments\n"
+        r"  'prefetch'; use 'buffer_size'\n  'num_epochs'; loop once for each epoch$"
+    )
+    with pytest.raises(TypeError, match=text):
+        map_in_workers(abs, [1], 1, **given)
+
+
 def test_a_missing_fn() -> None:
     with pytest.raises(TypeError, match=r"iterate_in_worker\(\) missing 1 required"):
         farside.iterate_in_worker(timeout=3)  # type: ignore[call-arg]

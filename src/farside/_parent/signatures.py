@@ -44,12 +44,13 @@ def complete(function: Callable[..., Any], options: Mapping[str, object]) -> dic
     """
     parameters = list(inspect.signature(function).parameters.values())
     known = {each.name: each.default for each in parameters if each.name in DEFAULTS}
-    for name in options:
-        if name not in known:
-            raise TypeError(
-                f"{_name(function)}() got an unexpected keyword argument {name!r}"
-                f"{_cure(name, [each.name for each in parameters])}"
-            )
+    names = [each.name for each in parameters]
+    unknown = [f"{name!r}{_cure(name, names)}" for name in options if name not in known]
+    if unknown:
+        what = f"an unexpected keyword argument {unknown[0]}"
+        if len(unknown) > 1:  # all at once: who comes from another library may have several
+            what = "\n  ".join(["unexpected keyword arguments", *unknown])
+        raise TypeError(f"{_name(function)}() got {what}")
     return {**known, **options}
 
 
