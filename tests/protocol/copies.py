@@ -231,7 +231,7 @@ def key_of_rest(rest: Any, sources: Any) -> Any:
         rest: see `Delivery.rest`.
         sources: where its entries come from; see `delivery.Block`.
     """
-    if type(rest) is list and rest:
+    if type(rest) is list and rest and sources is not None:  # else it was cleared without a GIL
         from_all = sources if type(sources) is list else [sources]
         return tuple(rest), tuple([(each.index, each.each) for each in from_all])
     return length_hint(rest)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from contextlib import contextmanager
-from functools import cached_property
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -66,6 +65,7 @@ class Worker:
         self._frames: deque[Frame] = deque()
         self._items: deque[Any] = deque()  # of a frame that was opened
         self._arrived = Counter[int]()  # how many items of each pass
+        self.commands = Commands(self.link)  # of a worker without a listener
         self._thread = Background(self._run)
 
     def work(self) -> None:
@@ -164,10 +164,6 @@ class Executing(Worker):
 
     def work(self) -> None:
         execute_iterable(self.link, self.commands, self._job, Finalizers())
-
-    @cached_property
-    def commands(self) -> Commands:
-        return Commands(self.link)
 
     def say(self, kind: int, epoch: int = 0, body: bytes = b"") -> None:
         self.commands.put((kind, epoch, body, ()))
