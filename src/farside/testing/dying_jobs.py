@@ -1,0 +1,33 @@
+"""Iterables whose worker dies, for backends whose workers can be killed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from .jobs import Numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Dies(Numbers):
+    """Yields some items, and ends its process in the middle: the first time, or each."""
+
+    def __init__(self, count: int, path: str | None = None) -> None:
+        super().__init__(count)
+        self.path = path  # of a file, which is empty until it has died
+
+    def __iter__(self) -> Iterator[int]:
+        for number in super().__iter__():
+            if number == self.count // 2 and not self._has_died():
+                os._exit(3)
+            yield number
+
+    def _has_died(self) -> bool:
+        if self.path is None:
+            return False
+        with open(self.path, "ab") as file:
+            died = file.tell() > 0
+            file.write(b".")
+        return died
