@@ -116,7 +116,7 @@ class ConcurrentBackendContract(BackendContract):
             self.start(list, initializer=jobs.hang, timeout=1)
 
     def test_a_worker_that_dies_is_told_of_and_how_it_ended(self) -> None:
-        with self.start(partial(dying_jobs.Dies, 100), init_timeout=SECONDS) as numbers:
+        with self.start(partial(dying_jobs.Dies, 100), timeout=SECONDS) as numbers:
             if not load(numbers.backend).capabilities.killable:
                 return  # this process would end with it
             got, error = take(numbers)
@@ -128,7 +128,7 @@ class ConcurrentBackendContract(BackendContract):
     def test_a_worker_that_dies_is_started_again(self) -> None:
         with tempfile.NamedTemporaryFile() as trace:
             fn = partial(dying_jobs.Dies, 100, trace.name)
-            with self.start(list[int], init_timeout=SECONDS) as nothing:
+            with self.start(list[int], timeout=SECONDS) as nothing:
                 if not load(nothing.backend).capabilities.killable:
                     return
             with self.start(fn, max_restarts=1, timeout=SECONDS) as numbers:
