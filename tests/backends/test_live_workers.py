@@ -6,7 +6,9 @@ import faulthandler
 import multiprocessing
 import os
 import signal
+import sys
 import warnings
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +119,30 @@ def test_workers_are_on_record_until_they_have_ended(kind: type[Scripted]) -> No
     assert id(second) in live_workers._live
 
 
+class Here(Scripted):
+    beside = False
+
+
+def test_others_may_start_workers_in_their_threads_while_all_are_looked_at() -> None:
+    started = [Here("nothing")]
+    live_workers.track(started[0])
+
+    def trace(frame: Any, event: str, _: object) -> Any:  # as another thread, at each line
+        if event == "line" and len(started) < 100:
+            started.append(Here("nothing"))
+            live_workers._here[id(started[-1])] = started[-1]
+        return trace if frame.f_code.co_filename == weakref.__file__ else None
+
+    before = sys.gettrace()
+    try:
+        sys.settrace(trace)
+        live_workers.sweep()
+    finally:
+        sys.settrace(before)
+    assert len(started) > 1
+    assert started[0].log == ["waited"]
+
+
 def test_a_forked_child_writes_to_no_worker_of_whatever_backend() -> None:
     worker = Scripted("terminate")
     live_workers.track(worker)
@@ -213,7 +239,7 @@ def test_a_worker_may_end_by_itself_while_all_are_told_to(armed: list[Any]) -> N
 def _filters() -> Iterator[None]:
     with warnings.catch_warnings():
         yield
-    live_workers._exiting = False
+    live_workers._exiting = live_workers.some_left = False
     live_workers.all_told.clear()
 
 

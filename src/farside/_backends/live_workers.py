@@ -102,7 +102,10 @@ def forget(worker: Worker) -> None:
 
 
 def _all() -> list[Worker]:
-    return [*_live.values(), *_here.values()]
+    # Each record is copied by one call of C code: other threads start workers meanwhile, and before
+    # Python 3.14, to go through the values of a dictionary of weak references fails then.
+    here = [reference() for reference in _here.valuerefs()]
+    return [*_live.values(), *[worker for worker in here if worker is not None]]
 
 
 def sweep() -> None:
