@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,13 @@ class Uncopied(Stream):
 
     def __deepcopy__(self, memo: Any) -> Any:
         raise ValueError("only one")
+
+
+class StruckInACopy(Stream):
+    """A signal comes while it is copied, unless it is sent."""
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        signal.raise_signal(signal.SIGUSR1)
 
 
 class Late(Stream):

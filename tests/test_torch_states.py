@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from tests.stream_jobs import (
     Late,
     Orders,
     Stream,
+    StruckInACopy,
     Uncopied,
     Walks,
 )
@@ -117,6 +119,26 @@ def test_where_a_state_does_not_serve_all_samples_are_made_again(
     assert any(line.startswith("loaded") for line in noted) is (kind is Late)
     assert "does not lead to the items that came after it" in caplog.text
     assert why in caplog.text
+
+
+class RaisedError(Exception):
+    pass
+
+
+def raise_it(*_: object) -> None:
+    raise RaisedError
+
+
+def test_what_a_signal_handler_raises_in_a_copy_is_not_taken_for_a_failure_of_that(
+    log: Path,
+) -> None:
+    before = signal.signal(signal.SIGUSR1, raise_it)
+    try:
+        with start(StruckInACopy(str(log)), workers=0) as loader, pytest.raises(RaisedError):
+            list(loader)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert take(log) == []
 
 
 def test_a_data_set_that_cannot_tell_its_state_is_named(

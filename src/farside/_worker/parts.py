@@ -7,6 +7,7 @@ from importlib import import_module
 from itertools import islice
 from sys import modules
 
+from .._payload import handlers
 from .iterables import resumable
 from .snapshots import Stateful, has_state
 from .torch_info import add_dataset
@@ -45,6 +46,8 @@ class Part(Stateful):
             try:  # together, for what collates may be a method of it
                 self._holder, collate = deepcopy((dataset, collate))
             except Exception as error:  # user code
+                if handlers.raised(error):
+                    raise
                 self._holder, self._uncopied = dataset, error.with_traceback(None)
             dataset = self._holder
             add_dataset(dataset)
