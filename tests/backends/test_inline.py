@@ -217,6 +217,24 @@ def test_what_a_signal_handler_raises_is_no_failure_of_an_input(on_error: Any) -
         signal.signal(signal.SIGUSR1, before)
 
 
+def strike_in_time_of_its_own(number: int) -> int:
+    before = signal.signal(signal.SIGUSR1, raise_it)
+    try:
+        return strike_self(number)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_a_handler_of_the_function_itself_raises_is_a_failure_of_its_input(
+    workers: int,
+) -> None:
+    fn = strike_in_time_of_its_own
+    with map_in_workers(fn, range(4), workers, backend="subprocess", on_error="skip") as results:
+        assert list(results) == [0, 1, 3]
+        assert results.stats().failed_inputs == 1
+
+
 class Slow:
     """Takes long over its second item, and Ctrl-C is pressed meanwhile."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
+    from typing import Any
 
 _VARARGS = 4  # `inspect.CO_VARARGS`, without that module: it costs start-up time
 
@@ -18,12 +19,22 @@ def raised(error: BaseException) -> bool:
         >>> raised(ValueError())
         False
     """
-    above, trace = None, error.__traceback__
-    while trace is not None:
-        if above is not None and _was_given(trace.tb_frame, above):
-            return True
-        above, trace = trace.tb_frame, trace.tb_next
-    return False
+    return _frame_of(error) is not None
+
+
+def raised_outside(error: BaseException) -> bool:
+    """Tell whether a signal handler has raised an exception that is not of the code it struck.
+
+    A handler that is not set any more was set by that code, and taken back as the exception went
+    through it: a time limit of its own, say. But what is no `Exception` is to end more than that:
+    a handler that does so may well be set for one time only.
+    """
+    frame = _frame_of(error)
+    if frame is None or not isinstance(error, Exception):
+        return frame is not None
+    from signal import getsignal, valid_signals  # only when something fails
+
+    return frame.f_code in [_code_of(getsignal(each)) for each in valid_signals()]
 
 
 def struck(error: BaseException) -> bool:
@@ -36,6 +47,26 @@ def struck(error: BaseException) -> bool:
         (True, False)
     """
     return isinstance(error, MemoryError) or raised(error)
+
+
+def _frame_of(error: BaseException) -> FrameType | None:
+    """Return the frame of the handler that has raised an exception; None: none has."""
+    above, trace = None, error.__traceback__
+    while trace is not None:
+        if above is not None and _was_given(trace.tb_frame, above):
+            return trace.tb_frame
+        above, trace = trace.tb_frame, trace.tb_next
+    return None
+
+
+def _code_of(handler: Any) -> Any:
+    """Return the code of what was set as a handler; None: it is not written in Python."""
+    from functools import partial
+
+    while isinstance(handler, partial):
+        handler = handler.func
+    own = getattr(handler, "__code__", None)
+    return own or getattr(getattr(type(handler), "__call__", None), "__code__", None)  # noqa: B004
 
 
 def _was_given(frame: FrameType, above: FrameType) -> bool:

@@ -37,7 +37,7 @@ class _StepMaker(Maker):
     @staticmethod
     def is_final(error: BaseException) -> bool:
         # User code has not failed: somebody wants its thread for something else.
-        return isinstance(error, KeyboardInterrupt) or handlers.raised(error)
+        return isinstance(error, KeyboardInterrupt) or handlers.raised_outside(error)
 
     def look_up(self, made: int) -> int:
         self.made = made
@@ -57,7 +57,8 @@ class Stepwise(Execution):
 
     Two exceptions of user code differ from those of other workers. KeyboardInterrupt, and what any
     handler of a signal raises, is not caught: the signal came in this thread, which is the user's.
-    And whatever else is raised keeps its traceback, for debuggers.
+    (Not so where that code itself has set the handler, for its own time, as to limit that.) And
+    whatever else is raised keeps its traceback, for debuggers.
     """
 
     _maker_class = _StepMaker
