@@ -37,11 +37,12 @@ def _is_lost(state: dict[str, Any]) -> bool:
     fd = state["_fd"]
     if fd is None:
         return False
+    tracker = fd, state["_pid"]  # first: another thread may start one, whose pipe has this number
     try:
         found = os.fstat(fd)
     except OSError:
         return True
-    tracker, pipe = (fd, state["_pid"]), (found.st_dev, found.st_ino)
+    pipe = found.st_dev, found.st_ino
     known = _seen[0] == tracker
     lost = (known and _seen[1] != pipe) or not stat.S_ISFIFO(found.st_mode)
     if not lost:
