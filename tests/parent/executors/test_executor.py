@@ -478,7 +478,9 @@ def test_a_failure_tells_which_call_it_was_also_if_workers_had_it_several_times(
         warnings.simplefilter("ignore")
         with WorkerExecutor(2, backend="subprocess", retries=retries) as executor:
             executor.submit(time.sleep, 0).result()  # it has index 0
-            lasting = [executor.submit(time.sleep, 0.01) for _ in range(20)]
+            # The first ones keep both workers while the last one is cancelled, on any machine.
+            seconds = [1, 1, *[0.01] * 18]
+            lasting = [executor.submit(time.sleep, each) for each in seconds]
             assert lasting[-1].cancel()
             error = executor.submit(os._exit, 3).exception()
             assert isinstance(error, WorkerDiedError)
