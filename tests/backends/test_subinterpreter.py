@@ -133,6 +133,20 @@ def test_threads_of_the_user(subinterpreter_kind: Kind) -> None:
         assert list(texts) == ["0", "1", "2"]
 
 
+def register_end(fd: int) -> list[int]:
+    threading._register_atexit(os.write, fd, b".")  # type: ignore[attr-defined]
+    return [1]
+
+
+def test_what_ends_thread_pools_is_called_once(subinterpreter_kind: Kind) -> None:
+    receive, send = os.pipe()
+    with subinterpreter_kind.start(partial(register_end, send)) as numbers:
+        assert list(numbers) == [1]
+    os.close(send)
+    assert os.read(receive, 9) == b"."
+    os.close(receive)
+
+
 def test_many_at_once(subinterpreter_kind: Kind) -> None:
     started: list[Any] = []
 

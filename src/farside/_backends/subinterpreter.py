@@ -40,6 +40,7 @@ import sys
 threading = sys.modules.get("threading")
 if threading is not None:
     threading._shutdown()  # what Python calls at the end: it tells idle thread pools to end, too
+    threading._threading_atexits.clear()  # what does so: Python calls all of it once more
 """
 
 
