@@ -6,7 +6,8 @@ import os
 import random
 import signal
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakSet
 
 from farside import get_worker_info
 
@@ -98,13 +99,6 @@ class Uncopied(Stream):
         raise ValueError("only one")
 
 
-class StruckInACopy(Stream):
-    """A signal comes while it is copied, unless it is sent."""
-
-    def __deepcopy__(self, memo: Any) -> Any:
-        signal.raise_signal(signal.SIGUSR1)
-
-
 class Late(Stream):
     """Its state is one sample late."""
 
@@ -160,3 +154,68 @@ class Dies(Stream):
                     time.sleep(0.1)  # what was made is sent
                     os._exit(7)
             yield item
+
+
+class Itself(Stream):
+    """Says that it is a copy of itself."""
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+
+class Copied(Stream):
+    """Is copied in a way of its own."""
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return Copied(self.log, pause=self.pause)
+
+
+class Wraps:
+    """Has all attributes of the data set that is in it, the way to copy that among them."""
+
+    def __init__(self, log: str) -> None:
+        self.inner = Copied(log, pause=0)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "inner" or name.startswith("__set"):
+            raise AttributeError(name)  # it is just unpickled
+        return getattr(self.inner, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from (("wrapped", *item) for item in self.inner)
+
+    def state_dict(self) -> Any:
+        return self.inner.state_dict()
+
+    def load_state_dict(self, state: Any) -> None:
+        self.inner.load_state_dict(state)
+
+
+class Struck(Stream):
+    """A signal comes while it is copied."""
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        signal.raise_signal(signal.SIGUSR1)
+        raise ValueError("only one")
+
+
+class Ring:
+    """Refers to itself, so that it goes only when Python looks for cycles."""
+
+    there: ClassVar[WeakSet[Ring]] = WeakSet()
+
+    def __new__(cls) -> Ring:
+        made = super().__new__(cls)
+        cls.there.add(made)
+        return made
+
+    def __init__(self) -> None:
+        self.ring = self
+
+
+class Rings(Stream):
+    """Has a part that refers to itself."""
+
+    def __init__(self, log: str) -> None:
+        super().__init__(log, pause=0)
+        self.ring = Ring()

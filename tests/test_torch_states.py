@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
+import warnings
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import WorkerRestartedWarning
+from farside import FarsideWarning, WorkerRestartedWarning
 from farside.torch import data_loader
 from tests.stream_jobs import (
     LENGTH,
     Collates,
     Dies,
     Fails,
+    Itself,
     Keeps,
     Late,
     Orders,
+    Ring,
+    Rings,
     Stream,
-    StruckInACopy,
+    Struck,
     Uncopied,
     Walks,
+    Wraps,
 )
 
 if TYPE_CHECKING:
@@ -106,7 +112,12 @@ def test_an_epoch_that_was_left_does_not_show_in_the_next(
 
 
 @pytest.mark.parametrize(
-    ("kind", "why"), [(Late, "differs"), (Uncopied, "the data set cannot be copied")]
+    ("kind", "why"),
+    [
+        (Late, "differs"),
+        (Uncopied, "the data set cannot be copied, to load it there: ValueError: only one"),
+        (Itself, "the data set cannot be copied, to load it there: TypeError: the copy of"),
+    ],
 )
 def test_where_a_state_does_not_serve_all_samples_are_made_again(
     kind: Any, why: str, log: Path, caplog: pytest.LogCaptureFixture
@@ -121,24 +132,50 @@ def test_where_a_state_does_not_serve_all_samples_are_made_again(
     assert why in caplog.text
 
 
-class RaisedError(Exception):
-    pass
-
-
-def raise_it(*_: object) -> None:
-    raise RaisedError
-
-
-def test_what_a_signal_handler_raises_in_a_copy_is_not_taken_for_a_failure_of_that(
-    log: Path,
+@pytest.mark.parametrize("workers", [2, 0])
+def test_a_data_set_that_cannot_be_copied_is_told_of_after_an_epoch_that_was_left(
+    workers: int, log: Path
 ) -> None:
-    before = signal.signal(signal.SIGUSR1, raise_it)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with start(Uncopied(str(log)), workers=workers) as loader:
+            assert [len(list(loader)) for _ in range(2)] == [LENGTH // 3] * 2
+            assert not caught
+            next(iter(loader))
+            list(loader)
+    assert {each.category for each in caught} == {FarsideWarning}
+    text = "cannot be copied (ValueError: only one), and the epoch before was left in the middle"
+    assert text in str(caught[0].message)
+
+
+def test_a_wrapper_is_not_lost_where_it_finds_how_to_copy_what_is_in_it(log: Path) -> None:
+    with start(Wraps(str(log)), workers=0) as loader:
+        for _ in range(2):
+            assert {item[0] for batch in loader for item in batch} == {"wrapped"}
+
+
+def test_copies_of_earlier_epochs_go_where_they_are_in_a_cycle(log: Path) -> None:
+    dataset = Rings(str(log))
+    gc.collect()
+    gc.disable()
     try:
-        with start(StruckInACopy(str(log)), workers=0) as loader, pytest.raises(RaisedError):
+        with start(dataset, workers=0) as loader:
+            there = [len(Ring.there) for _ in range(5) if list(loader)]
+        assert there[-1] <= there[0], there
+    finally:
+        gc.enable()
+
+
+def test_what_a_signal_handler_raises_while_a_data_set_is_copied_is_raised(log: Path) -> None:
+    def handle(number: int, frame: object) -> None:
+        raise LookupError("told")
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with start(Struck(str(log)), workers=0) as loader, pytest.raises(LookupError, match="told"):
             list(loader)
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert take(log) == []
 
 
 def test_a_data_set_that_cannot_tell_its_state_is_named(

@@ -9,6 +9,7 @@ from struct import unpack
 from sys import modules
 
 from .._payload.worker_info import WorkerInfo, get_worker_info
+from .copies import Copies
 from .import_hook import when_imported
 from .parts import Part, tell_pipe
 from .seeding import imported, number_of, seed_all, seeded
@@ -53,6 +54,7 @@ class Batches:
         self._order: Any = ()
         self._drawn: tuple[int, int] | None = None
         self._seeded, self._epoch = False, -1
+        self._copies = Copies()
         if _info().backend != "inline":
             when_imported("torch", _take_one_thread)  # the data set may import it later
             # Hugging Face keeps it in memory that forked workers share, and adds to it.
@@ -82,8 +84,9 @@ class Batches:
         self._prepare(info)
         tell_pipe(self._dataset, info)
         return Part(
-            self._dataset, self._size, self._drop_last, self._collate, seed=self._seed_again
-        )
+            self._dataset, self._size, self._drop_last, self._collate,
+            seed=self._seed_again, copies=self._copies,
+        )  # fmt: skip
 
     def _prepare(self, info: WorkerInfo) -> None:
         add_dataset(self._dataset)

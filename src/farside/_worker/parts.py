@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from importlib import import_module
 from itertools import islice
 from sys import modules
 
 from .._payload import handlers
+from .._payload.one_line import one_line
 from .iterables import resumable
 from .snapshots import Stateful, has_state
 from .torch_info import add_dataset
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._payload.worker_info import WorkerInfo
+    from .copies import Copies
 
 
 class Part(Stateful):
@@ -39,22 +40,25 @@ class Part(Stateful):
         collate: Callable[[Any], Any],
         *,
         seed: Callable[[int], None],
+        copies: Copies,
     ) -> None:
-        self._uncopied: Exception | None = None  # why the data set could not be copied
+        self._uncopied: str | None = None  # why the data set could not be copied
         self._holder: Any = None
         if has_state(dataset):
-            try:  # together, for what collates may be a method of it
-                self._holder, collate = deepcopy((dataset, collate))
+            self._holder = dataset
+            try:
+                self._holder, collate = copies.make(dataset, collate)
             except Exception as error:  # user code
                 if handlers.raised(error):
                     raise
-                self._holder, self._uncopied = dataset, error.with_traceback(None)
+                self._uncopied = one_line(error)
+                copies.look(self._uncopied)
             dataset = self._holder
             add_dataset(dataset)
         self._dataset, self._size, self._drop_last, self._collate = (
             dataset, size, drop_last, collate,
         )  # fmt: skip
-        self._seed = seed
+        self._seed, self._copies = seed, copies
         self._made = 0  # how many batches
         self._samples: Any = None  # the iterator, if it was made to load its state
 
@@ -64,6 +68,7 @@ class Part(Stateful):
 
     def __iter__(self) -> Iterator[Any]:
         size = self._size or 1
+        self._copies.left = True
         samples = iter(self._dataset) if self._samples is None else self._samples
         if self._holder is None and has_state(samples):
             self._holder = samples
@@ -73,6 +78,7 @@ class Part(Stateful):
                 self._seed(self._made)  # not before `iter()`: what that draws is the same each time
             batch = list(islice(samples, size))
             if not batch or (len(batch) < size and self._drop_last):
+                self._copies.left = False
                 return
             self._made += 1
             yield self._collate(batch if self._size else batch[0])
@@ -85,7 +91,7 @@ class Part(Stateful):
         if self._holder is None:
             self._samples = self._holder = iter(self._dataset)
         elif self._uncopied is not None:  # other passes would find what was loaded
-            raise TypeError("the data set cannot be copied, to load it there") from self._uncopied
+            raise TypeError(f"the data set cannot be copied, to load it there: {self._uncopied}")
         self._holder.load_state_dict(state["data"])
         self._made = state["made"]
 

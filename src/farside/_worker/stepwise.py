@@ -100,6 +100,7 @@ class Stepwise(Execution):
         outer, outer_torch = told(), torch_info.told()
         if self._torch is not None:
             torch_info.exchange(self._torch)
+            self._torch = None  # it may have a data set, which goes when the next is told
         tell(self._current_info)
         try:
             act()

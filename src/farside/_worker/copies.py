@@ -1,0 +1,66 @@
+"""Copies a data set for each epoch, and sees to it that the copies of earlier ones go."""
+
+from __future__ import annotations
+
+import gc
+from copy import deepcopy
+from itertools import islice
+from weakref import ref
+
+from ..errors import FarsideWarning
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+_PLAIN = {dict, list, tuple}  # of which there may be very many, and which have no weak references
+_MOST = 1000  # how many parts of a copy are looked at later; the outermost come first
+
+
+class Copies:
+    """Makes copies, one after the other."""
+
+    def __init__(self) -> None:
+        self.left = False  # whether the epoch before has not come to its end
+        self._before: list[ref[Any]] = []  # parts of the copy before, which should have gone
+
+    def make(self, dataset: Any, collate: Any) -> tuple[Any, Any]:
+        """Copy a data set, and what collates: together, for that may be a method of it."""
+        if any(each() is not None for each in self._before):
+            # A cycle, as in a data set that keeps a method of its own. Python may not look for
+            # cycles in many epochs, as a large array counts as one object.
+            gc.collect()
+        memo: dict[int, Any] = {}
+        try:
+            copy, collates = deepcopy((dataset, collate), memo)
+        finally:
+            self._before = [*islice(_references(memo), _MOST)]
+        # A wrapper that has all attributes of what is in it may find a ``__deepcopy__`` there.
+        if type(copy) is not type(dataset) or copy is dataset:
+            kind = "itself" if copy is dataset else f"a {type(copy).__name__}"
+            raise TypeError(f"the copy of a {type(dataset).__name__} is {kind}")
+        return copy, collates
+
+    def look(self, why: str) -> None:
+        """Warn if an epoch begins without a copy where the one before was left."""
+        if not self.left:
+            return
+        import warnings  # hardly ever
+
+        text = (
+            f"the data set cannot be copied ({why}), and the epoch before was left in the middle: "
+            "if it keeps its place in itself, this epoch goes on there; let its __iter__ begin "
+            "anew, or give it a __deepcopy__"
+        )
+        warnings.warn(text, FarsideWarning, stacklevel=2)
+
+
+def _references(memo: dict[int, Any]) -> Iterator[ref[Any]]:
+    """Yield references to what was copied, but not to what both share."""
+    for original, part in memo.items():
+        if type(part) not in _PLAIN and original != id(part):
+            try:
+                yield ref(part)
+            except TypeError:  # it can have none
+                continue
