@@ -482,7 +482,7 @@ def test_a_failure_tells_which_call_it_was_also_if_workers_had_it_several_times(
             seconds = [1, 1, *[0.01] * 18]
             lasting = [executor.submit(time.sleep, each) for each in seconds]
             assert lasting[-1].cancel()
-            error = executor.submit(os._exit, 3).exception()
+            error = executor.submit(signal.raise_signal, signal.SIGKILL).exception()
             assert isinstance(error, WorkerDiedError)
             assert error.input_index == 21
             notes = getattr(error, "__notes__", ())
