@@ -98,9 +98,12 @@ if __name__ == "__main__":
     from farside import iterate_in_subprocess
 
     worker = begin("idle")
+    reader, writer = os.pipe()
     child = os.fork()
     if not child:
+        os.write(writer, b".")
         signal.pause()
+    os.read(reader, 1)  # it has closed by now what is not its own
     code = "import signal; signal.pause()"
     started = subprocess.Popen([sys.executable, "-c", code], close_fds=False)
     later = iterate_in_subprocess(Acts("idle", Sign("sign")), mp_context="fork")

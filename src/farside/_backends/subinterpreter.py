@@ -136,8 +136,11 @@ def _close(interpreter: Any) -> None:
     # The listener ends when the parent closes its side of the link. For a thread of the user's,
     # `close` would wait too. But Python, as it exits, ends the interpreters that are there, and
     # hangs where that has begun in another thread.
-    with suppress(BaseException):  # out of memory
-        interpreter.exec(_WAIT_FOR_THREADS)
+    # (Python 3.13 hangs in any case; and there, to run this code would make the program forget that
+    # Ctrl-C has ended it.)
+    if sys.version_info >= (3, 14):
+        with suppress(BaseException):  # out of memory
+            interpreter.exec(_WAIT_FOR_THREADS)
     if not live_workers.some_left:
         interpreter.close()
 
