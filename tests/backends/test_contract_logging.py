@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from farside import IterableClosedError, WorkerDiedError, WorkerTimeoutError, iterate_in_workers
-from farside.testing.checks import take
+from farside.testing.checks import take, until
 from tests.backends import logging_jobs as jobs
 
 if TYPE_CHECKING:
@@ -304,14 +304,16 @@ def test_a_thread_that_logs_while_nobody_receives_does_not_keep_the_worker(
     assert keeper.records
 
 
-def test_a_thread_is_not_blocked_and_what_it_drops_is_counted(kind: Kind, keeper: Keeper) -> None:
-    told = Keeper()
+def test_a_thread_is_not_blocked_and_what_it_drops_is_counted(
+    kind: Kind, keeper: Keeper, tmp_path: Path
+) -> None:
+    told, done = Keeper(), tmp_path / "done"
     logging.getLogger("farside").addHandler(told)
     try:
-        with kind.start(partial(jobs.Busy, 300, 20_000)) as items:
-            time.sleep(2.5)  # longer than the thread's patience: nothing is received
-            ((done, seconds),) = items
-            assert done
+        with kind.start(partial(jobs.Busy, 300, 20_000, str(done))) as items:
+            until(done.exists)  # nothing is received meanwhile
+            ((ended, seconds),) = items
+            assert ended
             assert 0.9 < seconds < 20
     finally:
         logging.getLogger("farside").removeHandler(told)
