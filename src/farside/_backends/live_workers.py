@@ -85,10 +85,11 @@ def _serves_multiprocessing() -> bool:
 
 def track(worker: Worker) -> None:
     """Put a worker on record, unless it is, and take off those that have ended."""
-    if id(worker) in _live:
+    record = _live if worker.beside else _here
+    if id(worker) in record:
         return
     sweep()
-    (_live if worker.beside else _here)[id(worker)] = worker
+    record[id(worker)] = worker
     if _exiting:  # another thread has just ended all that it found
         worker.link.close()
         end_thread_at_exit()

@@ -54,7 +54,7 @@ def call_method(
     call = questions, Question(parts, method)
 
     def ask(core: GroupCore) -> bool:
-        if core.over or _is_asked(core) or True in [each.opened for each in core.workers]:
+        if core.over or _is_asked(core) or core.opened:
             return False
         if client.calling is not call:
             _end(core, client, client.calling)  # its own thread has not got to that
@@ -65,7 +65,7 @@ def call_method(
 
     while not client.step(ask):
         client.check_open()
-        if True in [each.opened for each in client.core.workers]:
+        if client.core.opened:
             raise messages_for_people.pass_open(method)
         client.wait(When(lambda: not _is_asked(client.core)))
     try:

@@ -117,7 +117,7 @@ class Client(Steps):
             failure = self.core.failure
             if failure is not None and failure.state == "initialization":
                 self.check_started()  # a later failure is raised by the loop that meets it
-            if failure is not None and True not in [each.opened for each in self.core.workers]:
+            if failure is not None and not self.core.opened:
                 self.end_others()  # no loop is left that would meet it
             cause = None if failure is None else self.error(failure, self.failed_member)
             raise messages_for_people.closed(None) from cause

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from .._protocol.group import GroupCore
 from .._system.signals import defer_sigint
 from .messages_for_people import pass_open
 
@@ -33,19 +32,14 @@ def change(client: Client, method: str, look: Callable[[], Callable[[int], objec
     client.check_home()
     client.check_not_stepping()
     client.check_open()
-    if client.step(_is_open):
+    if client.step(lambda core: core.opened):
         raise pass_open(method)
     found = look()
 
     def work() -> None:
-        if _is_open(client.core):  # another thread has begun it since it was looked at
+        if client.core.opened:  # another thread has begun it since it was looked at
             raise pass_open(method)
         found(client.core.epoch)
 
     # With the lock: else another thread might begin a pass in the middle.
     defer_sigint(partial(client.change, work))
-
-
-def _is_open(core: GroupCore) -> bool:
-    """Tell whether a pass is open."""
-    return True in [each.opened for each in core.workers]

@@ -74,6 +74,11 @@ class GroupCore:
         return self.closed or True in [each.done for each in self.workers]
 
     @property
+    def opened(self) -> bool:
+        """Whether a pass is open in any worker."""
+        return True in [each.opened for each in self.workers]
+
+    @property
     def deadline(self) -> float | None:
         """When `expire` has to be called if nothing comes; None: never."""
         deadlines = [each.deadline for each in self.workers]

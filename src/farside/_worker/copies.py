@@ -7,6 +7,8 @@ from copy import deepcopy
 from itertools import islice
 from weakref import ref
 
+from .._payload import handlers
+from .._payload.one_line import one_line
 from ..errors import FarsideWarning
 
 TYPE_CHECKING = False
@@ -25,8 +27,30 @@ class Copies:
         self.left = False  # whether the epoch before has not come to its end
         self._before: list[ref[Any]] = []  # parts of the copy before, which should have gone
 
-    def make(self, dataset: Any, collate: Any) -> tuple[Any, Any]:
-        """Copy a data set, and what collates: together, for that may be a method of it."""
+    def make(self, dataset: Any, collate: Any) -> tuple[Any, Any, str]:
+        """Copy a data set, and what collates: together, for that may be a method of it.
+
+        Returns:
+            Both, and why they could not be copied, if they were not.
+        """
+        try:
+            return *self._copied(dataset, collate), ""
+        except Exception as error:  # user code
+            if handlers.raised(error):
+                raise
+            why = one_line(error)
+        if self.left:
+            import warnings  # hardly ever
+
+            text = (
+                f"the data set cannot be copied ({why}), and the epoch before was left in the "
+                "middle: if it keeps its place in itself, this epoch goes on there; let its "
+                "__iter__ begin anew, or give it a __deepcopy__"
+            )
+            warnings.warn(text, FarsideWarning, stacklevel=2)
+        return dataset, collate, why
+
+    def _copied(self, dataset: Any, collate: Any) -> tuple[Any, Any]:
         if any(each() is not None for each in self._before):
             # A cycle, as in a data set that keeps a method of its own. Python may not look for
             # cycles in many epochs, as a large array counts as one object.
@@ -41,19 +65,6 @@ class Copies:
             kind = "itself" if copy is dataset else f"a {type(copy).__name__}"
             raise TypeError(f"the copy of a {type(dataset).__name__} is {kind}")
         return copy, collates
-
-    def look(self, why: str) -> None:
-        """Warn if an epoch begins without a copy where the one before was left."""
-        if not self.left:
-            return
-        import warnings  # hardly ever
-
-        text = (
-            f"the data set cannot be copied ({why}), and the epoch before was left in the middle: "
-            "if it keeps its place in itself, this epoch goes on there; let its __iter__ begin "
-            "anew, or give it a __deepcopy__"
-        )
-        warnings.warn(text, FarsideWarning, stacklevel=2)
 
 
 def _references(memo: dict[int, Any]) -> Iterator[ref[Any]]:

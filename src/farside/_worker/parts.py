@@ -6,8 +6,6 @@ from importlib import import_module
 from itertools import islice
 from sys import modules
 
-from .._payload import handlers
-from .._payload.one_line import one_line
 from .iterables import resumable
 from .snapshots import Stateful, has_state
 from .torch_info import add_dataset
@@ -42,18 +40,11 @@ class Part(Stateful):
         seed: Callable[[int], None],
         copies: Copies,
     ) -> None:
-        self._uncopied: str | None = None  # why the data set could not be copied
+        self._uncopied = ""  # why the data set could not be copied
         self._holder: Any = None
         if has_state(dataset):
+            dataset, collate, self._uncopied = copies.make(dataset, collate)
             self._holder = dataset
-            try:
-                self._holder, collate = copies.make(dataset, collate)
-            except Exception as error:  # user code
-                if handlers.raised(error):
-                    raise
-                self._uncopied = one_line(error)
-                copies.look(self._uncopied)
-            dataset = self._holder
             add_dataset(dataset)
         self._dataset, self._size, self._drop_last, self._collate = (
             dataset, size, drop_last, collate,
@@ -90,7 +81,7 @@ class Part(Stateful):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if self._holder is None:
             self._samples = self._holder = iter(self._dataset)
-        elif self._uncopied is not None:  # other passes would find what was loaded
+        elif self._uncopied:  # other passes would find what was loaded
             raise TypeError(f"the data set cannot be copied, to load it there: {self._uncopied}")
         self._holder.load_state_dict(state["data"])
         self._made = state["made"]

@@ -115,7 +115,7 @@ class ConcurrentBackendContract(BackendContract):
         with raises(WorkerTimeoutError, "initialization did not end within .*timeout=1"):
             self.start(list, initializer=jobs.hang, timeout=1)
 
-    def test_a_worker_that_dies_is_told_of_and_how_it_ended(self) -> None:
+    def test_a_worker_that_dies_is_told_of(self) -> None:
         with self.start(partial(dying_jobs.Dies, 100), timeout=SECONDS) as numbers:
             if not load(numbers.backend).capabilities.killable:
                 return  # this process would end with it

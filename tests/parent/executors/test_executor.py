@@ -661,9 +661,9 @@ def test_a_task_that_is_added_as_the_executor_closes_is_refused_or_taken(
 
     pending = Pending()
     pending._works = Closing()
-    assert pending.add(Work(Future(), (pow, (2, 3), {}))) is taken
+    assert pending.add(Work(Future(), (pow, (2, 3), {}), 0)) is taken
     assert pending.ended
-    assert not pending.add(Work(Future(), (pow, (2, 3), {})))
+    assert not pending.add(Work(Future(), (pow, (2, 3), {}), 0))
 
 
 def test_a_forked_child_leaves_it_alone() -> None:

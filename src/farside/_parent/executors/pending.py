@@ -30,7 +30,7 @@ class Work(NamedTuple):
 
     future: Future[Any]
     call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
-    position: int = 0  # how many were submitted before it
+    position: int  # how many were submitted before it
 
 
 class GivenTask(NamedTuple):
