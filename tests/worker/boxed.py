@@ -72,6 +72,8 @@ class Boxed:
         if type(item) is int:
             self.box.entries.append(item)
             return self.box.is_full()
+        if type(item) is self.box.rows.kind and self.box.rows.add(item, self.box.entries):
+            return self.box.is_full()
         add_copy = self.box.copies.get(type(item))
         if add_copy is not None and (nbytes := add_copy(item, self.box.entries)):
             self.box.nbytes += nbytes

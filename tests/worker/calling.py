@@ -29,7 +29,8 @@ def _results(tasks: Any, made: int) -> Iterator[Any]:
     def fail(error: BaseException, _: object) -> NoReturn:
         raise error
 
-    outbox = SimpleNamespace(entries=entries, copies={}, put=entries.append, short=9)
+    rows = SimpleNamespace(kind=None, add=None)
+    outbox = SimpleNamespace(entries=entries, copies={}, rows=rows, put=entries.append, short=9)
     maker: Any = SimpleNamespace(made=made, outbox=outbox, watched=[1], at_end=lambda: OVER)
     maker.look_up, maker.take_failure = look_up, fail
     outcome: Any = LEFT

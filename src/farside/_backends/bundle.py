@@ -28,11 +28,11 @@ _FARSIDE = (
     " _link.spinning _link.worker_pipes _memory.allocate _payload _payload.refusals"
     " _payload.worker_info _payload.handlers _payload.reducers _payload.pickling _payload.records"
     " _protocol _protocol.codes _protocol.messages _worker _worker.import_hook _worker.forward"
-    " _payload.job _payload.failure _payload.plain_classes _payload.joined _payload.items"
-    " _protocol.worker _worker.iterables _payload.verbosity _worker.load _payload.plain"
-    " _protocol.credit _payload.encoder _protocol.progress _worker.threads _worker.flusher"
-    " _worker.outbox _worker.passing _worker.snapshots _worker.tasks _worker.loops _worker.maker"
-    " _worker.execute _worker.finalizers"
+    " _payload.job _payload.failure _payload.plain_classes _payload.joined _payload.plain"
+    " _payload.row_code _payload.rows _payload.items _protocol.worker _worker.iterables"
+    " _payload.verbosity _worker.load _protocol.credit _payload.encoder _protocol.progress"
+    " _worker.threads _worker.flusher _worker.outbox _worker.passing _worker.snapshots"
+    " _worker.tasks _worker.loops _worker.maker _worker.execute _worker.finalizers"
     " _worker.stacks _worker.listener _worker.serve _worker.interpreter"
 )
 

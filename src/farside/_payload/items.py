@@ -12,7 +12,9 @@ The items of a frame cross together, as one pickled list of *entries*. An entry 
 
 Where each entry is the item itself, or a copy, the body says so, and the parent has nothing to do
 for each. So it is where the rest are pieces of one pickle (see `joined`): that is the list of the
-items. In a frame with other entries, each copy and each piece becomes a pickle of its own.
+items. And where all are dictionaries with the same keys, the body has these once, and then all the
+values (see `rows`). In a frame with other entries, each copy and each piece becomes a pickle of its
+own.
 
 *Marks* stand between the items: the end of a shard, or an input of a map that has failed. They
 cross before the entries, each with its place among them, and the frame counts them as items.
@@ -26,7 +28,7 @@ from struct import Struct
 from .._memory.parts import Ref
 from .._named_tuple import NamedTuple
 from ..errors import ProtocolError
-from . import joined, pickling
+from . import joined, pickling, row_code, rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,15 +76,23 @@ class Stored:
         return [place for place in places if type(place) is Ref]
 
 
-def pack(entries: list[Any], joiner: joined.Joiner | None = None) -> tuple[list[Part], list[Ref]]:
+def pack(
+    entries: list[Any], joiner: joined.Joiner | None = None, likes: rows.Rows | None = None
+) -> tuple[list[Part], list[Ref]]:
     """Make the body of a frame, of atoms, copies, and what `encoder.Encoder` has made of others.
 
-    With a `joiner`, the ``bytes`` are its pieces, and no pickles. Returns the parts of the body,
-    and the blocks that belong to the frame.
+    With a `joiner`, the ``bytes`` are its pieces, and no pickles. With `likes` there may be rows.
+    Returns the parts of the body, and the blocks that belong to the frame.
     """
     kinds = set(map(type, entries))
     if Mark in kinds:
-        return _pack_with_marks(entries, joiner)
+        return _pack_with_marks(entries, joiner, likes)
+    if likes is not None:
+        if likes.keys is not None and kinds == _ROW:
+            return [_ROWS + rows.dump(likes.keys, entries)], []
+        start = None if joiner is None else joiner.start
+        entries = likes.take_in(entries, kinds, start)
+        kinds = set(map(type, entries)) if tuple in kinds else kinds
     if kinds.isdisjoint(_ENCODED):
         return [_PLAIN + pickle.dumps(entries, 5)], []
     if joiner is not None and Stored not in kinds:
@@ -119,7 +129,7 @@ def _converted(entries: list[Any], kinds: set[type], refs: list[Ref]) -> list[An
 
 
 def _pack_with_marks(
-    entries: list[Any], joiner: joined.Joiner | None
+    entries: list[Any], joiner: joined.Joiner | None, likes: rows.Rows | None
 ) -> tuple[list[Part], list[Ref]]:
     marks: list[tuple[int, tuple[Any, ...] | None]] = []
     items: list[Any] = []
@@ -130,7 +140,7 @@ def _pack_with_marks(
             items.append(entry)
     head = b"".join(pickling.dumps_plain(marks))
     head += bytes(-(1 + _LENGTH.size + len(head)) % 16)  # buffers behind it stay where they fit
-    parts, refs = pack(items, joiner)
+    parts, refs = pack(items, joiner, likes)
     return [_MARKED + _LENGTH.pack(len(head)) + head, *parts], refs
 
 
@@ -173,7 +183,9 @@ def unpack(frame: Frame) -> Opened:
     marks, body = _split(frame.body)
     try:
         plain = body[:1] == _PLAIN
-        if body[:1] == _JOINED:
+        if body[:1] == _ROWS:
+            entries, plain = rows.load(memoryview(body)[1:]), True
+        elif body[:1] == _JOINED:
             entries, plain = joined.split(memoryview(body)[1:])
         else:
             entries = pickle.loads(memoryview(body)[1:]) if plain else pickling.loads(body)
@@ -207,7 +219,8 @@ def _unreadable(what: str, error: Exception) -> ProtocolError:
     To read what is farside's own runs no other code, so a frame of other code is the handler's:
     then what it has raised is raised.
     """
-    ours, trace = (globals(), vars(joined), vars(pickling)), error.__traceback__
+    ours = [globals(), *[vars(each) for each in (joined, pickling, row_code, rows)]]
+    trace = error.__traceback__
     while trace is not None:
         if True not in [trace.tb_frame.f_globals is each for each in ours]:
             raise error
@@ -215,7 +228,8 @@ def _unreadable(what: str, error: Exception) -> ProtocolError:
     return ProtocolError(f"{what} that cannot be read: {error}")
 
 
-_PLAIN, _JOINED, _MARKED = b"P", b"J", b"M"  # with which no other body begins
+_PLAIN, _JOINED, _ROWS, _MARKED = b"P", b"J", b"R", b"M"  # with which no other body begins
 _LENGTH = Struct("<I")
+_ROW = {tuple}  # what stands for a dictionary
 _ENCODED = frozenset({bytes, Stored})
 _CONVERTED = frozenset({Stored, dict, list, tuple})

@@ -42,13 +42,16 @@ def make_items(maker: Maker) -> Outcome:  # noqa: C901  a call for a branch woul
     stop, maker.looking = look_up(made), False
     if not stop:
         return LEFT
-    watched = maker.watched
+    watched, rows = maker.watched, outbox.rows
+    row, add_row = rows.kind, rows.add
     try:
         for item in maker.source(iterator):
             kind = type(item)
             # Integers below 2**29 are compared in a third of the time of others.
             if kind is int and (-(1 << 29) < item < 1 << 29 or low < item < high):
                 add(item)
+            elif kind is row and add_row(item, entries):
+                pass
             elif kind in copies and (nbytes := copies[kind](item, entries)):
                 outbox.nbytes += nbytes
                 if outbox.nbytes >= outbox.full:
@@ -66,7 +69,7 @@ def make_items(maker: Maker) -> Outcome:  # noqa: C901  a call for a branch woul
                 maker.looking = False
                 if not stop:
                     return LEFT
-                watched = maker.watched
+                watched, row, add_row = maker.watched, rows.kind, rows.add
     except LinkClosedError:
         raise  # of farside's own: user code knows no link
     except BaseException as error:
@@ -89,7 +92,8 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
     stop, maker.looking = look_up(made), False
     if not stop:
         return LEFT
-    watched = maker.watched
+    watched, rows = maker.watched, outbox.rows
+    row, add_row = rows.kind, rows.add
     try:
         while (inputs := mapper.next_batch(made)) is not None:
             load = None if mapper.plain else mapper.load
@@ -103,6 +107,8 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
                 kind = type(item)
                 if kind is int and (-(1 << 29) < item < 1 << 29 or low < item < high):
                     add(item)
+                elif kind is row and add_row(item, entries):
+                    pass
                 elif kind in copies and (nbytes := copies[kind](item, entries)):
                     outbox.nbytes += nbytes
                     if outbox.nbytes >= outbox.full:
@@ -119,7 +125,7 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
                     maker.looking = False
                     if not stop:
                         return LEFT
-                    watched = maker.watched
+                    watched, row, add_row = maker.watched, rows.kind, rows.add
     except LinkClosedError:
         raise
     except BaseException as error:

@@ -13,6 +13,8 @@ from .._payload.items import ITEM_REFS, Stored, pack
 from .._payload.joined import Joiner
 from .._payload.plain import ADD_COPY, ATOM_BYTES, STR_LIMIT
 from .._payload.records import flatten_line
+from .._payload.row_code import MAX_BYTES
+from .._payload.rows import Rows
 from .._protocol import progress
 from .._protocol.messages import Status
 from .._system.signals import with_lock
@@ -61,6 +63,8 @@ class Outbox:
         # Shorter texts are atoms. These are not counted: where little may wait, they are short.
         self.short = STR_LIMIT if nbytes >= STR_LIMIT * BATCH_ITEMS else ATOM_BYTES
         self._batch = min(BATCH_ITEMS, 1 + nbytes // (4 * ATOM_BYTES))
+        # Nor are these: a frame of them has no more than a quarter of what may wait.
+        self.rows = Rows(self.copies, allowed=nbytes >= 4 * MAX_BYTES * BATCH_ITEMS)
         self.refused = False  # whether the last `put` has failed
         self.flusher = Flusher(self._send_late)
         self._frames = self._frames_before = 0  # that were sent, and as the flusher has seen it
@@ -85,7 +89,7 @@ class Outbox:
         self._window.reset()
         self._misses, self._joins = 0, True
         self._joiner.begin()
-        self.copies.update(ADD_COPY)
+        self.rows.begin()
 
     def begin(self, epoch: int, made: int = 0, nbytes: int = 0) -> None:
         """Begin a pass, of which some items may count as made: the first, or after `make_ready`."""
@@ -101,7 +105,7 @@ class Outbox:
             entry, nbytes = self._encode(item)
         else:
             nbytes = len(entry)
-        if self.copies:
+        if self.copies and self.rows.kind is Rows:
             self._miss()
         self.refused = False  # first: from here on it may be sent, whatever strikes
         if self._lends and type(entry) is Stored and entry.refs:
@@ -200,6 +204,7 @@ class Outbox:
             self.flusher.call()
         if not self.entries:  # so no frame of pieces is just being made
             self._joins = self._joiner.settle()
+            self.rows.settle(self.nbytes)
 
     def drop(self) -> None:
         """Forget what there is: nobody waits for it any more."""
@@ -219,7 +224,7 @@ class Outbox:
         entries = self.entries[:]
         if not entries:
             return True
-        parts, refs = pack(entries, self._joiner if self._joins else None)
+        parts, refs = pack(entries, self._joiner if self._joins else None, self.rows)
         # Not before: if there is no memory for the frame, the next try fails too, and is told.
         del self.entries[: len(entries)]
         self._frames += 1

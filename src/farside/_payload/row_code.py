@@ -1,0 +1,155 @@
+"""Code that is made for items which are alike (see `rows`): it needs no loop over their values.
+
+It is made of text, as `collections.namedtuple` and `dataclasses` make theirs. Nothing of an item is
+in that text: keys are variables of it. The code of a dictionary with the keys "id" and "text"::
+
+    def code(given, entries):
+        try:
+            (k0, v0), (k1, v1), = given.items()
+        except (ValueError, RuntimeError):
+            return False
+        if k0 is not K0 and (type(k0) is not str or k0 != K0): return False
+        if k1 is not K1 and (type(k1) is not str or k1 != K1): return False
+        size = 18
+        if type(v0) is int:
+            if not (-536870912 < v0 < 536870912 or ...): return False
+        elif type(v0) is str: size += len(v0)
+        elif type(v0) not in ATOMS: return False
+        if type(v1) is str: size += len(v1)
+        elif ...
+        if size > 240: return False
+        entries.append((v0, v1,))
+        return True
+"""
+
+from __future__ import annotations
+
+from .._in_c import FREE_THREADED
+from .plain import ATOM_BYTES, ATOMS, INT_LIMIT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeAlias
+
+    Keys: TypeAlias = tuple[str, ...]
+    Add: TypeAlias = Callable[[Any, list[Any]], bool]
+    Make: TypeAlias = Callable[[list[Any]], list[dict[str, Any]]]
+
+MAX_BYTES = 240
+"""What a row is counted as, at most. So the rows of a frame need no sum: they fill no more of
+``buffer_bytes`` than they may."""
+
+MAX_KEYS = 10  # of a dictionary: to look at more costs as much as to pickle them
+
+_MOST = 64  # functions of each kind that are kept
+
+_adders: dict[Any, Add] = {}
+_makers: dict[Keys, Make] = {}
+
+
+def may_be_row(item: Any) -> bool:
+    """Tell whether there is code for items like this one: it holds what is plain, and not much."""
+    if type(item) is dict:
+        return (
+            0 < len(item) <= MAX_KEYS and {*map(type, item)} == {str} and _is_plain(item.values())
+        )
+    return type(item) in _ROWS and bool(item) and _is_plain(item)
+
+
+def _is_plain(values: Iterable[Any]) -> bool:
+    return {*map(type, values)} <= {int, str, *ATOMS}
+
+
+def is_like(item: Any, sample: Any) -> bool:
+    """Tell whether an item is of the type of a sample, and has the same keys, or as many values."""
+    if type(item) is not type(sample):
+        return False
+    return tuple(item) == tuple(sample) if type(item) is dict else len(item) == len(sample)
+
+
+def adder(sample: Any) -> Add:
+    """Return what adds an item to entries, and returns True, if it is like a sample."""
+    keyed = type(sample) is dict
+    keys = tuple(sample) if keyed else ()
+    kinds = tuple(map(type, sample.values() if keyed else sample))
+    name = (type(sample), keys, kinds)
+    if name not in _adders:
+        row = _ROWS[type(sample)]
+        lines = [
+            *_taken(type(sample), len(kinds)),
+            *[_OTHER_KEY.format(number) for number in range(len(keys))],
+            f"size = {ATOM_BYTES * len(kinds)}",
+            *[line for number, kind in enumerate(kinds) for line in _look(number, kind)],
+            f"if size > {MAX_BYTES}: return False",
+            f"entries.append({row.format(_values(len(kinds)))})",
+            "return True",
+        ]
+        _keep(_adders, name, _compiled("given, entries", lines, keys))
+    return _adders[name]
+
+
+def maker(keys: Keys) -> Make:
+    """Return what makes dictionaries of a list of values, which has those of each in a row."""
+    if keys not in _makers:
+        count = len(keys)
+        pairs = ", ".join([f"K{number}: v{number}" for number in range(count)])
+        lines = [
+            "walk = iter(given)",
+            f"return [{{{pairs}}} for {_values(count)}, in zip({'walk, ' * count})]",
+        ]
+        _keep(_makers, keys, _compiled("given", lines, keys))
+    return _makers[keys]
+
+
+def _keep(kept: dict[Any, Any], name: Any, function: Any) -> None:
+    if len(kept) >= _MOST:
+        kept.clear()
+    kept[name] = function
+
+
+def _compiled(parameters: str, lines: Iterable[str], keys: Keys) -> Any:
+    """Make a function with these lines, in which ``K0`` and so on are the keys."""
+    names = ["ATOMS", *[f"K{number}" for number in range(len(keys))]]
+    text = f"def make({', '.join(names)}):\n    def code({parameters}):\n"
+    text += "".join([f"        {line}\n" for line in lines]) + "    return code\n"
+    made: dict[str, Any] = {}
+    exec(text, globals(), made)  # noqa: S102  a text of this module: see above
+    return made["make"](ATOMS, *keys)
+
+
+def _values(count: int) -> str:
+    return ", ".join([f"v{number}" for number in range(count)])
+
+
+def _taken(kind: type, count: int) -> list[str]:
+    """Take the values apart; a ValueError says that there are more or fewer."""
+    given = "given"
+    if FREE_THREADED and kind is not tuple:
+        given = "given.copy()"  # other threads may change it meanwhile
+    left = _values(count) + ","
+    if kind is dict:
+        left = "".join([f"(k{number}, v{number}), " for number in range(count)])
+        given += ".items()"
+    return ["try:", f"    {left} = {given}", "except ValueError:", "    return False"]
+
+
+_ROWS: dict[type, str] = {dict: "({},)", list: "[{}]", tuple: "given"}
+_OTHER_KEY = "if k{0} is not K{0} and (type(k{0}) is not str or k{0} != K{0}): return False"
+_SMALL = 1 << 29  # integers below that are compared in a third of the time of others
+_IN_LIMITS = f"-{_SMALL} < v{{0}} < {_SMALL} or -{INT_LIMIT} < v{{0}} < {INT_LIMIT}"
+_LOOKS = {
+    int: ("if type(v{0}) is int:", f"    if not ({_IN_LIMITS}): return False"),
+    str: ("if type(v{0}) is str: size += len(v{0})",),
+    float: ("if type(v{0}) in ATOMS: pass",),  # and others, see `ATOMS`
+}
+
+
+def _look(number: int, kind: type) -> list[str]:
+    """Look at a value; that it is of this type is looked at first."""
+    first = kind if kind in _LOOKS else float
+    lines: list[str] = []
+    for each in [first, *[other for other in _LOOKS if other is not first]]:
+        look = [line.format(number) for line in _LOOKS[each]]
+        lines += [("el" if lines else "") + look[0], *look[1:]]
+    return [*lines, "else: return False"]

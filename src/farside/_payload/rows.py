@@ -1,0 +1,147 @@
+"""Rows: small items that are like those before them, which then cost both sides less.
+
+Data sets have dictionaries with the same keys, or tuples with as many values. After a frame of such
+items more are expected, and code is made that takes just these: it looks at their values without a
+loop (`row_code`). Of a dictionary a tuple of its values waits, and for a whole frame its keys cross
+once. The other side has code that makes dictionaries of such values. What is not like the others
+is taken as any item is (see `plain`).
+"""
+
+from __future__ import annotations
+
+import _pickle as pickle
+from io import BytesIO
+from itertools import chain
+
+from . import row_code
+from .plain import ADD_COPY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .plain import AddCopy
+
+_ENOUGH = 128  # after so many items in a row that are alike, more are expected
+_STEP = 16  # each of so many is looked at; frames of fewer items are not
+_TRIES = 8  # in a pass: after so many frames of rows and others, no more are expected
+
+
+class Rows:
+    """What the rows of a pass are like, if any are expected.
+
+    The thread that makes items calls everything but `take_in`; another may call that. An item whose
+    type is `kind` is a row if `add` adds it to the entries. If `keys` is not None, each tuple among
+    the entries stands for a dictionary. So tuples that stand for themselves have no copies then
+    (see `plain`), and all this changes only in `settle`, which is called while nothing waits.
+    """
+
+    def __init__(self, copies: dict[type, AddCopy], *, allowed: bool) -> None:
+        self._copies = copies
+        self._allowed = allowed
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a pass: other items may come. Nothing waits."""
+        self._tries = _TRIES if self._allowed else 0
+        self._like: Any = None  # an item; those of the frames that were sent last are like it
+        self._alike = 0  # how many these are
+        self._mixed = False  # whether a frame had rows and others
+        self._counted = 0
+        self._copies.update(ADD_COPY)
+        self._end()
+
+    def _end(self) -> None:
+        self.kind: type = Rows  # no item is of this type
+        self.add: row_code.Add = _add_nothing
+        self.keys: row_code.Keys | None = None
+        if self._copies:
+            self._copies.update(ADD_COPY)
+
+    def take_in(self, entries: list[Any], kinds: set[type], start: bytes | None) -> list[Any]:
+        """Take in the entries of a frame, which are of these types; return them, without rows.
+
+        If each stands for a dictionary, nobody asks. ``bytes`` are pieces if they have a `start`
+        (see `joined`).
+        """
+        if self.keys is not None and entries:
+            self._mixed, keys = True, self.keys
+            return [_dict(keys, each) if type(each) is tuple else each for each in entries]
+        if self.kind is Rows and self._tries and len(entries) >= _STEP:
+            self._look_at(entries, start if len(kinds) == 1 else None)
+        return entries
+
+    def _look_at(self, entries: list[Any], start: bytes | None) -> None:
+        """Look whether the items of a frame are alike, and like those of the frame before.
+
+        Of those that were pickled some are read, since larger dictionaries are among them.
+        """
+        some = entries[::_STEP]
+        if type(some[0]) is bytes and start is not None:
+            some = _read(start, some)
+        if self._like is None or not row_code.is_like(some[0], self._like):
+            self._like, self._alike = some[0] if row_code.may_be_row(some[0]) else None, 0
+        like = self._like
+        if like is not None and [each for each in some if not row_code.is_like(each, like)]:
+            self._like = None
+        self._alike += len(entries)
+
+    def settle(self, counted: int) -> None:
+        """Expect rows from here on, or do so no longer, by what was sent since the last time.
+
+        Items that are no rows are counted, in bytes (but for atoms).
+        """
+        counted_before, self._counted = self._counted, counted
+        if self.kind is not Rows:
+            if self._mixed or counted != counted_before:
+                self._mixed = False
+                self._tries -= 1
+                self._end()
+        elif self._alike >= _ENOUGH and self._like is not None:
+            like, self._like, self._alike = self._like, None, 0
+            self.kind, self.add = type(like), row_code.adder(like)
+            if self.kind is dict:
+                self.keys = tuple(like)
+                self._copies.pop(tuple, None)
+
+
+def _add_nothing(item: Any, entries: list[Any]) -> bool:  # noqa: ARG001  no item is of its type
+    return False
+
+
+class _PlainReader(pickle.Unpickler):
+    """Reads what has no classes in it: no code of the user's runs."""
+
+    def find_class(self, *_: str) -> Any:
+        raise pickle.UnpicklingError
+
+
+def _read(start: bytes, pieces: list[bytes]) -> list[Any]:
+    """Return the items of pieces (see `joined`) if they are dictionaries; else something else."""
+    found: list[Any] = []
+    try:
+        for piece in pieces:
+            found.append(_PlainReader(BytesIO(start + piece)).load())
+            if type(found[0]) is not dict:
+                break
+    except pickle.UnpicklingError:
+        found.insert(0, None)
+    return found
+
+
+def _dict(keys: row_code.Keys, row: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(keys, row))  # noqa: B905  same length; strict costs here
+
+
+def dump(keys: row_code.Keys, rows: list[tuple[Any, ...]]) -> bytes:
+    """Pickle rows with these keys: the keys, and then the values of all."""
+    return pickle.dumps((keys, list(chain.from_iterable(rows))), 5)
+
+
+def load(stream: memoryview) -> list[dict[str, Any]]:
+    """Return the dictionaries for whose rows `dump` has made this."""
+    keys, values = pickle.loads(stream)
+    made = row_code.maker(keys)(values)
+    if len(made) * len(keys) != len(values):
+        raise ValueError(f"{len(values)} values for dictionaries of {len(keys)}")
+    return made

@@ -1,0 +1,244 @@
+"""Rows: what arrives is what was yielded, whatever comes between items that are alike."""
+
+import pickle
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farside._payload.plain import INT_LIMIT
+from farside._payload.row_code import MAX_BYTES, MAX_KEYS, adder, maker
+from farside._protocol.messages import Status
+from farside._worker.outbox import BATCH_ITEMS
+from tests.payload.test_plain import OTHER, VALUES, Pair, Text, same
+from tests.steady import STEADY
+from tests.worker.boxed import EPOCH, Boxed
+
+SAMPLES: dict[str, Any] = {
+    "a dictionary": {"id": 1, "text": "a"},
+    "keys that are no names": {"no name": 0.5, "'\"\\": None, "\ud800": True, "{0}": "{1}"},
+    "a dictionary of one": {"": None},
+    "a list": [1, "a", None],
+    "a tuple": (0.5, True, "a", 1),
+    "a tuple of one": (1,),
+}
+
+
+def added(sample: Any, item: Any) -> list[Any]:
+    """Return the item as it arrives, if it is a row as a sample is."""
+    entries: list[Any] = []
+    assert adder(sample)(item, entries) is bool(entries)
+    if type(item) is dict:
+        return maker(tuple(sample))(list(chain.from_iterable(entries)))
+    return entries
+
+
+@pytest.mark.parametrize("item", SAMPLES.values(), ids=SAMPLES)
+def test_a_row_is_what_it_was(item: Any) -> None:
+    (got,) = added(item, item)
+    assert same(got, item)
+    assert got is not item or type(item) is tuple
+
+
+@pytest.mark.parametrize("value", [1, -(1 << 40), "text", "", None, 0.5, True])
+@pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
+def test_its_values_are_plain_ones_of_any_kind(sample: Any, value: Any) -> None:
+    item: Any = dict.fromkeys(sample, value) if type(sample) is dict else [value] * len(sample)
+    item = tuple(item) if type(sample) is tuple else item
+    (got,) = added(sample, item)
+    assert same(got, item)
+
+
+NO_ROWS: dict[str, Any] = {
+    "another order": {"text": "a", "id": 1},
+    "another key": {"id": 1, "name": "a"},
+    "fewer keys": {"id": 1},
+    "more keys": {"id": 1, "text": "a", "more": 1},
+    "nothing": {},
+    "a key of another class": {Text("id"): 1, "text": "a"},
+    "a key that is no text": {1: 1, "text": "a"},
+    "a large integer": {"id": INT_LIMIT, "text": "a"},
+    "much text": {"id": 1, "text": "a" * MAX_BYTES},
+    "much text in all": {"id": "a" * (MAX_BYTES // 2), "text": "a" * (MAX_BYTES // 2)},
+    "what may change": {"id": [], "text": "a"},
+    "a text of another class": {"id": 1, "text": Text("a")},
+}
+
+
+@pytest.mark.parametrize("item", NO_ROWS.values(), ids=NO_ROWS)
+def test_what_is_not_like_the_others_is_no_row(item: Any) -> None:
+    assert added({"id": 1, "text": "a"}, item) == []
+
+
+def test_equal_keys_may_be_other_objects() -> None:
+    item = {key.lower(): 1 for key in ("ID", "TEXT")}
+    assert added({"id": 2, "text": "b"}, item) == [item]
+
+
+def test_a_row_that_changes_is_as_it_was() -> None:
+    entries: list[Any] = []
+    item = {"id": 1, "text": "a"}
+    assert adder(item)(item, entries)
+    item["id"] = 2
+    assert maker(tuple(item))([*entries[0]]) == [{"id": 1, "text": "a"}]
+
+
+@STEADY
+@given(st.sampled_from([*SAMPLES.values()]), VALUES)
+def test_a_row_is_what_a_pickle_gives_or_it_is_none(sample: Any, item: Any) -> None:
+    if type(item) is type(sample):
+        expected = pickle.loads(pickle.dumps(item))
+        assert [same(got, expected) for got in added(sample, item)] in ([], [True])
+
+
+@pytest.fixture
+def boxed() -> Iterator[Boxed]:
+    box = Boxed(1 << 20)
+    yield box
+    box.close()
+
+
+def send(boxed: Boxed, items: list[Any]) -> bytes:
+    """Send a frame, and return what it begins with."""
+    for item in items:
+        boxed.add(item)
+    boxed.box.flush()
+    return bytes(boxed.sink.frames[-1][0].body[:1])
+
+
+def dicts(count: int) -> list[Any]:
+    return [{"id": number, "text": str(number)} for number in range(count)]
+
+
+def test_after_a_frame_of_dictionaries_that_are_alike_their_keys_cross_once(boxed: Boxed) -> None:
+    items = dicts(200)
+    assert send(boxed, items) == b"P"
+    assert send(boxed, items) == b"R"
+    assert same(boxed.frames(), [items, items])
+    assert [bytes(frame.body).count(b"text") for frame, _ in boxed.sink.frames] == [1, 1]
+    assert boxed.plain() == [True, True]
+
+
+def wide(count: int) -> list[Any]:
+    return [{f"key {each}": number for each in range(MAX_KEYS)} for number in range(count)]
+
+
+def test_larger_dictionaries_may_be_rows(boxed: Boxed) -> None:
+    items = wide(200)
+    assert send(boxed, items) == b"J"
+    assert send(boxed, items) == b"R"
+    assert same(boxed.frames(), [items, items])
+    largest = wide(1)[0] | {"one": 1, "more": 2}
+    assert send(boxed, [*wide(2), largest, (1,)]) != b"R"
+    assert same(boxed.frames()[-1], [*wide(2), largest, (1,)])
+
+
+@pytest.mark.parametrize("value", [{}, [1], 1 << 70, b"bytes", Text("a"), Pair(1, 2)])
+def test_larger_dictionaries_of_what_is_not_plain_are_none(boxed: Boxed, value: Any) -> None:
+    items = [{**each, "key 1": value} for each in wide(200)]
+    begins = send(boxed, items)
+    assert send(boxed, items) == begins != b"R"
+    assert same(boxed.frames(), [items, items])
+
+
+def test_those_of_several_frames_count(boxed: Boxed) -> None:
+    assert [send(boxed, dicts(40)) for _ in range(6)] == [b"P"] * 4 + [b"R"] * 2
+
+
+def test_frames_that_are_not_alike_begin_to_count_again(boxed: Boxed) -> None:
+    others = [{"id": number} for number in range(100)]
+    assert [send(boxed, each) for each in [dicts(100), others] * 3] == [b"P"] * 6
+    assert [send(boxed, others) for _ in range(2)] == [b"P", b"R"]
+
+
+def test_frames_of_few_items_are_not_looked_at(boxed: Boxed) -> None:
+    assert [send(boxed, dicts(15)) for _ in range(20)] == [b"P"] * 20
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_lists_and_tuples_may_be_rows(boxed: Boxed, kind: type) -> None:
+    items = [kind((number, str(number))) for number in range(200)]
+    send(boxed, items)
+    assert boxed.box.rows.kind is kind
+    others = [*items, kind((1,)), kind((1, 2, 3)), {"a": 1}, 5]
+    send(boxed, others)
+    assert boxed.box.rows.kind is not kind
+    assert same(boxed.frames(), [items, others])
+
+
+@pytest.mark.parametrize(
+    "items", [dicts(100), dicts(99) + [{"id": 1}] * 200, [{}] * 200, [1] * 200]
+)
+def test_there_are_no_rows_after(boxed: Boxed, items: list[Any]) -> None:
+    send(boxed, items)
+    assert send(boxed, dicts(5)) == b"P"
+
+
+@pytest.mark.parametrize("odd", [*OTHER.values(), *NO_ROWS.values(), (1, "a"), 5, "a", None])
+def test_what_is_not_like_them_may_be_among_rows(boxed: Boxed, odd: Any) -> None:
+    send(boxed, dicts(200))
+    items = [*dicts(3), odd, *dicts(3), odd]
+    expected = pickle.loads(pickle.dumps(items))
+    assert send(boxed, items) != b"R"
+    assert same(boxed.frames()[-1], expected)
+    assert send(boxed, dicts(3)) == b"P", "there are no rows any more"
+
+
+def test_frames_that_are_mixed_again_and_again_end_the_rows_of_a_pass(boxed: Boxed) -> None:
+    begins = [send(boxed, [*dicts(200), *odd]) for odd in [[], [5]] * 10]
+    assert begins == [b"P"] * 20
+    send(boxed, dicts(200))
+    assert send(boxed, dicts(200)) == b"P"
+    boxed.box.make_ready()
+    boxed.box.begin(EPOCH)
+    assert send(boxed, dicts(200)) == b"P"
+    assert send(boxed, dicts(200)) == b"R"
+
+
+def test_rows_are_for_a_pass(boxed: Boxed) -> None:
+    send(boxed, dicts(200))
+    boxed.add(dicts(1)[0])
+    boxed.box.make_ready()
+    boxed.box.begin(EPOCH)
+    assert send(boxed, [(1, "a")]) == b"P"
+    assert boxed.frames()[-1] == [(1, "a")]
+
+
+def test_where_little_may_wait_there_are_no_rows() -> None:
+    boxed = Boxed(4 * MAX_BYTES * BATCH_ITEMS - 1)
+    send(boxed, dicts(200))
+    assert send(boxed, dicts(200)) == b"P"
+    boxed.close()
+
+
+def test_a_frame_of_rows_is_full_by_their_number(boxed: Boxed) -> None:
+    send(boxed, dicts(200))
+    full = [boxed.add({"id": 1, "text": "a" * (MAX_BYTES - 18)}) for _ in range(BATCH_ITEMS)]
+    assert full == [False] * (BATCH_ITEMS - 1) + [True]
+    boxed.box.flush()
+    (frame, _) = boxed.sink.frames[-1]
+    assert (frame.kind, frame.items) == (Status.ITERATOR_SUCCESS, BATCH_ITEMS)
+    assert len(frame.body) <= (1 << 20) // 4
+
+
+@STEADY
+@given(
+    st.lists(
+        st.sampled_from([*[(0, 150)] * 5, *[(1, 150)] * 5, (0, 1), (2, 3), (3, 2), (4, 1), (5, 1)])
+    ),
+    st.integers(1, 400),
+)
+def test_any_succession_of_items(runs: list[tuple[int, int]], most: int) -> None:
+    """The loop takes nothing else, whatever the rows were when a frame was made."""
+    kinds: list[Any] = [{"id": 1, "text": "a"}, (1, "a"), {"id": 1}, [None], "text", b"bytes"]
+    items = [kinds[kind] for kind, count in runs for _ in range(count)]
+    boxed = Boxed(1 << 20)
+    for number, item in enumerate(items):
+        if boxed.add(item) or number % most == 0:
+            boxed.box.flush()
+    boxed.box.flush()
+    assert same(boxed.got(), items)
+    boxed.close()
