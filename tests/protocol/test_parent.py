@@ -326,6 +326,17 @@ def test_the_answer_to_a_call_that_was_given_up_is_no_answer_to_the_next() -> No
     assert effects_of(core) == [Answer(second, answer)]
 
 
+@pytest.mark.parametrize("status", [Status.CALL_SUCCEEDED, Status.CALL_FAILED])
+def test_nobody_is_told_how_a_call_that_was_given_up_has_ended(status: Status) -> None:
+    core, token = ready_core(), object()
+    core.ask(token, "slow")
+    core.give_up_call(token)
+    effects_of(core)
+    core.receive(Frame(status), Failure() if status is Status.CALL_FAILED else None)
+    assert effects_of(core) == []
+    assert core.failure is None
+
+
 def test_a_pass_does_not_overtake_a_call_that_waits_for_the_end_of_the_one_before() -> None:
     core, call = iterating_core(), object()
     core.stop()
@@ -721,8 +732,26 @@ def test_a_worker_is_replaced_once() -> None:
     for index in range(2):
         core.receive(index, Frame(Status.INITIALIZATION_FAILED), REFUSAL, used=False)
         assert core.workers[index].state is ParentState.INITIALIZATION
+    assert len(core.workers) == 2
     core.receive(0, Frame(Status.INITIALIZATION_FAILED), REFUSAL, used=False)
     assert core.failure == Ending(FAILED, "closed", None, REFUSAL)
+
+
+@pytest.mark.parametrize(("fallback", "used"), [(None, False), ("subprocess", True)])
+def test_a_refusal_is_the_failure_where_no_other_backend_may_take_over(
+    fallback: str | None, *, used: bool
+) -> None:
+    core = GroupCore(fallback=fallback)
+    core.receive(0, Frame(Status.INITIALIZATION_FAILED), REFUSAL, used=used)
+    assert core.failure == Ending(FAILED, "closed", None, REFUSAL)
+    assert effects_of(core.workers[0]) == [End(kill=False)]
+
+
+def test_a_worker_of_another_backend_that_dies_in_its_first_start_is_started_again() -> None:
+    core = GroupCore(fallback="subprocess", max_restarts=1)
+    core.receive(0, Frame(Status.INITIALIZATION_FAILED), REFUSAL, used=False)
+    core.lose(0, "killed")
+    assert core.failure is None
 
 
 def test_who_has_closed_gets_no_other_worker() -> None:
@@ -904,13 +933,19 @@ def test_a_worker_that_is_ready_is_told_at_once_where_to_go_on() -> None:
     assert effects_of(core.workers[0]) == [Send(Cmd.START_ITERATION, 1, None, plan_of(7))]
 
 
-def test_a_worker_that_was_ended_for_its_time_is_started_again_and_killed_before() -> None:
+@pytest.mark.parametrize("tells", [True, False])
+def test_a_worker_that_was_ended_for_its_time_is_started_again_and_killed_before(
+    *, tells: bool
+) -> None:
     core = GroupCore(Limits(None, 3.0), max_restarts=1)
     core.receive(0, READY)
     core.start([plan_of(0)])
     core.begin_to_wait(100.0)
     core.expire(103.0)
-    core.expire(103.0 + STACK_SECONDS)
+    if tells:
+        core.receive(0, Frame(Status.STACK_REPORTED))
+    else:
+        core.expire(103.0 + STACK_SECONDS)
     launch = effects_of(core.workers[0])[-1]
     assert isinstance(launch, Launch)
     assert (launch.ending.cause, launch.kill) == (TIMED_OUT, True)
@@ -938,6 +973,16 @@ def test_a_worker_that_dies_in_its_second_start_is_given_up() -> None:
     core.lose(0, "killed")
     assert core.failure is not None
     assert core.failure.cause == DIED
+
+
+def test_a_worker_whose_second_start_takes_too_long_is_given_up() -> None:
+    core = GroupCore(Limits(init=10.0), max_restarts=5)
+    core.lose(0, "killed")
+    core.launch(0, 100.0)
+    core.expire(110.0)
+    core.expire(110.0 + STACK_SECONDS)
+    assert core.failure is not None
+    assert core.failure.cause == TIMED_OUT
 
 
 @pytest.mark.parametrize("left", [True, False], ids=["left", "finished"])
@@ -988,6 +1033,18 @@ def test_a_new_pass_begins_in_a_worker_that_was_started_again() -> None:
     assert effects_of(core.workers[0]) == [Send(Cmd.START_ITERATION, 2, None, plan_of(3))]
 
 
+def test_a_worker_is_not_told_where_to_go_on_with_a_pass_before() -> None:
+    core = restarting()
+    core.start([plan_of(3)])
+    core.lose(0, "killed")
+    core.receive(0, READY)
+    effects_of(core.workers[0])
+    core.go_on(0, 1, plan_of(0))
+    assert effects_of(core.workers[0]) == []
+    core.go_on(0, 2, plan_of(4))
+    assert effects_of(core.workers[0]) == [Send(Cmd.START_ITERATION, 2, None, plan_of(4))]
+
+
 def test_calls_are_made_again_before_the_pass_goes_on() -> None:
     core, tokens, stack = restarting(), [object(), object()], object()
     core.lose(0, "killed")
@@ -1025,10 +1082,12 @@ def test_a_call_that_fails_when_it_is_made_again_ends_the_worker() -> None:
     core.workers[0].call_again([SimpleNamespace(method="load"), object()])
     core.go_on(0, 1, plan_of(0))
     core.receive(0, READY)
+    effects_of(core.workers[0])
     core.receive(0, Frame(Status.CALL_FAILED), Failure())
     assert core.failure is not None
     assert core.failure.method == "load"
     assert core.workers[0].done
+    assert effects_of(core.workers[0])[-1] == End(kill=True)
 
 
 def test_a_call_of_the_user_is_made_after_those_that_are_made_again() -> None:
