@@ -14,6 +14,7 @@ from farside._protocol.order import (
     Place,
     Sharding,
     Turns,
+    count_of,
     draw,
     gaps_of,
     order_of,
@@ -103,6 +104,17 @@ def test_a_place_is_also_right_for_another_cycle(
 
 
 @STEADY
+@given(st.integers(0, 12), st.sets(st.integers(0, 11)), st.integers(1, 6))
+def test_shards_of_one_item_come_in_their_order_whichever_had_ended_before(
+    total: int, ended: set[int], cycle: int
+) -> None:
+    before = ranges_of(shard for shard in ended if shard < total)
+    turns = Turns.begin(Sharding(total, cycle, before=before), Place(ended=before))
+    left = [shard for shard in range(total) if shard not in ended]
+    assert [shard for shard, _ in walk(turns, [1] * total)] == left
+
+
+@STEADY
 @given(LENGTHS, st.integers(1, 6), st.integers(1, 4), st.integers(0, 30))
 def test_the_places_of_the_parts_are_the_place_of_the_whole(
     lengths: list[int], cycle: int, workers: int, count: int
@@ -173,6 +185,21 @@ def test_ranks_share_the_shards(total: int, size: int, seed: int | None, epoch: 
     assert sorted(shard for part in parts for shard in part) == list(range(total))
     counts = [len(part) for part in parts]
     assert max(counts) - min(counts) <= 1
+
+
+@STEADY
+@given(st.integers(0, 30), st.integers(1, 5), st.booleans())
+def test_ranks_that_have_to_read_as_many_leave_out_the_last_shards_alone(
+    total: int,
+    size: int,
+    shuffled: bool,  # noqa: FBT001  of a strategy
+) -> None:
+    whole = [*order_of(Sharding(total, 1, shuffled), 0)]
+    ranks = [Sharding(total, 1, shuffled, 0, rank, size, even=True) for rank in range(size)]
+    parts = [[*order_of(each, 0)] for each in ranks]
+    assert {len(part) for part in parts} == {total // size}
+    assert [count_of(each) for each in ranks] == [len(part) for part in parts]
+    assert {shard for part in parts for shard in part} == {*whole[: total - total % size]}
 
 
 @STEADY
