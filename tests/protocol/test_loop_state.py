@@ -55,11 +55,19 @@ def test_what_was_written_is_read() -> None:
         ("anchors", [[2, 6, 7]]),
         ("anchors", [[2, 7, "0102"]]),
         ("anchors", [[5, 0, "0102"]]),
+        ("snapshots", [[2, 8, "state"]]),
+        ("snapshots", [[5, 0, "state"]]),
     ],
 )
 def test_a_broken_state_is_refused(key: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"the state has {key}=.*pass what state_dict"):
         states.check(written(**{key: value}))
+
+
+def test_a_state_of_nothing_is_none_that_is_broken() -> None:
+    for kind in ("iterable", "shards", "inputs"):
+        state = states.write(Place(), Sharding(0), kind=kind, epoch=0)
+        assert states.read(states.check(state)) == Place()
 
 
 @pytest.mark.parametrize("wrong", [None, 3, [], "farside", {}, ["x" * 99]])
@@ -117,6 +125,26 @@ def test_the_states_of_all_ranks_make_one_that_others_can_load(
         assert states.anchors(part) == states.anchors(alone)
         assert states.snapshots(part) == states.snapshots(alone)
         assert states.of_rank(alone, rank, other) == alone
+
+
+def test_the_state_of_one_rank_is_about_its_own_shards_alone() -> None:
+    of_one: dict[str, Any] = {"world_size": 2, "ranks": [0]}  # of 9 shards it reads 5
+    states.check(written(**of_one))
+    for changes in ({"ended": [[0, 2], [4, 6]]}, {"begun": [[5, 1]], "anchors": []}):
+        with pytest.raises(ValueError, match=f"the state has {next(iter(changes))}="):
+            states.check(written(**of_one, **changes))
+        states.check(written(world_size=2, ranks=[0, 1], **changes))
+
+
+@pytest.mark.parametrize("ranks", [[0, 0], [1, 0], [1, 1]])
+def test_a_state_that_names_other_ranks_than_all_is_not_cut_into_theirs(ranks: list[int]) -> None:
+    with pytest.raises(ValueError, match="the state is that of rank"):
+        states.of_rank(written(world_size=2, ranks=ranks), 0, 2)
+
+
+def test_the_state_of_all_ranks_is_merged_already() -> None:
+    merged = states.merge([of_rank(0), of_rank(1)])
+    assert states.merge([merged]) == merged
 
 
 def test_merged_states_are_of_the_present_version() -> None:
