@@ -41,7 +41,7 @@ from farside._protocol.order import (
     ranges_of,
 )
 from farside._protocol.progress import Snapshot, Snapshots
-from farside.errors import ProtocolError
+from farside.errors import NotPicklableError, ProtocolError
 from farside.testing.checks import until
 from tests.background import Background
 from tests.faults.interrupting import Alarm, alarming, strike_at
@@ -692,7 +692,50 @@ def test_it_is_ready_when_the_one_has_sent_whose_turn_it_is() -> None:
     assert delivery.ready(cores)
 
 
+def test_it_is_ready_when_something_is_out_of_the_inbox_and_in_no_block() -> None:
+    delivery = InTurn(Turns.begin(Sharding(2, 1)), 1, counting=True)
+    core: Any = SimpleNamespace(inbox=Inbox(), over=False)
+    parts: list[Item | Mark] = [Item(0, 0), Mark(), Item(1, 0), Mark()]
+    core.inbox.frames.append(frame_of(parts, "plain"))
+    assert delivery.take([core]) is not None
+    assert not core.inbox.frames
+    assert delivery.waiting == 4  # the item in the block too, which the loop has not taken
+    assert delivery.ready([core])
+    delivery.clear()
+    assert delivery.waiting == 0
+
+
+def test_what_one_iterable_has_sent_is_counted_from_where_its_loop_began() -> None:
+    delivery = OneAfterAnother(100, counting=False)
+    delivery.anchors.verify = True
+    core: Any = SimpleNamespace(inbox=Inbox(), over=False)
+    core.inbox.frames.append(frame_of([Item(0, number) for number in range(3)], "plain"))
+    entries, _ = delivery.take([core]) or ([], None)
+    assert entries == [0, 1, 2]
+    assert delivery.queues[0].taken == 3
+    assert delivery.known_of(Place(begun=((0, 101),)))[0] == [(0, 100, of_entry(0, (), plain=True))]
+    assert [next(delivery.rest), next(delivery.rest)] == [0, 1]
+    assert delivery.place() == Place(begun=((0, 102),))
+    with pytest.raises(NotPicklableError, match="the item of index 102 is odd") as raised:
+        delivery.not_here("is odd", ValueError())
+    assert raised.value.item_index == 102
+
+
 # States of what the user iterates on --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_items_of_one_iterable_after_a_snapshot_are_compared(*, verify: bool) -> None:
+    delivery = OneAfterAnother(100, counting=False)
+    delivery.anchors.verify = verify
+    delivery.take_snapshot(Snapshot(0, 102, b"state"))
+    core: Any = SimpleNamespace(inbox=Inbox(), over=False)
+    core.inbox.frames.append(frame_of([Item(0, number) for number in range(9)], "plain"))
+    assert delivery.take([core]) is not None
+    anchors, snapshots = delivery.known_of(Place(begun=((0, 108),)))
+    compared = range(102, 105) if verify else ()
+    assert anchors == [(0, index, of_entry(index - 100, (), plain=True)) for index in compared]
+    assert snapshots == [Snapshot(0, 102, b"state")]
 
 
 def test_some_items_after_each_snapshot_are_compared() -> None:
@@ -746,3 +789,14 @@ def test_snapshots_long_before_the_place_of_the_loop_are_dropped() -> None:
     for place in range(0, 900, 100):
         delivery.take_snapshot(Snapshot(0, place, b"state"))
     assert delivery.snapshots.places(0) == [600, 700, 800]
+
+
+def test_snapshots_before_the_items_that_are_compared_are_kept() -> None:
+    """A pass is made once more from one of them: after one beyond, nothing could be compared."""
+    delivery = OneAfterAnother(1000, counting=False)
+    delivery.anchors.verify = True
+    for index in (5, 450, 451, 452):
+        delivery.anchors.add(0, index, index, PLAIN)
+    for place in range(0, 900, 100):
+        delivery.take_snapshot(Snapshot(0, place, b"state"))
+    assert delivery.snapshots.places(0) == [200, 300, 400, 500, 600, 700, 800]
