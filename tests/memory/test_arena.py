@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from farside._memory.arena import ARENA_PEAK, ARENA_USED
 from farside._memory.mapping import SLOTS
 from farside._memory.parts import Ref
 from tests.children import forked
@@ -78,6 +79,52 @@ def test_what_the_parent_gave_back_is_used_again_and_its_flag_cleared(blocks: Bl
         assert not any(blocks.mapping.flags)
 
 
+@pytest.mark.parametrize("asked", [True, False], ids=["merged", "idle"])
+def test_room_at_the_very_beginning_is_used_again(blocks: Blocks, *, asked: bool) -> None:
+    first, rest = blocks.store(bytes(ARENA // 4)), blocks.store(bytes(3 * ARENA // 4))
+    assert first
+    assert rest
+    assert (first.offset, rest.offset) == (0, ARENA // 4)
+    blocks.arena.free(first)
+    if asked:
+        assert blocks.store(bytes(ARENA)) is None
+    for number in range(2):
+        ref = blocks.store(bytes(ARENA // 8))
+        assert ref
+        assert ref.offset == number * ARENA // 8
+    assert blocks.store(b"x") is None
+
+
+def test_what_is_in_use_is_told_and_settled(blocks: Blocks) -> None:
+    control = blocks.mapping.control
+    refs = [blocks.store(bytes(ARENA // 4)) for _ in range(3)]
+    blocks.give_all_back(ref for ref in refs[:2] if ref)
+    for _ in range(2):  # it is free again for others
+        assert (control[ARENA_USED], control[ARENA_PEAK]) == (3 * ARENA // 4, 3 * ARENA // 4)
+        blocks.arena.settle()
+        assert (control[ARENA_USED], control[ARENA_PEAK]) == (ARENA // 4, 3 * ARENA // 4)
+        refs = [blocks.store(bytes(ARENA // 4)) for _ in range(2)]
+        blocks.give_all_back(ref for ref in refs if ref)
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_REMOVE"), reason="needs files with holes")
+def test_memory_that_was_given_back_is_reserved_again(
+    blocks: Blocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else to write to it would end the process, where there is none left."""
+    ref = blocks.store(bytes(ARENA // 4))
+    assert ref
+    blocks.arena.free(ref)
+    assert blocks.arena.trim()
+    monkeypatch.setattr("farside._memory.mapping.reserve", refuse)
+    assert blocks.store(bytes(ARENA // 4)) is None
+
+
+def refuse(*_: object) -> None:
+    """Have no memory left."""
+    raise OSError
+
+
 @pytest.mark.skipif(not hasattr(mmap, "MADV_REMOVE"), reason="needs files with holes")
 def test_memory_is_given_back_when_nobody_has_any_of_it(blocks: Blocks) -> None:
     def taken() -> int:
@@ -121,6 +168,9 @@ def test_a_forked_child_leaves_it_alone(blocks: Blocks) -> None:
         assert blocks.store(b"y") is None
         assert blocks.arena.grant(10_000) is None
         assert blocks.arena.claim(granted) is None
+        assert not blocks.arena.trim()
+        blocks.arena.settle()
+        assert blocks.mapping.flags[ref.slot] == 1
 
     assert forked(child) == 0
     assert bytes(blocks.view(ref)) == b"x"
