@@ -200,7 +200,7 @@ class GroupCore:
         """Let another worker take the place of one that has done as many tasks as it was to do."""
         worker = self.workers[index]
         if not worker.done:
-            worker.begun, worker.futile = None, 0  # it has done what it was given
+            worker.begun = None  # it has done what it was given
             worker.fail(RETIRED, None, kill=False)
             self._start_again(index)
 
