@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tracemalloc
 from collections import deque
 from types import SimpleNamespace
@@ -1107,6 +1108,27 @@ def test_a_call_of_the_user_is_made_after_those_that_are_made_again() -> None:
     assert effects_of(worker) == [Answer(asked, answer)]
 
 
+def test_tasks_are_asked_for_where_a_worker_may_have_some_to_give_back() -> None:
+    core = ready_core()
+    for delivery, asked in ((SimpleNamespace(returned=None, clear=list), 0), (Returning(), 1)):
+        core.start(core.epoch + 1, plan_of(0), delivery)
+        core.take_back()  # it has not begun
+        core.receive(Frame(Status.ITERATION_STARTED, core.epoch))
+        effects_of(core)
+        core.take_back()
+        assert effects_of(core) == [Send(Cmd.RETURN_TASKS, core.epoch)] * asked
+        core.receive(Frame(Status.ITERATION_FINISHED, core.epoch))
+        core.take_back()  # it stands by
+        assert effects_of(core) == []
+
+
+class Returning(SimpleNamespace):
+    """A delivery that takes tasks back."""
+
+    returned: Any = ()
+    clear = list
+
+
 def test_tasks_are_given_in_the_pass_alone() -> None:
     core = restarting()
     core.give(1, [(0, "tasks")])
@@ -1166,6 +1188,25 @@ def test_another_backend_is_given_the_tasks_too() -> None:
     effects_of(core.workers[0])
     core.receive(0, READY)
     assert [each.content for each in effects_of(core.workers[0])] == [plan_of(0), "tasks"]
+
+
+def test_another_backend_is_not_given_the_tasks_that_came_back() -> None:
+    """Others do them by then."""
+    core, returned = GroupCore(fallback="subprocess"), deque[int]()
+    core.receive(0, READY)
+    core.start([plan_of(0)], SimpleNamespace(returned=returned, clear=list))
+    core.give(1, [(0, [(0, "a"), (1, "b")]), (0, [(2, "c")])])
+    core.receive(0, Frame(Status.ITERATION_STARTED, 1))
+    core.take_back(0)
+    assert effects_of(core.workers[0])[-1] == Send(Cmd.RETURN_TASKS, 1)
+    core.receive(0, Frame(Status.TASKS_RETURNED, 1, struct.pack("<2Q", 2, 1)))
+    assert returned == deque([2, 1])
+    core.receive(0, Frame(Status.ITERATOR_FAILED, 1), REFUSAL, used=False)
+    effects_of(core.workers[0])
+    core.receive(0, READY)
+    given = [each.content for each in effects_of(core.workers[0])]
+    assert given[0] == plan_of(0)
+    assert [task for tasks in given[1:] for task in tasks] == [(0, "a")]
 
 
 @pytest.mark.parametrize("late", ["given late", "started again"])
