@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -10,9 +11,9 @@ import pytest
 from farside import ReplayDivergedError
 from farside._payload.anchors import of_item
 from farside._payload.encoder import Encoder
-from farside._worker import forward
+from farside._worker import forward, passing
 from farside._worker.forward import Forwarder
-from farside._worker.passing import TELL_SECONDS, Skips, pass_over
+from farside._worker.passing import _CHUNK_SECONDS, TELL_SECONDS, Skips, pass_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,17 @@ def test_how_far_it_is_is_told_soon_also_where_items_become_slow() -> None:
     assert len(slow) >= 4  # of nine that take 0.27 s, told of each 0.05
     assert told[-1][0] == 20_009
     assert TELL_SECONDS < 0.27 / 4
+
+
+@pytest.mark.parametrize("count", range(12))
+def test_no_item_more_is_dropped_however_long_some_take(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr(passing, "monotonic", lambda: next(ticks) * _CHUNK_SECONDS / 4)
+    items = iter(range(20))
+    assert Skips(repr, repr, lambda: False).drop(items, count) == count
+    assert next(items) == count
 
 
 def test_what_has_fewer_is_dropped_to_its_end() -> None:
