@@ -45,3 +45,34 @@ def look_up(made: int, stop: int) -> tuple[int, list[Any]]:
 def test_no_clock_of_a_task_runs_while_items_are_sent() -> None:
     assert look_up(3, 10) == (10, [False, "send", True])
     assert look_up(3, 3) == (4, [False, "send", "wait", True])
+
+
+class Told(Tasks):
+    """One iterable, which takes down after how many items of a pass it was asked."""
+
+    first = 100
+
+    def __init__(self) -> None:
+        self.log: list[Any] = []
+
+    def to_snapshot(self, made: int) -> tuple[int, int, Any]:
+        self.log.append(("state", made))
+        return 0, made, None
+
+    def leave(self, made: int = 0) -> None:
+        self.log.append(("left", made))
+
+
+def test_items_that_only_count_as_made_were_not_made_by_the_tasks() -> None:
+    taken: list[Any] = []
+    maker: Any = object.__new__(Maker)
+    maker.tasks, maker._pid, maker.is_left = Told(), here.pid, lambda: False
+    maker._snapshots = SimpleNamespace(due=0.0, take=taken.append)
+    maker.outbox = SimpleNamespace(send_due=lambda made, **_: made + 1)
+    maker._last, maker._link = (0, 0.0), SimpleNamespace(attention=None)
+    maker._before = 4
+    assert maker.look_up(7) == 8
+    assert taken == [(0, 3, None)]
+    assert maker._trouble(ValueError()).item == 103
+    maker.leave()
+    assert maker.tasks.log == [("state", 3), ("left", 3)]
