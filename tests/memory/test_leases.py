@@ -219,6 +219,17 @@ def test_a_slot_is_lent_again_and_again(mapping: Mapping, leases: Leases) -> Non
     assert leases.held == 0
 
 
+@pytest.mark.parametrize(
+    ("slot", "offset", "nbytes"), [(SLOTS, 0, 8), (SLOT, ARENA - 4096, 4097), (SLOT, ARENA, 1)]
+)
+def test_what_lies_beyond_the_arena_is_no_block(
+    leases: Leases, slot: int, offset: int, nbytes: int
+) -> None:
+    with pytest.raises(ProtocolError, match=f"no block: slot {slot}, {nbytes} bytes at {offset}"):
+        leases.lend(slot, offset, nbytes)
+    assert leases.lend(SLOTS - 1, ARENA - 4096, 4096).nbytes == 4096
+
+
 @pytest.mark.parametrize("limit", [ARENA, 0])
 def test_a_block_is_not_lent_twice(mapping: Mapping, leases: Leases, limit: int) -> None:
     view = leases.lend(SLOT, OFFSET, 8)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from farside._payload.decoder import decode
+from farside._payload.items import ALIGN
 from farside.errors import ProtocolError
 
 ENTRIES: dict[str, tuple[Any, ...]] = {
@@ -34,3 +35,14 @@ ENTRIES: dict[str, tuple[Any, ...]] = {
 def test_what_is_no_entry_is_a_protocol_error(entry: Any) -> None:
     with pytest.raises(ProtocolError, match="an item that cannot be read"):
         decode(entry, [memoryview(pickle.dumps(1))])
+
+
+def test_the_parts_of_a_block_lie_one_after_the_other_each_aligned() -> None:
+    contents = [b"abc", b"", b"x" * ALIGN, b"y" * (ALIGN + 1), b"end"]
+    block = b"".join(each + bytes(-len(each) % ALIGN) for each in contents)
+    apart: list[pickle.PickleBuffer] = []
+    stream = pickle.dumps([*map(pickle.PickleBuffer, contents)], 5, buffer_callback=apart.append)
+    assert len(apart) == len(contents)
+    buffers = [(0, [len(each) for each in contents[:4]]), 1]
+    found = decode((stream, buffers), [memoryview(block), memoryview(b"end")])
+    assert [bytes(each) for each in found] == contents
