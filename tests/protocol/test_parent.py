@@ -690,6 +690,28 @@ def test_the_deadline_of_a_group_is_the_first_of_its_workers() -> None:
     assert not GroupCore().has_limits
 
 
+@pytest.mark.parametrize(
+    ("limits", "shortest"),
+    [
+        (NO_LIMITS, STACK_SECONDS),
+        (Limits(10.0, 3.0), STACK_SECONDS),
+        (Limits(10.0, None, STACK_SECONDS / 2), STACK_SECONDS / 2),
+    ],
+)
+def test_no_time_is_up_sooner_than_the_shortest_limit(limits: Limits, shortest: float) -> None:
+    assert GroupCore(limits).shortest_limit == shortest
+
+
+def test_a_group_is_in_a_pass_as_long_as_any_of_its_workers() -> None:
+    core = GroupCore(count=2)
+    assert not core.opened
+    core.start()
+    for each in core.workers:
+        assert core.opened
+        each.inbox.at_end = True
+    assert not core.opened
+
+
 def test_another_worker_goes_on_with_what_is_left_to_do() -> None:
     core, call, stack = GroupCore(Limits(10.0, None), "subprocess"), object(), object()
     core.start()
