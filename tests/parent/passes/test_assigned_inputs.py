@@ -43,6 +43,17 @@ def test_tries_count_though_an_input_before_has_cost_a_worker_meanwhile() -> Non
     assert lose_at(inputs, 1) == 1
 
 
+@pytest.mark.parametrize("left", [0, 2])
+def test_an_input_that_has_failed_is_not_waited_for(left: int) -> None:
+    """Else its worker would be given fewer with each one, and none at last."""
+    inputs = AssignedInputs()
+    inputs.add(Batch(0, ["input"] * (1 + left), 0))
+    for failed, count in ((None, 1 + left), (0, left)):
+        assert lose_at(inputs, 0) == failed
+        assert inputs.count == count
+    assert sum([len(batch.entries) for batch in inputs.batches]) == left
+
+
 def test_results_of_an_input_that_has_failed_count_for_no_other() -> None:
     """If they did, the next input would be asked to leave out so many that nobody has had."""
     inputs, queue = AssignedInputs(), Queue(0, counting=False)
