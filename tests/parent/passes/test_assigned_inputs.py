@@ -12,6 +12,7 @@ from farside._parent.passes.batches import Batch, Plan
 from farside._parent.passes.given_results import GivenResults
 from farside._parent.passes.queues import Queue
 from farside._protocol.inbox import Inbox
+from tests.parent.passes.test_delivery import Item, frame_of
 
 RETRIES = 1
 PLAN = Plan(1, False, False, None, 1 << 20, "return", RETRIES)
@@ -64,3 +65,16 @@ def test_results_of_an_input_that_has_failed_count_for_no_other() -> None:
         plan = PLAN._replace(flat=True, retries=retries)
         (lost,), failed = inputs.lose(core, queue, plan, 0, read)
         assert (failed, lost.first, lost.skip) == expected
+
+
+def test_results_that_an_input_has_left_are_taken_and_it_is_not_run_again() -> None:
+    """Its failure comes after them, however many workers are lost until the loop is there."""
+    inputs, queue, inbox = AssignedInputs(), Queue(0, counting=False), Inbox()
+    inputs.add(Batch(0, ["first", "second"], 0))
+    inbox.frames.append(frame_of([Item(0, 0), Item(0, 1)], "plain"))
+    for number, retries, expected in ((0, 0, 0), (1, 1, None), (1, 2, None)):
+        core: Any = SimpleNamespace(inbox=inbox, loss=(None, None, number + 1))
+        plan = PLAN._replace(flat=True, retries=retries)
+        lost, failed = inputs.lose(core, queue, plan, 0, {})
+        assert (failed, [(batch.first, batch.skip) for batch in lost]) == (expected, [(1, 0)])
+        assert [(batch.first, batch.left) for batch in inputs.batches] == [(0, 2), (1, 0)]
