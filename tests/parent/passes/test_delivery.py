@@ -738,6 +738,25 @@ def test_items_of_one_iterable_after_a_snapshot_are_compared(*, verify: bool) ->
     assert snapshots == [Snapshot(0, 102, b"state")]
 
 
+def test_items_of_each_shard_in_turn_are_compared_by_their_own_indices() -> None:
+    place = Place(begun=((0, 4), (2, 7)))
+    delivery = InTurn(Turns.begin(Sharding(3, 3), place), 1, counting=False)
+    delivery.anchors.verify = True
+    for shard, index in ((0, 5), (2, 9)):
+        delivery.take_snapshot(Snapshot(shard, index, b"state"))
+    core: Any = SimpleNamespace(inbox=Inbox(), over=False)
+    first = (4, 0, 7)
+    items = [Item(shard, first[shard] + number) for number in range(6) for shard in range(3)]
+    core.inbox.frames.append(frame_of([*items], "plain"))
+    assert delivery.take([core]) is not None
+    anchors, snapshots = delivery.known_of(Place(begun=((0, 10), (1, 6), (2, 13))))
+    compared = [(0, 5), (0, 6), (0, 7), (1, 0), (2, 9), (2, 10), (2, 11)]
+    assert anchors == [
+        (shard, index, of_entry(shard * 1000 + index, (), plain=True)) for shard, index in compared
+    ]
+    assert snapshots == [Snapshot(0, 5, b"state"), Snapshot(2, 9, b"state")]
+
+
 def test_some_items_after_each_snapshot_are_compared() -> None:
     """Else only the first item of a block would be, and no snapshot within it could be used."""
     delivery = OneAfterAnother(counting=False)
