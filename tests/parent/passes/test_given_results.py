@@ -18,6 +18,7 @@ def test_the_place_after_any_number_of_items(seed: int, *, flat: bool) -> None:
     progress = GivenResults(Place(ranges_of(before)), flat=flat)
     left = [number for number in range(30) if number not in before]
     ended, read, wanted = set(before), dict[int, int](), list[Place]()
+    inputs: list[int | None] = []  # that the items are of; None: of its failure
 
     def note() -> None:
         wanted.append(Place(ranges_of(ended), tuple(sorted(read.items()))))
@@ -29,6 +30,7 @@ def test_the_place_after_any_number_of_items(seed: int, *, flat: bool) -> None:
         if act == "took" and flat:
             count = draw.randint(1, 3)
             progress.took(number, count)
+            inputs += [number] * count
             for _ in range(count):
                 read[number] = read.get(number, 0) + 1
                 note()
@@ -36,6 +38,7 @@ def test_the_place_after_any_number_of_items(seed: int, *, flat: bool) -> None:
             run = next(each for each in range(31) if number + each not in left)
             count = draw.randint(1, run)
             progress.took(number, count)
+            inputs += range(number, number + count)
             for each in range(number, number + count):
                 left.remove(each)
                 ended.add(each)
@@ -46,12 +49,15 @@ def test_the_place_after_any_number_of_items(seed: int, *, flat: bool) -> None:
             ended.add(number)
             read.pop(number, None)
             if act == "fail":
+                inputs.append(None)
                 note()
             else:
                 wanted[-1] = Place(ranges_of(ended), tuple(sorted(read.items())))
         if not left:
             break
     assert [progress.place(each) for each in range(len(wanted))] == wanted
+    for given, of in enumerate(inputs):
+        assert of is None or progress.number(given) == of
 
 
 def test_it_remembers_enough_and_not_all() -> None:
