@@ -27,7 +27,7 @@ class Hostile:
         raise TypeError("no pickle")
 
 
-def record(text: str, *args: object, **extra: object) -> logging.LogRecord:
+def record(text: object, *args: object, **extra: object) -> logging.LogRecord:
     made = logging.LogRecord("tests.records", 30, "file.py", 7, text, args, None, "function")
     vars(made).update(extra)
     return made
@@ -53,6 +53,14 @@ def test_a_record_that_has_come_further_keeps_its_origin(
 ) -> None:
     got = shown(flatten_record(record("text", worker_label="pid 2")), caplog)
     assert vars(got)["worker_label"] == "pid 2"
+
+
+def test_a_message_that_is_a_dict_keeps_its_fields(caplog: pytest.LogCaptureFixture) -> None:
+    got = shown(flatten_record(record({"event": "read", "size": 3, "held": Hostile()})), caplog)
+    message: object = got.msg
+    assert message == {"event": "read", "size": 3, "held": "<Hostile whose repr() failed>"}
+    assert shown(flatten_record(record({1: 2})), caplog).msg == "{1: 2}"
+    assert shown(flatten_record(record({"a": 1}, 5)), caplog).msg.startswith("{'a': 1} % (5,)")
 
 
 def test_nothing_in_a_record_makes_it_fail(caplog: pytest.LogCaptureFixture) -> None:

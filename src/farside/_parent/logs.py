@@ -8,12 +8,15 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._payload.one_line import one_line
 from .._payload.records import DROPPED, RECORD, WARNING, own_record
 from .._system.signals import try_lock
 from ..errors import ProtocolError
+
+if TYPE_CHECKING:
+    from .._payload.records import Frozen
 
 
 class News:
@@ -74,19 +77,23 @@ def show(body: bytes | bytearray | memoryview, origin: dict[str, str]) -> None:
         raise ProtocolError(f"a record of an unknown kind: {kind!r}")
 
 
-def _log(origin: dict[str, str], plain: dict[str, Any], rest: dict[str, bytes | str]) -> None:
+def _log(origin: dict[str, str], plain: dict[str, Any], rest: dict[str, Frozen]) -> None:
     import logging  # only who logs pays for it
 
     attributes = {**origin, **plain}
     for name, value in rest.items():
-        attributes[name] = value if isinstance(value, str) else _thaw(value)
+        attributes[name] = _thaw(value)
     record = logging.makeLogRecord(attributes)
     logger = logging.getLogger(record.name)
     if logger.isEnabledFor(record.levelno):
         logger.handle(record)
 
 
-def _thaw(frozen: bytes) -> Any:
+def _thaw(frozen: Frozen) -> Any:
+    if isinstance(frozen, str):
+        return frozen
+    if isinstance(frozen, dict):
+        return {name: _thaw(value) for name, value in frozen.items()}
     try:
         return pickle.loads(frozen)
     except Exception as error:  # it is something that only the worker can import

@@ -16,7 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeAlias
+
+    Frozen: TypeAlias = bytes | str | dict[str, "Frozen"]  # pickled, a text, or a dict of these
 
 RECORD = "record"  # ``(RECORD, attributes, attributes that are pickled or text)``
 WARNING = "warning"  # ``(WARNING, (module, name) of each class, text, file, line number, line)``
@@ -27,9 +29,13 @@ _LEFT_OUT = frozenset({"msg", "args", "exc_info", "exc_text", "message", "asctim
 
 def flatten_record(record: logging.LogRecord) -> bytes:
     """Turn a log record into data; what is attached is pickled, or crosses as its ``repr()``."""
-    plain: dict[str, Any] = {"msg": _message(record), "args": None, "exc_info": None}
-    plain["exc_text"] = _exception(record)
-    rest: dict[str, bytes | str] = {}
+    plain: dict[str, Any] = {"args": None, "exc_info": None, "exc_text": _exception(record)}
+    rest: dict[str, Frozen] = {}
+    fields = _fields(record)
+    if fields is None:
+        plain["msg"] = _message(record)
+    else:
+        rest["msg"] = fields
     for name, value in vars(record).items():
         if name in _LEFT_OUT:
             continue
@@ -72,6 +78,16 @@ def _message(record: logging.LogRecord) -> str:
     except Exception as error:  # its arguments do not fit, or their __str__ raises
         given = f"{_str(record.msg, repr)} % {_str(record.args, repr)}"
         return f"{given} ({type(error).__name__}: {_str(error)})"
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Frozen] | None:
+    """Return what is in a message that is a ``dict``: formatters of structlog look into it."""
+    if type(record.msg) is not dict or record.args:
+        return None
+    fields = record.msg.copy()  # at once: another thread may change it
+    if any(type(name) is not str for name in fields):
+        return None
+    return {name: value if type(value) is str else _freeze(value) for name, value in fields.items()}
 
 
 def _exception(record: logging.LogRecord) -> str | None:
