@@ -207,6 +207,16 @@ def handlers_there() -> Iterator[Any]:
     yield logging.getLogger(NAME).getEffectiveLevel(), logging.getLogger("other").disabled
 
 
+def without_a_logger() -> Iterator[Any]:
+    """Log as small programs do; tell how many handlers the root logger has, and then others."""
+    import logging
+
+    logging.warning("of the root logger")  # noqa: LOG015
+    yield len(logging.root.handlers)
+    logging.basicConfig()
+    yield len(logging.root.handlers)
+
+
 def modules_there() -> Iterator[bool]:
     def has_finder() -> bool:
         return any(getattr(finder, "module", "") == "logging" for finder in sys.meta_path)

@@ -427,6 +427,12 @@ def test_a_logger_that_does_not_propagate_keeps_its_records(kind: Kind, keeper: 
     assert keeper.texts == []
 
 
+def test_functions_of_logging_add_no_handler(kind: Kind, caplog: pytest.LogCaptureFixture) -> None:
+    with kind.start(jobs.without_a_logger) as found:
+        assert list(found) == [0, 1]
+    assert caplog.messages == ["of the root logger"]
+
+
 def test_logging_is_not_imported_for_it(kind: Kind) -> None:
     if kind.name == "fork":
         pytest.skip("this process has imported it")

@@ -43,8 +43,8 @@ class Forwarder:
 
     def forward(self, flatten: Callable[[], bytes]) -> bool:
         """Send a record, of which `flatten` makes the body; tell whether the parent hears of it."""
-        if os.getpid() != self._process:
-            return False  # a forked child of the worker: the stream is not its own
+        if not self.is_here():
+            return False
         if self.muted:
             return True
         try:
@@ -57,6 +57,10 @@ class Forwarder:
         except LinkClosedError:
             return False
         return True
+
+    def is_here(self) -> bool:
+        """Tell whether this is no forked child of the worker: the stream is not its own."""
+        return os.getpid() == self._process
 
     def tell_dropped(self) -> None:
         """Tell how many records were dropped, if any were."""

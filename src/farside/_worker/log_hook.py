@@ -6,12 +6,19 @@ It is imported when something in the worker imports `logging`, which costs milli
 from __future__ import annotations
 
 import logging
+import sys
+from functools import wraps
 
 from .._payload.records import flatten_record
 from .._payload.verbosity import Levels, install_levels
 from . import forward
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _call_handlers = logging.Logger.callHandlers
+_basic_config = logging.basicConfig
 
 # Handlers may do things when they are collected: those taken off stay.
 _taken_off: list[logging.Handler] = []
@@ -24,6 +31,7 @@ def install(levels: Levels | None) -> None:
     `logging.config.dictConfig` takes those off that it has not made.
     """
     logging.Logger.callHandlers = _forward  # type: ignore[method-assign]
+    logging.basicConfig = _configure
     install_levels(levels)
 
 
@@ -55,3 +63,12 @@ def _reaches_root(logger: logging.Logger) -> bool:
             return False
         logger = logger.parent
     return True
+
+
+@wraps(_basic_config)
+def _configure(**options: Any) -> None:
+    # `logging.info` and the like call it where the root logger has no handler. Here it has those of
+    # the parent, and another one would print all records once more.
+    by_logging = sys._getframe(1).f_globals is vars(logging)  # noqa: SLF001
+    if not by_logging or forward.current is None or not forward.current.is_here():
+        _basic_config(**options)
