@@ -217,6 +217,17 @@ def without_a_logger() -> Iterator[Any]:
     yield len(logging.root.handlers)
 
 
+def log_aside(path: str) -> Iterator[int]:
+    """Log with a logger that is no child of the root logger."""
+    import logging
+
+    alone = logging.Logger(NAME)  # noqa: LOG001
+    alone.addHandler(logging.FileHandler(path))
+    alone.warning("aside")
+    log("seen")
+    yield 0
+
+
 def modules_there() -> Iterator[bool]:
     def has_finder() -> bool:
         return any(getattr(finder, "module", "") == "logging" for finder in sys.meta_path)

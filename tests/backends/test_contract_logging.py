@@ -433,6 +433,16 @@ def test_functions_of_logging_add_no_handler(kind: Kind, caplog: pytest.LogCaptu
     assert caplog.messages == ["of the root logger"]
 
 
+def test_a_logger_that_stands_alone_keeps_its_records(
+    kind: Kind, keeper: Keeper, tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+    with kind.start(partial(jobs.log_aside, str(path))) as items:
+        assert list(items) == [0]
+    assert keeper.texts == ["seen"]
+    assert path.read_text() == "aside\n"
+
+
 def test_logging_is_not_imported_for_it(kind: Kind) -> None:
     if kind.name == "fork":
         pytest.skip("this process has imported it")

@@ -58,8 +58,8 @@ def _forward(self: logging.Logger, record: logging.LogRecord) -> None:
 
 
 def _reaches_root(logger: logging.Logger) -> bool:
-    while logger.parent is not None:
-        if not logger.propagate:
+    while logger is not logging.root:
+        if not logger.propagate or logger.parent is None:  # it may stand alone
             return False
         logger = logger.parent
     return True
