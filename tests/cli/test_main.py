@@ -152,9 +152,10 @@ def test_it_runs_where_standard_streams_are_closed(closed: str) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="it is there on Linux")
-def test_a_full_disk_is_an_error_of_one_line() -> None:
+@pytest.mark.parametrize("arguments", [["doctor"], ["nope", "--json"]])
+def test_a_full_disk_is_an_error_of_one_line(arguments: list[str]) -> None:
     with open("/dev/full", "w") as full:
-        command = [sys.executable, "-m", "farside", "doctor"]
+        command = [sys.executable, "-m", "farside", *arguments]
         done = subprocess.run(
             command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False
         )

@@ -31,9 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # tables have characters of their own
     parser = _parser(as_json="--json" in arguments)
-    given = parser.parse_args(arguments)
     try:
-        code = _run(parser, given)
+        code = _run(parser, parser.parse_args(arguments))
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
