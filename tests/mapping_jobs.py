@@ -13,13 +13,13 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from farside import get_worker_info
 from farside.testing.jobs import RefusesToLoad
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def square(number: int) -> int:
@@ -356,3 +356,23 @@ def hide_at_two(number: int) -> dict[str, Any]:
     exec("class Hidden:\n    pass", vars(module))  # noqa: S102  in a module of its own
     sys.modules[module.__name__] = module
     return {"found": module.Hidden()}
+
+
+class RefusesError(Exception):
+    """Nobody can look at its cause, or set it."""
+
+    @property
+    def __cause__(self) -> NoReturn:  # type: ignore[override]
+        raise ValueError("not for you")
+
+
+def refuse() -> NoReturn:
+    raise RefusesError("on purpose")
+
+
+class Unloadable:
+    def __init__(self, _: int) -> None:
+        pass
+
+    def __reduce__(self) -> tuple[Callable[[], NoReturn], tuple[()]]:
+        return refuse, ()

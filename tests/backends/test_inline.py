@@ -99,6 +99,22 @@ def test_finalizers_run_once_and_nothing_else_after_a_failure() -> None:
     assert SEEN == ["iter", "final"]
 
 
+class Mute(Exception):
+    """Whoever asks it for anything is told that there is nothing."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise AttributeError(name)
+
+
+def fail_mutely(_: int) -> None:
+    raise Mute
+
+
+def test_an_exception_that_cannot_be_looked_at_is_a_failure_as_any_other() -> None:
+    with map_in_workers(fail_mutely, [1, 2], 0, on_error="return") as results:
+        assert [type(result) for result in results] == [WorkerIterationError] * 2
+
+
 def test_it_runs_in_the_calling_thread_inside_next() -> None:
     here = threading.get_ident(), os.getpid()
     with inline(Looks, buffer_size=100) as numbers:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from typing import Any
+
 import pytest
 
 from farside import FinalizerFailedWarning
@@ -38,6 +42,38 @@ def test_a_failure_is_printed_where_warnings_are_errors(capsys: pytest.CaptureFi
     assert printed.startswith("finalizer[0] failed:\nTraceback (most recent call last):\n")
     assert printed.endswith("OSError: failed\n")
     assert 'finalizers.py", line' not in printed.replace(__file__, "")
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_others_run_where_a_failure_cannot_even_be_printed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    done: list[str] = []
+    finalizers = Finalizers()
+    finalizers.load((fails, lambda: done.append("second")), 1)
+    finalizers.run()
+    assert done == ["second"]
+
+
+class Mute(Exception):
+    """Whoever asks it for anything is told that there is nothing."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise AttributeError(name)
+
+
+@pytest.mark.parametrize("interruptible", [False, True])
+def test_whatever_a_failure_does_when_it_is_looked_at(*, interruptible: bool) -> None:
+    def fails_mutely() -> None:
+        raise Mute("failed")
+
+    finalizers = Finalizers(interruptible=interruptible)
+    finalizers.load((fails_mutely,), 1)
+    with pytest.warns(FinalizerFailedWarning, match=r"finalizer\[0\] failed \(Mute: failed\)"):
+        finalizers.run()
 
 
 def test_elsewhere_ctrl_c_is_a_failure_as_any_other() -> None:

@@ -11,6 +11,7 @@ from .._in_c import FREE_THREADED
 from .._payload import handlers
 from .._payload.decoder import decode
 from .._payload.one_line import one_line
+from .._payload.true_parts import is_a
 from ..errors import ProtocolError
 from .passes.queues import Source
 
@@ -84,9 +85,9 @@ def _leave_out(this: Pass, source: Source, entries: list[Any], sources: Any) -> 
 
 def _not_here(this: Pass, source: Source, error: Exception) -> list[Any]:
     """Return what the loop gets for an item that does not unpickle; or raise that."""
-    if isinstance(error, ProtocolError) or handlers.raised(error):
+    if is_a(error, ProtocolError) or handlers.raised(error):
         raise error
-    missing = isinstance(error, (ImportError, AttributeError))
+    missing = is_a(error, ImportError, AttributeError)
     name = this.client.members[source.index].name
     cure = "; make what it refers to importable in the parent" if missing else ""
     why = f"came from the {name} and does not unpickle here ({one_line(error)}){cure}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from .._payload.one_line import one_line
 from .._payload.pickling import or_cloudpickle
+from .._payload.true_parts import is_a
 from ..errors import NotPicklableError
 
 
@@ -30,7 +31,7 @@ def _made(
 
     why = one_line(error)
     found = (culprit.find(value, name, error) for name, value in named)
-    if isinstance(error, MemoryError):  # it may well pickle where there is more
+    if is_a(error, MemoryError):  # it may well pickle where there is more
         cure = "memory ran out in this process: pass less at a time"
     elif "through inheritance" in why:  # as multiprocessing says of its locks, queues and the like
         cure = "give it to an initializer, or pass a proxy of a multiprocessing.Manager"

@@ -11,6 +11,7 @@ from .._backends.live_workers import IMPORTING
 from .._payload import pickling
 from .._payload.failure import Failure, describe
 from .._payload.remote_errors import make_dual, thaw
+from .._payload.true_parts import put, traceback_of
 from .._protocol.messages import UNKNOWN
 from ..errors import FarsideError, WorkerFailedError
 from . import unguarded
@@ -55,14 +56,14 @@ def without_frames(error: BaseException) -> None:
     """Let an exception of this process tell its traceback as text, as those of workers do."""
     text = errors.RemoteTraceback(describe(error, "", None).traceback)
     for name, value in (("__cause__", text), ("__context__", None), ("__traceback__", None)):
-        BaseException.__setattr__(error, name, value)
+        put(error, name, value)
 
 
 def to_keep(error: E) -> E:
     """Let an exception of this process that somebody may raise later keep no frames."""
     without_frames(error if error.__cause__ is None else error.__cause__)
     for name in ("__context__", "__traceback__"):
-        BaseException.__setattr__(error, name, None)
+        put(error, name, None)
     return error
 
 
@@ -73,7 +74,7 @@ def for_later(error: E) -> E:
     except Exception:  # user code: a constructor that takes other arguments
         return error
     cause = error.__cause__
-    if cause is not None and cause.__traceback__ is not None:
+    if cause is not None and traceback_of(cause) is not None:
         cause = errors.RemoteTraceback(describe(cause, "", None).traceback)
     made.__cause__ = cause
     notes = getattr(made, "__notes__", None)
@@ -97,12 +98,11 @@ def _build(
     if original is None:
         error.__cause__ = remote
     else:
-        # Not by a __setattr__ of its own: that of a frozen dataclass refuses.
-        BaseException.__setattr__(original, "__cause__", remote)
+        put(original, "__cause__", remote)
         error.__cause__ = original
         # The exception of an inline worker has a traceback: Python shows it below that of the loop.
-        error.__traceback__ = original.__traceback__
-        BaseException.__setattr__(original, "__traceback__", None)
+        error.__traceback__ = traceback_of(original)
+        put(original, "__traceback__", None)
     for each in filter(None, notes):
         note(error, each)
     return error

@@ -9,6 +9,7 @@ from types import MethodType
 
 from . import pickling
 from .reducers import Table, table_of_items
+from .true_parts import is_a
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def find(value: Any, name: str, error: BaseException, table: Table | None = None
         >>> find({"a": [1, (each for each in "ab")]}, "item", TypeError())
         "item['a'][1]: generator"
     """
-    if not isinstance(error, Exception) or isinstance(error, (MemoryError, RecursionError)):
+    if not is_a(error, Exception) or is_a(error, MemoryError, RecursionError):
         return None
     try:
         return _Search(table).find(value, name)

@@ -10,6 +10,7 @@ from .._memory.parts import BLOCK_BYTES, size
 from . import handlers, pickling
 from .items import ALIGN, ITEM_REFS, Group, Stored
 from .reducers import table_of_items
+from .true_parts import is_a
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Encoder:
     def _dump_by_value(self, item: object, error: BaseException) -> None:
         """Pickle an item with cloudpickle, which takes more, after plain pickling has failed."""
         self._renew()
-        final = not isinstance(error, Exception) or handlers.raised(error)
+        final = not is_a(error, Exception) or handlers.raised(error)
         try:
             pickled = None if final else pickling.dumps_by_value(item, self._offer)
         except BaseException:

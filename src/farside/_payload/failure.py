@@ -13,6 +13,7 @@ from .._named_tuple import NamedTuple
 from . import pickling
 from .reducers import of_users, table_of_items
 from .refusals import PHRASE, refused
+from .true_parts import traceback_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def _format(error: BaseException) -> str:
     file = getattr(sys.modules.get("__mp_main__"), "__file__", None)
     if file:
         linecache.getlines(file)
-    return "".join(traceback.format_exception(type(error), error, of_user(error.__traceback__)))
+    return "".join(traceback.format_exception(type(error), error, of_user(traceback_of(error))))
 
 
 def of_user(tb: TracebackType | None) -> TracebackType | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .true_parts import is_a, traceback_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
@@ -30,7 +32,7 @@ def raised_outside(error: BaseException) -> bool:
     a handler that does so may well be set for one time only.
     """
     frame = _frame_of(error)
-    if frame is None or not isinstance(error, Exception):
+    if frame is None or not is_a(error, Exception):
         return frame is not None
     from signal import getsignal, valid_signals  # only when something fails
 
@@ -46,12 +48,12 @@ def struck(error: BaseException) -> bool:
         >>> struck(MemoryError()), struck(ValueError())
         (True, False)
     """
-    return isinstance(error, MemoryError) or raised(error)
+    return is_a(error, MemoryError) or raised(error)
 
 
 def _frame_of(error: BaseException) -> FrameType | None:
     """Return the frame of the handler that has raised an exception; None: none has."""
-    above, trace = None, error.__traceback__
+    above, trace = None, traceback_of(error)
     while trace is not None:
         if above is not None and _was_given(trace.tb_frame, above):
             return trace.tb_frame

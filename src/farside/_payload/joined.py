@@ -19,6 +19,7 @@ from .._in_c import SimpleNamespace, partial
 from .._memory.parts import BLOCK_BYTES, size
 from . import handlers
 from .plain_classes import plain_classes
+from .true_parts import is_a
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Joiner:
             self._forget()
         except BaseException as error:
             self._renew()
-            if not isinstance(error, Exception) or handlers.raised(error):
+            if not is_a(error, Exception) or handlers.raised(error):
                 raise
             self._miss()
             return None

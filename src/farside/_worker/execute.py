@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._payload import handlers, pickling
+from .._payload import handlers, pickling, true_parts
 from .._payload.failure import describe, part_at_fault
 from .._payload.items import pack
 from .._payload.worker_info import WorkerInfo, tell
@@ -200,7 +200,7 @@ class Execution:
         if self.machine.state is WorkerState.ITERATION and not self._is_awaited():
             # Nobody waits for this pass any more; ABORT may have raised it, in farside's own code.
             # Frames of the traceback keep the iterator, which is to be closed now.
-            trouble.error.__traceback__ = None
+            true_parts.put(trouble.error, "__traceback__", None)
             self._leave()
             return
         failure = self._describe(trouble)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .._payload.true_parts import is_a, traceback_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +34,7 @@ class Finalizers:
             try:
                 finalizer()
             except BaseException as error:  # SystemExit too: it ends this finalizer, not the worker
-                if self._interruptible and isinstance(error, KeyboardInterrupt):
+                if self._interruptible and is_a(error, KeyboardInterrupt):
                     interrupted = error
                 else:
                     self._report(number, error)
@@ -46,7 +48,7 @@ class Finalizers:
 
     def _report(self, number: int, error: BaseException) -> None:
         name = f"finalizer[{number}]"
-        if self.expired and isinstance(error, SystemExit):
+        if self.expired and is_a(error, SystemExit):
             rest = ", and those after it were not run" if self._waiting else ""
             _warn(error, f"{name} was cut off{rest}; pass a longer shutdown_timeout")
             self._waiting.clear()
@@ -68,10 +70,14 @@ def _warn(error: BaseException | None, text: str, *, tell_why: bool = False) -> 
         if error is None:
             warnings.warn(text, FinalizerFailedWarning, stacklevel=3)
             return
-        where = traceback.extract_tb(error.__traceback__)[-1]
+        where = traceback.extract_tb(traceback_of(error))[-1]
         told = f"{text} ({one_line(error)})" if tell_why else text
         warnings.warn_explicit(told, FinalizerFailedWarning, where.filename, where.lineno or 0)
     except BaseException:  # str() of the error is user code; or warnings are errors here
-        print(f"{text}:" if error else text, file=sys.stderr)  # noqa: T201  as traceback does
-        if error is not None:
-            traceback.print_exception(type(error), error, of_user(error.__traceback__))
+        told = text if error is None else f"{text}:"
+        try:
+            print(told, file=sys.stderr)  # noqa: T201  as traceback does
+            if error is not None:
+                traceback.print_exception(type(error), error, of_user(traceback_of(error)))
+        except BaseException:  # noqa: S110  no stream to write to; the others are to be run
+            pass

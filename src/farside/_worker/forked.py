@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from .._payload.true_parts import is_a, traceback_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -16,7 +18,7 @@ def end_child(error: BaseException | None) -> NoReturn:
     User code has raised an `error`, or goes on as if this were the worker. No failure is sent, and
     no finalizer runs: these are for the worker itself.
     """
-    code, trace = 1, error and error.__traceback__
+    code, trace = 1, error and traceback_of(error)
     if type(error) is ValueError and "released memoryview" in str(error):
         # Of the loop over the items (see `_link.worker_pipes`), unless code that it calls is there.
         error = error if trace and trace.tb_next else None
@@ -25,10 +27,10 @@ def end_child(error: BaseException | None) -> NoReturn:
         "end it with os._exit() where it has done its work"
     )
     try:
-        if not isinstance(error, SystemExit):
+        if not is_a(error, SystemExit):
             import traceback
 
-            traceback.print_exception(type(error), error, error.__traceback__)
+            traceback.print_exception(type(error), error, traceback_of(error))
         elif error.code is None or isinstance(error.code, int):
             code = error.code or 0
         else:

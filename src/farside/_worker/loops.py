@@ -12,6 +12,7 @@ from time import monotonic_ns
 
 from .._payload.items import Mark
 from .._payload.plain import ATOMS, INT_LIMIT
+from .._payload.true_parts import is_a
 from ..errors import LinkClosedError
 
 TYPE_CHECKING = False
@@ -138,7 +139,7 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
 
 def _named(error: BaseException) -> BaseException:
     """Return the error of a function: StopIteration would end a loop of the parent's."""
-    if not isinstance(error, StopIteration):
+    if not is_a(error, StopIteration):
         return error
     named = RuntimeError("function raised StopIteration").with_traceback(error.__traceback__)
     named.__cause__ = error

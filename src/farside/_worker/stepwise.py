@@ -13,6 +13,7 @@ from .._link.worker_base import WorkerLink
 from .._payload import handlers, pickling
 from .._payload.failure import Failure, of_user
 from .._payload.job import Job
+from .._payload.true_parts import is_a, traceback_of
 from .._payload.worker_info import tell, told
 from .._protocol.worker import WorkerState
 from ..errors import ProtocolError
@@ -37,7 +38,7 @@ class _StepMaker(Maker):
     @staticmethod
     def is_final(error: BaseException) -> bool:
         # User code has not failed: somebody wants its thread for something else.
-        return isinstance(error, KeyboardInterrupt) or handlers.raised_outside(error)
+        return is_a(error, KeyboardInterrupt) or handlers.raised_outside(error)
 
     def look_up(self, made: int) -> int:
         self.made = made
@@ -172,7 +173,7 @@ class Stepwise(Execution):
         failure = super()._describe(trouble)
         if failure.exception is None:
             return failure
-        raised = _Raised(failure.exception, of_user(trouble.error.__traceback__))
+        raised = _Raised(failure.exception, of_user(traceback_of(trouble.error)))
         self._raised = _all_raised[raised.number] = raised
         return failure._replace(exception=b"".join(pickling.dumps(raised)))
 

@@ -134,6 +134,16 @@ def test_what_does_not_pickle_fails_alone(executor: WorkerExecutor) -> None:
     assert executor.submit(jobs.square, 2).result() == 4
 
 
+def test_a_result_whose_loading_raises_what_refuses_to_be_changed_fails_alone(
+    executor: WorkerExecutor,
+) -> None:
+    error = executor.submit(jobs.Unloadable, 1).exception(30)
+    assert str(error) == (
+        "the result of the task does not unpickle here (RefusesError: on purpose)"
+    )
+    assert executor.submit(jobs.square, 2).result(30) == 4
+
+
 def test_the_part_of_a_call_that_does_not_pickle_is_named(executor: WorkerExecutor) -> None:
     lock: Any = threading.Lock()
     told = [

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..._payload.failure import Failure
+from ..._payload.true_parts import traceback_of
 from ..._protocol.order import Place
 from ...errors import NotPicklableError
 from ..remote_failures import to_exception, without_frames
@@ -85,7 +86,7 @@ class Answers(Delivery):
         if self.plan.on_error == "skip":
             return []
         cause = error.__cause__
-        if cause is not None and cause.__traceback__ is not None:
+        if cause is not None and traceback_of(cause) is not None:
             without_frames(cause)  # who keeps it must not keep ours, and so the pass
         return [error]
 
