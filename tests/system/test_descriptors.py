@@ -289,3 +289,22 @@ os.write(out, b"well")
 
 def test_none_is_lost_where_the_standard_ones_are_closed_and_few_are_left() -> None:
     assert run_python(CLOSED_AND_SCARCE) == "well"
+
+
+def test_who_waits_for_the_lock_of_one_that_waits_for_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """User code that strikes while the lock is held may wait for another thread of farside's."""
+    monkeypatch.setattr(descriptors, "_PATIENCE", 0.05)
+    made: list[Descriptor] = []
+    codes: list[int] = []
+
+    def make_and_fork() -> None:
+        made.extend(pipe())
+        codes.append(forked(lambda: [end.close() for end in pipe()]))
+
+    descriptors._guarded(lambda: Background(make_and_fork).result())
+    assert len(made) == 2
+    assert codes == [0]
+    for end in made:
+        end.close()

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from weakref import WeakSet
 
 from ..errors import LinkClosedError
-from .signals import at_fork, defer_sigint, with_lock
+from .signals import at_fork, defer_sigint, try_lock
 from .standard import above_standard, closed_standard, fill_standard
 
 TYPE_CHECKING = False
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 # Reentrant, since a Descriptor may be collected, and so closed, while this thread holds it. Ctrl-C
 # is held back with it: it would leave descriptors without an owner.
 _lock = threading.RLock()
+_PATIENCE = 0.1
+"""How many seconds to wait for it, each time. Who has it for longer runs user code: a finalizer that the
+collector calls, or a signal handler. That may wait for just this thread, as `close()` does for the
+thread of a subinterpreter. Meanwhile no other thread forks, so the lock is not needed."""
 _live: WeakSet[Closable] = WeakSet()
 _inheriting = threading.local()
 _fillers = 0
@@ -42,7 +46,12 @@ _filled: list[int] = []  # which descriptors are open only since there are fille
 
 
 def _guarded(work: Callable[[], T]) -> T:
-    return defer_sigint(lambda: with_lock(_lock, work))
+    return defer_sigint(lambda: _with_patience(work))
+
+
+def _with_patience(work: Callable[[], T]) -> T:
+    done = try_lock(_lock, lambda: (work(),), _PATIENCE)
+    return work() if done is None else done[0]
 
 
 class Descriptor:
@@ -199,12 +208,28 @@ def inherited(ends: Sequence[Descriptor]) -> Iterator[None]:
         _inheriting.ends = ()
 
 
+_forking = threading.local()
+
+
+def _before_fork() -> None:
+    _forking.locked = _lock.acquire(timeout=_PATIENCE)
+
+
+def _after_in_parent() -> None:
+    if _forking.locked:
+        _lock.release()
+
+
 def _close_in_child() -> None:
+    global _lock  # noqa: PLW0603  the thread that may have it is not in this process
     kept = {id(descriptor) for descriptor in getattr(_inheriting, "ends", ())}
+    if not _forking.locked:
+        _lock = threading.RLock()
     for descriptor in list(_live):
         if id(descriptor) not in kept:
             descriptor.close()
-    _lock.release()
+    if _forking.locked:
+        _lock.release()
 
 
-at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_close_in_child)
+at_fork(before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_close_in_child)
