@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
 Waiter: TypeAlias = "AsyncioWaiter | TrioWaiter"
+Work: TypeAlias = "Callable[[], Coroutine[Any, Any, None]]"
 
 T = TypeVar("T")
 
@@ -100,19 +101,33 @@ class AsyncioWaiter:
     async def pause(self) -> None:
         await self._asyncio.sleep(0)
 
-    def begin(
-        self, work: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[], None]
-    ) -> Callable[[], None]:
-        """Begin a task, and call `ended` at its end; return what cancels it, in any thread."""
+    def begin(self, work: Work, close: Work, ended: Callable[[], None]) -> Callable[[], None]:
+        """Begin a task that works and closes, and call `ended` at its end.
+
+        Return what cancels the work, in any thread; the closing is not cut off.
+        """
+        working = True
+
+        async def run() -> None:
+            nonlocal working
+            try:
+                await work()
+            finally:
+                working = False
+                await close()
+
+        def cancel() -> None:
+            if working:
+                task.cancel()
 
         def take_end(task: Task[None]) -> None:
             if not task.cancelled():
                 task.exception()  # else asyncio would log that nobody asks
             ended()
 
-        task = self._loop.create_task(work())
+        task = self._loop.create_task(run())
         task.add_done_callback(take_end)
-        return partial(self._call_soon, task.cancel)
+        return partial(self._call_soon, cancel)
 
 
 def _resolve(future: Future[bool], value: bool) -> None:  # noqa: FBT001  loops pass by position
@@ -163,9 +178,7 @@ class TrioWaiter:
     async def pause(self) -> None:
         await self._trio.lowlevel.checkpoint()
 
-    def begin(
-        self, work: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[], None]
-    ) -> Callable[[], None]:
+    def begin(self, work: Work, close: Work, ended: Callable[[], None]) -> Callable[[], None]:
         scope = self._trio.CancelScope()
 
         async def run() -> None:
@@ -173,6 +186,8 @@ class TrioWaiter:
                 # Whatever is raised in this one of all tasks would break trio.
                 with suppress(BaseException), scope:
                     await work()
+                with suppress(BaseException):
+                    await close()
             finally:
                 ended()
 

@@ -266,6 +266,62 @@ def test_an_input_that_is_awaited_when_the_loop_is_left_is_cancelled(
     assert ended == ["ended"]
 
 
+@pytest.mark.parametrize("leave", ["close", "drop", "begin anew", "end the worker"])
+def test_a_generator_of_inputs_that_waits_for_nothing_is_closed_when_the_loop_is_left(
+    leave: str, loop: Loop
+) -> None:
+    """It may await something then. It was dropped: trio warned, and allowed no await."""
+    said: list[str] = []
+
+    class Quick:
+        async def __aiter__(self) -> AsyncIterator[int]:
+            try:
+                for number in count():
+                    yield number
+            finally:
+                said.append("closing")
+                await loop.sleep(0.01)
+                said.append("closed")
+
+    async def main() -> None:
+        start = partial(map_in_workers, backend="subprocess", buffer_size=1)
+        async with start(jobs.square, Quick(), 1) as results:
+            iterator = aiter_of(results)
+            assert [await iterator.__anext__() for _ in range(3)] == [0, 1, 4]
+            await loop.sleep(0.05)  # the task waits for the loop to want more by then
+            if leave == "close":
+                await iterator.aclose()
+            elif leave == "drop":
+                del iterator
+            elif leave == "begin anew":
+                aiter_of(results)
+            else:
+                await results.aclose()
+            while said != ["closing", "closed"]:
+                await loop.sleep(0.001)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ResourceWarning)
+        loop.run(main)
+
+
+def test_an_iterator_of_the_users_own_is_not_closed(loop: Loop) -> None:
+    async def endless() -> AsyncIterator[int]:
+        for number in count():
+            yield number
+
+    async def main() -> None:
+        inputs = endless()
+        start = partial(map_in_workers, backend="subprocess", buffer_size=1)
+        async with start(jobs.square, inputs, 1) as results:
+            assert await take_async(results, 3) == [0, 1, 4]
+            await loop.sleep(0.05)
+        assert await inputs.__anext__() > 0
+        await inputs.aclose()  # type: ignore[attr-defined]
+
+    loop.run(main)
+
+
 def test_the_task_of_inputs_that_do_not_let_themselves_be_cancelled_ends() -> None:
     """It got one more input, and then waited for a loop that wants another one."""
 

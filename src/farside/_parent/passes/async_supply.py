@@ -50,9 +50,11 @@ class AsyncSupply(Supply):
         place: Place = BEGIN,
         *,
         asking: list[AsyncSupply] | None = None,
+        given: object = None,
         **options: Any,
     ) -> None:
         super().__init__(begin, place, **options)
+        self._given = given  # an iterator of the user's own is not closed here
         self._asking: list[AsyncSupply] = [] if asking is None else asking
         self.follower: Waiter | None = None  # of the next pass's task, which waits for this
         self._iterator: AsyncIterator[Any] | None = None
@@ -76,7 +78,7 @@ class AsyncSupply(Supply):
         if self._home is None:
             try:
                 self._home, self._tell = waiter_here(), tell
-                self._cancel = self._home.begin(self._run, self._take_end)
+                self._cancel = self._home.begin(self._run, self._close, self._take_end)
             except BaseException as error:  # of a signal handler: there may be no task
                 self._over, self._error = True, error
                 raise
@@ -98,12 +100,26 @@ class AsyncSupply(Supply):
                 self._over, self._error = True, error
             raise
 
+    async def _close(self) -> None:
+        """Close the iterator, unless it is the user's own: a later pass may go on with that."""
+        # An async generator that is dropped is closed by the event loop: some time later, or, on
+        # trio, with a ResourceWarning, and without leave to await anything.
+        iterator: Any = self._iterator
+        self._iterator = None
+        if iterator is not self._given and hasattr(iterator, "aclose"):
+            self._pass_on()  # it may take long, and nobody else has this iterator
+            await iterator.aclose()
+
     def _take_end(self) -> None:
         """Take in that the task has ended, perhaps before it began."""
         if not self._over:  # it was cancelled, and not by `stop`
             self._over, self._error = True, RuntimeError(_CANCELLED)
-        self._tell()
         self._cancel = None
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Let the loop go on, and the task of the next pass."""
+        self._tell()
         if self in self._asking:
             self._asking.remove(self)
         if self.follower is not None:
@@ -195,7 +211,9 @@ class AsyncSupply(Supply):
     def let_go(self) -> None:
         super().let_go()
         self.stop()
-        self._iterator = self._error = None
+        self._error = None
+        if self._home is None or not self._home.runs:  # else the task closes it
+            self._iterator = None
         self._ready.clear()
 
     def pass_over(self) -> int:

@@ -58,7 +58,7 @@ class Inputs(ItemSequence):
         kind = MappedInOrder if plan.in_order else MappedAsTheyCome
         awaited = self.awaits and isinstance(items, AsyncIterable)
         iterate = partial(self._iterate, place, awaited=awaited)
-        source = partial(AsyncSupply, asking=self._asking) if awaited else Supply
+        source = partial(AsyncSupply, asking=self._asking, given=items) if awaited else Supply
         by_value = plan.main_by_value
         checks = {
             number: partial(_compare, number, digest, by_value)
