@@ -215,6 +215,10 @@ def test_readiness_is_readable_while_one_of_its_descriptors_is() -> None:
     assert readiness.fileno() == -1
 
 
+def test_one_that_a_signal_handler_has_cut_off_in_the_making_goes_without_a_word() -> None:
+    Readiness.__new__(Readiness).__del__()
+
+
 def is_ready(readiness: Readiness) -> bool:
     poll = select.poll()
     poll.register(readiness.fileno(), select.POLLIN)

@@ -129,4 +129,5 @@ class Readiness:
             selector.close()
 
     def __del__(self) -> None:
-        self.close()
+        if hasattr(self, "_selector"):  # else an exception of a signal handler has struck before
+            self.close()
