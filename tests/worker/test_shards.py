@@ -113,6 +113,21 @@ def test_long_shards_are_read_in_turn_too(cycle: int) -> None:
     assert [each for each in made if each != MARK] == list(simulate(lengths, cycle))
 
 
+def test_the_end_of_a_shard_costs_no_look_at_every_slot() -> None:
+    # Else a pass over many short shards takes as long as their number times that of the slots.
+    class Counted(dict[int, Any]):
+        looks = 0
+
+        def __contains__(self, slot: object) -> bool:
+            Counted.looks += 1
+            return super().__contains__(slot)
+
+    reader, slots, shards = numbers([1] * 2000), 1000, 2000
+    reader._open = Counted()
+    assert sum(each == MARK for each in plain(begin(reader, Sharding(shards, slots)))) == shards
+    assert Counted.looks < 100 * shards
+
+
 def test_no_shards_are_no_items() -> None:
     assert list(begin(numbers([]), Sharding(0, 4))) == []
 

@@ -262,8 +262,12 @@ class Turns(NamedTuple):
     @property
     def rotation(self) -> tuple[int, ...]:
         """The slots that have shards, in the order of their turns from now on."""
-        at = (self.at + self.ahead) % (len(self.live) or 1)
-        return self.live[at:] + self.live[:at]
+        return self.coming(len(self.live))
+
+    def coming(self, most: int) -> tuple[int, ...]:
+        """Return the first slots of the rotation, so many at most: there may be very many."""
+        live, at = self.live, (self.at + self.ahead) % (len(self.live) or 1)
+        return live[at : at + most] + live[: min(at, max(0, at + most - len(live)))]
 
     @property
     def next_index(self) -> int:

@@ -23,6 +23,10 @@ _STEPS = 1024
 """How many items of all slots are made at a time, about: without Python code for each. More would
 cost more where shards are short: the steps that are left when a shard ends are in vain."""
 
+_FIRST_STEPS = 64
+"""So many are made at a time after a shard has ended, at most, and then each time twice as many:
+where shards are short, the next end is near, and there may be very many slots."""
+
 _MANY = 1 << 62
 
 
@@ -131,18 +135,19 @@ class ShardReader(Tasks):
 
     def _in_turn(self, turns: Turns) -> Iterator[Any]:
         """Yield iterators of the next items: each of many, so that C code calls ``next()``."""
+        most = _FIRST_STEPS
         while not turns.over:
-            rotation = turns.rotation
-            slot = rotation[0]
+            coming, count = turns.coming(most), len(turns.live)
+            slot = coming[0]
             if slot not in self._open:
                 self._start(slot, turns.shard)
             self._turns = turns
-            if len(rotation) == 1:
+            if count == 1:
                 yield self._alone(slot, turns.shard)
             else:
-                run = tuple(takewhile(self._open.__contains__, rotation))
+                run = tuple(takewhile(self._open.__contains__, coming))
                 steps = [self._open[each] for each in run]
-                if len(run) == len(rotation):
+                if len(run) == count:
                     steps *= max(1, _STEPS // len(run))
                 steps.append(iter(()))  # there are no more
                 walk = iter(steps)
@@ -151,12 +156,13 @@ class ShardReader(Tasks):
                 made = len(steps) - length_hint(walk) - 1  # the last step made none
                 turns = turns.advance(made)
                 if made == len(steps) - 1:
+                    most = min(2 * most, count)
                     continue
                 slot = turns.slot
             self._close(slot, turns.shard)
             self._turns = turns
             yield (Mark(),)
-            turns = turns.end()
+            turns, most = turns.end(), _FIRST_STEPS
 
     def _one_by_one(self) -> Iterator[Any]:
         while self._waiting:
