@@ -455,7 +455,7 @@ class RemoteIterable(Generic[T_co]):
         names = [each.name for each in client.members if each.left_behind]
         warn(
             f"the {' and the '.join(names)} did not end within {seconds} and is left behind: its "
-            "code is blocked in a call that Python cannot interrupt",
+            "code is in a call that Python cannot interrupt, or gets no processor",
             WorkerAbandonedWarning,
         )
 

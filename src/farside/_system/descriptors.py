@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 # is held back with it: it would leave descriptors without an owner.
 _lock = threading.RLock()
 _PATIENCE = 0.1
-"""How many seconds to wait for it, each time. Who has it for longer runs user code: a finalizer that the
-collector calls, or a signal handler. That may wait for just this thread, as `close()` does for the
-thread of a subinterpreter. Meanwhile no other thread forks, so the lock is not needed."""
+"""How many seconds to wait for it, each time. Who has it for longer runs user code: a finalizer
+that the collector calls, or a signal handler. That may wait for just this thread, as `close()` does
+for the thread of a subinterpreter. Meanwhile no other thread forks, so the lock is not needed."""
 _live: WeakSet[Closable] = WeakSet()
 _inheriting = threading.local()
 _fillers = 0
