@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Levels(NamedTuple):
     root: int
     disable: int
-    loggers: list[tuple[str, int, bool]]
+    loggers: list[tuple[str, int, bool, bool]]  # name, level, disabled, of a plain class
 
 
 def flatten_filters() -> list[PlainFilter]:
@@ -57,7 +57,7 @@ def flatten_levels() -> Levels | None:
     if root is None:
         return None
     loggers = [
-        (name, logger.level, bool(logger.disabled))
+        (name, logger.level, bool(logger.disabled), type(logger) is logging.Logger)
         for name, logger in list(root.manager.loggerDict.items())
         if isinstance(logger, logging.Logger) and (logger.level or logger.disabled)
     ]
@@ -65,16 +65,22 @@ def flatten_levels() -> Levels | None:
 
 
 def install_levels(levels: Levels | None) -> None:
-    """Let the loggers of this interpreter have these levels, if there is `logging`."""
+    """Let the loggers of this interpreter have these levels, if there is `logging`.
+
+    One of a class of its own is not made here: its library finds it made already when it is
+    imported, by a class that lacks what the library calls (Astropy fails then).
+    """
     logging: Any = sys.modules.get("logging")
     if logging is None or levels is None:
         return
     logging.disable(levels.disable)
     logging.root.setLevel(levels.root)
-    for name, level, disabled in levels.loggers:
-        logger = logging.getLogger(name)
-        logger.setLevel(level)
-        logger.disabled = disabled
+    present = logging.root.manager.loggerDict
+    for name, level, disabled, plain in levels.loggers:
+        if plain or isinstance(present.get(name), logging.Logger):
+            logger = logging.getLogger(name)
+            logger.setLevel(level)
+            logger.disabled = disabled
 
 
 def _text(pattern: Any) -> Any:
