@@ -48,6 +48,18 @@ def test_a_record_comes_back(caplog: pytest.LogCaptureFixture) -> None:
     assert attributes["worker_label"] == "pid 1"
 
 
+def test_a_logger_is_left_to_its_library(caplog: pytest.LogCaptureFixture) -> None:
+    above = logging.getLogger("tests.unmade")
+    above.setLevel(logging.ERROR)
+    made = record("quiet")
+    made.name = "tests.unmade.by.nobody"
+    show(flatten_record(made), ORIGIN)
+    assert not caplog.records  # as the level of the nearest one says
+    made.levelno = logging.ERROR
+    assert shown(flatten_record(made), caplog).name == "tests.unmade.by.nobody"
+    assert "tests.unmade.by.nobody" not in logging.root.manager.loggerDict
+
+
 def test_a_record_that_has_come_further_keeps_its_origin(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -301,7 +301,7 @@ def test_who_waits_for_the_lock_of_one_that_waits_for_it_goes_on(
 
     def make_and_fork() -> None:
         made.extend(pipe())
-        codes.append(forked(lambda: [end.close() for end in pipe()]))
+        codes.append(forked(pipe))
 
     descriptors._guarded(lambda: Background(make_and_fork).result())
     assert len(made) == 2

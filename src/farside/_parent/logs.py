@@ -84,9 +84,30 @@ def _log(origin: dict[str, str], plain: dict[str, Any], rest: dict[str, Frozen])
     for name, value in rest.items():
         attributes[name] = _thaw(value)
     record = logging.makeLogRecord(attributes)
-    logger = logging.getLogger(record.name)
+    logger = _logger_of(record.name)
     if logger.isEnabledFor(record.levelno):
         logger.handle(record)
+
+
+def _logger_of(name: str) -> Any:
+    """Return the logger of a name; where there is none, one that nobody else will find.
+
+    A library that is imported here later may make it of a class of its own, as Astropy does, and
+    fails where it finds another.
+    """
+    import logging
+
+    known = logging.root.manager.loggerDict
+    if name == logging.root.name or isinstance(known.get(name), logging.Logger):
+        return logging.getLogger(name)
+    logger = logging.getLoggerClass()(name)
+    logger.parent, above = logging.root, name
+    while above := above.rpartition(".")[0]:
+        nearest = known.get(above)
+        if isinstance(nearest, logging.Logger):
+            logger.parent = nearest
+            break
+    return logger
 
 
 def _thaw(frozen: Frozen) -> Any:
