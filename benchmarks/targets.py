@@ -84,12 +84,10 @@ BARS = (
         (Goal(25, _SPDL_INTERPRETER), Goal(80, ("interpreter-executor",))),
         (Goal(1, (SUBPROCESS,)),),
     ),
-    Bar("dicts", SUBPROCESS, (Goal(14, _SPDL), Goal(1.2, _IMAP)), (Goal(0.6, ("pipe-items",)),)),
-    Bar(
-        "dicts",
-        SUBINTERPRETER,
-        (Goal(14, _SPDL_INTERPRETER), Goal(1.2, _IMAP)),
-        (Goal(0.6, ("pipe-items",)),),
+    *(
+        Bar(case, mine, (Goal(12, spdl), Goal(0.95, _IMAP)), (Goal(0.6, ("pipe-items",)),))
+        for case in ("dicts", "dicts-8", "tuples-8")
+        for mine, spdl in ((SUBPROCESS, _SPDL), (SUBINTERPRETER, _SPDL_INTERPRETER))
     ),
     *(Bar("ints-buffer3", mine, (Goal(2, _SPDL),), (Goal(4, _SPDL),)) for mine in _BOTH),
     Bar(

@@ -6,7 +6,7 @@ from functools import partial
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmarks.sources import fresh, payloads, small
+from benchmarks.sources import fresh, payloads, rows, small
 from benchmarks.sources.tally import Tally
 
 from .base import Case
@@ -79,6 +79,8 @@ def _run(
 def _streams() -> Iterator[Case]:
     yield Case("ints", "integers", small.Ints, throughput)
     yield Case("dicts", "small dicts with a text", small.Dicts, throughput)
+    yield Case("dicts-8", "dicts of eight plain values", rows.Dicts, throughput)
+    yield Case("tuples-8", "tuples of eight plain values", rows.Tuples, throughput)
     yield Case("records", "dicts with a list, a tuple and an object", small.Records, throughput)
     yield Case(
         "ints-buffer3",

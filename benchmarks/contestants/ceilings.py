@@ -120,7 +120,7 @@ class PipeOfItems(_BarePipe):
     """Each item pickled by itself, as one must whose items may change after they were yielded."""
 
     name = "pipe-items"
-    cases = frozenset({"ints", "dicts", "records"})
+    cases = frozenset({"ints", "dicts", "dicts-8", "tuples-8", "records"})
 
     @staticmethod
     def send(writer: int, source: Source) -> None:
