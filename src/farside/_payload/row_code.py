@@ -5,14 +5,13 @@ in that text: keys are variables of it. The code of a dictionary with the keys "
 
     def code(given, entries):
         try:
-            (k0, v0), (k1, v1), = given.items()
-        except (ValueError, RuntimeError):
+            (k0, k1,), (v0, v1,) = given, given.values()
+        except ValueError:
             return False
         if k0 is not K0 and (type(k0) is not str or k0 != K0): return False
         if k1 is not K1 and (type(k1) is not str or k1 != K1): return False
         size = 18
-        if type(v0) is int:
-            if not (-536870912 < v0 < 536870912 or ...): return False
+        if type(v0) is int and (-536870912 < v0 < 536870912 or ...): pass
         elif type(v0) is str: size += len(v0)
         elif type(v0) not in ATOMS: return False
         if type(v1) is str: size += len(v1)
@@ -124,14 +123,14 @@ def _values(count: int) -> str:
 
 def _taken(kind: type, count: int) -> list[str]:
     """Take the values apart; a ValueError says that there are more or fewer."""
-    given = "given"
-    if FREE_THREADED and kind is not tuple:
-        given = "given.copy()"  # other threads may change it meanwhile
-    left = _values(count) + ","
+    # Without a GIL, other threads may change it meanwhile. With one they wait for a call or a jump,
+    # and there is none between keys and values.
+    lines = ["given = given.copy()"] if FREE_THREADED and kind is not tuple else []
+    apart = f"{_values(count)}, = given"
     if kind is dict:
-        left = "".join([f"(k{number}, v{number}), " for number in range(count)])
-        given += ".items()"
-    return ["try:", f"    {left} = {given}", "except ValueError:", "    return False"]
+        keys = ", ".join([f"k{number}" for number in range(count)])
+        apart = f"({keys},), ({_values(count)},) = given, given.values()"
+    return [*lines, "try:", f"    {apart}", "except ValueError:", "    return False"]
 
 
 _ROWS: dict[type, str] = {dict: "({},)", list: "[{}]", tuple: "given"}
@@ -139,17 +138,18 @@ _OTHER_KEY = "if k{0} is not K{0} and (type(k{0}) is not str or k{0} != K{0}): r
 _SMALL = 1 << 29  # integers below that are compared in a third of the time of others
 _IN_LIMITS = f"-{_SMALL} < v{{0}} < {_SMALL} or -{INT_LIMIT} < v{{0}} < {INT_LIMIT}"
 _LOOKS = {
-    int: ("if type(v{0}) is int:", f"    if not ({_IN_LIMITS}): return False"),
-    str: ("if type(v{0}) is str: size += len(v{0})",),
-    float: ("if type(v{0}) in ATOMS: pass",),  # and others, see `ATOMS`
+    int: f"type(v{{0}}) is int and ({_IN_LIMITS}): pass",
+    str: "type(v{0}) is str: size += len(v{0})",
+    float: "type(v{0}) is float: pass",
+    bool: "type(v{0}) is bool: pass",
+    type(None): "v{0} is None: pass",
 }
 
 
 def _look(number: int, kind: type) -> list[str]:
-    """Look at a value; that it is of this type is looked at first."""
-    first = kind if kind in _LOOKS else float
-    lines: list[str] = []
-    for each in [first, *[other for other in _LOOKS if other is not first]]:
-        look = [line.format(number) for line in _LOOKS[each]]
-        lines += [("el" if lines else "") + look[0], *look[1:]]
-    return [*lines, "else: return False"]
+    """Look at a value, and first whether it is of this type."""
+    looks = [
+        "if " + _LOOKS[kind],
+        *["elif " + _LOOKS[other] for other in (int, str) if other is not kind],
+    ]
+    return [look.format(number) for look in [*looks, "elif type(v{0}) not in ATOMS: return False"]]
