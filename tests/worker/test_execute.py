@@ -160,25 +160,14 @@ def test_stop_drops_the_item_in_the_making(held: Held) -> None:
         worker.expect_items(2, "first", "second")
 
 
-def test_stop_drops_the_error_in_the_making(held: Held) -> None:
-    held.error = ValueError
-    with executing(held) as worker:
-        held.run_until_inside(worker)
-        worker.stop(1)
-        held.go_on.set()
-        worker.expect(Status.ITERATION_FINISHED, 1)
-        worker.start(2)
-        worker.expect_items(2, "first")
-        worker.expect_failure(Status.ITERATOR_FAILED, 2)
-
-
 @dataclass(frozen=True)
 class FrozenError(Exception):
     """Its attributes cannot be set, and so neither can its traceback."""
 
 
-def test_stop_drops_an_error_that_refuses_to_be_changed(held: Held) -> None:
-    held.error = FrozenError
+@pytest.mark.parametrize("error", [ValueError, FrozenError])
+def test_stop_drops_the_error_in_the_making(held: Held, error: type[Exception]) -> None:
+    held.error = error
     with executing(held) as worker:
         held.run_until_inside(worker)
         worker.stop(1)

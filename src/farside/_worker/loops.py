@@ -35,18 +35,16 @@ _ATOMS = ATOMS | {Mark}
 
 def make_items(maker: Maker) -> Outcome:  # noqa: C901  a call for a branch would cost more than it
     """Take items from the iterator of the pass."""
-    iterator, made, outbox, look_up = maker.iterator, maker.made, maker.outbox, maker.look_up
-    assert iterator is not None
-    put, entries, copies, atoms = outbox.put, outbox.entries, outbox.copies, _ATOMS
-    add, short, low, high = entries.append, outbox.short, -INT_LIMIT, INT_LIMIT
+    made, outbox, look_up = maker.made, maker.outbox, maker.look_up
+    put, entries, copies, rows = outbox.put, outbox.entries, outbox.copies, outbox.rows
+    add, short, atoms, low, high = entries.append, outbox.short, _ATOMS, -INT_LIMIT, INT_LIMIT
     item = nothing = NOTHING
     stop, maker.looking = look_up(made), False
     if not stop:
         return LEFT
-    watched, rows = maker.watched, outbox.rows
-    row, add_row = rows.kind, rows.add
+    watched, row, add_row = maker.watched, rows.kind, rows.add
     try:
-        for item in maker.source(iterator):
+        for item in maker.source(maker.iterator):
             kind = type(item)
             # Integers below 2**29 are compared in a third of the time of others.
             if kind is int and (-(1 << 29) < item < 1 << 29 or low < item < high):
@@ -66,8 +64,7 @@ def make_items(maker: Maker) -> Outcome:  # noqa: C901  a call for a branch woul
             made += 1
             if watched[0] or made >= stop:
                 maker.looking = True
-                stop = look_up(made)
-                maker.looking = False
+                stop, maker.looking = look_up(made), False
                 if not stop:
                     return LEFT
                 watched, row, add_row = maker.watched, rows.kind, rows.add
@@ -86,15 +83,14 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
     To take them from a generator would cost as much again as all that this loop does.
     """
     made, outbox, look_up = maker.made, maker.outbox, maker.look_up
-    put, entries, copies, atoms = outbox.put, outbox.entries, outbox.copies, _ATOMS
-    add, short, low, high = entries.append, outbox.short, -INT_LIMIT, INT_LIMIT
+    put, entries, copies, rows = outbox.put, outbox.entries, outbox.copies, outbox.rows
+    add, short, atoms, low, high = entries.append, outbox.short, _ATOMS, -INT_LIMIT, INT_LIMIT
     function, timed, begun = mapper.function, mapper.timed, mapper.begun
     item = nothing = NOTHING
     stop, maker.looking = look_up(made), False
     if not stop:
         return LEFT
-    watched, rows = maker.watched, outbox.rows
-    row, add_row = rows.kind, rows.add
+    watched, row, add_row = maker.watched, rows.kind, rows.add
     try:
         while (inputs := mapper.next_batch(made)) is not None:
             load = None if mapper.plain else mapper.load
@@ -122,8 +118,7 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
                 made += 1
                 if watched[0] or made >= stop:
                     maker.looking = True
-                    stop = look_up(made)
-                    maker.looking = False
+                    stop, maker.looking = look_up(made), False
                     if not stop:
                         return LEFT
                     watched, row, add_row = maker.watched, rows.kind, rows.add

@@ -61,7 +61,7 @@ class Maker:
         self._snapshots = Snapshots(self.outbox.tell_progress, self.outbox.say)
         self._pid = here.pid
         self.looking = False  # what the parent wants: no item fails meanwhile
-        self.iterator: Iterator[Any] | None = None  # of the pass, if no function makes its items
+        self.iterator: Any = None  # of the pass, if no function makes its items
         self.watched = link.attention  # [0] is not 0 when `look_up` is to be called after an item
         self._last = 0, 0.0  # look: how many items were made by then, and the time
 
