@@ -19,7 +19,7 @@ from .tasks import Tasks, Trouble
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any
 
     from .._link.worker_base import WorkerLink
