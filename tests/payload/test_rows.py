@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from farside._payload.plain import INT_LIMIT
 from farside._payload.row_code import MAX_BYTES, MAX_KEYS, adder, maker
+from farside._payload.rows import Rows
 from farside._protocol.messages import Status
 from farside._worker.outbox import BATCH_ITEMS
 from tests.payload.test_plain import OTHER, VALUES, Pair, Text, same
@@ -167,6 +168,15 @@ def test_lists_and_tuples_may_be_rows(boxed: Boxed, kind: type) -> None:
     send(boxed, others)
     assert boxed.box.rows.kind is not kind
     assert same(boxed.frames(), [items, others])
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_of_longer_lists_and_tuples_no_code_is_made(boxed: Boxed, kind: type) -> None:
+    items = [kind(range(number, number + 500)) for number in range(40)]
+    for _ in range(5):
+        send(boxed, items)
+        assert boxed.box.rows.kind is Rows
+    assert same(boxed.frames(), [items] * 5)
 
 
 @pytest.mark.parametrize(
