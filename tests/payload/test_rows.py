@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from farside._payload import row_code
 from farside._payload.plain import INT_LIMIT
 from farside._payload.row_code import MAX_BYTES, MAX_KEYS, adder, maker
 from farside._payload.rows import Rows
@@ -85,6 +86,19 @@ def test_a_row_that_changes_is_as_it_was() -> None:
     assert adder(item)(item, entries)
     item["id"] = 2
     assert maker(tuple(item))([*entries[0]]) == [{"id": 1, "text": "a"}]
+
+
+class Cleared(dict[Any, Any]):
+    """Functions that are kept, until another thread clears them at once."""
+
+    def __setitem__(self, name: Any, function: Any) -> None:
+        """Keep nothing."""
+
+
+def test_another_thread_may_clear_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_code, "_adders", Cleared())
+    monkeypatch.setattr(row_code, "_makers", Cleared())
+    assert added({"id": 1}, {"id": 2}) == [{"id": 2}]
 
 
 @STEADY

@@ -73,7 +73,8 @@ def adder(sample: Any) -> Add:
     keys = tuple(sample) if keyed else ()
     kinds = tuple(map(type, sample.values() if keyed else sample))
     name = (type(sample), keys, kinds)
-    if name not in _adders:
+    made = _adders.get(name)
+    if made is None:
         row = _ROWS[type(sample)]
         lines = [
             *_taken(type(sample), len(kinds)),
@@ -84,27 +85,30 @@ def adder(sample: Any) -> Add:
             f"entries.append({row.format(_values(len(kinds)))})",
             "return True",
         ]
-        _keep(_adders, name, _compiled("given, entries", lines, keys))
-    return _adders[name]
+        made = _kept(_adders, name, _compiled("given, entries", lines, keys))
+    return made
 
 
 def maker(keys: Keys) -> Make:
     """Return what makes dictionaries of a list of values, which has those of each in a row."""
-    if keys not in _makers:
+    made = _makers.get(keys)
+    if made is None:
         count = len(keys)
         pairs = ", ".join([f"K{number}: v{number}" for number in range(count)])
         lines = [
             "walk = iter(given)",
             f"return [{{{pairs}}} for {_values(count)}, in zip({'walk, ' * count})]",
         ]
-        _keep(_makers, keys, _compiled("given", lines, keys))
-    return _makers[keys]
+        made = _kept(_makers, keys, _compiled("given", lines, keys))
+    return made
 
 
-def _keep(kept: dict[Any, Any], name: Any, function: Any) -> None:
+def _kept(kept: dict[Any, Any], name: Any, function: Any) -> Any:
+    """Keep a function, and return it: another thread may clear what is kept at any moment."""
     if len(kept) >= _MOST:
         kept.clear()
     kept[name] = function
+    return function
 
 
 def _compiled(parameters: str, lines: Iterable[str], keys: Keys) -> Any:
