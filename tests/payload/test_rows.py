@@ -1,6 +1,8 @@
 """Rows: what arrives is what was yielded, whatever comes between items that are alike."""
 
+import gc
 import pickle
+import sys
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -78,6 +80,32 @@ def test_what_is_not_like_the_others_is_no_row(item: Any) -> None:
 def test_equal_keys_may_be_other_objects() -> None:
     item = {key.lower(): 1 for key in ("ID", "TEXT")}
     assert added({"id": 2, "text": "b"}, item) == [item]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="no code of others runs in the middle")
+def test_a_dictionary_that_changes_in_the_middle_is_no_row() -> None:
+    sample: dict[str, Any] = {f"key {each}": each for each in range(MAX_KEYS)}
+    item, before, found = dict(sample), gc.get_threshold(), []
+    pairs = [[(each, each) for each in range(3000)]]  # so none is made of what is kept for them
+
+    def change(*_: object) -> None:
+        item[f"more {len(item)}"] = 1
+
+    gc.callbacks.append(change)
+    try:
+        for threshold in range(1, 40):
+            gc.disable()
+            gc.collect()
+            item = dict(sample)
+            pairs.append([(each, each) for each in range(20)])
+            gc.set_threshold(threshold)
+            gc.enable()
+            found.append(adder(sample)(item, []))
+    finally:
+        gc.callbacks.remove(change)
+        gc.set_threshold(*before)
+        gc.enable()
+    assert False in found
 
 
 def test_a_row_that_changes_is_as_it_was() -> None:

@@ -6,7 +6,7 @@ in that text: keys are variables of it. The code of a dictionary with the keys "
     def code(given, entries):
         try:
             (k0, k1,), (v0, v1,) = given, given.values()
-        except ValueError:
+        except (ValueError, RuntimeError):
             return False
         if k0 is not K0 and (type(k0) is not str or k0 != K0): return False
         if k1 is not K1 and (type(k1) is not str or k1 != K1): return False
@@ -22,6 +22,8 @@ in that text: keys are variables of it. The code of a dictionary with the keys "
 """
 
 from __future__ import annotations
+
+from sys import version_info
 
 from .._in_c import FREE_THREADED
 from .plain import ATOM_BYTES, ATOMS, INT_LIMIT
@@ -126,17 +128,24 @@ def _values(count: int) -> str:
 
 
 def _taken(kind: type, count: int) -> list[str]:
-    """Take the values apart; a ValueError says that there are more or fewer."""
-    # Without a GIL, other threads may change it meanwhile. With one they wait for a call or a jump,
-    # and there is none between keys and values.
+    """Take the values apart; a ValueError says that there are more or fewer.
+
+    Without a GIL, other threads may change it meanwhile. With one they wait for a call or a jump.
+    So does the cyclic garbage collector, which may run code of the user's, from Python 3.12 on. (A
+    RuntimeError says that this has changed a dictionary.)
+    """
     lines = ["given = given.copy()"] if FREE_THREADED and kind is not tuple else []
     apart = f"{_values(count)}, = given"
-    if kind is dict:
+    if kind is dict and version_info >= (3, 12):
         keys = ", ".join([f"k{number}" for number in range(count)])
         apart = f"({keys},), ({_values(count)},) = given, given.values()"
-    return [*lines, "try:", f"    {apart}", "except ValueError:", "    return False"]
+    elif kind is dict:
+        apart = ", ".join([f"(k{number}, v{number})" for number in range(count)])
+        apart += ", = given.items()"
+    return [*lines, "try:", f"    {apart}", f"except {_UNLIKE}:", "    return False"]
 
 
+_UNLIKE = "(ValueError, RuntimeError)"
 _ROWS: dict[type, str] = {dict: "({},)", list: "[{}]", tuple: "given"}
 _OTHER_KEY = "if k{0} is not K{0} and (type(k{0}) is not str or k{0} != K{0}): return False"
 _SMALL = 1 << 29  # integers below that are compared in a third of the time of others
