@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import chain
@@ -294,3 +295,10 @@ def test_any_succession_of_items(runs: list[tuple[int, int]], most: int) -> None
     boxed.box.flush()
     assert same(boxed.got(), items)
     boxed.close()
+
+
+def test_keys_that_are_bytes_are_not_compared_with_texts() -> None:
+    code = """from farside._payload.row_code import is_like
+assert not is_like({b"a": 1}, {"a": 1})
+"""
+    subprocess.run([sys.executable, "-bb", "-c", code], check=True)

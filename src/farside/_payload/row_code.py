@@ -66,7 +66,10 @@ def is_like(item: Any, sample: Any) -> bool:
     """Tell whether an item is of the type of a sample, and has the same keys, or as many values."""
     if type(item) is not type(sample):
         return False
-    return tuple(item) == tuple(sample) if type(item) is dict else len(item) == len(sample)
+    if type(item) is not dict:
+        return len(item) == len(sample)
+    # With -bb, texts must not be compared with bytes.
+    return {*map(type, item)} == {str} and tuple(item) == tuple(sample)
 
 
 def adder(sample: Any) -> Add:
