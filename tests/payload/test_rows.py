@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import chain
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farside._payload import row_code
+from farside._payload import row_code, rows
 from farside._payload.plain import INT_LIMIT
 from farside._payload.row_code import MAX_BYTES, MAX_KEYS, adder, maker
 from farside._payload.rows import Rows
@@ -186,6 +187,33 @@ def test_larger_dictionaries_of_what_is_not_plain_are_none(boxed: Boxed, value: 
     begins = send(boxed, items)
     assert send(boxed, items) == begins != b"R"
     assert same(boxed.frames(), [items, items])
+
+
+ELSE: dict[str, tuple[list[Any], int]] = {
+    "records": ([{"id": number, "its": [number]} for number in range(200)], 1),
+    "other keys": ([{f"other {number}": 1, **wide(1)[0]} for number in range(200)], 1),
+    "other keys, but few": (
+        [{f"other {each}": 1, "b": 1, "c": 1, "d": 1, "e": 1} for each in range(200)],
+        2,
+    ),
+    "long lists": ([[*range(20)] for _ in range(200)], 0),
+}
+
+
+@pytest.mark.parametrize(("items", "most"), ELSE.values(), ids=ELSE)
+def test_of_what_is_no_row_hardly_any_is_read(
+    boxed: Boxed, monkeypatch: pytest.MonkeyPatch, items: list[Any], most: int
+) -> None:
+    read: list[bytes] = []
+
+    def reader(file: BytesIO) -> Any:
+        read.append(file.getvalue())
+        return reading(file)
+
+    reading = rows._PlainReader
+    monkeypatch.setattr(rows, "_PlainReader", reader)
+    assert send(boxed, items) == b"J"
+    assert len(read) <= most
 
 
 def test_those_of_several_frames_count(boxed: Boxed) -> None:

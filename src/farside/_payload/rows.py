@@ -14,6 +14,7 @@ from io import BytesIO
 from itertools import chain
 
 from . import row_code
+from .joined import HEAD
 from .plain import ADD_COPY
 
 TYPE_CHECKING = False
@@ -117,16 +118,26 @@ class _PlainReader(pickle.Unpickler):
 
 
 def _read(start: bytes, pieces: list[bytes]) -> list[Any]:
-    """Return the items of pieces (see `joined`) if they are dictionaries; else something else."""
+    """Return the items of pieces (see `joined`) if they are dictionaries that may be rows.
+
+    Most items are no rows, and to read some of each frame costs a sixth of making it. So the first
+    that is unlike ends it. (For long lists and tuples, the code itself would take too long.)
+    """
     found: list[Any] = []
     try:
         for piece in pieces:
-            found.append(_PlainReader(BytesIO(start + piece)).load())
-            if type(found[0]) is not dict:  # long lists and tuples: code for them takes too long
+            if not piece.startswith(_DICT):
                 return [None]
+            item = _PlainReader(BytesIO(start + piece)).load()
+            if not (row_code.is_like(item, found[0]) if found else row_code.may_be_row(item)):
+                return [None]
+            found.append(item)
     except pickle.UnpicklingError:
-        found.insert(0, None)
+        return [None]
     return found
+
+
+_DICT = HEAD + b"}"  # what the piece of a dictionary begins with
 
 
 def _dict(keys: row_code.Keys, row: tuple[Any, ...]) -> dict[str, Any]:
