@@ -118,6 +118,12 @@ def test_a_row_that_changes_is_as_it_was() -> None:
     assert maker(tuple(item))([*entries[0]]) == [{"id": 1, "text": "a"}]
 
 
+def test_code_is_made_once_for_the_same_keys_whatever_their_values() -> None:
+    assert adder({"id": 1, "text": "a"}) is adder({"id": None, "text": 0.5})
+    assert adder([1, "a"]) is adder(["a", None]) is not adder([1, "a", None])
+    assert adder((1, "a")) is not adder([1, "a"])
+
+
 class Cleared(dict[Any, Any]):
     """Functions that are kept, until another thread clears them at once."""
 

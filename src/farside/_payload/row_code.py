@@ -77,7 +77,8 @@ def adder(sample: Any) -> Add:
     keyed = type(sample) is dict
     keys = tuple(sample) if keyed else ()
     kinds = tuple(map(type, sample.values() if keyed else sample))
-    name = (type(sample), keys, kinds)
+    # Not by the types of the values: each pass may begin with others, and any code takes them all.
+    name = (type(sample), keys, len(kinds))
     made = _adders.get(name)
     if made is None:
         row = _ROWS[type(sample)]
@@ -163,7 +164,7 @@ _LOOKS = {
 
 
 def _look(number: int, kind: type) -> list[str]:
-    """Look at a value, and first whether it is of this type."""
+    """Look at a value, and first whether it is of this type: that of the first sample."""
     looks = [
         "if " + _LOOKS[kind],
         *["elif " + _LOOKS[other] for other in (int, str) if other is not kind],
