@@ -301,6 +301,23 @@ def test_where_little_may_wait_there_are_no_rows() -> None:
     boxed.close()
 
 
+@pytest.mark.parametrize("kind", [dict, tuple])
+def test_texts_that_take_more_bytes_than_they_have_characters_end_the_rows(
+    boxed: Boxed, kind: type
+) -> None:
+    def items(text: str) -> list[Any]:
+        made = [{"text": f"{number} {text}"} for number in range(200)]
+        return made if kind is dict else [tuple(each.values()) for each in made]
+
+    narrow, wide = items("a" * 100), items("\U0001f600" * 100)
+    for _ in range(2):
+        send(boxed, narrow)
+        assert boxed.box.rows.kind is kind
+    send(boxed, wide)
+    assert boxed.box.rows.kind is not kind
+    assert boxed.frames() == [narrow, narrow, wide]
+
+
 def test_a_frame_of_rows_is_full_by_their_number(boxed: Boxed) -> None:
     send(boxed, dicts(200))
     full = [boxed.add({"id": 1, "text": "a" * (MAX_BYTES - 18)}) for _ in range(BATCH_ITEMS)]

@@ -31,10 +31,10 @@ _TRIES = 8  # in a pass: after so many frames of rows and others, no more are ex
 class Rows:
     """What the rows of a pass are like, if any are expected.
 
-    The thread that makes items calls everything but `take_in`; another may call that. An item whose
-    type is `kind` is a row if `add` adds it to the entries. If `keys` is not None, each tuple among
-    the entries stands for a dictionary. So tuples that stand for themselves have no copies then
-    (see `plain`), and all this changes only in `settle`, which is called while nothing waits.
+    The thread that makes items calls everything; another may call `take_in` and `weigh`. An item
+    whose type is `kind` is a row if `add` adds it to the entries. If `keys` is not None, each tuple
+    among the entries stands for a dictionary. So tuples that stand for themselves have no copies
+    then (see `plain`), and all this changes only in `settle`, which is called while nothing waits.
     """
 
     def __init__(self, copies: dict[type, AddCopy], *, allowed: bool) -> None:
@@ -47,7 +47,7 @@ class Rows:
         self._tries = _TRIES if self._allowed else 0
         self._like: Any = None  # an item; those of the frames that were sent last are like it
         self._alike = 0  # how many these are
-        self._mixed = False  # whether a frame had rows and others
+        self._to_end = False  # whether a frame had rows and others, or too many bytes
         self._counted = 0
         self._copies.update(ADD_COPY)
         self._end()
@@ -66,7 +66,7 @@ class Rows:
         (see `joined`).
         """
         if self.keys is not None and entries:
-            self._mixed, keys = True, self.keys
+            self._to_end, keys = True, self.keys
             return [_dict(keys, each) if type(each) is tuple else each for each in entries]
         if self.kind is Rows and self._tries and len(entries) >= _STEP:
             self._look_at(entries, start if len(kinds) == 1 else None)
@@ -87,6 +87,11 @@ class Rows:
             self._like = None
         self._alike += len(entries)
 
+    def weigh(self, count: int, nbytes: int) -> None:
+        """Take in how large a frame is: texts with characters of several bytes may be too large."""
+        if nbytes > count * row_code.MAX_BYTES:
+            self._to_end = True
+
     def settle(self, counted: int) -> None:
         """Expect rows from here on, or do so no longer, by what was sent since the last time.
 
@@ -94,12 +99,12 @@ class Rows:
         """
         counted_before, self._counted = self._counted, counted
         if self.kind is not Rows:
-            if self._mixed or counted != counted_before:
-                self._mixed = False
+            if self._to_end or counted != counted_before:
                 self._tries -= 1
                 self._end()
         elif self._alike >= _ENOUGH and self._like is not None:
             like, self._like, self._alike = self._like, None, 0
+            self._to_end = False
             self.kind, self.add = type(like), row_code.adder(like)
             if self.kind is dict:
                 self.keys = tuple(like)

@@ -230,6 +230,7 @@ class Outbox:
         self._frames += 1
         nbytes = size(parts) + sum([ref.nbytes for ref in refs])
         count, wait = len(entries), not self._window.unlimited
+        self.rows.weigh(count, nbytes)
         self._window.sent(count, nbytes)
         send = self._link.send_soon if soon else partial(self._link.send, wait=wait)
         done = send(Status.ITERATOR_SUCCESS, self._epoch, parts, count=count, refs=refs)
