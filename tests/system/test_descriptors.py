@@ -308,3 +308,31 @@ def test_who_waits_for_the_lock_of_one_that_waits_for_it_goes_on(
     assert codes == [0]
     for end in made:
         end.close()
+
+
+STRUCK_IN_A_FORK = """
+import ctypes, os, threading
+from functools import partial
+
+# The signal is handled when Python code runs again.
+os.register_at_fork(before=partial(getattr(ctypes.CDLL(None), "raise"), 2))
+from farside._system import descriptors
+
+try:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    for _ in range(10):
+        pass
+except KeyboardInterrupt:
+    print("raised")
+free = []
+thread = threading.Thread(target=lambda: free.append(descriptors._lock.acquire(blocking=False)))
+thread.start()
+thread.join()
+print(*free)
+"""
+
+
+def test_ctrl_c_that_comes_as_a_process_forks_is_raised_after_that() -> None:
+    assert run_python(STRUCK_IN_A_FORK).split() == ["raised", "True"]

@@ -12,8 +12,10 @@ import errno
 import os
 import threading
 from contextlib import contextmanager
+from operator import methodcaller
 from weakref import WeakSet
 
+from .._in_c import partial
 from ..errors import LinkClosedError
 from .signals import at_fork, defer_sigint, try_lock
 from .standard import above_standard, closed_standard, fill_standard
@@ -208,28 +210,32 @@ def inherited(ends: Sequence[Descriptor]) -> Iterator[None]:
         _inheriting.ends = ()
 
 
-_forking = threading.local()
+_forking = threading.local()  # its `end` gives back the lock, if the thread has it
 
 
 def _before_fork() -> None:
-    _forking.locked = _lock.acquire(timeout=_PATIENCE)
-
-
-def _after_in_parent() -> None:
-    if _forking.locked:
-        _lock.release()
+    _forking.end = bool
+    held: list[bool] = []
+    try:
+        held.extend(filter(None, map(_lock.acquire, [True], [_PATIENCE])))  # as in `try_lock`
+    finally:
+        if held:
+            _forking.end = _lock.release
 
 
 def _close_in_child() -> None:
     global _lock  # noqa: PLW0603  the thread that may have it is not in this process
+    _lock = threading.RLock()
     kept = {id(descriptor) for descriptor in getattr(_inheriting, "ends", ())}
-    if not _forking.locked:
-        _lock = threading.RLock()
     for descriptor in list(_live):
         if id(descriptor) not in kept:
             descriptor.close()
-    if _forking.locked:
-        _lock.release()
 
 
-at_fork(before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_close_in_child)
+# In the parent, no Python code runs: if a signal came as it forked, the handler would strike there.
+# The lock would be held for ever, and Python drops what a hook raises, so Ctrl-C would do nothing.
+at_fork(
+    before=_before_fork,
+    after_in_parent=partial(methodcaller("end"), _forking),
+    after_in_child=_close_in_child,
+)
