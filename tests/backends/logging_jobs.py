@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.kinds import Kind
 
 NAME = "tests.forwarded"
+LATE = "tests.late"
 
 
 def log(text: str, *args: object, level: int = 30, **extra: object) -> None:
@@ -205,6 +206,19 @@ def handlers_there() -> Iterator[Any]:
     log("seen")
     yield [type(handler).__name__ for handler in logging.root.handlers]
     yield logging.getLogger(NAME).getEffectiveLevel(), logging.getLogger("other").disabled
+
+
+def log_late() -> Iterator[int]:
+    """Make a logger of a class of its own, as a library does that is imported late."""
+    import logging
+
+    plain = logging.getLoggerClass()
+    logging.setLoggerClass(type("Own", (plain,), {}))
+    late = logging.getLogger(LATE)
+    logging.setLoggerClass(plain)
+    late.debug("detail")
+    logging.getLogger(f"{LATE}.below").debug("below")
+    yield 0
 
 
 def without_a_logger() -> Iterator[Any]:

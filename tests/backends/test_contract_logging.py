@@ -394,6 +394,19 @@ def test_the_once_per_place_rule_is_the_workers(kind: Kind) -> None:
     assert len(shown(caught)) == 1
 
 
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO])
+def test_a_logger_of_a_class_of_its_own_has_its_level_once_it_is_made(
+    kind: Kind, level: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = type("Own", (logging.Logger,), {})(jobs.LATE)
+    own.parent = logging.root
+    own.setLevel(level)
+    monkeypatch.setitem(logging.root.manager.loggerDict, jobs.LATE, own)
+    with kind.start(jobs.log_late) as items:
+        assert list(items) == [0]
+    assert caplog.messages == (["detail", "below"] if level == logging.DEBUG else [])
+
+
 # Handlers of the worker ---------------------------------------------------------------------------
 
 

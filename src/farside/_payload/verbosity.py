@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     PlainFilter: TypeAlias = tuple[str, Any, str, str, Any, int]
 
 
+awaited: dict[str, tuple[int, bool]] = {}
+"""The level of each logger that its library is yet to make here, and whether it is disabled."""
+
+
 class Levels(NamedTuple):
     root: int
     disable: int
@@ -61,6 +65,7 @@ def flatten_levels() -> Levels | None:
         for name, logger in list(root.manager.loggerDict.items())
         if isinstance(logger, logging.Logger) and (logger.level or logger.disabled)
     ]
+    loggers += [(name, *waiting, False) for name, waiting in list(awaited.items())]
     return Levels(root.level, root.manager.disable, loggers)
 
 
@@ -68,7 +73,7 @@ def install_levels(levels: Levels | None) -> None:
     """Let the loggers of this interpreter have these levels, if there is `logging`.
 
     One of a class of its own is not made here: its library finds it made already when it is
-    imported, by a class that lacks what the library calls (Astropy fails then).
+    imported, by a class that lacks what the library calls (Astropy fails then). So it is `awaited`.
     """
     logging: Any = sys.modules.get("logging")
     if logging is None or levels is None:
@@ -77,10 +82,16 @@ def install_levels(levels: Levels | None) -> None:
     logging.root.setLevel(levels.root)
     present = logging.root.manager.loggerDict
     for name, level, disabled, plain in levels.loggers:
+        awaited[name] = level, disabled
         if plain or isinstance(present.get(name), logging.Logger):
-            logger = logging.getLogger(name)
-            logger.setLevel(level)
-            logger.disabled = disabled
+            install_level(logging.getLogger(name))
+
+
+def install_level(logger: Any) -> None:
+    """Let a logger have the level that is awaited for it, if there is one."""
+    level, logger.disabled = awaited.pop(logger.name, (None, logger.disabled))
+    if level is not None:
+        logger.setLevel(level)
 
 
 def _text(pattern: Any) -> Any:

@@ -10,7 +10,7 @@ import sys
 from functools import wraps
 
 from .._payload.records import flatten_record
-from .._payload.verbosity import Levels, install_levels
+from .._payload.verbosity import Levels, awaited, install_level, install_levels
 from . import forward
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _call_handlers = logging.Logger.callHandlers
+_get_logger = logging.Manager.getLogger
 _basic_config = logging.basicConfig
 
 # Handlers may do things when they are collected: those taken off stay.
@@ -31,6 +32,7 @@ def install(levels: Levels | None) -> None:
     `logging.config.dictConfig` takes those off that it has not made.
     """
     logging.Logger.callHandlers = _forward  # type: ignore[method-assign]
+    logging.Manager.getLogger = _make  # type: ignore[method-assign]
     logging.basicConfig = _configure
     install_levels(levels)
 
@@ -63,6 +65,14 @@ def _reaches_root(logger: logging.Logger) -> bool:
             return False
         logger = logger.parent
     return True
+
+
+@wraps(_get_logger)
+def _make(self: logging.Manager, name: str) -> logging.Logger:
+    logger = _get_logger(self, name)
+    if name in awaited and self is logging.root.manager:  # its library makes it just now
+        install_level(logger)
+    return logger
 
 
 @wraps(_basic_config)
