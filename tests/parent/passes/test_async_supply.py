@@ -322,6 +322,42 @@ def test_an_iterator_of_the_users_own_is_not_closed(loop: Loop) -> None:
     loop.run(main)
 
 
+class Stream:
+    """As one of anyio or trio: it can be closed, and is its own iterator."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.closed = False
+
+    def __aiter__(self) -> Stream:
+        return self
+
+    async def __anext__(self) -> int:
+        self.number += 1
+        return self.number
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+def test_a_stream_of_the_users_own_is_not_closed(loop: Loop) -> None:
+    stream = Stream()
+
+    class Received:
+        def __aiter__(self) -> Stream:
+            return stream
+
+    async def main() -> None:
+        start = partial(map_in_workers, backend="subprocess", buffer_size=1)
+        async with start(jobs.square, Received(), 1) as results:
+            for _ in range(2):
+                assert len(await take_async(results, 3)) == 3
+                await loop.sleep(0.05)
+
+    loop.run(main)
+    assert not stream.closed
+
+
 def test_the_task_of_inputs_that_do_not_let_themselves_be_cancelled_ends() -> None:
     """It got one more input, and then waited for a loop that wants another one."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -101,12 +101,16 @@ class AsyncSupply(Supply):
             raise
 
     async def _close(self) -> None:
-        """Close the iterator, unless it is the user's own: a later pass may go on with that."""
+        """Close the async generator, unless it is the user's own: a later pass may go on with that.
+
+        What else can be closed may be the user's own also where it is not what was given, such as
+        a stream that each pass gets.
+        """
         # An async generator that is dropped is closed by the event loop: some time later, or, on
         # trio, with a ResourceWarning, and without leave to await anything.
-        iterator: Any = self._iterator
+        iterator = self._iterator
         self._iterator = None
-        if iterator is not self._given and hasattr(iterator, "aclose"):
+        if iterator is not self._given and isinstance(iterator, AsyncGenerator):
             self._pass_on()  # it may take long, and nobody else has this iterator
             await iterator.aclose()
 
