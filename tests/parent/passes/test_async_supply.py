@@ -162,6 +162,32 @@ def test_what_async_inputs_raise_comes_in_its_turn() -> None:
     asyncio.run(main())
 
 
+class Mute(Exception):
+    """It cannot be looked at."""
+
+    @property
+    def __class__(self) -> NoReturn:
+        raise TypeError
+
+
+def test_an_exception_of_async_inputs_that_cannot_be_looked_at_comes_too(loop: Loop) -> None:
+    """It was told that the task of the inputs was cancelled."""
+
+    async def failing() -> AsyncIterator[int]:
+        yield 1
+        raise Mute
+
+    async def main() -> None:
+        async with map_in_workers(jobs.square, failing(), 0) as results:
+            try:
+                await take_async(results, 2)
+            except Mute:
+                return
+        pytest.fail("nothing was raised")
+
+    loop.run(main)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("in_order", [True, False])
 def test_results_come_while_an_input_is_awaited(

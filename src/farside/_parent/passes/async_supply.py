@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from time import monotonic
 from typing import Any, NamedTuple
 
+from ..._payload.true_parts import is_a
 from ..._protocol.order import BEGIN, Place
 from ..event_loops import Waiter, waiter_here
 from .supply import STEADY, TAKE_SECONDS, Supply
@@ -96,7 +97,7 @@ class AsyncSupply(Supply):
                 else:
                     await self._until_wanted()
         except BaseException as error:  # of the iterator, for the most part
-            if not (self._over or isinstance(error, cancelled)):
+            if not (self._over or is_a(error, cancelled)):
                 self._over, self._error = True, error
             raise
 
