@@ -103,10 +103,10 @@ def close_generators(iterators: Iterable[Iterator[Any]]) -> None:
             try:
                 iterator.close()
             except Exception as error:
-                _Dropped(error)
+                Dropped(error)
 
 
-class _Dropped:
+class Dropped:
     """Raises an error as it is deleted, where Python prints the error and goes on."""
 
     def __init__(self, error: Exception) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 import warnings
@@ -162,12 +163,11 @@ def test_what_async_inputs_raise_comes_in_its_turn() -> None:
     asyncio.run(main())
 
 
-class Mute(Exception):
-    """It cannot be looked at."""
+def refuse(_: object) -> NoReturn:
+    raise TypeError
 
-    @property
-    def __class__(self) -> NoReturn:
-        raise TypeError
+
+Mute: Any = type("Mute", (Exception,), {"__class__": property(refuse)})
 
 
 def test_an_exception_of_async_inputs_that_cannot_be_looked_at_comes_too(loop: Loop) -> None:
@@ -346,6 +346,29 @@ def test_an_iterator_of_the_users_own_is_not_closed(loop: Loop) -> None:
         await inputs.aclose()  # type: ignore[attr-defined]
 
     loop.run(main)
+
+
+def test_what_a_generator_of_inputs_raises_as_it_is_closed_is_printed(
+    loop: Loop, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)  # not that of pytest
+
+    class Failing:
+        async def __aiter__(self) -> AsyncIterator[int]:
+            try:
+                for number in count():
+                    yield number
+            finally:
+                raise KeyError("mine")
+
+    async def main() -> None:
+        start = partial(map_in_workers, backend="subprocess", buffer_size=1)
+        async with start(jobs.square, Failing(), 1) as results:
+            assert await take_async(results, 3) == [0, 1, 4]
+            await loop.sleep(0.05)
+
+    loop.run(main)
+    assert "KeyError: 'mine'" in capfd.readouterr().err
 
 
 class Stream:

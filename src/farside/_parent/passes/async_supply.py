@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..._payload.true_parts import is_a
 from ..._protocol.order import BEGIN, Place
+from ..._worker.iterables import Dropped
 from ..event_loops import Waiter, waiter_here
 from .supply import STEADY, TAKE_SECONDS, Supply
 
@@ -102,18 +103,16 @@ class AsyncSupply(Supply):
             raise
 
     async def _close(self) -> None:
-        """Close the async generator, unless it is the user's own: a later pass may go on with that.
-
-        What else can be closed may be the user's own also where it is not what was given, such as
-        a stream that each pass gets.
-        """
-        # An async generator that is dropped is closed by the event loop: some time later, or, on
-        # trio, with a ResourceWarning, and without leave to await anything.
-        iterator = self._iterator
-        self._iterator = None
-        if iterator is not self._given and isinstance(iterator, AsyncGenerator):
+        """Close an async generator, unless it is the user's own: a later pass may go on with it."""
+        # One that is dropped is closed by the event loop: some time later, or, on trio, with a
+        # ResourceWarning, and without leave to await anything.
+        iterator, self._iterator = self._iterator, None
+        if iterator is not self._given and isinstance(iterator, AsyncGenerator):  # no stream
             self._pass_on()  # it may take long, and nobody else has this iterator
-            await iterator.aclose()
+            try:
+                await iterator.aclose()
+            except Exception as error:
+                Dropped(error)
 
     def _take_end(self) -> None:
         """Take in that the task has ended, perhaps before it began."""
