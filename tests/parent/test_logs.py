@@ -60,6 +60,28 @@ def test_a_logger_is_left_to_its_library(caplog: pytest.LogCaptureFixture) -> No
     assert "tests.unmade.by.nobody" not in logging.root.manager.loggerDict
 
 
+def test_a_logger_of_the_class_that_the_user_has_set_is_made_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may open a file, and begin that anew."""
+    names: list[str] = []
+
+    class Own(logging.Logger):
+        def __init__(self, name: str) -> None:
+            super().__init__(name)
+            names.append(name)
+
+    monkeypatch.setattr(logging.root.manager, "loggerDict", {})
+    logging.setLoggerClass(Own)
+    try:
+        for _ in range(2):
+            show(flatten_record(record("text")), ORIGIN)
+    finally:
+        logging.setLoggerClass(logging.Logger)
+    assert names == ["tests.records"]
+    assert caplog.messages == ["text", "text"]
+
+
 def test_a_record_that_has_come_further_keeps_its_origin(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

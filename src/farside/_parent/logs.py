@@ -93,14 +93,15 @@ def _logger_of(name: str) -> Any:
     """Return the logger of a name; where there is none, one that nobody else will find.
 
     A library that is imported here later may make it of a class of its own, as Astropy does, and
-    fails where it finds another.
+    fails where it finds another. But where the user has set the class of all loggers, each is made
+    once and for all: it may open a file.
     """
     import logging
 
-    known = logging.root.manager.loggerDict
-    if name == logging.root.name or isinstance(known.get(name), logging.Logger):
+    known, plain = logging.root.manager.loggerDict, logging.getLoggerClass() is logging.Logger
+    if name == logging.root.name or isinstance(known.get(name), logging.Logger) or not plain:
         return logging.getLogger(name)
-    logger = logging.getLoggerClass()(name)
+    logger = logging.Logger(name)  # noqa: LOG001
     logger.parent, above = logging.root, name
     while above := above.rpartition(".")[0]:
         nearest = known.get(above)
