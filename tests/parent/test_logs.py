@@ -7,6 +7,7 @@ import pickle
 import sys
 import warnings
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -95,6 +96,13 @@ def test_a_message_that_is_a_dict_keeps_its_fields(caplog: pytest.LogCaptureFixt
     assert message == {"event": "read", "size": 3, "held": "<Hostile whose repr() failed>"}
     assert shown(flatten_record(record({1: 2})), caplog).msg == "{1: 2}"
     assert shown(flatten_record(record({"a": 1}, 5)), caplog).msg.startswith("{'a': 1} % (5,)")
+
+
+def test_what_is_attached_may_have_buffers(caplog: pytest.LogCaptureFixture) -> None:
+    held = pickle.PickleBuffer(bytearray(b"as an array of NumPy"))
+    got = shown(flatten_record(record({"held": held}, held=held)), caplog)
+    message: Any = got.msg
+    assert message["held"] == vars(got)["held"] == b"as an array of NumPy"
 
 
 def test_nothing_in_a_record_makes_it_fail(caplog: pytest.LogCaptureFixture) -> None:

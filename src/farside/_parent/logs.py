@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .._payload import pickling
 from .._payload.one_line import one_line
 from .._payload.records import DROPPED, RECORD, WARNING, own_record
 from .._system.signals import try_lock
@@ -117,7 +118,7 @@ def _thaw(frozen: Frozen) -> Any:
     if isinstance(frozen, dict):
         return {name: _thaw(value) for name, value in frozen.items()}
     try:
-        return pickle.loads(frozen)
+        return pickling.loads(frozen)
     except Exception as error:  # it is something that only the worker can import
         return f"<does not unpickle here ({one_line(error)})>"
 
