@@ -13,6 +13,7 @@ import pytest
 
 from farside._parent.logs import News, show
 from farside._payload.records import flatten_dropped, flatten_record, flatten_warning
+from farside._payload.verbosity import awaited
 from farside.errors import ProtocolError
 
 ORIGIN = {"worker_name": "a worker", "worker_backend": "subprocess", "worker_label": "pid 1"}
@@ -59,6 +60,16 @@ def test_a_logger_is_left_to_its_library(caplog: pytest.LogCaptureFixture) -> No
     made.levelno = logging.ERROR
     assert shown(flatten_record(made), caplog).name == "tests.unmade.by.nobody"
     assert "tests.unmade.by.nobody" not in logging.root.manager.loggerDict
+
+
+def test_a_worker_passes_on_what_a_logger_that_it_awaits_lets_through(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(awaited, "tests.awaited", (logging.DEBUG, False))
+    made = record("detail")
+    made.name, made.levelno = "tests.awaited.below", logging.DEBUG
+    show(flatten_record(made), ORIGIN)
+    assert caplog.messages == ["detail"]
 
 
 def test_a_logger_of_the_class_that_the_user_has_set_is_made_once(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .._payload import pickling
 from .._payload.one_line import one_line
 from .._payload.records import DROPPED, RECORD, WARNING, own_record
+from .._payload.verbosity import awaited
 from .._system.signals import try_lock
 from ..errors import ProtocolError
 
@@ -104,11 +105,13 @@ def _logger_of(name: str) -> Any:
         return logging.getLogger(name)
     logger = logging.Logger(name)  # noqa: LOG001
     logger.parent, above = logging.root, name
-    while above := above.rpartition(".")[0]:
+    while above:
         nearest = known.get(above)
         if isinstance(nearest, logging.Logger):
             logger.parent = nearest
             break
+        logger.level = logger.level or awaited.get(above, (0,))[0]  # this may be a worker itself
+        above = above.rpartition(".")[0]
     return logger
 
 
