@@ -81,7 +81,7 @@ def _run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2))
+    print(json.dumps(value, indent=2), flush=True)  # here, and not at the exit, it may find no room
 
 
 class _Parser(argparse.ArgumentParser):
