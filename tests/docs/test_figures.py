@@ -13,6 +13,7 @@ _RUN = (_ROOT / "docs" / "explain" / "benchmarks.txt").read_text("utf-8") + "\n\
 _CASES = {
     "integers": "ints",
     "small dictionaries": "dicts",
+    "dictionaries of eight values": "dicts-8",
     "dictionaries with a list, a tuple and an object": "records",
     "items that take 15 µs to make": "workers-1",
     "arrays of 100 kB": "arrays-100kB",
