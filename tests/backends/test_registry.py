@@ -19,6 +19,7 @@ from farside import (
     FarsideWarning,
     available_backends,
     iterate_in_subinterpreter,
+    iterate_in_subprocess,
     iterate_in_worker,
     map_in_workers,
     register_backend,
@@ -63,6 +64,25 @@ def test_a_backend_that_launches_no_worker_is_told_so(monkeypatch: pytest.Monkey
     monkeypatch.setattr(InlineBackend, "launch", lambda *_: None)
     with pytest.raises(TypeError, match=r"launch\(\) of the inline backend returned NoneType; let"):
         iterate_in_worker(list, backend="inline")
+
+
+def test_a_signal_that_comes_as_a_worker_was_launched_leaves_none_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    launched: list[Any] = []
+
+    class Strikes(type):
+        """As a handler that raises when Python looks for signals after `isinstance`."""
+
+        def __instancecheck__(cls, worker: object) -> bool:
+            launched.append(worker)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(registry, "Worker", Strikes("Worker", (), {}))
+    with pytest.raises(KeyboardInterrupt):
+        iterate_in_subprocess(list)
+    assert len(launched) == 1
+    # That its process ends, all tests check.
 
 
 def test_a_limit_is_refused_where_a_link_does_not_tell_whose_time_is_up(

@@ -137,18 +137,20 @@ def launch(name: str, options: Options) -> Worker:
             # Not for long, perhaps: who starts a worker in the place of another tries again.
             raise CutOffError(error, struck=True) from error.__cause__
         raise
-    if not isinstance(worker, Worker):
-        raise TypeError(
-            f"launch() of the {name} backend returned {type(worker).__name__}; let it return an "
-            "object of a class that derives from farside.backends.Worker"
-        )
     try:
+        # In here: a signal handler may strike as `isinstance` comes back.
+        if not isinstance(worker, Worker):
+            raise TypeError(
+                f"launch() of the {name} backend returned {type(worker).__name__}; let it return "
+                "an object of a class that derives from farside.backends.Worker"
+            )
         _check_limits(name, worker, options)
         live_workers.track(worker)
         for each in on_start:
             each(name, worker)
     except BaseException:
-        worker.link.close()  # nobody gets to know it: it ends by itself
+        if hasattr(worker, "link"):
+            worker.link.close()  # nobody gets to know it: it ends by itself
         raise
     return worker
 
