@@ -77,22 +77,22 @@ class Stored:
 
 
 def pack(
-    entries: list[Any], joiner: joined.Joiner | None = None, likes: rows.Rows | None = None
+    entries: list[Any], joiner: joined.Joiner | None = None, expected: rows.Rows | None = None
 ) -> tuple[list[Part], list[Ref]]:
     """Make the body of a frame, of atoms, copies, and what `encoder.Encoder` has made of others.
 
-    With a `joiner`, the ``bytes`` are its pieces, and no pickles. With `likes` there may be rows.
-    Returns the parts of the body, and the blocks that belong to the frame.
+    With a `joiner`, the ``bytes`` are its pieces, and no pickles. If rows are `expected`, some may
+    be such. Returns the parts of the body, and the blocks that belong to the frame.
     """
     kinds = set(map(type, entries))
     if Mark in kinds:
-        return _pack_with_marks(entries, joiner, likes)
-    if likes is not None:
-        if likes.keys is not None and kinds == _ROW:
-            return [_ROWS + rows.dump(likes.keys, entries)], []
-        start = None if joiner is None else joiner.start
-        entries = likes.take_in(entries, kinds, start)
-        kinds = set(map(type, entries)) if tuple in kinds else kinds
+        return _pack_with_marks(entries, joiner, expected)
+    if expected is not None:
+        if expected.keys is not None and kinds == _ROW:
+            return [_ROWS + rows.dump(expected.keys, entries)], []
+        found = expected.take_in(entries, kinds, None if joiner is None else joiner.start)
+        if found is not entries:
+            entries, kinds = found, set(map(type, found))
     if kinds.isdisjoint(_ENCODED):
         return [_PLAIN + pickle.dumps(entries, 5)], []
     if joiner is not None and Stored not in kinds:
@@ -129,7 +129,7 @@ def _converted(entries: list[Any], kinds: set[type], refs: list[Ref]) -> list[An
 
 
 def _pack_with_marks(
-    entries: list[Any], joiner: joined.Joiner | None, likes: rows.Rows | None
+    entries: list[Any], joiner: joined.Joiner | None, expected: rows.Rows | None
 ) -> tuple[list[Part], list[Ref]]:
     marks: list[tuple[int, tuple[Any, ...] | None]] = []
     items: list[Any] = []
@@ -140,7 +140,7 @@ def _pack_with_marks(
             items.append(entry)
     head = b"".join(pickling.dumps_plain(marks))
     head += bytes(-(1 + _LENGTH.size + len(head)) % 16)  # buffers behind it stay where they fit
-    parts, refs = pack(items, joiner, likes)
+    parts, refs = pack(items, joiner, expected)
     return [_MARKED + _LENGTH.pack(len(head)) + head, *parts], refs
 
 

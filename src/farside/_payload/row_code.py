@@ -146,10 +146,15 @@ def _taken(kind: type, count: int) -> list[str]:
     elif kind is dict:
         apart = ", ".join([f"(k{number}, v{number})" for number in range(count)])
         apart += ", = given.items()"
-    return [*lines, "try:", f"    {apart}", f"except {_UNLIKE}:", "    return False"]
+    return [
+        *lines,
+        "try:",
+        f"    {apart}",
+        "except (ValueError, RuntimeError):",
+        "    return False",
+    ]
 
 
-_UNLIKE = "(ValueError, RuntimeError)"
 _ROWS: dict[type, str] = {dict: "({},)", list: "[{}]", tuple: "given"}
 _OTHER_KEY = "if k{0} is not K{0} and (type(k{0}) is not str or k{0} != K{0}): return False"
 _SMALL = 1 << 29  # integers below that are compared in a third of the time of others

@@ -13,6 +13,7 @@ import _pickle as pickle
 from io import BytesIO
 from itertools import chain
 
+from .._in_c import partial
 from . import row_code
 from .joined import HEAD
 from .plain import ADD_COPY
@@ -75,15 +76,18 @@ class Rows:
     def _look_at(self, entries: list[Any], start: bytes | None) -> None:
         """Look whether the items of a frame are alike, and like those of the frame before.
 
-        Of those that were pickled some are read, since larger dictionaries are among them.
+        Of those that were pickled some are read, since larger dictionaries are among them. Most
+        items are no rows, and to read some of each frame costs a sixth of making it: so none is
+        read after the first that is unlike.
         """
-        some = entries[::_STEP]
-        if type(some[0]) is bytes and start is not None:
-            some = _read(start, some)
-        if self._like is None or not row_code.is_like(some[0], self._like):
-            self._like, self._alike = some[0] if row_code.may_be_row(some[0]) else None, 0
+        items = iter(entries[::_STEP])
+        if type(entries[0]) is bytes and start is not None:
+            items = map(partial(_read, start), items)
+        first = next(items)
+        if self._like is None or not row_code.is_like(first, self._like):
+            self._like, self._alike = first, 0
         like = self._like
-        if like is not None and [each for each in some if not row_code.is_like(each, like)]:
+        if not (row_code.may_be_row(first) and all(row_code.is_like(each, like) for each in items)):
             self._like = None
         self._alike += len(entries)
 
@@ -122,24 +126,17 @@ class _PlainReader(pickle.Unpickler):
         raise pickle.UnpicklingError
 
 
-def _read(start: bytes, pieces: list[bytes]) -> list[Any]:
-    """Return the items of pieces (see `joined`) if they are dictionaries that may be rows.
+def _read(start: bytes, piece: bytes) -> Any:
+    """Return the item of a piece (see `joined`) if it is a dictionary; else None.
 
-    Most items are no rows, and to read some of each frame costs a sixth of making it. So the first
-    that is unlike ends it. (For long lists and tuples, the code itself would take too long.)
+    (Long lists and tuples are no rows: the code itself would take too long.)
     """
-    found: list[Any] = []
+    if not piece.startswith(_DICT):
+        return None
     try:
-        for piece in pieces:
-            if not piece.startswith(_DICT):
-                return [None]
-            item = _PlainReader(BytesIO(start + piece)).load()
-            if not (row_code.is_like(item, found[0]) if found else row_code.may_be_row(item)):
-                return [None]
-            found.append(item)
+        return _PlainReader(BytesIO(start + piece)).load()
     except pickle.UnpicklingError:
-        return [None]
-    return found
+        return None
 
 
 _DICT = HEAD + b"}"  # what the piece of a dictionary begins with

@@ -105,7 +105,7 @@ class Outbox:
             entry, nbytes = self._encode(item)
         else:
             nbytes = len(entry)
-        if self.copies and self.rows.kind is Rows:
+        if self.copies and self.rows.kind is Rows:  # else it ends the rows, which are no misses
             self._miss()
         self.refused = False  # first: from here on it may be sent, whatever strikes
         if self._lends and type(entry) is Stored and entry.refs:
