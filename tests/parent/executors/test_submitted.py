@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from struct import pack as pack_numbers
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -276,3 +276,40 @@ def test_who_has_nothing_ahead_is_not_asked() -> None:
     delivery.take([Worker(delivery, Counter()).core])
     assert delivery.take_silent() == []
     assert delivery.next_look == float("inf")
+
+
+def test_what_waits_stays_in_sight_while_others_are_cancelled() -> None:
+    """A callback may end that. The workers ended meanwhile, and what was left was never done."""
+    delivery, futures = make(3, 1)
+    pending, seen = delivery.pending, list[bool]()
+
+    def leave(_: object) -> None:
+        seen.append(pending.ended)
+        raise SystemExit
+
+    futures[0].add_done_callback(leave)
+    with pytest.raises(SystemExit):
+        pending.cancel()
+    assert seen == [False]
+    assert pending.take(1, 1)[0] == [1]
+    assert [future.cancelled() for future in futures] == [True, False, False]
+    assert not wait(futures[:1], timeout=0).not_done
+
+
+def test_a_callback_that_cancels_all_cancels_none_further_down() -> None:
+    """Each would call the next one, and that is deeper than Python goes."""
+    delivery, futures = make(5, 1)
+    deep, deepest = 0, 0
+
+    def cancel(_: object) -> None:
+        nonlocal deep, deepest
+        deep += 1
+        deepest = max(deep, deepest)
+        delivery.pending.cancel()
+        deep -= 1
+
+    for future in futures:
+        future.add_done_callback(cancel)
+    delivery.pending.cancel()
+    assert deepest == 1
+    assert not wait(futures, timeout=0).not_done

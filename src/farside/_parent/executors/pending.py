@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import suppress
 from itertools import repeat
+from threading import get_ident
 from typing import Any, NamedTuple
 
 from ...errors import FarsideError
@@ -50,6 +51,7 @@ class Pending(Supply):
         self._returned: deque[tuple[GivenTask, Batch]] = deque()
         self.tries = 0  # how many workers the task has cost that was taken last
         self.closed = False  # whether nothing more is added
+        self._cancelling: set[int] = set()  # the threads that are in the middle of `cancel`
 
     @property
     def ended(self) -> bool:  # it changes
@@ -80,13 +82,20 @@ class Pending(Supply):
 
     def cancel(self) -> None:
         """Cancel all that waits. What is left when a callback, or Ctrl-C, ends this is done."""
-        left = self.clear()
+        here = get_ident()
+        if here in self._cancelling:
+            return  # in a callback of what is cancelled further up, where this goes on
         try:
-            while left:
-                left[0].future.cancel()
-                left.popleft().future.set_running_or_notify_cancel()
+            self._cancelling.add(here)
+            # Each stays here until it is cancelled: else the workers might end before what is left.
+            while self._works:
+                with suppress(IndexError):  # another thread has taken the last one
+                    work = self._works[0]
+                    work.future.cancel()
+                    if self.withdraw(work):
+                        work.future.set_running_or_notify_cancel()
         finally:
-            self._works.extend(left)
+            self._cancelling.discard(here)
 
     def clear(self) -> deque[Work]:
         """Let go of all that waits, and return it."""
