@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import Stats
+from farside import PassSupersededError, Stats
 from farside._parent.results import enter_iteration_mode
 from farside._parent.stats import collect, size_text
 from tests.parent import scripted
@@ -171,6 +171,26 @@ def test_what_was_left_in_the_buffer_is_not_counted() -> None:
         results.close()
         assert counted(client) == (epoch, 0)
         assert collect(client).passes == epoch
+
+
+def test_what_is_taken_as_another_thread_begins_a_pass_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client, _ = scripted.client(started(1), items(1, 1, 2, 3))
+    results = iterate(client)
+    taken, begin = [next(results)], client.sequence.begin
+
+    def begin_late(begun: int) -> Any:
+        begins = begin(begun)
+        taken.append(next(results))  # as any thread may: for what has come, it needs no lock
+        return begins
+
+    monkeypatch.setattr(client.sequence, "begin", begin_late)
+    this = enter_iteration_mode(client)
+    assert (taken, counted(client)) == ([1, 2], (2, 0))
+    with pytest.raises(PassSupersededError):
+        next(results)
+    this.leave()
 
 
 def counted(client: Client) -> tuple[int, int]:

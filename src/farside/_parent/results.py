@@ -35,10 +35,12 @@ def enter_iteration_mode(client: Client, owner: object = None, *, awaits: bool =
     def begin(core: GroupCore) -> Delivery | None:
         if core.over or given_up:
             return None
-        client.counters.begin(core, client.delivery)
         client.used_before = client.used
         client.sequence.awaits = awaits
         delivery, plans = client.sequence.begin(core.epoch)
+        if client.delivery is not None:
+            client.delivery.clear()  # now: what another thread still took would not be counted
+        client.counters.begin(core, client.delivery)
         client.delivery = delivery
         delivery.members = client.members
         begun.append(core.start(plans, delivery))
