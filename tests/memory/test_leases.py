@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from types import FrameType, SimpleNamespace
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -455,6 +456,41 @@ def test_what_a_signal_handler_raises_before_a_fork_keeps_no_block_for_good(
     del view
     leases.drop_ended_children()
     assert (flagged(mapping), leases.held) == ([SLOT], 0)
+
+
+def test_what_another_thread_opens_as_this_one_forks_hides_no_block(
+    mapping: Mapping, leases: Leases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before Python 3.14, nobody can go through a weak set that changes meanwhile."""
+    view = leases.lend(SLOT, OFFSET, 8)
+    opened: list[views.Views] = []
+
+    def open_another(frame: FrameType, *_: object) -> Any:
+        if frame.f_code is WeakSet.__iter__.__code__:  # a switch of threads would come in it
+            opened.append(views.Views(mapping.arena))
+            return open_another
+        return None
+
+    ignored: list[Any] = []
+    read, write = os.pipe()
+    before = sys.gettrace()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "unraisablehook", lambda each: ignored.append(each.exc_type))
+        sys.settrace(open_another)
+        try:
+            child = fork(partial(os.read, read, 1))
+        finally:
+            sys.settrace(before)
+    assert ignored == []
+    del view
+    leases.drop_ended_children()
+    assert flagged(mapping) == []  # the child has it
+    os.write(write, b"1")
+    assert exit_code(child) == 0
+    leases.drop_ended_children()
+    assert flagged(mapping) == [SLOT]
+    os.close(read)
+    os.close(write)
 
 
 def test_another_program_has_no_blocks(mapping: Mapping, leases: Leases) -> None:

@@ -18,7 +18,7 @@ from collections import deque
 from contextlib import suppress
 from datetime import time, tzinfo
 from functools import cache, partial
-from weakref import WeakSet, ref
+from weakref import WeakValueDictionary, ref
 
 from .._system.descriptors import Descriptor, with_standard_filled
 from .._system.signals import at_fork, defer_sigint, try_lock
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     End: TypeAlias = Callable[[], object]
 
-_live: WeakSet[Views] = WeakSet()
+_live: WeakValueDictionary[int, Views] = WeakValueDictionary()  # by `id`
 _forking: list[Any] | None = None
 """From a fork until `_settle`: the lives of all leases that are alive, or were since it began."""
 
@@ -82,7 +82,7 @@ class Views:
         self._alive: dict[int, ref[_Life]] = {}  # for each slot, that of its latest lease
         # For each forked child, what hangs up when it is gone, and the holds of its leases.
         self.kept: list[tuple[Descriptor | None, list[Any]]] = []
-        _live.add(self)
+        _live[id(self)] = self
 
     def open(self, slot: int, end: End) -> memoryview:
         """Return a view of the arena that calls a function when it ends: the lease of a slot."""
@@ -151,6 +151,13 @@ def _maker(kind: Any) -> Callable[[memoryview], Any]:
     return Array.from_buffer  # type: ignore[no-any-return]
 
 
+def _all() -> list[Views]:
+    # Copied by one call of C code: other threads make some meanwhile, and before Python 3.14, to go
+    # through a set of weak references fails then.
+    found = [reference() for reference in _live.valuerefs()]
+    return [views for views in found if views is not None]
+
+
 def _before_fork() -> None:
     try:
         defer_sigint(_look_around)
@@ -164,7 +171,7 @@ def _look_around() -> None:
     global _forking, _child  # noqa: PLW0603  of this process
     _settle()
     _forking = []  # from now on, none ends unnoticed
-    for views in list(_live):
+    for views in _all():
         views.drop_ended_children()
         _forking += views.alive()
     if _live and _child is None:
@@ -185,7 +192,7 @@ def _settle_now() -> None:
         return
     try:
         _over.clear()  # a signal handler may look, too
-        for views in list(_live):
+        for views in _all():
             views.keep(_child and _child[0])
     except BaseException:  # of a signal handler
         _over.append(None)
@@ -199,7 +206,7 @@ def _settle_now() -> None:
 def _in_child() -> None:
     """Keep nothing in the child: it gives nothing back. It keeps its end of the pipe open."""
     global _forking, _child  # noqa: PLW0603  as above
-    for views in list(_live):
+    for views in _all():
         views.forget()
     _forking = _child = None
     _lock.release()
