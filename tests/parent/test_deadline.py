@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import threading
 import time
 import warnings
@@ -100,6 +101,29 @@ def test_a_frame_begins_it_anew(clock: Clock) -> None:
     clock.now += 100.0
     deadline.begin_to_wait(client, When(lambda: False))
     assert wait_on(client, link, clock) == pytest.approx(4.0, abs=0.05)
+
+
+def test_it_passes_for_who_leads_alone(clock: Clock) -> None:
+    """Another thread may have read what a worker has sent, and not taken it in yet."""
+    client, link = waiting(4.0)
+    leading, go_on = threading.Event(), threading.Event()
+
+    def lead() -> None:
+        with client.waiting._leading:
+            leading.set()
+            assert go_on.wait(SECONDS)
+
+    other = Background(lead)
+    assert leading.wait(SECONDS)
+    client.waiting.links.wakeup.clear()
+    clock.now += 5.0
+    deadline.time_passes(client, clock.now)
+    assert link.told == [("START_ITERATION", 1)]
+    assert select.select([client.waiting.links.wakeup], [], [], 0)[0]  # it looks around
+    go_on.set()
+    other.result()
+    deadline.time_passes(client, clock.now)
+    assert ("REPORT_STACK", 1) in link.told
 
 
 def test_the_end_of_a_wait_is_noted_also_while_another_thread_steps_the_core(clock: Clock) -> None:

@@ -84,8 +84,10 @@ def time_passes(client: Client, planned: float) -> None:
         return
     if now - planned > _STOPPED_SECONDS:
         client.step(lambda core: core.sleep_through(now - planned))
-    elif now >= deadline and not _was_stopped(client, now - deadline):
-        client.step(lambda core: core.expire(now))
+    elif now >= deadline and not (client.taking_in_here or _was_stopped(client, now - deadline)):
+        # Only who leads: else another thread might have read what the worker has sent, and take it
+        # in after the worker in its place was told to make that once more.
+        client.waiting.lead_if_free(partial(client.step, lambda core: core.expire(now)))
 
 
 def _was_stopped(client: Client, late: float) -> bool:

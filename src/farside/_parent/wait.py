@@ -156,6 +156,16 @@ class Waiting:
             self._wake_outer()
         return came
 
+    def lead_if_free(self, work: Callable[[], object]) -> None:
+        """Do some work that only who leads may do; if a thread leads, let it look around."""
+        led = True
+        try:
+            led = bool(try_lock(self._leading, lambda: (work(),)))
+        finally:
+            self.wake_others(tasks=False)  # as in `is_last`
+        if not led:
+            self.wake()
+
     def _look_now(self, client: Client, awaited: Sequence[Member] | None) -> bool:
         self._let_go()
         return self.links.take_in_rest(client) or self.links.look(client, awaited=awaited)
