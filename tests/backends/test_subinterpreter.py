@@ -182,3 +182,35 @@ def test_closing_wakes_a_thread_that_waits_for_a_worker_that_cannot_be_ended(
             first.result(0)
     os.close(receive)
     os.close(send)
+
+
+STARTED_AS_PYTHON_EXITS = """
+import threading, time
+from functools import partial
+from farside import iterate_in_subinterpreter
+from farside._backends import live_workers
+
+started, track = threading.Event(), live_workers.track
+
+def track_late(worker):
+    started.set()
+    while not live_workers._exiting:
+        time.sleep(0.001)
+    time.sleep(0.2)
+    track(worker)
+
+def work():
+    with iterate_in_subinterpreter(partial(range, 3)) as numbers:
+        list(numbers)
+
+live_workers.track = track_late
+threading.Thread(target=work, daemon=True).start()
+started.wait()
+print("exits")
+"""
+
+
+@pytest.mark.skipif(not HAS_SUBINTERPRETERS, reason="there are none")
+def test_python_waits_as_it_exits_for_one_that_a_daemon_thread_has_just_started() -> None:
+    """Nobody knew it, and Python crashed in most cases."""
+    assert run_python(STARTED_AS_PYTHON_EXITS) == "exits\n"

@@ -36,6 +36,7 @@ _live: dict[int, Worker] = {}  # by `id`: a class of somebody else's may have no
 # Those that run in the threads of their users. They end as they are dropped; and on record they
 # would be kept, with what a traceback that they have refers to: their own iterable.
 _here: WeakValueDictionary[int, Worker] = WeakValueDictionary()
+_starting: set[object] = set()  # a token for each start of a worker in this process
 _exiting = False
 some_left = False  # whether some have not ended in time, as the process exits: Python ends them
 all_told = threading.Event()
@@ -96,6 +97,20 @@ def track(worker: Worker) -> None:
         raise _refused(_EXITING)
 
 
+def before_exit(work: Callable[[], object]) -> None:
+    """Start a worker of this process, and put it on record: until that is done, the exit waits."""
+    # Python crashes where a subinterpreter still runs as the process ends.
+    token = object()
+    try:
+        _starting.add(token)
+        if _exiting:  # looked at now: `close_all` looks in the other order
+            end_thread_at_exit()
+            raise _refused(_EXITING)
+        defer_sigint(work)
+    finally:
+        _starting.discard(token)
+
+
 def forget(worker: Worker) -> None:
     """Take a worker off, since it has ended."""
     for record in (_live, _here):
@@ -124,6 +139,7 @@ def close_all() -> None:
     global _exiting  # noqa: PLW0603  a process exits once
     _exiting = True
     deadline = time.monotonic() + EXIT_SECONDS
+    _whole(lambda: _await_starts(deadline))
     found = _all()  # others end meanwhile
     workers = [each for each in found if each.beside]
     try:
@@ -134,6 +150,11 @@ def close_all() -> None:
     finally:
         all_told.set()
         _whole(lambda: _end(workers, deadline))
+
+
+def _await_starts(deadline: float) -> None:
+    while _starting and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def _whole(work: Callable[[], object]) -> None:
@@ -211,6 +232,7 @@ def _disown_in_child() -> None:
         worker.disown()
     _live.clear()
     _here.clear()
+    _starting.clear()
 
 
 at_fork(after_in_child=_disown_in_child)

@@ -63,7 +63,7 @@ class SubinterpreterBackend(Backend):
             ends = open_link(options.arena_bytes, both=options.sends_inputs)
             return SubinterpreterWorker(name, *ends)
 
-        return start(begin, job)
+        return start(begin, job, live_workers.before_exit)
 
 
 class SubinterpreterWorker(Worker):
