@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import weakref
 from itertools import islice
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -282,6 +283,25 @@ def test_what_is_no_generator_is_only_let_go() -> None:
     reader = reader_of(lambda _: Items())
     next(begin(reader, Sharding(1, 1)))
     reader.leave()
+
+
+@pytest.mark.parametrize("cycle", [1, 3])
+@pytest.mark.parametrize("steps", [1, 5])
+def test_who_leaves_a_pass_lets_go_of_its_iterators(cycle: int, steps: int) -> None:
+    def fn(shard: int) -> Restarting:
+        iterator = Restarting(100)
+        made.append((shard, weakref.ref(iterator)))
+        return iterator
+
+    made: list[Any] = []
+    reader = reader_of(fn)
+    pass_ = begin(reader, Sharding(4, cycle))
+    list(islice(pass_, steps))
+    told = reader.where()
+    del pass_
+    reader.leave()
+    assert [shard for shard, iterator in made if iterator() is not None] == []
+    assert reader.where() == told
 
 
 # Going on -----------------------------------------------------------------------------------------

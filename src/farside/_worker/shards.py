@@ -70,7 +70,6 @@ class ShardReader(Tasks):
 
     def begin(self, plan: Any, epoch: int, seed: int) -> Iterator[Any]:
         place, slots, dealt, sharding, anchors, kept = plan
-        self._walk = (), 0, (0,)
         self._anchors: dict[int, list[tuple[int, bytes]]] = {}
         for shard, index, digest in anchors:
             self._anchors.setdefault(shard, []).append((index, digest))
@@ -81,8 +80,6 @@ class ShardReader(Tasks):
         # Never empty: somebody may ask where this is before it reads any shard.
         self._order = order_of(self._sharding, epoch) or (0,)
         self._epoch, self._seed = epoch, seed
-        self._waiting.clear()
-        self.hungry = False
         if dealt is not None:
             self.add(dealt)
             return self.go_on()
@@ -113,6 +110,7 @@ class ShardReader(Tasks):
         opened, self._open, self._holders = self._open, {}, {}
         close_generators(opened.values())
         self._waiting.clear()
+        self._walk = (), 0, (self._shard(),)  # it has iterators too
 
     def to_snapshot(self, made: int) -> tuple[int, int, Any] | None:  # noqa: ARG002  see `Tasks`
         holders = self._holders
@@ -128,10 +126,14 @@ class ShardReader(Tasks):
         return shard, turns.advance(walked).read_of(shard), holders[slot]
 
     def where(self) -> Task:
-        walk, total, shards = self._walk
-        number = self._order[shards[(total - length_hint(walk) - 1) % len(shards)]]
+        number = self._order[self._shard()]
         count = self._sharding.total
         return number, count, shard_seed(self._seed, self._epoch, number), self._epoch
+
+    def _shard(self) -> int:
+        """Return the shard that was asked last for an item."""
+        walk, total, shards = self._walk
+        return shards[(total - length_hint(walk) - 1) % len(shards)]
 
     def _in_turn(self, turns: Turns) -> Iterator[Any]:
         """Yield iterators of the next items: each of many, so that C code calls ``next()``."""
