@@ -107,6 +107,27 @@ def test_it_says_which_input_it_has_begun() -> None:
     assert mapper.begun[1] == 0
 
 
+@pytest.mark.parametrize("flat", [False, True])
+def test_it_says_so_too_after_an_input_that_has_failed(*, flat: bool) -> None:
+    begun = []
+
+    def note(number: int) -> Any:
+        begun.append(total_of(begun_word(mapper.begun), _PASS) - 1)
+        if number == 1:
+            raise ValueError(number)
+        return [number] if flat else number
+
+    mapper = make(note, flat=flat)
+    results = begin(mapper)
+    mapper.add([(4, 0, True, [0, 1, 2, 3]), (8, 0, True, [4])])
+    with pytest.raises(ValueError, match="1"):
+        list(results)
+    assert mapper.failed_alone(1) == 5
+    made = list(go_on(mapper, 2))
+    assert [each for each in made if not isinstance(each, Mark)] == [2, 3, 4]
+    assert begun == [4, 5, 6, 7, 8]
+
+
 def test_it_says_when_it_has_begun_if_that_is_asked_for() -> None:
     mapper = make(jobs.count_to, timed=True, flat=True)
     results = begin(mapper)
@@ -270,7 +291,7 @@ def test_leaving_closes_what_is_open() -> None:
 
     mapper = make(numbers, flat=True)
     results = begin(mapper)
-    mapper.add([(0, 0, True, [0, 0])])
+    mapper.add([(0, 0, True, [0, 0]), (2, 0, True, [0])])
     assert next(results) == 1
     mapper.leave()
     assert closed == [True]

@@ -76,7 +76,6 @@ class Mapper(Tasks):
         self._total, self.replaceable = plan
         self._epoch, self._seed = epoch, seed
         self._taken, self._answered = -self._length, 0
-        self.hungry = False
         return self.go_on()
 
     def add(self, tasks: Any) -> None:
