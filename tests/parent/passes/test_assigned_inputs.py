@@ -11,6 +11,7 @@ from farside._parent.passes.assigned_inputs import AssignedInputs
 from farside._parent.passes.batches import Batch, Plan
 from farside._parent.passes.given_results import GivenResults
 from farside._parent.passes.queues import Queue
+from farside._payload.items import Mark
 from farside._protocol.inbox import Inbox
 from tests.parent.passes.test_delivery import Item, frame_of
 
@@ -78,3 +79,19 @@ def test_results_that_an_input_has_left_are_taken_and_it_is_not_run_again() -> N
         lost, failed = inputs.lose(core, queue, plan, 0, {})
         assert (failed, [(batch.first, batch.skip) for batch in lost]) == (expected, [(1, 0)])
         assert [(batch.first, batch.left) for batch in inputs.batches] == [(0, 2), (1, 0)]
+
+
+def test_results_that_an_input_has_left_are_not_those_of_a_later_one() -> None:
+    """The next worker has done an input meanwhile, and dies at another one."""
+    inputs, queue, inbox = AssignedInputs(), Queue(0, counting=False), Inbox()
+    inputs.add(Batch(0, ["first", "second", "third"], 0))
+    plan = PLAN._replace(flat=True, retries=0)
+    for number, sent, expected in (
+        (0, [Item(0, 0), Item(0, 1)], (0, [(1, 0)])),
+        (3, [Item(1, 0), Mark(), Item(2, 0)], (None, [(2, 1)])),
+    ):
+        inbox.frames.append(frame_of([*sent], "plain"))
+        core: Any = SimpleNamespace(inbox=inbox, loss=(None, None, number + 1))
+        lost, failed = inputs.lose(core, queue, plan, 0, {})
+        assert (failed, [(batch.first, batch.skip) for batch in lost]) == expected
+    assert [(batch.first, batch.left) for batch in inputs.batches] == [(0, 2), (1, 0), (2, 0)]

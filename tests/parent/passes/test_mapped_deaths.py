@@ -44,6 +44,7 @@ class Worker:
         self.core: Any = SimpleNamespace(inbox=Inbox(), over=False, loss=None)
         self.lengths = lengths
         self.flat = flat
+        self.doubtful = set[int]()  # one of these has cost a worker, and nobody knows which
         self.begin()
 
     def begin(self) -> None:
@@ -58,6 +59,8 @@ class Worker:
         for first, skip, plain, entries in orders:
             assert plain
             assert [*entries] == [*range(first, first + len(entries))]
+            assert len(entries) == 1 or not self.doubtful.intersection(entries)
+            assert not self.doubtful.intersection(self.given)  # each runs alone
             self.inputs += [(each, skip if each == first else 0) for each in entries]
             self.given += entries
 
@@ -86,6 +89,7 @@ class Worker:
     def die(self, *, known: bool) -> int | None:
         """Return the input that has cost it, as far as anybody can know."""
         begun, given = self.begun, self.given
+        self.doubtful = set() if known or len(given) == 1 else {*given}
         self.core.loss = None, None, (0 if begun is None else begun + 1) if known else None
         self.begin()
         if known:
@@ -202,6 +206,25 @@ def test_each_input_has_its_results_once_or_an_error(
     if in_order:
         numbers = [_number_of(each) for each in this.got]
         assert numbers == sorted(numbers)
+
+
+def test_what_one_input_has_left_keeps_back_no_other_that_has_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(messages_for_people, "death_at", Died)
+    plan = Plan(2, True, True, None, 1 << 20, "return", 0)
+    cuts: Any = SimpleNamespace(choice=lambda ways: ways[1])  # a range
+    this = Map([1, 2], plan, cuts)
+    while not this.workers[1].inputs:
+        assert this.take()
+    for index in (1, 0):
+        this.workers[index].step()
+        if index:
+            this.workers[index].send()
+        this.lose(index, known=True)
+    assert not this.take()
+    died, result, other = this.got
+    assert (died.number, result, other.number) == (0, _RESULTS, 1)
 
 
 def _number_of(each: Any) -> int:
