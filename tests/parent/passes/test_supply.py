@@ -238,3 +238,20 @@ def test_memory_of_large_inputs_is_not_kept_after_the_pass() -> None:
         assert tracemalloc.get_traced_memory()[0] < len(data)
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", [iter, range, list])
+def test_an_input_that_was_begun_is_the_first_of_those_that_are_taken(kind: Any) -> None:
+    """A worker is told of the first alone how many of its results the loop has."""
+    items = range(9)
+    place = Place(ended=((0, 1),), begun=((3, 1), (5, 2)))
+    supply = Supply(lambda: items if kind is range else iter(kind(items)), place)
+    supply.steady, supply._quick = True, 6
+    taken = []
+    while not supply.ended:
+        supply.pass_over()
+        entries, _ = supply.take(PLENTY, PLENTY)
+        taken += [[*entries]] if len(entries) else []
+    assert [each for part in taken for each in part] == [*range(1, 9)]
+    assert {1, 3, 5} <= {part[0] for part in taken}
+    assert max(map(len, taken)) > 1

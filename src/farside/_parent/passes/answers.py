@@ -93,11 +93,10 @@ class Answers(Delivery):
     def take_entries(self, queue: Queue, most: int) -> list[Any]:
         """Take entries of a worker out, up to the next mark."""
         mine = self._assigned[queue.index]
-        left = mine.batches[0].left
-        entries = queue.take(min(queue.run, most, left or most))
+        entries = queue.take(min(queue.run, most))
         if self.plan.flat:
             self.progress.took(mine.number, len(entries))
-            if left:
+            if mine.batches[0].left:  # a frame with these has nothing after them
                 mine.pass_left(len(entries))
         else:
             self.front += len(entries)

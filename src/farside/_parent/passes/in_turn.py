@@ -116,8 +116,7 @@ class InTurn(Delivery):
         """Take the entries of whole rounds, or else of one turn; return them, and their sources."""
         shares, rounds = self._shares_of(turns.live), MOST
         for queue, slots in shares:
-            if not queue.run and not queue.marks:
-                queue.fill(workers[queue.index])
+            queue.fill(workers[queue.index])
             rounds = min(rounds, queue.run // slots)
         if len(shares) == 1 or not rounds:
             first = self.queues[self.owner(turns.slot)]

@@ -191,8 +191,6 @@ class Mapped(Answers):
             singles = deque([single for batch in lost for single in batch.singles()])
             lost, self._one_by_one[index] = [singles.popleft()], singles
         self.orders[index] = [batch.order for batch in lost]
-        if not lost:
-            del self.orders[index]
 
     def passed_over(self, count: int) -> None:
         """Take in that the next inputs were done before the pass began here."""

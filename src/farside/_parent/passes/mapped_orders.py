@@ -25,7 +25,7 @@ class MappedInOrder(Mapped):
     @property
     def needs(self) -> Sequence[int]:
         first = self._order[0][0] if self._order else None
-        return () if first is None or self.front in self._settled else (first,)
+        return () if first is None else (first,)
 
     def passed_over(self, count: int) -> None:
         self.added(None, count)

@@ -108,7 +108,7 @@ class Supply:
         """Take the inputs that come next and are done, and drop them; return how many."""
         before = self.taken
         self._open()
-        while self._done and self._done[0][0] <= self.taken and not self.ended:
+        while self._done and self._done[0][0] <= self.taken:
             self._drop(self._done.popleft()[1])
         return self.taken - before
 
@@ -127,8 +127,6 @@ class Supply:
 
     def _limit(self, most: int, number: int) -> int:
         """Return how many inputs may be taken together: only the first may have been begun."""
-        if number in self.read:
-            return 1
         stops = [*[first for first, _ in self._done], *self.read]
         return min([most, *[stop - number for stop in stops if stop > number]])
 
