@@ -116,15 +116,28 @@ class Crew:
         self.cost, self.blamed = Counter[int | None](), Counter[int | None]()
         self.workers = [Worker(self.delivery, self.ran) for _ in range(workers)]
         self.cuts, self.lives = cuts, 10
+        self.lost = False  # a worker, since the last step: it is looked at in the next one
         self.now = 0.0  # no run may depend on how fast the machine is
 
     def run(self) -> None:
         while not all(future.done() for future in self.futures):
             self.now += 0.001
-            self.delivery.take([worker.core for worker in self.workers])
-            self.give()
+            assert self.now < 10  # else it hangs
+            self.take()
             for index, worker in enumerate(self.workers):
                 self.work(index, worker)
+
+    def take(self) -> None:
+        cores = [worker.core for worker in self.workers]
+        ready, before = self.lost or self.delivery.ready(cores), self.settled
+        self.lost = False
+        self.delivery.take(cores)
+        assert ready or (not self.delivery.orders and self.settled == before)  # else it would wait
+        self.give()
+
+    @property
+    def settled(self) -> int:
+        return sum(future.done() for future in self.futures)
 
     def give(self) -> None:
         for index, orders in self.delivery.take_orders().items():
@@ -141,6 +154,7 @@ class Crew:
             self.cost[ran] += 1
             self.blamed[blamed] += 1
             self.delivery.start_again(worker.core, index)
+            self.lost = True
             self.give()
 
 
@@ -168,6 +182,28 @@ def test_each_task_is_run_once_or_has_cost_a_worker(
     assert crew.delivery.pending.ended
     assert not crew.delivery.pending.given
     assert not any(each.batches for each in crew.delivery._assigned)
+
+
+def test_tasks_run_one_by_one_where_nobody_knows_which_has_cost_a_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(submitted, "monotonic", lambda: 0.0)
+    cuts: Any = None
+    crew = Crew(3, 1, 0, cuts)
+    (worker,) = crew.workers
+    crew.take()
+    assert len(worker.waiting) == 3
+    worker.begin()
+    worker.die(known=False)
+    crew.delivery.start_again(worker.core, 0)
+    crew.lost = True
+    for _ in crew.futures:
+        crew.take()
+        assert len(worker.waiting) == 1
+        for move in (worker.begin, worker.end, worker.arrive):
+            move()
+    crew.take()
+    assert [future.result(0) for future in crew.futures] == [0, 1, 2]
 
 
 def test_a_task_that_was_given_back_comes_before_those_that_wait() -> None:

@@ -108,6 +108,7 @@ class Map:
         self.workers = [Worker(lengths, flat=plan.flat) for _ in range(plan.workers)]
         self.cost = Counter[int | None]()  # how many workers each input has cost
         self.got: list[Any] = []
+        self.lost = False  # a worker, since the loop has looked last: it looks in the same step
 
     def run(self) -> None:
         """Let all happen in any order until the pass is over."""
@@ -132,6 +133,7 @@ class Map:
         worker = self.workers[index]
         self.cost[worker.die(known=known)] += 1
         self.delivery.start_again(worker.core, index)
+        self.lost = True
         self.give()
 
     def give(self) -> None:
@@ -142,12 +144,15 @@ class Map:
         """Let the loop take what has come; tell whether the pass goes on."""
         delivery = self.delivery
         cores = [worker.core for worker in self.workers]
+        ready, self.lost = self.lost or delivery.ready(cores), False
         while (block := delivery.take(cores)) is not None:
+            assert ready  # else the loop would wait
             entries, source = block
             assert source is None
             self.got += entries
             entries.clear()
             self.check_place()
+        assert ready or not (delivery.orders or delivery.over)
         self.give()
         return not delivery.over
 
@@ -225,6 +230,22 @@ def test_what_one_input_has_left_keeps_back_no_other_that_has_failed(
     assert not this.take()
     died, result, other = this.got
     assert (died.number, result, other.number) == (0, _RESULTS, 1)
+
+
+def test_results_come_before_the_failure_of_a_later_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages_for_people, "death_at", Died)
+    plan = Plan(2, False, True, None, 1 << 20, "raise", 0)
+    cuts: Any = SimpleNamespace(choice=lambda ways: ways[1])  # a range
+    this = Map([1, 1], plan, cuts)
+    while not this.workers[1].inputs:
+        assert this.take()
+    for worker in this.workers:
+        worker.step()
+    this.workers[0].send()
+    this.lose(1, known=True)
+    with pytest.raises(Died):
+        this.take()
+    assert this.got == [0]
 
 
 def _number_of(each: Any) -> int:

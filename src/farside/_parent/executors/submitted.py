@@ -188,7 +188,7 @@ class Submitted(Mapped):
         self._begun[index] = len(self.orders.get(index, ())) + len(self._one_by_one.get(index, ()))
 
     def ready(self, workers: Sequence[ParentCore]) -> bool:
-        if self.over or self.cleared or self._settled or self.returned or self._is_done():
+        if self.cleared or self.returned or self._is_done():
             return True
         waits = not self.pending.ended
         for worker, mine in zip(workers, self._assigned, strict=True):
