@@ -22,6 +22,7 @@ from farside._payload.items import pack
 from farside._protocol.inbox import Inbox
 from farside._protocol.messages import Status
 from farside._protocol.parent_machine import ParentState
+from tests.parent.passes.test_delivery import Item, frame_of
 from tests.steady import STEADY
 
 if TYPE_CHECKING:
@@ -204,6 +205,18 @@ def test_tasks_run_one_by_one_where_nobody_knows_which_has_cost_a_worker(
             move()
     crew.take()
     assert [future.result(0) for future in crew.futures] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("form", ["plain", "pickled", "blocks"])
+def test_the_worker_is_told_of_each_result(form: str) -> None:
+    """Else it would wait for room, once it has sent as much as may lie here."""
+    cuts: Any = None
+    crew = Crew(1, 1, 0, cuts)
+    crew.take()
+    crew.workers[0].core.inbox.take_from(deque([frame_of([Item(0, 0)], form)]))
+    crew.take()
+    assert crew.futures[0].result(0) == (0 if form == "plain" else (0, 0))
+    assert crew.delivery.queues[0].taken == 1
 
 
 def test_a_task_that_was_given_back_comes_before_those_that_wait() -> None:
