@@ -151,3 +151,15 @@ def test_bad_arguments_are_refused(options: dict[str, Any], message: str) -> Non
     given = {"function": jobs.square, "items": [], "num_workers": 1, **options}
     with pytest.raises((TypeError, ValueError), match=message.replace("'", ".")):
         map_in_workers(**given)
+
+
+def test_what_items_raise_as_they_begin_is_raised() -> None:
+    class Unready:
+        def __iter__(self) -> Iterator[int]:
+            raise ValueError("not yet")
+
+    with (
+        map_in_workers(abs, Unready(), 1, backend="inline") as results,
+        pytest.raises(ValueError, match="not yet"),
+    ):
+        list(results)

@@ -255,3 +255,12 @@ def test_an_input_that_was_begun_is_the_first_of_those_that_are_taken(kind: Any)
     assert [each for part in taken for each in part] == [*range(1, 9)]
     assert {1, 3, 5} <= {part[0] for part in taken}
     assert max(map(len, taken)) > 1
+
+
+def test_what_items_raise_as_they_begin_is_kept_where_some_were_done() -> None:
+    def begin() -> Any:
+        raise ValueError("not yet")
+
+    supply = Supply(begin, Place(ended=((0, 2), (3, 4))))
+    assert supply.pass_over() == 0
+    assert (supply.ended, repr(supply.error)) == (True, "ValueError('not yet')")
