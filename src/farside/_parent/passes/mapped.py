@@ -190,7 +190,10 @@ class Mapped(Answers):
         elif lost and core.loss[2] is None:  # one at a time, until it is known which one it was
             singles = deque([single for batch in lost for single in batch.singles()])
             lost, self._one_by_one[index] = [singles.popleft()], singles
-        self.orders[index] = [batch.order for batch in lost]
+        if lost:  # else it is told nothing: one that was given no task is known to have begun none
+            self.orders[index] = [batch.order for batch in lost]
+        else:
+            self.orders.pop(index, None)
 
     def passed_over(self, count: int) -> None:
         """Take in that the next inputs were done before the pass began here."""
