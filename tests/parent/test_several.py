@@ -13,6 +13,7 @@ import traceback
 from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -709,6 +710,18 @@ def test_who_knows_the_length_may_say_it() -> None:
     for wrong, kind in ((-1, ValueError), ("4", TypeError)):
         with pytest.raises(kind, match="length="):
             iterate_in_workers(range, [3, 1], 2, length=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_as_many_shards_as_a_len_can_tell_and_no_more(in_order: bool) -> None:  # noqa: FBT001
+    most = sys.maxsize
+    options: Any = {"num_workers": 0, "in_order": in_order}
+    with iterate_in_workers(lambda shard: [shard], most, length=most, **options) as numbers:
+        assert list(islice(numbers, 3)) == [0, 1, 2]
+        assert len(numbers) == most
+    for shards, length, name in ((most + 1, 1, "shards"), (1, most + 1, "length")):
+        with pytest.raises(ValueError, match=f"{name}={most + 1} is above {most}; pass less"):
+            iterate_in_workers(range, shards, length=length, **options)
 
 
 def test_a_worker_that_has_yet_to_start_has_no_length() -> None:

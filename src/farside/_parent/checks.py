@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import os
+import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -32,7 +33,7 @@ def whole(name: str, value: Any, cure: str) -> int:
     raise TypeError(f"{name}={shown(value)} is not a whole number; {cure}")
 
 
-def count(name: str, value: Any, unit: str, least: int = 1, most: int | None = None) -> int:
+def count(name: str, value: Any, unit: str, least: int = 1, most: int = sys.maxsize) -> int:
     cure = f"pass a whole number of {unit}, {least} or more"
     if name == "buffer_size":
         cure += f", {UNLIMITED} for no limit, or None for automatic"
@@ -41,7 +42,7 @@ def count(name: str, value: Any, unit: str, least: int = 1, most: int | None = N
     number = whole(name, value, cure)
     if number < least:
         raise ValueError(f"{name}={shown(value)} is below {least}; {cure}")
-    if most is not None and number > most:
+    if number > most:  # by default, what `len` and `islice` take
         raise ValueError(f"{name}={shown(value)} is above {most}; pass less")
     return number
 
@@ -57,11 +58,12 @@ def number_of(name: str, value: Any, cure: str) -> float:
     raise TypeError(f"{name}={shown(value)} is not a number; {cure}")
 
 
-def seconds(name: str, value: Any, or_else: str) -> float:
-    cure = f"pass seconds, more than 0{or_else}"
+def seconds(name: str, value: Any, or_else: str, *, positive: bool = True) -> float:
+    cure = f"pass seconds{', more than 0' * positive}{or_else}"
     number = number_of(name, value, cure)
-    if not (number > 0 and math.isfinite(number)):
-        raise ValueError(f"{name}={shown(value)} is not a finite number above 0; {cure}")
+    if not math.isfinite(number) or (positive and number <= 0):
+        what = f"a finite number{' above 0' * positive}"
+        raise ValueError(f"{name}={shown(value)} is not {what}; {cure}")
     return min(number, threading.TIMEOUT_MAX)  # some 300 years: no wait may be longer
 
 

@@ -75,6 +75,25 @@ def test_a_timeout_of_a_map_that_is_no_number(executor: WorkerExecutor) -> None:
         executor.map(jobs.square, [1], timeout="3")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 10**400], ids=["inf", "nan", "huge"])
+def test_a_timeout_of_a_map_that_is_not_finite(executor: WorkerExecutor, value: float) -> None:
+    with pytest.raises(ValueError, match=r"timeout=.* is not a finite number; pass sec"):
+        executor.map(jobs.square, [1], timeout=value)
+
+
+def test_a_timeout_of_a_map_that_never_comes(executor: WorkerExecutor) -> None:
+    assert list(executor.map(jobs.square, [3], timeout=1e300)) == [9]
+
+
+@pytest.mark.parametrize("name", ["chunksize", "buffersize"])
+def test_a_size_of_a_map_that_is_too_large(executor: WorkerExecutor, name: str) -> None:
+    options: Any = {name: sys.maxsize}
+    assert list(executor.map(jobs.square, [3], **options)) == [9]
+    options = {name: sys.maxsize + 1}
+    with pytest.raises(ValueError, match=f"{name}={1 << 63} is above {sys.maxsize}; pass less"):
+        executor.map(jobs.square, [3], **options)
+
+
 def test_map_with_buffersize_takes_what_it_needs(executor: WorkerExecutor) -> None:
     taken = []
 

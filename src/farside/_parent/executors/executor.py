@@ -15,7 +15,7 @@ from ..._backends.preparation import main_goes_by_value
 from ..._system.cgroup import processors
 from ..._system.signals import defer_sigint
 from ..._worker.mapper import Chunk, Mapper, run_task
-from ..checks import check_callable, count, limit, number_of, shown
+from ..checks import check_callable, count, limit, seconds, shown
 from ..options import BUFFER_BYTES, check_setup
 from ..passes.batches import Plan
 from ..several import options_of_mappers
@@ -178,8 +178,8 @@ class WorkerExecutor(Executor, Generic[M_co]):
         """
         size = count("chunksize", chunksize, "calls")
         most = None if buffersize is None else count("buffersize", buffersize, "tasks")
-        given = None if timeout is None else number_of("timeout", timeout, "pass seconds, or None")
-        end = None if given is None else time.monotonic() + given
+        left = None if timeout is None else seconds("timeout", timeout, ", or None", positive=False)
+        end = None if left is None else time.monotonic() + left
         calls = zip(*iterables)  # noqa: B905  as `map` does
         tasks = iter(lambda: list(itertools.islice(calls, size)), [])
         fn_of_chunk = Chunk(fn)
