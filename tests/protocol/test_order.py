@@ -114,6 +114,12 @@ def test_shards_of_one_item_come_in_their_order_whichever_had_ended_before(
     assert [shard for shard, _ in walk(turns, [1] * total)] == left
 
 
+def test_what_is_left_behind_those_that_had_ended_before_is_no_list() -> None:
+    before = ((0, 100),)
+    turns = Turns.begin(Sharding(1000, 16, before=before), Place(ended=before))
+    assert turns.chains == tuple(range(100 + slot, 1000, 16) for slot in range(16))
+
+
 @STEADY
 @given(LENGTHS, st.integers(1, 6), st.integers(1, 4), st.integers(0, 30))
 def test_the_places_of_the_parts_are_the_place_of_the_whole(

@@ -235,9 +235,9 @@ class Turns(NamedTuple):
     def begin(cls, sharding: Sharding, place: Place = BEGIN) -> Turns:
         """Return the turns of all slots from a place in a pass on."""
         shards: Sequence[int] = range(count_of(sharding))
-        if sharding.before:
-            before = numbers_of(sharding.before)
-            shards = [shard for shard in shards if shard not in before]
+        if sharding.before:  # one range is left, as a rule: there may be millions
+            left = [range(*gap) for gap in gaps_of(sharding.before, len(shards))]
+            shards = left[0] if len(left) == 1 else [shard for each in left for shard in each]
         cycle = min(sharding.cycle_length, len(shards) or 1)  # other slots would have no shard
         chains = [shards[slot::cycle] for slot in range(cycle)]
         if place.ended != sharding.before:
