@@ -10,7 +10,7 @@ from farside._link.frames import Decoder
 from farside._link.pipes import PipeLink
 from farside._link.worker_pipes import PipeWorkerLink
 from farside.errors import LinkClosedError
-from tests.background import receive
+from tests.background import Background, receive
 from tests.children import exit_code, fork
 
 
@@ -61,6 +61,24 @@ def test_closing_just_before_a_grant_is_no_error(
 ) -> None:
     monkeypatch.setattr(os, "write", closing_first(parent, os.write))
     parent.revoke(1)
+
+
+def test_closing_while_another_thread_wakes_the_worker_writes_to_nobody_else(
+    parent: PipeLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    written: list[int] = []
+
+    def closing(fd: int, data: bytes) -> int:
+        Background(parent.close).result()
+        with open(os.devnull) as stranger:  # it gets the lowest number that is free
+            assert stranger.fileno() != fd
+        written.append(write(fd, data))
+        return 1
+
+    monkeypatch.setattr(os, "write", closing)
+    parent.revoke(1)
+    assert written == [1]
 
 
 class ClosingDecoder(Decoder):

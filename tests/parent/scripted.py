@@ -27,6 +27,7 @@ from farside._payload.failure import describe
 from farside._payload.items import pack
 from farside._protocol.messages import Cmd, Status
 from farside._system import descriptors
+from farside._system.wakeup import Wakeup
 from farside.errors import LinkClosedError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class ScriptedLink(Link):
         self._read_closed = False
         self._kept: list[tuple[Any, ...]] = []  # what found no room
         self._is_full = False
-        self._there = descriptors.Wakeup()  # readable while there is something to read
+        self._there = Wakeup()  # readable while there is something to read
         self._room, self._commands = descriptors.pipe()
         os.set_blocking(self._commands.fileno(), False)
         self.then(*steps)

@@ -2,14 +2,13 @@
 
 import gc
 import os
-import select
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from farside._system import descriptors
-from farside._system.descriptors import Descriptor, Wakeup, inherited, pipe
+from farside._system.descriptors import Descriptor, inherited, pipe
 from farside.errors import LinkClosedError
 from tests.background import Background
 from tests.children import forked, run_python
@@ -89,6 +88,44 @@ def test_many_threads_close_it_once(
     for call in calls:
         call.result()
     assert closed.count(fd) == 1
+
+
+def test_one_that_another_thread_closes_is_closed_after_its_use(
+    both: tuple[Descriptor, Descriptor],
+) -> None:
+    _, write = both
+    number = write.fileno()
+
+    def use(fd: int) -> int:
+        Background(write.close).result()
+        assert write.closed
+        with pytest.raises(LinkClosedError):
+            write.fileno()
+        with open(os.devnull) as stranger:  # else it would get the number
+            assert stranger.fileno() != fd
+        return os.write(fd, b"x")
+
+    assert write.use(use) == 1
+    assert not is_open(number)
+    assert both[0].use(lambda fd: os.read(fd, 2)) == b"x"
+    with pytest.raises(LinkClosedError):
+        write.use(use)
+
+
+def test_a_forked_child_closes_one_that_another_thread_uses(
+    both: tuple[Descriptor, Descriptor],
+) -> None:
+    write = both[1]
+
+    def fork_beside(fd: int) -> int:
+        def check() -> None:
+            assert write.closed
+            assert not is_open(fd)
+
+        return Background(lambda: forked(check)).result()
+
+    assert write.use(fork_beside) == 0
+    assert is_open(write.fileno())
 
 
 def test_a_collected_descriptor_closes_its_number() -> None:
@@ -202,49 +239,6 @@ def test_a_forked_child_can_make_close_and_fork_again() -> None:
         assert os.read(read.fileno(), 1) == b"x"
 
     assert forked(child) == 0
-
-
-def test_a_wakeup_is_readable_until_it_is_cleared() -> None:
-    wakeup = Wakeup()
-    for _ in range(3):
-        wakeup.set()
-    assert is_readable(wakeup.fileno())
-    wakeup.clear()
-    assert not is_readable(wakeup.fileno())
-    # Whoever looks too late, or twice, must not wait.
-    Background(wakeup.clear).result()
-    wakeup.close()
-    assert wakeup.closed
-    wakeup.set()
-    wakeup.clear()
-
-
-SET_AS_IT_IS_CLOSED = """
-import os, signal
-from farside._system import descriptors
-
-def refuse(*_):
-    raise PermissionError("of a policy")
-
-def close_and_set(self):
-    close(self)
-    wakeup.set()
-
-os.eventfd = refuse
-signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-wakeup = descriptors.Wakeup()
-close, descriptors.Descriptor.close = descriptors.Descriptor.close, close_and_set
-wakeup.close()
-print("well")
-"""
-
-
-def test_a_wakeup_that_is_set_as_it_is_closed_does_not_end_the_process() -> None:
-    assert run_python(SET_AS_IT_IS_CLOSED) == "well\n"
-
-
-def is_readable(fd: int) -> bool:
-    return bool(select.select([fd], [], [], 0)[0])
 
 
 def test_nothing_is_said_of_one_that_is_left_when_python_has_forgotten_this_module(

@@ -128,7 +128,7 @@ class PipeLink(Link):
     def _wake(self) -> None:
         """Wake the worker, should it wait for items to be taken."""
         try:
-            sigpipe.guarded(os.write, self._wakes.fileno(), b"\0")
+            self._wakes.use(lambda fd: sigpipe.guarded(os.write, fd, b"\0"))
         except (BlockingIOError, LinkClosedError):
             pass  # there is more than enough to wake it, or nobody: receiving tells
         except OSError as error:
@@ -198,6 +198,7 @@ class PipeLink(Link):
 
     def close_reading(self) -> None:
         if self._writer.pending:  # nobody would send it any more
+            self._writer.close()
             self._commands.close()
         if self.in_process:
             sigpipe.outlast(self._reader.end)
@@ -208,6 +209,7 @@ class PipeLink(Link):
             self._sentinel.close()
 
     def close(self) -> None:
+        self._writer.close()  # first: it may be writing, in another thread
         self._commands.close()
         self._wakes.close()
         for each in self._kept:

@@ -11,8 +11,8 @@ from threading import get_ident
 from typing import TYPE_CHECKING
 
 from .._protocol.effects import BROKEN
-from .._system.descriptors import Wakeup
 from .._system.signals import defer_sigint
+from .._system.wakeup import Wakeup
 from ..errors import LinkClosedError, ProtocolError
 from . import closing, received
 

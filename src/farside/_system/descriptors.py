@@ -59,23 +59,45 @@ def _with_patience(work: Callable[[], T]) -> T:
 class Descriptor:
     """One file descriptor with one owner; closed with it, or when the owner says so."""
 
-    __slots__ = ("__weakref__", "_fd")
+    __slots__ = ("__weakref__", "_fd", "_users", "closed")
 
     def __init__(self, fd: int) -> None:
+        self.closed = False  # whether `close` was called, here or because the process was forked
+        self._users: set[object] = set()  # a token for each `use` that has not come to its end
         self._fd = above_standard(fd)
         _guarded(lambda: _live.add(self))
 
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called, here or because the process was forked."""
-        return self._fd < 0
-
     def fileno(self) -> int:
-        if self._fd < 0:
+        if self.closed:
             raise LinkClosedError("this end of the link is closed")
         return self._fd
 
+    def use(self, work: Callable[[int], T]) -> T:
+        """Do some work with the number, while another thread may call `close`.
+
+        The last of those who use it closes it then. Else what the program opens meanwhile could get
+        the number, and the work would be done with that.
+        """
+        token = object()
+        try:
+            self._users.add(token)
+            return work(self.fileno())  # asked after that: `close` looks in the other order
+        finally:
+            self._users.discard(token)
+            if self.closed:
+                self._close_if_free()
+
     def close(self) -> None:
+        self.closed = True
+        self._close_if_free()
+
+    def _close_if_free(self) -> None:
+        if not self._users:
+            self.close_now()
+
+    def close_now(self) -> None:
+        """Close it, whoever uses it."""
+        self.closed = True
         _guarded(self._close)
 
     def _close(self) -> None:
@@ -89,7 +111,7 @@ class Descriptor:
 
     def __del__(self) -> None:
         if hasattr(self, "_fd") and _guarded is not None:  # None: the interpreter is ending
-            self.close()
+            self.close_now()
 
 
 def pipe() -> tuple[Descriptor, Descriptor]:
@@ -163,43 +185,6 @@ def _empty() -> None:
             os.close(_filled.pop())
 
 
-class Wakeup:
-    """Wakes a thread of this process that waits with `poll`."""
-
-    def __init__(self) -> None:
-        try:
-            flags = os.EFD_CLOEXEC | os.EFD_NONBLOCK
-            self._read = self._write = opened(lambda: os.eventfd(0, flags))
-        except (AttributeError, OSError):  # not Linux, a policy, or no descriptors are left
-            self._read, self._write = pipe()
-            os.set_blocking(self._read.fileno(), False)
-            os.set_blocking(self._write.fileno(), False)
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed, here or because the process was forked."""
-        return self._read.closed
-
-    def fileno(self) -> int:
-        return self._read.fileno()
-
-    def set(self) -> None:
-        try:
-            os.write(self._write.fileno(), b"\1" + bytes(7))  # eventfd takes 8 bytes
-        except (LinkClosedError, OSError):
-            pass  # closed already, and so heard
-
-    def clear(self) -> None:
-        try:
-            os.read(self._read.fileno(), 1 << 12)
-        except (LinkClosedError, OSError):
-            pass  # closed
-
-    def close(self) -> None:
-        self._write.close()  # first: `set`, in another thread, must not write to who is gone
-        self._read.close()
-
-
 @contextmanager
 def inherited(ends: Sequence[Descriptor]) -> Iterator[None]:
     """Let a child that this thread forks meanwhile keep some descriptors."""
@@ -229,7 +214,8 @@ def _close_in_child() -> None:
     kept = {id(descriptor) for descriptor in getattr(_inheriting, "ends", ())}
     for descriptor in list(_live):
         if id(descriptor) not in kept:
-            descriptor.close()
+            # Threads that used it are not in this process.
+            getattr(descriptor, "close_now", descriptor.close)()
 
 
 # In the parent, no Python code runs: if a signal came as it forked, the handler would strike there.

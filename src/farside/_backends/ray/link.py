@@ -13,8 +13,8 @@ from ..._link.base import Gauges, Link
 from ..._link.frames import Frame
 from ..._memory.parts import Part, size
 from ..._memory.recycled import Recycled
-from ..._system.descriptors import Wakeup
 from ..._system.signals import defer_sigint, with_lock
+from ..._system.wakeup import Wakeup
 from ...errors import LinkClosedError, ProtocolError
 from .calls import PULLS, ActorCalls
 from .heard import Heard, Way
