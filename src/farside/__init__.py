@@ -33,18 +33,24 @@ if TYPE_CHECKING:
     from .api import iterate_in_worker as iterate_in_worker
     from .api import iterate_in_workers as iterate_in_workers
     from .api import map_in_workers as map_in_workers
-    from .errors import *  # noqa: F403  those are public
+    from .errors import *
 
     __version__: str
 
-_ERRORS = (
-    "BackendFallbackWarning", "BackendUnavailableError", "CallFailedError",
-    "ExhaustedIteratorWarning", "FarsideError", "FarsideWarning", "FinalizerFailedWarning",
-    "IterableClosedError", "NotPicklableError", "PassOpenError", "PassSupersededError",
-    "ProtocolError", "RemoteTraceback", "ReplayDivergedError", "WorkerAbandonedWarning",
-    "WorkerDiedError", "WorkerFailedError", "WorkerInitializationError", "WorkerIterationError",
-    "WorkerRestartedWarning", "WorkerTimeoutError",
-)  # fmt: skip
+# All are written out: mypy does not see what is in here by other names.
+__all__ = [
+    "Availability", "BackendFallbackWarning", "BackendUnavailableError", "BrokenWorkersError",
+    "CallFailedError", "ExhaustedIteratorWarning", "FarsideError", "FarsideWarning",
+    "FinalizerFailedWarning", "IterableClosedError", "NotPicklableError", "PassOpenError",
+    "PassSupersededError", "ProtocolError", "RemoteIterable", "RemoteTraceback",
+    "ReplayDivergedError", "Stats", "SubinterpreterIterable", "SubprocessIterable",
+    "WorkerAbandonedWarning", "WorkerDiedError", "WorkerExecutor", "WorkerFailedError",
+    "WorkerInfo", "WorkerInitializationError", "WorkerIterationError", "WorkerRestartedWarning",
+    "WorkerTimeoutError", "__version__", "allocate", "available_backends", "get_worker_info",
+    "iterate_in_subinterpreter", "iterate_in_subprocess", "iterate_in_worker",
+    "iterate_in_workers", "map_in_workers", "merge_states", "register_backend",
+    "register_reducer",
+]  # fmt: skip
 
 _HOMES = {
     "Availability": "._backends.base",
@@ -66,15 +72,13 @@ _HOMES = {
     "merge_states": "._parent.iterable",
     "register_backend": "._backends.registry",
     "register_reducer": "._payload.register",
-    **dict.fromkeys(_ERRORS, ".errors"),
 }
+"""Where they are. The rest are in `errors`."""
 
 _MODULES = ("numpy", "torch")  # not among the names for ``import *``: they would hide the real ones
 
-__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604  one list of names; a test checks it
 
-
-def __getattr__(name: str) -> object:
+def _find(name: str) -> object:
     if name == "__version__":
         from importlib.metadata import PackageNotFoundError, version
 
@@ -83,16 +87,21 @@ def __getattr__(name: str) -> object:
             value = version("farside")
         except PackageNotFoundError:  # a source tree, or a frozen program
             value = "0+unknown"
-    elif name in _HOMES or name in _MODULES:
+    elif name in __all__ or name in _MODULES:
         from importlib import import_module
 
-        value = import_module(_HOMES.get(name, f".{name}"), __name__)
-        if name in _HOMES:
+        home = f".{name}" if name in _MODULES else _HOMES.get(name, ".errors")
+        value = import_module(home, __name__)
+        if name in __all__:
             value = getattr(value, name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+if not TYPE_CHECKING:  # else any misspelt name would be one to type checkers
+    __getattr__ = _find
 
 
 def __dir__() -> list[str]:

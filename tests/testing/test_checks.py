@@ -42,4 +42,4 @@ def test_names() -> None:
         assert getattr(farside.testing, name).__name__ == name
         assert name in dir(farside.testing)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        farside.testing.nonsense  # noqa: B018
+        farside.testing.nonsense  # type: ignore[attr-defined]  # noqa: B018

@@ -35,10 +35,14 @@ _HOMES = {
     "record": ".recorder",
 }
 
-__all__ = [*_HOMES]  # noqa: PLE0604  one list of names
+# Written out, as in `farside`.
+__all__ = [
+    "BackendContract", "ConcurrentBackendContract", "LinkContract", "LinkPair", "Record",
+    "Recording", "check_replay", "record",
+]  # fmt: skip
 
 
-def __getattr__(name: str) -> object:
+def _find(name: str) -> object:
     # A worker that is given a function of `jobs` imports this too.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -47,6 +51,10 @@ def __getattr__(name: str) -> object:
     value: object = getattr(import_module(_HOMES[name], __name__), name)
     globals()[name] = value
     return value
+
+
+if not TYPE_CHECKING:  # as in `farside`
+    __getattr__ = _find
 
 
 def __dir__() -> list[str]:
