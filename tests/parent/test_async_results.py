@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
+import pickle
 import signal
 import threading
 import time
@@ -159,6 +161,15 @@ def test_leaving_stops_the_pass(how: str) -> None:
             at_once(results.__anext__())
     del results
     assert link.told[1:3] == [("STOP_ITERATION", 1), ("revoke", 1)]
+
+
+def test_it_is_neither_copied_nor_pickled() -> None:
+    results, _ = scripted_pass(items(1, "a", "b"))
+    assert at_once(results.__anext__()) == "a"
+    for refused in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="'async for' cannot be copied or pickled"):
+            refused(results)
+    assert at_once(results.__anext__()) == "b"
 
 
 def test_an_error_is_raised_once() -> None:

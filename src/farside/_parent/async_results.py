@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import islice
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from ..errors import IterableClosedError
 from .aio import AsyncWait
@@ -92,6 +92,13 @@ class AsyncResults(Generic[T_co]):
     async def aclose(self) -> None:
         """Stop the pass at once; a task that waits for an item gets `IterableClosedError`."""
         self._taker.end()
+
+    def __reduce__(self) -> NoReturn:
+        # A copy would stop the pass when it is dropped.
+        raise TypeError(
+            "an iterator of 'async for' cannot be copied or pickled, since it holds a pass; give "
+            "each task an iterable of its own, or let one task hand out the items"
+        )
 
     def __del__(self) -> None:
         taker: _Taker[T_co] | None = getattr(self, "_taker", None)
