@@ -67,8 +67,12 @@ if __name__ == "__main__":
 
 """
 
+# Its main module is a new one. As profilers do it, and IPython.
+RUN = "import multiprocessing, runpy; runpy.run_path('script', run_name='__main__')"
+
 WAYS = {
     "a script": ["script"],
+    "a script of another program": ["-c", RUN],
     "python -m package.module": ["-m", "package.module"],
     "python -m package": ["-m", "package"],
     "a folder": ["package"],
@@ -76,7 +80,7 @@ WAYS = {
     "standard input": ["-"],
     "an interactive session": ["-i"],
 }
-IMPORTABLE = {"a script", "python -m package.module"}
+IMPORTABLE = {"a script", "a script of another program", "python -m package.module"}
 
 
 def check(way: str, kind: Kind, out: str) -> None:

@@ -54,6 +54,9 @@ def pack(
         NotPicklableError: ``fn`` or an initializer cannot be pickled.
     """
     main_name, path = main_module()
+    # What the main module defines comes back under this name (see _worker.load). multiprocessing
+    # set it when it was imported, and runpy or IPython may have another main module since.
+    sys.modules["__mp_main__"] = sys.modules["__main__"]
     pack_it = pack_call if within_start else pack_anywhere
     call = pack_it(options, main_importable=bool(main_name or path) and not remote)
     loads_main = (in_process or options.env is not None) and not remote

@@ -55,8 +55,6 @@ class SubinterpreterBackend(Backend):
     def launch(self, options: Options) -> SubinterpreterWorker:
         name = preparation.name_of(options)
         job = preparation.pack(options, in_process=True, backend=self.name, name=name)
-        # Classes of the main module come back under this name (see _worker.load).
-        sys.modules.setdefault("__mp_main__", sys.modules["__main__"])
         interpreters.module()
 
         def begin() -> SubinterpreterWorker:
