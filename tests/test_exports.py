@@ -81,3 +81,16 @@ def test_importing_farside_imports_no_module_of_it() -> None:
     code = "import sys, farside; print([name for name in sys.modules if 'farside.' in name])"
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_editors_complete_its_names() -> None:
+    jedi = pytest.importorskip("jedi")
+    environment = jedi.api.environment.InterpreterEnvironment()
+    for code, named in (
+        ("import farside; farside.iterate_in_subi", "iterate_in_subinterpreter"),
+        ("from farside import iterate_in_subi", "iterate_in_subinterpreter"),
+        ("import farside; farside.iterate_in_worker(open).state_", "state_dict"),
+        ("import farside.testing; farside.testing.check_re", "check_replay"),
+    ):
+        found = jedi.Script(code, environment=environment).complete()
+        assert [each.name for each in found] == [named]

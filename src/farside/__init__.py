@@ -10,7 +10,7 @@ Names are imported on first use: what this module imports, every worker pays for
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+TYPE_CHECKING: bool = False  # annotated: editors that use Jedi take a bare False for what it is
 if TYPE_CHECKING:
     from . import numpy as numpy
     from . import torch as torch

@@ -13,7 +13,7 @@ failed assertion shows its values.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+TYPE_CHECKING: bool = False  # annotated, as in `farside`
 if TYPE_CHECKING:
     from .backend_contract import BackendContract as BackendContract
     from .concurrent_contract import ConcurrentBackendContract as ConcurrentBackendContract
