@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kinds import INLINE, Kind
-from tests.scripts.running import run_to_its_exit
+from tests.scripts.running import run_script, run_to_its_exit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -248,6 +248,22 @@ if __name__ == "__main__":
 
 def test_a_worker_started_when_all_others_have_ended(tmp_path: Path, kind: Kind) -> None:
     check(run_to_its_exit(tmp_path, LATE, kind=kind, exit_s=EXIT_S))
+
+
+CLOSED = """\
+if __name__ == "__main__":
+    import sys
+    from farside import iterate_in_subprocess, iterate_in_worker
+    with iterate_in_subprocess(list):  # so what it imports is cleared later, and nothing of `tests`
+        pass
+    with iterate_in_worker(list, backend=sys.argv[1]) as kept:
+        assert list(kept) == []
+"""
+
+
+def test_a_closed_iterable_that_is_kept(tmp_path: Path, kind: Kind) -> None:
+    done = run_script(tmp_path, CLOSED, kind.backend, kind=kind)
+    assert (done.code, done.err) == (0, "")
 
 
 CLOSED_LATE = """\

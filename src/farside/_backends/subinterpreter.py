@@ -76,6 +76,7 @@ class SubinterpreterWorker(Worker):
         link.in_process = True
         self._ends = ends
         self._interpreter: Any = None  # kept: Python ends one whose object is dropped
+        self._label = "no interpreter yet"
         self._problem = ""
         self._host = threading.Thread(target=self._run, name=name, daemon=True)
         try:
@@ -90,8 +91,7 @@ class SubinterpreterWorker(Worker):
 
     @property
     def label(self) -> str:
-        made = self._interpreter
-        return "no interpreter yet" if made is None else f"interpreter {made.id}"
+        return self._label
 
     def wait(self, timeout: float) -> bool:
         # The host cannot be joined by itself: a finalizer that runs in it may get here.
@@ -112,7 +112,7 @@ class SubinterpreterWorker(Worker):
             closed = _closed_streams()
             # Python cannot make one while an import in another thread has a folder open as 0.
             interpreter = with_standard_filled(interpreters.module().create)
-            self._interpreter = interpreter
+            self._interpreter, self._label = interpreter, f"interpreter {interpreter.id}"
             try:
                 with_standard_filled(lambda: _import_worker(interpreter, closed))
                 interpreter.prepare_main(ends=tuple(end.fileno() for end in self._ends))
@@ -121,7 +121,8 @@ class SubinterpreterWorker(Worker):
                 self._problem = f"its interpreter failed: {one_line(error)}"
             finally:
                 self._ends.frames.close()  # the parent learns that it has ended
-                _close(interpreter)
+                if _close(interpreter):  # before Python 3.14 its object complains at exit
+                    self._interpreter = None
         except BaseException as error:  # nobody above could take it
             self._problem = f"its interpreter failed: {one_line(error)}"
         finally:
@@ -129,8 +130,8 @@ class SubinterpreterWorker(Worker):
                 end.close()
 
 
-def _close(interpreter: Any) -> None:
-    """End an interpreter, after the threads that are left in it."""
+def _close(interpreter: Any) -> bool:
+    """End an interpreter, after the threads that are left in it. Return whether it has ended."""
     # The listener ends when the parent closes its side of the link. For a thread of the user's,
     # `close` would wait too. But Python, as it exits, ends the interpreters that are there, and
     # hangs where that has begun in another thread.
@@ -139,8 +140,10 @@ def _close(interpreter: Any) -> None:
     if sys.version_info >= (3, 14):
         with suppress(BaseException):  # out of memory
             interpreter.exec(_WAIT_FOR_THREADS)
-    if not live_workers.some_left:
-        interpreter.close()
+    if live_workers.some_left:
+        return False
+    interpreter.close()
+    return True
 
 
 def _closed_streams() -> tuple[str, ...]:
