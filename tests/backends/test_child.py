@@ -91,6 +91,23 @@ def test_it_is_known_that_it_was_stopped(start: Callable[[str], Child], method: 
     assert not child.was_stopped()
 
 
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="this system does not tell")
+def test_each_process_of_a_fork_server_knows_that_that_was_stopped(
+    start: Callable[[str], Child],
+) -> None:
+    """The kernel tells it once, and each iterable asks for its own."""
+    children = [start("forkserver") for _ in range(2)]
+    for child in children:
+        child.was_stopped()
+    pid: int = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: is_stopped(pid))
+    os.kill(pid, signal.SIGCONT)
+    until(children[0].was_stopped)
+    assert [child.was_stopped() for child in children] == [False, True]
+    assert [child.was_stopped() for child in [*children, start("forkserver")]] == [False] * 3
+
+
 @pytest.mark.parametrize("code", [-signal.SIGKILL, 7])
 def test_how_it_has_ended_is_known_before_a_fork_server_gets_its_turn(
     start: Callable[..., Child], code: int

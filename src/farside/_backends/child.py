@@ -32,6 +32,8 @@ FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGALRM"})
 REAP_SECONDS = 1.0  # how long the exit code may lag behind the end: a fork server reports it
 LOOK_SECONDS = 1.0  # how long to wait for the end before a look whether another thread saw it
 _PAUSE_SECONDS = 0.01
+_went_on: dict[int | None, float] = {}
+"""When a process was found to go on, by its pid. That is told once; a fork server serves many."""
 _UNKNOWN = 255  # the exit code that multiprocessing gives a process whose status it could not get
 
 
@@ -48,6 +50,7 @@ class Child:
         self._popen = vars(process)["_popen"]
         self._served = getattr(self._popen, "method", "") == "forkserver"
         self._ended = False
+        self._asked = monotonic()  # when somebody last asked whether it was stopped
         self._lock = threading.RLock()  # a signal handler may close in the middle of a look
         self._handle = _open_pidfd(self.pid)
         # Each time a process is started, and at exit, multiprocessing looks at all there are. Of
@@ -79,10 +82,11 @@ class Child:
         from .no_process import server_pid  # only when time is up
 
         pid = server_pid() if self._served else self.pid
+        before, self._asked = self._asked, (now := monotonic())
         with contextlib.suppress(OSError, AttributeError):  # no child of this process; no Linux
-            went_on = os.WCONTINUED | os.WNOHANG
-            return pid is not None and os.waitid(os.P_PID, pid, went_on) is not None
-        return False
+            if pid is not None and os.waitid(os.P_PID, pid, os.WCONTINUED | os.WNOHANG) is not None:
+                _went_on[pid] = now
+        return _went_on.get(pid, -inf) > before
 
     def _send(self, number: int) -> bool:
         try:
