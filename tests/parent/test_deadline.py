@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from farside import FarsideError, WorkerTimeoutError, map_in_workers
-from farside._parent import deadline, received, starting
+from farside._parent import deadline, received, starting, wait
 from farside._parent.client import Client
 from farside._parent.deadline import When
 from farside._parent.options import check
@@ -89,6 +89,25 @@ def test_what_the_process_was_stopped_does_not_count(
     assert link.told == [("START_ITERATION", 1)]
     left = 4.0 - before - 1  # the wait that was stopped has lasted a second before
     assert wait_on(client, link, clock) == pytest.approx(max(left, 0.0), abs=0.05)
+
+
+@pytest.mark.parametrize("late", [0.1, 600.0])
+def test_nor_does_it_where_something_comes_as_it_goes_on(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, late: float
+) -> None:
+    """Another worker of the group, or of the process, goes on first."""
+    client, link = waiting(4.0)
+    monkeypatch.setattr(wait, "monotonic", clock)
+
+    def come(_client: Client, seconds: float, _members: object) -> bool:
+        clock.now += seconds + late
+        return True
+
+    monkeypatch.setattr(client.waiting.links, "look", come)
+    client.waiting._ask_and_wait(client, When(lambda: False), None)
+    counted = LONGEST_SECONDS + (late if late < 0.5 else 0.0)
+    assert client.core.deadline == pytest.approx(clock.now + 4.0 - counted)
+    assert link.told == [("START_ITERATION", 1)]
 
 
 def test_a_frame_begins_it_anew(clock: Clock) -> None:

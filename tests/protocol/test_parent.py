@@ -496,6 +496,8 @@ def test_the_start_counts_from_the_launch_and_answers_from_the_wait() -> None:
     assert core.deadline == 203.0
     core.sleep_through(5.0)
     assert (core.deadline, core.launched) == (208.0, 105.0)
+    core.sleep_through(1.0, 204.0)
+    assert (core.deadline, core.launched) == (208.0, 106.0)
 
 
 def test_whatever_comes_ends_the_wait() -> None:

@@ -91,8 +91,9 @@ class AsyncWait:
             came = await waiter.wait(fd, seconds)
         finally:
             client.waiting.tell_waiting(members, token, on=False)
-        if not came and seconds is not None:
-            deadline.time_passes(client, begun + seconds)
+        if seconds is not None:
+            take_in = deadline.something_comes if came else deadline.time_passes
+            take_in(client, begun + seconds)
 
 
 class Readiness:

@@ -78,16 +78,33 @@ def check(client: Client) -> None:
 
 def time_passes(client: Client, planned: float) -> None:
     """Take in that a wait has ended and nothing has come. `planned` is when it was to end."""
-    _look_at_tasks(client)
-    deadline, now = client.core.deadline, monotonic()
-    if deadline is None:
+    if _slept_through(client, planned):
         return
-    if now - planned > _STOPPED_SECONDS:
-        client.step(lambda core: core.sleep_through(now - planned))
-    elif now >= deadline and not (client.taking_in_here or _was_stopped(client, now - deadline)):
+    _look_at_tasks(client)
+    ends, now = client.core.deadline, monotonic()
+    if ends is None or now < ends or client.taking_in_here:
+        return
+    if not _was_stopped(client, now - ends):
         # Only who leads: else another thread might have read what the worker has sent, and take it
         # in after the worker in its place was told to make that once more.
         client.waiting.lead_if_free(partial(client.step, lambda core: core.expire(now)))
+
+
+def something_comes(client: Client, planned: float) -> None:
+    """Take in that a wait has ended since something has come. `planned` is its latest end."""
+    if client.core.has_limits:
+        _slept_through(client, planned)
+
+
+def _slept_through(client: Client, planned: float) -> bool:
+    """Take in for how long this process was stopped in a wait; tell whether it was."""
+    late = monotonic() - planned
+    if late <= _STOPPED_SECONDS:
+        return False
+    _look_at_tasks(client)
+    # What has begun later does so since this process goes on.
+    client.step(lambda core: core.sleep_through(late, before=planned))
+    return True
 
 
 def _was_stopped(client: Client, late: float) -> bool:

@@ -178,11 +178,11 @@ class Waiting:
             self.tell_waiting(members, token, on=True)
             seconds = min(map(seconds_until, (end, client.core.deadline, client.chores.due)))
             begun = monotonic()
-            if self.links.look(client, seconds, members):
-                return
+            came = self.links.look(client, seconds, members)
         finally:
             self.tell_waiting(members, token, on=False)
-        deadline.time_passes(client, begun + seconds)
+        take_in = deadline.something_comes if came else deadline.time_passes
+        take_in(client, begun + seconds)
 
     def tell_waiting(self, members: Sequence[Member], token: object, *, on: bool) -> None:
         """Tell workers that a wait for them begins, or that nobody waits for them any more."""

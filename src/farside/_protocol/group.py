@@ -229,10 +229,10 @@ class GroupCore:
             if each.paused is None:
                 each.paused = now
 
-    def sleep_through(self, seconds: float) -> None:
-        """Take in for how many seconds this process was stopped: they do not count."""
+    def sleep_through(self, seconds: float, *, before: float = float("inf")) -> None:
+        """Take in for how many seconds this process was stopped, after `before`."""
         for each in self.workers:
-            each.sleep_through(seconds)
+            each.sleep_through(seconds, before)
 
     def _replace(self, index: int, backend: str, ending: Ending) -> None:
         """Let another worker do what is left to do for the user."""

@@ -367,12 +367,14 @@ class ParentCore(ParentMachine):
         else:
             self._fail(self._ending(TIMED_OUT), End(kill=True))
 
-    def sleep_through(self, seconds: float) -> None:
-        """Take in for how many seconds this process was stopped: they do not count."""
-        since = self.launched, self.waits_since, self.task_since, self.grace
-        self.launched, self.waits_since, self.task_since, self.grace = [
-            None if moment is None else moment + seconds for moment in since
+    def sleep_through(self, seconds: float, before: float = float("inf")) -> None:
+        """Take in for how many seconds this process was stopped: what began `before` has them."""
+        since = self.launched, self.waits_since, self.task_since
+        self.launched, self.waits_since, self.task_since = [
+            moment if moment is None or moment > before else moment + seconds for moment in since
         ]
+        if self.grace is not None:
+            self.grace += seconds
 
     def hand_over(self, successor: ParentCore) -> None:
         """Let another worker do what this one was asked for; the user has got nothing of it."""
