@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 
+from farside._backends import starting
 from farside._backends.starting import within
 
 SECONDS = 20.0
@@ -69,3 +71,28 @@ def test_what_comes_is_undone_where_a_signal_handler_raises_as_the_thread_starts
         within(SECONDS, work, threading.Event.set)
     go_on.set()
     assert undone.wait(SECONDS)
+
+
+@pytest.mark.parametrize(("seconds", "waits"), [(0.5, 1), (2.5, 3), (float("inf"), 4)])
+def test_time_in_which_this_process_is_stopped_does_not_count(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, waits: int
+) -> None:
+    """A wait may take an hour, and counts no more than it was to take."""
+    taken, go_on = list[float](), threading.Event()
+
+    class Stopped(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            taken.append(timeout or 0.0)
+            if len(taken) < 4:
+                return False
+            go_on.set()
+            return super().wait(SECONDS)
+
+    instead = SimpleNamespace(Event=Stopped, Lock=threading.Lock, Thread=threading.Thread)
+    monkeypatch.setattr(starting, "threading", instead)
+    try:
+        assert within(seconds, lambda: go_on.wait(SECONDS), lambda _: None)
+    except TimeoutError:
+        assert sum(taken) == seconds
+    assert len(taken) == waits
+    go_on.set()

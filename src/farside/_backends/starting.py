@@ -15,6 +15,8 @@ from ..errors import LinkClosedError
 from . import live_workers
 from .base import Worker
 
+_PIECE_SECONDS = 1.0  # of a longer wait
+
 T = TypeVar("T")
 W = TypeVar("W", bound=Worker)
 
@@ -81,14 +83,21 @@ def within(seconds: float, work: Callable[[], T], undo: Callable[[T], object]) -
     try:  # a signal handler may raise as soon as the thread has begun
         if not _begin_beside(run):
             return defer_sigint(work, once=True)
-        if not over.wait(seconds):
-            raise TimeoutError
+        _wait(over, seconds)
         if errors:
             raise errors.pop()  # its traceback refers to this
         return results[0]
     except BaseException:
         defer_sigint(undo_after_the_other)
         raise
+
+
+def _wait(over: threading.Event, seconds: float) -> None:
+    # Piece by piece: one in which this process is stopped (Ctrl-Z) counts no more than others.
+    while not over.wait(min(seconds, _PIECE_SECONDS)):
+        seconds -= _PIECE_SECONDS
+        if seconds <= 0:
+            raise TimeoutError
 
 
 def _begin_beside(run: Callable[[], object]) -> bool:
