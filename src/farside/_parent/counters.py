@@ -19,33 +19,40 @@ class Totals(NamedTuple):
     failed: int = 0
 
 
+class _Latest(NamedTuple):
+    """The latest pass: one value, since another thread may begin the next one at any moment."""
+
+    before: Totals  # of the passes before it
+    epoch: int
+    delivery: Delivery | None
+    began: float
+    ended: list[float]  # when its iterator was at its end, or closed: the first one counts
+
+
 class Counters:
     """Counts the passes. Any thread may read."""
 
     def __init__(self) -> None:
         self.waits = Stopwatch()  # runs while somebody waits for an item
-        self._before = Totals()  # of the passes before the present one
-        # The latest pass, when it was begun, and when its iterator was at its end, or closed.
-        self._times: tuple[int, float, float | None] = 0, 0.0, None
+        self._latest = _Latest(Totals(), 0, None, 0.0, [])
 
-    def begin(self, core: GroupCore, delivery: Delivery | None) -> None:
-        """Take in that a pass is about to begin. The delivery, if any, is that of the last one."""
-        self._before = self.totals(core, delivery)
-        self._times = core.epoch + 1, monotonic(), None
+    def begin(self, core: GroupCore, delivery: Delivery) -> None:
+        """Take in that a pass is about to begin, whose items this delivery will bring."""
+        self._latest = _Latest(self.totals(core), core.epoch + 1, delivery, monotonic(), [])
 
     def end(self, epoch: int) -> None:
         """Take in that an iterator is at its end, or was closed."""
-        latest, began, ended = self._times
-        if latest == epoch and ended is None:
-            self._times = epoch, began, monotonic()
+        latest = self._latest
+        if latest.epoch == epoch and not latest.ended:
+            latest.ended.append(monotonic())
 
-    def totals(self, core: GroupCore, delivery: Delivery | None) -> Totals:
-        before, (latest, began, ended) = self._before, self._times
-        if latest != core.epoch or delivery is None:
+    def totals(self, core: GroupCore) -> Totals:
+        before, epoch, delivery, began, ended = self._latest
+        if epoch != core.epoch or delivery is None:
             return before
         nbytes = before.nbytes
         for each in core.workers:
             nbytes += each.inbox.nbytes
-        seconds = before.seconds + (monotonic() if ended is None else ended) - began
+        seconds = before.seconds + (ended[0] if ended else monotonic()) - began
         failed = before.failed + delivery.failed_inputs
         return Totals(before.items + delivery.delivered, nbytes, seconds, failed)

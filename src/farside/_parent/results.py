@@ -40,7 +40,7 @@ def enter_iteration_mode(client: Client, owner: object = None, *, awaits: bool =
         delivery, plans = client.sequence.begin(core.epoch)
         if client.delivery is not None:
             client.delivery.clear()  # now: what another thread still took would not be counted
-        client.counters.begin(core, client.delivery)
+        client.counters.begin(core, delivery)
         client.delivery = delivery
         delivery.members = client.members
         begun.append(core.start(plans, delivery))

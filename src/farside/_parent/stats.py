@@ -183,8 +183,8 @@ def size_text(nbytes: float) -> str:
 
 def collect(client: Client) -> Stats:
     """Collect the figures of a client's workers, in any thread."""
-    core, counters, delivery = client.core, client.counters, client.delivery
-    totals = counters.totals(core, delivery)
+    core, counters, delivery = client.core, client.counters, client.delivery  # the core first
+    totals = counters.totals(core)
     each = tuple(_of_worker(client, member) for member in client.members)
     opened = 0 if delivery is None else delivery.waiting
     waited = counters.waits.seconds()
