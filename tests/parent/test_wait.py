@@ -420,6 +420,26 @@ def test_who_begins_to_wait_while_another_thread_asks_whether_one_leads_is_woken
 
 
 @pytest.mark.usefixtures("_for_good", "one")
+def test_a_wait_that_begins_as_another_one_ends_is_told_last(
+    group: Group, one: tuple[Member, WorkerLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of two event loops. A worker that is to fail says nothing before it hears of a wait."""
+    member, worker = one
+    waiting, tell = group.waiting, member.tell_waiting
+    waiting.tell_waiting([member], 1, on=True)
+
+    def tell_late(*, on: bool) -> None:
+        monkeypatch.setattr(member, "tell_waiting", tell)
+        waiting.tell_waiting([member], 2, on=True)  # in another thread
+        tell(on=on)
+
+    monkeypatch.setattr(member, "tell_waiting", tell_late)
+    waiting.tell_waiting([member], 1, on=False)
+    assert worker.parent_waits()
+    waiting.tell_waiting([member], 2, on=False)
+    assert not worker.parent_waits()
+
+
 def test_a_member_that_is_added_is_waited_for_at_once(group: Group) -> None:
     waiting = Background(group.client.wait, group.client.has(1))
     until(lambda: is_led(group.waiting))

@@ -193,6 +193,9 @@ class Waiting:
         if on or not self._asking:
             for member in members:
                 member.tell_waiting(on=on)
+            if self._asking and not on:  # a wait has begun just then, which has to be heard last
+                for member in members:
+                    member.tell_waiting(on=True)
 
     def _let_go(self) -> bool:
         """Close the way up from workers that nobody is to wait for any more; the caller leads."""
