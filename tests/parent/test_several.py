@@ -886,6 +886,23 @@ def test_so_it_is_where_no_loop_meets_the_failure() -> None:
         assert items.state == "closed"
 
 
+def the_second_fails(shard: int) -> Iterator[int]:
+    if shard == 1:
+        raise ValueError(shard)
+    yield shard
+
+
+def test_the_loop_gets_the_failure_also_if_another_thread_was_told_of_it_before() -> None:
+    with iterate_in_workers(the_second_fails, 3, 3, wait=False, backend="subprocess") as items:
+        iterator, client = iter(items), items._current
+        assert next(iterator) == 0
+        client.wait(deadline.When(lambda: client.core.failure is not None))
+        for wait in (items.wait_ready, iterator.__next__):
+            with pytest.raises(ValueError, match="1"):
+                wait()
+        assert client.members[0].worker.wait(SECONDS)
+
+
 def import_late(shard: int) -> Iterator[int]:
     if shard == 1:
         time.sleep(1.0)

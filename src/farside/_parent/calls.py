@@ -90,8 +90,7 @@ def _wait_for_answers(client: Client, questions: Sequence[Question]) -> None:
     client.wait(When(lambda: not _unanswered(questions), lambda: _unanswered(questions)))
     for question, member in zip(questions, asked, strict=True):
         if question.ending is not None:
-            if client.core.failure is not None:  # the call has cost the worker
-                client.end_others()
+            client.end_unmet()  # the call may have cost the worker
             raise client.error(question.ending, member)
 
 

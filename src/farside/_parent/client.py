@@ -117,8 +117,7 @@ class Client(Steps):
             failure = self.core.failure
             if failure is not None and failure.state == "initialization":
                 self.check_started()  # a later failure is raised by the loop that meets it
-            if failure is not None and not self.core.opened:
-                self.end_others()  # no loop is left that would meet it
+            self.end_unmet()
             cause = None if failure is None else self.error(failure, self.failed_member)
             raise messages_for_people.closed(None) from cause
 
@@ -127,7 +126,7 @@ class Client(Steps):
         told, self._start_is_known = self._start_is_known, True
         failure = self.core.failure
         if failure is not None and not told:
-            self.end_others()
+            self.end_unmet()
             raise self.error(failure, self.failed_member)
 
     @property
@@ -140,6 +139,11 @@ class Client(Steps):
         """End all workers, since one has failed: nobody takes what the others would send."""
         if len(self.members) > 1:
             self.step(GroupCore.end)
+
+    def end_unmet(self) -> None:
+        """End all workers if one has failed, and no loop is left that meets that."""
+        if self.core.failure is not None and not self.core.opened:
+            self.end_others()
 
     def error(self, ending: Ending, member: Member, part: Part | None = None) -> BaseException:
         """Return the exception that says why a worker has ended, and at what, to be raised now."""
