@@ -22,10 +22,11 @@ from farside import (
     WorkerIterationError,
     WorkerTimeoutError,
 )
-from farside._parent import closing, starting
+from farside._parent import closing, one_pass, starting
 from farside._parent.calls import call_method
 from farside._parent.client import Client
 from farside._parent.options import check
+from farside._parent.passes import delivery
 from farside._parent.passes.sequence import Part
 from farside._parent.results import drain, enter_iteration_mode, iterate_results
 from farside._protocol.effects import BROKEN
@@ -204,6 +205,27 @@ def test_a_pass_that_is_superseded_while_it_looks_for_items_says_so(
     monkeypatch.setattr(this.delivery, "take", take_while_another_thread_begins_a_pass)
     with pytest.raises(PassSupersededError):
         this.step()
+
+
+def test_what_another_thread_clears_where_there_is_no_gil_is_whole_as_long_as_it_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (one_pass, delivery):
+        monkeypatch.setattr(module, "FREE_THREADED", True)
+    client, _ = scripted.client(started(1))
+    this = enter_iteration_mode(client)
+    [queue] = this.delivery.queues
+    queue.entries = [1, 2]
+    seen: list[list[object]] = []
+
+    def take(_: object) -> None:
+        this.delivery.clear()
+        seen.append([*queue.entries])
+
+    monkeypatch.setattr(this.delivery, "take", take)
+    with pytest.raises(IterableClosedError):
+        this.step()
+    assert (seen, queue.entries) == ([[1, 2]], [])
 
 
 def test_an_item_that_does_not_unpickle_is_not_named_for_what_another_thread_met_before(

@@ -13,6 +13,7 @@ from .._payload.failure import of_user
 from .._protocol.effects import BROKEN, HERE
 from .._protocol.group import GroupCore
 from .._protocol.parent import ParentCore
+from .._system.signals import try_lock
 from . import deadline, messages_for_people
 from .client import Client
 from .decoding import decode_each, until_cleared
@@ -91,7 +92,7 @@ class Pass:
     def _take(self, workers: Sequence[ParentCore]) -> Block | None:
         delivery = self.delivery
         try:
-            return delivery.take(workers)
+            return self._take_alone(workers) if FREE_THREADED else delivery.take(workers)
         except Exception as error:
             if error is delivery.failure:
                 # No variable has the traceback: this frame is in it, so that would be a cycle.
@@ -101,6 +102,17 @@ class Pass:
             elif delivery.cleared and isinstance(error, (IndexError, ValueError)):
                 return None  # another thread has cleared it in the middle
             raise
+
+    def _take_alone(self, workers: Sequence[ParentCore]) -> Block | None:
+        """Take a block, where no GIL keeps another thread from clearing the queues meanwhile."""
+        delivery = self.delivery
+        try:
+            # None, and not a tuple: another thread is just at it.
+            found = try_lock(delivery.alone, lambda: (delivery.take(workers),))
+        finally:
+            if delivery.cleared:  # that was left to this thread
+                try_lock(delivery.alone, delivery.clear_queues)
+        return found and found[0]
 
     def _begin(self, core: GroupCore, came: bool) -> None:  # noqa: FBT001  it is a fact
         """Note whether the user gets anything, and warn of a one-shot iterator that was left."""

@@ -515,6 +515,22 @@ def test_what_the_loop_drops_while_another_thread_clears_never_counts() -> None:
     assert delivery.delivered == 5
 
 
+def test_who_is_at_the_end_of_what_another_thread_clears_does_not_count_that() -> None:
+    delivery = Delivery(1, counting=False)
+    delivery.block, delivery._dropped = (5, 3, iter(())), [6, 7]  # in the middle of `clear`
+    delivery._begin_block()
+    assert delivery.delivered == 6
+
+
+def test_what_is_left_of_a_block_as_the_loop_ends_does_not_count() -> None:
+    """Where no GIL lets another thread empty the block, it stays when it is cleared."""
+    delivery, take = block_of(5, plain=True)
+    take()
+    delivery.cleared = True
+    delivery._begin_block()
+    assert delivery.delivered == 1
+
+
 def block_of(count: int, *, plain: bool) -> tuple[Delivery, Callable[[], int]]:
     """Return a delivery with a block of numbers, and what takes the next one, as a loop does."""
     delivery, numbers = Delivery(1, counting=False), list(range(count))

@@ -13,10 +13,11 @@ from itertools import repeat
 from operator import length_hint
 from typing import Any
 
-from ..._in_c import FREE_THREADED
+from ..._in_c import FREE_THREADED, Lock
 from ..._protocol.order import Place
 from ..._protocol.parent import ParentCore
 from ..._protocol.progress import Snapshot, Snapshots
+from ..._system.signals import try_lock
 from ...errors import NotPicklableError
 from .anchors import AFTER_STATE, Anchors
 from .queues import PLAIN, Block, Queue
@@ -53,6 +54,7 @@ class Delivery:
         # that: one object, so that another thread finds all of it, or nothing.
         self.block: tuple[int, int, Any] = 0, 0, ()
         self._dropped: list[Any] = []  # what `clear` has just taken out of that
+        self.alone = Lock()  # without a GIL, held in `take`
         self.orders: dict[int, list[Any]] = {}  # tasks to be sent, by the numbers of the workers
         self.anchors = Anchors()  # digests of items that were taken now and then
         self.snapshots = Snapshots()  # states of what the user iterates on, from the workers
@@ -173,7 +175,8 @@ class Delivery:
         if FREE_THREADED:
             # Without a GIL nothing is taken all at once. So the block stays, and a loop in another
             # thread, which takes from it just now, looks at `cleared` after each item.
-            self.clear_queues()
+            # And queues are left to a thread that is in the middle of taking from them.
+            try_lock(self.alone, self.clear_queues)
             self._emptied = True
             return
         before, count, rest = block = self.block
@@ -196,9 +199,8 @@ class Delivery:
         """Let go of the user's objects: the pass was left, and only its state may be asked for."""
 
     def _begin_block(self) -> None:
-        """Take in that the loop is at the end of the block before."""
-        before, count, _ = self.block
-        self.block = before + count, 0, ()
+        """Take in that the loop takes no more of the block before: it is at its end, or cleared."""
+        self.block = self.passed, 0, ()
 
     def _end_block(self, entries: list[Any], sources: Any) -> Block:
         """Take in the block that the loop is given, and return it."""
