@@ -84,6 +84,29 @@ def test_the_thread_that_makes_items_looks_up_when_the_flusher_has_no_memory(
     assert boxed.sink.alerts == 1
 
 
+def test_no_item_is_sent_after_one_that_the_flusher_has_lost(boxed: Boxed) -> None:
+    def fail() -> None:
+        raise MemoryError
+
+    boxed.add(1)
+    boxed.sink.before = fail
+    with pytest.raises(MemoryError):
+        boxed.box._send_late()
+    boxed.sink.before = list
+    boxed.add(2)
+    boxed.box._frames_before = boxed.box._frames
+    assert not boxed.box._send_late(), "it waits for the thread that makes items"
+    with pytest.raises(MemoryError, match="to send items that were made"):
+        boxed.box.flush()
+    boxed.box.flush()
+    assert boxed.sink.frames == []
+    boxed.box.make_ready()
+    boxed.box.begin(EPOCH)
+    boxed.add(3)
+    boxed.box.flush()
+    assert boxed.frames() == [[3]]
+
+
 def test_nothing_makes_no_frame(boxed: Boxed) -> None:
     boxed.box.flush()
     assert boxed.sink.frames == []

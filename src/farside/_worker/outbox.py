@@ -68,6 +68,7 @@ class Outbox:
         self.refused = False  # whether the last `put` has failed
         self.flusher = Flusher(self._send_late)
         self._frames = self._frames_before = 0  # that were sent, and as the flusher has seen it
+        self._lost = False  # whether the flusher has lost items, for want of memory
         self._link, self._window, self._spins = link, window, spins
         self.encoder = Encoder(link.arena)
         self._lends = link.arena is not None and link.arena.lends
@@ -190,13 +191,22 @@ class Outbox:
         """Send what has waited for long enough, for the flusher; tell whether more waits."""
         self._link.flush()  # of what has found no room
         frames, self._frames_before = self._frames_before, self._frames
-        if frames != self._frames:
-            return True  # what waits has not waited since the last time
+        if frames != self._frames or self._lost:
+            return not self._lost  # what waits has not waited since the last time
         try:
-            sent = with_lock(self._lock, self._send)
+            sent = with_lock(self._lock, self._send_or_note)
         finally:
             self._link.alert(True)  # the next item is the first of a batch, or memory is short
         return not sent or bool(self.entries)
+
+    def _send_or_note(self) -> bool:
+        """Send what there is, and note if it is lost: the thread that makes items tells of it."""
+        frames = self._frames
+        try:
+            return self._send()
+        except MemoryError:
+            self._lost = self._frames != frames  # else all wait still
+            raise
 
     def flush(self, *, soon: bool = False) -> None:
         """Send what there is, and wait for room; or the flusher does, where any number may wait."""
@@ -215,19 +225,21 @@ class Outbox:
             if type(entry) is Stored:
                 self.encoder.discard(entry)
         self.entries.clear()
-        self.full = self.nbytes + self._batch_bytes
+        self.full, self._lost = self.nbytes + self._batch_bytes, False
 
     def _send(self, *, soon: bool = False) -> bool:
         """Send what there is; tell whether nothing waits for room. See `WorkerLink.send_soon`."""
+        if self._lost:
+            self._drop()  # no item comes after those that are missing
+            raise MemoryError("there was no memory to send items that were made")
         # Another thread may add meanwhile. It adds first and counts then: what counts is there.
         self.full = self.nbytes + self._batch_bytes
-        entries = self.entries[:]
-        if not entries:
+        if not (entries := self.entries[:]):
             return True
         parts, refs = pack(entries, self._joiner if self._joins else None, self.rows)
         # Not before: if there is no memory for the frame, the next try fails too, and is told.
-        del self.entries[: len(entries)]
         self._frames += 1
+        del self.entries[: len(entries)]
         nbytes = size(parts) + sum([ref.nbytes for ref in refs])
         count, wait = len(entries), not self._window.unlimited
         self.rows.weigh(count, nbytes)
