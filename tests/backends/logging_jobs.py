@@ -117,6 +117,18 @@ def in_threads(count: int, each: int) -> Iterator[int]:
     yield count
 
 
+def log_much_in_thread(done: str) -> None:
+    def work() -> None:
+        for number in range(800):
+            log("%d %s", number, "." * 500)  # more than a pipe holds
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    with open(done, "w"):
+        pass
+
+
 class Unpicklable:
     def __reduce__(self) -> Any:
         raise TypeError("refuses to pickle")

@@ -324,6 +324,16 @@ def test_a_thread_is_not_blocked_and_what_it_drops_is_counted(
     assert numbers == sorted(numbers)
 
 
+def test_a_thread_of_a_finalizer_is_heard_to_its_end(
+    kind: Kind, keeper: Keeper, tmp_path: Path
+) -> None:
+    done = tmp_path / "done"
+    keeper.act = lambda _: until(done.exists)  # all has been logged before much was received
+    finalizer = partial(jobs.log_much_in_thread, str(done))
+    kind.start(list, finalizer=finalizer, shutdown_timeout=60).close()
+    assert [int(text.split()[0]) for text in keeper.texts] == [*range(800)]
+
+
 # Warnings -----------------------------------------------------------------------------------------
 
 

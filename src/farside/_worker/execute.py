@@ -118,11 +118,7 @@ class Execution:
         self._commands.leaving = self._job.finalizer_seconds / 2
         self._maker.end()
         self._maker.outbox.flusher.stop()
-        try:
-            self._forwarder.tell_dropped()
-            self._link.flush()
-        except LinkClosedError:
-            pass
+        forward.send_last(self._link)
 
     def obey(self) -> None:
         """Stand By, and whenever a command waits: take one, and do what the table says."""

@@ -115,6 +115,16 @@ def mute(*, on: bool) -> None:
         current.muted = on
 
 
+def send_last(link: WorkerLink) -> None:
+    """Send what waits for room, and tell of what was dropped: nobody may log anything later."""
+    try:
+        if current is not None:
+            current.tell_dropped()
+        link.flush()
+    except LinkClosedError:
+        pass  # nobody is there to be told
+
+
 def stop() -> None:
     """Take no more records: the link is about to close."""
     global current  # noqa: PLW0603

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from .._in_c import deque
+from .._in_c import deque, partial
 from .._payload.job import JOB, Job
 from .._payload.pickling import loads
 from ..errors import LinkClosedError, ProtocolError
+from . import forward
 from .execute import execute_iterable, refuse
 from .listener import CommandListener
 
@@ -50,6 +51,7 @@ def serve(
         finally:
             _to_the_end(listener.iteration.done)
             _to_the_end(listener.finalizers.run)
+            _to_the_end(partial(forward.send_last, link))  # of threads of theirs
     finally:
         _to_the_end(listener.finalization.done)
 
