@@ -6,6 +6,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -320,7 +321,7 @@ def test_no_task_is_given_back_that_came_before_one_that_is_taken() -> None:
     begun = threading.Event()
 
     def take() -> None:
-        while (command := commands.get()) is not None:
+        while (command := commands.take()) is not None:
             taken.extend(task[0] for task in loads(command[2]))
             begun.set()
 
@@ -337,7 +338,7 @@ def test_no_task_is_given_back_that_came_before_one_that_is_taken() -> None:
     assert [*taken, *returned] == [*range(count)]
 
 
-def test_tasks_that_wait_are_not_given_back_while_others_are_on_the_way_there() -> None:
+def test_no_tasks_are_given_back_while_others_are_on_the_way_to_where_they_wait() -> None:
     class Waiting(Tasks):
         def take_back(self) -> list[Any]:
             return [(4, 0, True, ["a"])]
@@ -345,10 +346,27 @@ def test_tasks_that_wait_are_not_given_back_while_others_are_on_the_way_there() 
     commands = Commands(Silent())
     commands.tasks = Waiting()
     commands.put((Cmd.GIVE_TASKS, 1, b"".join(dumps([(6, 0, True, ["c"])])), ()))
-    commands.moving = True  # with the one of number 5
-    assert commands.take_back() == [6]
-    commands.moving = False
-    assert commands.take_back() == [4]
+    with commands.taking:  # the one of number 5
+        assert commands.take_back() == []
+    assert commands.take_back() == [4, 6]
+
+
+def test_nobody_takes_a_command_while_tasks_are_given_back() -> None:
+    taking: Any = None
+
+    class Slow(Tasks):
+        def take_back(self) -> list[Any]:
+            nonlocal taking
+            taking = Background(commands.take)
+            taking.thread.join(0.05)
+            assert taking.thread.is_alive()
+            return []
+
+    commands = Commands(Silent())
+    commands.tasks = Slow()
+    commands.put((Cmd.STOP_ITERATION, 1, b"", ()))
+    assert commands.take_back() == []
+    assert taking.result()[0] == Cmd.STOP_ITERATION
 
 
 def test_tasks_are_on_the_way_until_they_wait() -> None:
@@ -356,14 +374,15 @@ def test_tasks_are_on_the_way_until_they_wait() -> None:
 
     class Watching(Tasks):
         def add(self, tasks: Any) -> None:  # noqa: ARG002
-            seen.append(commands.moving)
+            seen.append(commands.taking.locked())
 
     machine = SimpleNamespace(command=lambda *_: None)
     maker: Any = SimpleNamespace(_commands=commands, _machine=machine, tasks=Watching())
+    maker._take_tasks = partial(Maker._take_tasks, maker)
     commands.put((Cmd.GIVE_TASKS, 1, b"".join(dumps([])), ()))
     assert Maker.take_tasks(maker)
     assert seen == [True]
-    assert not commands.moving
+    assert not commands.taking.locked()
 
 
 def test_nothing_is_heard_after_abort() -> None:

@@ -123,7 +123,7 @@ class Execution:
     def obey(self) -> None:
         """Stand By, and whenever a command waits: take one, and do what the table says."""
         self._maker.outbox.make_ready()  # nobody waits any more for what was not sent
-        command = self._commands.get()
+        command = self._commands.take()
         if command is None:
             self.machine.fire(WorkerEvent.PARENT_LOST)
         else:

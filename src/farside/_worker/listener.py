@@ -12,10 +12,11 @@ from _queue import Empty, SimpleQueue  # without the Python around it: that is s
 from itertools import repeat
 from struct import pack
 
-from .._in_c import deque
+from .._in_c import Lock, deque
 from .._payload.pickling import dumps, loads
 from .._protocol.messages import Cmd
 from .._protocol.worker import ASIDES
+from .._system.signals import try_lock, with_lock
 from ..errors import LinkClosedError, ProtocolError
 from .finalizers import Finalizers
 from .stacks import report
@@ -55,7 +56,7 @@ class Commands:
         self._queue: SimpleQueue[Command | None] = SimpleQueue()
         self._first: list[Command | None] = []  # what was looked at and not taken
         self.tasks = Tasks()  # what that thread runs
-        self.moving = False  # whether it may have tasks in hand, from here to where they wait
+        self.taking = Lock()  # held while it takes a command, and until the tasks of that wait
         self.leaving = 0.0  # seconds it may take to close what user code has open; 0: it does not
 
     def put(self, command: Command | None) -> None:
@@ -66,23 +67,31 @@ class Commands:
     def take_back(self) -> list[int]:
         """Take back tasks that were not begun; return their numbers. Where commands are put.
 
-        They are the last that have come. If one were taken back that came before one that is run,
-        the result of this could be sent first: the parent would take it for that of the other. A
-        command that has brought some stays, without them: the other thread may have seen that there
-        is one, and would wait for it before it sends what it has made.
+        None, while the other thread takes a command. They are the last that have come. If one were
+        taken back that came before one that is run, the result of this could be sent first: the
+        parent would take it for that of the other. A command that has brought some stays, without
+        them: the other thread may have seen that there is one, and would wait for it before it
+        sends what it has made.
         """
+        return try_lock(self.taking, self._take_back) or []
+
+    def _take_back(self) -> list[int]:
         found: deque[Command | None] = deque()
-        try:  # all at once, by one call of C code: a loop could leave that thread a later one
+        try:
             found.extend(map(SimpleQueue.get_nowait, repeat(self._queue)))
         except Empty:
             pass
-        tasks = [] if self.moving else self.tasks.take_back()
+        tasks = self.tasks.take_back()
         for command in found:
             if command is not None and command[0] == Cmd.GIVE_TASKS:
                 tasks += loads(*command[2:])
                 command = *command[:2], b"".join(dumps(())), ()  # noqa: PLW2901  it is the same one
             self.put(command)
         return [first + number for first, *_, inputs in tasks for number in range(len(inputs))]
+
+    def take(self) -> Command | None:
+        """Take the next command; wait for it."""
+        return with_lock(self.taking, self.get)
 
     def get(self) -> Command | None:
         return self._first.pop() if self._first else self._queue.get()

@@ -9,7 +9,7 @@ from .._payload.failure import part_at_fault
 from .._payload.items import Mark
 from .._protocol.credit import Window
 from .._protocol.messages import UNKNOWN, Cmd
-from .._system.signals import here
+from .._system.signals import here, with_lock
 from .iterables import loopable
 from .loops import LEFT, NOTHING, OVER, TO_GO_ON, make_items, make_results
 from .outbox import Outbox
@@ -125,14 +125,15 @@ class Maker:
 
     def take_tasks(self) -> bool:
         """Take the next command, if it brings tasks; wait for it. Tell whether it does."""
-        self._commands.moving = True  # first: see `Commands.take_back`
+        return with_lock(self._commands.taking, self._take_tasks)
+
+    def _take_tasks(self) -> bool:
         command = self._commands.peek()
         if command is None or command[0] != Cmd.GIVE_TASKS:
             return False
         self._commands.get()
         self._machine.command(*command[:2])
         self.tasks.add(pickling.loads(*command[2:]))
-        self._commands.moving = False
         return True
 
     def is_left(self) -> bool:
