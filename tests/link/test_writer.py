@@ -14,6 +14,7 @@ from farside._link.writer import BACKLOG_BYTES, FrameWriter, check_gone
 from farside._memory.parts import size
 from farside.errors import LinkClosedError
 from tests.background import Background
+from tests.jumps import struck
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -290,3 +291,17 @@ def test_what_cannot_be_written_waits_no_longer_where_nobody_reads(
     with pytest.raises(OSError if pending else LinkClosedError):
         piped.writer.post(frame(1), 0)
     assert piped.writer.pending == pending
+
+
+def test_what_strikes_between_two_frames_lets_the_next_call_go_on() -> None:
+    number, went_on = 0, True
+    while went_on:
+        piped = Piped()
+        for kind in range(3):
+            piped.writer.add(frame(kind))
+        went_on = struck(number, piped.writer.flush, writer)
+        piped.writer.flush()
+        assert not piped.writer.pending
+        os.close(piped.read)
+        os.close(piped.write)
+        number += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import warnings
 from functools import partial
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from farside import BackendFallbackWarning, FarsideError, IterableClosedError, ProtocolError
-from farside._parent import closing
+from farside._parent import closing, results, steps, wait
 from farside._parent.calls import ask_for_stacks, call_method
 from farside._parent.deadline import When
 from farside._parent.results import enter_iteration_mode
@@ -24,6 +25,7 @@ from farside._protocol.parent_machine import ParentState
 from farside.testing.checks import take
 from tests.background import Background
 from tests.faults.interrupting import Alarm, strike_at
+from tests.jumps import struck
 from tests.parent import scripted
 from tests.parent.scripted import (
     answer,
@@ -434,3 +436,38 @@ def check_next(client: Client, obliging: Obliging, *, called: bool) -> None:
         assert failure is not None
         assert failure.cause == BROKEN
         assert "signal handler" in failure.detail
+
+
+def test_what_strikes_between_two_events_lets_the_next_ones_happen() -> None:
+    number, went_on = 0, True
+    while went_on:
+        client, _ = scripted.client()
+        seen: list[int] = []
+
+        def step(core: object, client: Client = client, seen: list[int] = seen) -> None:
+            for value in (2, 3):
+                client.post(noting(seen, value))
+            seen.append(1)
+
+        went_on = struck(number, partial(client.step, step), steps)
+        client.step(noting(seen, 4))
+        assert seen == [1, 2, 3, 4]
+        number += 1
+
+
+def _loop(client: Client) -> None:
+    assert list(iterate(client)) == [1, 2]
+
+
+def test_what_strikes_between_two_blocks_of_a_loop_ends_its_pass() -> None:
+    number, went_on = 0, True
+    while went_on:
+        client, link = scripted.client(timeout=60)
+        link.then(started(1), items(1, 1))
+        link.then(items(1, 2))
+        link.then(finished(1))
+        went_on = struck(number, partial(_loop, client), results, wait)
+        assert not client.core.opened
+        assert client.core.deadline is None
+        number += 1
+    assert number > 2 or sys.version_info < (3, 12)

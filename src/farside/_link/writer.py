@@ -108,11 +108,9 @@ class FrameWriter:
     def _write(self, wait: bool = True) -> bool:  # noqa: FBT001, FBT002  for each frame
         if self._writing:
             return True  # it is being written, further up in this thread
-        queue = self._queue
         try:
             self._writing = True
-            while queue and not self._over and self._write_some(queue[0], wait):
-                pass
+            self._write_each(wait)
         except (LinkClosedError, OSError) as error:
             if isinstance(error, OSError):
                 check_gone(error)
@@ -120,7 +118,14 @@ class FrameWriter:
             raise LinkClosedError("the other end of the link is closed") from None
         finally:
             self._writing = False
-        return not queue
+        return not self._queue
+
+    def _write_each(self, wait: bool) -> None:  # noqa: FBT001
+        # Not a loop in the `try`: Python 3.13 may leave that out where a signal handler raises
+        # as a loop begins again, and nothing would ever be written again.
+        queue = self._queue
+        while queue and not self._over and self._write_some(queue[0], wait):
+            pass
 
     def _write_some(self, entry: list[Any], wait: bool) -> bool:  # noqa: FBT001
         """Write a part of the first frame, or of two; tell whether to go on."""

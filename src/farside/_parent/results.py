@@ -88,7 +88,9 @@ def iterate_results(this: Pass) -> Generator[Any, None, None]:
         this.client.sequence.make_ready()  # for the next pass: the workers have yet to begin
         # Hardly ever has anything come yet, but workers may have to be given tasks.
         items = None if this.delivery.unprompted else this.step()
-        while items is not over:
+        while True:  # the condition here would let Python 3.13 leave out `finally`, as in `steps`
+            if items is over:
+                return
             if items is not None:
                 yield from items
             else:

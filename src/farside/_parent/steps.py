@@ -136,21 +136,26 @@ class Steps:
                 self._mend()
             if work is not None:
                 work()
-            while self._mailbox:
-                event = self._mailbox[0]
-                if self.core.stamp is not event:  # else it has happened, and an exception struck
-                    core = self.core.copy(event.index)
-                    try:
-                        event.result = event.step(core)
-                    except ProtocolError as error:
-                        event.error = error
-                    else:
-                        core.stamp = event
-                        self.core = core
-                self.perform()
-                self._mailbox.popleft()
+            self._take_each()
             self.core.stamp = None  # it would keep the event, and what that refers to
         finally:
             self._stepping = False
         self.waiting.wake_others()
         return True
+
+    def _take_each(self) -> None:
+        # Not in the `try`: Python 3.13 leaves that without its `finally` where a signal handler
+        # raises as a loop begins again.
+        while self._mailbox:
+            event = self._mailbox[0]
+            if self.core.stamp is not event:  # else it has happened, and an exception struck
+                core = self.core.copy(event.index)
+                try:
+                    event.result = event.step(core)
+                except ProtocolError as error:
+                    event.error = error
+                else:
+                    core.stamp = event
+                    self.core = core
+            self.perform()
+            self._mailbox.popleft()

@@ -102,26 +102,31 @@ class Waiting:
         The exceptions that loggers raise go to `problems`; None raises them.
         """
         try:
-            while True:
-                if client.chores.pending:
-                    client.check_not_stepping()
-                    client.chores.see_to()
-                if client.news.waiting:
-                    client.news.deliver(problems)
-                if wanted.ready() or client.foreign_to or (end is not None and monotonic() >= end):
-                    return
-                client.check_not_stepping()
-                led: bool | None = True  # or an exception of a signal handler strikes, when it did
-                try:
-                    led = try_lock(self._leading, partial(self._lead, client, wanted, end))
-                finally:
-                    if led:
-                        self.wake_others()  # whoever wakes first leads now
-                if not led:
-                    self._sleep(wanted.ready, seconds_until(end))
+            self._wait_until(client, wanted, end, problems)
         finally:
             deadline.end_to_wait(client)
             self._wake_outer()
+
+    def _wait_until(
+        self, client: Client, wanted: Wanted, end: float | None, problems: list[Exception] | None
+    ) -> None:
+        while True:  # not in the `try`: see `Steps._take_each`
+            if client.chores.pending:
+                client.check_not_stepping()
+                client.chores.see_to()
+            if client.news.waiting:
+                client.news.deliver(problems)
+            if wanted.ready() or client.foreign_to or (end is not None and monotonic() >= end):
+                return
+            client.check_not_stepping()
+            led: bool | None = True  # or an exception of a signal handler strikes, when it did
+            try:
+                led = try_lock(self._leading, partial(self._lead, client, wanted, end))
+            finally:
+                if led:
+                    self.wake_others()  # whoever wakes first leads now
+            if not led:
+                self._sleep(wanted.ready, seconds_until(end))
 
     def is_last(self) -> bool:
         """Tell whether nobody else waits."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from farside._link.frames import Frame
 from farside._parent import messages_for_people
-from farside._parent.executors import submitted
+from farside._parent.executors import pending, submitted
 from farside._parent.executors.pending import Pending, Work
 from farside._parent.executors.submitted import Submitted
 from farside._parent.passes.batches import Plan
@@ -22,6 +22,7 @@ from farside._payload.items import pack
 from farside._protocol.inbox import Inbox
 from farside._protocol.messages import Status
 from farside._protocol.parent_machine import ParentState
+from tests.jumps import struck
 from tests.parent.passes.test_delivery import Item, frame_of
 from tests.steady import STEADY
 
@@ -362,3 +363,13 @@ def test_a_callback_that_cancels_all_cancels_none_further_down() -> None:
     delivery.pending.cancel()
     assert deepest == 1
     assert not wait(futures, timeout=0).not_done
+
+
+def test_what_strikes_while_all_are_cancelled_lets_the_next_call_cancel_the_rest() -> None:
+    number, went_on = 0, True
+    while went_on:
+        delivery, futures = make(3, 1)
+        went_on = struck(number, delivery.pending.cancel, pending)
+        delivery.pending.cancel()
+        assert not wait(futures, timeout=0).not_done
+        number += 1

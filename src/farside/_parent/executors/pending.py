@@ -87,15 +87,18 @@ class Pending(Supply):
             return  # in a callback of what is cancelled further up, where this goes on
         try:
             self._cancelling.add(here)
-            # Each stays here until it is cancelled: else the workers might end before what is left.
-            while self._works:
-                with suppress(IndexError):  # another thread has taken the last one
-                    work = self._works[0]
-                    work.future.cancel()
-                    if self.withdraw(work):
-                        work.future.set_running_or_notify_cancel()
+            self._cancel_each()
         finally:
             self._cancelling.discard(here)
+
+    def _cancel_each(self) -> None:
+        # Each stays here until it is cancelled: else the workers might end before what is left.
+        while self._works:
+            with suppress(IndexError):  # another thread has taken the last one
+                work = self._works[0]
+                work.future.cancel()
+                if self.withdraw(work):
+                    work.future.set_running_or_notify_cancel()
 
     def clear(self) -> deque[Work]:
         """Let go of all that waits, and return it."""
