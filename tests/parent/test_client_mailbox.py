@@ -8,15 +8,23 @@ import sys
 import threading
 import warnings
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from farside import BackendFallbackWarning, FarsideError, IterableClosedError, ProtocolError
+from farside import (
+    BackendFallbackWarning,
+    FarsideError,
+    IterableClosedError,
+    PassSupersededError,
+    ProtocolError,
+)
 from farside._parent import closing, results, steps, wait
 from farside._parent.calls import ask_for_stacks, call_method
 from farside._parent.deadline import When
 from farside._parent.results import enter_iteration_mode
+from farside._parent.stats import collect
 from farside._protocol.effects import BROKEN
 from farside._protocol.group import GroupCore
 from farside._protocol.inbox import Inbox
@@ -24,7 +32,7 @@ from farside._protocol.messages import Cmd, Status
 from farside._protocol.parent_machine import ParentState
 from farside.testing.checks import take
 from tests.background import Background
-from tests.faults.interrupting import Alarm, strike_at
+from tests.faults.interrupting import Alarm, alarming, strike_at
 from tests.jumps import struck
 from tests.parent import scripted
 from tests.parent.scripted import (
@@ -471,3 +479,23 @@ def test_what_strikes_between_two_blocks_of_a_loop_ends_its_pass() -> None:
         assert client.core.deadline is None
         number += 1
     assert number > 2 or sys.version_info < (3, 12)
+
+
+def test_what_strikes_as_a_pass_begins_leaves_the_one_before_as_it_was() -> None:
+    with alarming():
+        for place in count(1):
+            client, _ = scripted.client(started(1), items(1, 1, 2, 3), finished(1))
+            loop = iterate(client)
+            taken = [next(loop)]
+            struck = strike_at(place, partial(enter_iteration_mode, client), signal.SIGUSR1, Alarm)
+            if client.core.epoch == 1:
+                assert client.sequence.state(1, 0)["begun"] == [[0, 1]]
+                assert [*taken, *loop] == [1, 2, 3]
+                assert collect(client).items == 3
+            else:
+                with pytest.raises(PassSupersededError):
+                    taken.extend(loop)
+                assert taken == [1, 2, 3][: len(taken)]
+                assert collect(client).items == len(taken)
+            if not struck.reached:
+                break

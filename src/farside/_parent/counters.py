@@ -22,7 +22,8 @@ class Totals(NamedTuple):
 class _Latest(NamedTuple):
     """The latest pass: one value, since another thread may begin the next one at any moment."""
 
-    before: Totals  # of the passes before it
+    before: Totals  # of the passes before it, but for what the loop of the last of them has got
+    last: Delivery | None  # of that pass: another thread may still take from it as this one begins
     epoch: int
     delivery: Delivery | None
     began: float
@@ -30,29 +31,47 @@ class _Latest(NamedTuple):
 
 
 class Counters:
-    """Counts the passes. Any thread may read."""
+    """Counts the passes. Any thread may read.
+
+    Attributes:
+        waits: runs while somebody waits for an item.
+        latest: what `next` has returned for the latest pass.
+    """
 
     def __init__(self) -> None:
-        self.waits = Stopwatch()  # runs while somebody waits for an item
-        self._latest = _Latest(Totals(), 0, None, 0.0, [])
+        self.waits = Stopwatch()
+        self.latest = _Latest(Totals(), None, 0, None, 0.0, [])
 
-    def begin(self, core: GroupCore, delivery: Delivery) -> None:
-        """Take in that a pass is about to begin, whose items this delivery will bring."""
-        self._latest = _Latest(self.totals(core), core.epoch + 1, delivery, monotonic(), [])
+    def next(self, core: GroupCore, delivery: Delivery) -> _Latest:
+        """Return what is to be counted from a pass on, whose items this delivery will bring."""
+        latest = self.latest
+        sums = _sums(core, latest)
+        return _Latest(sums, latest.delivery, core.epoch + 1, delivery, monotonic(), [])
 
     def end(self, epoch: int) -> None:
         """Take in that an iterator is at its end, or was closed."""
-        latest = self._latest
+        latest = self.latest
         if latest.epoch == epoch and not latest.ended:
             latest.ended.append(monotonic())
 
     def totals(self, core: GroupCore) -> Totals:
-        before, epoch, delivery, began, ended = self._latest
-        if epoch != core.epoch or delivery is None:
-            return before
-        nbytes = before.nbytes
-        for each in core.workers:
-            nbytes += each.inbox.nbytes
-        seconds = before.seconds + (ended[0] if ended else monotonic()) - began
-        failed = before.failed + delivery.failed_inputs
-        return Totals(before.items + delivery.delivered, nbytes, seconds, failed)
+        latest = self.latest
+        return _with_items(_sums(core, latest), latest.delivery)
+
+
+def _sums(core: GroupCore, latest: _Latest) -> Totals:
+    """Return sums up to now, but for what the loop of the latest pass has got."""
+    before = _with_items(latest.before, latest.last)
+    if latest.epoch != core.epoch or latest.delivery is None:
+        return before
+    nbytes = sum([each.inbox.nbytes for each in core.workers])
+    seconds = (latest.ended[0] if latest.ended else monotonic()) - latest.began
+    return before._replace(nbytes=before.nbytes + nbytes, seconds=before.seconds + seconds)
+
+
+def _with_items(sums: Totals, delivery: Delivery | None) -> Totals:
+    """Return sums with what a loop has got."""
+    if delivery is None:
+        return sums
+    items, failed = sums.items + delivery.delivered, sums.failed + delivery.failed_inputs
+    return sums._replace(items=items, failed=failed)

@@ -35,16 +35,15 @@ def enter_iteration_mode(client: Client, owner: object = None, *, awaits: bool =
     def begin(core: GroupCore) -> Delivery | None:
         if core.over or given_up:
             return None
-        client.used_before = client.used
         client.sequence.awaits = awaits
         delivery, plans = client.sequence.begin(core.epoch)
-        if client.delivery is not None:
-            client.delivery.clear()  # now: what another thread still took would not be counted
-        client.counters.begin(core, delivery)
-        client.delivery = delivery
+        counted = client.counters.next(core, delivery)
         delivery.members = client.members
         begun.append(core.start(plans, delivery))
-        client.sequence.begun()
+        # Last: where a signal handler raises before, the pass before goes on.
+        client.used_before, client.delivery = client.used, delivery
+        client.counters.latest = counted
+        client.sequence.begun(delivery)
         return delivery
 
     try:

@@ -112,7 +112,6 @@ class ItemSequence:
         delivery.anchors.know(start.anchors)
         for snapshot in start.snapshots:
             delivery.snapshots.add(snapshot)
-        self._passes = [delivery, *self._passes[:1]]
         told = None if plans is None else [(epoch, self.seed, (0, 0), plan) for plan in plans]
         return delivery, told
 
@@ -120,9 +119,9 @@ class ItemSequence:
         """Return what brings the items of the next pass, and the plan of each worker, if any."""
         raise NotImplementedError
 
-    def begun(self) -> None:
-        """Take in that a pass has begun. An exception before this must not lose a loaded state."""
-        self._loaded = None
+    def begun(self, delivery: Delivery) -> None:
+        """Take in that a pass has begun. An exception before this must change no state."""
+        self._loaded, self._passes = None, [delivery, *self._passes[:1]]
 
     def make_ready(self) -> None:
         """Make what the next pass needs. A ``for`` loop does so while its first item is made."""
