@@ -14,6 +14,7 @@ import pytest
 
 from farside._link.frames import Frame
 from farside._parent.aio import AsyncWait, Readiness
+from farside._parent.event_loops import waiter_here
 from farside.testing.checks import until
 from tests.background import SECONDS, Background
 
@@ -238,3 +239,24 @@ def test_no_time_counts_after_a_task_was_cancelled(
 
     loop.run(main)
     assert ended == [False]
+
+
+@pytest.mark.usefixtures("one")
+def test_a_time_that_is_up_passes_however_others_hold_up_the_loop(group: Group, loop: Loop) -> None:
+    """A wait that ends late says that this process was stopped, but not where it has no length."""
+    client, over = group.client, [0.0]
+    client.core.deadline = time.monotonic() - 1.0
+
+    async def hold_up() -> None:
+        while not client.planned:
+            time.sleep(0.01)  # noqa: ASYNC251  that is the case
+            over.append(time.monotonic())
+            await waiter_here().pause()
+
+    async def main() -> None:
+        wanted = Wanted(lambda: bool(client.planned))
+        errors = await loop.together(lambda: AsyncWait(client.real).until(wanted), hold_up)
+        assert errors == [None, None]
+
+    loop.run(main)
+    assert client.planned[0] >= over[-1]

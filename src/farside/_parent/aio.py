@@ -92,8 +92,7 @@ class AsyncWait:
         finally:
             client.waiting.tell_waiting(members, token, on=False)
         if seconds is not None:
-            take_in = deadline.something_comes if came else deadline.time_passes
-            take_in(client, begun + seconds)
+            deadline.take_in_wait(client, begun, seconds, came=came)
 
 
 class Readiness:

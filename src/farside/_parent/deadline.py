@@ -76,6 +76,17 @@ def check(client: Client) -> None:
     client.next_look = new if ends is None else min(ends, new)
 
 
+def take_in_wait(client: Client, begun: float, seconds: float, *, came: bool) -> None:
+    """Take in that a wait has ended which was to take some seconds, and whether something came."""
+    # One of no length is for a time that was up before it: how late it ends says nothing. Else that
+    # time would never be up where other tasks hold up an event loop in each turn.
+    planned = begun + seconds if seconds else monotonic()
+    if not came:
+        time_passes(client, planned)
+    elif client.core.has_limits:
+        _slept_through(client, planned)
+
+
 def time_passes(client: Client, planned: float) -> None:
     """Take in that a wait has ended and nothing has come. `planned` is when it was to end."""
     if _slept_through(client, planned):
@@ -88,12 +99,6 @@ def time_passes(client: Client, planned: float) -> None:
         # Only who leads: else another thread might have read what the worker has sent, and take it
         # in after the worker in its place was told to make that once more.
         client.waiting.lead_if_free(partial(client.step, lambda core: core.expire(now)))
-
-
-def something_comes(client: Client, planned: float) -> None:
-    """Take in that a wait has ended since something has come. `planned` is its latest end."""
-    if client.core.has_limits:
-        _slept_through(client, planned)
 
 
 def _slept_through(client: Client, planned: float) -> bool:

@@ -186,8 +186,7 @@ class Waiting:
             came = self.links.look(client, seconds, members)
         finally:
             self.tell_waiting(members, token, on=False)
-        take_in = deadline.something_comes if came else deadline.time_passes
-        take_in(client, begun + seconds)
+        deadline.take_in_wait(client, begun, seconds, came=came)
 
     def tell_waiting(self, members: Sequence[Member], token: object, *, on: bool) -> None:
         """Tell workers that a wait for them begins, or that nobody waits for them any more."""
