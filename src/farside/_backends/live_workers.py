@@ -169,7 +169,7 @@ def _end(workers: list[Worker], deadline: float) -> None:
     for worker in workers:
         if worker.stop(max(0.1, deadline - time.monotonic())):
             forget(worker)  # else it holds its client, whose descriptors outlive a subinterpreter
-    if _live.keys().isdisjoint(map(id, workers)):
+    if not _starting and _live.keys().isdisjoint(map(id, workers)):
         return
     global some_left  # noqa: PLW0603  a process exits once
     some_left = True
