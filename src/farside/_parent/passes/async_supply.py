@@ -233,8 +233,7 @@ class AsyncSupply(Supply):
         most = self._limit(most, number)
         while ready and ready[0] is not _DONE and len(entries) < most and total < nbytes:
             if ready[0].refused is not None:
-                if not entries:
-                    self.refused = ready.popleft().refused
+                self.refused = ready.popleft().refused
                 break
             entry, size, _ = ready.popleft()
             entries.append(entry)
