@@ -24,6 +24,7 @@ from farside._parent.event_loops import AsyncioWaiter
 from farside._parent.passes import async_supply
 from farside._parent.passes.async_supply import AsyncSupply
 from farside._parent.passes.supply import TAKE_SECONDS
+from farside._protocol.order import Place
 from tests import mapping_jobs as jobs
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.loops import Loop
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a pass that waits for the one before wait until it is told that it need not."""
+    monkeypatch.setattr(async_supply, "_PATIENCE", 1000.0)
 
 
 async def numbers(count: int) -> AsyncIterator[int]:
@@ -240,19 +247,23 @@ def test_a_task_that_is_cancelled_while_it_waits_for_an_input_loses_nothing(
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_who_waits_for_an_input_learns_that_all_was_closed(workers: int, loop: Loop) -> None:
+@pytest.mark.parametrize("whole", [True, False])
+def test_who_waits_for_an_input_learns_that_it_was_closed(
+    workers: int, loop: Loop, *, whole: bool
+) -> None:
     async def never() -> AsyncIterator[int]:
         await loop.sleep(1000)
         yield 1
 
     async def main() -> None:
         async with map_in_workers(jobs.square, never(), workers, backend="subprocess") as results:
+            iterator = aiter_of(results)
 
             async def close() -> None:
                 await loop.sleep(0.05)
-                await loop.in_thread(results.close)
+                await (loop.in_thread(results.close) if whole else iterator.aclose())
 
-            error, _ = await loop.together(aiter_of(results).__anext__, close)
+            error, _ = await loop.together(iterator.__anext__, close)
             assert isinstance(error, IterableClosedError)
 
     loop.run(main)
@@ -470,6 +481,28 @@ def test_a_pass_over_the_same_iterator_asks_when_the_task_of_the_one_before_has_
     assert got == [1, 4, 9]
 
 
+def test_a_pass_does_not_wait_until_the_generator_of_the_one_before_is_closed(loop: Loop) -> None:
+    got: list[int] = []
+
+    class Inputs:
+        async def __aiter__(self) -> AsyncIterator[int]:
+            try:
+                for number in count():
+                    yield number
+            finally:
+                while len(got) < 2:
+                    await loop.sleep(0.001)
+
+    async def main() -> None:
+        async with map_in_workers(jobs.square, Inputs(), 0, buffer_size=1) as results:
+            for _ in range(2):
+                got.extend(await take_async(results, 1))
+                await loop.sleep(0.01)
+
+    loop.run(main)
+    assert got == [0, 0]
+
+
 def test_where_the_task_that_awaits_the_inputs_is_cancelled_the_pass_fails() -> None:
     async def slow() -> AsyncIterator[int]:
         yield 1
@@ -659,6 +692,18 @@ def test_an_input_that_an_exception_strikes_at_is_not_counted(
     assert supply.take(10, 1000) == ([], 0)
     assert supply.ended
     assert isinstance(supply.error, LookupError)
+
+
+def test_only_the_first_of_inputs_that_go_together_may_have_been_begun() -> None:
+    """A worker is told for that one alone how many results to skip."""
+    place = Place(ended=((1, 2),), begun=((4, 1), (6, 2)))
+    supply = AsyncSupply(Striking(), place)
+    for number in range(8):
+        supply._add_input(number)
+    found = []
+    while supply.has_come:
+        found.append(supply.take(100, 1000)[0] or supply.pass_over())
+    assert found == [[0], 1, [2, 3], [4, 5], [6, 7]]
 
 
 def aiter_of(results: Any) -> Any:

@@ -159,6 +159,17 @@ def test_a_result_that_has_come_is_given_before_another_input_is_taken(kind: Any
     assert next(inputs) == 2
 
 
+def test_results_as_they_come_are_taken_from_each_worker_in_turn() -> None:
+    plan = Plan(2, False, False, None, 1 << 20, "raise", 0)
+    delivery = MappedAsTheyCome(plan, Supply(lambda: range(100)))
+    cores: Any = [SimpleNamespace(inbox=Inbox(), over=False) for _ in range(2)]
+    assert delivery.take(cores) is None
+    for core in cores * 2:
+        body = b"".join(pack([cores.index(core)])[0])
+        core.inbox.take_from(deque([Frame(Status.ITERATOR_SUCCESS, 1, body, 1)]))
+    assert [delivery.take(cores) for _ in range(4)] == [([0], None), ([1], None)] * 2
+
+
 def test_results_do_not_wait_for_inputs_that_are_slow() -> None:
     taken = 0
 
