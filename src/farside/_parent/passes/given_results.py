@@ -57,8 +57,6 @@ class GivenResults:
 
     def end(self, number: int, count: int = 0) -> None:
         """Take in that an input has ended. `count` is 1 if its failure is an item, else 0."""
-        if count:
-            self._add(-1)
         self.taken += count
         self._ended = with_range(self._ended, number, number + 1)
         self.read = {each: read for each, read in self.read.items() if each != number}
