@@ -293,6 +293,23 @@ def test_ctrl_c_comes_after_the_event() -> None:
 # Dropped in the middle ------------------------------------------------------------------------
 
 
+def test_a_pass_that_was_given_up_before_it_began_does_not_begin_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C may strike while the thread waits for the lock. Nobody would ever stop the pass."""
+    client, _ = scripted.client()
+
+    def strike(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("farside._parent.steps.defer_sigint", strike)
+        with pytest.raises(KeyboardInterrupt):
+            enter_iteration_mode(client)
+    client.post(lambda _: None)
+    assert client.core.epoch == 0
+
+
 def test_an_iterator_that_is_dropped_in_the_middle_of_a_send_stops_its_pass() -> None:
     client, link = scripted.client(started(1), items(1, "a"))
     held = [iterate(client)]

@@ -123,7 +123,8 @@ def test_what_a_pass_counts() -> None:
     frame = items(1, "a", "b", "c")
     link.then(started(1), frame)
     results = iterate(client)
-    client.wait(results.gi_frame.f_locals["this"])
+    this = results.gi_frame.f_locals["this"]
+    client.wait(this)
     inbox = client.core.workers[0].inbox
     delivery = client.delivery
     assert delivery is not None
@@ -132,6 +133,8 @@ def test_what_a_pass_counts() -> None:
     assert (inbox.waiting, delivery.delivered) == (0, 0)
     seconds = collect(client).elapsed_seconds
     assert 0 < seconds == collect(client).elapsed_seconds
+    this.leave()  # as where an iterator of `async for` is closed after its end
+    assert seconds == collect(client).elapsed_seconds
 
 
 def test_a_pass_begins_before_the_worker_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

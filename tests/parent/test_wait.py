@@ -343,6 +343,16 @@ def test_a_follower_waits_until_its_time(group: Group) -> None:
 
 
 @pytest.mark.usefixtures("_for_good", "one")
+def test_who_follows_looks_once_more_before_it_sleeps(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The leader may have taken it in just before, and wakes nobody for it any more."""
+    monkeypatch.setattr(wait, "LONGEST_SECONDS", 1000.0)
+    waiting = group.client.waiting
+    with waiting._leading:
+        Background(waiting._sleep, lambda: True, 1000.0).result()
+
+
 def test_followers_are_woken_by_others_than_the_leader(group: Group) -> None:
     ended, told = list[int](), list[int]()
     leader = Background(group.client.wait, Wanted(lambda: bool(ended)))

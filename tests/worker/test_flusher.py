@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,23 @@ def thread_of(flusher: Flusher) -> threading.Thread:
 
 def test_nobody_is_there_before_the_first_call(flusher: Flusher) -> None:
     assert flusher._thread is None
+
+
+def test_a_finalizer_that_calls_as_the_thread_is_started_starts_no_other(
+    flusher: Flusher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    start = module.start
+
+    def start_and_call(*given: Any) -> Any:
+        started.append(given)
+        if len(started) == 1:
+            flusher.call()
+        return start(*given)
+
+    monkeypatch.setattr(module, "start", start_and_call)
+    flusher.call()
+    assert len(started) == 1
 
 
 def test_what_waits_is_sent_soon_but_not_at_once(flusher: Flusher, sends: Sends) -> None:

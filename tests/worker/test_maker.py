@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from farside._system.signals import here
+from farside._worker.loops import LEFT, TO_GO_ON
 from farside._worker.maker import Maker
 from farside._worker.tasks import Tasks
 
@@ -45,6 +46,17 @@ def look_up(made: int, stop: int) -> tuple[int, list[Any]]:
 def test_no_clock_of_a_task_runs_while_items_are_sent() -> None:
     assert look_up(3, 10) == (10, [False, "send", True])
     assert look_up(3, 3) == (4, [False, "send", "wait", True])
+
+
+def test_no_clock_of_a_task_runs_while_the_last_answers_are_sent() -> None:
+    log: list[Any] = []
+    maker: Any = object.__new__(Maker)
+    maker.tasks = Clock(log)
+    maker.tasks.hungry = True
+    maker.make_items, maker.take_tasks = lambda: TO_GO_ON, lambda: False
+    maker.outbox = SimpleNamespace(flush=lambda: log.append("send"))
+    assert maker.run() is LEFT
+    assert log == [False, "send"]
 
 
 class Told(Tasks):
