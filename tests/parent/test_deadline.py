@@ -110,6 +110,18 @@ def test_nor_does_it_where_something_comes_as_it_goes_on(
     assert link.told == [("START_ITERATION", 1)]
 
 
+def test_it_does_not_pass_in_a_handler_that_strikes_as_frames_are_taken_in(clock: Clock) -> None:
+    """The worker may have sent just what was waited for."""
+    client, link = waiting(4.0)
+    client.taking_in = threading.get_ident()
+    clock.now += 5.0
+    deadline.time_passes(client, clock.now)
+    assert link.told == [("START_ITERATION", 1)]
+    client.taking_in = None
+    deadline.time_passes(client, clock.now)
+    assert ("REPORT_STACK", 1) in link.told
+
+
 def test_a_frame_begins_it_anew(clock: Clock) -> None:
     client, link = waiting(4.0)
     for _ in range(3):

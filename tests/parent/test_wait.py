@@ -351,6 +351,7 @@ def test_who_follows_looks_once_more_before_it_sleeps(
     waiting = group.client.waiting
     with waiting._leading:
         Background(waiting._sleep, lambda: True, 1000.0).result()
+    Background(waiting._sleep, lambda: False, 1000.0).result()  # it may lead now
 
 
 def test_followers_are_woken_by_others_than_the_leader(group: Group) -> None:

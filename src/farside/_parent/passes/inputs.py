@@ -60,10 +60,7 @@ class Inputs(ItemSequence):
         iterate = partial(self._iterate, place, awaited=awaited)
         source = partial(AsyncSupply, asking=self._asking, given=items) if awaited else Supply
         by_value = plan.main_by_value
-        checks = {
-            number: partial(_compare, number, digest, by_value)
-            for number, _, digest in (start.anchors if place.ended or place.begun else ())
-        }
+        checks = {at: partial(_compare, at, digest, by_value) for at, _, digest in start.anchors}
         total = length_of(items)
         supply = source(iterate, place, total=total, main_by_value=by_value, checks=checks)
         delivery = kind(plan, supply)
