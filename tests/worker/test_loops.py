@@ -44,3 +44,24 @@ def test_an_input_whose_result_was_just_added_has_no_other_answer(
         worker.say(Cmd.GIVE_TASKS, 1, pickle.dumps([(0, 0, True, [1, 2, 3])]))
         worker.expect_items(1, function(1), function(2))
         assert worker.expect_failure(Status.ITERATOR_FAILED, 1).message == "too late"
+
+
+@pytest.mark.parametrize(
+    ("mapper", "results"),
+    [(Mapper(jobs.same), [3, 4]), (Mapper(jobs.count_to, flat=True), [(3, 0), (3, 1)])],
+)
+def test_what_strikes_as_results_are_sent_is_no_failure_of_an_input(
+    mapper: Mapper, results: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strike_later(_: Outbox, made: int, **__: object) -> int:
+        if made == 2:
+            raise TimeoutError("too late")
+        return made + 1
+
+    monkeypatch.setattr(Outbox, "send_due", strike_later)
+    with executing(mapper) as worker:
+        worker.say(Cmd.START_ITERATION, 1, pickle.dumps((0, 0, (0, 0), (2, False))))
+        worker.expect(Status.ITERATION_STARTED, 1)
+        worker.say(Cmd.GIVE_TASKS, 1, pickle.dumps([(0, 0, True, [3, 4, 5])]))
+        worker.expect_items(1, *results)
+        assert worker.expect_failure(Status.ITERATOR_FAILED, 1).message == "too late"

@@ -87,7 +87,7 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
     add, short, atoms, low, high = entries.append, outbox.short, _ATOMS, -INT_LIMIT, INT_LIMIT
     function, timed, begun = mapper.function, mapper.timed, mapper.begun
     item = nothing = NOTHING
-    stop, maker.looking = look_up(made), False
+    stop = look_up(made)
     if not stop:
         return LEFT
     watched, row, add_row = maker.watched, rows.kind, rows.add
@@ -117,8 +117,7 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
                 item = nothing
                 made += 1
                 if watched[0] or made >= stop:
-                    maker.looking = True
-                    stop, maker.looking = look_up(made), False
+                    stop = look_up(made)
                     if not stop:
                         return LEFT
                     watched, row, add_row = maker.watched, rows.kind, rows.add
@@ -126,7 +125,7 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
         raise
     except BaseException as error:
         maker.made = made
-        called = item is nothing and not maker.looking  # else its result was pickled, or all sent
+        called = item is nothing  # else its result was pickled
         return maker.take_failure(_named(error) if called else error, item)
     maker.made = made
     return maker.at_end()
