@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -54,6 +54,42 @@ def test_the_answer_comes_with_a_length() -> None:
     assert (client.core.workers[0].length, state(client)) == (7, ParentState.STAND_BY)
     assert client.used
     assert link.told == [("CALL", 0)]
+
+
+def test_nobody_waits_for_the_answer_to_a_call_that_was_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client, _ = scripted.client()
+
+    def strike(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(client, "wait", strike)
+    with pytest.raises(KeyboardInterrupt):
+        call(client)
+    assert client.core.workers[0].call is None
+
+
+class Buffered:
+    """It has contents that are not copied as it is pickled."""
+
+    def __init__(self, contents: Any) -> None:
+        self.contents = contents
+
+    def __reduce__(self) -> Any:
+        return bytes, (pickle.PickleBuffer(self.contents),)
+
+
+def test_a_call_is_made_again_with_what_its_arguments_were() -> None:
+    client, link = scripted.client(max_restarts=1)
+    link.then(answer(0, None))
+    contents = bytearray(b"before" * 10_000)
+    call(client, "go", Buffered(contents))
+    contents[:] = b"later!" * 10_000
+    [question] = client.calls
+    sent = b"".join(question.parts)
+    assert b"before" in sent
+    assert b"later" not in sent
 
 
 def test_a_failure_is_raised_and_changes_nothing() -> None:

@@ -21,6 +21,14 @@ def test_they_are_done_in_order_and_once() -> None:
     assert not chores.pending
 
 
+def test_they_are_done_each_time_again() -> None:
+    chores, done = Chores(), list[int]()
+    for number in range(100):
+        chores.add(partial(done.append, number))
+        chores.see_to()
+    assert done == [*range(100)]
+
+
 def test_what_has_raised_is_done_again_before_the_others() -> None:
     chores, done = Chores(), list[str]()
     strikes = [KeyboardInterrupt]

@@ -321,3 +321,8 @@ def test_no_range_is_looked_for_in_each_of_very_many_chains(
     chains = Turns.begin(Sharding(1000, 500), Place(ended=ended)).chains
     assert sum(map(len, chains)) == 700
     assert not looks
+
+
+def test_a_shard_that_has_ended_does_not_count_as_begun() -> None:
+    turns = Turns.of(((0, 2), (1, 3))).advance(3).end()
+    assert turns.place_after(((1, 2),)) == Place(((1, 2),), ((0, 2),), 1)

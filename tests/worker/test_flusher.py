@@ -154,6 +154,22 @@ def test_stop_waits_for_what_is_being_sent(flusher: Flusher, sends: Sends) -> No
     assert len(sends.threads) == 1
 
 
+def test_nothing_begins_after_stop(flusher: Flusher) -> None:
+    flusher.stop()
+    flusher.call()
+    assert flusher._thread is None
+
+
+def test_a_thread_that_is_called_as_it_begins_to_end_goes_on(flusher: Flusher) -> None:
+    this: Any = object()
+    flusher._thread = this
+    flusher._called.ring()
+    assert not flusher._retire()
+    assert flusher._thread is this
+    assert flusher._retire()
+    assert flusher._thread is None
+
+
 def test_stop_is_fine_without_a_thread(flusher: Flusher) -> None:
     flusher.stop()
     flusher.stop()

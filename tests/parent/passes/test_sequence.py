@@ -52,6 +52,18 @@ def listed() -> RemoteIterable[int]:
     return map_in_workers(abs, [*range(10, 20)], 0)
 
 
+@pytest.mark.parametrize("start", [one, shards, inputs])
+def test_an_epoch_that_is_set_after_a_loop_was_left_has_not_begun(
+    start: Callable[[], RemoteIterable[int]],
+) -> None:
+    with start() as items:
+        for _ in items:
+            break
+        items.set_epoch(3)
+        state = items.state_dict()
+    assert (state["epoch"], state["begun"], state["ended"]) == (3, [], [])
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("make", [one, shards, inputs])
 @pytest.mark.parametrize("given", [["load_state_dict"], ["set_epoch", 3]])
