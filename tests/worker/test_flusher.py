@@ -10,6 +10,7 @@ import pytest
 
 from farside._worker import flusher as module
 from farside._worker.flusher import Flusher
+from farside._worker.threads import start
 from farside.errors import LinkClosedError
 from tests.background import SECONDS, Background
 
@@ -54,7 +55,6 @@ def test_a_finalizer_that_calls_as_the_thread_is_started_starts_no_other(
     flusher: Flusher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[object] = []
-    start = module.start
 
     def start_and_call(*given: Any) -> Any:
         started.append(given)
