@@ -178,9 +178,9 @@ class PipeWorkerLink(WorkerLink):
                 if is_over():
                     return True
                 self._poll.poll(patience)
-                patience = -1
                 if not self._drain():
                     return False  # the parent is gone; the listener hears it too
+                patience = -1
         finally:
             self._waits.end()
             control[WANTED] = NOTHING

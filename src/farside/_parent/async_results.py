@@ -139,30 +139,33 @@ class _Taker(Generic[T]):
             raise StopAsyncIteration
         self._busy = True
         try:
-            self._at_once = min(self._at_once * 2, _AT_ONCE)
-            while not self.over:
-                await self._give_turn()  # each time: for long there may be no item and no wait
-                self.items = islice(self._rest, self._at_once)
-                try:
-                    for item in self.items:
-                        return item
-                except SPOILT:
-                    raise
-                except BaseException:
-                    self.end()  # as in `__anext__`
-                    raise
-                source = self.this.delivery.source
-                if source is not None:
-                    source.begin(self.this.client.waiting.wake_others)
-                    await source.settle()
-                items = self._step()
-                if items is OVER:
-                    self.end()
-                    raise StopAsyncIteration
-                if items is None:
-                    await self._wait()
+            return await self._next_item()
         finally:
             self._busy = False
+
+    async def _next_item(self) -> T:
+        self._at_once = min(self._at_once * 2, _AT_ONCE)
+        while not self.over:  # not in the `try` above: see `Steps._take_each`
+            await self._give_turn()  # each time: for long there may be no item and no wait
+            self.items = islice(self._rest, self._at_once)
+            try:
+                for item in self.items:
+                    return item
+            except SPOILT:
+                raise
+            except BaseException:
+                self.end()  # as in `__anext__`
+                raise
+            source = self.this.delivery.source
+            if source is not None:
+                source.begin(self.this.client.waiting.wake_others)
+                await source.settle()
+            items = self._step()
+            if items is OVER:
+                self.end()
+                raise StopAsyncIteration
+            if items is None:
+                await self._wait()
         raise IterableClosedError("the iterator was closed while this task waited for an item")
 
     async def _give_turn(self) -> None:

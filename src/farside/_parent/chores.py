@@ -60,15 +60,19 @@ class Chores:
         depth = getattr(self._nested, "depth", 0)
         try:
             self._nested.depth = depth + 1
-            while self._now and depth < _DEEPEST:
-                taken: list[Chore] = []
-                try:
-                    with suppress(IndexError):  # another thread has taken it
-                        taken.extend(map(deque.popleft, (self._now,)))
-                    for chore in taken:
-                        chore()
-                except BaseException:
-                    self._now.extendleft(taken)  # once more: a chore skips what it has done
-                    raise
+            if depth < _DEEPEST:
+                self._do_each()
         finally:
             self._nested.depth = depth
+
+    def _do_each(self) -> None:
+        while self._now:  # not in the `try`: see `Steps._take_each`
+            taken: list[Chore] = []
+            try:
+                with suppress(IndexError):  # another thread has taken it
+                    taken.extend(map(deque.popleft, (self._now,)))
+                for chore in taken:
+                    chore()
+            except BaseException:
+                self._now.extendleft(taken)  # once more: a chore skips what it has done
+                raise

@@ -45,14 +45,7 @@ def execute_iterable(
     """
     execution = Execution(link, commands, job, finalizers)
     try:
-        execution.initialize()
-        while execution.machine.state is not WorkerState.DONE:
-            if execution.machine.state is WorkerState.STAND_BY:
-                execution.obey()
-            elif execution.machine.state is WorkerState.CALL:
-                execution.call()
-            else:
-                execution.iterate()
+        execution.run()
     except LinkClosedError:
         pass  # nobody is there to be told
     except SystemExit:
@@ -88,6 +81,19 @@ class Execution:
         self._maker = self._maker_class(link, commands, self.machine, job, self._describe)
         self._forwarder = forward.Forwarder(link, self._maker.outbox.flusher.call)
         self._body: pickling.Body = b""  # of the command that was obeyed last
+
+    def run(self) -> None:
+        """Initialize, and do what commands say, until the worker is done."""
+        self.initialize()
+        # Not a loop in the `try` above: Python 3.12 and 3.13 may leave that out where SystemExit
+        # is raised as a loop begins again.
+        while self.machine.state is not WorkerState.DONE:
+            if self.machine.state is WorkerState.STAND_BY:
+                self.obey()
+            elif self.machine.state is WorkerState.CALL:
+                self.call()
+            else:
+                self.iterate()
 
     def initialize(self) -> None:
         """Initialization: run the initializers, then create the iterable."""

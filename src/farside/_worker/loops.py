@@ -4,6 +4,10 @@ What they need is in local variables, and their branches make no calls but for i
 or rare. So the same branches stand in both: a call for each item would cost a fifth of the rest.
 Each goes on until there is nothing left to do, something fails, or `Maker.look_up` says that it is
 enough.
+
+Where a loop begins again, Python looks for signals. If its last statement is an ``if``, or a
+``while`` has a condition, Python 3.12 to 3.14 jump back from outside of the ``try`` around it, and
+what a signal handler raises there would end the worker.
 """
 
 from __future__ import annotations
@@ -68,6 +72,7 @@ def make_items(maker: Maker) -> Outcome:  # noqa: C901  a call for a branch woul
                 if not stop:
                     return LEFT
                 watched, row, add_row = maker.watched, rows.kind, rows.add
+            kind = nothing  # no `if`: see above
     except LinkClosedError:
         raise  # of farside's own: user code knows no link
     except BaseException as error:
@@ -92,7 +97,10 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
         return LEFT
     watched, row, add_row = maker.watched, rows.kind, rows.add
     try:
-        while (inputs := mapper.next_batch(made)) is not None:
+        while True:
+            inputs = mapper.next_batch(made)
+            if inputs is None:
+                break
             load = None if mapper.plain else mapper.load
             for entry in inputs:
                 # First: who reads the number must not find the time of an earlier input.
@@ -121,6 +129,7 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
                     if not stop:
                         return LEFT
                     watched, row, add_row = maker.watched, rows.kind, rows.add
+                kind = nothing
     except LinkClosedError:
         raise
     except BaseException as error:

@@ -138,7 +138,10 @@ class Mapper(Tasks):
     def _flat_results(self) -> Iterator[Any]:
         function, load = self.function, self.load
         try:
-            while (inputs := self.next_batch(self._answered)) is not None:
+            while True:  # see `loops`
+                inputs = self.next_batch(self._answered)
+                if inputs is None:
+                    return
                 for entry in inputs:
                     if self.timed:
                         self.begun[1] = time.monotonic_ns()

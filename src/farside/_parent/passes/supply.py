@@ -176,7 +176,7 @@ class Supply:
         most, over, refused = min(most, 1 + nbytes // ATOM_BYTES), False, False
         try:
             for item in islice(self._items, most):
-                kind = type(item)
+                kind: type | None = type(item)
                 small = kind is int and (-(1 << 29) < item < 1 << 29 or low < item < high)
                 if small or kind in ATOMS:
                     add(item)
@@ -188,6 +188,7 @@ class Supply:
                         break
                 if monotonic() >= until:
                     break
+                kind = None  # see `_worker.loops`
             else:
                 over = len(entries) < most
         except Exception as error:
