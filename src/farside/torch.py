@@ -6,7 +6,7 @@ The module is there without PyTorch; its function needs that only for the defaul
 from __future__ import annotations
 
 from functools import partial
-from sys import maxsize, modules
+from sys import modules
 from typing import TYPE_CHECKING, Any, Literal
 
 from ._parent.checks import check_callable, count, flag, shown
@@ -170,7 +170,7 @@ def data_loader(
 def _with_ends(given: Any) -> int | None:
     """Return how many items may wait: the end of each shard, which is one batch, does so too."""
     size = buffer_size_of(given, "batches")
-    return size if size is None or size == UNLIMITED else min(2 * size, maxsize)
+    return size if size is None or size == UNLIMITED else 2 * size
 
 
 def _check_batches(batch_size: Any, collate_fn: Any, drop_last: Any) -> tuple[int | None, bool]:

@@ -15,6 +15,7 @@ from .._backends import registry
 from .._protocol.credit import UNLIMITED
 
 _MOST = 500  # characters of a value that are shown
+MAX_LEN = sys.maxsize  # the most that `len` returns, and `islice` takes
 
 
 def shown(value: Any) -> str:
@@ -33,7 +34,7 @@ def whole(name: str, value: Any, cure: str) -> int:
     raise TypeError(f"{name}={shown(value)} is not a whole number; {cure}")
 
 
-def count(name: str, value: Any, unit: str, least: int = 1, most: int = sys.maxsize) -> int:
+def count(name: str, value: Any, unit: str, least: int = 1, most: int | None = None) -> int:
     cure = f"pass a whole number of {unit}, {least} or more"
     if name == "buffer_size":
         cure += f", {UNLIMITED} for no limit, or None for automatic"
@@ -42,7 +43,7 @@ def count(name: str, value: Any, unit: str, least: int = 1, most: int = sys.maxs
     number = whole(name, value, cure)
     if number < least:
         raise ValueError(f"{name}={shown(value)} is below {least}; {cure}")
-    if number > most:  # by default, what `len` and `islice` take
+    if most is not None and number > most:
         raise ValueError(f"{name}={shown(value)} is above {most}; pass less")
     return number
 

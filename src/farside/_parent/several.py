@@ -13,7 +13,7 @@ from .._protocol.order import Sharding, count_of
 from .._worker.iterables import length_of
 from .._worker.mapper import Mapper
 from .._worker.shards import ShardReader
-from .checks import check_callable, count, flag, limit, shown
+from .checks import MAX_LEN, check_callable, count, flag, limit, shown
 from .iterable import RemoteIterable
 from .options import Options, check, check_setup
 from .passes.batches import Plan
@@ -88,7 +88,7 @@ def iterate_shards(
         len(several),
         in_order=ordered,
         counting=first.counts_items,
-        length=None if length is None else count("length", length, "items", 0),
+        length=None if length is None else count("length", length, "items", 0, MAX_LEN),
         unit=unit,
     )
     return kind(*several, sequence=sequence)
@@ -180,7 +180,7 @@ def _shards(value: Any) -> tuple[Sequence[Any] | None, int]:
     if isinstance(value, (str, bytes, bool)):
         raise TypeError(f"shards={shown(value)} is not a sequence of shards; {cure}")
     if hasattr(type(value), "__index__") and length_of(value) is None:  # arrays have both
-        return None, count("shards", value, "shards", 0)
+        return None, count("shards", value, "shards", 0, MAX_LEN)
     if not (hasattr(type(value), "__len__") and hasattr(type(value), "__getitem__")) or isinstance(
         value, Mapping
     ):

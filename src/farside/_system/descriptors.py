@@ -62,7 +62,8 @@ class Descriptor:
     __slots__ = ("__weakref__", "_fd", "_users", "closed")
 
     def __init__(self, fd: int) -> None:
-        self.closed = False  # whether `close` was called, here or because the process was forked
+        # Whether `close` was called, here or because the process was forked.
+        self.closed: bool = False
         self._users: set[object] = set()  # a token for each `use` that has not come to its end
         self._fd = above_standard(fd)
         _guarded(lambda: _live.add(self))

@@ -15,7 +15,7 @@ from ..._backends.preparation import main_goes_by_value
 from ..._system.cgroup import processors
 from ..._system.signals import defer_sigint
 from ..._worker.mapper import Chunk, Mapper, run_task
-from ..checks import check_callable, count, limit, seconds, shown
+from ..checks import MAX_LEN, check_callable, count, limit, seconds, shown
 from ..options import BUFFER_BYTES, check_setup
 from ..passes.batches import Plan
 from ..several import options_of_mappers
@@ -176,8 +176,8 @@ class WorkerExecutor(Executor, Generic[M_co]):
             TimeoutError: a result did not come in time. Before Python 3.11 it is the one of
                 `concurrent.futures`, which is another class than the built-in one.
         """
-        size = count("chunksize", chunksize, "calls")
-        most = None if buffersize is None else count("buffersize", buffersize, "tasks")
+        size = count("chunksize", chunksize, "calls", most=MAX_LEN)
+        most = None if buffersize is None else count("buffersize", buffersize, "tasks", 1, MAX_LEN)
         left = None if timeout is None else seconds("timeout", timeout, ", or None", positive=False)
         end = None if left is None else time.monotonic() + left
         calls = zip(*iterables)  # noqa: B905  as `map` does
