@@ -43,8 +43,8 @@ def make_items(maker: Maker) -> Outcome:  # noqa: C901  a call for a branch woul
     put, entries, copies, rows = outbox.put, outbox.entries, outbox.copies, outbox.rows
     add, short, atoms, low, high = entries.append, outbox.short, _ATOMS, -INT_LIMIT, INT_LIMIT
     item = nothing = NOTHING
-    stop, maker.looking = look_up(made), False
-    if not stop:
+    last, maker.looking = look_up(made) - 1, False
+    if last < 0:
         return LEFT
     watched, row, add_row = maker.watched, rows.kind, rows.add
     try:
@@ -58,25 +58,24 @@ def make_items(maker: Maker) -> Outcome:  # noqa: C901  a call for a branch woul
             elif kind in copies and (nbytes := copies[kind](item, entries)):
                 outbox.nbytes += nbytes
                 if outbox.nbytes >= outbox.full:
-                    stop = made
+                    last = made
             elif kind in atoms or (kind is str and len(item) < short):
                 add(item)
             elif put(item):
-                stop = made
+                last = made
             # User code must not find its item still held while it makes the next.
             item = nothing  # noqa: PLW2901  `del` would leave none to look into after a failure
-            made += 1
-            if watched[0] or made >= stop:
+            if watched[0] or made >= last:
                 maker.looking = True
-                stop, maker.looking = look_up(made), False
-                if not stop:
+                last, maker.looking = look_up(made + 1) - 1, False
+                if last < 0:
                     return LEFT
                 watched, row, add_row = maker.watched, rows.kind, rows.add
-            kind = nothing  # no `if`: see above
+            made += 1  # at the end: see above
     except LinkClosedError:
         raise  # of farside's own: user code knows no link
     except BaseException as error:
-        maker.made = made
+        maker.made = made + maker.looking
         return maker.take_failure(error, item)
     maker.made = made
     return maker.at_end()
@@ -92,8 +91,8 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
     add, short, atoms, low, high = entries.append, outbox.short, _ATOMS, -INT_LIMIT, INT_LIMIT
     function, timed, begun = mapper.function, mapper.timed, mapper.begun
     item = nothing = NOTHING
-    stop = look_up(made)
-    if not stop:
+    last, maker.looking = look_up(made) - 1, False
+    if last < 0:
         return LEFT
     watched, row, add_row = maker.watched, rows.kind, rows.add
     try:
@@ -117,24 +116,24 @@ def make_results(maker: Maker, mapper: Mapper) -> Outcome:  # noqa: C901, PLR091
                 elif kind in copies and (nbytes := copies[kind](item, entries)):
                     outbox.nbytes += nbytes
                     if outbox.nbytes >= outbox.full:
-                        stop = made
+                        last = made
                 elif kind in atoms or (kind is str and len(item) < short):
                     add(item)
                 elif put(item):
-                    stop = made
+                    last = made
                 item = nothing
-                made += 1
-                if watched[0] or made >= stop:
-                    stop = look_up(made)
-                    if not stop:
+                if watched[0] or made >= last:
+                    maker.looking = True
+                    last, maker.looking = look_up(made + 1) - 1, False
+                    if last < 0:
                         return LEFT
                     watched, row, add_row = maker.watched, rows.kind, rows.add
-                kind = nothing
+                made += 1
     except LinkClosedError:
         raise
     except BaseException as error:
-        maker.made = made
-        called = item is nothing  # else its result was pickled
+        maker.made = made + maker.looking
+        called = item is nothing and not maker.looking  # else its result was pickled, or all sent
         return maker.take_failure(_named(error) if called else error, item)
     maker.made = made
     return maker.at_end()
