@@ -66,7 +66,7 @@ def _sums(core: GroupCore, latest: _Latest) -> Totals:
         return before
     nbytes = sum([each.inbox.nbytes for each in core.workers])
     seconds = (latest.ended[0] if latest.ended else monotonic()) - latest.began
-    return before._replace(nbytes=before.nbytes + nbytes, seconds=before.seconds + seconds)
+    return Totals(before.items, before.nbytes + nbytes, before.seconds + seconds, before.failed)
 
 
 def _with_items(sums: Totals, delivery: Delivery | None) -> Totals:
@@ -74,4 +74,4 @@ def _with_items(sums: Totals, delivery: Delivery | None) -> Totals:
     if delivery is None:
         return sums
     items, failed = sums.items + delivery.delivered, sums.failed + delivery.failed_inputs
-    return sums._replace(items=items, failed=failed)
+    return Totals(items, sums.nbytes, sums.seconds, failed)
