@@ -165,6 +165,20 @@ def test_what_a_finalizer_in_a_cycle_saves_is_not_given_back(
     assert leases.held == 0
 
 
+def assert_kept_until_it_ends(
+    child: int, ends: tuple[int, int], mapping: Mapping, leases: Leases
+) -> None:
+    """Look whether a block is kept for a forked child, which ends when it has read something."""
+    leases.drop_ended_children()
+    assert flagged(mapping) == []
+    os.write(ends[1], b"x")
+    assert exit_code(child) == 0
+    leases.drop_ended_children()
+    assert flagged(mapping) == [SLOT]
+    for end in ends:
+        os.close(end)
+
+
 def test_what_a_finalizer_in_a_cycle_has_saved_is_kept_for_a_child(
     mapping: Mapping, leases: Leases
 ) -> None:
@@ -174,14 +188,7 @@ def test_what_a_finalizer_in_a_cycle_has_saved_is_kept_for_a_child(
     child = fork(partial(os.read, read, 1))
     Kept.saved.clear()
     gc.collect()
-    leases.drop_ended_children()
-    assert flagged(mapping) == []
-    os.write(write, b"x")
-    assert exit_code(child) == 0
-    leases.drop_ended_children()
-    assert flagged(mapping) == [SLOT]
-    os.close(read)
-    os.close(write)
+    assert_kept_until_it_ends(child, (read, write), mapping, leases)
 
 
 def test_the_last_user_may_be_in_another_thread(mapping: Mapping, leases: Leases) -> None:
@@ -483,14 +490,7 @@ def test_what_another_thread_opens_as_this_one_forks_hides_no_block(
             sys.settrace(before)
     assert ignored == []
     del view
-    leases.drop_ended_children()
-    assert flagged(mapping) == []  # the child has it
-    os.write(write, b"1")
-    assert exit_code(child) == 0
-    leases.drop_ended_children()
-    assert flagged(mapping) == [SLOT]
-    os.close(read)
-    os.close(write)
+    assert_kept_until_it_ends(child, (read, write), mapping, leases)
 
 
 def test_another_program_has_no_blocks(mapping: Mapping, leases: Leases) -> None:

@@ -74,17 +74,11 @@ def test_where_no_thread_can_be_had_what_waits_is_sent_at_once(
 def test_the_thread_that_makes_items_looks_up_when_the_flusher_has_no_memory(
     boxed: Boxed,
 ) -> None:
-    def fail() -> None:
-        raise MemoryError
-
-    boxed.add(1)
-    boxed.sink.before = fail
-    with pytest.raises(MemoryError):
-        boxed.box._send_late()
+    send_late_without_memory(boxed)
     assert boxed.sink.alerts == 1
 
 
-def test_no_item_is_sent_after_one_that_the_flusher_has_lost(boxed: Boxed) -> None:
+def send_late_without_memory(boxed: Boxed) -> None:
     def fail() -> None:
         raise MemoryError
 
@@ -92,6 +86,10 @@ def test_no_item_is_sent_after_one_that_the_flusher_has_lost(boxed: Boxed) -> No
     boxed.sink.before = fail
     with pytest.raises(MemoryError):
         boxed.box._send_late()
+
+
+def test_no_item_is_sent_after_one_that_the_flusher_has_lost(boxed: Boxed) -> None:
+    send_late_without_memory(boxed)
     boxed.sink.before = list
     boxed.add(2)
     boxed.box._frames_before = boxed.box._frames

@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 
 from .._system.monkey_patches import in_the_way
 from .._system.signals import at_fork, defer_sigint
+from .._system.weak_values import alive
 from .._worker import load, threads
 from .base import ExitStatus, Worker, unavailable
 
@@ -118,10 +119,7 @@ def forget(worker: Worker) -> None:
 
 
 def _all() -> list[Worker]:
-    # Each record is copied by one call of C code: other threads start workers meanwhile, and before
-    # Python 3.14, to go through the values of a dictionary of weak references fails then.
-    here = [reference() for reference in _here.valuerefs()]
-    return [*_live.values(), *[worker for worker in here if worker is not None]]
+    return [*_live.values(), *alive(_here)]  # while other threads start workers
 
 
 def sweep() -> None:

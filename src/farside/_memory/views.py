@@ -22,6 +22,7 @@ from weakref import WeakValueDictionary, ref
 
 from .._system.descriptors import Descriptor, with_standard_filled
 from .._system.signals import at_fork, defer_sigint, try_lock
+from .._system.weak_values import alive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,13 +152,6 @@ def _maker(kind: Any) -> Callable[[memoryview], Any]:
     return Array.from_buffer  # type: ignore[no-any-return]
 
 
-def _all() -> list[Views]:
-    # Copied by one call of C code: other threads make some meanwhile, and before Python 3.14, to go
-    # through a set of weak references fails then.
-    found = [reference() for reference in _live.valuerefs()]
-    return [views for views in found if views is not None]
-
-
 def _before_fork() -> None:
     try:
         defer_sigint(_look_around)
@@ -171,7 +165,7 @@ def _look_around() -> None:
     global _forking, _child  # noqa: PLW0603  of this process
     _settle()
     _forking = []  # from now on, none ends unnoticed
-    for views in _all():
+    for views in alive(_live):
         views.drop_ended_children()
         _forking += views.alive()
     if _live and _child is None:
@@ -192,7 +186,7 @@ def _settle_now() -> None:
         return
     try:
         _over.clear()  # a signal handler may look, too
-        for views in _all():
+        for views in alive(_live):
             views.keep(_child and _child[0])
     except BaseException:  # of a signal handler
         _over.append(None)
@@ -206,7 +200,7 @@ def _settle_now() -> None:
 def _in_child() -> None:
     """Keep nothing in the child: it gives nothing back. It keeps its end of the pipe open."""
     global _forking, _child  # noqa: PLW0603  as above
-    for views in _all():
+    for views in alive(_live):
         views.forget()
     _forking = _child = None
     _lock.release()

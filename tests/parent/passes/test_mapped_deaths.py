@@ -213,15 +213,20 @@ def test_each_input_has_its_results_once_or_an_error(
         assert numbers == sorted(numbers)
 
 
+def _with_inputs(monkeypatch: pytest.MonkeyPatch, lengths: list[int], plan: Plan) -> Map:
+    """Return a map whose two workers have inputs."""
+    monkeypatch.setattr(messages_for_people, "death_at", Died)
+    cuts: Any = SimpleNamespace(choice=lambda ways: ways[1])  # a range
+    this = Map(lengths, plan, cuts)
+    while not this.workers[1].inputs:
+        assert this.take()
+    return this
+
+
 def test_what_one_input_has_left_keeps_back_no_other_that_has_failed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(messages_for_people, "death_at", Died)
-    plan = Plan(2, True, True, None, 1 << 20, "return", 0)
-    cuts: Any = SimpleNamespace(choice=lambda ways: ways[1])  # a range
-    this = Map([1, 2], plan, cuts)
-    while not this.workers[1].inputs:
-        assert this.take()
+    this = _with_inputs(monkeypatch, [1, 2], Plan(2, True, True, None, 1 << 20, "return", 0))
     for index in (1, 0):
         this.workers[index].step()
         if index:
@@ -233,12 +238,7 @@ def test_what_one_input_has_left_keeps_back_no_other_that_has_failed(
 
 
 def test_results_come_before_the_failure_of_a_later_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages_for_people, "death_at", Died)
-    plan = Plan(2, False, True, None, 1 << 20, "raise", 0)
-    cuts: Any = SimpleNamespace(choice=lambda ways: ways[1])  # a range
-    this = Map([1, 1], plan, cuts)
-    while not this.workers[1].inputs:
-        assert this.take()
+    this = _with_inputs(monkeypatch, [1, 1], Plan(2, False, True, None, 1 << 20, "raise", 0))
     for worker in this.workers:
         worker.step()
     this.workers[0].send()
