@@ -293,6 +293,25 @@ def test_a_finalizer_that_strikes_in_the_middle_does_not_wait_for_ever(
     assert got == [None, None]
 
 
+def test_threads_may_ask_for_their_first_blocks_at_once(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquire = sides.arena._acquire
+    first: list[memoryview] = []
+
+    def come_second() -> bool:
+        monkeypatch.undo()
+        first.append(sides.grant())
+        return acquire()
+
+    monkeypatch.setattr(sides.arena, "_acquire", come_second)
+    second = sides.grant()
+    assert sides.claim(first.pop()) is not None
+    assert sides.used >= SIZE
+    del second
+    assert sides.used == 0
+
+
 AT_EXIT = """\
 import sys, threading
 import numpy as np

@@ -32,6 +32,12 @@ def test_what_was_written_is_read() -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("kind", None),
+        ("epoch", "1"),
+        ("shards", True),
+        ("in_order", 1),
+        ("ended", {}),
+        ("epoch", -1),
         ("cycle_length", 0),
         ("world_size", 0),
         ("turn", 3),
@@ -79,7 +85,8 @@ def test_what_is_no_state_is_refused(wrong: Any) -> None:
 def test_a_state_of_the_version_before_is_read_where_it_means_the_same() -> None:
     assert states.read(states.check(written(farside=1))) == states.read(written())
     begins: dict[str, Any] = {"ended": [], "begun": [], "anchors": []}
-    for changes in ({"shuffled": True}, {"world_size": 2, "begun": [], "ended": [[1, 2]]}):
+    of_ranks: dict[str, Any] = {"world_size": 2, "begun": [], "ended": [[1, 2]]}
+    for changes in ({"shuffled": True}, {"shuffled": True, "ended": []}, of_ranks):
         states.check(written(farside=1, **{**changes, **begins}))
         with pytest.raises(ValueError, match="has version 1, and this farside reads 2; load it"):
             states.check(written(farside=1, **changes))

@@ -158,6 +158,17 @@ def test_items_that_count_as_made_are_booked() -> None:
     boxed.close()
 
 
+def test_what_was_left_of_a_pass_takes_no_room_in_the_next() -> None:
+    boxed = Boxed(nbytes=100)
+    boxed.add(bytes(200))
+    boxed.box.flush()
+    assert boxed.window.stop(0) == AUTOMATIC_ITEMS + 1
+    boxed.box.make_ready()
+    boxed.box.begin(EPOCH)
+    assert boxed.window.stop(0) > 1000
+    boxed.close()
+
+
 def test_it_is_time_to_send_when_pickles_fill_a_batch(boxed: Boxed) -> None:
     while not boxed.add("x" * 1000):
         pass
