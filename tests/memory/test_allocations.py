@@ -2,11 +2,13 @@
 
 import errno
 import gc
+import os
 import pickle
 import random
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +23,7 @@ from farside._memory.parts import BLOCK_BYTES
 from farside._payload.encoder import Encoder
 from farside._payload.items import ALIGN, ITEM_REFS, Group, Stored
 from tests.background import Background
-from tests.children import run_python
+from tests.children import exit_code, fork, run_python
 
 ARENA = 1 << 20
 SIZE = 100_000
@@ -291,6 +293,19 @@ def test_a_finalizer_that_strikes_in_the_middle_does_not_wait_for_ever(
     monkeypatch.setattr(sides.arena, "_mapping", Interrupted())
     assert sides.grant().nbytes == SIZE
     assert got == [None, None]
+
+
+def test_a_block_that_a_forked_child_has_is_free_when_that_is_gone(sides: Sides) -> None:
+    view = sides.grant()
+    read, write = os.pipe()
+    child = fork(partial(os.read, read, 1))
+    del view
+    assert sides.used >= SIZE
+    os.write(write, b"x")
+    assert exit_code(child) == 0
+    assert sides.used == 0
+    os.close(read)
+    os.close(write)
 
 
 def test_threads_may_ask_for_their_first_blocks_at_once(

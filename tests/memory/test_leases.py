@@ -493,6 +493,24 @@ def test_what_another_thread_opens_as_this_one_forks_hides_no_block(
     assert_kept_until_it_ends(child, (read, write), mapping, leases)
 
 
+def test_what_another_thread_lets_go_of_as_this_one_forks_is_kept_for_the_child(
+    mapping: Mapping, leases: Leases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = leases.lend(SLOT + 1, 0, 8)
+    look_around = views._look_around
+
+    def look_and_lend() -> None:
+        look_around()
+        leases.lend(SLOT, OFFSET, 8)
+
+    read, write = os.pipe()
+    with monkeypatch.context() as patch:
+        patch.setattr(views, "_look_around", look_and_lend)
+        child = fork(partial(os.read, read, 1))
+    assert_kept_until_it_ends(child, (read, write), mapping, leases)
+    del other
+
+
 def test_another_program_has_no_blocks(mapping: Mapping, leases: Leases) -> None:
     """With a function to run before it, a program is forked like any child."""
     view = leases.lend(SLOT, OFFSET, 8)

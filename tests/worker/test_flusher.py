@@ -51,6 +51,18 @@ def test_nobody_is_there_before_the_first_call(flusher: Flusher) -> None:
     assert flusher._thread is None
 
 
+def test_where_no_thread_can_be_had_the_caller_tries_a_few_times(
+    flusher: Flusher, sends: Sends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(module, "start", refuse)
+    sends.then = lambda: len(sends.threads) < 9  # as if others added more, again and again
+    flusher.call()
+    assert sends.threads == [threading.get_ident()] * 3
+
+
 def test_a_finalizer_that_calls_as_the_thread_is_started_starts_no_other(
     flusher: Flusher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -208,6 +208,31 @@ def test_tasks_run_one_by_one_where_nobody_knows_which_has_cost_a_worker(
     assert [future.result(0) for future in crew.futures] == [0, 1, 2]
 
 
+def test_a_task_answers_for_the_workers_that_it_has_cost_and_for_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(messages_for_people, "death_at", lambda *_: Died())
+    monkeypatch.setattr(Ahead, "depth", 1)
+    cuts: Any = None
+    crew = Crew(3, 1, 1, cuts)
+    (worker,) = crew.workers
+    for deaths in (1, 1, 2):
+        crew.take()
+        for _ in range(deaths):
+            worker.begin()
+            worker.die(known=True)
+            crew.delivery.start_again(worker.core, 0)
+            crew.lost = True
+            crew.take()
+        worker.begin()
+        worker.end()
+        worker.arrive()
+    crew.take()
+    assert [future.result(0) for future in crew.futures[:2]] == [0, 1]
+    assert isinstance(crew.futures[2].exception(0), Died)
+    assert crew.ran == {0: 2, 1: 2, 2: 2}
+
+
 @pytest.mark.parametrize("form", ["plain", "pickled", "blocks"])
 def test_the_worker_is_told_of_each_result(form: str) -> None:
     """Else it would wait for room, once it has sent as much as may lie here."""
