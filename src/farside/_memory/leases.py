@@ -84,9 +84,7 @@ class Leases:
         self._arena = memoryview(b"")
         # The worker may still run, and must not use the blocks again: a forked child may have them.
         _detach(self._mark)
-        if self._views is not None:
-            self._views.forget()
-            self._views = None
+        self._views = None  # nor does it keep any for such a child
         self._ends = {}
 
     def drop_ended_children(self) -> None:

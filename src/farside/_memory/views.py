@@ -129,8 +129,6 @@ class Views:
 
     def forget(self) -> None:
         """Keep nothing any more, and nothing at the next fork."""
-        if _over:
-            _settle()
         self._alive = {}
         self.kept = []
 
@@ -202,6 +200,7 @@ def _in_child() -> None:
     global _forking, _child  # noqa: PLW0603  as above
     for views in alive(_live):
         views.forget()
+    _over.clear()
     _forking = _child = None
     _lock.release()
 
