@@ -169,3 +169,10 @@ def test_contents_stay_as_long_as_they_are_held(steps: list[tuple[int, int]]) ->
         del view, held[: drop if drop < len(held) else 0]
         for each, kept in held:
             assert bytes(each) == bytes([kept]) * each.nbytes
+
+
+def test_what_was_cut_to_be_sent_is_whole_where_it_is_taken() -> None:
+    buffers = Recycled()
+    for size in (100, 97):
+        buffers.copy_to_send([bytes(size)])
+    assert buffers.take(100).nbytes == 100
