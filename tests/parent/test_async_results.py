@@ -16,12 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from farside import FarsideError, IterableClosedError, NotPicklableError, map_in_workers
+from farside import (
+    FarsideError,
+    IterableClosedError,
+    NotPicklableError,
+    PassSupersededError,
+    RemoteIterable,
+    iterate_in_worker,
+    map_in_workers,
+)
 from farside._parent import closing
 from farside._parent.async_results import AsyncResults
 from farside._parent.event_loops import off_loop, waiter_here
 from farside._parent.one_pass import OVER, Pass
 from farside._parent.results import enter_iteration_mode
+from farside._parent.wait import Waiting
+from tests.background import Background
 from tests.faults.interrupting import Alarm, alarming, strike_at
 from tests.jobs import RefusesToLoad
 from tests.mapping_jobs import refuse_at_twos
@@ -329,3 +339,26 @@ def test_a_failed_input_does_not_end_the_workers_when_another_task_closes_the_it
             assert results.state != "closed"
 
     asyncio.run(main())
+
+
+def test_a_pass_of_another_thread_just_before_a_look_costs_no_worker(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One that runs in the thread that looks has nothing to do then. That is no deadlock.
+    numbers = iterate_in_worker(partial(range, 3), backend="inline")
+    passes: list[RemoteIterable[int]] = [numbers]
+    really = Waiting.look_if_free
+
+    def late(*given: Any) -> bool:
+        if passes:
+            assert Background(list, passes.pop()).result() == [0, 1, 2]
+        return really(*given)
+
+    async def main() -> None:
+        with pytest.raises(PassSupersededError):
+            await numbers.__aiter__().__anext__()
+
+    with numbers:
+        monkeypatch.setattr(Waiting, "look_if_free", late)
+        loop.run(main)
+        assert list(numbers) == [0, 1, 2]

@@ -42,9 +42,7 @@ class AsyncWait:
                 client.news.deliver()
                 if wanted.ready() or client.foreign_to:
                     break
-                # Where only an input of a map is missing, no worker is awaited: none goes on here.
-                awaited = client.awaited(wanted) or None
-                came = client.waiting.look_if_free(client, awaited)
+                came = client.waiting.look_if_free(client, wanted)
                 client.news.deliver()
                 if not (came or client.chores.pending or wanted.ready()):
                     await self._wait(wanted)

@@ -147,13 +147,16 @@ class Waiting:
             self._ask_and_wait(client, wanted, end)
         return True
 
-    def look_if_free(self, client: Client, awaited: Sequence[Member] | None = None) -> bool:
-        """Take in what has come, unless a thread leads; tell if it was more than log records."""
+    def look_if_free(self, client: Client, wanted: Wanted | None = None) -> bool:
+        """Take in what has come, unless a thread leads; tell if it was more than log records.
+
+        It counts as more if what is wanted is ready meanwhile: no worker is to go on for that.
+        """
         if client.taking_in_here:  # a signal handler has struck in the middle of that
             return False
         came = True
         try:
-            came = bool(try_lock(self._leading, partial(self._look_now, client, awaited)))
+            came = bool(try_lock(self._leading, partial(self._look_now, client, wanted)))
         finally:
             # Threads: one may have found just now that this one leads. Tasks: woken for nothing,
             # two of them would wake each other for ever.
@@ -171,9 +174,13 @@ class Waiting:
         if not led:
             self.wake()
 
-    def _look_now(self, client: Client, awaited: Sequence[Member] | None) -> bool:
+    def _look_now(self, client: Client, wanted: Wanted | None) -> bool:
         self._let_go()
-        return self.links.take_in_rest(client) or self.links.look(client, awaited=awaited)
+        if self.links.take_in_rest(client) or (wanted is not None and wanted.ready()):
+            return True
+        # Where only an input of a map is missing, no worker is awaited: none goes on here.
+        awaited = None if wanted is None else client.awaited(wanted) or None
+        return self.links.look(client, awaited=awaited)
 
     def _ask_and_wait(self, client: Client, wanted: Wanted, end: float | None) -> None:
         """Tell the workers that somebody waits, and wait, or find that time is up."""
