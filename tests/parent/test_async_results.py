@@ -362,3 +362,20 @@ def test_a_pass_of_another_thread_just_before_a_look_costs_no_worker(
         monkeypatch.setattr(Waiting, "look_if_free", late)
         loop.run(main)
         assert list(numbers) == [0, 1, 2]
+
+
+def test_a_worker_in_a_thread_goes_on_where_another_thread_led_just_before(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # That one has left before it could wake this task, and no descriptor tells of such a worker.
+    led = [False]
+    really = Waiting.look_if_free
+    monkeypatch.setattr(
+        Waiting, "look_if_free", lambda *given: led.pop() if led else really(*given)
+    )
+
+    async def main() -> None:
+        with iterate_in_worker(partial(range, 3), backend="inline") as numbers:
+            assert [number async for number in numbers] == [0, 1, 2]
+
+    Background(loop.run, main).result()

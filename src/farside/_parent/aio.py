@@ -15,9 +15,10 @@ from .deadline import Wanted
 from .event_loops import Waiter, off_loop, waiter_here
 from .wait import SOON_SECONDS, seconds_until
 
-_CONGESTION_SECONDS = 0.01
-"""Seconds between two looks for room for commands. Room is rarely missing: a worker reads commands
-at once, unless it was stopped or holds its GIL."""
+_UNTOLD_SECONDS = 0.01
+"""Seconds between two looks for what no descriptor tells. There may be room for commands; it is
+rarely missing: a worker reads commands at once, unless it was stopped or holds its GIL. And a
+thread that led may have left a worker of this thread to whoever looks next."""
 
 
 class AsyncWait:
@@ -81,8 +82,8 @@ class AsyncWait:
         # Else the descriptors tell everything.
         if end is not None or due is not None or client.core.has_limits or look:
             seconds = min(seconds_until(end), seconds_until(due))
-        if True in [member.congested for member in client.members]:
-            seconds = _CONGESTION_SECONDS if seconds is None else min(seconds, _CONGESTION_SECONDS)
+        if client.waiting.links.here or True in [member.congested for member in client.members]:
+            seconds = _UNTOLD_SECONDS if seconds is None else min(seconds, _UNTOLD_SECONDS)
         begun, token = monotonic(), object()
         try:
             client.waiting.tell_waiting(members, token, on=True)
