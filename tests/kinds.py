@@ -47,5 +47,5 @@ INLINE = Kind("inline", "inline", {})
 HAS_SUBINTERPRETERS = available_backends()["subinterpreter"].usable
 SUBINTERPRETERS = [Kind("subinterpreter", "subinterpreter", {})] if HAS_SUBINTERPRETERS else []
 KINDS = [*SUBPROCESSES, *SUBINTERPRETERS]
-TELLING = SUBPROCESSES if sys.version_info[:2] == (3, 13) else KINDS
+TELLING = SUBPROCESSES if (3, 13) <= sys.version_info < (3, 14, 8) else KINDS
 """Kinds whose workers can tell where their threads are."""

@@ -28,6 +28,24 @@ def test_the_thread_of_the_iterable_is_told_whatever_the_others_are(
     assert 100 < len(found) < 110
 
 
+@pytest.mark.parametrize("version", [(3, 13, 12), (3, 14, 7), (3, 14, 8), (3, 15, 0)])
+def test_python_is_not_asked_where_it_looks_into_other_interpreters(
+    monkeypatch: pytest.MonkeyPatch, version: tuple[int, int, int]
+) -> None:
+    asked: list[int] = []
+
+    def current_frames() -> dict[int, Any]:
+        asked.append(1)
+        return {0: sys._getframe()}
+
+    monkeypatch.setattr(sys, "version_info", version)
+    monkeypatch.setattr(sys, "_current_frames", current_frames)
+    monkeypatch.setattr(stacks, "_several_interpreters", lambda: True)
+    ((told, places),) = stacks.report()
+    assert bool(asked) == bool(places) == (version >= (3, 14, 8))
+    assert asked or "cannot tell before 3.14.8" in told
+
+
 def test_threads_are_told_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacks, "_several_interpreters", lambda: False)
     over = threading.Event()

@@ -39,8 +39,8 @@ def report() -> list[tuple[str, list[Place]]]:
     """
     # There it goes through the threads of all interpreters, whose GILs it does not hold, and
     # crashes the process. So does following the list of threads by hand, when one is just ending.
-    if sys.version_info[:2] == (3, 13) and _several_interpreters():
-        return [("Python 3.13 cannot tell where the threads of a subinterpreter are", [])]
+    if (3, 13) <= sys.version_info < (3, 14, 8) and _several_interpreters():
+        return [("Python cannot tell before 3.14.8 where the threads of a subinterpreter are", [])]
     found: list[tuple[str, list[Place]]] = []
     main = main_ident()
     for ident, innermost in sys._current_frames().items():  # noqa: SLF001  a documented function
