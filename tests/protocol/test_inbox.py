@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from struct import pack
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +13,9 @@ from farside._protocol import progress
 from farside._protocol.inbox import Inbox
 from farside._protocol.progress import NOTHING, Skipped, Snapshot
 from farside.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def asking(returned: deque[int] | None) -> Inbox:
@@ -64,3 +68,22 @@ def test_an_inbox_without_a_delivery_is_cleared() -> None:
     inbox.frames.append("frame")
     inbox.clear()
     assert (inbox.cleared, list(inbox.frames)) == (True, [])
+
+
+class _Changed(deque[Any]):
+    """As another thread changes it, without a GIL, whenever Python goes through it."""
+
+    def __iter__(self) -> Iterator[Any]:
+        raise RuntimeError("deque mutated during iteration")
+
+    def copy(self) -> deque[Any]:  # type: ignore[override]  # it is no other such deque
+        """Return what was there, as C code does at once."""
+        return deque([self[0], self[1]])
+
+
+def test_what_waits_is_told_also_as_another_thread_takes_it() -> None:
+    inbox = Inbox()
+    frames = [SimpleNamespace(items=2), SimpleNamespace(items=3)]
+    inbox.frames = _Changed(frames)
+    assert inbox.waiting == 5
+    assert inbox.copied() == tuple(frames)

@@ -217,7 +217,7 @@ def _of_worker(client: Client, member: Member) -> Stats:
     gauges = Gauges() if member.link is None else member.link.gauges()
     inbox = client.core.workers[member.index].inbox
     done, total, seconds = inbox.skipped
-    frames = tuple(inbox.frames)
+    frames = inbox.copied()
     waiting = sum([len(frame.body) for frame in frames])
     if member.link is not None and member.link.arena is None:  # else it tells of their blocks
         waiting += sum([block.nbytes for frame in frames for block in frame.blocks])

@@ -31,8 +31,13 @@ class Inbox:
     @property
     def waiting(self) -> int:
         """How many items have arrived in frames that were not opened. In any thread."""
-        unopened: int = sum([frame.items for frame in tuple(self.frames)])
+        unopened: int = sum([frame.items for frame in self.copied()])
         return unopened
+
+    def copied(self) -> tuple[Any, ...]:
+        """Return the frames that are here. In any thread."""
+        # In C: without a GIL, another thread changes a deque also while Python goes through it.
+        return tuple(self.frames.copy())
 
     @property
     def returned(self) -> deque[int] | None:

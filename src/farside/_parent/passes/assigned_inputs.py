@@ -83,7 +83,7 @@ class AssignedInputs:
         The last of its inputs, as many as `later` says, were not sent yet. For `read` see
         `GivenResults`.
         """
-        came, partial = _count(arrived(queue, tuple(core.inbox.frames)), flat=plan.flat)
+        came, partial = _count(arrived(queue, core.inbox.copied()), flat=plan.flat)
         kept, lost, partial = self._cut(came, partial)
         if lost:
             lost[0].skip = read.get(lost[0].first, 0) + partial

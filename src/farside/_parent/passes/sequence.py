@@ -135,7 +135,7 @@ class ItemSequence:
 
     def successor(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
         """Return what a worker is told that goes on in the place of another."""
-        received, frames = core.inbox.received, tuple(core.inbox.frames)
+        received, frames = core.inbox.received, core.inbox.copied()
         base = delivery.queues[index].go_on(received), sum([len(each.body) for each in frames])
         return delivery.epoch, self.seed, base, self._go_on(delivery, core, index)
 

@@ -142,7 +142,7 @@ class Shards(ItemSequence):
         return Part(order[turns.shard], turns.next_index, self._unit, shards)
 
     def _go_on(self, delivery: Delivery, core: ParentCore, index: int) -> Any:
-        frames, dealt = tuple(core.inbox.frames), None
+        frames, dealt = core.inbox.copied(), None
         if isinstance(delivery, Dealt):
             dealt = delivery.left_of(index, frames)
             place = Place(begun=tuple(dealt))
