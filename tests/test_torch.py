@@ -326,6 +326,15 @@ def test_a_state_goes_on_with_other_workers() -> None:
         assert before + list(loader) == expected
 
 
+def test_a_state_of_a_loader_that_drew_another_order_is_refused() -> None:
+    with data_loader(Squares(20), 3, True, collate_fn=list, seed=7) as loader:
+        assert len(list(islice(loader, 3))) == 3
+        state = {**loader.state_dict(), "farside": 1}
+        for strict in (True, False):
+            with pytest.raises(ValueError, match=r"farside=1, .*; its order .* by set_epoch\(0\)"):
+                loader.load_state_dict(state, strict=strict)
+
+
 @pytest.mark.parametrize("in_order", [True, False])
 @pytest.mark.parametrize("sizes", [(3, 1), (3, 2), (4, 3, 1), (3, 4, 2), (2, 4, 3, 5, 1)])
 def test_a_state_goes_on_with_other_ranks(sizes: tuple[int, ...], *, in_order: bool) -> None:
