@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from farside._memory import recycled
 from farside._memory.recycled import Recycled
 from tests.memory.kept import Kept
+from tests.steady import STEADY
 
 _KEPT: list[pickle.PickleBuffer] = []
 _OUT_OF_BAND = pickle.dumps(pickle.PickleBuffer(b"x"), 5, buffer_callback=_KEPT.append)
@@ -159,6 +160,7 @@ def test_a_finalizer_may_say_that_none_is_needed_any_more(monkeypatch: pytest.Mo
     assert not buffers._buffers
 
 
+@STEADY
 @given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 5)), max_size=60))
 def test_contents_stay_as_long_as_they_are_held(steps: list[tuple[int, int]]) -> None:
     buffers, held = Recycled(), list[tuple[memoryview, int]]()

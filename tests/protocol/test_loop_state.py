@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from farside._protocol import loop_state as states
 from farside._protocol.order import Place, Sharding, ranges_of
 from farside._protocol.progress import Snapshot
+from tests.steady import STEADY
 
 
 def written(**changes: Any) -> dict[str, Any]:
@@ -116,6 +117,7 @@ def written_by(rank: int, size: int, reads: dict[int, int], ended: set[int]) -> 
     )
 
 
+@STEADY
 @given(size=st.integers(2, 5), other=st.integers(1, 5), data=st.data())
 def test_the_states_of_all_ranks_make_one_that_others_can_load(
     size: int, other: int, data: st.DataObject

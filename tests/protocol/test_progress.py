@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from farside._protocol.progress import KEPT, MOST_SHARDS, Skipped, Snapshot, Snapshots, read, write
 from farside.errors import ProtocolError
+from tests.steady import STEADY
 
 
 @pytest.mark.parametrize("told", [Snapshot(3, 1 << 40, b"state"), Skipped(2, 5, 0.5)])
@@ -21,6 +22,7 @@ def test_anything_else_is_refused(body: bytes) -> None:
         read(body)
 
 
+@STEADY
 @given(st.lists(st.integers(0, 10_000), min_size=1), st.integers(0, 10_000))
 def test_the_one_to_go_on_from_is_not_beyond_what_was_read(places: list[int], count: int) -> None:
     snapshots = Snapshots(Snapshot(0, each, b"%d" % each) for each in places)
