@@ -879,9 +879,11 @@ def test_so_it_is_where_no_loop_meets_the_failure() -> None:
         deadline = time.monotonic() + SECONDS
         while items._current.core.failure is None and time.monotonic() < deadline:
             items.dump_stack()  # it waits, and so finds out
-        with pytest.raises(IterableClosedError) as caught:
+        with pytest.raises(WorkerDiedError) as caught:  # as where the next loop finds out
             iter(items)
-        assert isinstance(caught.value.__cause__, WorkerDiedError)
+        with pytest.raises(IterableClosedError) as closed:
+            iter(items)
+        assert closed.value.__cause__ is caught.value
         assert second.wait(SECONDS)
         assert items.state == "closed"
 

@@ -67,7 +67,7 @@ class Client(Steps):
         self.leaving: set[Member] = set()  # others have replaced them, and they have not ended
         self.announced: Choice | None = None  # of a backend, as the executor that was made warned
         self.force: Callable[[Any], object] | None = None  # ends a worker, once none is given time
-        self._start_is_known = False  # the user knows how the start has ended
+        self._failure_is_told = False  # the user was given why the workers have failed
         self.options = options
         self.main_by_value = main_goes_by_value(options)
         self.reason = ""  # why the present backend was taken
@@ -112,20 +112,19 @@ class Client(Steps):
             raise messages_for_people.closed(self._owner)
 
     def check_open(self) -> None:
-        """Raise IterableClosedError if nothing more can be said; what has failed is its cause."""
+        """Raise if nothing more can be said: what has failed, or IterableClosedError by it."""
         if self.core.over:
             failure = self.core.failure
-            if failure is not None and failure.state == "initialization":
-                self.check_started()  # a later failure is raised by the loop that meets it
+            if not self.core.closed:  # else nobody expects more
+                self.check_failed()
             self.end_unmet()
             cause = None if failure is None else self.error(failure, self.failed_member)
             raise messages_for_people.closed(None) from cause
 
-    def check_started(self) -> None:
-        """Raise once, if the workers could not be started, why."""
-        told, self._start_is_known = self._start_is_known, True
+    def check_failed(self) -> None:
+        """Raise why the workers have failed, or could not be started, unless the user knows."""
         failure = self.core.failure
-        if failure is not None and not told:
+        if failure is not None and not self._failure_is_told:
             self.end_unmet()
             raise self.error(failure, self.failed_member)
 
@@ -148,7 +147,7 @@ class Client(Steps):
     def error(self, ending: Ending, member: Member, part: Part | None = None) -> BaseException:
         """Return the exception that says why a worker has ended, and at what, to be raised now."""
         live_workers.end_thread_at_exit()
-        self._start_is_known = True
+        self._failure_is_told = True
         error = self.make_error(ending, member)
         if member.failure is not None and member.failure[0] is ending:
             with suppress(TypeError):  # weakly: its frames refer to all this. Not all classes can
@@ -184,9 +183,10 @@ class Client(Steps):
         self.waiting.links.close()
 
     def give_up(self, member: Member, cause: str, detail: object) -> None:
-        """End a worker, for a reason on this side, and wait for that."""
+        """End a worker, for a reason on this side that the caller raises, and wait for that."""
         if not self.foreign_to:
             self.fail(member, cause, detail)
+            self._failure_is_told = True
             self.chores.see_to()
 
     def wait(

@@ -193,8 +193,7 @@ class RemoteIterable(Generic[T_co]):
         client = self._current
         client.check_home()
         client.wait(starting.ready(client))
-        client.check_started()
-        client.check_open()  # told before, or closed
+        client.check_open()
 
     async def ready(self) -> None:
         """Wait until the worker stands by, as `wait_ready` does, without blocking the event loop.
@@ -208,8 +207,7 @@ class RemoteIterable(Generic[T_co]):
         client = self._current
         client.check_home()
         await AsyncWait(client).until(starting.ready(client))
-        client.check_started()
-        client.check_open()  # told before, or closed
+        client.check_open()
 
     def __iter__(self) -> Generator[T_co, None, None]:
         """Begin a pass.
@@ -221,6 +219,7 @@ class RemoteIterable(Generic[T_co]):
             pass.
 
         Raises:
+            FarsideError: the worker has failed since the latest loop.
             IterableClosedError: the iterable is closed; after a failure, that is its cause.
         """
         results = iterate_results(enter_iteration_mode(self._current, self))
@@ -327,6 +326,7 @@ class RemoteIterable(Generic[T_co]):
             An async iterator over what the remote iterable yields, for one task at a time.
 
         Raises:
+            FarsideError: the worker has failed since the latest loop.
             IterableClosedError: the iterable is closed; after a failure, that is its cause.
 
         Example:

@@ -57,7 +57,7 @@ def start(client: Client) -> None:
             return
         _launch_all(client, launch)
         client.wait(ready(client))
-        client.check_started()
+        client.check_failed()
     except BaseException:
         close(client, kill=False)
         raise
