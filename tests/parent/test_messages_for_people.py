@@ -17,6 +17,7 @@ from farside._backends.live_workers import IMPORTING
 from farside._parent import messages_for_people
 from farside._parent.remote_failures import to_exception
 from farside._parent.unguarded import EXIT_CODE, MESSAGE
+from farside._payload import decoder
 from farside._payload.failure import describe
 from farside._payload.pickling import dumps
 from farside._payload.remote_errors import read_stack
@@ -174,6 +175,16 @@ def printed(error: BaseException) -> str:
 def test_what_does_not_load_gets_the_cure() -> None:
     error = arrive(AttributeError("no such name"), "load", None)
     assert "above if __name__ ==" in printed(error)
+
+
+@pytest.mark.parametrize("stage", ["input", "arguments"])
+def test_what_the_worker_does_not_find_as_it_loads_gets_the_cure(stage: str) -> None:
+    failure = describe(AttributeError("module '__mp_main__' has no attribute 'clean'"), stage, 3)
+    loading = f'  File "{decoder.__file__}", line 29, in decode\n    return pickle.loads(entry)\n'
+    cure = "above if __name__ == '__main__':"
+    assert cure in printed(to_exception(failure._replace(traceback=loading), WORKER))
+    within = loading + '  File "/home/me/rows.py", line 3, in __setstate__\n'
+    assert cure not in printed(to_exception(failure._replace(traceback=within), WORKER))
 
 
 def test_an_exception_of_both_kinds_tells_where_it_was_raised() -> None:

@@ -182,8 +182,7 @@ def _failed_error(
 
 
 _READS = re.compile(r'[/\\]bdb\.py", line|^EOFError: EOF when reading a line', re.MULTILINE)
-
-
+_MISSING = {"AttributeError", "ModuleNotFoundError"}  # of unpickling, if Python itself raises them
 _ARGUMENTS = re.compile(
     r"\) (missing \d+ required |takes .*positional arguments? but |got multiple values for )"
 )
@@ -207,12 +206,14 @@ def _cure(failure: Failure, worker: str) -> str:
             "iterate_in_subprocess or backend='subprocess'. Or import it earlier, at the top of "
             "the module of fn or in an initializer: a subprocess then takes over by itself"
         )
-    if failure.stage == "load":
-        return (
-            "the worker imports what fn and initializers are made of: define them at the top level "
-            "of a module that it can import; in a script, above if __name__ == '__main__':"
-        )
     caller = failure.traceback.rpartition('  File "')[2].partition('"')[0]  # of what has failed
+    missing = failure.type_name in _MISSING and "/farside/_payload/" in caller
+    if failure.stage == "load" or (failure.stage in {"input", "arguments"} and missing):
+        return (
+            "the worker imports the functions and classes of what it is sent: define them at the "
+            "top level of a module that it can import; in a script, above if __name__ == "
+            "'__main__':"
+        )
     if _ARGUMENTS.search(failure.message) and "/farside/_worker/" in caller:
         # Who submits a task to an executor says by that how its function is called.
         submitted = ", in run_task\n" in failure.traceback

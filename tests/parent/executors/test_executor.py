@@ -153,6 +153,20 @@ def test_what_does_not_pickle_fails_alone(executor: WorkerExecutor) -> None:
     assert executor.submit(jobs.square, 2).result() == 4
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes")
+def test_a_function_that_the_worker_does_not_find_gets_the_cure(
+    executor: WorkerExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late() -> None: ...  # as below the guard of a script: the worker's module has none
+
+    monkeypatch.setattr(late, "__qualname__", "late")
+    monkeypatch.setattr(late, "__module__", jobs.__name__)
+    monkeypatch.setattr(jobs, "late", late, raising=False)
+    error = executor.submit(late).exception(30)
+    assert type(error) is AttributeError
+    assert any("above if __name__ == '__main__':" in note for note in error.__notes__)
+
+
 def test_a_result_whose_loading_raises_what_refuses_to_be_changed_fails_alone(
     executor: WorkerExecutor,
 ) -> None:

@@ -242,7 +242,7 @@ class Submitted(Mapped):
         cause = error.__cause__
         if isinstance(error, NotPicklableError) or cause is None or type(cause) is RemoteTraceback:
             cause = error
-        elif getattr(error, "refused", ()):
+        elif getattr(error, "refused", ()) or getattr(error, "stage", "") == "input":
             with suppress(Exception):  # its class is the user's; and Python 3.10 has no notes
                 note(cause, vars(error)["__notes__"][-1])  # the cure
         # Else the exception of the task itself, as with other executors.
