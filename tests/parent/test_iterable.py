@@ -17,6 +17,7 @@ from farside import (
     SubinterpreterIterable,
     SubprocessIterable,
     iterate_in_worker,
+    map_in_workers,
 )
 
 if TYPE_CHECKING:
@@ -112,3 +113,11 @@ def run_script(
 def test_the_classes_say_what_makes_their_objects(cls: Any, given: tuple[Any, ...]) -> None:
     with pytest.raises(TypeError, match=f"a {cls.__name__} is not made .*; call iterate_in_worker"):
         cls(*given)
+
+
+def test_a_map_of_a_generator_has_no_len_and_tells_the_cure() -> None:
+    # pandas.concat() asks whatever has a __len__, and lets the error through.
+    with map_in_workers(abs, iter([-1, 2]), 0) as results:
+        with pytest.raises(TypeError, match=r"has no len\(\): .*; a list of it has one$"):
+            len(results)
+        assert len(list(results)) == 2

@@ -246,7 +246,7 @@ class RemoteIterable(Generic[T_co]):
             reason = "what fn returns has none"
         elif client.sequence.kind == "shards":
             reason += "; pass length, if you know it"
-        raise TypeError(f"this {type(self).__name__} has no len(): {reason}")
+        raise TypeError(f"this {type(self).__name__} has no len(): {reason}; a list of it has one")
 
     def __bool__(self) -> bool:
         """Return True, whatever the length: this is a worker."""
