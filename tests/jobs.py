@@ -100,6 +100,13 @@ def imports_refuser_late(count: int) -> Iterator[int]:
     yield len(readline.__name__)
 
 
+def fails_beside_a_debugger() -> list[int]:
+    """Fail after what pdb loads, which wants an extension module, and goes on without it."""
+    import rlcompleter  # noqa: F401
+
+    raise KeyError("a")
+
+
 def argv_and_path() -> list[Any]:
     return [sys.argv, sys.path, sys.getrecursionlimit()]
 

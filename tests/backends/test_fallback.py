@@ -393,6 +393,13 @@ def test_a_refusal_that_was_swallowed_may_not_be_the_cause(subinterpreter_kind: 
     assert again.value.refused == ()
 
 
+def test_readline_is_not_blamed_if_a_debugger_wanted_it(subinterpreter_kind: Kind) -> None:
+    with pytest.raises(KeyError) as caught:  # and no warning: nobody takes over
+        iterate_in_subinterpreter(jobs.fails_beside_a_debugger)
+    assert isinstance(caught.value, WorkerInitializationError)
+    assert caught.value.refused == ()
+
+
 def test_a_refusal_that_was_swallowed_is_told_after_items(subinterpreter_kind: Kind) -> None:
     # Only one waits: the failure comes after the user has taken the first, and nobody takes over.
     with iterate_in_subinterpreter(partial(swallowing.Frames, 2), buffer_size=1) as items:

@@ -36,13 +36,18 @@ def record() -> None:
                 raise ImportError(f"module {spec.name} {PHRASE}", name=spec.name)
             return create(self, spec)
         except ImportError as error:
-            if PHRASE in str(error):
+            if PHRASE in str(error) and not _goes_on_without(spec.name):
                 refused[spec.name] = _describe(spec.name)
             raise
 
     # Python leaves the frames of its import system out of a traceback: it knows them by the file.
     create_module.__code__ = create_module.__code__.replace(co_filename=create.__code__.co_filename)
     ExtensionFileLoader.create_module = create_module  # type: ignore[method-assign]
+
+
+def _goes_on_without(module: str) -> bool:
+    """Tell whether who wants the module goes on without it, as pdb, code and cmd do."""
+    return module == "readline" and _importer().partition(".")[0] in sys.stdlib_module_names
 
 
 def _describe(module: str) -> str:
