@@ -89,7 +89,7 @@ def test_a_state_of_the_version_before_is_read_where_it_means_the_same() -> None
     of_ranks: dict[str, Any] = {"world_size": 2, "begun": [], "ended": [[1, 2]]}
     for changes in ({"shuffled": True}, {"shuffled": True, "ended": []}, of_ranks):
         states.check(written(farside=1, **{**changes, **begins}))
-        with pytest.raises(ValueError, match="has version 1, and this farside reads 2; load it"):
+        with pytest.raises(ValueError, match=r"version 1, and .* reads 2; load it .*set_epoch"):
             states.check(written(farside=1, **changes))
 
 

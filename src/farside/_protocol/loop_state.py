@@ -78,7 +78,7 @@ def check(state: Any) -> dict[str, Any]:
     if state["farside"] != VERSION and (state["farside"] != 1 or (numbered and of_shards)):
         raise ValueError(
             f"the state has version {state['farside']!r}, and this farside reads {VERSION}; load "
-            "it with the farside that has made it"
+            "it with the farside that has made it, or begin its epoch anew, by set_epoch"
         )
     for key, kind in KEYS.items():
         if type(state.get(key)) is not kind:

@@ -227,9 +227,7 @@ class ItemSequence:
         anew = f"begin its epoch anew, by set_epoch({read['epoch']})"
         cure = f"pass the same {same or 'shards'}, or {anew}"
         self._refuse(read, "shards", total, cure)
-        if same:  # loaders that wrote version 1, which no release has, drew other orders
-            self._refuse(read, "farside", states.VERSION, f"its order was another; {anew}")
-        else:
+        if not same:
             cure = f"the shards differ; pass strict=False if only their names differ, or {anew}"
         if strict:
             self._refuse(read, "fingerprint", self._given.fingerprint, cure)
