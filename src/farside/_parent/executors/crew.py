@@ -60,7 +60,6 @@ class Crew:
         self._options, self._announced = options, choosing.warn_of_choice(options)
         self._client: Client | None = None
         self._threads: list[threading.Thread] = []  # it, and any that has found it at work
-        self._starting = False
         self._begun = threading.Lock()  # held since it has begun
         self._over = False  # whether the thread has ended
         self._at_work = threading.Lock()  # held until then
@@ -98,16 +97,12 @@ class Crew:
         return self._pid not in {None, os.getpid()}
 
     def _start_thread(self) -> None:
-        if not self._threads and not self._starting:  # else further up: a finalizer submits
-            try:
-                self._starting = True
-                _exit.check()
-                _exit.crews.add(self)  # first: a signal handler may raise when it has begun
-                thread = threading.Thread(target=self._begin, name="farside-executor")
-                thread.start()
-                self._threads.append(thread)
-            finally:
-                self._starting = False
+        if not self._threads:
+            _exit.check()
+            _exit.crews.add(self)  # first: a signal handler may raise when it has begun
+            thread = threading.Thread(target=self._begin, name="farside-executor")
+            thread.start()
+            self._threads.append(thread)
 
     def _wake(self) -> None:
         if self._client is not None:
@@ -154,7 +149,8 @@ class Crew:
                 thread.join()
 
     def _begin(self) -> None:
-        # Where a signal handler has raised just as it began, the next task has started another one.
+        # Another one was started where a finalizer has submitted a task meanwhile, or where a
+        # signal handler has raised just as it began.
         if self._begun.acquire(blocking=False):
             self._threads.append(threading.current_thread())
             self._run()
