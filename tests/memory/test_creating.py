@@ -38,6 +38,15 @@ def test_it_has_no_name(shared: Descriptor) -> None:
     assert os.fstat(shared.fileno()).st_nlink == 0
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_each_header_has_memory(*, both: bool) -> None:
+    """Else SIGBUS would end a side that touches it where none is left."""
+    shared, mapping = create(ARENA, both=both)
+    assert (mapping.second is not None) is both
+    assert os.fstat(shared.fileno()).st_blocks * 512 >= (1 + both) * HEADER_BYTES
+    shared.close()
+
+
 @pytest.mark.parametrize("missing", ["memfd_create", "nothing"])
 def test_a_size_that_cannot_be_had_is_an_error(missing: str) -> None:
     script = """\
