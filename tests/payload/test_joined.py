@@ -331,6 +331,14 @@ def test_what_is_large_has_no_piece() -> None:
     assert read(joiner, pieces_of(joiner, small)) == [small]
 
 
+def test_nothing_is_kept_of_what_pickle_refuses() -> None:
+    joiner, item = Joiner(), [Bare(), lambda: 0]
+    kept = WeakSet(item)
+    assert joiner.piece(item) is None
+    del item
+    assert not kept
+
+
 def test_after_many_items_without_a_piece_none_is_tried() -> None:
     joiner = Joiner()
     for _ in range(31):
