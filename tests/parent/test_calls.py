@@ -310,6 +310,24 @@ def test_a_report_that_cannot_be_read_ends_the_worker() -> None:
     assert ask_for_stacks(client) == [None]
     assert state(client) is ParentState.DONE
     assert scripted.worker_of(client).killed
+    with pytest.raises(ProtocolError, match="a report of stacks that cannot be read") as caught:
+        call(client)
+    with pytest.raises(IterableClosedError) as closed:
+        call(client)
+    assert closed.value.__cause__ is caught.value
+
+
+def test_after_a_call_that_failed_the_death_of_the_worker_is_raised_as_itself() -> None:
+    failed = failure(Status.CALL_FAILED, 0, ValueError("bad"), "call", None)
+    client, _ = scripted.client(failed)
+    with pytest.raises(CallFailedError, match="bad"):
+        call(client)
+    assert ask_for_stacks(client) == [None]  # its script is over: it is gone
+    with pytest.raises(WorkerDiedError) as caught:
+        call(client)
+    with pytest.raises(IterableClosedError) as closed:
+        call(client)
+    assert closed.value.__cause__ is caught.value
 
 
 @pytest.mark.parametrize(("body", "length"), [(b"", None), (bytearray(b"70"), 70)])

@@ -888,6 +888,30 @@ def test_so_it_is_where_no_loop_meets_the_failure() -> None:
         assert items.state == "closed"
 
 
+def the_second_waits(shard: int) -> Iterator[int]:
+    yield shard
+    if shard:
+        threading.Event().wait()
+    yield shard
+
+
+def test_where_several_have_died_the_error_that_was_raised_is_the_cause() -> None:
+    with iterate_in_workers(the_second_waits, 2, 2, backend="subprocess") as items:
+        iterator, client = iter(items), items._current
+        assert [next(iterator) for _ in range(3)] == [0, 1, 0]  # the next is one of the second
+        for member in client.members:
+            member.worker.kill()
+            assert member.worker.wait(SECONDS)
+        with pytest.raises(WorkerDiedError) as caught:
+            next(iterator)
+        assert None not in [each.failure for each in client.core.workers]
+        assert client.members[1].label in str(caught.value)
+        for _ in range(2):
+            with pytest.raises(IterableClosedError) as closed:
+                iter(items)
+            assert closed.value.__cause__ is caught.value
+
+
 def the_second_fails(shard: int) -> Iterator[int]:
     if shard == 1:
         raise ValueError(shard)

@@ -172,5 +172,6 @@ def _stack(client: Client, member: Member, question: Question) -> str | None:
     try:
         return read_stack(question.answer.body)
     except ProtocolError as error:
-        client.give_up(member, BROKEN, str(error))
+        client.fail(member, BROKEN, str(error))  # whoever wants something next is told
+        client.chores.see_to()
         return None

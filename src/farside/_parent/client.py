@@ -67,7 +67,7 @@ class Client(Steps):
         self.leaving: set[Member] = set()  # others have replaced them, and they have not ended
         self.announced: Choice | None = None  # of a backend, as the executor that was made warned
         self.force: Callable[[Any], object] | None = None  # ends a worker, once none is given time
-        self._failure_is_told = False  # the user was given why the workers have failed
+        self._told: tuple[Ending, Member] | None = None  # the failure that the user was given
         self.options = options
         self.main_by_value = main_goes_by_value(options)
         self.reason = ""  # why the present backend was taken
@@ -114,25 +114,25 @@ class Client(Steps):
     def check_open(self) -> None:
         """Raise if nothing more can be said: what has failed, or IterableClosedError by it."""
         if self.core.over:
-            failure = self.core.failure
             if not self.core.closed:  # else nobody expects more
                 self.check_failed()
             self.end_unmet()
-            cause = None if failure is None else self.error(failure, self.failed_member)
+            failed = self._told or self._failed
+            cause = None if failed is None else self.error(*failed)
             raise messages_for_people.closed(None) from cause
 
     def check_failed(self) -> None:
         """Raise why the workers have failed, or could not be started, unless the user knows."""
-        failure = self.core.failure
-        if failure is not None and not self._failure_is_told:
+        failed = self._failed
+        if failed is not None and self._told is None:
             self.end_unmet()
-            raise self.error(failure, self.failed_member)
+            raise self.error(*failed)
 
     @property
-    def failed_member(self) -> Member:
-        """The first worker that has failed, or else the first of all."""
-        failed = [each.failure is not None for each in self.core.workers]
-        return self.members[failed.index(True) if True in failed else 0]
+    def _failed(self) -> tuple[Ending, Member] | None:
+        """Why a worker has failed, and which: the first of all that have."""
+        pairs = [*zip([each.failure for each in self.core.workers], self.members, strict=True)]
+        return next(((failure, member) for failure, member in pairs if failure is not None), None)
 
     def end_others(self) -> None:
         """End all workers, since one has failed: nobody takes what the others would send."""
@@ -147,7 +147,7 @@ class Client(Steps):
     def error(self, ending: Ending, member: Member, part: Part | None = None) -> BaseException:
         """Return the exception that says why a worker has ended, and at what, to be raised now."""
         live_workers.end_thread_at_exit()
-        self._failure_is_told = True
+        self._take_as_told(ending, member)
         error = self.make_error(ending, member)
         if member.failure is not None and member.failure[0] is ending:
             with suppress(TypeError):  # weakly: its frames refer to all this. Not all classes can
@@ -163,9 +163,15 @@ class Client(Steps):
         if known is not None and known[0] is ending and (error := known[1]()) is not None:
             return error
         made = messages_for_people.error_of(ending, member)
-        if ending is self.core.failure:
+        if ending is self.core.workers[member.index].failure:
             member.failure = ending, lambda: made
         return made
+
+    def _take_as_told(self, ending: Ending | None, member: Member) -> None:
+        """Take in that the user is given why a worker has ended, if it has, and is not replaced."""
+        # A call may fail and the worker stay, or another one take its place.
+        if ending is not None and ending is self.core.workers[member.index].failure:
+            self._told = self._told or (ending, member)
 
     def abandon(self) -> None:
         """Tell all workers to end, without waiting: for finalizers."""
@@ -186,7 +192,7 @@ class Client(Steps):
         """End a worker, for a reason on this side that the caller raises, and wait for that."""
         if not self.foreign_to:
             self.fail(member, cause, detail)
-            self._failure_is_told = True
+            self._take_as_told(self.core.workers[member.index].failure, member)
             self.chores.see_to()
 
     def wait(

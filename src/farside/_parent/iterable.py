@@ -128,6 +128,7 @@ class RemoteIterable(Generic[T_co]):
             PassOpenError: an iterator is open.
             TypeError, ValueError: it is no state, or one of something else; the message says what
                 differs. Or ``strict`` is not a bool.
+            FarsideError: the worker has failed since the latest loop.
             IterableClosedError: the iterable is closed.
         """
         load = partial(self._current.sequence.load, state, strict=flag("strict", strict))
@@ -148,6 +149,7 @@ class RemoteIterable(Generic[T_co]):
             PassOpenError: an iterator is open.
             TypeError: it is not a whole number.
             ValueError: it is negative, or a state from the middle of another epoch was loaded.
+            FarsideError: the worker has failed since the latest loop.
             IterableClosedError: the iterable is closed.
 
         Example:
@@ -294,6 +296,7 @@ class RemoteIterable(Generic[T_co]):
         so. Any thread may ask, also while another one waits for an item.
 
         Raises:
+            FarsideError: the worker has failed, and nobody was told of it.
             IterableClosedError: the iterable is closed; after a failure, that is its cause.
 
         Example:
