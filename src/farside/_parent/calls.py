@@ -163,6 +163,7 @@ def ask_for_stacks(client: Client) -> list[str | None]:
     if not client.step(ask):
         client.check_open()
     client.wait(When(lambda: not _unanswered(questions)), monotonic() + STACK_SECONDS)
+    client.check_home()
     return [*map(partial(_stack, client), client.members, questions)]
 
 

@@ -128,8 +128,7 @@ class RemoteIterable(Generic[T_co]):
             PassOpenError: an iterator is open.
             TypeError, ValueError: it is no state, or one of something else; the message says what
                 differs. Or ``strict`` is not a bool.
-            FarsideError: the worker has failed since the latest loop.
-            IterableClosedError: the iterable is closed.
+            IterableClosedError: the iterable is closed. A failure that nobody met is raised first.
         """
         load = partial(self._current.sequence.load, state, strict=flag("strict", strict))
         next_pass.change(self._current, "load_state_dict", load)
@@ -149,8 +148,7 @@ class RemoteIterable(Generic[T_co]):
             PassOpenError: an iterator is open.
             TypeError: it is not a whole number.
             ValueError: it is negative, or a state from the middle of another epoch was loaded.
-            FarsideError: the worker has failed since the latest loop.
-            IterableClosedError: the iterable is closed.
+            IterableClosedError: the iterable is closed. A failure that nobody met is raised first.
 
         Example:
             >>> from farside import iterate_in_workers
@@ -278,7 +276,7 @@ class RemoteIterable(Generic[T_co]):
             NotPicklableError: the arguments or the result cannot be pickled.
             WorkerTimeoutError: it did not return in time, and the worker was ended.
             WorkerDiedError: the worker has died meanwhile.
-            IterableClosedError: the iterable is closed.
+            IterableClosedError: the iterable is closed. A failure that nobody met is raised first.
 
         Example:
             >>> from functools import partial
@@ -296,8 +294,7 @@ class RemoteIterable(Generic[T_co]):
         so. Any thread may ask, also while another one waits for an item.
 
         Raises:
-            FarsideError: the worker has failed, and nobody was told of it.
-            IterableClosedError: the iterable is closed; after a failure, that is its cause.
+            IterableClosedError: the iterable is closed. A failure that nobody met is raised first.
 
         Example:
             >>> from functools import partial
