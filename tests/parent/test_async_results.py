@@ -39,6 +39,8 @@ from tests.parent import scripted
 from tests.parent.scripted import finished, items, started
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.loops import Loop
 
 
@@ -379,3 +381,29 @@ def test_a_worker_in_a_thread_goes_on_where_another_thread_led_just_before(
             assert [number async for number in numbers] == [0, 1, 2]
 
     Background(loop.run, main).result()
+
+
+def test_nobody_looks_again_and_again_where_only_an_input_is_missing(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Any] = []
+    really = Waiting.look_if_free
+
+    def counted(*given: Any) -> bool:
+        looks.append(given)
+        return really(*given)
+
+    monkeypatch.setattr(Waiting, "look_if_free", counted)
+
+    async def late() -> AsyncIterator[int]:
+        yield -1
+        looks.clear()
+        await loop.sleep(0.5)
+        yield -2
+
+    async def main() -> None:
+        with map_in_workers(abs, late(), 0) as results:
+            assert [result async for result in results] == [1, 2]
+
+    loop.run(main)
+    assert len(looks) < 20

@@ -82,7 +82,8 @@ class AsyncWait:
         # Else the descriptors tell everything.
         if end is not None or due is not None or client.core.has_limits or look:
             seconds = min(seconds_until(end), seconds_until(due))
-        if client.waiting.links.here or True in [member.congested for member in client.members]:
+        here = members and client.waiting.links.here
+        if here or True in [member.congested for member in client.members]:
             seconds = _UNTOLD_SECONDS if seconds is None else min(seconds, _UNTOLD_SECONDS)
         begun, token = monotonic(), object()
         try:
