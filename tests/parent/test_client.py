@@ -6,13 +6,14 @@ import gc
 import os
 import weakref
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from farside import (
     BackendFallbackWarning,
     BackendUnavailableError,
+    FarsideError,
     IterableClosedError,
     NotPicklableError,
     PassSupersededError,
@@ -22,14 +23,14 @@ from farside import (
     WorkerIterationError,
     WorkerTimeoutError,
 )
-from farside._parent import closing, one_pass, starting
+from farside._parent import closing, messages_for_people, one_pass, starting
 from farside._parent.calls import call_method
 from farside._parent.client import Client
 from farside._parent.options import check
 from farside._parent.passes import delivery
 from farside._parent.passes.sequence import Part
 from farside._parent.results import drain, enter_iteration_mode, iterate_results
-from farside._protocol.effects import BROKEN
+from farside._protocol.effects import BROKEN, Ending
 from farside._protocol.group import GroupCore
 from farside._protocol.messages import EXHAUSTED, Status
 from farside._protocol.parent_machine import ParentState
@@ -51,6 +52,9 @@ from tests.parent.scripted import (
     status,
     worker_of,
 )
+
+if TYPE_CHECKING:
+    from farside._parent.member import Member
 
 
 def test_a_pass() -> None:
@@ -253,6 +257,25 @@ def test_death_is_told_after_what_had_arrived() -> None:
     assert (error.exit_code, error.signal_name) == (-9, "SIGKILL")
     assert (error.last_index, error.state) == (0, "iteration")
     assert "killed by SIGKILL (exit code -9)" in str(error)
+    with pytest.raises(IterableClosedError) as caught:
+        enter_iteration_mode(client)
+    assert caught.value.__cause__ is error
+
+
+def test_the_error_that_another_thread_has_raised_meanwhile_is_that_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client, _ = scripted.client(started(1))
+    make, raised = messages_for_people.error_of, list[BaseException]()
+
+    def make_while_another_thread_raises(ending: Ending, member: Member) -> FarsideError:
+        monkeypatch.undo()
+        raised.append(client.error(ending, member))
+        return make(ending, member)
+
+    monkeypatch.setattr(messages_for_people, "error_of", make_while_another_thread_raises)
+    _, error = take(iterate(client))
+    assert [error] == raised
     with pytest.raises(IterableClosedError) as caught:
         enter_iteration_mode(client)
     assert caught.value.__cause__ is error

@@ -159,13 +159,15 @@ class Client(Steps):
 
     def make_error(self, ending: Ending, member: Member) -> BaseException:
         """Make the exception that says why a worker has ended. It may run user code."""
-        known = member.failure
-        if known is not None and known[0] is ending and (error := known[1]()) is not None:
-            return error
-        made = messages_for_people.error_of(ending, member)
-        if ending is self.core.workers[member.index].failure:
-            member.failure = ending, lambda: made
-        return made
+        error = member.error_of(ending)
+        if error is None:
+            made = messages_for_people.error_of(ending, member)
+            error = member.error_of(ending)  # another thread may have made and raised it meanwhile
+            if error is None:
+                error = made
+                if ending is self.core.workers[member.index].failure:
+                    member.failure = ending, lambda: made
+        return error
 
     def _take_as_told(self, ending: Ending | None, member: Member) -> None:
         """Take in that the user is given why a worker has ended, if it has, and is not replaced."""

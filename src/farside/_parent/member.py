@@ -53,6 +53,11 @@ class Member:
         for kind, epoch, parts in unsent:
             self.send(kind, epoch, parts)
 
+    def error_of(self, ending: Ending) -> BaseException | None:
+        """Return the exception that says so, if there is one of this ending."""
+        known = self.failure
+        return known[1]() if known is not None and known[0] is ending else None
+
     @property
     def name(self) -> str:
         """What to call the worker in messages."""
