@@ -238,8 +238,13 @@ def test_an_item_that_does_not_unpickle_is_not_named_for_what_another_thread_met
     client, link = scripted.client()
     link.then(started(1))
     this, member = enter_iteration_mode(client), client.members[0]
-    meets = partial(client.fail, member, BROKEN, "it sent garbage")
-    monkeypatch.setattr(client, "end_others", meets)
+    give_up = client.give_up
+
+    def give_up_later(*why: Any) -> None:
+        client.fail(member, BROKEN, "it sent garbage")
+        give_up(*why)
+
+    monkeypatch.setattr(client, "give_up", give_up_later)
     spoilt = NotPicklableError("an item")
     this.spoilt(spoilt)
     assert client.core.failure is not None

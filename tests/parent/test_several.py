@@ -23,6 +23,7 @@ import pytest
 from farside import (
     BrokenWorkersError,
     CallFailedError,
+    FarsideError,
     FarsideWarning,
     IterableClosedError,
     NotPicklableError,
@@ -289,6 +290,33 @@ def test_an_item_that_does_not_unpickle_does_not_count_as_used() -> None:
         again: Any = closed_still.value.__cause__
         assert (type(again), again.item_index) == (NotPicklableError, 2)
         assert "LookupError: not here" in str(again.__cause__)
+
+
+def picky_ones(_: int) -> list[Any]:
+    return with_a_picky_one()
+
+
+def test_another_thread_finds_out_why_as_soon_as_it_finds_that_all_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with iterate_in_workers(picky_ones, 2, 2, backend="subprocess") as items:
+        client, found = items._current, list[BaseException]()
+        step = client.step
+
+        def step_and_look(*event: Any) -> Any:
+            result = step(*event)
+            if client.core.over:
+                with pytest.raises(FarsideError) as caught:
+                    client.check_open()
+                found.append(caught.value)
+            return result
+
+        monkeypatch.setattr(client, "step", step_and_look)
+        with pytest.raises(NotPicklableError) as caught:
+            list(items)
+        monkeypatch.undo()
+        assert found[0] is caught.value
+        assert {each.__cause__ for each in found[1:]} == {caught.value}
 
 
 def test_so_it_is_for_an_event_loop() -> None:

@@ -191,9 +191,10 @@ class Client(Steps):
         self.waiting.links.close()
 
     def give_up(self, member: Member, cause: str, detail: object) -> None:
-        """End a worker, for a reason on this side that the caller raises, and wait for that."""
+        """End all workers, for a reason on this side that the caller raises, and wait for that."""
         if not self.foreign_to:
-            self.fail(member, cause, detail)
+            self.fail(member, cause, detail)  # first: whoever finds that all is over finds out why
+            self.end_others()
             self._take_as_told(self.core.workers[member.index].failure, member)
             self.chores.see_to()
 
@@ -211,10 +212,15 @@ class Client(Steps):
         """Give a worker up, for a reason on this side; seeing to chores ends it."""
         # Not the exception that is raised: its frames refer to all of this, and it would be kept.
         kept = for_later(detail) if isinstance(detail, BaseException) else detail
-        self.step(lambda core: core.workers[member.index].fail(cause, kept))
-        ending = self.core.workers[member.index].failure
-        if isinstance(detail, BaseException) and ending is not None and ending.detail is kept:
-            member.failure = ending, lambda: detail
+
+        def take_in(core: GroupCore) -> None:
+            worker = core.workers[member.index]
+            worker.fail(cause, kept)
+            ending = worker.failure
+            if isinstance(detail, BaseException) and ending is not None and ending.detail is kept:
+                member.failure = ending, lambda: detail  # before another thread can look for it
+
+        self.step(take_in)
 
     def _mend(self) -> None:
         """Give a worker up if an exception of a signal handler has struck in one of its effects."""

@@ -206,7 +206,6 @@ class Pass:
         if error is self.delivery.failure:
             return  # it is that of one input, and the workers are as good as before
         if client.core.failure is None:
-            client.end_others()
             member = client.members[0]
             client.give_up(member, HERE, error)
             known = member.failure  # of another one, if another thread was faster
