@@ -40,7 +40,8 @@ from farside import (
 )
 from farside._backends import registry
 from farside._backends.subprocess import SubprocessBackend
-from farside._parent import deadline
+from farside._parent import deadline, starting
+from farside._parent.deadline import When
 from farside._parent.passes.anchors import Anchors
 from farside._parent.passes.async_supply import AsyncSupply
 from farside._parent.passes.queues import Queue
@@ -48,13 +49,14 @@ from farside._parent.wait import Waiting
 from farside._protocol.group import GroupCore
 from farside._protocol.order import Place, Sharding, join_ranges, order_of, shard_seed
 from tests import shard_jobs
-from tests.background import SECONDS
+from tests.background import SECONDS, Background
 from tests.kinds import HAS_SUBINTERPRETERS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from farside._parent.client import Client
+    from farside._parent.member import Member
     from farside._parent.options import Options
 
 
@@ -914,6 +916,49 @@ def test_so_it_is_where_no_loop_meets_the_failure() -> None:
         assert closed.value.__cause__ is caught.value
         assert second.wait(SECONDS)
         assert items.state == "closed"
+
+
+def the_first_waits_once(waits: Path, shard: int) -> Iterator[int]:
+    yield shard
+    if not shard and not waits.exists():
+        waits.touch()
+        threading.Event().wait()
+    yield shard
+
+
+@pytest.mark.filterwarnings("ignore::farside.WorkerRestartedWarning")
+def test_a_task_hears_of_a_worker_that_another_thread_starts_again_while_another_one_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins, goes_on, start_again = threading.Event(), threading.Event(), starting._start_again
+
+    def start_later(client: Client, new: Member) -> None:
+        begins.set()
+        assert goes_on.wait(SECONDS)
+        start_again(client, new)
+
+    monkeypatch.setattr(starting, "_start_again", start_later)
+
+    async def main(items: Any) -> list[int]:
+        client, iterator = items._current, aiter_of(items)
+        got = [await iterator.__anext__() for _ in range(2)]
+        first, second = client.members
+        first.worker.kill()
+        asks = Background(client.wait, When(begins.is_set))  # it finds out, and starts another
+        assert begins.wait(SECONDS)
+        second.worker.kill()
+        rest = asyncio.create_task(iterator.__anext__())
+        while not (second.released and client.waiting.tasks):  # noqa: ASYNC110  nothing tells of it
+            await asyncio.sleep(0)
+        assert not client.waiting.links.wakeup.closed
+        goes_on.set()
+        got.append(await asyncio.wait_for(rest, SECONDS))
+        asks.result()
+        return got
+
+    fn = partial(the_first_waits_once, tmp_path / "waits")
+    with iterate_in_workers(fn, 2, 2, max_restarts=1, backend="subprocess") as items:
+        assert asyncio.run(main(items)) == [0, 1, 0]
 
 
 def the_second_waits(shard: int) -> Iterator[int]:

@@ -70,7 +70,9 @@ def end_failed(client: Client, member: Member, *, kill: bool) -> None:
 
 def _close_waiting(client: Client) -> None:
     """Close the wakeup, if no worker is left to wait for."""
-    if False not in [each.worker is None or each.released for each in client.members]:
+    # One that has not been started yet may be in the place of another, and is announced by it.
+    pairs = zip(client.members, client.core.workers, strict=True)
+    if all(each.released or (each.worker is None and core.done) for each, core in pairs):
         client.waiting.links.close()
 
 
