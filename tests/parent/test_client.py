@@ -6,7 +6,7 @@ import gc
 import os
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -24,7 +24,7 @@ from farside import (
     WorkerTimeoutError,
 )
 from farside._parent import closing, messages_for_people, one_pass, starting
-from farside._parent.calls import call_method
+from farside._parent.calls import Question, call_method
 from farside._parent.client import Client
 from farside._parent.options import check
 from farside._parent.passes import delivery
@@ -35,6 +35,7 @@ from farside._protocol.group import GroupCore
 from farside._protocol.messages import EXHAUSTED, Status
 from farside._protocol.parent_machine import ParentState
 from farside._system.signals import here
+from farside.errors import LinkClosedError
 from farside.testing.checks import take
 from tests.background import Background
 from tests.parent import scripted
@@ -265,6 +266,20 @@ def test_death_is_told_after_what_had_arrived() -> None:
     with pytest.raises(IterableClosedError) as caught:
         enter_iteration_mode(client)
     assert caught.value.__cause__ is error
+
+
+def test_a_worker_that_is_gone_before_it_was_told_what_was_said_before_has_died() -> None:
+    worker = ScriptedWorker()
+
+    def is_gone(*_: object) -> NoReturn:
+        raise LinkClosedError("the other end of the link is closed")
+
+    worker.link.on_send = is_gone
+    with launching(worker):
+        client = Client(check(list, backend="scripted"))
+        client.step(lambda core: core.workers[0].ask_for_stack(Question()))
+        with pytest.raises(WorkerDiedError):
+            starting.start(client)
 
 
 def test_the_error_that_another_thread_has_raised_meanwhile_is_that_of_all(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from .._backends.base import Worker
@@ -11,6 +12,7 @@ from .._link.frames import Frame
 from .._memory.parts import Part, Ref
 from .._payload.pickling import dumps_beside
 from .._protocol.effects import Ending
+from ..errors import LinkClosedError
 from .logs import show
 from .options import Options
 from .passes.sequence import Part as PartOfPass
@@ -50,8 +52,9 @@ class Member:
         for epoch, total in self._acknowledged:
             self.acknowledge(epoch, total)
         unsent, self._unsent = self._unsent, []
-        for kind, epoch, parts in unsent:
-            self.send(kind, epoch, parts)
+        with suppress(LinkClosedError):  # it is gone already: reading tells how
+            for kind, epoch, parts in unsent:
+                self.send(kind, epoch, parts)
 
     def error_of(self, ending: Ending) -> BaseException | None:
         """Return the exception that says so, if there is one of this ending."""
