@@ -19,7 +19,7 @@ from .._link.spinning import Spinning
 from .._protocol.effects import BROKEN, Ending
 from .._protocol.group import GroupCore
 from .._protocol.recovery import Limits
-from .._system.signals import here
+from .._system.signals import here, with_lock
 from . import effects, messages_for_people, unguarded
 from .calls import Question
 from .chores import Chores
@@ -162,12 +162,16 @@ class Client(Steps):
         error = member.error_of(ending)
         if error is None:
             made = messages_for_people.error_of(ending, member)
-            error = member.error_of(ending)  # another thread may have made and raised it meanwhile
-            if error is None:
-                error = made
-                if ending is self.core.workers[member.index].failure:
-                    member.failure = ending, lambda: made
+            # Another thread may have made and raised one meanwhile.
+            error = with_lock(self._lock, lambda: self._keep(ending, member, made))
         return error
+
+    def _keep(self, ending: Ending, member: Member, made: BaseException) -> BaseException:
+        """With the lock, keep the exception that says why a worker has ended, and return it."""
+        error = member.error_of(ending)
+        if error is None and ending is self.core.workers[member.index].failure:
+            member.failure = ending, lambda: made
+        return made if error is None else error
 
     def _take_as_told(self, ending: Ending | None, member: Member) -> None:
         """Take in that the user is given why a worker has ended, if it has, and is not replaced."""
