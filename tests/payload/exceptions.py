@@ -18,9 +18,11 @@ from farside.errors import (
 WORKER = "subprocess worker (pid 1)"
 
 
-def arrive(error: BaseException, stage: str = "next", index: int | None = 3) -> Any:
+def arrive(
+    error: BaseException, stage: str = "next", index: int | None = 3, unit: str = "input"
+) -> Any:
     """Let an exception of the worker arrive in the parent."""
-    return to_exception(describe(error, stage, index), WORKER)
+    return to_exception(describe(error, stage, index), WORKER, unit=unit)
 
 
 class TwoArguments(Exception):

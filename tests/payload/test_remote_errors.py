@@ -103,10 +103,11 @@ def test_a_note_says_where() -> None:
     assert getattr(arrive(ValueError("x")), "__notes__", []) == ADDED
 
 
-def test_an_input_that_does_not_load_is_no_failure_of_the_function() -> None:
-    error = arrive(ValueError("x"), "input", 3)
+@pytest.mark.parametrize("unit", ["input", "task"])
+def test_an_input_that_does_not_load_is_no_failure_of_the_function(unit: str) -> None:
+    error = arrive(ValueError("x"), "input", 3, unit)
     assert error.stage == "input"
-    told = f"loading the input failed in the {WORKER}, at the input of index 3"
+    told = f"loading the {unit} failed in the {WORKER}, at the {unit} of index 3"
     assert told in (*getattr(error, "__notes__", ()), *str(error.__cause__.__cause__).splitlines())
 
 

@@ -28,7 +28,7 @@ _WHAT = {
     "next": "next() of the iterator",
     "function": "function",
     "shard": "fn(shard)",
-    "input": "loading the input",
+    "input": "loading the {unit}",
     "arguments": "loading the arguments of {method!r}",
     "call": "the call of {method!r}",
 }
@@ -146,7 +146,7 @@ def _where(failure: Failure, worker: str, method: str, unit: str) -> str:
     item = "" if index is None or index == UNKNOWN else f", at the item of index {index}"
     if stage in {"function", "input"}:
         item = f", at the {unit} of index {index}"
-    what = _WHAT.get(stage, failure.stage).replace("{method!r}", repr(method))
+    what = _WHAT.get(stage, failure.stage).format(method=method, unit=unit)
     return f"{what} failed in the {worker}{item}"
 
 
