@@ -114,10 +114,11 @@ class Client(Steps):
     def check_open(self) -> None:
         """Raise if nothing more can be said: what has failed, or IterableClosedError by it."""
         if self.core.over:
-            if not self.core.closed:  # else nobody expects more
+            failed = self._told or self._failed
+            early = failed is not None and failed[0].state == "initialization"
+            if not self.core.closed and (early or not self.core.opened):  # else a loop meets it
                 self.check_failed()
             self.end_unmet()
-            failed = self._told or self._failed
             cause = None if failed is None else self.error(*failed)
             raise messages_for_people.closed(None) from cause
 
@@ -127,6 +128,11 @@ class Client(Steps):
         if failed is not None and self._told is None:
             self.end_unmet()
             raise self.error(*failed)
+
+    def check_ready(self) -> None:
+        """Raise why the workers do not stand by: what has failed, also where a loop meets it."""
+        self.check_failed()
+        self.check_open()
 
     @property
     def _failed(self) -> tuple[Ending, Member] | None:
@@ -162,12 +168,11 @@ class Client(Steps):
         error = member.error_of(ending)
         if error is None:
             made = messages_for_people.error_of(ending, member)
-            # Another thread may have made and raised one meanwhile.
             error = with_lock(self._lock, lambda: self._keep(ending, member, made))
         return error
 
     def _keep(self, ending: Ending, member: Member, made: BaseException) -> BaseException:
-        """With the lock, keep the exception that says why a worker has ended, and return it."""
+        """With the lock, keep an exception, or return that of another thread, which was faster."""
         error = member.error_of(ending)
         if error is None and ending is self.core.workers[member.index].failure:
             member.failure = ending, lambda: made
@@ -175,7 +180,6 @@ class Client(Steps):
 
     def _take_as_told(self, ending: Ending | None, member: Member) -> None:
         """Take in that the user is given why a worker has ended, if it has, and is not replaced."""
-        # A call may fail and the worker stay, or another one take its place.
         if ending is not None and ending is self.core.workers[member.index].failure:
             self._told = self._told or (ending, member)
 

@@ -193,7 +193,7 @@ class RemoteIterable(Generic[T_co]):
         client = self._current
         client.check_home()
         client.wait(starting.ready(client))
-        client.check_open()
+        client.check_ready()
 
     async def ready(self) -> None:
         """Wait until the worker stands by, as `wait_ready` does, without blocking the event loop.
@@ -207,7 +207,7 @@ class RemoteIterable(Generic[T_co]):
         client = self._current
         client.check_home()
         await AsyncWait(client).until(starting.ready(client))
-        client.check_open()
+        client.check_ready()
 
     def __iter__(self) -> Generator[T_co, None, None]:
         """Begin a pass.
