@@ -224,11 +224,11 @@ class ItemSequence:
         """Refuse the state of another data set. This one has so many shards."""
         same = self._given.same
         # A data set may have grown: its place means nothing there, but its epoch does.
-        anew = f"begin its epoch anew, by set_epoch({read['epoch']})"
-        cure = f"pass the same {same or 'shards'}, or {anew}"
+        anew = f", or begin its epoch anew, by set_epoch({read['epoch']})"
+        cure = f"pass the same {same or 'shards'}{anew}"
         self._refuse(read, "shards", total, cure)
         if not same:
-            cure = f"the shards differ; pass strict=False if only their names differ, or {anew}"
+            cure = f"the shards differ; pass strict=False if only their names have changed{anew}"
         if strict:
             self._refuse(read, "fingerprint", self._given.fingerprint, cure)
 
