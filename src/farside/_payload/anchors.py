@@ -1,8 +1,8 @@
-"""Digests of items, by which a pass that is made once more is compared with what it was before.
+"""Digests of items, by which a pass that is repeated is compared with the original one.
 
-The parent takes them of items that have arrived, before the loop gets these; a worker takes them of
-items that it makes again. An item that may cross in several ways has a digest for each, and
-`of_item` returns them all.
+The parent computes the digest of an item that has arrived, before the loop gets the item. A worker
+computes the digests of an item that it makes again. An item that can cross in several forms has a
+digest for each, and `of_item` returns them all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .encoder import Encoder
 
-_WHOLE = 1 << 12  # contents of so many bytes are read wholly; of larger ones, a sample
+_WHOLE = 1 << 12  # bytes; only samples of larger contents are read
 
 _SETS = (set, frozenset)
 _OF_SETS = ("EMPTY_SET", "FROZENSET")  # what a pickle calls them
@@ -36,47 +36,46 @@ _OF_SETS = ("EMPTY_SET", "FROZENSET")  # what a pickle calls them
 _UNLIKE = ("_make_skeleton_class", "_load_from_bytes")
 """Functions of cloudpickle and torch whose arguments differ from process to process."""
 
-_LONG_DOUBLES = "gG"  # NumPy's names of types, which have 10 bytes in 16 on most machines
+_LONG_DOUBLES = "gG"  # NumPy's codes; on most machines, a value fills only 10 of its 16 bytes
 
 _SAMPLES = 16
 _SAMPLE_BYTES = 64
 
 
 def of_entry(entry: Any, blocks: Sequence[memoryview], *, plain: bool) -> bytes:
-    """Return the digest of an item that has arrived. A plain entry is the item itself."""
+    """Return the digest of an item that has arrived; if `plain`, the entry is the item itself."""
     if plain or type(entry) not in _PICKLED:
         return _of_value(entry)
     if type(entry) is bytes:
-        joined = entry.startswith(HEAD)  # it was a piece, on its way with others that had none
+        joined = entry.startswith(HEAD)  # it was a piece, sent in a frame with items that have none
         return _of_value(pickle.loads(entry)) if joined else _digest([entry])
     stream, buffers = entry
     return _digest(_contents([stream, *buffers], blocks))
 
 
 def of_input(entry: Any) -> bytes:
-    """Return the digest of an item that is on its way: of an input, or what an encoder returns."""
+    """Return the digest of an item that has not crossed yet, from what the encoder returned."""
     if type(entry) is bytes:
         return _digest([entry])
     return _digest(_contents(entry.places, ())) if type(entry) is Stored else _of_value(entry)
 
 
 def of_item(item: Any, encoder: Encoder) -> set[bytes]:
-    """Return the digests that an item may have when it arrives. The encoder has no arena."""
+    """Return all digests that an item may have when it arrives. The encoder must have no arena."""
     found = {of_input(encoder.encode(item))}
     try:
         found.add(_of_value(item))
-    except Exception as error:  # it has no piece
+    except Exception as error:  # the item has no piece
         if handlers.raised(error):
             raise
     return found
 
 
 def is_comparable(item: Any, encoder: Encoder) -> bool:
-    """Tell whether equal items have equal digests. It takes long, and is for those that differ.
+    """Tell whether an equal item would have equal digests. This is slow: ask if digests differ.
 
-    Not so if there are sets, or arrays with bytes that are no part of a value. Nor where
-    cloudpickle gives a class that it pickles by value a random name, or torch writes the addresses
-    of what lies on a GPU.
+    It may have other digests if it holds sets, arrays with padding bytes, a class that cloudpickle
+    pickles by value (under a random name), or contents on a GPU (torch writes their address).
     """
     import pickletools
 
@@ -85,29 +84,29 @@ def is_comparable(item: Any, encoder: Encoder) -> bool:
     entry: Any = encoder.encode(item)
     stream: Any = entry.places[0] if type(entry) is Stored else entry
     found = pickletools.genops(bytes(stream))
-    # Sets too: pickle itself may have got no farther than a function, and that may have some.
+    # Look for sets again: plain pickle may have failed at a function that refers to some.
     return True not in [
         argument in _UNLIKE or operation.name in _OF_SETS for operation, argument, _ in found
     ]
 
 
 def _has_any_bytes(item: Any) -> bool:
-    """Tell whether something in an item has no pickle of its own, as far as pickle itself gets."""
+    """Tell whether equal parts of an item may pickle differently, as far as plain pickle gets."""
     finder = _AnyBytesFinder(io.BytesIO(), 5, buffer_callback=lambda _: None)
     finder.dispatch_table = table_of_items()
     try:
         finder.dump(item)
-    except Exception as error:  # cloudpickle may take it
+    except Exception as error:  # cloudpickle may be able to pickle it
         if handlers.raised(error):
             raise
     return finder.found
 
 
 class SetFinder(pickle.Pickler):
-    """Finds out whether there are sets in what it pickles. To read the pickle takes far longer.
+    """Finds out whether an object contains sets, far faster than by reading its pickle.
 
-    The seed of the process's hashes decides in which order one is pickled; and if its class is the
-    user's, it is pickled as a list.
+    The order in which a set is pickled depends on the hash seed of the process. A set of a user's
+    class is pickled as a list, so it cannot be told from the pickle.
     """
 
     found = False
@@ -117,7 +116,7 @@ class SetFinder(pickle.Pickler):
 
 
 class _AnyBytesFinder(SetFinder):
-    """Finds sets, and values of NumPy with bytes that hold what was in the memory before."""
+    """Finds sets, and NumPy values with padding, which holds whatever was in the memory before."""
 
     def persistent_id(self, value: Any) -> None:
         super().persistent_id(value)
@@ -127,12 +126,12 @@ class _AnyBytesFinder(SetFinder):
 
 
 def _has_padding(dtype: Any) -> bool:
-    """Tell whether values of a type of NumPy have bytes that nobody writes."""
-    dtype = dtype.base  # of an array in a structure
+    """Tell whether values of a NumPy type have padding: bytes that are never written."""
+    dtype = dtype.base  # the element type, if a field of a structure is an array
     if dtype.names is None:
         return dtype.char in _LONG_DOUBLES
     fields, end = [dtype.fields[name][:2] for name in dtype.names], 0
-    for field, offset in sorted(fields, key=lambda each: each[1]):  # some may lie in one place
+    for field, offset in sorted(fields, key=lambda each: each[1]):  # fields may overlap
         if offset > end or _has_padding(field):
             return True
         end = max(end, offset + field.itemsize)
@@ -140,7 +139,7 @@ def _has_padding(dtype: Any) -> bool:
 
 
 def _of_value(value: Any) -> bytes:
-    """Return the digest of an item that has arrived as itself; raise if it cannot have."""
+    """Return the digest of an item that crosses as itself; raise if this item cannot."""
     kind = type(value)
     if kind in ATOMS or kind is int:
         return _digest([pickle.dumps(value, 5)])
@@ -148,7 +147,7 @@ def _of_value(value: Any) -> bytes:
         piece = piece_of(value)
         if len(piece) > _LONGEST_PIECE:
             raise NotPlainError
-        return _digest([_tell(pickle.loads(piece))])  # read once more, it is as it arrives
+        return _digest([_tell(pickle.loads(piece))])  # unpickled, it is as it arrives
     file = io.BytesIO()
     pickler = pickle.Pickler(file, 5)
     pickler.fast = True  # whether equal parts are one object makes no difference
@@ -157,10 +156,10 @@ def _of_value(value: Any) -> bytes:
 
 
 def _tell(value: Any) -> bytes:
-    """Return what a value of plain classes says: the same for equal values, on both sides.
+    """Pickle a value of plain classes so that equal values give equal bytes, on both sides.
 
-    Which texts in it are one object may differ, and what the main module is called. It is an error
-    if the value has no piece (see `joined`), or is nested too deep.
+    The bytes do not depend on which equal strings are one object, nor on the name of the main
+    module. Raise if the value has no piece (see `joined`), or is nested too deeply.
     """
     file = io.BytesIO()
     pickler: Any = _Teller(file, 3)
@@ -169,7 +168,7 @@ def _tell(value: Any) -> bytes:
     return file.getvalue().replace(b"c__mp_main__\n", b"c__main__\n")
 
 
-class _Teller(pickle._Pickler):  # noqa: SLF001  the one in Python can be told what gets no number
+class _Teller(pickle._Pickler):  # noqa: SLF001  only in this one can `memoize` be overridden
     def memoize(self, obj: Any) -> None:
         if type(obj) not in {str, bytes, type}:
             super().memoize(obj)  # type: ignore[misc]
@@ -177,14 +176,14 @@ class _Teller(pickle._Pickler):  # noqa: SLF001  the one in Python can be told w
 
 _PICKLED = frozenset({bytes, tuple})
 
-_LONGEST_PIECE = 1 << 16  # more than any that crosses has, with what it shares with others
+_LONGEST_PIECE = 1 << 16  # bytes; longer than any piece that crosses, with what it shares
 
 
 def _contents(places: Iterable[Any], blocks: Sequence[memoryview]) -> list[Any]:
-    """Return the stream and the buffers, whether or not some lie in one place."""
+    """Return the stream and each buffer by itself, also if several lie in one place."""
     found: list[Any] = []
     for each in places:
-        group = type(each) in {tuple, Group}  # as it crosses, or before
+        group = type(each) in {tuple, Group}  # a tuple has crossed, a Group has not
         place, sizes = each if group else (each, None)
         contents = blocks[place] if type(place) is int else place
         found += [contents] if sizes is None else parts_of(contents, sizes)

@@ -1,8 +1,8 @@
-"""Plain NumPy arrays: a description is pickled, and unpickled, once for all arrays that have it.
+"""Pickles plain NumPy arrays fast: alike arrays share a description that is pickled only once.
 
-The pickle of an array whose contents are kept out of it depends on the type of its elements, its
-shape, and whether it is writable. An array whose memory has gaps, or is read backwards, is copied
-in order. Imported where NumPy is there already.
+Without its contents, the pickle of an array depends on the type of its elements, its shape, and
+whether it is writable. So the encoder and the decoder keep such pickles. An array whose memory has
+gaps, or is read backwards, is copied into order. Imported only if NumPy already is.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from numpy import empty, frombuffer, ndarray
 from .._memory.allocate import allocate
 from .reducers import of_users
 
-_MOST = 256  # how many descriptions are kept. When there are more, all are forgotten
+_MOST = 256  # how many descriptions are kept; when there are more, all are forgotten
 
 OF_OTHERS = 2  # ``isbuiltin`` of a type that another library has registered, such as bfloat16
-_LARGE = 1 << 19  # copies of so many bytes are made in the arena: to have new memory takes longer
+_LARGE = 1 << 19  # copies of at least so many bytes go into the arena: new memory takes longer
 _PIXEL_BYTES = 16
-"""A pixel of so many bytes at most is copied as one element. But three channels are copied one
-after the other, which takes half of that time."""
+"""A pixel of at most so many bytes is copied as one element. But three channels are copied one
+after the other, in half the time."""
 
 _RGB = 3
 
 
 class Templates:
-    """The worker's: pickles of arrays, without their contents."""
+    """The sending side's pickles of arrays, without their contents."""
 
     def __init__(self) -> None:
         self._known: dict[Any, bytes] = {}
         self._types: dict[int, Any] = {}
 
     def find(self, array: Any) -> tuple[bytes, memoryview] | None:
-        """Return the pickle of an array and its contents, in order; None: it has to be pickled."""
+        """Return the pickle of an array, and its contents in order; None: pickle it as usual."""
         if ndarray in dispatch_table or ndarray in of_users:
             return None
         dtype = array.dtype
         if id(dtype) not in self._types:
             if not is_plain(dtype) or len(self._types) >= _MOST:
                 return None
-            # As long as a type is kept, no other one has its number. There are few such types.
+            # As long as a dtype is kept, no other object has its id. There are few such types.
             self._types[id(dtype)] = dtype
         flags = array.flags
         if not flags.c_contiguous:
@@ -61,31 +61,31 @@ class Templates:
 
 
 _known: dict[bytes, tuple[Any, ...] | None] = {}
-"""The parent's: by its pickle, the type and the shape of an array and whether it is read-only; None
-where the pickle is of something else."""
+"""The receiving side's: for each pickle, the array's dtype and shape, and whether it is read-only;
+None if the array has to be unpickled as usual."""
 
 
 def load(stream: bytes, buffer: Any) -> Any:
     known = _known.get(stream)
     if known is not None:
         dtype, shape, readonly = known
-        # As NumPy itself does it.
+        # NumPy's own unpickling does the same.
         view = memoryview(buffer).toreadonly() if readonly else buffer
         return frombuffer(view, dtype).reshape(shape)
     made = pickle.loads(stream, buffers=[buffer])
     if type(made) is ndarray and stream not in _known:
         if len(_known) >= _MOST:
             _known.clear()
-        # User code may make an array of a buffer in a way of its own: then this is not its pickle.
+        # User code may rebuild an array in its own way. Then this is not NumPy's pickle of it.
         alike = made.flags.c_contiguous and is_plain(made.dtype) and _describe(made) == stream
         _known[stream] = (made.dtype, made.shape, not made.flags.writeable) if alike else None
     return made
 
 
 def is_plain(dtype: Any) -> bool:
-    """Tell whether elements are numbers of NumPy's own, of which the type says all."""
+    """Tell whether elements are NumPy's own numbers, in native byte order, without metadata."""
     of_numpy = dtype.kind in "biufc" and dtype.isbuiltin != OF_OTHERS
-    # NumPy gives no buffer of long doubles in the other byte order, for one.
+    # For example, NumPy exports no buffer of long doubles in the other byte order.
     return of_numpy and dtype.isnative and dtype.metadata is None
 
 
@@ -96,7 +96,7 @@ def _describe(array: Any) -> bytes:
 def axes_in_order(array: Any) -> list[int] | None:
     """Return the order of axes in which an array is contiguous; None if there is none."""
     axes = sorted(range(array.ndim), key=array.strides.__getitem__, reverse=True)
-    dense = array.transpose(axes).flags.c_contiguous  # such as an image with its channels first
+    dense = array.transpose(axes).flags.c_contiguous  # an image with its channels first, say
     return axes if dense else None
 
 
@@ -106,7 +106,7 @@ def in_order(array: Any) -> Any:
     if flags.c_contiguous or flags.f_contiguous:
         return array
     if array.nbytes >= _LARGE and not array.dtype.hasobject:
-        # Memory of the arena crosses without another copy.
+        # What lies in the arena crosses without another copy.
         copy: Any = ndarray(array.shape, array.dtype, allocate(array.nbytes))
     else:
         copy = empty(array.shape, array.dtype)
@@ -124,6 +124,6 @@ def _copy(to: Any, source: Any) -> None:
                 to[..., channel] = source[..., channel]
             return
         if runs:
-            with suppress(ValueError):  # before NumPy 1.23, of those that are not contiguous
+            with suppress(ValueError):  # NumPy before 1.23, for arrays that are not contiguous
                 to, source = [array.view(f"V{pixel}") for array in (to, source)]
     to[...] = source

@@ -1,10 +1,10 @@
-"""Arrow tables without what a slice does not show. Imported where pyarrow is there already.
+"""Reducers for Arrow arrays, record batches and tables. Imported only if pyarrow already is.
 
-Small tables and record batches cross as a message of Arrow's own (IPC), which pyarrow writes and
-reads in a fifth of the time that it takes to pickle them. Its memory is copied once more, so large
-ones are pickled, with their buffers out of band; so are those of nested columns, of dictionaries
-and of extension types, which a message alone does not hold. A slice refers to the buffers of the
-array that it was taken from, and pyarrow pickles them whole.
+Small tables and record batches cross as messages of Arrow's IPC format, which pyarrow writes and
+reads in a fifth of the time that pickling takes. Messages copy the memory once more, so large
+tables are pickled, with their buffers out of band. So are those with nested columns, dictionaries
+or extension types, which one message cannot hold. pyarrow pickles a slice with the whole buffers of
+the array that it was taken from. So what a small slice shows is copied before it is pickled.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Any
 
 from .reducers import Reduced, reduce_by_default
 
-_HIDDEN_BYTES = 1 << 12  # a slice may take so many along beside its own: to copy costs more
-_MESSAGE_BYTES = 1 << 19  # from here on, to copy memory once more costs more than to pickle
-_MOST = 256  # how many schemas are kept. When there are more, all are forgotten
+_HIDDEN_BYTES = 1 << 12  # a slice may carry so many beside its own: copying would cost more
+_MESSAGE_BYTES = 1 << 19  # from here on, copying memory once more costs more than pickling
+_MOST = 256  # how many schemas are kept; when there are more, all are forgotten
 
 _latest: tuple[Any, bytes | None] = None, None
-"""The worker's: a schema, and what is sent of it; None: such tables are pickled."""
+"""The sending side's: the latest schema, and its bytes; None if its tables are pickled."""
 
-_schemas: dict[bytes, Any] = {}  # the parent's: schemas by what was sent of them
+_schemas: dict[bytes, Any] = {}  # the receiving side's: schemas by their bytes
 
 
 def reduce_array(array: Any) -> Reduced:
-    """Reduce an array, as it is or, where its buffers hold much else, a copy of what it shows."""
+    """Reduce an array, or a copy of what it shows if its buffers hold much else."""
     try:
         more = array.get_total_buffer_size() - _HIDDEN_BYTES
-        hides = more > 0 and more > 2 * array.nbytes  # which takes pyarrow longer to tell
-        # A single array would come back as it is.
+        hides = more > 0 and more > 2 * array.nbytes  # last: `nbytes` takes pyarrow longer
+        # pyarrow would return a single array as it is.
         join = sys.modules["pyarrow.lib"].concat_arrays
         shown = join([array, array.slice(0, 0)]) if hides else array
     except Exception:  # pyarrow lacks it for this type
@@ -70,7 +70,7 @@ def rebuild_batch(schema: bytes, message: Any) -> Any:
 
 
 def _written(schema: Any) -> bytes | None:
-    """Return what is sent of a schema; None: its tables are pickled."""
+    """Return the bytes of a schema; None if its tables have to be pickled."""
     global _latest  # noqa: PLW0603  tables are mostly alike
     known, written = _latest
     if known is None or not known.equals(schema, check_metadata=True):
@@ -83,7 +83,7 @@ def _written(schema: Any) -> bytes | None:
 
 
 def _message(batch: Any) -> pickle.PickleBuffer | None:
-    """Return a batch as a message; None where it is pickled."""
+    """Return a batch as a message; None if it has to be pickled."""
     try:
         small = sys.modules["pyarrow.lib"].get_record_batch_size(batch) < _MESSAGE_BYTES
         return pickle.PickleBuffer(batch.serialize()) if small else None

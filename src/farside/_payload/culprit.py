@@ -1,4 +1,4 @@
-"""Which part of a value does not pickle: looked for once it has failed, and not for long."""
+"""Finds the part of a value that does not pickle, for error messages. The search is short."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     Group: TypeAlias = tuple[Sequence[Any], Callable[[int], str]]
-    """Parts of a value, and how to get at each."""
+    """Parts of a value, and a function that returns the path to the part at an index."""
 
 _DEPTH = 20
 _PROBES = 300
@@ -27,10 +27,10 @@ _NAMED = (str, int, float, bool, bytes, type(None))
 
 
 def find(value: Any, name: str, error: BaseException, table: Table | None = None) -> str | None:
-    """Name the innermost part that does not pickle with these reducers (or those for items).
+    """Name the innermost part that does not pickle with these reducers (default: those for items).
 
-    Returns the path to the part and the part's type; None when they are not to be found. Whatever
-    the value does, nothing is raised, and no iterator is asked for an item.
+    Returns the path to the part, and the part's type; None if no such part is found. Nothing is
+    raised, whatever the value does, and no iterator is advanced.
 
     Example:
         >>> find({"a": [1, (each for each in "ab")]}, "item", TypeError())
@@ -65,7 +65,7 @@ class _Search:
         return f"{name}: {cls.__module__}.{cls.__qualname__}".replace(": builtins.", ": ")
 
     def _first(self, group: Group) -> tuple[str, Any] | None:
-        """Halve what there is until one part is left, so that many parts cost little more."""
+        """Find the first part that does not pickle, by bisection, since there may be many parts."""
         parts, where = group
         low, high = 0, len(parts)
         if not parts or not self._refuses(parts):
@@ -107,7 +107,7 @@ def _groups(value: Any) -> Iterator[Group]:
 
 
 def _attributes(value: Any) -> Iterator[Group]:
-    """Yield what an object says that it is made of, as pickle asks it."""
+    """Yield the parts that an object's ``__reduce_ex__`` returns, as pickle would get them."""
     try:
         _, arguments, *rest = value.__reduce_ex__(5)
     except Exception:  # it is the culprit itself

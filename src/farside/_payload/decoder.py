@@ -1,4 +1,4 @@
-"""Unpickles items, with large contents where they lie. `items` says what an entry is."""
+"""Makes items of entries (see `items`), and leaves large contents where they lie."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _CONTENTS = frozenset({bytes, bytearray, memoryview})
 def decode(entry: Any, blocks: Sequence[memoryview]) -> Any:
     """Turn an entry into its item.
 
-    Large buffers stay in the blocks, which live as long as anything refers to them. Those that are
-    used are taken out of `blocks`, so that only the item refers to them. What is no entry is a
-    ProtocolError.
+    Large buffers stay in the blocks, which live as long as anything refers to them. The blocks that
+    the item uses are removed from `blocks`, so that only the item refers to them. Raise
+    ProtocolError if this is no entry.
     """
     kind = type(entry)
     if kind is bytes:
@@ -49,11 +49,11 @@ def decode(entry: Any, blocks: Sequence[memoryview]) -> Any:
     return pickle.loads(stream, buffers=taken)
 
 
-_load_array: Any = None  # in Python, an import costs more than all of `decode`, even when repeated
+_load_array: Any = None  # kept: an import statement costs more than the rest of `decode`
 
 
 def _look_for_arrays() -> Any:
-    global _load_array  # noqa: PLW0603  once NumPy is there
+    global _load_array  # noqa: PLW0603  set once NumPy is imported
     if modules.get("numpy") is not None:
         from .arrays import load
 

@@ -1,4 +1,4 @@
-"""Pickles a worker's items, with large contents in the arena."""
+"""Pickles the items of a worker and the inputs of a map, with large contents in the arena."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from .items import Place
 
 _RENEW_BYTES = 1 << 16
-"""A pickler allocates, for each item, a buffer as large as the largest that it has needed. So after
-an item of this size there is a new pickler."""
+"""For each item, a pickler allocates a buffer as large as the largest that it has needed so far. So
+it is replaced after an item of this size."""
 
 _TOGETHER_BYTES = 1 << 17
-"""The buffers of an item that has fewer bytes in all share a block: to both sides, a block costs as
-much as the copy of some 50 kB. Whoever keeps one of them keeps the others' memory too."""
+"""The buffers of an item share one block if the item has fewer bytes than this: a block costs both
+sides as much as copying some 50 kB. A user who keeps one of the buffers keeps the memory of all."""
 
 _PADS = bytes(ALIGN)
 
@@ -37,9 +37,9 @@ class Encoder:
 
     One pickler serves all items: making one costs as much as pickling a small item.
 
-    Without an arena, large contents go into the frames: copies, in memory that is used again if
-    `recycled` is given. Where the other side has no main module like this one, what is defined
-    there is sent itself (`main_by_value`), and not as its name.
+    Without an arena, large contents are copied into the frames, in memory that is reused if
+    `recycled` is given. With `main_by_value`, the other side has no main module like this one. So
+    what is defined there is pickled by value, and not by name.
     """
 
     def __init__(
@@ -49,19 +49,19 @@ class Encoder:
         self._recycled = recycled
         self._main_by_value = main_by_value
         self._chunks: list[bytes] = []  # of the pickle
-        self._buffers: list[memoryview] = []  # what is kept out of it
+        self._buffers: list[memoryview] = []  # kept out of the pickle
         self._sink: Any = SimpleNamespace(write=self._chunks.append)  # a file, as a pickler sees it
-        # No method: a cycle would be left of each pass of a map, where the collector is off.
+        # A bound method would make a cycle: garbage of each pass of a map if the collector is off.
         self._offer = partial(_offer, self._buffers)
         self._table = table_of_items()
-        self._array: type | None = None  # of NumPy, where it is there
+        self._array: type | None = None  # NumPy's, once it is imported
         self._templates: Any = None
         self._look_for_libraries()
         self._renew()
 
     def encode(self, item: object) -> bytes | Stored:
-        """Pickle an item, as it is now. If cloudpickle is installed, what it raises is raised."""
-        if len(modules) != self._modules:  # a new library may have a way of its own
+        """Pickle an item as it is now. If cloudpickle fails too, its exception is raised."""
+        if len(modules) != self._modules:  # a new library may have reducers
             self._look_for_libraries()
         if self._chunks or self._buffers:  # an exception has struck in the middle of an item
             self._renew()
@@ -83,7 +83,7 @@ class Encoder:
         if chunks or self._buffers or len(pickled) >= BLOCK_BYTES:
             chunks.append(pickled)
             if bytearray in map(type, chunks):
-                # It is the user's own, and may have been changed since: nothing was copied yet.
+                # This chunk is the user's own object, not a copy, and may have changed since.
                 self._renew()
                 self._chunks.append(pickling.dumps_by_reference(item, self._offer, self._table))
             return self._store()
@@ -94,13 +94,13 @@ class Encoder:
         self._modules = self._table.modules
         array = getattr(modules.get("numpy"), "ndarray", None)
         if array is not None and self._array is None:
-            from .arrays import Templates  # where NumPy is there
+            from .arrays import Templates  # it imports NumPy
 
             self._templates = Templates()
             self._array = array
 
     def _dump_by_value(self, item: object, error: BaseException) -> None:
-        """Pickle an item with cloudpickle, which takes more, after plain pickling has failed."""
+        """Pickle an item with cloudpickle, which accepts more, after plain pickling has failed."""
         self._renew()
         final = not is_a(error, Exception) or handlers.raised(error)
         try:
@@ -119,9 +119,9 @@ class Encoder:
         nbytes = written + sum(map(len, buffers))
         places: list[Place | Group] = []
         arena = self._arena
-        copies = arena is None or not (arena.lends or arena.allocations)  # all, wherever it lies
+        copies = arena is None or not (arena.lends or arena.allocations)  # all contents are copied
         together = len(buffers) if nbytes < _TOGETHER_BYTES and copies else 1
-        each = max(together, -(-len(buffers) // (ITEM_REFS - 1)))  # how many buffers a block has
+        each = max(together, -(-len(buffers) // (ITEM_REFS - 1)))  # how many buffers share a block
         try:
             places.append(self._place(chunks, written))
             if each > 1:
@@ -129,7 +129,7 @@ class Encoder:
                 places.extend(self._place_together(buffers[at : at + each]) for at in starts)
             else:
                 places.extend(self._place([each], len(each)) for each in buffers)
-        except BaseException:  # the rest would become a part of the next item
+        except BaseException:  # what is left would become a part of the next item
             self.discard(Stored(places, nbytes))
             self._renew()
             raise
@@ -140,7 +140,7 @@ class Encoder:
         return Stored(places, nbytes)
 
     def discard(self, stored: Stored) -> None:
-        """Give the blocks of an item back that is not sent."""
+        """Give back the blocks of an item that is not sent."""
         for ref in stored.refs:
             assert self._arena is not None
             self._arena.free(ref)
@@ -163,17 +163,17 @@ class Encoder:
             if pad:
                 parts.append(_PADS[:pad])
         if len(parts) == 1:
-            parts.append(b"")  # it is copied as the others are, even if it lies in granted memory
+            parts.append(b"")  # two parts are always copied, even from granted memory
         return Group(self._place(parts, nbytes), sizes)
 
     def _place(self, parts: Sequence[Part], nbytes: int) -> Place:
-        """Find a place for a payload of so many bytes: the arena, or else the frame."""
+        """Put a payload of so many bytes into the arena, or else into the frame."""
         if nbytes < BLOCK_BYTES:
             return b"".join(parts)
         ref = None if self._arena is None else self._arena.store(parts, nbytes)
         if ref is not None:
             return ref
-        # A copy, since the frame may be sent after the next item was begun, and a writable one.
+        # A copy, since the next item may be begun before the frame is sent; and a writable one.
         recycled = self._recycled
         if recycled is None:
             return pickle.PickleBuffer(bytearray().join(parts))
@@ -181,7 +181,7 @@ class Encoder:
 
 
 def _offer(buffers: list[memoryview], buffer: pickle.PickleBuffer) -> bool:
-    """Take a buffer; tell whether it shall be pickled with the rest instead."""
+    """Keep a large buffer out of the pickle; return True to pickle a small one with the rest."""
     view = buffer.raw()
     small = len(view) < BLOCK_BYTES
     if not small:

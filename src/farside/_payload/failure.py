@@ -1,6 +1,7 @@
-"""Exceptions as data: all that the parent needs to raise them again, in types that always cross.
+"""Turns exceptions into data: all that the parent needs to raise them again, in types that cross.
 
-Nothing here may raise, whatever the exception does in its ``__str__`` or ``__reduce__``.
+`describe`, `freeze` and `part_at_fault` never raise, whatever the exception does in its ``__str__``
+or ``__reduce__``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _TEXT_LIMIT = 100_000  # characters of a message or traceback; the exception its
 _REFUSAL = rf"module ['\"]?([\w.]+)['\"]? {PHRASE}"
 
 _OURS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_")
-"""So begin the files of farside's packages that are not public."""
+"""The paths of farside's private packages begin with this."""
 
 
 class Failure(NamedTuple):
@@ -46,7 +47,7 @@ def describe(
     """Turn an exception of user code into data.
 
     The stage is ``"start"``, ``"load"``, ``"initializer"``, ``"fn"``, ``"iter"``, ``"next"`` or
-    ``"pickle"``, the index that of the item in the making, and the culprit what does not pickle.
+    ``"pickle"``. The index is that of the item in the making. The culprit does not pickle.
     """
     cls = type(error)
     name = _safe(lambda: f"{cls.__module__}.{cls.__qualname__}", "unknown type")
@@ -70,10 +71,10 @@ def part_at_fault(value: object, name: str, error: BaseException) -> str | None:
 def freeze(error: BaseException) -> bytes | None:
     """Pickle an exception so that loading it does not depend on its constructor.
 
-    Python pickles an exception as a call of its class with ``args``, which fails, far from its
-    cause, when the constructor takes other arguments. So the class and the whole state are
-    pickled instead, unless the class says itself how to pickle it. So are the exceptions that it
-    holds: those of a group, above all.
+    Python pickles an exception as a call of its class with ``args``. If the constructor takes other
+    arguments, this fails only when the exception is loaded, far from the cause. So the class and
+    the whole state are pickled instead, unless the class itself defines how it is pickled. The same
+    is done for exceptions that this one holds, such as those of a group.
     """
     itself = _try_dumps(lambda: error) if _pickles_itself(type(error)) else None
     by_state = itself or _try_dumps(lambda: parts(error), lambda: of_held(error))
@@ -98,7 +99,7 @@ def dumps(form: Any, reducers: dict[type, Any]) -> bytes:
 
 
 def parts(error: BaseException) -> tuple[Any, ...]:
-    """Return what an exception is made again of."""
+    """Return the arguments from which `make` rebuilds an exception."""
     return type(error), error.args, state_of(error)
 
 
@@ -109,7 +110,7 @@ def make(cls: Any, args: tuple[Any, ...], state: dict[str, Any]) -> Any:
     except Exception:  # a __new__ of the user's, with other arguments
         builtin = next(base for base in cls.__mro__ if base.__module__ == "builtins")
         error = builtin.__new__(cls, *args)
-    BaseException.__setattr__(error, "args", args)  # its own may refuse: a frozen dataclass
+    BaseException.__setattr__(error, "args", args)  # the class's own may refuse: a frozen dataclass
     for name, value in state.items():
         try:
             BaseException.__setattr__(error, name, value)
@@ -119,7 +120,7 @@ def make(cls: Any, args: tuple[Any, ...], state: dict[str, Any]) -> Any:
 
 
 def of_held(error: BaseException) -> dict[type, Any]:
-    """Return reducers for an exception, and for those it holds, in dicts, lists and tuples too."""
+    """Return reducers for an exception and those that it holds, also in dicts, lists and tuples."""
     found: dict[type, Any] = {}
     seen: set[int] = set()
     waiting: list[Any] = [error]
@@ -138,7 +139,7 @@ def of_held(error: BaseException) -> dict[type, Any]:
 
 
 def state_of(error: BaseException) -> dict[str, Any]:
-    """Return all attributes of an exception, those that C code or ``__slots__`` keep too."""
+    """Return all attributes of an exception, also those that C code or ``__slots__`` keep."""
     state = {}
     for cls in type(error).__mro__:
         for name, slot in vars(cls).items():
@@ -159,7 +160,7 @@ def _pickles_itself(cls: type) -> bool:
     ways = {"__reduce__", "__reduce_ex__", "__getstate__", "__getnewargs__", "__getnewargs_ex__"}
     try:
         if cls in of_users or cls in dispatch_table:
-            return True  # others have said so
+            return True  # a reducer is registered
         own = [base for base in cls.__mro__ if base.__module__ != "builtins"]
         return any(ways & vars(base).keys() for base in own)
     except BaseException:  # user code: a metaclass
@@ -200,8 +201,8 @@ def _format(error: BaseException) -> str:
     import linecache  # only when something fails: it costs start-up time
     import traceback
 
-    # Read the source of the main module first: a traceback would ask that for its loader. A worker
-    # has made it without one, and from 3.15 on, asking is a DeprecationWarning: perhaps an error.
+    # Read the source of the main module first, or the traceback would ask the module for a loader.
+    # It has none in a worker. From 3.15 on, that is a DeprecationWarning, which may be an error.
     file = getattr(sys.modules.get("__mp_main__"), "__file__", None)
     if file:
         linecache.getlines(file)

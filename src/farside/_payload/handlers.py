@@ -1,4 +1,4 @@
-"""Finds out whether an exception was raised by a signal handler, or by the code that it struck."""
+"""Finds out whether an exception was raised by a signal handler or by the interrupted code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _VARARGS = 4  # `inspect.CO_VARARGS`, without that module: it costs start-up tim
 def raised(error: BaseException) -> bool:
     """Tell whether a signal handler has raised an exception, as far as its traceback shows.
 
-    Python calls a handler with the frame that it has interrupted, which is the one above it.
+    Python passes the interrupted frame to the handler. In a traceback, that frame comes right
+    before the handler's own.
 
     Example:
         >>> raised(ValueError())
@@ -25,11 +26,11 @@ def raised(error: BaseException) -> bool:
 
 
 def raised_outside(error: BaseException) -> bool:
-    """Tell whether a signal handler has raised an exception that is not of the code it struck.
+    """Tell whether an exception comes from a signal handler that is not the interrupted code's own.
 
-    A handler that is not set any more was set by that code, and taken back as the exception went
-    through it: a time limit of its own, say. But what is no `Exception` is to end more than that:
-    a handler that does so may well be set for one time only.
+    If the handler is no longer set, the interrupted code had set it, as a time limit of its own for
+    example, and removed it as the exception passed. But an exception that is no `Exception` is
+    meant to end more than that code, even if its handler was set for one signal only.
     """
     frame = _frame_of(error)
     if frame is None or not is_a(error, Exception):
@@ -40,9 +41,10 @@ def raised_outside(error: BaseException) -> bool:
 
 
 def struck(error: BaseException) -> bool:
-    """Tell whether an exception says nothing of the object that was just pickled.
+    """Tell whether an exception says nothing about the object that was being pickled.
 
-    That is so if a signal handler has raised it, or if memory ran out: then it may well pickle.
+    This is so if a signal handler raised the exception, or if memory ran out: the object itself may
+    well pickle.
 
     Example:
         >>> struck(MemoryError()), struck(ValueError())
@@ -52,7 +54,7 @@ def struck(error: BaseException) -> bool:
 
 
 def _frame_of(error: BaseException) -> FrameType | None:
-    """Return the frame of the handler that has raised an exception; None: none has."""
+    """Return the frame of the signal handler that raised an exception; None if none did."""
     above, trace = None, traceback_of(error)
     while trace is not None:
         if above is not None and _was_given(trace.tb_frame, above):
@@ -62,7 +64,7 @@ def _frame_of(error: BaseException) -> FrameType | None:
 
 
 def _code_of(handler: Any) -> Any:
-    """Return the code of what was set as a handler; None: it is not written in Python."""
+    """Return the code of a handler; None if it is not written in Python."""
     from functools import partial
 
     while isinstance(handler, partial):
@@ -72,7 +74,7 @@ def _code_of(handler: Any) -> Any:
 
 
 def _was_given(frame: FrameType, above: FrameType) -> bool:
-    """Tell whether a function was called with a frame, by itself or among ``*args``."""
+    """Tell whether the function of `frame` was called with `above`, by itself or in ``*args``."""
     code = frame.f_code
     several = bool(code.co_flags & _VARARGS)
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + several]

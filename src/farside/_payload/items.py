@@ -1,20 +1,20 @@
-"""The form in which items cross: the body of a frame of items, packed and unpacked.
+"""The form in which items cross: packs and unpacks the body of a frame of items.
 
 The items of a frame cross together, as one pickled list of *entries*. An entry is
 
-* the item itself, if it is an immutable atom, or a copy of it (see `plain`): pickled with others
-  later, it is what it was;
+* the item itself, if it is an immutable atom, or a copy of it (see `plain`). Neither can change
+  before it is pickled together with others;
 * ``bytes``: the pickle of an item, taken when it was yielded;
-* a tuple ``(stream, buffers)`` for an item with large contents. Each is the number of a block of
-  the frame, or what did not fit into the arena itself. The stream is the pickle, the buffers are
-  what protocol 5 keeps out of it. A tuple ``(place, sizes)`` among the buffers stands for several,
-  which lie in one place one after the other, each at a multiple of ``ALIGN`` bytes.
+* a tuple ``(stream, buffers)`` for an item with large contents. The stream is the pickle, and the
+  buffers are what protocol 5 keeps out of it. Each of these is the number of a block of the frame,
+  or the contents themselves if the arena does not hold them. A tuple ``(place, sizes)`` among the
+  buffers stands for several buffers that lie in one place, each at a multiple of ``ALIGN`` bytes.
 
-Where each entry is the item itself, or a copy, the body says so, and the parent has nothing to do
-for each. So it is where the rest are pieces of one pickle (see `joined`): that is the list of the
-items. And where all are dictionaries with the same keys, the body has these once, and then all the
-values (see `rows`). In a frame with other entries, each copy and each piece becomes a pickle of its
-own.
+If each entry is the item itself or a copy, the body says so, and the parent need not look at each.
+If the other entries are all pieces (see `joined`), the body is one pickle, of the list of the
+items. If all items are dictionaries with the same keys, the body has the keys once, and then all
+the values (see `rows`). In a frame with other entries, each copy and each piece becomes a pickle of
+its own.
 
 *Marks* stand between the items: the end of a shard, or an input of a map that has failed. They
 cross before the entries, each with its place among them, and the frame counts them as items.
@@ -40,19 +40,19 @@ if TYPE_CHECKING:
 
     Place: TypeAlias = "Ref | bytes | pickle.PickleBuffer"
 
-ITEM_REFS = 100  # blocks that one item may have: where it has more buffers, several share a block
-ALIGN = 64  # where a buffer may begin in a block: fit for all data, and for vector instructions
+ITEM_REFS = 100  # blocks that one item may have; if it has more buffers, several share a block
+ALIGN = 64  # bytes: enough for any type of data, and for vector instructions
 
 
 class Group(NamedTuple):
-    """Buffers of one item that lie in one place: that, and the size of each."""
+    """Buffers of one item that lie in one place, and the size of each."""
 
     place: Place
     sizes: list[int]
 
 
 class Mark:
-    """What stands between items: the end of a shard, or the fields of an input's `Failure`."""
+    """An entry that is no item: the end of a shard, or the fields of an input's `Failure`."""
 
     __slots__ = ("failure",)
 
@@ -71,7 +71,7 @@ class Stored:
 
     @property
     def refs(self) -> list[Ref]:
-        """The blocks of the arena that it holds."""
+        """The blocks of the arena that hold its contents."""
         places = [each.place if type(each) is Group else each for each in self.places]
         return [place for place in places if type(place) is Ref]
 
@@ -79,10 +79,10 @@ class Stored:
 def pack(
     entries: list[Any], joiner: joined.Joiner | None = None, expected: rows.Rows | None = None
 ) -> tuple[list[Part], list[Ref]]:
-    """Make the body of a frame, of atoms, copies, and what `encoder.Encoder` has made of others.
+    """Make the body of a frame from atoms, copies, and what `encoder.Encoder` returned for others.
 
-    With a `joiner`, the ``bytes`` are its pieces, and no pickles. If rows are `expected`, some may
-    be such. Returns the parts of the body, and the blocks that belong to the frame.
+    With a `joiner`, the ``bytes`` are its pieces, not pickles. If rows are `expected`, some entries
+    may be rows. Returns the parts of the body, and the blocks that belong to the frame.
     """
     kinds = set(map(type, entries))
     if Mark in kinds:
@@ -108,10 +108,10 @@ def pack(
 
 
 def for_order(entries: Sequence[Any]) -> tuple[bool, Sequence[Any]]:
-    """Turn the entries of inputs, which have no blocks and no marks, into what a worker is told.
+    """Turn the entries of inputs, which have no blocks and no marks, into what a worker is sent.
 
-    Returns whether each is the input itself, and what to pickle, all together. A range has numbers,
-    and a tuple atoms: these are not looked at.
+    Returns whether each entry is the input itself, and what to pickle for all of them. Only the
+    entries of a list are looked at: those of a range are numbers, and those of a tuple are atoms.
     """
     if type(entries) is not list:
         return True, entries
@@ -139,7 +139,7 @@ def _pack_with_marks(
         else:
             items.append(entry)
     head = b"".join(pickling.dumps_plain(marks))
-    head += bytes(-(1 + _LENGTH.size + len(head)) % 16)  # buffers behind it stay where they fit
+    head += bytes(-(1 + _LENGTH.size + len(head)) % 16)  # buffers after it stay aligned
     parts, refs = pack(items, joiner, expected)
     return [_MARKED + _LENGTH.pack(len(head)) + head, *parts], refs
 
@@ -171,15 +171,15 @@ def _number(stored: Stored, refs: list[Ref]) -> bytes | tuple[Any, list[Any]]:
 
 
 class Opened(NamedTuple):
-    """What is in a frame of items."""
+    """The contents of a frame of items."""
 
     entries: list[Any]
-    marks: list[Any]  # for each the number of entries before it, and its failure
+    marks: list[Any]  # each is the number of entries before it, and its failure
     plain: bool  # whether each entry is the item itself
 
 
 def unpack(frame: Frame) -> Opened:
-    """Open the body of a frame; a ProtocolError if it holds not as many as the frame says."""
+    """Open the body of a frame; raise ProtocolError if it is damaged, or the count is wrong."""
     marks, body = _split(frame.body)
     try:
         plain = body[:1] == _PLAIN
@@ -198,7 +198,7 @@ def unpack(frame: Frame) -> Opened:
 
 
 def marks_of(frame: Frame) -> list[Any]:
-    """Return the marks of a frame, and open nothing else; see `Opened`."""
+    """Return the marks of a frame (see `Opened`), and open nothing else."""
     return _split(frame.body)[0]
 
 
@@ -214,10 +214,10 @@ def _split(body: pickling.Body) -> tuple[list[Any], pickling.Body]:
 
 
 def _unreadable(what: str, error: Exception) -> ProtocolError:
-    """Say that something cannot be read, unless a signal handler has raised that meanwhile.
+    """Return an error for a body that cannot be read; raise the original if it is a handler's.
 
-    To read what is farside's own runs no other code, so a frame of other code is the handler's:
-    then what it has raised is raised.
+    Reading a body runs only farside's own code. So if the traceback has a frame of other code, a
+    signal handler has raised the error.
     """
     ours = [globals(), *[vars(each) for each in (joined, pickling, row_code, rows)]]
     trace = error.__traceback__
@@ -228,7 +228,7 @@ def _unreadable(what: str, error: Exception) -> ProtocolError:
     return ProtocolError(f"{what} that cannot be read: {error}")
 
 
-_PLAIN, _JOINED, _ROWS, _MARKED = b"P", b"J", b"R", b"M"  # with which no other body begins
+_PLAIN, _JOINED, _ROWS, _MARKED = b"P", b"J", b"R", b"M"  # no other body begins with these
 _LENGTH = Struct("<I")
 _ROW = {tuple}  # what stands for a dictionary
 _ENCODED = frozenset({bytes, Stored})

@@ -1,8 +1,8 @@
-"""JAX arrays, as the NumPy arrays that they are made of. Imported where JAX is there already.
+"""Reduces JAX arrays to NumPy arrays. Imported only if JAX already is.
 
-JAX itself pickles them likewise, but copies the contents into the stream. As with its pickle, an
-array comes back on the default device of the other side. On a CPU, large ones lie where they
-arrived.
+JAX's own pickle does the same, but copies the contents into the stream. As with that pickle, an
+array comes back on the default device of the other side. On a CPU, a large array stays in the
+memory in which it arrived.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 
 from .reducers import Reduced, reduce_by_default
 
-_COPY_BYTES = 1 << 17  # smaller ones are copied: to let JAX use memory where it lies takes 40 µs
+_COPY_BYTES = 1 << 17  # smaller ones are copied: it takes JAX 40 µs to use memory where it lies
 
 
 def reduce_array(array: Any) -> Reduced:
-    if array.weak_type or not array.is_fully_addressable:  # made of a Python number; on others
+    if array.weak_type or not array.is_fully_addressable:  # of a Python number; on other machines
         return reduce_by_default(array)
     return rebuild_array, (sys.modules["numpy"].asarray(array),)
 

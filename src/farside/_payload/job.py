@@ -1,8 +1,9 @@
-"""What a worker is given: the user's callables, and the state of the parent that they expect.
+"""The job of a worker: the user's callables, and the state of the parent that they expect.
 
-It is the first frame that goes down the link. The ``fork`` start method hands it over as it is, and
-so does every start where the callables hold objects that only a start carries. The callables inside
-are pickled a second time, since that state must be there before they can be loaded.
+The job is the first frame that goes down the link. But a process gets it as it starts if it is
+forked, or if the callables hold objects that only the start of a process can carry (see `shared`).
+The callables inside the job are pickled by themselves, since the parent's state must be in place
+before they can be loaded.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     Several: TypeAlias = tuple[Callable[[], object], ...]
     Pickles: TypeAlias = dict[bool | str, Any]
-    """The pickle of a call, for workers that can import the main module (True), and for others; by
-    its name, what a backend has made of it."""
+    """Pickles of a call. The key True is for workers that can import the main module, False for
+    others. A backend keeps what it has made of the pickle under the backend's name."""
 
 Call: TypeAlias = "tuple[Callable[[], Iterable[Any]], Several, Several]"
 """fn, initializers, finalizers."""
@@ -31,7 +32,7 @@ JOB = 0  # kind of the frame that carries the job: neither a command nor a statu
 
 
 class Preparation(NamedTuple):
-    """What a new interpreter lacks of the parent's state."""
+    """The part of the parent's state that a new interpreter lacks."""
 
     argv: list[str]
     warning_filters: list[PlainFilter]
@@ -44,11 +45,11 @@ class Preparation(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What a worker has to do."""
+    """All that a worker is told at its start."""
 
     call: bytes | Call | SharedCall | list[bytes | memoryview | PickleBuffer]
-    """In a list, it is a pickle that comes through the link. Who loads it takes it out: it may be
-    large, and the job stays."""
+    """A list has one pickle, which came through the link. Loading removes it from the list, since
+    it may be large, and the job is kept."""
     preparation: Preparation | None
     buffer_size: int | None
     buffer_bytes: int
@@ -58,4 +59,4 @@ class Job(NamedTuple):
     forward_logs: bool = False
     log_levels: Levels | None = None
     spins: bool = False
-    """Whether the worker looks for a moment before it sleeps: see `_link.spinning`."""
+    """Whether the worker spins for a moment before it sleeps: see `_link.spinning`."""

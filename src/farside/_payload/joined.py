@@ -1,14 +1,15 @@
-"""Small items: each is pickled when it is yielded, and the parent reads those of a frame at once.
+"""Pickles small items one by one, as they are yielded, into pieces of one pickle for the frame.
 
-A frame's items are one pickle: of a list. It is put together of *pieces*, one for each item. What
-a piece refers to is in itself, or in the *start* of the pickle: the keys of dictionaries, names of
-attributes and classes that items share are pickled there, once for the frame. Protocol 3 says of
-each object by which number later parts refer to it. So a piece may use the numbers of the one
-before again.
+The items of a frame are one pickle of a list, which the parent reads at once. It is put together
+from *pieces*, one for each item. A piece refers only to itself and to the *start* of the pickle:
+keys of dictionaries, and names of attributes and classes, that several items share are pickled
+there, once for the frame. Protocol 3 states the number by which later parts refer to an object. So
+each piece may use the numbers of the piece before again.
 
-No code of the user's runs while the parent reads all items: that of an item must run when the loop
-takes it. So there are pieces of plain values, of lists, tuples, dictionaries and sets of these, and
-of objects of `plain_classes`. Everything else is pickled by itself (`encoder`).
+The parent reads all items of a frame before the loop takes them, but user code of an item must run
+only when the loop takes that item. So only items without such code have pieces: plain values,
+lists, tuples, dictionaries and sets of these, and objects of `plain_classes`. Everything else is
+pickled by itself (`encoder`).
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-_PROTOCOL = 3  # the latest with numbers: those after it count the objects
+_PROTOCOL = 3  # the latest that states the numbers of objects: later ones count the objects
 HEAD = b"\x80\x03"  # what a pickle of this protocol begins with, and so each piece
-_LIST, _END, _POP, _STOP = b"](", b"e.", b"0", b"."  # around the pieces, and at the end of each
-_MISSES = 32  # after so many items in a row that have no piece, no more of the pass are tried
+_LIST, _END, _POP, _STOP = b"](", b"e.", b"0", b"."  # before and after pieces; at the end of one
+_MISSES = 32  # after so many items in a row without a piece, the pass tries no more
 _PATIENCE = 1000  # nor once so many more were pickled in vain, or sent apart, than together
-_MISS = 4  # what an item that has no piece counts as; one that is too large, more: by its size
-_LOOKED_AT = 8  # so many items of a pass are looked at for what they share
+_MISS = 4  # what an item without a piece counts as; a large one counts more, by its size
+_LOOKED_AT = 8  # so many items of a pass are searched for what they share
 _MOST_SHARED = 64
 _LONGEST_SHARED = 100  # characters
 
 
 class Joiner:
-    """Pickles items to pieces. One thread does so; another may call `sent` meanwhile."""
+    """Pickles items to pieces, in one thread. Another thread may call `sent` meanwhile."""
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []  # of the piece
@@ -46,26 +47,26 @@ class Joiner:
         self.begin()
 
     def begin(self) -> None:
-        """Begin a pass: other items may come. No piece from before may come after that."""
-        self.hopeful = True  # whether it is worth while to try; not again in a pass
+        """Begin a pass, perhaps with items of other kinds. No earlier piece may be used then."""
+        self.hopeful = True  # whether trying is worth while; once False, it stays so for the pass
         self._misses, self._to_look_at = 0, _LOOKED_AT
-        # Each is written by one thread at a time: that which pickles, and that which sends.
+        # The thread that pickles writes the first of these, and the thread that sends the second.
         self._in_vain, self._apart = 0, 0
-        self._seen: dict[int, Any] = {}  # by their ids, which nothing else has while they are here
-        self._shared: dict[int, Any] = {}  # those that were seen in an item before
-        self.start = HEAD  # what is before the pieces of a frame; with one, that item's pickle
-        self.ready = False  # whether that is known which `settle` puts there
+        self._seen: dict[int, Any] = {}  # by their ids, which are unique while the objects are here
+        self._shared: dict[int, Any] = {}  # those that were seen in an earlier item too
+        self.start = HEAD  # goes before the pieces of a frame; with one piece, it is a pickle
+        self.ready = False  # whether it is known what `settle` is to put into the start
         self._memo: Any = None
-        plain_classes.clear()  # copyreg may know of more by now
-        # Whether the pickler may have something left of an item; or of the pass before, or is none.
+        plain_classes.clear()  # copyreg may have more reducers by now
+        # Whether there is no pickler yet, or it may have something left of an earlier item or pass.
         self._begun = True
 
     def piece(self, item: object) -> bytes | None:
-        """Pickle an item, as it is now; None: it has to be pickled by itself."""
+        """Pickle an item as it is now; None if it has to be pickled by itself."""
         chunks = self._chunks
         if not self.hopeful:
             return None
-        if self._begun:  # or an exception has struck in the middle of an item
+        if self._begun:  # also if an exception has struck in the middle of an item
             self._renew()
         self._begun = True
         try:
@@ -95,7 +96,7 @@ class Joiner:
         self._look()
 
     def sent(self, *, together: int = 0, apart: int = 0) -> None:
-        """Take in how many items a frame has that were joined, or how many that could have been."""
+        """Record how many items of a frame were joined, or how many pieces were sent apart."""
         self._apart = max(self._apart + apart - together, -self._in_vain)
         self._look()
 
@@ -104,7 +105,7 @@ class Joiner:
             self.hopeful = False
 
     def _look_at(self, things: list[Any]) -> None:
-        """Look for what was in an item before, too."""
+        """Find what was in an earlier item too."""
         mine = {
             id(thing): thing
             for thing in things
@@ -118,9 +119,9 @@ class Joiner:
             self.ready = bool(self._shared)
 
     def settle(self) -> bool:
-        """Put what items share into the start, if that is known by now; tell whether to go on.
+        """Put what items share into the start, if it is known by now; tell whether to go on.
 
-        No piece from before may come after that.
+        No earlier piece may be used then.
         """
         if not self.ready:
             return self.hopeful
@@ -134,7 +135,7 @@ class Joiner:
         return self.hopeful
 
     def _renew(self) -> None:
-        """Take a new pickler. If an exception strikes in the middle, the next item does so."""
+        """Make a new pickler. If an exception strikes meanwhile, the next item makes another."""
         self._begun = True
         self._chunks.clear()
         pickler: Any = pickle.Pickler(self._sink, _PROTOCOL)
@@ -148,7 +149,7 @@ class Joiner:
 
 
 def piece_of(item: object) -> bytes:
-    """Return the piece of an item, which refers to no start; raise an exception if it has none."""
+    """Return a piece of an item that refers to no start; raise if the item has none."""
     pieces: list[bytes] = []
     pickler = pickle.Pickler(SimpleNamespace(write=pieces.append), _PROTOCOL)
     pickler.dispatch_table = plain_classes
@@ -157,9 +158,9 @@ def piece_of(item: object) -> bytes:
 
 
 def with_pieces_of_copies(entries: Sequence[Any]) -> list[bytes]:
-    """Return the pieces among entries, and those of atoms and of copies (see `plain`) between them.
+    """Return the pieces among entries, and pieces of the atoms and copies (see `plain`) among them.
 
-    These give nothing a number: those of the start are not their own.
+    The latter number no objects, so they do not overwrite the numbers of the start.
     """
     pieces: list[bytes] = []
     add = pieces.append
@@ -180,10 +181,10 @@ def join(start: bytes, pieces: Sequence[bytes]) -> list[bytes]:
 
 
 def split(stream: memoryview) -> tuple[list[Any], bool]:
-    """Return the items of a pickle; or a pickle for each, where they cannot be read at once.
+    """Return the items of a pickle and True; or a pickle of each, and False, if reading fails.
 
-    That is so where this side cannot import a class, for example: an item is then as good or as
-    bad as it would be alone. The second value tells which they are.
+    It fails if this side cannot import a class, for example. With its own pickle, each item then
+    loads or fails by itself.
     """
     try:
         return pickle.loads(stream), True
@@ -197,9 +198,9 @@ def split(stream: memoryview) -> tuple[list[Any], bool]:
 
 
 def _apart(stream: bytes) -> list[bytes]:
-    """Return a pickle for each item; none if it is no pickle of pieces."""
+    """Return a pickle of each item; an empty list if this is no pickle of pieces."""
     import io
-    from pickletools import opcodes  # hardly ever
+    from pickletools import opcodes  # hardly ever needed
 
     operations = {each.code: each for each in opcodes}
     file, at = io.BytesIO(stream), []
@@ -214,7 +215,7 @@ def _apart(stream: bytes) -> list[bytes]:
                 operation.arg.reader(file)
     except (ValueError, KeyError):
         return []
-    del at[:1]  # the start begins with one, and each piece
+    del at[:1]  # the first is at the beginning of the start, the others at that of each piece
     if not at:
         return []
     start, ends = stream[: at[0] - len(_LIST)], [*at[1:], len(stream) - len(_END)]

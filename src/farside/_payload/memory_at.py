@@ -1,4 +1,4 @@
-"""The memory of objects of C libraries, as buffers that are kept out of a pickle."""
+"""Makes out-of-band buffers of memory that belongs to objects of C libraries."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 
 class _Memory(ctypes.c_ubyte * (sys.maxsize >> 1)):  # type: ignore[misc]
-    """Memory from an address on, of `owner`. One type: ctypes keeps those of arrays for ever."""
+    """Memory from an address on, kept by `owner`. One type for all, as ctypes never frees any."""
 
     __slots__ = ("owner",)
 
 
 def buffer_at(address: int, nbytes: int, owner: Any) -> pickle.PickleBuffer:
-    """Return a buffer of memory that stays where it is as long as its owner lives."""
+    """Return a buffer of memory that stays valid as long as its owner lives."""
     if not nbytes:
         return pickle.PickleBuffer(bytearray())
     memory = _Memory.from_address(address)

@@ -1,7 +1,7 @@
-"""NumPy arrays that pickle would copy into its stream. Imported where NumPy is there already.
+"""Reducers for NumPy arrays that pickle would copy into its stream. Imported only if NumPy is.
 
-Crops and flips are copied in order, large ones at once to where they cross. Dates and spans cross
-as the integers that they are, masked arrays as two arrays, and memory maps as arrays.
+Crops and flips are copied into order, large ones directly into the arena. Dates and time spans
+cross as the integers that they are, masked arrays as two arrays, and memory maps as arrays.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from .reducers import Reduced, reduce_by_default
 def reduce_array(array: Any) -> Reduced:
     """Reduce an array, or one of a subclass that pickles likewise."""
     cls = type(array)
-    if cls in dispatch_table:  # pickle would ask it second, after our table
+    if cls in dispatch_table:  # copyreg's, which pickle asks only after our table
         return dispatch_table[cls](array)
     if cls is ndarray:
         return _reduce_plain(array)
     if cls is getattr(sys.modules["numpy"], "memmap", None):
-        return rebuild_view, (array.view(ndarray), cls)  # the file stays on the other side
+        return rebuild_view, (array.view(ndarray), cls)  # the file itself does not cross
     return reduce_by_default(array)
 
 
@@ -36,11 +36,11 @@ def _reduce_plain(array: Any) -> Reduced:
         axes = axes_in_order(array)
         if axes is not None:
             return rebuild_transposed, (array.transpose(axes), axes)
-        if kind in "biufcSUmM":  # what has gaps, NumPy would copy into the stream
+        if kind in "biufcSUmM":  # NumPy would copy an array with gaps into the stream
             array = in_order(array)
             flags = array.flags
     if flags.c_contiguous and array.size and is_plain(dtype):
-        # Most are. NumPy does the same, but pickles the type, which takes half of the time.
+        # The usual case. NumPy does the same, but pickles the dtype, which takes half of the time.
         return rebuild_plain, (PickleBuffer(array), dtype.str, array.shape)
     if kind in "mM" and dtype.metadata is None:
         return rebuild_view, (array.view("i8"), dtype.str)
@@ -58,7 +58,7 @@ def rebuild_transposed(dense: Any, axes: list[int]) -> Any:
 
 
 def rebuild_view(array: Any, kind: Any) -> Any:
-    """Make an array of a type that crossed as integers, or of a class that crossed as arrays."""
+    """View an array as the dtype, or as the subclass, that it had before it crossed."""
     return array.view(kind)
 
 
@@ -73,7 +73,7 @@ def reduce_masked(array: Any) -> Reduced:
 
 
 def rebuild_masked(data: Any, mask: Any, fill_value: Any, hard: bool) -> Any:  # noqa: FBT001  data
-    import numpy as np  # it imports `ma` when it is asked for
+    import numpy as np  # which imports `ma` on access
 
     ma: Any = np.ma
     mask = ma.nomask if mask is None else mask

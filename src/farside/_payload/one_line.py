@@ -1,10 +1,10 @@
-"""Exceptions in one line of text, whatever their classes do."""
+"""Describes an exception in one line of text, whatever its class does."""
 
 from __future__ import annotations
 
 
 def one_line(error: BaseException) -> str:
-    """Return type and message of an exception, to be named in another one's message.
+    """Return the type and the message of an exception, for the message of another one.
 
     Example:
         >>> one_line(KeyError("a"))

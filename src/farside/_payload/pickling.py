@@ -1,4 +1,4 @@
-"""Objects to bytes and back: pickle protocol 5, with out-of-band buffers beside the pickle.
+"""Turns objects into bytes and back: pickle protocol 5, with out-of-band buffers beside the pickle.
 
 A body without buffers is the pickle alone (which begins with 0x80). A body with buffers is a
 table, the pickle, and the buffers, each at a multiple of 16 bytes::
@@ -11,7 +11,7 @@ through cloudpickle where that is installed.
 
 from __future__ import annotations
 
-import _pickle as pickle  # without the Python around it: that is start-up time
+import _pickle as pickle  # without the Python module around it, which costs start-up time
 import io
 import os
 import struct
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 _TABLE_MARK = b"B"
 _ALIGN = 16
 _START = struct.Struct("<8sQQ")
-_MOST_BLOCKS = 1000  # a frame takes few more
+_MOST_BLOCKS = 1000  # a frame can refer to few more
 
 
 def dumps(obj: object, table: Table | None = None, *, main_by_value: bool = False) -> list[Part]:
     """Pickle an object of the user's, with the reducers of a table; default: those for items.
 
     Returns what to send, in order. The parts refer to the object's own buffers: they must be sent
-    before the object can change. Where cloudpickle is installed, what it raises is raised. With
-    `main_by_value` the other side has no main module like this one.
+    before the object can change. If cloudpickle fails too, its exception is raised. With
+    `main_by_value`, the other side has no main module like this one.
     """
     buffers: list[pickle.PickleBuffer] = []
     try:
@@ -60,7 +60,7 @@ def dumps(obj: object, table: Table | None = None, *, main_by_value: bool = Fals
 
 
 def dumps_plain(obj: object) -> list[Part]:
-    """Pickle what is farside's own: plain values and buffers. It takes half the time."""
+    """Pickle data of farside's own, plain values and buffers, in half the time of `dumps`."""
     buffers: list[pickle.PickleBuffer] = []
     data = pickle.dumps(obj, 5, buffer_callback=buffers.append)
     return _join(data, buffers) if buffers else [data]
@@ -92,10 +92,10 @@ def refers_to_main(data: bytes) -> bool:
 
 
 def refuse_main(chunks: Sequence[bytes]) -> None:
-    """Refuse a pickle that refers to the main module, by a PicklingError.
+    """Raise PicklingError if a pickle refers to the main module.
 
-    Where cloudpickle can take its place, also one that only mentions it: to find out may take a
-    hundred times as long as to pickle.
+    If cloudpickle can take over, raise it too if the pickle only mentions that name: to look closer
+    may take a hundred times as long as pickling.
     """
     if True in [b"_main__" in each for each in chunks] and (
         has_cloudpickle() or refers_to_main(b"".join(chunks))
@@ -113,14 +113,14 @@ def has_cloudpickle() -> bool:
     try:
         return cloud_pickler() is not None
     except Exception:
-        return True  # it is there; but no descriptors are left, for example
+        return True  # it is installed; but no descriptors are left, for example
 
 
 def or_cloudpickle(problem: str = "") -> str:
-    """Return what ends the cure for something that does not pickle: the `problem` is an exception.
+    """Return the end of the cure for something that does not pickle; `problem` is an exception.
 
-    What has no importable name is a PicklingError or an AttributeError. A TypeError is a lock, a
-    file or a generator, wherever it is defined: cloudpickle does not help.
+    Something without an importable name raises PicklingError or AttributeError. A lock, a file or a
+    generator raises TypeError, and cloudpickle does not help.
     """
     helps = not problem.startswith("TypeError") and not has_cloudpickle()
     return ", or install cloudpickle" if helps else ""
@@ -146,7 +146,7 @@ def dumps_beside(obj: object, arena: Arena | None) -> tuple[list[Part], list[Ref
 
 
 def loads(body: Body, blocks: Sequence[memoryview] = ()) -> Any:  # it is whatever was pickled
-    """Unpickle a body; buffers are writable views of it, or of the blocks, and keep these."""
+    """Unpickle a body. Buffers are writable views of the body or blocks, and keep these alive."""
     if blocks:
         return pickle.loads(body, buffers=blocks)
     if body[:1] != _TABLE_MARK:
@@ -181,8 +181,8 @@ def _join(data: bytes, buffers: Sequence[pickle.PickleBuffer]) -> list[Part]:
 
 
 _importing = RLock()
-"""Held while cloudpickle is imported: no thread forks meanwhile. The lock of a module that is being
-imported would stay locked in the child, and it could never import cloudpickle."""
+"""Held while cloudpickle is imported, so that no thread forks meanwhile. In the child, the import
+lock of that module would stay locked, and the child could never import it."""
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
@@ -193,7 +193,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def cloud_pickler() -> Any:
-    """Return the pickler of cloudpickle, or else of Ray where that is imported; None: neither."""
+    """Return the pickler of cloudpickle, or else of Ray if that is imported; else None."""
     try:
         with _importing:
             from cloudpickle import Pickler  # optional, and heavy
@@ -207,11 +207,11 @@ def cloud_pickler() -> Any:
 def dumps_by_value(
     obj: object, buffer_callback: Offer | None = None, table: Table | None = None
 ) -> bytes | None:
-    """Pickle likewise with cloudpickle, which takes more; None where it is not installed."""
+    """Pickle with cloudpickle, which accepts more; return None if it is not installed."""
     base = cloud_pickler()
     if base is None:
         return None
-    import types  # which both have imported, and `collections` too
+    import types  # both picklers have imported this already, and `collections` too
     from collections import ChainMap
 
     lazy = getattr(types, "LazyImportType", None)  # from Python 3.15 on
@@ -226,7 +226,7 @@ def dumps_by_value(
 
 
 def _reduce_lazy(found: Any) -> tuple[Any, ...]:
-    """Reduce what a function finds among its globals where a lazy import was not used yet."""
+    """Reduce the placeholder of a lazy import that a function's globals hold, not used so far."""
     return _same, (found.resolve(),)
 
 

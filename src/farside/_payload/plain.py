@@ -1,9 +1,9 @@
-"""Small items of plain values: copied when they are yielded, and pickled together.
+"""Copies small items of plain values as they are yielded, so that a frame pickles them together.
 
-To pickle each by itself, and to unpickle it, costs both sides more. A copy of what holds nothing
-but immutable values stays what it was. The copy is looked at, since no other thread can change it.
-(`marshal` would be faster than pickle still. But from Python 3.12 on it makes texts that
-were interned in the worker immortal in the parent.)
+To pickle and unpickle each by itself costs both sides more. A copy that holds only immutable values
+cannot change. The checks look at the copy, not at the item, since no other thread can change it.
+(`marshal` would be faster than pickle still. But from Python 3.12 on, it makes strings that were
+interned in the worker immortal in the parent.)
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ ATOMS = frozenset({float, bool, type(None)})
 
 INT_LIMIT = 1 << 63  # larger integers are pickled at once, so that their size is known
 STR_LIMIT = 256  # characters from which on a string is pickled at once, so that its size is known
-ATOM_BYTES = 9  # what an atom is counted as
+ATOM_BYTES = 9  # bytes that an atom is counted as
 
 MAX_KEYS, MAX_VALUES = 4, 10
-"""A dictionary of more keys, or a list or tuple of more values, is pickled at once: to look at so
-many would cost the worker more. (To pickle a list has a price of its own, to look at a key too.)"""
+"""A dictionary of more keys, or a list or tuple of more values, is pickled at once, since checking
+so many would cost more. (Pickling a list has a fixed cost, and checking a key costs extra.)"""
 
 MAX_BYTES = 1 << 11  # an item that is counted as more is pickled at once, so that its size is known
 DICT_BYTES, ITEM_BYTES, VALUE_BYTES = 32, 16, 8
-"""What a dictionary is counted as, beside the characters of its keys and values; what a list or
-tuple is counted as, beside those of its values; and each of these."""
+"""How many bytes are counted for a dictionary; for a list or tuple; and for each value of a list or
+tuple. The characters of keys and values are counted beside these."""
 
 
 def _add_dict(item: dict[Any, Any], entries: list[Any]) -> int:
@@ -77,8 +77,9 @@ def _add_sequence(item: Sequence[Any], entries: list[Any]) -> int:
 
 
 ADD_COPY: dict[type, AddCopy] = {dict: _add_dict, list: _add_sequence, tuple: _add_sequence}
-"""By the type of an item, what adds a copy of it to a frame's entries. That returns the bytes that
-it is counted as; or 0, and adds nothing, if it has too many values, or not all in it is plain.
+"""By the type of an item, the function that adds a copy of it to a frame's entries. It returns how
+many bytes the item is counted as. If the item has too many values, or not all of it is plain, it
+adds nothing and returns 0.
 
-These loops are what an item costs: they make no calls, and the compiler folds their limits.
-Integers of one digit are compared in a third of the time that others take."""
+These loops are most of what an item costs. So they call no Python code, and the compiler folds
+their limits. Integers of one digit are compared in a third of the time that others take."""

@@ -1,4 +1,4 @@
-"""Classes whose objects are made again from their attributes alone, without a method of theirs."""
+"""Finds classes whose objects are rebuilt from their attributes alone, without calling a method."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from typing import Any
 
 _REDUCE = methodcaller("__reduce_ex__", 3)
-"""What pickle does for a class of which nothing else is known; in C, and found at once."""
+"""Pickle's default for a class. It is C code, and as a table has it, pickle finds it at once."""
 
 
-_MOST = 256  # how many classes are kept. When there are more, all are forgotten
+_MOST = 256  # how many classes are kept; when there are more, all are forgotten
 
 
 class NotPlainError(Exception):
-    """An object of a class that is not plain is among what is to be pickled."""
+    """The value to be pickled holds an object whose class is not plain."""
 
 
 class _PlainClasses(dict[type, "Callable[[Any], Any]"]):
-    """The reducers of plain classes. All other classes end the pickling."""
+    """The reducers of plain classes. For any other class, pickling fails with NotPlainError."""
 
     def __missing__(self, cls: type) -> Callable[[Any], Any]:
         if not is_plain(cls):
@@ -39,9 +39,9 @@ plain_classes = _PlainClasses()
 
 
 def is_plain(cls: type) -> bool:
-    """Tell whether objects of a class are made again from their attributes alone.
+    """Tell whether objects of a class are rebuilt from their attributes alone.
 
-    No method of the class runs then, but what ``collections.namedtuple`` has made.
+    No method of the class runs then, except those that ``collections.namedtuple`` has made.
 
     Example:
         >>> class Point:
@@ -58,7 +58,7 @@ def is_plain(cls: type) -> bool:
     base = tuple if cls.__bases__ == (tuple,) else object
     if False in [getattr(cls, name, None) is getattr(base, name, None) for name in _OWN_WAYS]:
         return False
-    if not _hashes_as(cls, base):  # a set, or keys, would call it: see `joined`
+    if not _hashes_as(cls, base):  # unpickling a set or dictionary would call it: see `joined`
         return False
     if base is tuple:
         new, given = (getattr(cls, name, None) for name in ("__new__", "__getnewargs__"))
@@ -66,12 +66,12 @@ def is_plain(cls: type) -> bool:
         return made and getattr(given, "__globals__", {}).get("__name__") == "collections"
     own = object.__new__, None, None
     found = tuple([getattr(cls, name, None) for name in _ARGUMENTS])
-    # Attributes in slots are set one by one, by what the class says.
+    # Attributes in slots are set one by one, which may run code of the class.
     return found == own and True not in ["__slots__" in vars(each) for each in cls.__mro__[:-1]]
 
 
 def _hashes_as(cls: type, base: type) -> bool:
-    """Tell whether hashes are those of a base, or what a frozen dataclass has made, or none."""
+    """Tell whether a class has the hash of `base`, one made by a frozen dataclass, or none."""
     found: Any = getattr(cls, "__hash__", None)
     if found is None or found is base.__hash__:
         return True

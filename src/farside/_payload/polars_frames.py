@@ -1,7 +1,7 @@
-"""Polars frames and series, as Arrow's memory. Imported where Polars is there already.
+"""Reduces Polars frames and series to Arrow data. Imported only if Polars already is.
 
-Polars itself pickles them as a file. pyarrow pickles its buffers out of band, and to go through
-it, Polars copies nothing. Without pyarrow they go as Polars pickles them, and so do small ones.
+Polars itself pickles them as a file. pyarrow pickles its buffers out of band, and Polars converts
+to Arrow without copying. Without pyarrow, Polars itself pickles them, and small ones always.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Any
 
 from .reducers import Reduced, reduce_by_default
 
-LEAST_BYTES = 1 << 18  # below, Python code of both libraries takes longer than the copies of a file
-_MOST = 256  # how many types of columns are kept. When there are more, all are forgotten
+LEAST_BYTES = 1 << 18  # below, Python code of both libraries takes longer than copying a file does
+_MOST = 256  # how many types of columns are kept; when there are more, all are forgotten
 _return: dict[Any, bool] = {}  # whether columns of these types come back from Arrow as they were
 
 
 def reduce_frame(frame: Any) -> Reduced:
     own = type(frame) is sys.modules["polars"].DataFrame
-    # Of Arrow's columns, Polars gives one without a name another name.
+    # Polars gives an Arrow column without a name another name.
     plain = own and frame.width and "" not in frame.columns
     if plain and frame.estimated_size() >= LEAST_BYTES:
         table = _to_arrow(frame, tuple(frame.dtypes))
         if table is not None:
             batches = table.to_batches()
-            if len(batches) == 1:  # it takes half the time to pickle
+            if len(batches) == 1:  # a batch takes half the time to pickle
                 table = batches[0]
             return rebuild_frame, (table, _sorted(frame.get_columns()))
     return reduce_by_default(frame)
@@ -60,7 +60,7 @@ def rebuild_series(name: str, array: Any, known: Sequence[tuple[int, bool]]) -> 
 
 
 def _to_arrow(of: Any, types: tuple[Any, ...]) -> Any:
-    """Convert a frame or series to Arrow; None where it would not come back as it is."""
+    """Convert a frame or series to Arrow; None if it would not come back as it is."""
     polars = sys.modules["polars"]
     known = _return.get(types)
     if known is False:
@@ -84,7 +84,7 @@ def _comes_back(of: Any, arrow: Any, types: tuple[Any, ...]) -> bool:
 
 
 def _sorted(columns: Sequence[Any]) -> list[tuple[int, bool]]:
-    """Say which columns Polars knows to be sorted, and whether that is downwards."""
+    """Return the index of each column that Polars knows to be sorted, and whether descending."""
     found = []
     for index, column in enumerate(columns):
         flags = column.flags

@@ -1,8 +1,8 @@
-"""Log records and warnings as data: what crosses, whatever is in them.
+"""Turns log records and warnings into data that crosses, whatever they hold.
 
-Each body is pickled, and begins with its kind. A record crosses as `logging.handlers.QueueHandler`
-prepares it: the message is formatted, the exception is text. Nothing here raises but for want of
-memory.
+Each body is a pickled tuple, which begins with its kind. A record crosses as
+`logging.handlers.QueueHandler` prepares it: with the message formatted, and the exception as text.
+Nothing here raises, unless memory runs out.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LEFT_OUT = frozenset({"msg", "args", "exc_info", "exc_text", "message", "asctim
 
 
 def flatten_record(record: logging.LogRecord) -> bytes:
-    """Turn a log record into data; what is attached is pickled, or crosses as its ``repr()``."""
+    """Turn a log record into data; attached objects are pickled, or else replaced by ``repr()``."""
     plain: dict[str, Any] = {"args": None, "exc_info": None, "exc_text": _exception(record)}
     rest: dict[str, Frozen] = {}
     fields = _fields(record)
@@ -81,7 +81,7 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Frozen] | None:
-    """Return what is in a message that is a ``dict``: formatters of structlog look into it."""
+    """Return the contents of a message that is a ``dict``: formatters of structlog need them."""
     if type(record.msg) is not dict or record.args:
         return None
     fields = record.msg.copy()  # at once: another thread may change it

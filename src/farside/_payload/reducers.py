@@ -1,7 +1,7 @@
-"""How items are pickled that pickle itself refuses, pickles with copies, or should refuse.
+"""Reducers for items that pickle itself refuses, pickles with copies, or should refuse.
 
-Each library has a small module with its reducers. It is imported where the library is there
-already: a worker that never sees the library pays for nothing.
+The reducers for a library are in a small module, which is imported only if the library already is.
+So a worker that never imports the library pays for nothing.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ OF_LIBRARIES = (
     ("jaxlib._jax", "ArrayImpl", "jax_arrays.reduce_array"),
     ("ray._raylet", "ObjectRef", "reducers.reduce_ray_ref"),
 )
-"""A module of a library, a class of it, and the reducer for that class, which lies beside us."""
+"""A module of a library, a class in it, and the reducer for that class, in a module beside this."""
 
 
-of_users: dict[type, Reduce] = {}  # of `register.register_reducer`; they come before all others
+of_users: dict[type, Reduce] = {}  # by `register.register_reducer`; they come before all others
 
 
 class Table(dict[type, "Callable[[Any], Any]"]):
-    """Reducers of its own, and behind them those of copyreg, whenever they are registered."""
+    """Reducers of its own, and behind them those of copyreg, also those registered later."""
 
-    # How many modules were imported when it was updated; -1: it has to be, whether or not more are.
+    # How many modules were imported at the last update; -1 if it needs another one in any case.
     modules = -1
 
-    # A method of a dict is C code: a class that is in neither costs some 100 ns.
+    # A method of a dict is C code, so a class that is in neither table costs only some 100 ns.
     __missing__ = copyreg.dispatch_table.__getitem__
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Table(dict[type, "Callable[[Any], Any]"]):
         self.look_again()
 
     def look_again(self) -> None:
-        """Take the reducers of the libraries that are there by now."""
+        """Add the reducers for the libraries that are imported by now."""
         count = len(sys.modules)
         for library, name, reducer in OF_LIBRARIES:
             module = sys.modules.get(library)
@@ -77,7 +77,7 @@ class Table(dict[type, "Callable[[Any], Any]"]):
 
 
 def _is_of_user(cls: type, library: str) -> bool:
-    """Tell whether another than the library has told copyreg how a class is reduced."""
+    """Tell whether copyreg has a reducer for a class that is not the library's own."""
     reducer = copyreg.dispatch_table.get(cls)
     made_in = str(getattr(reducer, "__module__", ""))
     return reducer is not None and made_in.partition(".")[0] != library.partition(".")[0]
@@ -87,7 +87,7 @@ _of_items: Table | None = None
 
 
 def table_of_items() -> Table:
-    """Return the reducers for items: all that are known by now, and it follows when more are."""
+    """Return the table of reducers for items, with those for all libraries imported by now."""
     global _of_items  # noqa: PLW0603  there is one, so that what is registered counts at once
     if _of_items is None:
         _of_items = Table()
@@ -112,7 +112,7 @@ def reduce_by_default(thing: Any) -> Reduced:
 
 
 def refuse_connection(connection: object) -> NoReturn:
-    """Refuse what pickles as the number of a descriptor, which is another file elsewhere."""
+    """Refuse a connection: it pickles as a descriptor number, which is another file elsewhere."""
     raise TypeError(
         f"cannot pickle a {type(connection).__name__} of multiprocessing: the number of its "
         "descriptor means another file on the other side; receive from it on this side, and send "
@@ -121,9 +121,9 @@ def refuse_connection(connection: object) -> NoReturn:
 
 
 def reduce_ray_ref(ref: Any) -> Reduced:
-    """Reduce a reference to an object of Ray's as Ray itself does, which keeps what it sends.
+    """Reduce a reference to a Ray object as Ray itself does, which keeps the object alive.
 
-    pickle alone leaves out who has the object: whoever asks for it then waits for ever.
+    Plain pickle leaves out who owns the object, so whoever asks for the object waits for ever.
     """
     from ray.cloudpickle import CloudPickler  # the user's
 
@@ -132,14 +132,14 @@ def reduce_ray_ref(ref: Any) -> Reduced:
 
 
 def reduce_memoryview(view: memoryview) -> tuple[Any, ...]:
-    """Reduce a memoryview to its contents, which are out-of-band where they are large."""
+    """Reduce a memoryview to its contents, which go out of band if they are large."""
     contents = view if view.c_contiguous else bytearray(view.tobytes())
     parts = pickle.PickleBuffer(contents), _native(view), view.shape, view.readonly
     return rebuild_memoryview, parts
 
 
 def _native(view: memoryview) -> str:
-    """Return the format of a view, as Python makes one of it; a TypeError if it makes none."""
+    """Return the format of a view as `memoryview.cast` takes it; raise TypeError if it does not."""
     form: Any = view.format
     if form[:1] in {"@", "=", "<" if sys.byteorder == "little" else ">"}:
         form = form[1:]  # as ctypes writes it
@@ -162,6 +162,6 @@ def rebuild_memoryview(
     readonly: bool,  # noqa: FBT001  it is data
 ) -> memoryview:
     view = memoryview(contents)
-    # An empty one cannot be cast to a shape.
+    # An empty view cannot be cast to a shape.
     view = view.cast("B").cast(form, list(shape)) if view.nbytes else view.cast("B").cast(form)
     return view.toreadonly() if readonly else view

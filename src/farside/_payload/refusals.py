@@ -1,7 +1,7 @@
-"""The extension modules that have refused to load in this subinterpreter.
+"""Records the extension modules that refuse to load in this subinterpreter.
 
-A library may swallow the refusal, and fail only when it needs what is missing. Its error then says
-nothing of the cause.
+A library may swallow the refusal, and fail only when it needs the missing module. The error then
+says nothing about the cause.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 PHRASE = "does not support loading in subinterpreters"  # what Python says of every one of them
 
 _CRASHES = frozenset({"torch._C"})
-"""They do not support it, and end the process before they can refuse.
+"""Modules that do not support subinterpreters, and end the process before they can refuse.
 
-Python (3.13 to 3.15) runs the code of an old extension module in the main interpreter first, and
-theirs imports further modules there.
+Python (3.13 to 3.15) first runs the code of an old extension module in the main interpreter. The
+code of these modules imports further modules there.
 """
 
-refused: dict[str, str] = {}  # the module's whole name to what to call it in a message
+refused: dict[str, str] = {}  # full name of a module to its name in messages
 
 
 def record() -> None:
-    """Record from now on what refuses. It costs nothing unless an extension module is loaded."""
+    """Record refusals from now on. It costs nothing unless an extension module is loaded."""
     create = ExtensionFileLoader.create_module
 
     def create_module(self: ExtensionFileLoader, spec: ModuleSpec) -> ModuleType:
@@ -40,18 +40,18 @@ def record() -> None:
                 refused[spec.name] = _describe(spec.name)
             raise
 
-    # Python leaves the frames of its import system out of a traceback: it knows them by the file.
+    # Python leaves frames of its import system out of tracebacks, and knows them by their file.
     create_module.__code__ = create_module.__code__.replace(co_filename=create.__code__.co_filename)
     ExtensionFileLoader.create_module = create_module  # type: ignore[method-assign]
 
 
 def _goes_on_without(module: str) -> bool:
-    """Tell whether who wants the module goes on without it, as pdb, code and cmd do."""
+    """Tell whether the importer continues without the module, as pdb, code and cmd do."""
     return module == "readline" and _importer().partition(".")[0] in sys.stdlib_module_names
 
 
 def _describe(module: str) -> str:
-    """Name a module, and also who imports it where its own name is a private one."""
+    """Name a module for a message, with its importer if the module's own name is private."""
     package = _importer().partition(".")[0]
     known = not module.startswith("_") or package in {"", module.partition(".")[0]}
     return module if known else f"{module} (imported by {package})"

@@ -25,27 +25,27 @@ _PICKLED_BY_THEMSELVES = frozenset({
 def register_reducer(
     cls: type[T], reduce: Callable[[T], str | tuple[Any, ...]], /
 ) -> Callable[[T], str | tuple[Any, ...]]:
-    """Say how farside pickles the objects of a class, in this interpreter.
+    """Set how farside pickles the objects of a class, in this interpreter.
 
-    It is for classes that pickle refuses, or pickles slowly. What is wrapped in a
-    `pickle.PickleBuffer` and has 8 KiB or more goes through shared memory, and comes back as a
-    writable memoryview of it (as a read-only one, if what was wrapped is).
+    Use this for classes that pickle refuses, or pickles slowly. If the reducer wraps contents of
+    8 KiB or more in a `pickle.PickleBuffer`, they go through shared memory. They come back as a
+    writable memoryview of it, or as a read-only one if the wrapped object is read-only.
 
-    The side that sends an object pickles it. Call this on that side: for items in the worker, by an
-    ``initializer`` or at the top of the module that yields them; for the callables that a worker is
-    given, and for the arguments of calls, in the parent. Both sides import the function that makes
-    the object again, so it belongs in a module.
+    Call this on the side that sends the objects. For items, that is the worker: call it in an
+    ``initializer``, or at the top of the module that yields the items. For the callables that a
+    worker is given, and for the arguments of calls, it is the parent. Both sides import the
+    function that rebuilds an object, so define it in a module.
 
-    It holds for everything that is pickled from then on, in workers of any backend, and comes
-    before ``copyreg``, the methods of the class, and farside's own ways for NumPy, PyTorch and
-    other libraries. It does not hold for subclasses, since an object of the class would arrive
-    in place of one of the subclass. Register each of them. Of two that are registered for the same
-    class, the later one counts.
+    The reducer is used for everything that is pickled from then on, in workers of any backend. It
+    comes before ``copyreg``, the methods of the class, and farside's own reducers for NumPy,
+    PyTorch and other libraries. It is not used for subclasses, since their objects would arrive as
+    objects of the class itself: register each subclass. If two reducers are registered for a class,
+    the later one is used.
 
     Args:
         cls: the class.
         reduce: is given an object, and returns what `object.__reduce__` would: most often a
-            function and a tuple of its arguments, of which the other side makes the object again.
+            function and a tuple of arguments. The other side calls it to rebuild the object.
 
     Returns:
         ``reduce``.
@@ -55,7 +55,7 @@ def register_reducer(
             ``reduce`` cannot be called.
 
     Example:
-        A class of a C library, of which pickle knows nothing:
+        A class of a C library that pickle knows nothing about:
 
         >>> import ctypes, pickle
         >>> import farside

@@ -1,4 +1,4 @@
-"""Exceptions of the worker's user code, made again: alone, and as a farside exception too."""
+"""Rebuilds exceptions of a worker's user code: alone, and combined with a farside exception."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_failure(body: bytes | bytearray | memoryview) -> Failure:
 
 _NONE = type(None)
 _FIELDS: Any = (str, (int, _NONE), str, str, str, (bytes, _NONE), (str, _NONE), tuple, (str, _NONE))
-"""Types of what a `Failure` has."""
+"""Types of the fields of a `Failure`."""
 
 
 def thaw(data: bytes | None) -> BaseException | None:
@@ -43,18 +43,18 @@ def thaw(data: bytes | None) -> BaseException | None:
 def make_dual(
     base: type[WorkerFailedError], original: BaseException, fields: dict[str, Any]
 ) -> WorkerFailedError | None:
-    """Make an exception that is both; None where that cannot be, or should not."""
-    # Raised again in the parent, these would end the loop around it without a word, or the process.
+    """Make an exception of both types; None if that is impossible, or must not be raised again."""
+    # In the parent, these would silently end the surrounding loop, or the process.
     ends = isinstance(original, (StopIteration, StopAsyncIteration))
     if ends or not isinstance(original, Exception):
         return None
     kind: type[Exception] = type(original)
     state = {**fields, **state_of(original)}
     if isinstance(original, WorkerFailedError) and "_kinds" in state:
-        # It failed in a worker of the worker; the innermost type is what the user may catch.
+        # It failed in a worker of the worker. The user may catch the innermost type.
         kind, state = state["_kinds"][1], {**state, **fields}
     if "__notes__" in state:
-        state["__notes__"] = list(state["__notes__"])  # those of the original stay its own
+        state["__notes__"] = list(state["__notes__"])  # the original keeps a list of its own
     try:
         error: WorkerFailedError = _revive(base, kind, original.args, state)
     except Exception:  # a final class, a metaclass, an __init_subclass__ …
@@ -98,7 +98,7 @@ def _revive_all(base: type[WorkerFailedError], original: type[Exception], data: 
 def read_stack(body: bytes | bytearray | memoryview) -> str:
     try:
         texts = [_format_stack(title, places) for title, places in pickling.loads(body)]
-    except OSError as error:  # no descriptors are left for what Python 3.15 imports only here
+    except OSError as error:  # no descriptors are left for modules that Python 3.15 imports here
         texts = [f"the stacks cannot be shown ({error})\n"]
     except Exception as error:
         raise ProtocolError(f"a report of stacks that cannot be read: {error}") from error

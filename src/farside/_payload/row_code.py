@@ -1,7 +1,7 @@
-"""Code that is made for items which are alike (see `rows`): it needs no loop over their values.
+"""Generates code for items that are alike (see `rows`), which needs no loop over their values.
 
-It is made of text, as `collections.namedtuple` and `dataclasses` make theirs. Nothing of an item is
-in that text: keys are variables of it. The code of a dictionary with the keys "id" and "text"::
+The code is made from text, as in `collections.namedtuple` and `dataclasses`. That text has nothing
+of an item in it: keys are variables. The code for a dictionary with the keys "id" and "text"::
 
     def code(given, entries):
         try:
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     Make: TypeAlias = Callable[[list[Any]], list[dict[str, Any]]]
 
 MAX_BYTES = 240
-"""What a row is counted as, at most. So the rows of a frame need no sum: they fill no more of
-``buffer_bytes`` than they may."""
+"""The most bytes that a row is counted as. So the bytes of rows need not be added up: a frame of
+them cannot fill more of ``buffer_bytes`` than it may."""
 
-MAX_KEYS = 10  # of a dictionary: to look at more costs as much as to pickle them
+MAX_KEYS = 10  # of a dictionary: checking more costs as much as pickling them
 
 _MOST = 64  # functions of each kind that are kept
 
@@ -50,7 +50,7 @@ _makers: dict[Keys, Make] = {}
 
 
 def may_be_row(item: Any) -> bool:
-    """Tell whether there is code for items like this one: it holds what is plain, and not much."""
+    """Tell whether an item may be a row: it holds only plain values, and few if it has keys."""
     if type(item) is dict:
         return (
             0 < len(item) <= MAX_KEYS and {*map(type, item)} == {str} and _is_plain(item.values())
@@ -73,11 +73,11 @@ def is_like(item: Any, sample: Any) -> bool:
 
 
 def adder(sample: Any) -> Add:
-    """Return what adds an item to entries, and returns True, if it is like a sample."""
+    """Return a function that adds an item to entries if it is like a sample, and tells whether."""
     keyed = type(sample) is dict
     keys = tuple(sample) if keyed else ()
     kinds = tuple(map(type, sample.values() if keyed else sample))
-    # Not by the types of the values: each pass may begin with others, and any code takes them all.
+    # The types of the values are left out: each pass may begin with others, and any code takes all.
     name = (type(sample), keys, len(kinds))
     made = _adders.get(name)
     if made is None:
@@ -96,7 +96,7 @@ def adder(sample: Any) -> Add:
 
 
 def maker(keys: Keys) -> Make:
-    """Return what makes dictionaries of a list of values, which has those of each in a row."""
+    """Return a function that makes dictionaries from one list of the values of all of them."""
     made = _makers.get(keys)
     if made is None:
         count = len(keys)
@@ -132,11 +132,12 @@ def _values(count: int) -> str:
 
 
 def _taken(kind: type, count: int) -> list[str]:
-    """Take the values apart; a ValueError says that there are more or fewer.
+    """Return lines that unpack the values of an item; a ValueError means more or fewer values.
 
-    Without a GIL, other threads may change it meanwhile. With one they wait for a call or a jump.
-    So does the cyclic garbage collector, which may run code of the user's, from Python 3.12 on. (A
-    RuntimeError says that this has changed a dictionary.)
+    Without a GIL, other threads may change the item meanwhile, so it is copied first. With a GIL,
+    they can run only at a call or a jump. From Python 3.12 on, that also holds for the cyclic
+    garbage collector, which may run user code. (A RuntimeError means that such code has changed a
+    dictionary.)
     """
     lines = ["given = given.copy()"] if FREE_THREADED and kind is not tuple else []
     apart = f"{_values(count)}, = given"
@@ -169,7 +170,7 @@ _LOOKS = {
 
 
 def _look(number: int, kind: type) -> list[str]:
-    """Look at a value, and first whether it is of this type: that of the first sample."""
+    """Return lines that check a value, and first whether it has the type of the first sample's."""
     looks = [
         "if " + _LOOKS[kind],
         *["elif " + _LOOKS[other] for other in (int, str) if other is not kind],

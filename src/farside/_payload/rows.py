@@ -1,10 +1,10 @@
-"""Rows: small items that are like those before them, which then cost both sides less.
+"""Handles rows: small items that are like those before them, which makes them cost less.
 
-Data sets have dictionaries with the same keys, or tuples with as many values. After a frame of such
-items more are expected, and code is made that takes just these: it looks at their values without a
-loop (`row_code`). Of a dictionary a tuple of its values waits, and for a whole frame its keys cross
-once. The other side has code that makes dictionaries of such values. What is not like the others
-is taken as any item is (see `plain`).
+Data sets have dictionaries with the same keys, or tuples with the same number of values. After
+frames of such items, more are expected, and code is generated for just these, which checks their
+values without a loop (`row_code`). In place of a dictionary, a tuple of its values waits, and the
+keys cross only once for a whole frame. The other side has code that makes dictionaries from these
+values. An item that is not like the others is handled like any other item (see `plain`).
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from .plain import AddCopy
 
 _ENOUGH = 128  # after so many items in a row that are alike, more are expected
-_STEP = 16  # each of so many is looked at; frames of fewer items are not
-_TRIES = 8  # in a pass: after so many frames of rows and others, no more are expected
+_STEP = 16  # one of so many items is looked at; and no frame of fewer items
+_TRIES = 8  # after rows have ended so often in a pass, no more are expected
 
 
 class Rows:
     """What the rows of a pass are like, if any are expected.
 
-    The thread that makes items calls everything; another may call `take_in` and `weigh`. An item
-    whose type is `kind` is a row if `add` adds it to the entries. If `keys` is not None, each tuple
-    among the entries stands for a dictionary. So tuples that stand for themselves have no copies
-    then (see `plain`), and all this changes only in `settle`, which is called while nothing waits.
+    The thread that makes items calls all methods; another thread may call `take_in` and `weigh`. An
+    item whose type is `kind` is a row if `add` adds it to the entries. If `keys` is not None, each
+    tuple among the entries stands for a dictionary. So real tuples are not copied then (see
+    `plain`), and all of this changes only in `begin` and `settle`, while no entries wait.
     """
 
     def __init__(self, copies: dict[type, AddCopy], *, allowed: bool) -> None:
@@ -44,10 +44,10 @@ class Rows:
         self.begin()
 
     def begin(self) -> None:
-        """Begin a pass: other items may come. Nothing waits."""
+        """Begin a pass, perhaps with items of other kinds. No entries wait."""
         self._tries = _TRIES if self._allowed else 0
         self._like: Any = None  # an item; those of the frames that were sent last are like it
-        self._alike = 0  # how many these are
+        self._alike = 0  # how many items were like it
         self._to_end = False  # whether a frame had rows and others, or too many bytes
         self._counted = 0
         self._copies.update(ADD_COPY)
@@ -61,10 +61,10 @@ class Rows:
             self._copies.update(ADD_COPY)
 
     def take_in(self, entries: list[Any], kinds: set[type], start: bytes | None) -> list[Any]:
-        """Take in the entries of a frame, which are of these types; return them, without rows.
+        """Look at the entries of a frame, which are of these types; return them without rows.
 
-        If each stands for a dictionary, nobody asks. ``bytes`` are pieces if they have a `start`
-        (see `joined`).
+        This is not called if each entry stands for a dictionary. ``bytes`` are pieces if there is a
+        `start` (see `joined`).
         """
         if self.keys is not None and entries:
             self._to_end, keys = True, self.keys
@@ -74,11 +74,11 @@ class Rows:
         return entries
 
     def _look_at(self, entries: list[Any], start: bytes | None) -> None:
-        """Look whether the items of a frame are alike, and like those of the frame before.
+        """Check whether the items of a frame are alike, and like those of the frame before.
 
-        Of those that were pickled some are read, since larger dictionaries are among them. Most
-        items are no rows, and to read some of each frame costs a sixth of making it: so none is
-        read after the first that is unlike.
+        Some of the pickled items are unpickled for this, since larger dictionaries are among them.
+        That costs a sixth of making the frame, and mostly in vain, since most items are no rows. So
+        none is unpickled after the first one that is unlike.
         """
         items = iter(entries[::_STEP])
         if type(entries[0]) is bytes and start is not None:
@@ -92,14 +92,14 @@ class Rows:
         self._alike += len(entries)
 
     def weigh(self, count: int, nbytes: int) -> None:
-        """Take in how large a frame is: texts with characters of several bytes may be too large."""
+        """End rows if a frame is too large: its strings may have characters of several bytes."""
         if nbytes > count * row_code.MAX_BYTES:
             self._to_end = True
 
     def settle(self, counted: int) -> None:
-        """Expect rows from here on, or do so no longer, by what was sent since the last time.
+        """Begin or stop to expect rows, depending on what was sent since the last call.
 
-        Items that are no rows are counted, in bytes (but for atoms).
+        `counted` is a running total of bytes, of all items that are neither rows nor atoms.
         """
         counted_before, self._counted = self._counted, counted
         if self.kind is not Rows:
@@ -129,7 +129,7 @@ class _PlainReader(pickle.Unpickler):
 def _read(start: bytes, piece: bytes) -> Any:
     """Return the item of a piece (see `joined`) if it is a dictionary; else None.
 
-    (Long lists and tuples are no rows: the code itself would take too long.)
+    (Long lists and tuples are no rows, since the generated code would take too long.)
     """
     if not piece.startswith(_DICT):
         return None
@@ -152,7 +152,7 @@ def dump(keys: row_code.Keys, rows: list[tuple[Any, ...]]) -> bytes:
 
 
 def load(stream: memoryview) -> list[dict[str, Any]]:
-    """Return the dictionaries for whose rows `dump` has made this."""
+    """Return dictionaries, from the stream that `dump` has made of their rows."""
     keys, values = pickle.loads(stream)
     made = row_code.maker(keys)(values)
     if len(made) * len(keys) != len(values):

@@ -1,8 +1,9 @@
-"""Objects of multiprocessing that several processes share, in the user's callables.
+"""Pickles callables of the user's that hold objects of multiprocessing which processes share.
 
-multiprocessing lets most of them into a process only while it starts that process: a lock by its
-name, a connection by a descriptor that the process inherits. So a call that holds one is pickled
-within the start. A proxy of a manager may go any way, if the key of its manager goes with it.
+multiprocessing lets most such objects into a process only while it starts that process: a lock by
+its name, a connection by a descriptor that the process inherits. So a call that holds one is
+pickled during the start. A proxy of a manager can be sent at any time, if the key of its manager is
+sent with it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _CTYPES = "multiprocessing.sharedctypes"
 
 
 class SharedCall:
-    """A call that holds such objects. It pickles as bytes, in the start of its process."""
+    """A call that holds such objects. It pickles as bytes, while its process is being started."""
 
     def __init__(self, call: Call, *, by_value: bool, refers_to_main: bool) -> None:
         self.call = call
@@ -35,7 +36,7 @@ class SharedCall:
 
 
 def table_of_calls() -> Table:
-    """Return the reducers for a call that goes any way. They refuse what would come as a copy."""
+    """Return the reducers for a call that is sent at any time. They refuse shared memory."""
     table = Table()
     proxy = getattr(sys.modules.get("multiprocessing.managers"), "BaseProxy", None)
     if proxy is not None:
@@ -47,7 +48,7 @@ def table_of_calls() -> Table:
 
 
 def table_within_start(*, here: bool = False) -> Table:
-    """Return the reducers for a call that is pickled in a start, or is only tried `here`."""
+    """Return the reducers for a call that is pickled during a start, or stays `here`."""
     table = table_of_calls()
     for cls, reduce in _of_multiprocessing().items():
         table[cls] = _if_shared(reduce) if reduce.__module__ == _CTYPES else reduce
@@ -60,7 +61,7 @@ def table_within_start(*, here: bool = False) -> Table:
 @contextlib.contextmanager
 def pretended_start() -> Iterator[None]:
     """Let multiprocessing believe that this thread is starting a process."""
-    from multiprocessing import context  # only where something does not go by itself
+    from multiprocessing import context  # only if something does not pickle without this
 
     module: Any = context  # these have no public names
     before = module.get_spawning_popen()
@@ -72,10 +73,10 @@ def pretended_start() -> Iterator[None]:
 
 
 def _of_multiprocessing() -> dict[type, Reduce]:
-    """Return the reducers that multiprocessing has registered for what it starts."""
+    """Return the reducers that multiprocessing has registered for processes that it starts."""
     pickler = getattr(sys.modules.get("multiprocessing.reduction"), "ForkingPickler", None)
     registered: dict[type, Reduce] = dict(getattr(pickler, "_extra_reducers", {}))
-    # Not those of libraries: torch's would share tensors, which are copies in every other call.
+    # Not those of other libraries: torch's would share tensors, which cross as copies otherwise.
     return {
         cls: reduce
         for cls, reduce in registered.items()
@@ -84,7 +85,7 @@ def _of_multiprocessing() -> dict[type, Reduce]:
 
 
 def _reduce_proxy(proxy: Any) -> tuple[Any, ...]:
-    """Reduce a proxy, and the key of its manager, which pickle leaves out of it."""
+    """Reduce a proxy together with the key of its manager, which pickle leaves out."""
     rebuild, (kind, token, serializer, keywords) = proxy.__reduce__()
     key = bytes(proxy._authkey)  # noqa: SLF001  it has no public name
     return rebuild, (kind, token, serializer, {**keywords, "authkey": key})
@@ -93,7 +94,7 @@ def _reduce_proxy(proxy: Any) -> tuple[Any, ...]:
 def _if_shared(reduce: Reduce) -> Reduce:
     """Return a reducer that leaves objects of ctypes alone unless they are in shared memory.
 
-    multiprocessing registers its own for all objects of a type that it has ever shared.
+    Once it has shared one object, multiprocessing registers a reducer for all objects of that type.
     """
     return lambda value: (reduce if hasattr(value, "_wrapper") else reduce_by_default)(value)
 

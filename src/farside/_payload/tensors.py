@@ -1,11 +1,11 @@
-"""PyTorch tensors as out-of-band buffers. Imported where torch is there already.
+"""Reduces PyTorch tensors to out-of-band buffers. Imported only if torch already is.
 
-Torch itself pickles the whole storage of a tensor into the stream, byte by byte, even where the
-tensor is a small part of it. Here the contents of a plain CPU tensor become a buffer, and the
-tensor is made of that buffer again. Whatever is special about a tensor (another device, a gradient,
-a subclass …) is left to torch, and its storage alone becomes a buffer.
+Torch itself pickles the whole storage of a tensor into the stream, byte by byte, even if the tensor
+is a small part of it. Here the contents of a plain CPU tensor become a buffer, and the tensor is
+rebuilt on that buffer. Any special tensor (on another device, with a gradient, of a subclass …) is
+left to torch, and only its storage becomes a buffer.
 
-The buffer is a ctypes array at the tensor's address, for NumPy is not there with every torch.
+The buffer is a ctypes array at the tensor's address, since torch may be installed without NumPy.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _DTYPES = frozenset({
     "torch.complex32", "torch.complex64", "torch.complex128",
     "torch.float8_e4m3fn", "torch.float8_e4m3fnuz", "torch.float8_e5m2", "torch.float8_e5m2fnuz",
 })  # fmt: skip
-"""Types of which a value is whole bytes, and nothing beside them. Others may come with newer
-releases of torch, and are left to it."""
+"""Types whose values are whole bytes, and nothing beside them. Other types, which newer releases of
+torch may add, are left to torch."""
 
 
 def reduce_tensor(tensor: Tensor) -> Reduced:
-    """Reduce a tensor, to a buffer if it is plain: those that share memory become independent."""
+    """Reduce a tensor, to a buffer if it is plain. Tensors that share memory become independent."""
     try:
         plain = _is_plain(tensor)
     except AttributeError:  # a newer release has renamed something: torch itself knows how
@@ -41,7 +41,7 @@ def reduce_tensor(tensor: Tensor) -> Reduced:
     shape = tuple(tensor.shape)
     strides: tuple[int, ...] | None = None
     if not tensor.is_contiguous():
-        # What is dense in another order of its axes, such as channels-last, stays so.
+        # A tensor that is dense in another order of axes, such as channels-last, keeps that order.
         steps = tensor.stride()
         dense = tensor.permute(sorted(range(len(shape)), key=steps.__getitem__, reverse=True))
         if dense.is_contiguous():
@@ -51,18 +51,19 @@ def reduce_tensor(tensor: Tensor) -> Reduced:
         else:
             tensor = tensor.contiguous()
     nbytes = tensor.numel() * tensor.element_size()
-    # The tensor may get other memory (`tensor.data = …`) while the rest of the item is pickled.
+    # The buffer keeps the storage, not the tensor, which may get another one (`tensor.data = …`)
+    # while the rest of the item is pickled.
     storage = tensor.untyped_storage()
     address = storage.data_ptr() + tensor.storage_offset() * tensor.element_size()
     return rebuild, (buffer_at(address, nbytes, storage), tensor.dtype, shape, strides)
 
 
 def _copy_in_order(tensor: Tensor) -> Any:
-    """Copy by NumPy what does not lie together; return an array, or None where NumPy is not there.
+    """Copy a scattered tensor by NumPy; return an array, or None if NumPy is not imported.
 
-    Torch would copy it with a thread for each core, even if it is small. They wait for each other
-    in a loop, which costs many times what it saves where the cores have other work. And what NumPy
-    copies need not be copied once more on its way.
+    Torch would copy even a small one with a thread for each core. These threads spin while they
+    wait for each other, which costs many times what it saves if the cores have other work. And
+    NumPy can copy into the arena, so that the contents are not copied again on their way.
     """
     torch = sys.modules["torch"]
     if "numpy" not in sys.modules:
@@ -70,7 +71,7 @@ def _copy_in_order(tensor: Tensor) -> Any:
     from .arrays import in_order
 
     known = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-    numbers = known.get(tensor.element_size(), tensor.dtype)  # NumPy has no bfloat16, for one
+    numbers = known.get(tensor.element_size(), tensor.dtype)  # NumPy has no bfloat16, for example
     try:
         return in_order(tensor.view(numbers).numpy())
     except RuntimeError:  # this torch cannot use this NumPy
@@ -78,10 +79,10 @@ def _copy_in_order(tensor: Tensor) -> Any:
 
 
 def _reduce_special(tensor: Tensor) -> Reduced:
-    """Reduce a tensor as torch does, but for how a sparse one is made again.
+    """Reduce a tensor as torch does, except for the function that rebuilds a sparse one.
 
-    Torch keeps each in a list until ``torch.load`` has checked it, which never runs here: what is
-    in the tensor crosses as tensors.
+    Torch's own function keeps each sparse tensor in a list until ``torch.load`` has checked it,
+    which never runs here, since the parts of the tensor cross as tensors.
     """
     reduced = reduce_by_default(tensor)
     if isinstance(reduced, str):
@@ -90,16 +91,16 @@ def _reduce_special(tensor: Tensor) -> Reduced:
         return (reduced[0], _with_types(reduced[1]), *reduced[2:])
     kept = getattr(sys.modules.get("torch._utils"), "_rebuild_sparse_tensor", rebuild_sparse)
     parts: list[Any] = [rebuild_sparse if part is kept else part for part in reduced]
-    # One with attributes has the function among the arguments.
+    # For a tensor with attributes, the function is among the arguments.
     parts[1] = tuple(rebuild_sparse if part is kept else part for part in parts[1])
     return tuple(parts)
 
 
 def _with_types(part: Any) -> Any:
-    """Give the storages among the arguments of torch's own functions a type.
+    """Replace the untyped storages among the arguments of torch's own functions by typed ones.
 
-    Torch pickles the storage of some tensors without one, and makes them again of one with a type:
-    so its own pickle brings it back.
+    Torch reduces some tensors to an untyped storage, but rebuilds them from a typed one: a storage
+    comes back from torch's own pickle as a typed one.
     """
     if type(part) is tuple:
         return tuple([_with_types(each) for each in part])
@@ -112,7 +113,8 @@ def _with_types(part: Any) -> Any:
 def reduce_storage(storage: Any) -> Reduced:
     """Reduce a storage to a buffer, if it is in this machine's memory.
 
-    Torch itself copies it several times, and writes its address too: pickles of equal ones differ.
+    Torch itself copies the contents several times. And its pickle has the address of the storage,
+    so pickles of equal storages differ.
     """
     try:
         untyped = getattr(storage, "_untyped_storage", storage)
@@ -120,13 +122,13 @@ def reduce_storage(storage: Any) -> Reduced:
         if untyped.device.type != "cpu" or (nbytes and not address):
             return reduce_by_default(storage)
         dtype = getattr(storage, "dtype", None)  # an untyped one has none
-    except (AttributeError, RuntimeError):  # a newer release; or it has no memory
+    except (AttributeError, RuntimeError):  # a newer release; or the storage has no memory
         return reduce_by_default(storage)
     return rebuild_storage, (buffer_at(address, nbytes, untyped), dtype)
 
 
 def rebuild_storage(buffer: Any, dtype: Any) -> Any:
-    """Make a storage on a buffer: one with a type, if it had one."""
+    """Make a storage on a buffer: a typed one, if it was typed before."""
     import torch  # the user's
 
     untyped = rebuild(buffer, torch.uint8, (memoryview(buffer).nbytes,), None).untyped_storage()
@@ -151,7 +153,7 @@ def rebuild(
 ) -> Tensor:
     import torch  # the user's
 
-    if not memoryview(buffer).nbytes:  # of these torch makes none
+    if not memoryview(buffer).nbytes:  # `torch.frombuffer` refuses an empty buffer
         return torch.empty(shape, dtype=dtype, device="cpu")
     flat = torch.frombuffer(buffer, dtype=dtype)
     return flat.view(shape) if strides is None else flat.as_strided(shape, strides)

@@ -1,7 +1,7 @@
-"""What Python itself keeps in an exception, whatever its class makes of the same names.
+"""Reads and sets what Python itself keeps in an exception, whatever the class does.
 
 A class of the user's may have a ``__setattr__`` that refuses, as that of a frozen dataclass does,
-or properties that raise. `isinstance` asks an object for its ``__class__``, too.
+or properties that raise. `isinstance` too may run its code: it asks an object for ``__class__``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def traceback_of(error: BaseException) -> TracebackType | None:
 
 
 def put(error: BaseException, name: str, value: object) -> None:
-    """Set such a part: ``__cause__``, ``__context__`` or ``__traceback__``.
+    """Set ``__cause__``, ``__context__`` or ``__traceback__`` of an exception.
 
     Example:
         >>> error = ValueError()

@@ -1,8 +1,8 @@
-"""States of what the user iterates on: what their ``state_dict()`` returns, as bytes.
+"""Turns states of the user's iterables, as ``state_dict()`` returns them, into bytes and back.
 
-Most are made of plain values. Those cross as the text of a Python literal, from which they are made
-again exactly, and without running any code: so they may be in the state of a loop, which is read
-from a file. Others are pickled. They serve a worker that is started again, and go nowhere else.
+Most states are made of plain values. They cross as the text of a Python literal, which is read back
+exactly, and without running any code. So they may be part of the state of a loop, which is read
+from a file. Other states are pickled. They are used only to start a worker again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-MOST_BYTES = 1 << 16  # a larger state is not kept: of each open shard there may be some
+MOST_BYTES = 1 << 16  # a larger state is not kept, since several may be kept for each open shard
 
 LITERAL, _PICKLED = b"L", b"P"
 
@@ -29,7 +29,7 @@ class StateTooLargeError(Exception):
 
 
 def freeze(state: object) -> bytes:
-    """Turn a state into bytes; a StateTooLargeError if there are too many."""
+    """Turn a state into bytes; raise StateTooLargeError if there are too many."""
     if _is_literal(state, [MOST_BYTES], 0):
         body = LITERAL + repr(state).encode()
         if len(body) > MOST_BYTES:
@@ -43,10 +43,10 @@ def freeze(state: object) -> bytes:
 
 
 def thaw(frozen: bytes) -> Any:
-    """Make the state again; a ValueError if it is no text of a state."""
+    """Rebuild a state from bytes; raise ValueError if it is neither a pickle nor a literal."""
     if frozen[:1] == _PICKLED:
         return pickle.loads(frozen[1:])
-    from ast import literal_eval  # only who goes on where another was
+    from ast import literal_eval  # only needed for a restart or a resume
 
     try:
         return literal_eval(frozen[1:].decode())
@@ -55,7 +55,7 @@ def thaw(frozen: bytes) -> Any:
 
 
 def check_literal(frozen: bytes) -> None:
-    """Refuse what is in the state of a loop and no literal, by a ValueError. It runs no code."""
+    """Raise ValueError if a state within the state of a loop is no literal. This runs no code."""
     try:
         if frozen[:1] != LITERAL:
             raise ValueError("it is not a literal")
@@ -82,7 +82,7 @@ class _Bounded:
 
 
 def _is_literal(value: Any, left: list[int], depth: int) -> bool:
-    """Tell whether the text of a value makes an equal one; a StateTooLargeError: too many parts."""
+    """Tell whether the ``repr()`` of a value makes an equal one; may raise StateTooLargeError."""
     kind = type(value)
     left[0] -= len(value) if kind in _SIZED else 1
     if left[0] < 0:

@@ -1,9 +1,9 @@
-"""What decides which warnings and log records are shown, on its way from the parent into a worker.
+"""Carries warning filters and the levels of loggers from the parent into a worker.
 
-Warning filters travel as plain data. Loading a filter must not import a module for the sake of its
-category: that could fail, or be refused in a subinterpreter, for an iterable that never uses the
-module. Levels of loggers travel too: what the parent would not show need not be sent. Nothing here
-imports `logging`.
+Warning filters travel as plain data. Loading a filter must not import the module of its category:
+that could fail, or be refused in a subinterpreter, although the iterable never uses the module.
+With the levels of loggers, the worker need not send records that the parent would not show. Nothing
+here imports `logging`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 awaited: dict[str, tuple[int, bool]] = {}
-"""The level of each logger that its library is yet to make here, and whether it is disabled."""
+"""For each logger that its library has yet to make here: the level, and whether it is disabled."""
 
 
 class Levels(NamedTuple):
@@ -33,7 +33,7 @@ class Levels(NamedTuple):
 
 
 def flatten_filters() -> list[PlainFilter]:
-    # Where warnings are aware of contexts, a block of `catch_warnings` has filters of its own.
+    # If warnings are aware of contexts, a block of `catch_warnings` has filters of its own.
     present: Any = getattr(warnings, "_get_filters", lambda: warnings.filters)
     plain = []
     for action, message, category, module, line in present():
@@ -43,7 +43,7 @@ def flatten_filters() -> list[PlainFilter]:
 
 
 def install_filters(filters: list[PlainFilter]) -> bool:
-    """Let this interpreter have the filters whose categories are there; tell whether all are."""
+    """Set the filters whose categories this interpreter has; tell whether it has all of them."""
     found = []
     for action, message, home, name, module, line in filters:
         category = _find(home, name)
@@ -70,10 +70,11 @@ def flatten_levels() -> Levels | None:
 
 
 def install_levels(levels: Levels | None) -> None:
-    """Let the loggers of this interpreter have these levels, if there is `logging`.
+    """Set the levels of the loggers of this interpreter, if `logging` is imported.
 
-    One of a class of its own is not made here: its library finds it made already when it is
-    imported, by a class that lacks what the library calls (Astropy fails then). So it is `awaited`.
+    A logger whose class is not `logging.Logger` is not made here. If it were, its library would
+    find a logger without the methods that the library calls (Astropy fails then). So its level is
+    `awaited` until the library has made the logger.
     """
     logging: Any = sys.modules.get("logging")
     if logging is None or levels is None:
@@ -88,7 +89,7 @@ def install_levels(levels: Levels | None) -> None:
 
 
 def install_level(logger: Any) -> None:
-    """Let a logger have the level that is awaited for it, if there is one."""
+    """Set the level that is awaited for a logger, if there is one."""
     level, logger.disabled = awaited.pop(logger.name, (None, logger.disabled))
     if level is not None:
         logger.setLevel(level)

@@ -1,4 +1,4 @@
-"""What a worker may know of itself."""
+"""Tells user code which worker it runs in: `get_worker_info`, and what sets its result."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, TypeAlias
 
     Fields: TypeAlias = tuple[str, str, int, int, int, int]
-    """Those of a `WorkerInfo` without the task."""
+    """The fields of a `WorkerInfo` without those of the task."""
     Task: TypeAlias = tuple[int, int | None, int, int]
-    """Shard, how many there are if that is known, its seed, the epoch."""
+    """The shard, the number of shards if that is known, the seed of the shard, the epoch."""
 
 
 class WorkerInfo:
-    """What `get_worker_info` tells of the worker that asks. It cannot be changed.
+    """What `get_worker_info` returns about the worker that calls it. It cannot be changed.
 
     Attributes:
         backend: name of the backend, such as ``"subprocess"``.
@@ -26,16 +26,16 @@ class WorkerInfo:
         index: which of several workers it is, from 0: the option ``worker_index``.
         count: how many there are: the option ``worker_count``.
         seed: the option ``seed``, or the number that was drawn for it, below 2**64.
-        epoch: the number of the present pass, from 0: how many came before it, also before a
-            resume, or what `RemoteIterable.set_epoch` was given. 0 before the first.
+        epoch: the number of the present pass, from 0: the number of passes before it, those before
+            a resume included, or what `RemoteIterable.set_epoch` was given. 0 before the first.
         shard: in `iterate_in_workers`: the number of the shard that is read just now; in
-            `map_in_workers`: the index of the input. None elsewhere, initializers included, and so
-            are the two below.
+            `map_in_workers`: the index of the input. Elsewhere, and in initializers, this is None,
+            and so are the two below.
         shard_count: how many shards or inputs there are; None if that is not known.
-        shard_seed: a number below 2**64 that ``seed``, ``epoch`` and ``shard`` decide, and nothing
-            else: neither the number of workers nor what was read before. Draw random numbers from
-            ``random.Random(info.shard_seed)``: the generators of modules are shared by all shards
-            of a worker.
+        shard_seed: a number below 2**64 that depends only on ``seed``, ``epoch`` and ``shard``, and
+            not on the number of workers or on what was read before. Draw random numbers from
+            ``random.Random(info.shard_seed)``, since the generators of modules are shared by all
+            shards of a worker.
     """
 
     # By hand, since dataclasses would cost a worker some milliseconds of start-up.
@@ -57,7 +57,7 @@ class WorkerInfo:
             object.__setattr__(self, name, value)
 
     def at(self, epoch: int, seed: int, *task: int | None) -> WorkerInfo:
-        """Return what is told in another pass, and of a task."""
+        """Return the same worker's info in another pass, with the fields of a task if given."""
         return WorkerInfo(self.backend, self.name, self.index, self.count, seed, epoch, *task)
 
     def _all(self) -> tuple[Any, ...]:
@@ -84,16 +84,16 @@ class WorkerInfo:
 
 
 _here = local()  # the worker that runs in one thread of this interpreter
-_whole: WorkerInfo | Callable[[], WorkerInfo] | None = None  # the worker that this interpreter is
-_pid = 0  # the process in which it is
+_whole: WorkerInfo | Callable[[], WorkerInfo] | None = None  # if this whole interpreter is a worker
+_pid = 0  # the process in which the whole interpreter is a worker
 
 
 def get_worker_info() -> WorkerInfo | None:
-    """Tell a worker about itself; None outside a worker.
+    """Return information about the worker that calls this; None outside a worker.
 
-    All threads of a worker are told the same, except with the backend ``"inline"``: there only the
-    thread that runs the iterable is told anything. ``shard`` and ``shard_seed`` are those of the
-    shard whose turn it is. A thread of your own may work for another shard: so ask in ``fn``, and
+    All threads of a worker get the same information. But with the backend ``"inline"``, only the
+    thread that runs the iterable gets any. ``shard`` and ``shard_seed`` are those of the shard
+    whose turn it is. A thread of your own may work for another shard, so call this in ``fn``, and
     pass the seed to the thread. A process that the worker starts is no worker.
 
     Example:
@@ -112,20 +112,20 @@ def get_worker_info() -> WorkerInfo | None:
 
 
 def told() -> Any:
-    """Return what was said with `tell`."""
+    """Return what `tell` was given last."""
     if _whole is not None and _pid == os.getpid():
         return _whole
     return getattr(_here, "info", None)
 
 
 def claim() -> None:
-    """Say that this interpreter is a worker, as a whole."""
+    """Make this whole interpreter a worker, with all its threads."""
     global _pid  # noqa: PLW0603  there is one worker in an interpreter
     _pid = os.getpid()
 
 
 def tell(info: Any) -> None:
-    """Say which worker this thread belongs to: its info, a function that returns that, or None."""
+    """Set the worker of this thread, or of all: its info, a function that returns that, or None."""
     global _whole  # noqa: PLW0603  as above
     if _pid == os.getpid():
         _whole = info
