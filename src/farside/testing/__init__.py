@@ -1,6 +1,6 @@
-"""For tests and for debugging: a recorder, and what every backend and every link promises.
+"""For tests and for debugging: a recorder, a check of iterables, and tests for backends and links.
 
-`record` notes what parents and workers say to each other. `check_replay` tells whether an iterable
+`record` records the messages between parents and workers. `check_replay` checks whether an iterable
 can be resumed and restarted. `BackendContract`, `ConcurrentBackendContract` and `LinkContract` are
 suites of tests for those who write a backend or a link. To run an iterable in the calling thread,
 where a debugger and coverage see it, pass ``backend="inline"`` to `iterate_in_worker`; nothing of
@@ -43,7 +43,7 @@ __all__ = [
 
 
 def _find(name: str) -> object:
-    # A worker that is given a function of `jobs` imports this too.
+    # A worker whose function is in `jobs` imports this module too, so it imports nothing early.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -1,4 +1,4 @@
-"""What every link promises of items that were taken, as tests."""
+"""Tests of every link: how the worker learns what the parent has taken and whether it waits."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .checks import Background, receive
 from .link_pair import MakesLinks
 
 LONGER_THAN_A_LOOK = 5.0
-"""Seconds that nobody spins for, on the slowest machine."""
+"""Seconds; no link spins for so long, even on the slowest machine."""
 
 
 class AcknowledgedContract(MakesLinks):
-    """The part of `LinkContract` that is about items that were taken."""
+    """The part of `LinkContract` about items that were taken, and a parent that waits."""
 
     def test_nothing_is_taken_at_first(self) -> None:
         with self._pair() as pair:
@@ -149,7 +149,7 @@ class AcknowledgedContract(MakesLinks):
             assert waiting.result()
 
     def test_a_worker_hears_that_the_parent_waits_in_any_pass(self) -> None:
-        """A link may keep the last bits of a pass's number: the next one then has a smaller one."""
+        """A link may keep only the last bits of a pass's number, so the next one may be smaller."""
         with self._pair() as pair:
             for bits in (8, 16, 20, 32):
                 latest = (1 << bits) - 1
@@ -161,7 +161,7 @@ class AcknowledgedContract(MakesLinks):
                 pair.parent.tell_waiting(False)
 
     def test_a_worker_hears_that_the_parent_waits_that_has_more_than_it_knows_of(self) -> None:
-        """A signal handler may strike after items were sent, and before these are counted."""
+        """A signal handler may strike after items were sent and before the worker counts them."""
         with self._pair() as pair:
             waiting = Background(pair.worker.wait_for_parent, 1, 1)
             for total in (1, 2, 3):

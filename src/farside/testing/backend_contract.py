@@ -1,4 +1,4 @@
-"""What every backend promises, as tests."""
+"""The tests that every backend has to pass."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .item_contract import ItemContract
 
 
 class BackendContract(CallContract, FailureContract, ItemContract):
-    """Tests that every backend passes, also one whose worker does not run beside the parent.
+    """Tests that every backend passes, even one whose worker does not run beside the parent.
 
-    Subclass it in a module of tests, and say how a worker is started. Each method whose name begins
-    with ``test_`` is a test; pytest finds them, and so does unittest if the subclass is a
-    ``unittest.TestCase`` too.
+    Subclass it in a module of tests, and override ``start``, which starts a worker. Each method
+    whose name begins with ``test_`` is a test; pytest finds them, and so does unittest if the
+    subclass is also a ``unittest.TestCase``.
 
     Example:
         >>> from farside import iterate_in_worker
@@ -34,7 +34,7 @@ class BackendContract(CallContract, FailureContract, ItemContract):
     """
 
     many: int = 1200
-    """How many items are taken one by one. Where each takes a call between machines, set less."""
+    """How many items are taken one by one. Set fewer if each takes a call between machines."""
 
     # Passes ---------------------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ class BackendContract(CallContract, FailureContract, ItemContract):
                 warnings.simplefilter("always")
                 rest = list(numbers)
             assert [each.category for each in caught] == [ExhaustedIteratorWarning]
-            assert rest == list(range(rest[0], 1000))  # what was in the buffer is gone
+            assert rest == list(range(rest[0], 1000))  # items that were in the buffer are lost
             assert rest[0] <= 3
 
     def test_an_iterator_that_resets_itself_is_not_used_up(self) -> None:

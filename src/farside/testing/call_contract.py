@@ -1,4 +1,4 @@
-"""What every backend promises of calls between passes, as tests."""
+"""The tests of calls between passes that every backend has to pass."""
 
 from __future__ import annotations
 

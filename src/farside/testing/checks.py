@@ -1,4 +1,4 @@
-"""What the contract suites start and check with. No test framework is needed."""
+"""Helpers of the contract suites, which need no test framework."""
 
 from __future__ import annotations
 
@@ -18,27 +18,30 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SECONDS = 20.0  # far more than anything takes; who waits so long has found a hang
+SECONDS = 20.0  # far more than anything takes; a wait of this length is a hang
 
 
 class StartsWorkers:
-    """What all parts of `BackendContract` need."""
+    """The base of all parts of `BackendContract`."""
 
     def start(self, fn: Callable[[], Iterable[T]], **options: Any) -> RemoteIterable[T]:
-        """Start a worker of the kind that is tested, and of no other; see `iterate_in_worker`."""
+        """Start a worker on the backend under test, without fallback; see `iterate_in_worker`."""
         raise NotImplementedError("say how a worker is started: iterate_in_worker(fn, backend=…)")
 
 
 def raises(kind: type[BaseException] | tuple[type[BaseException], ...], match: str = "") -> Any:
-    """Make a context whose block must raise: its ``exception``, whose text has the pattern."""
-    # Processes that tests start import this module too, and few of them need that one.
+    """Return a context manager whose block must raise such an exception, with a text that matches.
+
+    The context has it as ``exception``.
+    """
+    # Processes that tests start import this module too, and few of them need unittest.
     from unittest import TestCase
 
     return TestCase().assertRaisesRegex(kind, match)  # noqa: PT027  it needs no pytest
 
 
 def take(iterable: Iterable[T]) -> tuple[list[T], Exception | None]:
-    """Iterate as far as it goes: what was got, and what was raised."""
+    """Iterate to the end or to an error; return the items, and the exception or None."""
     got: list[T] = []
     try:
         for item in iterable:
@@ -49,7 +52,7 @@ def take(iterable: Iterable[T]) -> tuple[list[T], Exception | None]:
 
 
 def until(true: Callable[[], bool]) -> None:
-    """Wait for something that happens soon."""
+    """Wait until a condition, which must come true soon, is true."""
     deadline = time.monotonic() + SECONDS
     while not true():
         assert time.monotonic() < deadline, "it does not happen"
@@ -57,7 +60,7 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def is_readable(link: Link, seconds: float = 0.0) -> bool:
-    """Wait until there may be something to read, and notify the link; send what waits for room."""
+    """Wait until there may be something to read, and notify the link; flush a congested link."""
     numbers = link.filenos()
     events = dict.fromkeys(numbers, select.POLLIN)
     if link.congested:
@@ -74,7 +77,7 @@ def is_readable(link: Link, seconds: float = 0.0) -> bool:
 
 
 def receive(link: Link, into: deque[Frame], seconds: float = SECONDS) -> bool:
-    """Wait for a link and read, until a frame is complete; False when the time was up before."""
+    """Wait for a link and read until a frame is complete; False if the time is up before."""
     deadline = time.monotonic() + seconds
     while not link.read(into):
         left = deadline - time.monotonic()
@@ -85,7 +88,7 @@ def receive(link: Link, into: deque[Frame], seconds: float = SECONDS) -> bool:
 
 
 class Background(Generic[T]):
-    """A call in a thread of its own: what it returns or raises is seen, and none waits for long."""
+    """A call in a thread of its own. Its result or exception is kept; no test waits for it long."""
 
     def __init__(self, function: Callable[..., T], *args: object, **kwargs: object) -> None:
         self._future: Future[T] = Future()
@@ -95,7 +98,7 @@ class Background(Generic[T]):
         self.thread.start()
 
     def result(self) -> T:
-        """Wait for the end of the call, and return or raise what it did."""
+        """Wait for the end of the call, and return or raise what the call did."""
         self.thread.join(SECONDS)
         assert not self.thread.is_alive(), "the call does not come back"
         return self._future.result()

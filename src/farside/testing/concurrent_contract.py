@@ -1,4 +1,4 @@
-"""What every backend promises whose worker runs beside the parent, as tests."""
+"""The tests that every backend has to pass whose worker runs beside the parent."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from . import dying_jobs, item_jobs, jobs
 from .backend_contract import BackendContract
 from .checks import SECONDS, raises, take, until
 
-_SETTLED = 0.1  # seconds that are enough for a worker to go further, if it goes further than it may
+_SETTLED = 0.1  # seconds in which a worker that runs too far ahead would do so
 
 
 class ConcurrentBackendContract(BackendContract):
     """Tests that every backend passes whose worker runs beside the parent, and can be ended.
 
-    It has all tests of `BackendContract`, which says how to use it.
+    It includes all tests of `BackendContract`; see there how to use it.
     """
 
     def test_a_worker_has_state_of_its_own(self) -> None:
@@ -56,7 +56,7 @@ class ConcurrentBackendContract(BackendContract):
     def test_a_single_item_is_not_kept_back(self) -> None:
         with self.start(partial(jobs.Bursts, 1), timeout=SECONDS) as items:
             iterator = iter(items)
-            time.sleep(0.02)  # nobody waits for it when it is made
+            time.sleep(0.02)  # so that nobody waits for the item when it is made
             assert next(iterator) == 0
 
     def test_leaving_while_the_worker_is_blocked_in_sending(self) -> None:
@@ -72,14 +72,14 @@ class ConcurrentBackendContract(BackendContract):
                 for _ in range(3):
                     older = iter(items)
                     next(older)
-                    time.sleep(0.05)  # it runs out of room meanwhile; if not, less is tested
+                    time.sleep(0.05)  # the worker runs out of room; if not, less is tested
                     assert len(list(items)) == 9
 
     def test_closing_does_not_wait_for_a_worker_that_waits_for_room(self) -> None:
         items = self.start(jobs.Endless, buffer_size=1, shutdown_timeout=30)
         iterator = iter(items)
         next(iterator)
-        time.sleep(0.05)  # it runs out of room meanwhile; if not, less is tested
+        time.sleep(0.05)  # the worker runs out of room; if not, less is tested
         begin = time.monotonic()
         items.close()
         assert time.monotonic() - begin < 10
@@ -118,9 +118,9 @@ class ConcurrentBackendContract(BackendContract):
     def test_a_worker_that_dies_is_told_of(self) -> None:
         with self.start(partial(dying_jobs.Dies, 100), timeout=SECONDS) as numbers:
             if not load(numbers.backend).capabilities.killable:
-                return  # this process would end with it
+                return  # this process would end with the worker
             got, error = take(numbers)
-            assert got == list(range(50))[: len(got)]  # what it had yet to send is gone
+            assert got == list(range(50))[: len(got)]  # items that it had not sent are lost
             assert isinstance(error, WorkerDiedError)
             assert numbers.state == "closed"
 

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class Dies(Numbers):
-    """Yields some items, and ends its process in the middle: the first time, or each."""
+    """Yields numbers, and ends its process halfway: each time, or only once if it has a path."""
 
     def __init__(self, count: int, path: str | None = None) -> None:
         super().__init__(count)
-        self.path = path  # of a file, which is empty until it has died
+        self.path = path  # of a file, which is empty until the process has died
 
     def __iter__(self) -> Iterator[int]:
         for number in super().__iter__():

@@ -1,4 +1,4 @@
-"""What every link promises when a side of it is gone, as tests."""
+"""The tests that every link has to pass when one side of it is gone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .link_pair import HUGE, MakesLinks, at_parent, at_worker
 
 
 class EndContract(MakesLinks):
-    """The part of `LinkContract` that is about the end of either side."""
+    """The part of `LinkContract` about the end of either side."""
 
     def test_a_waiting_parent_hears_that_the_worker_is_gone(self) -> None:
         with self._pair() as pair:
@@ -66,7 +66,7 @@ class EndContract(MakesLinks):
             pair.worker.send(1, 1, [b"last"])
             pair.parent.send(1, 1, [HUGE])
             pair.end_worker()
-            pair.parent.flush()  # no error: reading tells
+            pair.parent.flush()  # no error: the next read raises it
             assert at_parent(pair) == [Frame(1, 1, b"last")]
             with raises(LinkClosedError):
                 at_parent(pair)
@@ -100,7 +100,7 @@ class EndContract(MakesLinks):
                 pair.parent.send(1, 1)
             with raises(LinkClosedError):
                 pair.parent.read(deque())
-            pair.parent.flush()  # no error: reading tells
+            pair.parent.flush()  # no error: reading raises it
             pair.parent.acknowledge(1, 1)
             pair.parent.revoke(1)
             pair.parent.tell_waiting(True)
@@ -152,6 +152,6 @@ class EndContract(MakesLinks):
             os.close(sentinel)
             assert not is_readable(pair.parent)
             waiting = Background(at_parent, pair)
-            os.close(writer)  # the end of what it holds
+            os.close(writer)  # hangs up the sentinel, which the link has duplicated
             with raises(LinkClosedError):
                 waiting.result()

@@ -1,4 +1,4 @@
-"""What every backend promises of failures, as tests."""
+"""The tests of failures that every backend has to pass."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .checks import StartsWorkers, raises, take
 
 
 class FailureContract(StartsWorkers):
-    """Tests of what the parent is told of a failure; a part of `BackendContract`."""
+    """Tests of what the parent raises after a failure; a part of `BackendContract`."""
 
     def test_next_fails_at_any_item(self) -> None:
         for index in (0, 1, 57):
@@ -95,7 +95,7 @@ class FailureContract(StartsWorkers):
     def check_arrives_as_text(
         self, make: Callable[[], BaseException], name: str, text: str
     ) -> None:
-        """Let a worker raise something that the parent does not raise again."""
+        """Check an exception of the worker that the parent does not raise again as such."""
         with self.start(partial(jobs.FailsAt, 1, make)) as numbers:
             with raises(errors.WorkerIterationError, text) as caught:
                 list(numbers)
@@ -137,7 +137,7 @@ class FailureContract(StartsWorkers):
             for number in numbers:
                 assert number == 0
                 break
-            # It may arrive with the first item, with the next pass, or in it.
+            # The failure may arrive with the first item, with the next pass, or during that pass.
             with raises((jobs.TwoArguments, errors.IterableClosedError)) as caught:
                 list(numbers)
             error: BaseException = caught.exception

@@ -1,4 +1,4 @@
-"""Starts the workers whose passes are compared."""
+"""Starts the workers whose passes `check_replay` compares."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def start(
     num_workers: int = 1,
     **more: Any,
 ) -> RemoteIterable[Any]:
-    """Start processes for what `check_replay` takes; global random generators may be seeded."""
+    """Start processes for the arguments of `check_replay`; `seeded` seeds global generators."""
     options: Any = {
         "backend": "subprocess",
-        "mp_context": "spawn",  # that alone reads PYTHONHASHSEED
+        "mp_context": "spawn",  # only this start method reads PYTHONHASHSEED
         "seed": 1,
         "initializer": _seed_all if seeded else None,
         "timeout": timeout,
@@ -40,9 +40,9 @@ def _seed_all() -> None:
 
     random.seed(0)
     with suppress(ImportError):
-        import numpy as np  # also where fn imports it later
+        import numpy as np  # even if only fn imports it, later
 
-        np.random.seed(0)  # noqa: NPY002  it is the global one that is looked for
+        np.random.seed(0)  # noqa: NPY002  the global generator is meant
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.manual_seed(0)
@@ -50,7 +50,7 @@ def _seed_all() -> None:
 
 @contextmanager
 def hash_seed(seed: int) -> Iterator[None]:
-    """Let the processes that are started in the block hash strings in this way."""
+    """Set the hash seed of the processes that are started in the block."""
     before = os.environ.get("PYTHONHASHSEED")
     os.environ["PYTHONHASHSEED"] = str(seed)
     try:

@@ -1,4 +1,4 @@
-"""What every backend promises of items, as tests."""
+"""The tests of items that every backend has to pass."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ItemContract(StartsWorkers):
                 assert item == expected
                 assert type(item) is type(expected)
                 assert repr(item) == repr(expected)
-                jobs.change(item)  # and so the items after it, if anything is there twice
+                jobs.change(item)  # this shows in later items if they share any object with it
             assert len(got) == len(list(jobs.unchanged()))
 
     def test_buffers_are_snapshots_and_writable(self) -> None:

@@ -1,4 +1,4 @@
-"""Iterables whose items are what the contract suites look at. Workers import it, see `jobs`."""
+"""Iterables with the items that the contract suites check. Workers import this, see `jobs`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Texts(dict[str, Any]):
 
 
 def unchanged() -> Iterator[Any]:
-    """Yield small items of many kinds, again and again anew."""
+    """Yield small items of many kinds, each of them a new object."""
     for number in range(20):
         text = f"text {number}"
         yield {"number": number, "text": text}
@@ -61,7 +61,7 @@ def change(item: Any) -> None:
 
 
 def changing() -> Iterator[Any]:
-    """Yield the same as `unchanged`, and change each item as soon as the next is wanted."""
+    """Yield the same as `unchanged`, and change each item as soon as the next one is requested."""
     for item in unchanged():
         yield item
         change(item)
@@ -87,7 +87,7 @@ class Blocks:
 
 
 class Buffers(Blocks):
-    """Yields the same blocks, as what pickle keeps out of band."""
+    """Yields the same blocks, in buffers that pickle keeps out of band."""
 
     def __iter__(self) -> Iterator[Any]:
         for block in super().__iter__():
@@ -100,7 +100,7 @@ def mixed(count: int) -> Iterator[Any]:
 
 
 def mixed_item(number: int) -> Any:
-    """Make an item that is compared with ``==``."""
+    """Make an item of a kind that depends on the number. It can be compared with ``==``."""
     kinds: tuple[Any, ...] = (
         number, None, f"text {number}", {"n": number}, number * 0.5, "é" * (number % 2000),
         bytes([number % 256]) * 9000, [number] * 50, bytearray(70_000), 1 << 70, ("x" * 12_000, {}),

@@ -1,6 +1,6 @@
 """What the contract suites let workers run, beside `item_jobs`.
 
-Workers import both: nothing heavy here.
+Workers import both modules, so neither imports anything heavy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def notes(about: str) -> list[object]:
 
 
 class Numbers:
-    """Iterable again and again: 0 … count - 1."""
+    """Yields 0 … count - 1 in each pass."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -62,7 +62,7 @@ class Factory:
 
 
 class Resets(Numbers):
-    """Its own iterator, and as good as new after each ``iter()``."""
+    """Is its own iterator, which ``iter()`` resets."""
 
     def __iter__(self) -> Resets:
         self.next: int = 0
@@ -96,7 +96,7 @@ def spin() -> None:
 
 
 class Hangs(Numbers):
-    """Yields some items, then runs Python code for ever, which hardly takes any time of a core."""
+    """Yields some items, then runs Python code for ever, which uses hardly any processor time."""
 
     def __iter__(self) -> Iterator[int]:
         yield from super().__iter__()
@@ -104,13 +104,13 @@ class Hangs(Numbers):
 
 
 def hang() -> NoReturn:
-    """Run for ever, where something else is waited for."""
+    """Run for ever without using much processor time."""
     while True:
         time.sleep(0.001)
 
 
 class Counted:
-    """Numbers without end; a file has a dot for each, and a new line for each iterator left."""
+    """Yields numbers without end. A file gets a dot for each, and a newline per iterator closed."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -163,7 +163,7 @@ class EndlessShelf(Shelf):
 
 
 class UnsureOfLength:
-    """Has items, and a length that it cannot tell."""
+    """Has items, and a ``__len__`` that raises."""
 
     def __iter__(self) -> Iterator[int]:
         return iter([1, 2])
@@ -173,7 +173,7 @@ class UnsureOfLength:
 
 
 class TwoArguments(ValueError):
-    """Its constructor takes other arguments than ``args`` holds."""
+    """An exception whose constructor takes other arguments than ``args`` holds."""
 
     def __init__(self, first: str, second: int) -> None:
         super().__init__(f"{first}-{second}")

@@ -1,4 +1,4 @@
-"""What every link promises, as tests."""
+"""The tests that every link has to pass."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _GIGANTIC = HUGE * 4  # more than is read at a time
 
 
 class LinkContract(AcknowledgedContract, EndContract):
-    """Tests that every link passes whose sides run at the same time.
+    """Tests that every link passes whose two sides run at the same time.
 
-    Subclass it in a module of tests, and say in ``make`` how a link is made; see
+    Subclass it in a module of tests, and override ``make``, which makes a link; see
     `BackendContract`.
 
-    Some are about what a link may leave out: that it holds little while nobody reads, that the
-    worker knows at once what the parent has told, that many items are known to be ``streaming``,
-    and ``watch``. A link between machines, which shares no memory, leaves such a test out by
+    Some tests are about what is optional: that the link holds little while nobody reads, that the
+    worker knows at once what the parent has written, that many items at a time set ``streaming``,
+    and ``watch``. For a link between machines, which shares no memory, leave out such a test with
     ``test_… = None``.
     """
 
@@ -192,7 +192,7 @@ class LinkContract(AcknowledgedContract, EndContract):
             got: deque[Frame] = deque()
             assert pair.parent.read(got) is False
             assert not got
-            until(lambda: pair.parent.read(got))  # it need not be told that it is readable
+            until(lambda: pair.parent.read(got))  # `read` needs no `notice` before
             sending.result()
             assert list(got) == [Frame(1, 1, _GIGANTIC)]
 
@@ -219,7 +219,7 @@ class LinkContract(AcknowledgedContract, EndContract):
 
 
 def _receive_and_answer(worker: WorkerLink, count: int = 1) -> list[Frame]:
-    """Receive frames in the worker, and tell the parent."""
+    """Receive frames in the worker, then send a frame to the parent."""
     got = at_worker(worker, count)
     worker.send(9, 9)
     return got

@@ -1,4 +1,4 @@
-"""Both sides of a link, as the suites for links have them in one process."""
+"""Both sides of a link in one process, for the suites that test links."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from .._link.frames import Frame
 from .._link.worker_base import WorkerLink
 from .checks import receive
 
-HUGE = bytes(range(256)) * (9 << 12)  # more than any link holds without somebody who reads
+HUGE = bytes(range(256)) * (9 << 12)  # more than any link holds while nobody reads
 
 
 class LinkPair(NamedTuple):
-    """Both sides of a link, and what takes them away."""
+    """Both sides of a link, and a function that ends the worker's."""
 
     parent: Link
     """The parent's side."""
     worker: WorkerLink
     """The worker's side, in this process too."""
     end_worker: Callable[[], None]
-    """Does what the end of a worker does: its side is gone. It may be called again."""
+    """Removes the worker's side, as the end of a worker does. It may be called again."""
 
     def cleanup(self) -> None:
         self.parent.close()
@@ -31,10 +31,10 @@ class LinkPair(NamedTuple):
 
 
 class MakesLinks:
-    """What all parts of `LinkContract` need."""
+    """The base of all parts of `LinkContract`."""
 
     def make(self) -> LinkPair:
-        """Make a link, both of whose sides are used by threads of this process."""
+        """Make a link. Threads of this process use both of its sides."""
         raise NotImplementedError("say how a link is made: return a LinkPair")
 
     @contextmanager

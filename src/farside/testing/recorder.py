@@ -1,4 +1,4 @@
-"""Notes what parents and workers say to each other."""
+"""Records the commands and statuses that parents and workers exchange: `record`."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class Record(NamedTuple):
     """
 
     seconds: float
-    """Since the recording began, when the parent sent or received it."""
+    """The time from the begin of the recording until the parent sent or received it."""
     direction: str
     """``"down"`` to the worker, ``"up"`` to the parent."""
     name: str
-    """Of the command or status."""
+    """The name of the command or status."""
     epoch: int
     """Number of the pass."""
     items: int
     """How many items it carried. Where there are shards, the end of each counts as one."""
     nbytes: int
-    """Bytes of its contents, those in shared memory included."""
+    """How many bytes of contents it had, those in shared memory included."""
     worker: str
-    """Backend and worker."""
+    """The backend and the worker."""
 
     def __str__(self) -> str:
         contents = f"{self.items:5} items {self.nbytes:>8,} B" if self.nbytes else ""
@@ -75,27 +75,27 @@ class Recording:
     def note(
         self, direction: str, worker: str, kind: int, epoch: int, *, items: int = 0, nbytes: int = 0
     ) -> None:
-        """Add a command or status, by its number."""
+        """Add a command or status, given by its number."""
         seconds, name = time.perf_counter() - self._begin, _NAMES.get(kind, f"{kind}?")
         made = Record(seconds, direction, name, epoch, items, nbytes, worker)
         self.records.append(made)
         if self._file is not None:
             try:
                 print(made, file=self._file)
-            except (OSError, ValueError):  # it is full, or was closed: the worker goes on
+            except (OSError, ValueError):  # full, or closed; the worker must not fail for that
                 self._file = None
 
 
 @contextmanager
 def record(file: TextIO | None = None) -> Iterator[Recording]:
-    """Note what parents and workers say to each other.
+    """Record the commands and statuses that parents and workers exchange.
 
-    All workers that are started inside the block count, in any thread, for as long as they live,
-    also after the block.
+    All workers that any thread starts inside the block are recorded, for as long as they live, even
+    after the block.
 
     Args:
-        file: where each command and status is printed to as it comes, such as ``sys.stderr``, as
-            long as it can be written to. None: nothing is printed.
+        file: a file such as ``sys.stderr``, to which each command and status is printed as it
+            comes, as long as the file can be written to. None: nothing is printed.
 
     Yields:
         The recording.
@@ -115,13 +115,13 @@ def record(file: TextIO | None = None) -> Iterator[Recording]:
     log = Recording(file)
 
     def observe(backend: str, worker: Worker) -> None:
-        known = weakref.ref(worker)  # the worker refers to what observes it
+        known = weakref.ref(worker)  # the worker refers to its observer
         others = worker.observer  # of a recording around this one
 
         def note(direction: str, kind: int, epoch: int, items: int, nbytes: int) -> None:
             if others is not None:
                 others(direction, kind, epoch, items, nbytes)
-            here = known()  # a subinterpreter has no number at first
+            here = known()  # asked each time: a subinterpreter has no number at first
             name = f"{backend} ({here.label})" if here else backend
             log.note(direction, name, kind, epoch, items=items, nbytes=nbytes)
 

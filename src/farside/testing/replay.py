@@ -1,4 +1,4 @@
-"""Finds out whether an iterable can be resumed and restarted: whether it is the same each time."""
+"""Finds out whether an iterable yields the same each time, as resume and restart need it."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ HINTS = {
         "or on the number of workers"
     ),
 }
-"""In which ways an iterable can differ, and what helps."""
+"""The ways in which an iterable can differ, and the cure for each."""
 
 
-MISSING: Any = object()  # what a pass has where it has ended
-_PAUSE = 0.1  # seconds after which a worker takes the state, with its next item
+MISSING: Any = object()  # stands for the items that the shorter of two passes lacks
+_PAUSE = 0.1  # seconds after which a worker takes a snapshot, with its next item
 
 
 class Difference(NamedTuple):
-    """What `find_difference` has found."""
+    """The result of `find_difference`."""
 
     way: str  # one of `HINTS`
     item: int  # index of the first item that differs
@@ -63,24 +63,25 @@ def check_replay(
     setup: Callable[[], Any] | None = None,
     limit: int = 1000,
 ) -> None:
-    """Check that an iterable is the same each time, so that it can be resumed and restarted.
+    """Check that an iterable yields the same each time, so that it can be resumed and restarted.
 
-    Its passes are run in several workers: two passes in one, the second pass alone in a fresh one,
-    a pass that is left early, and one that is resumed in the middle (by two workers, if there are
-    shards). What they yield is compared.
+    Passes are run in several workers: two passes in one, the second pass alone in a fresh one, a
+    pass that is left early, and one that is resumed in the middle (by two workers, if there are
+    shards). Then the items of these passes are compared.
 
     Args:
-        fn: as `iterate_in_worker` takes it, or with ``shards`` as `iterate_in_workers` does. It
-            must be importable in a process.
+        fn: the function for `iterate_in_worker`, or with ``shards`` for `iterate_in_workers`. A
+            process must be able to import it.
         shards: see `iterate_in_workers`; None: there are none.
         setup: see `iterate_in_workers`.
         limit: how many items of a pass to compare. Default: 1000.
 
     Raises:
         TypeError, ValueError: an argument is wrong, or there is ``setup`` without ``shards``.
-        ReplayDivergedError: it is not the same. The message says what differs, and most probably
+        ReplayDivergedError: two passes differ. The message says in which item, and most probably
             why.
-        NotPicklableError: an item does not pickle in this process, and is not equal either.
+        NotPicklableError: an item does not pickle in this process, and is not equal to that of the
+            other pass either.
 
     Example:
         >>> from functools import partial
@@ -103,7 +104,7 @@ def find_difference(
     limit: int = 1000,
     timeout: float | None = None,
 ) -> Difference | None:
-    """Return in which way an iterable differs from time to time, or None; see `check_replay`."""
+    """Return the first difference between passes of an iterable, or None; see `check_replay`."""
     cure = "pass a whole number of items, 1 or more"
     if isinstance(limit, bool) or not isinstance(limit, Integral):
         raise TypeError(f"limit={limit!r} is not a whole number; {cure}")
@@ -132,8 +133,8 @@ def find_difference(
         return Difference("resume", *differs)
     try:
         (alone,) = run([1], hash_seed=1)
-    except ReplayDivergedError:  # the worker refuses it for one reason
-        return None  # a one-shot iterator: there are no later passes
+    except ReplayDivergedError:  # the worker refuses the second pass for only one reason
+        return None  # a one-shot iterator has no later passes
     left = run([0, 1], hash_seed=1, leave=half)[1]
     differs = _compare(second, alone) or _compare(second, left)
     return None if differs is None else Difference("pass before", *differs)
@@ -148,7 +149,7 @@ def _run(
     seeded: bool = False,
     leave: int | None = None,
 ) -> list[list[Any]]:
-    """Return the items of some passes, which one fresh worker makes."""
+    """Run passes of these epochs in one fresh worker, and return the items of each."""
     passes = []
     with (
         warnings.catch_warnings(),
@@ -165,13 +166,13 @@ def _run(
 
 
 def _resume(start: Callable[..., RemoteIterable[Any]], limit: int, count: int) -> list[Any]:
-    """Return what comes in other workers after so many items of a pass."""
+    """Take so many items of a pass, resume it in other workers, and return the items from there."""
     with fresh_workers.hash_seed(1), start(buffer_size=1) as iterable:
         for index, _ in enumerate(iterable, 1):
             if index == count:
                 break
             if count - 8 <= index < count - 4:
-                time.sleep(_PAUSE)  # the state after a later item is to be in that of the loop
+                time.sleep(_PAUSE)  # so that the loop's state has a snapshot of a later item
         state = iterable.state_dict()
     with fresh_workers.hash_seed(1), start(num_workers=2, verify_replay=False) as iterable:
         iterable.load_state_dict(state)
@@ -179,7 +180,7 @@ def _resume(start: Callable[..., RemoteIterable[Any]], limit: int, count: int) -
 
 
 def _compare(first: list[Any], second: list[Any]) -> tuple[int, Any, Any] | None:
-    """Return the first difference, if there is one: its index, and both items."""
+    """Return the first difference, if there is one: the index, and both items."""
     encoder = Encoder(None)
     for index, (one, other) in enumerate(zip_longest(first, second, fillvalue=MISSING)):
         missing = one is MISSING or other is MISSING
@@ -189,17 +190,17 @@ def _compare(first: list[Any], second: list[Any]) -> tuple[int, Any, Any] | None
 
 
 def _alike(index: int, one: Any, other: Any, encoder: Encoder) -> bool:
-    """Tell whether two items are the same to a worker that goes on, which compares pickles.
+    """Tell whether two items are the same to a worker that resumes a pass, which compares pickles.
 
-    So ``1`` and ``1.0`` are not, nor dictionaries in another order. Where pickles say nothing, as
-    those of sets, it has to be told here.
+    So ``1`` and ``1.0`` differ, and so do dictionaries in another order. Where pickles say nothing,
+    as with sets, the items themselves are compared.
     """
     try:
         if not of_item(one, encoder).isdisjoint(of_item(other, encoder)):
             return True
         if is_comparable(one, encoder):
             return False
-    except Exception as error:  # it pickles in the worker only
+    except Exception as error:  # the item pickles only in the worker
         if handlers.raised(error):
             raise
         if not _equal(one, other):
@@ -216,7 +217,7 @@ def _alike(index: int, one: Any, other: Any, encoder: Encoder) -> bool:
 def _equal(one: Any, other: Any) -> bool:
     try:
         return bool(one == other)
-    except Exception:  # arrays in it: their bytes have been compared
+    except Exception:  # such as for arrays, whose comparison has no single truth value
         return False
 
 
