@@ -1,5 +1,5 @@
-"""The command line: ``python -m farside`` and the ``farside`` script. `main` is the way in."""
+"""The command line: ``python -m farside`` and the ``farside`` script. It begins in `main`."""
 
 
 class CommandError(Exception):
-    """The command is wrong or cannot be carried out: one line, with the cure."""
+    """The command is wrong or cannot be carried out. The message is one line, with the cure."""

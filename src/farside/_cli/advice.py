@@ -1,4 +1,4 @@
-"""What to do about a factory, in a few sentences: which backend to take, and what is slow."""
+"""Writes advice on a factory, in a few sentences: which backend to use, and what is slow."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .output import duration
 _CLOSE = 0.8  # a backend with at least this share of the other one's rate counts as equally fast
 _SOONER = 1.5  # the start of a subinterpreter is mentioned if it is so many times as fast
 _SLOW_SECONDS = 1.0  # a start that takes so long is mentioned
-_LATE, _LATE_SECONDS = 5.0, 0.1  # times as long as others take, and seconds, of a first item
+_LATE, _LATE_SECONDS = 5.0, 0.1  # a late first item: times as long as others, and seconds
 _CROSSING = 2.0  # if a loop without a worker is so many times as fast, sending takes the time
 _SMALL_BYTES = 8192
 _ENOUGH = 100  # with fewer small items than this, a pass itself takes most of the time
 _WORTH_SECONDS = 1e-4  # an item that takes so long to make is worth several workers
-_CORES = 1.3  # if all threads compute so many times as long as the loop's, several make items
+_CORES = 1.3  # if all threads compute for so many times as long as the loop's own, several do work
 
 
 def recommend(found: dict[str, Any]) -> list[str]:
-    """Recommend a backend, and tell what takes time, by what `doctor.examine` has found.
+    """Recommend a backend and say what takes time, from the results of `doctor.examine`.
 
     Example:
         >>> run = {"items": 10, "seconds": 1.0, "startup": 0.1, "nbytes": 100, "passes": 1}
@@ -73,7 +73,7 @@ def _by_speed(process: dict[str, Any], interpreter: dict[str, Any]) -> str:
     how = "faster than" if ratio > 1 / _CLOSE else "as fast as"
     sooner = process["startup"] / max(interpreter["startup"], 1e-6)
     auto, loss = " (or 'auto', on 3.14 and later)", ""
-    if FREE_THREADED:  # 'auto' takes none
+    if FREE_THREADED:  # 'auto' never takes a subinterpreter then
         auto = ""
     if FREE_THREADED or sys.version_info < (3, 14):
         this = "A free-threaded Python" if FREE_THREADED else "Python 3.13"
@@ -86,7 +86,7 @@ def _by_speed(process: dict[str, Any], interpreter: dict[str, Any]) -> str:
 
 
 def _start(found: dict[str, Any]) -> list[str]:
-    """Tell what is slow at the start of a worker, or of a pass."""
+    """Return sentences on what is slow at the start of a worker, or of a pass."""
     plain, imported = found["runs"]["none"], found.get("import_seconds", 0.0)
     setup = found.get("arguments_seconds", 0.0)
     sentences: list[str] = []
@@ -113,7 +113,7 @@ def _start(found: dict[str, Any]) -> list[str]:
 
 
 def _items(runs: dict[str, Any]) -> str:
-    """Tell what takes the time of an item: making it, or sending it."""
+    """Return a sentence on what takes the time of an item: making it, or sending it."""
     plain = runs["none"]
     workers = [each for name, each in runs.items() if name != "none" and each.get("items")]
     if not (plain.get("items") and workers) or plain["items"] == 1:
@@ -145,7 +145,7 @@ def _items(runs: dict[str, Any]) -> str:
 
 
 def _own(told: dict[str, Any]) -> float:
-    """Return how long an item takes that is not the first of its pass, if there are such."""
+    """Return how long an item takes, without the first of each pass if there are others."""
     first, items, passes = told.get("first") or 0.0, told["items"], told["passes"]
     rest = told["seconds"] - first * passes
     if items > passes and rest > 0:

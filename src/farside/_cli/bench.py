@@ -1,4 +1,4 @@
-"""``bench``: how fast the backends are on this machine."""
+"""``bench``: measures how fast the backends are on this machine."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .probe import ask
 from .surroundings import describe
 
 CASES = {"ints": "integers", "dicts": "small dicts", "blocks_100k": "100 kB", "blocks_1m": "1 MB"}
-"""Name of a factory of `jobs`, and what it yields."""
+"""Names of factories in `jobs`, and what each yields."""
 
 
 def run(given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    """Measure, print and draw; return what was found, and whether all is well."""
+    """Measure, print and draw; return the results, and whether all is well."""
     if given.plot is not None:
         _check_plot(given.plot)
     states = available_backends()
@@ -59,9 +59,9 @@ def _check_plot(path: str) -> None:
 def measure(
     factories: Iterable[tuple[str, str, str | None]], title: str, *, seconds: float, limit: float
 ) -> Iterator[dict[str, Any]]:
-    """Measure factories, and yield what was found, one after the other."""
-    # Of each is given what to call it, its name, and the backend: None for no worker. Each is
-    # measured for some seconds, and may take up to the limit beside that.
+    """Measure factories one after the other, and yield the result of each."""
+    # A factory comes as a label, its name, and the backend, None for no worker. It is measured for
+    # so many seconds, and may take up to the limit beside that.
     todo = list(factories)
     wide = max(len(label) for label, _, _ in todo)
     columns = [("", wide), ("start", -7), ("items/s", -7), ("bytes/s", -7), ("time", 10)]

@@ -1,4 +1,4 @@
-"""``check``: can these modules be loaded in a subinterpreter here?"""
+"""``check``: tells whether modules load in a subinterpreter here, or an iterable can be resumed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHOWN = 4  # how many names of extension modules are shown; there may be dozens
 
 
 def run(given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    """Check modules, or an iterable; return what was found, and whether all is well."""
+    """Check modules, or an iterable; return the results, and whether all is well."""
     if given.replay is not None:
         return _check_replay(given)
     if not given.modules:
@@ -39,7 +39,7 @@ def run(given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
 
 
 def _check_replay(given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    """Tell whether an iterable is the same each time."""
+    """Print and return whether an iterable yields the same each time."""
     if given.modules:
         raise CommandError("--replay checks an iterable, and no modules; name them in another call")
     with output.step(f"import {given.replay}", given.limit):
@@ -67,11 +67,11 @@ def _check_replay(given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
 
 
 def examine_module(module: str, limit: float) -> dict[str, Any]:
-    """Load a module in a subinterpreter of a process of its own, within so many seconds.
+    """Load a module in a subinterpreter of a process of its own, within `limit` seconds.
 
     The ``result`` is ``"loads"``, ``"loads in part"`` (without some of its extension modules),
-    ``"does not load"``, ``"fails"`` (in the main interpreter too), or ``"not found"``; ``detail``
-    tells why; ``missing`` has the extension modules that it did without.
+    ``"does not load"``, ``"fails"`` (in the main interpreter too), or ``"not found"``. ``detail``
+    says why. ``missing`` names the extension modules that the module did without.
     """
     if not _may_exist(module):
         return _not_found(module)
@@ -104,7 +104,7 @@ def _not_found(module: str) -> dict[str, Any]:
 
 
 def _may_exist(module: str) -> bool:
-    """Look for the outermost package only: to look into it would import it here."""
+    """Look for the outermost package only: a search for a submodule would import the package."""
     try:
         return find_spec(module.partition(".")[0]) is not None
     except (ImportError, ValueError):

@@ -1,4 +1,4 @@
-"""``doctor``: what works here, and what becomes of a factory on each backend."""
+"""``doctor``: tells what works here, and how a factory does on each backend."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .probe import ask
 from .surroundings import describe
 
 _BACKENDS = ("subprocess", "subinterpreter")
-_IMPORTS = 4  # beside its limit, a step may take so many times the time of its import and arguments
+_IMPORTS = 4  # beside its limit, a step may take so many times as long as import and arguments did
 _LONG_SECONDS = 0.1  # arguments that take so long to make are mentioned
 
 
 def run(given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    """Look at this machine and at a factory; return what was found, and whether a worker works."""
+    """Examine this machine and a factory; return the results, and whether a worker works."""
     found = describe()
     _print_surroundings(found)
     usable = [each for each in _BACKENDS if found["backends"][each]["usable"]]
@@ -32,13 +32,13 @@ def run(given: argparse.Namespace) -> tuple[dict[str, Any], bool]:
 
 
 def examine(given: argparse.Namespace, usable: list[str]) -> dict[str, Any]:
-    """Find out what becomes of a factory on the usable backends, and print it as it comes."""
+    """Try a factory on the usable backends; print the results as they come, and return them."""
     name = given.factory
     with output.step(f"import {name}", given.limit):
         found = ask({"kind": "factory", "factory": name}, given.limit)
     if "error" in found:
         return _cannot_be_imported(name, found["error"])
-    # Each step imports it anew, and some do so twice.
+    # Each step imports the factory anew, and some steps do so twice.
     limit = given.limit + _IMPORTS * (found["import_seconds"] + found["arguments_seconds"])
     imports = _look_at(name, found, limit, look_inside="subinterpreter" in usable)
     backends = [None, *usable] if found["pickles"] else [None]
@@ -71,7 +71,7 @@ def _cannot_be_imported(name: str, error: str) -> dict[str, Any]:
 def _look_at(
     name: str, found: dict[str, Any], limit: float, *, look_inside: bool
 ) -> dict[str, Any]:
-    """Print what was found of a factory; return what its modules do in a subinterpreter."""
+    """Print what is known of a factory; return what its modules do in a subinterpreter."""
     named = found.pop("modules")
     modules = named if look_inside else []
     labels = {each: f"{each}, in a subinterpreter" for each in modules}

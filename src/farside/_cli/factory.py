@@ -1,4 +1,4 @@
-"""The factory that a user names."""
+"""Imports and examines the factory that a user names on the command line."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from . import CommandError
 def load(name: str) -> Callable[[], Any]:
     """Import a factory, named as ``module:callable`` or ``module:callable(arguments)``.
 
-    The current folder is searched too. With arguments the factory is a `functools.partial`. That
-    there is none, or that it is not to be called without arguments, is a CommandError.
+    The current folder is searched too. With arguments, the factory is a `functools.partial`. Raise
+    CommandError if there is no such factory, or if it cannot be called as it is named.
     """
     module, text = import_module_of(name)
     value = _evaluate(text, vars(module), module.__name__)
@@ -30,7 +30,7 @@ def load(name: str) -> Callable[[], Any]:
 
 
 def import_module_of(name: str) -> tuple[ModuleType, str]:
-    """Import the module of a factory, or tell why not; return it, and what is behind the colon."""
+    """Import the module of a factory, or raise CommandError; return it, and what is named in it."""
     module_name, colon, text = name.partition(":")
     if not (module_name and colon and text):
         raise CommandError(f"{name!r} names no factory; write module:callable, as in samples:train")
@@ -67,7 +67,7 @@ def _evaluate(text: str, names: dict[str, Any], module: str) -> Any:
     try:
         if not isinstance(node, ast.Call) or value_of(node.func) is functools.partial:
             return value_of(node)
-        unspellable = "<take>"  # so it hides no name of the user's
+        unspellable = "<take>"  # no Python name, so it hides none of the user's
         names = {**names, unspellable: functools.partial(functools.partial, value_of(node.func))}
         node.func = ast.Name(unspellable, ast.Load())
         return value_of(ast.fix_missing_locations(node))
@@ -95,11 +95,11 @@ def _check(value: Any, name: str) -> None:
             "function of shards is called with what setup makes, if there is one, and a shard"
         ) from None
     except Exception:  # noqa: S110  the worker will call it
-        pass  # C code that does not tell, or annotations that cannot be evaluated
+        pass  # C code without a signature, or annotations that cannot be evaluated
 
 
 class Passes:
-    """What a factory makes, and makes anew for each pass if that is a one-shot iterator."""
+    """Iterates on what a factory returns; calls it anew for each pass if that is an iterator."""
 
     def __init__(self, fn: Callable[[], Any]) -> None:
         self._fn = fn
@@ -114,7 +114,7 @@ class Passes:
 
 
 def modules(fn: Any) -> list[str]:
-    """Name the modules that a worker imports for a factory."""
+    """Return the names of the modules that a worker imports for a factory."""
     while isinstance(fn, functools.partial):
         fn = fn.func
     name = getattr(fn, "__module__", None) or type(fn).__module__
@@ -134,7 +134,7 @@ def why_unpicklable(fn: Any) -> str | None:
 
 
 def can_be_sent(fn: Any) -> bool:
-    """Tell whether a subprocess can be given a factory, by whichever way."""
+    """Tell whether a factory can be sent to a subprocess, in any way."""
     from farside import NotPicklableError
 
     from .._backends.callables import pack_call

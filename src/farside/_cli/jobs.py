@@ -20,7 +20,7 @@ ints = count
 
 
 def dicts() -> Iterator[dict[str, Any]]:
-    """Yield small samples, as of a text."""
+    """Yield small dictionaries, such as the samples of a data set."""
     for number in count():
         yield {"id": number, "label": "cat", "weight": 0.5, "tokens": [1, 2, 3, 4]}
 
@@ -33,13 +33,13 @@ blocks_100k, blocks_1m = partial(blocks, 100_000), partial(blocks, 1_000_000)
 
 
 def after_import(module: str) -> list[str]:
-    """Import a module; return the extension modules that are `loaded` then."""
+    """Import a module; return the extension modules that are `loaded` afterwards."""
     import_module(module)
     return loaded()
 
 
 def loaded() -> list[str]:
-    """Return the extension modules that are loaded, but Python's own."""
+    """Return the extension modules that are loaded, without Python's own."""
     own = dirname(dirname(os.path.abspath(os.__file__)))
     found = []
     for name, each in list(sys.modules.items()):

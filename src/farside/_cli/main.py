@@ -1,4 +1,4 @@
-"""Arguments, and what the exit code says."""
+"""Parses the arguments of the command line, runs the command, and decides on the exit code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from .._system.standard import fill_standard
 from . import CommandError
 
-FINE, FINDING, USAGE, INTERRUPTED = 0, 1, 2, 130  # exit codes: see below; and after Ctrl-C
+FINE, FINDING, USAGE, INTERRUPTED = 0, 1, 2, 130  # exit codes: see `_EPILOG`; 130 is for Ctrl-C
 
 _EPILOG = """\
 exit codes: 0 all is well, 1 something was found that will not work, 2 the command is wrong or
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     _open_standard()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # tables have characters of their own
+        sys.stdout.reconfigure(errors="backslashreplace")  # tables have characters beyond ASCII
     parser = _parser(as_json="--json" in arguments)
     try:
         code = _run(parser, parser.parse_args(arguments))
@@ -37,19 +37,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
-        # Nobody reads any more (`| head`), or there is no room. Python would complain once more at
-        # the exit.
+        # Nobody reads any more (`| head`), or the disk is full. Without this, Python would try to
+        # write once more at the exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return FINDING
-        with suppress(OSError):  # the standard error may be what has no room
+        with suppress(OSError):  # standard error may be on the full disk too
             print(f"farside: error: {error}", file=sys.stderr)
         return USAGE
     return code
 
 
 def _open_standard() -> None:
-    """Open what the command was started without (`>&-`), so that all can print."""
+    """Open the standard streams that the command was started without (`>&-`)."""
     fill_standard()
     for name, number in (("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
@@ -81,11 +81,11 @@ def _run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2), flush=True)  # here, and not at the exit, it may find no room
+    print(json.dumps(value, indent=2), flush=True)  # so that an error comes here, not at the exit
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells in JSON too what is wrong with the arguments, if JSON is asked for."""
+    """Prints an error in the arguments as JSON too, if JSON is asked for."""
 
     as_json = False
 

@@ -1,4 +1,4 @@
-"""Prints tables line by line, as the results come: in colours, if rich is installed."""
+"""Prints tables line by line, as the results come, and in colours if rich is installed."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Table:
             self.row(*(heading for heading, _ in columns), style="dim")
 
     def row(self, *cells: str, style: str = "") -> None:
-        """Print a row. A last cell without a column is wrapped, or left out if there is no room."""
-        # Of two cells, the second takes the room of all columns.
+        """Print a row. An extra last cell is wrapped, or left out if there is no room for it."""
+        # If there are only two cells, the second takes the room of all columns after the first.
         *short, last = cells if len(cells) != len(self._widths) else (*cells, "")
         head = "  "
         for cell, width in zip(short, self._widths, strict=False):
@@ -39,7 +39,7 @@ class Table:
             head = " " * len(head)
 
     def end(self) -> None:
-        """Print what separates it from the next."""
+        """Print an empty line after the table."""
         say("")
 
 
@@ -50,7 +50,7 @@ def table(title: str, rows: Sequence[tuple[str, str]]) -> None:
     made.end()
 
 
-_said: list[tuple[str, str]] = []  # the lines of the last table, and how they were printed
+_said: list[tuple[str, str]] = []  # the lines of the last table, each with its style
 
 
 def say(line: str, style: str = "") -> None:
@@ -69,7 +69,7 @@ def say(line: str, style: str = "") -> None:
 
 
 def save_svg(path: str) -> None:
-    """Write the last table as a picture. It needs rich."""
+    """Write the last table as a picture. This needs rich."""
     import io
 
     from rich.console import Console
@@ -83,13 +83,13 @@ def save_svg(path: str) -> None:
 
 
 def paragraph(text: str) -> None:
-    """Print a text, wrapped where somebody looks."""
+    """Print a text, wrapped if it goes to a terminal."""
     say("\n".join(textwrap.wrap(text, _width())) if sys.stdout.isatty() else text, "bold")
 
 
 @contextmanager
 def step(what: str, limit: float) -> Iterator[None]:
-    """Tell on the standard error what is being done, and for how long at most, until it is done."""
+    """While the block runs, show on standard error what is being done, and its time limit."""
     text = f"{what}, {limit:.0f} s at most"
     if not sys.stderr.isatty():
         print(f"… {text}", file=sys.stderr, flush=True)
@@ -99,7 +99,7 @@ def step(what: str, limit: float) -> Iterator[None]:
         from rich.console import Console
         from rich.text import Text
     except ImportError:
-        line = f"… {text}"[: _width()]  # of two lines, only the second could be wiped away
+        line = f"… {text}"[: _width()]  # one line: of two, only the second could be wiped away
         print(line, end="\r", file=sys.stderr, flush=True)
         try:
             yield
@@ -129,28 +129,28 @@ def _width() -> int:
 
 
 def duration(seconds: float) -> str:
-    """Show a time with three digits that count.
+    """Format a time with three significant digits.
 
     Example:
         >>> duration(12.34), duration(0.0123), duration(0.0000045)
         ('12.3 s', '12.3 ms', '4.5 µs')
     """
     for unit in ("s", "ms", "µs"):
-        if seconds >= 0.9995:  # noqa: PLR2004  what is rounded to one is told in this unit
+        if seconds >= 0.9995:  # noqa: PLR2004  from here on it rounds to 1 in this unit
             return f"{seconds:.3g} {unit}"
         seconds *= 1000
     return f"{seconds:.3g} ns"
 
 
 def number(value: float) -> str:
-    """Show a number with three digits that count, and k, M or G for thousands.
+    """Format a number with three significant digits, and k, M or G for thousands.
 
     Example:
         >>> number(1234567), number(999.7), number(12.345), number(0.5)
         ('1.23 M', '1 k', '12.3', '0.5')
     """
     for prefix in ("", " k", " M"):
-        if value < 999.5:  # noqa: PLR2004  what is rounded to a thousand is one
+        if value < 999.5:  # noqa: PLR2004  from here on it rounds to 1000
             return f"{value:.3g}{prefix}"
         value /= 1000
     return f"{value:.3g} G"

@@ -1,8 +1,8 @@
-"""Tries one thing, in a process of its own: a crash or a hang of it is a result.
+"""Tries one thing in a process of its own, so that a crash or a hang becomes a result.
 
 ``python -m farside._cli.probe REQUEST LIMIT FD`` carries out a request and writes the result to the
-standard output, both as JSON. What user code prints there goes nowhere. `ask` starts that, and FD
-is the end of a pipe of which it holds the other end: the process ends with it.
+standard output, both as JSON. What user code prints there goes nowhere. `ask` starts that process,
+and holds the other end of the pipe FD: if the caller of `ask` ends, the process ends too.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from typing import Any
 from . import CommandError
 
 _LATE = 5.0  # seconds after its limit at which a process that does not end itself is killed
-_MUCH = 0.1  # threads that have computed for this share of the time are compared
-_OUT_OF_TIME = re.compile(r"Timeout \([\d:.]+\)!$", re.MULTILINE)  # said by faulthandler
+_MUCH = 0.1  # threads are compared if they have computed for more than this share of the time
+_OUT_OF_TIME = re.compile(r"Timeout \([\d:.]+\)!$", re.MULTILINE)  # printed by faulthandler
 _WARNING = re.compile(r"Warning: |warnings\.warn\(")
 _FRAME = re.compile(r'File "(.+?)", line (\d+),? in (\S+)')
 _NOT_OF_USER = ("<", os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(__file__)))
 
 
 def ask(request: dict[str, Any], limit: float) -> dict[str, Any]:
-    """Carry out a request, a ``kind`` and the arguments of that, in a process of its own.
+    """Carry out a request, a ``kind`` with its arguments, in a process of its own.
 
-    Returns what it gives; ``{"error": text}`` if that is an exception, a crash or a hang. What
-    cannot be carried out is a CommandError.
+    Returns the result; or ``{"error": text}`` after an exception, a crash or a hang. Raises
+    CommandError if the request cannot be carried out.
     """
     import subprocess
     import tempfile
@@ -71,9 +71,9 @@ def _how_it_ended(code: int, said: str, limit: float) -> str:
         names = {each.value: each.name for each in signal.Signals}  # real-time signals have none
         return f"it crashes: the process was killed by {names.get(-code, f'signal {-code}')}"
     _, *stacks = _OUT_OF_TIME.split(said)
-    if stacks:  # of each the innermost call comes first, the main thread last
+    if stacks:  # a stack begins with its innermost call; the main thread's stack comes last
         return _no_end(limit) + _place(stacks[-1].rpartition("Thread ")[2])
-    # A warning, such as the resource tracker's of what is left behind, is not why it has ended.
+    # A warning, such as the resource tracker's about leaks, is not why the process has ended.
     lines = [""] + [each for each in said.splitlines() if not _WARNING.search(each)]
     last = lines[-1]
     return f"it ends the process with exit code {code}{': ' if last else ''}{last}"
@@ -84,7 +84,7 @@ def _no_end(limit: float) -> str:
 
 
 def _place(stack: str, *, innermost: int = 0) -> str:
-    """Tell where the user's code is in a stack."""
+    """Return the place of the user's code in a stack, as the end of a sentence."""
     found = [each for each in _FRAME.findall(stack) if not each[0].startswith(_NOT_OF_USER)]
     return ", in {2}, {0}:{1}".format(*found[innermost]) if found else ""
 
@@ -109,8 +109,8 @@ def main(request: dict[str, Any], limit: float, lifeline: int) -> None:
     except Exception as error:
         result = failure(error)
     finally:
-        # A child that user code has forked has no result. Its Python would wait in the end, for
-        # ever, for the thread of faulthandler, which it does not have.
+        # A child that user code has forked has no result. At its exit, Python would wait for ever
+        # for the thread of faulthandler, which the child does not have.
         if os.getpid() != own:
             os._exit(code)
     with open(results, "w") as file:
@@ -118,7 +118,7 @@ def main(request: dict[str, Any], limit: float, lifeline: int) -> None:
 
 
 def failure(error: Exception) -> dict[str, Any]:
-    """Tell of an exception in one line: what it is, and where in the user's code."""
+    """Describe an exception in one line: what it is, and where in the user's code."""
     import traceback
 
     from .. import errors
@@ -140,7 +140,7 @@ def failure(error: Exception) -> dict[str, Any]:
 
 
 def _factory(factory: str, limit: float) -> dict[str, Any]:  # noqa: ARG001
-    """Import a factory: does it pickle, and which modules does a worker import for it?"""
+    """Import a factory; find out whether it pickles, and which modules a worker imports for it."""
     from .factory import can_be_sent, import_module_of, load, modules, why_unpicklable
 
     begin = perf_counter()
@@ -159,7 +159,7 @@ def _factory(factory: str, limit: float) -> dict[str, Any]:  # noqa: ARG001
 
 
 def _run(factory: str, backend: str | None, seconds: float, limit: float) -> dict[str, Any]:
-    """Measure a factory on a backend, or in this very loop."""
+    """Measure a factory on a backend, or without a worker if that is None."""
     from farside import iterate_in_worker
 
     from .factory import Passes, load
@@ -176,7 +176,7 @@ def _run(factory: str, backend: str | None, seconds: float, limit: float) -> dic
 
 
 def loop(iterable: Iterable[Any], seconds: float) -> dict[str, Any]:
-    """Loop pass by pass until the time is up, or a pass is empty."""
+    """Loop pass by pass until the time is up or a pass is empty; return what was measured."""
     items = passes = 0
     first = None
     whole, own = process_time(), thread_time()
@@ -198,21 +198,21 @@ def loop(iterable: Iterable[Any], seconds: float) -> dict[str, Any]:
     own = thread_time() - own
     others = process_time() - whole - own
     cores = 1.0
-    if own > _MUCH * taken < others:  # on a busy machine, all have less than they want
+    if own > _MUCH * taken < others:  # compared to this thread: on a busy machine, all get less
         cores += others / own
-    elif others > taken:  # this thread waits for them
+    elif others > taken:  # this thread waits for the others
         cores = others / taken
     return {"items": items, "passes": passes, "seconds": taken, "first": first, "cores": cores}
 
 
 def _import(module: str, limit: float) -> dict[str, Any]:
-    """Import a module in a subinterpreter, and then here: which extension modules are missing?"""
+    """Import a module in a subinterpreter, and then here; find out which extensions it lacks."""
     from farside import iterate_in_subinterpreter
 
     from .._payload.one_line import one_line
     from .jobs import after_import, loaded
 
-    before = loaded()  # by what starts with Python: a tool that measures coverage, say
+    before = loaded()  # by tools that start with Python, to measure coverage for example
     try:
         fn = partial(after_import, module)
         with iterate_in_subinterpreter(fn, fallback=None, timeout=limit / 2) as names:

@@ -1,4 +1,4 @@
-"""What this machine and this Python offer."""
+"""Finds out what this machine and this Python offer, for `doctor` and `bench`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PACKAGES = ("cloudpickle", "numpy", "torch", "rich", "interpreters-pep-734")
 
 
 def describe() -> dict[str, Any]:
-    """Collect all of it, in types that JSON has."""
+    """Collect all that is known of machine and Python, in types that JSON has."""
     return {
         "farside": installed("farside"),
         "python": {
@@ -47,7 +47,7 @@ def installed(package: str) -> str | None:
 
 
 def limits() -> dict[str, Any]:
-    """Return what bounds workers and their shared memory: bytes and counts; None: no limit."""
+    """Return the limits of workers and their shared memory, in bytes and counts; None: no limit."""
     return {
         "arena": "memfd" if hasattr(os, "memfd_create") else "temporary file",
         "arena_bytes": ARENA_BYTES,
