@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _WHOLE = 1 << 12  # bytes; only samples of larger contents are read
 
 _SETS = (set, frozenset)
-_OF_SETS = ("EMPTY_SET", "FROZENSET")  # what a pickle calls them
+_OF_SETS = ("EMPTY_SET", "FROZENSET")  # opcodes of pickle
 
 _UNLIKE = ("_make_skeleton_class", "_load_from_bytes")
 """Functions of cloudpickle and torch whose arguments differ from process to process."""
@@ -54,7 +54,7 @@ def of_entry(entry: Any, blocks: Sequence[memoryview], *, plain: bool) -> bytes:
 
 
 def of_input(entry: Any) -> bytes:
-    """Return the digest of an item that has not crossed yet, from what the encoder returned."""
+    """Return the digest of an item before it crosses: an input, or what an encoder returned."""
     if type(entry) is bytes:
         return _digest([entry])
     return _digest(_contents(entry.places, ())) if type(entry) is Stored else _of_value(entry)

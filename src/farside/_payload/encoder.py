@@ -113,7 +113,7 @@ class Encoder:
         self._chunks.append(pickled)
 
     def _store(self) -> Stored:
-        """Find a place for what is in `_chunks` and `_buffers`."""
+        """Find a place for the contents of `_chunks` and `_buffers`, and empty both."""
         chunks, buffers = self._chunks, self._buffers
         written = size(chunks)
         nbytes = written + sum(map(len, buffers))

@@ -47,7 +47,7 @@ def describe(
     """Turn an exception of user code into data.
 
     The stage is ``"start"``, ``"load"``, ``"initializer"``, ``"fn"``, ``"iter"``, ``"next"`` or
-    ``"pickle"``. The index is that of the item in the making. The culprit does not pickle.
+    ``"pickle"``. The index is that of the item in the making. `culprit` names what does not pickle.
     """
     cls = type(error)
     name = _safe(lambda: f"{cls.__module__}.{cls.__qualname__}", "unknown type")

@@ -230,6 +230,6 @@ def _unreadable(what: str, error: Exception) -> ProtocolError:
 
 _PLAIN, _JOINED, _ROWS, _MARKED = b"P", b"J", b"R", b"M"  # no other body begins with these
 _LENGTH = Struct("<I")
-_ROW = {tuple}  # what stands for a dictionary
+_ROW = {tuple}  # the types of entries that stand for dictionaries
 _ENCODED = frozenset({bytes, Stored})
 _CONVERTED = frozenset({Stored, dict, list, tuple})

@@ -3,8 +3,8 @@
 The items of a frame are one pickle of a list, which the parent reads at once. It is put together
 from *pieces*, one for each item. A piece refers only to itself and to the *start* of the pickle:
 keys of dictionaries, and names of attributes and classes, that several items share are pickled
-there, once for the frame. Protocol 3 states the number by which later parts refer to an object. So
-each piece may use the numbers of the piece before again.
+there, once for the frame. Protocol 3 states the number by which later parts refer to an object, so
+each piece may reuse the numbers of the piece before.
 
 The parent reads all items of a frame before the loop takes them, but user code of an item must run
 only when the loop takes that item. So only items without such code have pieces: plain values,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _PROTOCOL = 3  # the latest that states the numbers of objects: later ones count the objects
 HEAD = b"\x80\x03"  # what a pickle of this protocol begins with, and so each piece
-_LIST, _END, _POP, _STOP = b"](", b"e.", b"0", b"."  # before and after pieces; at the end of one
+_LIST, _END, _POP, _STOP = b"](", b"e.", b"0", b"."  # opcodes around pieces, and at their ends
 _MISSES = 32  # after so many items in a row without a piece, the pass tries no more
 _PATIENCE = 1000  # nor once so many more were pickled in vain, or sent apart, than together
 _MISS = 4  # what an item without a piece counts as; a large one counts more, by its size
@@ -47,7 +47,7 @@ class Joiner:
         self.begin()
 
     def begin(self) -> None:
-        """Begin a pass, perhaps with items of other kinds. No earlier piece may be used then."""
+        """Begin a pass, perhaps with items of other kinds. Earlier pieces are void from here on."""
         self.hopeful = True  # whether trying is worth while; once False, it stays so for the pass
         self._misses, self._to_look_at = 0, _LOOKED_AT
         # The thread that pickles writes the first of these, and the thread that sends the second.
@@ -105,7 +105,7 @@ class Joiner:
             self.hopeful = False
 
     def _look_at(self, things: list[Any]) -> None:
-        """Find what was in an earlier item too."""
+        """Find what an earlier item had too, among the objects that a pickler has numbered."""
         mine = {
             id(thing): thing
             for thing in things
@@ -121,7 +121,7 @@ class Joiner:
     def settle(self) -> bool:
         """Put what items share into the start, if it is known by now; tell whether to go on.
 
-        No earlier piece may be used then.
+        Earlier pieces are void from here on.
         """
         if not self.ready:
             return self.hopeful

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class _Memory(ctypes.c_ubyte * (sys.maxsize >> 1)):  # type: ignore[misc]
-    """Memory from an address on, kept by `owner`. One type for all, as ctypes never frees any."""
+    """Memory at an address, which `owner` keeps alive. ctypes never frees types, so this is one."""
 
     __slots__ = ("owner",)
 

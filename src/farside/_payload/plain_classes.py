@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _REDUCE = methodcaller("__reduce_ex__", 3)
-"""Pickle's default for a class. It is C code, and as a table has it, pickle finds it at once."""
+"""Pickle's default for a class, in C. As the table has it, pickle need not search for it."""
 
 
 _MOST = 256  # how many classes are kept; when there are more, all are forgotten

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .plain import AddCopy
 
 _ENOUGH = 128  # after so many items in a row that are alike, more are expected
-_STEP = 16  # one of so many items is looked at; and no frame of fewer items
+_STEP = 16  # one of so many items is looked at, and none in a smaller frame
 _TRIES = 8  # after rows have ended so often in a pass, no more are expected
 
 
