@@ -6,7 +6,7 @@ multiprocessing (`shared`). `culprit` finds the part of an object that does not 
 
 Items: `items` defines the form in which they cross. `encoder` produces it, with `arrays` and
 `plain`; so does `joined`, with `plain_classes`. `decoder` reads it. `anchors` computes digests of
-items, and `user_states` stores states of iterables.
+items, and `user_states` turns states of iterables into bytes.
 
 A worker: `job` (what it is given) with `verbosity`, and `worker_info`.
 Failures: `failure` (exceptions as data) with `refusals`, `remote_errors` (as exceptions again),

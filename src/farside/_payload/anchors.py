@@ -106,7 +106,7 @@ class SetFinder(pickle.Pickler):
     """Finds out whether an object contains sets, far faster than by reading its pickle.
 
     The order in which a set is pickled depends on the hash seed of the process. A set of a user's
-    class is pickled as a list, so it cannot be told from the pickle.
+    class is pickled as a list, so a reader of the pickle would not find it.
     """
 
     found = False

@@ -1,4 +1,4 @@
-"""Pickles the items of a worker and the inputs of a map, with large contents in the arena."""
+"""Pickles the items of a worker, with large contents in the arena, and the inputs of a map."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Encoder:
         self._chunks: list[bytes] = []  # of the pickle
         self._buffers: list[memoryview] = []  # kept out of the pickle
         self._sink: Any = SimpleNamespace(write=self._chunks.append)  # a file, as a pickler sees it
-        # A bound method would make a cycle: garbage of each pass of a map if the collector is off.
+        # A bound method would make a cycle, which outlives a map's pass if the collector is off.
         self._offer = partial(_offer, self._buffers)
         self._table = table_of_items()
         self._array: type | None = None  # NumPy's, once it is imported

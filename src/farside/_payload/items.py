@@ -8,7 +8,7 @@ The items of a frame cross together, as one pickled list of *entries*. An entry 
 * a tuple ``(stream, buffers)`` for an item with large contents. The stream is the pickle, and the
   buffers are what protocol 5 keeps out of it. Each of these is the number of a block of the frame,
   or the contents themselves if the arena does not hold them. A tuple ``(place, sizes)`` among the
-  buffers stands for several buffers that lie in one place, each at a multiple of ``ALIGN`` bytes.
+  buffers stands for several that follow each other in one place, at multiples of ``ALIGN`` bytes.
 
 If each entry is the item itself or a copy, the body says so, and the parent need not look at each.
 If the other entries are all pieces (see `joined`), the body is one pickle, of the list of the
