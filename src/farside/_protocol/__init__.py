@@ -1,9 +1,12 @@
-"""The Remote Iterable Protocol: vocabulary, transition tables, and the two machines. No I/O.
+"""The Remote Iterable Protocol: messages, transition tables, and the cores. No I/O.
 
-Read in this order: `messages` (what is said), `worker` and `parent_machine` (when it may be said: a
-table each, and a machine that looks steps up in it), `parent` (one worker's conversation), `group`
-and `recovery` (all workers, how long one may say nothing, and what follows when one has ended).
-`effects` is what the cores want done, `inbox` where items wait, `credit` how far a worker may run
-ahead, `progress` what it tells beside items. `order` says whose turn it is, and `loop_state` where
-a loop is. `codes` is what the enumerations are made of.
+Read the modules in this order. `messages` lists the commands and statuses. `worker` and
+`parent_machine` have a transition table each, which says when a message may be sent, and a machine
+that looks steps up in it. `parent` is the conversation with one worker. `group` and `recovery` are
+about all workers: how long one may be silent, and what follows when one has ended.
+
+`effects` lists the actions that a core asks for, `inbox` holds items that have arrived, `credit`
+limits how far a worker may run ahead, and `progress` is what a worker reports beside its items.
+`order` computes whose turn it is, `loop_state` writes and reads the state of a loop, and `codes`
+makes the enumerations.
 """

@@ -1,7 +1,7 @@
-"""Enumerations of numbers, as `enum.IntEnum` makes them, for what a worker imports.
+"""A small stand-in for `enum.IntEnum`, for the modules that a worker imports.
 
-To import `enum`, and to make the worker's enumerations with it, takes a tenth of a worker's start.
-Type checkers are told that it is IntEnum; of that it has what the protocol uses.
+Importing `enum`, and making the worker's enumerations with it, takes a tenth of a worker's start.
+Type checkers see `enum.IntEnum` itself. The stand-in has the part of it that the protocol uses.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _new: Any = int.__new__
 
 
 class _Enumeration(type):
-    """Makes a member of each public name in the body of a class."""
+    """Turns each public name in the body of a class into a member."""
 
     _members: dict[int, Any]
 

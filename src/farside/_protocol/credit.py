@@ -1,28 +1,28 @@
-"""How far the worker may run ahead of the parent. No I/O.
+"""Credit: computes how far a worker may run ahead of the parent. No I/O.
 
-The parent tells how many items of the pass its user has taken, as a running total. The worker
-starts to make an item only while its window is open.
+The parent reports how many items of the pass its user has taken, as a running total. The worker
+begins an item only while its `Window` is open.
 """
 
 from __future__ import annotations
 
 from .._in_c import deque
 
-AUTOMATIC_ITEMS = 3  # that may always wait when ``buffer_size`` is None, however large they are
+AUTOMATIC_ITEMS = 3  # so many may always wait when ``buffer_size`` is None, however large they are
 UNLIMITED = -1  # the ``buffer_size`` with which any number of items may wait
-_MANY_ITEMS = 64  # from this ``buffer_size`` on, the worker goes on when an eighth was taken
+_MANY_ITEMS = 64  # from this ``buffer_size`` on, the worker continues when an eighth was taken
 _ENDLESS = 1 << 62
 
 
 class Window:
-    """How far the worker may run ahead: may it start on a further item?
+    """Decides whether the worker may begin another item.
 
-    With ``items``, as many finished items may wait for the parent, and one more may be in the
-    making: item k + items + 1 is started no sooner than item k was taken. Without, at least
-    `AUTOMATIC_ITEMS` may wait, and more as long as all that was sent and waits is below ``nbytes``.
-    With `UNLIMITED`, any number may.
+    If ``items`` is a number, that many finished items may wait for the parent while one more is
+    being made: item k + items + 1 is begun no sooner than item k was taken. If it is None, at least
+    `AUTOMATIC_ITEMS` may wait, and more as long as the sent items that wait have fewer bytes than
+    ``nbytes``. If it is `UNLIMITED`, any number may wait.
 
-    One thread at a time calls `sent`; another one may call the rest meanwhile.
+    One thread at a time calls `sent`; another may call the other methods meanwhile.
 
     Example:
         >>> window = Window(items=1, nbytes=0)
@@ -52,15 +52,15 @@ class Window:
         self._frames.clear()
 
     def sent(self, count: int, nbytes: int) -> None:
-        """Book a frame of so many items and bytes."""
+        """Record that a frame of `count` items and `nbytes` bytes was sent."""
         if self._items is None:
             self._sent_items += count
             self._sent_bytes += nbytes
             self._frames.append((self._sent_items, self._sent_bytes))
 
     def stop(self, taken: int) -> int:
-        """Tell how many items of the pass may be made now, when so many were taken."""
-        # What was made and not sent is not known here: who asks must not make much of it.
+        """Return how many items of the pass may be made in all, once `taken` of them were taken."""
+        # Items that were made but not sent do not count here, so the caller must keep them few.
         if self.unlimited:
             return _ENDLESS
         if self._items is None:
@@ -72,9 +72,9 @@ class Window:
         return taken + self._limit + 1
 
     def wish(self, made: int) -> int:
-        """Tell how many items must have been taken before it is worth going on."""
-        # With few ``items`` one is enough, with many an eighth of them. Without, a quarter of the
-        # bytes. So the worker is not woken for each small item.
+        """Return how many items must have been taken before it is worth waking the worker."""
+        # With a small ``items``, one more is enough, and with a large one an eighth of it. If it is
+        # None, a quarter of ``nbytes`` is. So the worker is not woken for each small item.
         least = made - self._limit
         if self._items is not None:
             return least + (self._items // 8 if self._items >= _MANY_ITEMS else 0)

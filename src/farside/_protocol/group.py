@@ -1,15 +1,14 @@
 """The parent's half of the protocol with a group of workers; one worker is a group of one.
 
-Each worker has a conversation of its own (`ParentCore`). What concerns them all is here: the number
-of the pass, whether the user has closed them, and what follows when one has ended before its time
-(`recovery`). A worker that takes the place of another is told what its predecessor was asked for
-and has not done. After a fallback that is the pass that is open and the call that is under way;
-after a restart the pass alone, for the call has failed. Closing wins over recovery: what a user has
-closed is never started again.
+Each worker has its own conversation (`ParentCore`). This module has what concerns all of them: the
+number of the pass, whether the user has closed the group, and what follows when a worker has ended
+early (`recovery`). A worker that replaces another is asked for what its predecessor has not done:
+after a fallback, the open pass and the call under way; after a restart, only the pass, as the call
+has failed. Closing wins over recovery: no worker is started once the user has closed the group.
 
-A worker that is started again goes on with the pass after the last item that has arrived. Which one
-that is, the cores do not know: who loops over the items opens them, and says (`go_on`). Until then
-the worker is among those that `awaiting` names.
+A restarted worker continues the pass after the last item that has arrived. The cores do not know
+which item that is, since only the loop opens items. So the loop says where to continue (`go_on`).
+Until then, `awaiting` has the worker's index.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from .recovery import NO_LIMITS, STACK_SECONDS, STEADY_SECONDS, Limits, may_hand
 class GroupCore:
     """Everything that the parent knows of its workers.
 
-    In a pass, they may be started again `max_restarts` times, all together.
+    In each pass, the group as a whole may restart workers `max_restarts` times.
     """
 
     def __init__(
@@ -40,17 +39,17 @@ class GroupCore:
         self.workers = tuple(ParentCore(limits) for _ in range(count))
         self.epoch = 0  # the number of the running or latest pass
         self.closed = False
-        self.stamp: Any = None  # free for the shell: it marks what a copy was stepped by
+        self.stamp: Any = None  # for the shell alone: the event that has stepped this copy
         self._limits = limits
         self._fallback = fallback
-        self.awaiting: frozenset[int] = frozenset()  # started again, and to be told where to go on
+        self.awaiting: frozenset[int] = frozenset()  # restarted workers that wait for `go_on`
         self._max_restarts = max_restarts
         self._restarts = 0  # in this pass
         self.restarts = 0  # in all
 
     def copy(self, index: int | None = None) -> GroupCore:
-        """Return a copy. The inboxes are shared."""
-        # With `index`, the event to come concerns that worker alone. The copy then shares the other
+        """Return a copy that shares the inboxes."""
+        # With `index`, the next event concerns that worker alone. The copy then shares the other
         # workers, since there may be many.
         made: GroupCore = object.__new__(type(self))
         made.__dict__ = self.__dict__.copy()
@@ -70,7 +69,7 @@ class GroupCore:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more can be said."""
+        """Whether the group is of no use any more: it was closed, or a worker is done."""
         return self.closed or True in [each.done for each in self.workers]
 
     @property
@@ -80,7 +79,7 @@ class GroupCore:
 
     @property
     def deadline(self) -> float | None:
-        """When `expire` has to be called if nothing comes; None: never."""
+        """When to call `expire` if nothing arrives before; None: never."""
         deadlines = [each.deadline for each in self.workers]
         return min([each for each in deadlines if each is not None], default=None)
 
@@ -91,13 +90,13 @@ class GroupCore:
 
     @property
     def shortest_limit(self) -> float:
-        """For how many seconds any time counts at least before it is up."""
+        """The length in seconds of the shortest time limit that any worker may have."""
         return min([STACK_SECONDS, *[each for each in self._limits if each is not None]])
 
     # What the user wants --------------------------------------------------------------------
 
     def start(self, plans: Sequence[Any] | None = None, delivery: Any = None) -> int:
-        """Begin a pass, also while one is open, by a plan for each worker; return its number."""
+        """Begin a pass, even if one is open, with a plan for each worker; return its number."""
         self.epoch += 1
         self.awaiting, self._restarts = frozenset(), 0
         for index, each in enumerate(self.workers):
@@ -105,7 +104,7 @@ class GroupCore:
         return self.epoch
 
     def give(self, epoch: int, orders: Sequence[tuple[int, Any]]) -> None:
-        """Give workers further tasks, each its own, if the pass is the present one."""
+        """Give each of some workers its own further tasks, if the pass is the present one."""
         if epoch == self.epoch:
             for index, tasks in orders:
                 self.workers[index].give(tasks)
@@ -115,7 +114,7 @@ class GroupCore:
         self.workers[index].take_back()
 
     def go_on(self, index: int, epoch: int, plan: Any) -> None:
-        """Tell a worker that was started again where to go on, if the pass is the present one."""
+        """Tell a restarted worker where to continue, if the pass is the present one."""
         if epoch == self.epoch and index in self.awaiting:
             self.awaiting -= {index}
             self.workers[index].go_on(epoch, plan)
@@ -130,14 +129,14 @@ class GroupCore:
                 self.end()
 
     def end(self) -> None:
-        """End the other workers too: one has failed."""
+        """End all workers that are not done, since one has failed."""
         for each in self.workers:
             if not each.done:
                 each.close()
                 each.effects += (End(kill=False),)
 
     def close(self) -> None:
-        """End all conversations, since the user wants it."""
+        """End all conversations, since the user closes the group."""
         self.closed = True
         for each in self.workers:
             each.close()
@@ -147,16 +146,16 @@ class GroupCore:
     def receive(
         self, index: int, frame: Any, failure: Any = None, *, used: bool = True, now: float = 0.0
     ) -> None:
-        """Take in a frame of a worker, and the failure of which it tells, if it is of such a kind.
+        """Handle a frame of a worker. `failure` is the failure that it carries, if it has one.
 
-        `used` says whether the user has got anything from the worker.
+        `used` tells whether the user has got anything from the worker.
         """
         worker = self.workers[index]
         if failure is not None and self._fallback is not None and not worker.done:
             ending = Ending(FAILED, worker.public_state, detail=failure)
             used = used or bool(worker.given_late) or worker.follows_dead is not None
             if may_hand_over(ending, used=used):
-                worker.copy().hear(frame.kind, frame.epoch)  # is it one that may come now?
+                worker.copy().hear(frame.kind, frame.epoch)  # raises if it may not come now
                 self._replace(index, self._fallback, ending)
                 return
         had_failed = worker.failure is not None
@@ -164,10 +163,10 @@ class GroupCore:
         if frame.kind == Status.INITIALIZATION_SUCCEEDED:
             worker.ready_since = now
         if worker.failure is not None and not had_failed and failure is None:
-            self._start_again(index)  # its time was up, and now it has told where it was
+            self._start_again(index)  # it had run out of time, and has now reported its stacks
 
     def launch(self, index: int, now: float) -> None:
-        """Take in that a worker is started just now."""
+        """Record that a worker is being started now."""
         self.workers[index].launched = now
 
     def lose(
@@ -181,10 +180,10 @@ class GroupCore:
         cause: str = DIED,
         struck: bool = False,
     ) -> None:
-        """Take in that a worker is gone: how it has ended, and which input of a map it had begun.
+        """Handle the end of a worker. `status` tells how it ended.
 
-        The cause is DIED, or CUT_OFF. `struck` says whether something outside has ended it. For
-        `begun` see `ParentCore`.
+        The cause is DIED, or CUT_OFF. `struck` tells whether something outside has ended it. For
+        `begun`, the input of a map that it had begun, see `ParentCore`.
         """
         worker = self.workers[index]
         if not worker.done:
@@ -197,15 +196,15 @@ class GroupCore:
             self._start_again(index, struck=struck)
 
     def retire(self, index: int) -> None:
-        """Let another worker take the place of one that has done as many tasks as it was to do."""
+        """Replace a worker that has done its full number of tasks."""
         worker = self.workers[index]
         if not worker.done:
-            worker.begun = None  # it has done what it was given
+            worker.begun = None  # it has done all that it was given
             worker.fail(RETIRED, None, kill=False)
             self._start_again(index)
 
     def expire(self, now: float) -> None:
-        """Take in that the deadline has passed."""
+        """Handle all deadlines that have passed."""
         for index, each in enumerate(self.workers):
             failed = each.failure is not None
             each.expire(now)
@@ -213,37 +212,37 @@ class GroupCore:
                 self._start_again(index)
 
     def begin_to_wait(self, now: float, indices: Collection[int] | None = None) -> None:
-        """Take in that somebody waits for workers: for some of them, or for all."""
+        """Record that somebody waits for the workers at `indices`, or for all."""
         for index, each in enumerate(self.workers):
             if indices is None or index in indices:
                 each.begin_to_wait(now)
 
     def end_to_wait(self) -> None:
-        """Take in that nobody waits any more: what comes next has its whole time."""
+        """Record that nobody waits any more: the next wait has the whole time limit."""
         for each in self.workers:
             each.waits_since = each.paused = None
 
     def pause(self, now: float) -> None:
-        """Take in that nobody waits just now: what was waited already counts when somebody does."""
+        """Record that nobody waits for now: the time waited so far counts in the next wait."""
         for each in self.workers:
             if each.paused is None:
                 each.paused = now
 
     def sleep_through(self, seconds: float, *, before: float = float("inf")) -> None:
-        """Take in for how many seconds this process was stopped, after `before`."""
+        """Move times that began by `before` forward by the seconds this process was stopped."""
         for each in self.workers:
             each.sleep_through(seconds, before)
 
     def _replace(self, index: int, backend: str, ending: Ending) -> None:
-        """Let another worker do what is left to do for the user."""
+        """Let a worker of another backend do what is left to do for the user."""
         old, new = self.workers[index], ParentCore(self._limits)
-        new.follows_dead = False  # so it is replaced once at most
+        new.follows_dead = False  # so that no fallback replaces this one
         old.hand_over(new)
         new.effects = (*old.effects, Launch(backend, ending), *new.effects)
         self.workers = (*self.workers[:index], new, *self.workers[index + 1 :])
 
     def _start_again(self, index: int, *, struck: bool = False) -> None:
-        """Start a worker anew that has just failed, if that may be."""
+        """Restart a worker that has just failed, if `recovery` allows it."""
         old, failed = self.workers[index], self.workers[index].failure
         assert failed is not None
         left = self._max_restarts - self._restarts
@@ -254,7 +253,7 @@ class GroupCore:
         self.restarts += 1
         new = ParentCore(self._limits)
         new.follows_dead = failed.cause != RETIRED
-        if index in self.awaiting:  # nobody has looked at what the one before has cost
+        if index in self.awaiting:  # the loop has not yet handled the loss before this one
             new.loss = old.loss
         if new.succeed(old):
             self.awaiting |= {index}

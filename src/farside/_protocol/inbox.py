@@ -1,4 +1,4 @@
-"""The items of one pass, from one worker, between their arrival and the user."""
+"""Holds the items of one pass that have arrived from one worker, until the loop opens them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from . import progress
 class Inbox:
     """The frames of items of one pass that have arrived and were not opened.
 
-    Frames are moved here by one call each, so that no exception can come in between. The user's
-    thread takes them out, without a lock, opens one after the other, and puts them into the
-    delivery: see `_parent.passes.delivery`.
+    Each frame is moved here by a single call, so that no exception can strike in between. The
+    user's thread takes the frames out without a lock, opens one after the other, and puts their
+    items into the delivery: see `_parent.passes.delivery`.
     """
 
     __slots__ = ("at_end", "cleared", "delivery", "frames", "nbytes", "received", "skipped")
@@ -25,28 +25,28 @@ class Inbox:
         self.frames: deque[Any] = deque()
         self.received = self.nbytes = 0  # how many items and bytes have arrived
         self.skipped = progress.NOTHING  # how far the worker has got in making items again
-        self.cleared = False  # whether what is here must not be taken any more
-        self.at_end = False  # whether the user is at the end of the pass: who takes items says so
+        self.cleared = False  # whether these frames must not be taken any more
+        self.at_end = False  # whether the user has reached the end of the pass; set by the loop
 
     @property
     def waiting(self) -> int:
-        """How many items have arrived in frames that were not opened. In any thread."""
+        """How many items the unopened frames have. Any thread may ask."""
         unopened: int = sum([frame.items for frame in self.copied()])
         return unopened
 
     def copied(self) -> tuple[Any, ...]:
-        """Return the frames that are here. In any thread."""
-        # In C: without a GIL, another thread changes a deque also while Python goes through it.
+        """Return the unopened frames. Any thread may ask."""
+        # `copy` is C code: without a GIL, another thread may change a deque as Python iterates it.
         return tuple(self.frames.copy())
 
     @property
     def returned(self) -> deque[int] | None:
-        """Where the tasks go that the worker gives back; None: it is not asked to."""
+        """The queue for tasks that the worker gives back; None: it is never asked for any."""
         returned: deque[int] | None = None if self.delivery is None else self.delivery.returned
         return returned
 
     def take_from(self, frames: deque[Any]) -> None:
-        """Move the first of some frames here."""
+        """Move the first of `frames` into this inbox."""
         frame = frames[0]
         self.frames.extend(map(deque.popleft, (frames,)))
         self.received += frame.items
@@ -55,7 +55,7 @@ class Inbox:
             self.nbytes += block.nbytes
 
     def take_progress(self, body: bytes | bytearray) -> None:
-        """Take in where in the pass the worker is. It may be done twice."""
+        """Apply a report of the worker's progress. Doing so twice does no harm."""
         told = progress.read(body)
         if isinstance(told, progress.Skipped):
             self.skipped = told
@@ -63,7 +63,7 @@ class Inbox:
             self.delivery.take_snapshot(told)
 
     def take_returned(self, body: bytes | bytearray) -> list[int]:
-        """Take in which tasks the worker gives back. It may be done twice."""
+        """Record, and return, the numbers of the tasks given back. Doing so twice does no harm."""
         returned = self.returned
         if returned is None or len(body) % 8:
             raise ProtocolError("the worker gave back tasks that nobody asked for")
@@ -72,7 +72,7 @@ class Inbox:
         return numbers
 
     def clear(self, *, with_delivery: bool = True) -> None:
-        """Let nobody take the items any more, nor those that the delivery has."""
+        """Discard the items, and those that the delivery has."""
         self.cleared = True
         self.frames.clear()
         if with_delivery and self.delivery is not None:

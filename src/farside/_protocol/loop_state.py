@@ -1,12 +1,13 @@
-"""Where a loop is, as plain values that JSON can carry: what `state_dict` returns. Pure.
+"""Writes, checks, reads and merges the states that `state_dict` returns. Pure.
 
-A state names what is left of a data set, not of its workers: which shards have ended, and how many
-items of others the loop was given. Only the slot whose turn it is, is about the order. So it can be
-loaded with any number of workers, and states of the ranks of a job can be merged.
+A state is made of plain values that JSON can carry. It tells what is left of the data set, and
+nothing of the workers: which shards have ended, and how many items of others the loop has had. The
+one detail of the order is the slot whose turn it is. So a state can be loaded with any number of
+workers, and the states of the ranks of a job can be merged.
 
-A shard is known by its position in the order of the epoch, which the seed decides: in the state of
-one rank of several, among those of that rank, and else among all. So the shards that have ended are
-few ranges, however many there are.
+A shard is identified by its position in the order of the epoch, which the seed decides. In the
+state of one rank of several, that is its position among the shards of that rank, else among all
+shards. So the shards that have ended form few ranges, however many there are.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from .order import Place, Sharding, join_ranges, numbers_of, ranges_of
 from .progress import Snapshot
 
 VERSION = 2
-"""Of the form of a state. In version 1, shards that are shuffled, or read by several ranks, were
-known by their numbers among all. Where there are none such, it is the same, and can be read."""
+"""The version of the format. In version 1, shards that were shuffled or read by several ranks were
+identified by their numbers among all. A state of version 1 without such shards can be read."""
 
 KEYS: dict[str, type] = {
     **dict.fromkeys(("kind", "fingerprint"), str),
@@ -29,7 +30,7 @@ KEYS: dict[str, type] = {
     **dict.fromkeys(("cycle_length", "world_size", "turn"), int),
     **dict.fromkeys(("ranks", "ended", "begun", "anchors", "snapshots"), list),
 }
-"""What a state has, and of which types."""
+"""The keys of a state, and the types of their values."""
 
 
 def write(
@@ -45,8 +46,8 @@ def write(
 ) -> dict[str, Any]:
     """Return the state of a loop.
 
-    Its kind is ``"iterable"``, ``"shards"`` or ``"inputs"``. Anchors are, for some shards that were
-    begun, the index of an item and its digest. The fingerprint tells data sets apart.
+    Its kind is ``"iterable"``, ``"shards"`` or ``"inputs"``. An anchor is a shard that was begun,
+    the index of one of its items, and the digest of that. The fingerprint tells data sets apart.
     """
     return {
         "farside": VERSION,
@@ -69,7 +70,7 @@ def write(
 
 
 def check(state: Any) -> dict[str, Any]:
-    """Return a state. It is a TypeError if it is none at all, and a ValueError if it is broken."""
+    """Return `state`, checked. Raise TypeError if it is no state, ValueError if it is broken."""
     cure = "pass what state_dict() returned"
     if not isinstance(state, dict) or "farside" not in state:
         raise TypeError(f"state={_short(state)} is not a state of farside; {cure}")
@@ -101,16 +102,16 @@ _ROWS: dict[str, list[type]] = {
     "anchors": [int, int, str],
     "snapshots": [int, int, str],
 }
-"""The lists of lists that a state has, and of which types these are. No number is below 0."""
+"""The keys whose values are lists of rows, and the types in a row. No number is below 0."""
 
-_MANY = 1 << 63  # so many shards or items there never are
+_MANY = 1 << 63  # more shards or items than there ever are
 
 
 def _parts(state: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
-    """Tell of the parts of a state whether a pass can begin there. Each relies on those before."""
+    """Yield the key of each part and whether it is valid. Each check relies on those before."""
     for key, kinds in _ROWS.items():
         yield key, all(_is_row(row, kinds) for row in state[key])
-    # Of inputs, nobody may know how many there are.
+    # The number of inputs may be unknown.
     known = state["kind"] != "inputs" or state["shards"]
     total: float = state["shards"] if known else float("inf")
     if not _is_of_all(state):
@@ -118,7 +119,7 @@ def _parts(state: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     bounds = [bound for row in state["ended"] for bound in row]
     yield "ended", bounds == sorted(set(bounds)) and (not bounds or bounds[-1] <= total)
     begun = dict(state["begun"])
-    # Each lies between two ranges of those that have ended.
+    # A shard that was begun lies between two ranges of ended ones.
     left = all(shard < total and bisect_right(bounds, shard) % 2 == 0 for shard in begun)
     yield "begun", left and len(begun) == len(state["begun"])
     yield "turn", state["turn"] < state["cycle_length"]
@@ -126,8 +127,8 @@ def _parts(state: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     size = state["world_size"]
     ranks, one_or_all = state["ranks"], len(state["ranks"]) in {1, size}
     yield "ranks", one_or_all and all(type(rank) is int and 0 <= rank < size for rank in ranks)
-    # An anchor of an item that the loop has not had would be looked for behind its place, and the
-    # items before that one would be lost.
+    # A worker passes over the items before an anchor. An anchor that the loop has not reached would
+    # make it drop items that the loop has not had.
     of_inputs = state["kind"] == "inputs"
     compared = [of_inputs or index < begun.get(shard, 0) for shard, index, _ in state["anchors"]]
     yield "anchors", all(compared) and all(_is_hex(digest) for *_, digest in state["anchors"])
@@ -145,26 +146,26 @@ def _is_hex(text: str) -> bool:
 
 
 def read(state: Mapping[str, Any]) -> Place:
-    """Return the place that a state tells."""
+    """Return the place that a state describes."""
     ended = tuple((first, end) for first, end in state["ended"])
     begun = tuple(sorted((shard, count) for shard, count in state["begun"]))
     return Place(ended, begun, state["turn"])
 
 
 def anchors(state: Mapping[str, Any]) -> list[tuple[int, int, bytes]]:
-    """Return what a state has to compare a pass with."""
+    """Return the anchors of a state, with which a resumed pass is compared."""
     return [(shard, index, bytes.fromhex(digest)) for shard, index, digest in state["anchors"]]
 
 
 def snapshots(state: Mapping[str, Any]) -> list[Snapshot]:
-    """Return the states of what the user iterates on that a state has."""
+    """Return the snapshots in a state: states of what the user iterates on."""
     return [Snapshot(shard, index, text.encode()) for shard, index, text in state["snapshots"]]
 
 
 def of_rank(state: Mapping[str, Any], rank: int, world_size: int) -> dict[str, Any]:
-    """Return what the state of all ranks says of the shards of one: see `merge`.
+    """Return the state of one rank, as a part of the state of all ranks: see `merge`.
 
-    That of one rank already is what this returns. It is a ValueError if that is another one.
+    The state of one rank is returned as it is. Raise ValueError if it is that of another rank.
     """
     made, ranks, size = dict(state), state["ranks"], state["world_size"]
     if not _is_of_all(state):
@@ -175,7 +176,7 @@ def of_rank(state: Mapping[str, Any], rank: int, world_size: int) -> dict[str, A
                 "load that in each"
             )
         return made
-    # Of a range, the positions that are this rank's are one range again.
+    # The positions of this rank in a range form one range again.
     ranges = [[-(-(each - rank) // world_size) for each in row] for row in state["ended"]]
     made["ended"] = [list(each) for each in join_ranges((a, b) for a, b in ranges if a < b)]
     for key in _KEYED:
@@ -192,11 +193,11 @@ def _is_of_all(state: Mapping[str, Any]) -> bool:
 _SAME = (
     "kind", "epoch", "seed", "fingerprint", "shards", "shuffled", "cycle_length", "world_size"
 )  # fmt: skip
-"""What is the same in all ranks of a job."""
+"""The keys whose values are the same in all ranks of a job."""
 
 
 def merge(states: Sequence[Any]) -> dict[str, Any]:
-    """Make one state of those of all ranks of a job; see `farside.merge_states`."""
+    """Merge the states of all ranks of a job into one; see `farside.merge_states`."""
     if not isinstance(states, (list, tuple)):
         raise TypeError(
             f"states={_short(states)} is not a list of states; pass [state, ...], with what "

@@ -1,7 +1,7 @@
-"""What parent and worker say to each other.
+"""The messages between parent and worker: commands go down, and statuses come up.
 
-Every value below is unique across all enumerations of this package, so that a number read from
-the link can mean one thing only, and a transition table can mix them as keys.
+Every value below is unique across all enumerations of this package. So a number that was read from
+the link can mean one thing only, and a transition table can mix values as keys.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from .codes import IntEnum
 
 
 class Cmd(IntEnum):
-    """A command: the parent says it, the worker obeys."""
+    """A command, which the parent sends and the worker obeys."""
 
     ABORT = 1
     """End the worker, whatever it does."""
 
     START_ITERATION = 2
-    """Begin a pass, of the number that it carries, and send the items. It may carry more: where in
-    the pass to begin, and which part of it."""
+    """Begin the pass whose number it carries, and send its items. It may also carry where in the
+    pass to begin, and which part of the pass to run."""
 
     STOP_ITERATION = 3
     """Leave the pass and go back to Stand By."""
@@ -26,20 +26,20 @@ class Cmd(IntEnum):
     """Call a method of the iterable, between two passes. Carries its name and arguments."""
 
     REPORT_STACK = 5
-    """Tell where the worker's threads are. It is answered at once, and changes no state."""
+    """Report where the worker's threads are. It is answered at once, and changes no state."""
 
     GIVE_TASKS = 6
-    """Run these too, in the present pass: shards, or inputs of a map. Carries them."""
+    """Run more tasks in the present pass: shards, or inputs of a map. Carries them."""
 
     RETURN_TASKS = 7
-    """Give back those that were not begun. It is answered at once, and changes no state."""
+    """Give back the tasks that were not begun. It is answered at once, and changes no state."""
 
 
 class Status(IntEnum):
-    """A status: the worker says it, the parent listens."""
+    """A status, which the worker sends and the parent handles."""
 
     UNEXPECTED_CMD_RECEIVED = 16
-    """A command that the worker's state does not allow, or no command at all. The worker ends."""
+    """The worker's state does not allow the command, or it was no command. The worker ends."""
 
     INITIALIZATION_FAILED = 17
     """An initializer or ``fn`` failed. Carries the failure. The worker ends."""
@@ -85,7 +85,7 @@ EXHAUSTED = b"exhausted"
 """Body of ITERATION_FINISHED when the iterable is an iterator that an earlier pass had used up."""
 
 UNKNOWN = -1
-"""Index of an item of a shard: only who loops over the items knows it."""
+"""The index of an item of a shard or a map, which only the loop can tell."""
 
 CONTINUED = b"continued"
 """Body of ITERATION_STARTED when the iterable is an iterator that an earlier pass has left."""

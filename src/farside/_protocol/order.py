@@ -1,33 +1,33 @@
-"""Whose turn it is, when several workers read the shards of one sequence. Pure.
+"""Computes whose turn it is when several workers read the shards of one sequence. Pure.
 
-What is exchanged: the parent tells each worker, with START_ITERATION, a `Place` in the pass, and
-which slots are its own. From then on both compute whose turn it is by the same functions, so items
-need no label: a worker sends the items of its slots in the order of their turns, and says where a
-shard has ended.
+What is exchanged: with START_ITERATION, the parent sends each worker a `Place` in the pass and the
+slots that it reads. From then on, both sides compute whose turn it is by the same functions, so
+items need no label. A worker sends the items of its slots in the order of their turns, and marks
+where a shard has ended.
 
 The order: `cycle_length` shards are open at a time, in slots. Slot i reads every cycle_length-th
-shard, from the i-th on, one after the other. The loop gets one item of each slot in turn. Where a
-shard ends, its slot goes on with its next one in the same turn; a slot without shards loses its
-turn. None of this knows how many workers there are.
+shard, from the i-th on, one after the other. The loop gets one item of each slot in turn. When a
+shard ends, its slot continues with its next one in the same turn. A slot without shards is skipped.
+The order does not depend on the number of workers.
 
-Why it is enough: the turns of some of the slots, in the order of all turns, are the turns that
-those slots would have alone (`Turns.part`). So a worker that reads its own slots in turn makes its
-items in the order in which the loop wants them. Each worker's items arrive in order, and the loop
-knows from which worker to take the next: it can wait for that one alone, and that one has room to
-send, since nothing of it waits.
+Why it is enough: if only some slots are kept in the order of all turns, the result is the order
+that those slots would have alone (`Turns.part`). So a worker that reads its own slots in turn makes
+its items in the order in which the loop wants them. Since each worker's items arrive in order, the
+loop knows which worker has the next item, and can wait for that one alone. That worker has room to
+send, since none of its items wait.
 
-A place in the pass is: which shards have ended, how many items of others were read, and whose turn
-it is. Restart and resume are a pass that begins at such a place.
+A place in the pass consists of the shards that have ended, how many items of others were read, and
+whose turn it is. A restart or a resume is a pass that begins at such a place.
 
-Here, a shard is known by its position among those that a rank reads, in their order. So those that
-have ended are few ranges, however many there are. Only who opens a shard, or names it to the user,
-has to know which of all shards it is (`order_of`).
+Here, a shard is identified by its position among those that a rank reads, in their order. So ended
+shards form few ranges, however many there are. Only code that opens a shard, or names it to the
+user, needs its number among all shards (`order_of`).
 """
 
 from __future__ import annotations
 
 import struct
-from _blake2 import blake2b  # without the Python around it: that is start-up time of a worker
+from _blake2 import blake2b  # and not from `hashlib`, whose import would slow the start of workers
 from bisect import bisect_left
 
 from .._named_tuple import NamedTuple
@@ -38,29 +38,29 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
-"""Numbers: of each range the first, and the one after the last."""
+"""A set of numbers, as ranges: the first number of each, and the one after its last."""
 
 
 class Sharding(NamedTuple):
     """How a sequence is cut, and in which order its shards are read."""
 
-    total: int  # how many shards there are, of all ranks
+    total: int  # how many shards all ranks have together
     cycle_length: int = 1
     shuffled: bool = False  # whether each pass reads them in another order
     seed: int = 0
     rank: int = 0
     world_size: int = 1
-    even: bool = False  # whether all ranks read as many: the last ones are left out if need be
+    even: bool = False  # whether all ranks read equally many: some at the end may be left out
     before: Ranges = ()
-    """Shards that had ended before the pass began here, if each has one item. The slots are made of
-    the others: so these come in their order for any number of slots, whichever are missing."""
+    """Shards that had ended when the pass began here, if each has one item. The slots are made of
+    the others. So those come in order for any number of slots, whichever shards have ended."""
 
 
 class Place(NamedTuple):
     """A place in a pass."""
 
-    ended: tuple[tuple[int, int], ...] = ()  # as ranges: the first, and the one after the last
-    begun: tuple[tuple[int, int], ...] = ()  # others: the shard, and how many items were read
+    ended: tuple[tuple[int, int], ...] = ()  # ended shards, as `Ranges`
+    begun: tuple[tuple[int, int], ...] = ()  # other shards, and how many items of each were read
     turn: int = 0  # the slot whose turn it is; the next one with shards, if it has none
 
     @property
@@ -72,14 +72,14 @@ class Place(NamedTuple):
 
 BEGIN = Place()
 _NUMBERS = struct.Struct("<QQQ")
-_LOOK = 16  # to look where a range is in a chain takes as long as to look at so many shards, about
-_FEW = 64  # up to so many numbers are put into ranges one by one; with more, all are sorted
+_LOOK = 16  # to find a range in a chain takes about as long as to look at so many shards
+_FEW = 64  # up to so many numbers are put into ranges one by one; more are sorted together
 
 
 def draw(purpose: bytes, seed: int, epoch: int, index: int) -> int:
-    """Draw a number below 2**64 that only these four decide."""
-    # It is BLAKE2b (RFC 7693) of them, so it looks random, and is the same on every machine.
-    # Numbers for different purposes (at most 16 bytes) have nothing to do with each other.
+    """Return a number below 2**64 that looks random, and depends on these four arguments alone."""
+    # It is their BLAKE2b hash (RFC 7693), which is the same on every machine. Numbers for different
+    # purposes (of 16 bytes at most) are independent of each other.
     data = _NUMBERS.pack(seed, epoch % (1 << 64), index)
     return int.from_bytes(blake2b(data, digest_size=8, person=purpose).digest(), "little")
 
@@ -95,7 +95,7 @@ def count_of(sharding: Sharding) -> int:
 
 
 def order_of(sharding: Sharding, epoch: int) -> Sequence[int]:
-    """Return which of all shards those are that a rank reads, in the order in which it does."""
+    """Return the shards that a rank reads, by their numbers among all, in reading order."""
     order: Sequence[int] = range(sharding.total)
     if sharding.shuffled:
         seed = sharding.seed
@@ -124,7 +124,7 @@ def numbers_of(ranges: Iterable[tuple[int, int]]) -> set[int]:
 
 
 def gaps_of(ranges: Iterable[tuple[int, int]], total: int) -> list[tuple[int, int]]:
-    """Return the ranges of the numbers below a total that are in none of some ranges, in order.
+    """Return the numbers below `total` that are in none of `ranges`, as ranges in order.
 
     Example:
         >>> gaps_of([(0, 2), (3, 4)], 6)
@@ -135,7 +135,7 @@ def gaps_of(ranges: Iterable[tuple[int, int]], total: int) -> list[tuple[int, in
 
 
 def join_ranges(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return ranges that hold the same numbers, in order and apart.
+    """Return the same numbers as ranges in order that do not touch each other.
 
     Example:
         >>> join_ranges([(4, 6), (0, 2), (1, 4)])
@@ -161,8 +161,8 @@ def _without(chains: Sequence[Sequence[int]], ended: Ranges) -> list[Sequence[in
 
 
 def _rest(chain: Sequence[int], ended: Ranges) -> Sequence[int] | None:
-    """Return what is left of a chain, if its first shards have ended; None if others have."""
-    # What is left of a range is one: there may be millions.
+    """Return the rest of a chain after its ended shards; None if those are not its first ones."""
+    # The rest of a `range` is a `range` again, and takes no memory: there may be millions.
     count = 0
     for first, end in ended:
         low, high = bisect_left(chain, first), bisect_left(chain, end)
@@ -174,7 +174,7 @@ def _rest(chain: Sequence[int], ended: Ranges) -> Sequence[int] | None:
 
 
 def with_range(ranges: Ranges, first: int, end: int) -> Ranges:
-    """Return ranges with one more, which touches none of them but at its ends.
+    """Return ranges with one more, which may adjoin the others and does not overlap them.
 
     Example:
         >>> with_range(((0, 2), (5, 6)), 2, 4)
@@ -199,15 +199,15 @@ def with_numbers(ranges: Ranges, numbers: Sequence[int]) -> Ranges:
 
 
 class Turns(NamedTuple):
-    """Whose turn it is, in the slots that somebody reads. It is never changed: steps make new ones.
+    """Whose turn it is among the slots that a side reads. Immutable: each step returns a new one.
 
     Attributes:
-        chains: for each slot the shards that it has yet to read at the beginning, in order.
+        chains: for each slot, the shards that it had yet to read at the first turn, in order.
         live: the slots that have shards left, in ascending order.
-        heads: for each slot, which shard of its chain it reads.
-        read: of some shards, how many items were read.
-        at: which of `live` it was the turn of, `ahead` items ago.
-        ahead: how many items were read since `read` and `at` were right.
+        heads: for each slot, the index in its chain of the shard that it reads.
+        read: for some shards, how many of their items were read.
+        at: the index in `live` of the slot whose turn it was, `ahead` items ago.
+        ahead: how many items were read since `read` and `at` were last updated.
 
     Example:
         >>> turns = Turns.of(((0, 2), (1,)))
@@ -226,16 +226,16 @@ class Turns(NamedTuple):
     def of(
         cls, chains: tuple[Sequence[int], ...], read: dict[int, int] | None = None, turn: int = 0
     ) -> Turns:
-        """Return the turns of slots, from the turn of one of them on: see `Place`."""
+        """Return the turns of slots, beginning with the slot `turn`: see `Place`."""
         live = tuple([slot for slot, chain in enumerate(chains) if chain])
         at = bisect_left(live, turn) % (len(live) or 1)
         return cls(chains, live, (0,) * len(chains), {} if read is None else read, at, 0)
 
     @classmethod
     def begin(cls, sharding: Sharding, place: Place = BEGIN) -> Turns:
-        """Return the turns of all slots from a place in a pass on."""
+        """Return the turns of all slots, beginning at a place in a pass."""
         shards: Sequence[int] = range(count_of(sharding))
-        if sharding.before:  # one range is left, as a rule: there may be millions
+        if sharding.before:  # mostly, one range is left, and stays one: there may be millions
             left = [range(*gap) for gap in gaps_of(sharding.before, len(shards))]
             shards = left[0] if len(left) == 1 else [shard for each in left for shard in each]
         cycle = min(sharding.cycle_length, len(shards) or 1)  # other slots would have no shard
@@ -256,7 +256,7 @@ class Turns(NamedTuple):
 
     @property
     def shard(self) -> int:
-        """The shard that it reads."""
+        """The shard that `slot` reads."""
         return self.shard_of(self.slot)
 
     @property
@@ -265,13 +265,13 @@ class Turns(NamedTuple):
         return self.coming(len(self.live))
 
     def coming(self, most: int) -> tuple[int, ...]:
-        """Return the first slots of the rotation, so many at most: there may be very many."""
+        """Return the first slots of the rotation, at most `most`, as there may be very many."""
         live, at = self.live, (self.at + self.ahead) % (len(self.live) or 1)
         return live[at : at + most] + live[: min(at, max(0, at + most - len(live)))]
 
     @property
     def next_index(self) -> int:
-        """How many items of that shard were read, and so the index of the next one."""
+        """How many items of `shard` were read, which is the index of its next one."""
         return self.read.get(self.shard, 0) + self.ahead // len(self.live)
 
     def shard_of(self, slot: int) -> int:
@@ -283,12 +283,12 @@ class Turns(NamedTuple):
         return self.settled().read.get(shard, 0)
 
     def advance(self, count: int) -> Turns:
-        """Return what is the case when so many items were read, and no shard has ended."""
+        """Return the turns after `count` further items, within which no shard has ended."""
         chains, live, heads, read, at, ahead = self
         return Turns(chains, live, heads, read, at, ahead + count)
 
     def end(self) -> Turns:
-        """Return what is the case when the shard has ended whose turn it is."""
+        """Return the turns after the end of the shard whose turn it is."""
         chains, live, heads, read, at, _ = self.settled()
         slot = live[at]
         ended = chains[slot][heads[slot]]
@@ -309,7 +309,7 @@ class Turns(NamedTuple):
         return now._replace(live=live, at=bisect_left(live, turn) % (len(live) or 1))
 
     def place(self, before: Ranges = ()) -> Place:
-        """Return the place in the pass, as far as it is about slots that have shards left.
+        """Return the place in the pass. Its begun shards are those of slots in `live` alone.
 
         `before` has the shards that had ended before the first turn.
         """
@@ -318,19 +318,19 @@ class Turns(NamedTuple):
         return place._replace(begun=tuple([each for each in place.begun if each[0] in left]))
 
     def place_after(self, ended: Ranges) -> Place:
-        """Return the place in the pass, where it is known which shards have `ended`."""
+        """Return the place in the pass, given which shards have `ended`."""
         now = self.settled()
         begun = [each for each in now.read.items() if each[1]]
         return Place(ended, tuple(sorted(begun)), now.slot if now.live else 0)
 
     def ended_since(self, heads: Sequence[int] = ()) -> list[int]:
-        """Return the shards that have ended since these were the heads, or since the first turn."""
+        """Return the shards that have ended since `heads` were the heads, or the first turn."""
         firsts = heads or (0,) * len(self.heads)
         slices = zip(self.chains, firsts, self.heads)  # noqa: B905  equal
         return [shard for chain, first, head in slices for shard in chain[first:head]]
 
     def settled(self) -> Turns:
-        """Return the same with nothing ahead."""
+        """Return the same turns with `read` and `at` updated, and nothing ahead."""
         chains, live, heads, read, at, ahead = self
         if not ahead:
             return self
