@@ -1,23 +1,23 @@
 """The parent's half of the protocol with one worker, without I/O.
 
-What is exchanged: the parent says commands, the worker answers with statuses (`messages`). Which
-may follow which is in the table (`parent_machine`). Beside the state, a core knows what its user
+What is exchanged: the parent sends commands, and the worker answers with statuses (`messages`). The
+table in `parent_machine` tells which may follow which. Beside the state, a core knows what its user
 still waits for: the items of one pass, the answer to one call, reports of stacks.
 
-What can happen, at any moment: the user begins a pass, leaves it, calls, asks for stacks, closes; a
-frame arrives; the worker is gone; time passes. Each is a method here, called an event. An event
-changes the core and appends to its ``effects``: what a shell has to do now, in order. A core never
-waits, sends, logs or runs user code.
+What can happen, at any moment: the user begins a pass, leaves it, calls, asks for stacks or closes;
+a frame arrives; the worker ends; time passes. Each of these is an event, and has a method here. An
+event changes the core, and appends to its ``effects`` what a shell then has to do, in order. A core
+never waits, sends, logs or runs user code.
 
-Why it is enough: whoever waits is told. A pass is over, a call is answered or has failed, by one of
-these: a status, the end of the worker, a deadline, a failure on this side, or the user; each is an
-event. What a user wants before the worker stands by is kept, and said as soon as it does. Statuses
-of a pass that was left are dropped: by their epoch, or as long as the worker has not confirmed that
-it stops. After DONE nothing is said, and only records are taken in.
+Why it is enough: nobody waits for ever. A pass or a call ends by a status, the end of the worker, a
+deadline, a failure on this side, or the user, and each of these is an event. A request that comes
+before the worker stands by is kept, and sent as soon as it does. Statuses of a pass that was left
+are dropped: by their epoch, or until the worker has confirmed that it stops. After DONE no command
+is sent, and only records are handled.
 
-A core is a plain value. A shell that may be struck by an exception at any moment steps a copy, and
-then puts that in place of the core: so an event has happened or has not. Only the frames of items
-are not copied: an inbox belongs to one pass, and to move a frame there is one step.
+A core is a plain value. An exception may strike the shell at any moment, so it steps a copy, which
+then replaces the core: an event has happened, or it has not. Only frames of items are not copied:
+an inbox belongs to one pass, and moving a frame there is a single step.
 """
 
 from __future__ import annotations
@@ -57,32 +57,32 @@ class ParentCore(ParentMachine):
     """Everything that the parent knows of its conversation with one worker.
 
     Args:
-        limits: how long the worker may say nothing.
+        limits: how long the worker may be silent.
 
     Attributes:
-        effects: what is to be done, in order; whoever does it takes it away.
+        effects: what the shell has to do, in order; it removes each that it has done.
         inbox: the items of the present pass that have arrived.
         over: whether nothing more of the present pass will arrive.
-        ending: why it is over, if that is not its own end.
+        ending: why the pass is over, if it did not end by itself.
         failure: why the conversation is over; None if it is not, or the user has closed it.
-        used_up: whether the worker says that an earlier pass had used its iterator up.
-        continued: whether it says that an earlier pass has left the iterator in the middle.
-        call: the token of the call that waits for its answer; `method` is what it calls.
-        length: the length of the iterable, as far as the worker has told.
-        launched: when the worker was started, in seconds of a clock; None: it has yet to be.
-        waits_since: since when somebody has waited, and nothing came.
-        paused: since when nobody waits; None: somebody does, or has not begun.
-        latest: free for the shell: the frame that was taken in last.
-        begun: which input of a map it has begun, plus one, as last seen; 0: none; None: unknown.
-        task_since: since when that input runs. Time in which this process was stopped is added.
-        futile: how many workers before it, one after the other, have begun no input of the pass.
-        barren: how many before it, one after the other, were started again and have sent no item.
-        follows_dead: whether the worker before it has died; None: there was none.
+        used_up: whether the worker has reported that an earlier pass had used its iterator up.
+        continued: whether it has reported that an earlier pass had left the iterator midway.
+        call: the token of the call that waits for its answer; `method` is the method's name.
+        length: the length of the iterable, if the worker has reported one.
+        launched: when the worker was started, by a monotonic clock; None: not yet.
+        waits_since: since when somebody has waited and nothing has arrived.
+        paused: since when a wait is paused, as nobody waits; None: it is not.
+        latest: for the shell alone: the frame that was handled last.
+        begun: index plus one of the map's input begun last, as last seen; 0: none; None: unknown.
+        task_since: since when that input runs, moved forward if this process was stopped.
+        futile: how many workers in a row before this one have begun no input of the pass.
+        barren: how many restarted workers in a row before this one have sent no item.
+        follows_dead: whether it replaces a worker that has died; None: it replaces none.
         ready_since: since when it has stood by.
-        loss: free for the shell: how the worker before this one has ended, and which it was.
+        loss: for the shell alone: how the worker before this one ended, which it was, its `begun`.
         given_late: whether it was given tasks after the first items of the pass had arrived; None:
             it was given none.
-        grace: until when a worker that has run out of time may tell where it is.
+        grace: until when a worker that has run out of time may report its stacks.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -102,37 +102,37 @@ class ParentCore(ParentMachine):
         self.latest: Any = None
         self.begun: int | None = None
         self.task_since: float | None = None
-        self._task_begun: float | None = None  # the same, as it was told
+        self._task_begun: float | None = None  # the same, as the link told it
         self.futile = self.barren = 0
-        self._inherited: int | None = None  # how many items had arrived before it was started again
+        self._inherited: int | None = None  # items at its restart; None: it has made progress since
         self.follows_dead: bool | None = None
         self.ready_since = 0.0
         self.loss: Any = None
         self._limits = limits
         self._wanted: int | None = None  # the pass to start as soon as the worker stands by
-        self._plan: Any = None  # what it is told then
+        self._plan: Any = None  # what START_ITERATION then carries
         self._first = 0  # how many items of the pass the loop had before it was resumed
-        self._given: tuple[Any, ...] = ()  # tasks, before the pass began, or any item of it came
+        self._given: tuple[Any, ...] = ()  # tasks given before the pass began or sent an item
         self.given_late: bool | None = None
         self._call_is_said = self._call_first = False
-        # Calls to make again: the first, which may be under way, and the pair of the others. There
-        # may be very many, and a tuple of them all would be copied for each.
+        # Calls to make again, as a linked list: the first, which may be under way, and the rest.
+        # There may be very many, and one tuple of all would be copied for each call.
         self._again: tuple[Any, ...] = ()
-        self._stacks: tuple[Any, ...] = ()  # tokens of who has asked; None for the core itself
+        self._stacks: tuple[Any, ...] = ()  # tokens of requests; None for one of the core itself
         self.grace: float | None = None
         self._passed = ""  # which limit has passed
 
     def copy(self) -> ParentCore:
         """Return a copy. It shares the inbox."""
         made: ParentCore = object.__new__(type(self))
-        made.__dict__ = self.__dict__.copy()  # a step is copied for each event: this is fast
+        made.__dict__ = self.__dict__.copy()  # each event makes a copy, so this has to be fast
         return made
 
     # Questions ------------------------------------------------------------------------------
 
     @property
     def done(self) -> bool:
-        """Whether nothing more can be said."""
+        """Whether the conversation is over."""
         return self.state is ParentState.DONE
 
     @property
@@ -149,17 +149,17 @@ class ParentCore(ParentMachine):
     def last_index(self) -> int | None:
         """Index of the last item of the present pass that has arrived, as far as that is known."""
         if self._plan is not None and type(self._plan[-1]) is tuple:
-            return UNKNOWN  # it reads shards, or does inputs
+            return UNKNOWN  # it reads shards, or runs inputs of a map
         count = self._first + self.inbox.received
         return count - 1 if count else None
 
     @property
     def deadline(self) -> float | None:
-        """When `expire` has to be called if nothing comes; None: never."""
+        """When to call `expire` if nothing arrives before; None: never."""
         return self.grace if self.grace is not None or self.done else self._next_limit()[0]
 
     def _next_limit(self) -> tuple[float | None, str]:
-        """Return when time is up if nothing comes, and which limit that is."""
+        """Return when the next time limit passes if nothing arrives, and the limit's name."""
         limit, name = self._limits.answer, "timeout"
         since = self.waits_since if self.paused is None else None
         if self.state is ParentState.INITIALIZATION:
@@ -172,7 +172,7 @@ class ParentCore(ParentMachine):
         return ends, name
 
     def begin_to_wait(self, now: float) -> None:
-        """Take in that somebody waits for it."""
+        """Record that somebody waits for the worker."""
         paused, self.paused = self.paused, None
         if self.waits_since is None:
             self.waits_since = now
@@ -180,10 +180,10 @@ class ParentCore(ParentMachine):
             self.waits_since += now - paused
 
     def look_at_task(self, begun: int | None, since: float | None) -> None:
-        """Take in which input of a map the worker has begun, and since when that runs."""
+        """Record which input of a map the worker has begun, and since when it runs."""
         if self._passed == "task_timeout" and begun and begun != self.begun:
-            self.grace = None  # the one that has taken too long is done: the worker is spared
-        if self.grace is None and not self.done:  # else it is known which has taken too long
+            self.grace = None  # the input that took too long is done, so the worker is spared
+        if self.grace is None and not self.done:  # else the input that took too long stays noted
             self.begun = begun
             if since != self._task_begun:
                 self._task_begun = self.task_since = since
@@ -191,9 +191,9 @@ class ParentCore(ParentMachine):
     # What the user wants --------------------------------------------------------------------
 
     def start(self, epoch: int, plan: Any = None, delivery: Any = None) -> None:
-        """Begin a pass; one that is open is superseded.
+        """Begin a pass, which supersedes one that is open.
 
-        Its number is above all before it. The plan is what the worker is told: plain values.
+        `epoch` is above those of all earlier passes. The plan goes with START_ITERATION.
         """
         self._discard()
         self.inbox, self.ending = Inbox(delivery), None
@@ -206,42 +206,42 @@ class ParentCore(ParentMachine):
         self._begin(epoch, plan)
 
     def succeed(self, before: ParentCore) -> bool:
-        """Take the place of a worker that has died: what has arrived from it stays.
+        """Take the place of a worker that has failed or retired, and keep what it has sent.
 
-        Tell whether there is a pass to go on with: see `go_on`.
+        Return whether there is a pass to continue, for which `go_on` has to be called.
         """
         assert before.failure is not None
         self.begun, self._inherited = before.begun, before.inbox.received
         self.futile, self.barren = before.failure.futile, before.failure.barren
         self.inbox, self._opened, self.length = before.inbox, before._opened, before.length
         self._first = before._first
-        self.over = before.over and before.ending is None  # it had finished before it died
+        self.over = before.over and before.ending is None  # it had finished the pass
         return self.opened and not self.over
 
     def go_on(self, epoch: int, plan: Any) -> None:
-        """Go on with a pass that another worker has begun."""
+        """Continue a pass that another worker has begun."""
         if self.opened and not self.over:
             self._begin(epoch, plan)
 
     def _begin(self, epoch: int, plan: Any) -> None:
         self._plan, self._given, self.given_late = plan, (), None
-        # In another thread, a call may wait for the end of the pass before: it has come first. And
-        # if each pass overtook it, it would wait for as long as they follow one another.
+        # A call in another thread may be waiting for the end of the pass before. It came first, and
+        # if every further pass overtook it, it would have to wait for all of them.
         called = self.call is not None and not self._call_is_said
         self._call_first = called and self.state in _SOON_STANDS_BY
         if self.state is ParentState.INITIALIZATION or self._again or self._call_first:
             self._wanted = epoch
         else:
-            self._wanted = None  # one may have waited for a call that was given up since
+            self._wanted = None  # an older pass may have waited for a call that was abandoned
             self._say(ParentEvent.START, epoch, plan)
 
     def give(self, tasks: Any) -> None:
-        """Give the worker further tasks in the present pass: plain values, first their numbers."""
+        """Give the worker further tasks of the present pass: tuples, each with its number first."""
         self.given_late = bool(self.inbox.received)
         if self._wanted is not None or not self.given_late:
             self._given += (tasks,)
         else:
-            self._given = ()  # they may be large, and no other backend takes over any more
+            self._given = ()  # they may be large, and no fallback can take over any more
         if self._wanted is None and self.allows(ParentEvent.GIVE):
             self._say(ParentEvent.GIVE, content=tasks)
 
@@ -255,32 +255,32 @@ class ParentCore(ParentMachine):
         self._wanted, self._given = None, ()
         if self.allows(ParentEvent.STOP):
             self._say(ParentEvent.STOP)
-        # Also when the worker has finished: what has arrived may hold memory.
+        # Even if the worker has finished: items that have arrived may hold memory.
         self._discard()
         self._opened, self.over = False, True
 
     def ask(self, token: Any, method: str | None) -> None:
-        """Call a method, as soon as the worker stands by. One call at a time is made."""
+        """Call a method as soon as the worker stands by. Only one call at a time is made."""
         self.call, self.method, self._call_is_said = token, method, False
         self.waits_since = None
         self._say_call()
 
     def call_again(self, tokens: Sequence[Any]) -> None:
-        """Make calls that a worker before has answered, as soon as this one stands by.
+        """Repeat calls that an earlier worker has answered, as soon as this one stands by.
 
-        Nobody waits for the answers. The pass begins after them, and so do calls of the user.
+        Nobody waits for the answers. The pass and the user's own calls come after them.
         """
         self._again = ()
         for token in reversed(tokens):
             self._again = token, self._again
 
     def give_up_call(self, token: Any) -> None:
-        """Take note that nobody waits for the answer to a call any more."""
+        """Record that nobody waits for the answer to a call any more."""
         if self.call is token:
             self.call = self.method = None
 
     def tell_length(self, length: int | None) -> None:
-        """Take in what came with an answer: the length of the iterable."""
+        """Record the length of the iterable, which came with an answer."""
         self.length = length
 
     def ask_for_stack(self, token: Any) -> None:
@@ -289,7 +289,7 @@ class ParentCore(ParentMachine):
         self._say(ParentEvent.ASK_FOR_STACK)
 
     def close(self) -> None:
-        """End the conversation, since the user wants it."""
+        """End the conversation, since the user closes it."""
         self._end_pass(Ending(CLOSED))
         self._discard()
         self._hang_up()
@@ -297,10 +297,10 @@ class ParentCore(ParentMachine):
     # What happens ---------------------------------------------------------------------------
 
     def receive(self, frame: Any, failure: Any = None) -> None:
-        """Take in a frame, and the failure of which it tells, with what that means to the user.
+        """Handle a frame. `failure` is the failure that it carries, as it was read for the user.
 
         Raises:
-            ProtocolError: it is none that may come now.
+            ProtocolError: the frame may not come now.
         """
         if self.done and frame.kind != Status.RECORDS_EMITTED:
             return
@@ -328,11 +328,11 @@ class ParentCore(ParentMachine):
             self._go_ahead()
 
     def receive_items(self, frames: deque[Any]) -> None:
-        """Move the frames of items at the beginning of some to the inbox, in place, without a copy.
+        """Move the leading frames of items to the inbox. This steps the core itself, and no copy.
 
-        It takes those of the present pass alone, and only while that goes on. No lock is needed,
-        only that one thread at a time does so: to move a frame is one step. If another thread ends
-        the pass just then, its inbox is cleared, here at the latest.
+        Only frames of the present pass are moved, and only while it runs. As moving a frame is a
+        single step, no lock is needed, but one thread at a time may call this. If another thread
+        ends the pass meanwhile, its inbox is cleared, here at the latest.
         """
         inbox = self.inbox
         while frames and self.state is ParentState.ITERATION:
@@ -345,30 +345,30 @@ class ParentCore(ParentMachine):
                 inbox.frames.clear()
 
     def lose(self, status: Any, cause: str = DIED) -> None:
-        """Take in that the worker is gone, and how it has ended."""
+        """Handle the end of the worker. `status` tells how it ended."""
         if not self.done:
             ending = self._ending(cause, status) if self.grace is None else self._ending(TIMED_OUT)
             self.act(ParentEvent.WORKER_LOST)
             self._fail(ending, End(kill=False))
 
     def fail(self, cause: str, detail: Any, *, kill: bool = True) -> None:
-        """Take in that the worker is of no use any more, for a reason on this side."""
+        """Fail the conversation for a reason on this side: the worker is of no use any more."""
         if self.failure is None:
             self._fail(self._ending(cause, detail), End(kill=kill))
 
     def expire(self, now: float) -> None:
-        """Take in that the deadline has passed: ask where the worker is, or give it up."""
+        """If the deadline has passed, ask the worker for its stacks; after the grace time, fail."""
         if (deadline := self.deadline) is None or now < deadline:
             return
         if self.grace is None:
             self._passed, self.grace = self._next_limit()[1], now + STACK_SECONDS
-            self.take_back()  # first: what it begins until it is ended would be run twice
+            self.take_back()  # first: tasks that it begins before its end would be run twice
             self.ask_for_stack(None)
         else:
             self._fail(self._ending(TIMED_OUT), End(kill=True))
 
     def sleep_through(self, seconds: float, before: float = float("inf")) -> None:
-        """Take in for how many seconds this process was stopped: what began `before` has them."""
+        """Move times that began by `before` forward by the seconds this process was stopped."""
         since = self.launched, self.waits_since, self.task_since
         self.launched, self.waits_since, self.task_since = [
             moment if moment is None or moment > before else moment + seconds for moment in since
@@ -377,8 +377,8 @@ class ParentCore(ParentMachine):
             self.grace += seconds
 
     def hand_over(self, successor: ParentCore) -> None:
-        """Let another worker do what this one was asked for; the user has got nothing of it."""
-        if self.opened:  # even if all items have arrived: they go with this worker
+        """Let another worker do what this one was asked for. The user has got nothing from it."""
+        if self.opened:  # even if all items have arrived: they are dropped with this worker
             successor.start(self._wanted or self.epoch, self._plan, self.inbox.delivery)
             successor._given = self._given
         if self.call is not None:
@@ -396,14 +396,14 @@ class ParentCore(ParentMachine):
             self.effects += (Send(cmd, of, token, None if cmd is Cmd.STOP_ITERATION else content),)
 
     def _say_call(self) -> None:
-        """Make the call that waits for the worker to stand by, if it does and there is one."""
+        """If a call waits for the worker to stand by, and it does, send the call."""
         waits = self.call is not None and not (self._call_is_said or self._again)
         if waits and self.allows(ParentEvent.CALL):
             self._call_is_said = True
             self._say(ParentEvent.CALL, token=self.call)
 
     def _take_of_worker(self, status: Status | None, frame: Any, failure: Any) -> None:
-        """Take in what is about no pass, or ends the worker."""
+        """Handle a status that is about no pass, or that ends the worker."""
         if status is Status.INITIALIZATION_SUCCEEDED:
             self._take_ready(frame.body)
         elif status in _ANSWERS:
@@ -416,11 +416,11 @@ class ParentCore(ParentMachine):
     def _take_ready(self, body: bytes | bytearray) -> None:
         if body and not (body.isdigit() and len(body) <= _LENGTH_DIGITS):
             raise ProtocolError("the worker sent a length that is no number")
-        if not self._again:  # they may change it; what the worker before has told holds
+        if not self._again:  # calls to make again may change it: keep what the worker before told
             self.length = int(body) if body else None
 
     def _go_ahead(self) -> None:
-        """Say what was kept until the worker stands by, which it does now."""
+        """Send what was kept until the worker stands by, which it does now."""
         wanted = self._wanted
         if self._again:
             self._say(ParentEvent.CALL, token=self._again[0])
@@ -442,12 +442,12 @@ class ParentCore(ParentMachine):
     def _take_answer(self, frame: Any, failure: Any) -> None:
         if self._again:
             made, self._again = self._again
-            if failure is not None:  # what the iterable was made to be, it is not any more
+            if failure is not None:  # the iterable is not in the state that these calls gave it
                 ending = self._ending(FAILED, failure)._replace(method=made.method)
                 self._fail(ending, End(kill=True))
             return
         if not self._call_is_said:
-            return  # to an earlier call, that was given up; the present one has yet to be made
+            return  # it answers an earlier call, which was abandoned; the present one is yet to go
         self.barren, self._inherited = 0, None
         if self.call is not None and failure is None:
             self.effects += (Answer(self.call, frame),)
@@ -471,14 +471,14 @@ class ParentCore(ParentMachine):
         return Ending(cause, *where, detail, self.method, futile, barren, self._passed)
 
     def _fail(self, ending: Ending, end: End) -> None:
-        """Take in that the worker has ended, or has to; what has arrived can still be taken."""
+        """End the conversation by a failure. Items that have arrived can still be taken."""
         self.failure, self.grace = ending, None
         self._end_pass(ending)
         self._hang_up()
         self.effects += (end,)
 
     def _hang_up(self) -> None:
-        self._say(ParentEvent.CLOSE)  # nothing, if it is done
+        self._say(ParentEvent.CLOSE)  # this sends nothing if the conversation is over
         ending = self.failure or Ending(CLOSED)
         tokens = [token for token in (self.call, *self._stacks) if token is not None]
         self.effects += tuple(Fail(token, ending) for token in tokens)
@@ -486,14 +486,14 @@ class ParentCore(ParentMachine):
         self._stacks = ()
 
     def _end_pass(self, ending: Ending | None) -> None:
-        """Let nothing more of the present pass arrive."""
+        """End the present pass: nothing more of it arrives."""
         if not self.over or (self.ending is None and ending is not None and ending.cause == CLOSED):
-            # A pass that its worker has finished may be closed before the last item was taken. For
-            # its user it must not end as if all items had been.
+            # A pass that its worker has finished may be closed before the last item was taken. To
+            # its user, it must not look as if all items had been.
             self.ending = ending
         self.over = True
 
     def _discard(self, *, with_delivery: bool = True) -> None:
-        """Drop what has arrived of the present pass and was not taken."""
+        """Drop the items of the present pass that have arrived and were not taken."""
         if self.opened or self.inbox.frames:
             self.effects += (Drop(self.inbox, with_delivery),)

@@ -1,6 +1,6 @@
-"""The transition table of the parent, and its place in the conversation with one worker.
+"""The parent's transition table, and the machine that looks its steps up in it.
 
-`worker` has what holds for both tables.
+The rules that hold for both tables are in `worker`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .messages import Cmd, Status
 
 
 class ParentState(IntEnum):
-    """Where a parent is."""
+    """Where a parent is in the conversation with one worker."""
 
     INITIALIZATION = 64
     STAND_BY = 65
@@ -48,7 +48,7 @@ class Age(IntEnum):
 
 
 class ParentStep(NamedTuple):
-    """What the parent does."""
+    """What the parent does: its next state, and the commands to send."""
 
     state: ParentState
     send: tuple[Cmd, ...] = ()
@@ -68,7 +68,7 @@ def _parent_table() -> dict[tuple[ParentState, ParentInput], ParentStep]:
         (s.INITIALIZATION, (Status.INITIALIZATION_FAILED, now)): to(s.DONE),
         (s.STAND_BY, e.START): to(s.STARTING, (start,)),
         (s.STAND_BY, e.CALL): to(s.CALLING, (Cmd.CALL,)),
-        # Calling: whoever has made the call may have given up on it, so a pass may begin.
+        # Calling: the caller may have abandoned the call, so a pass may begin.
         (s.CALLING, (Status.CALL_SUCCEEDED, now)): to(s.STAND_BY),
         (s.CALLING, (Status.CALL_FAILED, now)): to(s.STAND_BY),
         (s.CALLING, e.START): to(s.STARTING, (start,)),
@@ -96,13 +96,13 @@ def _parent_table() -> dict[tuple[ParentState, ParentInput], ParentStep]:
         Status.TASKS_RETURNED, Status.ITERATION_FINISHED,
     )  # fmt: skip
     for state, age in ((s.STARTING, old), (s.STOPPING, old), (s.STOPPING, now)):
-        # What earlier passes left behind; of the one that was stopped, only its end matters.
+        # These are left over from earlier passes. Of the stopped pass, only its end matters.
         for status in of_pass:
             table.setdefault((state, (status, age)), to(state, discards=True))
     for state in (s.STARTING, s.ITERATION):
         table[state, e.GIVE] = to(state, (Cmd.GIVE_TASKS,))
     for state in (s.STARTING, s.STOPPING):
-        # A pass that the parent has left may still fail; that ends the worker, so it is told.
+        # A pass that the parent has left may still fail. That ends the worker, so it is reported.
         table[state, (Status.ITERATOR_FAILED, old)] = to(s.DONE)
         # A call that was under way when the pass was started; somebody may wait for it.
         table[state, (Status.CALL_SUCCEEDED, old)] = to(state)
@@ -164,10 +164,10 @@ class ParentMachine:
         return (self.state, event) in PARENT
 
     def act(self, event: ParentEvent, epoch: int = 0) -> list[tuple[Cmd, int]]:
-        """Take an event in; return the commands to send, in order, each with its epoch.
+        """Handle an event; return the commands to send, in order, each with its epoch.
 
-        A pass to start has a number above all before it. It is a ProtocolError if the present state
-        does not allow the event.
+        The `epoch` of a pass to start is above those of all earlier passes. Raise ProtocolError if
+        the present state does not allow the event.
         """
         before, step = self.epoch, self._step(event)
         if event is ParentEvent.START:
@@ -175,9 +175,9 @@ class ParentMachine:
         return [(cmd, before if cmd is Cmd.STOP_ITERATION else self.epoch) for cmd in step.send]
 
     def hear(self, kind: int, epoch: int) -> Status | None:
-        """Take a status of a pass in, by its number; return it, or None if nobody waits for it.
+        """Handle a status, given by its number; return it, or None if nobody waits for it.
 
-        It is a ProtocolError if it is no status, or not one that may come now.
+        Raise ProtocolError if `kind` is no status, or the status may not come now.
         """
         status = _STATUSES.get(kind)
         if status is None:

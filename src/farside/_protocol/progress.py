@@ -1,8 +1,9 @@
-"""What a worker tells of its place in a pass, beside items: bodies of PROGRESS_REPORTED. Pure.
+"""What a worker reports of its place in a pass, beside items: bodies of PROGRESS_REPORTED. Pure.
 
-There are two kinds. A *snapshot* is the state of what the user iterates on, at an item of a shard:
-a worker that is to go on at that item, or later, loads it, and need not make the items before. And
-while a worker makes items again that the loop has had, it tells how many it has *skipped*.
+There are two kinds. A *snapshot* is the state of what the user iterates on, at an item of a shard.
+A worker that continues at that item or later loads it, and need not make the items before it again.
+The other kind tells how many items a worker has *skipped*, while it makes items again that the loop
+has had.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Snapshot(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """How far a worker has got in making items again, and dropping them."""
+    """How far a worker has got in making items again, which it then drops."""
 
     done: int
     total: int
@@ -35,22 +36,22 @@ class Skipped(NamedTuple):
 
 NOTHING = Skipped(0, 0, 0.0)
 KEPT = 8  # how many snapshots are kept of a shard
-_BEHIND = 3  # how many of these are before the place of the loop: it may ask for an earlier state
-MOST_SHARDS = 1000  # and of how many shards
+_BEHIND = 3  # how many of these are before the place of the loop, which may need an earlier state
+MOST_SHARDS = 1000  # for how many shards snapshots are kept
 _SNAPSHOT, _SKIPPED = b"S", b"K"
 _PLACE = Struct("<QQ")
 _SHARE = Struct("<QQd")
 
 
 def write(told: Snapshot | Skipped) -> bytes:
-    """Return the body that tells something."""
+    """Return a report as a body."""
     if isinstance(told, Skipped):
         return _SKIPPED + _SHARE.pack(*told)
     return _SNAPSHOT + _PLACE.pack(told.shard, told.item) + told.state
 
 
 def read(body: bytes | bytearray | memoryview) -> Snapshot | Skipped:
-    """Return what a body tells, or raise a ProtocolError."""
+    """Return the report in a body. Raise ProtocolError if it cannot be read."""
     try:
         if body[:1] == _SKIPPED:
             return Skipped(*_SHARE.unpack(body[1:]))
@@ -65,8 +66,8 @@ def read(body: bytes | bytearray | memoryview) -> Snapshot | Skipped:
 class Snapshots:
     """The latest snapshots of each shard of a pass.
 
-    The worker is ahead of the loop. Those that are kept begin where the loop is, and are spread
-    evenly from there to the newest. One thread at a time adds; any may ask.
+    The worker is ahead of the loop. The snapshots that are kept begin near the loop's place, and
+    are spread evenly from there to the newest. One thread at a time may add some; any may read.
 
     Example:
         >>> snapshots = Snapshots([Snapshot(0, 10, b"a"), Snapshot(0, 20, b"b")])
@@ -80,10 +81,10 @@ class Snapshots:
             self.add(each)
 
     def add(self, snapshot: Snapshot, least: int = 0) -> None:
-        """Take one in, instead of one of the same item; drop one if there are too many.
+        """Add a snapshot, in place of one of the same item; drop one if there are too many.
 
-        A pass that is made once more begins at the item `least` of the shard or later, or little
-        before: few of the snapshots before it are enough.
+        A worker that makes the pass again begins at item `least` of the shard or later, or a little
+        before it. So a few of the snapshots before that item are enough.
         """
         others = self._kept.get(snapshot.shard, ())
         kept = sorted([*[each for each in others if each.item != snapshot.item], snapshot])
@@ -91,12 +92,12 @@ class Snapshots:
         del kept[: max(0, behind - _BEHIND)]
         if len(kept) > KEPT:
             items = [each.item for each in kept[max(0, min(behind, _BEHIND) - 1) :]]
-            # Without a snapshot there is a gap between its neighbours: drop where that is smallest.
+            # Drop the snapshot whose two neighbours are closest to each other.
             gaps = [after - before for before, after in zip(items, items[2:])]  # noqa: B905  fewer
             del kept[len(kept) - len(items) + 1 + gaps.index(min(gaps))]
-        self._kept.pop(snapshot.shard, None)  # so that the last is the one that was added to last
+        self._kept.pop(snapshot.shard, None)  # so that the shard that was added to last comes last
         self._kept[snapshot.shard] = tuple(kept)
-        if len(self._kept) > MOST_SHARDS:  # nearly all have ended; without one, more is made again
+        if len(self._kept) > MOST_SHARDS:  # nearly all have ended; if not, more is made again
             del self._kept[next(iter(self._kept))]
 
     @property
@@ -104,15 +105,15 @@ class Snapshots:
         return not self._kept
 
     def places(self, shard: int) -> list[int]:
-        """Return before which items of a shard the snapshots are that are kept."""
+        """Return the items of a shard before which the kept snapshots were taken."""
         return [each.item for each in self._kept.get(shard, ())]
 
     def before(self, begun: Iterable[tuple[int, int]], anchors: dict[int, int]) -> list[Snapshot]:
-        """Return, for those of some shards that have any, the snapshot to go on from.
+        """Return the snapshot to continue from, for each begun shard that has any.
 
         `begun` has shards, and how many items of each were read. `anchors` has, for some, the index
-        of an item that is compared: a snapshot after it would leave nothing to compare, so if the
-        state does not tell all, nobody would notice that items are missing.
+        of an item that is compared. A snapshot after that item would leave nothing to compare: if
+        the state were incomplete, nobody would notice that items are missing.
         """
         found: list[Snapshot] = []
         for shard, count in begun if self._kept else ():

@@ -1,9 +1,9 @@
-"""How long a worker may say nothing, and what to do when it has ended before its time.
+"""How long a worker may be silent, and whether another one takes over when it has ended early.
 
-Either an error is raised, or another worker goes on.
+If none takes over, an error is raised.
 
-`GroupCore` asks when a worker was refused something, is gone, has run out of time, or has done its
-share of tasks. A further policy is added here; one for another cause needs a call in `group` too.
+`GroupCore` asks when a worker has failed, is gone, has run out of time, or has done its full number
+of tasks. New policies belong here. A policy for another cause also needs a call in `group`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .effects import CUT_OFF, DIED, FAILED, RETIRED, TIMED_OUT, Ending
 
 
 class Limits(NamedTuple):
-    """For how many seconds a worker may say nothing; None is no limit."""
+    """For how many seconds a worker may be silent; None is no limit."""
 
     init: float | None = None
     answer: float | None = None
@@ -21,33 +21,33 @@ class Limits(NamedTuple):
 
 
 NO_LIMITS = Limits()
-STACK_SECONDS = 0.5  # for one out of time, to tell where it is: if it can, in milliseconds
-MOST_FUTILE = 5  # times in a row that a worker of a map is started again that has begun no input
+STACK_SECONDS = 0.5  # for a worker out of time to report its stacks, which takes milliseconds
+MOST_FUTILE = 5  # so many workers of a map in a row are replaced that have begun no input
 PAUSE_SECONDS = 0.1
-"""How long to wait before a worker is started again whose predecessor has made no progress either;
-twice as long each further time."""
+"""The pause before a restart after a restarted worker that has made no progress. Each further such
+worker in a row doubles the pause."""
 
 LONGEST_PAUSE = 10.0
-STEADY_SECONDS = 10.0  # a worker that has lived so long since its start ends the row of futile ones
+STEADY_SECONDS = 10.0  # a worker that has stood by for so long resets the count of futile ones
 
 
 def may_hand_over(ending: Ending, *, used: bool) -> bool:
-    """Decide whether a worker of another backend may take the place of one."""
-    # An extension module may refuse to load in a subinterpreter. While the user has got nothing
-    # from the worker, nobody can tell if one of another backend takes its place. A library may have
-    # swallowed the refusal and fail later, so any failure after one counts.
+    """Decide whether a worker of another backend may take the place of one that has ended."""
+    # An extension module may refuse to load in a subinterpreter. As long as the user has got
+    # nothing from the worker, one of another backend can replace it unnoticed. A library may
+    # swallow the refusal and fail later, so any failure after a refusal counts.
     return not used and ending.cause == FAILED and bool(ending.detail.refused)
 
 
 def may_restart(ending: Ending, left: int, *, again: bool, struck: bool) -> bool:
-    """Decide whether a worker that has ended is started again, and goes on where it was."""
-    # A worker that was started again, and dies before it stands by, is not started once more: the
-    # next one would most probably die too. But if something outside has ended it, that says nothing
-    # of the next one: on a busy machine, memory runs out in a start as at any other time. `left`
+    """Decide whether a worker that has ended is started again, to continue where it was."""
+    # A restarted worker that dies before it stands by is not started again, since the next one
+    # would most probably die too. But if something outside has ended it, that says nothing of the
+    # next one: on a busy machine, memory may run out during a start as at any other time. `left`
     # limits how often an item may kill its worker, and how many starts may be cut off. In a map,
     # `left` is endless: there `retries` limits the deaths at an input, and MOST_FUTILE those of
-    # workers that begin none. An exit status may say that no other worker could be started: the
-    # process exits, or the main script starts workers as it is imported.
+    # workers that begin none. An exit status may say that no other worker could be started, as when
+    # the process exits, or the main script starts workers while it is imported.
     initialized = ending.state != "initialization"
     could = bool(getattr(ending.detail, "again", True))  # only an exit status may say no
     may = left > 0 and ending.cause in _AGAIN and (initialized or struck or not again)
@@ -56,9 +56,9 @@ def may_restart(ending: Ending, left: int, *, again: bool, struck: bool) -> bool
 
 def pause_before(ending: Ending, *, gets_inputs: bool) -> float:
     """Return for how many seconds to wait before a worker is started again."""
-    # The cause of repeated deaths may be over soon: there was no memory, or a server was away.
-    # After progress there is no pause. In a map, a worker that has begun an input has made
-    # progress: the `retries` of the input count its deaths.
+    # The cause of repeated deaths may soon be over: memory was short, or a server was away. After
+    # progress there is no pause. In a map, a worker that has begun an input has made progress: its
+    # death counts against the `retries` of that input.
     futile = ending.futile - 1 if gets_inputs else ending.barren
     return min(PAUSE_SECONDS * 2 ** (futile - 1), LONGEST_PAUSE) if futile > 0 else 0.0
 

@@ -1,9 +1,10 @@
-"""The worker's half of the protocol, without I/O: its transition table, and the place in it.
+"""The worker's half of the protocol, without I/O: its transition table, and its machine.
 
-Two rules hold for this table and for that of the parent (`parent_machine`). They alone decide what
-may follow what: the machines look steps up, and the shells that do I/O carry them out. And a
-missing key is a protocol error. (Items, progress and records are too many to look each up. They
-change no state, and tests see that they are sent and taken in only where the tables have them.)
+Two rules hold for this table and for that of the parent (`parent_machine`). First, the tables alone
+decide what may follow what: the machines look steps up, and the shells that do I/O carry them out.
+Second, a missing key is a protocol error. (Items, progress and records are too many to look each
+up. They change no state, and tests check that they are sent and handled only where the tables list
+them.)
 
 ``docs/make_diagrams.py`` draws the state diagrams of the documentation from these tables.
 """
@@ -57,8 +58,8 @@ class WorkerStep(NamedTuple):
 
 
 ASIDES = {Cmd.REPORT_STACK: Status.STACK_REPORTED, Cmd.RETURN_TASKS: Status.TASKS_RETURNED}
-"""The commands that leave a worker where it is, whatever its state, and what each is answered with.
-Any thread of the worker may answer them."""
+"""The commands that change no state, and the status that answers each. They are allowed in every
+state but DONE, and any thread of the worker may answer them."""
 
 
 def _worker_table() -> dict[tuple[WorkerState, WorkerInput], WorkerStep]:
@@ -94,7 +95,7 @@ def _worker_table() -> dict[tuple[WorkerState, WorkerInput], WorkerStep]:
             table[state, e.PARENT_LOST] = to(s.DONE, None)
             for aside, answer in ASIDES.items():
                 table[state, aside] = to(state, answer)
-        # Also when it is done: finalizers have something to say.
+        # In DONE too: finalizers may log.
         table[state, e.RECORD_EMITTED] = to(state, Status.RECORDS_EMITTED)
     return table
 
@@ -127,10 +128,10 @@ class WorkerMachine:
         self.epoch = 0
 
     def command(self, kind: int, epoch: int) -> Status | None:
-        """Obey a command of a pass, by its number; return the status to push, or None.
+        """Obey a command, given by its number; return the status to push, or None.
 
         Raises:
-            ProtocolError: the present state takes no commands.
+            ProtocolError: the table has no such step, as when the present state takes no commands.
         """
         cmd = _COMMANDS.get(kind)
         starts = cmd is Cmd.START_ITERATION
