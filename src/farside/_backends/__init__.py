@@ -1,9 +1,14 @@
-"""One small adapter for each kind of isolation: start a worker, see it end, stop it.
+"""The backends: each is a small adapter that starts, watches and stops one kind of worker.
 
-`base` is the interface, `registry` has names, availability and choice, and `live_workers` ends all
-workers with the process. Backends: `subprocess` (with `child`, the process; `process_start`; and
-`no_process`, why none can be started), `subinterpreter` (with `interpreters`, from the standard
-library or the backport, and `bundle`, the code of its modules), `inline` (no isolation), `ray`
-(actors of a cluster). They use `starting` (starts a worker and gives it its job), `callables` (the
-user's, pickled), and `preparation` (what an interpreter is told).
+`base` is the interface, `registry` finds and chooses backends, and `live_workers` ends all workers
+when the process exits. The backends are:
+
+* `subprocess`, with `process_start`, `child` (watches the process), and `no_process` (explains why
+  none can be started);
+* `subinterpreter`, with `interpreters` (from the standard library or the backport) and `bundle`
+  (the code of a worker's modules);
+* `inline`, without isolation, and `ray`, with actors of a cluster.
+
+They share `starting` (starts a worker and sends its job), `preparation` (packs the job),
+`callables` (pickles the user's), and `tracker` (multiprocessing's resource tracker).
 """

@@ -1,4 +1,4 @@
-"""What a backend must offer, and its workers."""
+"""The interface of backends and of their workers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 REMOTE_BUFFER_BYTES = 1 << 24
-"""Default of ``buffer_bytes`` on other machines: items that are on their way count too."""
+"""Default of ``buffer_bytes`` on other machines, where items on their way count too."""
 
-_LAST_SECONDS = 0.5  # how long the last wait for its end is at least, however small the limit
-_KILLED_SECONDS = 5.0  # the same of one that was killed: it ends for certain, but perhaps late
+_LAST_SECONDS = 0.5  # the least length of the last wait in `stop`, however small its timeout
+_KILLED_SECONDS = 5.0  # the same after a kill: the worker will certainly end, but perhaps late
 
 
 class Availability(NamedTuple):
@@ -34,11 +34,11 @@ class Availability(NamedTuple):
     usable: bool
     """Whether a worker of this kind can be started."""
     reason: str
-    """Why not, and what would help; or what it runs on."""
+    """Why not, and what would help; if it can, what it runs on."""
 
 
 class Capabilities(NamedTuple):
-    """What workers of a kind can do, and what goes for them.
+    """What workers of a kind can do, and which rules hold for them.
 
     Example:
         >>> Capabilities(killable=True).own_environment
@@ -46,28 +46,28 @@ class Capabilities(NamedTuple):
     """
 
     killable: bool = False
-    """Whether it can be ended whatever it does, and a crash in it ends nothing else."""
+    """Whether a worker can be ended whatever it does, and a crash in it ends nothing else."""
     own_environment: bool = False
-    """Whether it can have environment variables of its own."""
+    """Whether a worker can have environment variables of its own."""
     shares_memory: bool = False
     """Whether large contents can lie in memory that both sides share."""
     allows_fork: bool = True
-    """Whether this process may fork while one lives."""
+    """Whether this process may fork while a worker lives."""
     remote: bool = False
-    """Whether it may run on another machine."""
+    """Whether a worker may run on another machine."""
 
 
 class ExitStatus(NamedTuple):
     """How a worker ended."""
 
     text: str
-    """For people, such as "killed by SIGKILL (exit code -9)"."""
+    """A text for people, such as "killed by SIGKILL (exit code -9)"."""
     code: int | None = None
     signal_name: str | None = None
     again: bool = True
-    """Whether another one could be started in its place."""
+    """Whether another worker could be started in its place."""
     struck: bool = False
-    """Whether something outside has ended it, as far as is known: its code is not to blame."""
+    """Whether, as far as is known, something outside has ended it, and not its own code."""
 
 
 def unavailable(
@@ -78,7 +78,7 @@ def unavailable(
 
 
 class CutOffError(Exception):
-    """A start was cut off, and another one may succeed. If none is tried, the error is raised."""
+    """A start was cut off, and another try may succeed. Without one, `error` is raised."""
 
     def __init__(self, error: FarsideError | OSError, *, struck: bool) -> None:
         super().__init__(str(error))
@@ -87,18 +87,18 @@ class CutOffError(Exception):
 
 
 class Worker(ABC):
-    """One worker, as the parent holds it.
+    """One worker, as the parent sees it.
 
     Attributes:
         link: the parent's end of its link. Closing it tells the worker to end.
-        observer: called with each command that is sent and each frame that was read: ``"down"`` or
-            ``"up"``, its number, that of its pass, how many items and how many bytes it has.
-        wake: lets whoever waits for the worker look around.
-        beside: whether it runs beside the thread that loops over it.
-        silent: whether nothing can come from it now: it waits for a place to run in, or the thread
-            that asks is the one that runs its code, further up.
-        no_stack: what is said of a worker that does not tell where it is.
-        forced: whether `stop` has found that it does not end by itself in its time.
+        observer: called for each command that is sent and each frame that was read, with ``"down"``
+            or ``"up"``, its kind, the number of its pass, and how many items and bytes it has.
+        wake: wakes up whoever waits for the worker.
+        beside: whether it runs beside the thread that loops over it, and not in that thread.
+        silent: whether nothing can arrive from it now: it waits for a place to run in, or the
+            calling thread is itself in the middle of running its code.
+        no_stack: what an error says of a worker that does not report its stacks.
+        forced: whether `stop` has had to end it, since it did not end by itself in time.
     """
 
     link: Link
@@ -115,26 +115,26 @@ class Worker(ABC):
     @property
     @abstractmethod
     def label(self) -> str:
-        """What to call it, such as ``"pid 4711"``."""
+        """Its name in messages, such as ``"pid 4711"``."""
 
     @abstractmethod
     def wait(self, timeout: float) -> bool:
-        """Wait for its end, `timeout` seconds at most; tell whether it has ended."""
+        """Wait for its end, at most `timeout` seconds; return whether it has ended."""
 
     def terminate(self) -> bool:
-        """Ask it to end by what its code may handle, such as SIGTERM; False if it knows no such."""
+        """Ask it to end in a way its code can handle, such as SIGTERM; False if there is none."""
         return False
 
     def kill(self) -> bool:
-        """End it by what its code cannot handle, such as SIGKILL; False if it knows no such."""
+        """End it in a way its code cannot handle, such as SIGKILL; False if there is none."""
         return False
 
     @abstractmethod
     def exit_status(self) -> ExitStatus:
-        """Tell how it ended. Only asked after its end, or when its link has closed."""
+        """Return how it ended. It is called only after the worker's end, or that of its link."""
 
     def was_stopped(self) -> bool:
-        """Tell whether it was stopped (Ctrl-Z) and went on since this was asked last, if known."""
+        """Return whether it was stopped (Ctrl-Z) and continued since the last call, if known."""
         return False
 
     def disown(self) -> None:
@@ -144,8 +144,8 @@ class Worker(ABC):
     def stop(self, timeout: float, *, waited: float = 0.0) -> bool:
         """End it within about `timeout` seconds: wait, terminate and wait, kill and wait.
 
-        Whoever calls has told it to end, by a command or by closing the link, and may have `waited`
-        for some of these seconds already. Returns whether it has ended.
+        The caller has already told it to end, by a command or by closing the link, and may have
+        `waited` for some of these seconds. Returns whether it has ended.
         """
         deadline = time.monotonic() + timeout - waited
         if self.wait(max(0.0, timeout / 2 - waited)):
@@ -166,11 +166,11 @@ class Backend(ABC):
     @staticmethod
     @abstractmethod
     def availability() -> Availability:
-        """Tell whether workers of this kind can be started in this process, cheaply."""
+        """Return whether workers of this kind can be started in this process. This is cheap."""
 
     @classmethod
     def availability_with(cls, options: Mapping[str, Any]) -> Availability:  # noqa: ARG003
-        """Tell the same, of a worker with these ``backend_options``."""
+        """Return the same for a worker with these ``backend_options``."""
         return cls.availability()
 
     @classmethod
@@ -188,14 +188,14 @@ class Backend(ABC):
 
     @classmethod
     def default_buffer_bytes(cls, options: Mapping[str, Any]) -> int | None:  # noqa: ARG003
-        """Return ``buffer_bytes`` for these ``backend_options``; None: as on one machine."""
+        """Return the default ``buffer_bytes`` for these options; None: that of local workers."""
         return REMOTE_BUFFER_BYTES if cls.capabilities.remote else None
 
     @abstractmethod
     def launch(self, options: Options) -> Worker:
-        """Start a worker and give it its job; does not wait for its initialization.
+        """Start a worker and send it its job. Does not wait for its initialization.
 
         Raises:
-            BackendUnavailableError: it cannot be had right now.
+            BackendUnavailableError: no worker can be started right now.
             NotPicklableError: the user's callables cannot be sent.
         """

@@ -1,8 +1,8 @@
-"""The code of the modules that each worker imports, read once for all subinterpreters.
+"""Reads the code of the modules that each worker imports, once for all subinterpreters.
 
-A new interpreter has none of the modules of the others. To look for them, and to read and check the
-file of each, is a good part of its start; and where Python cannot write ``.pyc`` files, it would
-compile them all again.
+A new interpreter has none of the modules of the others. Finding them, and reading and checking the
+file of each, is a large part of its start. Where Python cannot write ``.pyc`` files, each
+interpreter would even compile all of them again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .._worker.bundled import Module
 
 PYTHON = ("__future__", "_py_warnings", "warnings", "struct", "copyreg", "_compat_pickle")
-"""Not all are there in each version of Python. The last two are what `_pickle` imports."""
+"""Python's own modules, of which not every version has all. `_pickle` imports the last two."""
 
 _FARSIDE = (
     "_link _memory _in_c _system _system.signals _memory.blocks _memory.mapping _named_tuple"
@@ -37,18 +37,19 @@ _FARSIDE = (
     " _worker.stacks _worker.listener _worker.serve _worker.interpreter"
 )
 
-LOADER = "farside._worker.bundled"  # what loads a bundle
+LOADER = "farside._worker.bundled"  # the module that loads a bundle
 NAMES = (*PYTHON, "farside", *(f"farside.{name}" for name in _FARSIDE.split()))
-"""What the entry point of a subinterpreter imports: each module after those that it imports.
+"""What the entry point of a subinterpreter imports. Each module comes after those that it imports.
 
-Tests compare the names and their order with what is imported. A module that is missing here, or
-that comes too late, is imported from its file; one too many is of no use."""
+Tests compare the names and their order with what is imported. A module that is missing here or
+comes too late is imported from its file. One too many is of no use."""
 
 
 def open_file() -> tuple[bytes, Descriptor] | None:
-    """Put the bundle into a file without a name, for one interpreter; return its catalogue too."""
-    # To hand over bytes would cost each interpreter memory: what is freed among other things is not
-    # given back. None: there is no such file here, or the code of farside is not in files.
+    """Return the catalogue, and an anonymous file with the code, for one interpreter."""
+    # Bytes that are handed over would cost each interpreter memory: freed memory that lies between
+    # other objects is not given back. The result is None if the system has no anonymous files, or
+    # if the code of farside is not in files.
     made = make()
     if made is None:
         return None
@@ -65,11 +66,12 @@ def open_file() -> tuple[bytes, Descriptor] | None:
 def make() -> tuple[bytes, bytes] | None:
     """Read the code of the modules; return a catalogue, and the code of all.
 
-    The catalogue is `LOADER`, a tuple of `Module` for Python's own, and one for those of farside.
+    The catalogue has the code of `LOADER`, a tuple of `Module` for Python's own modules, and one
+    for those of farside.
 
-    They are as this process has imported them, or would: whatever becomes of ``sys.path`` or of the
-    files, all workers are made of the same code. A module without a file of its own, or with
-    another loader than Python's usual one, is left out: the interpreter finds it by itself.
+    The code is what this process has imported, or would import. So all workers run the same code,
+    whatever becomes of ``sys.path`` or of the files. A module without its own file, or with another
+    loader than Python's usual one, is left out, and the interpreter imports it by itself.
     """
     loader = _read(LOADER)
     if loader is None:

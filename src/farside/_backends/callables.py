@@ -1,4 +1,4 @@
-"""The user's callables, pickled for a worker, or why that cannot be."""
+"""Pickles the user's callables for a worker, or raises an error that names the culprit."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _CURE = (
 
 
 class SharedByProcessesError(NotPicklableError):
-    """Something can be given only to a process as it starts, and the worker is none."""
+    """An object can be sent only to a process that is being started, and the worker is none."""
 
-    reason = ""  # what it is, and that processes share it
+    reason = ""  # the object, and that processes share it
 
 
 def pack_call(options: Options, *, main_importable: bool, here: bool = False) -> bytes | SharedCall:
-    """Pickle ``fn``, the initializers and the finalizers, or refuse that by a NotPicklableError.
+    """Pickle ``fn``, the initializers and the finalizers, or raise NotPicklableError.
 
-    If objects are among them that only the start of a process carries, they become a `SharedCall`,
-    which a worker that is `here`, in this process, is given as it is. The main module is importable
-    where the worker has it already, too.
+    If they hold objects that can be sent only as a process starts, return a `SharedCall` instead; a
+    worker that is `here`, in this process, gets the contents of that unpickled. `main_importable`
+    is also true if the worker has the main module already.
     """
     with contextlib.suppress(NotPicklableError):
         return _pickle_once(options, main_importable=main_importable)
@@ -50,13 +50,13 @@ def pack_call(options: Options, *, main_importable: bool, here: bool = False) ->
 
 
 def pack_anywhere(options: Options, *, main_importable: bool) -> bytes:
-    """Pickle them for a worker that does not get them as its process starts, or refuse that."""
+    """Pickle them for a worker that cannot get them as its process starts, or raise an error."""
     call = pack_call(options, main_importable=main_importable)
     if isinstance(call, bytes):
         return call
     try:
         return _pickle_once(options, main_importable=main_importable)
-    except NotPicklableError as error:  # as before: it tells what it was
+    except NotPicklableError as error:  # the same as in `pack_call`: it leads to the object
         reason = f"{_shared_part(options, error)} is shared by processes"
         made = SharedByProcessesError(
             f"{reason}, and can be sent only to a process that is being started; use "
@@ -67,7 +67,7 @@ def pack_anywhere(options: Options, *, main_importable: bool) -> bytes:
 
 
 def _pickle_once(options: Options, *, main_importable: bool) -> bytes:
-    """Return the pickle that goes any way: of workers that start together, the first makes it."""
+    """Return a pickle that suits any worker. Of workers that start together, the first makes it."""
     kept = {} if options.pickles is None else options.pickles
     if main_importable not in kept:
         table = table_of_calls()
@@ -77,7 +77,7 @@ def _pickle_once(options: Options, *, main_importable: bool) -> bytes:
 
 
 def _pickle(options: Options, table: Table, *, main_importable: bool) -> tuple[bytes, bool]:
-    """Return the pickle, and whether it took cloudpickle."""
+    """Return the pickle, and whether cloudpickle was needed for it."""
     problem: BaseException | None = None
     ways: Any = pickling.dumps_by_reference, pickling.dumps_by_value
     for by_value, dumps in enumerate(ways):
@@ -137,7 +137,7 @@ def _culprit(options: Options, table: Table, *, by_value: bool) -> str:
 
 
 def _shared_part(options: Options, error: BaseException) -> str:
-    """Name the object that only the start of a process carries, and its type."""
+    """Name the object that can be sent only as a process starts, and its type."""
     from .._payload import culprit  # only when something fails
 
     table = table_of_calls()

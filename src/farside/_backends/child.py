@@ -1,10 +1,10 @@
-"""A process that multiprocessing has started: the one place that looks at it and signals it.
+"""Watches and signals a process that multiprocessing has started. No other module does so.
 
-A pid is a name that is given again: as soon as anybody has taken the exit status of a process, its
-pid may be that of a stranger. And others do take it: a program that ignores SIGCHLD lets the kernel
-do so at once, and servers have handlers that reap every child. So the process is named by a pidfd,
-which stays the same process for ever. Where there are none, a signal is sent only after the kernel
-has said that the child is still there.
+A pid is reused: as soon as anybody has taken the exit status of a process, its pid may belong to
+another one. And other code does take it: in a program that ignores SIGCHLD the kernel does so at
+once, and servers have handlers that reap every child. So a process is identified by a pidfd, which
+always refers to the same process. Where there are no pidfds, a signal is sent only after the kernel
+has confirmed that the child still exists.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ from .._system.signals import defer_sigint, with_lock
 from ..errors import LinkClosedError
 
 FROM_OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGALRM"})
-"""What people, or the kernel, end a process by that has done nothing. A crash has other signals."""
+"""Signals by which people or the kernel end a process without its fault. A crash has others."""
 
 REAP_SECONDS = 1.0  # how long the exit code may lag behind the end: a fork server reports it
-LOOK_SECONDS = 1.0  # how long to wait for the end before a look whether another thread saw it
+LOOK_SECONDS = 1.0  # how long to wait for the end before checking if another thread has seen it
 _PAUSE_SECONDS = 0.01
 _went_on: dict[int | None, float] = {}
-"""When a process was found to go on, by its pid. That is told once; a fork server serves many."""
+"""For each pid, when the process was found to continue after a stop. The kernel reports that only
+once, and many workers may have the same fork server."""
 _UNKNOWN = 255  # the exit code that multiprocessing gives a process whose status it could not get
 
 
@@ -45,7 +46,7 @@ class Child:
         self.pid = process.pid  # for people
         self.code: int | None = None  # negative for a signal; None before its end, or if unknown
         self.lost: str | None = None  # why the exit code will never be known, if it will not
-        self.lost_with_server = False  # since the fork server has ended
+        self.lost_with_server = False  # whether that is because the fork server has ended
         self._process = process
         self._popen = vars(process)["_popen"]
         self._served = getattr(self._popen, "method", "") == "forkserver"
@@ -53,19 +54,19 @@ class Child:
         self._asked = monotonic()  # when somebody last asked whether it was stopped
         self._lock = threading.RLock()  # a signal handler may close in the middle of a look
         self._handle = _open_pidfd(self.pid)
-        # Each time a process is started, and at exit, multiprocessing looks at all there are. Of
-        # two threads that look, one would get the status, and the other be told that it is lost.
+        # multiprocessing polls all its processes whenever it starts one, and at exit. If two
+        # threads polled, one would get the status, and the other would find that it is lost.
         self._popen.poll = self._poll
 
     def fileno(self) -> int:
-        """Return the number that becomes readable at its end."""
-        # A pidfd tells of this process alone. The sentinel of multiprocessing is a pipe, which a
+        """Return the descriptor that becomes readable at its end."""
+        # A pidfd is about this process alone. The sentinel of multiprocessing is a pipe, which a
         # child of the worker may hold open.
         sentinel: int = self._popen.sentinel
         return sentinel if self._handle is None else self._handle.fileno()
 
     def wait(self, timeout: float) -> bool:
-        """Wait for its end, so many seconds at most; tell whether it has ended."""
+        """Wait for its end, at most `timeout` seconds; return whether it has ended."""
         if not (self._ended or self._await_end(timeout) or self._asked_by_pid()):
             return self._ended  # another thread has just seen it
         if not self._look():
@@ -74,11 +75,15 @@ class Child:
         return self._ended
 
     def send(self, number: int) -> bool:
-        """Send a signal, unless it has ended; tell whether this process may do that."""
+        """Send a signal, unless it has ended; return False if this process may not do so."""
         return self.wait(0) or with_lock(self._lock, lambda: self._send(number))
 
     def was_stopped(self) -> bool:
-        """Tell whether it was stopped and goes on; or the fork server, which Ctrl-Z stops too."""
+        """Return whether it was stopped and continued since the last call, as far as is known.
+
+        A process of a fork server is no child of this one, so the server is asked about instead:
+        Ctrl-Z stops both.
+        """
         from .no_process import server_pid  # only when time is up
 
         pid = server_pid() if self._served else self.pid
@@ -107,13 +112,13 @@ class Child:
         end = monotonic() + timeout
         while not self._ended:
             left = min(LOOK_SECONDS, end - monotonic())
-            # Another thread may see the end first, and close the descriptor while this one waits:
-            # its number may be that of anything else then. So this one looks again.
+            # Another thread may see the end first, and close the descriptor while this one waits.
+            # Its number may then belong to anything else. So each wait is short, and then repeated.
             try:
                 if wait_for(self.fileno(), select.POLLIN, max(0.0, left)):
                     return True
             except (LinkClosedError, ValueError):
-                return True  # it was closed, in reaping
+                return True  # it was closed as the process was reaped
             if left < LOOK_SECONDS:
                 return False
         return True
@@ -122,13 +127,13 @@ class Child:
         """Wait for the status of a process that seems to have ended."""
         if self._served:
             wait_for(self._popen.sentinel, select.POLLIN, REAP_SECONDS)
-        elif self._handle is None:  # the end of its pipe came a moment before its own
+        elif self._handle is None:  # its pipe hangs up a moment before it ends
             deadline = monotonic() + REAP_SECONDS
             while not self._look() and monotonic() < deadline:
                 sleep(_PAUSE_SECONDS)
 
     def _poll(self, flag: int = os.WNOHANG) -> int | None:
-        """Do what multiprocessing would by ``waitpid``."""
+        """Do what multiprocessing would do by ``waitpid``."""
         self.wait(0 if flag else inf)
         code: int | None = self._popen.returncode
         return code
@@ -137,7 +142,10 @@ class Child:
         return defer_sigint(lambda: with_lock(self._lock, lambda: self._take_status(last=last)))
 
     def _take_status(self, *, last: bool) -> bool:
-        """Take note of the end of the process, if its status is there or not awaited."""
+        """Record the end of the process, once its status is known or will not be known any more.
+
+        `last` means that the status is not awaited any longer. Returns whether it has ended.
+        """
         if self._ended:
             return True
         code, lost, with_server = None, None, False
@@ -158,7 +166,7 @@ class Child:
             if error.errno != errno.EBADF:
                 raise
             lost = "the descriptor that tells it was closed by another part of the program"
-        # A signal handler may have looked meanwhile: one of the two has the status.
+        # A signal handler may have taken the status meanwhile.
         if code is None and (self._ended or lost is None):
             return self._ended
         self.code, self.lost, self.lost_with_server = code, lost, with_server
@@ -166,7 +174,7 @@ class Child:
         return True
 
     def _finish(self) -> None:
-        """Let go of the process, so that multiprocessing never looks at its pid again."""
+        """Release the process, so that multiprocessing never looks at its pid again."""
         self._popen.returncode = _UNKNOWN if self.code is None else self.code
         vars(self._popen).pop("poll", None)
         with contextlib.suppress(OSError):  # other code has closed all descriptors that it found
@@ -185,7 +193,7 @@ class Child:
         except ChildProcessError:
             raise
         except OSError:
-            self._handle = None  # other code has closed it; or the kernel takes none here
+            self._handle = None  # other code has closed it, or the kernel takes no pidfd here
             return self._status()
         if found is None:
             return None
@@ -198,7 +206,7 @@ class Child:
             return None
         try:
             code: int = read_signed(self._popen.sentinel)
-        except EOFError:  # process 1 of a container, and the like, gets what the server leaves
+        except EOFError:  # process 1 of a container, or a subreaper, gets the server's children
             with contextlib.suppress(ChildProcessError):
                 if self._handle is not None:
                     self._await_bequest()
@@ -207,22 +215,22 @@ class Child:
         return code
 
     def _await_bequest(self) -> None:
-        """Wait until the server has left its children: its pipes are closed a moment before."""
+        """Wait for the dying server to pass on its children, a moment after it closed its pipes."""
         deadline = monotonic() + REAP_SECONDS
         with contextlib.suppress(OSError):  # somebody has taken the status
             while is_ending(int(fields(self.pid)[1])) and monotonic() < deadline:
                 sleep(_PAUSE_SECONDS)
 
     def _status_of_zombie(self) -> int | None:
-        """Ask the kernel: on a busy machine, the fork server may have to wait long for its turn."""
+        """Ask the kernel: on a busy machine, the fork server may not run for a long time."""
         assert self._handle is not None
         try:
             told = fields(self.pid)
-            # It is there, so nobody had taken its status, and the pid is not a stranger's.
+            # It still exists, so nobody had taken its status, and `told` is not about another one.
             signal.pidfd_send_signal(self._handle.fileno(), 0)
         except OSError:
             return None
-        status = int(told[-1])  # 0 also if this process may not know
+        status = int(told[-1])  # also 0 if this process may not know it
         return os.waitstatus_to_exitcode(status) if told[0] == b"Z" and status else None
 
 

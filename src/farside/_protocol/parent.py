@@ -193,7 +193,7 @@ class ParentCore(ParentMachine):
     def start(self, epoch: int, plan: Any = None, delivery: Any = None) -> None:
         """Begin a pass, which supersedes one that is open.
 
-        `epoch` is above those of all earlier passes. The plan goes with START_ITERATION.
+        `epoch` is above all earlier ones. START_ITERATION carries the plan, which is plain values.
         """
         self._discard()
         self.inbox, self.ending = Inbox(delivery), None
