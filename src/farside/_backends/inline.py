@@ -1,7 +1,7 @@
-"""Workers that are no workers: the iterable runs in the thread that loops over it.
+"""The inline backend: the iterable runs in the thread that loops over it. For debugging and tests.
 
-For debugging and tests. Everything is as with other workers (the protocol, pickling, errors), but
-nothing runs beside the loop: the worker goes on while the parent waits for it, and only then.
+The protocol, pickling and errors are as with other workers. But nothing runs beside the loop: the
+worker runs while the parent waits for it, and only then.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class InlineBackend(Backend):
         return Availability(usable=True, reason="runs in the calling thread, for debugging")
 
     def launch(self, options: Options) -> InlineWorker:
-        # Pickled all the same: what other workers refuse is refused here, and fn is a copy.
+        # Pickled nevertheless: fn is a copy, and what other workers refuse is refused here too.
         call = callables.pack_call(options, main_importable=True, here=True)
-        # Who loads a pickle takes it out of its list: it may be large, and the job stays.
+        # Loading takes the pickle out of this list: it may be large, and the job stays in memory.
         given: Any = [call] if isinstance(call, bytes) else call.call
         job = preparation.job_of(options, given, backend=self.name)
-        # Loggers and warnings are the parent's own: a record that it is given would come back.
+        # The worker uses the parent's own loggers: a forwarded record would come back to them.
         return InlineWorker(job._replace(forward_logs=False))
 
 
 class InlineWorker(Worker):
-    """A worker that goes on when its parent waits for it."""
+    """A worker that runs while its parent waits for it."""
 
     beside = False
 
@@ -64,7 +64,7 @@ class InlineWorker(Worker):
         return self.link.wait(timeout)
 
     def stop(self, timeout: float, *, waited: float = 0.0) -> bool:
-        self.link.close()  # it hears a command only where somebody waits for it
+        self.link.close()  # it notices a command only while somebody waits for it
         return super().stop(timeout, waited=waited)
 
     def exit_status(self) -> ExitStatus:
@@ -72,9 +72,9 @@ class InlineWorker(Worker):
 
 
 class InlineWorkerLink(WorkerLink):
-    """The worker's side: what it sends is there at once."""
+    """The worker's side of the link: what it sends arrives at once."""
 
-    attention: Sequence[int] = (1,)  # it looks up after each item
+    attention: Sequence[int] = (1,)  # it looks for commands after each item
     alerted = attention
     arena = None
 
@@ -125,7 +125,7 @@ class InlineWorkerLink(WorkerLink):
 
 
 class InlineLink(Link):
-    """The parent's side: to receive is to let the worker go on."""
+    """The parent's side of the link: `go_on` runs the worker."""
 
     def __init__(self, job: Job) -> None:
         self._frames: deque[Frame] = deque()
@@ -151,7 +151,7 @@ class InlineLink(Link):
 
     @property
     def at_work_here(self) -> bool:
-        """Whether this thread is in a step of the worker, further up: of a signal handler, say."""
+        """Whether this thread is inside a step of the worker, as when a signal handler asks."""
         return bool(try_lock(self._working, lambda: self._at_work))
 
     def go_on(self) -> None:
@@ -173,7 +173,7 @@ class InlineLink(Link):
         return not self._frames and (self._at_work or self._worker.idle)
 
     def filenos(self) -> tuple[int, ...]:
-        return ()  # the worker goes on in the thread that reads, or not at all
+        return ()  # the worker runs in the thread that reads, or not at all
 
     def tell_waiting(self, on: bool) -> None:  # noqa: FBT001  it sets or clears
         pass
@@ -211,10 +211,10 @@ class InlineLink(Link):
         self.wait(0)
 
     def wait(self, timeout: float) -> bool:
-        """Tell whether the worker has ended; end it if it is to, unless it is at work."""
-        # One that is at work in this very thread, and is closed, has as good as ended: the step in
-        # which user code has closed it is its last.
-        if self._open:  # whoever reads may still want what it has told at last
+        """Return whether the worker has ended; end it if it was closed, unless it is at work."""
+        # A worker that was closed while it is at work in this very thread counts as ended: the step
+        # in which user code has closed it is its last.
+        if self._open:  # a reader may still want its last frames
             return self._ended
         if not self._working.acquire(timeout=max(0.0, timeout)):
             return self._ended

@@ -19,11 +19,11 @@ from .base import Availability
 
 _BACKPORT = "interpreters_backport"
 STACK_BYTES = 1 << 18
-"""What a thread needs for an interpreter. Python 3.14 makes none in 64 KiB, and one in 128."""
+"""The stack that a thread needs to host an interpreter. Python 3.14 takes 64 to 128 KiB of it."""
 
 
 def availability() -> Availability:
-    """Tell whether this interpreter can have subinterpreters, without importing their module."""
+    """Return whether this interpreter can have subinterpreters, without importing their module."""
     reason = _lacking_in_python() or _wrong_with_process()
     if reason:
         return Availability(usable=False, reason=reason)
@@ -50,10 +50,10 @@ def _wrong_with_process() -> str:
         return "PyInstaller keeps modules where a subinterpreter does not look for them"
     if patched("thread"):
         return f"{patched('thread')} has replaced the threads, one of which each needs"
-    # `_tracemalloc`: what stands on it costs more to import than such an answer is worth.
+    # `_tracemalloc`, since to import `tracemalloc` would cost more than this check is worth.
     if sys.version_info[:2] == (3, 14) and import_module("_tracemalloc").is_tracing():
         return "Python 3.14 crashes where an interpreter is made while tracemalloc traces"
-    size = threading.stack_size()  # which sets it to 0, the default
+    size = threading.stack_size()  # this also sets it to 0, the default
     threading.stack_size(size)
     if 0 < size < STACK_BYTES:
         return (
@@ -64,10 +64,10 @@ def _wrong_with_process() -> str:
 
 
 def has_pytorch() -> bool:
-    """Tell whether this program can use PyTorch."""
-    # That cannot train in a process that has had a subinterpreter. Its ``backward()`` refuses to
-    # run while the thread holds the GIL, and asks ``PyGILState_Check()``, which answers yes in any
-    # thread from the first subinterpreter on, for good.
+    """Return whether this program can use PyTorch."""
+    # PyTorch cannot train in a process that has had a subinterpreter. Its ``backward()`` refuses to
+    # run if the thread holds the GIL, which it asks ``PyGILState_Check()``. From the first
+    # subinterpreter on, that function says yes in every thread, for good.
     return sys.modules.get("torch") is not None or _finds_pytorch()
 
 
@@ -88,12 +88,12 @@ def alive() -> bool:
 
 
 def _low_level() -> Any:
-    # What the public modules stand on: they cost more to import than such an answer is worth.
+    # The public modules are built on this one, and cost more to import than this check is worth.
     return import_module("_interpreters") if sys.version_info >= (3, 13) else None
 
 
 def module() -> Any:  # two modules of the same shape, without a common type
-    """Import what offers subinterpreters here."""
+    """Import the module that offers subinterpreters in this version of Python."""
     if sys.version_info >= (3, 14):
         return import_module("concurrent.interpreters")
     # Importing datetime in two subinterpreters at once kills a 3.13 process, unless the main

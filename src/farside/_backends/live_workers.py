@@ -1,7 +1,7 @@
-"""Which workers live, and how they end with the process.
+"""Keeps a record of the workers that live, and ends them when the process exits.
 
-Every worker is on record from its start to its end, also one whose iterable was dropped. When
-the process exits, each is told to end and waited for. A forked child has none of them.
+Every worker is on record from its start to its end, even if its iterable was dropped. When the
+process exits, each is told to end and waited for. In a forked child, the record is empty.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ IMPORTING = (
 _refused = partial(unavailable, "no worker can be started here")
 _EXITING = "the process is exiting"
 LAST_RESORT_SECONDS = 5.0  # how long the rest of the exit may take when a worker could not be ended
-_live: dict[int, Worker] = {}  # by `id`: a class of somebody else's may have no hash
-# Those that run in the threads of their users. They end as they are dropped; and on record they
-# would be kept, with what a traceback that they have refers to: their own iterable.
+_live: dict[int, Worker] = {}  # by `id`: a class from elsewhere may not be hashable
+# Workers that run in the threads of their users. They end when they are dropped. Strong references
+# would keep them, and also their iterables, to which tracebacks in the workers may refer.
 _here: WeakValueDictionary[int, Worker] = WeakValueDictionary()
 _starting: set[object] = set()  # a token for each start of a worker in this process
 _exiting = False
-some_left = False  # whether some have not ended in time, as the process exits: Python ends them
+some_left = False  # whether some have not ended in time as the process exits: Python ends those
 all_told = threading.Event()
-"""Set as the process exits, when every worker was told to end, so that nothing is left to say.
+"""Set as the process exits, once every worker was told to end and needs no further command.
 
-Finalizers that run then find that Python has emptied this and other modules: they cannot use any
-global name, and look at this by an attribute of their own."""
+Finalizers that run after that find this and other modules emptied by Python. They cannot use any
+global name, so they keep this event in an attribute of their own."""
 
 
 def check_start(*, in_thread: bool = False) -> None:
-    """Check that workers can be started now: if not, it is a BackendUnavailableError."""
-    # They cannot while the process exits, nor where nothing can wait for them (with `in_thread`, a
-    # thread of ours is to wait). And a process that is a worker itself would start others without
-    # end: while it imports the main script or the module of fn, and in a frozen program that does
-    # not know that it is one.
+    """Raise BackendUnavailableError if no workers can be started now."""
+    # None can be started while the process exits, or where nothing can wait for them (`in_thread`
+    # means that a thread of farside would wait). And a process that is itself a worker would start
+    # others without end while it imports the main script or the module of fn, or if it runs a
+    # frozen program that does not notice that it is a worker.
     process: object = None
     if "multiprocessing.process" in sys.modules:  # its workers have imported it
-        from multiprocessing.process import current_process  # another thread may be just at it
+        from multiprocessing.process import current_process  # another thread may be importing it
 
         process = current_process()
     reason = ""
@@ -77,16 +77,17 @@ def check_start(*, in_thread: bool = False) -> None:
 
 
 def _serves_multiprocessing() -> bool:
-    """Tell whether this process was started to be a worker, or a helper of multiprocessing."""
-    # A frozen program that does not know it would start further ones without end.
+    """Return whether this process was started to be a worker, or a helper of multiprocessing."""
+    # A frozen program that does not notice it would start further processes without end.
     arguments = sys.argv[1:]
     command = arguments[arguments.index("-c") + 1 :][:1] if "-c" in arguments else []
-    # From Python 3.14 on, a fork server first imports `sys`, and then come our own arguments.
+    # From Python 3.14 on, the command of a fork server imports `sys` first, and the program's own
+    # arguments come after it.
     return "--multiprocessing-fork" in arguments or "from multiprocessing." in "".join(command)
 
 
 def track(worker: Worker) -> None:
-    """Put a worker on record, unless it is, and take off those that have ended."""
+    """Put a worker on record, unless it is there already, and remove those that have ended."""
     record = _live if worker.beside else _here
     if id(worker) in record:
         return
@@ -99,12 +100,12 @@ def track(worker: Worker) -> None:
 
 
 def before_exit(work: Callable[[], object]) -> None:
-    """Start a worker of this process, and put it on record: until that is done, the exit waits."""
+    """Do `work`, which starts a worker in this process and records it; the exit waits for that."""
     # Python crashes where a subinterpreter still runs as the process ends.
     token = object()
     try:
         _starting.add(token)
-        if _exiting:  # looked at now: `close_all` looks in the other order
+        if _exiting:  # checked after the token was added: `close_all` does both in reverse order
             end_thread_at_exit()
             raise _refused(_EXITING)
         defer_sigint(work)
@@ -113,17 +114,17 @@ def before_exit(work: Callable[[], object]) -> None:
 
 
 def forget(worker: Worker) -> None:
-    """Take a worker off, since it has ended."""
+    """Remove a worker from the record, since it has ended."""
     for record in (_live, _here):
         record.pop(id(worker), None)
 
 
 def _all() -> list[Worker]:
-    return [*_live.values(), *alive(_here)]  # while other threads start workers
+    return [*_live.values(), *alive(_here)]  # a copy: other threads may start workers meanwhile
 
 
 def sweep() -> None:
-    """Take off all that have ended, which also reaps their processes."""
+    """Remove all workers that have ended, which also reaps their processes."""
     for worker in _all():
         if worker.wait(0):
             forget(worker)
@@ -160,9 +161,9 @@ def _await_starts(deadline: float) -> None:
 
 
 def _whole(work: Callable[[], object]) -> None:
-    """Do some work that is short, or has a limit, to its end, whoever presses Ctrl-C again."""
-    # Python crashes where a subinterpreter still runs as the process ends. And Ctrl-C asks for
-    # nothing but the end, which is coming.
+    """Do some work, short or with a time limit, to its end, even if Ctrl-C is pressed again."""
+    # Python crashes if a subinterpreter still runs as the process ends. And Ctrl-C only asks for
+    # the end of the process, which is coming anyway.
     with contextlib.suppress(KeyboardInterrupt):
         defer_sigint(work)
 
@@ -170,21 +171,21 @@ def _whole(work: Callable[[], object]) -> None:
 def _end(workers: list[Worker], deadline: float) -> None:
     for worker in workers:
         if worker.stop(max(0.1, deadline - time.monotonic())):
-            forget(worker)  # else it holds its client, whose descriptors outlive a subinterpreter
+            forget(worker)  # else it keeps its client, whose descriptors outlive a subinterpreter
     if not _starting and _live.keys().isdisjoint(map(id, workers)):
         return
     global some_left  # noqa: PLW0603  a process exits once
     some_left = True
-    # They are abandoned knowingly; Python need not tell.
+    # They are abandoned on purpose, so Python need not warn.
     warnings.filterwarnings("ignore", "remaining subinterpreters", RuntimeWarning)
     _limit_the_rest()
 
 
 def _limit_the_rest() -> None:
-    """Let the process end by force when the rest of its exit takes too long."""
+    """End the process by force if the rest of its exit takes too long."""
     try:
         import faulthandler
-    except ImportError:  # this is a subinterpreter, and its end not that of the process
+    except ImportError:  # this is a subinterpreter, whose end is not that of the process
         return
     try:
         fd = sys.__stderr__.fileno()  # type: ignore[union-attr]  # see below
@@ -197,7 +198,7 @@ atexit.register(close_all)
 
 
 def close_all_first() -> None:
-    """Let it happen before what was registered for the exit up to now."""
+    """Let `close_all` run before everything that was registered with `atexit` until now."""
     atexit.unregister(close_all)
     atexit.register(close_all)
 
@@ -208,23 +209,24 @@ def _wake_who_waits() -> None:
             worker.wake()
 
 
-# This process, or interpreter, may be a worker itself.
+# This process, or interpreter, may be a worker itself, whose user code waits for workers.
 threads.wakers.append(_wake_who_waits)
 
 
 def end_thread_at_exit() -> None:
-    """End this thread, if it is a daemon, once the process exits, by SystemExit: without a word."""
-    # One that waits for an item would see its worker end, and print a traceback into an orderly
-    # exit. What comes later in the exit may wait for it.
-    # Others have mostly ended before. But a process of multiprocessing waits for them after its
-    # workers were ended, before Python 3.14: then an error has to tell that items are missing.
+    """If the process exits and this thread is a daemon, end it silently, by SystemExit."""
+    # A daemon that waits for an item would see its worker end, and print a traceback in the middle
+    # of an orderly exit. It has to end, as later steps of the exit may wait for it.
+    # Other threads have mostly ended before. But before Python 3.14, a process of multiprocessing
+    # waits for them only after its workers were ended. Then they need an error, which tells that
+    # items are missing.
     thread = threading.current_thread()
     if _exiting and thread.daemon and thread is not threading.main_thread():
         raise SystemExit
 
 
 def status_at_exit() -> ExitStatus | None:
-    """Tell how workers have ended, once the process exits; None: it does not."""
+    """Return how workers have ended, if this process exits; None: it does not exit."""
     text = "it was ended, since this process exits; join the thread that uses it before"
     return ExitStatus(text, again=False) if _exiting else None
 

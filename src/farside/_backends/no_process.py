@@ -1,4 +1,4 @@
-"""Why no process can be started here, where that can be told: what is missing, and what helps."""
+"""Explains why no process can be started here, as far as that can be told, and what would help."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LACKS = {
 
 
 def check_method(method: str) -> None:
-    """Refuse a start method that cannot be used in this process, as far as that can be told."""
+    """Refuse a start method that, as far as can be told, does not work in this process."""
     forks = method == "fork"
     if forks and (library := patched("thread")):
         raise _unavailable(f"a forked worker would inherit the threads of {library}; {_SPAWN}")
@@ -57,7 +57,8 @@ def check_method(method: str) -> None:
 
 def _check_version(path: str) -> None:
     """Refuse a Python of another version, which would load the modules of this one."""
-    # A program that embeds Python may find it on ``PATH``; and Python may be replaced meanwhile.
+    # A program that embeds Python may find another one on ``PATH``, and Python may have been
+    # replaced since this process was started.
     with contextlib.suppress(OSError):  # /proc is not there
         if not os.path.samefile("/proc/self/exe", path):
             found = _version_of(path, os.stat(path).st_mtime_ns)
@@ -70,7 +71,7 @@ def _check_version(path: str) -> None:
 
 @functools.lru_cache
 def _version_of(path: str, changed_ns: int) -> str:  # noqa: ARG001  when the file was changed
-    """Return such as ``3.14``; an empty text if it says no such thing."""
+    """Return a version such as ``3.14``; an empty text if the program does not report one."""
     import subprocess  # hardly ever needed
 
     command = [path, "-I", "-S", "-c", "import sys; print('Python %d.%d' % sys.version_info[:2])"]
@@ -87,9 +88,9 @@ def _executable() -> str:
 
 
 def check_surroundings(error: OSError | EOFError) -> None:
-    """Say what this process lacks, if that is why none can be started by any method."""
+    """Raise an error that says what this process lacks, if that rules out every start method."""
     lack = isinstance(error, OSError) and _LACKS.get(error.errno or 0)
-    if lack:  # not for long, perhaps: workers die for want of memory, too
+    if lack:  # perhaps only for a short time, as when workers die for lack of memory
         raise CutOffError(_unavailable(lack), struck=True) from error
     if isinstance(error, FileNotFoundError):
         try:
@@ -101,7 +102,7 @@ def check_surroundings(error: OSError | EOFError) -> None:
 
 
 def check_spawned(error: OSError | EOFError) -> None:
-    """Say that what was started is perhaps no Python, if it did not wait for what it has to do."""
+    """Raise an error if the new process has ended before it read its task: it may be no Python."""
     if isinstance(error, BrokenPipeError):
         killer = _killer_of_spawned(error)
         reason = (
@@ -114,8 +115,8 @@ def check_spawned(error: OSError | EOFError) -> None:
 
 
 def _killer_of_spawned(error: BaseException) -> str | None:
-    """Return the signal from outside that has ended a process in its start, if one has."""
-    # This takes its exit status too, as multiprocessing has forgotten the process.
+    """Return the signal from outside that has ended a process during its start, if one has."""
+    # This also reaps the process, as multiprocessing has forgotten it.
     starters = [frame.f_locals.get("self") for frame, _ in walk_tb(error.__traceback__)]
     started = [each for each in starters if isinstance(each, popen_fork.Popen)]
     pids = [each.pid for each in started if getattr(each, "pid", None) is not None]
@@ -128,9 +129,9 @@ def _killer_of_spawned(error: BaseException) -> str | None:
 
 
 def _end_of(pid: int | None, *, take: bool = False) -> os.waitid_result | None:
-    """Wait a moment for the end of a child, and take its exit status if asked to."""
-    # None: nobody can tell, or it goes on. It may only have closed its end of the pipe; or another
-    # thread has started a fork server in the place of one that was killed.
+    """Wait a moment for the end of a child, and return how it ended; with `take`, reap it."""
+    # The result is None if nobody can tell, or if the child still runs. It may only have closed its
+    # end of the pipe, or another thread has already replaced a fork server that was killed.
     end = time.monotonic() + REAP_SECONDS
     while pid is not None and hasattr(os, "waitid"):
         try:
@@ -144,7 +145,7 @@ def _end_of(pid: int | None, *, take: bool = False) -> os.waitid_result | None:
 
 
 def check_server(error: OSError | EOFError) -> None:
-    """Say why a fork server that was asked for does not serve, if that lies with the server."""
+    """Raise an error that says why the fork server does not serve, if the server is the cause."""
     if isinstance(error, ChildProcessError):
         reason = (
             "the fork server is not a child of this process: it is that of the parent of this "
