@@ -1,4 +1,4 @@
-"""What the parent packs for a worker: the user's callables, and the state that they expect."""
+"""Packs the job of a worker: the user's callables, and the process state that they expect."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 _FINALIZERS_SHARE = 0.45
-"""Of ``shutdown_timeout``. The parent waits for half of that, and then ends a process: so there is
-time to tell of finalizers that were cut off."""
+"""The share of ``shutdown_timeout`` that finalizers may use. The parent ends a process after half
+of it, so there is time to report finalizers that were cut off."""
 
 
 def pack(
@@ -41,10 +41,10 @@ def pack(
         options: what the user asked for.
         in_process: whether the worker is an interpreter of this process. It then shares the
             environment, and has to load the main module itself if the job refers to it. For a
-            process multiprocessing does that, unless the process has an environment of its own,
-            which has to be there before: see `with_main_hidden`.
-        within_start: whether multiprocessing can carry the job to the process that it starts. It
-            then must do so if the call is a `SharedCall`.
+            process, multiprocessing loads it, unless the process has an environment of its own,
+            which has to be set up before: see `with_main_hidden`.
+        within_start: whether multiprocessing can carry the job to the process that it starts. If
+            the call is a `SharedCall`, it has to.
         remote: whether the worker may be on another machine. It then has an environment of its own,
             and no main module that it could import.
         backend: name of the backend; default: what the user asked for.
@@ -54,8 +54,8 @@ def pack(
         NotPicklableError: ``fn`` or an initializer cannot be pickled.
     """
     main_name, path = main_module()
-    # What the main module defines comes back under this name (see _worker.load). multiprocessing
-    # set it when it was imported, and runpy or IPython may have another main module since.
+    # Objects of the main module come back under this name (see _worker.load). multiprocessing has
+    # set it when it was imported, but runpy or IPython may have another main module since.
     sys.modules["__mp_main__"] = sys.modules["__main__"]
     pack_it = pack_call if within_start else pack_anywhere
     call = pack_it(options, main_importable=bool(main_name or path) and not remote)
@@ -76,7 +76,7 @@ def pack(
 
 
 def main_module() -> tuple[str | None, str | None]:
-    """Find how a worker can import the main module: by name, by path, or (None, None): not."""
+    """Return the name or the path by which a worker can import the main module, or two None."""
     # The rules are those of multiprocessing: an interactive session, ``python -c``, standard input
     # and a package's ``__main__`` cannot be imported again.
     main = sys.modules.get("__main__")
@@ -90,15 +90,15 @@ def main_module() -> tuple[str | None, str | None]:
 
 
 def main_file() -> str | None:
-    """Return ``__main__.__file__``, also after the script, if it was called before its end."""
-    # Python takes it off the main module as soon as the script has been run. But threads of the
-    # program, an executor's among them, may go on and start workers, and these need it.
+    """Return ``__main__.__file__``, even after the script's end if this was called before that."""
+    # Python removes it from the main module as soon as the script has ended. But threads of the
+    # program, such as an executor's, may continue and start workers, which need it.
     global _seen  # noqa: PLW0603  there is one main module
     main = sys.modules.get("__main__")
     file = getattr(main, "__file__", None)
     if file is not None and main is not None:
         _seen = main, file
-    elif _seen is not None and _seen[0] is main and not sys.flags.inspect:  # else: a session
+    elif _seen is not None and _seen[0] is main and not sys.flags.inspect:  # else a session follows
         return _seen[1]
     return file
 
@@ -107,8 +107,8 @@ _seen: tuple[ModuleType, str] | None = None
 
 
 def main_goes_by_value(options: Options) -> bool:
-    """Tell whether the workers cannot have the main module, and what it defines is sent itself."""
-    if options.backend == "inline" or _forks(options):  # which have it as it was
+    """Return whether workers cannot import the main module, so what it defines is sent by value."""
+    if options.backend == "inline" or _forks(options):  # such workers have it already
         return False
     return registry.is_remote(options.backend) or main_module() == (None, None)
 
@@ -125,16 +125,16 @@ def _forks(options: Options) -> bool:
             process="mp_context",
             backend_options=options.backend_options,
         )
-    except BackendUnavailableError:  # the start says so
+    except BackendUnavailableError:  # the start will raise it
         return False
     return choice.name == "subprocess"
 
 
 def _of_multiprocessing() -> tuple[bytes, int | None] | None:
-    """Return what multiprocessing gives to each process that it starts, if it is in use here."""
+    """Return the key and the tracker that multiprocessing gives each process, if it is in use."""
     if "multiprocessing.process" not in sys.modules:
         return None
-    from multiprocessing.process import current_process  # another thread may be just at it
+    from multiprocessing.process import current_process  # another thread may be importing it
 
     tracker = tracker_fd()
     if "multiprocessing.shared_memory" in sys.modules:
@@ -153,7 +153,7 @@ def job_of(
     backend: str,
     name: str | None = None,
 ) -> Job:
-    """Put a job together; one without a preparation is for a copy of this process."""
+    """Make a job. One without a preparation is for this process, or for a forked copy of it."""
     name = name or name_of(options)
     return Job(
         call,

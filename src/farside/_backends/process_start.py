@@ -1,4 +1,4 @@
-"""Starting a process of multiprocessing where Ctrl-C, or multiprocessing itself, is in the way."""
+"""Starts processes of multiprocessing, even if Ctrl-C or multiprocessing itself is in the way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 import threading
 import weakref
 
-# It pickles, also where a mock, or a function of gevent, has taken the place of `signal.signal`.
+# This one pickles, even if a mock or a function of gevent has replaced `signal.signal`.
 from _signal import signal as set_handler  # type: ignore[import-not-found]
 from collections.abc import Callable
 from functools import partial
@@ -38,10 +38,10 @@ _MODULES = [
 
 
 class _Pretence(threading.local):
-    """What multiprocessing is told while this thread starts a process: no other one sees it."""
+    """What multiprocessing is told while this thread starts a process. No other thread sees it."""
 
     no_main = False  # there is no main module to import
-    starting = False  # this process is no daemonic one; a start is under way, further up perhaps
+    starting = False  # this process is not daemonic; a start is under way, perhaps in an outer call
 
 
 _pretence = _Pretence()
@@ -61,16 +61,16 @@ _started: weakref.WeakSet[BaseProcess] = weakref.WeakSet()
 
 
 def _locks() -> list[Any]:
-    """Return the locks that multiprocessing has in a start of a process; None for one it lacks."""
+    """Return the locks that multiprocessing takes to start a process; None for one it lacks."""
     private = (forkserver, "_forkserver"), (multiprocessing.resource_tracker, "_resource_tracker")
     return [getattr(getattr(module, name), "_lock", None) for module, name in private]
 
 
 def _disown_in_child() -> None:
-    """Let a forked child of this process know none of its processes."""
-    # When it exits, multiprocessing terminates and joins the children that it thinks are its own.
-    # It may have been forked when the process was there, and nobody here had been told of it. And
-    # another thread may have been in a start, with locks that nobody here would release.
+    """Let a forked child of this process forget the processes that were started here."""
+    # As the child exits, multiprocessing terminates and joins all processes that it takes for its
+    # own. The fork may have come when a process had been started, but not yet recorded as a worker.
+    # And another thread may have been in a start, with locks that nobody in the child releases.
     for lock in _locks():
         if hasattr(lock, "_at_fork_reinit"):
             lock._at_fork_reinit()  # noqa: SLF001  Python 3.14 does so with one of them
@@ -82,20 +82,20 @@ at_fork(after_in_child=_disown_in_child)
 
 
 def start_process(process: BaseProcess, method: str) -> None:
-    """Start a process that Ctrl-C does not reach before its worker can say that it ignores it.
+    """Start a process that Ctrl-C does not reach before its worker can ignore it.
 
-    A process that a fork server forks cannot have that in its first instants: the server has one
-    mask of signals for all. It ignores SIGINT as soon as it has read how to prepare itself. It is a
-    RuntimeError if a signal handler would wait for what its own thread does.
+    A process of a fork server is not protected in its first instants, since the server has one
+    signal mask for all. It ignores SIGINT as soon as it has read its preparation data. Raise
+    RuntimeError in a signal handler that would wait for a start in its own thread.
     """
-    # Mostly, the locks of multiprocessing are not reentrant.
+    # Most locks of multiprocessing are not reentrant.
     if _pretence.starting and any(hasattr(each, "locked") and each.locked() for each in _locks()):
         raise RuntimeError(
             "a signal handler starts a worker, and has struck while multiprocessing was starting "
             "another one; let the handler set a flag, and start the worker elsewhere"
         )
     _pretending(partial(_start, process, method), starting=True)
-    tracker_fd()  # so that it is known
+    tracker_fd()  # so that its pipe is known
 
 
 def _start(process: BaseProcess, method: str) -> None:
@@ -114,9 +114,9 @@ def _start(process: BaseProcess, method: str) -> None:
 
 
 def _start_anywhere(process: BaseProcess) -> None:
-    """Start a process, in a daemonic one too, as those of a pool and of a DataLoader are."""
-    # multiprocessing forbids that, since nobody would end the children of a daemonic process when
-    # that is terminated. Workers end by themselves.
+    """Start a process, even in a daemonic one, such as a worker of a pool or of a DataLoader."""
+    # multiprocessing forbids that, since nobody would end the children of a daemonic process that
+    # is terminated. But workers of farside end by themselves.
     process.authkey = bytes(process.authkey)  # in a worker of Celery it refuses to be pickled
     current = vars(multiprocessing.current_process())
     if current["_config"].get("daemon") and type(current["_config"]) is not _Config:
@@ -126,31 +126,31 @@ def _start_anywhere(process: BaseProcess) -> None:
 
 
 class _IgnoresSigint:
-    """Lets a process ignore SIGINT as it unpickles this."""
+    """Makes a process that unpickles this ignore SIGINT."""
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return set_handler, (int(signal.SIGINT), int(signal.SIG_IGN))
 
 
 class _Config(dict[str, Any]):
-    """What multiprocessing knows of this process: daemonic, except for a thread in a start."""
+    """What multiprocessing knows of this process: daemonic, but not to a thread in a start."""
 
     def get(self, key: str, default: Any = None) -> Any:
         return False if key == "daemon" and _pretence.starting else super().get(key, default)
 
 
 def with_main_hidden(work: Callable[[], T], *, always: bool) -> T:
-    """Start one that multiprocessing does not let import the main module where it must not."""
+    """Do `work`, which starts a process, and hide the main module if it must not import that."""
     # A script that comes from standard input has ``"<stdin>"`` for its file, and every spawned
-    # process would fail to open that. And where a worker has an environment of its own (`always`),
-    # the main module is imported only after that is there, by the job.
+    # process would fail to open that. If a worker has an environment of its own (`always`), its job
+    # imports the main module instead, once the environment is set up.
     path = main_file()
     _teach_multiprocessing()
     return _pretending(work, no_main=always or (path is not None and not os.path.exists(path)))
 
 
 def _teach_multiprocessing() -> None:
-    """Let multiprocessing leave out what a new process must not do, or cannot do."""
+    """Patch multiprocessing to leave out what a new process must not do, or cannot do."""
     prepare = spawn.get_preparation_data
     if getattr(prepare, "__module__", "") == __name__:
         return
@@ -158,11 +158,11 @@ def _teach_multiprocessing() -> None:
     def get_preparation_data(name: str) -> dict[str, Any]:
         main: Any = sys.modules["__main__"]
         if not hasattr(main, "__spec__"):
-            main.__spec__ = None  # `python -m pdb` takes it off, before Python 3.13
+            main.__spec__ = None  # `python -m pdb` removes it, before Python 3.13
         data = prepare(name)
         data["authkey"] = bytes(data["authkey"])  # as in `_start_anywhere`
         if data.get("start_method") not in START_METHODS:
-            data.pop("start_method", None)  # loky's, in a worker of joblib: it is not known yet
+            data.pop("start_method", None)  # loky's, in a worker of joblib: not known there yet
         if _pretence.starting:  # before it imports the main module, which may take long
             data["farside"] = _IgnoresSigint()
         if _pretence.no_main:
@@ -178,9 +178,9 @@ def _teach_multiprocessing() -> None:
 
 
 def _start_server_with_modules() -> None:
-    """Start the fork server with what workers import, if there is none and nobody has said what."""
-    # What it has imported, no process that it forks has to import.
-    # The list is put back at once: should that server end, the next one is as the program wants it.
+    """Start the fork server with workers' modules, unless it runs or the program set its own."""
+    # A process that the server forks need not import what the server has imported.
+    # The list is restored at once: if this server ends, the next one is as the program wants it.
     server: dict[str, Any] = vars(getattr(forkserver, "_forkserver"))  # noqa: B009  it is private
     fresh = server.get("_forkserver_alive_fd", -1) is None
     if not fresh or server.get("_preload_modules") != _BY_DEFAULT or not _finds_this_farside():
@@ -195,8 +195,8 @@ def _start_server_with_modules() -> None:
 
 
 def _finds_this_farside() -> bool:
-    """Tell whether the server would import farside from where this process has it."""
-    # Before Python 3.14 the server is not told of ``sys.path``: it looks where any new one does.
+    """Return whether the server would import farside from where this process has it."""
+    # Before Python 3.14, the server does not get ``sys.path``: it looks where any new Python does.
     if sys.version_info >= (3, 14):
         return True
     try:

@@ -1,4 +1,4 @@
-"""Which backends there are, whether they can be used here, and which one to take."""
+"""Knows the backends by name, whether each can be used here, and which one to choose."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BACKENDS: dict[str, str | type[Backend]] = {
     "inline": "farside._backends.inline:InlineBackend",
     "ray": "farside._backends.ray.backend:RayBackend",
 }
-"""Name to class, or to where it is: a backend is imported when it is first asked about."""
+"""Maps a name to the class, or to where it is: a backend is imported when it is first needed."""
 
 _NOT_ON_WINDOWS = ("subinterpreter", "subprocess", "ray")
 PYTORCH = "PyTorch is installed, and cannot train in a process that has had a subinterpreter"
@@ -91,7 +91,7 @@ def _check_class(found: Any) -> None:
 
 
 def load(name: str) -> type[Backend]:
-    """Import a backend; one of no such name is a KeyError, one that fails is unavailable."""
+    """Import a backend. Raise KeyError for an unknown name, BackendUnavailableError if it fails."""
     backend = _BACKENDS[name]
     if sys.platform == "win32" and name in _NOT_ON_WINDOWS:  # what they import is not there
         what = f"the {name} backend cannot be used"
@@ -108,7 +108,7 @@ def load(name: str) -> type[Backend]:
             package = module.partition(".")[0]
             missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
             if getattr(sys, "frozen", False) and missing.partition(".")[0] == package:
-                # It sees the statements that import something, and this is none.
+                # PyInstaller finds modules by import statements, and there is none for this one.
                 reason += f"; PyInstaller takes it along with --collect-submodules {package}"
             raise BackendUnavailableError(
                 f"the {name} backend {reason}", backend=name, reason=reason
@@ -118,7 +118,7 @@ def load(name: str) -> type[Backend]:
 
 
 def is_remote(name: str) -> bool:
-    """Tell whether workers of a backend may run on other machines; ``"auto"`` takes none such."""
+    """Return whether a backend's workers may run on other machines. Those of "auto" never do."""
     return name != "auto" and load(name).capabilities.remote
 
 
@@ -134,11 +134,11 @@ def launch(name: str, options: Options) -> Worker:
         if error.errno in _LIMITS:
             text = f"{error.strerror}: so no worker can be started; see {_LIMITS[error.errno]}"
             error.strerror, error.args = text, (error.errno, text)  # a copy is made of these
-            # Not for long, perhaps: who starts a worker in the place of another tries again.
+            # The shortage may soon be over, so the start of a replacement is tried again.
             raise CutOffError(error, struck=True) from error.__cause__
         raise
     try:
-        # In here: a signal handler may strike as `isinstance` comes back.
+        # Inside the `try`, since a signal handler may strike as `isinstance` returns.
         if not isinstance(worker, Worker):
             raise TypeError(
                 f"launch() of the {name} backend returned {type(worker).__name__}; let it return "
@@ -150,14 +150,14 @@ def launch(name: str, options: Options) -> Worker:
             each(name, worker)
     except BaseException:
         if hasattr(worker, "link"):
-            worker.link.close()  # nobody gets to know it: it ends by itself
+            worker.link.close()  # the caller does not get the worker: this lets it end
         raise
     return worker
 
 
 def _check_limits(name: str, worker: Worker, options: Options) -> None:
-    """Refuse a limit of an input's time where nobody would know that time."""
-    # Where nothing runs beside the loop, nothing can be cut off: see the page on inline workers.
+    """Refuse ``task_timeout`` if the links of the backend do not report which input runs."""
+    # If nothing runs beside the loop, nothing can be cut off: see the page on inline workers.
     if options.task_timeout is None or not worker.beside:
         return
     if type(worker.link).begun is Link.begun:
@@ -198,7 +198,7 @@ def choose(
     process: str | None = None,
     backend_options: Mapping[str, Any] = MappingProxyType({}),
 ) -> Choice:
-    """Pick the backend for a worker; ``"auto"`` takes a process if an option, `process`, needs one.
+    """Choose the backend for a worker. `process` names an option that needs a process, if one does.
 
     Raises:
         BackendUnavailableError: the backend cannot be used, and there is no fallback that can.
@@ -233,12 +233,12 @@ def _choose_automatically() -> Choice:
 
 
 def _against_subinterpreters() -> str:
-    """Say why ``"auto"`` takes no subinterpreter, though one can be used; empty: it takes one."""
+    """Return why ``"auto"`` takes no subinterpreter, though one can be used; empty: it does."""
     from .interpreters import has_pytorch  # which the backend needs anyway
 
     if sys.version_info < (3, 14):
-        # 3.13 leaks 1.7 MiB for each interpreter made and closed, and crashes where 3.14 does not;
-        # there it is for who asks for it.
+        # 3.13 leaks 1.7 MiB for each interpreter made and closed, and crashes where 3.14 does not.
+        # So there, users have to ask for one.
         return "preferred from Python 3.14 on"
     if FREE_THREADED:  # 3.14t keeps 5.5 MB of each interpreter that was closed
         return "a free-threaded Python does not free its memory"

@@ -1,4 +1,4 @@
-"""Starts a worker and gives it its job, whatever strikes meanwhile."""
+"""Starts a worker and sends its job, and leaves none behind if an exception strikes meanwhile."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ def start(
     job: Job | None = None,
     run: Callable[[Callable[[], W]], object] = defer_sigint,
 ) -> W:
-    """Start a worker by `begin`, which `run` calls, and send it its job, if it has none already.
+    """Start a worker by `begin`, which `run` calls, and send it `job`, unless it has one already.
 
-    `run` holds Ctrl-C back meanwhile. If anything is raised, by the handler of Ctrl-C at the end
-    perhaps, nobody gets to know the worker, so it is let go.
+    `run` defers Ctrl-C meanwhile. If anything is raised, perhaps by the handler of Ctrl-C at the
+    end, the caller does not get the worker, so its link is closed.
     """
     begun: list[W] = []
 
     def work() -> W:
         begun.append(begin())
-        live_workers.track(begun[0])  # at once: this thread may be a daemon, and the process exit
+        live_workers.track(begun[0])  # at once: in a daemon thread, the process may exit meanwhile
         return begun[0]
 
     try:
         run(work)
         if job is not None:
-            # A worker that is gone already is no error here: receiving tells, with its status.
+            # A worker that is gone already is no error here: reading reports it, with its status.
             with contextlib.suppress(LinkClosedError):
                 begun[0].link.send(JOB, 0, pickling.dumps_plain(tuple(with_call_beside(job))))
         return begun[0]
@@ -52,15 +52,15 @@ def start(
 
 
 def with_call_beside(job: Job) -> Job:
-    """Return the same, with the pickle of the call beside that of the rest: it may be large."""
+    """Return the job with the pickle of the call out of band, since that may be large."""
     assert isinstance(job.call, bytes)  # else the start of the process carries it
     return job._replace(call=[PickleBuffer(job.call)])
 
 
 def within(seconds: float, work: Callable[[], T], undo: Callable[[T], object]) -> T:
-    """Do some work in a thread, and wait for so many seconds at most: Ctrl-C ends the wait too.
+    """Do some work in a thread, and wait for it, at most `seconds`. Ctrl-C ends the wait too.
 
-    It is a TimeoutError if it goes on then. What comes when nobody waits any more is undone.
+    Raise TimeoutError if the work is not done then. A result that comes after the wait is undone.
     """
     over, first = threading.Event(), threading.Lock()
     results: list[T] = []
@@ -69,13 +69,13 @@ def within(seconds: float, work: Callable[[], T], undo: Callable[[T], object]) -
     def run() -> None:
         try:
             results.append(work())
-        except BaseException as error:  # for who waits
+        except BaseException as error:  # for the thread that waits
             errors.append(error)
         over.set()
         undo_after_the_other()
 
     def undo_after_the_other() -> None:
-        # The work ends and the wait is given up: who is the second of them undoes what was done.
+        # The work ends, and the wait is abandoned: whichever comes second undoes what was done.
         if not first.acquire(blocking=False):
             for result in results:
                 undo(result)
@@ -93,7 +93,7 @@ def within(seconds: float, work: Callable[[], T], undo: Callable[[T], object]) -
 
 
 def _wait(over: threading.Event, seconds: float) -> None:
-    # Piece by piece: one in which this process is stopped (Ctrl-Z) counts no more than others.
+    # In pieces: one during which this process is stopped (Ctrl-Z) counts no more than the others.
     while not over.wait(min(seconds, _PIECE_SECONDS)):
         seconds -= _PIECE_SECONDS
         if seconds <= 0:
@@ -101,7 +101,7 @@ def _wait(over: threading.Event, seconds: float) -> None:
 
 
 def _begin_beside(run: Callable[[], object]) -> bool:
-    """Run something in a thread; False: there is none for it, and it is not run."""
+    """Run something in a thread; return False if no thread can be had, and it is not run."""
     begun = threading.Lock()
 
     def run_unless_given_up() -> None:
@@ -111,7 +111,7 @@ def _begin_beside(run: Callable[[], object]) -> bool:
     try:
         threading.Thread(target=run_unless_given_up, name="farside start", daemon=True).start()
     except RuntimeError:  # no more threads can be had, or no daemonic ones in this interpreter
-        if not begun.acquire(blocking=False):  # or a signal handler has raised it
+        if not begun.acquire(blocking=False):  # it runs: a signal handler has raised the error
             raise
         return False
     return True

@@ -18,7 +18,7 @@ from .starting import start
 if TYPE_CHECKING:
     from .._parent.options import Options
 
-# Plain data only crosses into the interpreter.
+# Only plain data crosses into the interpreter.
 _PREPARE = """\
 import sys
 sys.path[:] = path
@@ -75,7 +75,7 @@ class SubinterpreterWorker(Worker):
         self.link = link
         link.in_process = True
         self._ends = ends
-        self._interpreter: Any = None  # kept: Python ends one whose object is dropped
+        self._interpreter: Any = None  # kept: Python ends an interpreter whose object is dropped
         self._label = "no interpreter yet"
         self._problem = ""
         self._host = threading.Thread(target=self._run, name=name, daemon=True)
@@ -94,12 +94,12 @@ class SubinterpreterWorker(Worker):
         return self._label
 
     def wait(self, timeout: float) -> bool:
-        # The host cannot be joined by itself: a finalizer that runs in it may get here.
+        # The host cannot join itself: a finalizer that runs in it may get here.
         if self._host is not threading.current_thread():
             self._host.join(max(0.0, timeout))
         return not self._host.is_alive()
 
-    # No `terminate`: its listener raises SystemExit in it, and more cannot be done.
+    # No `terminate`: the listener raises SystemExit in user code, and nothing more can be done.
 
     def exit_status(self) -> ExitStatus:
         if not self._ends.frames.closed:
@@ -110,7 +110,7 @@ class SubinterpreterWorker(Worker):
         """Host the interpreter, from its creation to its end."""
         try:
             closed = _closed_streams()
-            # Python cannot make one while an import in another thread has a folder open as 0.
+            # Python cannot make one if an import in another thread has a folder open as file 0.
             interpreter = with_standard_filled(interpreters.module().create)
             self._interpreter, self._label = interpreter, f"interpreter {interpreter.id}"
             try:
@@ -123,7 +123,7 @@ class SubinterpreterWorker(Worker):
                 self._ends.frames.close()  # the parent learns that it has ended
                 if _close(interpreter):  # before Python 3.14 its object complains at exit
                     self._interpreter = None
-        except BaseException as error:  # nobody above could take it
+        except BaseException as error:  # nothing above could handle it
             self._problem = f"its interpreter failed: {one_line(error)}"
         finally:
             for end in self._ends:
@@ -131,12 +131,12 @@ class SubinterpreterWorker(Worker):
 
 
 def _close(interpreter: Any) -> bool:
-    """End an interpreter, after the threads that are left in it. Return whether it has ended."""
-    # The listener ends when the parent closes its side of the link. For a thread of the user's,
-    # `close` would wait too. But Python, as it exits, ends the interpreters that are there, and
-    # hangs where that has begun in another thread.
-    # (Python 3.13 hangs in any case; and there, to run this code would make the program forget that
-    # Ctrl-C has ended it.)
+    """Close an interpreter, after the threads that are left in it. Return whether it has ended."""
+    # The listener ends when the parent closes its side of the link. `close` would also wait for the
+    # user's threads. But as Python exits, it closes all interpreters, and hangs if another thread
+    # has begun to close one. So the threads are waited for before that.
+    # (Python 3.13 hangs in any case. And there, running this code would make the program forget
+    # that Ctrl-C has ended it.)
     if sys.version_info >= (3, 14):
         with suppress(BaseException):  # out of memory
             interpreter.exec(_WAIT_FOR_THREADS)
@@ -148,7 +148,7 @@ def _close(interpreter: Any) -> bool:
 
 def _closed_streams() -> tuple[str, ...]:
     """Return the names in `sys` of the standard streams that this process does not have."""
-    # A new interpreter makes them of whatever has the numbers 0, 1 and 2 by now: files of the user.
+    # A new interpreter makes them of whatever now has the numbers 0, 1 and 2, such as user's files.
     closed = without_standard()
     names = [
         name

@@ -33,9 +33,9 @@ from .tracker import tracker_fd
 if TYPE_CHECKING:
     from .._parent.options import Options
 
-_DESCRIPTORS = 12  # that multiprocessing may need for a start: it loses some where it gets too few
+_DESCRIPTORS = 12  # so many may a start need: if multiprocessing gets too few, it leaks some
 _ENDING_SECONDS = 10.0  # for the end of a process that the kernel is just taking down
-_armed_in = 0  # the process in which `_arm` has done its work
+_armed_in = 0  # the pid of the process in which `_arm` was done
 
 
 class SubprocessBackend(Backend):
@@ -61,8 +61,8 @@ class SubprocessBackend(Backend):
             return _start_worker(context, options, name, None if by_link else job)
 
         # multiprocessing is not made to be interrupted in the middle: its child would find no job,
-        # and its locks might stay locked. A fork server that first imports the main module takes
-        # its time, so a second Ctrl-C is not held back.
+        # and its locks might stay locked. But a fork server that first imports the main module may
+        # take long, so a second Ctrl-C is not deferred.
         run: Callable[[Callable[[], ProcessWorker]], object] = partial(defer_sigint, once=True)
         if options.init_timeout is not None and method == "forkserver":
             run = partial(_run_in_time, options.init_timeout)
@@ -128,8 +128,8 @@ class ProcessWorker(Worker):
 
 def _arm() -> None:
     """Let multiprocessing call `close_all` before it waits for its processes at exit."""
-    # It does so in its own processes too, which do not run what is registered with atexit (before
-    # Python 3.14, or not what was registered before a fork).
+    # It does so in its own processes too. Before Python 3.14 they run nothing that is registered
+    # with `atexit`, and since then nothing that was registered before a fork.
     global _armed_in  # noqa: PLW0603  a fork makes another process of this one
     if _armed_in != os.getpid():
         multiprocessing.util.Finalize(None, live_workers.close_all, exitpriority=100)
@@ -149,7 +149,7 @@ def _run_in_time(seconds: float, work: Callable[[], ProcessWorker]) -> None:
 
 
 def _why_late() -> str:
-    """Say why the fork server has not answered, and what helps."""
+    """Return why the fork server has not answered, and what helps."""
     pid = server_pid()
     if pid is not None and is_stopped(pid):
         return f"(pid {pid}) is stopped; let it go on by SIGCONT"
@@ -160,7 +160,7 @@ def _why_late() -> str:
 
 
 class _Passed:
-    """The worker's ends of the pipes, on their way through multiprocessing."""
+    """The worker's ends of the pipes, which multiprocessing hands over to the new process."""
 
     def __init__(self, ends: Sequence[Descriptor]) -> None:
         self._ends = ends
@@ -170,7 +170,7 @@ class _Passed:
 
 
 def _start_worker(context: Any, options: Options, name: str, job: Job | None) -> ProcessWorker:
-    tracker_fd()  # a start needs one to which it can write
+    tracker_fd()  # a start needs a tracker that it can write to
     link, of_link = open_link(options.arena_bytes, both=options.sends_inputs)
     ends: tuple[Descriptor, ...] = of_link
     child: Child | None = None
@@ -184,7 +184,7 @@ def _start_worker(context: Any, options: Options, name: str, job: Job | None) ->
         return ProcessWorker(child, link)
     except BaseException:
         link.close()
-        if child is not None:  # nobody gets to know it
+        if child is not None:  # the caller does not get it
             child.send(signal.SIGKILL)
             child.wait(REAP_SECONDS)
         raise
@@ -204,8 +204,8 @@ def _start_process(context: Any, by: Callable[..., BaseProcess], options: Option
         if options.mp_context is not None:
             check_server(error)
             raise
-    # Nobody has asked for the fork server. It may be that of the parent of this forked process, or
-    # have been killed; its socket may have too long a name, or belong to another user by now.
+    # The user has not asked for the fork server. It may be that of the parent of this forked
+    # process, or it was killed, or its socket has too long a name, or now belongs to another user.
     return _start_process(multiprocessing.get_context("spawn"), by, options)
 
 
@@ -229,10 +229,10 @@ def _context(options: Options) -> Any:
     """Return the context to start the process by, if its start method can be used here."""
     given = options.mp_context
     if given is None:
-        # What a fork server has imported does not look at an environment of the worker's own.
+        # Modules that a fork server has imported have not seen an environment of the worker's own.
         served = "forkserver" in multiprocessing.get_all_start_methods() and options.env is None
         given = "forkserver" if served and not patched("socket") else "spawn"
     named = isinstance(given, str)
-    # Looked at first: multiprocessing refuses some in fewer words.
+    # Checked first, since multiprocessing explains less when it refuses a method.
     check_method(given if named else given.get_start_method())
     return multiprocessing.get_context(given) if named else given

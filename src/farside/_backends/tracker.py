@@ -14,10 +14,10 @@ _seen: tuple[object, object] = None, None  # a tracker, and the pipe to it
 def tracker_fd() -> int | None:
     """Return the descriptor of this process's tracker, if there is one; forget one that is lost.
 
-    A daemon closes all descriptors that it has, those that it does not know among them.
-    multiprocessing would fail to close this one again, in each start of a process; or it would
-    write to what has its number by now, a file of the program or a link. So it is to be asked
-    before a link is opened; and after a start, to know the pipe again.
+    A program that becomes a daemon closes all its descriptors, even those that it does not know.
+    multiprocessing would then fail to close this one in each start of a process, or it would write
+    to whatever has its number by now, such as a file of the program, or a link. So call this before
+    a link is opened, and also after a start, to recognize the pipe later.
     """
     module = sys.modules.get("multiprocessing.resource_tracker")
     tracker = getattr(module, "_resource_tracker", None)
@@ -25,7 +25,7 @@ def tracker_fd() -> int | None:
         return None
     state: dict[str, Any] = vars(tracker)  # they have no public names
     if _is_lost(state):
-        with state.get("_lock") or nullcontext():  # another thread may just start another one
+        with state.get("_lock") or nullcontext():  # another thread may be starting a new one
             if _is_lost(state):
                 state.update(_fd=None, _pid=None)
     fd: int | None = state["_fd"]
@@ -37,7 +37,7 @@ def _is_lost(state: dict[str, Any]) -> bool:
     fd = state["_fd"]
     if fd is None:
         return False
-    tracker = fd, state["_pid"]  # first: another thread may start one, whose pipe has this number
+    tracker = fd, state["_pid"]  # read first: another thread may start one that gets this number
     try:
         found = os.fstat(fd)
     except OSError:
