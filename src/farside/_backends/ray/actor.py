@@ -1,6 +1,6 @@
-"""The worker, as Ray has it: an actor whose calls carry frames.
+"""The worker on Ray: an actor whose calls carry frames.
 
-The parent keeps a few calls of `Actor.pull` under way, which return frames. Commands come by
+The parent keeps a few calls of `Actor.pull` in flight, which return frames. Commands arrive by
 `Actor.push`, which runs beside everything else. The user's code runs in a thread of its own.
 """
 
@@ -23,7 +23,7 @@ _KEPT_BYTES = 1 << 27
 
 
 class Actor:
-    """A worker, as Ray holds it: it is given its job, pickled, and the call that belongs to it."""
+    """The worker's actor, made from the pickled job and, beside it, the call that belongs to it."""
 
     def __init__(self, job: bytes, call: Any, name: str) -> None:
         self._name = name
@@ -44,7 +44,7 @@ class Actor:
         return self._name
 
     def pull(self, words: Words) -> Reply:
-        """Return the frames that come next; wait for them."""
+        """Wait for the next frames, and return them."""
         self._link.tell(words)
         return self._link.take()
 
@@ -52,7 +52,7 @@ class Actor:
         self._link.push(number, words, commands)
 
     def watch(self) -> str | None:
-        """Wait until all is over; return what is odd about the worker's end."""
+        """Wait until the worker has ended; return what has gone wrong with it, if anything."""
         self._link.done.wait()
         return self._problem
 
@@ -67,18 +67,18 @@ class Actor:
             self._link.end()
 
     def _end_process(self) -> None:
-        if self._link.abandoned:  # else it is Ray's to end, when everything was fetched
+        if self._link.abandoned:  # else Ray ends the process, when everything was fetched
             os._exit(1)
 
 
 def _end_by_sigterm() -> None:
-    """Let SIGTERM end the process: Ray's handler waits for calls that wait here, and takes none."""
+    """Let SIGTERM end the process: Ray's handler takes no more calls, and waits for all pulls."""
     with suppress(ValueError):  # not in the main thread, where Ray makes actors
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _keep_memory() -> None:
-    """Let the C library keep freed memory, which is slow to get anew: the process is ours alone."""
+    """Let the C library keep freed memory, which is slow to get again. Only we use this process."""
     try:
         import ctypes
 

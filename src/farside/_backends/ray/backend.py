@@ -1,4 +1,4 @@
-"""Connects to a cluster, and starts workers there."""
+"""The Ray backend: connects to a cluster, and starts workers there."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _OF_ACTOR = (
     "num_cpus", "num_gpus", "memory", "resources", "accelerator_type", "label_selector",
     "scheduling_strategy", "runtime_env",
 )  # fmt: skip
-"""What Ray is told of each actor."""
+"""The options that Ray gets for each actor."""
 
-_OF_CONNECTION = ("address", "namespace")  # what Ray is told when it is not connected
+_OF_CONNECTION = ("address", "namespace")  # the options that Ray gets if it is not connected yet
 
-_READ_ONLY = "read_only"  # whether large contents arrive as Ray has them; no option of Ray's
+_READ_ONLY = "read_only"  # whether large contents stay in Ray's memory; not an option of Ray's
 _READ_ONLY_BYTES = 1 << 26
-"""Default of ``buffer_bytes`` with it. To fetch an object takes several messages, during which
-others have to be on their way. They lie in the store, and take nothing of either side's memory."""
+"""Default of ``buffer_bytes`` with it. Fetching an object takes several messages, and others have
+to be on their way meanwhile. They lie in the store, and take no memory of either side."""
 
 _unavailable = partial(unavailable, "no worker can be started on Ray", backend="ray")
 _CONNECT = "call ray.init() first, or pass backend_options={'address': 'auto'}, or set RAY_ADDRESS"
@@ -107,7 +107,7 @@ _connecting = threading.RLock()  # Ray connects once, and iterables may start in
 
 
 def _connect(how: dict[str, Any]) -> None:
-    """Connect to a cluster that runs, unless this process is connected."""
+    """Connect to a running cluster, unless this process is connected already."""
     module = ray()
     if module.util.client.ray.is_connected():
         raise _unavailable(
@@ -117,7 +117,7 @@ def _connect(how: dict[str, Any]) -> None:
     if module.is_initialized():
         return
     how = {"address": os.environ.get("RAY_ADDRESS"), **how}
-    if not how["address"]:  # a worker is started again, and its cluster was left
+    if not how["address"]:  # as when a worker is started again, and its cluster was left
         raise _unavailable(f"Ray is not connected; {_CONNECT}")
     if how["address"] == "local":
         raise _unavailable(
@@ -138,8 +138,8 @@ def _connect(how: dict[str, Any]) -> None:
             "machine; if it has refused this process, the exception before this one says why"
         ) from error
     finally:
-        if handler is not None and handler != signal.SIG_DFL:  # the program's: Ray takes it off
-            with suppress(ValueError):  # in another thread, Ray does not
+        if handler is not None and handler != signal.SIG_DFL:  # the program's: Ray has replaced it
+            with suppress(ValueError):  # not in the main thread: there Ray does not replace it
                 signal.signal(signal.SIGTERM, handler)
 
 
@@ -188,7 +188,7 @@ class RayWorker(Worker):
         return True
 
     def disown(self) -> None:
-        _foreign.append(self)  # its end would tell Ray, none of whose threads are here
+        _foreign.append(self)  # kept: its end would call Ray, whose threads are not in this process
 
     def exit_status(self) -> ExitStatus:
         if self._calls.lost(certain=True):
@@ -209,18 +209,18 @@ class RayWorker(Worker):
 
 
 _NOT_SHOWN = frozenset({"scheduling_strategy", "runtime_env"})
-_NODE_DIED = "its node has died"  # so says Ray, also of one that it has placed there since
+_NODE_DIED = "its node has died"  # Ray's words, also for an actor that it has placed there since
 _OWNER_DIED = "its owner has died"  # Ray starts no actor for an owner that it takes for dead
 _GIVEN_UP = (
     "its owner is this process, for which the cluster starts no worker any more: Ray has crashed "
     "on this machine, or has lost the others"
 )
-_TOLD_SECONDS = 5.0  # how long Ray may take to tell one call of a death after it has told another
+_TOLD_SECONDS = 5.0  # how much later than to one call Ray may report a death to another
 _foreign: list[RayWorker] = []  # workers of the process that this one was forked from
 
 
 def _why(error: BaseException | None) -> str:
-    """Return Ray's reason, without colors and without what it says of every death."""
+    """Return Ray's reason, without colors and without what Ray adds to it at every death."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     if "No module named 'farside'" in text:
         return (
@@ -229,6 +229,6 @@ def _why(error: BaseException | None) -> str:
         )
     for rest in ("Some common causes include", "Object store memory usage:"):
         text = text.partition(rest)[0]
-    # Of a node that has died, Ray says it in other words.
+    # If a node has died, Ray uses other words.
     why = re.split(r"The actor (?:is dead because |died because (?=its ))", text)[-1]
     return " ".join(why.split())

@@ -1,4 +1,4 @@
-"""Calls of an actor, by what Ray's documentation has."""
+"""Calls of an actor, made by the documented interface of Ray alone."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 PULLS = 4  # calls: one waits in the actor, one is on its way there, one back, and one is being read
 MOST_PULLS = 2 * PULLS
-"""How many the actor takes at a time: two threads may each make those that are missing, and what
-the parent tells by one of them must not wait until others return."""
+"""How many calls the actor runs at a time. Two threads may each make the missing calls, and what
+the parent reports by one of them must not wait until others return."""
 
-_LATE_SECONDS = 30.0  # replies of a dead worker are waited for so long: they may be large, and far
-_OBJECT_BYTES = 100_000  # from here on, Ray makes an object of an argument anyway
+_LATE_SECONDS = 30.0  # how long to wait for replies of a dead worker: they may be large, and far
+_OBJECT_BYTES = 100_000  # from this size on, Ray makes an object of an argument anyway
 
 
 @cache
@@ -40,14 +40,17 @@ def ray() -> Any:
 
 
 def session() -> tuple[str, str]:
-    """Tell to which cluster this process is connected, and for which time."""
+    """Return what identifies the connection of this process to a cluster."""
     context = ray().get_runtime_context()
-    # One that is started again may have the same address, and numbers its jobs anew.
+    # A cluster that is started again may have the same address, and numbers its jobs anew.
     return str(context.get_node_id()), str(context.get_job_id())
 
 
 def shared(call: PickleBuffer, kept: Pickles | None) -> Any:
-    """Return what workers that start together are given: Ray moves it to each machine once."""
+    """Return the call, as an object if it is large: Ray moves that to each machine once.
+
+    `kept` is shared by workers that start together, so the first of them makes the object.
+    """
     if kept is None or call.raw().nbytes < _OBJECT_BYTES:
         return call
     if "ray" not in kept:
@@ -56,30 +59,30 @@ def shared(call: PickleBuffer, kept: Pickles | None) -> Any:
 
 
 def _let_go(kept: object, of: Future[Reply]) -> None:
-    """Do nothing: a future holds what its callbacks hold, until it is done with and dropped."""
+    """Do nothing. As a callback, this keeps `kept` alive until the future is done and dropped."""
     del kept, of
 
 
 @cache
 def _actor_class() -> Any:
-    # Commands are heard while a call waits for frames, and while user code runs.
+    # Commands are handled while a call waits for frames, and while user code runs.
     return ray().remote(concurrency_groups={"commands": 1, "watch": 1})(Actor)
 
 
 class ActorCalls:
-    """Starts an actor and calls it; no call ever waits."""
+    """Starts an actor and calls it. No method waits for a reply."""
 
     def __init__(self, job: bytes, call: Any, name: str, options: Mapping[str, Any]) -> None:
         self._session = session()
         self._certainly_lost = False
-        self._dead_since = inf  # when it was known first
+        self._dead_since = inf  # when the actor's death was noticed
         self._is_initialized = ray().is_initialized
         self._actor: Any = (
             _actor_class()
             .options(max_restarts=0, max_task_retries=0, max_concurrency=MOST_PULLS, **options)
             .remote(job, call, name)
         )
-        # Before the calls that wait: there is no room beside them.
+        # Made before the calls that wait, which may leave no room for it.
         self._started: Future[object] = self._actor.__ray_ready__.remote().future()
         self._pull = self._actor.pull
         self._push = self._actor.push.options(concurrency_group="commands")
@@ -92,8 +95,8 @@ class ActorCalls:
         if reference is None:
             return None
         made = with_contents(reference.future(), lambda each: each.future())
-        # Its objects are the actor's: it has to live until they are here, even if it has nothing
-        # more to do.
+        # The actor owns the objects of its replies, so it has to live until they have arrived, even
+        # if it has nothing more to do.
         made.add_done_callback(partial(_let_go, actor))
         return made
 
@@ -112,10 +115,10 @@ class ActorCalls:
             return None
 
     def lost(self, *, certain: bool = False) -> bool:
-        """Tell whether this process has left the cluster; if `certain`, even for another one."""
+        """Return whether this process has left the cluster; if `certain`, even for another one."""
         if certain and not self._certainly_lost and self._is_initialized():
             self._certainly_lost = session() != self._session
-        # A call would connect to a cluster again, or even start one.
+        # Nothing else is asked: a call of Ray would connect to a cluster again, or even start one.
         return self._certainly_lost or not self._is_initialized()
 
     @property
@@ -124,7 +127,7 @@ class ActorCalls:
         return self._started.done() and self._started.exception() is None
 
     def is_long_dead(self) -> bool:
-        """Tell whether the worker died so long ago that no reply of it is waited for any more."""
+        """Return whether the worker died so long ago that nobody waits for its replies any more."""
         if not self.watched.done() or self.watched.exception() is None:
             return False
         now = monotonic()
@@ -132,10 +135,10 @@ class ActorCalls:
         return now - self._dead_since >= _LATE_SECONDS
 
     def end_unstarted(self) -> None:
-        """End an actor that waits for its place in the cluster: no call reaches it. Never waits."""
+        """End an actor that has no place in the cluster yet: no call reaches it. Never waits."""
         if self.started:
             return
-        # A finalizer may be here, in the thread of Ray's that `ray.kill` waits for.
+        # A finalizer may call this in the very thread of Ray's that `ray.kill` waits for.
         with suppress(RuntimeError):  # no more threads can be had
             start_new_thread(self.kill, ())
 
@@ -145,5 +148,5 @@ class ActorCalls:
             ray().kill(actor, no_restart=True)
 
     def release(self) -> None:
-        """Let the actor go, which has ended: so its process ends, and its resources are free."""
+        """Release the actor, which has ended, so that its process ends and frees its resources."""
         self._actor = self._pull = self._push = None

@@ -1,4 +1,4 @@
-"""The worker's side of the link, as far as news and commands come down by calls of the actor."""
+"""The way down of the worker's side of the link: `Words` and commands, brought by calls."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from .messages import Command, Words, joined
 
 
 class DownLink(WorkerLink):
-    """Hears what the parent tells; calls may overtake each other."""
+    """Receives words and commands from the parent. Calls may overtake each other."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a finalizer may send in the middle of anything
         self._commands: SimpleQueue[Frame | None] = SimpleQueue()
-        self._next = 0  # the number of the commands that come next
+        self._next = 0  # the number of the next call of `push`
         self._early: dict[int, tuple[Words, list[Command]]] = {}
         self._words = Words()
         self._wish: tuple[int, int] | None = None
-        self._urgent = False  # a call is to return at once
+        self._urgent = False  # whether a call has to return at once
         self._granted, self._due = Bell(), Bell()
         self._waits = Stopwatch()
 
     def bring(self, job: bytes, contents: list[memoryview]) -> None:
-        """Take the job, before anything else."""
+        """Queue the job, before anything else."""
         self._commands.put(Frame(JOB, 0, job, 0, contents))
 
     def tell(self, words: Words) -> None:
@@ -47,7 +47,7 @@ class DownLink(WorkerLink):
                 self._hang_up()
 
     def push(self, number: int, words: Words, commands: list[Command]) -> None:
-        """Take commands, in the order of their numbers."""
+        """Queue commands, in the order of the numbers of their calls."""
         with self._lock:
             self._early[number] = words, commands
             while (due := self._early.pop(self._next, None)) is not None:
@@ -58,10 +58,10 @@ class DownLink(WorkerLink):
 
     @abstractmethod
     def _take_words(self, before: Words) -> None:
-        """With the lock, take in what the parent tells, and what it has told before."""
+        """With the lock, apply the words that have just arrived; `before` are those before them."""
 
     def _hang_up(self) -> None:
-        """Let the listener hear that no command comes any more."""
+        """Let the listener know that no more commands will arrive."""
         self._commands.put(None)
 
     def receive(self, into: deque[Frame]) -> None:
@@ -92,7 +92,7 @@ class DownLink(WorkerLink):
                     return True
                 if self._wish is None:
                     self._wish = epoch, total
-                    self._urgent = True  # the parent has to know
+                    self._urgent = True  # the parent has to know the wish
                     self._due.ring()
                 self._granted.wait()
         finally:

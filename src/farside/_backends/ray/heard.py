@@ -1,4 +1,4 @@
-"""What the worker has told by its replies, and how long these were on their way."""
+"""What the worker has reported by its replies, and how long items were on their way."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from .messages import Reply
 
 
 class Heard:
-    """The latest of what the worker has told, and what the parent knows of it."""
+    """What the worker has reported last, and what the parent has to tell it."""
 
     def __init__(self) -> None:
-        self.epoch = self.total = 0  # of which pass items were taken last, and how many
+        self.epoch = self.total = 0  # the pass of which items were taken last, and how many
         self.waiting = False  # whether somebody waits for the worker
-        self.awaited = 0  # the latest pass in which it is told so, since it has asked
+        self.awaited = 0  # the latest pass in which it is told so, as it has asked
         self.begun: tuple[int, float | None] = (0, None)  # which input it runs, and since when
-        self._number = -1  # of the reply that has told it
-        # Each is set in one place: a wish that is heard while another is granted is not lost.
+        self._number = -1  # of the latest reply
+        # Each is set in one place only: a wish that arrives while another is granted is not lost.
         self._wish: tuple[int, int] | None = None  # the latest; see `Reply`
-        self._granted: tuple[int, int] | None = None  # the latest that has come true
+        self._granted: tuple[int, int] | None = None  # the latest wish that was granted
 
     @property
     def wish(self) -> tuple[int, int] | None:
-        """For which total of which pass the worker waits, as far as it was not granted."""
-        wish = self._wish  # the worker may not have known yet what was granted just now
+        """The pass and the total for which the worker waits; None if it waits for none."""
+        wish = self._wish  # the worker may repeat one that was granted just now
         return None if wish == self._granted else wish
 
     def hear(self, reply: Reply) -> None:
-        """Take note of a reply, unless a later one has come before."""
+        """Record a reply, unless a later one has arrived before it."""
         if reply.number > self._number:
             self._number = reply.number
             self._wish = reply.wish
@@ -37,12 +37,12 @@ class Heard:
             self.begun = word, None if age is None else monotonic() - age
 
     def grant(self) -> bool:
-        """Tell whether what the worker waits for is so by now; it is told, and waits no more."""
+        """Grant the wish if it is fulfilled by now; return whether the worker has to be told."""
         wish = self.wish
         if wish is None:
             return False
         epoch, total = wish
-        asks = total < 0  # for somebody who waits
+        asks = total < 0  # it waits for somebody to wait
         taken = self.total if epoch == self.epoch else 0
         if taken < (~total if asks else total) or (asks and not self.waiting):
             return False
@@ -61,25 +61,25 @@ class Heard:
 class Way:
     """Measures how long somebody waits while items are on their way from another machine.
 
-    It does so by durations alone, since machines have clocks of their own.
+    It uses durations alone, since each machine has its own clock.
 
-    A call takes so long as this side sees. The worker tells for how much of it the call was there.
-    The rest was the way: there, and back with items. Of a wait that ends with these items, no more
-    than that was for the way.
+    This side measures how long a call takes, and the worker reports for how long it held the call.
+    The rest was spent on the way there, and back with items. If a wait ends with these items, at
+    most that much of it counts.
     """
 
     def __init__(self) -> None:
         self.asking = Stopwatch()  # runs while somebody waits for the worker
-        self.seconds = 0.0  # how much of it items were on their way, at most
-        self._asked = 0.0  # what it showed when items arrived last
+        self.seconds = 0.0  # for how much of that items were on their way, at most
+        self._asked = 0.0  # the reading of `asking` when items arrived last
 
     @staticmethod
     def set_out(*, started: bool) -> float:
-        """Return when a call was made. One that waits for a process to start tells nothing."""
+        """Return the time of a call; `inf`, which does not count, if no process has started."""
         return monotonic() if started else inf
 
     def arrive(self, called: float, held: float) -> None:
-        """Take in that a call has brought items, and was there for `held` seconds."""
+        """Record that a call has brought items, and that the worker held it for `held` seconds."""
         asked = self.asking.seconds()
         self.seconds += max(0.0, min(monotonic() - called - held, asked - self._asked))
         self._asked = asked

@@ -1,4 +1,4 @@
-"""The parent's side of the link: frames by calls of the actor."""
+"""The parent's side of the link to an actor, whose calls carry the frames."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CLOSED = "this side was closed"
 
 
 class CallLink(Link):
-    """The parent's side of the link; `read_only`: large contents stay as Ray has them."""
+    """The parent's side of the link. With `read_only`, large contents are not copied from Ray."""
 
     to_be_looked_at = True
 
@@ -47,7 +47,7 @@ class CallLink(Link):
 
     def _pull(self) -> None:
         if (future := self._calls.pull(self._tell())) is None:
-            self._gone = True  # it has died, and nobody may be told: all calls have returned
+            self._gone = True  # it has died, and perhaps no call is left that would report it
             self._wakeup.set()
             return
         self._pulls.append(future)
@@ -55,14 +55,15 @@ class CallLink(Link):
         future.add_done_callback(partial(self._arrive, called))
 
     def _arrive(self, called: float, future: Future[Reply]) -> None:
-        """Take note of what cannot wait until somebody reads; this runs in a thread of Ray's."""
+        """Handle what cannot wait until somebody reads. This runs in a thread of Ray's."""
         if future.exception() is not None:
             self._wakeup.set()
             return
         reply = future.result()
         with_lock(self._hearing, partial(self._hear, reply, called))
         self._grant()
-        # Else it is read after others, or was read just now. After one that was lost, none is read.
+        # Any other reply is read after those before it, or was read just now. After a call that has
+        # failed, no reply is read, and the reader looks whether all calls have returned.
         if reply.number == self._next or reply.last or self.failure is not None:
             self._wakeup.set()
 
@@ -72,11 +73,11 @@ class CallLink(Link):
         self._heard.hear(reply)
 
     def _push(self, commands: list[Command]) -> None:
-        # Ctrl-C in between would leave a gap, and the actor would wait for what is missing.
+        # Ctrl-C in between would leave a gap in the numbers, and the actor would wait for ever.
         defer_sigint(lambda: self._calls.push(next(self._pushes), self._tell(), commands))
 
     def _tell(self) -> Words:
-        number = next(self._words)  # first: what is told with a higher one must not be older
+        number = next(self._words)  # first: words with a higher number must not be older
         closed, heard = max(self._state, self.failure is not None), self._heard
         return Words(number, heard.epoch, heard.total, self._revoked, closed, heard.awaited)
 
@@ -97,7 +98,7 @@ class CallLink(Link):
             what = "an exception of a signal handler, or want of memory,"
             raise ProtocolError(f"{what} struck while a reply was read")
         self._in_step = False
-        self._wakeup.clear()  # first: what comes from now on sets it
+        self._wakeup.clear()  # first: replies that arrive from now on set it
         frames, more = False, self._has_reply()
         if more:
             frames, more = self._read_next(into), self._has_reply()
@@ -117,11 +118,12 @@ class CallLink(Link):
             for kind, epoch, items, parts, contents in reply.frames
         )
         self.who, self._waited = reply.who, reply.waited
-        if reply.last:  # so are all that come after it
+        if reply.last:  # later replies have no frames
             self._last = True
             self._pulls.clear()
             self._replies.clear()
-        # A worker that waits sends nothing; the call that lets it go on is the next that is made.
+        # A worker that waits sends nothing. So the next call is made when its wish is granted, and
+        # lets it continue.
         if self._heard.wish is None or not self._pulls:
             self._pull_more()
         return bool(reply.frames)
@@ -137,10 +139,10 @@ class CallLink(Link):
             if (error := future.exception()) is None:
                 reply = future.result()
                 self._replies[reply.number] = reply
-            elif self.failure is None:  # later replies are of no use without its own
+            elif self.failure is None:  # later replies are of no use without this one
                 self.failure = error
-                self._wakeup.set()  # others may have come just before
-                self._push_words()  # a worker that lives lets the other calls go
+                self._wakeup.set()  # others may have arrived just before
+                self._push_words()  # a worker that still lives then returns the other calls
         return self._next in self._replies
 
     def _is_over(self) -> bool:
@@ -159,7 +161,7 @@ class CallLink(Link):
             return
         self._way.asking.begin()
         self._grant()
-        # Calls never return where the cluster was left, and some where a machine has crashed.
+        # If the cluster was left, calls never return, nor do some if a machine has crashed.
         if self._calls.lost(certain=True) or self._calls.is_long_dead():
             self._wakeup.set()
 
@@ -172,17 +174,17 @@ class CallLink(Link):
             self._grant()
 
     def _grant(self) -> None:
-        """Let the worker go on if what it waits for is so by now: its next call comes too late."""
+        """Let the worker continue if its wish is fulfilled by now: its next call is too late."""
         if self._heard.grant() and not self._pull_more():
             self._push_words()
 
     def _pull_more(self) -> bool:
-        """Make as many calls as are missing; tell whether there were any."""
+        """Make the calls that are missing; return whether there were any."""
         missing = PULLS - len(self._pulls) - len(self._replies)
         if missing <= 0 or self._state or self.failure is not None or self._is_over():
             return False
         if False not in [each.done() for each in self._pulls]:
-            self._heard.begun = (0, None)  # by no call the worker could have told what it did since
+            self._heard.begun = (0, None)  # no call was left by which the worker could report more
         for _ in range(missing):
             self._pull()
         return True
@@ -196,7 +198,7 @@ class CallLink(Link):
             self._push([])
 
     def begun(self, epoch: int) -> tuple[int | None, float | None]:
-        # A worker that has died may have begun others since it told.
+        # A worker that has died may have begun other inputs since its last report.
         return (None, None) if self._is_over() else self._heard.input(epoch)
 
     def gauges(self) -> Gauges:

@@ -1,10 +1,10 @@
-"""Large contents in Ray's store, where the parent reads them.
+"""Large contents in Ray's store, from which the parent reads them.
 
-Ray writes what a call returns into its store, and large buffers of it straight from the memory of
-the item. Until that is done the item must stay as it is, so the thread that has made it waits
-(`Lent`). Where no call waits for frames, the contents become an object at once, by `ray.put`, and
-a later reply refers to that. The parent waits for the object, which Ray may have to bring from
-another machine, before it takes the reply.
+Ray writes the result of a call into its store, and large buffers in it straight from the memory of
+the item. Until that is done, the item must not change, so the thread that has made it waits
+(`Lent`). If no call waits for frames, `ray.put` makes an object of the contents at once, and a
+later reply refers to it. The parent waits for the object, which Ray may have to bring from another
+machine, before it takes the reply.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from ..._memory.parts import Part, Ref
 from .messages import Reply
 
-OBJECT_BYTES = 1 << 22  # from here on written from where they lie; else the worker makes a copy
+OBJECT_BYTES = 1 << 22  # contents of this size are written from where they lie, others are copied
 
 
 class Lent:
@@ -31,7 +31,7 @@ class Lent:
         views = [memoryview(each).cast("B") for each in contents]
         self._buffers = [pickle.PickleBuffer(view) for view in views]
         self._released: SimpleQueue[object] = SimpleQueue()  # a finalizer may put into it
-        # Whoever reads a buffer holds its view, and Ray lets go of both when it has written.
+        # Whoever reads a buffer holds its view, and Ray releases both when it has written.
         self._watches = [weakref.ref(view, self._released.put) for view in views]
 
     def give(self) -> list[pickle.PickleBuffer]:
@@ -40,25 +40,25 @@ class Lent:
         return buffers
 
     def wait(self) -> None:
-        """Wait until nobody has them any more: they are written, or nobody wants them."""
+        """Wait until nobody holds the contents any more: they are written, or not wanted."""
         for _ in self._watches:
             self._released.get()
 
 
 class Objects:
-    """What the worker's link has in the place of an arena: contents that lie where they are."""
+    """Takes the place of an arena in the worker's link: contents stay where they are."""
 
     allocations = None  # user code gets no memory here
     lends = True
 
     def __init__(self, put: Callable[[Any], Any], full: tuple[type[Exception], ...] = ()) -> None:
-        self._put = put  # makes an object of a list of contents, and returns what refers to it
-        self._full = full  # what that raises where there is no room
+        self._put = put  # makes an object of a list of contents, and returns a reference to it
+        self._full = full  # the errors that it raises if there is no room
         self._contents: dict[Ref, Part] = {}
         self._numbers = count()
 
     def store(self, parts: Sequence[Part], nbytes: int) -> Ref | None:
-        """Take some contents, which stay where they are; None: they go with the reply."""
+        """Register contents, which stay where they are. None: they go in the frame itself."""
         if nbytes < OBJECT_BYTES:
             return None
         ref = Ref(next(self._numbers), 0, nbytes)
@@ -66,11 +66,11 @@ class Objects:
         return ref
 
     def free(self, ref: Ref) -> None:
-        """Let contents go that are not sent."""
+        """Forget contents that will not be sent."""
         del self._contents[ref]
 
     def take(self, refs: Sequence[Ref]) -> list[Part]:
-        """Return contents that are sent now."""
+        """Remove and return contents that are sent now."""
         return [self._contents.pop(ref) for ref in refs]
 
     def put(self, contents: Sequence[Part]) -> Any:
@@ -85,10 +85,10 @@ class Objects:
 
 
 def with_contents(called: Future[Reply], fetch: Callable[[Any], Future[Any]]) -> Future[Reply]:
-    """Return a future of a reply that has contents where it had what refers to objects.
+    """Return a future of a reply in which contents have replaced the references to objects.
 
-    A future keeps its callbacks. So none of them may refer to the future itself, or memory would be
-    held until Python looks for cycles.
+    A future keeps its callbacks. So none of them may refer to the future itself: that cycle would
+    hold memory until Python collects garbage.
     """
     made: Future[Reply] = Future()
 
@@ -108,10 +108,10 @@ def with_contents(called: Future[Reply], fetch: Callable[[Any], Future[Any]]) ->
 
 
 def _when_done(futures: list[Future[Any]], finish: Callable[[], None], _: object = None) -> None:
-    """Call a function once all futures are done: in the thread in which the last one is."""
+    """Call `finish` once all futures are done, in the thread that completes the last one."""
     while futures:
         future = futures.pop()
-        if not future.done():  # else this would be called in itself, once for each
+        if not future.done():  # a callback of one that is done would nest this call, for each once
             future.add_done_callback(partial(_when_done, futures, finish))
             return
     finish()

@@ -1,7 +1,7 @@
-"""The worker's side of the link: what calls of the actor return; `down_link` is what they bring.
+"""The worker's side of the link: what calls of the actor return. `down_link` is what they bring.
 
-Each call brings news down as it begins. Then it waits, and returns frames: at once what is urgent,
-and items when there are many of them, or when the call before has returned a moment ago.
+Each call brings words down as it begins. Then it waits, and returns frames. Urgent ones go at once,
+and items when there are many of them, or a moment after the call before has returned.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from .messages import Reply, Words, beside
 from .objects import Lent, Objects
 
 REPLY_BYTES = 1 << 22
-"""A call returns no more frames than reach this size together. With a quarter of it, arrays of 100
-kB to 1 MB take twice the time: it is calls, and objects in Ray's store, that cost."""
+"""A call takes no further frame once its frames have reached this size. With a quarter of it,
+arrays of 100 kB to 1 MB take twice the time, as each call and each object in Ray's store costs."""
 
-_PAUSE_SECONDS = 0.002  # items wait so long for others to return with: a call costs some 0.2 ms
-_REPORT_SECONDS = 0.2  # while an input of a map runs whose time counts, the parent is told as often
-_BACKLOG_BYTES = 1 << 20  # how much may wait before log records do not go with it any more
+_PAUSE_SECONDS = 0.002  # how long items wait for others to go with: a call costs some 0.2 ms
+_REPORT_SECONDS = 0.2  # how often the parent is told that an input of a map runs, if it is timed
+_BACKLOG_BYTES = 1 << 20  # while more than this waits, log records are not added
 
 _NOBODY = "the parent does not receive any more"
 
@@ -40,14 +40,14 @@ class ActorLink(DownLink):
         super().__init__()
         self.arena: Objects = objects
         self.begun = [0, 0, 0]
-        self._told_running = False  # the parent was told last that an input runs
+        self._told_running = False  # whether the last reply has told that an input runs
         self._attention = memoryview(bytearray(8))
         self.attention: Sequence[int] = self._attention.cast("Q")
         self.alerted = self.attention
         self._up: deque[tuple[Frame, Sequence[Part], int]] = deque()  # blocks: see `_make_object`
         self._waiting = 0  # bytes that wait
         self._turn = threading.Lock()  # one call waits at a time
-        self._calls = 0  # that wait here
+        self._calls = 0  # how many wait here
         self._replies = 0
         self._replied = 0.0  # when the latest call returned
         self._retired = self._over = False
@@ -55,7 +55,7 @@ class ActorLink(DownLink):
 
     def _take_words(self, before: Words) -> None:
         words = self._words
-        if words.revoked > before.revoked:  # give back its lent items: the worker waits for that
+        if words.revoked > before.revoked:  # return lent items: the worker waits for that
             for frame, _, _ in self._up:
                 if frame.items and frame.epoch <= words.revoked and isinstance(frame.blocks, Lent):
                     frame.blocks.give()  # the parent drops what is left of the frame
@@ -69,7 +69,7 @@ class ActorLink(DownLink):
             self._look_whether_done()
 
     def take(self) -> Reply:
-        """Wait until a call is to return, and make its reply."""
+        """Wait until this call has to return, and make its reply."""
         called = monotonic()
         with self._lock:
             self._calls += 1
@@ -94,10 +94,10 @@ class ActorLink(DownLink):
 
     def _reply(self, called: float) -> Reply:
         self._calls -= 1
-        # First: frames that are lost below, for want of memory, must leave a gap.
+        # Counted first: if frames are lost below for lack of memory, that must leave a gap.
         number, self._replies = self._replies, self._replies + 1
         frames, nbytes = [], 0
-        # First: what becomes urgent from now on is seen below, or by the next call.
+        # Reset first: what becomes urgent from now on is seen below, or by the next call.
         urgent, self._urgent = self._urgent, False
         large = False
         while self._up and nbytes < REPLY_BYTES and not large:
@@ -119,22 +119,22 @@ class ActorLink(DownLink):
         return Reply(number, frames, self._wish, waited, last, who, begun, held)
 
     def _begun(self) -> tuple[int, float | None]:
-        """Tell which input runs, and for how long, if inputs are timed."""
-        # The number first: it must not be found with the time of an earlier input.
+        """Return which input runs, and for how long, if inputs are timed."""
+        # The number is read first: it must not be paired with the time of an earlier input.
         word, since = begun_word(self.begun), self.begun[1]
         self._told_running = bool(since)
         return (word, monotonic() - since / 1e9) if since else (0, None)
 
     def end(self) -> None:
-        """Say that the worker has ended: nothing comes any more, and nobody listens."""
+        """Mark the worker as ended: it sends nothing more, and handles no commands."""
         self._over = True
         self._due.ring()
-        self._hang_up()  # else the listener would keep the process, whose cluster may be gone
+        self._hang_up()  # else the listener would keep this process, whose cluster may be gone
         self._look_whether_done()
 
     @property
     def abandoned(self) -> bool:
-        """Whether the parent has closed all of it, and user code has not ended."""
+        """Whether the parent has closed the whole link, and user code has not ended."""
         return self._words.closed > 1 and not self._over
 
     def _look_whether_done(self) -> None:
@@ -149,7 +149,7 @@ class ActorLink(DownLink):
         *,
         count: int = 0,
         refs: Sequence[Ref] = (),
-        wait: bool = True,  # noqa: ARG002  credit is what limits how much waits
+        wait: bool = True,  # noqa: ARG002  credit limits how much waits
     ) -> bool:
         made: Any = self._make_object(refs) if refs else ()
         # An object fills a reply by itself: nothing is gained by waiting for others.
@@ -159,7 +159,7 @@ class ActorLink(DownLink):
         return True
 
     def _make_object(self, refs: Sequence[Ref]) -> Any:
-        """Lend large contents to a call that waits; or make an object of them, and refer to it."""
+        """Lend large contents to a call that waits, or make an object of them; return either."""
         contents = self.arena.take(refs)
         will_go = self._calls and self._waiting < REPLY_BYTES  # with a call that waits
         made = None if will_go else self.arena.put(contents)
@@ -178,7 +178,7 @@ class ActorLink(DownLink):
         def add() -> None:
             if self._retired or self._over or self._words.closed:
                 raise LinkClosedError(_NOBODY)
-            length = size(parts)  # without objects: they do not make a reply larger
+            length = size(parts)  # objects do not count, since they do not make a reply larger
             self._up.append((frame, parts, length))
             self._waiting += length
             self._urgent = self._urgent or urgent
