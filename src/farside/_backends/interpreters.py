@@ -19,7 +19,8 @@ from .base import Availability
 
 _BACKPORT = "interpreters_backport"
 STACK_BYTES = 1 << 18
-"""The stack that a thread needs to host an interpreter. Python 3.14 takes 64 to 128 KiB of it."""
+"""The stack that a thread needs to host an interpreter: 64 KiB do not suffice in Python 3.14, and
+128 do."""
 
 
 def availability() -> Availability:
@@ -66,7 +67,7 @@ def _wrong_with_process() -> str:
 def has_pytorch() -> bool:
     """Return whether this program can use PyTorch."""
     # PyTorch cannot train in a process that has had a subinterpreter. Its ``backward()`` refuses to
-    # run if the thread holds the GIL, which it asks ``PyGILState_Check()``. From the first
+    # run while the thread holds the GIL, as reported by ``PyGILState_Check()``. From the first
     # subinterpreter on, that function says yes in every thread, for good.
     return sys.modules.get("torch") is not None or _finds_pytorch()
 

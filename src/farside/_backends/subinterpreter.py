@@ -110,7 +110,7 @@ class SubinterpreterWorker(Worker):
         """Host the interpreter, from its creation to its end."""
         try:
             closed = _closed_streams()
-            # Python cannot make one if an import in another thread has a folder open as file 0.
+            # Python cannot make one while another thread's import has a folder open as file 0.
             interpreter = with_standard_filled(interpreters.module().create)
             self._interpreter, self._label = interpreter, f"interpreter {interpreter.id}"
             try:
@@ -148,7 +148,7 @@ def _close(interpreter: Any) -> bool:
 
 def _closed_streams() -> tuple[str, ...]:
     """Return the names in `sys` of the standard streams that this process does not have."""
-    # A new interpreter makes them of whatever now has the numbers 0, 1 and 2, such as user's files.
+    # A new interpreter makes them of whatever now has the numbers 0, 1 and 2: files of the user.
     closed = without_standard()
     names = [
         name

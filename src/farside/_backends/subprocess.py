@@ -33,7 +33,7 @@ from .tracker import tracker_fd
 if TYPE_CHECKING:
     from .._parent.options import Options
 
-_DESCRIPTORS = 12  # so many may a start need: if multiprocessing gets too few, it leaks some
+_DESCRIPTORS = 12  # how many a start may need: if multiprocessing gets too few, it leaks some
 _ENDING_SECONDS = 10.0  # for the end of a process that the kernel is just taking down
 _armed_in = 0  # the pid of the process in which `_arm` was done
 

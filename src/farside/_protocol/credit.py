@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .._in_c import deque
 
-AUTOMATIC_ITEMS = 3  # so many may always wait when ``buffer_size`` is None, however large they are
+AUTOMATIC_ITEMS = 3  # this many may always wait if ``buffer_size`` is None, however large they are
 UNLIMITED = -1  # the ``buffer_size`` with which any number of items may wait
 _MANY_ITEMS = 64  # from this ``buffer_size`` on, the worker continues when an eighth was taken
 _ENDLESS = 1 << 62

@@ -229,7 +229,7 @@ class GroupCore:
                 each.paused = now
 
     def sleep_through(self, seconds: float, *, before: float = float("inf")) -> None:
-        """Move times that began by `before` forward by the seconds this process was stopped."""
+        """Shift start times up to `before` by the seconds for which this process was stopped."""
         for each in self.workers:
             each.sleep_through(seconds, before)
 

@@ -72,8 +72,8 @@ class Place(NamedTuple):
 
 BEGIN = Place()
 _NUMBERS = struct.Struct("<QQQ")
-_LOOK = 16  # to find a range in a chain takes about as long as to look at so many shards
-_FEW = 64  # up to so many numbers are put into ranges one by one; more are sorted together
+_LOOK = 16  # finding a range in a chain takes about as long as looking at this many shards
+_FEW = 64  # up to this many numbers are put into ranges one by one; more are sorted together
 
 
 def draw(purpose: bytes, seed: int, epoch: int, index: int) -> int:

@@ -73,7 +73,7 @@ class ParentCore(ParentMachine):
         waits_since: since when somebody has waited and nothing has arrived.
         paused: since when a wait is paused, as nobody waits; None: it is not.
         latest: for the shell alone: the frame that was handled last.
-        begun: index plus one of the map's input begun last, as last seen; 0: none; None: unknown.
+        begun: which input of a map it was last seen to begin, plus one; 0: none; None: unknown.
         task_since: since when that input runs, moved forward if this process was stopped.
         futile: how many workers in a row before this one have begun no input of the pass.
         barren: how many restarted workers in a row before this one have sent no item.
@@ -102,9 +102,9 @@ class ParentCore(ParentMachine):
         self.latest: Any = None
         self.begun: int | None = None
         self.task_since: float | None = None
-        self._task_begun: float | None = None  # the same, as the link told it
+        self._task_begun: float | None = None  # the same, as the link reported it
         self.futile = self.barren = 0
-        self._inherited: int | None = None  # items at its restart; None: it has made progress since
+        self._inherited: int | None = None  # items received at its restart; None: progress since
         self.follows_dead: bool | None = None
         self.ready_since = 0.0
         self.loss: Any = None
@@ -368,7 +368,7 @@ class ParentCore(ParentMachine):
             self._fail(self._ending(TIMED_OUT), End(kill=True))
 
     def sleep_through(self, seconds: float, before: float = float("inf")) -> None:
-        """Move times that began by `before` forward by the seconds this process was stopped."""
+        """Shift start times up to `before` by the seconds for which this process was stopped."""
         since = self.launched, self.waits_since, self.task_since
         self.launched, self.waits_since, self.task_since = [
             moment if moment is None or moment > before else moment + seconds for moment in since
@@ -447,7 +447,7 @@ class ParentCore(ParentMachine):
                 self._fail(ending, End(kill=True))
             return
         if not self._call_is_said:
-            return  # it answers an earlier call, which was abandoned; the present one is yet to go
+            return  # this answers an earlier call, which was abandoned; the present one is not sent
         self.barren, self._inherited = 0, None
         if self.call is not None and failure is None:
             self.effects += (Answer(self.call, frame),)

@@ -22,7 +22,7 @@ class Limits(NamedTuple):
 
 NO_LIMITS = Limits()
 STACK_SECONDS = 0.5  # for a worker out of time to report its stacks, which takes milliseconds
-MOST_FUTILE = 5  # so many workers of a map in a row are replaced that have begun no input
+MOST_FUTILE = 5  # how many workers of a map in a row are replaced if they begin no input
 PAUSE_SECONDS = 0.1
 """The pause before a restart after a restarted worker that has made no progress. Each further such
 worker in a row doubles the pause."""

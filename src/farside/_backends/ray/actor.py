@@ -78,7 +78,7 @@ def _end_by_sigterm() -> None:
 
 
 def _keep_memory() -> None:
-    """Let the C library keep freed memory, which is slow to get again. Only we use this process."""
+    """Let the C library keep freed memory, which is slow to get anew: the process is ours alone."""
     try:
         import ctypes
 

@@ -15,7 +15,7 @@ _RECYCLED_BYTES = 1 << 20  # for larger bodies, to get new memory takes longer t
 
 
 class Words(NamedTuple):
-    """What the parent reports with each call. The words with the highest number hold."""
+    """What the parent reports with each call. The words with the highest number are valid."""
 
     number: int = -1
     epoch: int = 0  # the pass of which items were taken,
@@ -53,7 +53,7 @@ def beside(parts: Sequence[Part], length: int) -> list[Any]:
 
 
 def joined(parts: list[Any], buffers: Recycled | None = None) -> bytes | bytearray | memoryview:
-    """Join the parts of a body. They are copied, as Ray's memory is read-only, and users write."""
+    """Join the parts of a body. Large ones are copied, since Ray's memory is read-only."""
     if len(parts) == 1 and type(parts[0]) is bytes:
         return parts[0]
     if buffers is None or size(parts) < _RECYCLED_BYTES:

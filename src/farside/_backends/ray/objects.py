@@ -111,7 +111,7 @@ def _when_done(futures: list[Future[Any]], finish: Callable[[], None], _: object
     """Call `finish` once all futures are done, in the thread that completes the last one."""
     while futures:
         future = futures.pop()
-        if not future.done():  # a callback of one that is done would nest this call, for each once
+        if not future.done():  # else the callback would run at once, a call deeper for each
             future.add_done_callback(partial(_when_done, futures, finish))
             return
     finish()
