@@ -321,6 +321,14 @@ def test_a_shard_that_has_become_shorter_is_an_error() -> None:
         list(begin(numbers([4, 3]), Sharding(2, 2), Place(begun=((1, 5),))))
 
 
+def test_an_item_that_fails_as_it_is_made_again_is_no_fault_of_fn() -> None:
+    """It was said that ``fn(shard)`` has failed, which had returned."""
+    reader = reader_of(lambda _: map(int, ["0", "one", "2"]))
+    with pytest.raises(ValueError, match="one"):
+        list(begin(reader, Sharding(1), Place(begun=((0, 2),))))
+    assert reader.stage == "next"
+
+
 def test_a_shard_of_which_all_was_read_has_only_its_end_left() -> None:
     made = plain(begin(numbers([2]), Sharding(1, 1), Place(begun=((0, 2),))))
     assert made == [MARK]

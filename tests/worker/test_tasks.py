@@ -118,6 +118,14 @@ def test_a_state_that_does_not_serve_costs_nothing_but_time(at: int) -> None:
     assert reader.task.to_snapshot(4) == (0, 9, numbers.begun[1])
 
 
+def test_an_item_that_fails_as_it_is_made_again_is_no_fault_of_iter() -> None:
+    """It was said that ``iter()`` has failed, which had returned."""
+    reader = Reader(map(int, ["0", "one", "2"]))
+    with pytest.raises(ValueError, match="one"):
+        reader.begin(2)
+    assert reader.task.stage == "next"
+
+
 def test_a_command_that_waits_is_no_fault_of_a_state() -> None:
     numbers = Numbers()
     reader = Reader(numbers, left=True)

@@ -203,7 +203,7 @@ class ShardReader(Tasks):
             if state is not None:
                 self.stage = "load_state_dict"
             opened = snapshots.begin(made, state)
-            self.stage = "shard"
+            self.stage = "next"
             return opened
 
         read = self._read.pop(shard, 0)
@@ -214,4 +214,3 @@ class ShardReader(Tasks):
         )
         if holder is not None:
             self._holders[slot] = holder
-        self.stage = "next"

@@ -145,7 +145,7 @@ class Whole(Tasks):
             if state is not None:
                 self.stage = "load_state_dict"
                 load(opened, state)
-                self.stage = "iter"
+            self.stage = "next"
             return opened, opened if has_state(opened) else None
 
         if kept is None or not self._itself:
