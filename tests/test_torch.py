@@ -17,6 +17,7 @@ import pytest
 import farside
 from farside import merge_states
 from farside._parent import several
+from farside._worker import loader as loader_module
 from farside._worker.loader import _alike, _shuffled
 from farside.torch import RemoteLoader, data_loader
 from tests.loading_jobs import (
@@ -618,6 +619,22 @@ def test_the_order_is_the_same_with_numpy_which_is_faster(
         assert type(by_numpy) is not list
         assert alone == by_numpy.tolist()
         assert sorted(alone) == list(range(count))
+
+
+def test_more_indices_are_shuffled_than_python_draws_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of more than 33 million it was an OverflowError, before Python 3.14."""
+
+    class Limited(random.Random):
+        def getrandbits(self, count: int) -> int:
+            assert count <= 8 * 24
+            return super().getrandbits(count)
+
+    whole = list(_shuffled(50, "1 2"))
+    monkeypatch.setattr(loader_module, "random", SimpleNamespace(Random=Limited))
+    monkeypatch.setattr(loader_module, "_DRAWN", 24)
+    assert list(_shuffled(50, "1 2")) == whole
 
 
 def test_a_data_set_is_asked_for_plain_numbers() -> None:

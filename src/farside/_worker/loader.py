@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _SEEDED = ("cuda", "xpu")  # accelerators of PyTorch, which a process begins to use only if it must
 _SHOWN = 100  # how many indices of a batch an error names
+_DRAWN = 1 << 24  # how many random bytes are drawn at a time; before Python 3.14, below 1 << 28
 
 
 class Batches:
@@ -214,7 +215,8 @@ def _shuffled(count: int, seed: str) -> Sequence[Any]:
     Each is behind a random number, and these are sorted. With NumPy that takes a tenth of the time
     of `random.shuffle`. Without, the order is the same: no two are equal, so any way to sort does.
     """
-    drawn = random.Random(seed).randbytes(8 * count)  # noqa: S311
+    draw, size = random.Random(seed).randbytes, 8 * count  # noqa: S311
+    drawn = b"".join([draw(min(_DRAWN, size - at)) for at in range(0, size, _DRAWN)])
     bits = count.bit_length()
     numpy = modules.get("numpy")
     if numpy is None:
