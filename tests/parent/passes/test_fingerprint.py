@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import pickletools
 from pathlib import Path, PurePath
@@ -80,6 +81,12 @@ def test_paths_in_objects_are_what_they_say() -> None:
     paths = [Path("a/b"), Path("a") / "b", PurePath("a", "b")]
     assert {fingerprint([SimpleNamespace(path=path)]) for path in paths} == {"5677b5bbdc5adf92"}
     assert fingerprint([SimpleNamespace(path=Path("a/c"))]) != "5677b5bbdc5adf92"
+
+
+def test_paths_may_have_names_that_are_no_text() -> None:
+    """Such a shard could not be read at all: it was a UnicodeEncodeError."""
+    paths = [Path(os.fsdecode(name)) for name in (b"a\xff", b"a\xfe", "a\xff".encode())]
+    assert len({fingerprint([path]) for path in paths}) == 3
 
 
 def test_a_pickle_is_read_only_where_there_are_sets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,8 @@ def fingerprint(shards: Sequence[Any] | None) -> str:
 
 def _bytes_of(value: Any) -> bytes:
     if isinstance(value, _PLAIN):
-        return f"{str(value) if isinstance(value, PurePath) else repr(value)}\n".encode()
+        text = str(value) if isinstance(value, PurePath) else repr(value)
+        return f"{text}\n".encode("utf-8", "surrogatepass")  # the name of a file may be any bytes
     if isinstance(value, (tuple, list)):
         return b"(" + b"".join(map(_bytes_of, value)) + b")"
     if isinstance(value, (set, frozenset)):  # its order differs from process to process
