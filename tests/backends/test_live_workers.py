@@ -203,6 +203,15 @@ def test_no_worker_is_started_while_the_process_exits(monkeypatch: pytest.Monkey
         Background(iterate_in_worker, list).result()
 
 
+def test_the_exit_waits_for_a_start_until_it_is_over_or_has_failed() -> None:
+    """Else an exit after it would take two seconds, and a watchdog be armed."""
+    found: list[int] = []
+    live_workers.before_exit(lambda: found.append(len(live_workers._starting)))
+    with pytest.raises(ZeroDivisionError):
+        live_workers.before_exit(lambda: 1 // 0)
+    assert (found, live_workers._starting) == ([1], set())
+
+
 def test_a_daemon_thread_ends_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
     live_workers.end_thread_at_exit()
     monkeypatch.setattr(live_workers, "_exiting", True)
