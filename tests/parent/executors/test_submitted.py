@@ -337,6 +337,23 @@ def test_who_is_silent_is_given_nothing_ahead(monkeypatch: pytest.MonkeyPatch) -
     assert [*delivery.take_orders()] == [1]
 
 
+def test_who_has_nothing_to_do_is_given_the_next_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would wait behind another one, until that worker is silent."""
+    monkeypatch.setattr(submitted, "monotonic", lambda: 0.0)
+    delivery, _ = make(2, 2)
+    workers = [Worker(delivery, Counter()) for _ in range(2)]
+    cores = [worker.core for worker in workers]
+    delivery.take(cores)
+    for index, orders in delivery.take_orders().items():
+        workers[index].add(orders)
+    for move in (workers[1].begin, workers[1].end, workers[1].arrive):
+        move()
+    call: Any = 2
+    assert delivery.pending.add(Work(Future(), call, 2))
+    delivery.take(cores)
+    assert [*delivery.take_orders()] == [1]
+
+
 def test_who_is_out_of_time_is_given_nothing() -> None:
     """Its task may be done just then. A further one would be cut off, and run once more."""
     delivery, _ = make(2, 2)
