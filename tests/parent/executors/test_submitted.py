@@ -354,6 +354,43 @@ def test_who_has_nothing_to_do_is_given_the_next_task(monkeypatch: pytest.Monkey
     assert [*delivery.take_orders()] == [1]
 
 
+def test_who_has_done_its_tasks_is_replaced_while_others_wait_also_after_the_last_call() -> None:
+    """Else the executor would wait for ever, as it is left."""
+    made, futures = make(2, 1)
+    delivery = Ahead(made.plan, made.pending, 1)
+    worker = Worker(delivery, Counter())
+    delivery.closing = True
+    spent = []
+    for _ in futures:
+        delivery.take([worker.core])
+        worker.add(delivery.take_orders()[0])
+        for move in (worker.begin, worker.end, worker.arrive):
+            move()
+        delivery.take([worker.core])
+        spent.append(delivery.take_spent())
+        worker.core.loss = None, None, None
+        delivery.start_again(worker.core, 0)
+    assert [future.result(0) for future in futures] == [0, 1]
+    assert spent == [[0], []]
+
+
+def test_what_a_dead_worker_had_ahead_counts_for_whoever_does_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(messages_for_people, "death_at", lambda *_: Died())
+    cuts: Any = None
+    crew = Crew(3, 1, 0, cuts)
+    (worker,) = crew.workers
+    crew.take()
+    worker.begin()
+    worker.die(known=True)
+    crew.delivery.start_again(worker.core, 0)
+    assert crew.delivery._begun == [0]
+    crew.lost = True
+    crew.take()
+    assert crew.delivery._begun == [2]
+
+
 def test_who_is_out_of_time_is_given_nothing() -> None:
     """Its task may be done just then. A further one would be cut off, and run once more."""
     delivery, _ = make(2, 2)
