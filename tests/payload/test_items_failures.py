@@ -125,6 +125,31 @@ def test_what_is_no_body_is_a_protocol_error(body: bytes) -> None:
         unpack(Frame(1, 1, body, 1))
 
 
+MARKS: list[Any] = [
+    [(-1, None), (1, None)],
+    [(0, None), (10**9, None)],
+    [(0, None), (2, None)],
+    [(1, None), (0, None)],
+    [("0", None), (1, None)],
+    [(0.0, None), (1, None)],
+    [0, 1],
+    [(0,), (1,)],
+    {0: None, 1: None},
+]
+
+
+@pytest.mark.parametrize("marks", MARKS, ids=repr)
+def test_marks_that_are_not_among_the_items_in_order_are_a_protocol_error(marks: Any) -> None:
+    """Whoever takes the items would look for the next mark for ever, or find another error."""
+    sound = b"".join(map(bytes, pack([1, Mark(), Mark()])[0]))
+    assert unpack(Frame(1, 1, sound, 3)).marks == [(1, None), (1, None)]
+    head = pickle.dumps(marks, 5)
+    body = b"M" + len(head).to_bytes(4, "little") + head + b"P" + pickle.dumps([1], 5)
+    for read in (unpack, marks_of):
+        with pytest.raises(ProtocolError, match="marks that cannot be read"):
+            read(Frame(1, 1, body, 3))
+
+
 @STEADY
 @given(st.binary(max_size=60), st.sampled_from([b"", b"B", b"J", b"P", b"\x80\x05"]))
 def test_random_bodies_are_a_protocol_error_or_nothing(body: bytes, start: bytes) -> None:

@@ -180,7 +180,7 @@ class Opened(NamedTuple):
 
 def unpack(frame: Frame) -> Opened:
     """Open the body of a frame; raise ProtocolError if it is damaged, or the count is wrong."""
-    marks, body = _split(frame.body)
+    marks, body = _split(frame)
     try:
         plain = body[:1] == _PLAIN
         if body[:1] == _ROWS:
@@ -199,18 +199,23 @@ def unpack(frame: Frame) -> Opened:
 
 def marks_of(frame: Frame) -> list[Any]:
     """Return the marks of a frame (see `Opened`), and open nothing else."""
-    return _split(frame.body)[0]
+    return _split(frame)[0]
 
 
-def _split(body: pickling.Body) -> tuple[list[Any], pickling.Body]:
+def _split(frame: Frame) -> tuple[list[Any], pickling.Body]:
     """Return the marks, and the body without them."""
+    body = frame.body
     if body[:1] != _MARKED:
         return [], body
     try:
         end = 1 + _LENGTH.size + _LENGTH.unpack_from(body, 1)[0]
-        return pickling.loads(body[1 + _LENGTH.size : end]), body[end:]
+        marks = pickling.loads(body[1 + _LENGTH.size : end])
+        places = [0, *[place for place, _ in marks], frame.items - len(marks)]
+        if {*map(type, places)} != {int} or places != sorted(places):
+            raise ValueError("their places are in no order")
     except Exception as error:
         raise _unreadable("marks", error) from error
+    return marks, body[end:]
 
 
 def _unreadable(what: str, error: Exception) -> ProtocolError:
