@@ -123,12 +123,17 @@ def test_a_failure_is_read() -> None:
     told = describe(ValueError("x"), "next", 0)
     assert read_failure(pickle.dumps(tuple(told))) == told
     assert isinstance(read_failure(pickle.dumps(tuple(told))), Failure)
+    assert read_failure(tuple(told)) == told
 
 
-BODIES = [b"", b"garbage", *map(pickle.dumps, [(1, 2), None, range(7), ("next", 1, *"abc", 1, "")])]
+FIELDS: list[Any] = [
+    *[(1, 2), None, range(7), ("next", 1, *"abc", 1, "")],
+    ("next", 1, *"abc", None, None, (1,)),  # the names of modules are joined to a text
+]
+BODIES = [b"", b"garbage", *map(pickle.dumps, FIELDS)]
 
 
-@pytest.mark.parametrize("body", BODIES)
-def test_a_failure_that_cannot_be_read_is_a_protocol_error(body: bytes) -> None:
+@pytest.mark.parametrize("told", [*BODIES, *FIELDS])
+def test_a_failure_that_cannot_be_read_is_a_protocol_error(told: Any) -> None:
     with pytest.raises(ProtocolError, match="cannot be read"):
-        read_failure(body)
+        read_failure(told)

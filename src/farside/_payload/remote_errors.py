@@ -13,10 +13,11 @@ from .failure import Failure, dumps, make, of_held, parts, state_of
 _STACK_LIMIT = 50_000  # characters; there may be many threads
 
 
-def read_failure(body: bytes | bytearray | memoryview) -> Failure:
+def read_failure(told: pickling.Body | tuple[Any, ...]) -> Failure:
+    """Return a failure, from its fields or a pickle of them; a ProtocolError if it is none."""
     try:
-        failure = Failure(*pickling.loads(body))
-        if not all(map(isinstance, failure, _FIELDS)):
+        failure = Failure(*(told if type(told) is tuple else pickling.loads(told)))
+        if not (all(map(isinstance, failure, _FIELDS)) and {*map(type, failure.refused)} <= {str}):
             raise TypeError("fields of other types")
     except Exception as error:
         raise ProtocolError(f"the worker sent a failure that cannot be read: {error}") from error

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
-from ..._payload.failure import Failure
+from ..._payload.remote_errors import read_failure
 from ..._payload.true_parts import traceback_of
 from ..._protocol.order import Place
 from ...errors import NotPicklableError
@@ -47,7 +47,7 @@ class Answers(Delivery):
 
     def _made(self, failure: Any, queue: Queue, number: int) -> BaseException:
         name = self.members[queue.index].name
-        error = to_exception(Failure(*failure), name, unit=self.unit)
+        error = to_exception(read_failure(failure), name, unit=self.unit)
         vars(error)["input_index"] = self.index_of(number)  # its note names it already
         return error
 
