@@ -42,9 +42,11 @@ class Model:
             self.allocator.free(slot)
             del self.live[slot]
             return
+        from farside.errors import ProtocolError
+
         try:
             self.allocator.free(slot)
-        except ValueError:
+        except ProtocolError:
             return
         raise AssertionError("a block that was not in use was freed")
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from farside._memory.arena import ARENA_PEAK, ARENA_USED
 from farside._memory.mapping import SLOTS
 from farside._memory.parts import Ref
+from farside.errors import ProtocolError
 from tests.children import forked
 from tests.memory.blocks_of import Blocks
 from tests.steady import STEADY
@@ -203,3 +204,12 @@ def test_no_block_is_written_to_while_it_is_used(steps: list[tuple[str, int]]) -
         for ref, payload in used.items():
             assert bytes(blocks.view(ref)) == payload
     blocks.close()
+
+
+def test_a_block_that_nobody_had_does_not_come_back(blocks: Blocks) -> None:
+    """The other side may be confused: it writes these flags."""
+    ref = blocks.store(b"x")
+    assert ref
+    blocks.mapping.flags[ref.slot + 1] = 1
+    with pytest.raises(ProtocolError, match="slot 1 is not in use"):
+        blocks.store(b"y")

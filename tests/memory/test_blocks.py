@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from farside._memory.blocks import UNIT, Allocator
+from farside.errors import ProtocolError
 from tests.steady import STEADY
 
 PAGES = 1200
@@ -254,7 +255,7 @@ def test_freeing_twice_is_an_error() -> None:
     slot, _ = allocate(allocator, 1)
     allocator.free(slot)
     for each in (slot, slot + 1):
-        with pytest.raises(ValueError, match=f"slot {each} is not in use"):
+        with pytest.raises(ProtocolError, match=f"slot {each} is not in use"):
             allocator.free(each)
     assert allocator.used == 0
 
@@ -274,5 +275,5 @@ def test_a_slot_beyond_the_last_is_not_in_use() -> None:
     allocator = Allocator(CAPACITY, SLOTS, Memory().commit)
     assert allocator.allocate(1) == (0, 0)
     assert allocator.size_of(1) == 0
-    with pytest.raises(ValueError, match="slot 1 is not in use"):
+    with pytest.raises(ProtocolError, match="slot 1 is not in use"):
         allocator.free(1)

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from _bisect import bisect_left  # without the Python around it: that is start-up time
 
+from ..errors import ProtocolError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,10 +62,10 @@ class Allocator:
         return slot, self._offsets[slot]
 
     def free(self, slot: int) -> None:
-        """Take a block back; a ValueError if it is not in use."""
+        """Take a block back; a ProtocolError if it is not in use."""
         size = self._sizes[slot] if slot < len(self._sizes) else 0
         if not size:
-            raise ValueError(f"slot {slot} is not in use")
+            raise ProtocolError(f"slot {slot} is not in use")
         self._sizes[slot] = 0
         self.used -= size
         idle = self._idle.get(size)
