@@ -36,6 +36,7 @@ _CONTINUED = (
 
 _EARLY = "a worker has ended its pass before the end of its shards"
 OVER: list[Any] = []  # what `Pass.step` returns at the end
+_OF_CLEARED = (IndexError, ValueError, errors.ProtocolError)  # what is taken meanwhile may raise
 SPOILT = (errors.NotPicklableError, errors.ProtocolError)  # what was sent cannot be read
 
 
@@ -99,7 +100,7 @@ class Pass:
                 own = of_user(error.__traceback__) is error.__traceback__  # all of its frames are
                 if own and isinstance(error, errors.FarsideError):
                     raise error.with_traceback(None) from error.__cause__
-            elif delivery.cleared and isinstance(error, (IndexError, ValueError)):
+            elif delivery.cleared and isinstance(error, _OF_CLEARED):
                 return None  # another thread has cleared it in the middle
             raise
 

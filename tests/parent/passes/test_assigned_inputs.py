@@ -13,6 +13,7 @@ from farside._parent.passes.given_results import GivenResults
 from farside._parent.passes.queues import Queue
 from farside._payload.items import Mark
 from farside._protocol.inbox import Inbox
+from farside.errors import ProtocolError
 from tests.parent.passes.test_delivery import Item, frame_of
 
 RETRIES = 1
@@ -95,3 +96,12 @@ def test_results_that_an_input_has_left_are_not_those_of_a_later_one() -> None:
         lost, failed = inputs.lose(core, queue, plan, 0, {})
         assert (failed, [(batch.first, batch.skip) for batch in lost]) == expected
     assert [(batch.first, batch.left) for batch in inputs.batches] == [(0, 2), (1, 0), (2, 0)]
+
+
+def test_more_answers_than_inputs_are_a_protocol_error() -> None:
+    inputs = AssignedInputs()
+    inputs.add(Batch(0, ["input"] * 2, 0))
+    with pytest.raises(ProtocolError, match="more than it was asked for"):
+        inputs.advance(3, GivenResults())
+    with pytest.raises(ProtocolError, match="more than it was asked for"):
+        inputs.pass_mark()

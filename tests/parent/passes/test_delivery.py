@@ -331,6 +331,13 @@ def test_items_come_as_they_come_and_each_workers_in_order(
     world.check_end()
 
 
+@pytest.mark.parametrize("surplus", [Item(0, 1), Mark()])
+def test_more_than_the_shards_of_a_worker_is_a_protocol_error(surplus: Any) -> None:
+    world = World(as_they_come(2), [[Item(0, 0), Mark(), surplus], [Item(1, 0)]], Random(0))  # noqa: S311
+    with pytest.raises(ProtocolError, match="more than it was asked for"):
+        list(world.loop())
+
+
 def test_no_worker_waits_since_another_has_always_sent_something() -> None:
     delivery = as_they_come(2)
     cores: list[Any] = [SimpleNamespace(inbox=Inbox(), over=False) for _ in range(2)]

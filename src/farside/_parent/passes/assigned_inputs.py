@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Mapping
 
 from ..._protocol.parent import ParentCore
+from ...errors import ProtocolError
 from .batches import Batch, Plan
 from .given_results import GivenResults
-from .queues import Queue, arrived
+from .queues import SURPLUS, Queue, arrived
 
 
 class AssignedInputs:
@@ -29,6 +30,8 @@ class AssignedInputs:
     @property
     def number(self) -> int:
         """Which input the next answer belongs to."""
+        if not self.batches:
+            raise ProtocolError(SURPLUS)
         batch = self.batches[0]
         return batch.first + batch.done
 
@@ -48,9 +51,9 @@ class AssignedInputs:
     def advance(self, count: int, progress: GivenResults) -> None:
         """Take in that so many inputs are done, by a result each."""
         while count:
-            batch = self.batches[0]
+            number, batch = self.number, self.batches[0]
             step = min(count, len(batch.entries) - batch.done)
-            progress.took(self.number, step)
+            progress.took(number, step)
             self._pass(step)
             count -= step
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from ..._protocol.order import Place, gaps_of
 from ..._protocol.parent import ParentCore
+from ...errors import ProtocolError
 from .batches import BATCH_SECONDS, BatchSize
 from .delivery import Delivery
 from .given_results import GivenResults
-from .queues import Block, Queue, arrived
+from .queues import SURPLUS, Block, Queue, arrived
 
 _AHEAD = 2
 """How many shards a worker has: the one that it reads, and one that waits, so that it never stands
@@ -91,8 +92,10 @@ class Dealt(Delivery):
         return None
 
     def _pass_mark(self, queue: Queue) -> None:
+        shard, _ = self.part_of(queue)
         queue.pass_mark()
-        self.progress.end(self._under_way[queue.index].popleft())
+        self._under_way[queue.index].popleft()
+        self.progress.end(shard)
         self._passed += 1
         idle = sum([not each for each in self._under_way])
         self._size.measure(self._passed, len(self._under_way), idle)
@@ -106,6 +109,8 @@ class Dealt(Delivery):
 
     def part_of(self, queue: Queue) -> tuple[int, int]:
         """Return which shard a worker is at, and how many of its items are in blocks."""
+        if not self._under_way[queue.index]:
+            raise ProtocolError(SURPLUS)
         shard = self._under_way[queue.index][0]
         return shard, self.progress.read.get(shard, 0)
 

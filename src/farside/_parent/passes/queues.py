@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 from ..._payload.items import Opened, marks_of, unpack
 from ..._protocol.parent import ParentCore
 
+SURPLUS = "a worker has sent more than it was asked for"  # a ProtocolError
+
 Block: TypeAlias = tuple[list[Any], Any]
 """What the loop is given at a time: entries, and where they come from. That is one `Source`, or
 a list with one for each. None: each entry is the item itself, and no worker has to know of it.
