@@ -16,7 +16,7 @@ _STACK_LIMIT = 50_000  # characters; there may be many threads
 def read_failure(told: pickling.Body | tuple[Any, ...]) -> Failure:
     """Return a failure, from its fields or a pickle of them; a ProtocolError if it is none."""
     try:
-        failure = Failure(*(told if type(told) is tuple else pickling.loads(told)))
+        failure = Failure(*(told if isinstance(told, tuple) else pickling.loads(told)))
         if not (all(map(isinstance, failure, _FIELDS)) and {*map(type, failure.refused)} <= {str}):
             raise TypeError("fields of other types")
     except Exception as error:
