@@ -123,11 +123,12 @@ def env(value: Any, backend: str) -> dict[str, str] | None:
     cure = "pass a dict of str, such as {'OMP_NUM_THREADS': '1'}, or None"
     if not isinstance(value, Mapping):
         raise TypeError(f"env={shown(value)} is not a mapping; {cure}")
-    for name, text in value.items():
+    for name, text in value.items():  # no value is shown: it may be a password
+        pair = f"env has {name!r}: <{type(text).__name__}>"
         if not (isinstance(name, str) and isinstance(text, str)):
-            raise TypeError(f"env has {name!r}: {text!r}, which are not both str; {cure}")
+            raise TypeError(f"{pair}, which are not both str; {cure}")
         if not name or "=" in name or "\0" in name + text:
-            raise ValueError(f"env has {name!r}: {text!r}, which no environment can have; {cure}")
+            raise ValueError(f"{pair}, which no environment can have; {cure}")
     if backend != "auto" and not registry.load(backend).capabilities.own_environment:
         raise ValueError(
             f"env cannot be given to backend={backend!r}, whose worker shares the environment of "
