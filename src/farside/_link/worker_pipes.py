@@ -177,10 +177,10 @@ class PipeWorkerLink(WorkerLink):
                     return False
                 if is_over():
                     return True
-                self._poll.poll(patience)
-                if not self._drain():
+                if not self._poll.poll(patience):
+                    patience = -1  # not before: an earlier wake-up may have been left over
+                elif not self._drain():
                     return False  # the parent is gone; the listener hears it too
-                patience = -1
         finally:
             self._waits.end()
             control[WANTED] = NOTHING
