@@ -3,12 +3,13 @@
 import gc
 import os
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from farside._system import descriptors
-from farside._system.descriptors import Descriptor, inherited, pipe
+from farside._system.descriptors import Descriptor, inherited, opened, pipe
 from farside.errors import LinkClosedError
 from tests.background import Background
 from tests.children import forked, run_python
@@ -302,6 +303,28 @@ def test_who_waits_for_the_lock_of_one_that_waits_for_it_goes_on(
     assert codes == [0]
     for end in made:
         end.close()
+
+
+def test_a_fork_waits_until_one_that_another_thread_opens_is_on_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(descriptors, "_PATIENCE", 10)
+    made: list[int] = []
+    opening = threading.Event()
+
+    def slow() -> int:
+        made.append(os.open(os.devnull, os.O_RDONLY))
+        opening.set()
+        time.sleep(0.05)
+        return made[0]
+
+    def check() -> None:
+        assert not is_open(made[0])
+
+    other = Background(opened, slow)
+    opening.wait()
+    assert forked(check) == 0
+    other.result().close()
 
 
 STRUCK_IN_A_FORK = """
