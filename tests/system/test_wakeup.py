@@ -10,7 +10,12 @@ from tests.background import Background
 from tests.children import run_python
 
 
-def test_a_wakeup_is_readable_until_it_is_cleared() -> None:
+@pytest.mark.parametrize("eventfd", [True, False])
+def test_a_wakeup_is_readable_until_it_is_cleared(
+    monkeypatch: pytest.MonkeyPatch, *, eventfd: bool
+) -> None:
+    if not eventfd:
+        monkeypatch.delattr(os, "eventfd", raising=False)
     wakeup = Wakeup()
     for _ in range(3):
         wakeup.set()
@@ -19,6 +24,7 @@ def test_a_wakeup_is_readable_until_it_is_cleared() -> None:
     assert not is_readable(wakeup.fileno())
     # Whoever looks too late, or twice, must not wait.
     Background(wakeup.clear).result()
+    Background(lambda: [wakeup.set() for _ in range(70_000)]).result()
     wakeup.close()
     assert wakeup.closed
     wakeup.set()
