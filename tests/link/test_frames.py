@@ -182,6 +182,26 @@ def test_a_buffer_grows_as_its_bytes_arrive(monkeypatch: pytest.MonkeyPatch) -> 
     assert feed(Decoder(), encode(sent)) == sent
 
 
+def test_it_grows_no_faster_than_they_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "_GROWTH", frames._SCRATCH)
+    decoder = Decoder()
+    assert feed(decoder, header(1, 1, 1 << 47) + bytes(3 * frames._SCRATCH)) == []
+    assert len(decoder.buffer()) <= 3 * frames._SCRATCH
+
+
+def test_a_closed_one_keeps_no_memory() -> None:
+    tracemalloc.start()
+    try:
+        decoder = Decoder()
+        feed(decoder, header(1, 1, 1 << 20) + b"begun")
+        decoder.close()
+        now, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert now < frames._SCRATCH // 2
+    assert not decoder.partial
+
+
 def test_a_large_body_is_mutable_and_its_own() -> None:
     decoder = Decoder()
     sent = [Frame(1, 1, b"a" * frames._SCRATCH), Frame(1, 1, b"b" * frames._SCRATCH)]

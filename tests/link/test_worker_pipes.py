@@ -1,6 +1,6 @@
 """What the worker's side of the pipes does where the parent and it overlook each other."""
 
-import os
+from collections.abc import Callable
 
 from farside._link.control import ACKNOWLEDGED, acknowledged_word
 from farside._link.pipes import PipeLink
@@ -8,17 +8,18 @@ from farside._link.worker_pipes import PipeWorkerLink
 from tests.background import Background
 
 
-class LateWord:
-    """Polls for a worker. Before the second time the parent's word comes, and no wake-up."""
+class Overlooked:
+    """Polls for a worker. Before a certain time the parent's word comes, with a wake-up or not."""
 
-    def __init__(self, worker: PipeWorkerLink) -> None:
-        self._worker, self._poll = worker, worker._poll
-        self.calls = 0
+    def __init__(self, worker: PipeWorkerLink, at: int, wake: Callable[[], object] = bool) -> None:
+        self._worker, self._poll, self._at, self._wake = worker, worker._poll, at, wake
+        self.patience: list[int] = []
 
     def poll(self, patience: int) -> list[tuple[int, int]]:
-        self.calls += 1
-        if self.calls == 2:
+        self.patience.append(patience)
+        if len(self.patience) == self._at:
             self._worker._control[ACKNOWLEDGED] = acknowledged_word(1, 1)
+            self._wake()
         return self._poll.poll(patience)
 
 
@@ -26,7 +27,25 @@ def test_a_wake_up_that_was_left_over_is_no_second_look(
     parent: PipeLink, worker: PipeWorkerLink
 ) -> None:
     """The worker waited for good, though the parent had not seen that it waits."""
-    os.write(parent._wakes.fileno(), b"\0")
-    worker._poll = late = LateWord(worker)  # type: ignore[assignment]
+    parent._wake()
+    worker._poll = polls = Overlooked(worker, at=2)  # type: ignore[assignment]
     assert Background(worker.wait_for_credit, 1, 1).result()
-    assert late.calls == 2
+    assert polls.patience == [1, 1]
+
+
+def test_after_a_second_look_it_sleeps(parent: PipeLink, worker: PipeWorkerLink) -> None:
+    worker._poll = polls = Overlooked(worker, 2, parent._wake)  # type: ignore[assignment]
+    assert Background(worker.wait_for_credit, 1, 1).result()
+    assert polls.patience == [1, -1]
+
+
+def test_to_wait_counts_as_waiting_and_nothing_after_it_does(
+    parent: PipeLink, worker: PipeWorkerLink
+) -> None:
+    for wait, total in ((worker.wait_for_credit, 1), (worker.spin_for_credit, 2)):
+        before = parent.gauges().worker_waited
+        worker._poll = Overlooked(worker, at=1)  # type: ignore[assignment]
+        wait(1, total)
+        after = parent.gauges().worker_waited
+        assert after > before
+        assert parent.gauges().worker_waited == after
