@@ -81,12 +81,12 @@ class Joiner:
             self._miss()
             return None
         piece = chunks.pop()
-        self._begun = False
         if chunks or len(piece) >= BLOCK_BYTES:  # large contents are chunks of their own
             nbytes = size(chunks) + len(piece)
             self._renew()  # a pickler keeps a buffer as large as it has needed
             self._miss(nbytes)
             return None
+        self._begun = False
         self._misses = 0
         return piece
 
@@ -126,17 +126,14 @@ class Joiner:
         if not self.ready:
             return self.hopeful
         self.ready, self._begun = False, True
-        self._chunks.clear()
         pickler = pickle.Pickler(self._sink, _PROTOCOL)
         pickler.dump([*self._shared.values()][:_MOST_SHARED])
         self.start = self._chunks.pop()[:-1] + _POP
         self._memo = pickler.memo  # it keeps the pickler, and that keeps what is shared
-        self._renew()
         return self.hopeful
 
     def _renew(self) -> None:
         """Make a new pickler. If an exception strikes meanwhile, the next item makes another."""
-        self._begun = True
         self._chunks.clear()
         pickler: Any = pickle.Pickler(self._sink, _PROTOCOL)
         pickler.dispatch_table = plain_classes
