@@ -89,6 +89,16 @@ def test_the_flusher_sends_what_has_found_no_room(
     assert done == ["called", "sent"]
 
 
+def test_so_it_does_with_what_it_has_found_no_room_for_itself(
+    boxed: Boxed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boxed.sink, "send", lambda *_, **__: False)
+    monkeypatch.setattr(boxed.sink, "flush", list)
+    monkeypatch.setattr(boxed.sink, "alert", bool)
+    boxed.add(1)
+    assert [boxed.box._send_late() for _ in range(3)] == [True, True, False], "it comes again"
+
+
 @pytest.mark.parametrize("late", [7, {"late": 1}, b"l" * 10_000], ids=["atom", "small", "stored"])
 @pytest.mark.parametrize("first", [1, {"first": 1}], ids=["atom", "small"])
 def test_what_comes_just_after_the_look_goes_in_the_next_frame(
