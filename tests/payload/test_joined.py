@@ -557,10 +557,12 @@ def test_the_handler_of_a_signal_is_heard_while_items_are_read() -> None:
     def handle(*_: object) -> None:
         raise LookupError("of the handler")
 
+    of_pieces = b"".join(join(HEAD, [pickle.dumps(_Strikes(), 3), piece_of(1)]))
     before = signal.signal(signal.SIGUSR1, handle)
     try:
-        with pytest.raises(LookupError, match="of the handler"):
-            split(memoryview(pickle.dumps([_Strikes()], 3)))
+        for stream in (pickle.dumps([_Strikes()], 3), of_pieces):
+            with pytest.raises(LookupError, match="of the handler"):
+                split(memoryview(stream))
     finally:
         signal.signal(signal.SIGUSR1, before)
 
