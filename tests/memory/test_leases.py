@@ -407,6 +407,17 @@ def test_one_call_tells_of_all_children(leases: Leases, monkeypatch: pytest.Monk
     os.close(write)
 
 
+def test_of_a_fork_nothing_is_kept_when_all_leases_were_closed(leases: Leases) -> None:
+    view = leases.lend(SLOT, OFFSET, 8)
+    before = len(os.listdir("/proc/self/fd"))
+    assert forked(gc.collect) == 0
+    assert len(os.listdir("/proc/self/fd")) > before
+    del view
+    leases.close()
+    assert views._forking is None
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 class Struck(Exception):
     pass
 
