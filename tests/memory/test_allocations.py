@@ -120,6 +120,26 @@ def test_a_block_that_the_parent_leaves_first(sides: Sides) -> None:
     assert sides.used == 0
 
 
+def test_only_what_nobody_has_counts_as_given_back(sides: Sides) -> None:
+    given_back = sides.arena._mapping.given_back
+    stored = sides.arena.store([bytes(SIZE)], SIZE)
+    assert stored
+    sides.leases.lend(*stored)  # and nobody keeps it
+    whole = given_back()
+    assert whole >= SIZE
+    sides.arena.settle()
+    assert sides.arena._allocator.used == given_back() == 0
+    view = sides.grant()
+    sides.claim(view)
+    assert given_back() == 0, "the worker still has it"
+    assert sides.used == whole
+    received = sides.claim(view)
+    del view
+    assert sides.used == whole
+    del received
+    assert given_back() == whole
+
+
 def test_it_is_handed_over_again_after_it_came_back(sides: Sides) -> None:
     view = sides.grant()
     for number in range(3):
