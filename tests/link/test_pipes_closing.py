@@ -9,6 +9,7 @@ import pytest
 from farside._link.frames import Decoder
 from farside._link.pipes import PipeLink
 from farside._link.worker_pipes import PipeWorkerLink
+from farside._system.descriptors import pipe
 from farside.errors import LinkClosedError
 from tests.background import Background, receive
 from tests.children import exit_code, fork
@@ -123,3 +124,26 @@ def test_a_forked_child_of_the_parent_does_not_hold_the_channel_open(
         for fd in (answer, asked, waits, ready):
             os.close(fd)
         assert exit_code(child) == 0
+
+
+def test_a_closed_parent_writes_nothing_that_the_worker_reads(
+    parent: PipeLink, worker: PipeWorkerLink
+) -> None:
+    parent.acknowledge(1, 1)
+    parent.close()
+    parent.acknowledge(1, 2)
+    parent.tell_waiting(True)
+    assert worker.acknowledged(1) == 1
+    assert not worker.parent_waits()
+
+
+def test_what_it_owns_beside_its_ends_is_closed_with_it(parent: PipeLink) -> None:
+    kept, watched = pipe()
+    parent.keep(kept)
+    parent.watch(watched.fileno())
+    sentinel = parent._sentinel
+    assert sentinel is not None
+    parent.close()
+    assert kept.closed
+    assert sentinel.closed
+    watched.close()
