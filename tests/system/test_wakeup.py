@@ -2,6 +2,8 @@
 
 import os
 import select
+from collections import deque
+from itertools import repeat, starmap
 
 import pytest
 
@@ -24,7 +26,7 @@ def test_a_wakeup_is_readable_until_it_is_cleared(
     assert not is_readable(wakeup.fileno())
     # Whoever looks too late, or twice, must not wait.
     Background(wakeup.clear).result()
-    Background(lambda: [wakeup.set() for _ in range(70_000)]).result()
+    Background(deque, starmap(wakeup.set, repeat((), 70_000)), 0).result()
     wakeup.close()
     assert wakeup.closed
     wakeup.set()
