@@ -14,7 +14,7 @@ import time
 from .._in_c import RLock, deque, partial
 from .._memory.parts import size
 from .._system.signals import try_lock, with_lock
-from ..errors import LinkClosedError
+from ..errors import LinkClosedError, ProtocolError
 from .control import Stopwatch
 
 TYPE_CHECKING = False
@@ -47,6 +47,7 @@ class FrameWriter:
         self._lock = RLock()
         self._writing = False
         self._over = False
+        self._torn = False  # whether nobody knows what was written, or queued, of a frame
         # Of each frame, or piece of one: what was left to write, its share, and how much was
         # written since.
         self._queue: deque[list[Any]] = deque()
@@ -66,7 +67,11 @@ class FrameWriter:
         # In pieces: what is left of one is copied after each write.
         pieces = [[parts[at : at + IOV_MAX], 0, []] for at in range(0, len(parts), IOV_MAX)]
         pieces[-1][1] = share
-        self._queue.extend(pieces)  # at once: no other frame comes in between
+        try:
+            self._queue.extend(pieces)  # at once: no other frame comes in between
+        except MemoryError:
+            self._torn = True
+            raise
 
     def send(self, parts: list[Part], *, wait: bool = True) -> bool:
         """Write a frame, and what waits before it; see `WorkerLink.send`."""
@@ -108,6 +113,8 @@ class FrameWriter:
     def _write(self, wait: bool = True) -> bool:  # noqa: FBT001, FBT002  for each frame
         if self._writing:
             return True  # it is being written, further up in this thread
+        if self._torn:
+            raise ProtocolError("want of memory struck while a frame was written")
         try:
             self._writing = True
             self._write_each(wait)
@@ -145,6 +152,9 @@ class FrameWriter:
                 finally:
                     self._waits.end()
             return wait
+        except MemoryError:  # perhaps for the number alone: then the frame was written
+            self._torn = not counts
+            raise
         if len(self._queue) > 1 and (of_second := counts[0] - size(parts)) > 0:
             self._queue[1][2][:] = [of_second]  # where an exception strikes next, it is set again
         left = left_of(parts, counts[0])
