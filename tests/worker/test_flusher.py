@@ -11,7 +11,7 @@ import pytest
 from farside._worker import flusher as module
 from farside._worker.flusher import Flusher
 from farside._worker.threads import start
-from farside.errors import LinkClosedError
+from farside.errors import LinkClosedError, ProtocolError
 from tests.background import SECONDS, Background
 
 
@@ -228,3 +228,35 @@ def test_another_thread_comes_after_one_that_had_no_memory(flusher: Flusher, sen
     first.join(SECONDS)
     flusher.call()
     sends.times.get(timeout=SECONDS)
+
+
+def test_another_thread_comes_where_there_was_no_memory_for_a_call_either(
+    flusher: Flusher, sends: Sends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    def fails() -> bool:
+        sends.then = lambda: False
+        monkeypatch.setattr("farside._worker.flusher.with_lock", full)
+        raise MemoryError
+
+    sends.then = fails
+    flusher.call()
+    first = thread_of(flusher)
+    sends.times.get(timeout=SECONDS)
+    first.join(SECONDS)
+    monkeypatch.undo()
+    flusher.call()
+    sends.times.get(timeout=SECONDS)
+
+
+def test_a_stream_that_is_out_of_step_ends_it_in_silence(flusher: Flusher, sends: Sends) -> None:
+    def torn() -> bool:
+        raise ProtocolError
+
+    sends.then = torn
+    flusher.call()
+    sends.times.get(timeout=SECONDS)
+    thread_of(flusher).join(SECONDS)
+    assert not thread_of(flusher).is_alive()

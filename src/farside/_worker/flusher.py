@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from .._in_c import RLock, partial
+from .._in_c import RLock
 from .._system.signals import with_lock
-from ..errors import LinkClosedError
+from ..errors import LinkClosedError, ProtocolError
 from .threads import Bell, start
 
 TYPE_CHECKING = False
@@ -74,10 +74,10 @@ class Flusher:
                     if self._over:
                         return
                     more = self._send()
-        except LinkClosedError:
+        except (LinkClosedError, ProtocolError):
             pass  # the thread that makes items finds that out too
         except MemoryError:  # the next call begins another thread
-            with_lock(self._changing, partial(setattr, self, "_thread", None))
+            self._thread = None  # by no call: there may be no memory for one either
 
     def _retire(self) -> bool:
         """Begin to end, and tell so, unless there is a call just now."""
