@@ -71,6 +71,24 @@ def test_a_signal_and_the_end(start: Callable[[str], Child], method: str) -> Non
     assert child.pid not in {each.pid for each in multiprocessing.active_children()}
 
 
+def test_the_status_is_told_where_memory_runs_out_after_it_was_taken(
+    start: Callable[[str], Child],
+) -> None:
+    def full() -> None:
+        close()
+        raise MemoryError
+
+    child = start("fork")
+    close, child._popen.close = child._popen.close, full
+    child.send(signal.SIGKILL)
+    with pytest.raises(MemoryError):
+        child.wait(10)
+    assert child.wait(10)
+    assert (child.code, child.lost) == (-signal.SIGKILL, None)
+    if child._handle is not None:
+        child._handle.close()  # else it goes with the child
+
+
 @pytest.mark.skipif(not hasattr(os, "waitid"), reason="this system does not tell")
 @pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
 def test_it_is_known_that_it_was_stopped(start: Callable[[str], Child], method: str) -> None:

@@ -176,13 +176,13 @@ class Child:
     def _finish(self) -> None:
         """Release the process, so that multiprocessing never looks at its pid again."""
         self._popen.returncode = _UNKNOWN if self.code is None else self.code
+        self._ended = True  # first: what follows may be cut off, and the status is told once
         vars(self._popen).pop("poll", None)
         with contextlib.suppress(OSError):  # other code has closed all descriptors that it found
             self._popen.close()
         getattr(multiprocessing.process, "_children", set()).discard(self._process)
         if self._handle is not None:
             self._handle.close()
-        self._ended = True
 
     def _status(self) -> int | None:
         if self._handle is None:
