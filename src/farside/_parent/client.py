@@ -38,8 +38,8 @@ State = Literal["initialization", "call", "stopping", "iteration", "stand by", "
 """What users read in `RemoteIterable.state`: of several workers, the first that holds for any."""
 
 _TORN = (
-    "an exception of a signal handler struck in the middle of a step of the protocol, so the "
-    "worker was ended; make a new iterable to go on"
+    "an exception of a signal handler, or want of memory, struck in the middle of a step of the "
+    "protocol, so the worker was ended; make a new iterable to go on"
 )
 
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from .member import Member
 
 _CUT_OFF = (
-    "an exception of a signal handler struck while a worker was started in the place of another; "
-    "make a new iterable to go on"
+    "an exception of a signal handler, or want of memory, struck while a worker was started in the "
+    "place of another; make a new iterable to go on"
 )
 
 
