@@ -678,16 +678,19 @@ def test_a_finalizer_that_submits_may_come_in_submit() -> None:
         assert len(threads) == 1
 
 
-def test_a_task_that_submit_refused_is_not_run_later(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError])
+def test_a_task_that_submit_refused_is_not_run_later(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
     def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+        raise error("can't start new thread")
 
     pending = Pending()
     executor = WorkerExecutor(1, backend="subprocess")
     monkeypatch.setattr(executor._crew, "_pending", pending)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
-        with pytest.raises(RuntimeError, match="new thread"):
+        with pytest.raises(error, match="new thread"):
             executor.submit(pow, 2, 3)
     assert pending.ended
     executor.shutdown()
@@ -701,7 +704,7 @@ def test_a_task_that_is_added_as_the_executor_closes_is_refused_or_taken(
         def append(self, work: Work) -> None:
             super().append(work)
             pending.closed = True
-            assert not taken or [*pending.clear()] == [work]
+            assert not taken or self.popleft() == work
 
     pending = Pending()
     pending._works = Closing()

@@ -27,7 +27,7 @@ from ..passes.delivery import Delivery
 from ..passes.inputs import Inputs
 from ..passes.sequence import Given
 from ..results import enter_iteration_mode
-from .pending import BrokenWorkersError, Pending, Work
+from .pending import BrokenWorkersError, Pending, Work, insist
 from .submitted import Submitted
 
 IDLE_SECONDS = 1.0  # after so long without calls, the memory for their contents is given back
@@ -87,7 +87,7 @@ class Crew:
             if not self._threads:
                 # With the lock, else Python's exit might not see it, and wait for it for ever.
                 defer_sigint(partial(with_lock, _exit.lock, self._start_thread))
-        except RuntimeError:  # no more threads can be had
+        except (RuntimeError, MemoryError):  # no more threads can be had
             if self._pending.withdraw(work):
                 raise
         self._wake()
@@ -181,11 +181,11 @@ class Crew:
                 client.wait(this, min(due, delivery.next_look))
             this.leave()
         except BaseException as error:
-            self._break(error)
+            insist(Crew._break, self, error)  # no future must wait for ever
         finally:
             try:
                 if client is not None:
-                    closing.close(client, kill=False)
+                    insist(_close, client)
             finally:
                 self._over = True  # first: a signal handler may wait too, in the middle of `join`
                 self._at_work.release()
@@ -208,6 +208,10 @@ class Crew:
         # Another thread, which ends a worker, may close its link meanwhile: it has none then.
         arenas = [member.link.arena for member in client.members if member.link is not None]
         return False not in [arena.trim() for arena in arenas if arena is not None]
+
+
+def _close(client: Client) -> None:
+    closing.close(client, kill=False)
 
 
 class _Exit:

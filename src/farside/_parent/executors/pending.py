@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import suppress
-from itertools import repeat
 from threading import get_ident
+from time import sleep
 from typing import Any, NamedTuple
 
 from ...errors import FarsideError
@@ -15,6 +15,8 @@ from .. import not_sent
 from ..passes.batches import Batch
 from ..passes.supply import Supply
 from ..remote_failures import to_keep
+
+_PAUSE_SECONDS = 0.01  # between two tries, where memory has run out
 
 
 class BrokenWorkersError(FarsideError, BrokenExecutor):
@@ -49,6 +51,7 @@ class Pending(Supply):
         self._works: deque[Work] = deque()  # each step with it is atomic
         self.given: dict[int, GivenTask] = {}  # the tasks that workers have, by their numbers
         self._returned: deque[tuple[GivenTask, Batch]] = deque()
+        self._taking: Future[Any] | None = None  # of a task on its way from there
         self.tries = 0  # how many workers the task has cost that was taken last
         self.closed = False  # whether nothing more is added
         self._cancelling: set[int] = set()  # the threads that are in the middle of `cancel`
@@ -100,13 +103,6 @@ class Pending(Supply):
                 if self.withdraw(work):
                     work.future.set_running_or_notify_cancel()
 
-    def clear(self) -> deque[Work]:
-        """Let go of all that waits, and return it."""
-        left: deque[Work] = deque()
-        with suppress(IndexError):  # one by one: `take` may have the next one
-            left.extend(map(deque.popleft, repeat(self._works)))
-        return left
-
     def put_back(self, batch: Batch) -> None:
         """Take in a task that a worker had and has not begun: it comes before all that wait."""
         # It comes before those that were given back earlier, too: a worker gives back its last
@@ -115,14 +111,19 @@ class Pending(Supply):
 
     def fail_all(self, error: BaseException) -> None:
         """Fail every task that has no result."""
+        # Each stays here until it has failed: where memory runs out, this is called again.
         given = [*self.given.values(), *[each for each, _ in self._returned]]
-        futures = [each.future for each in given]
+        for future in [each.future for each in given]:
+            _fail(future, error)
         self.given.clear()
         self._returned.clear()
-        waiting = [work.future for work in self.clear()]
-        futures += [each for each in waiting if each.set_running_or_notify_cancel()]
-        for future in futures:
-            give(future.set_exception, error)
+        with suppress(IndexError):
+            while True:
+                if self._taking is not None:
+                    _fail(self._taking, error)
+                work = self._works.popleft()
+                self._taking = work.future
+                work.future.set_running_or_notify_cancel()
 
     def take(self, most: int, nbytes: int) -> tuple[Sequence[Any], int]:  # noqa: ARG002  it takes one
         """Take a task that was not cancelled, and pickle it."""
@@ -137,6 +138,7 @@ class Pending(Supply):
                 work = self._works.popleft()
             except IndexError:
                 return [], 0
+            self._taking = work.future
             if not work.future.set_running_or_notify_cancel():
                 continue
             entries: list[Any] = []
@@ -147,11 +149,28 @@ class Pending(Supply):
                 give(work.future.set_exception, to_keep(not_sent.of_task(work.call, error)))
                 continue
             self._number(GivenTask(work.future, work.position))
+            self._taking = None
             return entries, size
 
     def _number(self, given: GivenTask) -> None:
         self.given[self.taken] = given
         self.taken += 1
+
+
+def _fail(future: Future[Any], error: BaseException) -> None:
+    if not future.done():
+        give(future.set_exception, error)
+
+
+def insist(act: Callable[..., object], *given: Any) -> None:
+    """Do what must be done, as soon as there is memory for it."""
+    while True:
+        try:
+            act(*given)
+        except MemoryError:
+            sleep(_PAUSE_SECONDS)
+        else:
+            return
 
 
 def give(settle: Callable[[Any], None], outcome: Any) -> None:
@@ -161,6 +180,9 @@ def give(settle: Callable[[Any], None], outcome: Any) -> None:
     try:
         settle(outcome)
     except BaseException:
+        future: Future[Any] = settle.__self__  # type: ignore[attr-defined]
+        if not future.done():  # there was no memory for that: whoever waits must hear of it
+            insist(settle, outcome)
         import logging  # only who needs it pays for it
 
         logging.getLogger("concurrent.futures").exception("exception calling callback")

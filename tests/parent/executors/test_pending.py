@@ -1,0 +1,68 @@
+"""The tasks of an executor where memory runs out: each future is completed."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from farside._parent.executors.pending import Pending, Work, give, insist
+
+
+class Numberless(Pending):
+    """Tasks for whose numbers there is no memory."""
+
+    def _number(self, given: Any) -> None:  # noqa: ARG002
+        raise MemoryError
+
+
+def test_a_task_that_was_on_its_way_to_a_worker_fails_with_the_others() -> None:
+    pending, futures = Numberless(), [Future[None]() for _ in range(2)]
+    for position, future in enumerate(futures):
+        assert pending.add(Work(future, (print, (), {}), position))
+    with pytest.raises(MemoryError):
+        pending.take(1, 1)
+    error = ValueError()
+    pending.fail_all(error)
+    assert [future.exception(0) for future in futures] == [error, error]
+
+
+class Late(Future[None]):
+    """A future that is not told that it runs, the first time."""
+
+    tries = 0
+
+    def set_running_or_notify_cancel(self) -> bool:
+        self.tries += 1
+        if self.tries == 1:
+            raise MemoryError
+        return super().set_running_or_notify_cancel()
+
+
+def test_all_fail_where_memory_runs_out_in_the_middle() -> None:
+    pending, futures = Pending(), [Future[None](), Late(), Future[None]()]
+    for position, future in enumerate(futures):
+        assert pending.add(Work(future, (print, (), {}), position))
+    error = ValueError()
+    insist(pending.fail_all, error)
+    assert [future.exception(0) for future in futures] == [error] * 3
+    assert pending.ended
+
+
+class Full(Future[Any]):
+    """A future for whose result there is memory at the third time."""
+
+    tries = 0
+
+    def set_result(self, result: Any) -> None:
+        self.tries += 1
+        if self.tries < 3:
+            raise MemoryError
+        super().set_result(result)
+
+
+def test_a_future_gets_its_result_as_soon_as_there_is_memory_for_it() -> None:
+    future = Full()
+    give(future.set_result, 7)
+    assert future.result(0) == 7
