@@ -77,7 +77,11 @@ def beside(client: Client, start: Callable[[], object]) -> None:
     """Start workers in another thread: a process takes milliseconds, and its end may take long."""
     # So calls of an executor go on in the other workers while one is replaced.
 
+    begun = threading.Lock()
+
     def work() -> None:
+        if not begun.acquire(blocking=False):
+            return
         try:
             start()
         finally:
@@ -90,7 +94,7 @@ def beside(client: Client, start: Callable[[], object]) -> None:
     client.launching.add(thread)
     try:
         thread.start()
-    except RuntimeError:  # no more threads can be had
+    except (RuntimeError, MemoryError):  # no more threads can be had; or it has begun all the same
         work()
 
 
