@@ -17,12 +17,15 @@ from ..errors import IterableClosedError
 from .aio import AsyncWait
 from .event_loops import off_loop, waiter_here
 from .one_pass import OVER, SPOILT, Pass
+from .results import enter_iteration_mode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from typing import Protocol
 
     from typing_extensions import Self
+
+    from .client import Client
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -200,3 +203,13 @@ class _Taker(Generic[T]):
             waits.end()
             if self._async_wait.waited:
                 self._turn_began = monotonic()
+
+
+def begin_async_loop(client: Client, owner: object) -> AsyncResults[Any]:
+    """Begin a pass, and return what yields its items. To drop that stops the pass."""
+    this = enter_iteration_mode(client, owner, awaits=True)
+    try:
+        return AsyncResults(this)
+    except BaseException:  # of a signal handler
+        this.leave()
+        raise

@@ -13,7 +13,7 @@ from .checks import count, flag
 from .client import Client
 from .notes import warn
 from .options import Options
-from .results import enter_iteration_mode, iterate_results
+from .results import begin_loop
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -209,7 +209,7 @@ class RemoteIterable(Generic[T_co]):
         await AsyncWait(client).until(starting.ready(client))
         client.check_ready()
 
-    def __iter__(self) -> Generator[T_co, None, None]:
+    def __iter__(self) -> Generator[T_co, None, None]:  # noqa: PYI058  it can be closed
         """Begin a pass.
 
         The worker begins at once, and works ahead as far as ``buffer_size`` allows.
@@ -222,9 +222,7 @@ class RemoteIterable(Generic[T_co]):
             FarsideError: the worker has failed since the latest loop.
             IterableClosedError: the iterable is closed; after a failure, that is its cause.
         """
-        results = iterate_results(enter_iteration_mode(self._current, self))
-        next(results)  # from here on, dropping it stops the pass
-        return results
+        return begin_loop(self._current, self)
 
     def __len__(self) -> int:
         """Return how many items the remote iterable has said that it has.
@@ -339,9 +337,9 @@ class RemoteIterable(Generic[T_co]):
             >>> asyncio.run(main())
             [0, 1, 2]
         """
-        from .async_results import AsyncResults  # not everybody needs it
+        from .async_results import begin_async_loop  # not everybody needs it
 
-        return AsyncResults(enter_iteration_mode(self._current, self, awaits=True))
+        return begin_async_loop(self._current, self)
 
     def stats(self) -> Stats:
         """Return figures of the worker: where the time goes, and how full the buffer is.

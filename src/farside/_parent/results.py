@@ -48,15 +48,27 @@ def enter_iteration_mode(client: Client, owner: object = None, *, awaits: bool =
 
     try:
         delivery = client.step(begin)
+        if delivery is None:
+            client.check_open()
+        assert delivery is not None
+        return Pass(client, begun[0], delivery, owner)
     except BaseException:  # KeyboardInterrupt: nobody gets to know the pass
         given_up = True
         if begun:
             client.post(partial(GroupCore.stop, epoch=begun[-1]))
         raise
-    if delivery is None:
-        client.check_open()
-    assert delivery is not None
-    return Pass(client, begun[0], delivery, owner)
+
+
+def begin_loop(client: Client, owner: object) -> Generator[Any, None, None]:
+    """Begin a pass, and return what yields its items. To close or drop that stops the pass."""
+    this = enter_iteration_mode(client, owner)
+    try:
+        results = iterate_results(this)
+        next(results)
+    except BaseException:  # of a signal handler
+        this.leave()
+        raise
+    return results
 
 
 def drain(this: Pass) -> None:
@@ -105,4 +117,8 @@ def iterate_results(this: Pass) -> Generator[Any, None, None]:
         this.spoilt(error)
         raise
     finally:
-        this.leave()
+        try:
+            this.leave()
+        except BaseException:  # of a signal handler: nobody else can leave the pass
+            this.leave()
+            raise
