@@ -107,6 +107,29 @@ def test_so_it_is_where_that_comes_at_a_later_item(
     assert worker.acknowledged(2) == 1
 
 
+def test_a_word_that_is_written_late_does_not_stay_over_that_of_a_later_loop(
+    parent: PipeLink, worker: PipeWorkerLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a GIL a thread may be held up just before it writes. The worker waited for good."""
+    control = parent._control
+
+    class Late:
+        def __getitem__(self, at: int) -> int:
+            return control[at]
+
+        def __setitem__(self, at: int, word: int) -> None:
+            if word == acknowledged_word(1, 2):
+                parent.acknowledge(2, 5)
+            control[at] = word
+
+    monkeypatch.setattr(pipes, "FREE_THREADED", True)
+    parent.acknowledge(1, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(parent, "_control", Late())
+        parent.acknowledge(1, 2)
+    assert worker.acknowledged(2) == 5
+
+
 @STEADY
 @given(st.lists(st.binary(max_size=5)), st.data())
 def test_what_is_left_after_a_partial_write(parts: list[bytes], data: st.DataObject) -> None:

@@ -17,13 +17,14 @@ from array import array
 from collections import deque
 from collections.abc import Sequence
 
+from .._in_c import FREE_THREADED, RLock, partial
 from .._memory.arena import ARENA_PEAK, ARENA_USED, Arena
 from .._memory.leases import Leases
 from .._memory.mapping import CONTROL_BYTES, SECOND_PART, Mapping
 from .._memory.parts import Part, Ref, size
 from .._system import sigpipe
 from .._system.descriptors import Descriptor, opened
-from .._system.signals import defer_sigint
+from .._system.signals import defer_sigint, with_lock
 from ..errors import LinkClosedError, ProtocolError
 from .base import Gauges, Link
 from .control import (
@@ -64,9 +65,9 @@ class PipeLink(Link):
         self._control[WANTED] = NOTHING
         self._given_back = mapping.given_back
         self._attention = mapping.control[ATTENTION : ATTENTION + 1].cast("B")
-        # The latest pass of which items were acknowledged, and its word before any. They are one
-        # value: a signal handler may begin a pass, and loop over it, while another one is set.
-        self._latest = 0, 0
+        # The latest pass of which items were acknowledged, its word before any, and its latest one:
+        # one object, for a signal handler may begin and loop over a pass while another one is set.
+        self._latest, self._beginning = [0, 0, 0], RLock()
         self._woken = NOTHING  # the value of WANTED that the worker was last woken for
         # Half of the arena is for what the worker has on its way.
         self.leases = Leases(mapping, mapping.arena_bytes // 2)
@@ -110,19 +111,32 @@ class PipeLink(Link):
 
     def acknowledge(self, epoch: int, total: int) -> None:
         if epoch > self._latest[0]:
-            new = epoch, acknowledged_word(epoch, 0)
-            if epoch > self._latest[0]:  # in that call another thread may have begun a later pass
-                self._latest, self._woken = new, NOTHING
-        latest, none_taken = self._latest
-        # Else it is of a loop that another thread has replaced. No other comes in between until the
+            with_lock(self._beginning, partial(self._begin_pass, epoch))
+        latest = self._latest
+        # Else it is of a loop that another thread has replaced. With a GIL, none does so until the
         # word is written: here is no call, nor, for Python 3.10, a jump that is taken.
-        if epoch == latest:
+        if epoch == latest[0]:
             control = self._control
-            control[ACKNOWLEDGED] = word = none_taken + total
+            latest[2] = word = latest[1] + total
+            control[ACKNOWLEDGED] = word
             wanted = control[WANTED]
             if wanted <= word and wanted != self._woken:
                 self._woken = wanted
                 self._wake()
+            if FREE_THREADED and self._latest is not latest:
+                self._say_latest()
+
+    def _begin_pass(self, epoch: int) -> None:
+        new = [epoch, word := acknowledged_word(epoch, 0), word]
+        if epoch > self._latest[0]:  # a signal handler may have begun a later one in that call
+            self._latest, self._woken = new, NOTHING
+
+    def _say_latest(self) -> None:
+        """Write the word of the latest pass again: that of one before was written over it."""
+        said = -1
+        while said != self._latest[2]:  # it may be acknowledging just now
+            self._control[ACKNOWLEDGED] = said = self._latest[2]
+        self._wake()
 
     def revoke(self, epoch: int) -> None:
         self._control[REVOKED] = epoch
@@ -229,6 +243,7 @@ class PipeLink(Link):
         An iterator there still has the items that had arrived, and acknowledges them.
         """
         self._control = self._attention = _NO_CONTROL
+        self._beginning = RLock()  # a thread that has it may not be in this process
 
 
 def _as_it_is_now(part: Part) -> Part:
