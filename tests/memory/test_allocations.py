@@ -7,7 +7,7 @@ import pickle
 import random
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -331,15 +331,15 @@ def test_a_block_that_a_forked_child_has_is_free_when_that_is_gone(sides: Sides)
 def test_threads_may_ask_for_their_first_blocks_at_once(
     sides: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    acquire = sides.arena._acquire
+    locked = sides.arena._locked
     first: list[memoryview] = []
 
-    def come_second() -> bool:
+    def come_second(work: Callable[[], None]) -> None:
         monkeypatch.undo()
         first.append(sides.grant())
-        return acquire()
+        locked(work)
 
-    monkeypatch.setattr(sides.arena, "_acquire", come_second)
+    monkeypatch.setattr(sides.arena, "_locked", come_second)
     second = sides.grant()
     assert sides.claim(first.pop()) is not None
     assert sides.used >= SIZE

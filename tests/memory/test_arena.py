@@ -2,7 +2,9 @@
 
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from farside._memory.mapping import SLOTS
 from farside._memory.parts import Ref
 from farside.errors import ProtocolError
 from tests.children import forked
+from tests.faults.interrupting import strike_at
 from tests.memory.blocks_of import Blocks
 from tests.steady import STEADY
 
@@ -213,3 +216,23 @@ def test_a_block_that_nobody_had_does_not_come_back(blocks: Blocks) -> None:
     blocks.mapping.flags[ref.slot + 1] = 1
     with pytest.raises(ProtocolError, match="slot 1 is not in use"):
         blocks.store(b"y")
+
+
+def test_no_exception_of_a_signal_handler_leaves_it_locked() -> None:
+    """Whatever was stored afterwards waited for the lock for a second."""
+    works: list[Callable[[Blocks], object]] = [
+        lambda blocks: blocks.store(bytes(10_000)),
+        lambda blocks: blocks.arena.claim(blocks.arena.grant(10_000) or memoryview(b"")),
+        lambda blocks: blocks.arena.settle(),
+        lambda blocks: blocks.arena.trim(),
+    ]
+    for work in works:
+        for place in count(1):
+            blocks = Blocks(ARENA)
+            ref = blocks.store(bytes(10_000))
+            assert ref
+            struck = strike_at(place, partial(work, blocks))
+            assert not blocks.arena._lock.locked()
+            blocks.close()
+            if not struck.reached:
+                break

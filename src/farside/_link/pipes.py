@@ -1,11 +1,9 @@
 """The link over OS pipes and shared memory, the same for every backend.
 
-Three pipes: commands down, wake-ups down, frames up; and one mapping of shared memory, which begins
-with a block of words (see `control`) and holds the arena. The parent's ends of the pipes do not
-block: it waits with `poll`, so it can wait for frames, for the worker's end and for a deadline at
-once. A thread of the worker that waits for room, or until items were taken, also uses `poll`, and
-measures the time. The worker's end of commands blocks. Nobody looks again and again but for a
-moment, where little may wait: see `spinning`.
+Three pipes carry commands down, wake-ups down, and frames up. A mapping of shared memory begins
+with the control block (see `control`) and holds the arena. The parent's ends of the pipes do not
+block, so the parent can wait with `poll` for frames, the worker's end and a deadline at once. The
+worker's end of commands blocks. Neither side polls in a loop, except for a moment in `spinning`.
 """
 
 from __future__ import annotations

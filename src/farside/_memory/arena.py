@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from .._in_c import Lock
-from .._system.signals import here
+from .._in_c import Lock, partial
+from .._system.signals import here, try_lock
 from .blocks import Allocator
 from .mapping import SLOTS
 from .parts import BLOCK_BYTES, Ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeVar
 
     from .allocations import Allocations
     from .mapping import Mapping
     from .parts import Part
+
+    T = TypeVar("T")
 
 ARENA_USED = 40
 """A word of the control block, from the worker: bytes of the arena that are in use.
@@ -48,6 +51,10 @@ class Arena:
         self._peak = 0
         self._allocator = self._make_allocator()
         self._lock = Lock()  # held for microseconds, never while a payload is copied
+        # Each step takes it, and tells whether it could. A `for` makes a step and comes to its body
+        # without a look for signals in between: the exception of a handler cannot leave it locked.
+        take = partial(self._lock.acquire, True, _PATIENCE)
+        self._taking: Iterator[bool] = iter(take, None)
 
     def store(self, parts: Sequence[Part], nbytes: int) -> Ref | None:
         """Copy a payload into a block, unless it lies in a granted one; None: there is no room."""
@@ -78,77 +85,83 @@ class Arena:
             from .allocations import Allocations  # not everybody needs it
         except (ImportError, OSError):  # a Python built without libffi; no descriptors are left
             return None
-        if self.allocations is None and self._acquire():
-            try:
-                self.allocations = self.allocations or Allocations(self._mapping)
-            finally:
-                self._lock.release()
+        if self.allocations is None:
+            self._locked(partial(self._begin_to_grant, Allocations))
         allocations = self.allocations
         if allocations is None:
             return None
         found = self._find(nbytes, allocations)
         return None if found is None else allocations.open(*found, nbytes)
 
+    def _begin_to_grant(self, kind: type[Allocations]) -> None:
+        self.allocations = self.allocations or kind(self._mapping)
+
     def claim(self, view: memoryview) -> Ref | None:
         """Refer to contents in a granted block; None: they are not, or the parent still has it."""
         allocations = self.allocations
-        if allocations is None or view.readonly or not self._acquire():
+        if allocations is None or view.readonly or here.pid != self._owner:
             return None
-        try:
-            self._reclaim()
-            return allocations.claim(view)
-        finally:
-            self._lock.release()
+        for taken in self._taking:
+            if taken:
+                try:
+                    self._reclaim()
+                    return allocations.claim(view)
+                finally:
+                    self._lock.release()
+            break
+        return None
 
     def _find(self, nbytes: int, allocations: Allocations | None = None) -> tuple[int, int] | None:
         """Return slot and offset of a free block, which may be for user code."""
-        # What follows `or` is for the rare case: each call here is paid for by every block.
-        if here.pid != self._owner or not (self._lock.acquire(False) or self._acquire()):
+        if here.pid != self._owner:
             return None
-        try:
-            self._reclaim()
-            found = self._allocator.allocate(nbytes)
-            if found is not None:
-                slot = found[0]
-                if allocations is None:
-                    self._mapping.sizes[slot] = self._allocator.size_of(slot)
-                else:
-                    self._mapping.sizes[slot] = 0  # it is not free when the parent gives it back
-                    allocations.add(*found, nbytes)
-            self._control[ARENA_USED] = used = self._allocator.used
-            if used > self._peak:
-                self._control[ARENA_PEAK] = self._peak = used
-            return found
-        finally:
-            self._lock.release()
+        for taken in self._taking:
+            if taken:
+                try:
+                    self._reclaim()
+                    found = self._allocator.allocate(nbytes)
+                    if found is not None:
+                        slot = found[0]
+                        if allocations is None:
+                            self._mapping.sizes[slot] = self._allocator.size_of(slot)
+                        else:
+                            # It is not free when the parent gives it back.
+                            self._mapping.sizes[slot] = 0
+                            allocations.add(*found, nbytes)
+                    self._control[ARENA_USED] = used = self._allocator.used
+                    if used > self._peak:
+                        self._control[ARENA_PEAK] = self._peak = used
+                    return found
+                finally:
+                    self._lock.release()
+            break
+        return None
 
     def settle(self) -> None:
         """Take back the blocks that were given back, and update ``ARENA_USED``."""
-        if self._control[ARENA_USED] and self._acquire():
-            try:
-                self._reclaim()
-                self._control[ARENA_USED] = self._allocator.used
-            finally:
-                self._lock.release()
+        if self._control[ARENA_USED]:
+            self._locked(self._settle)
+
+    def _settle(self) -> None:
+        self._reclaim()
+        self._control[ARENA_USED] = self._allocator.used
 
     def trim(self) -> bool:
         """Give the memory back to the system; False: somebody still has some of it."""
-        if not self._acquire():
-            return False
-        try:
-            self._reclaim()
-            free = not self._allocator.used
-            if free and self._mapping.release():
-                self._allocator = self._make_allocator()
-            return free
-        finally:
-            self._lock.release()
+        return bool(self._locked(self._trim))
+
+    def _trim(self) -> bool:
+        self._reclaim()
+        free = not self._allocator.used
+        if free and self._mapping.release():
+            self._allocator = self._make_allocator()
+        return free
 
     def _make_allocator(self) -> Allocator:
         return Allocator(self._mapping.arena_bytes, SLOTS, self._mapping.commit)
 
-    def _acquire(self) -> bool:
-        return here.pid == self._owner and self._lock.acquire(timeout=_PATIENCE)
+    def _locked(self, work: Callable[[], T]) -> T | None:
+        return try_lock(self._lock, work, _PATIENCE) if here.pid == self._owner else None
 
     def _reclaim(self) -> None:
         """Free the blocks that neither side has any more."""
