@@ -38,6 +38,8 @@ from farside._parent.passes import batches, dealt
 from farside._payload import pickling
 from farside._worker import passing
 from tests import jobs
+from tests.background import Background
+from tests.faults.interrupting import strike_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -300,6 +302,19 @@ def test_another_thread_that_sweeps_takes_nothing_away() -> None:
 class Divides:
     def __iter__(self) -> Iterator[int]:
         yield 1 // 0
+
+
+def test_another_thread_can_close_it_where_ctrl_c_has_struck_in_a_close() -> None:
+    """That thread waited for `shutdown_timeout`, and left the worker behind."""
+    for place in count(1):
+        numbers = inline(partial(list, [1]))
+        link = numbers._current.members[0].link
+        struck = strike_at(place, link.close)
+        Background(link.close).result()
+        assert Background(link.wait, 0).result()
+        numbers.close()
+        if not struck.reached:
+            break
 
 
 def begin_and_raise() -> None:

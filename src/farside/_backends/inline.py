@@ -216,16 +216,12 @@ class InlineLink(Link):
         # in which user code has closed it is its last.
         if self._open:  # a reader may still want its last frames
             return self._ended
-        if not self._working.acquire(timeout=max(0.0, timeout)):
-            return self._ended
-        try:
-            self._end()
-            return self._ended or self._at_work
-        finally:
-            self._working.release()
+        return try_lock(self._working, self._end, max(0.0, timeout)) or self._ended
 
-    def _end(self) -> None:
+    def _end(self) -> bool:
+        """With the lock, end the worker unless it is at work; tell whether it was let go."""
         if not self._at_work and not self._ended:
             self._ended = True
             self._frames.clear()
             self._worker.end()
+        return True  # else it is at work in this thread, and ends after this step
