@@ -1,7 +1,7 @@
-"""Loads modules whose code the parent has at hand (see `_backends.bundle`).
+"""Loads modules from code that the parent has read already (see `_backends.bundle`).
 
-A new interpreter runs the code of this module before it imports anything of farside, so nothing
-is imported here that it does not have already, or needs anyway.
+A new interpreter runs the code of this module before it imports anything of farside. So this module
+imports only what the interpreter has already, or needs anyway.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 def load_modules(modules: Iterable[Module], fd: int) -> None:
     """Run the code of modules, which then look as if they had been imported from their files.
 
-    Each comes after those that it imports, so that Python looks for none of them: that is a sixth
-    of the time. A module that is there already stays as it is. The file has the code of each, as
-    `marshal` has it.
+    Each module comes after those that it imports, so that Python need not search for any: this
+    saves a sixth of the time. A module that is already imported stays as it is. The file `fd` has
+    the code of all modules, in the format of `marshal`.
     """
-    # Mapped, and not read: bytes that are freed among other things are not given back.
+    # Mapped, not read: memory of freed bytes that lie among other objects is not given back.
     with mmap.mmap(fd, 0, prot=mmap.PROT_READ) as whole, memoryview(whole) as codes:
         for name, file, folders, start, size in modules:
             parent, _, own_name = name.rpartition(".")
             if parent:
-                __import__(parent)  # it is no part of the bundle if it has another loader
+                __import__(parent)  # the bundle lacks it if it has another loader
             if name in sys.modules:
                 continue
             paths = None if folders is None else [*folders]
@@ -51,10 +51,10 @@ def load_modules(modules: Iterable[Module], fd: int) -> None:
 
 
 def import_pickle() -> None:
-    """Import `_pickle` without `functools`, which it asks for one class that is written in C.
+    """Import `_pickle` without `functools`, of which it needs only one class, written in C.
 
-    With what it imports, `functools` takes some 600 KiB. No other thread is there yet that could
-    meet what stands in for it.
+    `functools` and its own imports take some 600 KiB. No other thread exists yet that could find
+    the stand-in.
     """
     if "functools" in sys.modules:
         return

@@ -1,4 +1,4 @@
-"""Copies a data set for each epoch, and sees to it that the copies of earlier ones go."""
+"""Copies a data set for each epoch, and makes sure that copies for earlier epochs are freed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-_PLAIN = {dict, list, tuple}  # of which there may be very many, and which have no weak references
+_PLAIN = {dict, list, tuple}  # there may be very many of them, and they allow no weak references
 _MOST = 1000  # how many parts of a copy are looked at later; the outermost come first
 
 
@@ -25,13 +25,13 @@ class Copies:
 
     def __init__(self) -> None:
         self.left = False  # whether the epoch before has not come to its end
-        self._before: list[ref[Any]] = []  # parts of the copy before, which should have gone
+        self._before: list[ref[Any]] = []  # parts of the previous copy, which should be gone by now
 
     def make(self, dataset: Any, collate: Any) -> tuple[Any, Any, str]:
-        """Copy a data set, and what collates: together, for that may be a method of it.
+        """Copy a data set and its collate function together: the latter may be a method of it.
 
         Returns:
-            Both, and why they could not be copied, if they were not.
+            The copies and an empty text; or the originals and why they could not be copied.
         """
         try:
             return *self._copied(dataset, collate), ""
@@ -52,15 +52,15 @@ class Copies:
 
     def _copied(self, dataset: Any, collate: Any) -> tuple[Any, Any]:
         if any(each() is not None for each in self._before):
-            # A cycle, as in a data set that keeps a method of its own. Python may not look for
-            # cycles in many epochs, as a large array counts as one object.
+            # A cycle keeps it, as in a data set that refers to its own method. Python may not look
+            # for cycles for many epochs, since it counts a large array as one object.
             gc.collect()
         memo: dict[int, Any] = {}
         try:
             copy, collates = deepcopy((dataset, collate), memo)
         finally:
             self._before = [*islice(_references(memo), _MOST)]
-        # A wrapper that has all attributes of what is in it may find a ``__deepcopy__`` there.
+        # A wrapper that forwards attributes may find ``__deepcopy__`` of the object that it wraps.
         if type(copy) is not type(dataset) or copy is dataset:
             kind = "itself" if copy is dataset else f"a {type(copy).__name__}"
             raise TypeError(f"the copy of a {type(dataset).__name__} is {kind}")
@@ -68,10 +68,10 @@ class Copies:
 
 
 def _references(memo: dict[int, Any]) -> Iterator[ref[Any]]:
-    """Yield references to what was copied, but not to what both share."""
+    """Yield weak references to the parts of a copy that it does not share with the original."""
     for original, part in memo.items():
         if type(part) not in _PLAIN and original != id(part):
             try:
                 yield ref(part)
-            except TypeError:  # it can have none
+            except TypeError:  # the class of the part does not allow any
                 continue

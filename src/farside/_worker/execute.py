@@ -39,17 +39,17 @@ def execute_iterable(
 
     Args:
         link: where statuses and items go, and where credit comes from.
-        commands: what the listener hears.
+        commands: the commands that the listener has queued.
         job: the user's callables and their limits.
-        finalizers: is given the user's finalizers. Whoever calls this runs them afterwards.
+        finalizers: receives the user's finalizers, which the caller runs afterwards.
     """
     execution = Execution(link, commands, job, finalizers)
     try:
         execution.run()
     except LinkClosedError:
-        pass  # nobody is there to be told
+        pass  # the parent is gone
     except SystemExit:
-        pass  # of the listener, between two pieces of user code: the worker has to end
+        pass  # the listener raised it between two pieces of user code: the worker has to end
     finally:
         execution.end()
 
@@ -60,11 +60,11 @@ def refuse(link: WorkerLink, error: BaseException, stage: str = "start") -> None
     try:
         link.send(Status.INITIALIZATION_FAILED, 0, failure)
     except LinkClosedError:
-        pass  # nobody is there to be told
+        pass  # the parent is gone
 
 
 class Execution:
-    """One worker's iterable, and where its protocol stands."""
+    """Runs one worker's iterable, and keeps the state of its protocol."""
 
     _maker_class = Maker
 
@@ -83,10 +83,10 @@ class Execution:
         self._body: pickling.Body = b""  # of the command that was obeyed last
 
     def run(self) -> None:
-        """Initialize, and do what commands say, until the worker is done."""
+        """Initialize the worker, then carry out commands until it is done."""
         self.initialize()
-        # Not a loop in the `try` above: Python 3.12 and 3.13 may leave that out where SystemExit
-        # is raised as a loop begins again.
+        # The `try` of `execute_iterable` contains no loop: if SystemExit is raised as a loop begins
+        # again, Python 3.12 and 3.13 may skip the `try` around it.
         while self.machine.state is not WorkerState.DONE:
             if self.machine.state is WorkerState.STAND_BY:
                 self.obey()
@@ -120,15 +120,15 @@ class Execution:
             self._push(status, [] if length is None else [b"%d" % length])
 
     def end(self) -> None:
-        """Let the iterable go, and send what user code has logged last."""
+        """Release the iterable, and send the last records that user code has logged."""
         self._commands.leaving = self._job.finalizer_seconds / 2
         self._maker.end()
         self._maker.outbox.flusher.stop()
         forward.send_last(self._link)
 
     def obey(self) -> None:
-        """Stand By, and whenever a command waits: take one, and do what the table says."""
-        self._maker.outbox.make_ready()  # nobody waits any more for what was not sent
+        """Take a command, in Stand By or as a pass is left, and do what the table says."""
+        self._maker.outbox.make_ready()  # nobody waits for unsent items any more
         command = self._commands.take()
         if command is None:
             self.machine.fire(WorkerEvent.PARENT_LOST)
@@ -156,7 +156,8 @@ class Execution:
                     stage = "call"
                 else:
                     part = part_at_fault(result, "result", error)
-            # No variable of this frame, to which the error refers: it would keep the arguments.
+            # The error refers to this frame. A variable for it would make a cycle, which would keep
+            # the arguments.
             self._fail(WorkerEvent.CALL_RAISED, Trouble(error, stage, None, part))
         else:
             self._push(self.machine.fire(WorkerEvent.CALL_RETURNED), parts, 2, refs)
@@ -173,7 +174,7 @@ class Execution:
         if body:
             epoch, seed, booked, plan = pickling.loads(body)
         info = self._info
-        # Through the maker: a reference to the tasks would keep what user code has made.
+        # By way of the maker: a reference to the tasks would keep objects of the user's alive.
         self._current_info = lambda: info.at(epoch, seed, *maker.tasks.where()[:3])
         tell(self._current_info)
         return maker.begin(plan, epoch, seed, booked)
@@ -191,7 +192,7 @@ class Execution:
 
     def _leave(self) -> None:
         while self._maker.take_tasks():
-            pass  # they have come before the command that ends the pass, which is there
+            pass  # these tasks came before the command that ends the pass, and are not run
         self._commands.leaving = self._job.finalizer_seconds / 2
         self._maker.leave()
         self._commands.leaving = 0.0
@@ -200,8 +201,8 @@ class Execution:
     def _fail(self, event: WorkerEvent, trouble: Trouble) -> None:
         self._maker.end_if_forked(trouble.error)
         if self.machine.state is WorkerState.ITERATION and not self._is_awaited():
-            # Nobody waits for this pass any more; ABORT may have raised it, in farside's own code.
-            # Frames of the traceback keep the iterator, which is to be closed now.
+            # Nobody waits for this error, which ABORT may have raised in farside's own code. The
+            # frames of its traceback would keep the iterator, which is to be closed now.
             true_parts.put(trouble.error, "__traceback__", None)
             self._leave()
             return
@@ -209,9 +210,9 @@ class Execution:
         self._push(self.machine.fire(event), pickling.dumps_plain(tuple(failure)))
 
     def _is_awaited(self) -> bool:
-        """Wait until the parent waits for more; False: a command ends the pass, or nobody is there.
+        """Wait until the parent waits for more; False: the pass is to end, or the parent is gone.
 
-        So a failure ahead of the loop has no consequence if the loop is left before it gets there.
+        So a failure ahead of the loop has no effect if the loop is left before it gets there.
         """
         maker = self._maker
         maker.tasks.run_clock(False)

@@ -15,7 +15,7 @@ class Finalizers:
     def __init__(self, *, interruptible: bool = False) -> None:
         self.seconds = 0.0  # how long all together may take while the parent is there
         self.expired = False  # whether that time has passed: no more are run
-        self._interruptible = interruptible  # KeyboardInterrupt is raised: the user's own
+        self._interruptible = interruptible  # whether `run` raises the user's own KeyboardInterrupt
         self._waiting: list[tuple[int, Callable[[], object]]] = []
 
     def load(self, finalizers: tuple[Callable[[], object], ...], seconds: float) -> None:
@@ -23,10 +23,10 @@ class Finalizers:
         self.seconds = seconds if finalizers else 0.0
 
     def run(self) -> None:
-        """Run those that have not run, in order, each even if an earlier one fails.
+        """Run the finalizers that have not run, in order, each even if an earlier one fails.
 
-        Call it again if something was raised from outside, between two of them. Where
-        KeyboardInterrupt is raised, the others have run before.
+        Call this again if an exception from outside came between two of them. KeyboardInterrupt is
+        raised only after the others have run.
         """
         interrupted: KeyboardInterrupt | None = None
         while self._waiting and not self.expired:
@@ -38,7 +38,7 @@ class Finalizers:
                     interrupted = error
                 else:
                     self._report(number, error)
-        if self._waiting and self.expired:  # the one before has ended late, and not by SystemExit
+        if self._waiting and self.expired:  # the last one ended late, and not by SystemExit
             name = f"finalizer[{self._waiting[0][0]}]"
             text = f"{name} and those after it were" if self._waiting[1:] else f"{name} was"
             _warn(None, f"{text} not run, since the time was over; pass a longer shutdown_timeout")
@@ -57,7 +57,7 @@ class Finalizers:
 
 
 def _warn(error: BaseException | None, text: str, *, tell_why: bool = False) -> None:
-    """Warn at the line that has raised; None: none has."""
+    """Warn, at the line that has raised the error if there is one."""
     import sys  # only when something fails: it costs start-up time
     import traceback
     import warnings
@@ -79,5 +79,5 @@ def _warn(error: BaseException | None, text: str, *, tell_why: bool = False) -> 
             print(told, file=sys.stderr)  # noqa: T201  as traceback does
             if error is not None:
                 traceback.print_exception(type(error), error, of_user(traceback_of(error)))
-        except BaseException:  # noqa: S110  no stream to write to; the others are to be run
+        except BaseException:  # noqa: S110  no stream to write to; the others must still run
             pass

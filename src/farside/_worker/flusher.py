@@ -1,4 +1,4 @@
-"""Sends what was made, when user code takes its time over the next item."""
+"""Sends the items that wait, when user code takes long to make the next one."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 _DELAY = 0.002  # seconds an item may wait for others: waking so often costs under one per cent
 _PATIENCE = 0.1  # seconds until an idle thread ends: it must not keep a worker blocked in C
 _TRIES = 3
-"""How often whoever calls tries to send what waits, where no more threads can be had. The first try
-may only find that something was just sent, and the second no room; the third waits for room."""
+"""How often the caller tries to send what waits, if no thread can be started. The first try may
+only find that something was just sent, and the second may find no room; the third waits for it."""
 
 
 class Flusher:
     """A thread that is called when something waits to be sent, and sends it a little later.
 
-    While items come fast, the thread that makes them sends them in large frames long before. When
-    they do not, none of them waits for the next.
+    While items come fast, the thread that makes them has sent them long before, in large frames.
+    While they come slowly, no item has to wait until the next one is made.
     """
 
     def __init__(self, send: Callable[[], bool]) -> None:
-        self._send = send  # what waits; tells whether more has come meanwhile. It may take long
+        self._send = send  # sends what waits, for a long time perhaps; tells whether more waits
         self._thread: Thread | None = None
         # Reentrant, since a finalizer may call in the middle of anything.
         self._changing = RLock()
-        self._changing_here = False  # further up in the thread that has the lock
+        self._changing_here = False  # whether the thread that has the lock is in a change already
         self._called = Bell()
         self._over = False
 
     def call(self) -> None:
-        """Say that something waits to be sent."""
+        """Let the thread know that something waits; if there can be no thread, send it here."""
         tries = 0 if with_lock(self._changing, self._call) else _TRIES
         while tries and self._send():
             tries -= 1
@@ -80,7 +80,7 @@ class Flusher:
             self._thread = None  # by no call: there may be no memory for one either
 
     def _retire(self) -> bool:
-        """Begin to end, and tell so, unless there is a call just now."""
+        """Let the thread end unless there was a call just now; tell whether it ends."""
         try:
             self._changing_here = True
             this, self._thread = self._thread, None

@@ -1,4 +1,4 @@
-"""Ends a forked child of a worker in which the user's code has returned to farside's."""
+"""Ends a forked child of a worker, if user code returns to farside's code there."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
 
 def end_child(error: BaseException | None) -> NoReturn:
-    """End this process with the exit code that Python would end it with, and say why.
+    """End this process with the exit code that Python would end it with, and print the reason.
 
-    User code has raised an `error`, or goes on as if this were the worker. No failure is sent, and
-    no finalizer runs: these are for the worker itself.
+    User code has raised `error`; or, if that is None, it goes on as if this were the worker. No
+    failure is sent, and no finalizer runs: these are for the worker itself.
     """
     code, trace = 1, error and traceback_of(error)
     if type(error) is ValueError and "released memoryview" in str(error):
-        # Of the loop over the items (see `_link.worker_pipes`), unless code that it calls is there.
+        # The loop over the items has raised this itself (see `_link.worker_pipes`), unless code
+        # that it calls is in the traceback.
         error = error if trace and trace.tb_next else None
     error = error or RuntimeError(
         "a process that was forked in a worker cannot make the worker's items, or answer for it; "

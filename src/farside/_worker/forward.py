@@ -1,4 +1,4 @@
-"""Sends what user code logs, and of what it warns, to the parent."""
+"""Sends the log records and warnings of user code to the parent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .._link.worker_base import WorkerLink
     from .._payload.verbosity import Levels
 
-_PATIENCE = 1.0  # seconds that a thread of user code waits, once, where far too much waits
+_PATIENCE = 1.0  # seconds that a thread of user code waits for room, once, if far too much waits
 current: Forwarder | None = None  # takes the records, if this is a worker whose parent wants them
 
 
@@ -28,8 +28,8 @@ class Forwarder:
     """Sends bodies of records, from any thread, unless it is muted.
 
     The thread that runs the iterable waits for the parent to make room, as it does with items.
-    Other threads do not, since nobody may read for hours: a record of theirs waits in memory. When
-    much waits there too, it is dropped, and the next that finds room tells how many were.
+    Other threads do not, since the parent may not read for hours: their records wait in memory.
+    When too much waits there, records are dropped, and the next that finds room tells how many.
     """
 
     def __init__(self, link: WorkerLink, call_flusher: Callable[[], object]) -> None:
@@ -42,7 +42,7 @@ class Forwarder:
         self.muted = False
 
     def forward(self, flatten: Callable[[], bytes]) -> bool:
-        """Send a record, of which `flatten` makes the body; tell whether the parent hears of it."""
+        """Send a record whose body `flatten` makes; False: it has to be shown here instead."""
         if not self.is_here():
             return False
         if self.muted:
@@ -59,11 +59,11 @@ class Forwarder:
         return True
 
     def is_here(self) -> bool:
-        """Tell whether this is no forked child of the worker: the stream is not its own."""
+        """Tell whether this is the worker itself: a forked child of it must not use the stream."""
         return os.getpid() == self._process
 
     def tell_dropped(self) -> None:
-        """Tell how many records were dropped, if any were."""
+        """Send how many records were dropped, if any were."""
         dropped, self._dropped = self._dropped, 0
         if dropped:
             self._link.send(Status.RECORDS_EMITTED, 0, [flatten_dropped(dropped)])
@@ -86,7 +86,7 @@ class Forwarder:
 
 
 def start(forwarder: Forwarder, levels: Levels | None) -> None:
-    """Take the warnings of this interpreter, and its log records once there is `logging`."""
+    """Begin to send the warnings of this interpreter, and log records once it has `logging`."""
     global _show, current  # noqa: PLW0603  one worker runs in an interpreter
     current = forwarder
     if warnings.showwarning is not _showwarning:
@@ -102,7 +102,7 @@ def start(forwarder: Forwarder, levels: Levels | None) -> None:
 
 
 def take_over(levels: Levels | None) -> None:
-    """Let no handler take records that is the parent's: all is loaded, and no user code has run."""
+    """Remove the parent's log handlers, after all was loaded and before initializers run."""
     if "logging" in sys.modules:
         from . import log_hook
 
@@ -110,23 +110,23 @@ def take_over(levels: Levels | None) -> None:
 
 
 def mute(*, on: bool) -> None:
-    """Drop all records for a while: user code does again what it has done."""
+    """Drop all records while `on`: user code repeats work whose records it has sent before."""
     if current is not None:
         current.muted = on
 
 
 def send_last(link: WorkerLink) -> None:
-    """Send what waits for room, and tell of what was dropped: nobody may log anything later."""
+    """Send what waits for room, and how many records were dropped: no later record may tell it."""
     try:
         if current is not None:
             current.tell_dropped()
         link.flush()
     except LinkClosedError:
-        pass  # nobody is there to be told
+        pass  # the parent is gone
 
 
 def stop() -> None:
-    """Take no more records: the link is about to close."""
+    """Send no more records: the link is about to close."""
     global current  # noqa: PLW0603
     current = None
 

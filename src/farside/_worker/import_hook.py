@@ -1,4 +1,4 @@
-"""Acts when user code imports a module that would take too long to import beforehand."""
+"""Runs code when user code imports a module that would take too long to import beforehand."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 def when_imported(module: str, act: Callable[[], object]) -> None:
-    """Call something as soon as a module is imported, now if it is; None there forbids it."""
-    if sys.modules.get(module) is not None:
-        __import__(module)  # another thread may just import it: wait until it has
+    """Call `act` as soon as a module is imported: at once if it has been."""
+    if sys.modules.get(module) is not None:  # None there forbids the import
+        __import__(module)  # another thread may just be importing it: wait until it has
         act()
     else:
         sys.meta_path.insert(0, _Finder(module, act))
 
 
 class _Finder:
-    """Finds a module as others do, until it was loaded: user code may look without loading."""
+    """Finds a module by the other finders until it is loaded: user code may only look for it."""
 
     def __init__(self, module: str, act: Callable[[], object]) -> None:
         self.module = module
@@ -39,7 +39,7 @@ class _Finder:
 
 
 class _Loader:
-    """Loads a module with another loader, and acts then, once."""
+    """Loads a module with another loader, and then calls `act`, once."""
 
     def __init__(self, loader: Any, finder: _Finder) -> None:
         self._loader = loader
@@ -49,7 +49,7 @@ class _Loader:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: Any) -> None:
-        # The module looks as if there had been no hook.
+        # So that nothing in the module shows that there was a hook.
         module.__loader__ = module.__spec__.loader = self._loader
         self._loader.exec_module(module)
         if self._finder in sys.meta_path:

@@ -1,8 +1,8 @@
 """Gives multiprocessing in a subinterpreter, and the processes that it starts, what the parent has.
 
-That is the resource tracker: one of its own would unlink at the end what the parent still uses. And
-the key by which the proxies of a manager are known. It takes effect when user code imports
-multiprocessing, since that takes longer than all of the rest of a start.
+This is the resource tracker, since one of its own would unlink at its end what the parent still
+uses; and the key by which proxies of a manager authenticate themselves. Both are set when user code
+imports multiprocessing, as to import it takes longer than all the rest of a start.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def inherit(authkey: bytes, tracker: int | None) -> None:
 
 
 def end() -> None:
-    """Close what was inherited. The tracker goes on, for the parent."""
+    """Close the descriptor that was inherited. The parent's tracker itself goes on."""
     global _tracker
     fd, _tracker = _tracker, None
     state = _state()
-    if state and state["_pid"] is None:  # else it was started here
+    if state and state["_pid"] is None:  # else the tracker was started here
         fd, state["_fd"] = state["_fd"], None
     if fd is not None:
         os.close(fd)

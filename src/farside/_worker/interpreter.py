@@ -21,8 +21,8 @@ def main(commands: int, wakes: int, frames: int, memory: int) -> None:
     atexit.register(warnings.resetwarnings)
     atexit.register(_end_multiprocessing)
     if sys.version_info >= (3, 13):
-        # Python kills the process if an interpreter ends before a thread of it. `threading` waits
-        # for all of them, but it need not be there.
+        # Python kills the process if an interpreter ends before one of its threads. `threading`
+        # would wait for all of them, but it may not be imported.
         atexit.register(_thread._shutdown)  # type: ignore[attr-defined]  # noqa: SLF001  as it does
     link = PipeWorkerLink(commands, wakes, frames, memory)
     use(link.arena)
@@ -31,9 +31,9 @@ def main(commands: int, wakes: int, frames: int, memory: int) -> None:
     try:
         serve(link)
     except SystemExit:
-        pass  # raised by the listener when everything was over already
+        pass  # the listener raised it when everything was over already
     finally:
-        # Threads that go on, and exit handlers, must not write to what these numbers mean next.
+        # Threads that go on, and exit handlers, must not write to a file that gets these numbers.
         forward.stop()
         link.retire()
 
@@ -42,8 +42,9 @@ def _end_multiprocessing() -> None:
     """End the fork server and the resource tracker that user code of this interpreter started.
 
     multiprocessing keeps them for as long as the process lives, and has no public way to end
-    them. Its own exit handler needs the tracker, so it comes first, even if multiprocessing was
-    there before `main`: a ``.pth`` file can import it, as that of coverage does.
+    them. Its own exit handler needs the tracker, so it is called here before, even if
+    multiprocessing was there before `main`: a ``.pth`` file can import it, as that of coverage
+    does.
     """
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
@@ -57,5 +58,5 @@ def _end_multiprocessing() -> None:
         if stop is not None:
             try:
                 stop()
-            except Exception:  # noqa: S112  it has ended already, or cannot be stopped so
+            except Exception:  # noqa: S112  it has ended already, or cannot be stopped this way
                 continue

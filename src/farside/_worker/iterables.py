@@ -23,7 +23,7 @@ def check_iterable(made: Any) -> Iterable[Any]:  # it is whatever fn returned
 
 
 def or_awaited(made: object) -> str:
-    """Return what to add where something is not iterable, if it is a coroutine or its like."""
+    """Return what to add to the message about an object that is not iterable, if it is async."""
     awaits = hasattr(type(made), "__aiter__") or hasattr(type(made), "__await__")
     return ", and nobody awaits it in a worker (iterate in an event loop there)" if awaits else ""
 
@@ -44,13 +44,13 @@ def length_of(iterable: Any) -> int | None:
 
 
 def find_method(made: object, name: str, origin: str) -> Callable[..., Any]:
-    """Return a method of what the user's ``"fn"`` or ``"setup"`` (`origin`) has returned."""
+    """Return a method of an object that the user's function named `origin` (fn, setup) returned."""
     if made is None and origin == "setup":
         raise AttributeError(
             f"there is nothing to call {name!r} of: no setup was given; pass setup, a function "
             "that makes it in each worker"
         )
-    if name == "__getattribute__":  # as `getattr` does: `__getattr__` may know it
+    if name == "__getattribute__":  # as `getattr` does: also by `__getattr__`
         return partial(getattr, made)
     kind = type(made).__name__
     try:
@@ -70,7 +70,7 @@ def find_method(made: object, name: str, origin: str) -> Callable[..., Any]:
 
 
 def may_begin_again(kind: type) -> bool:
-    """Tell whether an iterator's ``__iter__`` may set it back: if it is written in Python."""
+    """Tell whether an iterator's ``__iter__`` may begin it anew, as one written in Python may."""
     return isinstance(getattr(kind, "__iter__", None), type(may_begin_again))
 
 
@@ -80,23 +80,23 @@ def loopable(iterator: Iterator[Any]) -> Iterator[Any]:
 
 
 def resumable(iterator: Iterator[Any]) -> Iterator[Any]:
-    """Return an iterator for a ``for`` loop that only calls ``next()``, and never begins anew.
+    """Return an iterator for a ``for`` loop that only calls ``next()`` of the user's iterator.
 
-    Nor does it ask for more after the end: the user's may wait for ever then.
+    So that one never begins anew. After its end it is not called any more: it may wait for ever.
     """
     return chain(map(next, repeat(iterator)))
 
 
 def begun_once(iterator: Iterator[Any]) -> Iterator[Any]:
-    """Return an iterator for a ``for`` loop, whose ``iter()`` must not begin the user's anew."""
+    """Return an iterator for a ``for`` loop that does not let the user's iterator begin anew."""
     return resumable(iterator) if may_begin_again(type(iterator)) else loopable(iterator)
 
 
 def close_generators(iterators: Iterable[Iterator[Any]]) -> None:
-    """Close those that are generators, each even if an earlier one fails.
+    """Close the iterators that are generators, each even if an earlier one fails.
 
-    Nobody waits for what is raised: Python prints it, as for a generator that is dropped. But
-    SystemExit and KeyboardInterrupt may come from outside.
+    Python prints what they raise, as for a generator that is dropped, since nobody waits for it.
+    But SystemExit and KeyboardInterrupt are raised here, since they may come from outside.
     """
     for iterator in iterators:
         if isinstance(iterator, _GENERATOR):
@@ -107,7 +107,7 @@ def close_generators(iterators: Iterable[Iterator[Any]]) -> None:
 
 
 class Dropped:
-    """Raises an error as it is deleted, where Python prints the error and goes on."""
+    """Raises an error in its ``__del__``, so that Python prints the error and goes on."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error

@@ -16,11 +16,11 @@ from .._link.writer import wait_for
 
 
 def tie(fd: int) -> None:
-    """Let this process end within a second or so after the other end of a pipe was closed.
+    """Let this process be ended a second or so after the other end of a pipe is closed.
 
-    Nothing is ever written to the pipe. SIGALRM ends the process, unless user code handles that;
-    until then there is time for an orderly end. Where the system has no such signals, nothing
-    happens.
+    Nothing is ever written to the pipe. SIGALRM ends the process, unless user code handles it.
+    Until then there is time for an orderly end. Where the system cannot signal that a pipe is
+    closed, this does nothing.
     """
     if not hasattr(fcntl, "F_SETSIG"):  # pragma: no cover  not Linux
         return
@@ -31,16 +31,16 @@ def tie(fd: int) -> None:
     fcntl.fcntl(fd, fcntl.F_SETSIG, number)
     fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
-    if wait_for(fd, 0, 0):  # it was closed before this process was to be told
+    if wait_for(fd, 0, 0):  # the other end was closed before the signal was set up
         signal.alarm(1)
 
 
 def _unused() -> int | None:
     """Find a signal that means nothing else to this process.
 
-    The number of the signal is what its handler gets, and so the number of seconds: SIGHUP is 1.
-    Under ``nohup`` it is ignored, and must stay so; then it takes 16 seconds, and 30 on Python
-    3.10, which has no name for SIGSTKFLT.
+    Its handler, ``alarm()``, takes the number of the signal as seconds: SIGHUP is 1. Under
+    ``nohup``, SIGHUP is ignored, and must stay so. Then it takes 16 seconds, and 30 on Python 3.10,
+    which has no name for SIGSTKFLT.
     """
     for name in ("SIGHUP", "SIGSTKFLT", "SIGPWR"):
         number = getattr(signal, name, None)
@@ -50,7 +50,7 @@ def _unused() -> int | None:
 
 
 def _alarm_at(number: int) -> bool:
-    """Let the handler of a signal be ``alarm()``, and SIGALRM end the process."""
+    """Make ``alarm()`` the handler of a signal, and let SIGALRM end the process."""
     try:
         import ctypes  # costs two milliseconds of start-up, and nothing else can do this
 

@@ -1,7 +1,7 @@
-"""Hears commands while user code runs, in a thread of its own.
+"""Receives commands in a thread of its own, while user code runs.
 
 When the worker has to end (ABORT, or the parent is gone) and user code goes on, SystemExit is
-raised in that code (see `threads`). Where it blocks in C, a subprocess ends itself as soon as the
+raised in that code (see `threads`). If the code blocks in C, a subprocess ends itself when the
 parent is gone.
 """
 
@@ -35,43 +35,45 @@ if TYPE_CHECKING:
     Command: TypeAlias = tuple[int, int, Body, Sequence[memoryview]]
 
 _PATIENCE = (0.05, 0.2, 0.2)
-"""Seconds before each SystemExit. The first leaves an orderly end its time; the others are for
-code that swallows the exception, and leave ``finally`` blocks a moment. There are only so many,
-since a subinterpreter whose threads still run Python code when the process exits crashes it."""
+"""Seconds before each SystemExit. The first leaves time for an orderly end. The others are for code
+that swallows the exception, and leave time for ``finally`` blocks. There are only so many, since a
+subinterpreter whose threads still run Python code crashes a process that exits."""
 
 _LATE = (0.0, 0.2, 0.2)  # seconds before each SystemExit in a finalizer that takes too long
 
-_GRACE = 0.4  # seconds more until a subprocess without a parent ends itself: below one in all
+_GRACE = 0.4
+"""Seconds for what follows user code, where finalizers have no time of their own; and once more
+until a subprocess without a parent ends itself."""
 
 
 class Commands:
-    """Commands that were heard, on their way to the thread that runs the iterable.
+    """The queue of commands for the thread that runs the iterable.
 
-    While there may be any, the link's `attention` is raised: the loop over the items looks at
-    nothing else.
+    While any may wait, the link's `attention` is set: the loop over the items looks at nothing
+    else.
     """
 
     def __init__(self, link: WorkerLink) -> None:
         self._alert = link.alert
         self._queue: SimpleQueue[Command | None] = SimpleQueue()
-        self._first: list[Command | None] = []  # what was looked at and not taken
+        self._first: list[Command | None] = []  # what `peek` has returned and nobody has taken
         self.tasks = Tasks()  # what that thread runs
-        self.taking = Lock()  # held while it takes a command, and until the tasks of that wait
-        self.leaving = 0.0  # seconds it may take to close what user code has open; 0: it does not
+        self.taking = Lock()  # held while it takes a command and adds the tasks of that to `tasks`
+        self.leaving = 0.0  # seconds it may take to close the user's iterators; 0: it closes none
 
     def put(self, command: Command | None) -> None:
-        """Add a command: its kind, epoch, body and blocks; None says that the parent is gone."""
+        """Add a command: its kind, epoch, body and blocks; None: the parent is gone."""
         self._queue.put(command)
         self._alert(True)
 
     def take_back(self) -> list[int]:
-        """Take back tasks that were not begun; return their numbers. Where commands are put.
+        """Take back tasks that were not begun; return their numbers. The listener calls this.
 
-        None, while the other thread takes a command. They are the last that have come. If one were
-        taken back that came before one that is run, the result of this could be sent first: the
-        parent would take it for that of the other. A command that has brought some stays, without
-        them: the other thread may have seen that there is one, and would wait for it before it
-        sends what it has made.
+        While the other thread takes a command, there are none. Only the last tasks to have come are
+        taken back: results have no label, so the parent would take the result of a later task for
+        that of an earlier one. The command that has brought a task stays, without the task: the
+        other thread may have seen that there is a command, and would wait for it before it sends
+        what it has made.
         """
         return try_lock(self.taking, self._take_back) or []
 
@@ -90,20 +92,20 @@ class Commands:
         return [first + number for first, *_, inputs in tasks for number in range(len(inputs))]
 
     def take(self) -> Command | None:
-        """Take the next command; wait for it."""
+        """Wait for the next command, and take it."""
         return with_lock(self.taking, self.get)
 
     def get(self) -> Command | None:
         return self._first.pop() if self._first else self._queue.get()
 
     def peek(self) -> Command | None:
-        """Return the next command, and leave it there; wait for it."""
+        """Wait for the next command, and return it without taking it."""
         if not self._first:
             self._first.append(self._queue.get())
         return self._first[0]
 
     def empty(self) -> bool:
-        """Tell whether there is none; lower the attention then."""
+        """Tell whether no command waits; clear the attention then."""
         if not self._first and self._queue.empty():
             self._alert(False)
             return self._queue.empty()  # one may have come in between
@@ -119,7 +121,7 @@ class CommandListener:
         self.commands = Commands(link)
         self._link = link
         self._frames = received
-        self._last_resort = last_resort  # ends the process; None: that is not the worker's to end
+        self._last_resort = last_resort  # ends the process; None: the worker must not end it
         self.iteration = Interruptible()
         self.finalization = Interruptible()
         self.finalizers = Finalizers()
@@ -148,7 +150,7 @@ class CommandListener:
             self._last_resort()
 
     def _listen(self) -> bool:
-        """Queue commands until ABORT or the end; tell whether it was the end."""
+        """Queue commands until ABORT or the end of the stream; tell whether it was the latter."""
         try:
             while True:
                 while self._frames:
@@ -157,7 +159,7 @@ class CommandListener:
                 self._link.receive(self._frames)
         except (LinkClosedError, ProtocolError):
             self.commands.put(None)
-        except Exception:  # MemoryError: nobody would hear a command any more
+        except Exception:  # MemoryError, say: no command is received any more
             self.commands.put(None)
             try:
                 import traceback  # only when something fails
@@ -168,14 +170,14 @@ class CommandListener:
         return True
 
     def _hear(self, frame: Frame) -> bool:
-        """Queue a command, and tell whether it is the last. No variable keeps its contents."""
+        """Queue or answer a command; tell whether it is the last. No variable keeps its body."""
         if not answer_aside(self._link, self.commands, frame.kind, frame.epoch):
             self.commands.put((frame.kind, frame.epoch, frame.body, frame.blocks))
         return frame.kind == Cmd.ABORT
 
 
 def answer_aside(link: WorkerLink, commands: Commands, kind: int, epoch: int) -> bool:
-    """Answer a command that leaves the worker where it is; tell whether it is one of these."""
+    """Answer a command if it is an aside, which changes no state; tell whether it is one."""
     if kind not in ASIDES:
         return False
     if kind == Cmd.RETURN_TASKS:

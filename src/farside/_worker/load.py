@@ -1,4 +1,4 @@
-"""Loads what the user has given, once the state of the parent that it expects is there."""
+"""Loads the user's callables, after the state of the parent that they expect was set up."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from .._payload.job import Call, Job, Preparation
 
-loading = False  # whether this is a worker that just imports the main module, or what fn needs
+loading = False  # whether this is a worker that is importing the main module, or what fn needs
 
-# The module object that __main__ was before must outlive its replacement: code of it still runs.
+# The former module __main__ must outlive its replacement: code of it still runs.
 _replaced: list[ModuleType] = []
 
 
@@ -36,7 +36,7 @@ def load_call(job: Job) -> Call:
 
 
 def _load_after(given: Preparation, job: Job) -> Call:
-    """Load the user's callables once this interpreter has what it lacks of the parent's state."""
+    """Set up the state of the parent that this interpreter lacks, and load the user's callables."""
     sys.argv[:] = given.argv
     sys.setrecursionlimit(given.recursion_limit)
     if given.int_max_str_digits is not None:
@@ -54,14 +54,14 @@ def _load_after(given: Preparation, job: Job) -> Call:
         _load_main(given.main_name, given.main_path)
     call = _load(job)
     if not complete:
-        install_filters(given.warning_filters)  # their categories may be there by now
+        install_filters(given.warning_filters)  # loading may have imported their categories
     return call
 
 
 def _load(job: Job) -> Call:
     given: Any = job.call
     if isinstance(given, list):
-        given = given.pop()  # nothing else refers to it
+        given = given.pop()  # so that nothing else refers to it
     call: Call = loads(given) if isinstance(given, (bytes, memoryview)) else given
     return call
 

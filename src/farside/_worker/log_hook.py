@@ -1,6 +1,6 @@
-"""Takes the log records of a worker, as a handler of the root logger would.
+"""Sends the log records of a worker to the parent, as a handler of the root logger would do.
 
-It is imported when something in the worker imports `logging`, which costs milliseconds.
+It is imported when something in the worker imports `logging`, which takes milliseconds.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _call_handlers = logging.Logger.callHandlers
 _get_logger = logging.Manager.getLogger
 _basic_config = logging.basicConfig
 
-# Handlers may do things when they are collected: those taken off stay.
+# Handlers that were taken off are kept, since collecting one may have side effects.
 _taken_off: list[logging.Handler] = []
 
 
 def install(levels: Levels | None) -> None:
-    """Take the records of all loggers from now on.
+    """Send the records of all loggers from now on.
 
-    Not by a handler of the root logger: `logging.basicConfig` does nothing when there is one, and
-    `logging.config.dictConfig` takes those off that it has not made.
+    This is not done by a handler of the root logger: `logging.basicConfig` does nothing if there is
+    one, and `logging.config.dictConfig` removes handlers that it has not made.
     """
     logging.Logger.callHandlers = _forward  # type: ignore[method-assign]
     logging.Manager.getLogger = _make  # type: ignore[method-assign]
@@ -38,10 +38,10 @@ def install(levels: Levels | None) -> None:
 
 
 def take_over(levels: Levels | None) -> None:
-    """Take off all handlers that there are, since they are the parent's.
+    """Take off all present handlers, since they do what those of the parent do.
 
-    A forked worker has inherited them. In another they come from code that runs when a module is
-    imported, and that has run in the parent as well. The parent's loggers decide what is shown.
+    A forked worker has inherited them. In other workers, they come from code that runs when a
+    module is imported, and has run in the parent too. The parent's loggers decide what is shown.
     """
     for logger in (logging.root, *logging.root.manager.loggerDict.values()):
         if isinstance(logger, logging.Logger):
@@ -54,7 +54,7 @@ def take_over(levels: Levels | None) -> None:
 def _forward(self: logging.Logger, record: logging.LogRecord) -> None:
     to = forward.current
     sent = to is not None and _reaches_root(self) and to.forward(lambda: flatten_record(record))
-    # Without any handler it would print the record.
+    # Without any handler, `callHandlers` would print a record that was sent.
     if not sent or self.hasHandlers():
         _call_handlers(self, record)
 
@@ -70,15 +70,15 @@ def _reaches_root(logger: logging.Logger) -> bool:
 @wraps(_get_logger)
 def _make(self: logging.Manager, name: str) -> logging.Logger:
     logger = _get_logger(self, name)
-    if name in awaited and self is logging.root.manager:  # its library makes it just now
+    if name in awaited and self is logging.root.manager:  # its library is making it
         install_level(logger)
     return logger
 
 
 @wraps(_basic_config)
 def _configure(**options: Any) -> None:
-    # `logging.info` and the like call it where the root logger has no handler. Here it has those of
-    # the parent, and another one would print all records once more.
+    # `logging.info` and the like call this if the root logger has no handler. Here the parent's
+    # handlers take its place, and one more would print all records a second time.
     by_logging = sys._getframe(1).f_globals is vars(logging)  # noqa: SLF001
     if not by_logging or forward.current is None or not forward.current.is_here():
         _basic_config(**options)
